@@ -1,0 +1,37 @@
+# make demo | test | test-all | bench | lint | clean. Needs a Python of 3.10 or later; everything else goes into .venv.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
+	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && echo $$p && break; done)
+READY := .venv/.ready
+RUN := .venv/bin
+
+.PHONY: demo test test-all bench lint clean
+
+demo: $(READY)
+	@$(RUN)/lamina demo
+
+test: lint
+	$(RUN)/pytest -n 2 -m "not slow and not gpu"
+
+test-all: lint
+	$(RUN)/pytest -n 2
+
+bench: $(READY)
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN)/python $$script; done
+
+lint: $(READY)
+	$(RUN)/ruff check .
+	$(RUN)/pyright
+	$(RUN)/lint-imports
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Found no Python >= 3.10 with venv and ensurepip" \
+		"(Debian, Ubuntu: apt install python3-venv). To name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing Lamina and its tools into .venv; the first time takes a few minutes."
+	@$(PYTHON) -m venv .venv
+	@$(RUN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist demo-output .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,218 @@
+"""Activation functions: plain functions of a tensor, found by name, config or callable."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .core import serialize as objects
+from .core.declare import Kind, Refused
+
+
+def linear(x: Tensor) -> Tensor:
+    """`x` itself."""
+    return x
+
+
+def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+    """`x` above `threshold`, `negative_slope * (x - threshold)` below, and never more than `max_value`."""
+    if threshold == 0 and negative_slope == 0:
+        return torch.relu(x) if max_value is None else F.hardtanh(x, 0.0, max_value)
+    if threshold == 0:
+        kept = F.leaky_relu(x, negative_slope)
+    elif negative_slope == 0:
+        kept = F.threshold(x, threshold, 0.0)
+    else:
+        kept = torch.where(x > threshold, x, negative_slope * (x - threshold))
+    return kept if max_value is None else torch.clamp(kept, max=max_value)
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
+    """`x` where positive, else `negative_slope * x`."""
+    return F.leaky_relu(x, negative_slope)
+
+
+def relu6(x: Tensor) -> Tensor:
+    """`x` kept between 0 and 6."""
+    return F.relu6(x)
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """`x` where positive, else `alpha * (exp(x) - 1)` (Clevert et al., 2015)."""
+    return F.elu(x, alpha)
+
+
+def selu(x: Tensor) -> Tensor:
+    """Scaled `elu` that keeps mean 0 and variance 1 from layer to layer (Klambauer et al., 2017)."""
+    return torch.selu(x)
+
+
+def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """`x` where positive, else `alpha * (exp(x / alpha) - 1)`: an `elu` with a continuous slope (Barron, 2017)."""
+    return torch.celu(x, alpha)
+
+
+def gelu(x: Tensor, approximate: bool = False) -> Tensor:
+    """`x` times the normal distribution function of `x`, or its tanh approximation (Hendrycks and Gimpel, 2016)."""
+    return F.gelu(x, approximate="tanh" if approximate else "none")
+
+
+def silu(x: Tensor) -> Tensor:
+    """`x * sigmoid(x)`, also called swish (Ramachandran et al., 2017)."""
+    return F.silu(x)
+
+
+def hard_silu(x: Tensor) -> Tensor:
+    """`x * relu6(x + 3) / 6`: `silu` of straight pieces (Howard et al., 2019)."""
+    return F.hardswish(x)
+
+
+def mish(x: Tensor) -> Tensor:
+    """`x * tanh(softplus(x))` (Misra, 2019)."""
+    return F.mish(x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """`1 / (1 + exp(-x))`."""
+    return torch.sigmoid(x)
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """`relu6(x + 3) / 6`."""
+    return F.hardsigmoid(x)
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """`log(sigmoid(x))`, without overflow."""
+    return F.logsigmoid(x)
+
+
+def sparse_sigmoid(x: Tensor) -> Tensor:
+    """0 up to -1, 1 from 1 on, a straight line between."""
+    return torch.clamp(0.5 * (x + 1.0), 0.0, 1.0)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent."""
+    return torch.tanh(x)
+
+
+def hard_tanh(x: Tensor) -> Tensor:
+    """`x` kept between -1 and 1."""
+    return F.hardtanh(x)
+
+
+def tanh_shrink(x: Tensor) -> Tensor:
+    """`x - tanh(x)`."""
+    return F.tanhshrink(x)
+
+
+def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
+    """`x` where `|x|` exceeds `threshold`, else 0."""
+    return F.hardshrink(x, threshold)
+
+
+def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
+    """`x` moved towards 0 by `threshold`, and 0 where it would pass it."""
+    return F.softshrink(x, threshold)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """`log(1 + exp(x))`."""
+    return F.softplus(x)
+
+
+def squareplus(x: Tensor, b: float = 4) -> Tensor:
+    """`(x + sqrt(x * x + b)) / 2`: a `softplus` without exponentials (Barron, 2021)."""
+    return 0.5 * (x + torch.sqrt(x * x + b))
+
+
+def sparse_plus(x: Tensor) -> Tensor:
+    """0 up to -1, `x` from 1 on, a parabola between: the integral of `sparse_sigmoid`."""
+    return torch.where(x < 1.0, 0.25 * torch.square(torch.relu(x + 1.0)), x)
+
+
+def softsign(x: Tensor) -> Tensor:
+    """`x / (1 + |x|)`."""
+    return F.softsign(x)
+
+
+def exponential(x: Tensor) -> Tensor:
+    """`exp(x)`."""
+    return torch.exp(x)
+
+
+def threshold(x: Tensor, threshold: float, default_value: float) -> Tensor:
+    """`x` where it exceeds `threshold`, else `default_value`."""
+    return F.threshold(x, threshold, default_value)
+
+
+def glu(x: Tensor, axis: int = -1) -> Tensor:
+    """The first half of `x` along `axis`, times the sigmoid of the second (Dauphin et al., 2016)."""
+    return F.glu(x, axis)
+
+
+def softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
+    """Exponentials that sum to 1 along `axis`, or over several axes together."""
+    return torch.softmax(x, axis) if isinstance(axis, int) else torch.exp(log_softmax(x, axis))
+
+
+def log_softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
+    """`log(softmax(x))`, without overflow."""
+    return torch.log_softmax(x, axis) if isinstance(axis, int) else x - torch.logsumexp(x, axis, keepdim=True)
+
+
+def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
+    """`relu(x - tau)` along `axis`, with `tau` so that many values are exactly 0 (after Martins and Astudillo, 2016).
+
+    As in Keras, `tau` comes from the sum of all running sums over the support. The paper takes the last running sum,
+    so the values are probabilities that sum to 1 only where the support is a single value.
+    """
+    ranked = torch.sort(x, dim=axis, descending=True).values
+    running = torch.cumsum(ranked, axis)
+    support = 1.0 + torch.cumsum(torch.ones_like(ranked), axis) * ranked > running
+    total = torch.where(support, running, 0.0).sum(axis, keepdim=True)
+    return torch.relu(x - (total - 1.0) / support.sum(axis, keepdim=True))
+
+
+swish = silu
+hard_swish = hard_silu
+
+
+def get(identifier: Any) -> Any:
+    """The activation that a name, a config or a callable stands for; `linear` for None. ValueError if unknown."""
+    return linear if identifier is None else objects.lookup(identifier, "keras.activations", "activation")
+
+
+def serialize(activation: Any) -> str | dict[str, Any]:
+    """The name of one of the functions here, the config of anything else."""
+    if inspect.isfunction(activation) and activation.__module__ == __name__:
+        return activation.__name__
+    return objects.serialize(activation)
+
+
+def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """What `serialize` described."""
+    with objects.custom_object_scope(custom_objects or {}):
+        return get(config)
+
+
+def _convert(value: Any, owner: Any) -> Any:
+    try:
+        return get(value)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+activation = Kind(
+    "the name of an activation, a function or None",
+    _convert,
+    dump=serialize,
+    good=(None, "relu", "hard_silu", tanh),
+    bad=("no-such-activation", 3.5, ["relu"]),
+)

@@ -1,0 +1,53 @@
+"""The `lamina` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from lamina._version import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 1 after an error, 2 for wrong arguments, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\nlamina: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"lamina: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lamina", description="Keras layers as fast PyTorch modules.")
+    parser.add_argument("--version", action="version", version=f"lamina {__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    demo = commands.add_parser("demo", help="train, save and load a small network on real digits and draw the result")
+    demo.add_argument("--epochs", type=_positive, default=12, help="passes over the data; default: %(default)s")
+    demo.add_argument("--out", default="demo-output", help="folder for what it writes; default: %(default)s")
+    demo.add_argument("--quiet", action="store_true", help="print the results only")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from lamina import demo
+
+    demo.run(options.epochs, options.out, quiet=options.quiet)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

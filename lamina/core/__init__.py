@@ -1,0 +1,1 @@
+"""What a layer is: declared arguments, weights, calls, symbolic tensors and plans."""

@@ -1,0 +1,82 @@
+"""Settings of the process: float type, fuzz factor and data format, read from `keras.json` as Keras documents it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_FLOATS = ("bfloat16", "float16", "float32", "float64")
+_FORMATS = ("channels_last", "channels_first")
+_settings: dict[str, Any] | None = None
+
+
+def keras_home() -> Path:
+    """The folder of `keras.json`: `KERAS_HOME`, else `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+
+
+def _load() -> dict[str, Any]:
+    """Defaults, overlaid with the valid entries of `keras.json`; Keras 1's `image_dim_ordering` is understood."""
+    settings: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+    path = keras_home() / "keras.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return settings
+    if not isinstance(found, dict):
+        return settings
+    if "image_data_format" not in found:
+        found["image_data_format"] = {"th": _FORMATS[1], "tf": _FORMATS[0]}.get(found.get("image_dim_ordering", ""))
+    if found.get("floatx") in _FLOATS:
+        settings["floatx"] = found["floatx"]
+    if isinstance(found.get("epsilon"), float):
+        settings["epsilon"] = found["epsilon"]
+    if found["image_data_format"] in _FORMATS:
+        settings["image_data_format"] = found["image_data_format"]
+    return settings
+
+
+def _get(name: str) -> Any:
+    global _settings
+    if _settings is None:
+        _settings = _load()
+    return _settings[name]
+
+
+def _set(name: str, value: Any) -> None:
+    _get(name)
+    assert _settings is not None
+    _settings[name] = value
+
+
+def floatx() -> str:
+    """The default float type of weights and inputs, such as "float32"."""
+    return _get("floatx")
+
+
+def set_floatx(value: str) -> None:
+    if value not in _FLOATS:
+        raise ValueError(f"set_floatx: expected one of {', '.join(_FLOATS)}; got {value!r}.")
+    _set("floatx", value)
+
+
+def epsilon() -> float:
+    """The small number that losses and metrics add to stay finite."""
+    return _get("epsilon")
+
+
+def set_epsilon(value: float) -> None:
+    _set("epsilon", float(value))
+
+
+def image_data_format() -> str:
+    """ "channels_last" or "channels_first": where layers that are told nothing else expect the channels."""
+    return _get("image_data_format")
+
+
+def set_image_data_format(value: str) -> None:
+    if value not in _FORMATS:
+        raise ValueError(f'set_image_data_format: expected "channels_last" or "channels_first"; got {value!r}.')
+    _set("image_data_format", value)

@@ -1,0 +1,386 @@
+"""Declared arguments: written once, they serve as constructor, signature, validation, config, repr and reference.
+
+    class Scale(Layer):
+        factor: float = arg(number(0), default=1.0, doc="Multiplies the input.")
+
+        def call(self, x):
+            return x * self.factor
+
+A declared class needs no `__init__` and no `get_config`; one that writes its own keeps working.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, dataclass_transform
+
+REQUIRED: Any = inspect.Parameter.empty
+
+
+class Refused(Exception):
+    """Raised by a kind's converter: the value does not fit. The text is a hint how to repair it."""
+
+
+class Kind:
+    """What an argument accepts.
+
+    `expected` names it in words, `convert(value, owner)` returns the normal form or raises `Refused`, `dump` writes the
+    normal form into a config, `good` and `bad` are examples for tests.
+    """
+
+    def __init__(
+        self,
+        expected: str,
+        convert: Callable[[Any, Any], Any],
+        *,
+        dump: Callable[[Any], Any] | None = None,
+        good: tuple = (),
+        bad: tuple = (),
+        error: type[Exception] = ValueError,
+    ):
+        self.expected, self.convert, self.good, self.bad, self.error = expected, convert, good, bad, error
+        self.dump = dump or _dump
+
+    def optional(self) -> Kind:
+        """The same kind, or None."""
+
+        def convert(value, owner):
+            return None if value is None else self.convert(value, owner)
+
+        def dump(value):
+            return None if value is None else self.dump(value)
+
+        bad = tuple(value for value in self.bad if value is not None)
+        return Kind(f"{self.expected} or None", convert, dump=dump, good=(None, *self.good), bad=bad, error=self.error)
+
+
+class Arg:
+    """One declared argument of a class."""
+
+    __slots__ = ("config", "default", "doc", "keyword", "kind", "name")
+
+    def __init__(self, kind: Kind, default: Any, doc: str, keyword: bool, config: bool | str, name: str = ""):
+        self.kind, self.default, self.doc, self.keyword, self.config = kind, default, doc, keyword, config
+        self.name = name  # given by the class that declares it
+
+    def convert(self, value: Any, owner: Any) -> Any:
+        """`value` in its normal form. Raises the kind's error, worded with the owner's class and this name."""
+        try:
+            return self.kind.convert(value, owner)
+        except Refused as refused:
+            hint = f" {refused}" if str(refused) else ""
+            raise self.kind.error(
+                f"{type(owner).__name__}: argument `{self.name}` must be {self.kind.expected}; got {short(value)}.{hint}"
+            ) from None
+
+
+def arg(
+    kind: Kind, *, default: Any = REQUIRED, doc: str = "", kw_only: bool = False, config: bool | str = True
+) -> Any:
+    """Declare an argument of a `Declared` class.
+
+    `config` says whether it stands in `get_config()`: always (True), never (False) or only when it is not None ("set").
+    """
+    return Arg(kind, default, doc, kw_only, config)
+
+
+@dataclass_transform(field_specifiers=(arg,))
+class Declared:
+    """Base of everything with declared arguments. Fields come in the order of declaration, bases first."""
+
+    _args: dict[str, Arg] = {}
+    _owns_init = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Arg)}
+        if own:
+            for name, value in own.items():
+                value.name = name
+                delattr(cls, name)
+            cls._args = {**_inherited(cls), **own}
+        elif "_args" not in vars(cls):
+            cls._args = _inherited(cls)
+        if "__init__" in vars(cls):
+            cls._owns_init = True
+            cls.__signature__ = _without_self(cls.__init__)
+        elif own or not cls._owns_init:
+            cls._owns_init = False
+            cls.__signature__ = signature(cls)
+        if own:
+            cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or cls.__name__)}\n\n{reference(cls)}"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._set_args(bind(self, args, kwargs))
+
+    def _set_args(self, values: Mapping[str, Any]) -> None:
+        converted = {name: self._args[name].convert(value, self) for name, value in values.items()}
+        for name, value in converted.items():
+            setattr(self, name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Hook for what no single argument can say, such as strides together with dilation."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor arguments as plain data; `from_config` takes it back."""
+        config = {}
+        for name, declared in self._args.items():
+            value = getattr(self, name)
+            if declared.config is True or (declared.config == "set" and value is not None):
+                config[name] = declared.kind.dump(value)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return cls(**config)
+
+    def _shown_args(self) -> str:
+        shown = []
+        for name, declared in self._args.items():
+            value = vars(self).get(name, declared.default)
+            if declared.config is not True and value is None:
+                continue
+            if declared.default is REQUIRED:
+                shown.append(short(value) if not shown or "=" not in shown[-1] else f"{name}={short(value)}")
+            elif not _equals_default(self, declared, value):
+                shown.append(f"{name}={short(value)}")
+        return ", ".join(shown)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._shown_args()})"
+
+
+def _inherited(cls: type) -> dict[str, Arg]:
+    merged: dict[str, Arg] = {}
+    for base in reversed(cls.__bases__):
+        merged.update(getattr(base, "_args", {}))
+    return merged
+
+
+def _equals_default(owner: Any, declared: Arg, value: Any) -> bool:
+    if value is declared.default:
+        return True
+    try:
+        default = declared.kind.convert(declared.default, owner)
+        return bool(value is default or declared.kind.dump(value) == declared.kind.dump(default))
+    except (Refused, ValueError, TypeError):
+        return False
+
+
+def bind(owner: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments by name. Raises TypeError for missing or surplus ones, ValueError for unknown keywords."""
+    declared = owner._args
+    cls = type(owner).__name__
+    positional = [name for name, a in declared.items() if not a.keyword]
+    if len(args) > len(positional):
+        raise TypeError(
+            f"{cls} takes at most {len(positional)} positional arguments ({', '.join(positional)}); got {len(args)}."
+        )
+    values = dict(zip(positional, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in declared:
+            raise ValueError(unknown_keyword(cls, name, declared))
+        if name in values:
+            raise TypeError(f"{cls} got argument `{name}` twice: by position and by name.")
+        values[name] = value
+    missing = [name for name, a in declared.items() if a.default is REQUIRED and name not in values]
+    if missing:
+        raise TypeError(f"{cls} misses the required argument{'s' * (len(missing) > 1)} {quoted(missing)}.")
+    return {name: values.get(name, a.default) for name, a in declared.items()}
+
+
+def unknown_keyword(cls: str, name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), 1)
+    hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
+    return f"{cls} has no argument `{name}`.{hint}"
+
+
+def signature(cls: type[Declared]) -> inspect.Signature:
+    kinds = inspect.Parameter
+    parameters = [
+        kinds(name, kinds.KEYWORD_ONLY if a.keyword else kinds.POSITIONAL_OR_KEYWORD, default=a.default)
+        for name, a in sorted(cls._args.items(), key=lambda item: item[1].keyword)
+    ]
+    return inspect.Signature(parameters)
+
+
+def _without_self(function: Callable) -> inspect.Signature:
+    own = inspect.signature(function)
+    return own.replace(parameters=list(own.parameters.values())[1:])
+
+
+def reference(cls: type[Declared]) -> str:
+    """The arguments as text, one a line: name, default, meaning, what is accepted."""
+    lines = []
+    for name, a in cls._args.items():
+        if a.keyword and not a.doc:
+            continue
+        default = "" if a.default is REQUIRED else f" (default {short(a.default)})"
+        doc = a.doc or _derived_doc(name)
+        lines.append(f"    {name}: {doc}{' ' if doc else ''}{a.kind.expected.capitalize()}{default}.")
+    return "Args:\n" + "\n".join(lines) if lines else ""
+
+
+def _derived_doc(name: str) -> str:
+    subject, _, role = name.rpartition("_")
+    words = {
+        "initializer": "First values of the {}.",
+        "regularizer": "Penalty on the {}, added to the loss.",
+        "constraint": "Projection of the {} after each update.",
+    }
+    return words[role].format(subject.replace("_", " ")) if role in words else ""
+
+
+def short(value: Any, limit: int = 80) -> str:
+    """`repr` for messages: tensors and long values as their shape and type only."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    if inspect.isfunction(value) or inspect.isclass(value):
+        return value.__name__
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _dump(value: Any) -> Any:
+    from .serialize import serialize
+
+    return serialize(value)
+
+
+# Kinds of plain values. Kinds of objects (activations, initializers, ...) stand beside those objects.
+
+
+def as_integer(value: Any) -> int:
+    """`value` as int, for Python and NumPy integers alone. Raises Refused."""
+    if isinstance(value, bool):
+        raise Refused
+    try:
+        return operator.index(value)
+    except TypeError:
+        whole = isinstance(value, float) and value.is_integer()
+        raise Refused(f"Write {int(value)} for a whole number." if whole else "") from None
+
+
+def integer(minimum: int | None = None) -> Kind:
+    """An integer, at least `minimum`."""
+
+    def convert(value, owner):
+        number = as_integer(value)
+        if minimum is not None and number < minimum:
+            raise Refused
+        return number
+
+    expected = {None: "an integer", 0: "a non-negative integer", 1: "a positive integer"}.get(
+        minimum, f"an integer of at least {minimum}"
+    )
+    bad = ("3", 2.5, math.nan, None, *(() if minimum is None else (minimum - 1,)))
+    return Kind(expected, convert, good=((minimum or 0) + 1, (minimum or 0) + 2), bad=bad)
+
+
+def number(minimum: float | None = None, maximum: float | None = None, *, below: bool = False) -> Kind:
+    """A real number from `minimum` to `maximum`; `below` leaves the maximum out."""
+
+    def convert(value, owner):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            if not (getattr(value, "shape", None) == () and hasattr(value, "item")):
+                raise Refused
+            value = value.item()
+        if math.isnan(value) or (minimum is not None and value < minimum):
+            raise Refused
+        if maximum is not None and (value > maximum or (below and value == maximum)):
+            raise Refused
+        return value if isinstance(value, (int, float)) else float(value)
+
+    if minimum is not None and maximum is not None:
+        expected = f"a number from {minimum} to {'below ' if below else ''}{maximum}"
+    elif minimum is not None:
+        expected = f"a number of at least {minimum}"
+    else:
+        expected = "a number"
+    bad = ["a", math.nan, None]
+    bad += [minimum - 1] if minimum is not None else []
+    bad += [maximum + 1] if maximum is not None else []
+    middle = (minimum + maximum) / 2 if minimum is not None and maximum is not None else (minimum or 0) + 0.5
+    return Kind(expected, convert, good=(middle,), bad=tuple(bad))
+
+
+def _boolean(value, owner):
+    if isinstance(value, bool):
+        return value
+    if value in (0, 1) or type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise Refused
+
+
+boolean = Kind("True or False", _boolean, good=(True, False), bad=("yes", 3))
+
+
+def one_of(*choices: str) -> Kind:
+    """One of some words, upper or lower case."""
+
+    def convert(value, owner):
+        word = value.lower() if isinstance(value, str) else value
+        if word not in choices:
+            raise Refused
+        return word
+
+    return Kind("one of " + ", ".join(f'"{c}"' for c in choices), convert, good=choices, bad=("unknown-word", 3.5))
+
+
+def as_sizes(value: Any, rank: int, minimum: int) -> tuple[int, ...]:
+    """An integer or `rank` of them as a tuple. Raises Refused."""
+    many = tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else (value,) * rank
+    if len(many) != rank:
+        raise Refused(f"Give one integer, or {rank} of them.")
+    result = tuple(as_integer(item) for item in many)
+    if any(item < minimum for item in result):
+        raise Refused
+    return result
+
+
+def sizes(minimum: int = 1) -> Kind:
+    """An integer for every spatial axis, or one integer for all; the owner has a `rank`."""
+
+    def convert(value, owner):
+        return as_sizes(value, owner.rank, minimum)
+
+    words = {0: "non-negative", 1: "positive"}.get(minimum, f"at least {minimum}:")
+    bad = ("a", (1, 2, 3, 4), minimum - 1, 1.5, None)
+    return Kind(f"a {words} integer, or one for each spatial axis", convert, dump=_plain, good=(2, 3), bad=bad)
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _text(value, owner):
+    if not isinstance(value, str):
+        raise Refused
+    return value
+
+
+text = Kind("a string", _text, good=("word",), bad=(3, None))
+anything = Kind("any value", lambda value, owner: value)
+seed = Kind("an integer seed", lambda value, owner: getattr(value, "_seed", None) or integer(0).convert(value, owner))
+function = Kind(
+    "a function",
+    lambda value, owner: value if callable(value) or isinstance(value, (str, Mapping)) else _refuse(),
+    bad=(3.5,),
+    error=TypeError,
+)
+mapping = Kind("a dictionary", lambda value, owner: dict(value) if isinstance(value, Mapping) else _refuse(), bad=(3,))
+
+
+def _refuse() -> Any:
+    raise Refused

@@ -1,0 +1,35 @@
+"""Messages that teach: what was expected, what came, and the likely repair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_AXES = {
+    "channels_last": {3: ("steps",), 4: ("height", "width"), 5: ("depth", "height", "width")},
+}
+
+
+def axis_names(ndim: int, data_format: str | None = None) -> tuple[str, ...]:
+    """Names of the axes of a batch of rank `ndim`, as messages call them."""
+    if ndim == 2:
+        return ("batch", "features")
+    spatial = _AXES["channels_last"].get(ndim)
+    if spatial is None:
+        return ("batch", *(f"axis {i}" for i in range(1, ndim)))
+    if data_format == "channels_first":
+        return ("batch", "channels", *spatial)
+    return ("batch", *spatial, "channels" if ndim > 3 or data_format else "features")
+
+
+def layout(ndim: int, data_format: str | None = None) -> str:
+    return f"({', '.join(axis_names(ndim, data_format))})"
+
+
+def show_shape(shape: Any) -> str:
+    return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+def named(layer: Any) -> str:
+    """How a message calls a layer: its class, and its name where that says more."""
+    cls, name = type(layer).__name__, getattr(layer, "name", None)
+    return f'{cls} "{name}"' if name else cls

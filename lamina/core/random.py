@@ -1,0 +1,60 @@
+"""Randomness: torch's own generators, and seeded ones that belong to a layer."""
+
+from __future__ import annotations
+
+import random as python_random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python, NumPy and torch. Raises ValueError unless `seed` is an integer."""
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError(f"set_random_seed: `seed` must be an integer; got {seed!r}.")
+    python_random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+class SeedGenerator:
+    """A stream of random numbers of its own: the same seed gives the same draws, whatever else draws meanwhile."""
+
+    def __init__(self, seed: int | None = None, name: str | None = None):
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ValueError(f"SeedGenerator: `seed` must be a non-negative integer or None; got {seed!r}.")
+        self._seed = python_random.randrange(2**31) if seed is None else int(seed)
+        self.name = name
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    def on(self, device: torch.device) -> torch.Generator:
+        """The torch generator of this stream on `device`."""
+        generator = self._generators.get(device)
+        if generator is None:
+            generator = torch.Generator(device)
+            generator.manual_seed(self._seed)
+            self._generators[device] = generator
+        return generator
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self._seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        return cls(**config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        states = {str(device): generator.get_state() for device, generator in self._generators.items()}
+        return {"_seed": self._seed, "name": self.name, "_generators": states}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._seed, self.name, self._generators = state["_seed"], state["name"], {}
+        for device, generator_state in state["_generators"].items():
+            if torch.device(device).type == "cpu" or torch.cuda.is_available():
+                self.on(torch.device(device)).set_state(generator_state)
+
+
+def generator_for(source: SeedGenerator | None, device: torch.device) -> torch.Generator | None:
+    """None (torch's global stream) or the stream's generator on `device`."""
+    return None if source is None else source.on(device)

@@ -1,0 +1,227 @@
+"""Objects to plain data and back. A config names a class; only registered classes are ever made from it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+# Where the classes that a config may name live. Nothing outside this table is ever imported for a config.
+HOMES = {
+    "keras.layers": "lamina.layers",
+    "keras.initializers": "lamina.initializers",
+    "keras.regularizers": "lamina.regularizers",
+    "keras.constraints": "lamina.constraints",
+    "keras.activations": "lamina.activations",
+    "keras.losses": "lamina.losses",
+    "keras.metrics": "lamina.metrics",
+    "keras.optimizers": "lamina.optimizers",
+    "keras.optimizers.schedules": "lamina.optimizers.schedules",
+    "keras.models": "lamina.models",
+    "keras.callbacks": "lamina.callbacks",
+    "keras.random": "lamina.random",
+    "keras": "lamina",
+}
+
+_registered: dict[str, Any] = {}
+_names: dict[Any, str] = {}
+_scopes: list[Mapping[str, Any]] = []
+
+
+def register(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
+    """Class or function decorator: saved configs may name it, as `package>name`."""
+
+    def decorate(item):
+        full = f"{package}>{name or item.__name__}"
+        if inspect.isclass(item) and not hasattr(item, "get_config"):
+            raise ValueError(f"register_keras_serializable: {item.__name__} has no `get_config` method.")
+        _registered[full] = item
+        _names[item] = full
+        return item
+
+    return decorate
+
+
+def registered_name(item: Any) -> str:
+    return _names.get(item, item.__name__)
+
+
+def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """What `name` stands for in `custom_objects`, the open scopes or the registry, else None."""
+    for scope in ((custom_objects or {}), *reversed(_scopes), _registered):
+        if name in scope:
+            return scope[name]
+    return _registered.get(f"Custom>{name}")
+
+
+@contextmanager
+def custom_object_scope(objects: Mapping[str, Any]) -> Iterator[None]:
+    """Inside, configs may name these classes and functions."""
+    _scopes.append(dict(objects))
+    try:
+        yield
+    finally:
+        _scopes.pop()
+
+
+def home_of(cls: type) -> str | None:
+    """Keras' module of one of Lamina's own classes, such as "keras.layers"; None for anybody else's class."""
+    declared = vars(cls).get("_home")
+    if declared:
+        return declared
+    module = cls.__module__
+    if not module.startswith("lamina."):
+        return None
+    return ".".join(["keras", *module.split(".")[1:2]])
+
+
+def find(name: str, home: str) -> Any:
+    """Lamina's own public object of that name in one of Keras' modules, else None."""
+    if home not in HOMES or name.startswith("_") or name in ("get", "serialize", "deserialize"):
+        return None
+    try:
+        found = getattr(importlib.import_module(HOMES[home]), name, None)
+    except ModuleNotFoundError:
+        return None
+    room = getattr(found, "__module__", None) or ""
+    return found if room.startswith("lamina.") and room not in ("lamina.core.declare", __name__) else None
+
+
+def serialize(value: Any) -> Any:
+    """Plain data for `value`: numbers, text, lists and dictionaries as they are, objects as class and config."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, (list, tuple)):
+        return type(value)(serialize(item) for item in value) if type(value) in (list, tuple) else list(value)
+    if isinstance(value, Mapping):
+        return {key: serialize(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+    if isinstance(value, torch.Tensor):
+        array = value.detach().cpu()
+        return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": serialize(array.dtype)}}
+    if isinstance(value, slice):
+        return {"class_name": "__slice__", "config": {"start": value.start, "stop": value.stop, "step": value.step}}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if inspect.isfunction(value) or inspect.isbuiltin(value) or inspect.isclass(value):
+        return _serialize_callable(value)
+    if hasattr(value, "get_config"):
+        return _describe(type(value), value.get_config())
+    raise TypeError(f"Cannot write {type(value).__name__} {value!r} into a config; give its class a `get_config` method.")
+
+
+def _serialize_callable(value: Any) -> dict[str, Any]:
+    if getattr(value, "__name__", "") == "<lambda>":
+        raise ValueError("Cannot write a lambda into a config; name the function with `def` and register it.")
+    return {
+        "module": "builtins" if inspect.isbuiltin(value) else getattr(value, "__module__", None),
+        "class_name": "class" if inspect.isclass(value) else "function",
+        "config": value.__name__,
+        "registered_name": registered_name(value),
+    }
+
+
+def _describe(cls: type, config: Any) -> dict[str, Any]:
+    module = home_of(cls)
+    return {
+        "module": module or cls.__module__,
+        "class_name": cls.__name__,
+        "config": config,
+        "registered_name": None if module else registered_name(cls),
+    }
+
+
+def deserialize(
+    config: Any, custom_objects: Mapping[str, Any] | None = None, homes: tuple[str, ...] = ("keras.layers",)
+) -> Any:
+    """The object a config describes. `homes`: where to look for names that carry no module.
+
+    Raises ValueError for a class that is neither Lamina's own, registered nor in `custom_objects`.
+    """
+    if isinstance(config, (list, tuple)):
+        return type(config)(deserialize(item, custom_objects, homes) for item in config)
+    if not isinstance(config, Mapping):
+        return config
+    if "class_name" not in config:
+        return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
+    name, inner = config["class_name"], config.get("config")
+    plain = _PLAIN.get(name)
+    if plain is not None:
+        return plain(inner)
+    if name in ("function", "class"):
+        return _named_object(config, inner, custom_objects, homes)
+    cls = _named_object(config, name, custom_objects, homes)
+    if not hasattr(cls, "from_config"):
+        return cls(**(inner or {}))
+    # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
+    with custom_object_scope(custom_objects or {}):
+        made = cls.from_config(inner if inner is not None else {})
+    build_config = config.get("build_config")
+    if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
+        made.build_from_config(build_config)
+    return made
+
+
+def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, homes: tuple[str, ...]) -> Any:
+    for key in (config.get("registered_name"), name):
+        found = registered_object(key, custom_objects) if key else None
+        if found is not None:
+            return found
+    module = config.get("module")
+    for home in ((module,) if module in HOMES else homes):
+        found = find(name, home)
+        if found is not None and callable(found):
+            return found
+    raise ValueError(
+        f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "
+        f"Pass it as custom_objects={{{name!r}: ...}} or decorate it with @register_keras_serializable()."
+    )
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "__tuple__": lambda config: tuple(deserialize(config["value"] if isinstance(config, Mapping) else config)),
+    "__numpy__": lambda config: np.array(config["value"], dtype=config["dtype"]),
+    "__tensor__": lambda config: torch.tensor(config["value"], dtype=getattr(torch, config["dtype"])),
+    "__slice__": lambda config: slice(config["start"], config["stop"], config["step"]),
+    "__ellipsis__": lambda config: Ellipsis,
+}
+
+
+def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | None = None) -> Any:
+    """The object an argument stands for: a name, a config, a class or the object itself.
+
+    Raises ValueError, naming the near misses, for an unknown name.
+    """
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier, homes=(home,))
+    if isinstance(identifier, str):
+        found = registered_object(identifier)
+        if found is None:
+            found = find((aliases or {}).get(identifier, identifier), home)
+        if found is None or not callable(found):
+            raise ValueError(unknown_name(identifier, home, what))
+        return found() if inspect.isclass(found) else found
+    if inspect.isclass(identifier):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"Unknown {what} {identifier!r}; expected a name, a config or a callable.")
+
+
+def unknown_name(name: str, home: str, what: str) -> str:
+    import difflib
+
+    known = [n for n in dir(importlib.import_module(HOMES[home])) if find(n, home) is not None]
+    near = difflib.get_close_matches(name, known, 3, 0.5)
+    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    return f"Unknown {what} {name!r}.{hint}"

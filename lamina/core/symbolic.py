@@ -1,0 +1,358 @@
+"""Symbolic tensors: shapes and types without values, and the record of which layer made them from what."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import _pytree as pytree
+
+from . import dtypes, masking
+from .errors import named, show_shape
+
+if TYPE_CHECKING:
+    from .layer import Layer
+
+# Unknown sizes are tried with two values; what differs between the results is unknown in the output.
+_TRIAL_SIZES = (83, 89)
+
+
+class SymbolicTensor:
+    """The promise of a tensor: shape (None where unknown) and dtype. Takes operators, indices and torch functions."""
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any = "float32",
+        name: str | None = None,
+        node: Node | None = None,
+        index: int = 0,
+        mask: SymbolicTensor | None = None,
+        sparse: bool = False,
+        record_history: bool = True,
+    ):
+        self.shape = tuple(None if size is None else operator.index(size) for size in shape)
+        self.torch_dtype = dtypes.torch_dtype(dtype if dtype is not None else dtypes.config.floatx())
+        self.name = name or "symbolic_tensor"
+        self.node, self.index, self._keras_mask, self.sparse = node, index, mask, sparse
+
+    @property
+    def dtype(self) -> str:
+        return dtypes.dtype_name(self.torch_dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    rank = ndim
+
+    @property
+    def _keras_history(self) -> tuple[Any, int, int]:
+        assert self.node is not None
+        return self.node.layer, self.node.layer._nodes.index(self.node), self.index
+
+    def __repr__(self) -> str:
+        return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def __len__(self) -> int:
+        if not self.shape or self.shape[0] is None:
+            raise TypeError(f"{self!r} has no known length.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __bool__(self) -> bool:
+        raise TypeError("A symbolic tensor has no truth value: use lamina.ops.where instead of `if` in a model.")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("A symbolic tensor has no values: use functions of torch or lamina.ops instead of NumPy's.")
+
+    __array_ufunc__ = None  # NumPy's operators leave the work to ours
+
+    @classmethod
+    def __torch_function__(cls, func: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+        return apply(func, *args, **(kwargs or {}))
+
+    def __getitem__(self, key: Any) -> Any:
+        return apply(operator.getitem, self, key)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(Tensor, name, None)
+        if name.startswith("_") or not callable(method):
+            raise AttributeError(f"A symbolic tensor has no attribute {name!r}.")
+        return lambda *args, **kwargs: apply(method, self, *args, **kwargs)
+
+    __hash__ = object.__hash__
+
+
+def _binary(function: Callable) -> tuple[Callable, Callable]:
+    return (lambda self, other: apply(function, self, other)), (lambda self, other: apply(function, other, self))
+
+
+for _name, _function in {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "truediv": torch.true_divide,
+    "floordiv": torch.floor_divide,
+    "mod": torch.remainder,
+    "pow": torch.pow,
+    "matmul": torch.matmul,
+    "and": torch.bitwise_and,
+    "or": torch.bitwise_or,
+    "xor": torch.bitwise_xor,
+}.items():
+    _forward, _reflected = _binary(_function)
+    setattr(SymbolicTensor, f"__{_name}__", _forward)
+    setattr(SymbolicTensor, f"__r{_name}__", _reflected)
+for _name, _function in {"lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge, "ne": torch.ne}.items():
+    setattr(SymbolicTensor, f"__{_name}__", _binary(_function)[0])
+for _name, _function in {"neg": torch.neg, "abs": torch.abs, "invert": torch.bitwise_not}.items():
+    setattr(SymbolicTensor, f"__{_name}__", (lambda f: lambda self: apply(f, self))(_function))
+
+
+def is_symbolic(value: Any) -> bool:
+    return isinstance(value, SymbolicTensor)
+
+
+def any_symbolic(*values: Any) -> bool:
+    return any(isinstance(leaf, SymbolicTensor) for leaf in pytree.tree_leaves(values))
+
+
+class Node:
+    """One recorded call of a layer: its arguments (holding symbolic tensors) and its outputs."""
+
+    __slots__ = ("args", "inputs", "kwargs", "layer", "outputs")
+
+    def __init__(self, layer: Layer, args: tuple, kwargs: dict[str, Any]):
+        self.layer, self.args, self.kwargs = layer, args, kwargs
+        self.inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor)]
+        self.outputs: Any = None
+
+    @property
+    def input(self) -> Any:
+        """What the layer was called on, without masks and other keyword arguments."""
+        if not self.args:
+            return self.outputs if not self.inputs else next(iter(self.kwargs.values()))
+        tensors = [value for value in self.args if any_symbolic(value)]
+        return tensors[0] if len(tensors) == 1 else tensors
+
+
+class Nodes:
+    """The record of a layer's symbolic calls, as Keras lets users read it."""
+
+    _nodes: list[Node]
+    name: str
+
+    def _node_at(self, index: int, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(f"{named(self)} has never been called on a symbolic input, so it has no {what}.")
+        if not -len(self._nodes) <= index < len(self._nodes):
+            raise ValueError(
+                f"{named(self)}: asked for the {what} of node {index}, but it has {len(self._nodes)} inbound nodes."
+            )
+        return self._nodes[index]
+
+    def _only_node(self, what: str) -> Node:
+        if len(self._nodes) > 1:
+            raise AttributeError(
+                f"{named(self)} has {len(self._nodes)} inbound nodes, so its {what} is ambiguous. "
+                f"Use get_{what.replace(' ', '_')}_at(node_index)."
+            )
+        return self._node_at(0, what)
+
+    @property
+    def input(self) -> Any:
+        return self._only_node("input").input
+
+    @property
+    def output(self) -> Any:
+        return self._only_node("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        return shapes_of(self._only_node("input shape").input)
+
+    @property
+    def output_shape(self) -> Any:
+        return shapes_of(self._only_node("output shape").outputs)
+
+    @property
+    def input_mask(self) -> Any:
+        return masking.masks_of(self._only_node("input mask").input)
+
+    @property
+    def output_mask(self) -> Any:
+        return masking.masks_of(self._only_node("output mask").outputs)
+
+    def get_input_at(self, node_index: int) -> Any:
+        return self._node_at(node_index, "input").input
+
+    def get_output_at(self, node_index: int) -> Any:
+        return self._node_at(node_index, "output").outputs
+
+    def get_input_shape_at(self, node_index: int) -> Any:
+        return shapes_of(self._node_at(node_index, "input shape").input)
+
+    def get_output_shape_at(self, node_index: int) -> Any:
+        return shapes_of(self._node_at(node_index, "output shape").outputs)
+
+    def get_input_mask_at(self, node_index: int) -> Any:
+        return masking.masks_of(self._node_at(node_index, "input mask").input)
+
+    def get_output_mask_at(self, node_index: int) -> Any:
+        return masking.masks_of(self._node_at(node_index, "output mask").outputs)
+
+
+def shapes_of(structure: Any) -> Any:
+    """The shapes of a tensor or a structure of tensors, as tuples; None for what has none."""
+
+    def shape(leaf):
+        return tuple(leaf.shape) if hasattr(leaf, "shape") else None
+
+    return pytree.tree_map(shape, structure)
+
+
+def is_shape(value: Any) -> bool:
+    return isinstance(value, (tuple, list, torch.Size)) and all(
+        item is None or isinstance(item, (int, np.integer)) for item in value
+    )
+
+
+def map_shapes(function: Callable[[tuple], Any], shapes: Any) -> Any:
+    """Apply to every shape in a structure of shapes."""
+    if shapes is None or is_shape(shapes):
+        return None if shapes is None else function(tuple(shapes))
+    if isinstance(shapes, Mapping):
+        return {key: map_shapes(function, item) for key, item in shapes.items()}
+    return type(shapes)(map_shapes(function, item) for item in shapes)
+
+
+def infer_shape(layer: Layer, input_shape: Any, *more: Any, **named_shapes: Any) -> Any:
+    """What `compute_output_shape` answers for a layer that does not say: the shapes that running `call` gives."""
+    dtype = layer._compute or torch.float32
+
+    def symbol(shape):
+        return SymbolicTensor(shape, dtype)
+
+    args = tuple(map_shapes(symbol, shape) for shape in (input_shape, *more))
+    kwargs = {key.removesuffix("_shape"): map_shapes(symbol, shape) for key, shape in named_shapes.items()}
+    return shapes_of(run_on_trial_tensors(layer.call, args, kwargs, layer))
+
+
+def infer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Symbolic outputs of a call, by the layer's shape rule where it has one, else by running it on trial tensors."""
+    from .layer import Layer
+
+    if layer._compute is not None:
+        args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer._compute), (args, kwargs))
+    if type(layer).compute_output_shape is Layer.compute_output_shape:
+        return run_on_trial_tensors(layer.call, args, kwargs, layer)
+    first = args[0] if args else next(iter(kwargs.values()))
+    leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor))
+    names = layer._shape_parameters
+    if len(names) > 1:
+        given = {**dict(zip(layer._call_parameters, args, strict=False)), **kwargs}
+        by_name = {f"{key}_shape": shapes_of(value) for key, value in given.items()}
+        shapes = layer.compute_output_shape(**{name: by_name[name] for name in names if by_name.get(name) is not None})
+    else:
+        shapes = layer.compute_output_shape(shapes_of(first))
+    dtype = layer.output_dtype(leaf.torch_dtype)
+    return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
+
+
+def _as_computed(leaf: Any, dtype: torch.dtype) -> Any:
+    """A floating symbolic tensor in the type the layer computes in."""
+    if not isinstance(leaf, SymbolicTensor) or not dtypes.is_float(leaf.torch_dtype):
+        return leaf
+    return SymbolicTensor(leaf.shape, dtype)
+
+
+def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
+    """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
+    from .layer import scope
+
+    leaves = pytree.tree_leaves((args, kwargs))
+    unknown = any(None in leaf.shape for leaf in leaves if isinstance(leaf, SymbolicTensor))
+    results = []
+    training, scope.training = scope.training, False
+    depth, scope.depth = scope.depth, scope.depth + 1
+    try:
+        for size in _TRIAL_SIZES[: 1 + unknown]:
+            results.append(_trial(function, args, kwargs, size, layer))
+    finally:
+        scope.training, scope.depth = training, depth
+        for inner in layer._flat_layers() if layer is not None else ():
+            inner._losses.clear()
+
+    def merge(first, *others):
+        if not isinstance(first, Tensor):
+            return first
+        sizes = zip(*(tuple(int(s) for s in t.shape) for t in (first, *others)), strict=True)
+        return SymbolicTensor([same[0] if len(set(same)) == 1 else None for same in sizes], first.dtype)
+
+    return pytree.tree_map(merge, *results)
+
+
+def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) -> Any:
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+
+        def concrete(leaf):
+            if not isinstance(leaf, SymbolicTensor):
+                return leaf
+            return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
+
+        args, kwargs = pytree.tree_map(concrete, (args, kwargs))
+        try:
+            return function(*args, **kwargs)
+        except (RuntimeError, IndexError, TypeError) as error:
+            who = named(layer) if layer is not None else getattr(function, "__name__", str(function))
+            shapes = ", ".join(show_shape(t.shape) for t in pytree.tree_leaves(args) if isinstance(t, Tensor))
+            reason = str(error).strip().split("\n")[0][:200]
+            raise ValueError(f"{who} cannot take inputs of shape {shapes}: {reason}") from error
+
+
+def call_layer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Record a call on symbolic tensors: check, build, infer the outputs and their masks."""
+    kwargs = {key: value for key, value in kwargs.items() if value is not None}
+    if "training" in kwargs and not layer._takes_training and not getattr(layer, "_is_composite", False):
+        del kwargs["training"]
+    layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
+    if not layer.built:
+        layer._build_for(args, {k: v for k, v in kwargs.items() if any_symbolic(v)})
+        layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
+    mask = layer._route_masks(args, kwargs)
+    node = Node(layer, args, kwargs)
+    outputs = layer.compute_output_spec(*args, **{k: v for k, v in kwargs.items() if k not in ("training",)})
+    node.outputs = record(outputs, node)
+    if mask is not None or layer._creates_mask:
+        masking.set_masks(node.outputs, layer._checked_mask(args[0] if args else None, mask))
+    layer._nodes.append(node)
+    return node.outputs
+
+
+def record(outputs: Any, node: Node) -> Any:
+    """The outputs of `node`, each knowing where it comes from."""
+    index = -1
+
+    def mark(leaf):
+        nonlocal index
+        if not isinstance(leaf, SymbolicTensor):
+            return leaf
+        index += 1
+        return SymbolicTensor(leaf.shape, leaf.torch_dtype, node.layer.name, node, index)
+
+    return pytree.tree_map(mark, outputs)
+
+
+def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Record a function of symbolic tensors as a layer of its own."""
+    from .operation import Operation
+
+    return Operation(function)(*args, **kwargs)

@@ -1,0 +1,119 @@
+"""Weights: torch Parameters (or buffers) that know their Keras name, regularizer and constraint."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Weight(nn.Parameter):
+    """A layer's tensor. As a Parameter it is trained by any torch optimizer; as a buffer it is the layer's state.
+
+    path: "layer/weight", as files and messages call it. regularizer, constraint: callables or None.
+    trainable: whether the weight itself may be trained (the layer's own `trainable` comes on top).
+    """
+
+    path: str
+    regularizer: Any
+    constraint: Any
+    _trainable: bool
+
+    def __new__(
+        cls,
+        data: torch.Tensor,
+        trainable: bool = True,
+        name: str = "variable",
+        path: str = "",
+        regularizer: Any = None,
+        constraint: Any = None,
+    ) -> Weight:
+        weight = torch.Tensor._make_subclass(cls, data, trainable and data.is_floating_point())
+        weight._name, weight.path = name, path or name
+        weight.regularizer, weight.constraint = regularizer, constraint
+        weight._trainable = trainable
+        return weight
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self._name
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        self.requires_grad_(self._trainable and self.is_floating_point())
+
+    @property
+    def value(self) -> torch.Tensor:
+        return self
+
+    def assign(self, value: Any) -> Weight:
+        """Write `value` (array or tensor of the same shape) in place. Raises ValueError for another shape."""
+        value = torch.as_tensor(value, device=self.device)
+        if value.shape != self.shape:
+            raise ValueError(
+                f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
+            )
+        with torch.no_grad():
+            self.copy_(value)
+        return self
+
+    def assign_add(self, value: Any) -> Weight:
+        with torch.no_grad():
+            return self.assign(self + torch.as_tensor(value, device=self.device, dtype=self.dtype))
+
+    def assign_sub(self, value: Any) -> Weight:
+        return self.assign_add(-torch.as_tensor(value, device=self.device, dtype=self.dtype))
+
+    def numpy(self, *, force: bool = True) -> np.ndarray:
+        """A NumPy copy of the value."""
+        tensor = self.detach().cpu()
+        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy().copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype)
+
+    def like(self, data: torch.Tensor) -> Weight:
+        """The same weight holding other data, after a move or a change of type."""
+        weight = Weight(data, self._trainable and self.requires_grad)
+        weight.__dict__.update(self.__dict__)
+        return weight
+
+    def __deepcopy__(self, memo: dict) -> Weight:
+        if id(self) not in memo:
+            made = self.like(self.detach().clone(memory_format=torch.preserve_format))
+            made.requires_grad_(self.requires_grad)
+            made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            memo[id(self)] = made
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (self.detach(), self.requires_grad, dict(self.__dict__))
+
+    def __repr__(self, **kwargs: Any) -> str:
+        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
+
+
+def _rebuild(data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> Weight:
+    weight = Weight(data, requires_grad)
+    weight.__dict__.update(state)
+    return weight
+
+
+def allocate(values: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tensor:
+    """`values` with its memory laid out so that `permute(order)` is contiguous: the order a kernel reads."""
+    if order is None:
+        return values.contiguous()
+    back = sorted(range(len(order)), key=order.__getitem__)
+    return values.permute(order).contiguous().permute(back)

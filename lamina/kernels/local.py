@@ -1,0 +1,180 @@
+"""Locally connected layers: a convolution whose kernel differs at every position. x is (N, *S, C) or (N, C, *S).
+
+A kernel is (positions, taps, filters), positions in row-major order; a tap is (*k, C), or (C, *k) for channels first.
+tf_keras stores two other forms, dense over all inputs and outputs (its implementation 2) and the list of the dense
+form's real entries (3); `from_dense_kernel` and `from_sparse_kernel` read them, the ``to_`` functions write them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import resize, window
+
+Sizes = Sequence[int]
+
+
+def output_sizes(sizes: Sizes, kernel_size: Sizes, strides: Sizes, padding: str) -> tuple[int, ...]:
+    """Positions along each axis."""
+    return tuple(window.output_size(n, k, s, padding) for n, k, s in zip(sizes, kernel_size, strides, strict=True))
+
+
+def locally_connected(
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None,
+    kernel_size: Sizes,
+    strides: Sizes,
+    padding: str,
+    channels_last: bool,
+) -> Tensor:
+    """Multiply the taps at each position with ``kernel[position]`` and add ``bias`` (*out, filters).
+
+    For channels first Keras takes the bias's numbers in the order (filters, *out), and so does this.
+    """
+    sizes = x.shape[1:-1] if channels_last else x.shape[2:]
+    out = output_sizes(sizes, kernel_size, strides, padding)
+    if padding == "same":
+        x = resize.pad(x, _same_pads(sizes, out, kernel_size, strides), channels_last)
+    take = _Patches.apply if x.requires_grad else _patches
+    patches = take(x, kernel_size, strides, channels_last)
+    if bias is None:
+        y = torch.bmm(patches, kernel)
+    else:
+        offset = bias.flatten(0, -2) if channels_last else bias.reshape(bias.shape[-1], -1).t()
+        y = torch.baddbmm(offset.unsqueeze(1), patches, kernel)
+    y = y.unflatten(0, out).movedim(-2, 0)
+    return y if channels_last else y.movedim(-1, 1)
+
+
+def _same_pads(sizes: Sizes, out: Sizes, kernel_size: Sizes, strides: Sizes) -> list[tuple[int, int]]:
+    """Each window has element ``i * stride`` at its tap ``k // 2``, whatever the size: not TensorFlow's rule."""
+    axes = zip(sizes, out, kernel_size, strides, strict=True)
+    return [(k // 2, max((o - 1) * s + k - k // 2 - n, 0)) for n, o, k, s in axes]
+
+
+def _patches(x: Tensor, kernel_size: Sizes, strides: Sizes, channels_last: bool) -> Tensor:
+    """The taps of every position, (positions, N, taps)."""
+    rank, first = len(kernel_size), 1 if channels_last else 2
+    batch = x.shape[0]
+    for axis, (k, s) in enumerate(zip(kernel_size, strides, strict=True), start=first):
+        x = x.unfold(axis, k, s)
+    positions, offsets = range(first, first + rank), range(rank + 2, 2 * rank + 2)
+    x = x.permute(*positions, 0, *((*offsets, rank + 1) if channels_last else (1, *offsets)))
+    return x.reshape(math.prod(x.shape[:rank]), batch, math.prod(x.shape[rank + 1 :]))
+
+
+class _Patches(torch.autograd.Function):
+    """`_patches`, its gradient summed over one kernel axis after the other; autograd's own is several times slower."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel_size: Sizes, strides: Sizes, channels_last: bool) -> Tensor:
+        ctx.geometry = x.shape, kernel_size, strides, channels_last
+        return _patches(x, kernel_size, strides, channels_last)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        shape, kernel_size, strides, channels_last = ctx.geometry
+        rank = len(kernel_size)
+        sizes, channels = (shape[1:-1], shape[-1]) if channels_last else (shape[2:], shape[1])
+        taps = (*kernel_size, channels) if channels_last else (channels, *kernel_size)
+        offsets = rank + (1 if channels_last else 2)
+        out = output_sizes(sizes, kernel_size, strides, "valid")
+        grad = grad.reshape(*out, shape[0], *taps).movedim(rank, 0)
+        for axis, (size, stride, kernel) in enumerate(zip(sizes, strides, kernel_size, strict=True), start=1):
+            positions = grad.shape[axis]
+            merged = [*grad.shape[:axis], size, *grad.shape[axis + 1 : offsets], *grad.shape[offsets + 1 :]]
+            total = grad.new_zeros(merged)
+            for tap in range(kernel):
+                reached = slice(tap, tap + (positions - 1) * stride + 1, stride)
+                total[(slice(None),) * axis + (reached,)] += grad.select(offsets, tap)
+            grad = total
+        return grad if channels_last else grad.movedim(-1, 1), None, None, None
+
+
+def from_dense_kernel(dense: Tensor, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Tensor:
+    """From (*in, C, *out, filters), or (C, *in, filters, *out) for channels first. Taps in the padding become zero."""
+    rank, half = len(kernel_size), len(kernel_size) + 1
+    sizes = dense.shape[:rank] if channels_last else dense.shape[1:half]
+    channels, filters = (dense.shape[rank], dense.shape[-1]) if channels_last else (dense.shape[0], dense.shape[half])
+    inputs, outputs, real = _connections(sizes, channels, filters, kernel_size, strides, padding, channels_last)
+    return torch.where(real, dense.flatten(half).flatten(0, rank)[inputs, outputs], 0)
+
+
+def to_dense_kernel(
+    kernel: Tensor, sizes: Sizes, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
+) -> Tensor:
+    """The inverse of `from_dense_kernel`; unconnected entries are zero."""
+    channels, filters = kernel.shape[1] // math.prod(kernel_size), kernel.shape[2]
+    inputs, outputs, real = _connections(sizes, channels, filters, kernel_size, strides, padding, channels_last)
+    out = output_sizes(sizes, kernel_size, strides, padding)
+    dense = kernel.new_zeros(math.prod(sizes) * channels, math.prod(out) * filters)
+    dense[inputs[real], outputs[real]] = kernel[real]
+    return dense.view(*sizes, channels, *out, filters) if channels_last else dense.view(channels, *sizes, filters, *out)
+
+
+def from_sparse_kernel(
+    values: Tensor,
+    sizes: Sizes,
+    channels: int,
+    filters: int,
+    kernel_size: Sizes,
+    strides: Sizes,
+    padding: str,
+    channels_last: bool,
+) -> Tensor:
+    """From the list of connections in the order of outputs, then inputs. Taps in the padding become zero."""
+    order, shape = _sparse_order(sizes, channels, filters, kernel_size, strides, padding, channels_last)
+    kernel = values.new_zeros(math.prod(shape))
+    kernel[order] = values
+    return kernel.view(shape)
+
+
+def to_sparse_kernel(
+    kernel: Tensor, sizes: Sizes, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
+) -> Tensor:
+    """The inverse of `from_sparse_kernel`."""
+    channels = kernel.shape[1] // math.prod(kernel_size)
+    order, _ = _sparse_order(sizes, channels, kernel.shape[2], kernel_size, strides, padding, channels_last)
+    return kernel.flatten()[order]
+
+
+def _sparse_order(
+    sizes: Sizes, channels: int, filters: int, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
+) -> tuple[Tensor, torch.Size]:
+    """Where in the flattened kernel each sparse value lies, and the kernel's shape."""
+    inputs, outputs, real = _connections(sizes, channels, filters, kernel_size, strides, padding, channels_last)
+    rank_of = (outputs * (math.prod(sizes) * channels) + inputs)[real].argsort()
+    return real.flatten().nonzero().squeeze(1)[rank_of], real.shape
+
+
+def _connections(
+    sizes: Sizes, channels: int, filters: int, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat input index, flat output index and whether it is real, of each kernel entry (positions, taps, filters)."""
+    out = output_sizes(sizes, kernel_size, strides, padding)
+    starts = [k // 2 if padding == "same" else 0 for k in kernel_size]
+    element = torch.zeros(math.prod(out), math.prod(kernel_size), dtype=torch.long)
+    real = torch.ones_like(element, dtype=torch.bool)
+    positions = torch.cartesian_prod(*map(torch.arange, out)).view(-1, 1, len(out))
+    offsets = torch.cartesian_prod(*map(torch.arange, kernel_size)).view(1, -1, len(out))
+    for axis, size in enumerate(sizes):
+        at = positions[..., axis] * strides[axis] + offsets[..., axis] - starts[axis]
+        real &= (at >= 0) & (at < size)
+        element = element * size + at.clamp(0, size - 1)
+    channel, filter_ = torch.arange(channels), torch.arange(filters)
+    position = torch.arange(len(element)).view(-1, 1, 1)
+    if channels_last:
+        inputs = (element[:, :, None] * channels + channel).flatten(1)
+        real = real.repeat_interleave(channels, 1)
+        outputs = position * filters + filter_
+    else:
+        inputs = (channel[:, None] * math.prod(sizes) + element[:, None]).flatten(1)
+        real = real.repeat(1, channels)
+        outputs = filter_ * len(element) + position
+    return torch.broadcast_tensors(inputs[:, :, None], outputs, real[:, :, None])

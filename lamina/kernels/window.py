@@ -1,0 +1,148 @@
+"""Arithmetic of windows sliding over an axis: sizes, pads, fit, cost. Plain integers; ``None`` is an unknown size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+Pair = tuple[int, int]
+Padding = str | Pair
+
+
+def extent(kernel: int, dilation: int = 1) -> int:
+    """Elements between the first and the last tap of a window, both included."""
+    return (kernel - 1) * dilation + 1
+
+
+def pads(
+    size: int | None, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1
+) -> tuple[int | None, int | None]:
+    """Elements added before and after the axis.
+
+    ``"same"`` follows TensorFlow: as many outputs as strides begin in the input, the odd pad at the end. ``"causal"``
+    puts all before, so that no output sees later inputs; ``"full"`` adds every partial overlap; a pair stays as it is.
+    """
+    reach = extent(kernel, dilation) - 1
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        if size is None:
+            return (None, None) if stride > 1 else (reach // 2, reach - reach // 2)
+        total = max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
+        return total // 2, total - total // 2
+    if padding == "causal":
+        return reach, 0
+    if padding == "full":
+        return reach, reach
+    if isinstance(padding, str):
+        raise ValueError(
+            f"Unknown padding {padding!r} of a window. Expected 'valid', 'same', 'causal', 'full' or (before, after)."
+        )
+    return padding
+
+
+def output_size(
+    size: int | None, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1
+) -> int | None:
+    """Positions of the window along an axis; 0 where it does not fit once."""
+    if size is None:
+        return None
+    before, after = pads(size, kernel, stride, padding, dilation)
+    if padding == "same":
+        return -(-size // stride)
+    return max((size + before + after - extent(kernel, dilation)) // stride + 1, 0)
+
+
+def transposed_pads(
+    kernel: int, stride: int = 1, padding: Padding = "valid", output_padding: int | None = None, dilation: int = 1
+) -> Pair:
+    """Elements a transposed convolution drops before and after; negative: zeros it appends.
+
+    They are the pads of the forward window, which maps the result back onto the input. Without ``output_padding`` the
+    result has ``size * stride`` elements for ``"same"`` and ``(size - 1) * stride + max(extent, stride)`` for ``"valid"``;
+    with it Keras counts from ``(size - 1) * stride + extent % 2`` and ``(size - 1) * stride + extent``.
+    """
+    span = extent(kernel, dilation)
+    if padding == "valid":
+        return 0, min(span - stride, 0) if output_padding is None else -output_padding
+    if padding == "same":
+        total = span - stride if output_padding is None else span - span % 2 - output_padding
+        before = max(total, 0) // 2
+        return before, total - before
+    if isinstance(padding, str):
+        raise ValueError(
+            f"Unknown padding {padding!r} of a transposed convolution. Expected 'valid', 'same' or (before, after)."
+        )
+    return padding[0], padding[1] - (output_padding or 0)
+
+
+def transposed_size(
+    size: int | None,
+    kernel: int,
+    stride: int = 1,
+    padding: Padding = "valid",
+    output_padding: int | None = None,
+    dilation: int = 1,
+) -> int | None:
+    """Size of an axis after a transposed convolution."""
+    if size is None:
+        return None
+    return (size - 1) * stride + extent(kernel, dilation) - sum(
+        transposed_pads(kernel, stride, padding, output_padding, dilation)
+    )
+
+
+def check_fits(
+    name: str,
+    sizes: Sequence[int | None],
+    kernel: Sequence[int],
+    dilation: Sequence[int] | int = 1,
+    padding: Padding | Sequence[Padding] = "valid",
+) -> None:
+    """Raise ``ValueError`` where the window of ``name`` (a layer, a function) is larger than a padded spatial axis."""
+    rank = len(kernel)
+    dilations = (dilation,) * rank if isinstance(dilation, int) else dilation
+    paddings = per_axis(padding, rank)
+    for axis, (size, k, d, p) in enumerate(zip(sizes, kernel, dilations, paddings, strict=True)):
+        if output_size(size, k, 1, p, d) == 0:
+            span = f"{k}" if d == 1 else f"{k} (dilated to {extent(k, d)})"
+            raise ValueError(
+                f"{name}: a window of {span} does not fit into spatial axis {axis}, which has size {size} with "
+                f"padding={p!r} (spatial sizes {tuple(sizes)}, window {tuple(kernel)}). "
+                "Use padding='same', a smaller window or dilation, or larger inputs."
+            )
+
+
+def per_axis(padding: Padding | Sequence[Padding | int], rank: int) -> Sequence[Padding]:
+    """One padding an axis: a name stands for all axes, an integer for a symmetric pair."""
+    if isinstance(padding, str):
+        return (padding,) * rank
+    return tuple((p, p) if isinstance(p, int) else p for p in padding)
+
+
+def settled(
+    padding: Padding | Sequence[Padding | int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+) -> Padding | Sequence[Padding | int]:
+    """``padding`` as one integer an axis where it is symmetric at every size, else unchanged; saves the work per call."""
+    paddings = per_axis(padding, len(kernel))
+    pairs = [pads(None, *axis) for axis in zip(kernel, strides, paddings, dilation, strict=True)]
+    if any(before is None or before != after for before, after in pairs):
+        return padding
+    return tuple(before for before, _ in pairs) if any(before for before, _ in pairs) else "valid"
+
+
+def receptive_field(chain: Iterable[tuple[int, int, int]]) -> Pair:
+    """Inputs one output of a chain of windows ``(kernel, stride, dilation)`` sees, and inputs between two outputs."""
+    field = step = 1
+    for kernel, stride, dilation in chain:
+        field += (extent(kernel, dilation) - 1) * step
+        step *= stride
+    return field, step
+
+
+def multiply_adds(positions: Sequence[int], kernel: Sequence[int], inputs: int, outputs: int, groups: int = 1) -> int:
+    """Multiply-adds of one sample: every output of every position sees ``inputs // groups`` channels of every tap.
+
+    ``positions`` are the output's spatial sizes, those of the input for a transposed convolution.
+    """
+    return math.prod(positions) * math.prod(kernel) * (inputs // groups) * outputs

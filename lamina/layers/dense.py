@@ -1,0 +1,47 @@
+"""Dense layers: every output sees every input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..activations import activation
+from ..constraints import constraint
+from ..core.declare import arg, boolean, integer
+from ..core.layer import InputSpec, Layer
+from ..initializers import initializer
+from ..kernels.linear import dense
+from ..regularizers import regularizer
+
+
+class Dense(Layer):
+    """`activation(inputs @ kernel + bias)` over the last axis.
+
+    Input (batch, ..., features), output (batch, ..., units); kernel (features, units), bias (units,).
+    """
+
+    units: int = arg(integer(1), doc="Size of the output.")
+    activation: Any = arg(activation, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    bias_initializer: Any = arg(initializer, default="zeros")
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None, config="set")
+    kernel_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+
+    supports_masking = True
+
+    def build(self, input_shape: tuple) -> None:
+        features = input_shape[-1]
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
+        self.new_weight("kernel", (features, self.units))
+        self.bias = self.new_weight("bias", (self.units,)) if self.use_bias else None
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.activation(dense(inputs, self.kernel, self.bias))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (*input_shape[:-1], self.units)

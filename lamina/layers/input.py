@@ -1,0 +1,109 @@
+"""Where a functional model begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import dtypes
+from ..core.layer import Layer
+from ..core.symbolic import Node, SymbolicTensor
+
+
+class InputLayer(Layer):
+    """Holds one input of a model: its shape without values.
+
+    shape: sizes without the batch axis, None where they vary; or `batch_shape` with it. dtype: of the data, which is
+    cast to it.
+    """
+
+    _autocast = False
+    _creates_mask = False
+
+    def __init__(
+        self,
+        shape: Any = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Any = None,
+        input_tensor: Any = None,
+        optional: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        if sparse or ragged:
+            raise ValueError("InputLayer: sparse and ragged inputs are not supported; pass dense tensors and a mask.")
+        if batch_shape is None and "batch_input_shape" in kwargs:
+            batch_shape = kwargs.pop("batch_input_shape")
+        if batch_shape is None and "input_shape" in kwargs:
+            shape = kwargs.pop("input_shape")
+        if input_tensor is not None:
+            if not isinstance(input_tensor, SymbolicTensor):
+                raise ValueError(f"InputLayer: `input_tensor` must be a symbolic tensor; got {input_tensor!r}.")
+            batch_shape = input_tensor.shape if batch_shape is None and shape is None else batch_shape
+            dtype = dtype or input_tensor.dtype
+        if shape is None and batch_shape is None:
+            raise ValueError("InputLayer: give `shape` (sizes without the batch axis) or `batch_shape`.")
+        if shape is not None and batch_shape is not None:
+            raise ValueError("InputLayer: give `shape` or `batch_shape`, not both.")
+        super().__init__(name=name, **kwargs)
+        batch_shape = (batch_size, *_checked(shape)) if batch_shape is None else _checked(batch_shape)
+        self.batch_shape = batch_shape
+        self.input_dtype = dtypes.dtype_name(dtype if dtype is not None else dtypes.config.floatx())
+        self.sparse, self.ragged, self.optional = bool(sparse), bool(ragged), optional
+        self._finish_build()
+        node = Node(self, (), {})
+        if input_tensor is None:
+            node.outputs = SymbolicTensor(batch_shape, self.input_dtype, self.name, node)
+        else:
+            node.outputs, input_tensor.node, input_tensor.index = input_tensor, node, 0
+        self._nodes.append(node)
+
+    @property
+    def dtype(self) -> str:
+        return self.input_dtype
+
+    def call(self) -> None:
+        raise ValueError(f'InputLayer "{self.name}" takes no input: use its `output`.')
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.input_dtype,
+            "sparse": self.sparse,
+            "ragged": self.ragged,
+            "name": self.name,
+            **({"optional": True} if self.optional else {}),
+        }
+
+
+def _checked(shape: Any) -> tuple[int | None, ...]:
+    if isinstance(shape, int):
+        raise ValueError(f"Input: `shape` must be a tuple; write ({shape},) for one axis of size {shape}.")
+    for size in shape:
+        if size is not None and (isinstance(size, bool) or not hasattr(size, "__index__") or size < 0):
+            raise ValueError(f"Input: sizes must be non-negative integers or None; got {size!r} in {tuple(shape)}.")
+    return tuple(size if size is None else int(size) for size in shape)
+
+
+def Input(
+    shape: Any = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    batch_shape: Any = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+    ragged: bool | None = None,
+    **kwargs: Any,
+) -> SymbolicTensor:
+    """A symbolic tensor to build a functional model from.
+
+    shape: sizes without the batch axis, None where they vary. Raises ValueError for sizes that are no integers.
+    """
+    if tensor is not None and tensor.node is not None:
+        return tensor
+    layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name, **kwargs)
+    return layer._nodes[0].outputs

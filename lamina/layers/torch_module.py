@@ -1,0 +1,49 @@
+"""Plain torch modules and functions as layers of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.declare import short
+from ..core.layer import Layer
+from ..core.operation import Operation
+
+
+class TorchModuleWrapper(Layer):
+    """Runs a `torch.nn.Module` as a layer; its parameters are the layer's weights."""
+
+    _autocast = False
+    _creates_mask = False
+
+    def __init__(self, module: nn.Module, name: str | None = None, output_shape: Any = None, **kwargs: Any):
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"TorchModuleWrapper: `module` must be a torch.nn.Module; got {short(module)}.")
+        super().__init__(name=name, **kwargs)
+        self.module = module
+        self.output_shape_ = output_shape
+
+    def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> torch.Tensor:
+        if training is not None and training != self.module.training:
+            self.module.train(training)
+        return self.module(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        raise ValueError(
+            f'TorchModuleWrapper "{self.name}": a {type(self.module).__name__} has no config. '
+            "Save the weights alone (save_weights or state_dict), or make the module a Layer with get_config."
+        )
+
+
+def as_layer(item: Any, where: str) -> Layer:
+    """`item` itself if it is a layer, else a layer that runs it. Raises TypeError for what cannot be called."""
+    if isinstance(item, Layer):
+        return item
+    if isinstance(item, nn.Module):
+        return TorchModuleWrapper(item)
+    if callable(item) and not isinstance(item, type):
+        return Operation(item)
+    hint = " Make an instance of it: add parentheses." if isinstance(item, type) else ""
+    raise TypeError(f"{where}: expected a layer; got {short(item)}.{hint}")

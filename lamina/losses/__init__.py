@@ -1,0 +1,297 @@
+"""Losses: functions of targets and predictions, and objects that add arguments, weights, masks and a reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from ..core import serialize as _serialize
+from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number
+from ..core.layer import snake_case
+from .base import FunctionLoss, Loss, LossFunctionWrapper, PlainLoss, dtype_arg, name_arg, reduction_arg
+from .functions import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+    categorical_hinge,
+    circle,
+    cosine_similarity,
+    ctc,
+    dice,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+    tversky,
+)
+
+
+def _axes(value: Any, owner: Any) -> Any:
+    return tuple(map(as_integer, value)) if isinstance(value, Iterable) else as_integer(value)
+
+
+def _weights(value: Any, owner: Any) -> Any:
+    many = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(item, Real) for item in many):
+        raise Refused
+    return value
+
+
+def _inner_fraction(value: Any, owner: Any) -> Any:
+    if not isinstance(value, Real) or not 0 < value < 1:
+        raise Refused
+    return value
+
+
+_AXES = Kind("an integer or several", _axes, dump=lambda value: value, good=(1, (0, 1)), bad=("a", 1.5)).optional()
+_WEIGHTS = Kind("a number, or one for each class", _weights, good=(0.5, [0.2, 0.8]), bad=("a", None))
+_INNER_FRACTION = Kind("a number between 0 and 1", _inner_fraction, good=(0.3,), bad=(0, 1, "a", None))
+
+
+def _from_logits() -> Any:
+    return arg(boolean, default=False, doc="Whether predictions are scores rather than probabilities.")
+
+
+def _label_smoothing() -> Any:
+    return arg(number(0, 1), default=0.0, doc="Share of the label spread over all classes.")
+
+
+def _axis(config: bool = True) -> Any:
+    return arg(integer(), default=-1, doc="The axis of the classes.", config=config)
+
+
+class MeanSquaredError(PlainLoss, fn=mean_squared_error):
+    """Mean of the squared errors."""
+
+
+class MeanAbsoluteError(PlainLoss, fn=mean_absolute_error):
+    """Mean of the absolute errors."""
+
+
+class MeanAbsolutePercentageError(PlainLoss, fn=mean_absolute_percentage_error):
+    """Mean of the absolute errors in percent of the target."""
+
+
+class MeanSquaredLogarithmicError(PlainLoss, fn=mean_squared_logarithmic_error):
+    """Mean of the squared differences of log(1 + y)."""
+
+
+class LogCosh(PlainLoss, fn=log_cosh):
+    """Mean of log(cosh(error)): a square near 0, an absolute value far from it."""
+
+
+class Poisson(PlainLoss, fn=poisson):
+    """Mean of y_pred - y_true log(y_pred)."""
+
+
+class KLDivergence(PlainLoss, fn=kl_divergence):
+    """Sum of y_true log(y_true / y_pred)."""
+
+
+class Hinge(PlainLoss, fn=hinge):
+    """Mean of max(0, 1 - y_true y_pred), for labels -1 and 1 (or 0 and 1)."""
+
+
+class SquaredHinge(PlainLoss, fn=squared_hinge):
+    """Mean of max(0, 1 - y_true y_pred) squared, for labels -1 and 1 (or 0 and 1)."""
+
+
+class CategoricalHinge(PlainLoss, fn=categorical_hinge):
+    """max(0, 1 + best wrong score - right score), for one-hot labels."""
+
+
+class CTC(PlainLoss, fn=ctc):
+    """Connectionist temporal classification: labels (batch, length) padded with 0, scores (batch, steps, classes)."""
+
+
+class Huber(FunctionLoss, fn=huber):
+    """Mean of errors that count squared up to `delta` and linearly beyond."""
+
+    delta: float = arg(number(0), default=1.0, doc="Where the square turns into a line.", config=False)
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("huber_loss")
+    dtype: str = dtype_arg(config=False)
+
+
+class CosineSimilarity(FunctionLoss, fn=cosine_similarity):
+    """The cosine of the angle between targets and predictions, sign turned: -1 for parallel vectors."""
+
+    axis: int = arg(integer(), default=-1, doc="The axis of the vectors.", config=False)
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("cosine_similarity")
+    dtype: str = dtype_arg(config=False)
+
+
+class BinaryCrossentropy(FunctionLoss, fn=binary_crossentropy):
+    """-log of the probability given to the right one of two answers."""
+
+    from_logits: bool = _from_logits()
+    label_smoothing: float = _label_smoothing()
+    axis: int = arg(integer(), default=-1, doc="The axis of the mean.")
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("binary_crossentropy")
+    dtype: str = dtype_arg(config=False)
+
+
+class BinaryFocalCrossentropy(FunctionLoss, fn=binary_focal_crossentropy):
+    """Binary crossentropy times (1 - p)**gamma, p the probability of the right answer (Lin et al. 2017)."""
+
+    apply_class_balancing: bool = arg(boolean, default=False, doc="Whether to weigh the two answers by `alpha`.")
+    alpha: float = arg(number(0, 1), default=0.25, doc="The weight of answer 1; answer 0 has the rest.")
+    gamma: float = arg(number(), default=2.0, doc="How strongly easy samples are weakened.")
+    from_logits: bool = _from_logits()
+    label_smoothing: float = _label_smoothing()
+    axis: int = arg(integer(), default=-1, doc="The axis of the mean.")
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("binary_focal_crossentropy")
+    dtype: str = dtype_arg(config=False)
+
+
+class CategoricalCrossentropy(FunctionLoss, fn=categorical_crossentropy):
+    """-log of the probability given to the right class, for one-hot labels."""
+
+    from_logits: bool = _from_logits()
+    label_smoothing: float = _label_smoothing()
+    axis: int = _axis()
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("categorical_crossentropy")
+    dtype: str = dtype_arg(config=False)
+
+
+class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentropy):
+    """Categorical crossentropy times alpha (1 - p)**gamma, p the probability of the right class (Lin et al. 2017)."""
+
+    alpha: Any = arg(_WEIGHTS, default=0.25, doc="The weight of the classes.")
+    gamma: float = arg(number(), default=2.0, doc="How strongly easy samples are weakened.")
+    from_logits: bool = _from_logits()
+    label_smoothing: float = _label_smoothing()
+    axis: int = _axis()
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("categorical_focal_crossentropy")
+    dtype: str = dtype_arg(config=False)
+
+
+class SparseCategoricalCrossentropy(FunctionLoss, fn=sparse_categorical_crossentropy):
+    """-log of the probability given to the right class, for labels that are class numbers."""
+
+    from_logits: bool = _from_logits()
+    ignore_class: int | None = arg(integer().optional(), default=None, doc="Samples of this class do not count.")
+    reduction: str | None = reduction_arg()
+    axis: int = _axis(config=False)
+    name: str = name_arg("sparse_categorical_crossentropy")
+    dtype: str = dtype_arg(config=False)
+
+
+class CategoricalGeneralizedCrossEntropy(FunctionLoss, fn=categorical_generalized_cross_entropy):
+    """(1 - p**q) / q for the probability p of the right class (Zhang and Sabuncu 2018): robust to wrong labels."""
+
+    q: float = arg(_INNER_FRACTION, default=0.5, doc="Near 0 it is crossentropy, near 1 an absolute error.")
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("categorical_generalized_cross_entropy")
+    dtype: str = dtype_arg(config=False)
+
+
+class Dice(FunctionLoss, fn=dice):
+    """1 - Dice coefficient of two regions."""
+
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("dice")
+    axis: Any = arg(_AXES, default=None, doc="The axes of the regions; None is all.")
+    dtype: str = dtype_arg(config=False)
+
+
+class Tversky(FunctionLoss, fn=tversky):
+    """1 - Tversky index of two regions: Dice with weights for missed and false positives."""
+
+    alpha: float = arg(number(0), default=0.5, doc="The weight of missed positives.")
+    beta: float = arg(number(0), default=0.5, doc="The weight of false positives.")
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("tversky")
+    axis: Any = arg(_AXES, default=None, doc="The axes of the regions; None is all.")
+    dtype: str = dtype_arg(config=False)
+
+
+class Circle(FunctionLoss, fn=circle):
+    """Circle loss of unit vectors with class labels (Sun et al. 2020)."""
+
+    gamma: float = arg(number(), default=80.0, doc="Scale of the similarities.")
+    margin: float = arg(number(), default=0.4, doc="Relaxation of the two targets.")
+    remove_diagonal: bool = arg(boolean, default=True, doc="Whether a sample is not compared with itself.")
+    reduction: str | None = reduction_arg()
+    name: str = name_arg("circle")
+    dtype: str = dtype_arg(config=False)
+
+
+# Names -----------------------------------------------------------------------------------------------------------
+
+_ALIASES = {
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "mse": "mean_squared_error",
+    "msle": "mean_squared_logarithmic_error",
+}
+_ALIASES |= {short.upper(): full for short, full in _ALIASES.items()}
+
+
+def get(identifier: Any) -> Any:
+    """The loss of a name ("mse", "Huber"), a config, a class or a callable; None stays None.
+
+    A function's name gives the function, a class's name an object. Raises ValueError for anything unknown.
+    """
+    return None if identifier is None else _serialize.lookup(identifier, "keras.losses", "loss", _ALIASES)
+
+
+def serialize(loss: Any) -> Any:
+    """Plain data for a loss object or function."""
+    return _serialize.serialize(loss)
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The loss that `serialize` wrote, or one of that name."""
+    with _serialize.custom_object_scope(custom_objects or {}):
+        return get(name)
+
+
+def object_name(item: Any) -> str:
+    """What logs call a loss or metric: its name, or that of its function or class."""
+    return getattr(item, "name", None) or snake_case(getattr(item, "__name__", type(item).__name__))
+
+
+def kind_of_targets(y_true_shape: Sequence[int | None], y_pred_shape: Sequence[int | None]) -> str:
+    """ "binary", "sparse" or "categorical": what "crossentropy" and "accuracy" mean for targets of this shape."""
+    if y_pred_shape[-1] == 1:
+        return "binary"
+    return "sparse" if len(y_true_shape) < len(y_pred_shape) or y_true_shape[-1] == 1 else "categorical"
+
+
+_CROSSENTROPIES = {
+    "binary": binary_crossentropy,
+    "sparse": sparse_categorical_crossentropy,
+    "categorical": categorical_crossentropy,
+}
+
+
+def resolve(identifier: Any, y_true_shape: Sequence[int | None], y_pred_shape: Sequence[int | None]) -> Loss | None:
+    """The loss object that `compile(loss=identifier)` means for one output of these shapes.
+
+    "crossentropy" and "ce" choose by the shapes; functions become objects of the name they were asked for by.
+    """
+    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        found: Any = _CROSSENTROPIES[kind_of_targets(y_true_shape, y_pred_shape)]
+    else:
+        found = get(identifier)
+    if found is None or isinstance(found, Loss):
+        return found
+    return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else object_name(found))

@@ -1,0 +1,310 @@
+"""What every loss shares: fitting targets to predictions, weights and masks, reduction, arguments."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..core import config, dtypes
+from ..core.declare import Arg, Declared, Kind, Refused, arg
+from ..core.errors import show_shape
+from ..core.layer import snake_case, unique_name
+from ..core.masking import get_mask
+from ..core.serialize import deserialize, serialize
+
+REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
+_MEANS = REDUCTIONS[:3]
+
+
+# Tensors ---------------------------------------------------------------------------------------------------------
+
+
+def as_tensor(value: Any, like: Tensor | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """`value` as a tensor of that dtype, on the device of `like`."""
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    return tensor.to(tensor.device if like is None else like.device, dtype or tensor.dtype)
+
+
+def as_float(value: Any) -> Tensor:
+    """`value` as a floating tensor: its own float type, else the default one."""
+    tensor = as_tensor(value)
+    return tensor if tensor.is_floating_point() else tensor.to(dtypes.torch_dtype(config.floatx()))
+
+
+def same_rank(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the ranks differ by one and the longer shape ends in 1: drop that axis, or add one to a vector."""
+    if first.ndim == second.ndim + 1 and first.shape[-1] == 1:
+        return (first, second.unsqueeze(-1)) if second.ndim == 1 else (first.squeeze(-1), second)
+    if second.ndim == first.ndim + 1 and second.shape[-1] == 1:
+        return (first.unsqueeze(-1), second) if first.ndim == 1 else (first, second.squeeze(-1))
+    return first, second
+
+
+def broadcastable(first: Tensor, second: Tensor) -> bool:
+    sizes = zip(reversed(first.shape), reversed(second.shape), strict=False)
+    return all(a == b or a == 1 or b == 1 for a, b in sizes)
+
+
+def pair(y_true: Any, y_pred: Any, name: str, exact: bool = False) -> tuple[Tensor, Tensor]:
+    """Targets and predictions as float tensors of one dtype, device and rank.
+
+    Raises ValueError, naming `name`, where the shapes differ (`exact`) or do not broadcast.
+    """
+    y_pred = as_float(y_pred)
+    y_true = as_tensor(y_true, y_pred, y_pred.dtype)
+    if y_true.shape != y_pred.shape:
+        given = y_true.shape, y_pred.shape
+        y_true, y_pred = same_rank(y_true, y_pred)
+        if y_true.shape != y_pred.shape and (exact or not broadcastable(y_true, y_pred)):
+            raise ValueError(misfit(name, *given, "the same shape"))
+    return y_true, y_pred
+
+
+def misfit(name: str, true_shape: Any, pred_shape: Any, expected: str) -> str:
+    return (
+        f"{name}: `y_true` and `y_pred` must have {expected}; got {show_shape(true_shape)} and "
+        f"{show_shape(pred_shape)}. Compare the units of the last layer with the targets."
+    )
+
+
+def divide_no_nan(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The quotient, 0 where the denominator is 0."""
+    zero = denominator == 0
+    return torch.where(zero, 0.0, numerator / torch.where(zero, 1.0, denominator))
+
+
+# Weights and reduction -------------------------------------------------------------------------------------------
+
+
+def merge_mask(
+    sample_weight: Any, mask: Tensor | None, like: Tensor, dtype: torch.dtype, mean: bool = False
+) -> Tensor | None:
+    """Sample weights times the mask; for a `mean`, masked values do not count in its divisor either."""
+    weight = None if sample_weight is None else as_tensor(sample_weight, like, dtype)
+    if mask is None:
+        return weight
+    kept = as_tensor(mask, like, dtype)
+    if mean:
+        kept = kept * (kept.numel() / kept.sum().clamp(min=1))
+    if weight is None:
+        return kept
+    kept, weight = same_rank(kept, weight)
+    return times_weight(weight, kept, "the mask of `y_pred`")
+
+
+def times_weight(values: Tensor, weight: Tensor, what: str) -> Tensor:
+    if not broadcastable(values, weight):
+        raise ValueError(
+            f"`sample_weight` or mask of shape {show_shape(weight.shape)} does not fit {what} of shape "
+            f"{show_shape(values.shape)}. For one weight a sample, pass shape "
+            f"{show_shape([*values.shape[:1], *[1] * (values.ndim - 1)])}."
+        )
+    return values * weight
+
+
+def reduce_weighted(values: Tensor, sample_weight: Any, mask: Tensor | None, reduction: str | None) -> Tensor:
+    """Weigh the losses of the samples and reduce them to one number (unless `reduction` is "none" or None)."""
+    weight = None
+    if sample_weight is not None or mask is not None:
+        by_count = reduction in ("mean", "sum_over_batch_size")
+        weight = merge_mask(sample_weight, mask, values, values.dtype, by_count)
+        values, weight = same_rank(values, weight)
+        values = times_weight(values, weight, "the losses")
+    if reduction in ("none", None) or values.ndim == 0:
+        return values
+    if reduction == "sum" or not values.numel():
+        return values.sum()
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        return divide_no_nan(values.sum(), weight.sum())
+    return values.mean()
+
+
+# Arguments -------------------------------------------------------------------------------------------------------
+
+
+def _reduction(value: Any, owner: Any) -> str | None:
+    if value not in REDUCTIONS:
+        raise Refused
+    return value
+
+
+def _dtype(value: Any, owner: Any) -> str:
+    return dtypes.get(value or owner._default_dtype).compute_dtype
+
+
+def _name(value: Any, owner: Any) -> str:
+    if value is not None and not isinstance(value, str):
+        raise Refused
+    return value or unique_name(snake_case(type(owner).__name__))
+
+
+_REDUCTION = Kind(
+    "one of " + ", ".join(map(repr, REDUCTIONS)), _reduction, good=REDUCTIONS, bad=("average", "sum_over_batch")
+)
+_DTYPE = Kind("the name of a float type or policy, or None", _dtype, good=("float32", "float64"), bad=("float31",))
+_NAME = Kind("a string or None", _name, good=("mine", None), bad=(3,))
+
+
+def reduction_arg() -> Any:
+    return arg(_REDUCTION, default="sum_over_batch_size", doc="How the losses of the samples become one.")
+
+
+def name_arg(default: str | None = None) -> Any:
+    return arg(_NAME, default=default, doc="Shown in logs.")
+
+
+def dtype_arg(config: bool = True) -> Any:
+    return arg(_DTYPE, default=None, doc="Type of the computation; None is the default float type.", config=config)
+
+
+def convert_base(owner: Any, **values: Any) -> None:
+    """Set the arguments that a hand-written constructor shares with the declared ones."""
+    makers = {"name": name_arg, "dtype": dtype_arg, "reduction": reduction_arg}
+    for key, value in values.items():
+        declared: Arg = makers[key]()
+        declared.name = key
+        setattr(owner, key, declared.convert(value, owner))
+
+
+# Losses ----------------------------------------------------------------------------------------------------------
+
+
+class Loss(Declared):
+    """Base of losses: subclasses give `call(y_true, y_pred)`, the loss of every sample.
+
+    A mask riding on `y_pred` or on the result of `call` leaves the masked values out, also of the mean's divisor.
+    """
+
+    _default_dtype = property(lambda self: config.floatx())
+    _casts_targets = True
+
+    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+        convert_base(self, name=name, reduction=reduction, dtype=dtype)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        mask = get_mask(y_pred)
+        dtype = dtypes.TYPES[self.dtype]
+        if isinstance(y_pred, Tensor):
+            y_pred = y_pred.to(dtype)
+        else:
+            y_pred = _each(y_pred, lambda value: as_tensor(value, None, dtype))
+        if self._casts_targets:
+            like = y_pred if isinstance(y_pred, Tensor) else None
+            y_true = _each(y_true, lambda value: as_tensor(value, like, dtype))
+        values = as_tensor(self.call(y_true, y_pred), None, dtype)
+        found = get_mask(values)
+        if found is not None:
+            mask = found if mask is None else mask & found
+        return reduce_weighted(values, sample_weight, mask, self.reduction)
+
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        raise TypeError(f"{type(self).__name__} must define `call(y_true, y_pred)`.")
+
+    def on_logits(self, activation: str) -> Loss | None:
+        """The loss that sees the scores before `activation` ("softmax" over the last axis, or "sigmoid") and
+        equals this one after it; None where there is no such form."""
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "reduction": self.reduction, **super().get_config()}
+
+
+def _each(structure: Any, convert: Callable[[Any], Tensor]) -> Any:
+    """Convert the leaves of dictionaries and of lists of tensors; anything else is one array."""
+    nested = isinstance(structure, Mapping) or (
+        isinstance(structure, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in pytree.tree_leaves(structure))
+    )
+    return pytree.tree_map(convert, structure) if nested else convert(structure)
+
+
+# Lamina's own functions, which fit the targets to the predictions themselves, and among them those with
+# `from_logits` and the activation that this argument stands for.
+OWN: set[Callable] = set()
+LOGITS: dict[Callable, str] = {}
+
+
+class _OfFunction(Loss):
+    """A loss whose samples' values are `fn(y_true, y_pred, **_kwargs)`."""
+
+    fn: Callable
+    _kwargs: dict[str, Any]
+
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        return self.fn(y_true, y_pred, **self._kwargs)
+
+    def on_logits(self, activation: str) -> Loss | None:
+        if LOGITS.get(self.fn) != activation or self._kwargs.get("from_logits"):
+            return None
+        if activation == "softmax" and self._kwargs.get("axis", -1) != -1:
+            return None
+        made = copy.copy(self)
+        made._kwargs = {**self._kwargs, "from_logits": True}
+        if "from_logits" in self._args:
+            made.__dict__["from_logits"] = True
+        return made
+
+
+class LossFunctionWrapper(_OfFunction):
+    """A loss made of a function `fn(y_true, y_pred, **kwargs)` that gives the loss of every sample."""
+
+    def __init__(
+        self,
+        fn: Callable,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(name, reduction, dtype)
+        self.fn, self._kwargs = fn, kwargs
+        self._casts_targets = fn not in OWN
+
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor) and y_true.ndim != y_pred.ndim:
+            y_true, y_pred = same_rank(y_true, y_pred)
+        return self.fn(y_true, y_pred, **self._kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "fn": serialize(self.fn), **serialize(self._kwargs)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return cls(**deserialize(dict(config), homes=("keras.losses", "keras.metrics")))
+
+    def _shown_args(self) -> str:
+        return ", ".join([getattr(self.fn, "__name__", repr(self.fn)), *(f"{k}={v!r}" for k, v in self._kwargs.items())])
+
+
+class FunctionLoss(_OfFunction):
+    """Base of the losses given by one of Lamina's functions: `class Name(FunctionLoss, fn=function)`.
+
+    The arguments of the class that are not every loss's are handed to the function by name.
+    """
+
+    _casts_targets = False
+
+    def __init_subclass__(cls, fn: Callable | None = None, **kwargs: Any) -> None:
+        if fn is not None:
+            OWN.add(fn)
+            cls.fn = staticmethod(fn)
+            if "name" in cls._args and "name" not in vars(cls):
+                cls.name = name_arg(fn.__name__)
+        super().__init_subclass__(**kwargs)
+
+    __init__ = Declared.__init__
+
+    def check(self) -> None:
+        self._kwargs = {key: getattr(self, key) for key in self._args if key not in ("name", "reduction", "dtype")}
+
+
+class PlainLoss(FunctionLoss):
+    """A loss without arguments of its own."""
+
+    reduction: str | None = reduction_arg()
+    name: str = name_arg()
+    dtype: str = dtype_arg(config=False)

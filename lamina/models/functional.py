@@ -1,0 +1,269 @@
+"""Models made of recorded calls: `Model(inputs, outputs)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..core import dtypes, masking, serialize, symbolic
+from ..core.declare import quoted
+from ..core.errors import named, show_shape
+from ..core.graph import Graph, Plan, masked_inputs
+from ..core.layer import Changes, InputSpec, Layer, _call_plain
+from ..core.symbolic import SymbolicTensor
+from ..layers.input import InputLayer
+from .model import Model
+
+
+class GraphModel(Model):
+    """What functional and sequential models share: a graph, and its plan as `call`."""
+
+    _creates_mask = False
+    _graph: Graph | None = None
+    _plan: Plan | None = None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Run the plan on one tensor, or on inputs in the structure the model was made with."""
+        plan = self._plan
+        if plan is None or plan.changes != Changes.count:
+            plan = self._make_plan()
+        if mask is not None and any(item is not None for item in pytree.tree_leaves(mask)):
+            return self._call_masked(inputs, mask)
+        if type(inputs) is Tensor:
+            return plan.run(inputs)
+        return plan.run(*self._flat_inputs(inputs))
+
+    _takes_training = False  # the plan asks the scope, and each layer for its own flag
+    __call__ = _call_plain
+
+    @property
+    def plan(self) -> Plan:
+        """The straight line of calls that runs this model; printing it shows the source."""
+        if self._graph is None:
+            raise ValueError(f"{named(self)} has no plan before its input shape is known: call it or build it first.")
+        if self._plan is None or self._plan.changes != Changes.count:
+            return self._make_plan()
+        return self._plan
+
+    def _make_plan(self) -> Plan:
+        assert self._graph is not None
+        plan = Plan(self._graph, self.name)
+        simple = self._graph.inputs[0] if len(self._graph.inputs) == 1 else None
+        vars(self).update(
+            _plan=plan,
+            _masked_plans={},
+            _ndim=None if simple is None else len(simple.shape),
+            _passing=frozenset() if simple is None else _passing(simple.torch_dtype),
+            _compute=None,
+            _direct=simple is not None and plan.runs_bare and self.runs_in_plan(),
+        )
+        return plan
+
+    def runs_in_plan(self) -> bool:
+        return self.activity_regularizer is None and not self._hooked and (self._plan is None or self._plan.runs_bare)
+
+    def _finish_build(self) -> None:
+        super()._finish_build()
+        if self._graph is not None:
+            self._make_plan()
+
+    def _flat_inputs(self, inputs: Any) -> list[Any]:
+        """The inputs in the order of the graph's. Raises ValueError where their number or names differ."""
+        assert self._graph is not None
+        if isinstance(inputs, Mapping):
+            names = [tensor.name for tensor in self._graph.inputs]
+            if isinstance(self._input_structure, Mapping) and set(self._input_structure) <= set(inputs):
+                return pytree.tree_leaves({key: inputs[key] for key in self._input_structure})
+            missing = [name for name in names if name not in inputs]
+            if missing:
+                raise ValueError(f"{named(self)}: misses input {quoted(missing)}; got {quoted(map(str, inputs))}.")
+            return [inputs[name] for name in names]
+        flat = pytree.tree_leaves(inputs)
+        if len(flat) != len(self._graph.inputs):
+            raise ValueError(f"{named(self)}: expected {len(self._graph.inputs)} inputs; got {len(flat)}.")
+        return flat
+
+    def _call_masked(self, inputs: Any, mask: Any) -> Any:
+        """Masks on the model's own inputs: a plan of its own for each pattern of which inputs have one."""
+        assert self._graph is not None
+        flat = self._flat_inputs(inputs)
+        masks = mask if isinstance(mask, (list, tuple)) else [mask] if len(flat) == 1 else pytree.tree_leaves(mask)
+        masks = (list(masks) + [None] * len(flat))[: len(flat)]
+        key = tuple(item is not None for item in masks)
+        plan = self._masked_plans.get(key)
+        if plan is None:
+            fresh, carried = masked_inputs(self._graph, masks)
+            outputs = self._graph.replay(fresh)
+            self._masked_plans[key] = plan = Plan(Graph([*fresh, *carried], outputs, self.name), self.name)
+        return plan.run(*flat, *(item for item in masks if item is not None))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The masks of the outputs: what the graph's own layers say, unless masks came in."""
+        if self._graph is None:
+            return None
+        if mask is None:
+            return None
+        fresh, _ = masked_inputs(self._graph, mask if isinstance(mask, list) else [mask])
+        return masking.masks_of(self._graph.replay(fresh))
+
+    def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Inputs in the graph's order, types and ranks: a missing or surplus last axis of size 1 is mended."""
+        args, kwargs = super()._convert(args, kwargs)
+        if self._graph is None or not args:
+            return args, kwargs
+        flat = self._flat_inputs(args[0])
+        fitted = [_fit(tensor, like) for tensor, like in zip(flat, self._graph.inputs, strict=True)]
+        return (fitted[0] if len(fitted) == 1 else fitted, *args[1:]), kwargs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        def symbol(shape):
+            return SymbolicTensor(shape)
+
+        return symbolic.shapes_of(self.compute_output_spec(symbolic.map_shapes(symbol, input_shape)))
+
+    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
+        if self._graph is None:
+            return symbolic.infer(self, (inputs,), kwargs)
+        return self._graph.replay(self._flat_inputs(inputs))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_plan": None, "_masked_plans": {}, "_direct": False}
+
+
+def _passing(dtype: torch.dtype) -> frozenset[torch.dtype]:
+    """The types an input of this type takes without a cast: floats their own alone, integers any."""
+    return frozenset({dtype}) if dtypes.is_float(dtype) else dtypes.passing(dtype)
+
+
+def _fit(tensor: Any, like: SymbolicTensor) -> Any:
+    if not isinstance(tensor, Tensor):
+        return tensor
+    mask = masking.get_mask(tensor)
+    shape = like.shape
+    if tensor.ndim == len(shape) + 1 and tensor.shape[-1] == 1:
+        tensor = tensor.squeeze(-1)
+    elif tensor.ndim == len(shape) - 1 and shape[-1] == 1:
+        tensor = tensor.unsqueeze(-1)
+    if tensor.dtype not in _passing(like.torch_dtype):
+        tensor = tensor.to(like.torch_dtype)
+    if mask is not None:
+        masking.set_mask(tensor, mask)
+    return tensor
+
+
+class Functional(GraphModel):
+    """A model of the calls between `inputs` and `outputs`, which are symbolic tensors or lists or dicts of them."""
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
+        self.__init_graph__(inputs, outputs, name=name, **kwargs)
+
+    def __init_graph__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        Layer.__init__(self, name=name or _auto_name(type(self)), **kwargs)
+        for tensor in pytree.tree_leaves(inputs):
+            if not isinstance(tensor, SymbolicTensor):
+                raise ValueError(f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {tensor!r}.")
+        inputs = pytree.tree_map(_as_input, inputs)
+        self._set_graph(inputs, outputs)
+
+    def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        graph = Graph(inputs, outputs, named(self))
+        names = [layer.name for layer in graph.layers]
+        doubled = {name for name in names if names.count(name) > 1}
+        if doubled:
+            raise ValueError(
+                f"{named(self)}: layer names must be unique; {quoted(sorted(doubled))} stands for several layers. "
+                "Give them names of their own with `name=`."
+            )
+        state = vars(self)
+        state.update(_graph=graph, _input_structure=inputs, _output_structure=outputs)
+        for index, layer in enumerate(graph.layers):
+            self._modules[f"layers_{index}" if hasattr(self, layer.name) or "." in layer.name else layer.name] = layer
+        specs = [
+            InputSpec(shape=(None, *tensor.shape[1:]), allow_last_axis_squeeze=True, name=tensor.name)
+            for tensor in graph.inputs
+        ]
+        state["input_spec"] = specs[0] if len(specs) == 1 else specs
+        self._finish_build()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, those farthest from the output first."""
+        return list(self._graph.layers)
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        return list(self._graph.inputs)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        return pytree.tree_leaves(self._output_structure)
+
+    @property
+    def input(self) -> Any:
+        return self._input_structure
+
+    @property
+    def output(self) -> Any:
+        return self._output_structure
+
+    @property
+    def input_shape(self) -> Any:
+        return symbolic.shapes_of(self._input_structure)
+
+    @property
+    def output_shape(self) -> Any:
+        return symbolic.shapes_of(self._output_structure)
+
+    @property
+    def input_names(self) -> list[str]:
+        return [tensor.name for tensor in self._graph.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        return [tensor.node.layer.name for tensor in self.outputs]
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers and the calls between them, in Keras 3's form."""
+        from .graph_config import graph_config
+
+        if type(self) is not Functional and type(self).__init__ is not Functional.__init__ and self._owns_init:
+            return Layer.get_config(self)
+        return graph_config(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        from .graph_config import graph_from_config
+
+        if "layers" not in config:
+            return cls(**config)
+        with serialize.custom_object_scope(custom_objects or {}):
+            inputs, outputs = graph_from_config(config)
+        made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+        made.trainable = config.get("trainable", True)
+        return made
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        torch.nn.Module.__setstate__(self, state)
+
+
+def _auto_name(cls: type) -> str | None:
+    from ..core.layer import snake_case, unique_name
+
+    return unique_name("functional" if cls is Functional else snake_case(cls.__name__))
+
+
+def _as_input(tensor: SymbolicTensor) -> SymbolicTensor:
+    """A model may start anywhere: a tensor from inside another graph becomes an input of its own."""
+    if tensor.node is None or not isinstance(tensor.node.layer, InputLayer):
+        return tensor if tensor.node is not None else InputLayer(input_tensor=tensor)._nodes[0].outputs
+    return tensor
+
+
+def become_functional(model: Model) -> None:
+    """Give a model whose class derives from Model itself the graph's way of calling."""
+    cls = type(model)
+    model.__class__ = type(cls.__name__, (cls, Functional), {"__module__": cls.__module__, "__doc__": cls.__doc__})

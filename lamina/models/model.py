@@ -1,0 +1,97 @@
+"""Model: a layer one can train, save and look at. `Model(inputs, outputs)` makes a functional model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import serialize
+from ..core.declare import quoted
+from ..core.errors import named
+from ..core.layer import Layer
+from ..training.trainer import Trainer
+
+
+class Model(Trainer, Layer):
+    """A model of layers.
+
+    Three ways: `Model(inputs, outputs)` from symbolic tensors, a subclass with its own `call`, or `Sequential`.
+    """
+
+    _is_composite = True
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and (len(args) >= 2 or "outputs" in kwargs or "inputs" in kwargs):
+            from .functional import Functional
+
+            cls = Functional
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs:
+            # A subclass that calls super().__init__(inputs=..., outputs=...) becomes functional, as in Keras.
+            from .functional import Functional, become_functional
+
+            if not isinstance(self, Functional):
+                become_functional(self)
+            self.__init_graph__(*args, **kwargs)
+            return
+        super().__init__(*args, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        """Create all weights by running `call` without data on inputs of this shape."""
+        from ..core import symbolic
+
+        symbolic.infer_shape(self, input_shape)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name or at that place. Raises ValueError where there is none."""
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: give either a name or an index.")
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"get_layer: asked for layer {index}, but {named(self)} has {len(layers)} layers.")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(
+            f"get_layer: {named(self)} has no layer {name!r}; it has {quoted(layer.name for layer in layers)}."
+        )
+
+    def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Any = None, **options: Any) -> None:
+        """Print the layers, their output shapes and numbers of parameters."""
+        from ..pictures.summary import print_summary
+
+        print_summary(self, line_length=line_length, print_fn=print_fn, **options)
+
+    def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+        """Write architecture, weights and training state to a `.keras` file (or the format of the suffix)."""
+        from ..files import save_model
+
+        save_model(self, filepath, overwrite=overwrite, **options)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        from ..files import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite)
+
+    def load_weights(self, filepath: Any, **options: Any) -> None:
+        from ..files import load_weights
+
+        load_weights(self, filepath, **options)
+
+    def to_json(self, **options: Any) -> str:
+        """The architecture as JSON; `model_from_json` reads it."""
+        import json
+
+        return json.dumps(serialize.serialize(self), **options)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        if cls is Model and "layers" in config:
+            from .functional import Functional
+
+            return Functional.from_config(config, custom_objects)
+        return cls(**config)

@@ -1,0 +1,169 @@
+"""Sequential: layers one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from ..core import serialize
+from ..core.errors import named
+from ..core.graph import Graph
+from ..core.layer import Layer
+from ..core.symbolic import SymbolicTensor
+from ..layers.input import InputLayer
+from .functional import GraphModel
+
+
+class Sequential(GraphModel):
+    """Layers run one after another. Without an input shape it builds itself on the first call.
+
+    layers: layers, `torch.nn.Module`s or functions, or a symbolic `Input` as the first.
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None, **kwargs: Any):
+        if layers is not None and not isinstance(layers, (list, tuple)):
+            raise TypeError(f"Sequential: `layers` must be a list of layers; got {type(layers).__name__}.")
+        super().__init__(name=name, trainable=trainable, **kwargs)
+        self._stack: list[Layer]
+        vars(self)["_stack"] = []
+        vars(self)["_input"] = None
+        for layer in layers or ():
+            self.add(layer, rebuild=False)
+        self._maybe_rebuild()
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Append a layer. Raises TypeError for what is none, ValueError for a name taken already."""
+        from ..layers.torch_module import as_layer
+
+        if isinstance(layer, SymbolicTensor):
+            layer = layer.node.layer if layer.node is not None else None
+        layer = as_layer(layer, "Sequential.add")
+        if any(layer is other or layer.name == other.name for other in self._stack):
+            raise ValueError(
+                f"{named(self)}: a layer named {layer.name!r} is there already; give this one another name with `name=`."
+            )
+        if isinstance(layer, InputLayer):
+            if self._input is not None:
+                raise ValueError(f"{named(self)} has an input already, of shape {self._input.batch_shape}.")
+            vars(self)["_input"] = layer
+        else:
+            vars(self)["_stack"].append(layer)
+            shape = getattr(layer, "_batch_shape", None)
+            if len(self._stack) == 1 and self._input is None:
+                if shape is not None:
+                    vars(self)["_input"] = InputLayer(batch_shape=shape, dtype=layer.input_dtype)
+                elif isinstance(layer, GraphModel) and layer._graph is not None and len(layer._graph.inputs) == 1:
+                    tensor = layer._graph.inputs[0]
+                    vars(self)["_input"] = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
+        try:
+            if rebuild:
+                self._maybe_rebuild()
+        except Exception:
+            if not isinstance(layer, InputLayer):
+                self._stack.pop()
+            self._maybe_rebuild()
+            raise
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Remove the last layer and return it. Raises ValueError when there is none."""
+        if not self._stack:
+            raise ValueError(f"{named(self)} has no layer to pop.")
+        layer = self._stack.pop()
+        self._maybe_rebuild()
+        return layer
+
+    def _maybe_rebuild(self) -> None:
+        state = vars(self)
+        state.update(_graph=None, _plan=None, built=False, _direct=False, compiled=state.get("compiled", False))
+        self._modules.clear()
+        for layer in self._stack:
+            self._modules[layer.name.replace(".", "_")] = layer
+        if self._input is not None and self._stack:
+            self.build(self._input.batch_shape)
+
+    def build(self, input_shape: Any) -> None:
+        """Build all layers for inputs of shape (batch, ...)."""
+        if not self._stack:
+            raise ValueError(f"{named(self)} has no layers: add some before building it.")
+        state = vars(self)
+        if self._input is None or tuple(self._input.batch_shape) != tuple(input_shape):
+            state["_input"] = InputLayer(batch_shape=tuple(input_shape), dtype=self._stack[0].input_dtype)
+        x = inputs = self._input._nodes[0].outputs
+        for layer in self._stack:
+            x = layer(x)
+        state.update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
+        self._modules.update({layer.name.replace(".", "_"): layer for layer in self._stack})
+
+    def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        shape = tuple(args[0].shape)
+        vars(self)["_input"] = InputLayer(batch_shape=(None, *shape[1:]), dtype=_dtype_name(args[0]))
+        self.build((None, *shape[1:]))
+
+    @property
+    def layers(self) -> list[Layer]:
+        return list(self._stack)
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        return list(self._known_graph("inputs").inputs)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        return [self._known_graph("outputs").outputs]
+
+    @property
+    def input(self) -> Any:
+        return self._known_graph("input").inputs[0]
+
+    @property
+    def output(self) -> Any:
+        return self._known_graph("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        return self.input.shape
+
+    @property
+    def output_shape(self) -> Any:
+        return self.output.shape
+
+    input_names = property(lambda self: [tensor.name for tensor in self.inputs])
+    output_names = property(lambda self: [self._stack[-1].name])
+
+    def _known_graph(self, what: str) -> Graph:
+        if self._graph is None:
+            raise AttributeError(
+                f"{named(self)} has no {what} before its input shape is known: add an Input or call it on data."
+            )
+        return self._graph
+
+    def get_config(self) -> dict[str, Any]:
+        config = Layer.get_config(self)
+        stack = [*([self._input] if self._input is not None else []), *self._stack]
+        config = {"name": config["name"], "trainable": config["trainable"], "dtype": config["dtype"]}
+        config["layers"] = [serialize.serialize(layer) for layer in stack]
+        if self._graph is not None:
+            config["build_input_shape"] = self._input.batch_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        if isinstance(config, (list, tuple)):
+            config = {"layers": config}
+        if "layers" not in config:
+            return cls(**config)
+        model = cls(name=config.get("name"), trainable=config.get("trainable", True), dtype=config.get("dtype"))
+        for layer in config["layers"]:
+            model.add(serialize.deserialize(layer, custom_objects), rebuild=False)
+        model._maybe_rebuild()
+        if not model.built and config.get("build_input_shape") and model._stack:
+            model.build(tuple(config["build_input_shape"]))
+        return model
+
+
+def _dtype_name(tensor: Any) -> str:
+    from ..core import dtypes
+
+    return dtypes.dtype_name(tensor.dtype)

@@ -1,0 +1,634 @@
+"""What all optimizers share: state, learning rate, clipping, decay, averages, accumulation. Rules only say the update."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from ..core import config as settings
+from ..core import serialize
+from ..core.declare import Arg, Declared, Kind, Refused, arg, boolean, integer, number, short, signature, text
+from ..core.dtypes import torch_dtype
+from ..core.layer import snake_case, unique_name
+from ..core.weight import Weight
+from .schedules import LearningRateSchedule, rate_function
+
+Number: TypeAlias = "float | Tensor"  # a tensor in capturable mode, where the host may not know the value
+
+
+def _rate(value: Any, owner: Any) -> Any:
+    if isinstance(value, Mapping):
+        value = serialize.deserialize(value, homes=("keras.optimizers.schedules",))
+    return value if callable(value) else float(number(0).convert(value, owner))
+
+
+rate = Kind(
+    "a non-negative number, a LearningRateSchedule or a function without arguments", _rate, bad=(-0.1, "fast", None)
+)
+fraction = number(0, 1, below=True)
+
+
+# Arithmetic on lists of tensors with a factor that is a number or a tensor ---------------------------------------
+
+
+def shrink(weights: list[Tensor], amount: Number) -> None:
+    """weights -= amount * weights"""
+    torch._foreach_mul_(weights, 1 - amount)
+
+
+def descend(weights: list[Tensor], updates: Sequence[Tensor], amount: Number) -> None:
+    """weights -= amount * updates"""
+    if isinstance(amount, float):
+        torch._foreach_add_(weights, updates, alpha=-amount)
+    else:
+        torch._foreach_sub_(weights, torch._foreach_mul(updates, amount))
+
+
+def descend_quotient(
+    weights: list[Tensor], numerators: Sequence[Tensor], denominators: Sequence[Tensor], amount: Number
+) -> None:
+    """weights -= amount * numerators / denominators"""
+    if isinstance(amount, float):
+        torch._foreach_addcdiv_(weights, numerators, denominators, -amount)
+    else:
+        descend(weights, torch._foreach_div(numerators, denominators), amount)
+
+
+def approach(values: list[Tensor], targets: list[Tensor], amount: Number) -> None:
+    """values += amount * (targets - values)"""
+    if isinstance(amount, float):
+        torch._foreach_lerp_(values, targets, amount)
+    else:
+        descend(values, torch._foreach_sub(values, targets), amount)
+
+
+def average_squares(averages: list[Tensor], values: Sequence[Tensor], keep: float) -> None:
+    """averages = keep * averages + (1 - keep) * values^2"""
+    torch._foreach_mul_(averages, keep)
+    torch._foreach_addcmul_(averages, values, values, 1 - keep)
+
+
+# Weights and gradients -------------------------------------------------------------------------------------------
+
+
+def _format(tensor: Tensor) -> tuple:
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
+
+
+@dataclass
+class Group:
+    """Weights that one kernel call updates. `state` holds a list of tensors for each slot, `index` the weights' places."""
+
+    index: list[int]
+    weights: list[Tensor]
+    state: dict[str, list[Tensor]]
+    formats: list[tuple]
+    decays: bool
+    kind: Any
+
+    def only(self, present: Sequence[int]) -> Group:
+        """The group of the weights at these positions alone."""
+        index, weights, formats = ([items[i] for i in present] for items in (self.index, self.weights, self.formats))
+        state = {name: [tensors[i] for i in present] for name, tensors in self.state.items()}
+        return Group(index, weights, state, formats, self.decays, self.kind)
+
+    def aligned(self, grads: list[Tensor]) -> list[Tensor]:
+        """The gradients in the weights' memory order, which fused kernels rely on. Copies only where it differs."""
+        if [_format(grad) for grad in grads] == self.formats:
+            return grads
+        return [_align(*pair) for pair in zip(grads, self.weights, self.formats, strict=True)]
+
+
+def _align(grad: Tensor, weight: Tensor, expected: tuple) -> Tensor:
+    if _format(grad) == expected:
+        return grad
+    shape, strides, dtype, device = expected
+    if _format(weight) != expected:
+        raise ValueError(
+            f"Weight {path_of(weight)!r} changed its type, device or memory order after the optimizer was built; "
+            "make and build the optimizer after moving or converting the model."
+        )
+    if grad.shape != shape:
+        raise ValueError(
+            f"Gradient of {path_of(weight)!r}: expected shape {tuple(shape)}; got {tuple(grad.shape)}. "
+            "Give one gradient for each weight, in the same order."
+        )
+    return torch.empty_strided(shape, strides, dtype=dtype, device=device).copy_(grad)
+
+
+def path_of(weight: Any) -> str:
+    return getattr(weight, "path", None) or "weight"
+
+
+class _Arguments(Declared):
+    """The arguments of every optimizer, in a class of their own so that `learning_rate` can also be a property."""
+
+    learning_rate: Any = arg(rate, doc="Step size.", config=False)
+    weight_decay: float | None = arg(
+        number(0).optional(), default=None, doc="Each step first shrinks the weights by learning_rate * weight_decay."
+    )
+    clipnorm: float | None = arg(number(0).optional(), default=None, doc="Largest norm of each weight's gradient.")
+    clipvalue: float | None = arg(number(0).optional(), default=None, doc="Largest size of a gradient's entries.")
+    global_clipnorm: float | None = arg(
+        number(0).optional(), default=None, doc="Largest norm of all gradients together."
+    )
+    use_ema: bool = arg(boolean, default=False, doc="Keep a moving average of the weights.")
+    ema_momentum: float = arg(number(0, 1), default=0.99, doc="Share of the old average kept each step.")
+    ema_overwrite_frequency: int | None = arg(
+        integer(1).optional(), default=None, doc="Set the weights to their average every so many steps."
+    )
+    loss_scale_factor: float | None = arg(
+        number().optional(), default=None, doc="`scale_loss` multiplies by it, each step divides the gradients by it."
+    )
+    gradient_accumulation_steps: int | None = arg(
+        integer(2).optional(), default=None, doc="Update once in so many steps, with the mean of their gradients."
+    )
+    name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
+
+
+class Optimizer(_Arguments):
+    """Base of all optimizers; works on any list of torch Parameters.
+
+        optimizer = Adam(1e-3)
+        optimizer.build(parameters)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    A rule of one's own defines `build` (make state with `add_variable_from_reference`) and
+    `update_step(gradient, variable, learning_rate)` for one weight.
+
+    Weights may lie in any dense memory order; state and gradients take the same. `capturable = True` keeps step
+    counter and learning rate on the weights' device, so that a CUDA graph can hold the step.
+    """
+
+    def __init_subclass__(cls, bare: bool = False, **kwargs: Any) -> None:
+        """Own arguments stand directly behind `learning_rate`, as in Keras; `bare` drops those of the base."""
+        own = [name for name, value in vars(cls).items() if isinstance(value, Arg)]
+        super().__init_subclass__(**kwargs)
+        if own:
+            names = own if bare else dict.fromkeys(("learning_rate", *own, *cls._args))
+            cls._args = {name: cls._args[name] for name in names}
+            cls.__signature__ = signature(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.pop("decay", None) is not None:
+            warnings.warn(
+                f"{type(self).__name__} ignores `decay`; pass a schedule such as InverseTimeDecay as `learning_rate`.",
+                stacklevel=2,
+            )
+        self.built = False
+        self._variables: list[Weight] = []
+        self._slots: dict[str, list[Weight | None]] = {}
+        self._weights: list[Tensor] = []
+        self._groups: list[Group] | None = None
+        self._excluded: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
+        self._capturable = False
+        self._iterations = self._add_scalar(0, torch.int32, "iteration")
+        super().__init__(*args, **kwargs)
+        self.name = self.name or unique_name(snake_case(type(self).__name__))
+        for variable in self._variables:
+            variable.path = f"{self.name}/{variable.name}"
+
+    def check(self) -> None:
+        clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
+        if sum(value is not None for value in clips.values()) > 1:
+            given = ", ".join(f"{name}={value}" for name, value in clips.items())
+            raise ValueError(f"{type(self).__name__}: set only one of clipnorm, clipvalue, global_clipnorm; got {given}.")
+
+    # Learning rate and step counter ------------------------------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> Any:
+        """The current learning rate; `optimizer.learning_rate = 1e-4` or `.assign(1e-4)` changes it."""
+        if isinstance(self._learning_rate, Weight):
+            return self._learning_rate
+        return torch.as_tensor(self._rate_function(self._iterations.detach()), dtype=torch_dtype(settings.floatx()))
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        value = self._args["learning_rate"].convert(value, self)
+        current = vars(self).get("_learning_rate")
+        if callable(value):
+            self._learning_rate, self._rate_function = value, rate_function(value)
+            self._variables = [variable for variable in self._variables if variable is not current]
+        elif current is None:
+            self._learning_rate = self._add_scalar(value, torch_dtype(settings.floatx()), "learning_rate")
+        elif isinstance(current, Weight):
+            current.assign(value)
+        else:
+            raise TypeError(
+                f"{type(self).__name__} takes its learning rate from {short(current)}; a number cannot replace it. "
+                "Make the optimizer with a number, or set another schedule."
+            )
+
+    @property
+    def iterations(self) -> Tensor:
+        """Updates made so far."""
+        if self.gradient_accumulation_steps:
+            return self._iterations.detach() // self.gradient_accumulation_steps
+        return self._iterations
+
+    @property
+    def capturable(self) -> bool:
+        """Whether step counter and learning rate are tensors on the weights' device, and no step waits for the host."""
+        return self._capturable
+
+    @capturable.setter
+    def capturable(self, value: bool) -> None:
+        for name in ("gradient_accumulation_steps", "ema_overwrite_frequency"):
+            if value and getattr(self, name):
+                raise ValueError(f"{type(self).__name__}: `{name}` differs from step to step; it cannot be captured.")
+        self._require_built("capturable")
+        self._capturable = bool(value)
+        device = self._weights[0].device if value else torch.device("cpu")
+        for variable in self._variables:
+            if variable.dim() == 0 and variable.name in self._scalars:
+                variable.data = variable.data.to(device)
+
+    _scalars = ("iteration", "learning_rate")
+
+    # State -------------------------------------------------------------------------------------------------------
+
+    def build(self, variables: Iterable[Tensor]) -> None:
+        """Make the state for these weights. Raises ValueError for weights with gaps in memory."""
+        if self.built:
+            return
+        weights = list(variables)
+        for weight in weights:
+            if torch.empty_like(weight).stride() != weight.stride():
+                raise ValueError(
+                    f"{type(self).__name__}: weight {path_of(weight)!r} is a view with gaps in memory; "
+                    "optimize a contiguous tensor."
+                )
+        self._weights = weights
+        self._places = {id(weight): place for place, weight in enumerate(weights)}
+        for names in self._slot_names():
+            self._slots |= {name: [] for name in names}
+            for weight in weights:
+                for name in names:
+                    self._slots[name].append(self._make_slot(name, weight))
+        self.built = True
+
+    def _slot_names(self) -> list[tuple[str, ...]]:
+        """Names of the state tensors of each weight; those in one tuple take turns in `variables`."""
+        names = [("average",)] if self.use_ema else []
+        return [*names, ("gradient_accumulator",)] if self.gradient_accumulation_steps else names
+
+    def _make_slot(self, name: str, weight: Tensor) -> Weight | None:
+        value = self._initial(name, weight.detach())
+        return None if value is None else self._add(value, f"{path_of(weight).replace('/', '_')}_{name}")
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+        """First value of a slot; None if this weight has none of that name."""
+        return torch.zeros_like(weight)
+
+    def _add(self, value: Tensor, name: str) -> Weight:
+        prefix = vars(self).get("name")
+        variable = Weight(value, trainable=False, name=name, path=f"{prefix}/{name}" if prefix else name)
+        self._variables.append(variable)
+        return variable
+
+    def _add_scalar(self, value: float, dtype: torch.dtype, name: str) -> Weight:
+        return self._add(torch.tensor(value, dtype=dtype), name)
+
+    def add_variable(
+        self, shape: Sequence[int], initializer: Any = "zeros", dtype: Any = None, name: str | None = None
+    ) -> Weight:
+        """A state tensor of any shape."""
+        value = _initialized(initializer, shape, torch_dtype(dtype or settings.floatx()))
+        device = self._weights[0].device if self._weights and len(shape) else None
+        return self._add(value.to(device), name or "variable")
+
+    def add_variable_from_reference(
+        self, reference_variable: Tensor, name: str | None = None, initializer: Any = "zeros"
+    ) -> Weight:
+        """A state tensor of a weight's shape, type and memory order."""
+        reference = reference_variable.detach()
+        value = torch.zeros_like(reference)
+        if initializer != "zeros":
+            value.copy_(_initialized(initializer, reference.shape, reference.dtype))
+        return self._add(value, f"{path_of(reference_variable).replace('/', '_')}_{name or 'var'}")
+
+    def add_optimizer_variables(
+        self, trainable_variables: Iterable[Tensor], name: str | Sequence[str], initializer: Any = "zeros"
+    ) -> Any:
+        """State tensors for every weight: a list, or for several names one list for each."""
+        names = [name] if isinstance(name, str) else list(name)
+        initializers = list(initializer) if isinstance(initializer, (list, tuple)) else [initializer] * len(names)
+        if len(names) != len(initializers):
+            raise ValueError(
+                f"add_optimizer_variables: expected one initializer or {len(names)}, one for each name; "
+                f"got {len(initializers)}."
+            )
+        made = tuple([] for _ in names)
+        for variable in trainable_variables:
+            for i, one in enumerate(names):
+                made[i].append(self.add_variable_from_reference(variable, one, initializers[i]))
+        return made[0] if isinstance(name, str) else made
+
+    @property
+    def variables(self) -> list[Weight]:
+        """Step counter, learning rate (unless it is a schedule), then the state, in the order of Keras' files."""
+        return self._variables[:]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all of `variables`. Raises ValueError if the optimizer is not built or a shape differs."""
+        self._require_built("set_weights")
+        for variable, value in zip(self.variables, weights, strict=True):
+            variable.assign(value)
+
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        """Write the state into `store` as arrays "0", "1", ..."""
+        for i, variable in enumerate(self.variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Read what `save_own_variables` wrote; warns and reads nothing if the number of arrays differs."""
+        variables = self.variables
+        if len(store) != len(variables):
+            warnings.warn(
+                f"Optimizer {self.name!r} has {len(variables)} variables, the stored one {len(store)}: state not loaded. "
+                + ("Was it built by another model or with other arguments?" if self.built else "Build it first."),
+                stacklevel=2,
+            )
+            return
+        for i, variable in enumerate(variables):
+            variable.assign(store[str(i)][()])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_groups": None, "_places": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._places = {id(weight): place for place, weight in enumerate(self._weights)}
+
+    def _require_built(self, what: str) -> None:
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__}: `{what}` needs a built optimizer; call `optimizer.build(weights)` first."
+            )
+
+    # The step ----------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Update the weights from their `.grad`."""
+        self.apply([weight.grad for weight in self._weights])
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the weights' gradients."""
+        for weight in self._weights:
+            if set_to_none:
+                weight.grad = None
+            elif weight.grad is not None:
+                weight.grad.zero_()
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Tensor:
+        """Update from pairs of gradient and weight; returns the step counter."""
+        grads, weights = zip(*grads_and_vars, strict=True)
+        self.apply(grads, weights)
+        return self._iterations
+
+    def apply(
+        self, grads: Sequence[Tensor | None], trainable_variables: Iterable[Tensor] | None = None
+    ) -> None:
+        """Update the weights: those the optimizer was built with, or some of them.
+
+        Raises ValueError for weights it was not built with and if there is no gradient at all; warns of single ones.
+        """
+        if trainable_variables is not None:
+            grads = self._in_order(list(grads), list(trainable_variables))
+        elif not grads and self.built:
+            return
+        else:
+            self._require_built("apply")
+            if len(grads) != len(self._weights):
+                raise ValueError(
+                    f"{type(self).__name__}: expected {len(self._weights)} gradients, one for each weight; "
+                    f"got {len(grads)}."
+                )
+            self._warn_missing(grads, self._weights)
+        with torch.no_grad():
+            self._apply(grads)
+
+    def _in_order(self, grads: list[Tensor | None], weights: list[Tensor]) -> list[Tensor | None]:
+        """A gradient or None for each weight the optimizer was built with; builds it if need be."""
+        self.build(weights)
+        self._warn_missing(grads, weights)
+        ordered: list[Tensor | None] = [None] * len(self._weights)
+        for grad, weight in zip(grads, weights, strict=True):
+            if id(weight) not in self._places:
+                raise ValueError(
+                    f"{type(self).__name__} was built without the weight {path_of(weight)!r}; "
+                    "make a new optimizer for another set of weights."
+                )
+            ordered[self._places[id(weight)]] = grad
+        return ordered
+
+    def _warn_missing(self, grads: Sequence[Tensor | None], weights: list[Tensor]) -> None:
+        missing = [path_of(weight) for grad, weight in zip(grads, weights, strict=True) if grad is None]
+        if missing and len(missing) == len(weights):
+            raise ValueError(
+                f"{type(self).__name__}: no gradient for any weight. Was `loss.backward()` called, and does the loss "
+                "depend on the weights?"
+            )
+        if missing:
+            warnings.warn(f"The loss does not depend on these weights: {', '.join(missing)}.", stacklevel=4)
+
+    def _apply(self, grads: Sequence[Tensor | None]) -> None:
+        """One step with a gradient or None for each weight, in order, with autograd off."""
+        pairs = []
+        for group in self._grouped():
+            present = [i for i, place in enumerate(group.index) if grads[place] is not None]
+            if present:
+                group = group if len(present) == len(group.index) else group.only(present)
+                pairs.append((group, group.aligned([grads[place] for place in group.index])))
+        if self.loss_scale_factor is not None:
+            pairs = [(group, torch._foreach_div(found, self.loss_scale_factor)) for group, found in pairs]
+        done = self._iterations.detach().double() if self._capturable else self._iterations.item()
+        updates = done
+        if self.gradient_accumulation_steps:
+            updates, rest = divmod(done, self.gradient_accumulation_steps)
+            pairs = self._accumulate(pairs, last=rest == self.gradient_accumulation_steps - 1)
+        if pairs:
+            self._update_all(self._clip(pairs), self._current_rate(), updates + 1)
+        if self.use_ema:
+            self._average(updates)
+        for weight in self._constrained:
+            weight.copy_(weight.constraint(weight))
+        self._iterations.add_(1)
+
+    def _grouped(self) -> list[Group]:
+        """The weights by device, type and treatment: made at the first step, as rules may make state after `build`."""
+        if self._groups is None:
+            found: dict[tuple, list[int]] = {}
+            for place, weight in enumerate(self._weights):
+                key = (weight.device, weight.dtype, self._use_weight_decay(weight), self._kind(weight))
+                found.setdefault(key, []).append(place)
+            self._groups = [self._group(places, *key[2:]) for key, places in found.items()]
+            self._constrained = [w for w in self._weights if getattr(w, "constraint", None) is not None]
+        return self._groups
+
+    def _group(self, places: list[int], decays: bool, kind: Any) -> Group:
+        weights = [self._weights[place] for place in places]
+        state = {}
+        for name, made in self._slots.items():
+            tensors = [made[place] for place in places]
+            if None not in [tensor if tensor is None else 0 for tensor in tensors]:
+                state[name] = [tensor.detach() for tensor in tensors]
+        return Group(places, weights, state, [_format(weight) for weight in weights], decays, kind)
+
+    def _kind(self, weight: Tensor) -> Any:
+        """What sets weights apart that the rule treats differently."""
+        return None
+
+    def _current_rate(self) -> Number:
+        if not isinstance(self._learning_rate, Weight):
+            value = self._rate_function(self._iterations.detach())
+            return value if self._capturable else float(value)
+        return self._learning_rate.detach() if self._capturable else self._learning_rate.item()
+
+    def _accumulate(self, pairs: list, last: bool) -> list:
+        """Add to the sums; in the last step return their means and start afresh, else return nothing to do."""
+        means = []
+        for group, grads in pairs:
+            sums = group.state["gradient_accumulator"]
+            torch._foreach_add_(sums, grads)
+            if last:
+                means.append((group, torch._foreach_div(sums, self.gradient_accumulation_steps)))
+        if last:
+            for group in self._grouped():
+                torch._foreach_zero_(group.state["gradient_accumulator"])
+        return means
+
+    def _clip(self, pairs: list) -> list:
+        if self.clipnorm:
+            limit = self.clipnorm
+            norms = [torch.stack(torch._foreach_norm(grads)) for _, grads in pairs]
+            return [
+                (group, torch._foreach_mul(grads, (limit / norm.clamp(min=limit)).unbind()))
+                for (group, grads), norm in zip(pairs, norms, strict=True)
+            ]
+        if self.global_clipnorm:
+            parts = [norm for _, grads in pairs for norm in torch._foreach_norm(grads)]
+            norm = torch.linalg.vector_norm(torch.stack([part.to(parts[0]) for part in parts]))
+            # An infinite norm makes every gradient NaN, as in Keras, instead of a silent zero.
+            scale = self.global_clipnorm / norm.clamp(min=self.global_clipnorm) + (norm - norm)
+            return [(group, torch._foreach_mul(grads, scale.to(grads[0]))) for group, grads in pairs]
+        if self.clipvalue:
+            limit = self.clipvalue
+            return [
+                (group, torch._foreach_clamp_max(torch._foreach_clamp_min(grads, -limit), limit))
+                for group, grads in pairs
+            ]
+        return pairs
+
+    def _update_all(self, pairs: list, rate: Number, step: Number) -> None:
+        for group, grads in pairs:
+            self._update(group, grads, rate, step, (self._decay_of(group) or 0.0) if group.decays else 0.0)
+
+    def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
+        """Decay, then the rule; rules whose kernel can do both override it. `step` counts from 1."""
+        if decay:
+            shrink(group.weights, rate * decay)
+        self._rule(group, grads, rate, step)
+
+    def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        for weight, grad in zip(group.weights, grads, strict=True):
+            self.update_step(grad, weight, rate)
+
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Any) -> None:
+        """Update one weight: what an optimizer of one's own defines."""
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no `update_step(self, gradient, variable, learning_rate)`."
+        )
+
+    def assign(self, variable: Tensor, value: Any) -> None:
+        variable.detach().copy_(torch.as_tensor(value))
+
+    def assign_add(self, variable: Tensor, value: Any) -> None:
+        variable.detach().add_(value)
+
+    def assign_sub(self, variable: Tensor, value: Any) -> None:
+        variable.detach().sub_(value)
+
+    def _get_variable_index(self, variable: Tensor) -> int:
+        return self._places[id(variable)]
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """The loss to differentiate."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    # Averages and decay ------------------------------------------------------------------------------------------
+
+    def _average(self, updates: Number) -> None:
+        """Move the averages towards the weights: all the way at first, `1 - ema_momentum` of it later."""
+        if isinstance(updates, Tensor):
+            share: Number = 1 - self.ema_momentum * (updates != 0)
+        else:
+            share = 1 - self.ema_momentum if updates else 1.0
+        overwrite = self.ema_overwrite_frequency and (updates + 1) % self.ema_overwrite_frequency == 0
+        for group in self._grouped():
+            approach(group.state["average"], group.weights, share)
+            if overwrite:
+                torch._foreach_copy_(group.weights, group.state["average"])
+
+    def finalize_variable_values(self, var_list: Iterable[Tensor]) -> None:
+        """With `use_ema`, set the weights to their averages, as at the end of training."""
+        if self.use_ema:
+            for variable in var_list:
+                self.assign(variable, self._slots["average"][self._places[id(variable)]])
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Tensor] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """Spare these weights, and those whose name matches one of the patterns. To be called before `build`."""
+        if self.built:
+            raise ValueError(f"{type(self).__name__}: call `exclude_from_weight_decay` before the optimizer is built.")
+        pattern = re.compile("|".join(var_names)) if var_names else None
+        self._excluded = frozenset(id(weight) for weight in var_list or ()), pattern
+
+    def _use_weight_decay(self, variable: Tensor) -> bool:
+        spared, pattern = self._excluded
+        return id(variable) not in spared and not (pattern and pattern.search(getattr(variable, "name", None) or ""))
+
+    def _decay_of(self, group: Group) -> float | None:
+        return self.weight_decay
+
+    # Configs -----------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if "learning_rate" in self._args:
+            current = self._learning_rate
+            config["learning_rate"] = float(current) if isinstance(current, Weight) else serialize.serialize(current)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return cls(**config)
+
+    def __repr__(self) -> str:
+        config = self.get_config()
+        shown = []
+        for name, declared in self._args.items():
+            value = config.get(name)
+            value = float(f"{value:.7g}") if isinstance(value, float) else value
+            if value != declared.default and name != "name":
+                shown.append(f"{name}={short(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _initialized(initializer: Any, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    if initializer == "zeros":
+        return torch.zeros(tuple(shape), dtype=dtype)
+    from .. import initializers
+
+    return initializers.get(initializer)(tuple(shape), dtype=dtype)

@@ -1,0 +1,3 @@
+"""Trainer."""
+class Trainer:
+    pass

@@ -1,0 +1,21 @@
+"""The same conditions for every test: one thread, no user configuration, reproducible property tests."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="lamina-tests-")  # a user's keras.json must not decide a test
+
+import hypothesis
+import pytest
+import torch
+
+torch.set_num_threads(1)  # pytest-xdist already uses the cores
+hypothesis.settings.register_profile("lamina", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("lamina")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")

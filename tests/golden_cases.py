@@ -1,0 +1,563 @@
+"""Recorded cases of the original Keras packages, replayed on any package that has the API of Keras 3 on torch.
+
+A folder of `golden` holds what one generation of Keras computed, per family a list of cases (`.json`) and their arrays
+(`.npz`, as `<case>/<name>`). A case's `code` is what a user of that generation writes, `calls` is how it is used on the
+inputs `x0`, `x1`, ..; recorded are outputs, gradients of sum(output * cos(arange)), weights, losses, shapes, the
+config, or the error (`refused`). `cases()` lists what is covered, `problems(case, keras)` replays one case and names
+every quantity that differs.
+
+As a script it prints what passes per family: `python tests/golden_cases.py [package] [family ...]`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+GOLDEN = Path(__file__).parent / "golden"
+
+FAMILIES = {
+    "keras3": (
+        "activations", "advanced_activations", "constraints", "convolutional", "core", "embeddings", "initializers",
+        "merge", "noise", "normalization", "pooling", "recurrent", "regularizers", "reshaping", "wrappers",
+    ),
+    "tf_keras2": ("local",),
+}  # fmt: skip
+
+NOT_YET = {
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
+    "EinsumDense", "ReversibleEmbedding", "SpectralNormalization",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    generation: str
+    family: str
+    record: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.generation}/{self.family}/{self.record['id']}"
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return _arrays(self.generation, self.family).get(self.record["id"], {})
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.record['code']}"
+
+
+@functools.cache
+def _arrays(generation: str, family: str) -> dict[str, dict[str, np.ndarray]]:
+    found: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(GOLDEN / generation / f"{family}.npz") as stored:
+        for key in stored.files:
+            case, name = key.split("/", 1)
+            found.setdefault(case, {})[name] = stored[key]
+    return found
+
+
+def cases(families: dict[str, tuple[str, ...]] = FAMILIES) -> list[Case]:
+    """The recorded cases of these families, without the classes of `NOT_YET`."""
+    return [
+        Case(generation, family, record)
+        for generation, names in families.items()
+        for family in names
+        for record in json.loads((GOLDEN / generation / f"{family}.json").read_text())["cases"]
+        if record["class"] not in NOT_YET and not _answered_here(family, record)
+    ]
+
+
+def _answered_here(family: str, record: dict) -> bool:
+    """Whether the original refuses what this project computes: "same" padding in its first implementation."""
+    return family == "local" and "refused" in record and "padding='same'" in record["code"]
+
+
+# Replaying -------------------------------------------------------------------------------------------------------
+
+
+def problems(case: Case, keras: ModuleType) -> list[str]:
+    """One line for every recorded quantity that `keras` does not reproduce; empty when all agree."""
+    record = case.record
+    replay = _KINDS[record["kind"]]
+    keras.utils.set_random_seed(20150327)
+    with _data_format(keras, record.get("image_data_format")):
+        refused = _refused(record)
+        if refused is None:
+            try:
+                return list(replay(case, keras))
+            except Exception as error:  # the replayed code may raise anything; the report names it
+                return [f"raised {type(error).__name__}: {_line(error)}"]
+        try:
+            for _ in replay(case, keras):
+                pass
+        except refused:
+            return []
+        except Exception as error:
+            return [f"raised {type(error).__name__} instead of {_error(record)}: {_line(error)}"]
+        return [f"accepted; the original raises {_error(record)}"]
+
+
+def _error(record: dict) -> str:
+    return "{type}: {message}".format(**record["refused"]) if "refused" in record else "ValueError on torch"
+
+
+def _refused(record: dict) -> tuple[type[Exception], ...] | None:
+    """The errors that answer a refused case. An original's internal error stands for either kind of bad argument."""
+    if record.get("compute_output_shape") == "raises ValueError" and "torch" in record.get("refused_by", ()):
+        return (ValueError,)  # a window larger than its input, of which one backend made an empty output
+    if "refused" not in record:
+        return None
+    named = {"ValueError": (ValueError,), "TypeError": (TypeError,)}
+    return named.get(record["refused"]["type"], (ValueError, TypeError))
+
+
+@contextlib.contextmanager
+def _data_format(keras: ModuleType, data_format: str | None) -> Iterator[None]:
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format(data_format or before)
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)
+
+
+def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
+    record, arrays = case.record, case.arrays
+    names = _names(record, keras)
+    layer = names["layer"] = eval(record["code"], names)
+    inputs = _inputs(case)
+    first = record["calls"][0]["code"]
+    with torch.no_grad():
+        eval(first.replace("training=True", "training=False"), names | inputs)  # leaves moving statistics as created
+    if "weights" not in record:
+        return  # a refused case ends here
+    if getattr(layer, "stateful", False):
+        layer.reset_state()
+    if "after_build" in record:
+        eval(record["after_build"], names)
+    yield from _set_weights(case, layer)
+
+    wanted = {name: arrays[name] for name in arrays if name.startswith("grad_")}
+    for name in wanted:
+        if name.startswith("grad_input"):
+            inputs[f"x{name.removeprefix('grad_input')}"].requires_grad_()
+    outputs = yield from _calls(case, names | inputs)
+    for i, weight in enumerate(layer.weights):
+        if f"after_weight{i}" in arrays:
+            yield from _differs(f"weight {weight.path} after the call", weight, arrays[f"after_weight{i}"], record)
+    if "losses" in record:
+        yield from _differs("losses", np.array([_array(loss) for loss in layer.losses]), record["losses"], record)
+    for name, code in record.get("extra", {}).items():
+        yield from _differs(code, eval(code, names | inputs), arrays[f"extra_{name}"], record)
+    if wanted:
+        yield from _gradients(case, layer, inputs, outputs, wanted)
+    yield from _shapes(case, layer, names, first)
+    yield from _config(case, layer)
+
+
+def _set_weights(case: Case, model: Any) -> Iterator[str]:
+    """Compare what building created, then set the recorded weights (in the order of `get_weights`)."""
+    record, arrays = case.record, case.arrays
+    dense = _implementation(case) > 1  # stored weight by weight for the whole input: this project has one layout
+    expected, weights = record["weights"], model.weights
+    names = [weight.path.rsplit("/", 1)[-1] for weight in weights]
+    if names != [weight["name"].rsplit("/", 1)[-1] for weight in expected]:
+        yield f"weights are {names}, expected {[weight['name'] for weight in expected]}"
+        return
+    for weight, new in zip(weights, expected, strict=True):
+        if not dense and list(weight.shape) != new["shape"]:
+            yield f"weight {new['name']} has shape {list(weight.shape)}, expected {new['shape']}"
+        if weight.trainable != new.get("trainable", True):
+            yield f"weight {new['name']} has trainable={weight.trainable}"
+        if not dense:
+            yield from _initial(f"initial {new['name']}", _array(weight), new["initial"])
+    values = [arrays[f"weight{i}"] for i in range(len(expected))]
+    if dense:
+        values[0] = _local_kernel(case, values[0], tuple(weights[0].shape))
+    model.set_weights(values)
+
+
+def _initial(what: str, value: np.ndarray, initial: dict) -> Iterator[str]:
+    if "constant" in initial or "values" in initial:
+        new = np.broadcast_to(initial.get("constant", initial.get("values")), value.shape)
+        if not np.allclose(value, new, rtol=1e-5, atol=1e-6):
+            yield f"{what} is {value.ravel()[:6]}.., expected {new.ravel()[:6]}.."
+    elif "random" in initial and value.size > 1:
+        extent = max(abs(bound) for bound in initial["random"].values())
+        if np.ptp(value) == 0:
+            yield f"{what} is constant {value.flat[0]}, expected a random draw"
+        elif value.size > 8 and not 0.3 < np.abs(value).max() / extent < 3:
+            yield f"{what} reaches {np.abs(value).max():.3g}, the original's draw {extent:.3g}"
+
+
+def _calls(case: Case, names: dict) -> Iterator[str]:
+    """Run the calls in order; what they return is what this generator returns."""
+    record = case.record
+    returned = []
+    for call in record["calls"]:
+        outputs = _flat(eval(call["code"], names))
+        if not call["outputs"]:
+            continue
+        returned += outputs
+        if len(outputs) != len(call["outputs"]):
+            yield f"{call['code']} gives {len(outputs)} outputs, expected {len(call['outputs'])}"
+        for name, output in zip(call["outputs"], outputs, strict=False):
+            yield from _differs(name, output, case.arrays[name], record)
+        for dtype, output in zip(call.get("dtypes", ()), outputs, strict=False):
+            if str(output.dtype).removeprefix("torch.") != dtype:
+                yield f"{call['code']} has dtype {output.dtype}, expected {dtype}"
+    return returned
+
+
+def _gradients(case: Case, layer: Any, inputs: dict, outputs: list, wanted: dict) -> Iterator[str]:
+    loss = sum(
+        (output * torch.cos(torch.arange(output.numel(), dtype=output.dtype)).reshape(output.shape)).sum()
+        for output in outputs
+        if output.is_floating_point()
+    )
+    parameters = [weight if isinstance(weight, torch.Tensor) else weight.value for weight in layer.weights]
+    sources = [
+        inputs[f"x{name.removeprefix('grad_input')}"] if "input" in name
+        else parameters[int(name.removeprefix("grad_weight"))]
+        for name in wanted
+    ]  # fmt: skip
+    for (name, new), found in zip(wanted.items(), torch.autograd.grad(loss, sources, allow_unused=True), strict=True):
+        if found is None:
+            yield f"{name} does not exist: nothing reaches it from the output"
+            continue
+        if name == "grad_weight0" and _implementation(case) > 1:
+            new, found = _local_kernel_gradient(case, new, _array(found))
+        yield from _differs(name, found, new, case.record)
+
+
+def _shapes(case: Case, layer: Any, names: dict, call: str) -> Iterator[str]:
+    record = case.record
+    shapes = {f"x{i}": tuple(given["shape"]) for i, given in enumerate(record["inputs"])}
+    new = record.get("compute_output_shape")
+    if isinstance(new, list):
+        arguments = {name: (None, *shape[1:]) for name, shape in shapes.items()}
+        shape = eval(call, {"layer": lambda inputs, *_, **__: inputs} | arguments)
+        found = _plain(layer.compute_output_shape(shape))
+        if found != new:
+            yield f"compute_output_shape({shape}) is {found}, expected {new}"
+    if "symbolic_output_shape" in record:
+        keras = names["keras"]
+        symbols = {
+            name: keras.Input(batch_shape=shape, dtype=given["dtype"])
+            for (name, shape), given in zip(shapes.items(), record["inputs"], strict=True)
+        }
+        fresh = eval(record["code"], names)
+        found = [list(output.shape) for output in _flat(eval(call, names | symbols | {"layer": fresh}))]
+        if found != record["symbolic_output_shape"]:
+            yield f"the symbolic output's shape is {found}, expected {record['symbolic_output_shape']}"
+
+
+def _config(case: Case, made: Any) -> Iterator[str]:
+    """Compare the config, then that of what `from_config` makes of the recorded one."""
+    new = case.record.get("config")
+    if new is None:
+        return
+    plain = functools.partial(_plain, modern=case.generation == "keras3")
+    yield from _config_differs("config", plain(made.get_config()), plain(new))
+    if "__lambda__" not in json.dumps(new):  # code in a file is not run
+        again = type(made).from_config(json.loads(json.dumps(new)))
+        yield from _config_differs("from_config(config)", plain(again.get_config()), plain(new))
+
+
+def _config_differs(where: str, found: Any, new: Any) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(new, dict):
+        if found.keys() != new.keys():
+            yield f"{where} lacks {sorted(new.keys() - found.keys())}, has also {sorted(found.keys() - new.keys())}"
+        for key in sorted(found.keys() & new.keys()):
+            yield from _config_differs(f"{where}[{key!r}]", found[key], new[key])
+    elif isinstance(found, list) and isinstance(new, list) and len(found) == len(new):
+        for i, (one, other) in enumerate(zip(found, new, strict=True)):
+            yield from _config_differs(f"{where}[{i}]", one, other)
+    elif isinstance(found, float) and isinstance(new, float):
+        if not np.isclose(found, new, rtol=1e-6, atol=0, equal_nan=True):
+            yield f"{where} is {found!r}, expected {new!r}"
+    elif found != new or isinstance(found, bool) != isinstance(new, bool):
+        yield f"{where} is {found!r}, expected {new!r}"
+
+
+def _replay_model(case: Case, keras: ModuleType) -> Iterator[str]:
+    record = case.record
+    names = _names(record, keras)
+    exec(record["code"], names)
+    model = names["model"]
+    yield from _set_weights(case, model)
+    yield from _calls(case, names | _inputs(case, raw=True))
+    found = [type(layer).__name__ for layer in model.layers]
+    if found != [name for _, name in record["layers"]]:
+        yield f"layers are {found}, expected {record['layers']}"
+    if _plain(model.output_shape) != record["output_shape"]:
+        yield f"output_shape is {model.output_shape}, expected {record['output_shape']}"
+
+
+def _replay_object(case: Case, keras: ModuleType) -> Iterator[str]:
+    names = _names(case.record, keras)
+    names["obj"] = eval(case.record["code"], names)
+    yield from _calls(case, names | _inputs(case))
+    yield from _config(case, names["obj"])
+
+
+def _replay_function(case: Case, keras: ModuleType) -> Iterator[str]:
+    yield from _calls(case, _names(case.record, keras) | _inputs(case, raw=case.record.get("raw_inputs", False)))
+
+
+def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
+    record = case.record
+    optimizer = eval(record["code"], _names(record, keras))
+    model = keras.Sequential([keras.Input((record["inputs"][0]["shape"][-1],)), keras.layers.Dense(2)])
+    model.compile(optimizer=optimizer, loss="mse")
+    yield from _set_weights(case, model)
+    inputs = _inputs(case, raw=True)
+    trajectory, losses = [], []
+    for _ in range(5):
+        loss = model.train_on_batch(inputs["x0"], inputs["x1"])
+        losses.append(float(np.ravel(loss)[0]))
+        trajectory.append(np.concatenate([weight.ravel() for weight in model.get_weights()]))
+    yield from _differs("trajectory", np.stack(trajectory), case.arrays["trajectory"], record)
+    yield from _differs("losses", np.array(losses), case.arrays["losses"], record)
+    yield from _config(case, optimizer)
+
+
+def _replay_initializer(case: Case, keras: ModuleType) -> Iterator[str]:
+    record = case.record
+    initializer = eval(record["code"], _names(record, keras))
+    draw = _array(initializer(shape=tuple(record["shape"]), dtype=record["dtype"]))
+    if record.get("exact"):
+        yield from _differs("output", draw, case.arrays["output"], record)
+    yield from _statistics(draw, record["statistics"], draws=1)
+    if "orthogonal_gain_squared" in record:
+        rows = draw.reshape(-1, draw.shape[-1]).astype("float64")
+        gram = rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
+        yield from _differs("Gram matrix", gram, record["orthogonal_gain_squared"] * np.eye(len(gram)), record)
+    yield from _config(case, initializer)
+
+
+def _replay_stochastic(case: Case, keras: ModuleType) -> Iterator[str]:
+    names = _names(case.record, keras)
+    names["layer"] = eval(case.record["code"], names)
+    output = eval(case.record["calls"][0]["code"], names | _inputs(case))
+    statistics = case.record["statistics"]
+    repeats = np.prod([statistics["shape"][axis] for axis in statistics["constant_axes"]])
+    yield from _statistics(_array(output), statistics, draws=repeats)
+    yield from _config(case, names["layer"])
+
+
+def _statistics(draw: np.ndarray, new: dict, draws: float) -> Iterator[str]:
+    """Compare a draw with another one of which only statistics are known. `draws`: how often each value is repeated.
+
+    The bounds are five deviations of the difference of two draws; a bounded distribution (its extremes lie within
+    2.5 deviations) must not leave the other's range.
+    """
+    if list(draw.shape) != new["shape"]:
+        yield f"shape is {list(draw.shape)}, expected {new['shape']}"
+        return
+    constant = [axis for axis in range(draw.ndim) if np.ptp(draw, axis=axis).max() == 0]
+    if constant != new["constant_axes"]:
+        yield f"constant along the axes {constant}, expected {new['constant_axes']}"
+    if "values" in new and not np.allclose(np.unique(draw.round(4)), new["values"], atol=2e-4):
+        yield f"values are {np.unique(draw.round(4))[:6]}, expected {new['values']}"
+    count = draw.size / draws
+    std, fraction = new["std"], new["zero_fraction"]
+    bounds = {
+        "mean": (draw.mean(), 7 * std / count**0.5),
+        "std": (draw.std(), 5 * std / count**0.5),
+        "zero_fraction": ((draw == 0).mean(), 7 * (fraction * (1 - fraction) / count) ** 0.5),
+    }
+    for name, (found, bound) in bounds.items():
+        if abs(found - new[name]) > bound + 1e-4:
+            yield f"{name} is {found:.4g}, expected {new[name]:.4g} within {bound:.2g}"
+    for name, found in (("min", draw.min()), ("max", draw.max())):
+        extent = abs(new[name] - new["mean"])
+        bound = 0.07 * extent if extent < 2.5 * std else 3 * std
+        if count >= 500 and abs(found - new[name]) > bound + 1e-4:
+            yield f"{name} is {found:.4g}, expected {new[name]:.4g} within {bound:.2g}"
+
+
+_KINDS: dict[str, Callable[[Case, ModuleType], Iterator[str]]] = {
+    "layer": _replay_layer,
+    "model": _replay_model,
+    "object": _replay_object,
+    "function": _replay_function,
+    "optimizer": _replay_optimizer,
+    "initializer": _replay_initializer,
+    "stochastic": _replay_stochastic,
+}
+
+
+# Names, arrays, configs -------------------------------------------------------------------------------------------
+
+
+def _names(record: dict, keras: ModuleType) -> dict[str, Any]:
+    """What the names in a case's code mean: modules, layers, and the short names of regularizers and constraints."""
+    names: dict[str, Any] = {"keras": keras, "np": np}
+    homes = (keras, keras.layers, keras.regularizers, keras.constraints)
+    code = " ".join([record["code"], record.get("after_build", ""), *(call["code"] for call in record["calls"])])
+    for name in set(re.findall(r"[A-Za-z_]\w*", code)) - names.keys():
+        home = next((home for home in homes if hasattr(home, name)), None)
+        if home is not None:
+            names[name] = getattr(home, name)
+    return names
+
+
+def _inputs(case: Case, raw: bool = False) -> dict[str, Any]:
+    """x0, x1, .. as tensors, or as arrays when `raw`; a refused case has only their shapes."""
+    found = {}
+    for i, given in enumerate(case.record["inputs"]):
+        if "values" in given:
+            found[f"x{i}"] = np.array(given["values"])
+            continue
+        if "fill" in given or "refused" in case.record:
+            value = np.full(given["shape"], given.get("fill", 1), given["dtype"])
+        else:
+            value = case.arrays[f"input{i}"].copy()
+        found[f"x{i}"] = value if raw else torch.from_numpy(value)
+    return found
+
+
+def _flat(outputs: Any) -> list:
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    return [leaf for output in outputs for leaf in _flat(output)] if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def _array(value: Any) -> np.ndarray:
+    value = value if isinstance(value, torch.Tensor) else getattr(value, "value", value)
+    if not isinstance(value, torch.Tensor):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    return (value.float() if value.dtype in (torch.bfloat16, torch.float16) else value).numpy()
+
+
+def _differs(what: str, found: Any, new: Any, record: dict) -> Iterator[str]:
+    found, new = _array(found), np.asarray(new)
+    if found.shape != new.shape:
+        yield f"{what} has shape {found.shape}, expected {new.shape}"
+    elif new.dtype.kind not in "fc":
+        if not np.array_equal(found, new):
+            yield f"{what} differs: {found.ravel()[:6]}.., expected {new.ravel()[:6]}.."
+    else:
+        tolerance = record.get("tolerance")
+        rtol, atol = (tolerance, tolerance) if tolerance else (1e-4, 1e-5)
+        close = np.isclose(found, new, rtol=rtol, atol=atol, equal_nan=True)
+        if not close.all():
+            worst = np.nanmax(np.abs(np.subtract(found, new, dtype="float64")))
+            yield f"{what} differs at {(~close).sum()} of {close.size} places, by at most {worst:.3g}"
+
+
+def _plain(value: Any, modern: bool = True) -> Any:
+    """A config as JSON has it: tuples are lists, numbers plain, automatic names without their number.
+
+    Not `modern`: without what Keras 2 did not write (policies instead of dtypes, the axes of initializers).
+    """
+    if isinstance(value, dict):
+        if value.get("class_name") == "__lambda__":
+            return {"class_name": "__lambda__"}
+        if value.get("class_name") == "DTypePolicy" and not modern:
+            return value["config"]["name"]
+        return {
+            key: re.sub(r"_\d+$", "", item) if key == "name" and isinstance(item, str) else _plain(item, modern)
+            for key, item in value.items()
+            if modern or key not in ("input_axes", "output_axes")
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, modern) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _plain(value.tolist())
+    return value
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+# The weights of tf_keras' other implementations of locally connected layers ----------------------------------------
+
+
+def _implementation(case: Case) -> int:
+    return (case.record.get("config") or {}).get("implementation", 1) if case.family == "local" else 1
+
+
+def _local_kernel(case: Case, stored: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A kernel of implementation 2 (one weight for every input and output) or 3 (those that are used, in the order
+    (output, input)) in the layout of implementation 1: (positions, patch, filters)."""
+    there, here = _local_places(case)
+    kernel = np.zeros(np.prod(shape), stored.dtype)
+    kernel[here] = stored.ravel()[there]
+    return kernel.reshape(shape)
+
+
+def _local_kernel_gradient(case: Case, new: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    there, here = _local_places(case)
+    return new.ravel()[there], found.ravel()[here]
+
+
+def _local_places(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """For every weight in use: its place in the stored kernel, and in that of implementation 1."""
+    config, shape = case.record["config"], case.record["inputs"][0]["shape"]
+    size, strides, filters = config["kernel_size"], config["strides"], config["filters"]
+    first, same = config["data_format"] == "channels_first", config["padding"] == "same"
+    space, channels = (shape[2:], shape[1]) if first else (shape[1:-1], shape[-1])
+    pads = [k // 2 * same for k in size]  # these layers centre the kernel, whatever the stride
+    out = [-(-n // s) if same else (n - k) // s + 1 for n, k, s in zip(space, size, strides, strict=True)]
+
+    def shaped(channel: int, spatial: Sequence[int]) -> tuple[int, ...]:
+        return (channel, *spatial) if first else (*spatial, channel)
+
+    def flat(channel: int, at: Sequence[int], channels: int, spatial: Sequence[int]) -> int:
+        return int(np.ravel_multi_index(shaped(channel, at), shaped(channels, spatial)))
+
+    found = []  # (output, input, place in implementation 1)
+    for position in np.ndindex(*out):
+        for offset in np.ndindex(*size):
+            at = [p * s + o - pad for p, s, o, pad in zip(position, strides, offset, pads, strict=True)]
+            if not all(0 <= a < n for a, n in zip(at, space, strict=True)):
+                continue
+            for c, f in np.ndindex(channels, filters):
+                row = int(np.ravel_multi_index(position, out)) * channels * math.prod(size)
+                here = (row + flat(c, offset, channels, size)) * filters + f
+                found.append((flat(f, position, filters, out), flat(c, at, channels, space), here))
+    outputs, inputs, here = np.array(sorted(found)).T
+    dense = config["implementation"] == 2
+    return (inputs * filters * math.prod(out) + outputs if dense else np.arange(len(found))), here
+
+
+def main(package: str = "lamina", *families: str) -> int:
+    keras = importlib.import_module(package)
+    torch.set_num_threads(1)
+    chosen = {"keras3": tuple(families)} if families else FAMILIES
+    counts: dict[str, list[int]] = {}
+    for case in cases(chosen):
+        found = problems(case, keras)
+        count = counts.setdefault(f"{case.generation}/{case.family}", [0, 0])
+        count[0] += not found
+        count[1] += 1
+        if found:
+            print(case, *found, sep="\n    ")
+    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    for name, (passed, total) in counts.items():
+        print(f"{name:32} {passed:5}/{total}")
+    return int(counts["all"][0] < counts["all"][1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
