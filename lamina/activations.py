@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .core import serialize as objects
-from .core.declare import Kind, Refused
+from .core.declare import Kind, looked_up
 
 
 def linear(x: Tensor) -> Tensor:
@@ -202,16 +202,9 @@ def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, An
         return get(config)
 
 
-def _convert(value: Any, owner: Any) -> Any:
-    try:
-        return get(value)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-
-
 activation = Kind(
     "the name of an activation, a function or None",
-    _convert,
+    looked_up(get),
     dump=serialize,
     good=(None, "relu", "hard_silu", tanh),
     bad=("no-such-activation", 3.5, ["relu"]),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .core import config
 from .core import serialize as objects
-from .core.declare import Declared, Kind, Refused, arg, as_integer, number
+from .core.declare import Declared, Kind, arg, as_integer, looked_up, number
 
 
 class Constraint(Declared):
@@ -112,16 +112,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         return get(config)
 
 
-def _convert(value: Any, owner: Any) -> Any:
-    try:
-        return get(value)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-
-
 constraint = Kind(
     "the name of a constraint, a constraint or None",
-    _convert,
+    looked_up(get),
     good=(None, "non_neg", MaxNorm(1.0)),
     bad=("no-such-constraint", 3.5),
 )

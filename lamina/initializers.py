@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.signal.windows import general_cosine
 
 from .core import config
 from .core import serialize as objects
-from .core.declare import Declared, Kind, Refused, arg, as_integer, boolean, number, one_of
+from .core.declare import Declared, Kind, Refused, arg, as_integer, boolean, looked_up, number, one_of
 from .core.dtypes import dtype_name, is_float, torch_dtype
 from .core.random import SeedGenerator
 
@@ -160,9 +161,7 @@ class STFT(Initializer):
     def _window_values(self, length: int) -> Tensor:
         if isinstance(self.window, str):
             coefficients = _COSINE_SUMS[self.window]
-            return torch.signal.windows.general_cosine(
-                length, a=coefficients, sym=not self.periodic, dtype=torch.float64
-            )
+            return general_cosine(length, a=coefficients, sym=not self.periodic, dtype=torch.float64)
         values = torch.as_tensor(self.window, dtype=torch.float64, device=torch.get_default_device())
         if values.shape != (length,):
             raise ValueError(
@@ -426,18 +425,10 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         return get(config)
 
 
-def _convert(value: Any, owner: Any) -> Any:
-    if value is None:
-        raise Refused
-    try:
-        return get(value)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-
-
 initializer = Kind(
     "the name of an initializer or an initializer",
-    _convert,
-    good=("zeros", "glorot_uniform", Constant(0.5)),
-    bad=("no-such-initializer", 3.5, None),
+    looked_up(get),
+    good=(None, "zeros", "glorot_uniform", Constant(0.5)),
+    bad=("no-such-initializer", 3.5),
+    none_is_default=True,
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .core import config
 from .core import serialize as objects
-from .core.declare import Declared, Kind, Refused, arg, one_of
+from .core.declare import Declared, Kind, Refused, arg, looked_up, one_of
 
 
 class Regularizer(Declared):
@@ -117,16 +117,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         return get(config)
 
 
-def _convert(value: Any, owner: Any) -> Any:
-    try:
-        return get(value)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-
-
 regularizer = Kind(
     "the name of a regularizer, a regularizer or None",
-    _convert,
+    looked_up(get),
     good=(None, "l2", L1L2(0.01, 0.02)),
     bad=("no-such-regularizer", 3.5, "l1_l2"),
 )

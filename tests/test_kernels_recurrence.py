@@ -103,7 +103,7 @@ def weighted_sum(tensors):
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     cell=st.sampled_from(CELLS),
-    shape=st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    shape=st.tuples(st.integers(3, 5), st.integers(2, 6), st.integers(1, 3), st.integers(1, 3)),
     fused=st.booleans(),
     bias=st.booleans(),
     initial=st.booleans(),
@@ -260,6 +260,30 @@ def test_compiles_into_one_graph(cell, fused, masked):
     torch.testing.assert_close(*(torch.autograd.grad(weighted_sum(each), arguments[:-1]) for each in (compiled, eager)))
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk of memory")
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_cuda_agrees_with_the_cpu_and_never_waits(cell, fused, masked):
+    *arguments, states = make(cell)
+    mask = some_mask(3, 5) if masked else None
+    results = []
+    for device in ("cpu", "cuda"):
+        leaves = [t.detach().to(device).requires_grad_() for t in (*arguments, *states)]
+        on_device = mask if mask is None else mask.to(device)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            sequence, last, end = run(cell, *leaves[:4], leaves[4:], fused=fused, mask=on_device, reverse=True)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        outputs = [sequence, last, *end]
+        total = sum((t * torch.cos(torch.arange(t.numel(), device=device)).view(t.shape)).sum() for t in outputs)
+        results.append([*outputs, *torch.autograd.grad(total, leaves)])
+    torch.testing.assert_close([t.cpu() for t in results[1]], results[0], rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_cells_share_the_arithmetic_of_the_loop(cell):
     x, kernel, recurrent, bias, states = make(cell, time=1)
@@ -280,7 +304,7 @@ def test_cells_share_the_arithmetic_of_the_loop(cell):
 @pytest.mark.parametrize("zero", [False, True])
 def test_scan_of_nested_inputs_states_and_outputs(reverse, zero):
     x = {"a": torch.arange(12.0).view(2, 3, 2), "b": torch.ones(2, 3, 1, 2)}
-    mask = torch.tensor([[True, False, True], [False, True, False]])
+    mask = torch.tensor([[True, False, False], [False, True, True]])
 
     def running_sums(x_t, states):
         small, (large,) = states
@@ -307,6 +331,9 @@ def test_scan_of_nested_inputs_states_and_outputs(reverse, zero):
     torch.testing.assert_close(only_last, last)
 
 
-def test_scan_of_no_steps_says_what_is_missing():
-    with pytest.raises(ValueError, match=r"at least one step along axis 1 \(time\), got shape \(2, 0, 3\)"):
-        recurrence.scan(lambda x, s: (x, s), torch.zeros(2, 0, 3), [])
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_steps_at_all_is_an_error_that_says_so(cell, fused):
+    arguments = make(cell, time=0)
+    with pytest.raises(ValueError, match=r"at least one step along axis 1 \(time\), got none for a batch of 3"):
+        run(cell, *arguments, fused=fused)

@@ -16,7 +16,9 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, dataclass_transform
+from typing import Any
+
+from typing_extensions import dataclass_transform
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -41,7 +43,9 @@ class Kind:
         good: tuple = (),
         bad: tuple = (),
         error: type[Exception] = ValueError,
+        none_is_default: bool = False,
     ):
+        self.none_is_default = none_is_default
         self.expected, self.convert, self.good, self.bad, self.error = expected, convert, good, bad, error
         self.dump = dump or _dump
 
@@ -61,14 +65,26 @@ class Kind:
 class Arg:
     """One declared argument of a class."""
 
-    __slots__ = ("config", "default", "doc", "keyword", "kind", "name")
+    __slots__ = ("attribute", "config", "default", "doc", "keyword", "kind", "name")
 
-    def __init__(self, kind: Kind, default: Any, doc: str, keyword: bool, config: bool | str, name: str = ""):
+    def __init__(
+        self,
+        kind: Kind,
+        default: Any,
+        doc: str,
+        keyword: bool,
+        config: bool | str,
+        name: str = "",
+        attribute: str | None = None,
+    ):
         self.kind, self.default, self.doc, self.keyword, self.config = kind, default, doc, keyword, config
+        self.attribute = attribute
         self.name = name  # given by the class that declares it
 
     def convert(self, value: Any, owner: Any) -> Any:
         """`value` in its normal form. Raises the kind's error, worded with the owner's class and this name."""
+        if value is None and self.kind.none_is_default:
+            value = self.default
         try:
             return self.kind.convert(value, owner)
         except Refused as refused:
@@ -79,13 +95,20 @@ class Arg:
 
 
 def arg(
-    kind: Kind, *, default: Any = REQUIRED, doc: str = "", kw_only: bool = False, config: bool | str = True
+    kind: Kind,
+    *,
+    default: Any = REQUIRED,
+    doc: str = "",
+    kw_only: bool = False,
+    config: bool | str = True,
+    attribute: str | None = None,
 ) -> Any:
     """Declare an argument of a `Declared` class.
 
     `config` says whether it stands in `get_config()`: always (True), never (False) or only when it is not None ("set").
+    `attribute` is where the value is kept, where that is not the argument's own name.
     """
-    return Arg(kind, default, doc, kw_only, config)
+    return Arg(kind, default, doc, kw_only, config, attribute=attribute)
 
 
 @dataclass_transform(field_specifiers=(arg,))
@@ -101,6 +124,7 @@ class Declared:
         if own:
             for name, value in own.items():
                 value.name = name
+                value.attribute = value.attribute or name
                 delattr(cls, name)
             cls._args = {**_inherited(cls), **own}
         elif "_args" not in vars(cls):
@@ -120,7 +144,7 @@ class Declared:
     def _set_args(self, values: Mapping[str, Any]) -> None:
         converted = {name: self._args[name].convert(value, self) for name, value in values.items()}
         for name, value in converted.items():
-            setattr(self, name, value)
+            setattr(self, self._args[name].attribute, value)
         self.check()
 
     def check(self) -> None:
@@ -130,7 +154,7 @@ class Declared:
         """The constructor arguments as plain data; `from_config` takes it back."""
         config = {}
         for name, declared in self._args.items():
-            value = getattr(self, name)
+            value = getattr(self, declared.attribute) if declared.config else None
             if declared.config is True or (declared.config == "set" and value is not None):
                 config[name] = declared.kind.dump(value)
         return config
@@ -142,7 +166,7 @@ class Declared:
     def _shown_args(self) -> str:
         shown = []
         for name, declared in self._args.items():
-            value = vars(self).get(name, declared.default)
+            value = vars(self).get(declared.attribute, declared.default)
             if declared.config is not True and value is None:
                 continue
             if declared.default is REQUIRED:
@@ -224,7 +248,7 @@ def reference(cls: type[Declared]) -> str:
             continue
         default = "" if a.default is REQUIRED else f" (default {short(a.default)})"
         doc = a.doc or _derived_doc(name)
-        lines.append(f"    {name}: {doc}{' ' if doc else ''}{a.kind.expected.capitalize()}{default}.")
+        lines.append(f"    {name}: {doc}{' ' if doc else ''}{a.kind.expected[:1].upper()}{a.kind.expected[1:]}{default}.")
     return "Args:\n" + "\n".join(lines) if lines else ""
 
 
@@ -372,7 +396,12 @@ def _text(value, owner):
 
 text = Kind("a string", _text, good=("word",), bad=(3, None))
 anything = Kind("any value", lambda value, owner: value)
-seed = Kind("an integer seed", lambda value, owner: getattr(value, "_seed", None) or integer(0).convert(value, owner))
+seed = Kind(
+    "an integer seed or a SeedGenerator",
+    lambda value, owner: value if hasattr(value, "_seed") else integer(0).convert(value, owner),
+    good=(3,),
+    bad=("a", 1.5, -1),
+).optional()
 function = Kind(
     "a function",
     lambda value, owner: value if callable(value) or isinstance(value, (str, Mapping)) else _refuse(),
@@ -380,6 +409,18 @@ function = Kind(
     error=TypeError,
 )
 mapping = Kind("a dictionary", lambda value, owner: dict(value) if isinstance(value, Mapping) else _refuse(), bad=(3,))
+
+
+def looked_up(get: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """A converter from `get(identifier)`, whose ValueError becomes the hint."""
+
+    def convert(value, owner):
+        try:
+            return get(value)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+
+    return convert
 
 
 def _refuse() -> Any:

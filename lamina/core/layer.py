@@ -299,6 +299,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             _losses=[],
             _nodes=[],
             _build_shapes=None,
+            _views={},
             _initial_weights=base.get("weights"),
         )
         values = bind(self, args, kwargs)
@@ -456,7 +457,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         return (
             (own or not self._modules)
             and self.activity_regularizer is None
-            and not (self._hooked or self._adds_losses)
+            and not (self._hooked or self._adds_losses or self._views)
             and self.dtype_policy.compute == self.dtype_policy.variable
         )
 
@@ -734,9 +735,9 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         policy = self.dtype_policy
-        if policy.compute == policy.variable:
+        if policy.compute == policy.variable and not self._views:
             return nn.Module.__call__(self, *args, **kwargs)
-        with _cast_weights(self, policy.compute):
+        with _weights_as_used(self):
             return nn.Module.__call__(self, *args, **kwargs)
 
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -858,14 +859,18 @@ def _torch_modules_follow(layer: Layer) -> Iterator[None]:
 
 
 @contextmanager
-def _cast_weights(layer: Layer, dtype: torch.dtype) -> Iterator[None]:
-    """Inside, floating weights read as `dtype`; gradients flow to the stored ones. Sublayers cast their own."""
-    register = layer._parameters
+def _weights_as_used(layer: Layer) -> Iterator[None]:
+    """Inside, weights read as their views say and in the compute type; gradients flow to the stored ones.
+
+    Sublayers called inside do the same for their own weights.
+    """
+    register, dtype = layer._parameters, layer.dtype_policy.compute
     stored = dict(register)
     try:
         for name, weight in stored.items():
             if weight is not None and weight.is_floating_point():
-                register[name] = weight.to(dtype)
+                view = layer._views.get(name)
+                register[name] = (weight if view is None else view(layer, weight)).to(dtype)
         yield
     finally:
         register.update(stored)

@@ -21,6 +21,8 @@ def set_random_seed(seed: int) -> None:
 class SeedGenerator:
     """A stream of random numbers of its own: the same seed gives the same draws, whatever else draws meanwhile."""
 
+    _home = "keras.random"
+
     def __init__(self, seed: int | None = None, name: str | None = None):
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
             raise ValueError(f"SeedGenerator: `seed` must be a non-negative integer or None; got {seed!r}.")
@@ -38,7 +40,7 @@ class SeedGenerator:
         return generator
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self._seed}
+        return {"seed": self._seed, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
@@ -55,6 +57,11 @@ class SeedGenerator:
                 self.on(torch.device(device)).set_state(generator_state)
 
 
-def generator_for(source: SeedGenerator | None, device: torch.device) -> torch.Generator | None:
-    """None (torch's global stream) or the stream's generator on `device`."""
-    return None if source is None else source.on(device)
+def stream(seed: int | SeedGenerator | None) -> SeedGenerator | None:
+    """The stream a `seed` argument stands for; None is torch's global one."""
+    return seed if seed is None or isinstance(seed, SeedGenerator) else SeedGenerator(seed)
+
+
+def generator(stream: SeedGenerator | None, device: torch.device) -> torch.Generator | None:
+    """The torch generator of a stream on `device`; None for torch's global one."""
+    return None if stream is None else stream.on(device)

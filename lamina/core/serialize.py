@@ -102,7 +102,7 @@ def serialize(value: Any) -> Any:
         return str(value).removeprefix("torch.")
     if isinstance(value, (list, tuple)):
         return type(value)(serialize(item) for item in value) if type(value) in (list, tuple) else list(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not hasattr(value, "get_config"):
         return {key: serialize(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}

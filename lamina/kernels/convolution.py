@@ -6,14 +6,15 @@ one row, for which channels-last kernels exist: 1 to 4 times as fast as conv1d, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from . import resize, window
 
-Padding = str | Sequence[int | tuple[int, int]]
+Padding = str | Sequence[int] | Sequence[tuple[int, int]]
 
 # By the rank torch computes in: a Keras kernel (*k, in, out) in torch's order, and the data to channels first and back.
 _KERNEL = {2: (3, 2, 0, 1), 3: (4, 3, 0, 1, 2)}
@@ -37,16 +38,22 @@ def convolution(
 
     ``padding``: a name `window.pads` knows, or for each axis an integer or for each a pair (before, after).
     """
-    pad: int | tuple[int, ...] = 0
+    if kernel.ndim == 3:
+        row = -3 if channels_last else -2
+        one_row = x.unsqueeze(row), kernel.unsqueeze(0), bias, (1, *strides), _one_row(padding), (1, *dilation)
+        return convolution(*one_row, groups, channels_last).squeeze(row)
+    pad: int | Sequence[int] = 0
     keep = None
     if padding != "valid":
         x, pad, keep = _padded(x, kernel, strides, padding, dilation, channels_last)
-    if kernel.ndim == 3:
-        pad = (0, *pad) if pad else 0
-        y = _one_row(_FORWARD[2], x, kernel, channels_last, bias, (1, *strides), pad, (1, *dilation), groups)
+    rank = kernel.ndim - 2
+    kernel = kernel.permute(_KERNEL[rank])
+    if channels_last:
+        y = _FORWARD[rank](x.permute(TO_FIRST[rank]), kernel, bias, strides, pad, dilation, groups)
+        y = y.permute(TO_LAST[rank])
     else:
-        y = _run(_FORWARD[kernel.ndim - 2], x, kernel, channels_last, bias, strides, pad, dilation, groups)
-    return y if keep is None else y.narrow(1 if channels_last else 2, 0, keep)
+        y = _FORWARD[rank](x, kernel, bias, strides, pad, dilation, groups)
+    return y if keep is None else y.narrow(-2 if channels_last else -1, 0, keep)
 
 
 def transposed_convolution(
@@ -63,24 +70,22 @@ def transposed_convolution(
 
     Sizes as `window.transposed_size`. Where the pads are odd the result is a slice of one element more.
     """
+    if kernel.ndim == 3:
+        row = -3 if channels_last else -2
+        one_row = x.unsqueeze(row), kernel.unsqueeze(0), bias, (1, *strides), _one_row(padding)
+        extra = output_padding and (0, *output_padding)
+        return transposed_convolution(*one_row, extra, (1, *dilation), channels_last).squeeze(row)
     rank = kernel.ndim - 2
-    extra = output_padding or (None,) * rank
-    drops = [
-        window.transposed_pads(k, s, p, o, d)
-        for k, s, p, o, d in zip(
-            kernel.shape[:rank], strides, window.per_axis(padding, rank), extra, dilation, strict=True
-        )
-    ]
-    # torch drops the same on both sides or appends; what is left to drop after (or before) is sliced off.
+    axes = kernel.shape[:rank], strides, window.per_axis(padding, rank), output_padding or (None,) * rank, dilation
+    drops = [window.transposed_pads(*axis) for axis in zip(*axes, strict=True)]
+    # torch drops the same on both sides or appends; what is left to drop on one side is sliced off.
     pad = tuple(max(min(drop), 0) for drop in drops)
-    grow = tuple(max(-after, 0) for _, after in drops)
-    if rank == 1:
-        args = (1, *strides), (0, *pad), (0, *grow), 1, (1, *dilation)
-        y = _one_row(_TRANSPOSED[2], x, kernel, channels_last, bias, *args)
-    else:
-        y = _run(_TRANSPOSED[rank], x, kernel, channels_last, bias, strides, pad, grow, 1, dilation)
+    append = tuple(max(-after, 0) for _, after in drops)
     rest = [(before - p, max(after - p, 0)) for (before, after), p in zip(drops, pad, strict=True)]
-    return resize.crop(y, rest, channels_last)
+    kernel = kernel.permute(_KERNEL[rank])
+    x = x.permute(TO_FIRST[rank]) if channels_last else x
+    y = _TRANSPOSED[rank](x, kernel, bias, strides, pad, append, 1, dilation)
+    return resize.crop(y.permute(TO_LAST[rank]) if channels_last else y, rest, channels_last)
 
 
 def depthwise_convolution(
@@ -113,17 +118,12 @@ def separable_convolution(
     return convolution(x, pointwise_kernel, bias, ones, "valid", ones, 1, channels_last)
 
 
-def _run(op: Callable[..., Tensor], x: Tensor, kernel: Tensor, channels_last: bool, *args: object) -> Tensor:
-    rank = kernel.ndim - 2
-    kernel = kernel.permute(_KERNEL[rank])
-    if not channels_last:
-        return op(x, kernel, *args)
-    return op(x.permute(TO_FIRST[rank]), kernel, *args).permute(TO_LAST[rank])
-
-
-def _one_row(op: Callable[..., Tensor], x: Tensor, kernel: Tensor, channels_last: bool, *args: object) -> Tensor:
-    row = -3 if channels_last else -2
-    return _run(op, x.unsqueeze(row), kernel.unsqueeze(0), channels_last, *args).squeeze(row)
+def _one_row(padding: Padding) -> Padding:
+    """``padding`` with an axis of size 1, window 1 and no pad before the others."""
+    if isinstance(padding, str):
+        return padding
+    none = 0 if isinstance(padding[0], int) else (0, 0)
+    return cast("Padding", (none, *padding))
 
 
 def _padded(
@@ -133,18 +133,19 @@ def _padded(
     padding: Padding,
     dilation: tuple[int, ...],
     channels_last: bool,
-) -> tuple[Tensor, int | tuple[int, ...], int | None]:
-    """``x``, padded where torch cannot do it; the pad torch is to apply; the length to keep of one axis, or None."""
-    rank = kernel.ndim - 2
+) -> tuple[Tensor, int | Sequence[int], int | None]:
+    """``x``, padded where torch cannot do it; the pads torch is to apply; length to keep of the last axis, or None."""
     if isinstance(padding[0], int):
-        return x, padding, None
+        return x, cast("Sequence[int]", padding), None
+    rank = kernel.ndim - 2
     sizes = x.shape[1:-1] if channels_last else x.shape[2:]
     axes = list(zip(sizes, kernel.shape[:rank], strides, window.per_axis(padding, rank), dilation, strict=True))
     pads = [window.pads(*axis) for axis in axes]
-    if all(before == after for before, after in pads):
-        return x, tuple(before for before, _ in pads), None
+    before = tuple(pair[0] for pair in pads)
+    if all(first == last for first, last in pads):
+        return x, before, None
     # Padding both sides and dropping the end saves a copy of x; it pays while few outputs are computed in vain. For
     # the shifted windows of "same" it does not: the backward of a slice costs more than the copy.
-    if rank == 1 and pads[0][1] == 0 and pads[0][0] * 4 <= sizes[0]:
-        return x, (pads[0][0],), window.output_size(*axes[0])
+    if padding == "causal" and before[-1] * 4 <= sizes[-1]:
+        return x, before, window.output_size(*axes[-1])
     return resize.pad(x, pads, channels_last), 0, None

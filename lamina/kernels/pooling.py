@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import resize, window
-from .convolution import TO_FIRST, TO_LAST, Padding
+from .convolution import TO_FIRST, TO_LAST
 
 Sizes = tuple[int, ...]
+Padding = str | resize.Pairs
 Ops = Mapping[int, Callable[..., Tensor]]
 
 # By rank. What is missing is composed of 2-D calls: torch's 3-D averages know neither channels-last nor half precision.

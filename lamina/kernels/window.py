@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import overload
 
 Pair = tuple[int, int]
 Padding = str | Pair
@@ -14,13 +15,20 @@ def extent(kernel: int, dilation: int = 1) -> int:
     return (kernel - 1) * dilation + 1
 
 
+@overload
+def pads(size: int, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1) -> Pair: ...
+@overload
+def pads(
+    size: None, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1
+) -> Pair | tuple[None, None]: ...
 def pads(
     size: int | None, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1
-) -> tuple[int | None, int | None]:
+) -> Pair | tuple[None, None]:
     """Elements added before and after the axis.
 
     ``"same"`` follows TensorFlow: as many outputs as strides begin in the input, the odd pad at the end. ``"causal"``
     puts all before, so that no output sees later inputs; ``"full"`` adds every partial overlap; a pair stays as it is.
+    Of an unknown size the pads are None where they depend on it.
     """
     reach = extent(kernel, dilation) - 1
     if padding == "valid":
@@ -41,6 +49,12 @@ def pads(
     return padding
 
 
+@overload
+def output_size(size: int, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1) -> int: ...
+@overload
+def output_size(
+    size: int | None, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1
+) -> int | None: ...
 def output_size(
     size: int | None, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1
 ) -> int | None:
@@ -59,8 +73,8 @@ def transposed_pads(
     """Elements a transposed convolution drops before and after; negative: zeros it appends.
 
     They are the pads of the forward window, which maps the result back onto the input. Without ``output_padding`` the
-    result has ``size * stride`` elements for ``"same"`` and ``(size - 1) * stride + max(extent, stride)`` for ``"valid"``;
-    with it Keras counts from ``(size - 1) * stride + extent % 2`` and ``(size - 1) * stride + extent``.
+    result has ``size * stride`` elements for "same" and ``(size - 1) * stride + max(extent, stride)`` for "valid"; with
+    it Keras counts from ``(size - 1) * stride + extent % 2`` and ``(size - 1) * stride + extent``.
     """
     span = extent(kernel, dilation)
     if padding == "valid":
@@ -123,12 +137,13 @@ def per_axis(padding: Padding | Sequence[Padding | int], rank: int) -> Sequence[
 def settled(
     padding: Padding | Sequence[Padding | int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
 ) -> Padding | Sequence[Padding | int]:
-    """``padding`` as one integer an axis where it is symmetric at every size, else unchanged; saves the work per call."""
+    """``padding`` as one integer an axis if it is symmetric at every size, else unchanged. Saves work in each call."""
     paddings = per_axis(padding, len(kernel))
     pairs = [pads(None, *axis) for axis in zip(kernel, strides, paddings, dilation, strict=True)]
-    if any(before is None or before != after for before, after in pairs):
+    both = [before for before, after in pairs if before is not None and before == after]
+    if len(both) < len(pairs):
         return padding
-    return tuple(before for before, _ in pairs) if any(before for before, _ in pairs) else "valid"
+    return tuple(both) if any(both) else "valid"
 
 
 def receptive_field(chain: Iterable[tuple[int, int, int]]) -> Pair:

@@ -9,13 +9,14 @@ import torch
 from ..activations import activation
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
-from ..core.layer import InputSpec, Layer
+from ..core.layer import InputSpec
 from ..initializers import initializer
 from ..kernels.linear import dense
 from ..regularizers import regularizer
+from .lora import LoRA, lora_alpha, lora_rank, quantization_config
 
 
-class Dense(Layer):
+class Dense(LoRA):
     """`activation(inputs @ kernel + bias)` over the last axis.
 
     Input (batch, ..., features), output (batch, ..., units); kernel (features, units), bias (units,).
@@ -31,6 +32,9 @@ class Dense(Layer):
     activity_regularizer: Any = arg(regularizer, default=None, config="set")
     kernel_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
+    lora_rank: int | None = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
+    lora_alpha: float | None = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
+    quantization_config: Any = arg(quantization_config, default=None)
 
     supports_masking = True
 
@@ -39,6 +43,7 @@ class Dense(Layer):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
         self.new_weight("kernel", (features, self.units))
         self.bias = self.new_weight("bias", (self.units,)) if self.use_bias else None
+        self.begin_lora()
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.activation(dense(inputs, self.kernel, self.bias))

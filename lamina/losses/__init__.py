@@ -48,7 +48,7 @@ def _weights(value: Any, owner: Any) -> Any:
 
 
 def _inner_fraction(value: Any, owner: Any) -> Any:
-    if not isinstance(value, Real) or not 0 < value < 1:
+    if not isinstance(value, Real) or not 0 < float(value) < 1:
         raise Refused
     return value
 

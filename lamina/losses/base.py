@@ -81,20 +81,18 @@ def divide_no_nan(numerator: Tensor, denominator: Tensor) -> Tensor:
 # Weights and reduction -------------------------------------------------------------------------------------------
 
 
-def merge_mask(
-    sample_weight: Any, mask: Tensor | None, like: Tensor, dtype: torch.dtype, mean: bool = False
-) -> Tensor | None:
-    """Sample weights times the mask; for a `mean`, masked values do not count in its divisor either."""
-    weight = None if sample_weight is None else as_tensor(sample_weight, like, dtype)
+def merge_mask(sample_weight: Any, mask: Any, like: Tensor, dtype: torch.dtype, mean: bool = False) -> Tensor:
+    """Sample weights times the mask (one of them may be None); for a `mean`, masked values do not count in its
+    divisor either."""
     if mask is None:
-        return weight
+        return as_tensor(sample_weight, like, dtype)
     kept = as_tensor(mask, like, dtype)
     if mean:
         kept = kept * (kept.numel() / kept.sum().clamp(min=1))
-    if weight is None:
+    if sample_weight is None:
         return kept
-    kept, weight = same_rank(kept, weight)
-    return times_weight(weight, kept, "the mask of `y_pred`")
+    kept, weight = same_rank(kept, as_tensor(sample_weight, like, dtype))
+    return times_weight(kept, weight, "the mask of `y_pred`")
 
 
 def times_weight(values: Tensor, weight: Tensor, what: str) -> Tensor:
@@ -162,13 +160,15 @@ def dtype_arg(config: bool = True) -> Any:
     return arg(_DTYPE, default=None, doc="Type of the computation; None is the default float type.", config=config)
 
 
-def convert_base(owner: Any, **values: Any) -> None:
-    """Set the arguments that a hand-written constructor shares with the declared ones."""
-    makers = {"name": name_arg, "dtype": dtype_arg, "reduction": reduction_arg}
-    for key, value in values.items():
-        declared: Arg = makers[key]()
-        declared.name = key
-        setattr(owner, key, declared.convert(value, owner))
+def converted(owner: Any, key: str, value: Any) -> Any:
+    """The value of one of these arguments, for constructors that are written by hand."""
+    declared: Arg = {"name": name_arg, "dtype": dtype_arg, "reduction": reduction_arg}[key]()
+    declared.name = key
+    return declared.convert(value, owner)
+
+
+# Stands where a base class reads an argument that its subclasses declare.
+DECLARED_BELOW: Any = None
 
 
 # Losses ----------------------------------------------------------------------------------------------------------
@@ -184,7 +184,9 @@ class Loss(Declared):
     _casts_targets = True
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
-        convert_base(self, name=name, reduction=reduction, dtype=dtype)
+        self.name: str = converted(self, "name", name)
+        self.reduction: str | None = converted(self, "reduction", reduction)
+        self.dtype: str = converted(self, "dtype", dtype)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         mask = get_mask(y_pred)
@@ -226,13 +228,23 @@ def _each(structure: Any, convert: Callable[[Any], Tensor]) -> Any:
 # `from_logits` and the activation that this argument stands for.
 OWN: set[Callable] = set()
 LOGITS: dict[Callable, str] = {}
+# The mean over the whole batch in one kernel, `fused(y_true, y_pred, **kwargs)`; None where that does not apply.
+FUSED: dict[Callable, Callable[..., Tensor | None]] = {}
 
 
 class _OfFunction(Loss):
     """A loss whose samples' values are `fn(y_true, y_pred, **_kwargs)`."""
 
-    fn: Callable
-    _kwargs: dict[str, Any]
+    fn = _kwargs = DECLARED_BELOW
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        if sample_weight is None and self.reduction in _MEANS and isinstance(y_pred, Tensor):
+            fused = FUSED.get(self.fn)
+            if fused is not None and get_mask(y_pred) is None and y_pred.dtype is dtypes.TYPES[self.dtype]:
+                mean = fused(as_tensor(y_true, y_pred), y_pred, **self._kwargs)
+                if mean is not None:
+                    return mean
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         return self.fn(y_true, y_pred, **self._kwargs)
@@ -277,7 +289,12 @@ class LossFunctionWrapper(_OfFunction):
         return cls(**deserialize(dict(config), homes=("keras.losses", "keras.metrics")))
 
     def _shown_args(self) -> str:
-        return ", ".join([getattr(self.fn, "__name__", repr(self.fn)), *(f"{k}={v!r}" for k, v in self._kwargs.items())])
+        return shown_function(self.fn, self._kwargs)
+
+
+def shown_function(function: Any, kwargs: Mapping[str, Any]) -> str:
+    name = getattr(function, "__name__", None) or repr(function)
+    return ", ".join([name, *(f"{key}={value!r}" for key, value in kwargs.items())])
 
 
 class FunctionLoss(_OfFunction):

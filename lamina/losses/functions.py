@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from ..core import config
 from ..core.errors import show_shape
 from ..core.masking import set_mask
-from .base import LOGITS, as_float, as_tensor, misfit, pair
+from .base import FUSED, LOGITS, as_float, as_tensor, misfit, pair
 
 # Regression ------------------------------------------------------------------------------------------------------
 
@@ -197,9 +197,8 @@ def categorical_focal_crossentropy(
     """Categorical crossentropy times alpha (1 - p)**gamma (Lin et al. 2017). `alpha`: one number, or one a class."""
     y_true, y_pred = _classes(y_true, y_pred, label_smoothing, axis, "categorical_focal_crossentropy")
     log = _log_probabilities(y_pred, from_logits, axis)
-    if not isinstance(alpha, (int, float)):
-        alpha = as_tensor(alpha, y_pred, y_pred.dtype)
-    return -(alpha * (1 - log.exp()) ** gamma * y_true * log).sum(axis)
+    weight = alpha if isinstance(alpha, (int, float)) else as_tensor(alpha, y_pred, y_pred.dtype)
+    return -(weight * (1 - log.exp()) ** gamma * y_true * log).sum(axis)
 
 
 def sparse_categorical_crossentropy(
@@ -216,15 +215,15 @@ def sparse_categorical_crossentropy(
         y_true = y_true.squeeze(axis)
     scores = y_pred.movedim(axis, -1)
     if y_true.shape != scores.shape[:-1]:
-        name = "sparse_categorical_crossentropy"
-        raise ValueError(misfit(name, given, y_pred.shape, f"equal shapes but for the classes (axis {axis} of `y_pred`)"))
+        expected = f"equal shapes but for the classes (axis {axis} of `y_pred`)"
+        raise ValueError(misfit("sparse_categorical_crossentropy", given, y_pred.shape, expected))
     scores = scores.reshape(-1, scores.shape[-1])
-    ignored = {} if ignore_class is None else {"ignore_index": ignore_class}
+    ignored = -100 if ignore_class is None else ignore_class
     if from_logits:
-        losses = F.cross_entropy(scores, y_true.reshape(-1), reduction="none", **ignored)
+        losses = F.cross_entropy(scores, y_true.reshape(-1), ignore_index=ignored, reduction="none")
     else:
         log = _log_probabilities(scores, False, -1)
-        losses = F.nll_loss(log, y_true.reshape(-1), reduction="none", **ignored)
+        losses = F.nll_loss(log, y_true.reshape(-1), ignore_index=ignored, reduction="none")
     losses = losses.reshape(y_true.shape)
     if ignore_class is not None:
         set_mask(losses, y_true != ignore_class)
@@ -244,6 +243,54 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     return (1 - probability**q) / q
 
 
+def _fused(mean: Callable[..., Tensor]) -> Callable[..., Tensor | None]:
+    def fused(y_true: Tensor, y_pred: Tensor, **kwargs: Any) -> Tensor | None:
+        if y_true.shape != y_pred.shape or not y_pred.numel():
+            return None
+        return mean(y_pred, y_true.to(y_pred.dtype), **kwargs)
+
+    return fused
+
+
+def _fused_binary(
+    y_true: Tensor, y_pred: Tensor, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor | None:
+    if not from_logits or label_smoothing or y_true.shape != y_pred.shape or not y_pred.numel():
+        return None
+    return F.binary_cross_entropy_with_logits(y_pred, y_true.to(y_pred.dtype))
+
+
+def _fused_categorical(
+    y_true: Tensor, y_pred: Tensor, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor | None:
+    plain = from_logits and y_true.shape == y_pred.shape and y_pred.ndim == 2 and axis in (-1, 1)
+    if not plain or y_pred.shape[1] < 2 or not y_pred.numel():
+        return None
+    return F.cross_entropy(y_pred, y_true.to(y_pred.dtype), label_smoothing=label_smoothing)
+
+
+def _fused_sparse(
+    y_true: Tensor, y_pred: Tensor, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Tensor | None:
+    labels = y_pred.shape[:-1]
+    fits = y_true.shape == labels or y_true.shape == (*labels, 1)
+    if not from_logits or ignore_class is not None or axis != -1 or not fits or not y_true.numel():
+        return None
+    scores = y_pred if y_pred.ndim == 2 else y_pred.reshape(-1, y_pred.shape[-1])
+    labels = (y_true if y_true.ndim == 1 else y_true.reshape(-1)).long()
+    return F.cross_entropy(scores, labels, reduction="sum") / y_true.numel()
+
+
+FUSED.update(
+    {
+        mean_squared_error: _fused(F.mse_loss),
+        mean_absolute_error: _fused(F.l1_loss),
+        huber: _fused(F.huber_loss),
+        binary_crossentropy: _fused_binary,
+        categorical_crossentropy: _fused_categorical,
+        sparse_categorical_crossentropy: _fused_sparse,
+    }
+)
 LOGITS.update(
     {
         binary_crossentropy: "sigmoid",

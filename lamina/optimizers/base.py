@@ -1,10 +1,10 @@
-"""What all optimizers share: state, learning rate, clipping, decay, averages, accumulation. Rules only say the update."""
+"""What all optimizers share: state, learning rate, clipping, decay, averages, accumulation. Rules add the update."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ..core import config as settings
 from ..core import serialize
-from ..core.declare import Arg, Declared, Kind, Refused, arg, boolean, integer, number, short, signature, text
+from ..core.declare import Arg, Declared, Kind, arg, boolean, integer, number, short, signature, text
 from ..core.dtypes import torch_dtype
 from ..core.layer import snake_case, unique_name
 from ..core.weight import Weight
-from .schedules import LearningRateSchedule, rate_function
+from .schedules import rate_function
 
 Number: TypeAlias = "float | Tensor"  # a tensor in capturable mode, where the host may not know the value
 
@@ -83,7 +83,7 @@ def _format(tensor: Tensor) -> tuple:
 
 @dataclass
 class Group:
-    """Weights that one kernel call updates. `state` holds a list of tensors for each slot, `index` the weights' places."""
+    """Weights that one kernel call updates, their places in the optimizer, and tensors for each slot of state."""
 
     index: list[int]
     weights: list[Tensor]
@@ -119,6 +119,9 @@ def _align(grad: Tensor, weight: Tensor, expected: tuple) -> Tensor:
             f"Gradient of {path_of(weight)!r}: expected shape {tuple(shape)}; got {tuple(grad.shape)}. "
             "Give one gradient for each weight, in the same order."
         )
+    in_order = all(size == 1 or a == b for size, a, b in zip(shape, grad.stride(), strides, strict=True))
+    if in_order and grad.dtype is dtype and grad.device == device:
+        return grad.as_strided(shape, strides)
     return torch.empty_strided(shape, strides, dtype=dtype, device=device).copy_(grad)
 
 
@@ -168,12 +171,16 @@ class Optimizer(_Arguments):
     counter and learning rate on the weights' device, so that a CUDA graph can hold the step.
     """
 
-    def __init_subclass__(cls, bare: bool = False, **kwargs: Any) -> None:
-        """Own arguments stand directly behind `learning_rate`, as in Keras; `bare` drops those of the base."""
+    def __init_subclass__(cls, first: Sequence[str] = (), bare: bool = False, **kwargs: Any) -> None:
+        """Keras' order of arguments: `learning_rate`, `first`, those of the rules, those of the base unless `bare`."""
         own = [name for name, value in vars(cls).items() if isinstance(value, Arg)]
         super().__init_subclass__(**kwargs)
         if own:
-            names = own if bare else dict.fromkeys(("learning_rate", *own, *cls._args))
+            shared = _Arguments._args
+            special = [name for name in cls._args if name not in shared]
+            names = own if bare else dict.fromkeys(("learning_rate", *first, *special, *shared))
+            for name in shared.keys() - {"learning_rate", *names}:
+                setattr(cls, name, shared[name].default)
             cls._args = {name: cls._args[name] for name in names}
             cls.__signature__ = signature(cls)
 
@@ -185,10 +192,11 @@ class Optimizer(_Arguments):
             )
         self.built = False
         self._variables: list[Weight] = []
+        self._scalars: list[Weight] = []
         self._slots: dict[str, list[Weight | None]] = {}
         self._weights: list[Tensor] = []
         self._groups: list[Group] | None = None
-        self._excluded: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
+        self._spared: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
         self._capturable = False
         self._iterations = self._add_scalar(0, torch.int32, "iteration")
         super().__init__(*args, **kwargs)
@@ -200,7 +208,7 @@ class Optimizer(_Arguments):
         clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
         if sum(value is not None for value in clips.values()) > 1:
             given = ", ".join(f"{name}={value}" for name, value in clips.items())
-            raise ValueError(f"{type(self).__name__}: set only one of clipnorm, clipvalue, global_clipnorm; got {given}.")
+            raise ValueError(f"{type(self).__name__}: only one of the clip arguments can be set; got {given}.")
 
     # Learning rate and step counter ------------------------------------------------------------------------------
 
@@ -242,17 +250,17 @@ class Optimizer(_Arguments):
 
     @capturable.setter
     def capturable(self, value: bool) -> None:
+        self._set_capturable(value)
+
+    def _set_capturable(self, value: bool) -> None:
         for name in ("gradient_accumulation_steps", "ema_overwrite_frequency"):
             if value and getattr(self, name):
                 raise ValueError(f"{type(self).__name__}: `{name}` differs from step to step; it cannot be captured.")
         self._require_built("capturable")
         self._capturable = bool(value)
         device = self._weights[0].device if value else torch.device("cpu")
-        for variable in self._variables:
-            if variable.dim() == 0 and variable.name in self._scalars:
-                variable.data = variable.data.to(device)
-
-    _scalars = ("iteration", "learning_rate")
+        for variable in self._scalars:
+            variable.data = variable.data.to(device)
 
     # State -------------------------------------------------------------------------------------------------------
 
@@ -269,6 +277,7 @@ class Optimizer(_Arguments):
                 )
         self._weights = weights
         self._places = {id(weight): place for place, weight in enumerate(weights)}
+        self._decays = [self._use_weight_decay(weight) for weight in weights]
         for names in self._slot_names():
             self._slots |= {name: [] for name in names}
             for weight in weights:
@@ -279,7 +288,11 @@ class Optimizer(_Arguments):
     def _slot_names(self) -> list[tuple[str, ...]]:
         """Names of the state tensors of each weight; those in one tuple take turns in `variables`."""
         names = [("average",)] if self.use_ema else []
-        return [*names, ("gradient_accumulator",)] if self.gradient_accumulation_steps else names
+        names += [("gradient_accumulator",)] if self.gradient_accumulation_steps else []
+        return [*names, *self._slots_of_rule()]
+
+    def _slots_of_rule(self) -> list[tuple[str, ...]]:
+        return []
 
     def _make_slot(self, name: str, weight: Tensor) -> Weight | None:
         value = self._initial(name, weight.detach())
@@ -296,7 +309,9 @@ class Optimizer(_Arguments):
         return variable
 
     def _add_scalar(self, value: float, dtype: torch.dtype, name: str) -> Weight:
-        return self._add(torch.tensor(value, dtype=dtype), name)
+        """State that is read as a number at every step: on the CPU, unless the optimizer is capturable."""
+        self._scalars.append(self._add(torch.tensor(value, dtype=dtype), name))
+        return self._scalars[-1]
 
     def add_variable(
         self, shape: Sequence[int], initializer: Any = "zeros", dtype: Any = None, name: str | None = None
@@ -354,8 +369,8 @@ class Optimizer(_Arguments):
         variables = self.variables
         if len(store) != len(variables):
             warnings.warn(
-                f"Optimizer {self.name!r} has {len(variables)} variables, the stored one {len(store)}: state not loaded. "
-                + ("Was it built by another model or with other arguments?" if self.built else "Build it first."),
+                f"State of optimizer {self.name!r} not loaded: it has {len(variables)} variables, the stored one "
+                f"{len(store)}. {'Are model and arguments the same?' if self.built else 'Build it first.'}",
                 stacklevel=2,
             )
             return
@@ -363,11 +378,12 @@ class Optimizer(_Arguments):
             variable.assign(store[str(i)][()])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_groups": None, "_places": {}}
+        return {**vars(self), "_groups": None, "_places": {}, "_rate_function": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._places = {id(weight): place for place, weight in enumerate(self._weights)}
+        self._rate_function = rate_function(self._learning_rate)
 
     def _require_built(self, what: str) -> None:
         if not self.built:
@@ -391,8 +407,8 @@ class Optimizer(_Arguments):
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Tensor:
         """Update from pairs of gradient and weight; returns the step counter."""
-        grads, weights = zip(*grads_and_vars, strict=True)
-        self.apply(grads, weights)
+        pairs = list(grads_and_vars)
+        self.apply([grad for grad, _ in pairs], [weight for _, weight in pairs])
         return self._iterations
 
     def apply(
@@ -402,10 +418,10 @@ class Optimizer(_Arguments):
 
         Raises ValueError for weights it was not built with and if there is no gradient at all; warns of single ones.
         """
+        if not len(grads):
+            return
         if trainable_variables is not None:
             grads = self._in_order(list(grads), list(trainable_variables))
-        elif not grads and self.built:
-            return
         else:
             self._require_built("apply")
             if len(grads) != len(self._weights):
@@ -469,7 +485,7 @@ class Optimizer(_Arguments):
         if self._groups is None:
             found: dict[tuple, list[int]] = {}
             for place, weight in enumerate(self._weights):
-                key = (weight.device, weight.dtype, self._use_weight_decay(weight), self._kind(weight))
+                key = (weight.device, weight.dtype, self._decays[place], self._kind(weight))
                 found.setdefault(key, []).append(place)
             self._groups = [self._group(places, *key[2:]) for key, places in found.items()]
             self._constrained = [w for w in self._weights if getattr(w, "constraint", None) is not None]
@@ -480,7 +496,7 @@ class Optimizer(_Arguments):
         state = {}
         for name, made in self._slots.items():
             tensors = [made[place] for place in places]
-            if None not in [tensor if tensor is None else 0 for tensor in tensors]:
+            if all(tensor is not None for tensor in tensors):
                 state[name] = [tensor.detach() for tensor in tensors]
         return Group(places, weights, state, [_format(weight) for weight in weights], decays, kind)
 
@@ -592,10 +608,10 @@ class Optimizer(_Arguments):
         if self.built:
             raise ValueError(f"{type(self).__name__}: call `exclude_from_weight_decay` before the optimizer is built.")
         pattern = re.compile("|".join(var_names)) if var_names else None
-        self._excluded = frozenset(id(weight) for weight in var_list or ()), pattern
+        self._spared = frozenset(id(weight) for weight in var_list or ()), pattern
 
     def _use_weight_decay(self, variable: Tensor) -> bool:
-        spared, pattern = self._excluded
+        spared, pattern = self._spared
         return id(variable) not in spared and not (pattern and pattern.search(getattr(variable, "name", None) or ""))
 
     def _decay_of(self, group: Group) -> float | None:
@@ -624,6 +640,12 @@ class Optimizer(_Arguments):
             if value != declared.default and name != "name":
                 shown.append(f"{name}={short(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Rule(Optimizer):
+    """Base of Keras' own optimizers."""
+
+    learning_rate: float = arg(rate, default=0.001, doc="Step size.", config=False)
 
 
 def _initialized(initializer: Any, shape: Sequence[int], dtype: torch.dtype) -> Tensor:

@@ -1,0 +1,142 @@
+"""Activations as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import activations
+from ..activations import activation
+from ..constraints import constraint
+from ..core.declare import Kind, arg, as_integer, number
+from ..core.errors import named
+from ..core.layer import InputSpec, Layer
+from ..initializers import initializer
+from ..regularizers import regularizer
+
+
+class _Elementwise(Layer):
+    """The output has the input's shape, and its mask."""
+
+    supports_masking = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+class Activation(_Elementwise):
+    """Applies a function to every value."""
+
+    activation: Any = arg(activation, doc="What to apply.")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(inputs)
+
+
+class ReLU(_Elementwise):
+    """max(x, 0), with a slope below a threshold and a largest value."""
+
+    max_value: float | None = arg(number(0).optional(), default=None, doc="Largest output.")
+    negative_slope: float = arg(number(0), default=0.0, doc="Slope below the threshold.")
+    threshold: float = arg(number(0), default=0.0, doc="Where the identity begins.")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
+
+
+class LeakyReLU(_Elementwise):
+    """x where positive, else `negative_slope * x`."""
+
+    negative_slope: float = arg(number(0), default=0.3, doc="Slope below zero.")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return activations.leaky_relu(inputs, self.negative_slope)
+
+
+class ELU(_Elementwise):
+    """x where positive, else `alpha * (exp(x) - 1)`."""
+
+    alpha: float = arg(number(), default=1.0, doc="Limit below zero, negated.")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return activations.elu(inputs, self.alpha)
+
+
+class PReLU(_Elementwise):
+    """x where positive, else `alpha * x` with a trained alpha for each value, or shared along some axes (He, 2015)."""
+
+    alpha_initializer: Any = arg(initializer, default="zeros")
+    alpha_regularizer: Any = arg(regularizer, default=None)
+    alpha_constraint: Any = arg(constraint, default=None)
+    shared_axes: Any = arg(
+        Kind(
+            "a list of axes from 1, or one",
+            lambda v, o: [as_integer(axis) for axis in (v if isinstance(v, (list, tuple)) else [v])],
+            dump=lambda v: v,
+            bad=("a", 1.5),
+        ).optional(),
+        default=None,
+        doc="Axes along which alpha is one.",
+    )
+
+    def build(self, input_shape: tuple) -> None:
+        shape = list(input_shape[1:])
+        for axis in self.shared_axes or ():
+            if not 1 <= axis < len(input_shape):
+                raise ValueError(f"{named(self)}: `shared_axes` {self.shared_axes} do not fit shape {input_shape}.")
+            shape[axis - 1] = 1
+        self.new_weight("alpha", shape)
+        shared = self.shared_axes or ()
+        axes = {axis: size for axis, size in enumerate(input_shape) if axis and axis not in shared}
+        self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return torch.where(inputs > 0, inputs, self.alpha * inputs)
+
+
+def _softmax_axis(value: Any, owner: Any) -> Any:
+    return [as_integer(axis) for axis in value] if isinstance(value, (list, tuple)) else as_integer(value)
+
+
+class Softmax(_Elementwise):
+    """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0 as far as the type allows."""
+
+    axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, dump=lambda v: v, bad=("a", 1.5)), default=-1)
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            inputs = torch.where(mask.bool(), inputs, inputs + torch.finfo(inputs.dtype).min / 2)
+        if isinstance(self.axis, int):
+            return torch.softmax(inputs, self.axis)
+        return torch.exp(inputs - torch.logsumexp(inputs, self.axis, keepdim=True))
+
+
+class Identity(_Elementwise):
+    """The input itself."""
+
+    _keeps_dtype = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+class ActivityRegularization(_Elementwise):
+    """The input itself, with `l1 * sum(abs(x)) + l2 * sum(x ** 2)` added to the loss."""
+
+    l1: float = arg(number(0), default=0.0, doc="Factor of the sum of absolute values.")
+    l2: float = arg(number(0), default=0.0, doc="Factor of the sum of squares.")
+
+    def check(self) -> None:
+        from ..regularizers import L1L2
+
+        vars(self)["activity_regularizer"] = L1L2(l1=self.l1, l2=self.l2)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["activity_regularizer"]
+        return config

@@ -1,0 +1,362 @@
+"""Convolutions: plain, transposed, depthwise, separable; one class each for any rank."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..activations import activation
+from ..constraints import constraint
+from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
+from ..core.errors import named
+from ..initializers import initializer
+from ..kernels import window
+from ..kernels.convolution import (
+    convolution,
+    depthwise_convolution,
+    separable_convolution,
+    transposed_convolution,
+)
+from ..regularizers import regularizer
+from .lora import LoRA, lora_alpha, lora_rank
+from .spatial import Windowed, data_format
+
+
+def _padding(value: Any, owner: Any) -> Any:
+    """A name, or for each spatial axis an integer or a pair (before, after)."""
+    if isinstance(value, str):
+        word = value.lower()
+        if word not in ("valid", "same") and not (word == "causal" and owner.rank == 1 and owner._causal):
+            raise Refused('"causal" is for one spatial axis.' if word == "causal" else "")
+        return word
+    if not isinstance(value, (tuple, list)) or len(value) != owner.rank:
+        raise Refused
+    return tuple(as_sizes(item, 2, 0) for item in value)
+
+
+padding_or_pads = Kind(
+    '"valid", "same", "causal" (1-D), or a pair (before, after) for each spatial axis',
+    _padding,
+    good=("valid", "same"),
+    bad=("sme", 7, (1, 2, 3, 4)),
+)
+padding = one_of("valid", "same")
+output_padding = Kind(
+    "a non-negative integer, or one for each spatial axis",
+    lambda value, owner: as_sizes(value, owner.rank, 0),
+    dump=lambda value: value,
+    bad=("a", -1),
+).optional()
+
+
+class _Convolution(Windowed):
+    """What all convolutions share: strides against dilation, and when a window fits."""
+
+    _causal = False
+    strides: tuple
+    dilation_rate: tuple
+    kernel_size: tuple
+    padding: Any
+
+    def check(self) -> None:
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: `strides` above 1 cannot be combined with `dilation_rate` above 1; "
+                f"got strides={self.strides} and dilation_rate={self.dilation_rate}. Set one of them to 1."
+            )
+
+    def windows(self) -> tuple[tuple, tuple, Any, tuple]:
+        """Kernel size, strides, padding and dilation for each spatial axis."""
+        return self.kernel_size, self.strides, window.per_axis(self.padding, self.rank), self.dilation_rate
+
+    def settle(self) -> None:
+        """Decide at build what does not depend on the size of the input."""
+        vars(self)["_pads"] = window.settled(self.padding, self.kernel_size, self.strides, self.dilation_rate)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        self.check_shape(input_shape)
+        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
+        shape = self.resized(input_shape, window.output_size, *self.windows())
+        return self.with_spatial(shape, self.spatial(shape), self.output_channels(input_shape))
+
+    def output_channels(self, input_shape: tuple) -> int:
+        return self.filters
+
+
+def _kernel_order(rank: int) -> tuple[int, ...]:
+    """Memory order of a kernel (*k, in, out): (out, *k, in), which channels-last kernels of torch read in place."""
+    return (rank + 1, *range(rank), rank)
+
+
+class Conv(LoRA, _Convolution):
+    """Convolution with a kernel (*kernel_size, channels // groups, filters), and a bias (filters,).
+
+    Input (batch, *spatial, channels), output (batch, *new spatial, filters); channels first likewise.
+    Raises ValueError for strides together with dilation, and where groups do not divide channels and filters.
+    """
+
+    filters: int = arg(integer(1), doc="Number of output channels.")
+    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
+    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    padding: Any = arg(padding_or_pads, default="valid")
+    data_format: str = arg(data_format, default=None)
+    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    groups: int = arg(integer(1), default=1, doc="Parts of the channels that do not see each other.")
+    activation: Any = arg(activation, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    bias_initializer: Any = arg(initializer, default="zeros")
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    kernel_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+    lora_rank: int | None = arg(lora_rank, default=None, config=False, kw_only=True, doc="Train a product of this rank.")
+    lora_alpha: float | None = arg(lora_alpha, default=None, config=False, kw_only=True)
+
+    _causal = True
+
+    def check(self) -> None:
+        super().check()
+        if self.filters % self.groups:
+            raise ValueError(
+                f"{type(self).__name__}: `filters` must be a multiple of `groups`; "
+                f"got filters={self.filters}, groups={self.groups}."
+            )
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.channels(input_shape)
+        if channels % self.groups:
+            raise ValueError(
+                f"{named(self)}: the input's channels must be a multiple of `groups`; "
+                f"got {channels} channels, groups={self.groups}."
+            )
+        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
+        self.fix_input(input_shape, channels)
+        self.settle()
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.new_weight("kernel", shape, order=_kernel_order(self.rank))
+        self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
+        self.begin_lora()
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(
+            convolution(
+                inputs, self.kernel, self.bias, self.strides, self._pads, self.dilation_rate, self.groups, self._last
+            )
+        )
+
+
+class Conv1D(Conv):
+    rank = 1
+
+
+class Conv2D(Conv):
+    rank = 2
+
+
+class Conv3D(Conv):
+    rank = 3
+
+
+class ConvTranspose(_Convolution):
+    """Transposed convolution: the gradient of a convolution. Kernel (*kernel_size, filters, channels).
+
+    Input (batch, *spatial, channels), output (batch, *new spatial, filters). Without `output_padding`, "same" gives
+    size * stride and "valid" size * stride + max(kernel - stride, 0).
+    Raises ValueError for an `output_padding` not below the stride, and for strides together with dilation.
+    """
+
+    filters: int = arg(integer(1), doc="Number of output channels.")
+    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
+    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows in the output.")
+    padding: str = arg(padding, default="valid")
+    output_padding: tuple | None = arg(output_padding, default=None, doc="Added to the size of the output.")
+    data_format: str = arg(data_format, default=None)
+    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    activation: Any = arg(activation, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    bias_initializer: Any = arg(initializer, default="zeros")
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    kernel_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+
+    def check(self) -> None:
+        super().check()
+        if self.output_padding and any(o >= s for o, s in zip(self.output_padding, self.strides, strict=True)):
+            raise ValueError(
+                f"{type(self).__name__}: `output_padding` must be smaller than `strides`; "
+                f"got output_padding={self.output_padding}, strides={self.strides}."
+            )
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.channels(input_shape)
+        self.fix_input(input_shape, channels)
+        self.new_weight("kernel", (*self.kernel_size, self.filters, channels), order=_kernel_order(self.rank))
+        self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(
+            transposed_convolution(
+                inputs,
+                self.kernel,
+                self.bias,
+                self.strides,
+                self.padding,
+                self.output_padding,
+                self.dilation_rate,
+                self._last,
+            )
+        )
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        extra = self.output_padding or (None,) * self.rank
+        kernel, strides, padding, dilation = self.windows()
+        shape = self.resized(input_shape, window.transposed_size, kernel, strides, padding, extra, dilation)
+        return self.with_spatial(shape, self.spatial(shape), self.filters)
+
+
+class Conv1DTranspose(ConvTranspose):
+    rank = 1
+
+
+class Conv2DTranspose(ConvTranspose):
+    rank = 2
+
+
+class Conv3DTranspose(ConvTranspose):
+    rank = 3
+
+
+class DepthwiseConv(_Convolution):
+    """Convolution of each channel by itself, with a kernel (*kernel_size, channels, depth_multiplier).
+
+    Output (batch, *new spatial, channels * depth_multiplier). Raises ValueError for strides together with dilation.
+    """
+
+    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
+    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    padding: Any = arg(padding_or_pads, default="valid")
+    depth_multiplier: int = arg(integer(1), default=1, doc="Outputs for each input channel.")
+    data_format: str = arg(data_format, default=None)
+    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    activation: Any = arg(activation, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    depthwise_initializer: Any = arg(initializer, default="glorot_uniform")
+    bias_initializer: Any = arg(initializer, default="zeros")
+    depthwise_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    depthwise_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.channels(input_shape)
+        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
+        self.fix_input(input_shape, channels)
+        self.settle()
+        self.kernel = self.add_weight(
+            (*self.kernel_size, channels, self.depth_multiplier),
+            self.depthwise_initializer,
+            regularizer=self.depthwise_regularizer,
+            constraint=self.depthwise_constraint,
+            name="kernel",
+            order=(self.rank, self.rank + 1, *range(self.rank)),
+        )
+        self.bias = self.new_weight("bias", (channels * self.depth_multiplier,)) if self.use_bias else None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(
+            depthwise_convolution(
+                inputs, self.kernel, self.bias, self.strides, self._pads, self.dilation_rate, self._last
+            )
+        )
+
+    def output_channels(self, input_shape: tuple) -> int:
+        return self.channels(input_shape) * self.depth_multiplier
+
+
+class DepthwiseConv1D(DepthwiseConv):
+    rank = 1
+
+
+class DepthwiseConv2D(DepthwiseConv):
+    rank = 2
+
+
+class SeparableConv(_Convolution):
+    """A depthwise convolution, then one of size 1 that mixes the channels.
+
+    Kernels (*kernel_size, channels, depth_multiplier) and (*1, channels * depth_multiplier, filters).
+    """
+
+    filters: int = arg(integer(1), doc="Number of output channels.")
+    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
+    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    padding: Any = arg(padding_or_pads, default="valid")
+    data_format: str = arg(data_format, default=None)
+    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    depth_multiplier: int = arg(integer(1), default=1, doc="Depthwise outputs for each input channel.")
+    activation: Any = arg(activation, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    depthwise_initializer: Any = arg(initializer, default="glorot_uniform")
+    pointwise_initializer: Any = arg(initializer, default="glorot_uniform")
+    bias_initializer: Any = arg(initializer, default="zeros")
+    depthwise_regularizer: Any = arg(regularizer, default=None)
+    pointwise_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    depthwise_constraint: Any = arg(constraint, default=None)
+    pointwise_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.channels(input_shape)
+        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
+        self.fix_input(input_shape, channels)
+        self.settle()
+        for name, shape, order in (
+            ("depthwise", (*self.kernel_size, channels, self.depth_multiplier), _depthwise_order(self.rank)),
+            ("pointwise", (*(1,) * self.rank, channels * self.depth_multiplier, self.filters), _kernel_order(self.rank)),
+        ):
+            weight = self.add_weight(
+                shape,
+                getattr(self, f"{name}_initializer"),
+                regularizer=getattr(self, f"{name}_regularizer"),
+                constraint=getattr(self, f"{name}_constraint"),
+                name=f"{name}_kernel",
+                order=order,
+            )
+            setattr(self, f"{name}_kernel", weight)
+        self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(
+            separable_convolution(
+                inputs,
+                self.depthwise_kernel,
+                self.pointwise_kernel,
+                self.bias,
+                self.strides,
+                self._pads,
+                self.dilation_rate,
+                self._last,
+            )
+        )
+
+
+def _depthwise_order(rank: int) -> tuple[int, ...]:
+    """Memory order of a depthwise kernel (*k, in, multiplier): (in, multiplier, *k), as torch reads it."""
+    return (rank, rank + 1, *range(rank))
+
+
+class SeparableConv1D(SeparableConv):
+    rank = 1
+
+
+class SeparableConv2D(SeparableConv):
+    rank = 2

@@ -1,0 +1,128 @@
+"""Layers that are random in training and do nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import random
+from ..core.declare import Kind, Refused, arg, as_integer, number, seed
+from ..core.errors import named
+from ..kernels import noise
+from .activation import _Elementwise
+from .spatial import Spatial, data_format
+
+
+def _noise_shape(value: Any, owner: Any) -> tuple | None:
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)):
+        raise Refused("Give a tuple of sizes, None where the mask has the input's size.")
+    return tuple(None if size is None else as_integer(size) for size in value)
+
+
+noise_shape = Kind("a tuple of sizes or None", _noise_shape, dump=lambda v: v, good=(None, (None, 1)), bad=(3.5, "a"))
+
+
+class _Noise(_Elementwise):
+    """Random in training, the identity otherwise. With a seed the layer has a random stream of its own."""
+
+    seed: Any
+
+    def check(self) -> None:
+        vars(self)["seed_generator"] = random.stream(self.seed)
+
+    def generator(self, inputs: Tensor) -> torch.Generator | None:
+        return random.generator(self.seed_generator, inputs.device)
+
+
+class Dropout(_Noise):
+    """In training sets a fraction `rate` of the values to 0 and scales the others by 1 / (1 - rate).
+
+    `noise_shape` broadcasts the mask: (None, 1, None) drops the same features at every step.
+    """
+
+    rate: float = arg(number(0, 1), doc="Fraction to drop.")
+    noise_shape: tuple | None = arg(noise_shape, default=None, doc="Shape of the mask.")
+    seed: Any = arg(seed, default=None)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs
+        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.generator(inputs))
+
+    def mask_shape(self, inputs: Tensor) -> tuple | None:
+        """The shape of the mask, or None for the input's. Raises ValueError where `noise_shape` does not fit."""
+        shape = self.noise_shape
+        if shape is None:
+            return None
+        if len(shape) != inputs.ndim or any(s not in (None, 1, n) for s, n in zip(shape, inputs.shape, strict=True)):
+            raise ValueError(
+                f"{named(self)}: `noise_shape` {shape} does not broadcast to inputs of shape {tuple(inputs.shape)}; "
+                "each size must be None, 1 or the input's."
+            )
+        return tuple(n if s is None else s for s, n in zip(shape, inputs.shape, strict=True))
+
+
+class SpatialDropout(_Noise, Spatial):
+    """Drops whole channels in training (Tompson et al., 2014)."""
+
+    rate: float = arg(number(0, 1), doc="Fraction of the channels to drop.")
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs
+        shape = self.with_spatial(tuple(inputs.shape), (1,) * self.rank)
+        return noise.dropout(inputs, self.rate, shape, self.generator(inputs))
+
+
+class SpatialDropout1D(SpatialDropout):
+    seed: Any = arg(seed, default=None)
+    rank = 1
+
+
+class SpatialDropout2D(SpatialDropout):
+    data_format: str = arg(data_format, default=None)
+    seed: Any = arg(seed, default=None)
+    rank = 2
+
+
+class SpatialDropout3D(SpatialDropout):
+    data_format: str = arg(data_format, default=None)
+    seed: Any = arg(seed, default=None)
+    rank = 3
+
+
+class GaussianNoise(_Noise):
+    """Adds normal noise in training."""
+
+    stddev: float = arg(number(0), doc="Standard deviation of the noise.")
+    seed: Any = arg(seed, default=None)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.stddev == 0:
+            return inputs
+        return noise.gaussian_noise(inputs, self.stddev, self.generator(inputs))
+
+
+class GaussianDropout(_Noise):
+    """Multiplies with normal noise of mean 1 and variance rate / (1 - rate) in training (Srivastava et al., 2014)."""
+
+    rate: float = arg(number(0, 1, below=True), doc="As of a Dropout of the same strength.")
+    seed: Any = arg(seed, default=None)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs
+        return noise.gaussian_dropout(inputs, self.rate, self.generator(inputs))
+
+
+class AlphaDropout(Dropout):
+    """Dropout that keeps mean and variance of selu's outputs (Klambauer et al., 2017)."""
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs
+        return noise.alpha_dropout(inputs, self.rate, self.mask_shape(inputs), self.generator(inputs))

@@ -1,0 +1,68 @@
+"""Embedding: rows of a table, looked up by integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..constraints import constraint
+from ..core.declare import anything, arg, boolean, integer
+from ..initializers import initializer
+from ..regularizers import regularizer
+from .lora import LoRA, lora_alpha, lora_rank, quantization_config
+
+
+class Embedding(LoRA):
+    """Turns integers 0 .. input_dim - 1 into vectors. Input (batch, ...), output (batch, ..., output_dim).
+
+    `mask_zero`: 0 is padding, and masked from the layers behind. Raises ValueError for an index out of range.
+    """
+
+    input_dim: int = arg(integer(1), doc="Size of the vocabulary, largest index plus 1.")
+    output_dim: int = arg(integer(1), doc="Size of the vectors.")
+    embeddings_initializer: Any = arg(initializer, default="uniform")
+    embeddings_regularizer: Any = arg(regularizer, default=None)
+    embeddings_constraint: Any = arg(constraint, default=None)
+    mask_zero: bool = arg(boolean, default=False, doc="Mask index 0.")
+    weights: Any = arg(anything, default=None, config=False, attribute="_initial_weights", doc="First vectors.")
+    lora_rank: int | None = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
+    lora_alpha: float | None = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
+    quantization_config: Any = arg(quantization_config, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
+
+    input_dtype = "int32"
+    _lora_weight = "embeddings"
+    _autocast = False
+
+    def check(self) -> None:
+        vars(self)["_creates_mask"] = self.mask_zero
+
+    def build(self, input_shape: Any = None) -> None:
+        self.new_weight("embeddings", (self.input_dim, self.output_dim))
+        self.begin_lora()
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if inputs.dtype.is_floating_point or inputs.dtype in (torch.int8, torch.int16, torch.uint8, torch.bool):
+            inputs = inputs.int()
+        return functional.embedding(inputs, self.embeddings)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return torch.ne(inputs, 0) if self.mask_zero else None
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (*input_shape, self.output_dim)
+
+    def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
+        return self.dtype_policy.compute
+
+    def _explain(self, args: tuple, error: Exception) -> None:
+        if isinstance(error, IndexError) and args and isinstance(args[0], Tensor) and args[0].numel():
+            low, high = int(args[0].min()), int(args[0].max())
+            raise ValueError(
+                f'Embedding "{self.name}": indices must be from 0 to {self.input_dim - 1} (input_dim={self.input_dim}); '
+                f"got {low} to {high}. Raise input_dim to {high + 1} or map the words outside to one index."
+            ) from error
+        super()._explain(args, error)

@@ -1,0 +1,113 @@
+"""Any function as a layer, and the masking of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core import serialize
+from ..core.declare import Kind, Refused, anything, arg, mapping
+from ..core.errors import named
+from ..core.layer import Layer
+from ..core.symbolic import is_shape, map_shapes
+from .activation import _Elementwise
+
+
+def _function(value: Any, owner: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__lambda__":
+            raise ValueError(
+                f"Lambda: the config holds the bytecode of a lambda, which is never run. Rebuild the layer with the "
+                f"function itself: pass custom_objects={{'Lambda': ...}} or replace it by a registered function "
+                f"(layer {owner.__class__.__name__})."
+            )
+        return serialize.deserialize(value)
+    if isinstance(value, str):
+        found = serialize.registered_object(value)
+        if found is None:
+            raise ValueError(f"Lambda: unknown function {value!r}; pass it in custom_objects={{{value!r}: ...}}.")
+        return found
+    if not callable(value):
+        raise Refused
+    return value
+
+
+def _dump_function(function: Any) -> Any:
+    return serialize.serialize(function)
+
+
+_code = Kind("a function", _function, dump=_dump_function, bad=(3.5, None), error=TypeError)
+_arguments = Kind(mapping.expected, lambda v, o: {} if v is None else mapping.convert(v, o), dump=dict, bad=(3,))
+
+
+class Lambda(Layer):
+    """Runs `function(inputs, **arguments)`.
+
+    output_shape: the shape without the batch axis, or a function of the input's shape; found by running where not
+    given. mask: the mask of the output, or a function (inputs, mask). A function that takes `mask` or `training` is
+    given them. Saved only if the function is registered; loading never runs code from a file.
+    """
+
+    function: Any = arg(_code, doc="What to run.")
+    output_shape: Any = arg(anything, default=None, config="set", attribute="_output_shape", doc="Its output's shape.")
+    mask: Any = arg(anything, default=None, config=False, doc="Its output's mask.")
+    arguments: dict = arg(_arguments, default=None, doc="More arguments for it.")
+
+    supports_masking = True
+    _keeps_dtype = True
+
+    def check(self) -> None:
+        import inspect
+
+        try:
+            parameters = inspect.signature(self.function).parameters
+        except (TypeError, ValueError):
+            parameters = {}
+        names = {name for name in ("mask", "training") if name in parameters and name not in self.arguments}
+        vars(self).update(_wanted=names, _creates_mask=self.mask is not None)
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        extra = {name: value for name, value in (("mask", mask), ("training", training)) if name in self._wanted}
+        return self.function(inputs, **self.arguments, **extra)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        given = self._output_shape
+        if given is None:
+            return super().compute_output_shape(input_shape)
+        if callable(given):
+            return given(input_shape)
+        first = input_shape if is_shape(input_shape) else input_shape[0]
+        return map_shapes(lambda shape: (first[0], *shape), given)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        from ..core import symbolic
+
+        if self._output_shape is None:
+            return symbolic.run_on_trial_tensors(self.call, args, kwargs, self)
+        return symbolic.infer(self, args, kwargs)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask if self.mask is not None else mask
+
+    def get_config(self) -> dict[str, Any]:
+        try:
+            return super().get_config()
+        except ValueError as error:
+            raise ValueError(f"{named(self)} cannot be saved: {error}") from None
+
+
+class Masking(_Elementwise):
+    """Masks the steps all of whose features equal `mask_value`, and sets them to 0. Input (batch, steps, features)."""
+
+    mask_value: Any = arg(anything, default=0.0, doc="What marks padding.")
+
+    _creates_mask = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs * torch.any(torch.ne(inputs, self.mask_value), -1, keepdim=True)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return torch.any(torch.ne(inputs, self.mask_value), -1)

@@ -1,0 +1,91 @@
+"""Locally connected layers: convolutions whose kernel differs at every position (Keras 1 and 2)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from ..activations import activation
+from ..constraints import constraint
+from ..core.declare import Kind, arg, boolean, integer, one_of, sizes
+from ..core.errors import named
+from ..initializers import initializer
+from ..kernels import local
+from ..regularizers import regularizer
+from .spatial import Windowed, data_format
+
+_implementation = Kind(
+    "1, 2 or 3",
+    lambda value, owner: one_of("1", "2", "3").convert(str(value), owner) and int(value),
+    good=(1, 2, 3),
+    bad=(4, "a"),
+)
+
+
+class LocallyConnected(Windowed):
+    """A convolution without shared weights: every output position has a kernel and a bias of its own.
+
+    Input (batch, *spatial, channels) of fixed spatial sizes, output (batch, *positions, filters); kernel
+    (prod(positions), prod(kernel_size) * channels, filters), bias (*positions, filters). Memory beside the weights:
+    the patches, batch * prod(positions) * prod(kernel_size) * channels values.
+    `implementation` chose between equal results in tf.keras; here all three run as one batched product.
+    Raises ValueError where a spatial size is unknown.
+    """
+
+    filters: int = arg(integer(1), doc="Number of output channels.")
+    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
+    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    padding: str = arg(one_of("valid", "same"), default="valid")
+    data_format: str = arg(data_format, default=None)
+    activation: Any = arg(activation, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    bias_initializer: Any = arg(initializer, default="zeros")
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    kernel_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+    implementation: int = arg(_implementation, default=1, doc="Accepted for tf.keras' sake.")
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.channels(input_shape)
+        if None in self.spatial(input_shape):
+            raise ValueError(
+                f"{named(self)}: every position has weights of its own, so the spatial sizes must be known; "
+                f"got shape {input_shape}. Give them in the input's shape."
+            )
+        self.check_window(input_shape, self.kernel_size, 1, self.padding)
+        self.fix_input(input_shape, channels)
+        self.input_spec.axes |= dict(enumerate(input_shape[1:], start=1))
+        positions = self.spatial(self.compute_output_shape(input_shape))
+        taps = math.prod(self.kernel_size) * channels
+        self.new_weight("kernel", (math.prod(positions), taps, self.filters))
+        self.bias = self.new_weight("bias", (*positions, self.filters)) if self.use_bias else None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(
+            local.locally_connected(
+                inputs, self.kernel, self.bias, self.kernel_size, self.strides, self.padding, self._last
+            )
+        )
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        self.check_shape(input_shape)
+        self.check_window(input_shape, self.kernel_size, 1, self.padding)
+        sizes = local.output_sizes(self.spatial(input_shape), self.kernel_size, self.strides, self.padding)
+        return self.with_spatial(input_shape, sizes, self.filters)
+
+
+class LocallyConnected1D(LocallyConnected):
+    rank = 1
+
+
+class LocallyConnected2D(LocallyConnected):
+    rank = 2
+
+
+class LocallyConnected3D(LocallyConnected):
+    rank = 3

@@ -1,0 +1,98 @@
+"""Low-rank adaptation: train a product of two thin matrices beside a frozen weight (Hu et al., 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..core.declare import anything, integer, number
+from ..core.errors import named
+from ..core.layer import Changes, Layer
+from ..core.weight import Weight
+
+lora_rank = integer(1).optional()
+lora_alpha = number().optional()
+quantization_config = anything
+
+
+class LoRA(Layer):
+    """A layer whose weight `_lora_weight` can be adapted: `weight + alpha / rank * a @ b`."""
+
+    _lora_weight = "kernel"
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
+    lora_enabled = False
+
+    def begin_lora(self) -> None:
+        """At the end of build: adapt from the start where `lora_rank` was given."""
+        if self.lora_rank is not None:
+            self._adapt(self.lora_rank)
+
+    def enable_lora(
+        self,
+        rank: int,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
+        lora_alpha: float | None = None,
+    ) -> None:
+        """Freeze the weight and train `a` (..., rank) and `b` (rank, out) beside it.
+
+        Raises ValueError before the layer is built, where it is adapted already, or for a weight that is constrained.
+        """
+        if not self.built:
+            raise ValueError(f"{named(self)}: build the layer before enable_lora.")
+        if self.lora_enabled:
+            raise ValueError(f"{named(self)} is adapted already, with rank {self.lora_rank}.")
+        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+            raise ValueError(f"{named(self)}: `rank` must be a positive integer; got {rank!r}.")
+        self._adapt(rank, a_initializer, b_initializer, lora_alpha)
+        self._finish_build()
+
+    def _adapt(self, rank: int, a: Any = "he_uniform", b: Any = "zeros", alpha: float | None = None) -> None:
+        name = self._lora_weight
+        if getattr(self, f"{name}_constraint", None) is not None:
+            raise ValueError(f"{named(self)}: LoRA and a constraint on `{name}` cannot be used together.")
+        weight = getattr(self, name)
+        regularizer = getattr(self, f"{name}_regularizer", None)
+        for part, shape, initializer in (
+            ("a", (*weight.shape[:-1], rank), a),
+            ("b", (rank, weight.shape[-1]), b),
+        ):
+            part_name = f"lora_{name}_{part}"
+            setattr(self, part_name, self.add_weight(shape, initializer, name=part_name, regularizer=regularizer))
+        weight.trainable = False
+        vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
+        self._views[name] = adapted
+        Changes.count += 1
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.lora_rank is not None:
+            config |= {"lora_rank": self.lora_rank, "lora_alpha": self.lora_alpha}
+        return config
+
+    def save_own_variables(self, store: Any) -> None:
+        """The adaptation is stored merged into its weight, as a layer without one would store it."""
+        for index, weight in enumerate(self._stored_weights()):
+            merged = self.lora_enabled and weight is self._parameters[self._lora_weight]
+            store[str(index)] = adapted(self, weight).detach() if merged else weight
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        super().load_own_variables(store)
+        if self.lora_enabled:
+            with torch.no_grad():
+                self._parameters[f"lora_{self._lora_weight}_b"].zero_()
+
+    def _stored_weights(self) -> list[Weight]:
+        parts = {f"lora_{self._lora_weight}_a", f"lora_{self._lora_weight}_b"}
+        hidden = {id(self._parameters[part]) for part in parts if part in self._parameters}
+        return [weight for weight in self._own_weights() if id(weight) not in hidden]
+
+
+def adapted(layer: Any, weight: torch.Tensor) -> torch.Tensor:
+    """The weight with its adaptation."""
+    name = layer._lora_weight
+    a, b = layer._parameters[f"lora_{name}_a"], layer._parameters[f"lora_{name}_b"]
+    return weight + (layer.lora_alpha / layer.lora_rank) * torch.matmul(a, b)

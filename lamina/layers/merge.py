@@ -1,0 +1,253 @@
+"""Layers of several inputs, and the functions of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.declare import Kind, Refused, arg, as_integer, boolean
+from ..core.errors import named
+from ..core.layer import Layer
+from ..kernels import products
+
+
+class Merge(Layer):
+    """Base of layers that combine a list of inputs elementwise; sizes of 1 and missing axes broadcast."""
+
+    supports_masking = True
+    _creates_mask = False
+
+    def combine(self, a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} needs a `combine` method.")
+
+    def build(self, input_shape: Any) -> None:
+        self.compute_output_shape(_shapes(self, input_shape))
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        if len({x.ndim for x in inputs}) > 1:
+            inputs = _aligned(inputs)
+        return reduce(self.combine, inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        shapes = _shapes(self, input_shape)
+        rank = max(map(len, shapes))
+        # A missing axis stands behind the batch, as the layers insert it.
+        padded = [(shape[0], *(1,) * (rank - len(shape)), *shape[1:]) if shape else (1,) * rank for shape in shapes]
+        result = []
+        for axis, sizes in enumerate(zip(*padded, strict=True)):
+            known = {size for size in sizes if size not in (None, 1)}
+            if len(known) > 1:
+                raise ValueError(
+                    f"{named(self)}: inputs of shapes {', '.join(map(str, shapes))} do not broadcast along axis {axis}: "
+                    f"sizes {sorted(known)}. Make them equal, or 1."
+                )
+            result.append(known.pop() if known else None if None in sizes else 1)
+        return tuple(result)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Where any input is valid; none where one of the inputs has no mask."""
+        if mask is None or any(item is None for item in mask):
+            return None
+        return reduce(torch.logical_or, mask)
+
+
+def _shapes(layer: Layer, input_shape: Any) -> list[tuple]:
+    if not isinstance(input_shape, (list, tuple)) or not input_shape or not isinstance(input_shape[0], (tuple, list)):
+        raise ValueError(f"{named(layer)}: call it on a list of inputs; got one input of shape {input_shape}.")
+    return [tuple(shape) for shape in input_shape]
+
+
+def _aligned(inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Inputs of fewer axes get the missing ones behind the batch axis."""
+    rank = max(x.ndim for x in inputs)
+    return [x if x.ndim == rank else x.reshape(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]) for x in inputs]
+
+
+class Add(Merge):
+    """The sum of the inputs."""
+
+    combine = staticmethod(torch.add)
+
+
+class Subtract(Merge):
+    """The first input minus the second. Raises ValueError unless there are two."""
+
+    combine = staticmethod(torch.sub)
+
+    def build(self, input_shape: Any) -> None:
+        if len(_shapes(self, input_shape)) != 2:
+            raise ValueError(f"{named(self)}: needs exactly 2 inputs; got {len(input_shape)}.")
+        super().build(input_shape)
+
+
+class Multiply(Merge):
+    """The product of the inputs."""
+
+    combine = staticmethod(torch.mul)
+
+
+class Average(Merge):
+    """The mean of the inputs."""
+
+    combine = staticmethod(torch.add)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        return super().call(inputs) / len(inputs)
+
+
+class Maximum(Merge):
+    """The larger of the inputs, value by value."""
+
+    combine = staticmethod(torch.maximum)
+
+
+class Minimum(Merge):
+    """The smaller of the inputs, value by value."""
+
+    combine = staticmethod(torch.minimum)
+
+
+_axis = Kind("an integer", lambda value, owner: as_integer(value), good=(-1, 1), bad=("a", 1.5, None))
+
+
+class Concatenate(Merge):
+    """The inputs one behind another along `axis`; all other sizes must agree."""
+
+    axis: int = arg(_axis, default=-1, doc="The axis to join along.")
+
+    def build(self, input_shape: Any) -> None:
+        shapes = _shapes(self, input_shape)
+        ranks = {len(shape) for shape in shapes}
+        if len(ranks) > 1:
+            raise ValueError(f"{named(self)}: inputs must have the same number of axes; got {_listed(shapes)}.")
+        rank = ranks.pop()
+        if not -rank <= self.axis < rank:
+            raise ValueError(f"{named(self)}: `axis` {self.axis} is out of range for inputs of {rank} axes.")
+        for axis in range(rank):
+            sizes = {shape[axis] for shape in shapes} - {None}
+            if axis != self.axis % rank and len(sizes) > 1:
+                raise ValueError(
+                    f"{named(self)}: inputs must agree except along axis {self.axis}; got {_listed(shapes)}, which "
+                    f"differ along axis {axis}."
+                )
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        return torch.cat(inputs, self.axis)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        shapes = _shapes(self, input_shape)
+        total = [shape[self.axis] for shape in shapes]
+        result = [next((size for size in sizes if size is not None), None) for sizes in zip(*shapes, strict=True)]
+        result[self.axis] = None if None in total else sum(total)
+        return tuple(result)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The masks joined likewise, True for inputs without one; reduced over the last axis."""
+        if mask is None or all(item is None for item in mask):
+            return None
+        joined = []
+        for x, item in zip(inputs, mask, strict=True):
+            full = torch.ones_like(x, dtype=torch.bool)
+            while item is not None and item.ndim < x.ndim:
+                item = item.unsqueeze(-1)
+            joined.append(full if item is None else torch.logical_and(full, item))
+        return torch.any(torch.cat(joined, self.axis), -1)
+
+
+def _listed(shapes: list[tuple]) -> str:
+    return ", ".join(map(str, shapes))
+
+
+def _axes(value: Any, owner: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        if len(value) != 2:
+            raise Refused("Give one axis, or one for each of the two inputs.")
+        return tuple(as_integer(axis) for axis in value)
+    return as_integer(value)
+
+
+class Dot(Merge):
+    """Products of two inputs summed along an axis of each, sample by sample."""
+
+    axes: Any = arg(Kind("an axis, or a pair of axes", _axes, dump=lambda v: v, bad=("a", (1, 2, 3))), doc="Sum over.")
+    normalize: bool = arg(boolean, default=False, doc="Scale both to length 1 along it first: cosine proximity.")
+
+    def _pair(self, shapes: list[tuple]) -> tuple[int, int]:
+        axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        return axes[0] % len(shapes[0]), axes[1] % len(shapes[1])
+
+    def build(self, input_shape: Any) -> None:
+        shapes = _shapes(self, input_shape)
+        if len(shapes) != 2:
+            raise ValueError(f"{named(self)}: needs exactly 2 inputs; got {len(shapes)}.")
+        axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        for shape, axis in zip(shapes, axes, strict=True):
+            if not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
+                raise ValueError(f"{named(self)}: `axes` {self.axes} must be axes of {_listed(shapes)} after the batch.")
+        a, b = (shape[axis] for shape, axis in zip(shapes, self._pair(shapes), strict=True))
+        if None not in (a, b) and a != b:
+            raise ValueError(
+                f"{named(self)}: the summed axes must have equal sizes; got {a} and {b} "
+                f"(axes={self.axes}, shapes {_listed(shapes)})."
+            )
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        a, b = inputs
+        axes = self._pair([a.shape, b.shape])
+        if self.normalize:
+            a, b = (products.unit(x, axis) for x, axis in zip((a, b), axes, strict=True))
+        return products.batch_dot(a, b, *axes)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        first, second = _shapes(self, input_shape)
+        a, b = self._pair([first, second])
+        rest = [size for axis, size in enumerate(first) if axis not in (0, a)]
+        rest += [size for axis, size in enumerate(second) if axis not in (0, b)]
+        return (first[0], *(rest or [1]))
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Products have no mask."""
+
+
+def add(inputs: Any, **kwargs: Any) -> Any:
+    """`Add` as a function of a list of inputs."""
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs: Any, **kwargs: Any) -> Any:
+    """`Subtract` as a function."""
+    return Subtract(**kwargs)(inputs)
+
+
+def multiply(inputs: Any, **kwargs: Any) -> Any:
+    """`Multiply` as a function."""
+    return Multiply(**kwargs)(inputs)
+
+
+def average(inputs: Any, **kwargs: Any) -> Any:
+    """`Average` as a function."""
+    return Average(**kwargs)(inputs)
+
+
+def maximum(inputs: Any, **kwargs: Any) -> Any:
+    """`Maximum` as a function."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs: Any, **kwargs: Any) -> Any:
+    """`Minimum` as a function."""
+    return Minimum(**kwargs)(inputs)
+
+
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+    """`Concatenate` as a function."""
+    return Concatenate(axis=axis, **kwargs)(inputs)
+
+
+def dot(inputs: Any, axes: Any = -1, **kwargs: Any) -> Any:
+    """`Dot` as a function."""
+    return Dot(axes=axes, **kwargs)(inputs)

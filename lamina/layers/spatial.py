@@ -1,0 +1,97 @@
+"""What layers over spatial axes share: rank, data format, and shapes axis by axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import config
+from ..core.declare import Kind, Refused
+from ..core.errors import axis_names, named
+from ..core.layer import InputSpec, Layer
+from ..kernels import window
+
+
+def _data_format(value: Any, owner: Any) -> str:
+    value = config.image_data_format() if value is None else value
+    word = value.lower() if isinstance(value, str) else value
+    if word not in ("channels_last", "channels_first"):
+        raise Refused
+    return word
+
+
+data_format = Kind(
+    '"channels_last" or "channels_first" (None: the default of keras.json)',
+    _data_format,
+    good=("channels_last", "channels_first"),
+    bad=("channels_middle", 3),
+)
+
+
+class Spatial(Layer):
+    """A layer over `rank` spatial axes: inputs (batch, *spatial, channels), or (batch, channels, *spatial)."""
+
+    rank: int
+    data_format: str = "channels_last"
+
+    @property
+    def channels_last(self) -> bool:
+        return self.data_format == "channels_last"
+
+    def build(self, input_shape: tuple) -> None:
+        self.fix_input(input_shape)
+
+    def fix_input(self, input_shape: tuple, channels: int | None = None) -> None:
+        """Refuse inputs of another rank, or of other than `channels` channels, from now on."""
+        vars(self)["_last"] = self.channels_last
+        axes = {} if channels is None else {self.channel_axis: channels}
+        self.input_spec = InputSpec(ndim=self.rank + 2, axes=axes, data_format=self.data_format)
+        self.check_shape(input_shape)
+
+    def check_shape(self, input_shape: tuple) -> None:
+        """Raises ValueError for an input of another rank."""
+        spec = InputSpec(ndim=self.rank + 2, data_format=self.data_format)
+        problem = spec.problem(input_shape)
+        if problem:
+            raise ValueError(f"{named(self)}: {problem}")
+
+    @property
+    def channel_axis(self) -> int:
+        return -1 if self.channels_last else 1
+
+    def channels(self, input_shape: tuple) -> int:
+        """The number of channels. Raises ValueError where it is unknown."""
+        self.check_shape(input_shape)
+        channels = input_shape[self.channel_axis]
+        if channels is None:
+            raise ValueError(
+                f"{named(self)}: the channels axis (axis {self.channel_axis}) must have a known size; "
+                f"got shape {input_shape}."
+            )
+        return channels
+
+    def spatial(self, shape: tuple) -> tuple:
+        return tuple(shape[1:-1] if self.channels_last else shape[2:])
+
+    def with_spatial(self, shape: tuple, sizes: tuple, channels: int | None = None) -> tuple:
+        """`shape` with other spatial sizes, and other channels where given."""
+        channels = shape[self.channel_axis] if channels is None else channels
+        return (shape[0], *sizes, channels) if self.channels_last else (shape[0], channels, *sizes)
+
+    def resized(self, input_shape: tuple, resize: Callable[..., int | None], *per_axis: tuple) -> tuple:
+        """`input_shape` with every spatial size passed through `resize(size, *arguments of that axis)`."""
+        self.check_shape(input_shape)
+        sizes = tuple(resize(*axis) for axis in zip(self.spatial(input_shape), *per_axis, strict=True))
+        axes = axis_names(self.rank + 2, self.data_format)
+        for position, size in enumerate(sizes, start=1 if self.channels_last else 2):
+            if size is not None and size < 0:
+                raise ValueError(f"{named(self)}: nothing is left of the {axes[position]} axis of {input_shape}.")
+        return self.with_spatial(input_shape, sizes)
+
+
+class Windowed(Spatial):
+    """A layer whose window slides over the spatial axes."""
+
+    def check_window(self, input_shape: tuple, size: tuple, dilation: tuple | int = 1, padding: Any = "valid") -> None:
+        """Raises ValueError where the window does not fit into the input."""
+        window.check_fits(named(self), self.spatial(input_shape), size, dilation, padding)

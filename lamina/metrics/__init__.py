@@ -1,0 +1,207 @@
+"""Metrics: state updated batch by batch, `update_state(y_true, y_pred, sample_weight=None)`, read with `result()`."""
+
+from __future__ import annotations
+
+import inspect as _inspect
+from collections.abc import Mapping as _Mapping
+from collections.abc import Sequence as _Sequence
+from typing import Any as _Any
+
+from .. import losses as _losses
+from ..core import serialize as _serialize
+from ..core.layer import snake_case as _snake_case
+from ..losses import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from .base import Mean, MeanMetricWrapper, Metric, Sum
+from .confusion import (
+    AUC,
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    PrecisionAtRecall,
+    Recall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
+from .pointwise import (
+    Accuracy,
+    BinaryAccuracy,
+    BinaryCrossentropy,
+    CategoricalAccuracy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    PearsonCorrelation,
+    Poisson,
+    RootMeanSquaredError,
+    SparseCategoricalAccuracy,
+    SparseCategoricalCrossentropy,
+    SparseTopKCategoricalAccuracy,
+    SquaredHinge,
+    TopKCategoricalAccuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from .scores import BinaryIoU, F1Score, FBetaScore, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU, R2Score
+
+_ALIASES = {_snake_case(name): name for name, item in list(globals().items()) if _inspect.isclass(item)}
+_ALIASES |= {
+    "bce": "BinaryCrossentropy",
+    "mae": "MeanAbsoluteError",
+    "mape": "MeanAbsolutePercentageError",
+    "mse": "MeanSquaredError",
+    "msle": "MeanSquaredLogarithmicError",
+}
+_ALIASES |= {short.upper(): _ALIASES[short] for short in ("bce", "mae", "mape", "mse", "msle")}
+
+
+def get(identifier: _Any) -> _Any:
+    """The metric of a name ("mse", "AUC", "mean_io_u"), a config, a class or a callable; None stays None.
+
+    Raises ValueError for anything unknown.
+    """
+    return None if identifier is None else _serialize.lookup(identifier, "keras.metrics", "metric", _ALIASES)
+
+
+def serialize(metric: _Any) -> _Any:
+    """Plain data for a metric object or function."""
+    return _serialize.serialize(metric)
+
+
+def deserialize(config: _Any, custom_objects: _Mapping[str, _Any] | None = None) -> _Any:
+    """The metric that `serialize` wrote, or one of that name."""
+    with _serialize.custom_object_scope(custom_objects or {}):
+        return get(config)
+
+
+_ACCURACIES = {
+    "binary": BinaryAccuracy,
+    "sparse": SparseCategoricalAccuracy,
+    "categorical": CategoricalAccuracy,
+}
+
+
+def resolve(identifier: _Any, y_true_shape: _Sequence[int | None], y_pred_shape: _Sequence[int | None]) -> Metric:
+    """The metric object that `compile(metrics=[identifier])` means for one output of these shapes.
+
+    "accuracy" and "acc" choose by the shapes; functions become means; a metric asked for by a name is called by it.
+    Raises ValueError for None and for unknown names.
+    """
+    if identifier is None:
+        raise ValueError("compile: expected a metric; got None.")
+    if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
+        return _ACCURACIES[_losses.kind_of_targets(y_true_shape, y_pred_shape)](name=identifier)
+    found = get(identifier)
+    name = identifier if isinstance(identifier, str) else _losses.object_name(found)
+    made = found if isinstance(found, Metric) else MeanMetricWrapper(found)
+    made.name = name
+    return made
+
+
+__all__ = [
+    "AUC",
+    "Accuracy",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "BinaryIoU",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "ConcordanceCorrelation",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "IoU",
+    "KLDivergence",
+    "LogCoshError",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanIoU",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Metric",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "PearsonCorrelation",
+    "Poisson",
+    "Precision",
+    "PrecisionAtRecall",
+    "R2Score",
+    "Recall",
+    "RecallAtPrecision",
+    "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
+    "SquaredHinge",
+    "Sum",
+    "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "concordance_correlation",
+    "deserialize",
+    "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "pearson_correlation",
+    "poisson",
+    "resolve",
+    "serialize",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
+    "top_k_categorical_accuracy",
+]

@@ -1,0 +1,68 @@
+"""Rules that turn gradients into steps, with the names, arguments, formulas and files of Keras 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import serialize as _serialization
+from . import schedules
+from .adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
+from .base import Optimizer
+from .combined import LossScaleOptimizer, MultiOptimizer, OptimizerMap
+from .gradient import SGD, Adadelta, Adagrad, Ftrl, Lion, RMSprop
+from .matrix import Adafactor, Muon
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "Muon",
+    "Nadam",
+    "Optimizer",
+    "OptimizerMap",
+    "RMSprop",
+    "ScheduleFreeAdamW",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+_HOME = "keras.optimizers"
+_BY_NAME = {name.lower(): name for name in __all__ if name[0].isupper()}
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """Class and config of an optimizer as plain data."""
+    return _serialization.serialize(optimizer)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The optimizer that `serialize` described; the class name may be in any case."""
+    name = config["class_name"]
+    config = {**config, "class_name": _BY_NAME.get(name.lower(), name)}
+    return _serialization.deserialize(config, custom_objects, (_HOME,))
+
+
+def get(identifier: Any) -> Optimizer | None:
+    """An optimizer from a name in any case, a config, a class or an optimizer. Raises ValueError for anything else."""
+    if identifier is None:
+        return None
+    if isinstance(identifier, Mapping):
+        found = deserialize(identifier)
+    else:
+        name = _BY_NAME.get(identifier.lower(), identifier) if isinstance(identifier, str) else identifier
+        found = _serialization.lookup(name, _HOME, "optimizer")
+    if not isinstance(found, Optimizer):
+        raise ValueError(f"Expected an optimizer, its name or its config; got {identifier!r}.")
+    return found

@@ -1,0 +1,182 @@
+"""Rules with running means of the gradient and of its square: Adam and its kin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..core.declare import arg, boolean, number
+from .base import Group, Number, Rule, approach, average_squares, descend_quotient, fraction, rate, shrink
+
+
+def fused_adam(
+    group: Group,
+    grads: list[Tensor],
+    rate: Number,
+    step: Number,
+    decay: float,
+    betas: tuple[float, float],
+    epsilon: float,
+    peaks: Sequence[Tensor] = (),
+) -> None:
+    """w -= rate * c * m / (sqrt(v) + epsilon): m, v running means of g and g^2, c corrects them for their start at 0.
+
+    torch corrects v inside the square root, which would put epsilon elsewhere. Told that endless steps have passed it
+    corrects nothing, and its learning rate carries c.
+    """
+    weights, state = group.weights, group.state
+    if "endless" not in state:
+        state["endless"] = [torch.tensor(math.inf, device=weights[0].device)] * len(weights)
+    correction = (1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step)
+    alpha = rate * correction
+    if isinstance(alpha, Tensor):
+        alpha = alpha.float()
+        if decay:
+            shrink(weights, rate * decay)
+            decay = 0.0
+    torch._fused_adamw_(
+        weights,
+        grads,
+        state["momentum"],
+        state["velocity"],
+        peaks,
+        state["endless"],
+        lr=alpha,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=decay / correction if decay else 0.0,
+        eps=epsilon,
+        amsgrad=bool(peaks),
+        maximize=False,
+    )
+
+
+class _Moments(Rule):
+    beta_1: float = arg(fraction, default=0.9, doc="Share of the old mean gradient kept each step.")
+    beta_2: float = arg(fraction, default=0.999, doc="Share of the old mean square kept each step.")
+    epsilon: float = arg(number(0), default=1e-7, doc="Keeps the denominator above zero.")
+
+    def _slots_of_rule(self) -> list[tuple[str, ...]]:
+        return [("momentum", "velocity")]
+
+
+class Adam(_Moments):
+    """w -= learning_rate * m / (sqrt(v) + epsilon), m and v running means of g and g^2, corrected for their start at 0.
+
+    Kingma and Ba, 2015; epsilon stands where the paper's "epsilon hat" does. AMSGrad: Reddi et al., 2018.
+    """
+
+    amsgrad: bool = arg(boolean, default=False, doc="Divide by the largest mean square so far.")
+
+    def _slots_of_rule(self) -> list[tuple[str, ...]]:
+        names = super()._slots_of_rule()
+        return [*names, ("velocity_hat",)] if self.amsgrad else names
+
+    def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
+        peaks = group.state["velocity_hat"] if self.amsgrad else ()
+        fused_adam(group, grads, rate, step, decay, (self.beta_1, self.beta_2), self.epsilon, peaks)
+
+
+class AdamW(Adam, first=("weight_decay",)):
+    """Adam with weight decay apart from the gradient. Loshchilov and Hutter, 2019."""
+
+    weight_decay: float = arg(
+        number(0), default=0.004, doc="Each step first shrinks the weights by learning_rate * weight_decay."
+    )
+
+
+class Adamax(_Moments):
+    """w -= learning_rate / (1 - beta_1^t) * m / (u + epsilon), u = max(beta_2 * u, |g|). Kingma and Ba, 2015."""
+
+    def _slots_of_rule(self) -> list[tuple[str, ...]]:
+        return [("momentum", "norm")]
+
+    def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        means, peaks = group.state["momentum"], group.state["norm"]
+        torch._foreach_lerp_(means, grads, 1 - self.beta_1)
+        torch._foreach_mul_(peaks, self.beta_2)
+        torch._foreach_maximum_(peaks, torch._foreach_abs(grads))
+        denominators = torch._foreach_add(peaks, self.epsilon)
+        descend_quotient(group.weights, means, denominators, rate / (1 - self.beta_1**step))
+
+
+class Nadam(_Moments):
+    """Adam with Nesterov momentum, whose share grows with the steps. Dozat, 2016."""
+
+    def build(self, variables: Iterable[Tensor]) -> None:
+        if not self.built:
+            super().build(variables)
+            self._product = self._add_scalar(1.0, torch.float32, "variable")
+
+    def _update_all(self, pairs: list, rate: Number, step: Number) -> None:
+        self._product.mul_(self._share(step))
+        super()._update_all(pairs, rate, step)
+
+    def _share(self, step: Number) -> Number:
+        return self.beta_1 * (1 - 0.5 * 0.96**step)
+
+    def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        means, squares = group.state["momentum"], group.state["velocity"]
+        torch._foreach_lerp_(means, grads, 1 - self.beta_1)
+        average_squares(squares, grads, self.beta_2)
+        correction = (1 - self.beta_2**step) ** 0.5
+        denominators = torch._foreach_sqrt(squares)
+        torch._foreach_add_(denominators, self.epsilon * correction)
+        product = self._product.detach().double() if self.capturable else self._product.item()
+        rate, following = rate * correction, self._share(step + 1)
+        descend_quotient(group.weights, means, denominators, rate * following / (1 - product * following))
+        descend_quotient(group.weights, grads, denominators, rate * (1 - self._share(step)) / (1 - product))
+
+
+class Lamb(_Moments):
+    """Adam's step, for each weight rescaled to the size of the weight. You et al., 2020."""
+
+    def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        means, squares = group.state["momentum"], group.state["velocity"]
+        torch._foreach_lerp_(means, grads, 1 - self.beta_1)
+        average_squares(squares, grads, self.beta_2)
+        updates = torch._foreach_sqrt(squares)
+        torch._foreach_div_(updates, (1 - self.beta_2**step) ** 0.5)
+        torch._foreach_add_(updates, self.epsilon)
+        torch._foreach_mul_(updates, 1 - self.beta_1**step)
+        torch._foreach_reciprocal_(updates)
+        torch._foreach_mul_(updates, means)
+        sizes = torch.stack(torch._foreach_norm(group.weights))
+        steps = torch.stack(torch._foreach_norm(updates))
+        ratios = torch.where((sizes > 0) & (steps > 0), sizes / steps, 1.0) * rate
+        torch._foreach_mul_(updates, ratios.unbind())
+        torch._foreach_sub_(group.weights, updates)
+
+
+class ScheduleFreeAdamW(_Moments):
+    """Adam whose weights average the path, so that no schedule is needed. Defazio et al., 2024.
+
+    z -= d, d = learning_rate * g / (sqrt(v) + epsilon); x is the mean of all z; w = beta_1 * x + (1 - beta_1) * z.
+    """
+
+    learning_rate: float = arg(rate, default=0.0025, doc="Step size.", config=False)
+    beta_1: float = arg(fraction, default=0.9, doc="How near the weights are to the average.")
+    epsilon: float = arg(number(0), default=1e-8, doc="Keeps the denominator above zero.")
+    warmup_steps: float = arg(number(0), default=0, doc="Steps in which the step size rises from 0.")
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+        return weight.clone() if name == "momentum" else super()._initial(name, weight)
+
+    def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        iterates, squares = group.state["momentum"], group.state["velocity"]
+        if self.warmup_steps:
+            risen = step / self.warmup_steps
+            rate = rate * (risen.clamp(max=1) if isinstance(risen, Tensor) else min(risen, 1.0))
+        average_squares(squares, grads, self.beta_2)
+        correction = (1 - self.beta_2**step) ** 0.5
+        denominators = torch._foreach_sqrt(squares)
+        torch._foreach_add_(denominators, self.epsilon * correction)
+        # x' = (1 - s) x + s z' with s = 1 / step, put into w: w' = (1 - s) w + s z - (1 - beta_1 (1 - s)) d.
+        share = 1 / step
+        approach(group.weights, iterates, share)
+        rate = rate * correction
+        descend_quotient(group.weights, grads, denominators, rate * (1 - self.beta_1 * (1 - share)))
+        descend_quotient(iterates, grads, denominators, rate)

@@ -1,0 +1,504 @@
+"""Data of any kind as batches of tensors: (x, y, sample_weight), one epoch after another."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils.data import DataLoader
+
+from ..core import config
+from ..core.declare import short
+from ..core.dtypes import torch_dtype
+
+Batch = tuple[Any, Any, Any]
+
+_GATHERED = 1 << 20  # bytes of samples that are fetched from arrays at a time, then cut into batches
+_WIDER = {"uint16": "int32", "uint32": "int64", "uint64": "int64"}  # what torch can hardly compute with
+
+
+# One array ------------------------------------------------------------------------------------------------------------
+
+
+def is_array(value: Any) -> bool:
+    """Whether `value` is an array of any library: NumPy, torch, pandas or one that NumPy can read."""
+    return isinstance(value, (np.ndarray, Tensor)) or (hasattr(value, "shape") and hasattr(value, "__array__"))
+
+
+def as_tensor(value: Any, name: str = "data", device: torch.device | None = None) -> Tensor:
+    """An array as a tensor: floats of any size as `floatx`, integers as they are, without a copy where possible.
+
+    A pandas Series becomes a column, as in Keras. Raises ValueError for text and other values that are no numbers.
+    """
+    if not isinstance(value, Tensor):
+        value = _from_numpy(value, name)
+    value = value.detach()
+    kind = torch_dtype(config.floatx())
+    if value.is_floating_point() and value.dtype != kind:
+        value = value.to(kind)
+    return value if device is None or value.device == device else value.to(device, non_blocking=True)
+
+
+def _from_numpy(value: Any, name: str) -> Tensor:
+    if hasattr(value, "to_numpy"):  # pandas
+        array = value.to_numpy()
+        array = array[:, None] if array.ndim == 1 else array
+    else:
+        array = np.asarray(value)
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(config.floatx())
+        except (TypeError, ValueError):
+            pass
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"{name}: expected numbers; got an array of type {array.dtype}. Encode text as integers first.")
+    if array.dtype.name in _WIDER:
+        array = array.astype(_WIDER[array.dtype.name])
+    if array.dtype.kind == "f" and array.dtype.name not in ("float16", "float32", "float64"):
+        array = array.astype(config.floatx())
+    if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    with warnings.catch_warnings():  # memory-mapped files are read-only, and so is what we do with them
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(array)
+
+
+def _named_leaves(structure: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every array in a structure, with the name that messages give it."""
+    if isinstance(structure, Mapping):
+        for key, item in structure.items():
+            yield from _named_leaves(item, f"{name}[{key!r}]")
+    elif isinstance(structure, (list, tuple)):
+        for index, item in enumerate(structure):
+            yield from _named_leaves(item, f"{name}[{index}]")
+    elif structure is not None:
+        yield name, structure
+
+
+def tensors_of(structure: Any, name: str, device: torch.device | None = None) -> Any:
+    """A structure of arrays as the same structure of tensors; dictionaries of any kind become plain ones."""
+    if isinstance(structure, Mapping):
+        return {key: tensors_of(item, f"{name}[{key!r}]", device) for key, item in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(tensors_of(item, f"{name}[{i}]", device) for i, item in enumerate(structure))
+    return None if structure is None else as_tensor(structure, name, device)
+
+
+def unpack(data: Any) -> Batch:
+    """`x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)` as a triple. Raises ValueError for longer tuples."""
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"Expected data of the form x, (x, y) or (x, y, sample_weight); got {len(data)} parts.")
+    return (*data, *(None,) * (3 - len(data)))
+
+
+def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """The shortest form that `unpack` takes back: what a `train_step` of one's own is given."""
+    if sample_weight is not None:
+        return x, y, sample_weight
+    if y is not None:
+        return x, y
+    return (x,) if isinstance(x, (list, tuple)) else x
+
+
+def rows_of(x: Any) -> int:
+    """The number of samples in a batch."""
+    return (x if isinstance(x, Tensor) else next(leaf for leaf in pytree.tree_leaves(x) if leaf is not None)).shape[0]
+
+
+def class_weights(y: Any, weights: Mapping[int, float]) -> Tensor:
+    """The weight of every sample, from its class: 1 for classes that `weights` does not name.
+
+    `y`: class numbers (n,) or (n, 1), or one-hot rows (n, classes). Raises ValueError for several outputs.
+    """
+    if not isinstance(y, Tensor):
+        raise ValueError("`class_weight` needs a single array of targets; pass `sample_weight` for several outputs.")
+    if y.ndim > 1:
+        y = y.squeeze(-1) if y.shape[-1] == 1 else y.argmax(-1)
+    labels = y.round() if y.is_floating_point() else y
+    found = torch.ones(labels.shape, dtype=torch_dtype(config.floatx()), device=labels.device)
+    for label, weight in weights.items():
+        found[labels == int(label)] = float(weight)
+    return found
+
+
+def split_end(data: Any, fraction: float) -> tuple[Any, Any]:
+    """The first samples of all arrays and, as a second structure, the last `fraction` of them (Keras' rule).
+
+    Raises ValueError for what cannot be sliced and where one of the parts would be empty.
+    """
+    leaves = [leaf for leaf in pytree.tree_leaves(data) if leaf is not None]
+    if not all(map(is_array, leaves)):
+        raise ValueError(
+            "`validation_split` works on arrays; got "
+            f"{', '.join(sorted({type(leaf).__name__ for leaf in leaves if not is_array(leaf)}))}. "
+            "Pass `validation_data` instead."
+        )
+    count = len(leaves[0])
+    place = math.floor(count * (1 - fraction))
+    if place in (0, count):
+        raise ValueError(
+            f"`validation_split={fraction}` of {count} samples leaves one part empty; give more data or another split."
+        )
+
+    def part(begin: int, end: int) -> Any:
+        def cut(leaf):
+            return None if leaf is None else leaf.iloc[begin:end] if hasattr(leaf, "iloc") else leaf[begin:end]
+
+        return pytree.tree_map(cut, data)
+
+    return part(0, place), part(place, count)
+
+
+# Sources --------------------------------------------------------------------------------------------------------------
+
+
+class Source:
+    """Where batches come from. `batches()` starts a pass; `num_batches` is None where only the end tells."""
+
+    kind = "data"
+    num_batches: int | None = None
+    num_samples: int | None = None
+    restarts = True  # whether a second pass has data
+
+    def batches(self) -> Iterator[Batch]:
+        raise NotImplementedError
+
+    def on_epoch_begin(self) -> None:
+        """Hook."""
+
+    def on_epoch_end(self) -> None:
+        """Hook."""
+
+
+class Arrays(Source):
+    """Arrays of equal length, converted once. Small batches are cut from larger gathered pieces."""
+
+    kind = "arrays"
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        steps: int | None,
+        shuffle: bool | str,
+        device: torch.device,
+    ):
+        leaves, self._spec = pytree.tree_flatten((x, y, sample_weight))
+        self._plain = len(leaves) == 3 and not any(isinstance(part, (list, tuple, dict)) for part in (x, y, sample_weight))
+        tensors = [leaf for leaf in leaves if leaf is not None]
+        self.num_samples = len(tensors[0])
+        self.batch_size = batch_size or (math.ceil(self.num_samples / steps) if steps else 32)
+        self.num_batches = math.ceil(self.num_samples / self.batch_size)
+        self._shuffle, self._device = shuffle, device
+        if device.type == "cuda":
+            free = torch.cuda.mem_get_info(device)[0]
+            if sum(tensor.nbytes for tensor in tensors) < free // 4:
+                leaves = [leaf if leaf is None else leaf.to(device) for leaf in leaves]
+        self._leaves = leaves
+        row = max(1, sum(tensor.nbytes for tensor in tensors) // self.num_samples)
+        self._gathered = self.batch_size * max(1, _GATHERED // (row * self.batch_size))
+
+    def batches(self) -> Iterator[Batch]:
+        order, size, assemble = self._order(), self.batch_size, None
+        if not self._plain:
+            spec = self._spec
+            assemble = lambda leaves: pytree.tree_unflatten(leaves, spec)  # noqa: E731
+        for start in range(0, self.num_samples or 0, self._gathered):
+            place = slice(start, start + self._gathered)
+            index = None if order is None else order[place]
+            pieces = [
+                itertools.repeat(None) if leaf is None else self._fetch(leaf, place, index).split(size)
+                for leaf in self._leaves
+            ]
+            yield from zip(*pieces, strict=False) if assemble is None else map(assemble, zip(*pieces, strict=False))
+
+    def _fetch(self, leaf: Tensor, place: slice, index: Tensor | None) -> Tensor:
+        found = leaf[place] if index is None else leaf.index_select(0, index.to(leaf.device))
+        if found.device == self._device:
+            return found
+        if self._device.type == "cuda":
+            found = found.pin_memory()
+        return found.to(self._device, non_blocking=True)
+
+    def _order(self) -> Tensor | None:
+        """The order of the samples in one pass: None, all mixed, or mixed within each batch alone."""
+        if not self._shuffle:
+            return None
+        if self._shuffle != "batch":
+            return torch.randperm(self.num_samples or 0)
+        starts = range(0, self.num_samples or 0, self.batch_size)
+        sizes = [min(self.batch_size, (self.num_samples or 0) - start) for start in starts]
+        return torch.cat([start + torch.randperm(size) for start, size in zip(starts, sizes, strict=True)])
+
+
+class Stream(Source):
+    """Batches that something else makes: a DataLoader, a generator, any iterable, a PyDataset."""
+
+    def __init__(self, data: Iterable, kind: str, weights: Mapping[int, float] | None, device: torch.device):
+        self.data, self.kind, self._weights, self._device = data, kind, weights, device
+        self.restarts = iter(data) is not data if kind in ("generator", "iterable") else True
+        if kind == "torch DataLoader" and hasattr(data.dataset, "__len__"):  # type: ignore[attr-defined]
+            self.num_batches = len(data)  # type: ignore[arg-type]
+
+    def _raw(self) -> Iterator[Any]:
+        return iter(self.data)
+
+    def batches(self) -> Iterator[Batch]:
+        for batch in self._raw():
+            yield self._standard(batch)
+
+    def _standard(self, batch: Any) -> Batch:
+        if not isinstance(batch, (list, tuple, Mapping)) and not is_array(batch):
+            raise ValueError(
+                f"Each batch of the {self.kind} must be x, (x, y) or (x, y, sample_weight), made of arrays; "
+                f"got {short(batch)}."
+            )
+        parts = unpack(batch)
+        x, y, weight = (
+            tensors_of(part, name, self._device) for part, name in zip(parts, ("x", "y", "sample_weight"), strict=True)
+        )
+        if self._weights is not None:
+            if weight is not None:
+                raise ValueError(_BOTH_WEIGHTS)
+            weight = class_weights(y, self._weights)
+        return x, y, weight
+
+
+class PyDataset:
+    """A dataset of whole batches: give `__getitem__(index)`, which returns (x, y) or (x, y, sample_weight), and `__len__`.
+
+    workers, use_multiprocessing: threads or processes that read ahead. max_queue_size: how many batches ahead.
+    `on_epoch_begin` and `on_epoch_end` are called around every epoch.
+    """
+
+    workers = 1
+    use_multiprocessing = False
+    max_queue_size = 10
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+        self.workers, self.use_multiprocessing, self.max_queue_size = workers, use_multiprocessing, max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define `__getitem__(self, index)`.")
+
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches of one epoch; None for a dataset without end."""
+        if hasattr(self, "__len__"):
+            return len(self)  # type: ignore[arg-type]
+        raise NotImplementedError(f"{type(self).__name__} must define `__len__` or the property `num_batches`.")
+
+    def __iter__(self) -> Iterator[Any]:
+        count = self.num_batches
+        return (self[index] for index in (itertools.count() if count is None else range(count)))
+
+    def on_epoch_begin(self) -> None:
+        """Hook."""
+
+    def on_epoch_end(self) -> None:
+        """Hook."""
+
+
+class _PyBatches(Stream):
+    def __init__(self, data: PyDataset, weights: Mapping[int, float] | None, device: torch.device, shuffle: Any):
+        super().__init__(data, "PyDataset", weights, device)
+        self._shuffle = shuffle
+        self.on_epoch_begin, self.on_epoch_end = data.on_epoch_begin, data.on_epoch_end
+
+    @property
+    def num_batches(self) -> int | None:  # type: ignore[override]  # it may change between epochs
+        return self.data.num_batches  # type: ignore[attr-defined]
+
+    def _raw(self) -> Iterator[Any]:
+        data: Any = self.data
+        count = data.num_batches
+        indices: Iterable[int] = itertools.count() if count is None else range(count)
+        if self._shuffle and count is not None:
+            indices = random.sample(range(count), count)
+        if data.use_multiprocessing and data.workers > 0:
+            ahead = max(1, data.max_queue_size // data.workers)
+            loader = DataLoader(
+                data, batch_size=None, sampler=indices, num_workers=data.workers, prefetch_factor=ahead, collate_fn=_same
+            )
+            return iter(loader)
+        if data.workers > 1:
+            return _read_ahead(data.__getitem__, indices, data.workers, data.max_queue_size)
+        return map(data.__getitem__, indices)
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def _read_ahead(read: Callable[[int], Any], indices: Iterable[int], workers: int, ahead: int) -> Iterator[Any]:
+    """`map(read, indices)` in order, with threads that work on the next ones."""
+    pool = ThreadPoolExecutor(workers)
+    remaining = iter(indices)
+    pending = deque(pool.submit(read, index) for index in itertools.islice(remaining, max(ahead, workers)))
+    try:
+        while pending:
+            item = pending.popleft().result()
+            pending.extend(pool.submit(read, index) for index in itertools.islice(remaining, 1))
+            yield item
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+_BOTH_WEIGHTS = "Give `class_weight` or `sample_weight`, not both; multiply them yourself where both are meant."
+
+
+def make_source(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: bool | str = False,
+    class_weight: Mapping[int, float] | None = None,
+    device: torch.device | None = None,
+) -> Source:
+    """The source for what a user passed as data. Raises ValueError where it is empty, of no known kind, or uneven."""
+    device = device or torch.device("cpu")
+    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
+        raise ValueError(f"`batch_size` must be a positive integer; got {batch_size!r}.")
+    if isinstance(x, Source):
+        return x
+    kind = _stream_kind(x)
+    if kind is not None:
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(f"Leave out `{name}` where x is a {kind}: its batches carry it, as (x, y, sample_weight).")
+        return _PyBatches(x, class_weight, device, shuffle) if kind == "PyDataset" else Stream(x, kind, class_weight, device)
+    for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+        for place, leaf in _named_leaves(value, name):
+            if not is_array(leaf):
+                raise ValueError(
+                    f"{place}: expected an array, a DataLoader, a PyDataset or a generator; got {short(leaf)}. "
+                    "Make numbers in Python lists an array with np.array(...)."
+                )
+    if x is None:
+        raise ValueError("x: expected data; got None.")
+    x, y, sample_weight = (
+        tensors_of(part, name) for part, name in ((x, "x"), (y, "y"), (sample_weight, "sample_weight"))
+    )
+    if class_weight is not None:
+        if sample_weight is not None:
+            raise ValueError(_BOTH_WEIGHTS)
+        sample_weight = class_weights(y, class_weight)
+    check_lengths(x, y, sample_weight)
+    return Arrays(x, y, _per_output(sample_weight, y), batch_size, steps, shuffle, device)
+
+
+def _stream_kind(x: Any) -> str | None:
+    if isinstance(x, PyDataset):
+        return "PyDataset"
+    if isinstance(x, DataLoader):
+        return "torch DataLoader"
+    if is_array(x) or isinstance(x, (list, tuple, Mapping, str, bytes)) or not hasattr(x, "__iter__"):
+        return None
+    return "generator" if hasattr(x, "send") else "iterable"
+
+
+def check_lengths(x: Any, y: Any, sample_weight: Any) -> None:
+    """Raises ValueError, naming the arrays and their lengths, unless all have the same number of samples, at least 1."""
+    sizes = {}
+    for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+        for place, leaf in _named_leaves(part, name):
+            if not leaf.ndim:
+                raise ValueError(f"{place}: expected an array with a batch axis; got a single number.")
+            sizes[place] = leaf.shape[0]
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{place} has {size}" for place, size in sizes.items())
+        raise ValueError(f"All arrays must have the same number of samples: {listed}.")
+    if not sizes or not next(iter(sizes.values())):
+        raise ValueError(f"{next(iter(sizes), 'x')} is empty: there is no sample to work on.")
+
+
+def _per_output(sample_weight: Any, y: Any) -> Any:
+    """One weight array for several outputs must hold one number a sample, and counts for each of them."""
+    if isinstance(sample_weight, Tensor) and isinstance(y, (list, tuple, Mapping)) and sample_weight[0].numel() != 1:
+        raise ValueError(
+            f"sample_weight: one array for several outputs must have shape (samples,); got {tuple(sample_weight.shape)}. "
+            "Pass one array for each output."
+        )
+    return sample_weight
+
+
+class Feed:
+    """The epochs of a source: each a whole pass, or the next `steps` batches."""
+
+    def __init__(self, source: Source, steps: int | None = None):
+        self.source, self.steps = source, steps
+        self._iterator: Iterator[Batch] | None = None
+        self._taken = 0
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.steps or self.source.num_batches
+
+    def peek(self) -> Batch:
+        """The first batch of the epoch to come, which still gets it. Raises ValueError where there is none."""
+        iterator = self._iterator or self._guarded()
+        try:
+            first = next(iterator)
+        except StopIteration:
+            raise ValueError(f"The {self.source.kind} gave no batch at all.") from None
+        self._iterator = itertools.chain([first], iterator)
+        return first
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of one epoch. Warns where a source ends before its steps are done."""
+        self.source.on_epoch_begin()
+        iterator = self._iterator or self._guarded()
+        self._iterator = None
+        if self.steps is None:
+            yield from iterator
+        else:
+            count = 0
+            for batch in itertools.islice(iterator, self.steps):
+                count += 1
+                yield batch
+            self._taken += count
+            if count < self.steps:
+                self._taken = 0
+                warnings.warn(
+                    f"The {self.source.kind} ran out of data after {count} of {self.steps} steps. "
+                    "Give more data, or fewer steps.",
+                    stacklevel=4,
+                )
+            elif self._taken != self.source.num_batches:
+                self._iterator = iterator
+            else:
+                self._taken = 0
+        self.source.on_epoch_end()
+
+    def _guarded(self) -> Iterator[Batch]:
+        """A pass whose errors say how far it came."""
+        count = 0
+        try:
+            for batch in self.source.batches():
+                count += 1
+                yield batch
+        except Exception as error:
+            if hasattr(error, "add_note"):
+                error.add_note(f"Raised by the {self.source.kind} while making batch {count + 1} of its pass.")
+            raise

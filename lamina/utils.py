@@ -1,0 +1,3 @@
+"""Utilities."""
+
+from .core.random import set_random_seed as set_random_seed
