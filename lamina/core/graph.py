@@ -129,7 +129,8 @@ class Plan:
             self.runs_bare = self.runs_bare and bare and not _holds_care(layer)
             arguments = [self._render(value, layer, bare) for value in node.args]
             arguments += [f"{key}={self._render(value, layer, bare)}" for key, value in node.kwargs.items()]
-            if layer._takes_training and "training" not in node.kwargs and len(node.args) < _place(layer, "training"):
+            given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
+            if bare and layer._takes_training and not given:  # other layers ask the scope themselves
                 own = self._function(layer, layer)
                 arguments.append(f"training={own}.training if training is None else training")
             function = self._function(layer, layer.call if bare else layer)
@@ -167,9 +168,8 @@ class Plan:
         """The argument as source text; what has no literal becomes a named constant."""
         if isinstance(value, SymbolicTensor):
             name = self._variable(value)
-            compute = layer._compute if layer is not None and bare else None
-            if compute is not None and value.torch_dtype.is_floating_point and value.torch_dtype != compute:
-                return f"{name}.to({self._constant(compute)})"
+            if layer is not None and bare and layer._compute is not None and value.torch_dtype not in layer._passing:
+                return f"{name}.to({self._constant(layer._compute)})"
             return name
         if value is None or isinstance(value, (bool, int, str)):
             return repr(value)
@@ -195,10 +195,6 @@ class Plan:
 def _identifier(name: str) -> str:
     text = re.sub(r"\W", "_", name)
     return f"_{text}" if not text or text[0].isdigit() or keyword.iskeyword(text) else text
-
-
-def _place(layer: Layer, parameter: str) -> int:
-    return layer._call_parameters.index(parameter) + 1
 
 
 def _holds_care(layer: Layer) -> bool:

@@ -255,6 +255,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
     input_dtype: str | None = None  # what a model's input should be where this layer comes first
+    _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     _call_parameters: tuple[str, ...] = ()
     _shape_parameters: tuple[str, ...] = ("input_shape",)
@@ -266,7 +267,8 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         own = vars(cls)
         if "call" in own:
             cls._call_parameters = tuple(inspect.signature(own["call"]).parameters)[1:]
-            cls._takes_training = "training" in cls._call_parameters
+            if "_takes_training" not in own:
+                cls._takes_training = "training" in cls._call_parameters
             cls._takes_mask = "mask" in cls._call_parameters
             cls.forward = own["call"]
             if "__call__" not in own:
@@ -306,7 +308,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         name, trainable, policy = (self._args[key].convert(values.pop(key), self) for key in Layer._args)
         if name is not None and "/" in name:
             raise ValueError(f'{type(self).__name__}: argument `name` must not contain "/"; got {name!r}.')
-        vars(self)["_trainable"] = trainable
+        vars(self).update(_trainable=trainable, _given_name=name)
         if not base.get("autocast", True):
             vars(self)["_autocast"] = False
         self._set_policy(policy)
@@ -319,7 +321,9 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _set_policy(self, policy: dtypes.DTypePolicy) -> None:
         compute = policy.compute if self._autocast and policy.compute.is_floating_point else None
-        vars(self).update(dtype_policy=policy, _compute=compute, _passing=dtypes.passing(compute))
+        integers = self._takes_integers and not (self._autocast and self._parameters)
+        passing = frozenset({compute}) if compute is not None and not integers else dtypes.passing(compute)
+        vars(self).update(dtype_policy=policy, _compute=compute, _passing=passing)
 
     if not TYPE_CHECKING:
 
@@ -435,6 +439,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _finish_build(self) -> None:
         vars(self)["built"] = True
+        self._set_policy(self.dtype_policy)
         if not self._trainable:
             self.trainable = False
         if self._initial_weights is not None:
@@ -704,9 +709,11 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
         if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
             return symbolic.call_layer(self, args, kwargs)
-        args, kwargs = self._convert(args, kwargs)
+        if args and isinstance(args[0], (list, tuple)) and _is_numbers(args[0]):
+            args = (np.asarray(args[0]), *args[1:])
         if not self.built:
             self._build_for(args, kwargs)
+        args, kwargs = self._convert(args, kwargs)
         self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
         outer_training, outer_depth, outer_path = scope.training, scope.depth, scope.path
         explicit = kwargs.pop("training", None)
@@ -742,8 +749,6 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Arrays become tensors on the layer's device; floats become the layer's compute type."""
-        if args and isinstance(args[0], (list, tuple)) and _is_numbers(args[0]):
-            args = (np.asarray(args[0], dtype=None), *args[1:])
         compute, device = self._compute, None
 
         def convert(leaf):
@@ -813,7 +818,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
     def _add_activity_loss(self, outputs: Any) -> None:
         for output in pytree.tree_leaves(outputs):
             if isinstance(output, Tensor):
-                self._losses.append(self.activity_regularizer(output))
+                self._losses.append(self.activity_regularizer(output) / max(output.shape[0], 1))
 
     # -- shapes -----------------------------------------------------------------------------------------------------
 

@@ -251,7 +251,7 @@ def infer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     from .layer import Layer
 
     if layer._compute is not None:
-        args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer._compute), (args, kwargs))
+        args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if type(layer).compute_output_shape is Layer.compute_output_shape:
         return run_on_trial_tensors(layer.call, args, kwargs, layer)
     first = args[0] if args else next(iter(kwargs.values()))
@@ -267,11 +267,11 @@ def infer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
     return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
 
 
-def _as_computed(leaf: Any, dtype: torch.dtype) -> Any:
-    """A floating symbolic tensor in the type the layer computes in."""
-    if not isinstance(leaf, SymbolicTensor) or not dtypes.is_float(leaf.torch_dtype):
+def _as_computed(leaf: Any, layer: Layer) -> Any:
+    """A symbolic tensor in the type the layer takes it in."""
+    if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
-    return SymbolicTensor(leaf.shape, dtype)
+    return SymbolicTensor(leaf.shape, layer._compute)
 
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:

@@ -51,20 +51,13 @@ output_padding = Kind(
 
 
 class _Convolution(Windowed):
-    """What all convolutions share: strides against dilation, and when a window fits."""
+    """What all convolutions share: where their windows go."""
 
     _causal = False
     strides: tuple
     dilation_rate: tuple
     kernel_size: tuple
     padding: Any
-
-    def check(self) -> None:
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: `strides` above 1 cannot be combined with `dilation_rate` above 1; "
-                f"got strides={self.strides} and dilation_rate={self.dilation_rate}. Set one of them to 1."
-            )
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
         """Kernel size, strides, padding and dilation for each spatial axis."""
@@ -82,6 +75,14 @@ class _Convolution(Windowed):
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.filters
+
+
+def _refuse_dilated_strides(layer: _Convolution) -> None:
+    if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
+        raise ValueError(
+            f"{type(layer).__name__}: `strides` above 1 cannot be combined with `dilation_rate` above 1; "
+            f"got strides={layer.strides} and dilation_rate={layer.dilation_rate}. Set one of them to 1."
+        )
 
 
 def _kernel_order(rank: int) -> tuple[int, ...]:
@@ -118,7 +119,7 @@ class Conv(LoRA, _Convolution):
     _causal = True
 
     def check(self) -> None:
-        super().check()
+        _refuse_dilated_strides(self)
         if self.filters % self.groups:
             raise ValueError(
                 f"{type(self).__name__}: `filters` must be a multiple of `groups`; "
@@ -186,7 +187,7 @@ class ConvTranspose(_Convolution):
     bias_constraint: Any = arg(constraint, default=None)
 
     def check(self) -> None:
-        super().check()
+        _refuse_dilated_strides(self)
         if self.output_padding and any(o >= s for o, s in zip(self.output_padding, self.strides, strict=True)):
             raise ValueError(
                 f"{type(self).__name__}: `output_padding` must be smaller than `strides`; "
@@ -235,7 +236,7 @@ class Conv3DTranspose(ConvTranspose):
 class DepthwiseConv(_Convolution):
     """Convolution of each channel by itself, with a kernel (*kernel_size, channels, depth_multiplier).
 
-    Output (batch, *new spatial, channels * depth_multiplier). Raises ValueError for strides together with dilation.
+    Output (batch, *new spatial, channels * depth_multiplier).
     """
 
     kernel_size: tuple = arg(sizes(1), doc="Size of the window.")

@@ -77,6 +77,11 @@ class SpatialDropout(_Noise, Spatial):
         shape = self.with_spatial(tuple(inputs.shape), (1,) * self.rank)
         return noise.dropout(inputs, self.rate, shape, self.generator(inputs))
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["trainable"]  # Keras 3 writes neither it nor a full policy here
+        return {**config, "dtype": self.dtype}
+
 
 class SpatialDropout1D(SpatialDropout):
     seed: Any = arg(seed, default=None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import inspect
+import marshal
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +13,6 @@ from torch import Tensor
 
 from ..core import serialize
 from ..core.declare import Kind, Refused, anything, arg, mapping
-from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
 from .activation import _Elementwise
@@ -19,10 +21,12 @@ from .activation import _Elementwise
 def _function(value: Any, owner: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get("class_name") == "__lambda__":
+            given = serialize.registered_object(owner._given_name or "")
+            if given is not None:
+                return given
             raise ValueError(
-                f"Lambda: the config holds the bytecode of a lambda, which is never run. Rebuild the layer with the "
-                f"function itself: pass custom_objects={{'Lambda': ...}} or replace it by a registered function "
-                f"(layer {owner.__class__.__name__})."
+                f'Lambda "{owner._given_name}": the file holds the bytecode of a lambda, which is never run. Put a '
+                "registered function in its place, or pass the function under the layer's name in custom_objects."
             )
         return serialize.deserialize(value)
     if isinstance(value, str):
@@ -36,10 +40,21 @@ def _function(value: Any, owner: Any) -> Any:
 
 
 def _dump_function(function: Any) -> Any:
-    return serialize.serialize(function)
+    """A named function by its name; a lambda as Keras 3 writes it, so that Keras can read the file. Never read back."""
+    if getattr(function, "__name__", "") != "<lambda>":
+        return serialize.serialize(function)
+    code = codecs.encode(marshal.dumps(function.__code__), "base64").decode("ascii")
+    closure = tuple(cell.cell_contents for cell in function.__closure__) if function.__closure__ else None
+    config = {"code": code, "defaults": function.__defaults__, "closure": closure}
+    return {"class_name": "__lambda__", "config": config}
 
 
 _code = Kind("a function", _function, dump=_dump_function, bad=(3.5, None), error=TypeError)
+_mask = Kind(
+    "a mask or a function",
+    lambda v, o: _function(v, o) if isinstance(v, Mapping) else v,
+    dump=lambda v: _dump_function(v) if callable(v) else serialize.serialize(v),
+)
 _arguments = Kind(mapping.expected, lambda v, o: {} if v is None else mapping.convert(v, o), dump=dict, bad=(3,))
 
 
@@ -53,15 +68,13 @@ class Lambda(Layer):
 
     function: Any = arg(_code, doc="What to run.")
     output_shape: Any = arg(anything, default=None, config="set", attribute="_output_shape", doc="Its output's shape.")
-    mask: Any = arg(anything, default=None, config=False, doc="Its output's mask.")
+    mask: Any = arg(_mask, default=None, config="set", doc="Its output's mask.")
     arguments: dict = arg(_arguments, default=None, doc="More arguments for it.")
 
     supports_masking = True
     _keeps_dtype = True
 
     def check(self) -> None:
-        import inspect
-
         try:
             parameters = inspect.signature(self.function).parameters
         except (TypeError, ValueError):
@@ -91,12 +104,6 @@ class Lambda(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.mask(inputs, mask) if callable(self.mask) else self.mask if self.mask is not None else mask
-
-    def get_config(self) -> dict[str, Any]:
-        try:
-            return super().get_config()
-        except ValueError as error:
-            raise ValueError(f"{named(self)} cannot be saved: {error}") from None
 
 
 class Masking(_Elementwise):

@@ -61,6 +61,8 @@ class MaxPooling3D(MaxPooling):
 class AveragePooling(_Pooling):
     """The mean of each window; padding does not count. Input and output (batch, *spatial, channels)."""
 
+    pool_size: tuple = arg(sizes(1), doc="Size of the window.")
+
     def call(self, inputs: Tensor) -> Tensor:
         return pooling.average_pool(inputs, self.pool_size, self.strides, self.padding, self._last)
 

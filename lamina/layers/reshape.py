@@ -214,20 +214,23 @@ class Cropping3D(_Cropping):
 
 
 class _UpSampling(Spatial):
-    size: tuple
+    size: Any
     interpolation = "nearest"
 
+    def check(self) -> None:
+        vars(self)["_factors"] = as_sizes(self.size, self.rank, 1)
+
     def call(self, inputs: Tensor) -> Tensor:
-        return resize.upsample(inputs, self.size, self.interpolation, self._last)
+        return resize.upsample(inputs, self._factors, self.interpolation, self._last)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return self.resized(input_shape, lambda size, factor: None if size is None else size * factor, self.size)
+        return self.resized(input_shape, lambda size, factor: None if size is None else size * factor, self._factors)
 
 
 class UpSampling1D(_UpSampling):
     """Every step `size` times over. Input (batch, steps, features)."""
 
-    size: tuple = arg(sizes(1), default=2, doc="How often.")
+    size: int = arg(integer(1), default=2, doc="How often.")
     rank = 1
 
 

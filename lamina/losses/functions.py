@@ -285,7 +285,6 @@ FUSED.update(
     {
         mean_squared_error: _fused(F.mse_loss),
         mean_absolute_error: _fused(F.l1_loss),
-        huber: _fused(F.huber_loss),
         binary_crossentropy: _fused_binary,
         categorical_crossentropy: _fused_categorical,
         sparse_categorical_crossentropy: _fused_sparse,

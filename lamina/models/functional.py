@@ -13,7 +13,7 @@ from ..core import dtypes, masking, serialize, symbolic
 from ..core.declare import quoted
 from ..core.errors import named, show_shape
 from ..core.graph import Graph, Plan, masked_inputs
-from ..core.layer import Changes, InputSpec, Layer, _call_plain
+from ..core.layer import Changes, InputSpec, Layer, scope
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .model import Model
@@ -31,14 +31,19 @@ class GraphModel(Model):
         plan = self._plan
         if plan is None or plan.changes != Changes.count:
             plan = self._make_plan()
+        if training is not None:
+            outer, scope.training = scope.training, bool(training)
+            try:
+                return self.call(inputs, None, mask)
+            finally:
+                scope.training = outer
         if mask is not None and any(item is not None for item in pytree.tree_leaves(mask)):
             return self._call_masked(inputs, mask)
         if type(inputs) is Tensor:
             return plan.run(inputs)
         return plan.run(*self._flat_inputs(inputs))
 
-    _takes_training = False  # the plan asks the scope, and each layer for its own flag
-    __call__ = _call_plain
+    _takes_training = False  # each layer's own flag counts unless the call says otherwise
 
     @property
     def plan(self) -> Plan:

@@ -56,8 +56,8 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
 
 def get(identifier: Any) -> Optimizer | None:
     """An optimizer from a name in any case, a config, a class or an optimizer. Raises ValueError for anything else."""
-    if identifier is None:
-        return None
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
     if isinstance(identifier, Mapping):
         found = deserialize(identifier)
     else:

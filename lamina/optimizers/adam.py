@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.declare import arg, boolean, number
-from .base import Group, Number, Rule, approach, average_squares, descend_quotient, fraction, rate, shrink
+from .base import Group, Number, Rule, approach, average_squares, descend_quotient, fraction, lists, rate, shrink
 
 
 def fused_adam(
@@ -37,7 +37,7 @@ def fused_adam(
         if decay:
             shrink(weights, rate * decay)
             decay = 0.0
-    torch._fused_adamw_(
+    lists._fused_adamw_(
         weights,
         grads,
         state["momentum"],
@@ -96,10 +96,10 @@ class Adamax(_Moments):
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         means, peaks = group.state["momentum"], group.state["norm"]
-        torch._foreach_lerp_(means, grads, 1 - self.beta_1)
-        torch._foreach_mul_(peaks, self.beta_2)
-        torch._foreach_maximum_(peaks, torch._foreach_abs(grads))
-        denominators = torch._foreach_add(peaks, self.epsilon)
+        lists._foreach_lerp_(means, grads, 1 - self.beta_1)
+        lists._foreach_mul_(peaks, self.beta_2)
+        lists._foreach_maximum_(peaks, lists._foreach_abs(grads))
+        denominators = lists._foreach_add(peaks, self.epsilon)
         descend_quotient(group.weights, means, denominators, rate / (1 - self.beta_1**step))
 
 
@@ -120,11 +120,11 @@ class Nadam(_Moments):
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         means, squares = group.state["momentum"], group.state["velocity"]
-        torch._foreach_lerp_(means, grads, 1 - self.beta_1)
+        lists._foreach_lerp_(means, grads, 1 - self.beta_1)
         average_squares(squares, grads, self.beta_2)
         correction = (1 - self.beta_2**step) ** 0.5
-        denominators = torch._foreach_sqrt(squares)
-        torch._foreach_add_(denominators, self.epsilon * correction)
+        denominators = lists._foreach_sqrt(squares)
+        lists._foreach_add_(denominators, self.epsilon * correction)
         product = self._product.detach().double() if self.capturable else self._product.item()
         rate, following = rate * correction, self._share(step + 1)
         descend_quotient(group.weights, means, denominators, rate * following / (1 - product * following))
@@ -136,19 +136,19 @@ class Lamb(_Moments):
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         means, squares = group.state["momentum"], group.state["velocity"]
-        torch._foreach_lerp_(means, grads, 1 - self.beta_1)
+        lists._foreach_lerp_(means, grads, 1 - self.beta_1)
         average_squares(squares, grads, self.beta_2)
-        updates = torch._foreach_sqrt(squares)
-        torch._foreach_div_(updates, (1 - self.beta_2**step) ** 0.5)
-        torch._foreach_add_(updates, self.epsilon)
-        torch._foreach_mul_(updates, 1 - self.beta_1**step)
-        torch._foreach_reciprocal_(updates)
-        torch._foreach_mul_(updates, means)
-        sizes = torch.stack(torch._foreach_norm(group.weights))
-        steps = torch.stack(torch._foreach_norm(updates))
+        updates = lists._foreach_sqrt(squares)
+        lists._foreach_div_(updates, (1 - self.beta_2**step) ** 0.5)
+        lists._foreach_add_(updates, self.epsilon)
+        lists._foreach_mul_(updates, 1 - self.beta_1**step)
+        lists._foreach_reciprocal_(updates)
+        lists._foreach_mul_(updates, means)
+        sizes = torch.stack(lists._foreach_norm(group.weights))
+        steps = torch.stack(lists._foreach_norm(updates))
         ratios = torch.where((sizes > 0) & (steps > 0), sizes / steps, 1.0) * rate
-        torch._foreach_mul_(updates, ratios.unbind())
-        torch._foreach_sub_(group.weights, updates)
+        lists._foreach_mul_(updates, ratios.unbind())
+        lists._foreach_sub_(group.weights, updates)
 
 
 class ScheduleFreeAdamW(_Moments):
@@ -172,8 +172,8 @@ class ScheduleFreeAdamW(_Moments):
             rate = rate * (risen.clamp(max=1) if isinstance(risen, Tensor) else min(risen, 1.0))
         average_squares(squares, grads, self.beta_2)
         correction = (1 - self.beta_2**step) ** 0.5
-        denominators = torch._foreach_sqrt(squares)
-        torch._foreach_add_(denominators, self.epsilon * correction)
+        denominators = lists._foreach_sqrt(squares)
+        lists._foreach_add_(denominators, self.epsilon * correction)
         # x' = (1 - s) x + s z' with s = 1 / step, put into w: w' = (1 - s) w + s z - (1 - beta_1 (1 - s)) d.
         share = 1 / step
         approach(group.weights, iterates, share)

@@ -19,7 +19,8 @@ from ..core.layer import snake_case, unique_name
 from ..core.weight import Weight
 from .schedules import rate_function
 
-Number: TypeAlias = "float | Tensor"  # a tensor in capturable mode, where the host may not know the value
+Number: TypeAlias = Any  # a float, or a tensor in capturable mode, where the host does not know the value
+lists: Any = torch  # its fused rules and functions on lists of tensors, which type checkers hold for private
 
 
 def _rate(value: Any, owner: Any) -> Any:
@@ -39,15 +40,15 @@ fraction = number(0, 1, below=True)
 
 def shrink(weights: list[Tensor], amount: Number) -> None:
     """weights -= amount * weights"""
-    torch._foreach_mul_(weights, 1 - amount)
+    lists._foreach_mul_(weights, 1 - amount)
 
 
 def descend(weights: list[Tensor], updates: Sequence[Tensor], amount: Number) -> None:
     """weights -= amount * updates"""
     if isinstance(amount, float):
-        torch._foreach_add_(weights, updates, alpha=-amount)
+        lists._foreach_add_(weights, updates, alpha=-amount)
     else:
-        torch._foreach_sub_(weights, torch._foreach_mul(updates, amount))
+        lists._foreach_sub_(weights, lists._foreach_mul(updates, amount))
 
 
 def descend_quotient(
@@ -55,23 +56,23 @@ def descend_quotient(
 ) -> None:
     """weights -= amount * numerators / denominators"""
     if isinstance(amount, float):
-        torch._foreach_addcdiv_(weights, numerators, denominators, -amount)
+        lists._foreach_addcdiv_(weights, numerators, denominators, -amount)
     else:
-        descend(weights, torch._foreach_div(numerators, denominators), amount)
+        descend(weights, lists._foreach_div(numerators, denominators), amount)
 
 
 def approach(values: list[Tensor], targets: list[Tensor], amount: Number) -> None:
     """values += amount * (targets - values)"""
     if isinstance(amount, float):
-        torch._foreach_lerp_(values, targets, amount)
+        lists._foreach_lerp_(values, targets, amount)
     else:
-        descend(values, torch._foreach_sub(values, targets), amount)
+        descend(values, lists._foreach_sub(values, targets), amount)
 
 
 def average_squares(averages: list[Tensor], values: Sequence[Tensor], keep: float) -> None:
     """averages = keep * averages + (1 - keep) * values^2"""
-    torch._foreach_mul_(averages, keep)
-    torch._foreach_addcmul_(averages, values, values, 1 - keep)
+    lists._foreach_mul_(averages, keep)
+    lists._foreach_addcmul_(averages, values, values, 1 - keep)
 
 
 # Weights and gradients -------------------------------------------------------------------------------------------
@@ -94,11 +95,14 @@ class Group:
 
     def only(self, present: Sequence[int]) -> Group:
         """The group of the weights at these positions alone."""
-        index, weights, formats = ([items[i] for i in present] for items in (self.index, self.weights, self.formats))
-        state = {name: [tensors[i] for i in present] for name, tensors in self.state.items()}
-        return Group(index, weights, state, formats, self.decays, self.kind)
 
-    def aligned(self, grads: list[Tensor]) -> list[Tensor]:
+        def pick(items: list) -> list:
+            return [items[i] for i in present]
+
+        state = {name: pick(tensors) for name, tensors in self.state.items()}
+        return Group(pick(self.index), pick(self.weights), state, pick(self.formats), self.decays, self.kind)
+
+    def aligned(self, grads: list[Any]) -> list[Tensor]:
         """The gradients in the weights' memory order, which fused kernels rely on. Copies only where it differs."""
         if [_format(grad) for grad in grads] == self.formats:
             return grads
@@ -435,7 +439,8 @@ class Optimizer(_Arguments):
 
     def _in_order(self, grads: list[Tensor | None], weights: list[Tensor]) -> list[Tensor | None]:
         """A gradient or None for each weight the optimizer was built with; builds it if need be."""
-        self.build(weights)
+        if not self.built:
+            self.build(weights)
         self._warn_missing(grads, weights)
         ordered: list[Tensor | None] = [None] * len(self._weights)
         for grad, weight in zip(grads, weights, strict=True):
@@ -466,8 +471,8 @@ class Optimizer(_Arguments):
                 group = group if len(present) == len(group.index) else group.only(present)
                 pairs.append((group, group.aligned([grads[place] for place in group.index])))
         if self.loss_scale_factor is not None:
-            pairs = [(group, torch._foreach_div(found, self.loss_scale_factor)) for group, found in pairs]
-        done = self._iterations.detach().double() if self._capturable else self._iterations.item()
+            pairs = [(group, lists._foreach_div(found, self.loss_scale_factor)) for group, found in pairs]
+        done: Any = self._iterations.detach().double() if self._capturable else self._iterations.item()
         updates = done
         if self.gradient_accumulation_steps:
             updates, rest = divmod(done, self.gradient_accumulation_steps)
@@ -488,16 +493,16 @@ class Optimizer(_Arguments):
                 key = (weight.device, weight.dtype, self._decays[place], self._kind(weight))
                 found.setdefault(key, []).append(place)
             self._groups = [self._group(places, *key[2:]) for key, places in found.items()]
-            self._constrained = [w for w in self._weights if getattr(w, "constraint", None) is not None]
+            self._constrained: list[Any] = [w for w in self._weights if getattr(w, "constraint", None) is not None]
         return self._groups
 
     def _group(self, places: list[int], decays: bool, kind: Any) -> Group:
         weights = [self._weights[place] for place in places]
         state = {}
         for name, made in self._slots.items():
-            tensors = [made[place] for place in places]
-            if all(tensor is not None for tensor in tensors):
-                state[name] = [tensor.detach() for tensor in tensors]
+            tensors = [tensor.detach() for place in places if (tensor := made[place]) is not None]
+            if len(tensors) == len(places):
+                state[name] = tensors
         return Group(places, weights, state, [_format(weight) for weight in weights], decays, kind)
 
     def _kind(self, weight: Tensor) -> Any:
@@ -515,32 +520,32 @@ class Optimizer(_Arguments):
         means = []
         for group, grads in pairs:
             sums = group.state["gradient_accumulator"]
-            torch._foreach_add_(sums, grads)
+            lists._foreach_add_(sums, grads)
             if last:
-                means.append((group, torch._foreach_div(sums, self.gradient_accumulation_steps)))
+                means.append((group, lists._foreach_div(sums, self.gradient_accumulation_steps)))
         if last:
             for group in self._grouped():
-                torch._foreach_zero_(group.state["gradient_accumulator"])
+                lists._foreach_zero_(group.state["gradient_accumulator"])
         return means
 
     def _clip(self, pairs: list) -> list:
         if self.clipnorm:
             limit = self.clipnorm
-            norms = [torch.stack(torch._foreach_norm(grads)) for _, grads in pairs]
+            norms = [torch.stack(lists._foreach_norm(grads)) for _, grads in pairs]
             return [
-                (group, torch._foreach_mul(grads, (limit / norm.clamp(min=limit)).unbind()))
+                (group, lists._foreach_mul(grads, (limit / norm.clamp(min=limit)).unbind()))
                 for (group, grads), norm in zip(pairs, norms, strict=True)
             ]
         if self.global_clipnorm:
-            parts = [norm for _, grads in pairs for norm in torch._foreach_norm(grads)]
+            parts = [norm for _, grads in pairs for norm in lists._foreach_norm(grads)]
             norm = torch.linalg.vector_norm(torch.stack([part.to(parts[0]) for part in parts]))
             # An infinite norm makes every gradient NaN, as in Keras, instead of a silent zero.
             scale = self.global_clipnorm / norm.clamp(min=self.global_clipnorm) + (norm - norm)
-            return [(group, torch._foreach_mul(grads, scale.to(grads[0]))) for group, grads in pairs]
+            return [(group, lists._foreach_mul(grads, scale.to(grads[0]))) for group, grads in pairs]
         if self.clipvalue:
             limit = self.clipvalue
             return [
-                (group, torch._foreach_clamp_max(torch._foreach_clamp_min(grads, -limit), limit))
+                (group, lists._foreach_clamp_max(lists._foreach_clamp_min(grads, -limit), limit))
                 for group, grads in pairs
             ]
         return pairs
@@ -593,7 +598,7 @@ class Optimizer(_Arguments):
         for group in self._grouped():
             approach(group.state["average"], group.weights, share)
             if overwrite:
-                torch._foreach_copy_(group.weights, group.state["average"])
+                lists._foreach_copy_(group.weights, group.state["average"])
 
     def finalize_variable_values(self, var_list: Iterable[Tensor]) -> None:
         """With `use_ema`, set the weights to their averages, as at the end of training."""

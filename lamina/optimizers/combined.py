@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..core import serialize
-from ..core.declare import Kind, Refused, arg, integer, number, text
+from ..core.declare import REQUIRED, Kind, Refused, arg, integer, number, text
 from ..core.weight import Weight
-from .base import Optimizer, path_of
+from .base import Optimizer, lists, path_of
 
 _HOMES = ("keras.optimizers", "keras.optimizers.schedules")
 
@@ -34,7 +34,7 @@ class LossScaleOptimizer(Optimizer, bare=True):
     row double it. Eager steps read one flag back from the device; with `capturable` none is read.
     """
 
-    inner_optimizer: Optimizer = arg(_optimizer, doc="Does the updates.")
+    inner_optimizer: Optimizer = arg(_optimizer, default=REQUIRED, doc="Does the updates.")
     initial_scale: float = arg(number(0), default=2.0**15, doc="First scale.")
     dynamic_growth_steps: int = arg(integer(1), default=2000, doc="Good steps until the scale doubles.")
     name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
@@ -91,9 +91,9 @@ class LossScaleOptimizer(Optimizer, bare=True):
 
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         present = [grad for grad in grads if grad is not None]
-        finite = torch.stack([peak.isfinite() for peak in torch._foreach_norm(present, torch.inf)]).all()
+        finite = torch.stack([peak.isfinite() for peak in lists._foreach_norm(present, torch.inf)]).all()
         scale = self._scale.detach() if self._capturable else self._scale.item()
-        unscaled = iter(torch._foreach_div(present, scale))
+        unscaled = iter(lists._foreach_div(present, scale))
         grads = [None if grad is None else next(unscaled) for grad in grads]
         if self._capturable:
             self._apply_if(finite, grads)
@@ -109,7 +109,7 @@ class LossScaleOptimizer(Optimizer, bare=True):
         changed = [tensor.detach() for tensor in (*self._weights, *self.inner_optimizer.variables)]
         before = [tensor.clone() for tensor in changed]
         self.inner_optimizer._apply(grads)
-        torch._foreach_copy_(changed, [torch.where(finite, *pair) for pair in zip(changed, before, strict=True)])
+        lists._foreach_copy_(changed, [torch.where(finite, *pair) for pair in zip(changed, before, strict=True)])
 
 
 class OptimizerMap(MutableMapping):
@@ -175,7 +175,7 @@ def _optimizer_of(optimizer: Any, path: str) -> Optimizer:
 
 
 def _by_weight(value: Any, owner: Any) -> Any:
-    if isinstance(value, Mapping) and "class_name" in value:
+    if isinstance(value, dict):
         value = serialize.deserialize(value, homes=_HOMES)
     if not callable(value):
         raise Refused
@@ -188,7 +188,7 @@ _choice = Kind("an OptimizerMap, or a function from a weight to its optimizer", 
 class MultiOptimizer(Optimizer, bare=True):
     """Gives each weight to the optimizer that `optimizer_map` names for it."""
 
-    optimizer_map: Callable[[Tensor], Optimizer] = arg(_choice, doc="Which optimizer updates a weight.")
+    optimizer_map: Callable[[Tensor], Optimizer] = arg(_choice, default=REQUIRED, doc="Which optimizer updates a weight.")
     loss_scale_factor: float | None = arg(number().optional(), default=None, doc="Factor for the loss.")
     name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
 

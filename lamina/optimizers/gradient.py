@@ -9,7 +9,19 @@ from torch import Tensor
 from torch.nn.functional import softshrink
 
 from ..core.declare import arg, boolean, number
-from .base import Group, Number, Rule, approach, average_squares, descend, descend_quotient, fraction, rate, shrink
+from .base import (
+    Group,
+    Number,
+    Rule,
+    approach,
+    average_squares,
+    descend,
+    descend_quotient,
+    fraction,
+    lists,
+    rate,
+    shrink,
+)
 
 
 class SGD(Rule):
@@ -33,9 +45,9 @@ class SGD(Rule):
             shrink(group.weights, rate * decay)
         velocities = group.state["momentum"]
         if isinstance(rate, Tensor):
-            torch._foreach_mul_(velocities, self.momentum)
+            lists._foreach_mul_(velocities, self.momentum)
             descend(velocities, grads, rate)
-            torch._foreach_add_(group.weights, velocities, alpha=self.momentum if self.nesterov else 1.0)
+            lists._foreach_add_(group.weights, velocities, alpha=self.momentum if self.nesterov else 1.0)
         else:
             # torch adds (1 - dampening) * g to the velocity and subtracts the velocity lr times: here -rate and -1.
             share = -self.momentum if self.nesterov else -1.0
@@ -54,7 +66,7 @@ def _fused_sgd(
     momentum: float = 0.0,
     dampening: float = 0.0,
 ) -> None:
-    torch._fused_sgd_(
+    lists._fused_sgd_(
         weights,
         grads,
         velocities,
@@ -87,18 +99,18 @@ class RMSprop(Rule):
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         squares = group.state["velocity"]
         average_squares(squares, grads, self.rho)
-        denominators = torch._foreach_add(squares, self.epsilon)
+        denominators = lists._foreach_add(squares, self.epsilon)
         if self.centered:
             means = group.state["average_gradient"]
-            torch._foreach_lerp_(means, grads, 1 - self.rho)
-            torch._foreach_addcmul_(denominators, means, means, -1)
-        torch._foreach_sqrt_(denominators)
+            lists._foreach_lerp_(means, grads, 1 - self.rho)
+            lists._foreach_addcmul_(denominators, means, means, -1)
+        lists._foreach_sqrt_(denominators)
         if self.momentum:
             steps = group.state["momentum"]
-            torch._foreach_mul_(steps, -self.momentum)
+            lists._foreach_mul_(steps, -self.momentum)
             descend_quotient(steps, grads, denominators, rate)
-            torch._foreach_add_(group.weights, steps)
-            torch._foreach_neg_(steps)
+            lists._foreach_add_(group.weights, steps)
+            lists._foreach_neg_(steps)
         else:
             descend_quotient(group.weights, grads, denominators, rate)
 
@@ -119,9 +131,9 @@ class Adagrad(Rule):
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         sums = group.state["accumulator"]
-        torch._foreach_addcmul_(sums, grads, grads)
-        denominators = torch._foreach_add(sums, self.epsilon)
-        torch._foreach_sqrt_(denominators)
+        lists._foreach_addcmul_(sums, grads, grads)
+        denominators = lists._foreach_add(sums, self.epsilon)
+        lists._foreach_sqrt_(denominators)
         descend_quotient(group.weights, grads, denominators, rate)
 
 
@@ -137,10 +149,10 @@ class Adadelta(Rule):
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         squares, steps = group.state["accumulated_grad"], group.state["accumulated_delta_var"]
         average_squares(squares, grads, self.rho)
-        updates = torch._foreach_add(steps, self.epsilon)
-        torch._foreach_div_(updates, torch._foreach_add(squares, self.epsilon))
-        torch._foreach_sqrt_(updates)
-        torch._foreach_mul_(updates, grads)
+        updates = lists._foreach_add(steps, self.epsilon)
+        lists._foreach_div_(updates, lists._foreach_add(squares, self.epsilon))
+        lists._foreach_sqrt_(updates)
+        lists._foreach_mul_(updates, grads)
         average_squares(steps, updates, self.rho)
         descend(group.weights, updates, rate)
 
@@ -177,23 +189,23 @@ class Ftrl(Rule):
         sums, linear = group.state["accumulator"], group.state["linear"]
         power, limit = -self.learning_rate_power, self.l1_regularization_strength
         before = _power(sums, power)
-        torch._foreach_addcmul_(sums, grads, grads)
+        lists._foreach_addcmul_(sums, grads, grads)
         after = _power(sums, power)
-        torch._foreach_add_(linear, grads)
+        lists._foreach_add_(linear, grads)
         if self.l2_shrinkage_regularization_strength:
-            torch._foreach_add_(linear, group.weights, alpha=2 * self.l2_shrinkage_regularization_strength)
-        torch._foreach_sub_(before, after)
-        torch._foreach_mul_(before, group.weights)
+            lists._foreach_add_(linear, group.weights, alpha=2 * self.l2_shrinkage_regularization_strength)
+        lists._foreach_sub_(before, after)
+        lists._foreach_mul_(before, group.weights)
         descend(linear, before, -1 / rate)
-        torch._foreach_add_(after, self.beta + 2 * self.l2_regularization_strength * rate)
+        lists._foreach_add_(after, self.beta + 2 * self.l2_regularization_strength * rate)
         solved = [softshrink(tensor, limit) for tensor in linear]
-        torch._foreach_div_(solved, after)
-        torch._foreach_mul_(solved, -rate)
-        torch._foreach_copy_(group.weights, solved)
+        lists._foreach_div_(solved, after)
+        lists._foreach_mul_(solved, -rate)
+        lists._foreach_copy_(group.weights, solved)
 
 
 def _power(tensors: list[Tensor], power: float) -> Sequence[Tensor]:
-    return torch._foreach_sqrt(tensors) if power == 0.5 else torch._foreach_pow(tensors, power)
+    return lists._foreach_sqrt(tensors) if power == 0.5 else lists._foreach_pow(tensors, power)
 
 
 class Lion(Rule):
@@ -215,8 +227,8 @@ class Lion(Rule):
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         momenta = group.state["momentum"]
-        directions = torch._foreach_mul(momenta, self.beta_1)
-        torch._foreach_add_(directions, grads, alpha=1 - self.beta_1)
-        torch._foreach_sign_(directions)
+        directions = lists._foreach_mul(momenta, self.beta_1)
+        lists._foreach_add_(directions, grads, alpha=1 - self.beta_1)
+        lists._foreach_sign_(directions)
         descend(group.weights, directions, rate)
         approach(momenta, grads, 1 - self.beta_2)

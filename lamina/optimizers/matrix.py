@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.declare import Kind, Refused, arg, boolean, integer, number
 from .adam import fused_adam
-from .base import Group, Number, Rule, descend, fraction, path_of, shrink
+from .base import Group, Number, Rule, descend, fraction, lists, path_of, shrink
 from .gradient import not_positive
 
 
@@ -45,8 +45,8 @@ class Adafactor(Rule):
         state = group.state["velocity"], group.state["row"], group.state["column"]
         updates = [self._normalized(*tensors, gain) for tensors in zip(grads, *state, strict=True)]
         excess = (torch.stack(_root_mean_squares(updates)) / self.clip_threshold).clamp(min=1)
-        torch._foreach_mul_(updates, (sizes / excess * rate).to(sizes).unbind())
-        torch._foreach_sub_(group.weights, updates)
+        lists._foreach_mul_(updates, (sizes / excess * rate).to(sizes).unbind())
+        lists._foreach_sub_(group.weights, updates)
 
     def _normalized(self, grad: Tensor, mean: Tensor, row: Tensor, column: Tensor, gain: Number) -> Tensor:
         """The gradient over the root of its mean square, after moving the means by `gain` towards this gradient."""
@@ -62,7 +62,7 @@ class Adafactor(Rule):
 
 
 def _root_mean_squares(tensors: list[Tensor]) -> list[Tensor]:
-    return torch._foreach_div(torch._foreach_norm(tensors), [max(tensor.numel(), 1) ** 0.5 for tensor in tensors])
+    return lists._foreach_div(lists._foreach_norm(tensors), [max(tensor.numel(), 1) ** 0.5 for tensor in tensors])
 
 
 def _words(value: Any, owner: Any) -> list[str]:
@@ -127,9 +127,9 @@ class Muon(Rule):
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         momenta = group.state["momentum"]
-        torch._foreach_mul_(momenta, self.momentum)
-        torch._foreach_add_(momenta, grads)
-        directions = torch._foreach_add(grads, momenta, alpha=self.momentum) if self.nesterov else momenta
+        lists._foreach_mul_(momenta, self.momentum)
+        lists._foreach_add_(momenta, grads)
+        directions = lists._foreach_add(grads, momenta, alpha=self.momentum) if self.nesterov else momenta
         for weight, direction in zip(group.weights, directions, strict=True):
             scale = 1.0 if self.rms_rate is None else max(weight.shape) ** 0.5 * self.rms_rate
             descend([weight], [self._orthogonal(direction)], rate * scale)

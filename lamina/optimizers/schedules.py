@@ -76,7 +76,7 @@ def rate_function(value: Any) -> Callable[[Tensor], Any]:
         return lambda step: value
     if not isinstance(value, LearningRateSchedule):
         return lambda step: value()
-    if type(value).__call__ is not _Formula.__call__:
+    if not isinstance(value, _Formula) or type(value).__call__ is not _Formula.__call__:
         return value
     return lambda step: value.at(step if step.device.type != "cpu" else step.item())
 

@@ -262,8 +262,15 @@ class Stream(Source):
         return iter(self.data)
 
     def batches(self) -> Iterator[Batch]:
-        for batch in self._raw():
-            yield self._standard(batch)
+        count = 0
+        try:
+            for batch in self._raw():
+                count += 1
+                yield self._standard(batch)
+        except Exception as error:
+            if hasattr(error, "add_note"):
+                error.add_note(f"Raised while the {self.kind} made batch {count + 1} of its pass over the data.")
+            raise
 
     def _standard(self, batch: Any) -> Batch:
         if not isinstance(batch, (list, tuple, Mapping)) and not is_array(batch):
@@ -457,7 +464,7 @@ class Feed:
 
     def peek(self) -> Batch:
         """The first batch of the epoch to come, which still gets it. Raises ValueError where there is none."""
-        iterator = self._iterator or self._guarded()
+        iterator = self._iterator or self.source.batches()
         try:
             first = next(iterator)
         except StopIteration:
@@ -468,7 +475,7 @@ class Feed:
     def epoch(self) -> Iterator[Batch]:
         """The batches of one epoch. Warns where a source ends before its steps are done."""
         self.source.on_epoch_begin()
-        iterator = self._iterator or self._guarded()
+        iterator = self._iterator or self.source.batches()
         self._iterator = None
         if self.steps is None:
             yield from iterator
@@ -490,15 +497,3 @@ class Feed:
             else:
                 self._taken = 0
         self.source.on_epoch_end()
-
-    def _guarded(self) -> Iterator[Batch]:
-        """A pass whose errors say how far it came."""
-        count = 0
-        try:
-            for batch in self.source.batches():
-                count += 1
-                yield batch
-        except Exception as error:
-            if hasattr(error, "add_note"):
-                error.add_note(f"Raised by the {self.source.kind} while making batch {count + 1} of its pass.")
-            raise

@@ -1,0 +1,309 @@
+"""Which loss and which metrics each output of a model gets: settled at the first batch, applied to every one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from .. import losses as losses_module
+from .. import metrics as metrics_module
+from ..core.declare import quoted, short
+from ..core.masking import get_mask, set_mask
+from .data import rows_of
+
+# Structures of outputs ------------------------------------------------------------------------------------------------
+
+
+def _is_nest(value: Any) -> bool:
+    return isinstance(value, (list, tuple, Mapping))
+
+
+def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> list[Any]:
+    """What `value` holds for each tensor in `outputs`, in order; None where it holds nothing for one.
+
+    Lists go by position, dictionaries by key or by the names of the outputs, anything else is meant for every output.
+    Raises ValueError, calling `value` by the name `what`, where it does not fit.
+    """
+    if not _is_nest(outputs):
+        if isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and len(value) == 1):
+            items = list(value.values()) if isinstance(value, Mapping) else value
+            if len(items) != 1 or (isinstance(value, Mapping) and names and set(value) != set(names)):
+                raise ValueError(f"{what}: the model has one output{_called(names)}; got entries for {_keys(value)}.")
+            return [items[0]]
+        return [value]
+    parts = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs)
+    if isinstance(value, Mapping):
+        labels = list(outputs) if isinstance(outputs, Mapping) else list(names or ())
+        unknown = [str(key) for key in value if key not in labels]
+        if unknown:
+            raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {quoted(map(str, labels))}.")
+        picked = [value.get(label) for label in labels]
+    elif isinstance(value, (list, tuple)):
+        if len(value) != len(parts):
+            raise ValueError(f"{what}: expected one entry for each of {len(parts)} outputs; got {len(value)}.")
+        picked = list(value)
+    else:
+        picked = [value] * len(parts)
+    return [leaf for item, part in zip(picked, parts, strict=True) for leaf in match(item, part, None, what)]
+
+
+def _called(names: Sequence[str] | None) -> str:
+    return f" {names[0]!r}" if names else ""
+
+
+def _keys(value: Any) -> str:
+    return quoted(map(str, value)) if isinstance(value, Mapping) else str(len(value))
+
+
+def leaves_of(outputs: Any) -> list[Any]:
+    """The tensors of nested outputs in the order of `match`."""
+    if not _is_nest(outputs):
+        return [outputs]
+    return [leaf for part in (outputs.values() if isinstance(outputs, Mapping) else outputs) for leaf in leaves_of(part)]
+
+
+def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
+    """A name for each output: its key, else what the model calls it."""
+    if isinstance(outputs, Mapping):
+        return [
+            "/".join(filter(None, (str(key), inner)))
+            for key, part in outputs.items()
+            for inner in _names_of(part, None)
+        ]
+    count = len(leaves_of(outputs))
+    return list(names) if names and len(names) == count else [None] * count
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, "shape", ()))
+
+
+# Losses ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Part:
+    """One output's loss, its factor in the sum, and its form for the scores before the last activation."""
+
+    name: str
+    loss: Any
+    factor: float | None = None
+    tracker: Any = None
+    scores: Any = None
+    loss_of_scores: Any = None
+
+
+class CompiledLoss:
+    """The loss of a model: each output's loss, times its weight, summed."""
+
+    def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None):
+        if loss_weights is not None and not isinstance(loss_weights, (list, tuple, Mapping, int, float)):
+            raise ValueError(f"compile: `loss_weights` must be a number, a list or a dictionary; got {short(loss_weights)}.")
+        if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
+            losses_module.get(loss)
+        self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
+        self.parts: list[_Part | None] = []
+        self.built = False
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The mean of each output's own loss, where there are several."""
+        return [part.tracker for part in self.parts if part is not None and part.tracker is not None]
+
+    def build(self, y: Any, outputs: Any) -> None:
+        """Settle which loss is whose. Raises ValueError where the losses do not fit the outputs."""
+        names = _names_of(outputs, self.output_names)
+        given = match(self.loss, outputs, self.output_names, "loss")
+        factors = match(self.loss_weights, outputs, self.output_names, "loss_weights")
+        predicted = leaves_of(outputs)
+        parts: list[_Part | None] = []
+        for identifier, factor, name, true, pred in zip(
+            given, factors, names, self._targets(y, outputs, given), predicted, strict=True
+        ):
+            loss = losses_module.resolve(identifier, _shape(true), _shape(pred)) if identifier is not None else None
+            label = name or getattr(loss, "name", "")
+            parts.append(None if loss is None else _Part(label, loss, None if factor is None else float(factor)))
+        if sum(part is not None for part in parts) > 1:
+            for part, pred in zip(parts, predicted, strict=True):
+                if part is not None:
+                    part.tracker = metrics_module.Mean(name=f"{part.name}_loss").to(pred.device)
+        self.parts, self.built = parts, True
+
+    def _targets(self, y: Any, outputs: Any, given: list[Any]) -> list[Any]:
+        """The targets of each output. Targets for those outputs alone that have a loss may come as a shorter list."""
+        wanted = [place for place, loss in enumerate(given) if loss is not None]
+        if isinstance(y, (list, tuple)) and len(y) == len(wanted) < len(given):
+            targets: list[Any] = [None] * len(given)
+            for place, target in zip(wanted, y, strict=True):
+                targets[place] = target
+        else:
+            if _is_nest(outputs) and isinstance(y, Tensor) and len(given) > 1:
+                raise ValueError(f"y: expected targets for each of {len(given)} outputs; got one array.")
+            targets = match(y, outputs, self.output_names, "y")
+        for place in wanted:
+            if targets[place] is None:
+                raise ValueError(
+                    "y: the compiled loss needs targets, but there are none"
+                    + (f" for output {place}." if len(given) > 1 else ". Pass `y`, or batches of (x, y).")
+                )
+        return targets
+
+    def __call__(self, y: Any, outputs: Any, sample_weight: Any = None) -> Tensor | None:
+        if not self.built:
+            self.build(y, outputs)
+        parts = self.parts
+        if len(parts) == 1 and isinstance(y, Tensor) and isinstance(outputs, Tensor) and parts[0] is not None:
+            return self._value(parts[0], y, outputs, sample_weight)
+        targets = self._targets(y, outputs, parts)
+        weights = match(sample_weight, outputs, self.output_names, "sample_weight")
+        total = None
+        for part, true, pred, weight in zip(parts, targets, leaves_of(outputs), weights, strict=True):
+            if part is not None:
+                value = self._value(part, true, pred, weight)
+                total = value if total is None else total + value
+        return total
+
+    def _value(self, part: _Part, y: Any, y_pred: Tensor, sample_weight: Any) -> Tensor:
+        scores = part.scores
+        if scores is not None and scores.returned is y_pred:
+            given = scores.given
+            set_mask(given, get_mask(y_pred))
+            value = part.loss_of_scores(y, given, sample_weight)
+        else:
+            value = part.loss(y, y_pred, sample_weight)
+        if part.tracker is not None:
+            track(part.tracker, value, y_pred.shape[0])
+        return value if part.factor is None else value * part.factor
+
+    def use_scores(self, outputs: Any, found: Iterable[Any]) -> list[Any]:
+        """From now on work in log space where an output is what one of these activations returned and the loss has
+        such a form. Returns those in use."""
+        used = []
+        for part, pred in zip(self.parts, leaves_of(outputs), strict=False):
+            scores = next((one for one in found if one.returned is pred), None)
+            if part is None or scores is None:
+                continue
+            part.loss_of_scores = part.loss.on_logits(scores.name) if hasattr(part.loss, "on_logits") else None
+            part.scores = scores if part.loss_of_scores is not None else None
+            used += [scores] if part.scores is not None else []
+        return used
+
+
+def track(mean: Any, value: Tensor, rows: int) -> None:
+    """Add the mean over `rows` samples to a running `Mean`, in place, without reading anything back."""
+    mean.total.add_(value.detach(), alpha=rows)
+    mean.count.add_(rows)
+
+
+# Metrics --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Measured:
+    """The metrics of one output."""
+
+    name: str | None
+    metrics: list[Any] = field(default_factory=list)
+    weighted: list[Any] = field(default_factory=list)
+
+
+class CompiledMetrics:
+    """All metrics given to `compile`, as one: `update_state`, `result` (a dictionary), `reset_state`."""
+
+    name = "compile_metrics"
+
+    def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Sequence[str] | None = None):
+        for what, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if value is not None and not isinstance(value, (list, tuple, Mapping)):
+                raise ValueError(f"compile: `{what}` must be a list or a dictionary; got {short(value)}.")
+            for leaf in pytree.tree_leaves(value):
+                if isinstance(leaf, str) and leaf not in ("accuracy", "acc", "crossentropy", "ce"):
+                    metrics_module.get(leaf)
+        self._given, self.output_names = (metrics, weighted_metrics), output_names
+        self._parts: list[_Measured] = []
+        self.built = False
+
+    @property
+    def metrics(self) -> list[Any]:
+        return [
+            *(metric for part in self._parts for metric in part.metrics),
+            *(metric for part in self._parts for metric in part.weighted),
+        ]
+
+    @property
+    def variables(self) -> list[Any]:
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    def build(self, y: Any, outputs: Any) -> None:
+        """Settle which metric is whose. Raises ValueError where they do not fit the outputs."""
+        leaves = leaves_of(outputs)
+        names = _names_of(outputs, self.output_names)
+        targets = match(y, outputs, self.output_names, "y")
+        parts = [_Measured(name if len(leaves) > 1 else None) for name in names]
+        for what, given in zip(("metrics", "weighted_metrics"), self._given, strict=True):
+            if not given:
+                continue
+            if len(leaves) == 1:
+                chosen = [pytree.tree_leaves(given)]
+            else:
+                chosen = [_as_list(one) for one in match(given, outputs, self.output_names, what)]
+            for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):
+                made = [metrics_module.resolve(one, _shape(true), _shape(pred)) for one in identifiers if one is not None]
+                (part.metrics if what == "metrics" else part.weighted).extend(made)
+        self._parts, self.built = parts, True
+
+    def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
+        if not self.built:
+            self.build(y, outputs)
+        parts = self._parts
+        if len(parts) == 1 and isinstance(y, Tensor) and isinstance(outputs, Tensor):
+            _update(parts[0], y, outputs, sample_weight)
+            return
+        targets = match(y, outputs, self.output_names, "y")
+        weights = match(sample_weight, outputs, self.output_names, "sample_weight")
+        for part, true, pred, weight in zip(parts, targets, leaves_of(outputs), weights, strict=True):
+            _update(part, true, pred, weight)
+
+    def result(self) -> dict[str, Any]:
+        """The values by name: `output_metric` where there are several outputs, `weighted_metric` for a name in use."""
+        results: dict[str, Any] = {}
+        for name, metric in self._named():
+            results[name] = metric.result()
+        return results
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        taken: set[str] = set()
+        for group in ("metrics", "weighted"):
+            for part in self._parts:
+                for metric in getattr(part, group):
+                    prefix = f"{part.name}_" if part.name else ""
+                    name = base = f"{prefix}{metric.name}"
+                    if name in taken:
+                        name = base = f"{prefix}weighted_{metric.name}"
+                    count = 1
+                    while name in taken:
+                        name, count = f"{base}_{count}", count + 1
+                    taken.add(name)
+                    yield name, metric
+
+    def reset_state(self) -> None:
+        for metric in self.metrics:
+            metric.reset_state()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _update(part: _Measured, y: Any, y_pred: Any, sample_weight: Any) -> None:
+    for metric in part.metrics:
+        metric.update_state(y, y_pred)
+    for metric in part.weighted:
+        metric.update_state(y, y_pred, sample_weight=sample_weight)
+
+
+__all__ = ["CompiledLoss", "CompiledMetrics", "leaves_of", "match", "rows_of", "track"]
