@@ -38,8 +38,6 @@ FAMILIES = {
 }  # fmt: skip
 
 NOT_YET = {
-    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
-    "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
     "EinsumDense", "ReversibleEmbedding", "SpectralNormalization",
 }  # fmt: skip
 
@@ -59,7 +57,7 @@ class Case:
         return _arrays(self.generation, self.family).get(self.record["id"], {})
 
     def __str__(self) -> str:
-        return f"{self.id}: {self.record['code']}"
+        return f"{self.id}: {'; '.join(self.record['code'].splitlines())}"
 
 
 @functools.cache

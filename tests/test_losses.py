@@ -102,11 +102,11 @@ def test_arrays_and_strides(name: str):
     torch.testing.assert_close(call(name, y_true.numpy(), y_pred.numpy()), expected)
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", sorted(set(CLASSES) - {"CTC"}))  # torch.ctc_loss reads its lengths on the host
 def test_compiles_without_graph_breaks(name: str):
     loss = getattr(losses, name)()
     y_true, y_pred = sample(loss.fn.__name__, dtype=torch.float32)
-    weight = torch.ones(4) if call(loss.fn.__name__, y_true, y_pred).ndim and name != "CTC" else None
+    weight = torch.ones(4) if call(loss.fn.__name__, y_true, y_pred).ndim else None
     torch._dynamo.reset()
     compiled = torch.compile(lambda t, p: loss(t, p, weight), fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(y_true, y_pred), loss(y_true, y_pred, weight))
@@ -325,7 +325,7 @@ def test_shapes_that_do_not_fit(name: str):
 def test_ctc_and_circle_shapes():
     with pytest.raises(ValueError, match=r"^ctc: `y_pred` must have shape \(batch, steps, classes\); got \(2, 3\)"):
         losses.ctc(torch.zeros(2, 3), torch.zeros(2, 3))
-    with pytest.raises(ValueError, match="^circle: "):
+    with pytest.raises(ValueError, match=r"^circle: "):
         losses.circle(torch.zeros(3), torch.zeros(2, 3))
 
 

@@ -65,7 +65,7 @@ class Kind:
 class Arg:
     """One declared argument of a class."""
 
-    __slots__ = ("attribute", "config", "default", "doc", "keyword", "kind", "name")
+    __slots__ = ("attribute", "config", "default", "doc", "init", "keyword", "kind", "name")
 
     def __init__(
         self,
@@ -76,9 +76,10 @@ class Arg:
         config: bool | str,
         name: str = "",
         attribute: str | None = None,
+        init: bool = True,
     ):
         self.kind, self.default, self.doc, self.keyword, self.config = kind, default, doc, keyword, config
-        self.attribute = attribute
+        self.attribute, self.init = attribute, init
         self.name = name  # given by the class that declares it
 
     def convert(self, value: Any, owner: Any) -> Any:
@@ -102,13 +103,15 @@ def arg(
     kw_only: bool = False,
     config: bool | str = True,
     attribute: str | None = None,
+    init: bool = True,
 ) -> Any:
     """Declare an argument of a `Declared` class.
 
     `config` says whether it stands in `get_config()`: always (True), never (False) or only when it is not None ("set").
     `attribute` is where the value is kept, where that is not the argument's own name.
+    `init=False` takes back an argument of a base: the class itself gives that attribute its value.
     """
-    return Arg(kind, default, doc, kw_only, config, attribute=attribute)
+    return Arg(kind, default, doc, kw_only, config, attribute=attribute, init=init)
 
 
 @dataclass_transform(field_specifiers=(arg,))
@@ -126,7 +129,7 @@ class Declared:
                 value.name = name
                 value.attribute = value.attribute or name
                 delattr(cls, name)
-            cls._args = {**_inherited(cls), **own}
+            cls._args = {name: value for name, value in (_inherited(cls) | own).items() if value.init}
         elif "_args" not in vars(cls):
             cls._args = _inherited(cls)
         if "__init__" in vars(cls):
@@ -167,8 +170,8 @@ class Declared:
         shown = []
         for name, declared in self._args.items():
             value = vars(self).get(declared.attribute, declared.default)
-            if declared.config is not True and value is None:
-                continue
+            if value is REQUIRED or (declared.config is not True and value is None):
+                continue  # a layer given as an argument is shown as a child
             if declared.default is REQUIRED:
                 shown.append(short(value) if not shown or "=" not in shown[-1] else f"{name}={short(value)}")
             elif not _equals_default(self, declared, value):

@@ -197,10 +197,13 @@ def _call_plain(self: Layer, *args: Any, **kwargs: Any) -> Any:
             and getattr(x, "_keras_mask", None) is None
         ):
             try:
-                return self.call(x)
+                y = self.call(x)
             except (RuntimeError, IndexError) as error:
                 self._explain(args, error)
                 raise
+            if self._has_more:
+                self._after_direct(x, y)
+            return y
     return self._call_with_care(args, kwargs)
 
 
@@ -215,10 +218,13 @@ def _call_training(self: Layer, *args: Any, **kwargs: Any) -> Any:
         ):
             training = scope.training
             try:
-                return self.call(x, training=self.training if training is None else training)
+                y = self.call(x, training=self.training if training is None else training)
             except (RuntimeError, IndexError) as error:
                 self._explain(args, error)
                 raise
+            if self._has_more:
+                self._after_direct(x, y)
+            return y
     return self._call_with_care(args, kwargs)
 
 
@@ -294,6 +300,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             built=False,
             _building=False,
             _direct=False,
+            _has_more=False,
             _hooked=False,
             _adds_losses=False,
             _ndim=None,
@@ -421,13 +428,12 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         if self._build_shapes is None:
             return None
         args, kwargs = self._build_shapes
-        if args and not kwargs:
-            return {"input_shape": args[0]}
-        return dict(kwargs)
+        shapes = [*args, *kwargs.values()]
+        return {"input_shape": shapes[0]} if len(shapes) == 1 else {"shapes_dict": dict(kwargs)} if shapes else {}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         if config and not self.built:
-            shapes = {key: _as_shape(value) for key, value in config.items()}
+            shapes = {key: _as_shape(value) for key, value in config.get("shapes_dict", config).items()}
             self.build(shapes["input_shape"]) if set(shapes) == {"input_shape"} else self.build(**shapes)
 
     # -- building ---------------------------------------------------------------------------------------------------
@@ -448,20 +454,23 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         spec = self.input_spec
         vars(self)["_ndim"] = spec.ndim if isinstance(spec, InputSpec) else None
         vars(self)["_direct"] = self._may_run_direct()
+        vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask
 
     def _may_run_direct(self) -> bool:
-        """Whether a call with one plain tensor needs nothing but `call` itself."""
+        """Whether a call with one plain tensor needs `call` alone, with at most a loss or a mask after it."""
         spec = self.input_spec
         checked_by_rank = spec is None or (isinstance(spec, InputSpec) and spec.min_ndim is spec.max_ndim is None)
         own = serialize.home_of(type(self)) is not None  # Lamina's own layers fail on what does not fit
-        return self.runs_in_plan() and not self._creates_mask and (checked_by_rank or own)
+        return self._runs_bare() and (own or (checked_by_rank and not self._creates_mask))
 
     def runs_in_plan(self) -> bool:
         """Whether a plan may run `call` itself, since nothing has to happen before or after it."""
+        return self._runs_bare() and self.activity_regularizer is None
+
+    def _runs_bare(self) -> bool:
         own = serialize.home_of(type(self)) is not None
         return (
             (own or not self._modules)
-            and self.activity_regularizer is None
             and not (self._hooked or self._adds_losses or self._views)
             and self.dtype_policy.compute == self.dtype_policy.variable
         )
@@ -636,11 +645,15 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def save_own_variables(self, store: Any) -> None:
         """Write the weights that belong to this layer itself, by position, into a mapping."""
-        for index, weight in enumerate(self._own_weights()):
+        for index, weight in enumerate(self._stored_weights()):
             store[str(index)] = weight
 
+    def _stored_weights(self) -> list[Weight]:
+        """What `save_own_variables` writes, in its order."""
+        return self._own_weights()
+
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        own = self._own_weights()
+        own = self._stored_weights()
         if len(store.keys()) != len(own):
             hint = "" if own else " Build the layer (or give the model's input shape) before loading."
             raise ValueError(f"{named(self)}: expected {len(own)} stored weights; got {len(store.keys())}.{hint}")
@@ -815,8 +828,17 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             return None
         return self.compute_mask(inputs, mask)
 
+    def _after_direct(self, x: Tensor, outputs: Any) -> None:
+        """What follows a direct call: the loss of the activity, the mask made from the input."""
+        if self.activity_regularizer is not None:
+            if scope.depth == 0:
+                self._losses.clear()
+            self._add_activity_loss(outputs)
+        if self._creates_mask:
+            masking.set_masks(outputs, self.compute_mask(x, None))
+
     def _add_activity_loss(self, outputs: Any) -> None:
-        for output in pytree.tree_leaves(outputs):
+        for output in (outputs,) if isinstance(outputs, Tensor) else pytree.tree_leaves(outputs):
             if isinstance(output, Tensor):
                 self._losses.append(self.activity_regularizer(output) / max(output.shape[0], 1))
 

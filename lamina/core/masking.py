@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 
@@ -31,6 +32,9 @@ def masks_of(structure: Any) -> Any:
 
 def set_masks(outputs: Any, masks: Any) -> None:
     if masks is None:
+        return
+    if isinstance(outputs, Tensor):
+        outputs._keras_mask = masks
         return
     leaves = pytree.tree_leaves(outputs)
     given = masks if isinstance(masks, (list, tuple)) else [masks] if len(leaves) == 1 else pytree.tree_leaves(masks)

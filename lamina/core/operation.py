@@ -28,5 +28,11 @@ class Operation(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """Functions drop masks, as in Keras 3."""
 
+    def get_config(self) -> dict[str, Any]:
+        raise ValueError(
+            f'Operation "{self.name}": a plain function has no config. Use a layer (Lambda, Activation) in its place, '
+            "or save the weights alone."
+        )
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         return symbolic.run_on_trial_tensors(self.function, args, kwargs, self)

@@ -28,6 +28,9 @@ HOMES = {
     "keras": "lamina",
 }
 
+# Modules whose functions a config may name. Other rooms hold functions that act, such as `save_model`.
+_FUNCTION_HOMES = ("keras.activations", "keras.initializers", "keras.losses", "keras.metrics")
+
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
 _scopes: list[Mapping[str, Any]] = []
@@ -48,7 +51,9 @@ def register(package: str = "Custom", name: str | None = None) -> Callable[[Any]
 
 
 def registered_name(item: Any) -> str:
-    return _names.get(item, item.__name__)
+    """The name under which configs know a class or function; a class remade under its own name keeps it."""
+    same = (base for base in getattr(item, "__mro__", (item,)) if base.__name__ == item.__name__)
+    return next((_names[base] for base in same if base in _names), item.__name__)
 
 
 def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -78,6 +83,16 @@ def home_of(cls: type) -> str | None:
     if not module.startswith("lamina."):
         return None
     return ".".join(["keras", *module.split(".")[1:2]])
+
+
+def public_home(module: Any) -> str | None:
+    """Where a class of one of Keras' modules is found, its private modules included; None for anybody else's."""
+    if module in HOMES:
+        return module
+    parts = module.split(".") if isinstance(module, str) else []
+    if parts[:2] != ["keras", "src"]:
+        return None
+    return next((f"keras.{part}" for part in reversed(parts) if f"keras.{part}" in HOMES), None)
 
 
 def find(name: str, home: str) -> Any:
@@ -116,7 +131,7 @@ def serialize(value: Any) -> Any:
     if inspect.isfunction(value) or inspect.isbuiltin(value) or inspect.isclass(value):
         return _serialize_callable(value)
     if hasattr(value, "get_config"):
-        return _describe(type(value), value.get_config())
+        return _describe(value)
     raise TypeError(f"Cannot write {type(value).__name__} {value!r} into a config; give its class a `get_config` method.")
 
 
@@ -131,14 +146,38 @@ def _serialize_callable(value: Any) -> dict[str, Any]:
     }
 
 
-def _describe(cls: type, config: Any) -> dict[str, Any]:
+def _describe(value: Any) -> dict[str, Any]:
+    cls = type(value)
     module = home_of(cls)
-    return {
+    public = module is not None and not module.startswith("keras.src.")
+    described = {
         "module": module or cls.__module__,
         "class_name": cls.__name__,
-        "config": config,
-        "registered_name": None if module else registered_name(cls),
+        "config": value.get_config(),
+        "registered_name": None if public else registered_name(cls),
     }
+    for part in ("build_config", "compile_config"):
+        give = getattr(value, f"get_{part}", None)
+        found = give() if give is not None else None
+        if found is not None:
+            described[part] = serialize(found)
+    if _sharing is not None and "build_config" in described:
+        described["shared_object_id"] = _sharing.setdefault(id(value), len(_sharing))
+    return described
+
+
+_sharing: dict[int, Any] | None = None
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Inside, an object that stands in several places of one config is written, and read, as one object."""
+    global _sharing
+    outer, _sharing = _sharing, {}
+    try:
+        yield
+    finally:
+        _sharing = outer
 
 
 def deserialize(
@@ -154,6 +193,9 @@ def deserialize(
         return config
     if "class_name" not in config:
         return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
+    shared = config.get("shared_object_id")
+    if _sharing is not None and shared in _sharing:
+        return _sharing[shared]
     name, inner = config["class_name"], config.get("config")
     plain = _PLAIN.get(name)
     if plain is not None:
@@ -161,6 +203,8 @@ def deserialize(
     if name in ("function", "class"):
         return _named_object(config, inner, custom_objects, homes)
     cls = _named_object(config, name, custom_objects, homes)
+    if not inspect.isclass(cls):
+        return cls
     if not hasattr(cls, "from_config"):
         return cls(**(inner or {}))
     # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
@@ -169,6 +213,8 @@ def deserialize(
     build_config = config.get("build_config")
     if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
         made.build_from_config(build_config)
+    if _sharing is not None and shared is not None:
+        _sharing[shared] = made
     return made
 
 
@@ -178,9 +224,10 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
         if found is not None:
             return found
     module = config.get("module")
-    for home in ((module,) if module in HOMES else homes):
-        found = find(name, home)
-        if found is not None and callable(found):
+    home = public_home(module)
+    for room in homes if home is None else (home,):
+        found = find(name, room) if isinstance(name, str) else None
+        if inspect.isclass(found) or (callable(found) and room in _FUNCTION_HOMES):
             return found
     raise ValueError(
         f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "

@@ -1,105 +1,193 @@
 """Convolutions of any rank. Kernels have Keras' shape, in any memory order; x is (N, *S, C) or (N, C, *S).
 
-A channels-last input reaches torch as a permuted view, and so does the result. One spatial axis runs as a picture of
-one row, for which channels-last kernels exist: 1 to 4 times as fast as conv1d, most where the dilation is large.
+A plan holds all that a convolution needs beside its tensors and is made once for a shape of the input; `run` follows
+it. A channels-last input reaches torch as a permuted view, and so does the result. One spatial axis runs as a picture
+of one row where that is faster: channels-last kernels exist for pictures only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from . import resize, window
+from . import window
 
-Padding = str | Sequence[int] | Sequence[tuple[int, int]]
+Sizes = Sequence[int]
+Padding = str | Sequence[int | tuple[int, int]]
 
 # By the rank torch computes in: a Keras kernel (*k, in, out) in torch's order, and the data to channels first and back.
-_KERNEL = {2: (3, 2, 0, 1), 3: (4, 3, 0, 1, 2)}
-TO_FIRST = {2: (0, 3, 1, 2), 3: (0, 4, 1, 2, 3)}
-TO_LAST = {2: (0, 2, 3, 1), 3: (0, 2, 3, 4, 1)}
-_FORWARD = {2: torch.conv2d, 3: torch.conv3d}
-_TRANSPOSED = {2: torch.conv_transpose2d, 3: torch.conv_transpose3d}
+_KERNEL = {1: (2, 1, 0), 2: (3, 2, 0, 1), 3: (4, 3, 0, 1, 2)}
+TO_FIRST = {1: (0, 2, 1), 2: (0, 3, 1, 2), 3: (0, 4, 1, 2, 3)}
+TO_LAST = {1: (0, 2, 1), 2: (0, 2, 3, 1), 3: (0, 2, 3, 4, 1)}
+_FORWARD = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
+_TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.conv_transpose3d}
+
+# Values in the input from which one row in channels-last memory beats conv1d, whose calls are fewer.
+_ROW_PAYS = 1024
+
+
+class Plan(NamedTuple):
+    """How to call torch for one shape of the input."""
+
+    op: Callable[..., Tensor]
+    args: tuple  # of `op` after input, kernel and bias
+    kernel: Sizes  # the kernel's axes in torch's order
+    first: Sizes | None  # the input's axes with channels first; None where they are
+    last: Sizes | None  # and those of the result back
+    row: int | None  # where one sequence becomes a picture of one row
+    copy: list[int] | None  # zeros to put round a copy of the input, as torch.constant_pad_nd takes them
+    keep: tuple[tuple[int, int, int], ...]  # (axis, start, length) of what to keep of the result
+
+
+def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
+    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,)."""
+    op, args, order, first, last, row, copy, keep = plan
+    if copy is not None:
+        x = torch.constant_pad_nd(x, copy)
+    if row is not None:
+        x, kernel = x.unsqueeze(row), kernel.unsqueeze(0)
+    kernel = kernel.permute(*order)  # spread: torch reads separate numbers faster than a tuple
+    y = op(x, kernel, bias, *args) if first is None else op(x.permute(*first), kernel, bias, *args).permute(*last)
+    if row is not None:
+        y = y.squeeze(row)
+    for axis, start, length in keep:
+        y = y.narrow(axis, start, length)
+    return y
+
+
+def plan_convolution(
+    shape: Sizes,
+    kernel_size: Sizes,
+    strides: Sizes,
+    padding: Padding,
+    dilation: Sizes,
+    groups: int,
+    channels_last: bool,
+) -> Plan:
+    """A cross-correlation with a kernel (*kernel_size, in // groups, out) for inputs of ``shape``.
+
+    ``padding``: a name `window.pads` knows, or for each axis an integer or for each a pair (before, after).
+    """
+    sizes = shape[1:-1] if channels_last else shape[2:]
+    rank = len(kernel_size)
+    axes = list(zip(sizes, kernel_size, strides, window.per_axis(padding, rank), dilation, strict=True))
+    pads = [window.pads(*axis) for axis in axes]
+    before = tuple(pair[0] for pair in pads)
+    copy, keep = None, ()
+    if any(first != last for first, last in pads):
+        # Padding both sides and dropping the end saves a copy of x; it pays while few outputs are computed in vain. For
+        # the shifted windows of "same" it does not: the backward of a slice costs more than the copy.
+        if padding == "causal" and rank == 1 and before[0] * 4 <= sizes[0]:
+            keep = ((1 if channels_last else 2, 0, window.output_size(*axes[0])),)
+        else:
+            flat = [n for pair in reversed(pads) for n in pair]
+            copy, before = [0, 0, *flat] if channels_last else flat, (0,) * rank
+    return _plan(_FORWARD, shape, (strides, before, dilation), (), groups, channels_last, copy, keep)
+
+
+def plan_transposed(
+    shape: Sizes,
+    kernel_size: Sizes,
+    strides: Sizes,
+    padding: Padding,
+    output_padding: Sizes | None,
+    dilation: Sizes,
+    channels_last: bool,
+) -> Plan:
+    """The gradient of a convolution with a kernel (*kernel_size, out, in) with respect to its input.
+
+    Sizes as `window.transposed_size`. Where the pads are odd the result is a slice of one element more.
+    """
+    sizes = shape[1:-1] if channels_last else shape[2:]
+    rank = len(kernel_size)
+    extra = output_padding or (None,) * rank
+    axes = list(zip(kernel_size, strides, window.per_axis(padding, rank), extra, dilation, strict=True))
+    drops = [window.transposed_pads(*axis) for axis in axes]
+    # torch drops the same on both sides or appends; what is left to drop on one side is sliced off.
+    pad = tuple(max(min(drop), 0) for drop in drops)
+    append = tuple(max(-after, 0) for _, after in drops)
+    keep = tuple(
+        (axis, before - p, window.transposed_size(size, *arguments))
+        for axis, (size, arguments, (before, after), p) in enumerate(
+            zip(sizes, axes, drops, pad, strict=True), start=1 if channels_last else 2
+        )
+        if (before - p, max(after - p, 0)) != (0, 0)
+    )
+    return _plan(_TRANSPOSED, shape, (strides, pad, dilation), append, 1, channels_last, None, keep)
+
+
+def _plan(
+    ops: dict[int, Callable[..., Tensor]],
+    shape: Sizes,
+    windows: tuple[Sizes, Sizes, Sizes],
+    append: Sizes,
+    groups: int,
+    channels_last: bool,
+    copy: list[int] | None,
+    keep: tuple[tuple[int, int, int], ...],
+) -> Plan:
+    rank = len(shape) - 2
+    row = None
+    if rank == 1 and math.prod(shape) >= _ROW_PAYS:
+        row, rank = 1 if channels_last else 2, 2
+        windows = tuple((neutral, *axes) for neutral, axes in zip((1, 0, 1), windows, strict=True))
+        append = append and (0, *append)
+    strides, pad, dilation = windows
+    args = (strides, pad, append, groups, dilation) if append else (strides, pad, dilation, groups)
+    first, last = (TO_FIRST[rank], TO_LAST[rank]) if channels_last else (None, None)
+    return Plan(ops[rank], args, _KERNEL[rank], first, last, row, copy, keep)
 
 
 def convolution(
     x: Tensor,
     kernel: Tensor,
     bias: Tensor | None,
-    strides: tuple[int, ...],
+    strides: Sizes,
     padding: Padding,
-    dilation: tuple[int, ...],
+    dilation: Sizes,
     groups: int,
     channels_last: bool,
 ) -> Tensor:
-    """Cross-correlation of ``x`` with ``kernel`` (*k, in // groups, out), plus ``bias`` (out,).
-
-    ``padding``: a name `window.pads` knows, or for each axis an integer or for each a pair (before, after).
-    """
-    if kernel.ndim == 3:
-        row = -3 if channels_last else -2
-        one_row = x.unsqueeze(row), kernel.unsqueeze(0), bias, (1, *strides), _one_row(padding), (1, *dilation)
-        return convolution(*one_row, groups, channels_last).squeeze(row)
-    pad: int | Sequence[int] = 0
-    keep = None
-    if padding != "valid":
-        x, pad, keep = _padded(x, kernel, strides, padding, dilation, channels_last)
-    rank = kernel.ndim - 2
-    kernel = kernel.permute(_KERNEL[rank])
-    if channels_last:
-        y = _FORWARD[rank](x.permute(TO_FIRST[rank]), kernel, bias, strides, pad, dilation, groups)
-        y = y.permute(TO_LAST[rank])
-    else:
-        y = _FORWARD[rank](x, kernel, bias, strides, pad, dilation, groups)
-    return y if keep is None else y.narrow(-2 if channels_last else -1, 0, keep)
+    """`plan_convolution` and `run` in one."""
+    plan = plan_convolution(x.shape, kernel.shape[:-2], strides, padding, dilation, groups, channels_last)
+    return run(x, kernel, bias, plan)
 
 
 def transposed_convolution(
     x: Tensor,
     kernel: Tensor,
     bias: Tensor | None,
-    strides: tuple[int, ...],
+    strides: Sizes,
     padding: Padding,
-    output_padding: tuple[int, ...] | None,
-    dilation: tuple[int, ...],
+    output_padding: Sizes | None,
+    dilation: Sizes,
     channels_last: bool,
 ) -> Tensor:
-    """Gradient of the convolution with ``kernel`` (*k, out, in), strides and ``padding`` with respect to its input.
+    """`plan_transposed` and `run` in one."""
+    plan = plan_transposed(x.shape, kernel.shape[:-2], strides, padding, output_padding, dilation, channels_last)
+    return run(x, kernel, bias, plan)
 
-    Sizes as `window.transposed_size`. Where the pads are odd the result is a slice of one element more.
-    """
-    if kernel.ndim == 3:
-        row = -3 if channels_last else -2
-        one_row = x.unsqueeze(row), kernel.unsqueeze(0), bias, (1, *strides), _one_row(padding)
-        extra = output_padding and (0, *output_padding)
-        return transposed_convolution(*one_row, extra, (1, *dilation), channels_last).squeeze(row)
-    rank = kernel.ndim - 2
-    axes = kernel.shape[:rank], strides, window.per_axis(padding, rank), output_padding or (None,) * rank, dilation
-    drops = [window.transposed_pads(*axis) for axis in zip(*axes, strict=True)]
-    # torch drops the same on both sides or appends; what is left to drop on one side is sliced off.
-    pad = tuple(max(min(drop), 0) for drop in drops)
-    append = tuple(max(-after, 0) for _, after in drops)
-    rest = [(before - p, max(after - p, 0)) for (before, after), p in zip(drops, pad, strict=True)]
-    kernel = kernel.permute(_KERNEL[rank])
-    x = x.permute(TO_FIRST[rank]) if channels_last else x
-    y = _TRANSPOSED[rank](x, kernel, bias, strides, pad, append, 1, dilation)
-    return resize.crop(y.permute(TO_LAST[rank]) if channels_last else y, rest, channels_last)
+
+def grouped(kernel: Tensor) -> Tensor:
+    """A depthwise kernel (*k, in, multiplier) as one of `in` groups: channel ``i`` gives outputs ``i * multiplier ...``."""
+    return kernel.flatten(-2).unsqueeze(-2)
 
 
 def depthwise_convolution(
     x: Tensor,
     kernel: Tensor,
     bias: Tensor | None,
-    strides: tuple[int, ...],
+    strides: Sizes,
     padding: Padding,
-    dilation: tuple[int, ...],
+    dilation: Sizes,
     channels_last: bool,
 ) -> Tensor:
-    """Each channel with its own ``kernel`` (*k, in, multiplier); channel ``i`` gives outputs ``i * multiplier ...``."""
-    groups = kernel.shape[-2]
-    return convolution(x, kernel.flatten(-2).unsqueeze(-2), bias, strides, padding, dilation, groups, channels_last)
+    """Each channel with its own ``kernel`` (*k, in, multiplier)."""
+    return convolution(x, grouped(kernel), bias, strides, padding, dilation, kernel.shape[-2], channels_last)
 
 
 def separable_convolution(
@@ -107,45 +195,12 @@ def separable_convolution(
     depthwise_kernel: Tensor,
     pointwise_kernel: Tensor,
     bias: Tensor | None,
-    strides: tuple[int, ...],
+    strides: Sizes,
     padding: Padding,
-    dilation: tuple[int, ...],
+    dilation: Sizes,
     channels_last: bool,
 ) -> Tensor:
     """A depthwise convolution, then ``pointwise_kernel`` (*1, in * multiplier, out) at every position."""
     x = depthwise_convolution(x, depthwise_kernel, None, strides, padding, dilation, channels_last)
     ones = (1,) * len(strides)
     return convolution(x, pointwise_kernel, bias, ones, "valid", ones, 1, channels_last)
-
-
-def _one_row(padding: Padding) -> Padding:
-    """``padding`` with an axis of size 1, window 1 and no pad before the others."""
-    if isinstance(padding, str):
-        return padding
-    none = 0 if isinstance(padding[0], int) else (0, 0)
-    return cast("Padding", (none, *padding))
-
-
-def _padded(
-    x: Tensor,
-    kernel: Tensor,
-    strides: tuple[int, ...],
-    padding: Padding,
-    dilation: tuple[int, ...],
-    channels_last: bool,
-) -> tuple[Tensor, int | Sequence[int], int | None]:
-    """``x``, padded where torch cannot do it; the pads torch is to apply; length to keep of the last axis, or None."""
-    if isinstance(padding[0], int):
-        return x, cast("Sequence[int]", padding), None
-    rank = kernel.ndim - 2
-    sizes = x.shape[1:-1] if channels_last else x.shape[2:]
-    axes = list(zip(sizes, kernel.shape[:rank], strides, window.per_axis(padding, rank), dilation, strict=True))
-    pads = [window.pads(*axis) for axis in axes]
-    before = tuple(pair[0] for pair in pads)
-    if all(first == last for first, last in pads):
-        return x, before, None
-    # Padding both sides and dropping the end saves a copy of x; it pays while few outputs are computed in vain. For
-    # the shifted windows of "same" it does not: the backward of a slice costs more than the copy.
-    if padding == "causal" and before[-1] * 4 <= sizes[-1]:
-        return x, before, window.output_size(*axes[-1])
-    return resize.pad(x, pads, channels_last), 0, None

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from . import resize, window
+from . import window
 
 Sizes = Sequence[int]
 
@@ -22,6 +22,48 @@ Sizes = Sequence[int]
 def output_sizes(sizes: Sizes, kernel_size: Sizes, strides: Sizes, padding: str) -> tuple[int, ...]:
     """Positions along each axis."""
     return tuple(window.output_size(n, k, s, padding) for n, k, s in zip(sizes, kernel_size, strides, strict=True))
+
+
+class Plan(NamedTuple):
+    """How to run one shape of the input."""
+
+    kernel_size: Sizes
+    strides: Sizes
+    channels_last: bool
+    copy: list[int] | None  # zeros to put round the input, as torch.constant_pad_nd takes them
+    positions: tuple[int, ...]
+    order: tuple[int, ...]  # axes of (*positions, batch, filters) as the result has them
+
+
+def plan_local(shape: Sizes, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
+    """What `run` needs for inputs of ``shape``."""
+    sizes = tuple(shape[1:-1] if channels_last else shape[2:])
+    out = output_sizes(sizes, kernel_size, strides, padding)
+    copy = None
+    if padding == "same":
+        flat = [n for pair in reversed(_same_pads(sizes, out, kernel_size, strides)) for n in pair]
+        copy = [0, 0, *flat] if channels_last else flat
+    rank = len(out)
+    order = (rank, *range(rank), rank + 1) if channels_last else (rank, rank + 1, *range(rank))
+    return Plan(tuple(kernel_size), tuple(strides), channels_last, copy, out, order)
+
+
+def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
+    """Multiply the taps at each position with ``kernel[position]`` and add ``bias`` (*out, filters).
+
+    For channels first Keras takes the bias's numbers in the order (filters, *out), and so does this.
+    """
+    kernel_size, strides, channels_last, copy, out, order = plan
+    if copy is not None:
+        x = torch.constant_pad_nd(x, copy)
+    take = _Patches.apply if x.requires_grad else _patches
+    patches = take(x, kernel_size, strides, channels_last)
+    if bias is None:
+        y = torch.bmm(patches, kernel)
+    else:
+        offset = bias.flatten(0, -2) if channels_last else bias.reshape(bias.shape[-1], -1).t()
+        y = torch.baddbmm(offset.unsqueeze(1), patches, kernel)
+    return y.view(*out, *y.shape[1:]).permute(order)
 
 
 def locally_connected(
@@ -33,23 +75,8 @@ def locally_connected(
     padding: str,
     channels_last: bool,
 ) -> Tensor:
-    """Multiply the taps at each position with ``kernel[position]`` and add ``bias`` (*out, filters).
-
-    For channels first Keras takes the bias's numbers in the order (filters, *out), and so does this.
-    """
-    sizes = x.shape[1:-1] if channels_last else x.shape[2:]
-    out = output_sizes(sizes, kernel_size, strides, padding)
-    if padding == "same":
-        x = resize.pad(x, _same_pads(sizes, out, kernel_size, strides), channels_last)
-    take = _Patches.apply if x.requires_grad else _patches
-    patches = take(x, kernel_size, strides, channels_last)
-    if bias is None:
-        y = torch.bmm(patches, kernel)
-    else:
-        offset = bias.flatten(0, -2) if channels_last else bias.reshape(bias.shape[-1], -1).t()
-        y = torch.baddbmm(offset.unsqueeze(1), patches, kernel)
-    y = y.unflatten(0, out).movedim(-2, 0)
-    return y if channels_last else y.movedim(-1, 1)
+    """`plan_local` and `run` in one."""
+    return run(x, kernel, bias, plan_local(x.shape, kernel_size, strides, padding, channels_last))
 
 
 def _same_pads(sizes: Sizes, out: Sizes, kernel_size: Sizes, strides: Sizes) -> list[tuple[int, int]]:

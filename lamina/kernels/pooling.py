@@ -2,51 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from . import resize, window
 from .convolution import TO_FIRST, TO_LAST
 
-Sizes = tuple[int, ...]
+Sizes = Sequence[int]
 Padding = str | resize.Pairs
-Ops = Mapping[int, Callable[..., Tensor]]
+Ops = Mapping[int, Callable[..., Any]]
+
+_nn = torch._C._nn  # torch.nn.functional without its Python frames
 
 # By rank. What is missing is composed of 2-D calls: torch's 3-D averages know neither channels-last nor half precision.
 _MAX: Ops = {2: torch.max_pool2d, 3: torch.max_pool3d}
-_AVERAGE: Ops = {2: functional.avg_pool2d}
-_ADAPTIVE_MAX: Ops = {2: functional.adaptive_max_pool2d}
-_ADAPTIVE_AVERAGE: Ops = {2: functional.adaptive_avg_pool2d}
+_AVERAGE: Ops = {2: _nn.avg_pool2d}
+_ADAPTIVE_MAX: Ops = {2: _nn.adaptive_max_pool2d}
+_ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
+
+
+class Plan(NamedTuple):
+    """How to pool inputs of one shape: for each step the shape to read x in, the call, and what to keep at the end."""
+
+    steps: tuple[tuple[Sizes | None, Sizes | None, Callable[..., Any], tuple, Sizes | None], ...]
+    shape: Sizes | None
+    keep: tuple[tuple[int, int, int], ...]
+
+
+def run(x: Tensor, plan: Plan) -> Tensor:
+    """Pool as planned."""
+    for shape, first, op, args, last in plan.steps:
+        if shape is not None:
+            x = x.reshape(shape)
+        x = op(x, *args) if first is None else op(x.permute(*first), *args)
+        if type(x) is tuple:  # adaptive maxima come with their indices
+            x = x[0]
+        if last is not None:
+            x = x.permute(*last)
+    if plan.shape is not None:
+        x = x.reshape(plan.shape)
+    for axis, start, length in plan.keep:
+        x = x.narrow(axis, start, length)
+    return x
+
+
+def plan_max(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
+    """The largest element of each window; padding never wins."""
+    return _plan_windows(_MAX, shape, size, strides, padding, (1, padding == "same"), channels_last)
+
+
+def plan_average(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
+    """The mean of the real elements of each window, as TensorFlow: padding does not count."""
+    return _plan_windows(_AVERAGE, shape, size, strides, padding, (padding == "same", False), channels_last)
+
+
+def plan_adaptive_max(shape: Sizes, output_size: Sizes, channels_last: bool) -> Plan:
+    """The largest element of each of ``output_size`` nearly equal parts of the axes."""
+    return _plan(_ADAPTIVE_MAX, shape, output_size, (output_size,), (None,), (), channels_last)
+
+
+def plan_adaptive_average(shape: Sizes, output_size: Sizes, channels_last: bool) -> Plan:
+    """The mean of each of ``output_size`` nearly equal parts of the axes."""
+    return _plan(_ADAPTIVE_AVERAGE, shape, output_size, (output_size,), (None,), (), channels_last)
+
+
+def _plan_windows(
+    ops: Ops, shape: Sizes, size: Sizes, strides: Sizes, padding: str, extra: tuple, channels_last: bool
+) -> Plan:
+    # torch pads both sides alike. With a stride, its ceil mode supplies the odd element at the end; without, one window
+    # too many begins before the axis and is dropped.
+    sizes = shape[1:-1] if channels_last else shape[2:]
+    axes = list(zip(sizes, size, strides, strict=True))
+    pads = [window.pads(*axis, padding) for axis in axes]
+    pad = tuple(after if s == 1 else before for (before, after), s in zip(pads, strides, strict=True))
+    out = tuple(window.output_size(*axis, padding) for axis in axes)
+    first = 1 if channels_last else 2
+    keep = tuple((i, p - b, n) for i, ((b, _), p, n) in enumerate(zip(pads, pad, out, strict=True), first) if p != b)
+    grown = tuple(n + (p - b) for (b, _), p, n in zip(pads, pad, out, strict=True))
+    plan = _plan(ops, shape, grown, (size, strides, pad), (1, 1, 0), extra, channels_last)
+    return plan._replace(keep=keep)
+
+
+def _plan(
+    ops: Ops, shape: Sizes, out: Sizes, windows: tuple[Sizes, ...], neutral: tuple, extra: tuple, channels_last: bool
+) -> Plan:
+    """The pooling of ``ops`` that takes as many axes as ``windows`` have, or its composition of 2-D ones.
+
+    ``out``: the sizes that come out. ``neutral``: the entries of ``windows`` for an axis that is to stay as it is, None
+    for its size.
+    """
+    rank = len(shape) - 2
+    batch, channels = shape[0], shape[-1] if channels_last else shape[1]
+
+    def step(sizes: Sizes | None, axes: tuple, lead: int = batch) -> tuple:
+        places = len(axes[0])
+        first, last = (TO_FIRST[places], TO_LAST[places]) if channels_last else (None, None)
+        seen = None if sizes is None else (lead, *sizes, channels) if channels_last else (lead, channels, *sizes)
+        return seen, first, ops[places], (*axes, *extra), last
+
+    whole = (batch, *out, channels) if channels_last else (batch, channels, *out)
+    if rank in ops:
+        return Plan((step(None, windows),), None, ())
+    sizes = tuple(shape[1:-1] if channels_last else shape[2:])
+    if rank == 1:
+        row = tuple((1 if keep is None else keep, *axes) for keep, axes in zip(neutral, windows, strict=True))
+        return Plan((step((1, *sizes), row),), whole, ())
+    # The last two axes as pictures, the first among what does not matter; then the first, with the others as one.
+    planes = tuple(tuple(axes[1:]) for axes in windows)
+    others = out[1] * out[2]
+    columns = tuple((axes[0], others if keep is None else keep) for keep, axes in zip(neutral, windows, strict=True))
+    if channels_last:
+        first = step(sizes[1:], planes, batch * sizes[0])
+    else:
+        seen, *rest = step(sizes[1:], planes)
+        first = ((batch, channels * sizes[0], *sizes[1:]), *rest)
+    return Plan((first, step((sizes[0], others), columns)), whole, ())
 
 
 def max_pool(x: Tensor, size: Sizes, strides: Sizes, padding: Padding, channels_last: bool) -> Tensor:
-    """Largest element of each window; padding never wins. ``padding``: "valid", "same" or a pair for each axis."""
+    """Largest element of each window. ``padding``: "valid", "same" or a pair for each axis."""
     if isinstance(padding, str):
-        return _windows(_MAX, x, size, strides, padding, (1, padding == "same"), channels_last)
+        return run(x, plan_max(x.shape, size, strides, padding, channels_last))
     lowest = float("-inf") if x.dtype.is_floating_point else torch.iinfo(x.dtype).min
     return max_pool(resize.pad(x, padding, channels_last, lowest), size, strides, "valid", channels_last)
 
 
 def average_pool(x: Tensor, size: Sizes, strides: Sizes, padding: Padding, channels_last: bool) -> Tensor:
-    """Mean of the real elements of each window, as TensorFlow: padding does not count."""
+    """Mean of the real elements of each window. ``padding``: "valid", "same" or a pair for each axis."""
     if isinstance(padding, str):
-        return _windows(_AVERAGE, x, size, strides, padding, (padding == "same", False), channels_last)
+        return run(x, plan_average(x.shape, size, strides, padding, channels_last))
     y = average_pool(resize.pad(x, padding, channels_last), size, strides, "valid", channels_last)
     real = torch.ones_like(x[:1, ..., :1] if channels_last else x[:1, :1])
     return y / average_pool(resize.pad(real, padding, channels_last), size, strides, "valid", channels_last)
 
 
 def adaptive_max(x: Tensor, output_size: Sizes, channels_last: bool) -> Tensor:
-    """Largest element of each of ``output_size`` nearly equal parts of the axes."""
-    return _planar(_ADAPTIVE_MAX, x, (output_size,), (None,), (), channels_last)
+    """`plan_adaptive_max` and `run` in one."""
+    return run(x, plan_adaptive_max(x.shape, output_size, channels_last))
 
 
 def adaptive_average(x: Tensor, output_size: Sizes, channels_last: bool) -> Tensor:
-    """Mean of each of ``output_size`` nearly equal parts of the axes."""
-    return _planar(_ADAPTIVE_AVERAGE, x, (output_size,), (None,), (), channels_last)
+    """`plan_adaptive_average` and `run` in one."""
+    return run(x, plan_adaptive_average(x.shape, output_size, channels_last))
 
 
 def global_max(x: Tensor, channels_last: bool, keepdims: bool = False) -> Tensor:
@@ -65,43 +165,3 @@ def global_average(x: Tensor, channels_last: bool, keepdims: bool = False, mask:
 
 def _spatial(x: Tensor, channels_last: bool) -> tuple[int, ...]:
     return tuple(range(1, x.ndim - 1) if channels_last else range(2, x.ndim))
-
-
-def _windows(
-    ops: Ops, x: Tensor, size: Sizes, strides: Sizes, padding: str, extra: tuple[object, ...], channels_last: bool
-) -> Tensor:
-    if padding == "valid":
-        return _planar(ops, x, (size, strides, (0,) * len(size)), (1, 1, 0), extra, channels_last)
-    # torch pads both sides alike. With a stride, its ceil mode supplies the odd element at the end; without, one window
-    # too many begins before the axis and is dropped.
-    sizes = x.shape[1:-1] if channels_last else x.shape[2:]
-    pads = [window.pads(n, k, s, padding) for n, k, s in zip(sizes, size, strides, strict=True)]
-    pad = tuple(after if s == 1 else before for (before, after), s in zip(pads, strides, strict=True))
-    y = _planar(ops, x, (size, strides, pad), (1, 1, 0), extra, channels_last)
-    return resize.crop(y, [(p - before, 0) for (before, _), p in zip(pads, pad, strict=True)], channels_last)
-
-
-def _planar(
-    ops: Ops, x: Tensor, windows: tuple[Sizes, ...], neutral: tuple, extra: tuple[object, ...], channels_last: bool
-) -> Tensor:
-    """Run the pooling of ``ops`` that takes as many axes as ``windows`` have, or compose it of 2-D ones.
-
-    ``neutral``: the entries of ``windows`` for an axis that is to stay as it is.
-    """
-    rank = x.ndim - 2
-    if op := ops.get(rank):
-        if not channels_last:
-            return op(x, *windows, *extra)
-        return op(x.permute(TO_FIRST[rank]), *windows, *extra).permute(TO_LAST[rank])
-    if rank == 1:
-        row = -3 if channels_last else -2
-        plane = tuple((keep, *axes) for keep, axes in zip(neutral, windows, strict=True))
-        return _planar(ops, x.unsqueeze(row), plane, neutral, extra, channels_last).squeeze(row)
-    # Each slice of the first axis as a picture, then that axis with the other two as one.
-    lead = 0 if channels_last else 1
-    y = _planar(ops, x.flatten(lead, lead + 1), tuple(axes[1:] for axes in windows), neutral, extra, channels_last)
-    y = y.unflatten(lead, x.shape[lead : lead + 2])
-    rows, columns = y.shape[lead + 2 : lead + 4]
-    plane = tuple((axes[0], keep) for keep, axes in zip(neutral, windows, strict=True))
-    y = _planar(ops, y.flatten(lead + 2, lead + 3), plane, neutral, extra, channels_last)
-    return y.unflatten(lead + 2, (rows, columns))

@@ -84,3 +84,9 @@ from .reshape import ZeroPadding1D as ZeroPadding1D
 from .reshape import ZeroPadding2D as ZeroPadding2D
 from .reshape import ZeroPadding3D as ZeroPadding3D
 from .torch_module import TorchModuleWrapper as TorchModuleWrapper
+from .normalization import BatchNormalization as BatchNormalization
+from .normalization import GroupNormalization as GroupNormalization
+from .normalization import LayerNormalization as LayerNormalization
+from .normalization import RMSNormalization as RMSNormalization
+from .normalization import SpectralNormalization as SpectralNormalization
+from .normalization import UnitNormalization as UnitNormalization

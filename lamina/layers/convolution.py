@@ -10,14 +10,10 @@ from ..activations import activation
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
 from ..core.errors import named
+from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import window
-from ..kernels.convolution import (
-    convolution,
-    depthwise_convolution,
-    separable_convolution,
-    transposed_convolution,
-)
+from ..kernels.convolution import grouped, plan_convolution, plan_transposed, run
 from ..regularizers import regularizer
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed, data_format
@@ -54,6 +50,7 @@ class _Convolution(Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
+    groups = 0  # as many as channels
     strides: tuple
     dilation_rate: tuple
     kernel_size: tuple
@@ -63,9 +60,11 @@ class _Convolution(Windowed):
         """Kernel size, strides, padding and dilation for each spatial axis."""
         return self.kernel_size, self.strides, window.per_axis(self.padding, self.rank), self.dilation_rate
 
-    def settle(self) -> None:
-        """Decide at build what does not depend on the size of the input."""
-        vars(self)["_pads"] = window.settled(self.padding, self.kernel_size, self.strides, self.dilation_rate)
+    def make_plan(self, shape: tuple) -> Any:
+        groups = self.groups if self.groups else self.channels(shape)
+        return plan_convolution(
+            shape, self.kernel_size, self.strides, self.padding, self.dilation_rate, groups, self.channels_last
+        )
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.check_shape(input_shape)
@@ -85,9 +84,11 @@ def _refuse_dilated_strides(layer: _Convolution) -> None:
         )
 
 
-def _kernel_order(rank: int) -> tuple[int, ...]:
-    """Memory order of a kernel (*k, in, out): (out, *k, in), which channels-last kernels of torch read in place."""
-    return (rank + 1, *range(rank), rank)
+def _kernel_order(layer: Windowed) -> tuple[int, ...]:
+    """Memory order of a kernel (*k, in, out): that in which torch reads it in place, (out, *k, in) for channels last."""
+    rank = layer.rank
+    pictures_last = layer.channels_last and rank > 1
+    return (rank + 1, *range(rank), rank) if pictures_last else (rank + 1, rank, *range(rank))
 
 
 class Conv(LoRA, _Convolution):
@@ -117,6 +118,8 @@ class Conv(LoRA, _Convolution):
     lora_alpha: float | None = arg(lora_alpha, default=None, config=False, kw_only=True)
 
     _causal = True
+    kernel = weight()
+    bias = weight()
 
     def check(self) -> None:
         _refuse_dilated_strides(self)
@@ -135,18 +138,13 @@ class Conv(LoRA, _Convolution):
             )
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        self.settle()
         shape = (*self.kernel_size, channels // self.groups, self.filters)
-        self.new_weight("kernel", shape, order=_kernel_order(self.rank))
+        self.new_weight("kernel", shape, order=_kernel_order(self))
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
         self.begin_lora()
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(
-            convolution(
-                inputs, self.kernel, self.bias, self.strides, self._pads, self.dilation_rate, self.groups, self._last
-            )
-        )
+        return self.activation(run(inputs, self.kernel, self.bias, self.plan_for(inputs)))
 
 
 class Conv1D(Conv):
@@ -186,6 +184,9 @@ class ConvTranspose(_Convolution):
     kernel_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
+    kernel = weight()
+    bias = weight()
+
     def check(self) -> None:
         _refuse_dilated_strides(self)
         if self.output_padding and any(o >= s for o, s in zip(self.output_padding, self.strides, strict=True)):
@@ -197,22 +198,15 @@ class ConvTranspose(_Convolution):
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.fix_input(input_shape, channels)
-        self.new_weight("kernel", (*self.kernel_size, self.filters, channels), order=_kernel_order(self.rank))
+        self.new_weight("kernel", (*self.kernel_size, self.filters, channels), order=_kernel_order(self))
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(
-            transposed_convolution(
-                inputs,
-                self.kernel,
-                self.bias,
-                self.strides,
-                self.padding,
-                self.output_padding,
-                self.dilation_rate,
-                self._last,
-            )
-        )
+        return self.activation(run(inputs, self.kernel, self.bias, self.plan_for(inputs)))
+
+    def make_plan(self, shape: tuple) -> Any:
+        kernel, strides, padding, dilation = self.windows()
+        return plan_transposed(shape, kernel, strides, padding, self.output_padding, dilation, self.channels_last)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         extra = self.output_padding or (None,) * self.rank
@@ -255,11 +249,13 @@ class DepthwiseConv(_Convolution):
     depthwise_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
+    kernel = weight()
+    bias = weight()
+
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        self.settle()
         self.kernel = self.add_weight(
             (*self.kernel_size, channels, self.depth_multiplier),
             self.depthwise_initializer,
@@ -271,11 +267,7 @@ class DepthwiseConv(_Convolution):
         self.bias = self.new_weight("bias", (channels * self.depth_multiplier,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(
-            depthwise_convolution(
-                inputs, self.kernel, self.bias, self.strides, self._pads, self.dilation_rate, self._last
-            )
-        )
+        return self.activation(run(inputs, grouped(self.kernel), self.bias, self.plan_for(inputs)))
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.channels(input_shape) * self.depth_multiplier
@@ -315,14 +307,17 @@ class SeparableConv(_Convolution):
     pointwise_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
+    depthwise_kernel = weight()
+    pointwise_kernel = weight()
+    bias = weight()
+
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        self.settle()
         for name, shape, order in (
             ("depthwise", (*self.kernel_size, channels, self.depth_multiplier), _depthwise_order(self.rank)),
-            ("pointwise", (*(1,) * self.rank, channels * self.depth_multiplier, self.filters), _kernel_order(self.rank)),
+            ("pointwise", (*(1,) * self.rank, channels * self.depth_multiplier, self.filters), _kernel_order(self)),
         ):
             weight = self.add_weight(
                 shape,
@@ -336,18 +331,14 @@ class SeparableConv(_Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(
-            separable_convolution(
-                inputs,
-                self.depthwise_kernel,
-                self.pointwise_kernel,
-                self.bias,
-                self.strides,
-                self._pads,
-                self.dilation_rate,
-                self._last,
-            )
-        )
+        depthwise, pointwise = self._plans.get(inputs.shape) or self.plan_for(inputs)
+        kernel = self.depthwise_kernel.flatten(-2).unsqueeze(-2)
+        return self.activation(run(run(inputs, kernel, None, depthwise), self.pointwise_kernel, self.bias, pointwise))
+
+    def make_plan(self, shape: tuple) -> Any:
+        depthwise = super().make_plan(shape)
+        ones, shape = (1,) * self.rank, self.compute_output_shape(tuple(shape))
+        return depthwise, plan_convolution(shape, ones, ones, "valid", ones, 1, self.channels_last)
 
 
 def _depthwise_order(rank: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from ..activations import activation
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
 from ..core.layer import InputSpec
+from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels.linear import dense
 from ..regularizers import regularizer
@@ -37,6 +38,8 @@ class Dense(LoRA):
     quantization_config: Any = arg(quantization_config, default=None)
 
     supports_masking = True
+    kernel = weight()
+    bias = weight()
 
     def build(self, input_shape: tuple) -> None:
         features = input_shape[-1]

@@ -11,6 +11,7 @@ from ..activations import activation
 from ..constraints import constraint
 from ..core.declare import Kind, arg, boolean, integer, one_of, sizes
 from ..core.errors import named
+from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import local
 from ..regularizers import regularizer
@@ -50,6 +51,9 @@ class LocallyConnected(Windowed):
     bias_constraint: Any = arg(constraint, default=None)
     implementation: int = arg(_implementation, default=1, doc="Accepted for tf.keras' sake.")
 
+    kernel = weight()
+    bias = weight()
+
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         if None in self.spatial(input_shape):
@@ -66,11 +70,10 @@ class LocallyConnected(Windowed):
         self.bias = self.new_weight("bias", (*positions, self.filters)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(
-            local.locally_connected(
-                inputs, self.kernel, self.bias, self.kernel_size, self.strides, self.padding, self._last
-            )
-        )
+        return self.activation(local.run(inputs, self.kernel, self.bias, self.plan_for(inputs)))
+
+    def make_plan(self, shape: tuple) -> Any:
+        return local.plan_local(shape, self.kernel_size, self.strides, self.padding, self.channels_last)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.check_shape(input_shape)

@@ -43,7 +43,10 @@ class MaxPooling(_Pooling):
     """The largest value of each window. Input and output (batch, *spatial, channels)."""
 
     def call(self, inputs: Tensor) -> Tensor:
-        return pooling.max_pool(inputs, self.pool_size, self.strides, self.padding, self._last)
+        return pooling.run(inputs, self.plan_for(inputs))
+
+    def make_plan(self, shape: tuple) -> Any:
+        return pooling.plan_max(shape, self.pool_size, self.strides, self.padding, self.channels_last)
 
 
 class MaxPooling1D(MaxPooling):
@@ -64,7 +67,10 @@ class AveragePooling(_Pooling):
     pool_size: tuple = arg(sizes(1), doc="Size of the window.")
 
     def call(self, inputs: Tensor) -> Tensor:
-        return pooling.average_pool(inputs, self.pool_size, self.strides, self.padding, self._last)
+        return pooling.run(inputs, self.plan_for(inputs))
+
+    def make_plan(self, shape: tuple) -> Any:
+        return pooling.plan_average(shape, self.pool_size, self.strides, self.padding, self.channels_last)
 
 
 class AveragePooling1D(AveragePooling):
@@ -138,7 +144,7 @@ class GlobalAveragePooling3D(GlobalAveragePooling):
     rank = 3
 
 
-class _AdaptivePooling(Spatial):
+class _AdaptivePooling(Windowed):
     output_size: tuple = arg(sizes(1), doc="Spatial size of the output.")
     data_format: str = arg(data_format, default=None)
 
@@ -151,7 +157,10 @@ class AdaptiveMaxPooling(_AdaptivePooling):
     """The largest value of each of `output_size` nearly equal parts."""
 
     def call(self, inputs: Tensor) -> Tensor:
-        return pooling.adaptive_max(inputs, self.output_size, self._last)
+        return pooling.run(inputs, self.plan_for(inputs))
+
+    def make_plan(self, shape: tuple) -> Any:
+        return pooling.plan_adaptive_max(shape, self.output_size, self.channels_last)
 
 
 class AdaptiveMaxPooling1D(AdaptiveMaxPooling):
@@ -170,7 +179,10 @@ class AdaptiveAveragePooling(_AdaptivePooling):
     """The mean of each of `output_size` nearly equal parts."""
 
     def call(self, inputs: Tensor) -> Tensor:
-        return pooling.adaptive_average(inputs, self.output_size, self._last)
+        return pooling.run(inputs, self.plan_for(inputs))
+
+    def make_plan(self, shape: tuple) -> Any:
+        return pooling.plan_adaptive_average(shape, self.output_size, self.channels_last)
 
 
 class AdaptiveAveragePooling1D(AdaptiveAveragePooling):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from ..core import config
 from ..core.declare import Kind, Refused
 from ..core.errors import axis_names, named
@@ -26,6 +28,10 @@ data_format = Kind(
     good=("channels_last", "channels_first"),
     bad=("channels_middle", 3),
 )
+
+
+# Plans a layer keeps; data of ever new lengths must not fill the memory.
+_MOST_PLANS = 64
 
 
 class Spatial(Layer):
@@ -90,8 +96,27 @@ class Spatial(Layer):
 
 
 class Windowed(Spatial):
-    """A layer whose window slides over the spatial axes."""
+    """A layer whose window slides over the spatial axes. Its call is planned once for a shape of the input."""
 
     def check_window(self, input_shape: tuple, size: tuple, dilation: tuple | int = 1, padding: Any = "valid") -> None:
         """Raises ValueError where the window does not fit into the input."""
         window.check_fits(named(self), self.spatial(input_shape), size, dilation, padding)
+
+    def fix_input(self, input_shape: tuple, channels: int | None = None) -> None:
+        super().fix_input(input_shape, channels)
+        vars(self)["_plans"] = {}
+
+    def plan_for(self, inputs: Tensor) -> Any:
+        """The plan for inputs of this shape."""
+        plan = self._plans.get(inputs.shape)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[inputs.shape] = self.make_plan(inputs.shape)
+        return plan
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_plans": {}}
+
+    def make_plan(self, shape: tuple) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} needs a `make_plan` method.")

@@ -8,8 +8,18 @@ from typing import Any
 
 from ..core import serialize as _serialize
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number
-from ..core.layer import snake_case
-from .base import FunctionLoss, Loss, LossFunctionWrapper, PlainLoss, dtype_arg, name_arg, reduction_arg
+from .base import (
+    FunctionLoss,
+    Loss,
+    LossFunctionWrapper,
+    PlainLoss,
+    as_tensor,
+    dtype_arg,
+    kind_of_targets,
+    name_arg,
+    object_name,
+    reduction_arg,
+)
 from .functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -180,6 +190,11 @@ class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentro
     name: str = name_arg("categorical_focal_crossentropy")
     dtype: str = dtype_arg(config=False)
 
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if not isinstance(self.alpha, Real):  # copied to the device once, not in every step
+            self._kwargs["alpha"] = as_tensor(self._kwargs["alpha"], y_pred, y_pred.dtype)
+        return super().call(y_true, y_pred)
+
 
 class SparseCategoricalCrossentropy(FunctionLoss, fn=sparse_categorical_crossentropy):
     """-log of the probability given to the right class, for labels that are class numbers."""
@@ -262,18 +277,6 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     """The loss that `serialize` wrote, or one of that name."""
     with _serialize.custom_object_scope(custom_objects or {}):
         return get(name)
-
-
-def object_name(item: Any) -> str:
-    """What logs call a loss or metric: its name, or that of its function or class."""
-    return getattr(item, "name", None) or snake_case(getattr(item, "__name__", type(item).__name__))
-
-
-def kind_of_targets(y_true_shape: Sequence[int | None], y_pred_shape: Sequence[int | None]) -> str:
-    """ "binary", "sparse" or "categorical": what "crossentropy" and "accuracy" mean for targets of this shape."""
-    if y_pred_shape[-1] == 1:
-        return "binary"
-    return "sparse" if len(y_true_shape) < len(y_pred_shape) or y_true_shape[-1] == 1 else "categorical"
 
 
 _CROSSENTROPIES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -120,6 +120,21 @@ def reduce_weighted(values: Tensor, sample_weight: Any, mask: Tensor | None, red
     if reduction == "mean_with_sample_weight" and weight is not None:
         return divide_no_nan(values.sum(), weight.sum())
     return values.mean()
+
+
+# Names -----------------------------------------------------------------------------------------------------------
+
+
+def object_name(item: Any) -> str:
+    """What logs call a loss or metric: its name, or that of its function or class."""
+    return getattr(item, "name", None) or snake_case(getattr(item, "__name__", type(item).__name__))
+
+
+def kind_of_targets(y_true_shape: Sequence[int | None], y_pred_shape: Sequence[int | None]) -> str:
+    """ "binary", "sparse" or "categorical": what "crossentropy" and "accuracy" mean for targets of this shape."""
+    if y_pred_shape[-1] == 1:
+        return "binary"
+    return "sparse" if len(y_true_shape) < len(y_pred_shape) or y_true_shape[-1] == 1 else "categorical"
 
 
 # Arguments -------------------------------------------------------------------------------------------------------
@@ -272,7 +287,7 @@ class LossFunctionWrapper(_OfFunction):
         dtype: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(name, reduction, dtype)
+        Loss.__init__(self, name, reduction, dtype)
         self.fn, self._kwargs = fn, kwargs
         self._casts_targets = fn not in OWN
 

@@ -321,7 +321,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
 
 def ctc(y_true: Any, y_pred: Any) -> Tensor:
     """Connectionist temporal classification. `y_true`: labels (batch, length), padded with the blank, 0.
-    `y_pred`: scores (batch, steps, classes)."""
+    `y_pred`: scores (batch, steps, classes). torch's kernel waits for the device to read the lengths."""
     y_pred = as_float(y_pred)
     labels = as_tensor(y_true, y_pred, torch.int64)
     for value, what, axes in ((labels, "y_true", "(batch, length)"), (y_pred, "y_pred", "(batch, steps, classes)")):

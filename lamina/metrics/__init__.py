@@ -7,7 +7,6 @@ from collections.abc import Mapping as _Mapping
 from collections.abc import Sequence as _Sequence
 from typing import Any as _Any
 
-from .. import losses as _losses
 from ..core import serialize as _serialize
 from ..core.layer import snake_case as _snake_case
 from ..losses import (
@@ -28,6 +27,8 @@ from ..losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from ..losses.base import kind_of_targets as _kind_of_targets
+from ..losses.base import object_name as _object_name
 from .base import Mean, MeanMetricWrapper, Metric, Sum
 from .confusion import (
     AUC,
@@ -122,9 +123,9 @@ def resolve(identifier: _Any, y_true_shape: _Sequence[int | None], y_pred_shape:
     if identifier is None:
         raise ValueError("compile: expected a metric; got None.")
     if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
-        return _ACCURACIES[_losses.kind_of_targets(y_true_shape, y_pred_shape)](name=identifier)
+        return _ACCURACIES[_kind_of_targets(y_true_shape, y_pred_shape)](name=identifier)
     found = get(identifier)
-    name = identifier if isinstance(identifier, str) else _losses.object_name(found)
+    name = identifier if isinstance(identifier, str) else _object_name(found)
     made = found if isinstance(found, Metric) else MeanMetricWrapper(found)
     made.name = name
     return made

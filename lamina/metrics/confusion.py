@@ -92,6 +92,7 @@ class Thresholded(DeclaredMetric):
     """
 
     _counted = _COUNTS
+    _label_weights: Any = None
     thresholds = top_k = class_id = DECLARED_BELOW
 
     def _make_counts(self, *labels: int) -> None:
@@ -111,14 +112,13 @@ class Thresholded(DeclaredMetric):
         self._clip = steps > 1 and all(abs(cut - i / steps) < 1e-5 for i, cut in enumerate(ascending))
 
     def to(self, device: Any) -> Thresholded:
-        self._cuts = self._cuts.to(device)
-        self._places = None if self._places is None else self._places.to(device)
+        for key in ("_cuts", "_places", "_label_weights"):
+            if (constant := getattr(self, key)) is not None:
+                setattr(self, key, constant.to(device))
         super().to(device)
         return self
 
-    def _count(
-        self, y_true: Any, y_pred: Any, sample_weight: Any, label_weights: Any = None, by_label: bool = False
-    ) -> None:
+    def _count(self, y_true: Any, y_pred: Any, sample_weight: Any, by_label: bool = False) -> None:
         name, dtype = type(self).__name__, self._cuts.dtype
         y_pred = as_tensor(y_pred, None, dtype)
         y_true = as_tensor(y_true, y_pred)
@@ -135,9 +135,8 @@ class Thresholded(DeclaredMetric):
                     f"{name}: `class_id` needs `y_pred` of shape (batch, classes); got {show_shape(y_pred.shape)}."
                 )
             y_true, y_pred = y_true[..., self.class_id, None], y_pred[..., self.class_id, None]
-        if label_weights is not None:
-            label_weights = as_tensor(label_weights, y_pred, dtype)
-            weight = label_weights if weight is None else weight * label_weights
+        if self._label_weights is not None and not by_label:
+            weight = self._label_weights if weight is None else weight * self._label_weights
         if weight is not None and not broadcastable(weight, y_pred):
             raise ValueError(
                 f"{name}: `sample_weight` must be one number for each sample or each prediction, "
@@ -372,6 +371,8 @@ class AUC(Thresholded):
         inner = grid(self.num_thresholds)[1:-1] if self._given is None else self._given
         self.thresholds = [-config.epsilon(), *inner, 1 + config.epsilon()]
         self._cut_at(self.thresholds)
+        if self.label_weights is not None:
+            self._label_weights = torch.tensor(self.label_weights, dtype=self._cuts.dtype)
         if not self.multi_label:
             self._make_counts()
         elif self.num_labels:
@@ -390,16 +391,15 @@ class AUC(Thresholded):
                 self._make_counts(y_pred.shape[1])
         if self.from_logits:
             y_pred = y_pred.sigmoid()
-        label_weights = None if self.multi_label else self.label_weights
-        self._count(y_true, y_pred, sample_weight, label_weights, self.multi_label)
+        self._count(y_true, y_pred, sample_weight, self.multi_label)
 
     def result(self) -> Tensor:
         areas = self._areas()
         if not self.multi_label:
             return areas
-        if self.label_weights is None:
+        weights = self._label_weights
+        if weights is None:
             return areas.mean()
-        weights = as_tensor(self.label_weights, areas, areas.dtype)
         return divide_no_nan((areas * weights).sum(), weights.sum())
 
     def _areas(self) -> Tensor:

@@ -14,6 +14,7 @@ from ..core.declare import quoted
 from ..core.errors import named, show_shape
 from ..core.graph import Graph, Plan, masked_inputs
 from ..core.layer import Changes, InputSpec, Layer, scope
+from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .model import Model
@@ -163,6 +164,8 @@ def _fit(tensor: Any, like: SymbolicTensor) -> Any:
 class Functional(GraphModel):
     """A model of the calls between `inputs` and `outputs`, which are symbolic tensors or lists or dicts of them."""
 
+    _home = "keras.src.models.functional"
+
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         self.__init_graph__(inputs, outputs, name=name, **kwargs)
 
@@ -171,8 +174,7 @@ class Functional(GraphModel):
         for tensor in pytree.tree_leaves(inputs):
             if not isinstance(tensor, SymbolicTensor):
                 raise ValueError(f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {tensor!r}.")
-        inputs = pytree.tree_map(_as_input, inputs)
-        self._set_graph(inputs, outputs)
+        self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         graph = Graph(inputs, outputs, named(self))
@@ -196,8 +198,8 @@ class Functional(GraphModel):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, those farthest from the output first."""
-        return list(self._graph.layers)
+        """The layers, those farthest from the output first. Plain functions are no layers, as in Keras."""
+        return [layer for layer in self._graph.layers if not isinstance(layer, Operation)]
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
@@ -239,6 +241,9 @@ class Functional(GraphModel):
             return Layer.get_config(self)
         return graph_config(self)
 
+    def get_build_config(self) -> dict[str, Any]:
+        return {"input_shape": None}
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
         from .graph_config import graph_from_config
@@ -261,11 +266,22 @@ def _auto_name(cls: type) -> str | None:
     return unique_name("functional" if cls is Functional else snake_case(cls.__name__))
 
 
-def _as_input(tensor: SymbolicTensor) -> SymbolicTensor:
-    """A model may start anywhere: a tensor from inside another graph becomes an input of its own."""
-    if tensor.node is None or not isinstance(tensor.node.layer, InputLayer):
-        return tensor if tensor.node is not None else InputLayer(input_tensor=tensor)._nodes[0].outputs
-    return tensor
+def _from_own_inputs(inputs: Any, outputs: Any, name: str) -> tuple[Any, Any]:
+    """A model may start anywhere: where an input comes from inside another graph, the calls are recorded once more
+    on an input of its own."""
+
+    def own(tensor: SymbolicTensor) -> SymbolicTensor:
+        if tensor.node is None:
+            return InputLayer(input_tensor=tensor)._nodes[0].outputs
+        if isinstance(tensor.node.layer, InputLayer):
+            return tensor
+        return InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)._nodes[0].outputs
+
+    given, spec = pytree.tree_flatten(inputs)
+    fresh = [own(tensor) for tensor in given]
+    if any(new is not old for new, old in zip(fresh, given, strict=True)):
+        outputs = Graph(inputs, outputs, name).replay(fresh)
+    return pytree.tree_unflatten(fresh, spec), outputs
 
 
 def become_functional(model: Model) -> None:

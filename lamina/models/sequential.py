@@ -22,6 +22,8 @@ class Sequential(GraphModel):
     layers: layers, `torch.nn.Module`s or functions, or a symbolic `Input` as the first.
     """
 
+    _home = "keras"
+
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None, **kwargs: Any):
         if layers is not None and not isinstance(layers, (list, tuple)):
             raise TypeError(f"Sequential: `layers` must be a list of layers; got {type(layers).__name__}.")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.declare import arg, boolean, number
-from .base import Group, Number, Rule, approach, average_squares, descend_quotient, fraction, lists, rate, shrink
+from .base import Group, Number, Rule, approach, average_squares, descend_quotient, fit, fraction, lists, rate, shrink
 
 
 def fused_adam(
@@ -124,7 +124,7 @@ class Nadam(_Moments):
         average_squares(squares, grads, self.beta_2)
         correction = (1 - self.beta_2**step) ** 0.5
         denominators = lists._foreach_sqrt(squares)
-        lists._foreach_add_(denominators, self.epsilon * correction)
+        lists._foreach_add_(denominators, fit(self.epsilon * correction, denominators))
         product = self._product.detach().double() if self.capturable else self._product.item()
         rate, following = rate * correction, self._share(step + 1)
         descend_quotient(group.weights, means, denominators, rate * following / (1 - product * following))
@@ -139,9 +139,9 @@ class Lamb(_Moments):
         lists._foreach_lerp_(means, grads, 1 - self.beta_1)
         average_squares(squares, grads, self.beta_2)
         updates = lists._foreach_sqrt(squares)
-        lists._foreach_div_(updates, (1 - self.beta_2**step) ** 0.5)
+        lists._foreach_div_(updates, fit((1 - self.beta_2**step) ** 0.5, updates))
         lists._foreach_add_(updates, self.epsilon)
-        lists._foreach_mul_(updates, 1 - self.beta_1**step)
+        lists._foreach_mul_(updates, fit(1 - self.beta_1**step, updates))
         lists._foreach_reciprocal_(updates)
         lists._foreach_mul_(updates, means)
         sizes = torch.stack(lists._foreach_norm(group.weights))
@@ -155,6 +155,7 @@ class ScheduleFreeAdamW(_Moments):
     """Adam whose weights average the path, so that no schedule is needed. Defazio et al., 2024.
 
     z -= d, d = learning_rate * g / (sqrt(v) + epsilon); x is the mean of all z; w = beta_1 * x + (1 - beta_1) * z.
+    Keras on torch takes x from the z after its step; this is the form of its other backends and of the paper.
     """
 
     learning_rate: float = arg(rate, default=0.0025, doc="Step size.", config=False)
@@ -173,7 +174,7 @@ class ScheduleFreeAdamW(_Moments):
         average_squares(squares, grads, self.beta_2)
         correction = (1 - self.beta_2**step) ** 0.5
         denominators = lists._foreach_sqrt(squares)
-        lists._foreach_add_(denominators, self.epsilon * correction)
+        lists._foreach_add_(denominators, fit(self.epsilon * correction, denominators))
         # x' = (1 - s) x + s z' with s = 1 / step, put into w: w' = (1 - s) w + s z - (1 - beta_1 (1 - s)) d.
         share = 1 / step
         approach(group.weights, iterates, share)

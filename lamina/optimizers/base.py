@@ -38,9 +38,14 @@ fraction = number(0, 1, below=True)
 # Arithmetic on lists of tensors with a factor that is a number or a tensor ---------------------------------------
 
 
+def fit(factor: Number, tensors: Sequence[Tensor]) -> Number:
+    """A factor in the tensors' type, in which one kernel takes it for all of them."""
+    return factor.to(tensors[0].dtype) if isinstance(factor, Tensor) else factor
+
+
 def shrink(weights: list[Tensor], amount: Number) -> None:
     """weights -= amount * weights"""
-    lists._foreach_mul_(weights, 1 - amount)
+    lists._foreach_mul_(weights, fit(1 - amount, weights))
 
 
 def descend(weights: list[Tensor], updates: Sequence[Tensor], amount: Number) -> None:
@@ -48,7 +53,7 @@ def descend(weights: list[Tensor], updates: Sequence[Tensor], amount: Number) ->
     if isinstance(amount, float):
         lists._foreach_add_(weights, updates, alpha=-amount)
     else:
-        lists._foreach_sub_(weights, lists._foreach_mul(updates, amount))
+        lists._foreach_sub_(weights, lists._foreach_mul(updates, fit(amount, updates)))
 
 
 def descend_quotient(
@@ -262,7 +267,7 @@ class Optimizer(_Arguments):
                 raise ValueError(f"{type(self).__name__}: `{name}` differs from step to step; it cannot be captured.")
         self._require_built("capturable")
         self._capturable = bool(value)
-        device = self._weights[0].device if value else torch.device("cpu")
+        device = self._weights[0].device if value and self._weights else torch.device("cpu")
         for variable in self._scalars:
             variable.data = variable.data.to(device)
 
@@ -399,6 +404,7 @@ class Optimizer(_Arguments):
 
     def step(self) -> None:
         """Update the weights from their `.grad`."""
+        self._require_built("step")
         self.apply([weight.grad for weight in self._weights])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -415,9 +421,7 @@ class Optimizer(_Arguments):
         self.apply([grad for grad, _ in pairs], [weight for _, weight in pairs])
         return self._iterations
 
-    def apply(
-        self, grads: Sequence[Tensor | None], trainable_variables: Iterable[Tensor] | None = None
-    ) -> None:
+    def apply(self, grads: Sequence[Tensor | None], trainable_variables: Iterable[Tensor] | None = None) -> None:
         """Update the weights: those the optimizer was built with, or some of them.
 
         Raises ValueError for weights it was not built with and if there is no gradient at all; warns of single ones.

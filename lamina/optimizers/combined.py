@@ -188,7 +188,7 @@ _choice = Kind("an OptimizerMap, or a function from a weight to its optimizer", 
 class MultiOptimizer(Optimizer, bare=True):
     """Gives each weight to the optimizer that `optimizer_map` names for it."""
 
-    optimizer_map: Callable[[Tensor], Optimizer] = arg(_choice, default=REQUIRED, doc="Which optimizer updates a weight.")
+    optimizer_map: Callable[[Tensor], Optimizer] = arg(_choice, default=REQUIRED, doc="The optimizer of a weight.")
     loss_scale_factor: float | None = arg(number().optional(), default=None, doc="Factor for the loss.")
     name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
 

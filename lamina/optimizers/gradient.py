@@ -17,6 +17,7 @@ from .base import (
     average_squares,
     descend,
     descend_quotient,
+    fit,
     fraction,
     lists,
     rate,
@@ -197,10 +198,10 @@ class Ftrl(Rule):
         lists._foreach_sub_(before, after)
         lists._foreach_mul_(before, group.weights)
         descend(linear, before, -1 / rate)
-        lists._foreach_add_(after, self.beta + 2 * self.l2_regularization_strength * rate)
+        lists._foreach_add_(after, fit(self.beta + 2 * self.l2_regularization_strength * rate, after))
         solved = [softshrink(tensor, limit) for tensor in linear]
         lists._foreach_div_(solved, after)
-        lists._foreach_mul_(solved, -rate)
+        lists._foreach_mul_(solved, fit(-rate, solved))
         lists._foreach_copy_(group.weights, solved)
 
 

@@ -24,7 +24,7 @@ _HOME = "keras.optimizers.schedules"
 class _Numbers:
     """The part of torch's functions that the formulas need, for Python's numbers."""
 
-    floor, ceil, cos, log, minimum = math.floor, math.ceil, math.cos, math.log, min
+    floor, ceil, cos, log = math.floor, math.ceil, math.cos, math.log
 
     @staticmethod
     def where(condition: bool, value: float, other: float) -> float:

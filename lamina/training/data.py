@@ -61,7 +61,7 @@ def _from_numpy(value: Any, name: str) -> Tensor:
         except (TypeError, ValueError):
             pass
     if array.dtype.kind not in "biufc":
-        raise ValueError(f"{name}: expected numbers; got an array of type {array.dtype}. Encode text as integers first.")
+        raise ValueError(f"{name}: expected numbers; got an array of {array.dtype}. Encode text as integers.")
     if array.dtype.name in _WIDER:
         array = array.astype(_WIDER[array.dtype.name])
     if array.dtype.kind == "f" and array.dtype.name not in ("float16", "float32", "float64"):
@@ -174,7 +174,7 @@ class Source:
     kind = "data"
     num_batches: int | None = None
     num_samples: int | None = None
-    restarts = True  # whether a second pass has data
+    lacks_targets = False
 
     def batches(self) -> Iterator[Batch]:
         raise NotImplementedError
@@ -202,7 +202,8 @@ class Arrays(Source):
         device: torch.device,
     ):
         leaves, self._spec = pytree.tree_flatten((x, y, sample_weight))
-        self._plain = len(leaves) == 3 and not any(isinstance(part, (list, tuple, dict)) for part in (x, y, sample_weight))
+        self._plain = not any(isinstance(part, (list, tuple, dict)) for part in (x, y, sample_weight))
+        self.lacks_targets = y is None
         tensors = [leaf for leaf in leaves if leaf is not None]
         self.num_samples = len(tensors[0])
         self.batch_size = batch_size or (math.ceil(self.num_samples / steps) if steps else 32)
@@ -254,7 +255,6 @@ class Stream(Source):
 
     def __init__(self, data: Iterable, kind: str, weights: Mapping[int, float] | None, device: torch.device):
         self.data, self.kind, self._weights, self._device = data, kind, weights, device
-        self.restarts = iter(data) is not data if kind in ("generator", "iterable") else True
         if kind == "torch DataLoader" and hasattr(data.dataset, "__len__"):  # type: ignore[attr-defined]
             self.num_batches = len(data)  # type: ignore[arg-type]
 
@@ -290,7 +290,7 @@ class Stream(Source):
 
 
 class PyDataset:
-    """A dataset of whole batches: give `__getitem__(index)`, which returns (x, y) or (x, y, sample_weight), and `__len__`.
+    """A dataset of whole batches: give `__len__`, and `__getitem__(index)` that returns (x, y[, sample_weight]).
 
     workers, use_multiprocessing: threads or processes that read ahead. max_queue_size: how many batches ahead.
     `on_epoch_begin` and `on_epoch_end` are called around every epoch.
@@ -342,10 +342,8 @@ class _PyBatches(Stream):
             indices = random.sample(range(count), count)
         if data.use_multiprocessing and data.workers > 0:
             ahead = max(1, data.max_queue_size // data.workers)
-            loader = DataLoader(
-                data, batch_size=None, sampler=indices, num_workers=data.workers, prefetch_factor=ahead, collate_fn=_same
-            )
-            return iter(loader)
+            workers = {"num_workers": data.workers, "prefetch_factor": ahead}
+            return iter(DataLoader(data, batch_size=None, sampler=indices, collate_fn=_same, **workers))
         if data.workers > 1:
             return _read_ahead(data.__getitem__, indices, data.workers, data.max_queue_size)
         return map(data.__getitem__, indices)
@@ -372,6 +370,12 @@ def _read_ahead(read: Callable[[int], Any], indices: Iterable[int], workers: int
 _BOTH_WEIGHTS = "Give `class_weight` or `sample_weight`, not both; multiply them yourself where both are meant."
 
 
+def check_count(value: Any, name: str, least: int = 1) -> None:
+    """Raises ValueError unless `value` is an integer from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"`{name}` must be an integer from {least} on; got {short(value)}.")
+
+
 def make_source(
     x: Any,
     y: Any = None,
@@ -385,16 +389,18 @@ def make_source(
 ) -> Source:
     """The source for what a user passed as data. Raises ValueError where it is empty, of no known kind, or uneven."""
     device = device or torch.device("cpu")
-    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
-        raise ValueError(f"`batch_size` must be a positive integer; got {batch_size!r}.")
+    if batch_size is not None:
+        check_count(batch_size, "batch_size")
     if isinstance(x, Source):
         return x
     kind = _stream_kind(x)
     if kind is not None:
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
-                raise ValueError(f"Leave out `{name}` where x is a {kind}: its batches carry it, as (x, y, sample_weight).")
-        return _PyBatches(x, class_weight, device, shuffle) if kind == "PyDataset" else Stream(x, kind, class_weight, device)
+                raise ValueError(f"Leave out `{name}` where x is a {kind}: its batches are (x, y, sample_weight).")
+        if kind == "PyDataset":
+            return _PyBatches(x, class_weight, device, shuffle)
+        return Stream(x, kind, class_weight, device)
     for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         for place, leaf in _named_leaves(value, name):
             if not is_array(leaf):
@@ -426,7 +432,7 @@ def _stream_kind(x: Any) -> str | None:
 
 
 def check_lengths(x: Any, y: Any, sample_weight: Any) -> None:
-    """Raises ValueError, naming the arrays and their lengths, unless all have the same number of samples, at least 1."""
+    """Raises ValueError, naming arrays and lengths, unless all have the same number of samples, at least 1."""
     sizes = {}
     for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         for place, leaf in _named_leaves(part, name):
@@ -444,8 +450,8 @@ def _per_output(sample_weight: Any, y: Any) -> Any:
     """One weight array for several outputs must hold one number a sample, and counts for each of them."""
     if isinstance(sample_weight, Tensor) and isinstance(y, (list, tuple, Mapping)) and sample_weight[0].numel() != 1:
         raise ValueError(
-            f"sample_weight: one array for several outputs must have shape (samples,); got {tuple(sample_weight.shape)}. "
-            "Pass one array for each output."
+            f"sample_weight: one array for several outputs must have shape (samples,); got shape "
+            f"{tuple(sample_weight.shape)}. Pass one array for each output."
         )
     return sample_weight
 

@@ -37,7 +37,7 @@ def _set(threshold: int) -> None:
 
 @contextmanager
 def keep_buffers() -> Iterator[None]:
-    """Inside, memory that a step frees stays with the process for the next step. Opt out with `LAMINA_KEEP_BUFFERS=0`."""
+    """Inside, memory that a step frees stays with the process for the next. Opt out: `LAMINA_KEEP_BUFFERS=0`."""
     global _open
     if not _open:
         _set(_KEEP)

@@ -13,7 +13,6 @@ from .. import losses as losses_module
 from .. import metrics as metrics_module
 from ..core.declare import quoted, short
 from ..core.masking import get_mask, set_mask
-from .data import rows_of
 
 # Structures of outputs ------------------------------------------------------------------------------------------------
 
@@ -40,7 +39,8 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
         labels = list(outputs) if isinstance(outputs, Mapping) else list(names or ())
         unknown = [str(key) for key in value if key not in labels]
         if unknown:
-            raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {quoted(map(str, labels))}.")
+            known = quoted(map(str, labels))
+            raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
         picked = [value.get(label) for label in labels]
     elif isinstance(value, (list, tuple)):
         if len(value) != len(parts):
@@ -63,7 +63,8 @@ def leaves_of(outputs: Any) -> list[Any]:
     """The tensors of nested outputs in the order of `match`."""
     if not _is_nest(outputs):
         return [outputs]
-    return [leaf for part in (outputs.values() if isinstance(outputs, Mapping) else outputs) for leaf in leaves_of(part)]
+    parts = outputs.values() if isinstance(outputs, Mapping) else outputs
+    return [leaf for part in parts for leaf in leaves_of(part)]
 
 
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
@@ -102,7 +103,8 @@ class CompiledLoss:
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None):
         if loss_weights is not None and not isinstance(loss_weights, (list, tuple, Mapping, int, float)):
-            raise ValueError(f"compile: `loss_weights` must be a number, a list or a dictionary; got {short(loss_weights)}.")
+            got = short(loss_weights)
+            raise ValueError(f"compile: `loss_weights` must be a number, a list or a dictionary; got {got}.")
         if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
             losses_module.get(loss)
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
@@ -169,12 +171,15 @@ class CompiledLoss:
 
     def _value(self, part: _Part, y: Any, y_pred: Tensor, sample_weight: Any) -> Tensor:
         scores = part.scores
-        if scores is not None and scores.returned is y_pred:
-            given = scores.given
-            set_mask(given, get_mask(y_pred))
-            value = part.loss_of_scores(y, given, sample_weight)
-        else:
-            value = part.loss(y, y_pred, sample_weight)
+        try:
+            if scores is not None and scores.returned is y_pred:
+                given = scores.given
+                set_mask(given, get_mask(y_pred))
+                value = part.loss_of_scores(y, given, sample_weight)
+            else:
+                value = part.loss(y, y_pred, sample_weight)
+        except IndexError as error:
+            raise ValueError(_outside(y, y_pred)) from error
         if part.tracker is not None:
             track(part.tracker, value, y_pred.shape[0])
         return value if part.factor is None else value * part.factor
@@ -191,6 +196,14 @@ class CompiledLoss:
             part.scores = scores if part.loss_of_scores is not None else None
             used += [scores] if part.scores is not None else []
         return used
+
+
+def _outside(y: Tensor, y_pred: Tensor) -> str:
+    least, most, classes = int(y.min()), int(y.max()), y_pred.shape[-1]
+    return (
+        f"y holds class {most if most >= classes else least}, but the output has {classes} classes, 0 to {classes - 1}. "
+        "Check the labels and the units of the last layer."
+    )
 
 
 def track(mean: Any, value: Tensor, rows: int) -> None:
@@ -252,8 +265,9 @@ class CompiledMetrics:
             else:
                 chosen = [_as_list(one) for one in match(given, outputs, self.output_names, what)]
             for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):
-                made = [metrics_module.resolve(one, _shape(true), _shape(pred)) for one in identifiers if one is not None]
-                (part.metrics if what == "metrics" else part.weighted).extend(made)
+                group = part.metrics if what == "metrics" else part.weighted
+                shapes = _shape(true), _shape(pred)
+                group += [metrics_module.resolve(one, *shapes) for one in identifiers if one is not None]
         self._parts, self.built = parts, True
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
@@ -304,6 +318,3 @@ def _update(part: _Measured, y: Any, y_pred: Any, sample_weight: Any) -> None:
         metric.update_state(y, y_pred)
     for metric in part.weighted:
         metric.update_state(y, y_pred, sample_weight=sample_weight)
-
-
-__all__ = ["CompiledLoss", "CompiledMetrics", "leaves_of", "match", "rows_of", "track"]

@@ -1,0 +1,109 @@
+"""Saving and loading: whole models (`.keras`, `.h5`) and weights (`.weights.h5`, `.h5`, `.safetensors`)."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_H5 = (".h5", ".hdf5")
+
+
+def save_model(
+    model: Any, filepath: Any, overwrite: bool = True, *, include_optimizer: bool = True, zipped: bool | None = None
+) -> None:
+    """Write a model to a `.keras` file, or to the older `.h5`.
+
+    The file is replaced in one step: whatever fails, the old one stays. Raises ValueError for another suffix, and with
+    `overwrite=False` FileExistsError where the file exists and nobody is there to be asked.
+    """
+    from . import h5, keras3
+
+    path = Path(filepath)
+    if path.suffix not in (".keras", *_H5) or zipped is False:
+        raise ValueError(f"save_model: the name must end in .keras or, for the older format, .h5; got {str(path)!r}.")
+    if not _may_write(path, overwrite):
+        return
+    if path.suffix in _H5:
+        h5.save(model, path, include_optimizer)
+        return
+    if not model.built:
+        warnings.warn(f"Saving {model.name!r} before it is built: the file holds no weights.", stacklevel=2)
+    keras3.save(model, path)
+
+
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
+    """Read a model from a `.keras` or `.h5` file, compiled as it was saved unless `compile=False`.
+
+    custom_objects: classes and functions of your own that the file names. Loading never runs code from the file,
+    whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model, or names unknown classes.
+    """
+    from . import h5, keras3
+
+    path = Path(filepath)
+    if not path.exists():
+        kind = ValueError if path.suffix == ".keras" else FileNotFoundError
+        raise kind(f"load_model: there is no file {str(filepath)!r}.")
+    if path.is_dir():
+        raise ValueError(f"load_model: {str(filepath)!r} is a folder; models are single .keras or .h5 files.")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start[:4] == b"PK\x03\x04":
+        return keras3.load(path, custom_objects, compile)
+    if start == b"\x89HDF\r\n\x1a\n":
+        return h5.load(path, custom_objects, compile)
+    raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.")
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """Write a model's weights to a `.weights.h5` or `.safetensors` file, with the optimizer's state in the former.
+
+    Raises ValueError for another suffix or a model that is not built; the rest is as for `save_model`.
+    """
+    from . import checkpoint, keras3
+
+    path = Path(filepath)
+    if path.suffix != ".safetensors" and not path.name.endswith(".weights.h5"):
+        raise ValueError(f"save_weights: the name must end in .weights.h5 or .safetensors; got {str(filepath)!r}.")
+    if _may_write(path, overwrite):
+        (checkpoint.save if path.suffix == ".safetensors" else keras3.save_weights)(model, path)
+
+
+def load_weights(
+    model: Any, filepath: Any, skip_mismatch: bool = False, *, by_name: bool = False, objects_to_skip: Any = None
+) -> None:
+    """Set a model's weights from a `.weights.h5`, `.keras`, `.h5` or `.safetensors` file.
+
+    All names and shapes are compared before a weight changes; what does not fit raises ValueError, or with
+    `skip_mismatch=True` warns and keeps its values. `by_name` (older `.h5`) matches layers by name instead of order.
+    """
+    from . import checkpoint, h5, keras3
+
+    path = Path(filepath)
+    if not path.exists():
+        raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
+    if path.suffix not in (".keras", ".safetensors", *_H5):
+        raise ValueError(
+            f"load_weights: the name must end in .weights.h5, .keras, .h5 or .safetensors; got {str(filepath)!r}."
+        )
+    older = path.suffix in _H5 and h5.is_by_layers(path)
+    if by_name and not older:
+        raise ValueError("load_weights: `by_name` is for the older .h5 files; others are matched by their structure.")
+    if path.suffix == ".safetensors":
+        checkpoint.load(model, path, skip_mismatch)
+    elif older:
+        h5.load_weights(model, path, skip_mismatch, by_name)
+    else:
+        keras3.load_weights(model, path, skip_mismatch, objects_to_skip)
+
+
+def _may_write(path: Path, overwrite: bool) -> bool:
+    if overwrite or not path.exists():
+        return True
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise FileExistsError(f"{path} exists already; pass overwrite=True to replace it.")
+    return input(f"{path} exists already. Replace it? [y/n] ").strip().lower() in ("y", "yes")

@@ -1,0 +1,62 @@
+"""Weights alone as safetensors, under the names of `state_dict`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..core.errors import show_shape
+from . import safe
+from .keras3 import require_built
+
+
+def save(model: Any, path: Path) -> None:
+    """Write the weights as safetensors. Raises ImportError where that package is missing."""
+    from safetensors.torch import save_file
+
+    require_built(model, "save its weights")
+    with safe.replacing(path) as fresh:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()}, fresh)
+
+
+def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
+    """Set the weights from a safetensors file. Raises ValueError, before any change, where names or shapes differ."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    require_built(model, "load weights")
+    try:
+        stored = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: damaged, or no safetensors file: {error}") from error
+    own = _tensors(model)
+    problems = [f"{name}: stored, but not in the model" for name in stored.keys() - own.keys()]
+    problems += [f"{name}: not in the file" for name in own.keys() - stored.keys()]
+    problems += [
+        f"{name}: expected shape {show_shape(tensor.shape)}; the file has {show_shape(stored[name].shape)}"
+        for name, tensor in own.items()
+        if name in stored and stored[name].shape != tensor.shape
+    ]
+    if problems:
+        message = f"{path}: the weights do not fit the model. " + "; ".join(sorted(problems)[:5])
+        if not skip_mismatch:
+            raise ValueError(message)
+        warnings.warn(f"{message}. These are left as they are.", UserWarning, stacklevel=3)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name in stored and stored[name].shape == tensor.shape:
+                tensor.copy_(stored[name])
+
+
+def _tensors(model: Any) -> dict[str, torch.Tensor]:
+    """The weights by name, a shared one once."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[name] = tensor
+    return found

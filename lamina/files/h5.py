@@ -1,0 +1,220 @@
+"""The older HDF5 files: a whole model (`model.save("x.h5")`) or its weights, by layers in order."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core import serialize
+from ..core.errors import show_shape
+from ..core.layer import Layer
+from . import safe
+from .keras3 import KERAS_VERSION, build_optimizer, make_model, require_built
+
+HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
+TOP = "top_level_model_weights"
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
+    """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state."""
+    import h5py
+
+    attributes: dict[str, Any] = {
+        "keras_version": KERAS_VERSION,
+        "backend": "torch",
+        "model_config": json.dumps({"class_name": type(model).__name__, "config": _older(model.get_config())}),
+    }
+    settings = model.get_compile_config() if include_optimizer and getattr(model, "compiled", False) else None
+    if settings:
+        optimizer = settings.pop("optimizer")
+        settings = {key: serialize.serialize(value) for key, value in settings.items()}
+        settings["optimizer_config"] = {"class_name": optimizer["class_name"], "config": optimizer["config"]}
+        attributes["training_config"] = json.dumps(settings)
+    with safe.replacing(path) as fresh, h5py.File(fresh, "w") as file:
+        for name, text in attributes.items():
+            file.attrs[name] = text
+        _write_weights(file.create_group("model_weights"), model)
+        if settings and model.optimizer.variables:
+            group = file.create_group("optimizer_weights")
+            prefix = model.optimizer.name
+            _write_arrays(group, [(_below(prefix, variable.path), variable) for variable in model.optimizer.variables])
+
+
+def _below(prefix: str, path: str) -> str:
+    return path if path.startswith(f"{prefix}/") else f"{prefix}/{path}"
+
+
+def _older(config: Any) -> Any:
+    """A model's config with its layers in the older form: class and config alone."""
+    if not isinstance(config, Mapping) or "layers" not in config:
+        return config
+    layers = []
+    for entry in config["layers"]:
+        kept = {key: entry[key] for key in ("class_name", "config", "name", "inbound_nodes") if key in entry}
+        layers.append({**kept, "config": _older(kept["config"])})
+    return {**config, "layers": layers}
+
+
+def _write_weights(group: Any, model: Any) -> None:
+    _write_texts(group, "layer_names", [layer.name for layer in model.layers])
+    group.attrs["backend"], group.attrs["keras_version"] = "torch", KERAS_VERSION
+    for layer in sorted(model.layers, key=lambda layer: layer.name):
+        _write_arrays(group.create_group(layer.name), [(_path(weight), weight) for weight in _in_order(layer)])
+    _write_arrays(group.create_group(TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
+
+
+def _in_order(layer: Layer, own: bool = False) -> list[Any]:
+    """The order of these files: trainable weights first. `own`: without those of the layers inside."""
+    inner = {id(weight) for child in layer.layers for weight in child.weights} if own else ()
+    return [weight for weight in (*layer.trainable_weights, *layer.non_trainable_weights) if id(weight) not in inner]
+
+
+def _path(weight: Any) -> str:
+    return getattr(weight, "path", "weight")
+
+
+def _write_arrays(group: Any, arrays: list[tuple[str, torch.Tensor]]) -> None:
+    names: list[str] = []
+    for path, tensor in arrays:
+        name, count = path, 0
+        while name in names:
+            count += 1
+            name = f"{path}_{count}"
+        names.append(name)
+        values = tensor.detach().cpu()
+        group.create_dataset(name, data=(values.float() if values.dtype is torch.bfloat16 else values).numpy())
+    _write_texts(group, "weight_names", names)
+
+
+def _write_texts(group: Any, name: str, items: list[str]) -> None:
+    """A list as one attribute, or where it is too long as several numbered ones."""
+    encoded = [item.encode() for item in items]
+    width = max(map(len, encoded), default=1)
+    each = max(1, HEADER_LIMIT // width)
+    if len(encoded) <= each:
+        group.attrs[name] = encoded
+        return
+    for index, start in enumerate(range(0, len(encoded), each)):
+        group.attrs[f"{name}{index}"] = encoded[start : start + each]
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """The model in an HDF5 file. Raises ValueError for a damaged file, an unknown class or weights that misfit."""
+    import h5py
+
+    with safe.reading(path), h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
+        config = json.loads(safe.as_text(file.attrs["model_config"]))
+        training = json.loads(safe.as_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
+        groups = _groups(safe.subgroup(file, "model_weights"))
+        state = safe.child(file, "optimizer_weights")
+        optimizer_state = [] if state is None else _arrays(state)
+    with serialize.custom_object_scope(custom_objects or {}):
+        model = make_model(config, path)
+        with safe.reading(path):
+            _assign(_in_file_order(model, groups), skip_mismatch=False)
+        if compile and training:
+            _compile(model, training, path)
+            if optimizer_state:
+                model.optimizer.load_own_variables({str(i): array for i, array in enumerate(optimizer_state)})
+    return model
+
+
+def _compile(model: Any, training: Mapping[str, Any], path: Path) -> None:
+    homes = {"loss": ("keras.losses",), "metrics": ("keras.metrics",), "weighted_metrics": ("keras.metrics",)}
+    try:
+        settings = {key: serialize.deserialize(training.get(key), homes=rooms) for key, rooms in homes.items()}
+        settings["loss_weights"] = training.get("loss_weights")
+        settings["optimizer"] = serialize.deserialize(training["optimizer_config"], homes=("keras.optimizers",))
+        model.compile_from_config(settings)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: cannot compile the model as it was: {error} Load it with compile=False.") from error
+    build_optimizer(model)
+
+
+def load_weights(model: Any, path: Path, skip_mismatch: bool = False, by_name: bool = False) -> None:
+    """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
+    import h5py
+
+    require_built(model, "load weights")
+    with safe.reading(path), h5py.File(path, "r") as file:
+        groups = _groups(safe.subgroup(file, "model_weights") if "model_weights" in file else file)
+        pairs = _by_name(model, groups) if by_name else _in_file_order(model, groups)
+        _assign(pairs, skip_mismatch)
+
+
+def is_by_layers(path: Path) -> bool:
+    """Whether an HDF5 file is of this older kind. Raises ValueError for a damaged one."""
+    import h5py
+
+    with safe.reading(path), h5py.File(path, "r") as file:
+        return "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file
+
+
+def _groups(file: Any) -> dict[str, list[np.ndarray]]:
+    found = {name: _arrays(safe.subgroup(file, name)) for name in safe.texts(file, "layer_names")}
+    return found | ({TOP: _arrays(safe.subgroup(file, TOP))} if TOP in file else {})
+
+
+def _arrays(group: Any) -> list[np.ndarray]:
+    return [safe.StoredArray(safe.child(group, name)).read() for name in safe.texts(group, "weight_names")]
+
+
+Pairs = list[tuple[str, list[Any], list[np.ndarray]]]
+
+
+def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
+    layers = [layer for layer in model.layers if layer.weights]
+    stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
+    if len(layers) != len(stored):
+        raise ValueError(f"the model has {len(layers)} layers with weights; the file has {len(stored)}")
+    pairs = [
+        (f"{layer.name!r} (in the file {name!r})", _in_order(layer), arrays)
+        for layer, (name, arrays) in zip(layers, stored.items(), strict=True)
+    ]
+    return [*pairs, *_top(model, groups)]
+
+
+def _by_name(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
+    named = [layer for layer in model.layers if groups.get(layer.name)]
+    return [*((repr(layer.name), _in_order(layer), groups[layer.name]) for layer in named), *_top(model, groups)]
+
+
+def _top(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
+    return [(f"model {model.name!r}", _in_order(model, own=True), groups[TOP])] if TOP in groups else []
+
+
+def _assign(pairs: Pairs, skip_mismatch: bool) -> None:
+    """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
+    fitting = []
+    for what, weights, arrays in pairs:
+        problem = None
+        if len(weights) != len(arrays):
+            problem = f"layer {what} has {len(weights)} weights; the file has {len(arrays)}"
+        for weight, array in zip(weights, arrays, strict=False):
+            if tuple(weight.shape) != array.shape:
+                expected, got = show_shape(weight.shape), show_shape(array.shape)
+                problem = problem or f"layer {what}: expected shape {expected} for {_path(weight)}; the file has {got}"
+        if problem is None:
+            fitting.append((weights, arrays))
+        elif skip_mismatch:
+            warnings.warn(f"{problem}. It is left as it is.", UserWarning, stacklevel=4)
+        else:
+            raise ValueError(f"the weights do not fit the model: {problem}")
+    with torch.no_grad():
+        for weights, arrays in fitting:
+            for weight, array in zip(weights, arrays, strict=True):
+                weight.copy_(torch.as_tensor(array))

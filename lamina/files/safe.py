@@ -1,0 +1,192 @@
+"""Reading what may be damaged or hostile, and writing so that a failure leaves the old file."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import secrets
+import shutil
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+MAX_MEMBERS = 10_000
+MAX_EXPANSION = 1000  # declared bytes to stored bytes, beyond what `FREE_BYTES` allows; deflate ends at 1032
+FREE_BYTES = 1 << 20
+MAX_CONFIG = 1 << 28
+IN_MEMORY = 1 << 26  # larger weights are unpacked to disk
+
+
+@contextmanager
+def reading(path: Any) -> Iterator[None]:
+    """Turns whatever a damaged or hostile file provokes into one ValueError that names the file."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except (
+        ValueError, OSError, EOFError, KeyError, TypeError, RuntimeError, NotImplementedError, RecursionError,
+        OverflowError, zipfile.BadZipFile, zlib.error, struct.error,
+    ) as error:  # fmt: skip
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ValueError(f"{path}: damaged, or no model file: {reason}") from error
+
+
+@contextmanager
+def replacing(path: Any) -> Iterator[Path]:
+    """A fresh path beside `path`; when the block ends well, what was written there takes the place of `path` at once.
+
+    When it raises, the new file is removed and the old one stays. Missing folders are made.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield fresh
+        if target.exists():
+            shutil.copymode(target, fresh)
+        with fresh.open("rb+") as file:
+            os.fsync(file.fileno())
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where the system lets a folder be synced."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# Zip archives ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def zip_members(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip archive whose members may be read. Raises ValueError where counts, names or sizes are absurd."""
+    with reading(path), path.open("rb") as file:
+        archive = zipfile.ZipFile(file)
+        members = archive.infolist()
+        if len(members) > MAX_MEMBERS:
+            raise ValueError(f"the archive has {len(members)} members; at most {MAX_MEMBERS} are read")
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("the archive has two members of one name")
+        if sum(member.file_size for member in members) > _allowed(path.stat().st_size):
+            raise ValueError("the archive declares far more data than it holds")
+        yield archive
+
+
+def read_json(archive: zipfile.ZipFile, name: str) -> Any:
+    """A member as JSON. Raises ValueError where it is missing or too large."""
+    with _open_member(archive, name, MAX_CONFIG) as file:
+        return json.loads(file.read())
+
+
+def unpacked(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    """A member as a file one can seek in: in memory if small, else a temporary file."""
+    with _open_member(archive, name, None) as file:
+        large = archive.getinfo(name).file_size > IN_MEMORY
+        copy: IO[bytes] = tempfile.TemporaryFile() if large else io.BytesIO()
+        shutil.copyfileobj(file, copy, 1 << 20)
+    copy.seek(0)
+    return copy
+
+
+def _open_member(archive: zipfile.ZipFile, name: str, limit: int | None) -> IO[bytes]:
+    if name not in archive.namelist():
+        raise ValueError(f"the archive has no member {name!r}")
+    member = archive.getinfo(name)
+    if limit is not None and member.file_size > limit:
+        raise ValueError(f"member {name!r} declares {member.file_size} bytes; at most {limit} are read")
+    if member.file_size > _allowed(member.compress_size):
+        raise ValueError(f"member {name!r} declares {member.file_size} bytes but stores {member.compress_size}")
+    return archive.open(name)
+
+
+def _allowed(stored: int) -> int:
+    return FREE_BYTES + MAX_EXPANSION * stored
+
+
+# HDF5 ------------------------------------------------------------------------------------------------------------
+
+
+def child(group: Any, path: str) -> Any:
+    """What stands at `path` below an HDF5 group, None where nothing does. Raises ValueError for links of any kind."""
+    import h5py
+
+    for part in path.split("/"):
+        if not isinstance(group, h5py.Group) or part not in group:
+            return None
+        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{group.name}/{part} is a soft or external link, which is never followed")
+        group = group[part]
+    return group
+
+
+def subgroup(group: Any, path: str) -> Any:
+    """The group at `path`. Raises ValueError where there is none."""
+    import h5py
+
+    found = child(group, path)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"there is no group {group.name.rstrip('/')}/{path}")
+    return found
+
+
+class StoredArray:
+    """A dataset that may be read: its shape, and on demand its values. Raises ValueError for one that may not."""
+
+    def __init__(self, dataset: Any):
+        import h5py
+
+        if not isinstance(dataset, h5py.Dataset):
+            raise ValueError(f"{getattr(dataset, 'name', dataset)} is no array")
+        name = dataset.name
+        if dataset.is_virtual or dataset.external:
+            raise ValueError(f"{name} keeps its values in another file, which is never opened")
+        self.half = dataset.attrs.get("dtype") == "bfloat16"
+        if dataset.dtype.kind not in "biufc" and not (self.half and dataset.dtype.itemsize == 2):
+            raise ValueError(f"{name} holds {dataset.dtype} values instead of numbers")
+        declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+        if declared > _allowed(dataset.id.get_storage_size()):
+            raise ValueError(f"{name} declares {declared} bytes but stores {dataset.id.get_storage_size()}")
+        self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
+
+    def read(self) -> np.ndarray:
+        """The values; bfloat16 as float32, which holds them exactly."""
+        values = np.asarray(self._dataset[()])
+        if not self.half:
+            return values
+        bits = np.frombuffer(values.tobytes(), "<u2").astype(np.uint32)
+        return (bits << 16).view(np.float32).reshape(self.shape)
+
+
+def texts(group: Any, name: str) -> list[str]:
+    """A list of texts in a group's attributes, put together where it was too long for one attribute."""
+    if name in group.attrs:
+        parts: Iterable[Any] = [group.attrs[name]]
+    else:
+        parts = []
+        while f"{name}{len(parts)}" in group.attrs:
+            parts.append(group.attrs[f"{name}{len(parts)}"])
+    return [as_text(item) for part in parts for item in np.asarray(part).ravel().tolist()]
+
+
+def as_text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,224 @@
+"""Where each object's weights stand in a Keras 3 weights file, and the moving of weights between objects and file.
+
+The path of a layer follows the attributes that lead to it: `layers/dense_1`, `layers/bidirectional/forward_layer/cell`.
+Members of lists and dicts are named by their class and numbered. What is reached twice stands under its first path.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.errors import show_shape
+from ..core.layer import Layer, _Children, snake_case
+from .safe import StoredArray, child
+
+
+def saveables(root: Any, skip: Collection[int] = ()) -> Iterator[tuple[str, Any]]:
+    """(path, object) of every layer, torch module and optimizer below `root` and of itself; `skip` holds ids."""
+    return _object("", root, set(skip))
+
+
+def _object(path: str, item: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(item) in seen:
+        return
+    seen.add(id(item))
+    yield path, item
+    for name, value in _attributes(item):
+        yield from _value(f"{path}/{name}".lstrip("/"), value, seen)
+
+
+def _value(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, (list, tuple, dict)):
+        yield from _container(path, value, seen)
+    else:
+        yield from _object(path, value, seen)
+
+
+def _container(path: str, items: list | tuple | dict, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    counts: dict[str, int] = {}
+    for item in items.values() if isinstance(items, dict) else items:
+        if isinstance(item, (list, tuple, dict)):
+            base = "container"
+        elif isinstance(item, nn.Module):
+            base = snake_case(type(item).__name__)
+        else:
+            continue
+        count = counts[base] = counts.get(base, -1) + 1
+        yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen)
+
+
+def _attributes(item: Any) -> list[tuple[str, Any]]:
+    """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
+    if not isinstance(item, Layer):
+        return []
+    found = {name: value for name, value in item._modules.items() if value is not None}
+    found = {name: value._items if isinstance(value, _Children) else value for name, value in found.items()}
+    found |= _public_names(item, found)
+    first = []
+    if getattr(item, "_is_composite", False):
+        found["layers"] = item.layers
+        if hasattr(item, "_graph"):
+            first = [("layers", found.pop("layers"))]
+        optimizer = getattr(item, "optimizer", None)
+        if hasattr(optimizer, "save_own_variables"):
+            found["optimizer"] = optimizer
+    return first + sorted(found.items(), key=lambda pair: f"~{pair[0]}" if pair[0].startswith("_") else pair[0])
+
+
+def _public_names(item: Layer, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties that show a private sublayer: Keras finds it under the public name."""
+    private = {id(value): value for name, value in found.items() if name.startswith("_")}
+    if not private:
+        return {}
+    classes = type(item).__mro__[: type(item).__mro__.index(Layer)]
+    names = {name for cls in classes for name, member in vars(cls).items() if isinstance(member, property)}
+    shown = {name: getattr(item, name, None) for name in names if not name.startswith("_")}
+    return {name: value for name, value in shown.items() if id(value) in private}
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+class _Writer:
+    """The place for one object's arrays, as `save_own_variables` fills it."""
+
+    def __init__(self, group: Any):
+        self._group = group
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu()
+            if value.dtype is torch.bfloat16:
+                bits = value.contiguous().view(torch.int16).numpy().view("V2")
+                self._group.create_dataset(key, data=bits).attrs["dtype"] = "bfloat16"
+                return
+            value = value.numpy()
+        self._group[key] = np.asarray(value)
+
+
+def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
+    """Write the weights of everything below `root` into an open HDF5 file."""
+    for path, item in saveables(root, skip):
+        group = file.create_group(f"{path}/vars".lstrip("/"))
+        if isinstance(getattr(item, "name", None), str):
+            group.attrs["name"] = item.name
+        store = _Writer(group)
+        if hasattr(item, "save_own_variables"):
+            item.save_own_variables(store)
+        else:
+            for key, tensor in item.state_dict().items():
+                store[key] = tensor
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool = False) -> None:
+    """Set the weights of everything below `root` from an open HDF5 file.
+
+    Names, numbers and shapes are compared and all values read before the first weight changes. Raises ValueError with
+    all that does not fit; with `skip_mismatch` that is left as it is, with a warning.
+    """
+    problems: list[str] = []
+    asked: set[str] = set()
+    loads: list[tuple[Any, dict[str, np.ndarray]]] = []
+    for path, item in saveables(root, skip):
+        asked.add(path)
+        stored = _stored(file, path)
+        own = _own_tensors(item)
+        if not stored and not (own and isinstance(item, nn.Module)):
+            continue
+        problem = None if own is None else _misfit(own, stored)
+        if problem:
+            problems.append(f"{path or 'the model itself'}: {problem}")
+        else:
+            loads.append((item, {key: array.read() for key, array in stored.items()}))
+    if not skip:
+        problems += [f"{path}: stored, but the model has no such layer" for path in _unasked(file, asked)]
+    if problems:
+        message = "the weights do not fit the model. " + "; ".join(problems[:5])
+        message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        if not skip_mismatch:
+            raise ValueError(message)
+        warnings.warn(f"{message}. These are left as they are.", UserWarning, stacklevel=4)
+    _load_all(loads)
+
+
+def _stored(file: Any, path: str) -> dict[str, StoredArray]:
+    group = child(file, f"{path}/vars".lstrip("/"))
+    if group is None:  # files of TensorFlow 2.13
+        group = child(file, f"{path}/vars".replace("layers", "_layer_checkpoint_dependencies").lstrip("/"))
+    return {} if group is None else {key: StoredArray(child(group, key)) for key in group}
+
+
+def _own_tensors(item: Any) -> dict[str, Any] | None:
+    """What an object's own arrays must fit, by key; None where it reads them in a way of its own."""
+    if isinstance(item, Layer):
+        cls = type(item)
+        inherited = cls.load_own_variables is Layer.load_own_variables
+        if not inherited and cls._stored_weights is Layer._stored_weights:
+            return None
+        return {str(index): weight for index, weight in enumerate(item._stored_weights())}
+    return item.state_dict(keep_vars=True) if isinstance(item, nn.Module) else None
+
+
+def _misfit(own: Mapping[str, Any], stored: Mapping[str, StoredArray]) -> str | None:
+    if set(stored) != set(own):
+        words = ", ".join(f"{getattr(weight, 'name', key)} {show_shape(weight.shape)}" for key, weight in own.items())
+        return f"expected {len(own)} arrays ({words or 'no weights'}); the file has {len(stored)}"
+    for key, weight in own.items():
+        if tuple(weight.shape) != stored[key].shape:
+            name = getattr(weight, "name", key)
+            return f"expected shape {show_shape(weight.shape)} for {name}; the file has {show_shape(stored[key].shape)}"
+    return None
+
+
+def _unasked(file: Any, asked: set[str]) -> list[str]:
+    """Paths of stored weights that no object of the model stands for, the state of optimizers and trainers aside."""
+    import h5py
+
+    found: list[str] = []
+
+    def visit(group: Any, path: str, depth: int) -> None:
+        if depth > 100:
+            raise ValueError("groups are nested more than 100 deep")
+        for key in group:
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise ValueError(f"{path}/{key} is a soft or external link, which is never followed")
+            if key == "vars":
+                if len(group[key]) and path not in asked:
+                    found.append(path)
+            elif isinstance(group[key], h5py.Group) and not (depth == 0 and (key == "optimizer" or key[0] == "_")):
+                visit(group[key], f"{path}/{key}".lstrip("/"), depth + 1)
+
+    visit(file, "", 0)
+    return found
+
+
+def _load_all(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> None:
+    """Hand every object its arrays; those with a reading of their own come first and are set back if one raises."""
+    own = [pair for pair in loads if _own_tensors(pair[0]) is None]
+    before = [(tensor, tensor.detach().clone()) for item, _ in own for tensor in _current(item)]
+    try:
+        for item, arrays in own:
+            item.load_own_variables(arrays)
+    except BaseException:
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)
+        raise
+    for item, arrays in loads:
+        if isinstance(item, Layer) and _own_tensors(item) is not None:
+            item.load_own_variables(arrays)
+        elif isinstance(item, nn.Module) and not isinstance(item, Layer):
+            item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
+
+
+def _current(item: Any) -> list[torch.Tensor]:
+    return item._own_weights() if isinstance(item, Layer) else list(item.variables)

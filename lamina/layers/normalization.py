@@ -1,0 +1,439 @@
+"""Normalization layers: over the batch, over a sample, over groups of channels, and of a layer's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..constraints import constraint
+from ..core import serialize
+from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number, one_of
+from ..core.errors import named, show_shape
+from ..core.layer import InputSpec, Layer
+from ..initializers import TruncatedNormal, initializer
+from ..kernels import normalization as kernels
+from ..regularizers import regularizer
+
+
+def _one_axis(value: Any, owner: Any) -> int:
+    if isinstance(value, (list, tuple)):
+        raise Refused(f"Write axis={value[0]!r}." if len(value) == 1 else f"Write axes={tuple(value)!r} for several.")
+    return as_integer(value)
+
+
+def _axes(value: Any, owner: Any) -> tuple[int, ...]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise Refused
+    return tuple(as_integer(item) for item in value)
+
+
+def _groups(value: Any, owner: Any) -> int:
+    count = as_integer(value)
+    if count < 1 and count != -1:
+        raise Refused
+    return count
+
+
+def _limits(value: Any, owner: Any) -> dict[str, float | None]:
+    if not isinstance(value, Mapping):
+        raise Refused
+    for key, limit in value.items():
+        if key not in ("rmin", "rmax", "dmax"):
+            raise Refused(f"There is no limit {key!r}.")
+        if limit is not None:
+            number(0).convert(limit, owner)
+    rmin, rmax = value.get("rmin"), value.get("rmax")
+    if rmin is not None and rmax is not None and rmin > rmax:
+        raise Refused("`rmin` must not exceed `rmax`.")
+    return dict(value)
+
+
+_axis = Kind("an integer", _one_axis, good=(-1, 1), bad=("a", 1.5, None, [1, 2]), error=TypeError)
+_several_axes = Kind("several integers", _axes, dump=list, bad=("a", 3, (1, "a"), ()))
+_axis_or_axes = Kind(
+    "an integer or several",
+    lambda value, owner: list(_axes(value, owner)) if isinstance(value, (list, tuple)) else as_integer(value),
+    good=(-1, [-2, -1]),
+    bad=("a", 1.5, None, (1, "a")),
+    error=TypeError,
+)
+_group_count = Kind("a positive integer, or -1 for a group for each channel", _groups, good=(1,), bad=(0, -2, "a", 2.5))
+_clipping = Kind(
+    'a dictionary with numbers for some of "rmin", "rmax" and "dmax"',
+    _limits,
+    dump=lambda value: value,
+    good=({"rmin": 0.5, "rmax": 2.0, "dmax": 1.0},),
+    bad=(3, {"r": 1.0}, {"dmax": -1.0}, {"rmin": 2.0, "rmax": 1.0}),
+).optional()
+_layer = Kind(
+    "a layer",
+    lambda value, owner: _as_layer(value),
+    dump=lambda layer: {**serialize.serialize(layer), **_build_config(layer)},
+    bad=(3, "dense", None),
+)
+
+
+def _as_layer(value: Any) -> Layer:
+    value = serialize.deserialize(value) if isinstance(value, Mapping) else value
+    if not isinstance(value, Layer):
+        raise Refused
+    return value
+
+
+def _build_config(layer: Layer) -> dict[str, Any]:
+    built = layer.get_build_config()
+    return {} if built is None else {"build_config": built}
+
+
+class _Normalization(Layer):
+    """A layer that keeps the shape of its input."""
+
+    supports_masking = True
+
+    def sizes_along(self, axes: list[int], shape: tuple) -> tuple[int, ...]:
+        """The sizes of these axes. Raises ValueError where one is out of range or of unknown size."""
+        ndim = len(shape)
+        for axis in axes:
+            if not -ndim <= axis < ndim:
+                raise ValueError(
+                    f"{named(self)}: `axis` {axis} is out of range for an input of shape {show_shape(shape)}; "
+                    f"choose from {-ndim} to {ndim - 1}."
+                )
+        for axis in axes:
+            if shape[axis] is None:
+                raise ValueError(
+                    f"{named(self)}: the normalized axis (axis {axis}) must have a known size; "
+                    f"got shape {show_shape(shape)}. Give it in the input's shape."
+                )
+        if len({axis % ndim for axis in axes}) < len(axes):
+            raise ValueError(f"{named(self)}: `axis` {axes} names an axis of shape {show_shape(shape)} twice.")
+        return tuple(shape[axis] for axis in axes)
+
+    def add_scales(self, shape: tuple[int, ...]) -> None:
+        self.gamma = self.new_weight("gamma", shape) if self.scale else None
+        self.beta = self.new_weight("beta", shape) if self.center else None
+
+    def normalized_axes(self) -> list[int]:
+        return [self.axis] if isinstance(self.axis, int) else self.axis
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        self.sizes_along(self.normalized_axes(), tuple(0 if size is None else size for size in input_shape))
+        return tuple(input_shape)
+
+
+class BatchNormalization(_Normalization):
+    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` for each channel (Ioffe & Szegedy, 2015).
+
+    In training, mean and variance are those of the batch (of the values its mask lets through), and the moving ones
+    become `moving * momentum + batch * (1 - momentum)`; in inference, and wherever `trainable` is False, they are the
+    moving ones. A mask (batch, ...) has all axes of the input but the last. Every weight is (channels,); with `axes`,
+    it has all axes of the input, of size 1 where they are not among `axes`.
+    """
+
+    axis: int = arg(_axis, default=-1, doc="Where the channels are.")
+    momentum: float = arg(number(0, 1), default=0.99, doc="What moving statistics keep of themselves in a step.")
+    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
+    center: bool = arg(boolean, default=True, doc="Add beta.")
+    scale: bool = arg(boolean, default=True, doc="Multiply by gamma.")
+    beta_initializer: Any = arg(initializer, default="zeros")
+    gamma_initializer: Any = arg(initializer, default="ones")
+    moving_mean_initializer: Any = arg(initializer, default="zeros")
+    moving_variance_initializer: Any = arg(initializer, default="ones")
+    beta_regularizer: Any = arg(regularizer, default=None)
+    gamma_regularizer: Any = arg(regularizer, default=None)
+    beta_constraint: Any = arg(constraint, default=None)
+    gamma_constraint: Any = arg(constraint, default=None)
+    renorm: bool = arg(boolean, default=False, doc="Batch renormalization (Ioffe, 2017): train by slow statistics.")
+    renorm_clipping: dict | None = arg(_clipping, default=None, doc="Limits of the renormalization.")
+    renorm_momentum: float = arg(number(0, 1), default=0.99, doc="What the renormalization's averages keep in a step.")
+    synchronized: bool = arg(boolean, default=False, doc="Take a batch's statistics over all processes.")
+    axes: tuple | None = arg(
+        _several_axes.optional(),
+        default=None,
+        doc="Several axes instead of `axis`: every combination of their places is a channel.",
+        kw_only=True,
+        config="set",
+    )
+    unbiased_variance: str | None = arg(
+        one_of("spatial", "always").optional(),
+        default=None,
+        doc="Multiply a batch's variance, before it enters the moving one, by n / (n - 1) for inputs with 4 or 5 axes "
+        '("spatial"), or by n / (n - 1 - epsilon), and by n / (n - 1) besides for inputs with 4 axes ("always").',
+        kw_only=True,
+        config="set",
+    )
+    batch_statistics: str | None = arg(
+        one_of("frozen", "always").optional(),
+        default=None,
+        doc='Normalize by the batch also in training with `trainable=False` ("frozen"), or "always", even in '
+        "inference; then no moving statistics are kept up.",
+        kw_only=True,
+        config="set",
+    )
+
+    def check(self) -> None:
+        if self.renorm and self.renorm_clipping is None:
+            self.renorm_clipping = {}
+
+    def normalized_axes(self) -> list[int]:
+        return [self.axis] if self.axes is None else list(self.axes)
+
+    def build(self, input_shape: tuple) -> None:
+        axes, ndim = self.normalized_axes(), len(input_shape)
+        sizes = dict(zip(axes, self.sizes_along(axes, input_shape), strict=True))
+        self.input_spec = InputSpec(ndim=ndim, axes=sizes)
+        places = {axis % ndim: size for axis, size in sizes.items()}
+        if self.axes is None:
+            (place,) = places
+            vars(self)["_channels"] = -1 if place == ndim - 1 > 1 else place
+            shape: tuple[int, ...] = tuple(sizes.values())
+        else:
+            vars(self)["_channels"] = tuple(sorted(places))
+            shape = tuple(places.get(axis, 1) for axis in range(ndim))
+        vars(self)["_plain"] = not (self.renorm or self.synchronized)
+        self.add_scales(shape)
+        self.add_average("moving_mean", shape, self.moving_mean_initializer)
+        self.add_average("moving_variance", shape, self.moving_variance_initializer)
+        if self.renorm:
+            self.add_average("moving_stddev", shape, self._initial_deviation)
+            self.add_average("renorm_mean", shape, self.moving_mean_initializer)
+            self.add_average("renorm_stddev", shape, self._initial_deviation)
+
+    def add_average(self, name: str, shape: tuple[int, ...], initial: Any) -> None:
+        self.add_weight(shape, initial, trainable=False, name=name)
+
+    def _initial_deviation(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
+        return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
+
+    def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        return nn.Module.__call__(self, *args, **kwargs)  # weights stay float32 beside half-precision data
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+        if not inputs.is_floating_point():
+            inputs = inputs.to(self.dtype_policy.compute)
+        weights, averages = self._parameters, self._buffers
+        own = weights.get("gamma"), weights.get("beta"), averages["moving_mean"], averages["moving_variance"]
+        by_batch = self.batch_statistics
+        if not (by_batch == "always" or (training and (self._trainable or by_batch == "frozen"))):
+            return kernels.batch_norm(inputs, *own, self.epsilon, self._channels)
+        return self._by_batch(inputs, *own, mask, bool(training and self._trainable and by_batch != "always"))
+
+    def _by_batch(
+        self,
+        inputs: Tensor,
+        gamma: Tensor | None,
+        beta: Tensor | None,
+        moving_mean: Tensor,
+        moving_variance: Tensor,
+        mask: Tensor | None,
+        update: bool,
+    ) -> Tensor:
+        """The call with statistics of the batch, which with `update` enter the moving ones."""
+        if mask is not None and mask.ndim != inputs.ndim - 1:
+            raise ValueError(
+                f"{named(self)}: a mask must have all axes of the input but the last; got a mask of shape "
+                f"{show_shape(mask.shape)} for an input of shape {show_shape(inputs.shape)}."
+            )
+        epsilon, axis, values = self.epsilon, self._channels, inputs.numel()
+        if values == 0:  # an empty batch has no statistics
+            return kernels.batch_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon, axis)
+        plain = self._plain and mask is None
+        if plain and not update:
+            return kernels.batch_norm_by_batch(inputs, gamma, beta, epsilon, axis)
+        correction = 1.0
+        if self.unbiased_variance is not None:
+            correction = kernels.variance_correction(inputs, moving_mean, self.unbiased_variance, epsilon)
+        if plain and values > moving_mean.numel():
+            return kernels.batch_norm_and_update(
+                inputs, gamma, beta, moving_mean, moving_variance, self.momentum, epsilon, axis, correction
+            )
+        mean, variance = kernels.moments(inputs, axis, mask, self.synchronized)
+        if not self.renorm:
+            outputs = kernels.normalize(inputs, mean, variance, gamma, beta, epsilon)
+        else:
+            slow, limits = (self.renorm_mean, self.renorm_stddev), self.renorm_clipping or {}
+            outputs = kernels.renormalize(inputs, mean, variance, *slow, gamma, beta, epsilon, limits)
+        if update:
+            self._move(mean, variance, correction)
+        return outputs
+
+    def _move(self, mean: Tensor, variance: Tensor, correction: float) -> None:
+        kernels.move(self.moving_mean, mean, self.momentum)
+        if not self.renorm:
+            kernels.move(self.moving_variance, variance * correction, self.momentum)
+            return
+        deviation = torch.sqrt(variance + self.epsilon)
+        kernels.move(self.renorm_mean, mean, self.renorm_momentum)
+        kernels.move(self.renorm_stddev, deviation, self.renorm_momentum)
+        kernels.move(self.moving_stddev, deviation, self.momentum)
+        self.moving_variance.copy_(torch.relu(self.moving_stddev.square() - self.epsilon))
+
+
+class _SampleNormalization(_Normalization):
+    """Statistics over some axes of each sample, and weights with those axes."""
+
+    axis: Any
+
+    def fix_axes(self, input_shape: tuple) -> tuple[int, ...]:
+        """Decide how the axes are read; returns the shape of the weights."""
+        axes = sorted(self.normalized_axes())
+        shape, ndim = self.sizes_along(axes, input_shape), len(input_shape)
+        ascending = sorted(axes, key=lambda axis: axis % ndim)
+        trailing = axes == ascending and [axis % ndim for axis in axes] == list(range(ndim - len(axes), ndim))
+        any_rank = axes[-1] < 0
+        sizes = dict(zip(axes, shape, strict=True))
+        self.axis = axes
+        self.input_spec = InputSpec(
+            ndim=None if any_rank else ndim, min_ndim=-axes[0] if any_rank else None, axes=sizes
+        )
+        vars(self)["_sizes"] = tuple(sizes[axis] for axis in ascending)
+        vars(self)["_moved"] = None if trailing else tuple(ascending)
+        return shape
+
+
+class LayerNormalization(_SampleNormalization):
+    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` over some axes of each sample (Ba et al., 2016).
+
+    gamma and beta have the sizes of those axes, in ascending order of the numbers in `axis`. With `rms_scaling` it is
+    `x / sqrt(variance + epsilon) * gamma`, which is no RMS normalization: that is `RMSNormalization`.
+    """
+
+    axis: Any = arg(_axis_or_axes, default=-1, doc="What the statistics are taken over.")
+    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
+    center: bool = arg(boolean, default=True, doc="Add beta.")
+    scale: bool = arg(boolean, default=True, doc="Multiply by gamma.")
+    beta_initializer: Any = arg(initializer, default="zeros")
+    gamma_initializer: Any = arg(initializer, default="ones")
+    beta_regularizer: Any = arg(regularizer, default=None)
+    gamma_regularizer: Any = arg(regularizer, default=None)
+    beta_constraint: Any = arg(constraint, default=None)
+    gamma_constraint: Any = arg(constraint, default=None)
+    rms_scaling: bool = arg(boolean, default=False, doc="Leave the mean where it is.", kw_only=True)
+
+    def build(self, input_shape: tuple) -> None:
+        shape = self.fix_axes(input_shape)
+        if not self.rms_scaling:
+            self.add_scales(shape)
+        else:
+            self.gamma, self.beta = self.new_weight("gamma", shape), None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if not inputs.is_floating_point():
+            inputs = inputs.to(self.dtype_policy.compute)
+        weights = self._parameters
+        gamma = weights.get("gamma")
+        if self.rms_scaling:
+            return kernels.deviation_norm(inputs, gamma, self._sizes, self.epsilon, self._moved)
+        return kernels.layer_norm(inputs, gamma, weights.get("beta"), self._sizes, self.epsilon, self._moved)
+
+
+class RMSNormalization(_SampleNormalization):
+    """`x / sqrt(mean(x**2) + epsilon) * scale` over some axes of each sample (Zhang & Sennrich, 2019)."""
+
+    axis: Any = arg(_axis_or_axes, default=-1, doc="What the mean is taken over.")
+    epsilon: float = arg(number(0), default=1e-6, doc="Added to the mean square.")
+
+    def build(self, input_shape: tuple) -> None:
+        self.add_weight(self.fix_axes(input_shape), "ones", name="scale")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if not inputs.is_floating_point():
+            inputs = inputs.to(self.dtype_policy.compute)
+        return kernels.rms_norm(inputs, self._parameters["scale"], self._sizes, self.epsilon, self._moved)
+
+
+class GroupNormalization(_Normalization):
+    """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` over each group of channels of a sample (Wu & He, 2018).
+
+    One group is layer normalization over all axes, as many groups as channels are instance normalization.
+    Raises ValueError where `groups` does not divide the channels.
+    """
+
+    groups: int = arg(_group_count, default=32, doc="Into how many parts the channels fall.")
+    axis: int = arg(_axis, default=-1, doc="Where the channels are.")
+    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
+    center: bool = arg(boolean, default=True, doc="Add beta.")
+    scale: bool = arg(boolean, default=True, doc="Multiply by gamma.")
+    beta_initializer: Any = arg(initializer, default="zeros")
+    gamma_initializer: Any = arg(initializer, default="ones")
+    beta_regularizer: Any = arg(regularizer, default=None)
+    gamma_regularizer: Any = arg(regularizer, default=None)
+    beta_constraint: Any = arg(constraint, default=None)
+    gamma_constraint: Any = arg(constraint, default=None)
+
+    def build(self, input_shape: tuple) -> None:
+        (channels,), ndim = self.sizes_along([self.axis], input_shape), len(input_shape)
+        place = self.axis % ndim
+        groups = channels if self.groups == -1 else self.groups
+        if place == 0:
+            raise ValueError(f"{named(self)}: `axis` must not be the batch axis; got axis={self.axis}.")
+        if channels % groups:
+            raise ValueError(
+                f"{named(self)}: `groups` must divide the channels (axis {self.axis}); "
+                f"got groups={groups}, {channels} channels."
+            )
+        self.groups = groups
+        self.input_spec = InputSpec(ndim=ndim, axes={self.axis: channels})
+        vars(self)["_channels"] = -1 if place == ndim - 1 > 1 else place
+        self.add_scales((channels,))
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if not inputs.is_floating_point():
+            inputs = inputs.to(self.dtype_policy.compute)
+        weights = self._parameters
+        return kernels.group_norm(
+            inputs, weights.get("gamma"), weights.get("beta"), self.groups, self.epsilon, self._channels
+        )
+
+
+class UnitNormalization(_Normalization):
+    """`x` divided by its Euclidean norm over some axes."""
+
+    axis: Any = arg(_axis_or_axes, default=-1, doc="What the norm is taken over.")
+
+    def check(self) -> None:
+        axes = self.normalized_axes()
+        self.input_spec = InputSpec(min_ndim=max(-axis if axis < 0 else axis + 1 for axis in axes))
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if not inputs.is_floating_point():
+            inputs = inputs.to(self.dtype_policy.compute)
+        return kernels.unit_norm(inputs, self.axis)
+
+
+class SpectralNormalization(Layer):
+    """A layer whose kernel (or embeddings) is divided by its greatest singular value before every call in training.
+
+    The value is estimated by power iteration (Miyato et al., 2018), and the divided kernel is what the layer keeps.
+    Raises ValueError for a layer with neither `kernel` nor `embeddings`.
+    """
+
+    layer: Layer = arg(_layer, doc="What is run.")
+    power_iterations: int = arg(integer(1), default=1, doc="Steps of the estimate in each call.")
+
+    def build(self, input_shape: tuple) -> None:
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        kernel = getattr(self.layer, "kernel", None)
+        kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
+        if kernel is None:
+            raise ValueError(f"{named(self)}: {named(self.layer)} has neither `kernel` nor `embeddings` to normalize.")
+        self.kernel = kernel
+        self.add_weight(
+            (1, kernel.shape[-1]), TruncatedNormal(stddev=0.02), dtype=kernel.dtype, trainable=False, name="vector_u"
+        )
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if training:
+            kernel, u = self.kernel, self.vector_u
+            with torch.no_grad():
+                normalized, direction = kernels.spectral_step(kernel, u, self.power_iterations)
+                kernel.copy_(normalized)
+                u.copy_(direction)
+        return self.layer(inputs)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return self.layer.compute_output_shape(input_shape)

@@ -1,0 +1,115 @@
+"""Copies of models with weights of their own, and models from JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.utils import _pytree as pytree
+
+from ..core import serialize
+from ..core.errors import named
+from ..core.layer import Layer
+from ..core.symbolic import SymbolicTensor
+from ..layers.input import InputLayer
+from .functional import Functional
+from .graph_config import own_kwargs
+from .model import Model
+from .sequential import Sequential
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """The model `Model.to_json` described, with fresh weights. Raises ValueError for what describes none."""
+    try:
+        config = json.loads(json_string)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"model_from_json: this is no JSON: {error}") from error
+    with serialize.sharing():
+        model = serialize.deserialize(config, custom_objects, homes=("keras.models", "keras.layers"))
+    if not isinstance(model, Model):
+        raise ValueError(f"model_from_json: this describes a {type(model).__name__}, not a model.")
+    return model
+
+
+def clone_model(
+    model: Model,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: Callable | None = None,
+    recursive: bool = False,
+) -> Model:
+    """A model of the same architecture with layers, and so weights, of its own.
+
+    input_tensors: symbolic tensors to build it on, in the structure of the model's inputs. clone_function: makes the
+    copy of a layer (inputs aside). call_function: calls it, `f(layer, *args, **kwargs)`; functional models only.
+    recursive: apply both within nested models too. A layer that stands in several places is copied once.
+    Raises ValueError for these arguments with a model of another kind.
+    """
+    copies: dict[int, Layer] = {}
+
+    def copy(layer: Layer) -> Layer:
+        if id(layer) not in copies:
+            if recursive and isinstance(layer, (Functional, Sequential)):
+                call = call_function if isinstance(layer, Functional) else None
+                copies[id(layer)] = clone_model(layer, None, clone_function, call, True)
+            else:
+                copies[id(layer)] = (clone_function or _from_config)(layer)
+        return copies[id(layer)]
+
+    if isinstance(model, Sequential):
+        if call_function is not None:
+            raise ValueError(f"clone_model: `call_function` is for functional models; {named(model)} is sequential.")
+        made: Model = _clone_sequential(model, input_tensors, copy)
+    elif isinstance(model, Functional):
+        made = _clone_functional(model, input_tensors, copy, call_function)
+    elif input_tensors is not None or clone_function is not None or call_function is not None:
+        raise ValueError(
+            f"clone_model: {named(model)} is no sequential or functional model; it is copied through its config alone."
+        )
+    else:
+        made = _from_config(model)
+        made.build_from_config(model.get_build_config() or {})
+    if getattr(model, "compiled", False):
+        made.compile_from_config(model.get_compile_config())
+    return made
+
+
+def _from_config(layer: Any) -> Any:
+    return type(layer).from_config(layer.get_config())
+
+
+def _clone_sequential(model: Sequential, input_tensors: Any, copy: Callable) -> Sequential:
+    layers = [copy(layer) for layer in model.layers]
+    if input_tensors is not None:
+        (tensor,) = pytree.tree_leaves(input_tensors)
+        layers.insert(0, tensor)
+    elif model._input is not None:
+        layers.insert(0, _from_config(model._input))
+    return Sequential(layers, name=model.name, trainable=model.trainable)
+
+
+def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, call: Callable | None) -> Functional:
+    graph = model._graph
+    if input_tensors is None:
+        layers = [_from_config(node.layer) for node in graph.input_nodes]
+        fresh = [layer._nodes[0].outputs for layer in layers if isinstance(layer, InputLayer)]
+    else:
+        fresh = pytree.tree_leaves(input_tensors)
+        if len(fresh) != len(graph.inputs) or not all(isinstance(tensor, SymbolicTensor) for tensor in fresh):
+            raise ValueError(f"clone_model: `input_tensors` must be {len(graph.inputs)} symbolic tensors.")
+    known = {id(old): new for old, new in zip(graph.inputs, fresh, strict=True)}
+
+    def substitute(leaf: Any) -> Any:
+        return known.get(id(leaf), leaf) if isinstance(leaf, SymbolicTensor) else leaf
+
+    for node in graph.nodes:
+        layer = copy(node.layer)
+        args, kwargs = pytree.tree_map(substitute, (node.args, own_kwargs(node)))
+        outputs = call(layer, *args, **kwargs) if call is not None else layer(*args, **kwargs)
+        new = pytree.tree_leaves(outputs)
+        known.update({id(old): tensor for old, tensor in zip(pytree.tree_leaves(node.outputs), new, strict=True)})
+    inputs = pytree.tree_unflatten(fresh, pytree.tree_structure(model._input_structure))
+    outputs = pytree.tree_map(substitute, model._output_structure)
+    cls = Functional if model._owns_init else type(model)
+    return cls(inputs, outputs, name=model.name, trainable=model.trainable)

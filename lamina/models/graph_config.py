@@ -1,0 +1,243 @@
+"""Functional models as plain data, in Keras 3's form, and back; the node lists of Keras 2 are read as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch.utils import _pytree as pytree
+
+from ..core import masking, serialize
+from ..core.errors import named
+from ..core.operation import Operation
+from ..core.symbolic import Node, SymbolicTensor
+from ..layers.input import InputLayer
+from .operations import StoredOperation, is_operation, operation_config
+
+if TYPE_CHECKING:
+    from .functional import Functional
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+def graph_config(model: Functional) -> dict[str, Any]:
+    """Layers, the calls between them, inputs and outputs. Masks that follow from the layers are left out."""
+    from .functional import Functional
+
+    graph = model._graph
+    inputs = {id(node) for node in graph.input_nodes}
+    calls = _calls_by_layer(graph)
+    place = {id(node): index for nodes in calls.values() for index, node in enumerate(nodes)}
+
+    def history(tensor: SymbolicTensor) -> list[Any]:
+        return [tensor.node.layer.name, place[id(tensor.node)], tensor.index]
+
+    def end(tensor: SymbolicTensor) -> list[Any]:
+        name, index, output = history(tensor)
+        return [name, index + isinstance(tensor.node.layer, Functional), output]  # Keras counts a model's own node here
+
+    layers = []
+    for layer in graph.layers:
+        nodes = calls.get(id(layer), [])
+        if not nodes:
+            continue
+        nodes = [node for node in nodes if id(node) not in inputs]
+        if isinstance(layer, Operation):
+            (node,) = nodes
+            config, args = operation_config(layer, node.args, node.kwargs)
+            recorded = [_node_config(args, {}, history)]
+        else:
+            config = serialize.serialize(layer)
+            recorded = [_node_config(node.args, own_kwargs(node), history) for node in nodes]
+        layers.append({**config, "name": layer.name, "inbound_nodes": recorded})
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": layers,
+        "input_layers": _map_tensors(model._input_structure, end),
+        "output_layers": _map_tensors(model._output_structure, end),
+    }
+
+
+def _calls_by_layer(graph: Any) -> dict[int, list[Node]]:
+    """The calls that the outputs rest on, in the order they were recorded, for each layer (by id)."""
+    inputs = {id(node): node for node in graph.input_nodes}
+    needed = dict(inputs)
+    stack = [tensor.node for tensor in pytree.tree_leaves(graph.outputs)]
+    while stack:
+        node = stack.pop()
+        if id(node) in needed:
+            continue
+        needed[id(node)] = node
+        leaves = pytree.tree_leaves((node.args, own_kwargs(node)))
+        stack.extend(leaf.node for leaf in leaves if isinstance(leaf, SymbolicTensor))
+    calls: dict[int, list[Node]] = {}
+    for node in (*graph.input_nodes, *graph.nodes):
+        if id(node) in needed:
+            calls.setdefault(id(node.layer), []).append(node)
+    for nodes in calls.values():
+        order = {id(node): index for index, node in enumerate(nodes[0].layer._nodes)}
+        nodes.sort(key=lambda node: order.get(id(node), len(order)))
+    return calls
+
+
+def own_kwargs(node: Node) -> dict[str, Any]:
+    """The keyword arguments without the masks that ride on the inputs: loading routes those anew."""
+    carried = {"mask": masking.masks_of(node.args[0])} if node.args else {}
+    names = node.layer._call_parameters
+    carried |= {f"{name}_mask": masking.masks_of(value) for name, value in zip(names, node.args, strict=False)}
+
+    def rides(key: str, value: Any) -> bool:
+        leaves, riding = pytree.tree_leaves(value), pytree.tree_leaves(carried.get(key))
+        return bool(leaves) and len(leaves) == len(riding) and all(a is b for a, b in zip(leaves, riding, strict=True))
+
+    return {key: value for key, value in node.kwargs.items() if not rides(key, value)}
+
+
+def _node_config(args: tuple, kwargs: Mapping[str, Any], history: Callable) -> dict[str, Any]:
+    def write(value: Any) -> Any:
+        if isinstance(value, SymbolicTensor):
+            config = {"shape": value.shape, "dtype": value.dtype, "keras_history": history(value)}
+            return {"class_name": "__keras_tensor__", "config": config}
+        if isinstance(value, (list, tuple)):
+            return [write(item) for item in value]
+        if isinstance(value, Mapping):
+            return {key: write(item) for key, item in value.items()}
+        return serialize.serialize(value)
+
+    return {"args": write(args), "kwargs": write(kwargs)}
+
+
+def _map_tensors(structure: Any, describe: Callable[[SymbolicTensor], list]) -> Any:
+    if isinstance(structure, Mapping):
+        return {key: _map_tensors(value, describe) for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [_map_tensors(value, describe) for value in structure]
+    return describe(structure)
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+class _Unready(Exception):
+    """A call whose inputs are not there yet."""
+
+
+def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Inputs and outputs of the model that a config describes. Raises ValueError for calls that rest on nothing."""
+    reader = _Reader(config)
+    reader.run()
+    return reader.ends("input_layers"), reader.ends("output_layers")
+
+
+class _Reader:
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+        self.layers: dict[str, Any] = {}
+        self.calls: dict[str, list[list[Any]]] = {}  # the outputs of each call of a layer
+        self.waiting: list[tuple[str, list[Any]]] = []
+        for entry in config["layers"]:
+            name = entry.get("name") or entry["config"]["name"]
+            if name in self.layers:
+                raise ValueError(f"The config of model {config.get('name')!r} names two layers {name!r}.")
+            layer = self.layers[name] = _make(entry)
+            starts = isinstance(layer, InputLayer)
+            self.calls[name] = [[layer._nodes[0].outputs]] if starts else []
+            if not starts:
+                self.waiting.append((name, list(entry.get("inbound_nodes", ()))))
+        self.legacy = any(isinstance(node, list) for _, nodes in self.waiting for node in nodes)
+        self.first = self._first_calls() if self.legacy else {}
+
+    def run(self) -> None:
+        while self.waiting:
+            before = sum(len(nodes) for _, nodes in self.waiting)
+            for name, nodes in self.waiting:
+                try:
+                    while nodes:
+                        args, kwargs = self._arguments(nodes[0])
+                        self.calls[name].append(pytree.tree_leaves(self.layers[name](*args, **kwargs)))
+                        del nodes[0]
+                except _Unready:
+                    continue
+            self.waiting = [(name, nodes) for name, nodes in self.waiting if nodes]
+            if self.waiting and sum(len(nodes) for _, nodes in self.waiting) == before:
+                names = ", ".join(repr(name) for name, _ in self.waiting)
+                raise ValueError(
+                    f"The config of model {self.config.get('name')!r} has loops or lacks layers: no inputs for {names}."
+                )
+
+    def ends(self, key: str) -> Any:
+        from .functional import Functional
+
+        def find(structure: Any) -> Any:
+            if _is_reference(structure):
+                name, index, output = structure
+                shift = isinstance(self.layers.get(name), Functional) and not self.legacy
+                return self._tensor(name, index - shift, output)
+            if isinstance(structure, Mapping):
+                return {name: find(item) for name, item in structure.items()}
+            return [find(item) for item in structure]
+
+        try:
+            found = find(self.config[key])
+        except _Unready:
+            raise ValueError(f"The config of model {self.config.get('name')!r} has no call for its {key}.") from None
+        return found[0] if self.legacy and isinstance(found, list) and len(found) == 1 else found
+
+    def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
+        if isinstance(node, list):
+            inputs = [self._tensor(*entry[:3]) for entry in node]
+            kwargs = node[0][3] if node and len(node[0]) > 3 else {}
+            return [inputs[0] if len(inputs) == 1 else inputs], self._read(kwargs)
+        return self._read(node.get("args", [])), self._read(node.get("kwargs", {}))
+
+    def _read(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if value.get("class_name") == "__keras_tensor__":
+                return self._tensor(*value["config"]["keras_history"])
+            if "class_name" in value:
+                return serialize.deserialize(value)
+            return {key: self._read(item) for key, item in value.items()}
+        if self.legacy and _is_reference(value):
+            return self._tensor(*value)
+        return [self._read(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    def _tensor(self, name: str, call: int, output: int) -> Any:
+        if name not in self.calls:
+            raise ValueError(f"The config of model {self.config.get('name')!r} lacks the layer {name!r}.")
+        outputs, call = self.calls[name], call - self.first.get(name, 0)
+        if not 0 <= call < len(outputs):
+            raise _Unready
+        if not 0 <= output < len(outputs[call]):
+            raise ValueError(f"{named(self.layers[name])} has no output {output}, which the config asks for.")
+        return outputs[call][output]
+
+    def _first_calls(self) -> dict[str, int]:
+        """Keras 2 counts the call a nested model was made of first: where each layer's numbers begin."""
+        used = [entry for _, nodes in self.waiting for node in nodes for entry in node]
+        lowest: dict[str, int] = {}
+        for name, call, *_ in (*used, *_references(self.config["output_layers"])):
+            lowest[name] = min(call, lowest.get(name, call))
+        return lowest
+
+
+def _make(entry: Mapping[str, Any]) -> Any:
+    if is_operation(entry):
+        return StoredOperation(entry)
+    made = serialize.deserialize(entry, homes=("keras.layers", "keras.models"))
+    if not callable(made) or isinstance(made, type):
+        raise ValueError(f"The config names {entry.get('class_name')!r} as a layer, which it is not.")
+    return made
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str) and type(value[1]) is int
+
+
+def _references(structure: Any) -> Iterator[Any]:
+    if _is_reference(structure):
+        yield structure
+    elif isinstance(structure, (list, tuple, Mapping)):
+        for item in structure.values() if isinstance(structure, Mapping) else structure:
+            yield from _references(item)

@@ -1,0 +1,1 @@
+"""Pictures of models: tables and plots."""

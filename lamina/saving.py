@@ -1,0 +1,44 @@
+"""Saving and loading, and the registry of your own classes that files may name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .core import serialize
+from .core.serialize import custom_object_scope as CustomObjectScope
+from .core.serialize import custom_object_scope as custom_object_scope
+from .core.serialize import deserialize as deserialize_keras_object
+from .core.serialize import register as register_keras_serializable
+from .core.serialize import registered_name as get_registered_name
+from .core.serialize import registered_object as _registered_object
+from .core.serialize import serialize as serialize_keras_object
+from .files import load_model as load_model
+from .files import load_weights as load_weights
+from .files import save_model as save_model
+from .files import save_weights as save_weights
+
+__all__ = [
+    "CustomObjectScope",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "load_model",
+    "load_weights",
+    "register_keras_serializable",
+    "save_model",
+    "save_weights",
+    "serialize_keras_object",
+]
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The registry itself: names, as files hold them, to your classes and functions. It may be changed."""
+    return serialize._registered
+
+
+def get_registered_object(name: str, custom_objects: Any = None, module_objects: Any = None) -> Any:
+    """The class or function a file means by `name`, None if there is none."""
+    found = _registered_object(name, custom_objects)
+    return found if found is not None else (module_objects or {}).get(name)
