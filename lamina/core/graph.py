@@ -11,6 +11,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from . import masking
+from .declare import short
 from .layer import Changes, Layer, scope
 from .symbolic import Node, SymbolicTensor, call_layer
 
@@ -31,7 +32,7 @@ class Graph:
         stack: list[tuple[Node, bool]] = []
         for output in pytree.tree_leaves(outputs):
             if not isinstance(output, SymbolicTensor):
-                raise ValueError(f"{name}: outputs must be symbolic tensors (from lamina.Input); got {output!r}.")
+                raise ValueError(f"{name}: outputs must be symbolic tensors (from lamina.Input); got {short(output)}.")
             stack.append((_producer(output, name), False))
             while stack:
                 node, expanded = stack.pop()

@@ -19,7 +19,7 @@ from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_h
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking, serialize, symbolic
-from .declare import Arg, Declared, Kind, arg, bind, boolean, text
+from .declare import Arg, Declared, Kind, arg, bind, boolean, short, text
 from .errors import axis_names, layout, named, show_shape
 from .weight import Weight, allocate
 
@@ -260,6 +260,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
+    _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
     input_dtype: str | None = None  # what a model's input should be where this layer comes first
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
@@ -722,9 +723,9 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
         if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
             return symbolic.call_layer(self, args, kwargs)
-        if args and isinstance(args[0], (list, tuple)) and _is_numbers(args[0]):
-            args = (np.asarray(args[0]), *args[1:])
+        args = self._checked_first(args, kwargs)
         if not self.built:
+            self.check_inputs(args[0] if args else None)
             self._build_for(args, kwargs)
         args, kwargs = self._convert(args, kwargs)
         self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
@@ -752,6 +753,19 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         if mask is not None or self._creates_mask:
             masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
         return outputs
+
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        """The arguments, nested lists of numbers as an array. Raises for a call on nothing, or on what is no data."""
+        if not args:
+            if not kwargs and self._call_parameters:
+                raise TypeError(f"{named(self)}: call it on its `{self._call_parameters[0]}`, as in layer(x).")
+            return args
+        first = args[0]
+        if first is None or isinstance(first, (str, bytes)):
+            raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
+        if isinstance(first, (list, tuple)) and _is_numbers(first):
+            return (np.asarray(first), *args[1:])
+        return args
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         policy = self.dtype_policy
@@ -800,6 +814,10 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             self.check_inputs(args[0] if args else None)
         except ValueError as clear:
             raise clear from error
+        if serialize.home_of(type(self)) is not None and type(error) in (RuntimeError, IndexError):
+            shapes = symbolic.shapes_of(args[0]) if args else None
+            reason = str(error).strip().split("\n")[0][:200]
+            raise ValueError(f"{named(self)} cannot take inputs of shape {shapes}: {reason}") from error
 
     def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Give `call` the masks riding on its inputs; returns the mask of the first input."""
@@ -807,6 +825,8 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
         if mask is None and args:
             mask = masking.masks_of(args[0])
+        elif self._takes_mask and not self._mask_broadcasts and args:
+            _check_mask(self, args[0], mask)
         if self._takes_mask and not given and mask is not None:
             kwargs["mask"] = mask
         for name, value in zip(self._call_parameters, args, strict=False):
@@ -909,6 +929,14 @@ def _inside(children: nn.Module) -> Iterator[Any]:
             yield from _inside(child)
         elif child is not None:
             yield child
+
+
+def _check_mask(layer: Layer, inputs: Any, mask: Any) -> None:
+    if isinstance(inputs, Tensor) and isinstance(mask, Tensor) and tuple(mask.shape) != tuple(inputs.shape[:2]):
+        raise ValueError(
+            f"{named(layer)}: `mask` must have shape {show_shape(inputs.shape[:2])}, (batch, time); "
+            f"got {show_shape(mask.shape)}."
+        )
 
 
 def _is_numbers(value: Sequence) -> bool:

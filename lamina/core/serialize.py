@@ -185,7 +185,7 @@ def deserialize(
 ) -> Any:
     """The object a config describes. `homes`: where to look for names that carry no module.
 
-    Raises ValueError for a class that is neither Lamina's own, registered nor in `custom_objects`.
+    Raises TypeError for a class that is neither Lamina's own, registered nor in `custom_objects`.
     """
     if isinstance(config, (list, tuple)):
         return type(config)(deserialize(item, custom_objects, homes) for item in config)
@@ -229,7 +229,7 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
         found = find(name, room) if isinstance(name, str) else None
         if inspect.isclass(found) or (callable(found) and room in _FUNCTION_HOMES):
             return found
-    raise ValueError(
+    raise TypeError(
         f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "
         f"Pass it as custom_objects={{{name!r}: ...}} or decorate it with @register_keras_serializable()."
     )

@@ -28,11 +28,10 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state."""
     import h5py
 
-    attributes: dict[str, Any] = {
-        "keras_version": KERAS_VERSION,
-        "backend": "torch",
-        "model_config": json.dumps({"class_name": type(model).__name__, "config": _older(model.get_config())}),
-    }
+    described = serialize.serialize(model)
+    architecture = {"class_name": described["registered_name"] or described["class_name"]}
+    architecture |= {"config": _older(described["config"]), "build_config": described.get("build_config")}
+    attributes = {"keras_version": KERAS_VERSION, "backend": "torch", "model_config": json.dumps(architecture)}
     settings = model.get_compile_config() if include_optimizer and getattr(model, "compiled", False) else None
     if settings:
         optimizer = settings.pop("optimizer")

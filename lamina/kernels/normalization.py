@@ -80,7 +80,7 @@ def _batch_norm(
         return y.movedim(1, axis)
     last = tuple(range(-len(axis), 0))
     moved = x.movedim(axis, last)
-    flat = (None if weight is None else weight.flatten() for weight in (gamma, beta, mean, variance))
+    flat = [None if weight is None else weight.flatten() for weight in (gamma, beta, mean, variance)]
     y = torch.batch_norm(moved.flatten(0, -len(axis) - 1).flatten(1), *flat, training, rate, epsilon, False)
     return y.view_as(moved).movedim(last, axis)
 
@@ -212,7 +212,8 @@ def deviation_norm(
     if axes is not None:
         return _axes_last(deviation_norm, x, axes, _shaped(gamma, sizes), sizes, epsilon, None)
     wide = _at_least_float32(x)
-    variance = wide.var(tuple(range(-len(sizes), 0)), correction=0, keepdim=True)
+    last = tuple(range(-len(sizes), 0))
+    variance = (wide - wide.mean(last, keepdim=True)).square().mean(last, keepdim=True)
     y = wide * torch.rsqrt(variance + epsilon)
     return (y if gamma is None else y * gamma).to(x.dtype)
 

@@ -112,6 +112,7 @@ def check_fits(
     kernel: Sequence[int],
     dilation: Sequence[int] | int = 1,
     padding: Padding | Sequence[Padding] = "valid",
+    axes: Sequence[str] | None = None,
 ) -> None:
     """Raise ``ValueError`` where the window of ``name`` (a layer, a function) is larger than a padded spatial axis."""
     rank = len(kernel)
@@ -121,7 +122,7 @@ def check_fits(
         if output_size(size, k, 1, p, d) == 0:
             span = f"{k}" if d == 1 else f"{k} (dilated to {extent(k, d)})"
             raise ValueError(
-                f"{name}: a window of {span} does not fit into spatial axis {axis}, which has size {size} with "
+                f"{name}: a window of {span} does not fit into {f'spatial axis {axis}' if axes is None else f'the {axes[axis]} axis'}, which has size {size} with "
                 f"padding={p!r} (spatial sizes {tuple(sizes)}, window {tuple(kernel)}). "
                 "Use padding='same', a smaller window or dilation, or larger inputs."
             )

@@ -1,5 +1,8 @@
 """All layers."""
 
+from typing import Any
+
+from ..core import serialize as _serialize
 from ..core.layer import InputSpec as InputSpec
 from ..core.layer import Layer as Layer
 from .activation import ELU as ELU
@@ -90,3 +93,26 @@ from .normalization import LayerNormalization as LayerNormalization
 from .normalization import RMSNormalization as RMSNormalization
 from .normalization import SpectralNormalization as SpectralNormalization
 from .normalization import UnitNormalization as UnitNormalization
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
+from .recurrent import GRUCell as GRUCell
+from .recurrent import LSTMCell as LSTMCell
+from .recurrent import SimpleRNN as SimpleRNN
+from .recurrent import SimpleRNNCell as SimpleRNNCell
+from .recurrent import StackedRNNCells as StackedRNNCells
+
+
+def serialize(layer: Layer) -> dict:
+    """The class and config of a layer as plain data."""
+    return _serialize.serialize(layer)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The layer that `serialize` described. Raises ValueError for an unknown class."""
+    return _serialize.deserialize(config, custom_objects)
+
+
+def layer_from_config(config: Any, custom_objects: Any = None) -> Any:
+    """`deserialize`, as Keras 1 and 2 call it; {"class_name": ..., "config": ...}."""
+    return deserialize(config, custom_objects)

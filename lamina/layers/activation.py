@@ -105,6 +105,12 @@ class Softmax(_Elementwise):
 
     axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, dump=lambda v: v, bad=("a", 1.5)), default=-1)
 
+    def build(self, input_shape: tuple) -> None:
+        rank = len(input_shape)
+        for axis in [self.axis] if isinstance(self.axis, int) else self.axis:
+            if not -rank <= axis < rank:
+                raise ValueError(f"{named(self)}: `axis` {axis} is out of range for inputs of shape {input_shape}.")
+
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             inputs = torch.where(mask.bool(), inputs, inputs + torch.finfo(inputs.dtype).min / 2)

@@ -9,6 +9,7 @@ import torch
 from ..activations import activation
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
+from ..core.errors import named
 from ..core.layer import InputSpec
 from ..core.weight import weight
 from ..initializers import initializer
@@ -38,11 +39,17 @@ class Dense(LoRA):
     quantization_config: Any = arg(quantization_config, default=None)
 
     supports_masking = True
+    input_spec = InputSpec(min_ndim=2)
     kernel = weight()
     bias = weight()
 
     def build(self, input_shape: tuple) -> None:
         features = input_shape[-1]
+        if features is None:
+            raise ValueError(
+                f"{named(self)}: the last axis must have a known size, since the kernel depends on it; "
+                f"got shape {input_shape}."
+            )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
         self.new_weight("kernel", (features, self.units))
         self.bias = self.new_weight("bias", (self.units,)) if self.use_bias else None

@@ -55,7 +55,18 @@ _mask = Kind(
     lambda v, o: _function(v, o) if isinstance(v, Mapping) else v,
     dump=lambda v: _dump_function(v) if callable(v) else serialize.serialize(v),
 )
+_shape = Kind(
+    "a tuple of sizes or a function",
+    lambda v, o: v if v is None or callable(v) or isinstance(v, (tuple, list)) else _refuse_shape(),
+    dump=lambda v: _dump_function(v) if callable(v) else v,
+    bad=(3.5, "wide"),
+    error=TypeError,
+)
 _arguments = Kind(mapping.expected, lambda v, o: {} if v is None else mapping.convert(v, o), dump=dict, bad=(3,))
+
+
+def _refuse_shape() -> Any:
+    raise Refused
 
 
 class Lambda(Layer):
@@ -67,7 +78,7 @@ class Lambda(Layer):
     """
 
     function: Any = arg(_code, doc="What to run.")
-    output_shape: Any = arg(anything, default=None, config="set", attribute="_output_shape", doc="Its output's shape.")
+    output_shape: Any = arg(_shape, default=None, config="set", attribute="_output_shape", doc="Its output's shape.")
     mask: Any = arg(_mask, default=None, config="set", doc="Its output's mask.")
     arguments: dict = arg(_arguments, default=None, doc="More arguments for it.")
 

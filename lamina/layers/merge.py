@@ -170,10 +170,15 @@ def _axes(value: Any, owner: Any) -> Any:
     return as_integer(value)
 
 
+_axis_or_pair = Kind(
+    "an axis, or a pair of axes", _axes, dump=lambda v: v, good=(1, (1, 1)), bad=("a", (1, 2, 3)), error=TypeError
+)
+
+
 class Dot(Merge):
     """Products of two inputs summed along an axis of each, sample by sample."""
 
-    axes: Any = arg(Kind("an axis, or a pair of axes", _axes, dump=lambda v: v, bad=("a", (1, 2, 3))), doc="Sum over.")
+    axes: Any = arg(_axis_or_pair, doc="Sum over.")
     normalize: bool = arg(boolean, default=False, doc="Scale both to length 1 along it first: cosine proximity.")
 
     def _pair(self, shapes: list[tuple]) -> tuple[int, int]:

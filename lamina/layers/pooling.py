@@ -127,7 +127,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
 
     rank = 1
     supports_masking = True
-    _creates_mask = False
+    _creates_mask = _mask_broadcasts = False
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return pooling.global_average(inputs, self._last, self.keepdims, mask)

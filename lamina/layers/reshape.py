@@ -108,10 +108,13 @@ class Permute(Layer):
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
 
 
+_times = Kind("a positive integer", integer(1).convert, good=(1, 3), bad=("3", 2.5, 0, None), error=TypeError)
+
+
 class RepeatVector(Layer):
     """Each vector `n` times over. Input (batch, features), output (batch, n, features)."""
 
-    n: int = arg(integer(1), doc="How often.")
+    n: int = arg(_times, doc="How often.")
     input_spec = InputSpec(ndim=2)
     _keeps_dtype = True
     _autocast = False

@@ -100,7 +100,9 @@ class Windowed(Spatial):
 
     def check_window(self, input_shape: tuple, size: tuple, dilation: tuple | int = 1, padding: Any = "valid") -> None:
         """Raises ValueError where the window does not fit into the input."""
-        window.check_fits(named(self), self.spatial(input_shape), size, dilation, padding)
+        names = axis_names(self.rank + 2, self.data_format)
+        axes = [name for name in names if name not in ("batch", "channels", "features")]
+        window.check_fits(named(self), self.spatial(input_shape), size, dilation, padding, axes)
 
     def fix_input(self, input_shape: tuple, channels: int | None = None) -> None:
         super().fix_input(input_shape, channels)

@@ -38,7 +38,7 @@ class TorchModuleWrapper(Layer):
 
 
 def as_layer(item: Any, where: str) -> Layer:
-    """`item` itself if it is a layer, else a layer that runs it. Raises TypeError for what cannot be called."""
+    """`item` itself if it is a layer, else a layer that runs it. Raises ValueError for what cannot be called."""
     if isinstance(item, Layer):
         return item
     if isinstance(item, nn.Module):
@@ -46,4 +46,4 @@ def as_layer(item: Any, where: str) -> Layer:
     if callable(item) and not isinstance(item, type):
         return Operation(item)
     hint = " Make an instance of it: add parentheses." if isinstance(item, type) else ""
-    raise TypeError(f"{where}: expected a layer; got {short(item)}.{hint}")
+    raise ValueError(f"{where}: expected a layer; got {short(item)}.{hint}")

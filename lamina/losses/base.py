@@ -66,9 +66,12 @@ def pair(y_true: Any, y_pred: Any, name: str, exact: bool = False) -> tuple[Tens
 
 
 def misfit(name: str, true_shape: Any, pred_shape: Any, expected: str) -> str:
+    repair = "Compare the units of the last layer with the targets."
+    if name.startswith("categorical") and tuple(true_shape[-1:]) in ((1,), ()):
+        repair = f"For class numbers instead of one-hot rows use sparse_{name}."
     return (
         f"{name}: `y_true` and `y_pred` must have {expected}; got {show_shape(true_shape)} and "
-        f"{show_shape(pred_shape)}. Compare the units of the last layer with the targets."
+        f"{show_shape(pred_shape)}. {repair}"
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, masking, serialize, symbolic
-from ..core.declare import quoted
+from ..core.declare import quoted, short
 from ..core.errors import named, show_shape
 from ..core.graph import Graph, Plan, masked_inputs
 from ..core.layer import Changes, InputSpec, Layer, scope
@@ -125,6 +125,16 @@ class GraphModel(Model):
         fitted = [_fit(tensor, like) for tensor, like in zip(flat, self._graph.inputs, strict=True)]
         return (fitted[0] if len(fitted) == 1 else fitted, *args[1:]), kwargs
 
+    def _explain(self, args: tuple, error: Exception) -> None:
+        """Raise the clear error of the layer at fault, found by passing the shapes alone through the graph."""
+        self.check_inputs(args[0] if args else None)
+        if self._graph is not None and args and type(error) in (RuntimeError, IndexError):
+            tensors = self._flat_inputs(args[0])
+            try:
+                self._graph.replay([SymbolicTensor(t.shape, t.dtype) for t in tensors if isinstance(t, Tensor)])
+            except ValueError as clear:
+                raise clear from error
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         def symbol(shape):
             return SymbolicTensor(shape)
@@ -173,7 +183,7 @@ class Functional(GraphModel):
         Layer.__init__(self, name=name or _auto_name(type(self)), **kwargs)
         for tensor in pytree.tree_leaves(inputs):
             if not isinstance(tensor, SymbolicTensor):
-                raise ValueError(f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {tensor!r}.")
+                raise ValueError(f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {short(tensor)}.")
         self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from ..core import serialize
 from ..core.errors import named
 from ..core.graph import Graph
-from ..core.layer import Layer
+from ..core.layer import InputSpec, Layer
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .functional import GraphModel
@@ -36,7 +36,7 @@ class Sequential(GraphModel):
         self._maybe_rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Append a layer. Raises TypeError for what is none, ValueError for a name taken already."""
+        """Append a layer. Raises ValueError for what is none, or for a name taken already."""
         from ..layers.torch_module import as_layer
 
         if isinstance(layer, SymbolicTensor):
@@ -96,6 +96,7 @@ class Sequential(GraphModel):
         for layer in self._stack:
             x = layer(x)
         state.update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
+        self.input_spec = InputSpec(ndim=len(inputs.shape))
         self._modules.update({layer.name.replace(".", "_"): layer for layer in self._stack})
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:

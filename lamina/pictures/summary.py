@@ -34,8 +34,8 @@ def print_summary(
     width = line_length or min((88 if linear else 108) + 12 * show_trainable, _terminal_width())
     plain = print_fn is not None or not sys.stdout.isatty()
     options = {"force_terminal": False, "color_system": None} if plain else {}
-    console = Console(highlight=False, width=max(width, 20) if plain else None, **options)
-    layers = model.layers if graph is None or linear else graph.layers
+    console = Console(highlight=False, width=width, **options)
+    layers = model.layers if graph is None or hasattr(model, "_stack") else graph.layers
     with console.capture() as captured:
         console.print(f'[bold]Model: "{_escaped(model.name)}"[/]')
         console.print(_table(_between(layers, layer_range), graph, linear, width, expand_nested, show_trainable))
@@ -78,12 +78,12 @@ def _table(layers: list[Any], graph: Any, linear: bool, width: int, expand: bool
     if not linear:
         columns = [("Layer (type)", "left", 30), ("Output Shape", "left", 26), ("Param #", "right", 18)]
         columns.append(("Connected to", "left", 26))
-    if trainable:
-        columns.append(("Trainable", "center", 11))
     table = Table(width=width, show_lines=True)
-    whole = sum(share for *_, share in columns)
-    for title, justify, share in columns:
-        table.add_column(title, justify=justify, width=max(4, width * share // whole - 3))
+    shared = width - 12 * trainable
+    for title, justify, percent in columns:
+        table.add_column(title, justify=justify, width=max(4, shared * percent // 100 - 3))
+    if trainable:
+        table.add_column("Trainable", justify="center", width=9)
     for layer, level in _nested(layers, expand):
         cells = [_name(layer, level), _shape(layer), _count(layer)]
         if not linear:
@@ -117,6 +117,8 @@ def _shape(layer: Layer) -> str:
             return "?"
     else:
         return "?"
+    if not layer._nodes:  # the batch that it was built with says nothing about others
+        shapes = symbolic.map_shapes(lambda shape: (None, *shape[1:]), shapes)
     texts: list[str] = []
     symbolic.map_shapes(lambda shape: texts.append(_one_shape(shape)), shapes)
     return ", ".join(texts) if len(texts) < 2 else f"[{', '.join(texts)}]".replace("[(", r"\[(", 1)

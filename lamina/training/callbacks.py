@@ -548,8 +548,10 @@ class ReduceLROnPlateau(_Monitor):
             self.best, self.wait = value, 0
         elif not self.in_cooldown():
             self.wait += 1
-            if self.wait >= self.patience and any([self._reduce(one, epoch) for one in _optimizers(self.model)]):
-                self.cooldown_counter, self.wait = self.cooldown, 0
+            if self.wait >= self.patience:
+                reduced = [self._reduce(one, epoch) for one in _optimizers(self.model)]
+                if any(reduced):
+                    self.cooldown_counter, self.wait = self.cooldown, 0
 
     def _reduce(self, optimizer: Any, epoch: int) -> bool:
         rate = float(optimizer.learning_rate)

@@ -201,7 +201,7 @@ class CompiledLoss:
 def _outside(y: Tensor, y_pred: Tensor) -> str:
     least, most, classes = int(y.min()), int(y.max()), y_pred.shape[-1]
     return (
-        f"y holds class {most if most >= classes else least}, but the output has {classes} classes, 0 to {classes - 1}. "
+        f"y holds class {most if most >= classes else least}; the output has {classes} classes, 0 to {classes - 1}. "
         "Check the labels and the units of the last layer."
     )
 

@@ -84,7 +84,7 @@ def trainable_weights(module: nn.Module) -> list[Any]:
 class Step:
     """Loss and metrics of one batch: `step(x, y, sample_weight)`.
 
-    Returns logs only where `own_metrics` makes them. A step belongs to one model; copies of the model start without one.
+    Returns logs only where `own_metrics` makes them. A step belongs to one model; a copied model starts without one.
     """
 
     training = False

@@ -190,7 +190,7 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss, the compiled metrics (as one), the outputs' losses, then metrics of the model and its layers."""
+        """The mean loss, the compiled metrics (as one), the outputs' losses, then those of the model and its layers."""
         found = []
         if self.compiled:
             found = [self._loss_tracker]
@@ -353,7 +353,7 @@ class Trainer:
             for epoch in range(begin, epochs):
                 called.on_epoch_begin(epoch)
                 self.reset_metrics()
-                if not self._run(feed, run, called, "train"):
+                if not self._pass_over(feed, run, called, "train"):
                     self._ran_dry(feed, epoch == begin)
                     break
                 logs = to_host(self._last_results)
@@ -426,13 +426,13 @@ class Trainer:
         with _mode(self, training=False), torch.no_grad():  # type: ignore[arg-type]
             called.on_test_begin()
             self.reset_metrics()
-            if not self._run(feed, self.make_test_function(), called, "test"):
+            if not self._pass_over(feed, self.make_test_function(), called, "test"):
                 raise ValueError(f"The {feed.source.kind} gave no batch to evaluate on.")
             logs = to_host(self._last_results)
             called.on_test_end(logs)
         return logs
 
-    def _run(self, feed: Feed, run: Callable, called: CallbackList, phase: str) -> int:
+    def _pass_over(self, feed: Feed, run: Callable, called: CallbackList, phase: str) -> int:
         """One pass; returns the number of batches. Its results are in `_last_results`."""
         begin, end = called.batch_hooks(phase, "begin"), called.batch_hooks(phase, "end")
         bar = called.progress if phase == "train" or not called.in_fit else None

@@ -1,0 +1,673 @@
+"""Recurrent layers: cells that take one step, and the layers that run them along time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from .. import activations
+from ..activations import activation
+from ..constraints import constraint
+from ..core import random, serialize, symbolic
+from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed
+from ..core.errors import named, show_shape
+from ..core.layer import InputSpec, Layer, snake_case
+from ..initializers import initializer
+from ..kernels import noise, recurrence
+from ..regularizers import regularizer
+
+_TANH = (activations.tanh, torch.tanh)
+_SIGMOID = (activations.sigmoid, torch.sigmoid)
+_RELU = (activations.relu, torch.relu)
+
+
+def _is_cell(value: Any) -> bool:
+    """Raises Refused, naming what is missing, for what is no cell."""
+    if not callable(getattr(value, "call", None)):
+        raise Refused("A cell needs a method `call(inputs, states)`.")
+    sizes = getattr(value, "state_size", None)
+    if isinstance(sizes, bool) or not isinstance(sizes, (int, list, tuple)):
+        raise Refused("A cell needs a `state_size`: the size of its state, or a list with one for each.")
+    return True
+
+
+def _one_cell(value: Any, owner: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return StackedRNNCells(value)
+    value = serialize.deserialize(value) if isinstance(value, Mapping) else value
+    return value if _is_cell(value) else None
+
+
+def _several_cells(value: Any, owner: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise Refused
+    return [_one_cell(item, owner) for item in value]
+
+
+def _use_cudnn(value: Any, owner: Any) -> Any:
+    if value != "auto" and not isinstance(value, bool):
+        raise Refused
+    return value
+
+
+_cell = Kind("a cell or a list of cells", _one_cell, bad=(3, "lstm", None))
+_cells = Kind("a list of cells", _several_cells, bad=(3, [], [3]))
+_fused_choice = Kind('"auto", True or False', _use_cudnn, good=("auto", False), bad=("yes", 3, None))
+
+
+# The arguments of cells, and of the layers made of one, in groups: the two differ in order and in what stands between.
+
+
+class _Units(Declared):
+    units: int = arg(integer(1), doc="Size of the state and of the output.")
+    activation: Any = arg(activation, default="tanh")
+
+
+class _Gates(Declared):
+    recurrent_activation: Any = arg(activation, default="sigmoid", doc="Activation of the gates.")
+    implementation: int = arg(integer(0), default=2, kw_only=True, config=False)
+
+
+class _Initial(Declared):
+    use_bias: bool = arg(boolean, default=True)
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    recurrent_initializer: Any = arg(initializer, default="orthogonal")
+    bias_initializer: Any = arg(initializer, default="zeros")
+
+
+class _ForgetBias(Declared):
+    unit_forget_bias: bool = arg(boolean, default=True, doc="Start the bias of the forget gate at 1.")
+
+
+class _Regularized(Declared):
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    recurrent_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+
+
+class _Activity(Declared):
+    activity_regularizer: Any = arg(regularizer, default=None)
+
+
+class _Restrained(Declared):
+    kernel_constraint: Any = arg(constraint, default=None)
+    recurrent_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+    dropout: float = arg(number(0, 1), default=0.0, doc="Fraction of the inputs to drop in training.")
+    recurrent_dropout: float = arg(number(0, 1), default=0.0, doc="Fraction of the state to drop in training.")
+
+
+class _ResetAfter(Declared):
+    reset_after: bool = arg(boolean, default=True, doc="Apply the reset gate after the product with the state.")
+
+
+class _Seeded(Declared):
+    seed: Any = arg(seed, default=None)
+
+
+class _Fused(Declared):
+    use_cudnn: Any = arg(
+        _fused_choice, default="auto", config=False, doc="False runs step by step, which second derivatives need."
+    )
+
+
+# Cells.
+
+
+class _Cell(Layer):
+    """What the three cells share: weights, dropout masks, and a run along a whole sequence.
+
+    Dropout: `layer(x)` draws one mask for all steps of a sequence; a cell called by itself draws one for that step.
+    """
+
+    units: int
+    use_bias: bool
+    dropout: float
+    recurrent_dropout: float
+    seed: Any
+
+    _gates = 1
+    _states = 1
+    _recurrence: Any = None  # the kernel that runs a whole sequence
+    _fusable = True  # a layer's `use_cudnn`
+
+    def check(self) -> None:
+        vars(self).update(
+            seed_generator=random.stream(self.seed),
+            state_size=self.units if self._states == 1 else [self.units] * self._states,
+            output_size=self.units,
+        )
+
+    def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
+        """What the kernel takes behind the states, and the options that say whether torch has a kernel for it."""
+        raise NotImplementedError
+
+    def bias_shape(self) -> tuple[int, ...]:
+        return (self._gates * self.units,)
+
+    def build(self, input_shape: tuple) -> None:
+        features = input_shape[-1]
+        if features is None:
+            raise ValueError(
+                f"{named(self)}: the features axis (axis -1) must have a known size; got shape {show_shape(input_shape)}. "
+                "Give it in the input's shape."
+            )
+        width = self._gates * self.units
+        self.input_spec = InputSpec(ndim=2, axes={-1: features})
+        self.new_weight("kernel", (features, width), order=(1, 0))
+        self.recurrent_kernel = self.add_weight(
+            (self.units, width),
+            self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+            name="recurrent_kernel",
+            order=(1, 0),
+        )
+        self.bias = self.new_weight("bias", self.bias_shape()) if self.use_bias else None
+        arguments, options = self.arithmetic()
+        options["fused"] = options["fused"] and self._fusable
+        drops = self.dropout > 0 or self.recurrent_dropout > 0
+        vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        own = self._parameters
+        try:
+            return own["kernel"], own["recurrent_kernel"], own["bias"] if self.use_bias else None  # type: ignore
+        except KeyError:  # torch's parametrizations keep a weight elsewhere
+            return self.kernel, self.recurrent_kernel, self.bias
+
+    def _in_one_type(self, x: Tensor, weights: tuple) -> tuple[Tensor, tuple]:
+        """Data and weights in the type the cell computes in."""
+        dtype = self._compute or weights[0].dtype
+        return x.to(dtype), tuple(weight if weight is None else weight.to(dtype) for weight in weights)
+
+    def sweep(
+        self,
+        x: Tensor,
+        states: list[Tensor] | None,
+        mask: Tensor | None,
+        reverse: bool,
+        zero_output_for_mask: bool,
+        sequences: bool,
+        training: bool,
+    ) -> recurrence.Result:
+        """The steps of x (batch, time, features): all outputs, the last one, and the last states."""
+        weights = self._weights()
+        if x.dtype is not weights[0].dtype:
+            x, weights = self._in_one_type(x, weights)
+        masks = self.dropout_masks(x, (x.shape[0], 1, x.shape[2])) if training and self._drops else (None, None)
+        return self._recurrence(
+            x,
+            *weights,
+            *([None] * self._states if states is None else states),
+            *self._arithmetic,
+            mask,
+            reverse,
+            sequences=sequences,
+            zero_output_for_mask=zero_output_for_mask,
+            input_dropout=masks[0],
+            recurrent_dropout=masks[1],
+            **self._options,
+        )
+
+    def dropout_masks(self, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor | None]:
+        """What to multiply inputs of this shape and the state with; one mask a gate where the state drops, too."""
+        gates = (self._gates,) if self.recurrent_dropout and self._gates > 1 else ()
+        generator = random.generator(self.seed_generator, x.device)
+
+        def draw(rate: float, *sizes: int) -> Tensor | None:
+            return noise.dropout(x.new_ones(*gates, *sizes), rate, generator=generator) if rate else None
+
+        return draw(self.dropout, *shape), draw(self.recurrent_dropout, shape[0], self.units)
+
+    def _prepared(self, inputs: Tensor, states: Any, training: bool) -> tuple[Tensor, tuple, list[Tensor], tuple]:
+        """One step's inputs, weights, states and dropout masks. Raises ValueError for another number of states."""
+        states = list(states) if isinstance(states, (list, tuple)) else [states]
+        if len(states) != self._states:
+            raise ValueError(f"{named(self)}: expected {self._states} states; got {len(states)}.")
+        weights = self._weights()
+        if inputs.dtype is not weights[0].dtype:
+            inputs, weights = self._in_one_type(inputs, weights)
+        masks = self.dropout_masks(inputs, tuple(inputs.shape)) if training and self._drops else (None, None)
+        return inputs, weights, states, masks
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
+        """Zeros, one tensor (batch_size, units) for each state."""
+        like = self._parameters.get("kernel")
+        dtype, device = self.dtype_policy.compute, None if like is None else like.device
+        return [torch.zeros(batch_size or 0, self.units, dtype=dtype, device=device) for _ in range(self._states)]
+
+
+class SimpleRNNCell(_Seeded, _Restrained, _Regularized, _Initial, _Units, _Cell):
+    """`h' = activation(x @ kernel + h @ recurrent_kernel + bias)`.
+
+    Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states.
+    """
+
+    _recurrence = staticmethod(recurrence.simple_rnn)
+
+    def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
+        relu = self.activation in _RELU
+        return (self.activation,), {"fused": relu or self.activation in _TANH, "relu": relu}
+
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
+        z = recurrence.project(x, kernel, bias, drop)
+        return recurrence.simple_rnn_step(z, states, recurrent, self.activation, drop_state)
+
+
+class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates, _Units, _Cell):
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997), its gates in the order i, f, c, o.
+
+    Called on inputs (batch, features) and states [h, c], each (batch, units); returns the output and the states.
+    """
+
+    _gates = 4
+    _states = 2
+    _recurrence = staticmethod(recurrence.lstm)
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        if self.use_bias and self.unit_forget_bias:
+            with torch.no_grad():
+                self.bias[self.units : 2 * self.units] = 1
+
+    def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
+        fused = self.activation in _TANH and self.recurrent_activation in _SIGMOID
+        return (self.activation, self.recurrent_activation), {"fused": fused}
+
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
+        z = recurrence.project(x, kernel, bias, drop)
+        return recurrence.lstm_step(z, states, recurrent, *self._arithmetic, drop_state)
+
+
+class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates, _Units, _Cell):
+    """Gated recurrent unit (Cho et al., 2014), its gates in the order z, r, h.
+
+    Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states. With
+    `reset_after` the bias is (2, 3 * units): of the inputs, of the state.
+    """
+
+    _gates = 3
+    _recurrence = staticmethod(recurrence.gru)
+
+    def bias_shape(self) -> tuple[int, ...]:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
+        fused = self.reset_after and self.activation in _TANH and self.recurrent_activation in _SIGMOID
+        return (self.activation, self.recurrent_activation, self.reset_after), {"fused": fused}
+
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
+        bias, recurrent_bias = bias.unbind(0) if self.reset_after and bias is not None else (bias, None)
+        z = recurrence.project(x, kernel, bias, drop)
+        return recurrence.gru_step(z, states, recurrent, recurrent_bias, *self._arithmetic, drop_state)
+
+
+class StackedRNNCells(Layer):
+    """Cells one upon another as one cell: each takes the output of the one below. Its states are a list, one a cell."""
+
+    cells: list = arg(_cells, doc="The cells, the lowest first.")
+
+    @property
+    def state_size(self) -> list[Any]:
+        return [cell.state_size for cell in self.cells]
+
+    @property
+    def output_size(self) -> int:
+        return _output_size(self.cells[-1])
+
+    def build(self, input_shape: tuple) -> None:
+        for cell in self.cells:
+            _build_cell(cell, input_shape)
+            input_shape = (input_shape[0], _output_size(cell))
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        """The cells' initial states."""
+        like = torch.empty(batch_size or 0, dtype=self.dtype_policy.compute)
+        return [_packed(cell, _initial_states(cell, like)) for cell in self.cells]
+
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Any]]:
+        ends = []
+        for cell, state in zip(self.cells, states, strict=True):
+            inputs, end = _step_of(cell, training)(inputs, _listed(state))
+            ends.append(_packed(cell, end))
+        return inputs, ends
+
+    def sweep(
+        self,
+        x: Tensor,
+        states: list[Any] | None,
+        mask: Tensor | None,
+        reverse: bool,
+        zero_output_for_mask: bool,
+        sequences: bool,
+        training: bool,
+    ) -> tuple[Tensor | None, Tensor, list[Any]]:
+        """A cell's whole sequence before the next cell: the same as all cells step by step, in fewer kernels.
+
+        What a cell puts out at a masked step does not matter, for the cell above skips that step, too.
+        """
+        if reverse:
+            x, mask = x.flip(1), None if mask is None else mask.flip(1)
+        last, ends = x, []
+        for index, cell in enumerate(self.cells):
+            top = index == len(self.cells) - 1
+            state = None if states is None else _listed(states[index])
+            x, last, end = sweep(cell, x, state, mask, False, zero_output_for_mask and top, sequences or not top, training)
+            ends.append(_packed(cell, end))
+        return x, last, ends
+
+
+_SWEEPING = (SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells)
+
+
+def _listed(states: Any) -> list[Any]:
+    return list(states) if isinstance(states, (list, tuple)) else [states]
+
+
+def _packed(cell: Any, states: Any) -> Any:
+    """A cell's states as they stand in a stack: a tensor where `state_size` is one number, else a list."""
+    states = _listed(states)
+    return states[0] if isinstance(cell.state_size, int) else states
+
+
+def _output_size(cell: Any) -> Any:
+    size = getattr(cell, "output_size", None)
+    return size if size is not None else _listed(cell.state_size)[0]
+
+
+def _build_cell(cell: Any, input_shape: tuple) -> None:
+    """Make the weights of a cell for inputs (batch, ...); one without a `build` is run without values."""
+    if not isinstance(cell, Layer) or cell.built:
+        return
+    if type(cell).build is not Layer.build:
+        cell.build(input_shape)
+        return
+    dtype = cell._compute or torch.float32
+    states = [symbolic.SymbolicTensor((input_shape[0], size), dtype) for size in _listed(cell.state_size)]
+    symbolic.run_on_trial_tensors(cell, (symbolic.SymbolicTensor(input_shape, dtype), states), {}, cell)
+
+
+def _initial_states(cell: Any, x: Tensor) -> list[Any]:
+    """The states a cell starts from, for a batch as large as that of x and of its type."""
+    make = getattr(cell, "get_initial_state", None)
+    if make is None:
+        return [x.new_zeros(x.shape[0], size) for size in _listed(cell.state_size)]
+    return pytree.tree_map(lambda state: state.to(x), _listed(make(batch_size=x.shape[0])))
+
+
+def _step_of(cell: Any, training: bool) -> Any:
+    """One step of any cell as a function (inputs, states) -> (output, list of states)."""
+    direct = not callable(cell) or (isinstance(cell, Layer) and cell.built and cell.runs_in_plan())
+    call = cell.call if direct else cell
+    options = {"training": training} if getattr(cell, "_takes_training", False) else {}
+
+    def step(inputs: Any, states: Any) -> tuple[Any, list[Any]]:
+        output, states = call(inputs, states, **options)
+        return output, _listed(states)
+
+    return step
+
+
+def sweep(
+    cell: Any,
+    x: Tensor,
+    states: list[Any] | None,
+    mask: Tensor | None,
+    reverse: bool,
+    zero_output_for_mask: bool,
+    sequences: bool,
+    training: bool,
+) -> tuple[Tensor | None, Tensor, list[Any]]:
+    """Run any cell along axis 1 of x: all outputs (None unless `sequences`), the last output, the last states."""
+    if type(cell) in _SWEEPING:
+        return cell.sweep(x, states, mask, reverse, zero_output_for_mask, sequences, training)
+    states = _initial_states(cell, x) if states is None else states
+    return recurrence.scan(_step_of(cell, training), x, states, mask, reverse, zero_output_for_mask, sequences)
+
+
+# Layers.
+
+
+def with_states(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """The arguments of a call in which `layer([x, *states])` may stand for `layer(x, initial_state=states)`."""
+    first = args[0] if args else None
+    if not isinstance(first, (list, tuple)) or not first or not hasattr(first[0], "shape"):
+        return args, kwargs
+    masks = kwargs.get("mask")
+    kwargs = {**kwargs, "mask": masks[0]} if isinstance(masks, (list, tuple)) else kwargs
+    if len(first) == 1:
+        return (first[0], *args[1:]), kwargs
+    return (first[0], *args[1:]), {**kwargs, "initial_state": list(first[1:])}
+
+
+class RNN(Layer):
+    """Runs a cell along time. Input (batch, time, ...), output (batch, units), or (batch, time, units).
+
+    A cell is called as `cell(x_t, states) -> (output, states)` and has a `state_size`; `output_size` and
+    `get_initial_state(batch_size)` are optional. A list of cells becomes a `StackedRNNCells`.
+    `initial_state`: a tensor or a list of them; `layer([x, *states])` means the same. With `return_state` the last
+    states follow the output. A masked step leaves state and output as they were.
+    Raises ValueError for `stateful` without a known batch size, and for initial states that do not fit.
+    """
+
+    cell: Any = arg(_cell, doc="What takes one step.")
+    return_sequences: bool = arg(boolean, default=False, doc="Return the outputs of all steps.")
+    return_state: bool = arg(boolean, default=False, doc="Return the last states as well.")
+    go_backwards: bool = arg(boolean, default=False, doc="Start at the end; all outputs come in that order.")
+    stateful: bool = arg(boolean, default=False, doc="Start each batch from the last states of the one before.")
+    unroll: bool = arg(boolean, default=False, doc="Accepted; the loop is chosen by itself.")
+    zero_output_for_mask: bool = arg(boolean, default=False, doc="Masked steps give zeros, not the output before them.")
+
+    supports_masking = True
+    _creates_mask = False
+
+    def check(self) -> None:
+        cell = self.cell
+        vars(self).update(
+            state_size=[cell.state_size] if isinstance(cell.state_size, int) else list(cell.state_size),
+            _sweeps=type(cell) in _SWEEPING,
+            _kept=[],
+        )
+        if type(cell) in _SWEEPING:
+            self.input_spec = InputSpec(ndim=3)
+
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
+        self._check_shape(sequences_shape)
+        batch = sequences_shape[0]
+        if self.stateful and batch is None:
+            raise ValueError(
+                f"{named(self)}: `stateful` needs a known batch size; got inputs of shape {show_shape(sequences_shape)}. "
+                "Give the first layer a `batch_shape` or `batch_size`."
+            )
+        _build_cell(self.cell, (batch, *sequences_shape[2:]))
+        if self._sweeps:
+            self.input_spec = InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
+        if self.stateful:
+            like = torch.empty(batch, dtype=self.dtype_policy.variable)
+            for index, state in enumerate(pytree.tree_leaves(self._start_states(like))):
+                self.register_buffer(f"state_{index}", state, persistent=False)
+                self._kept.append(f"state_{index}")
+
+    def _check_shape(self, shape: tuple) -> None:
+        problem = (self.input_spec or InputSpec(min_ndim=2)).problem(shape)
+        if problem is None and self._sweeps and shape[-1] is None:
+            problem = (
+                f"the features axis (axis 2) must have a known size; got shape {show_shape(shape)}. "
+                "Give it in the input's shape."
+            )
+        if problem:
+            raise ValueError(f"{named(self)}: {problem}")
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        return super()._call_with_care(*with_states(args, kwargs))
+
+    def call(
+        self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
+    ) -> Any:
+        states = None
+        if initial_state is not None or self._kept:
+            states = self._given_states(sequences, initial_state)
+        if mask is not None:
+            mask = self._checked_steps(sequences, mask)
+        how = mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, training
+        if self._sweeps:
+            outputs, last, states = self._modules["cell"].sweep(sequences, states, *how)
+        else:
+            outputs, last, states = self._sweep_any(sequences, states, *how)
+        if self._kept:
+            for name, state in zip(self._kept, pytree.tree_leaves(states), strict=True):
+                self._buffers[name].copy_(state.detach())
+        output = outputs if self.return_sequences else last
+        return (output, *states) if self.return_state else output
+
+    def _sweep_any(self, sequences: Tensor, states: Any, *how: Any) -> Any:
+        """The run of a cell of somebody else's, its results in this layer's type."""
+        results = sweep(self.cell, sequences, states, *how)
+        if self._compute is not None:
+            return pytree.tree_map(lambda leaf: leaf if leaf is None else leaf.to(self._compute), results)
+        return results
+
+    def _given_states(self, sequences: Tensor, given: Any) -> list[Any]:
+        """The states to start from, one for each of `state_size`: the given ones, else those of the batch before."""
+        kept = [self._buffers[name] for name in self._kept]
+        if kept and kept[0].shape[0] != sequences.shape[0]:
+            raise ValueError(
+                f"{named(self)}: it is stateful and was built for a batch of {kept[0].shape[0]}; "
+                f"got a batch of {sequences.shape[0]}. Pass batches of one size."
+            )
+        leaves = pytree.tree_leaves(given) if given is not None else [state.clone() for state in kept]
+        sizes, structure = pytree.tree_flatten(self.state_size)
+        self._check_states([tuple(leaf.shape) for leaf in leaves], sizes, sequences.shape[0])
+        return pytree.tree_unflatten([leaf.to(sequences) for leaf in leaves], structure)
+
+    def _check_states(self, shapes: list[tuple], sizes: list[int], batch: int | None) -> None:
+        if len(shapes) != len(sizes):
+            raise ValueError(f"{named(self)}: expected {len(sizes)} initial states; got {len(shapes)}.")
+        for index, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
+            if len(shape) != 2 or shape[1] != size or (None not in (batch, shape[0]) and shape[0] != batch):
+                raise ValueError(
+                    f"{named(self)}: initial state {index} must have shape {show_shape((batch, size))} (batch, units); "
+                    f"got {show_shape(shape)}."
+                )
+
+    def _checked_steps(self, sequences: Tensor, mask: Tensor) -> Tensor:
+        """The mask as bool. Raises ValueError unless it is (batch, time)."""
+        if tuple(mask.shape) != tuple(sequences.shape[:2]):
+            raise ValueError(
+                f"{named(self)}: the mask must have shape {show_shape(sequences.shape[:2])} (batch, time); "
+                f"got {show_shape(mask.shape)}."
+            )
+        return mask if mask.dtype is torch.bool else mask.bool()
+
+    def _start_states(self, like: Tensor) -> list[Any]:
+        """Initial states for a batch as large as that of `like` and of its type, one for each of `state_size`."""
+        return _initial_states(self.cell, like)
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        """The states a call starts from where none are given."""
+        return self._start_states(torch.empty(batch_size or 0, dtype=self.dtype_policy.compute))
+
+    @property
+    def states(self) -> list[Any] | None:
+        """Of a stateful layer, the states the next batch starts from; None before it is built."""
+        if not self._kept:
+            return None
+        structure = pytree.tree_structure(self.state_size)
+        return pytree.tree_unflatten([self._buffers[name] for name in self._kept], structure)
+
+    def reset_state(self, states: Any = None) -> None:
+        """Let the next batch start from `states`, by default zeros. Does nothing unless the layer keeps states."""
+        if not self._kept:
+            return
+        kept = [self._buffers[name] for name in self._kept]
+        values = [torch.zeros_like(k) for k in kept] if states is None else pytree.tree_leaves(states)
+        values = [torch.as_tensor(value) for value in values]
+        self._check_states([tuple(value.shape) for value in values], [k.shape[1] for k in kept], kept[0].shape[0])
+        for state, value in zip(kept, values, strict=True):
+            state.copy_(value)
+
+    reset_states = reset_state
+
+    def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
+        self._check_shape(sequences_shape)
+        batch, time = sequences_shape[:2]
+        if initial_state_shape is not None:
+            given = [initial_state_shape] if symbolic.is_shape(initial_state_shape) else initial_state_shape
+            shapes = pytree.tree_leaves(given, is_leaf=symbolic.is_shape)
+            self._check_states(shapes, pytree.tree_leaves(self.state_size), batch)
+        size = _output_size(self.cell)
+        if not isinstance(size, int):
+            raise ValueError(f"{named(self)}: the cell's `output_size` must be an integer; got {size!r}.")
+        output = (batch, time, size) if self.return_sequences else (batch, size)
+        if not self.return_state:
+            return output
+        return (output, *([(batch, n) for n in size] if isinstance(size, (list, tuple)) else (batch, size)
+                          for size in self.state_size))  # fmt: skip
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask itself where all steps are returned; states have none."""
+        steps = (mask[0] if isinstance(mask, (list, tuple)) else mask) if self.return_sequences else None
+        return [steps] + [None] * len(pytree.tree_leaves(self.state_size)) if self.return_state else steps
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return cls(**config)
+
+
+class _OwnCell(RNN):
+    """A layer that makes its cell from its own arguments."""
+
+    cell: Any = arg(_cell, default=None, init=False)
+    zero_output_for_mask: bool = arg(boolean, default=False, kw_only=True, doc="Masked steps give zeros.")
+
+    _makes: type[_Cell]
+    use_cudnn: Any = "auto"
+
+    def check(self) -> None:
+        names = [name for name in self._makes._args if name in self._args and name not in Layer._args]
+        self.cell = self._makes(
+            **{name: getattr(self, name) for name in names},
+            name=snake_case(self._makes.__name__),
+            trainable=self._trainable,
+            dtype=self.dtype_policy,
+        )
+        vars(self.cell)["_fusable"] = self.use_cudnn is not False
+        super().check()
+
+
+class SimpleRNN(_OwnCell, _Restrained, _Activity, _Regularized, _Initial, _Units):
+    """Fully connected recurrence: `h' = activation(x @ kernel + h @ recurrent_kernel + bias)`.
+
+    Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
+    """
+
+    seed: Any = arg(seed, default=None, config=False)
+
+    _makes = SimpleRNNCell
+
+
+class LSTM(_Fused, _OwnCell, _Seeded, _Restrained, _Activity, _Regularized, _ForgetBias, _Initial, _Gates, _Units):
+    """Long short-term memory (Hochreiter & Schmidhuber, 1997); its states are h and c.
+
+    Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
+    """
+
+    _makes = LSTMCell
+
+
+class GRU(_Fused, _ResetAfter, _OwnCell, _Seeded, _Restrained, _Activity, _Regularized, _Initial, _Gates, _Units):
+    """Gated recurrent unit (Cho et al., 2014).
+
+    Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
+    """
+
+    _makes = GRUCell

@@ -1,0 +1,976 @@
+"""Training: losses equal a hand-written loop's, data of every kind, weights, several outputs, faults, no waiting."""
+
+from __future__ import annotations
+
+import gc
+import io
+import logging
+import pickle
+import resource
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import lamina as keras
+from lamina import layers
+from lamina.core.layer import Changes
+from lamina.training import data as data_module
+from lamina.training.callbacks import Callback, Logs
+from lamina.training.data import PyDataset, make_source
+from lamina.training.memory import keep_buffers
+from lamina.training.step import Captured, TrainStep
+from lamina.training.trainer import Trainer
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(70, 5)).astype("float32")
+LABELS = RNG.integers(0, 3, 70)
+TARGETS = RNG.normal(size=(70, 3)).astype("float32")
+
+
+def classifier(activation: str | None = "softmax", units: int = 3, **settings: Any) -> keras.Sequential:
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [keras.Input((5,)), layers.Dense(8, activation="tanh"), layers.Dense(units, activation=activation, **settings)]
+    )
+
+
+def compiled(loss: Any = "mse", activation: str | None = None, units: int = 3, optimizer: Any = None, **settings: Any):
+    model = classifier(activation, units)
+    model.compile(optimizer or keras.optimizers.SGD(0.1), loss, **settings)
+    return model
+
+
+class Losses(Callback):
+    """The running mean loss after every batch."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seen.append(logs["loss"])
+
+
+def curve(model: Any, *data: Any, **settings: Any) -> list[float]:
+    losses = Losses()
+    model.fit(*data, shuffle=False, verbose=0, callbacks=[losses], **settings)
+    return losses.seen
+
+
+def loop(model: Any, loss_of: Callable[[Tensor, Tensor], Tensor], optimizer: Any, y: Any, size: int = 32) -> list[float]:
+    """What `curve` must give: the running mean of the losses of one epoch, in plain torch."""
+    total, count, seen = 0.0, 0, []
+    for x, target in zip(torch.tensor(X).split(size), torch.as_tensor(y).split(size), strict=True):
+        optimizer.zero_grad()
+        loss = loss_of(model(x), target)
+        loss.backward()
+        optimizer.step()
+        total, count = total + loss.item() * len(x), count + len(x)
+        seen.append(total / count)
+    return seen
+
+
+# Loss curves ----------------------------------------------------------------------------------------------------------
+
+
+def from_probabilities(output: Tensor, labels: Tensor) -> Tensor:
+    return F.nll_loss(output.log(), labels)
+
+
+def of_scores(output: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(output, labels)
+
+
+CURVES = {
+    "mse": (None, "mse", TARGETS, F.mse_loss),
+    "softmax": ("softmax", "sparse_categorical_crossentropy", LABELS, from_probabilities),
+    "scores": (None, keras.losses.SparseCategoricalCrossentropy(from_logits=True), LABELS, of_scores),
+    "callable": (None, lambda y, p: (y - p).abs().mean(-1), TARGETS, F.l1_loss),
+}
+
+
+@pytest.mark.parametrize("case", CURVES)
+@pytest.mark.parametrize(
+    "optimizers",
+    [
+        (lambda: keras.optimizers.SGD(0.1, momentum=0.9), lambda w: torch.optim.SGD(w, 0.1, 0.9)),
+        (lambda: keras.optimizers.Adam(0.01, epsilon=1e-8), lambda w: torch.optim.Adam(w, 0.01)),
+    ],
+    ids=["sgd", "adam"],
+)
+def test_loss_curve_equals_a_hand_written_loop(case: str, optimizers: tuple) -> None:
+    activation, loss, y, loss_of = CURVES[case]
+    ours, theirs = classifier(activation), classifier(activation)
+    ours.compile(optimizers[0](), loss)
+    found = curve(ours, X, y, batch_size=32)
+    expected = loop(theirs, loss_of, optimizers[1](theirs.parameters()), y)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_regularizers_activity_and_added_losses_count() -> None:
+    class Adds(keras.Layer):
+        def call(self, inputs):
+            self.add_loss(0.01 * inputs.square().mean())
+            return inputs
+
+    def make() -> Any:
+        keras.utils.set_random_seed(3)
+        dense = layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.1), activity_regularizer="l2")
+        return keras.Sequential([keras.Input((5,)), dense, Adds()])
+
+    ours, theirs = make(), make()
+    ours.compile(keras.optimizers.SGD(0.1), "mse")
+    kernel = theirs.layers[0].kernel
+
+    def loss_of(output: Tensor, target: Tensor) -> Tensor:
+        extra = 0.1 * kernel.square().sum() + 0.01 * output.square().sum() + 0.01 * output.square().mean()
+        return F.mse_loss(output, target) + extra
+
+    expected = loop(theirs, loss_of, torch.optim.SGD(theirs.parameters(), 0.1), TARGETS)
+    np.testing.assert_allclose(curve(ours, X, TARGETS, batch_size=32), expected, rtol=1e-5)
+
+
+def test_weight_regularizers_alone_are_found_once() -> None:
+    model = classifier(None, kernel_regularizer=keras.regularizers.L2(0.1))
+    model.compile("sgd", "mse")
+    kernel = model.layers[1].get_weights()[0]
+    plain = classifier(None)
+    plain.compile("sgd", "mse")
+    difference = model.test_on_batch(X, TARGETS) - plain.test_on_batch(X, TARGETS)
+    assert difference == pytest.approx(0.1 * (kernel**2).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "y"),
+    [
+        ("softmax", "sparse_categorical_crossentropy", LABELS),
+        ("softmax", "categorical_crossentropy", np.eye(3, dtype="float32")[LABELS]),
+        ("sigmoid", "binary_crossentropy", np.eye(3, dtype="float32")[LABELS]),
+        ("sigmoid", keras.losses.BinaryFocalCrossentropy(label_smoothing=0.1), np.eye(3, dtype="float32")[LABELS]),
+    ],
+)
+def test_log_space_is_used_and_changes_no_value(activation: str, loss: Any, y: np.ndarray) -> None:
+    model = compiled(loss, activation, metrics=["mae"] if y.ndim > 1 else ["accuracy"])
+    inside = model.evaluate(X, y, verbose=0, batch_size=70)
+    assert len(model._test_step._scores) == 1
+    outside = float(model.compute_loss(y=torch.tensor(y), y_pred=model(torch.tensor(X))))
+    assert inside[0] == pytest.approx(outside, abs=1e-5)
+    assert model.layers[-1].activation is getattr(keras.activations, activation)
+    with torch.no_grad():  # a certain and wrong answer keeps its gradient
+        model.layers[-1].bias.copy_(torch.tensor([300.0, -300.0, -300.0]))
+        model.layers[-1].kernel.zero_()
+    before = model.get_weights()
+    wrong = np.ones(70) if y.ndim == 1 else np.tile(np.float32([0, 1, 1]), (70, 1))
+    model.fit(X, wrong, verbose=0, batch_size=70)
+    assert not np.array_equal(before[3], model.get_weights()[3])
+
+
+def test_log_space_only_where_the_output_is_the_activation() -> None:
+    inputs = keras.Input((5,))
+    hidden = layers.Dense(3, activation="softmax")(inputs)
+    model = keras.Model(inputs, 0.5 * hidden + 0.1)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    value = model.evaluate(X, LABELS, verbose=0, batch_size=70)
+    assert model._test_step._scores == []
+    outputs = model.predict(X, verbose=0)
+    outputs /= outputs.sum(-1, keepdims=True)
+    assert value == pytest.approx(-np.log(outputs[np.arange(70), LABELS]).mean(), rel=1e-5)
+
+
+# Order of the samples -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shuffle", [True, "batch", False])
+@pytest.mark.parametrize("gathered", [1, 1 << 20])
+def test_an_epoch_sees_each_sample_once(shuffle: Any, gathered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_module, "_GATHERED", gathered)
+    x = np.arange(70)
+    source = make_source(x, x * 2, batch_size=8, shuffle=shuffle)
+    orders = []
+    for _ in range(2):
+        batches = list(source.batches())
+        assert [len(batch[0]) for batch in batches] == [8] * 8 + [6]
+        assert all(torch.equal(y, 2 * xs) for xs, y, _ in batches)
+        orders.append(np.concatenate([batch[0] for batch in batches]))
+        assert sorted(orders[-1]) == list(x)
+    assert np.array_equal(orders[0], orders[1]) == (shuffle is False)
+    if shuffle == "batch":
+        assert [sorted(order) for order in np.array_split(orders[0][:64], 8)] == np.arange(64).reshape(8, 8).tolist()
+
+
+def test_validation_split_is_the_end() -> None:
+    model = compiled()
+    history = model.fit(X, TARGETS, validation_split=0.25, verbose=0, shuffle=False, batch_size=70).history
+    assert history["val_loss"][0] == pytest.approx(model.evaluate(X[52:], TARGETS[52:], verbose=0), rel=1e-5)
+    again = compiled()
+    assert history["loss"] == again.fit(X[:52], TARGETS[:52], verbose=0, shuffle=False, batch_size=70).history["loss"]
+
+
+def test_initial_epoch_and_validation_freq() -> None:
+    history = compiled().fit(
+        X, TARGETS, epochs=6, initial_epoch=2, validation_data=(X, TARGETS), validation_freq=2, verbose=0
+    )
+    assert history.epoch == [2, 3, 4, 5] and len(history.history["val_loss"]) == 2
+    history = compiled().fit(X, TARGETS, epochs=3, validation_data=(X, TARGETS), validation_freq=[1, 3], verbose=0)
+    assert len(history.history["val_loss"]) == 2
+
+
+def test_steps_per_epoch_goes_on_where_the_last_epoch_ended() -> None:
+    seen: list[float] = []
+
+    class Spy(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+    rows: list[float] = []
+    model = compiled()
+    model.register_forward_pre_hook(lambda module, args: rows.extend(args[0][:, 0].tolist()))
+    model.fit(X, TARGETS, batch_size=10, steps_per_epoch=3, epochs=2, shuffle=False, verbose=0, callbacks=[Spy()])
+    assert seen == [0, 1, 2, 0, 1, 2]
+    np.testing.assert_array_equal(rows, X[:60, 0])
+    with pytest.warns(UserWarning, match="ran out of data after 7 of 9"):
+        model.fit(X, TARGETS, batch_size=10, steps_per_epoch=9, verbose=0)
+
+
+# Kinds of data --------------------------------------------------------------------------------------------------------
+
+
+class Whole(PyDataset):
+    def __init__(self, **settings: Any):
+        super().__init__(**settings)
+        self.epochs: list[str] = []
+
+    def __len__(self) -> int:
+        return 7
+
+    def __getitem__(self, index: int) -> Any:
+        return X[index * 10 : index * 10 + 10], TARGETS[index * 10 : index * 10 + 10]
+
+    def on_epoch_begin(self) -> None:
+        self.epochs.append("begin")
+
+    def on_epoch_end(self) -> None:
+        self.epochs.append("end")
+
+
+class Frame:
+    """Looks like a pandas object."""
+
+    def __init__(self, array: np.ndarray):
+        self.array, self.shape = array, array.shape
+
+    def to_numpy(self) -> np.ndarray:
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+class Batches:
+    def __iter__(self) -> Iterator[Any]:
+        return iter(Whole())
+
+
+DATA = {
+    "numpy": lambda: (X, TARGETS),
+    "float64": lambda: (X.astype("float64"), TARGETS.astype("float64")),
+    "torch": lambda: (torch.tensor(X), torch.tensor(TARGETS, requires_grad=True)),
+    "read-only": lambda: (np.broadcast_to(X, X.shape), TARGETS[:, ::-1][:, ::-1]),
+    "pandas": lambda: (Frame(X), Frame(TARGETS.astype(object))),
+    "DataLoader": lambda: (DataLoader(TensorDataset(torch.tensor(X), torch.tensor(TARGETS)), 10),),
+    "generator": lambda: (batch for batch in Whole()),
+    "iterable": lambda: (Batches(),),
+    "PyDataset": lambda: (Whole(),),
+    "threads": lambda: (Whole(workers=3, max_queue_size=2),),
+}
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_every_kind_of_data_trains_alike(kind: str) -> None:
+    given = DATA[kind]()
+    given = (given,) if not isinstance(given, tuple) else given
+    size = {"batch_size": 10} if len(given) == 2 else {}
+    expected = curve(compiled(), X, TARGETS, batch_size=10)
+    np.testing.assert_allclose(curve(compiled(), *given, **size), expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_processes_read_a_dataset() -> None:
+    found = curve(compiled(), Whole(workers=2, use_multiprocessing=True))
+    np.testing.assert_allclose(found, curve(compiled(), X, TARGETS, batch_size=10), rtol=1e-6)
+
+
+def test_a_dataset_is_told_of_epochs_and_mixed() -> None:
+    dataset = Whole()
+    compiled().fit(dataset, epochs=2, verbose=0)
+    assert dataset.epochs == ["begin", "end"] * 2
+    order = [batch[0][0, 0].item() for batch in make_source(Whole(), shuffle=True).batches()]
+    assert sorted(order) == sorted(X[::10, 0].tolist()) and order != X[::10, 0].tolist()
+
+
+def test_iterables_start_again_and_generators_end() -> None:
+    history = compiled().fit(Batches(), epochs=2, verbose=0, validation_data=Batches())
+    assert len(history.history["val_loss"]) == 2
+    with pytest.warns(UserWarning, match="generator ran out of data"):
+        history = compiled().fit((batch for batch in Whole()), epochs=3, verbose=0)
+    assert history.epoch == [0]
+
+
+def test_types_are_settled_once() -> None:
+    source = make_source([X.astype("float64"), LABELS.astype("uint16")], LABELS.astype("int8"))
+    (floats, integers), y, _ = next(iter(source.batches()))
+    assert (floats.dtype, integers.dtype, y.dtype) == (torch.float32, torch.int32, torch.int8)
+
+
+def test_inputs_by_name_and_in_lists() -> None:
+    a, b = keras.Input((5,), name="a"), keras.Input((5,), name="b")
+    model = keras.Model({"a": a, "b": b}, layers.Dense(3)(layers.Add()([a, b])))
+    model.compile("sgd", "mse")
+    zero = np.zeros_like(X)
+    by_name = model.evaluate({"b": X, "a": zero}, TARGETS, verbose=0)
+    assert by_name == pytest.approx(model.evaluate({"a": X, "b": zero}, TARGETS, verbose=0), rel=1e-5)
+    assert model.predict({"a": X, "b": X}, verbose=0).shape == (70, 3)
+
+
+@pytest.mark.parametrize("y", [TARGETS[:, 0], TARGETS[:, :1]], ids=["(n,)", "(n, 1)"])
+def test_targets_may_lack_the_last_axis(y: np.ndarray) -> None:
+    model = compiled("mse", units=1)
+    expected = ((model.predict(X, verbose=0)[:, 0] - y.reshape(-1)) ** 2).mean()
+    assert model.evaluate(X, y, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+# Weights --------------------------------------------------------------------------------------------------------------
+
+
+def test_class_weight_follows_the_formula() -> None:
+    weights = {0: 2.0, 2: 0.5}
+    model = compiled("sparse_categorical_crossentropy", "softmax")
+    p = model.predict(X, verbose=0)[np.arange(70), LABELS]
+    each = np.array([weights.get(label, 1.0) for label in LABELS])
+    expected = (-np.log(p) * each).mean()
+    for y in (LABELS, LABELS[:, None], LABELS.astype("float32")):
+        history = deepcopy(model).fit(X, y, class_weight=weights, batch_size=70, verbose=0).history
+        assert history["loss"][0] == pytest.approx(expected, rel=1e-5)
+    onehot = compiled("categorical_crossentropy", "softmax")
+    found = onehot.train_on_batch(X, np.eye(3)[LABELS], class_weight=weights)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_sample_weight_weighs_loss_and_weighted_metrics_alone() -> None:
+    weight = RNG.uniform(0.1, 3, 70)
+    model = compiled("mse", metrics=["mae"], weighted_metrics=["mae"])
+    error = model.predict(X, verbose=0) - TARGETS
+    found = model.evaluate(X, TARGETS, sample_weight=weight, verbose=0, return_dict=True, batch_size=70)
+    assert found["loss"] == pytest.approx(((error**2).mean(-1) * weight).mean(), rel=1e-5)
+    assert found["mae"] == pytest.approx(abs(error).mean(), rel=1e-5)
+    assert found["weighted_mae"] == pytest.approx((abs(error).mean(-1) * weight).sum() / weight.sum(), rel=1e-5)
+    by_batch = model.evaluate(((X, TARGETS, weight) for _ in range(1)), verbose=0, return_dict=True)
+    assert by_batch == pytest.approx(found, rel=1e-5)
+
+
+def test_a_mask_on_the_output_weighs_the_loss() -> None:
+    class Marks(keras.Layer):
+        def call(self, inputs):
+            return inputs * 1.0
+
+        def compute_mask(self, inputs, mask=None):
+            return inputs[..., 0] > 0
+
+    x, y = RNG.normal(size=(6, 4, 2)).astype("float32"), RNG.normal(size=(6, 4, 2)).astype("float32")
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.marks = Marks()
+
+        def call(self, inputs):
+            return self.marks(inputs)
+
+        def compute_mask(self, inputs, mask=None):
+            return inputs[..., 0] > 0
+
+    model = Net()
+    model.compile("sgd", "mse")
+    kept = x[..., 0] > 0
+    expected = (((x - y) ** 2).mean(-1)[kept]).mean()
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+# Several outputs ------------------------------------------------------------------------------------------------------
+
+
+def two_outputs(as_dict: bool = False) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((5,))
+    a, b = layers.Dense(3, name="a")(inputs), layers.Dense(3, activation="softmax", name="b")(inputs)
+    return keras.Model(inputs, {"a": a, "b": b} if as_dict else [a, b])
+
+
+def expected_of(model: Any, wa: float = 1.0, wb: float = 1.0) -> dict[str, float]:
+    outputs = model.predict(X, verbose=0)
+    a, b = (outputs["a"], outputs["b"]) if isinstance(outputs, dict) else outputs
+    mse, ce = ((a - TARGETS) ** 2).mean(), -np.log(b[np.arange(70), LABELS]).mean()
+    accuracy = (b.argmax(-1) == LABELS).mean()
+    return {"a_loss": mse, "b_loss": ce, "b_accuracy": accuracy, "loss": wa * mse + wb * ce}
+
+
+CROSS = "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "y"),
+    [
+        ({"loss": ["mse", CROSS], "loss_weights": [0.5, 2.0], "metrics": [None, ["accuracy"]]}, [TARGETS, LABELS]),
+        (
+            {"loss": {"b": CROSS, "a": "mse"}, "loss_weights": {"a": 0.5, "b": 2.0}, "metrics": {"b": "accuracy"}},
+            {"b": LABELS, "a": TARGETS},
+        ),
+    ],
+    ids=["lists", "dicts"],
+)
+def test_several_outputs(as_dict: bool, settings: dict, y: Any) -> None:
+    model = two_outputs(as_dict)
+    model.compile("sgd", **settings)
+    expected = expected_of(model, 0.5, 2.0)
+    found = model.evaluate(X, y, verbose=0, return_dict=True)
+    assert list(found) == ["a_loss", "b_accuracy", "b_loss", "loss"]
+    assert found == pytest.approx(expected, rel=1e-4)
+    values = model.evaluate(X, y, verbose=0)
+    assert values == pytest.approx([expected[name] for name in ("loss", "a_loss", "b_loss", "b_accuracy")], rel=1e-4)
+    assert model.metrics_names == ["loss", "compile_metrics", "a_loss", "b_loss"]
+    weight = np.arange(70) / 70
+    both = model.evaluate(X, y, sample_weight=weight, verbose=0)
+    given = {"a": weight, "b": weight} if isinstance(y, dict) else [weight, weight]
+    assert both == pytest.approx(model.evaluate(X, y, sample_weight=given, verbose=0), rel=1e-6)
+    assert len(model._test_step._scores) == 1
+
+
+def test_an_output_without_a_loss() -> None:
+    model = two_outputs()
+    model.compile("sgd", loss=[None, CROSS])
+    assert model.evaluate(X, [LABELS], verbose=0) == pytest.approx(expected_of(model)["b_loss"], rel=1e-4)
+    named = two_outputs(as_dict=True)
+    named.compile("sgd", loss={"b": CROSS})
+    assert named.evaluate(X, {"b": LABELS}, verbose=0) == pytest.approx(expected_of(named)["b_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": {"c": "mse"}}, "loss.*no output `c`.*`a`, `b`"),
+        ({"loss": ["mse"]}, "loss.*2 outputs.*1"),
+        ({"loss": "mse", "metrics": ["mae", "mae", "mae"]}, "metrics.*2 outputs.*3"),
+    ],
+)
+def test_outputs_that_do_not_fit(settings: dict, message: str) -> None:
+    model = two_outputs()
+    model.compile("sgd", **settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, [TARGETS, TARGETS], verbose=0)
+
+
+# compile --------------------------------------------------------------------------------------------------------------
+
+
+def test_compile_config_round_trip() -> None:
+    model = compiled("mse", metrics=["mae"], loss_weights=[0.5], optimizer=keras.optimizers.Adam(0.02))
+    config = model.get_compile_config()
+    assert set(config) == {
+        "optimizer", "loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly", "steps_per_execution",
+        "jit_compile",
+    }  # fmt: skip
+    other = classifier(None)
+    assert other.get_compile_config() == {}
+    other.compile_from_config(config)
+    assert isinstance(other.optimizer, keras.optimizers.Adam) and other.optimizer.built
+    np.testing.assert_allclose(
+        curve(other, X, TARGETS, epochs=2), curve(model, X, TARGETS, epochs=2), rtol=1e-6
+    )
+    assert other.get_compile_config()["optimizer"]["config"]["learning_rate"] == pytest.approx(0.02)
+
+
+def test_metrics_stand_beside_the_loss() -> None:
+    model = compiled(CROSS, "softmax", metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")])
+    history = model.fit(X, LABELS, verbose=0, validation_split=0.2).history
+    assert list(history) == ["accuracy", "loss", "top", "val_accuracy", "val_loss", "val_top"]
+    p = model.predict(X, verbose=0)
+    found = model.evaluate(X, LABELS, verbose=0)
+    assert found[1:] == pytest.approx([(p.argmax(-1) == LABELS).mean(), (p.argsort(-1)[:, 1:] == LABELS[:, None]).any(-1).mean()])
+    model.reset_metrics()
+    assert all(float(value) == 0 for value in model.get_metrics_result().values())
+
+
+def test_compiling_again_starts_afresh() -> None:
+    model = compiled("mse", metrics=["mae"])
+    model.fit(X, TARGETS, verbose=0)
+    model.compile("adam", "mae")
+    assert list(model.fit(X, TARGETS, verbose=0).history) == ["loss"]
+
+
+def test_frozen_layers_stay_and_thaw() -> None:
+    model = compiled(optimizer="adam")
+    model.fit(X, TARGETS, verbose=0)
+    model.layers[0].trainable = False
+    before = model.get_weights()
+    model.fit(X, TARGETS, verbose=0)
+    after = model.get_weights()
+    assert np.array_equal(before[0], after[0]) and not np.array_equal(before[2], after[2])
+    model.layers[0].trainable = True
+    model.fit(X, TARGETS, verbose=0)
+    assert not np.array_equal(after[0], model.get_weights()[0])
+
+
+def test_a_model_without_weights_is_only_measured() -> None:
+    model = keras.Sequential([keras.Input((5,)), layers.Activation("tanh")])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="no trainable weights"):
+        history = model.fit(X, X, verbose=0).history
+    assert history["loss"][0] == pytest.approx(((np.tanh(X) - X) ** 2).mean(), rel=1e-5)
+
+
+def test_unbuilt_models_are_built_by_the_data() -> None:
+    model = keras.Sequential([layers.Dense(4, activation="relu"), layers.Dense(3)])
+    model.compile("adam", "mse")
+    model.fit((batch for batch in Whole()), verbose=0)
+    assert model.built and model.optimizer.built and len(model.weights) == 4
+    fresh = keras.Sequential([layers.Dense(2)])
+    assert fresh.predict(X, verbose=0).shape == (70, 2)
+    fresh.compile("sgd", "mse")
+    fresh.fit(X, TARGETS[:, :2], verbose=0)
+
+
+# Parts of one's own ---------------------------------------------------------------------------------------------------
+
+
+def test_keras_style_train_step() -> None:
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            keras.utils.set_random_seed(3)
+            self.a, self.b = layers.Dense(8, activation="tanh"), layers.Dense(3)
+
+        def call(self, inputs, training=False):
+            return self.b(self.a(inputs))
+
+        def train_step(self, data):
+            x, y = data
+            self.zero_grad()
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=y_pred)
+            loss.backward()
+            weights = list(self.trainable_weights)
+            with torch.no_grad():
+                self.optimizer.apply([weight.value.grad for weight in weights], weights)
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.update_state(loss)
+                else:
+                    metric.update_state(y, y_pred)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    model = Own()
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    losses = Losses()
+    history = model.fit(X, TARGETS, batch_size=35, shuffle=False, verbose=0, callbacks=[losses]).history
+    assert set(history) == {"loss", "mae"}
+    np.testing.assert_allclose(losses.seen, curve(compiled(metrics=["mae"]), X, TARGETS, batch_size=35), rtol=1e-6)
+
+
+def test_super_train_step_and_own_results() -> None:
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            return {**super().train_step(data), "twice": 2 * self.metrics[0].result()}
+
+        def test_step(self, data):
+            return {"constant": 5.0}
+
+    model = Own([keras.Input((5,)), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    history = model.fit(X, TARGETS, verbose=0, validation_data=(X, TARGETS)).history
+    assert set(history) == {"loss", "twice", "val_constant"}
+    assert history["twice"][0] == pytest.approx(2 * history["loss"][0])
+
+
+@pytest.mark.parametrize("takes_training", [False, True])
+def test_own_compute_loss_metrics_and_predict_step(takes_training: bool) -> None:
+    seen = []
+
+    class Plain(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            return super().compute_loss(x, y, y_pred, sample_weight) + 1
+
+        def compute_metrics(self, x, y, y_pred, sample_weight=None):
+            return {**super().compute_metrics(x, y, y_pred, sample_weight), "rows": len(x)}
+
+        def predict_step(self, data):
+            return super().predict_step(data) + 100
+
+    class WithTraining(Plain):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            seen.append(training)
+            return super().compute_loss(x, y, y_pred, sample_weight)
+
+    model = (WithTraining if takes_training else Plain)([keras.Input((5,)), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    plain = ((model.predict(X, verbose=0) - 100 - TARGETS) ** 2).mean()
+    assert model.train_on_batch(X, TARGETS, return_dict=True) == pytest.approx({"loss": plain + 1, "rows": 70}, rel=1e-4)
+    model.evaluate(X, TARGETS, verbose=0, batch_size=70)
+    assert seen == ([True, False] if takes_training else [])
+
+
+def test_metrics_and_losses_of_the_model_itself() -> None:
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+            self.size = keras.metrics.Mean(name="size")
+
+        def call(self, inputs):
+            outputs = self.dense(inputs)
+            self.size.update_state(outputs.abs().mean())
+            return outputs
+
+    model = Own()
+    model.compile("sgd", "mse")
+    assert set(model.fit(X, TARGETS, verbose=0).history) == {"loss", "size"}
+
+
+def test_any_torch_module_trains() -> None:
+    class Net(Trainer, nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(5, 3)
+            self.drop = nn.Dropout(0.5)
+
+        def forward(self, x):
+            return self.drop(self.linear(x))
+
+    model = Net()
+    model.compile("adam", "mse", metrics=["mae"])
+    before = model.evaluate(X, TARGETS, verbose=0, return_dict=True)
+    history = model.fit(X, TARGETS, epochs=20, verbose=0).history
+    assert set(history) == {"loss", "mae"} and not model.training
+    assert model.evaluate(X, TARGETS, verbose=0)[0] < before["loss"]
+    with torch.no_grad():
+        np.testing.assert_array_equal(model.predict(X, verbose=0), model(torch.tensor(X)))
+
+
+def test_jit_compile_uses_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(torch, "compile", lambda model: made.append(model) or model)
+    model = compiled(jit_compile=True)
+    assert curve(model, X, TARGETS) == curve(compiled(), X, TARGETS)
+    assert made == [model]
+
+
+# Single batches -------------------------------------------------------------------------------------------------------
+
+
+def test_single_batches() -> None:
+    model = compiled("mse", metrics=["mae"])
+    p = model.predict_on_batch(X)
+    expected = [((p - TARGETS) ** 2).mean(), abs(p - TARGETS).mean()]
+    assert model.test_on_batch(X, TARGETS) == pytest.approx(expected, rel=1e-5)
+    assert model.train_on_batch(X, TARGETS) == pytest.approx(expected, rel=1e-5)
+    found = model.train_on_batch(X, TARGETS, return_dict=True)
+    assert found["loss"] < expected[0] and set(found) == {"loss", "mae"}
+    assert isinstance(compiled().train_on_batch(X, TARGETS), float)
+    weight = np.arange(70.0)
+    weighted = compiled().test_on_batch(X, TARGETS, sample_weight=weight)
+    assert weighted == pytest.approx((((p - TARGETS) ** 2).mean(-1) * weight).mean(), rel=1e-5)
+    assert not model.training
+
+
+# predict --------------------------------------------------------------------------------------------------------------
+
+
+def test_predict_keeps_structure_and_order() -> None:
+    model = two_outputs(as_dict=True)
+    whole = model.predict(X, verbose=0, batch_size=70)
+    parts = model.predict(X, verbose=0, batch_size=16)
+    stream = model.predict((X[i : i + 16] for i in range(0, 70, 16)), verbose=0)
+    assert list(whole) == ["a", "b"] and whole["a"].shape == (70, 3)
+    for name, expected in whole.items():
+        np.testing.assert_allclose(parts[name], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(stream[name], expected, rtol=1e-5, atol=1e-6)
+    assert model.predict(X, steps=2, batch_size=16, verbose=0)["a"].shape == (32, 3)
+
+
+def test_predict_takes_outputs_of_varying_sizes() -> None:
+    class Doubles(keras.Model):
+        def call(self, inputs):
+            return torch.cat([inputs, inputs])
+
+    found = Doubles().predict(X, batch_size=32, verbose=0)
+    np.testing.assert_array_equal(found, np.concatenate([np.tile(part, (2, 1)) for part in (X[:32], X[32:64], X[64:])]))
+
+
+def test_training_goes_on_after_predict_built_the_model() -> None:
+    model = keras.Sequential([layers.Dense(3)])
+    model.predict(X, verbose=0)
+    assert not any(weight.is_inference() for weight in model.parameters())
+
+
+# Speed: nothing waits -------------------------------------------------------------------------------------------------
+
+
+def waits(monkeypatch: pytest.MonkeyPatch, model: Any, run: Callable[[], Any]) -> int:
+    """How often `run` reads a value of a tensor, the optimizer's own numbers on the CPU apart."""
+    count = 0
+    own = {id(variable) for variable in model.optimizer.variables}
+
+    def counting(method: Callable) -> Callable:
+        def call(self: Tensor, *args: Any) -> Any:
+            nonlocal count
+            count += id(self) not in own
+            return method(self, *args)
+
+        return call
+
+    for name in ("item", "tolist", "__float__", "__int__", "__bool__", "__index__", "numpy", "cpu"):
+        monkeypatch.setattr(torch.Tensor, name, counting(getattr(torch.Tensor, name)))
+    try:
+        run()
+    finally:
+        monkeypatch.undo()
+    return count
+
+
+def test_no_value_is_read_inside_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = compiled(CROSS, "softmax", metrics=["accuracy"], optimizer="adam")
+    model.fit(X, LABELS, verbose=0)
+
+    def fit(size: int) -> int:
+        return waits(monkeypatch, model, lambda: model.fit(X, LABELS, batch_size=size, verbose=0))
+
+    few, many = fit(70), fit(1)
+    assert few == many <= 4
+    losses = Losses()
+    read = waits(monkeypatch, model, lambda: model.fit(X, LABELS, batch_size=1, verbose=0, callbacks=[losses]))
+    assert read == many + 70
+
+
+def test_batch_logs_keep_the_values_of_their_batch() -> None:
+    kept: list[Logs] = []
+
+    class Keeps(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            kept.append(logs)
+
+    losses = Losses()
+    compiled().fit(X, TARGETS, verbose=0, batch_size=10, callbacks=[Keeps(), losses])
+    assert [logs["loss"] for logs in kept] == losses.seen and len(set(losses.seen)) == 7
+    assert {**kept[0]} == {"loss": losses.seen[0]} and isinstance(kept[0], dict)
+
+
+def test_the_step_is_made_anew_when_layers_change() -> None:
+    model = compiled()
+    step = model.make_train_function()
+    model.train_on_batch(X, TARGETS)
+    before = step._changes
+    model.layers[0].register_forward_hook(lambda *_: None)
+    model.train_on_batch(X, TARGETS)
+    assert step._changes == Changes.count != before
+
+
+# One graph ------------------------------------------------------------------------------------------------------------
+
+
+def replay_by_calling(run: Callable[[], Any]) -> Callable[[], Any]:
+    return run
+
+
+def test_a_captured_step_trains_alike() -> None:
+    eager, captured = (compiled(CROSS, "softmax", metrics=["accuracy"], optimizer="adam") for _ in range(2))
+    graphed = Captured(captured._make_step(TrainStep), replay_by_calling)
+    for _ in range(3):
+        for x, y in zip(torch.tensor(X).split(32), torch.tensor(LABELS).split(32), strict=True):
+            graphed(x.clone(), y.clone(), None)
+        eager.fit(X, LABELS, verbose=0, shuffle=False)
+    assert graphed._replay is not None and graphed._buffers[0].shape == (32, 5)
+    for one, other in zip(eager.get_weights(), captured.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_that_cannot_be_captured_runs_eagerly(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(run: Callable) -> Callable:
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+    model = compiled()
+    graphed = Captured(model._make_step(TrainStep), fails)
+    with caplog.at_level(logging.WARNING, "lamina"):
+        for _ in range(6):
+            graphed(torch.tensor(X), torch.tensor(TARGETS), None)
+    assert len(caplog.records) == 1 and "operation not permitted" in caplog.text
+    assert int(model.optimizer.iterations) == 6
+
+
+# Faults ---------------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_leaves_the_model_usable() -> None:
+    class Interrupts(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                raise KeyboardInterrupt
+
+    model = compiled()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, TARGETS, batch_size=10, verbose=0, callbacks=[Interrupts()])
+    assert not model.training
+    assert np.isfinite(model.fit(X, TARGETS, verbose=0).history["loss"]).all()
+
+
+def test_an_error_in_the_data_is_its_own() -> None:
+    def batches() -> Iterator[Any]:
+        yield X, TARGETS
+        raise KeyError("row 70")
+
+    model = compiled()
+    with pytest.raises(KeyError, match="row 70") as raised:
+        model.fit(batches(), verbose=0)
+    assert not model.training
+    if hasattr(raised.value, "__notes__"):
+        assert "generator" in raised.value.__notes__[0] and "batch 2" in raised.value.__notes__[0]
+
+    class Broken(Whole):
+        def __getitem__(self, index):
+            if index == 3:
+                raise OSError("disk")
+            return super().__getitem__(index)
+
+    with pytest.raises(OSError, match="disk"):
+        model.fit(Broken(workers=2), verbose=0)
+
+
+def test_a_nan_loss_is_seen() -> None:
+    out = io.StringIO()
+    model = compiled()
+    history = model.fit(X, np.full_like(TARGETS, np.nan), verbose=0).history
+    assert np.isnan(history["loss"]).all()
+    assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"x": X[:0], "y": TARGETS[:0]}, "x is empty"),
+        ({"x": X, "y": TARGETS[:60]}, "x has 70, y has 60"),
+        ({"x": [X, X[:3]], "y": TARGETS}, r"x\[0\] has 70, x\[1\] has 3"),
+        ({"x": X, "y": None}, "`y` is missing"),
+        ({"x": X.tolist(), "y": TARGETS}, r"x\[0\]\[0\].*np.array"),
+        ({"x": np.array(["a"]), "y": TARGETS[:1]}, "x: expected numbers"),
+        ({"x": 5, "y": TARGETS}, "x: expected an array"),
+        ({"x": Whole(), "y": TARGETS}, "Leave out `y`.*PyDataset"),
+        ({"x": X, "y": TARGETS, "validation_split": 0.99}, "leaves one part empty"),
+        ({"x": Whole(), "validation_split": 0.5}, "`validation_split` works on arrays; got Whole"),
+        ({"x": X, "y": TARGETS, "class_weight": {0: 1}, "sample_weight": X[:, 0]}, "not both"),
+        ({"x": iter([]), "y": None}, "gave no batch"),
+        ({"x": iter([5]), "y": None}, "Each batch of the iterable must be"),
+        ({"x": X, "y": TARGETS, "validation_freq": "1"}, "validation_freq"),
+        ({"x": X, "y": TARGETS, "callbacks": [5]}, "callbacks"),
+    ],
+)
+def test_bad_data_is_refused_before_anything_changes(settings: dict, message: str) -> None:
+    model = compiled()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        model.fit(verbose=0, **settings)
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+    assert not model.training
+
+
+def test_copies_and_pickles_train_on() -> None:
+    model = compiled(optimizer="adam")
+    model.fit(X, TARGETS, verbose=0)
+    for other in (deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.evaluate(X, TARGETS, verbose=0) == pytest.approx(model.evaluate(X, TARGETS, verbose=0))
+        other.fit(X, TARGETS, verbose=0)
+        assert other.evaluate(X, TARGETS, verbose=0) != model.evaluate(X, TARGETS, verbose=0)
+
+
+# Progress and memory --------------------------------------------------------------------------------------------------
+
+
+def test_plain_lines(capsys: pytest.CaptureFixture) -> None:
+    compiled(metrics=["mae"]).fit(X, TARGETS, epochs=2, validation_split=0.2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Epoch 1/2" and lines[2] == "Epoch 2/2" and len(lines) == 4
+    for part in ("2/2 - 0s - ", "s/step - loss: ", " - mae: ", " - val_loss: ", " - val_mae: "):
+        assert part in lines[1]
+    compiled().fit(X, TARGETS, verbose=0)
+    assert capsys.readouterr().out == ""
+    compiled().evaluate(X, TARGETS, verbose=2)
+    assert capsys.readouterr().out.startswith("3/3 - ")
+
+
+def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.training import progress
+
+    monkeypatch.setattr(progress, "_on_terminal", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    bar = progress.Progress(10, 1, interval=0.0)
+    assert bar.due()
+    bar.update(4, lambda: {"loss": 0.25})
+    bar.finish(10, {"loss": 0.125})
+    out = capsys.readouterr().out
+    assert "4/10" in out and "loss: 0.2500" in out
+    assert out.splitlines()[-1].endswith("loss: 0.1250")
+
+
+def test_kept_buffers_nest_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.training import memory
+
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(memory, "_mallopt", lambda: lambda *setting: calls.append(setting))
+    with keep_buffers(), keep_buffers():
+        assert calls == [(-3, 1 << 30), (-1, 1 << 30)]
+    assert calls[2:] == [(-3, 32 << 20), (-1, 32 << 20)]
+
+
+def test_buffers_are_left_alone_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.training import memory
+
+    monkeypatch.setenv("LAMINA_KEEP_BUFFERS", "0")
+    memory._mallopt.cache_clear()
+    assert memory._mallopt() is None
+    memory._mallopt.cache_clear()
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_a_hundred_models() -> None:
+    def cycle() -> None:
+        model = classifier("softmax")
+        model.compile("adam", CROSS, metrics=["accuracy"])
+        model.fit(X, LABELS, verbose=0)
+        model.predict(X, verbose=0)
+
+    for _ in range(20):
+        cycle()
+    gc.collect()
+    tensors = sum(isinstance(item, Tensor) for item in gc.get_objects())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(100):
+        cycle()
+    gc.collect()
+    assert sum(isinstance(item, Tensor) for item in gc.get_objects()) <= tensors
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 8 * 1024  # kilobytes
+
+
+def test_logs_read_values_when_asked() -> None:
+    logs = Logs({"b": torch.tensor(2.0), "a": {"c": torch.tensor([1.0, 2.0])}, "d": 3})
+    assert list(logs) == ["c", "b", "d"] or list(logs) == ["b", "c", "d"]
+    assert logs["b"] == 2.0 and type(logs["b"]) is float
+    assert logs.get("z", 7) == 7 and dict(logs)["c"].tolist() == [1.0, 2.0]
+    assert SimpleNamespace(**logs).d == 3
