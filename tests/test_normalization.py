@@ -495,6 +495,15 @@ def test_spectral_normalization() -> None:
     assert again.get_config() == layer.get_config() and again.layer.built
 
 
+@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
+def test_spectral_normalization_of_embeddings(policy: str) -> None:
+    inner = layers.Embedding(7, 3, dtype=policy)
+    layer = layers.SpectralNormalization(inner, power_iterations=100, dtype=policy)
+    assert layer(torch.tensor([[1, 2]]), training=True).dtype == inner.dtype_policy.compute
+    assert layer.kernel is inner.embeddings
+    assert abs(float(torch.linalg.svdvals(inner.embeddings.detach())[0]) - 1) < 1e-5
+
+
 def test_spectral_normalization_leaves_zeros() -> None:
     layer = layers.SpectralNormalization(layers.Dense(3, kernel_initializer="zeros"))
     x = torch.ones(2, 4)

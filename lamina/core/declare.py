@@ -120,6 +120,7 @@ class Declared:
 
     _args: dict[str, Arg] = {}
     _owns_init = False
+    _told = ""  # the class docstring as written, without the arguments
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -138,8 +139,10 @@ class Declared:
         elif own or not cls._owns_init:
             cls._owns_init = False
             cls.__signature__ = signature(cls)
-        if own:
-            cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or cls.__name__)}\n\n{reference(cls)}"
+        if vars(cls).get("__doc__"):
+            cls._told = inspect.cleandoc(cls.__doc__ or "")
+        if not cls._owns_init and cls._args:
+            cls.__doc__ = f"{cls._told}\n\n{reference(cls)}".strip()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._set_args(bind(self, args, kwargs))

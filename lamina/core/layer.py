@@ -443,6 +443,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
         if any(isinstance(child, Layer) and not child.built for child in self.modules() if child is not self):
             symbolic.infer_shape(self, input_shape)
+        vars(self)["_build_shapes"] = ((input_shape,), {})
 
     def _finish_build(self) -> None:
         vars(self)["built"] = True

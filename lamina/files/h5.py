@@ -29,8 +29,8 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     import h5py
 
     described = serialize.serialize(model)
-    architecture = {"class_name": described["registered_name"] or described["class_name"]}
-    architecture |= {"config": _older(described["config"]), "build_config": described.get("build_config")}
+    architecture = {"class_name": _class_name(described), "config": _older(described["config"])}
+    architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
     attributes = {"keras_version": KERAS_VERSION, "backend": "torch", "model_config": json.dumps(architecture)}
     settings = model.get_compile_config() if include_optimizer and getattr(model, "compiled", False) else None
     if settings:
@@ -52,14 +52,18 @@ def _below(prefix: str, path: str) -> str:
     return path if path.startswith(f"{prefix}/") else f"{prefix}/{path}"
 
 
+def _class_name(entry: Mapping[str, Any]) -> str:
+    return entry.get("registered_name") or entry["class_name"]
+
+
 def _older(config: Any) -> Any:
     """A model's config with its layers in the older form: class and config alone."""
     if not isinstance(config, Mapping) or "layers" not in config:
         return config
     layers = []
     for entry in config["layers"]:
-        kept = {key: entry[key] for key in ("class_name", "config", "name", "inbound_nodes") if key in entry}
-        layers.append({**kept, "config": _older(kept["config"])})
+        kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+        layers.append({"class_name": _class_name(entry), "config": _older(entry["config"]), **kept})
     return {**config, "layers": layers}
 
 

@@ -160,9 +160,8 @@ def _stored(file: Any, path: str) -> dict[str, StoredArray]:
 def _own_tensors(item: Any) -> dict[str, Any] | None:
     """What an object's own arrays must fit, by key; None where it reads them in a way of its own."""
     if isinstance(item, Layer):
-        cls = type(item)
-        inherited = cls.load_own_variables is Layer.load_own_variables
-        if not inherited and cls._stored_weights is Layer._stored_weights:
+        reader = next(cls for cls in type(item).__mro__ if "load_own_variables" in vars(cls))
+        if "_stored_weights" not in vars(reader):
             return None
         return {str(index): weight for index, weight in enumerate(item._stored_weights())}
     return item.state_dict(keep_vars=True) if isinstance(item, nn.Module) else None

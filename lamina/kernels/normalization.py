@@ -80,8 +80,10 @@ def _batch_norm(
         return y.movedim(1, axis)
     last = tuple(range(-len(axis), 0))
     moved = x.movedim(axis, last)
-    flat = [None if weight is None else weight.flatten() for weight in (gamma, beta, mean, variance)]
-    y = torch.batch_norm(moved.flatten(0, -len(axis) - 1).flatten(1), *flat, training, rate, epsilon, False)
+    weights = (gamma, beta, mean, variance)
+    gamma, beta, mean, variance = [None if weight is None else weight.flatten() for weight in weights]
+    flat = moved.flatten(0, -len(axis) - 1).flatten(1)
+    y = torch.batch_norm(flat, gamma, beta, mean, variance, training, rate, epsilon, False)
     return y.view_as(moved).movedim(last, axis)
 
 
@@ -218,9 +220,7 @@ def deviation_norm(
     return (y if gamma is None else y * gamma).to(x.dtype)
 
 
-def group_norm(
-    x: Tensor, gamma: Tensor | None, beta: Tensor | None, groups: int, epsilon: float, axis: int
-) -> Tensor:
+def group_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, groups: int, epsilon: float, axis: int) -> Tensor:
     """``(x - mean) / sqrt(variance + epsilon) * gamma + beta`` by each group of a sample's channels.
 
     Channels lie on ``axis``, those of a group side by side; gamma and beta are (channels,).

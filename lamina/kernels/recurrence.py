@@ -207,9 +207,7 @@ def simple_rnn(
         x, places = _pack(x, mask, reverse)
     elif reverse:
         x = x.flip(1)
-    weights = [kernel.t(), recurrent_kernel.t()]
-    if bias is not None:
-        weights += (bias, torch.zeros_like(bias))
+    weights = _torch_weights(kernel, recurrent_kernel, bias)
     rnn = torch.rnn_relu if relu else torch.rnn_tanh
     outputs, end = rnn(x, h.unsqueeze(0), weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True)
     if places is not None:
@@ -250,9 +248,7 @@ def lstm(
     if x.shape[1] == 0:
         raise _no_steps(x)
     x, places = x if input_dropout is None else x * input_dropout, None
-    weights = [kernel.t(), recurrent_kernel.t()]
-    if bias is not None:
-        weights += (bias, torch.zeros_like(bias))
+    weights = _torch_weights(kernel, recurrent_kernel, bias)
     if mask is not None:
         x, places = _pack(x, mask, reverse)
         # The kernel tells the last c only, so padding must not change it: one more feature, set in the padding, shuts
@@ -324,11 +320,7 @@ def gru(
     if x.is_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         outputs, end = _gru_with_gradient(x, kernel, recurrent_kernel, bias, h)
     else:
-        update, reset, candidate = torch.arange(kernel.shape[1], device=x.device).chunk(3)
-        order = torch.cat((reset, update, candidate))
-        weights = [kernel.t().index_select(0, order), recurrent_kernel.t().index_select(0, order)]
-        if bias is not None:
-            weights += bias.index_select(1, order).unbind(0)
+        weights = _torch_gru_weights(kernel, recurrent_kernel, bias)
         outputs, ends = torch.gru(
             x, h.unsqueeze(0), weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
         )
@@ -336,6 +328,51 @@ def gru(
     if places is not None:
         return _unpack(outputs, places, h, [], zero_output_for_mask, sequences)
     return outputs if sequences else None, end, [end]
+
+
+def bidirectional(
+    cell: Callable[..., Result],
+    x: Tensor,
+    forward: Sequence[Tensor | None],
+    backward: Sequence[Tensor | None],
+    states: Sequence[Tensor] | None = None,
+    relu: bool = False,
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Both directions of a fused `simple_rnn`, `lstm` or `gru` (with ``reset_after``) as one kernel, without masks.
+
+    forward, backward: kernel, recurrent kernel and bias of each; states: the forward ones, then the backward ones.
+    Returns the outputs (batch, time, 2 * units), both in the order of time, and the last states of each direction.
+    """
+    if x.shape[1] == 0:
+        raise _no_steps(x)
+    torch_weights = _torch_gru_weights if cell is gru else _torch_weights
+    weights = torch_weights(*forward) + torch_weights(*backward)
+    count = 2 if cell is lstm else 1
+    if states is None:
+        start = [x.new_zeros(2, x.shape[0], forward[1].shape[0])] * count
+    else:
+        start = [torch.stack((states[i], states[count + i])) for i in range(count)]
+    options = forward[2] is not None, 1, 0.0, torch.is_grad_enabled(), True, True
+    if cell is lstm:
+        outputs, *ends = torch.lstm(x, start, weights, *options)
+    else:
+        run = torch.gru if cell is gru else torch.rnn_relu if relu else torch.rnn_tanh
+        outputs, *ends = run(x, start[0], weights, *options)
+    return outputs, [end[0] for end in ends], [end[1] for end in ends]
+
+
+def _torch_weights(kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None) -> list[Tensor]:
+    """The weights as torch's fused kernels take them: transposed, and with a second bias."""
+    weights = [kernel.t(), recurrent_kernel.t()]
+    return weights if bias is None else [*weights, bias, torch.zeros_like(bias)]
+
+
+def _torch_gru_weights(kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None) -> list[Tensor]:
+    """The same for a GRU, whose gates torch has in the order r, z, h."""
+    update, reset, candidate = torch.arange(kernel.shape[1], device=kernel.device).chunk(3)
+    order = torch.cat((reset, update, candidate))
+    weights = [kernel.t().index_select(0, order), recurrent_kernel.t().index_select(0, order)]
+    return weights if bias is None else [*weights, *bias.index_select(1, order).unbind(0)]
 
 
 def _per_gate(dropout: Tensor | None, x: Tensor) -> bool:

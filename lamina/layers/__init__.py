@@ -116,3 +116,6 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
 def layer_from_config(config: Any, custom_objects: Any = None) -> Any:
     """`deserialize`, as Keras 1 and 2 call it; {"class_name": ..., "config": ...}."""
     return deserialize(config, custom_objects)
+from .wrappers import Bidirectional as Bidirectional
+from .wrappers import TimeDistributed as TimeDistributed
+from .wrappers import Wrapper as Wrapper

@@ -215,11 +215,14 @@ class BatchNormalization(_Normalization):
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
         weights, averages = self._parameters, self._buffers
-        own = weights.get("gamma"), weights.get("beta"), averages["moving_mean"], averages["moving_variance"]
+        gamma, beta = weights.get("gamma"), weights.get("beta")
+        mean: Any = averages["moving_mean"]
+        variance: Any = averages["moving_variance"]
         by_batch = self.batch_statistics
         if not (by_batch == "always" or (training and (self._trainable or by_batch == "frozen"))):
-            return kernels.batch_norm(inputs, *own, self.epsilon, self._channels)
-        return self._by_batch(inputs, *own, mask, bool(training and self._trainable and by_batch != "always"))
+            return kernels.batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, self._channels)
+        update = bool(training and self._trainable and by_batch != "always")
+        return self._by_batch(inputs, gamma, beta, mean, variance, mask, update)
 
     def _by_batch(
         self,
@@ -274,8 +277,6 @@ class BatchNormalization(_Normalization):
 
 class _SampleNormalization(_Normalization):
     """Statistics over some axes of each sample, and weights with those axes."""
-
-    axis: Any
 
     def fix_axes(self, input_shape: tuple) -> tuple[int, ...]:
         """Decide how the axes are read; returns the shape of the weights."""
@@ -417,18 +418,18 @@ class SpectralNormalization(Layer):
     def build(self, input_shape: tuple) -> None:
         if not self.layer.built:
             self.layer.build(input_shape)
-        kernel = getattr(self.layer, "kernel", None)
-        kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
-        if kernel is None:
+        found = next((name for name in ("kernel", "embeddings") if getattr(self.layer, name, None) is not None), None)
+        if found is None:
             raise ValueError(f"{named(self)}: {named(self.layer)} has neither `kernel` nor `embeddings` to normalize.")
-        self.kernel = kernel
+        vars(self)["_normalized"] = found
+        self.kernel = kernel = getattr(self.layer, found)
         self.add_weight(
             (1, kernel.shape[-1]), TruncatedNormal(stddev=0.02), dtype=kernel.dtype, trainable=False, name="vector_u"
         )
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training:
-            kernel, u = self.kernel, self.vector_u
+            kernel, u = getattr(self.layer, self._normalized), self.vector_u  # the stored one, whatever type computes
             with torch.no_grad():
                 normalized, direction = kernels.spectral_step(kernel, u, self.power_iterations)
                 kernel.copy_(normalized)

@@ -654,6 +654,10 @@ class SimpleRNN(_OwnCell, _Restrained, _Activity, _Regularized, _Initial, _Units
 
     _makes = SimpleRNNCell
 
+    def check(self) -> None:
+        self.activity_regularizer = None  # Keras 3 takes it and leaves it out; set on a finished layer, it counts
+        super().check()
+
 
 class LSTM(_Fused, _OwnCell, _Seeded, _Restrained, _Activity, _Regularized, _ForgetBias, _Initial, _Gates, _Units):
     """Long short-term memory (Hochreiter & Schmidhuber, 1997); its states are h and c.

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
+from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .functional import Functional
@@ -46,13 +47,19 @@ def clone_model(
     recursive: apply both within nested models too. A layer that stands in several places is copied once.
     Raises ValueError for these arguments with a model of another kind.
     """
-    copies: dict[int, Layer] = {}
+    return _clone(model, input_tensors, clone_function, call_function, recursive, {})
 
+
+def _clone(
+    model: Any, input_tensors: Any, clone_function: Any, call_function: Any, recursive: bool, copies: dict[int, Any]
+) -> Any:
     def copy(layer: Layer) -> Layer:
         if id(layer) not in copies:
             if recursive and isinstance(layer, (Functional, Sequential)):
                 call = call_function if isinstance(layer, Functional) else None
-                copies[id(layer)] = clone_model(layer, None, clone_function, call, True)
+                copies[id(layer)] = _clone(layer, None, clone_function, call, True, copies)
+            elif isinstance(layer, Operation):
+                copies[id(layer)] = Operation(layer.function, name=layer.name)
             else:
                 copies[id(layer)] = (clone_function or _from_config)(layer)
         return copies[id(layer)]

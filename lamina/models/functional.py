@@ -263,7 +263,7 @@ class Functional(GraphModel):
         with serialize.custom_object_scope(custom_objects or {}):
             inputs, outputs = graph_from_config(config)
         made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
-        made.trainable = config.get("trainable", True)
+        vars(made)["_trainable"] = config.get("trainable", True)  # its layers have flags of their own
         return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:

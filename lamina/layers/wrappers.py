@@ -1,0 +1,264 @@
+"""Layers round a layer: over the steps of a sequence, or over a sequence in both directions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from ..core import serialize
+from ..core.declare import Kind, Refused, anything, arg, one_of
+from ..core.errors import named, show_shape
+from ..core.layer import Layer
+from .lambda_ import Lambda
+from .normalization import BatchNormalization, SpectralNormalization
+from .recurrent import with_states
+from .torch_module import TorchModuleWrapper
+
+
+def _as_layer(value: Any, owner: Any) -> Layer:
+    value = serialize.deserialize(value) if isinstance(value, Mapping) else value
+    if isinstance(value, nn.Module) and not isinstance(value, Layer):
+        return TorchModuleWrapper(value)
+    if not isinstance(value, Layer):
+        raise Refused("Make an instance of it: add parentheses." if inspect.isclass(value) else "")
+    return value
+
+
+_inner = Kind("a layer", _as_layer, bad=(3, "dense", None))
+
+
+class Wrapper(Layer):
+    """Base of layers round another layer, which is in `layer`."""
+
+    layer: Layer = arg(_inner, doc="The layer inside.")
+
+    def build(self, input_shape: Any = None) -> None:
+        if not self.layer.built:
+            self.layer.build(input_shape)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return cls(**config)
+
+
+class TimeDistributed(Wrapper):
+    """Runs a layer on every step: inputs (batch, time, ...), where the layer takes (batch, ...).
+
+    All steps are one call on (batch * time, ...) where every sample is treated by itself; batch normalization in training,
+    stateful layers and code that is not known to do so run step by step. A mask (batch, time, ...) is passed to a layer
+    that takes one. Raises ValueError for inputs of fewer than 3 axes.
+    """
+
+    supports_masking = True
+    _creates_mask = False
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(self._inner_shape(input_shape))
+        vars(self).update(
+            _together=all(map(_takes_samples_singly, self.layer.modules())),
+            _coupled=any(isinstance(module, _COUPLED_IN_TRAINING) for module in self.layer.modules()),
+        )
+
+    def _inner_shape(self, input_shape: tuple) -> tuple:
+        if len(input_shape) < 3:
+            raise ValueError(
+                f"{named(self)}: expected at least 3 axes (batch, time, ...); got shape {show_shape(input_shape)}. "
+                "Without a time axis, call the inner layer itself."
+            )
+        return (input_shape[0], *input_shape[2:])
+
+    def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
+        if mask is not None and mask.shape[:2] != inputs.shape[:2]:
+            raise ValueError(
+                f"{named(self)}: the mask must begin with {show_shape(inputs.shape[:2])} (batch, time); "
+                f"got shape {show_shape(mask.shape)}."
+            )
+        if not self.layer._takes_mask:
+            mask = None
+        if not self._together or (training and self._coupled):
+            return self._step_by_step(inputs, training, mask)
+        batch, time = inputs.shape[:2]
+        outputs = self._inside(inputs.flatten(0, 1), training, None if mask is None else mask.flatten(0, 1))
+        return outputs.unflatten(0, (batch, time))
+
+    def _step_by_step(self, inputs: Tensor, training: bool, mask: Tensor | None) -> Tensor:
+        masks = [None] * inputs.shape[1] if mask is None else mask.unbind(1)
+        steps = zip(inputs.unbind(1), masks, strict=True)
+        return torch.stack([self._inside(x, training, valid) for x, valid in steps], 1)
+
+    def _inside(self, inputs: Tensor, training: bool, mask: Tensor | None) -> Tensor:
+        inner = self._modules["layer"]
+        if mask is not None:
+            return inner(inputs, mask=mask, training=training) if inner._takes_training else inner(inputs, mask=mask)
+        return inner(inputs, training=training) if inner._takes_training else inner(inputs)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, *rest = self.layer.compute_output_shape(self._inner_shape(input_shape))
+        return (batch, input_shape[1], *rest)
+
+    def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
+        return self.layer.output_dtype(input_dtype)
+
+
+_COUPLED_IN_TRAINING = (BatchNormalization, SpectralNormalization, _NormBase)
+
+
+def _takes_samples_singly(module: nn.Module) -> bool:
+    """Whether the samples of a batch are known not to matter to each other."""
+    known = type(module).__module__.startswith(("lamina.", "torch.nn."))
+    return known and not isinstance(module, Lambda) and not getattr(module, "stateful", False)
+
+
+_merge_mode = Kind(
+    one_of("concat", "sum", "ave", "mul").expected + " or None",
+    one_of("concat", "sum", "ave", "mul").optional().convert,
+    good=("concat", "sum", None),
+    bad=("max", 3),
+)
+
+
+class Bidirectional(Layer):
+    """Runs a recurrent layer from both ends and merges the outputs.
+
+    `layer` is copied, with weights of its own, as `forward_layer`, and with `go_backwards` as `backward_layer`, unless
+    that is given. With `return_state` the states follow, forward ones first; `initial_state` takes them in that order.
+    Masked steps of whole sequences give zeros. Raises ValueError where the two layers do not fit together.
+    """
+
+    layer: Layer = arg(_inner, attribute="forward_layer", doc="The layer that runs forward.")
+    merge_mode: str | None = arg(_merge_mode, default="concat", doc="None returns both outputs.")
+    weights: Any = arg(anything, default=None, config=False, attribute="_initial_weights", doc="First weights.")
+    backward_layer: Any = arg(_inner.optional(), default=None, doc="The layer that runs backward.")
+
+    supports_masking = True
+    _creates_mask = False
+
+    def check(self) -> None:
+        inner = self.forward_layer
+        for name in ("go_backwards", "return_sequences", "return_state"):
+            if not hasattr(inner, name):
+                raise ValueError(
+                    f"{type(self).__name__}: argument `layer` must be a recurrent layer; "
+                    f"{named(inner)} has no `{name}`."
+                )
+        if self.backward_layer is None:
+            self.backward_layer = _again(inner, "backward_", go_backwards=True)
+        self.forward_layer = _again(inner, "forward_")
+        pair = self.forward_layer, self.backward_layer
+        for name, equal in (("go_backwards", False), ("stateful", True), ("return_sequences", True), ("return_state", True)):
+            forward, backward = (getattr(one, name, False) for one in pair)
+            if (forward == backward) != equal:
+                raise ValueError(
+                    f"{type(self).__name__}: the forward and the backward layer must have "
+                    f"{'the same' if equal else 'different'} `{name}`; got {forward} and {backward}."
+                )
+        for one in pair:
+            if hasattr(one, "zero_output_for_mask"):
+                one.zero_output_for_mask = one.return_sequences
+        vars(self).update(
+            stateful=getattr(inner, "stateful", False),
+            return_sequences=inner.return_sequences,
+            return_state=inner.return_state,
+        )
+        self.input_spec = inner.input_spec
+
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
+        for inner in (self.forward_layer, self.backward_layer):
+            if not inner.built:
+                inner.build(sequences_shape)
+        self.input_spec = self.forward_layer.input_spec
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        return super()._call_with_care(*with_states(args, kwargs))
+
+    def call(
+        self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
+    ) -> Any:
+        half = 0 if initial_state is None else len(initial_state) // 2
+        states = (None, None) if initial_state is None else (initial_state[:half], initial_state[half:])
+        y, *ends = _run(self._modules["forward_layer"], sequences, states[0], mask, training)
+        back, *back_ends = _run(self._modules["backward_layer"], sequences, states[1], mask, training)
+        if self.return_sequences:
+            back = back.flip(1)
+        merged = _merged(y, back, self.merge_mode)
+        if not self.return_state:
+            return merged
+        return (*(merged if self.merge_mode is None else (merged,)), *ends, *back_ends)
+
+    def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
+        output = self.forward_layer.compute_output_shape(sequences_shape)
+        output, *states = output if self.return_state else (output,)
+        if self.merge_mode == "concat":
+            output = (*output[:-1], 2 * output[-1])
+        outputs = (output, output) if self.merge_mode is None else (output,)
+        return (*outputs, *states, *states) if len(outputs) > 1 or self.return_state else output
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask itself for whole sequences; states have none."""
+        steps = (mask[0] if isinstance(mask, (list, tuple)) else mask) if self.return_sequences else None
+        both = [steps] * (2 if self.merge_mode is None else 1)
+        return both if len(both) > 1 or self.return_state else steps
+
+    @property
+    def states(self) -> Any:
+        """The states kept by the two layers, forward ones first; None where there are none."""
+        forward, backward = self.forward_layer.states, self.backward_layer.states
+        return (*forward, *backward) if forward and backward else None
+
+    def reset_state(self) -> None:
+        """Let the next batch start from zeros. Raises AttributeError unless the layers are stateful."""
+        if not self.stateful:
+            raise AttributeError(f"{named(self)} keeps no states: make the inner layer with stateful=True.")
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    reset_states = reset_state
+
+    from_config = Wrapper.__dict__["from_config"]
+
+
+def _run(inner: Any, x: Tensor, states: Any, mask: Tensor | None, training: bool) -> tuple:
+    """One direction: the output and the states that follow it."""
+    kwargs = {"mask": mask} if inner._takes_mask else {}
+    if inner._takes_training:
+        kwargs["training"] = training
+    if states is not None:
+        kwargs["initial_state"] = states
+    outputs = (inner.call if inner._direct else inner)(x, **kwargs)
+    return outputs if inner.return_state else (outputs,)
+
+
+def _merged(forward: Tensor, backward: Tensor, mode: str | None) -> Any:
+    if mode == "concat":
+        return torch.cat((forward, backward), -1)
+    if mode == "mul":
+        return forward * backward
+    if mode is None:
+        return forward, backward
+    total = forward + backward
+    return total / 2 if mode == "ave" else total
+
+
+def _again(inner: Layer, prefix: str, **changes: Any) -> Layer:
+    """A layer of the same config with weights of its own, named `prefix` + name."""
+    described = serialize.serialize(inner)
+    name = prefix + inner.name.removeprefix(prefix)
+    described["config"] = {**described["config"], "name": name, **changes}
+    return serialize.deserialize(described, _foreign_objects(inner))
+
+
+def _foreign_objects(inner: Layer) -> dict[str, Any]:
+    """The classes and functions in use inside that are the user's own, by the names a config has for them."""
+    found = {}
+    for module in inner.modules():
+        for item in (module, *vars(module).values()):
+            item = item if inspect.isfunction(item) else type(item)
+            if not item.__module__.startswith(("lamina.", "torch.", "builtins", "collections")):
+                found[item.__name__] = item
+    return found

@@ -1,0 +1,221 @@
+"""What every op stands on: the decorator that records calls on symbolic tensors, and conversion and number types.
+
+Tensors combine as torch combines them, which is Keras' rule for all types up to 32 bits; 64 bits stay 64 bits.
+Python numbers take the type of the tensor beside them where it can hold their kind, else int32 or `floatx()`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+
+from ..core import config, dtypes
+from ..core.symbolic import SymbolicTensor, apply
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Axis = int | tuple[int, ...] | list[int] | None
+
+_SEARCHED = frozenset({SymbolicTensor, list, tuple, dict})
+_SMALL = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16})
+
+
+def op(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a call that has a symbolic tensor anywhere among its arguments one node of a model, named as the function."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for value in args:
+            if type(value) in _SEARCHED and _holds_symbolic(value):
+                return _record(call, args, kwargs)
+        if kwargs:
+            for value in kwargs.values():
+                if type(value) in _SEARCHED and _holds_symbolic(value):
+                    return _record(call, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _holds_symbolic(value: Any) -> bool:
+    kind = type(value)
+    if kind is SymbolicTensor:
+        return True
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return False
+    for item in value:
+        if type(item) in _SEARCHED and _holds_symbolic(item):
+            return True
+    return False
+
+
+def _record(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way."""
+    if kwargs:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        parameters = list(bound.signature.parameters.values())
+        if all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
+            first = len(args)
+            for place, parameter in enumerate(parameters):
+                value = bound.arguments[parameter.name]
+                if isinstance(value, (Tensor, np.ndarray)) or _holds_symbolic(value):
+                    first = max(first, place + 1)
+                elif value is None and parameter.default is not None:
+                    first = max(first, place + 1)
+            args = tuple(bound.arguments.values())[:first]
+            later = {parameter.name for parameter in parameters[first:]}
+            kwargs = {key: value for key, value in kwargs.items() if key in later}
+    return apply(function, *args, **kwargs)
+
+
+def is_trial(x: Any) -> bool:
+    """Whether `x` is a stand-in without values, by which the shapes of a model are found."""
+    return isinstance(x, FakeTensor)
+
+
+# Tensors ---------------------------------------------------------------------------------------------------------
+
+
+def floatx() -> torch.dtype:
+    return dtypes.FLOATS[config.floatx()]
+
+
+def dtype_or_floatx(dtype: Any) -> torch.dtype:
+    return floatx() if dtype is None else dtypes.torch_dtype(dtype)
+
+
+def number_dtype(value: complex) -> torch.dtype:
+    """The type of a Python number by itself."""
+    if isinstance(value, bool):
+        return torch.bool
+    if isinstance(value, int):
+        return torch.int32 if -(2**31) <= value < 2**31 else torch.int64
+    return floatx() if isinstance(value, float) else torch.complex64
+
+
+def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tensor:
+    """`x` as a tensor: tensors as they are, arrays in their own type, numbers and lists in Keras'."""
+    if isinstance(x, Tensor):
+        return x if dtype is None else x.to(dtype)
+    if isinstance(x, (bool, int, float, complex)):
+        return torch.full((), x, dtype=dtype or number_dtype(x), device=device)
+    if isinstance(x, (list, tuple)):
+        if _holds_tensor(x):
+            return torch.stack([tensor(item, dtype, device) for item in x])
+        x = np.asarray(x)
+        if dtype is None and x.dtype.kind in "fiuc":
+            wide = x.size and x.dtype.kind == "i" and (x.max() >= 2**31 or x.min() < -(2**31))
+            dtype = torch.int64 if wide else {"f": floatx(), "c": torch.complex64}.get(x.dtype.kind, torch.int32)
+    elif isinstance(x, SymbolicTensor):
+        raise TypeError(f"Expected a tensor with values; got {x!r}.")
+    elif not isinstance(x, (np.ndarray, np.generic)):
+        x = _as_array(x)
+    if isinstance(x, np.ndarray) and (any(step < 0 for step in x.strides) or not x.flags.writeable):
+        x = x.copy()
+    return torch.as_tensor(x, dtype=dtype, device=device)
+
+
+def _as_array(x: Any) -> Any:
+    if hasattr(x, "__array__"):
+        return np.asarray(x)
+    if hasattr(x, "__dlpack__"):
+        return torch.from_dlpack(x)
+    raise ValueError(f"Cannot make a tensor of {type(x).__name__} {x!r}; expected a tensor, an array or numbers.")
+
+
+def _holds_tensor(x: Any) -> bool:
+    return any(isinstance(item, Tensor) or (isinstance(item, (list, tuple)) and _holds_tensor(item)) for item in x)
+
+
+def floating(x: Any) -> Tensor:
+    """`x` as a floating or complex tensor; integers become `floatx()`."""
+    if isinstance(x, Tensor) and x.is_floating_point():
+        return x
+    x = tensor(x)
+    return x if x.is_floating_point() or x.is_complex() else x.to(floatx())
+
+
+def operands(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """Both sides of an operator: tensors on one device, or a number that takes the type of the tensor beside it."""
+    if isinstance(x1, Tensor):
+        return (x1, x2) if isinstance(x2, Tensor) else (x1, _beside(x1, x2))
+    if isinstance(x2, Tensor):
+        return _beside(x2, x1), x2
+    if isinstance(x2, (bool, int, float)) and not isinstance(x1, (bool, int, float)):
+        x1 = tensor(x1)
+        return x1, _beside(x1, x2)
+    x2 = tensor(x2)
+    return _beside(x2, x1), x2
+
+
+def _beside(other: Tensor, x: Any) -> Any:
+    if isinstance(x, (bool, int, float)):
+        kind = other.dtype
+        if kind.is_floating_point or kind.is_complex or isinstance(x, bool):
+            return x
+        if kind is not torch.bool and not isinstance(x, float):
+            return x
+    return tensor(x, device=other.device)
+
+
+def tensors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """`operands`, the number as a tensor too."""
+    x1, x2 = operands(x1, x2)
+    if not isinstance(x1, Tensor):
+        return x2.new_full((), x1), x2
+    return x1, x2 if isinstance(x2, Tensor) else x1.new_full((), x2)
+
+
+def floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """`tensors` for a function of real numbers: two integers become `floatx()`."""
+    x1, x2 = tensors(x1, x2)
+    if torch.promote_types(x1.dtype, x2.dtype) in dtypes.FLOATS.values():
+        return x1, x2
+    return floating(x1), floating(x2)
+
+
+def same_dtype(*values: Any) -> list[Tensor]:
+    """Tensors of the type that holds them all, for functions that take no mixture."""
+    values = [tensor(value) for value in values]
+    dtype = functools.reduce(torch.promote_types, [value.dtype for value in values])
+    return [value.to(dtype) for value in values]
+
+
+def as_index(x: Any, device: Any = None) -> Tensor:
+    """`x` as indices."""
+    x = tensor(x, device=device)
+    return x if x.dtype is torch.int64 else x.to(torch.int64)
+
+
+def summed_dtype(dtype: torch.dtype) -> torch.dtype | None:
+    """The type in which a sum is kept: int32 for small integers, else its own."""
+    return torch.int32 if dtype in _SMALL else None
+
+
+def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Axes as non-negative numbers; None is all. Raises ValueError for one that is not there."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    for place in given:
+        if not -ndim <= place < ndim:
+            raise ValueError(f"Axis {place} is not there: the tensor has {ndim} axes, {-ndim} to {ndim - 1}.")
+    return tuple(place % ndim for place in given)
+
+
+def channels_last(data_format: str | None) -> bool:
+    """Whether channels come last; None is the global setting. Raises ValueError for an unknown format."""
+    data_format = config.image_data_format() if data_format is None else data_format
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(f'data_format must be "channels_last" or "channels_first"; got {data_format!r}.')
+    return data_format == "channels_last"

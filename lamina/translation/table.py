@@ -1,0 +1,70 @@
+"""What the tables of the generations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Settings = Mapping[str, Any]  # of the process: "backend", "image_data_format"
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class (or function) of one generation, told in the terms of the modern one."""
+
+    modern: str
+    signature: str = ""  # its arguments with their defaults, as Python writes them
+    home: str = ""  # the module it lives in
+    aliases: str = ""  # its other names
+    base: str = ""  # the class whose arguments it takes by name besides
+    renamed: Mapping[str, str] = field(default_factory=dict)  # own renames; "" drops an argument, but keeps it in mind
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # modern arguments that choose this generation's arithmetic
+    kept: str = ""  # arguments whose given value stands in the config, whatever became of them
+    unsaved: str = ""  # arguments that do not stand in the config
+    learned: str = ""  # the argument that building fills with the size of the input's last axis
+    adapt: str = ""  # a function of `conversions` for what names and values cannot say
+    weights: str = ""  # a layout of `weights`, where it is not the modern one
+    weight_names: str = ""  # the generation's names, where they are not the modern ones
+    makes: str = ""  # functions: the class of what they return
+
+
+@dataclass(frozen=True)
+class Value:
+    """How the values of an argument change: to the modern ones and back."""
+
+    modern: Callable[[Any], Any]
+    old: Callable[[Any], Any]
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Generation:
+    """All that is known of one generation."""
+
+    name: str
+    version: str
+    objects: Mapping[str, Mapping[str, Class]]  # by module: layers, regularizers, ...
+    renamed: Mapping[str, str]  # arguments of any class
+    joined: Mapping[tuple[str, ...], str]  # several arguments that are one now
+    values: Mapping[str, Value]  # by modern argument, or by the last word of its name
+    modules: Mapping[str, str]  # where modules also are: alias -> module
+    methods: Mapping[str, Mapping[str, str]]  # renamed arguments of the models' methods
+    scalars: bool = False  # one size is written as a number, not as a tuple of one
+    writes_dtype: bool = True
+    named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
+    first_name: str = "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
+    extras: Mapping[str, str] = field(default_factory=dict)  # modules that also hold the names of others
+
+    def find(self, name: str, home: str = "layers") -> Class:
+        """The entry of a class, by any of its names. KeyError where there is none."""
+        return self.objects[home][self.canonical(name, home)]
+
+    def canonical(self, name: str, home: str = "layers") -> str:
+        table = self.objects[home]
+        if name in table:
+            return name
+        return next(key for key, entry in table.items() if name in entry.aliases.split())

@@ -1,0 +1,140 @@
+"""tf_keras 2.21, the last of the Keras 2 line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from . import keras2
+from .keras2 import CONV, CONV_LSTM, MOVING_NORMS, NORMS, conv, depthwise, local, separable, transposed
+from .table import Class, Generation, Value, same
+
+_OWN = keras2.LAYERS
+
+
+def _signed(name: str, change: tuple[str, str], **others: Any) -> Class:
+    """Keras 2's entry with another signature."""
+    before = _OWN[name].signature
+    after = before.replace(*change)
+    assert after != before, name
+    return replace(_OWN[name], signature=after, **others)
+
+
+_TIME = ("unroll=False", "unroll=False, time_major=False")
+_KEEP = ("data_format=None", "data_format=None, keepdims=False")
+_KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
+
+LAYERS = {
+    **{name: entry for name, entry in _OWN.items() if name not in ("Highway", "MaxoutDense", "CuDNNGRU", "CuDNNLSTM")},
+    "Conv1D": Class("Conv1D", conv(1, True), **CONV, aliases="Convolution1D"),
+    "Conv2D": Class("Conv2D", conv(2, True), **CONV, aliases="Convolution2D"),
+    "Conv3D": Class("Conv3D", conv(3, True), **CONV, aliases="Convolution3D"),
+    "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, aliases="Convolution1DTranspose"),
+    "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, aliases="Convolution2DTranspose"),
+    "Conv3DTranspose": Class("Conv3DTranspose", transposed(3), **CONV, aliases="Convolution3DTranspose"),
+    "DepthwiseConv1D": Class("DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias"),
+    "SeparableConv1D": Class("SeparableConv1D", separable(1, "None"), **CONV, aliases="SeparableConvolution1D"),
+    "LocallyConnected1D": Class("LocallyConnected1D", f"{local(1)}, implementation=1", "local"),
+    "LocallyConnected2D": Class("LocallyConnected2D", f"{local(2)}, implementation=1", "local"),
+    "GlobalMaxPooling1D": _signed("GlobalMaxPooling1D", _KEEP1),
+    "GlobalMaxPooling2D": _signed("GlobalMaxPooling2D", _KEEP),
+    "GlobalMaxPooling3D": _signed("GlobalMaxPooling3D", _KEEP),
+    "GlobalAveragePooling2D": _signed("GlobalAveragePooling2D", _KEEP),
+    "GlobalAveragePooling3D": _signed("GlobalAveragePooling3D", _KEEP),
+    "RNN": _signed("RNN", _TIME),
+    "GRU": _signed(
+        "GRU",
+        ("unroll=False, reset_after=False", "unroll=False, time_major=False, reset_after=True"),
+    ),
+    "LSTM": _signed("LSTM", ("unroll=False", "time_major=False, unroll=False")),
+    "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True")),
+    "LSTMCell": _signed("LSTMCell", (", implementation=2", "")),
+    "AbstractRNNCell": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "recurrent"),
+    "ConvLSTM1D": Class("ConvLSTM1D", CONV_LSTM.format(s="1"), "convolutional_recurrent"),
+    "ConvLSTM3D": Class("ConvLSTM3D", CONV_LSTM.format(s="(1, 1, 1)"), "convolutional_recurrent"),
+    "Embedding": _signed("Embedding", ("input_length=None", "input_length=None, sparse=False")),
+    "BatchNormalization": _signed(
+        "BatchNormalization",
+        ("gamma_constraint=None", "gamma_constraint=None, synchronized=False"),
+        fixed={"unbiased_variance": "spatial"},
+        adapt="several_axes",
+        kept="axis",
+        unsaved="synchronized",
+    ),
+    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization"),
+    "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
+    "UnitNormalization": Class("UnitNormalization", "axis=-1", "normalization"),
+    "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
+    "Wrapper": Class("Wrapper", "layer", "wrappers"),
+    "Bidirectional": _signed("Bidirectional", ("weights=None", "weights=None, backward_layer=None")),
+    "Softmax": _signed("Softmax", ("axis=-1", "axis=-1, robust_masking=False"), unsaved="robust_masking"),
+    "GaussianNoise": Class("GaussianNoise", "stddev, seed=None", "noise"),
+    "GaussianDropout": Class("GaussianDropout", "rate, seed=None", "noise"),
+    "AlphaDropout": Class("AlphaDropout", "rate, noise_shape=None, seed=None", "noise", unsaved="noise_shape"),
+    "Identity": Class("Identity", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
+    "EinsumDense": Class(
+        "EinsumDense",
+        "equation, output_shape, activation=None, bias_axes=None, kernel_initializer='glorot_uniform', "
+        "bias_initializer='zeros', kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, "
+        "kernel_constraint=None, bias_constraint=None",
+        "core",
+    ),
+    "Attention": Class("Attention", "use_scale=False, score_mode='dot'", "attention"),
+    "AdditiveAttention": Class("AdditiveAttention", "use_scale=True", "attention"),
+    "MultiHeadAttention": Class(
+        "MultiHeadAttention",
+        "num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None, "
+        "kernel_initializer='glorot_uniform', bias_initializer='zeros', kernel_regularizer=None, "
+        "bias_regularizer=None, activity_regularizer=None, kernel_constraint=None, bias_constraint=None, "
+        "softmax_robust_masking=False",
+        "attention",
+    ),
+    "Layer": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
+    "InputSpec": Class(
+        "InputSpec",
+        "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, "
+        "allow_last_axis_squeeze=False, name=None, optional=False",
+        "core",
+    ),
+    "Input": Class(
+        "Input",
+        "shape=None, batch_size=None, name=None, dtype=None, sparse=None, tensor=None, ragged=None, type_spec=None, "
+        "optional=False",
+        "core",
+    ),
+    "InputLayer": Class(
+        "InputLayer",
+        "input_shape=None, batch_size=None, dtype=None, input_tensor=None, sparse=None, name=None, ragged=None, "
+        "type_spec=None, optional=False",
+        "core",
+        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape"},
+    ),
+}
+
+RENAMED = {**keras2.RENAMED, "time_major": "time_major", "sparse": "sparse", "dynamic": "", "type_spec": "",
+           "robust_masking": "", "softmax_robust_masking": ""}  # fmt: skip
+
+_SINCE_MODERN = ("input_axes", "output_axes")
+
+
+def _object(config: Any) -> Any:
+    """An object's modern config without what it did not have."""
+    if not isinstance(config, dict) or "class_name" not in config:
+        return config
+    if config["class_name"] == "function":
+        return config["config"]
+    own = {key: value for key, value in (config["config"] or {}).items() if key not in _SINCE_MODERN}
+    return {**config, "config": own}
+
+
+VALUES = {word: Value(same, _object) for word in ("activation", "initializer", "regularizer", "constraint")}
+
+TF_KERAS = replace(
+    keras2.KERAS2,
+    name="tf_keras",
+    version="2.21",
+    objects={"layers": LAYERS, "initializers": {}, "regularizers": {}, "constraints": {}},
+    renamed=RENAMED,
+    values=VALUES,
+    first_name="snake",
+)

@@ -1,0 +1,749 @@
+"""Saving and loading: recorded Keras files, round trips, damage, malice and failure."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch.utils import _pytree as pytree
+
+import lamina as keras
+from lamina import layers
+from lamina.files import safe
+
+RECORDED = Path(__file__).parent / "golden" / "files" / "keras3"
+MODELS = json.loads((RECORDED / "models.json").read_text())
+FORMATS = (".keras", ".h5")
+
+
+@keras.saving.register_keras_serializable("tests")
+class Block(layers.Layer):
+    """Weights of its own, sublayers in an attribute, a list and a dict."""
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.zlast = layers.Dense(units)
+        self.parts = [layers.Dense(units), {"a": layers.Dense(units, activation="tanh")}]
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+        self.calls = self.add_weight(shape=(), initializer="zeros", name="calls", trainable=False)
+        self.parts[0].build(input_shape)
+        self.parts[1]["a"].build((*input_shape[:-1], self.units))
+        self.zlast.build((*input_shape[:-1], self.units))
+
+    def call(self, x):
+        return self.zlast(self.parts[1]["a"](self.parts[0](x * self.scale)))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+class Subclassed(keras.Model):
+    def __init__(self, units=4, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.first = layers.Dense(units)
+        self.block = Block(3)
+
+    def call(self, x):
+        return self.block(self.first(x))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def sequential():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="relu"), layers.Dense(2)])
+
+
+def shared_and_operators():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    dense = layers.Dense(3, name="shared")
+    x = dense(a) + 2 / (torch.abs(dense(b)) + 1)
+    return keras.Model({"a": a, "b": b}, {"cut": x[:, 1:] ** 2, "total": [x.sum(-1, keepdim=True), layers.Dense(2)(x)]})
+
+
+def nested():
+    a = keras.Input((4,))
+    inner = keras.Model(a, layers.Dense(4, name="deep")(a), name="inner")
+    line = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="only")], name="line")
+    b = keras.Input((4,))
+    return keras.Model([b, a], [inner(line(inner(b))), line(a)])
+
+
+def layer_inside_and_outside():
+    a = keras.Input((4,))
+    dense = layers.Dense(4)
+    inner = keras.Model(a, dense(a))
+    b = keras.Input((4,))
+    return keras.Model(b, inner(b) + dense(b))
+
+
+def masked():
+    steps = keras.Input((6, 2))
+    x = layers.Masking()(steps)
+    return keras.Model(steps, layers.Dense(2)(x))
+
+
+def custom():
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(2, trainable=False)(Block(3)(x)))
+
+
+def subclassed():
+    model = Subclassed()
+    model.build((None, 4))
+    return model
+
+
+ROUND_TRIPS = [
+    sequential, shared_and_operators, nested, layer_inside_and_outside, masked, custom, subclassed,
+]  # fmt: skip
+
+
+def sample(model):
+    generator = torch.Generator().manual_seed(0)
+    if not hasattr(model, "_graph"):
+        return torch.randn(5, 4, generator=generator)
+    drawn = [torch.randn(5, *tensor.shape[1:], generator=generator) for tensor in model.inputs]
+    if isinstance(model.input, dict):
+        return dict(zip(model.input, drawn, strict=True))
+    return drawn if len(drawn) > 1 else drawn[0]
+
+
+def same(first, second):
+    one, two = pytree.tree_leaves(first), pytree.tree_leaves(second)
+    return len(one) == len(two) and all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def as_list(value):
+    return [np.asarray(leaf) for leaf in pytree.tree_leaves(value)]
+
+
+# Recorded files --------------------------------------------------------------------------------------------------
+
+
+def recorded(entry):
+    data = np.load(RECORDED / f"{entry['name']}.npz")
+
+    def numbered(word):
+        return [data[f"{word}{i}"] for i in range(len(data.files)) if f"{word}{i}" in data]
+
+    inputs = numbered("input")
+    return data, inputs if len(inputs) > 1 else inputs[0], numbered("target"), numbered("output")
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, ".weights.h5"])
+@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry["name"])
+def test_files_of_keras_predict_as_recorded(entry, suffix):
+    path = RECORDED / f"{entry['name']}{suffix}"
+    data, x, targets, outputs = recorded(entry)
+    if suffix == ".weights.h5":
+        model = keras.models.model_from_json((RECORDED / f"{entry['name']}.json").read_text())
+        model.load_weights(path)
+    else:
+        model = keras.models.load_model(path)
+    assert [weight.shape for weight in model.weights] == [torch.Size(shape) for _, shape in entry["weights"]]
+    for found, expected in zip(as_list(model.predict(x, verbose=0)), outputs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    if suffix in FORMATS and "resumed_loss" in data:
+        loss = model.train_on_batch(x, targets if len(targets) > 1 else targets[0])
+        expected = np.ravel(data["resumed_loss"])[0]
+        np.testing.assert_allclose(np.ravel(as_list(loss)[0])[0], expected, rtol=1e-4, atol=1e-5)
+        for i, found in enumerate(as_list(model.predict(x, verbose=0))):
+            np.testing.assert_allclose(found, data[f"resumed_output{i}"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry["name"])
+def test_saving_lays_the_weights_out_as_keras_does(entry, tmp_path):
+    source = RECORDED / f"{entry['name']}.keras"
+    keras.models.load_model(source).save(tmp_path / "copy.keras")
+
+    def arrays(path):
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
+            found = {}
+            file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+            return found
+
+    ours, theirs = arrays(tmp_path / "copy.keras"), arrays(source)
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(ours[name], array, err_msg=name)
+
+
+# Round trips -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("build", ROUND_TRIPS, ids=lambda build: build.__name__)
+def test_round_trip(build, suffix, tmp_path):
+    model = build()
+    path = tmp_path / f"model{suffix}"
+    model.save(path)
+    loaded = keras.models.load_model(path, custom_objects={"Subclassed": Subclassed})
+    assert type(loaded) is type(model)
+    if build is not subclassed:
+        assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
+    if suffix == ".keras":
+        assert len(loaded.weights) == len(model.weights)
+    x = sample(model)
+    assert same(loaded(x), model(x))
+
+
+@pytest.mark.parametrize("build", ROUND_TRIPS, ids=lambda build: build.__name__)
+def test_config_round_trip_is_stable_and_plain(build):
+    model = build()
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+    again = keras.models.model_from_json(json.dumps(config)) if build is not subclassed else None
+    if again is not None:
+        assert json.loads(again.to_json()) == config
+
+
+def test_a_layer_inside_and_outside_a_nested_model_stays_one_layer(tmp_path):
+    model = layer_inside_and_outside()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert len(loaded.weights) == 2
+
+
+def test_weights_go_to_a_model_built_anew(tmp_path):
+    for suffix in (".weights.h5", ".keras", ".h5"):
+        model, other = sequential(), sequential()
+        (model.save_weights if suffix == ".weights.h5" else model.save)(tmp_path / f"w{suffix}")
+        other.load_weights(tmp_path / f"w{suffix}")
+        assert same(other(sample(model)), model(sample(model)))
+
+
+def test_optimizer_state_resumes(tmp_path):
+    x, y = np.random.default_rng(0).random((2, 8, 4), dtype="float32")
+    for suffix in FORMATS:
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(4)])
+        model.compile("adam", keras.losses.Huber(), metrics=["mae"])
+        model.train_on_batch(x, y)
+        model.save(tmp_path / f"m{suffix}")
+        loaded = keras.models.load_model(tmp_path / f"m{suffix}")
+        for _ in range(2):
+            loaded.train_on_batch(x, y)
+            model.train_on_batch(x, y)
+        assert same(loaded.weights, model.weights)
+        assert keras.models.load_model(tmp_path / f"m{suffix}", compile=False).compiled is False
+
+
+def test_weights_by_name_and_skipped_mismatches(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="a"), layers.Dense(2, name="b")])
+    model.save(tmp_path / "m.h5")
+    other = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="a"), layers.Dense(5, name="c")])
+    other.load_weights(tmp_path / "m.h5", by_name=True)
+    assert same(other.get_layer("a").weights, model.get_layer("a").weights)
+    model.save_weights(tmp_path / "m.weights.h5")
+    third = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(5)])
+    with pytest.warns(UserWarning, match="expected shape \\(3, 5\\) for kernel"):
+        third.load_weights(tmp_path / "m.weights.h5", skip_mismatch=True)
+    assert same(third.layers[0].weights, model.layers[0].weights)
+
+
+def test_half_precision_weights_are_kept_exactly(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, dtype="bfloat16"), layers.Dense(2, dtype="float64")])
+    for suffix in FORMATS:
+        model.save(tmp_path / f"m{suffix}")
+        assert same(keras.models.load_model(tmp_path / f"m{suffix}").weights, model.weights)
+
+
+def test_plain_torch_modules_inside_a_layer_are_stored(tmp_path):
+    class Holder(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = torch.nn.BatchNorm1d(4)
+
+        def call(self, x):
+            return self.inner(x)
+
+    model, other = (keras.Sequential([keras.Input((4,)), Holder()]) for _ in range(2))
+    with torch.no_grad():
+        model.layers[0].inner.running_mean.fill_(3)
+    model.save_weights(tmp_path / "m.weights.h5")
+    other.load_weights(tmp_path / "m.weights.h5")
+    assert torch.equal(other.layers[0].inner.running_mean, torch.full((4,), 3.0))
+
+
+def test_safetensors(tmp_path):
+    pytest.importorskip("safetensors")
+    model, other = nested(), nested()
+    model.save_weights(tmp_path / "m.safetensors")
+    other.load_weights(tmp_path / "m.safetensors")
+    assert same(other(sample(model)), model(sample(model)))
+    before = sequential()
+    with pytest.raises(ValueError, match="do not fit"):
+        before.load_weights(tmp_path / "m.safetensors")
+
+
+def test_names_too_long_for_one_attribute(tmp_path):
+    names = [f"layer_{'x' * 600}_{i}" for i in range(120)]
+    model = keras.Sequential([keras.Input((1,)), *(layers.Dense(1, use_bias=False, name=name) for name in names)])
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5") as file:
+        assert "layer_names1" in file["model_weights"].attrs
+    assert same(keras.models.load_model(tmp_path / "m.h5").weights, model.weights)
+
+
+# Custom objects and code -----------------------------------------------------------------------------------------
+
+
+def test_unknown_classes_are_refused_and_named(tmp_path):
+    class Stranger(layers.Layer):
+        def call(self, x):
+            return x
+
+    model = keras.Sequential([keras.Input((2,)), Stranger()])
+    model.save(tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="Stranger.*custom_objects"):
+        keras.models.load_model(tmp_path / "m.keras")
+    assert isinstance(keras.models.load_model(tmp_path / "m.keras", {"Stranger": Stranger}).layers[0], Stranger)
+    with keras.saving.CustomObjectScope({"Stranger": Stranger}):
+        keras.models.load_model(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_lambdas_are_refused_unless_given(tmp_path, suffix):
+    model = keras.Sequential([keras.Input((2,)), layers.Lambda(lambda x: x + 1, name="plus")])
+    model.save(tmp_path / f"m{suffix}")
+    with pytest.raises(ValueError, match="never run"):
+        keras.models.load_model(tmp_path / f"m{suffix}", safe_mode=False)
+    loaded = keras.models.load_model(tmp_path / f"m{suffix}", custom_objects={"plus": lambda x: x + 2})
+    assert loaded(torch.zeros(1, 2)).tolist() == [[2.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"module": "os", "class_name": "system", "config": {"command": "touch broken"}},
+        {"module": "builtins", "class_name": "eval", "config": {"source": "1"}},
+        {"module": "keras.models", "class_name": "load_model", "config": {"filepath": "other.keras"}},
+        {"module": "keras.models", "class_name": "function", "config": "save_model"},
+        {"module": "lamina.files", "class_name": "save_model", "config": {}},
+        {"module": "subprocess", "class_name": "Popen", "config": {"args": ["touch", "broken"]}},
+        {"module": "keras.layers", "class_name": "__class__", "config": {}},
+        {"class_name": "__lambda__", "config": {"value": "4wA="}},
+        {"module": "torch.nn", "class_name": "Linear", "config": {"in_features": 1, "out_features": 1}},
+    ],
+    ids=lambda entry: f"{entry.get('module')}.{entry['class_name']}",
+)
+def test_configs_make_nothing_but_layers(entry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [entry]}}
+    with pytest.raises(ValueError):
+        keras.models.load_model(_archive(Path("m.keras"), config=json.dumps(config)))
+    activation = {"module": "keras.layers", "class_name": "Activation", "config": {"activation": entry}}
+    config["config"]["layers"] = [activation]
+    with pytest.raises(ValueError):
+        keras.models.load_model(_archive(Path("m.keras"), config=json.dumps(config)))
+    assert os.listdir() == ["m.keras"]
+
+
+# Damage and malice -----------------------------------------------------------------------------------------------
+
+
+def _archive(path, config=None, weights=None, method=zipfile.ZIP_STORED, extra=()):
+    source = RECORDED / "multi_io.keras"
+    with zipfile.ZipFile(source) as good, zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("metadata.json", good.read("metadata.json"))
+        archive.writestr("config.json", good.read("config.json") if config is None else config)
+        archive.writestr("model.weights.h5", good.read("model.weights.h5") if weights is None else weights)
+        for name, content in extra:
+            archive.writestr(name, content)
+    return path
+
+
+def _weights(change):
+    """The weights of multi_io after `change(file)`."""
+    with zipfile.ZipFile(RECORDED / "multi_io.keras") as good:
+        buffer = io.BytesIO(good.read("model.weights.h5"))
+    with h5py.File(buffer, "r+") as file:
+        change(file)
+    return buffer.getvalue()
+
+
+KERNEL = "layers/dense/vars/0"
+
+
+def _soft_link(file):
+    del file[KERNEL]
+    file[KERNEL] = h5py.SoftLink("/layers/dense/vars/1")
+
+
+def _external_link(file):
+    del file["layers/dense"]
+    file["layers/dense"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def _external_storage(file):
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (5, 6), "f4", external=[("/etc/passwd", 0, 120)])
+
+
+def _virtual(file):
+    del file[KERNEL]
+    layout = h5py.VirtualLayout((5, 6), "f4")
+    layout[:] = h5py.VirtualSource("/etc/hostname", "x", (5, 6))
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def _huge(file):
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (1 << 40,), "f4", chunks=(1 << 20,))
+
+
+def _hollow(file):
+    del file["optimizer/vars/2"]
+    file.create_dataset("optimizer/vars/2", (1 << 20, 1 << 20), "f4", chunks=(1024, 1024))
+
+
+def _texts(file):
+    del file[KERNEL]
+    file.create_dataset(KERNEL, data=np.array([b"x"] * 30, object).reshape(5, 6), dtype=h5py.string_dtype())
+
+
+def _group_for_array(file):
+    del file[KERNEL]
+    file.create_group(KERNEL)
+
+
+def _loop(file):
+    file["layers/dense/again"] = file["layers"]
+
+
+def _missing(file):
+    del file["layers/dense"]
+
+
+def _surplus(file):
+    file["layers/dense_9/vars/0"] = np.zeros(3)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (_soft_link, "link"),
+        (_external_link, "link"),
+        (_external_storage, "another file"),
+        (_virtual, "another file"),
+        (_huge, "declares"),
+        (_hollow, "declares"),
+        (_texts, "instead of numbers"),
+        (_group_for_array, "no array"),
+        (_loop, "deep"),
+        (_missing, "layers/dense: expected 2 arrays"),
+        (_surplus, "no such layer"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_hostile_weights_are_refused(change, message, tmp_path):
+    path = _archive(tmp_path / "m.keras", weights=_weights(change))
+    with pytest.raises(ValueError, match=rf"m\.keras.*{message}"):
+        keras.models.load_model(path)
+    model = keras.models.load_model(RECORDED / "multi_io.keras")
+    before = [weight.detach().clone() for weight in [*model.weights, *model.optimizer.variables]]
+    with pytest.raises(ValueError, match=rf"m\.keras.*{message}"):
+        model.load_weights(path)
+    assert same([*model.weights, *model.optimizer.variables], before)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda path: path.write_bytes(b""), "no model file"),
+        (lambda path: path.write_bytes(b"hello, I am no model"), "no model file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:20000]), "m.keras"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-400]), "m.keras"),
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"__keras_tensor__", b"__keras_tensor_!", 1)), "CRC"),
+        (lambda path: _archive(path, config="{"), "m.keras"),
+        (lambda path: _archive(path, config="[" * 100_000), "m.keras"),
+        (lambda path: _archive(path, config="3"), "no model"),
+        (lambda path: _archive(path, config='{"class_name": "Dense", "config": {"units": 3}}'), "m.keras"),
+        (lambda path: _archive(path, config='{"class_name": "Functional", "config": {"layers": [{}]}}'), "m.keras"),
+        (lambda path: _archive(path, weights=b"no hdf5"), "m.keras"),
+        (lambda path: _archive(path, weights=_weights(lambda file: None)[:-2000]), "m.keras"),
+        (lambda path: _archive(path, config=b" " * (1 << 24), method=zipfile.ZIP_LZMA), "declares"),
+        (lambda path: _archive(path, extra=[(f"assets/{i}", b"") for i in range(10_001)]), "members"),
+        (lambda path: zipfile.ZipFile(path, "w").close(), "m.keras"),
+    ],
+)
+def test_damaged_archives_give_one_clear_error(change, message, tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes((RECORDED / "multi_io.keras").read_bytes())
+    change(path)
+    with pytest.raises(ValueError, match=message) as caught:
+        keras.models.load_model(path)
+    assert "m.keras" in str(caught.value)
+
+
+def test_two_members_of_one_name_are_refused(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate"):
+        path = _archive(tmp_path / "m.keras", extra=[("config.json", "{}")])
+    with pytest.raises(ValueError, match="two members"):
+        keras.models.load_model(path)
+
+
+def test_a_lying_size_in_the_directory_is_caught(tmp_path):
+    path = _archive(tmp_path / "m.keras")
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(b"model.weights.h5"))
+    struct.pack_into("<I", data, entry + 24, 0xFFFFFFF0)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="declares"):
+        keras.models.load_model(path)
+
+
+@pytest.mark.parametrize("cut", [100, 5000, 20000])
+def test_damaged_hdf5_gives_one_clear_error(cut, tmp_path):
+    path = tmp_path / "m.h5"
+    path.write_bytes((RECORDED / "multi_io.h5").read_bytes()[:cut])
+    with pytest.raises(ValueError, match=r"m\.h5.*damaged"):
+        keras.models.load_model(path)
+    with pytest.raises(ValueError, match=r"m\.h5.*damaged"):
+        sequential().load_weights(path)
+
+
+def test_hdf5_without_a_model_and_links_in_it(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="no architecture"):
+        keras.models.load_model(tmp_path / "a.h5")
+    path = tmp_path / "b.h5"
+    path.write_bytes((RECORDED / "multi_io.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["model_weights/dense_2/dense_2/kernel"]
+        file["model_weights/dense_2/dense_2/kernel"] = h5py.SoftLink("/model_weights/dense_3/dense_3/kernel")
+    with pytest.raises(ValueError, match="link"):
+        keras.models.load_model(path)
+
+
+def test_missing_files_and_wrong_names(tmp_path):
+    model = sequential()
+    with pytest.raises(ValueError, match="no file"):
+        keras.models.load_model(tmp_path / "no.keras")
+    for load in (keras.models.load_model, model.load_weights):
+        with pytest.raises(FileNotFoundError, match="no file"):
+            load(tmp_path / "no.h5")
+    with pytest.raises(ValueError, match=r"end in \.keras"):
+        model.save(tmp_path / "m.pkl")
+    with pytest.raises(ValueError, match=r"end in \.weights\.h5"):
+        model.save_weights(tmp_path / "m.h5")
+    with pytest.raises(ValueError, match="not built"):
+        keras.Sequential([layers.Dense(2)]).save_weights(tmp_path / "m.weights.h5")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+def test_weights_that_misfit_change_nothing(suffix, tmp_path):
+    model = sequential()
+    (model.save_weights if suffix == ".weights.h5" else model.save)(tmp_path / f"m{suffix}")
+    for other in (
+        keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(3)]),
+        keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(2, use_bias=False)]),
+        keras.Sequential([keras.Input((4,)), layers.Dense(5)]),
+        keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dense(2), layers.Dense(2)]),
+    ):
+        before = [weight.detach().clone() for weight in other.weights]
+        with pytest.raises(ValueError, match=f"m{suffix}"):
+            other.load_weights(tmp_path / f"m{suffix}")
+        assert same(other.weights, before)
+
+
+def test_a_layer_that_fails_while_reading_is_set_back(tmp_path):
+    class Picky(layers.Dense):
+        def load_own_variables(self, store):
+            self.kernel.assign(store["0"])
+            raise ValueError("I do not like the bias.")
+
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(3), Picky(2)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    for weight in model.weights:
+        weight.assign(torch.ones(weight.shape))
+    with pytest.raises(ValueError, match="do not like"):
+        model.load_weights(tmp_path / "m.weights.h5")
+    assert all(bool((weight == 1).all()) for weight in model.weights)
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+@pytest.mark.parametrize("where", ["h5py.Group.create_dataset", "os.fsync"])
+def test_a_failing_save_leaves_the_old_file(suffix, where, tmp_path, monkeypatch):
+    model = sequential()
+    path = tmp_path / f"m{suffix}"
+    save = model.save_weights if suffix == ".weights.h5" else model.save
+    save(path)
+    before = path.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if where == "os.fsync":
+            patch.setattr(os, "fsync", full)
+        else:
+            patch.setattr(h5py.Group, "create_dataset", full)
+            patch.setattr(h5py.Group, "__setitem__", full)
+        with pytest.raises(OSError, match="No space left"):
+            save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_replacing_keeps_mode_links_and_new_folders(tmp_path):
+    target = tmp_path / "real.keras"
+    target.write_text("old")
+    target.chmod(0o640)
+    link = tmp_path / "link.keras"
+    link.symlink_to(target)
+    with safe.replacing(link) as fresh:
+        fresh.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new" and target.stat().st_mode & 0o777 == 0o640
+    with safe.replacing(tmp_path / "a" / "b" / "c.h5") as fresh:
+        fresh.write_text("x")
+    assert (tmp_path / "a" / "b" / "c.h5").read_text() == "x"
+
+
+def test_overwriting_has_to_be_allowed(tmp_path, monkeypatch):
+    model = sequential()
+    path = tmp_path / "m.keras"
+    model.save(path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        model.save(path, overwrite=False)
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr("builtins.input", lambda prompt: "n")
+    model.save(path, overwrite=False)
+    assert path.read_bytes() == before
+    monkeypatch.setattr("builtins.input", lambda prompt: "y")
+    sequential().save(path, overwrite=False)
+    assert path.read_bytes() != before
+
+
+# Configs and clones ----------------------------------------------------------------------------------------------
+
+
+def test_config_of_a_functional_model_has_the_form_of_keras():
+    entry = next(entry for entry in MODELS if entry["name"] == "multi_io")
+    theirs = json.loads((RECORDED / f"{entry['name']}.json").read_text())
+    ours = json.loads(keras.models.model_from_json(json.dumps(theirs)).to_json())
+    assert {key: ours[key] for key in ("module", "class_name", "registered_name", "build_config")} == {
+        key: theirs[key] for key in ("module", "class_name", "registered_name", "build_config")
+    }
+    config, expected = ours["config"], theirs["config"]
+    assert {key: value for key, value in config.items() if key != "layers"} == {
+        key: value for key, value in expected.items() if key != "layers"
+    }
+    for one, two in zip(config["layers"], expected["layers"], strict=True):
+        assert {key: value for key, value in one.items() if key != "config"} == {
+            key: value for key, value in two.items() if key != "config"
+        }
+
+
+def test_node_lists_of_keras_2():
+    def tensor(name, node=0, index=0):
+        return [name, node, index, {}]
+
+    def dense(name, units, *nodes):
+        config = {"name": name, "units": units}
+        return {"name": name, "class_name": "Dense", "config": config, "inbound_nodes": [[node] for node in nodes]}
+
+    start = {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 4], "name": "in"}, "inbound_nodes": []}
+    inner = {
+        "name": "inner",
+        "layers": [{**start, "name": "in"}, dense("d", 4, tensor("in"))],
+        "input_layers": [["in", 0, 0]],
+        "output_layers": [["d", 0, 0]],
+    }
+    config = {
+        "name": "outer",
+        "layers": [
+            {**start, "name": "in"},
+            {
+                "name": "inner",
+                "class_name": "Model",
+                "config": inner,
+                "inbound_nodes": [[tensor("in")], [tensor("inner", 1)]],
+            },
+            {
+                "name": "sum",
+                "class_name": "Add",
+                "config": {"name": "sum", "trainable": True},
+                "inbound_nodes": [[tensor("inner", 1), tensor("inner", 2)]],
+            },
+        ],
+        "input_layers": [["in", 0, 0]],
+        "output_layers": [["sum", 0, 0]],
+    }
+    model = keras.Model.from_config(config)
+    x = torch.randn(2, 4)
+    once = model.get_layer("inner")(x)
+    assert torch.equal(model(x), once + model.get_layer("inner")(once))
+
+
+def test_loops_and_missing_layers_in_a_config():
+    config = json.loads(json.dumps(shared_and_operators().get_config()))
+    broken = json.loads(json.dumps(config).replace('["a", 0, 0]', '["nobody", 0, 0]'))
+    with pytest.raises(ValueError, match="nobody"):
+        keras.Model.from_config(broken)
+    broken = json.loads(json.dumps(config).replace('["a", 0, 0]', '["shared", 7, 0]'))
+    with pytest.raises(ValueError, match="loops"):
+        keras.Model.from_config(broken)
+
+
+def test_functions_without_a_name_in_keras_cannot_be_written():
+    x = keras.Input((4,))
+    model = keras.Model(x, torch.special.bessel_j0(x))
+    with pytest.raises(ValueError, match="special_bessel_j0"):
+        model.get_config()
+
+
+def test_a_model_may_start_inside_another_graph():
+    x = keras.Input((4,))
+    middle = layers.Dense(3)(x)
+    model = keras.Model(middle, layers.Dense(2)(middle))
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Dense"]
+    again = keras.models.model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    assert torch.equal(again(torch.ones(1, 3)), model(torch.ones(1, 3)))
+
+
+@pytest.mark.parametrize("build", ROUND_TRIPS, ids=lambda build: build.__name__)
+def test_clones_have_weights_of_their_own(build):
+    model = build()
+    clone = keras.models.clone_model(model, recursive=build is not subclassed)
+    assert type(clone) is type(model) and [w.shape for w in clone.weights] == [w.shape for w in model.weights]
+    assert not {id(weight) for weight in clone.weights} & {id(weight) for weight in model.weights}
+    clone.set_weights(model.get_weights())
+    x = sample(model)
+    expected = model(x)
+    assert same(clone(x), expected)
+    clone.set_weights([weight + 1 for weight in clone.get_weights()])
+    assert same(model(x), expected) and not same(clone(x), expected)
+
+
+def test_clone_functions():
+    model = nested()
+    doubled = keras.models.clone_model(
+        model,
+        clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "use_bias": False}),
+        call_function=lambda layer, *args, **kwargs: layer(*args, **kwargs) * 2,
+        recursive=True,
+    )
+    assert sum(weight.ndim == 1 for weight in doubled.weights) == 0
+    with pytest.raises(ValueError, match="sequential"):
+        keras.models.clone_model(sequential(), call_function=lambda layer, x: x)
+    with pytest.raises(ValueError, match="config alone"):
+        keras.models.clone_model(subclassed(), clone_function=lambda layer: layer)
