@@ -17,6 +17,8 @@ _MODULES = (
     "constraints",
     "data",
     "initializers",
+    "keras1",
+    "keras2",
     "layers",
     "losses",
     "metrics",
@@ -26,6 +28,7 @@ _MODULES = (
     "random",
     "regularizers",
     "saving",
+    "tf_keras",
     "utils",
 )
 _NAMES = {

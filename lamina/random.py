@@ -97,7 +97,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None)
     """Gamma distributed numbers of shape parameter `alpha` and rate 1."""
     values = _empty(shape, dtype)
     shapes = torch.as_tensor(alpha, dtype=values.dtype, device=values.device).expand(values.shape)
-    return torch._standard_gamma(shapes, generator=_source(seed, values.device))
+    return torch.ops.aten._standard_gamma(shapes, _source(seed, values.device))
 
 
 def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Tensor:

@@ -66,6 +66,7 @@ class Example:
         return self._filled(lambda given: given.tensor(batch, generator, dtype))
 
     def symbols(self, batch: int | None = None, unknown: bool = False) -> tuple[Any, ...]:
+        batch = 2 if self.stateful else batch
         return self._filled(lambda given: given.symbol(batch, unknown))
 
     def built(self, seed: int = 0) -> Layer:
@@ -78,6 +79,11 @@ class Example:
                 if weight.is_floating_point():
                     weight.add_(0.1 * torch.rand(weight.shape).to(weight.dtype))
         return reset(layer)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it keeps a state from call to call, and so the size of its batch."""
+        return getattr(self.make(), "stateful", False)
 
     @property
     def plain(self) -> bool:
@@ -306,6 +312,7 @@ ENTRIES: dict[str, list[Way]] = {
         (lambda: L.LayerNormalization(axis=1, scale=False), x(3, 4)),
     ],
     "GroupNormalization": [(lambda: L.GroupNormalization(groups=2), spatial(3, 4, 4))],
+    "SpectralNormalization": [(lambda: L.SpectralNormalization(L.Dense(3)), x(4))],
     "RMSNormalization": [(lambda: L.RMSNormalization(), x(4))],
     "UnitNormalization": [(lambda: L.UnitNormalization(), x(4))],
     "Squash": [(Squash, x(4))],
@@ -337,6 +344,9 @@ for _rank in (1, 2, 3):
         (lambda rank=_rank: getattr(L, f"LocallyConnected{rank}D")(2, 3, strides=2, padding="same"), _fixed),
     ]
 
+# Layers that run others inside, and how many: each may take a call's frames.
+INSIDE = {"Bidirectional": 2, "SpectralNormalization": 1, "Squash": 1, "TimeDistributed": 1, "TorchModuleWrapper": 1}
+LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
 RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
@@ -345,7 +355,7 @@ RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
 def public_layers() -> dict[str, type[Layer]]:
     """Every public layer of `lamina.layers` under its own name."""
     found = {name: item for name, item in vars(L).items() if inspect.isclass(item) and issubclass(item, Layer)}
-    return {name: cls for name, cls in found.items() if cls is not Layer and cls.__name__ == name}
+    return {name: cls for name, cls in found.items() if cls not in (Layer, getattr(L, "Wrapper", None)) and cls.__name__ == name}
 
 
 def examples() -> list[Example]:

@@ -34,7 +34,13 @@ FAMILIES = {
         "activations", "advanced_activations", "constraints", "convolutional", "core", "embeddings", "initializers",
         "merge", "noise", "normalization", "pooling", "recurrent", "regularizers", "reshaping", "wrappers",
     ),
-    "tf_keras2": ("local",),
+    **{
+        generation: (
+            "activations", "advanced_activations", "constraints", "convolutional", "core", "embeddings", "initializers",
+            "local", "merge", "noise", "normalization", "pooling", "recurrent", "regularizers", "reshaping", "wrappers",
+        )
+        for generation in ("keras1", "keras2", "tf_keras2")
+    },
 }  # fmt: skip
 
 NOT_YET = {
@@ -55,6 +61,11 @@ class Case:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         return _arrays(self.generation, self.family).get(self.record["id"], {})
+
+    @property
+    def old(self) -> bool:
+        """Whether it is replayed in an older generation's words."""
+        return self.generation != "keras3"
 
     def __str__(self) -> str:
         return f"{self.id}: {'; '.join(self.record['code'].splitlines())}"
@@ -94,7 +105,8 @@ def problems(case: Case, keras: ModuleType) -> list[str]:
     record = case.record
     replay = _KINDS[record["kind"]]
     keras.utils.set_random_seed(20150327)
-    with _data_format(keras, record.get("image_data_format")):
+    with _process_settings(case, keras):
+        keras = _namespace(case, keras)
         refused = _refused(record)
         if refused is None:
             try:
@@ -125,14 +137,33 @@ def _refused(record: dict) -> tuple[type[Exception], ...] | None:
     return named.get(record["refused"]["type"], (ValueError, TypeError))
 
 
+def _namespace(case: Case, keras: ModuleType) -> ModuleType:
+    """The package that speaks a case's generation."""
+    if not case.old:
+        return keras
+    name = {"tf_keras2": "tf_keras"}.get(case.generation, case.generation)
+    return importlib.import_module(f"{keras.__name__}.{name}")
+
+
 @contextlib.contextmanager
-def _data_format(keras: ModuleType, data_format: str | None) -> Iterator[None]:
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format(data_format or before)
+def _process_settings(case: Case, keras: ModuleType) -> Iterator[None]:
+    """Data format, and for Keras 1 and 2 the backend and the learning phase, as they were for a case."""
+    record, config = case.record, keras.config
+    keras = _namespace(case, keras)
+    before = config.image_data_format()
+    theano = case.generation == "keras1" and record.get("backend") == "theano"
+    config.set_image_data_format(record.get("image_data_format") or ("channels_first" if theano else before))
+    old = getattr(keras, "backend", None)
+    if old is not None and case.old:
+        old.set_backend("theano" if theano else "tensorflow")
+        old.set_learning_phase(record.get("learning_phase"))
     try:
         yield
     finally:
-        keras.config.set_image_data_format(before)
+        config.set_image_data_format(before)
+        if old is not None and case.old:
+            old.set_backend("tensorflow")
+            old.set_learning_phase(None)
 
 
 def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
@@ -156,9 +187,9 @@ def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
         if name.startswith("grad_input"):
             inputs[f"x{name.removeprefix('grad_input')}"].requires_grad_()
     outputs = yield from _calls(case, names | inputs)
-    for i, weight in enumerate(layer.weights):
+    for i, (name, weight) in enumerate(zip(_weight_names(case, layer), layer.get_weights(), strict=True)):
         if f"after_weight{i}" in arrays:
-            yield from _differs(f"weight {weight.path} after the call", weight, arrays[f"after_weight{i}"], record)
+            yield from _differs(f"weight {name} after the call", weight, arrays[f"after_weight{i}"], record)
     if "losses" in record:
         yield from _differs("losses", np.array([_array(loss) for loss in layer.losses]), record["losses"], record)
     for name, code in record.get("extra", {}).items():
@@ -173,22 +204,35 @@ def _set_weights(case: Case, model: Any) -> Iterator[str]:
     """Compare what building created, then set the recorded weights (in the order of `get_weights`)."""
     record, arrays = case.record, case.arrays
     dense = _implementation(case) > 1  # stored weight by weight for the whole input: this project has one layout
-    expected, weights = record["weights"], model.weights
-    names = [weight.path.rsplit("/", 1)[-1] for weight in weights]
-    if names != [weight["name"].rsplit("/", 1)[-1] for weight in expected]:
+    expected, weights = record["weights"], model.get_weights()
+    names = _weight_names(case, model)
+    if len(names) != len(expected) or not all(map(_same_name, names, (weight["name"] for weight in expected))):
         yield f"weights are {names}, expected {[weight['name'] for weight in expected]}"
         return
     for weight, new in zip(weights, expected, strict=True):
         if not dense and list(weight.shape) != new["shape"]:
             yield f"weight {new['name']} has shape {list(weight.shape)}, expected {new['shape']}"
-        if weight.trainable != new.get("trainable", True):
-            yield f"weight {new['name']} has trainable={weight.trainable}"
         if not dense:
-            yield from _initial(f"initial {new['name']}", _array(weight), new["initial"])
+            yield from _initial(f"initial {new['name']}", weight, new["initial"])
+    trainable = sum(weight.get("trainable", True) for weight in expected)
+    if not case.old and sum(weight.trainable for weight in model.weights) != trainable:
+        yield f"{sum(weight.trainable for weight in model.weights)} weights are trainable, expected {trainable}"
     values = [arrays[f"weight{i}"] for i in range(len(expected))]
     if dense:
-        values[0] = _local_kernel(case, values[0], tuple(weights[0].shape))
+        values[0] = _local_kernel(case, values[0], weights[0].shape)
     model.set_weights(values)
+
+
+def _weight_names(case: Case, model: Any) -> list[str]:
+    """The names of the weights, without their layers', in the order of `get_weights`."""
+    if case.old:
+        return model.weight_names()
+    return [weight.path.rsplit("/", 1)[-1] for weight in model.weights]
+
+
+def _same_name(name: str, recorded: str) -> bool:
+    """Keras 1 writes layer_name_W, the others layer/name/kernel."""
+    return recorded.rsplit("/", 1)[-1] == name or recorded.endswith(f"_{name}")
 
 
 def _initial(what: str, value: np.ndarray, initial: dict) -> Iterator[str]:
@@ -230,12 +274,18 @@ def _gradients(case: Case, layer: Any, inputs: dict, outputs: list, wanted: dict
         if output.is_floating_point()
     )
     parameters = [weight if isinstance(weight, torch.Tensor) else weight.value for weight in layer.weights]
-    sources = [
-        inputs[f"x{name.removeprefix('grad_input')}"] if "input" in name
-        else parameters[int(name.removeprefix("grad_weight"))]
-        for name in wanted
-    ]  # fmt: skip
-    for (name, new), found in zip(wanted.items(), torch.autograd.grad(loss, sources, allow_unused=True), strict=True):
+    at = {f"x{name.removeprefix('grad_input')}": name for name in wanted if "input" in name}
+    sources = [*parameters, *(inputs[name] for name in at)]
+    floats = [source for source in sources if source.is_floating_point() and source.requires_grad]
+    grads = dict(zip(map(id, floats), torch.autograd.grad(loss, floats, allow_unused=True), strict=True))
+    of_weights = [grads.get(id(parameter)) for parameter in parameters]
+    if case.old:
+        filled = [_array(torch.zeros_like(p) if g is None else g) for p, g in zip(parameters, of_weights, strict=True)]
+        of_weights = layer.to_old_weights(filled)
+    gradients = {f"grad_weight{i}": gradient for i, gradient in enumerate(of_weights)}
+    gradients |= {name: grads.get(id(inputs[key])) for key, name in at.items()}
+    for name, new in wanted.items():
+        found = gradients[name]
         if found is None:
             yield f"{name} does not exist: nothing reaches it from the output"
             continue
@@ -271,7 +321,7 @@ def _config(case: Case, made: Any) -> Iterator[str]:
     new = case.record.get("config")
     if new is None:
         return
-    plain = functools.partial(_plain, modern=case.generation == "keras3")
+    plain = functools.partial(_plain, modern=not case.old)
     yield from _config_differs("config", plain(made.get_config()), plain(new))
     if "__lambda__" not in json.dumps(new):  # code in a file is not run
         again = type(made).from_config(json.loads(json.dumps(new)))
@@ -339,7 +389,8 @@ def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
 def _replay_initializer(case: Case, keras: ModuleType) -> Iterator[str]:
     record = case.record
     initializer = eval(record["code"], _names(record, keras))
-    draw = _array(initializer(shape=tuple(record["shape"]), dtype=record["dtype"]))
+    dtype = {} if case.generation == "keras1" else {"dtype": record["dtype"]}
+    draw = _array(initializer(tuple(record["shape"]), **dtype))
     if record.get("exact"):
         yield from _differs("output", draw, case.arrays["output"], record)
     yield from _statistics(draw, record["statistics"], draws=1)
@@ -409,6 +460,8 @@ def _names(record: dict, keras: ModuleType) -> dict[str, Any]:
     """What the names in a case's code mean: modules, layers, and the short names of regularizers and constraints."""
     names: dict[str, Any] = {"keras": keras, "np": np}
     homes = (keras, keras.layers, keras.regularizers, keras.constraints)
+    if "K" not in names and hasattr(keras, "backend"):
+        names["K"] = keras.backend
     code = " ".join([record["code"], record.get("after_build", ""), *(call["code"] for call in record["calls"])])
     for name in set(re.findall(r"[A-Za-z_]\w*", code)) - names.keys():
         home = next((home for home in homes if hasattr(home, name)), None)
@@ -540,9 +593,15 @@ def _local_places(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main(package: str = "lamina", *families: str) -> int:
+    generation = next((name for name in families if name in FAMILIES), "")
+    families = tuple(name for name in families if name not in FAMILIES)
+    if generation and not families:
+        families = FAMILIES[generation]
     keras = importlib.import_module(package)
     torch.set_num_threads(1)
-    chosen = {"keras3": tuple(families)} if families else FAMILIES
+    chosen = FAMILIES
+    if families:
+        chosen = {name: tuple(set(own) & set(families)) for name, own in FAMILIES.items() if generation in ("", name)}
     counts: dict[str, list[int]] = {}
     for case in cases(chosen):
         found = problems(case, keras)

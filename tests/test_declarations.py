@@ -315,8 +315,9 @@ def locally(x: np.ndarray, kernel: np.ndarray, size: Sequence[int], strides: Seq
 
 
 def one_or_each(rank: int, low: int, high: int) -> st.SearchStrategy:
+    """One integer for all axes, or one for each; some arguments of rank 1 take an integer alone, all take that."""
     number = st.integers(low, high)
-    return number | st.tuples(*[number] * rank)
+    return number | st.tuples(*[number] * rank) if rank > 1 else number
 
 
 def drawn(cls: type[Layer], names: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:

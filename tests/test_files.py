@@ -171,9 +171,9 @@ def test_saving_lays_the_weights_out_as_keras_does(entry, tmp_path):
 
     def arrays(path):
         with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-            found = {}
-            file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-            return found
+            names = []
+            file.visit(names.append)
+            return {name: file[name][()] for name in names if isinstance(file[name], h5py.Dataset)}
 
     ours, theirs = arrays(tmp_path / "copy.keras"), arrays(source)
     assert ours.keys() == theirs.keys()
@@ -306,7 +306,7 @@ def test_unknown_classes_are_refused_and_named(tmp_path):
 
     model = keras.Sequential([keras.Input((2,)), Stranger()])
     model.save(tmp_path / "m.keras")
-    with pytest.raises(ValueError, match="Stranger.*custom_objects"):
+    with pytest.raises(ValueError, match=r"Stranger.*custom_objects"):
         keras.models.load_model(tmp_path / "m.keras")
     assert isinstance(keras.models.load_model(tmp_path / "m.keras", {"Stranger": Stranger}).layers[0], Stranger)
     with keras.saving.CustomObjectScope({"Stranger": Stranger}):
@@ -347,7 +347,7 @@ def test_configs_make_nothing_but_layers(entry, tmp_path, monkeypatch):
     config["config"]["layers"] = [activation]
     with pytest.raises(ValueError):
         keras.models.load_model(_archive(Path("m.keras"), config=json.dumps(config)))
-    assert os.listdir() == ["m.keras"]
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
 
 
 # Damage and malice -----------------------------------------------------------------------------------------------
@@ -599,7 +599,7 @@ def test_a_failing_save_leaves_the_old_file(suffix, where, tmp_path, monkeypatch
         with pytest.raises(OSError, match="No space left"):
             save(path)
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == [path.name]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_replacing_keeps_mode_links_and_new_folders(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import logging
 import pickle
 import resource
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from golden_cases import Case, cases, problems
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -32,6 +32,7 @@ from lamina.training.trainer import Trainer
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 5)).astype("float32")
 LABELS = RNG.integers(0, 3, 70)
+CROSS = "sparse_categorical_crossentropy"
 TARGETS = RNG.normal(size=(70, 3)).astype("float32")
 
 
@@ -64,7 +65,9 @@ def curve(model: Any, *data: Any, **settings: Any) -> list[float]:
     return losses.seen
 
 
-def loop(model: Any, loss_of: Callable[[Tensor, Tensor], Tensor], optimizer: Any, y: Any, size: int = 32) -> list[float]:
+def loop(
+    model: Any, loss_of: Callable[[Tensor, Tensor], Tensor], optimizer: Any, y: Any, size: int = 32
+) -> list[float]:
     """What `curve` must give: the running mean of the losses of one epoch, in plain torch."""
     total, count, seen = 0.0, 0, []
     for x, target in zip(torch.tensor(X).split(size), torch.as_tensor(y).split(size), strict=True):
@@ -112,6 +115,13 @@ def test_loss_curve_equals_a_hand_written_loop(case: str, optimizers: tuple) -> 
     found = curve(ours, X, y, batch_size=32)
     expected = loop(theirs, loss_of, optimizers[1](theirs.parameters()), y)
     np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("case", cases({"keras3": ("optimizers",)}), ids=lambda case: case.id)
+def test_training_follows_the_recorded_steps_of_keras(case: Case) -> None:
+    found = [problem for problem in problems(case, keras) if "config" not in problem]
+    assert not found, "\n    ".join([str(case), *found])
 
 
 def test_regularizers_activity_and_added_losses_count() -> None:
@@ -366,6 +376,16 @@ def test_class_weight_follows_the_formula() -> None:
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_class_weight_in_streams() -> None:
+    weights, model = {1: 3.0}, compiled(CROSS, "softmax")
+    whole = deepcopy(model).fit(X, LABELS, class_weight=weights, batch_size=70, shuffle=False, verbose=0).history
+    assert deepcopy(model).fit(iter([(X, LABELS)]), class_weight=weights, verbose=0).history == whole
+    with pytest.raises(ValueError, match="not both"):
+        model.fit(iter([(X, LABELS, X[:, 0])]), class_weight=weights, verbose=0)
+    with pytest.raises(ValueError, match="single array of targets"):
+        model.fit(X, [LABELS, LABELS], class_weight=weights, verbose=0)
+
+
 def test_sample_weight_weighs_loss_and_weighted_metrics_alone() -> None:
     weight = RNG.uniform(0.1, 3, 70)
     model = compiled("mse", metrics=["mae"], weighted_metrics=["mae"])
@@ -406,6 +426,18 @@ def test_a_mask_on_the_output_weighs_the_loss() -> None:
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("functional", [False, True])
+def test_the_mask_of_a_plan_weighs_the_loss(functional: bool) -> None:
+    steps = [layers.Embedding(10, 3, mask_zero=True), layers.Dense(2)]
+    inputs = keras.Input((4,), dtype="int32")
+    model = keras.Model(inputs, steps[1](steps[0](inputs))) if functional else keras.Sequential([inputs, *steps])
+    model.compile("sgd", "mse", metrics=["mae"])
+    x, y = RNG.integers(0, 3, (6, 4)), RNG.normal(size=(6, 4, 2)).astype("float32")
+    error = (model.predict(x, verbose=0) - y)[x != 0]
+    found = model.evaluate(x, y, verbose=0)
+    assert found == pytest.approx([(error**2).mean(), abs(error).mean()], rel=1e-5)
+
+
 # Several outputs ------------------------------------------------------------------------------------------------------
 
 
@@ -422,9 +454,6 @@ def expected_of(model: Any, wa: float = 1.0, wb: float = 1.0) -> dict[str, float
     mse, ce = ((a - TARGETS) ** 2).mean(), -np.log(b[np.arange(70), LABELS]).mean()
     accuracy = (b.argmax(-1) == LABELS).mean()
     return {"a_loss": mse, "b_loss": ce, "b_accuracy": accuracy, "loss": wa * mse + wb * ce}
-
-
-CROSS = "sparse_categorical_crossentropy"
 
 
 @pytest.mark.parametrize("as_dict", [False, True])
@@ -480,6 +509,11 @@ def test_outputs_that_do_not_fit(settings: dict, message: str) -> None:
         model.fit(X, [TARGETS, TARGETS], verbose=0)
 
 
+def test_names_of_trainer_and_layer_do_not_clash() -> None:
+    own = {name for name in vars(Trainer) if not name.startswith("__")}
+    assert own & set(dir(keras.Layer)) == {"compile"}  # torch's, which Keras' takes the place of
+
+
 # compile --------------------------------------------------------------------------------------------------------------
 
 
@@ -494,9 +528,7 @@ def test_compile_config_round_trip() -> None:
     assert other.get_compile_config() == {}
     other.compile_from_config(config)
     assert isinstance(other.optimizer, keras.optimizers.Adam) and other.optimizer.built
-    np.testing.assert_allclose(
-        curve(other, X, TARGETS, epochs=2), curve(model, X, TARGETS, epochs=2), rtol=1e-6
-    )
+    np.testing.assert_allclose(curve(other, X, TARGETS, epochs=2), curve(model, X, TARGETS, epochs=2), rtol=1e-6)
     assert other.get_compile_config()["optimizer"]["config"]["learning_rate"] == pytest.approx(0.02)
 
 
@@ -506,7 +538,9 @@ def test_metrics_stand_beside_the_loss() -> None:
     assert list(history) == ["accuracy", "loss", "top", "val_accuracy", "val_loss", "val_top"]
     p = model.predict(X, verbose=0)
     found = model.evaluate(X, LABELS, verbose=0)
-    assert found[1:] == pytest.approx([(p.argmax(-1) == LABELS).mean(), (p.argsort(-1)[:, 1:] == LABELS[:, None]).any(-1).mean()])
+    assert found[1:] == pytest.approx(
+        [(p.argmax(-1) == LABELS).mean(), (p.argsort(-1)[:, 1:] == LABELS[:, None]).any(-1).mean()]
+    )
     model.reset_metrics()
     assert all(float(value) == 0 for value in model.get_metrics_result().values())
 
@@ -624,7 +658,9 @@ def test_own_compute_loss_metrics_and_predict_step(takes_training: bool) -> None
     model = (WithTraining if takes_training else Plain)([keras.Input((5,)), layers.Dense(3)])
     model.compile("sgd", "mse")
     plain = ((model.predict(X, verbose=0) - 100 - TARGETS) ** 2).mean()
-    assert model.train_on_batch(X, TARGETS, return_dict=True) == pytest.approx({"loss": plain + 1, "rows": 70}, rel=1e-4)
+    assert model.train_on_batch(X, TARGETS, return_dict=True) == pytest.approx(
+        {"loss": plain + 1, "rows": 70}, rel=1e-4
+    )
     model.evaluate(X, TARGETS, verbose=0, batch_size=70)
     assert seen == ([True, False] if takes_training else [])
 
@@ -775,6 +811,22 @@ def test_batch_logs_keep_the_values_of_their_batch() -> None:
     assert {**kept[0]} == {"loss": losses.seen[0]} and isinstance(kept[0], dict)
 
 
+def test_predicting_and_evaluating_inside_fit() -> None:
+    class Looks(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            assert self.model.training
+            self.model.predict(X, verbose=0)
+            assert self.model.training
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.evaluate(X, TARGETS, verbose=0)
+
+    plain, watched = (
+        compiled().fit(X, TARGETS, verbose=0, shuffle=False, callbacks=called, epochs=2) for called in ([], Looks())
+    )
+    assert plain.history == watched.history
+
+
 def test_the_step_is_made_anew_when_layers_change() -> None:
     model = compiled()
     step = model.make_train_function()
@@ -855,12 +907,10 @@ def test_an_error_in_the_data_is_its_own() -> None:
         model.fit(Broken(workers=2), verbose=0)
 
 
-def test_a_nan_loss_is_seen() -> None:
-    out = io.StringIO()
-    model = compiled()
-    history = model.fit(X, np.full_like(TARGETS, np.nan), verbose=0).history
+def test_a_nan_loss_is_seen(capsys: pytest.CaptureFixture) -> None:
+    history = compiled().fit(X, np.full_like(TARGETS, np.nan), verbose=2).history
     assert np.isnan(history["loss"]).all()
-    assert out.getvalue() == ""
+    assert "loss: nan" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -869,7 +919,7 @@ def test_a_nan_loss_is_seen() -> None:
         ({"x": X[:0], "y": TARGETS[:0]}, "x is empty"),
         ({"x": X, "y": TARGETS[:60]}, "x has 70, y has 60"),
         ({"x": [X, X[:3]], "y": TARGETS}, r"x\[0\] has 70, x\[1\] has 3"),
-        ({"x": X, "y": None}, "`y` is missing"),
+        ({"x": X, "y": None}, "x comes without `y`"),
         ({"x": X.tolist(), "y": TARGETS}, r"x\[0\]\[0\].*np.array"),
         ({"x": np.array(["a"]), "y": TARGETS[:1]}, "x: expected numbers"),
         ({"x": 5, "y": TARGETS}, "x: expected an array"),
@@ -880,6 +930,8 @@ def test_a_nan_loss_is_seen() -> None:
         ({"x": iter([]), "y": None}, "gave no batch"),
         ({"x": iter([5]), "y": None}, "Each batch of the iterable must be"),
         ({"x": X, "y": TARGETS, "validation_freq": "1"}, "validation_freq"),
+        ({"x": X, "y": TARGETS, "validation_data": X}, "validation_data comes without `y`"),
+        ({"x": X, "y": TARGETS, "epochs": 2.5}, "epochs"),
         ({"x": X, "y": TARGETS, "callbacks": [5]}, "callbacks"),
     ],
 )
@@ -892,13 +944,22 @@ def test_bad_data_is_refused_before_anything_changes(settings: dict, message: st
     assert not model.training
 
 
-def test_copies_and_pickles_train_on() -> None:
-    model = compiled(optimizer="adam")
+class OwnStep(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize("kind", [keras.Sequential, OwnStep])
+def test_copies_and_pickles_train_on(kind: type) -> None:
+    model = kind([keras.Input((5,)), layers.Dense(3)])
+    model.compile("adam", "mse")
     model.fit(X, TARGETS, verbose=0)
     for other in (deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert other.evaluate(X, TARGETS, verbose=0) == pytest.approx(model.evaluate(X, TARGETS, verbose=0))
+        before = model.get_weights()
         other.fit(X, TARGETS, verbose=0)
         assert other.evaluate(X, TARGETS, verbose=0) != model.evaluate(X, TARGETS, verbose=0)
+        assert all(map(np.array_equal, before, model.get_weights()))
 
 
 # Progress and memory --------------------------------------------------------------------------------------------------

@@ -26,13 +26,33 @@ class Graph:
         self.inputs: list[SymbolicTensor] = pytree.tree_leaves(inputs)
         self.outputs = outputs
         self.nodes: list[Node] = []
-        order: dict[int, int] = {}  # layers in the order they are met, walking back from the outputs
-        given = {id(tensor) for tensor in self.inputs}
-        done: set[int] = set()
-        stack: list[tuple[Node, bool]] = []
-        for output in pytree.tree_leaves(outputs):
+        leaves = pytree.tree_leaves(outputs)
+        for output in leaves:
             if not isinstance(output, SymbolicTensor):
                 raise ValueError(f"{name}: outputs must be symbolic tensors (from lamina.Input); got {short(output)}.")
+        given = {id(tensor) for tensor in self.inputs}
+        done: set[int] = set()
+        order: dict[int, int] = {}  # layers in the order they are met, walking back from the outputs
+        self._collect(leaves, given, done, order, name)
+        self.input_nodes = [_producer(tensor, name) for tensor in self.inputs]
+        self.nodes = [node for node in self.nodes if not self._is_input(node, given)]
+        self.layers = self._layers_by_depth(order)
+        self.masks = {id(leaf): masking.get_mask(leaf) for leaf in leaves if id(leaf) not in given}
+        for key, mask in self.masks.items():
+            count, before = len(self.nodes), set(done)
+            try:
+                self._collect([] if mask is None else [mask], given, done, {}, name)
+            except ValueError:  # a mask from before the inputs, in a model that starts inside another graph
+                self.masks[key] = None
+                del self.nodes[count:]
+                done = before
+        self.nodes = [node for node in self.nodes if not self._is_input(node, given)]
+
+    def _collect(
+        self, outputs: list[SymbolicTensor], given: set[int], done: set[int], order: dict[int, int], name: str
+    ) -> None:
+        stack: list[tuple[Node, bool]] = []
+        for output in outputs:
             stack.append((_producer(output, name), False))
             while stack:
                 node, expanded = stack.pop()
@@ -52,9 +72,6 @@ class Graph:
                         f"{node.layer.name!r}, which is not among the model's inputs. Add it to `inputs`."
                     )
                 stack.extend((_producer(tensor, name), False) for tensor in reversed(node.inputs))
-        self.nodes = [node for node in self.nodes if not self._is_input(node, given)]
-        self.input_nodes = [_producer(tensor, name) for tensor in self.inputs]
-        self.layers = self._layers_by_depth(order)
 
     @staticmethod
     def _is_input(node: Node, given: set[int]) -> bool:
@@ -108,7 +125,7 @@ class Plan:
         self._space: dict[str, Any] = {"scope": scope, "leaves": pytree.tree_leaves}
         self.changes = Changes.count
         self.runs_bare = True  # no call inside needs anything around it
-        lines = list(self._lines(graph))
+        lines = [*self._lines(graph), *self._mask_lines(graph)]
         uses_training = any("training" in line for line in lines)
         head = ["    training = scope.training"] if uses_training else []
         parameters = ", ".join(self._variable(tensor) for tensor in graph.inputs)
@@ -136,6 +153,13 @@ class Plan:
                 arguments.append(f"training={own}.training if training is None else training")
             function = self._function(layer, layer.call if bare else layer)
             yield f"    {self._assigned(node.outputs)}{function}({', '.join(arguments)}){self._unpacking(node.outputs)}"
+
+    def _mask_lines(self, graph: Graph) -> Iterator[str]:
+        """Masks of the outputs ride on them, for the losses and whatever comes after the model."""
+        for output in pytree.tree_leaves(graph.outputs):
+            mask = graph.masks.get(id(output))
+            if mask is not None:
+                yield f"    {self._variable(output)}._keras_mask = {self._variable(mask)}"
 
     def _assigned(self, outputs: Any) -> str:
         names = [self._variable(tensor) for tensor in pytree.tree_leaves(outputs)]

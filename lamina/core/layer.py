@@ -309,7 +309,6 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             _losses=[],
             _nodes=[],
             _build_shapes=None,
-            _views={},
             _initial_weights=base.get("weights"),
         )
         values = bind(self, args, kwargs)
@@ -355,7 +354,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         def trainable(self, value: bool) -> None:
             vars(self)["_trainable"] = bool(value)
             for weight in self._own_weights():
-                weight.requires_grad_(weight.trainable and self._trainable and weight.is_floating_point())
+                weight.requires_grad_(getattr(weight, "_trainable", True) and self._trainable and weight.is_floating_point())
             for layer in self._sublayers():
                 layer.trainable = value
 
@@ -372,7 +371,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             self._adopt(name, value)
         elif isinstance(value, (list, tuple, dict)):
             object.__setattr__(self, name, value)
-            if not name.startswith("_") and _may_hold_modules(value):
+            if _may_hold_modules(value):
                 self._modules[name] = _Children(value)
         else:
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
@@ -426,7 +425,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build_from_config` needs to make the weights again."""
-        if self._build_shapes is None:
+        if self._build_shapes is None or not self.weights:
             return None
         args, kwargs = self._build_shapes
         shapes = [*args, *kwargs.values()]
@@ -473,7 +472,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         own = serialize.home_of(type(self)) is not None
         return (
             (own or not self._modules)
-            and not (self._hooked or self._adds_losses or self._views)
+            and not (self._hooked or self._adds_losses)
             and self.dtype_policy.compute == self.dtype_policy.variable
         )
 
@@ -545,6 +544,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             path="/".join([*(scope.path or (self.name,)), name]),
             regularizer=None if regularizer is None else find(regularizer, "keras.regularizers", "regularizer"),
             constraint=None if constraint is None else find(constraint, "keras.constraints", "constraint"),
+            autocast=autocast,
         )
         weight.requires_grad_(weight.requires_grad and self._trainable)
         attribute, count = name, 0
@@ -554,16 +554,16 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         self._adopt(attribute, weight)
         return weight
 
-    def new_weight(self, name: str, shape: Iterable[int | None], *, order: tuple[int, ...] | None = None) -> Weight:
+    def new_weight(self, name: str, shape: Iterable[int | None], **options: Any) -> Weight:
         """The weight `name` with this layer's declared `{name}_initializer`, `_regularizer` and `_constraint`."""
         roles = {role: getattr(self, f"{name}_{role}", None) for role in ("initializer", "regularizer", "constraint")}
-        weight = self.add_weight(tuple(shape), name=name, order=order, **roles)
+        weight = self.add_weight(tuple(shape), name=name, **roles, **options)
         self._adopt(name, weight)
         return weight
 
     def _adopt(self, name: str, weight: Weight) -> None:
         """Register `weight` under `name`; where it stands under another name already, it moves, keeping its place."""
-        register = self._parameters if weight.trainable or weight.requires_grad else self._buffers
+        register = self._parameters if weight._trainable or weight.requires_grad else self._buffers
         for other in (self._parameters, self._buffers, vars(self)):
             if other is not register:
                 other.pop(name, None)
@@ -770,9 +770,9 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         policy = self.dtype_policy
-        if policy.compute == policy.variable and not self._views:
+        if policy.compute == policy.variable:
             return nn.Module.__call__(self, *args, **kwargs)
-        with _weights_as_used(self):
+        with _cast_weights(self, policy.compute):
             return nn.Module.__call__(self, *args, **kwargs)
 
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
@@ -781,13 +781,16 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
         def convert(leaf):
             nonlocal device
-            if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc":
-                if device is None:
-                    device = next((weight.device for weight in self.parameters()), torch.get_default_device())
-                leaf = torch.as_tensor(leaf, device=device)
-            elif type(leaf).__module__.startswith("pandas."):
-                leaf = torch.as_tensor(leaf.to_numpy())
-            if isinstance(leaf, Tensor) and compute is not None and leaf.dtype not in self._passing:
+            if not isinstance(leaf, Tensor):
+                if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc":
+                    if device is None:
+                        device = next((weight.device for weight in self.parameters()), torch.get_default_device())
+                    leaf = torch.as_tensor(leaf, device=device)
+                elif hasattr(leaf, "to_numpy"):  # pandas
+                    leaf = torch.as_tensor(leaf.to_numpy())
+                else:
+                    return leaf
+            if compute is not None and leaf.dtype not in self._passing:
                 cast = leaf.to(compute)
                 masking.set_mask(cast, masking.get_mask(leaf))
                 return cast
@@ -907,18 +910,17 @@ def _torch_modules_follow(layer: Layer) -> Iterator[None]:
 
 
 @contextmanager
-def _weights_as_used(layer: Layer) -> Iterator[None]:
-    """Inside, weights read as their views say and in the compute type; gradients flow to the stored ones.
+def _cast_weights(layer: Layer, dtype: torch.dtype) -> Iterator[None]:
+    """Inside, floating weights read as `dtype`; gradients flow to the stored ones.
 
     Sublayers called inside do the same for their own weights.
     """
-    register, dtype = layer._parameters, layer.dtype_policy.compute
+    register = layer._parameters
     stored = dict(register)
     try:
         for name, weight in stored.items():
-            if weight is not None and weight.is_floating_point():
-                view = layer._views.get(name)
-                register[name] = (weight if view is None else view(layer, weight)).to(dtype)
+            if weight is not None and weight.is_floating_point() and getattr(weight, "autocast", True):
+                register[name] = weight.to(dtype)
         yield
     finally:
         register.update(stored)

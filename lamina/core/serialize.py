@@ -65,9 +65,9 @@ def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None
 
 
 @contextmanager
-def custom_object_scope(objects: Mapping[str, Any]) -> Iterator[None]:
+def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
     """Inside, configs may name these classes and functions."""
-    _scopes.append(dict(objects))
+    _scopes.append(dict(custom_objects))
     try:
         yield
     finally:

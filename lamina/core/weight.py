@@ -14,13 +14,14 @@ class Weight(nn.Parameter):
     """A layer's tensor. As a Parameter it is trained by any torch optimizer; as a buffer it is the layer's state.
 
     path: "layer/weight", as files and messages call it. regularizer, constraint: callables or None.
-    trainable: whether the weight itself may be trained (the layer's own `trainable` comes on top).
+    autocast: whether a mixed policy casts it for the call.
     """
 
     path: str
     regularizer: Any
     constraint: Any
-    _trainable: bool
+    autocast: bool
+    _trainable: bool  # of the weight itself; the layer's own `trainable` comes on top
 
     def __new__(
         cls,
@@ -30,11 +31,12 @@ class Weight(nn.Parameter):
         path: str = "",
         regularizer: Any = None,
         constraint: Any = None,
+        autocast: bool = True,
     ) -> Weight:
         weight = torch.Tensor._make_subclass(cls, data, trainable and data.is_floating_point())
         weight._name, weight.path = name, path or name
         weight.regularizer, weight.constraint = regularizer, constraint
-        weight._trainable = trainable
+        weight._trainable, weight.autocast = trainable, autocast
         return weight
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +48,8 @@ class Weight(nn.Parameter):
 
     @property
     def trainable(self) -> bool:
-        return self._trainable
+        """Whether training changes it: False, too, while its layer is frozen."""
+        return self._trainable and (self.requires_grad or not self.is_floating_point())
 
     @trainable.setter
     def trainable(self, value: bool) -> None:

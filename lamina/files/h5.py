@@ -183,7 +183,8 @@ def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
     layers = [layer for layer in model.layers if layer.weights]
     stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
     if len(layers) != len(stored):
-        raise ValueError(f"the model has {len(layers)} layers with weights; the file has {len(stored)}")
+        hint = "" if model.built else " The model is not built, since the file does not say its input's shape."
+        raise safe.Misfit(f"the model has {len(layers)} layers with weights; the file has {len(stored)}.{hint}")
     pairs = [
         (f"{layer.name!r} (in the file {name!r})", _in_order(layer), arrays)
         for layer, (name, arrays) in zip(layers, stored.items(), strict=True)
@@ -214,9 +215,9 @@ def _assign(pairs: Pairs, skip_mismatch: bool) -> None:
         if problem is None:
             fitting.append((weights, arrays))
         elif skip_mismatch:
-            warnings.warn(f"{problem}. It is left as it is.", UserWarning, stacklevel=4)
+            warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
         else:
-            raise ValueError(f"the weights do not fit the model: {problem}")
+            raise safe.Misfit(f"the weights do not fit the model: {problem}")
     with torch.no_grad():
         for weights, arrays in fitting:
             for weight, array in zip(weights, arrays, strict=True):

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,11 @@ def save(model: Any, path: Path) -> None:
 def _drop_single_ids(config: Any) -> None:
     """Keep `shared_object_id` only where an object stands in several places."""
 
-    def entries(value: Any):
-        if isinstance(value, Mapping):
+    def entries(value: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(value, dict):
             if "shared_object_id" in value:
                 yield value
-            value = value.values()
+            value = list(value.values())
         elif not isinstance(value, (list, tuple)):
             return
         for item in value:
@@ -71,7 +71,8 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         if compile and settings:
             compile_model(model, settings, path)
         with safe.reading(path), h5py.File(weights, "r") as file:
-            tree.read(model, file)
+            loads = tree.read(model, file)
+        tree.load(loads)
     return model
 
 
@@ -124,7 +125,8 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, objects_to
     else:
         source = path.open("rb")
     with source, safe.reading(path), h5py.File(source, "r") as file:
-        tree.read(model, file, skip, skip_mismatch)
+        loads = tree.read(model, file, skip, skip_mismatch)
+    tree.load(loads)
 
 
 def require_built(model: Any, what: str) -> None:

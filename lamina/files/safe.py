@@ -26,6 +26,10 @@ MAX_CONFIG = 1 << 28
 IN_MEMORY = 1 << 26  # larger weights are unpacked to disk
 
 
+class Misfit(ValueError):
+    """A sound file that does not fit the model."""
+
+
 @contextmanager
 def reading(path: Any) -> Iterator[None]:
     """Turns whatever a damaged or hostile file provokes into one ValueError that names the file."""
@@ -33,6 +37,8 @@ def reading(path: Any) -> Iterator[None]:
         yield
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
+    except Misfit as error:
+        raise ValueError(f"{path}: {error}") from None
     except (
         ValueError, OSError, EOFError, KeyError, TypeError, RuntimeError, NotImplementedError, RecursionError,
         OverflowError, zipfile.BadZipFile, zlib.error, struct.error,

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..core.errors import show_shape
 from ..core.layer import Layer, _Children, snake_case
-from .safe import StoredArray, child
+from .safe import Misfit, StoredArray, child
 
 
 def saveables(root: Any, skip: Collection[int] = ()) -> Iterator[tuple[str, Any]]:
@@ -57,7 +57,7 @@ def _attributes(item: Any) -> list[tuple[str, Any]]:
     """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
     if not isinstance(item, Layer):
         return []
-    found = {name: value for name, value in item._modules.items() if value is not None}
+    found: dict[str, Any] = {name: value for name, value in item._modules.items() if value is not None}
     found = {name: value._items if isinstance(value, _Children) else value for name, value in found.items()}
     found |= _public_names(item, found)
     first = []
@@ -119,15 +119,17 @@ def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool = False) -> None:
-    """Set the weights of everything below `root` from an open HDF5 file.
+Loads = list[tuple[Any, dict[str, np.ndarray]]]
 
-    Names, numbers and shapes are compared and all values read before the first weight changes. Raises ValueError with
-    all that does not fit; with `skip_mismatch` that is left as it is, with a warning.
+
+def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool = False) -> Loads:
+    """The arrays in an open HDF5 file for everything below `root`, for `load`; nothing changes yet.
+
+    Raises Misfit with all names, numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
     """
     problems: list[str] = []
     asked: set[str] = set()
-    loads: list[tuple[Any, dict[str, np.ndarray]]] = []
+    loads: Loads = []
     for path, item in saveables(root, skip):
         asked.add(path)
         stored = _stored(file, path)
@@ -145,9 +147,9 @@ def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool =
         message = "the weights do not fit the model. " + "; ".join(problems[:5])
         message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         if not skip_mismatch:
-            raise ValueError(message)
-        warnings.warn(f"{message}. These are left as they are.", UserWarning, stacklevel=4)
-    _load_all(loads)
+            raise Misfit(message)
+        warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
+    return loads
 
 
 def _stored(file: Any, path: str) -> dict[str, StoredArray]:
@@ -200,7 +202,7 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
     return found
 
 
-def _load_all(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> None:
+def load(loads: Loads) -> None:
     """Hand every object its arrays; those with a reading of their own come first and are set back if one raises."""
     own = [pair for pair in loads if _own_tensors(pair[0]) is None]
     before = [(tensor, tensor.detach().clone()) for item, _ in own for tensor in _current(item)]
@@ -219,5 +221,5 @@ def _load_all(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> None:
             item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
 
 
-def _current(item: Any) -> list[torch.Tensor]:
+def _current(item: Any) -> list[Any]:
     return item._own_weights() if isinstance(item, Layer) else list(item.variables)

@@ -237,7 +237,7 @@ def lstm(
     units = recurrent_kernel.shape[0]
     h = x.new_zeros(x.shape[0], units) if h is None else h
     c = x.new_zeros(x.shape[0], units) if c is None else c
-    if not fused or recurrent_dropout is not None or _per_gate(input_dropout, x):
+    if not fused or recurrent_dropout is not None or (input_dropout is not None and _per_gate(input_dropout, x)):
 
         def step(z: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
             return lstm_step(z, states, recurrent_kernel, activation, recurrent_activation, recurrent_dropout)
@@ -284,15 +284,18 @@ def gru(
     fused: bool = False,
     sequences: bool = True,
     zero_output_for_mask: bool = False,
+    order: Tensor | None = None,
     input_dropout: Tensor | None = None,
     recurrent_dropout: Tensor | None = None,
 ) -> Result:
     """`gru_step` along time; bias is (3 * units,), or (2, 3 * units) with ``reset_after``: the input's, the state's.
 
-    ``fused`` says that the activations are tanh and sigmoid; only ``reset_after`` has a fused kernel.
+    ``fused`` says that the activations are tanh and sigmoid; only ``reset_after`` has a fused kernel. ``order`` is
+    `torch_gate_order` of the units, where the caller keeps it.
     """
     h = x.new_zeros(x.shape[0], recurrent_kernel.shape[0]) if h is None else h
-    if not (fused and reset_after) or recurrent_dropout is not None or _per_gate(input_dropout, x):
+    stepwise = not (fused and reset_after) or recurrent_dropout is not None
+    if stepwise or (input_dropout is not None and _per_gate(input_dropout, x)):
         input_bias, recurrent_bias = bias.unbind(0) if reset_after and bias is not None else (bias, None)
 
         def step(z: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -320,7 +323,7 @@ def gru(
     if x.is_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         outputs, end = _gru_with_gradient(x, kernel, recurrent_kernel, bias, h)
     else:
-        weights = _torch_gru_weights(kernel, recurrent_kernel, bias)
+        weights = _torch_gru_weights(kernel, recurrent_kernel, bias, order)
         outputs, ends = torch.gru(
             x, h.unsqueeze(0), weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
         )
@@ -333,20 +336,23 @@ def gru(
 def bidirectional(
     cell: Callable[..., Result],
     x: Tensor,
-    forward: Sequence[Tensor | None],
-    backward: Sequence[Tensor | None],
+    forward: Sequence[Any],
+    backward: Sequence[Any],
     states: Sequence[Tensor] | None = None,
     relu: bool = False,
-) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """Both directions of a fused `simple_rnn`, `lstm` or `gru` (with ``reset_after``) as one kernel, without masks.
+    order: Tensor | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Both directions of a fused `simple_rnn`, `lstm` or `gru` (with ``reset_after``) in one kernel, without masks.
 
     forward, backward: kernel, recurrent kernel and bias of each; states: the forward ones, then the backward ones.
     Returns the outputs (batch, time, 2 * units), both in the order of time, and the last states of each direction.
     """
     if x.shape[1] == 0:
         raise _no_steps(x)
-    torch_weights = _torch_gru_weights if cell is gru else _torch_weights
-    weights = torch_weights(*forward) + torch_weights(*backward)
+    if cell is gru:
+        weights = _torch_gru_weights(*forward, order) + _torch_gru_weights(*backward, order)
+    else:
+        weights = _torch_weights(*forward) + _torch_weights(*backward)
     count = 2 if cell is lstm else 1
     if states is None:
         start = [x.new_zeros(2, x.shape[0], forward[1].shape[0])] * count
@@ -358,7 +364,14 @@ def bidirectional(
     else:
         run = torch.gru if cell is gru else torch.rnn_relu if relu else torch.rnn_tanh
         outputs, *ends = run(x, start[0], weights, *options)
-    return outputs, [end[0] for end in ends], [end[1] for end in ends]
+    forward_ends, backward_ends = zip(*map(torch.unbind, ends), strict=True)
+    return outputs, forward_ends, backward_ends
+
+
+def torch_gate_order(units: int, device: torch.device | None = None) -> Tensor:
+    """Where torch's gates r, z, h of a GRU are found among Keras' z, r, h: indices (3 * units,)."""
+    update, reset, candidate = torch.arange(3 * units, device=device).chunk(3)
+    return torch.cat((reset, update, candidate))
 
 
 def _torch_weights(kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None) -> list[Tensor]:
@@ -367,16 +380,17 @@ def _torch_weights(kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None
     return weights if bias is None else [*weights, bias, torch.zeros_like(bias)]
 
 
-def _torch_gru_weights(kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None) -> list[Tensor]:
-    """The same for a GRU, whose gates torch has in the order r, z, h."""
-    update, reset, candidate = torch.arange(kernel.shape[1], device=kernel.device).chunk(3)
-    order = torch.cat((reset, update, candidate))
+def _torch_gru_weights(
+    kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, order: Tensor | None = None
+) -> list[Tensor]:
+    """The same for a GRU, whose gates have another order in torch."""
+    order = torch_gate_order(recurrent_kernel.shape[0], kernel.device) if order is None else order
     weights = [kernel.t().index_select(0, order), recurrent_kernel.t().index_select(0, order)]
     return weights if bias is None else [*weights, *bias.index_select(1, order).unbind(0)]
 
 
-def _per_gate(dropout: Tensor | None, x: Tensor) -> bool:
-    return dropout is not None and dropout.dim() > x.dim()
+def _per_gate(dropout: Tensor, x: Tensor) -> bool:
+    return dropout.dim() > x.dim()
 
 
 class _Places(NamedTuple):

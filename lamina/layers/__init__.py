@@ -55,6 +55,12 @@ from .merge import maximum as maximum
 from .merge import minimum as minimum
 from .merge import multiply as multiply
 from .merge import subtract as subtract
+from .normalization import BatchNormalization as BatchNormalization
+from .normalization import GroupNormalization as GroupNormalization
+from .normalization import LayerNormalization as LayerNormalization
+from .normalization import RMSNormalization as RMSNormalization
+from .normalization import SpectralNormalization as SpectralNormalization
+from .normalization import UnitNormalization as UnitNormalization
 from .pooling import AdaptiveAveragePooling1D as AdaptiveAveragePooling1D
 from .pooling import AdaptiveAveragePooling2D as AdaptiveAveragePooling2D
 from .pooling import AdaptiveAveragePooling3D as AdaptiveAveragePooling3D
@@ -73,6 +79,14 @@ from .pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
 from .pooling import MaxPooling1D as MaxPooling1D
 from .pooling import MaxPooling2D as MaxPooling2D
 from .pooling import MaxPooling3D as MaxPooling3D
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
+from .recurrent import GRUCell as GRUCell
+from .recurrent import LSTMCell as LSTMCell
+from .recurrent import SimpleRNN as SimpleRNN
+from .recurrent import SimpleRNNCell as SimpleRNNCell
+from .recurrent import StackedRNNCells as StackedRNNCells
 from .reshape import Cropping1D as Cropping1D
 from .reshape import Cropping2D as Cropping2D
 from .reshape import Cropping3D as Cropping3D
@@ -87,20 +101,26 @@ from .reshape import ZeroPadding1D as ZeroPadding1D
 from .reshape import ZeroPadding2D as ZeroPadding2D
 from .reshape import ZeroPadding3D as ZeroPadding3D
 from .torch_module import TorchModuleWrapper as TorchModuleWrapper
-from .normalization import BatchNormalization as BatchNormalization
-from .normalization import GroupNormalization as GroupNormalization
-from .normalization import LayerNormalization as LayerNormalization
-from .normalization import RMSNormalization as RMSNormalization
-from .normalization import SpectralNormalization as SpectralNormalization
-from .normalization import UnitNormalization as UnitNormalization
-from .recurrent import GRU as GRU
-from .recurrent import LSTM as LSTM
-from .recurrent import RNN as RNN
-from .recurrent import GRUCell as GRUCell
-from .recurrent import LSTMCell as LSTMCell
-from .recurrent import SimpleRNN as SimpleRNN
-from .recurrent import SimpleRNNCell as SimpleRNNCell
-from .recurrent import StackedRNNCells as StackedRNNCells
+from .wrappers import Bidirectional as Bidirectional
+from .wrappers import TimeDistributed as TimeDistributed
+from .wrappers import Wrapper as Wrapper
+
+# Keras' other names for the same classes.
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution1DTranspose, Convolution2DTranspose, Convolution3DTranspose = (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+)
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+)
 
 
 def serialize(layer: Layer) -> dict:
@@ -116,6 +136,3 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
 def layer_from_config(config: Any, custom_objects: Any = None) -> Any:
     """`deserialize`, as Keras 1 and 2 call it; {"class_name": ..., "config": ...}."""
     return deserialize(config, custom_objects)
-from .wrappers import Bidirectional as Bidirectional
-from .wrappers import TimeDistributed as TimeDistributed
-from .wrappers import Wrapper as Wrapper

@@ -64,8 +64,17 @@ class LoRA(Layer):
             setattr(self, part_name, self.add_weight(shape, initializer, name=part_name, regularizer=regularizer))
         weight.trainable = False
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
-        self._views[name] = adapted
+        vars(self).update(call=self._call_adapted, forward=self._call_adapted)
         Changes.count += 1
+
+    def _call_adapted(self, inputs: torch.Tensor) -> torch.Tensor:
+        register, name = self._parameters, self._lora_weight
+        weight, scale = register[name], self.lora_alpha / self.lora_rank
+        register[name] = weight + scale * (register[f"lora_{name}_a"] @ register[f"lora_{name}_b"])
+        try:
+            return type(self).call(self, inputs)
+        finally:
+            register[name] = weight
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -77,7 +86,13 @@ class LoRA(Layer):
         """The adaptation is stored merged into its weight, as a layer without one would store it."""
         for index, weight in enumerate(self._stored_weights()):
             merged = self.lora_enabled and weight is self._parameters[self._lora_weight]
-            store[str(index)] = adapted(self, weight).detach() if merged else weight
+            store[str(index)] = self.merged_weight() if merged else weight
+
+    def merged_weight(self) -> torch.Tensor:
+        """The weight with its adaptation."""
+        register, name = self._parameters, self._lora_weight
+        change = register[f"lora_{name}_a"] @ register[f"lora_{name}_b"]
+        return (register[name] + self.lora_alpha / self.lora_rank * change).detach()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         super().load_own_variables(store)
@@ -89,10 +104,3 @@ class LoRA(Layer):
         parts = {f"lora_{self._lora_weight}_a", f"lora_{self._lora_weight}_b"}
         hidden = {id(self._parameters[part]) for part in parts if part in self._parameters}
         return [weight for weight in self._own_weights() if id(weight) not in hidden]
-
-
-def adapted(layer: Any, weight: torch.Tensor) -> torch.Tensor:
-    """The weight with its adaptation."""
-    name = layer._lora_weight
-    a, b = layer._parameters[f"lora_{name}_a"], layer._parameters[f"lora_{name}_b"]
-    return weight + (layer.lora_alpha / layer.lora_rank) * torch.matmul(a, b)

@@ -113,8 +113,9 @@ class _Normalization(Layer):
         return tuple(shape[axis] for axis in axes)
 
     def add_scales(self, shape: tuple[int, ...]) -> None:
-        self.gamma = self.new_weight("gamma", shape) if self.scale else None
-        self.beta = self.new_weight("beta", shape) if self.center else None
+        # Beside half-precision data they stay as they are: torch's kernels take both.
+        self.gamma = self.new_weight("gamma", shape, autocast=False) if self.scale else None
+        self.beta = self.new_weight("beta", shape, autocast=False) if self.center else None
 
     def normalized_axes(self) -> list[int]:
         return [self.axis] if isinstance(self.axis, int) else self.axis
@@ -207,9 +208,6 @@ class BatchNormalization(_Normalization):
 
     def _initial_deviation(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
-
-    def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        return nn.Module.__call__(self, *args, **kwargs)  # weights stay float32 beside half-precision data
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if not inputs.is_floating_point():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations
@@ -118,6 +118,18 @@ class _Fused(Declared):
 # Cells.
 
 
+def _weights_of(*cells: _Cell) -> list[Any]:
+    """Kernel, recurrent kernel and bias (or None) of each cell, read where torch keeps them: it costs no call."""
+    found: list[Any] = []
+    for cell in cells:
+        own = cell._parameters
+        try:
+            found += own["kernel"], own["recurrent_kernel"], own["bias"] if cell.use_bias else None
+        except KeyError:  # torch's parametrizations keep a weight elsewhere
+            found += cell.kernel, cell.recurrent_kernel, cell.bias
+    return found
+
+
 class _Cell(Layer):
     """What the three cells share: weights, dropout masks, and a run along a whole sequence.
 
@@ -132,7 +144,7 @@ class _Cell(Layer):
 
     _gates = 1
     _states = 1
-    _recurrence: Any = None  # the kernel that runs a whole sequence
+    _kernel: Any = None  # what runs a whole sequence
     _fusable = True  # a layer's `use_cudnn`
 
     def check(self) -> None:
@@ -173,17 +185,10 @@ class _Cell(Layer):
         drops = self.dropout > 0 or self.recurrent_dropout > 0
         vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
 
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        own = self._parameters
-        try:
-            return own["kernel"], own["recurrent_kernel"], own["bias"] if self.use_bias else None  # type: ignore
-        except KeyError:  # torch's parametrizations keep a weight elsewhere
-            return self.kernel, self.recurrent_kernel, self.bias
-
-    def _in_one_type(self, x: Tensor, weights: tuple) -> tuple[Tensor, tuple]:
+    def _in_one_type(self, x: Tensor, weights: list[Any]) -> tuple[Tensor, list[Any]]:
         """Data and weights in the type the cell computes in."""
         dtype = self._compute or weights[0].dtype
-        return x.to(dtype), tuple(weight if weight is None else weight.to(dtype) for weight in weights)
+        return x.to(dtype), [weight if weight is None else weight.to(dtype) for weight in weights]
 
     def sweep(
         self,
@@ -196,11 +201,12 @@ class _Cell(Layer):
         training: bool,
     ) -> recurrence.Result:
         """The steps of x (batch, time, features): all outputs, the last one, and the last states."""
-        weights = self._weights()
+        weights = _weights_of(self)
         if x.dtype is not weights[0].dtype:
             x, weights = self._in_one_type(x, weights)
         masks = self.dropout_masks(x, (x.shape[0], 1, x.shape[2])) if training and self._drops else (None, None)
-        return self._recurrence(
+        options = {**self._options, "order": self._buffers["order"]} if "order" in self._buffers else self._options
+        return self._kernel(
             x,
             *weights,
             *([None] * self._states if states is None else states),
@@ -211,8 +217,24 @@ class _Cell(Layer):
             zero_output_for_mask=zero_output_for_mask,
             input_dropout=masks[0],
             recurrent_dropout=masks[1],
-            **self._options,
+            **options,
         )
+
+    def pairs_with(self, other: _Cell) -> bool:
+        """Whether `sweep_both` can run this cell forward and `other` backward."""
+        return (
+            (other._options, other.units, other.use_bias) == (self._options, self.units, self.use_bias)
+            and self._options["fused"]
+            and other.dtype_policy == self.dtype_policy
+        )
+
+    def sweep_both(self, other: _Cell, x: Tensor, states: Any) -> tuple[Tensor, Any, Any]:
+        """Both directions of a sequence in one kernel, without masks and dropout."""
+        weights = _weights_of(self, other)
+        if x.dtype is not weights[0].dtype:
+            x, weights = self._in_one_type(x, weights)
+        relu, order = self._options.get("relu", False), self._buffers.get("order")
+        return recurrence.bidirectional(self._kernel, x, weights[:3], weights[3:], states, relu, order)
 
     def dropout_masks(self, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor | None]:
         """What to multiply inputs of this shape and the state with; one mask a gate where the state drops, too."""
@@ -229,7 +251,7 @@ class _Cell(Layer):
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         if len(states) != self._states:
             raise ValueError(f"{named(self)}: expected {self._states} states; got {len(states)}.")
-        weights = self._weights()
+        weights = _weights_of(self)
         if inputs.dtype is not weights[0].dtype:
             inputs, weights = self._in_one_type(inputs, weights)
         masks = self.dropout_masks(inputs, tuple(inputs.shape)) if training and self._drops else (None, None)
@@ -248,7 +270,7 @@ class SimpleRNNCell(_Seeded, _Restrained, _Regularized, _Initial, _Units, _Cell)
     Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states.
     """
 
-    _recurrence = staticmethod(recurrence.simple_rnn)
+    _kernel = staticmethod(recurrence.simple_rnn)
 
     def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
         relu = self.activation in _RELU
@@ -268,7 +290,7 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
 
     _gates = 4
     _states = 2
-    _recurrence = staticmethod(recurrence.lstm)
+    _kernel = staticmethod(recurrence.lstm)
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
@@ -294,10 +316,15 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
     """
 
     _gates = 3
-    _recurrence = staticmethod(recurrence.gru)
+    _kernel = staticmethod(recurrence.gru)
 
     def bias_shape(self) -> tuple[int, ...]:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        # Kept, since making it takes longer than using it; a buffer moves to where the weights go.
+        self.register_buffer("order", recurrence.torch_gate_order(self.units), persistent=False)
 
     def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
         fused = self.reset_after and self.activation in _TANH and self.recurrent_activation in _SIGMOID
@@ -314,6 +341,12 @@ class StackedRNNCells(Layer):
     """Cells one upon another as one cell: each takes the output of the one below. Its states are a list, one a cell."""
 
     cells: list = arg(_cells, doc="The cells, the lowest first.")
+
+    def check(self) -> None:
+        self._modules.pop("cells", None)  # torch.func.functional_call finds no weights in a list: one name a cell
+        for index, cell in enumerate(self.cells):
+            if isinstance(cell, nn.Module):
+                self.add_module(f"cell_{index}", cell)
 
     @property
     def state_size(self) -> list[Any]:
@@ -470,13 +503,14 @@ class RNN(Layer):
     _creates_mask = False
 
     def check(self) -> None:
-        cell = self.cell
+        sizes = _listed(self.cell.state_size)
         vars(self).update(
-            state_size=[cell.state_size] if isinstance(cell.state_size, int) else list(cell.state_size),
-            _sweeps=type(cell) in _SWEEPING,
+            state_size=sizes,
+            _nested=not all(isinstance(size, int) for size in sizes),
+            _sweeps=type(self.cell) in _SWEEPING,
             _kept=[],
         )
-        if type(cell) in _SWEEPING:
+        if self._sweeps:
             self.input_spec = InputSpec(ndim=3)
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
@@ -514,7 +548,7 @@ class RNN(Layer):
     ) -> Any:
         states = None
         if initial_state is not None or self._kept:
-            states = self._given_states(sequences, initial_state)
+            states = self.given_states(sequences, initial_state)
         if mask is not None:
             mask = self._checked_steps(sequences, mask)
         how = mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, training
@@ -523,8 +557,9 @@ class RNN(Layer):
         else:
             outputs, last, states = self._sweep_any(sequences, states, *how)
         if self._kept:
-            for name, state in zip(self._kept, pytree.tree_leaves(states), strict=True):
-                self._buffers[name].copy_(state.detach())
+            ends = pytree.tree_leaves(states) if self._nested else states
+            for kept, state in zip(self._kept_states(), ends, strict=True):
+                kept.copy_(state.detach())
         output = outputs if self.return_sequences else last
         return (output, *states) if self.return_state else output
 
@@ -535,20 +570,38 @@ class RNN(Layer):
             return pytree.tree_map(lambda leaf: leaf if leaf is None else leaf.to(self._compute), results)
         return results
 
-    def _given_states(self, sequences: Tensor, given: Any) -> list[Any]:
+    def pairs_with(self, other: RNN) -> bool:
+        """Whether this layer forward and `other` backward may be one kernel."""
+        return (
+            type(self).call is type(other).call is RNN.call
+            and self._sweeps
+            and not self.stateful
+            and type(self.cell) is type(other.cell)
+            and isinstance(self.cell, _Cell)
+            and self.cell.pairs_with(other.cell)
+        )
+
+    def given_states(self, sequences: Tensor, given: Any) -> list[Any]:
         """The states to start from, one for each of `state_size`: the given ones, else those of the batch before."""
-        kept = [self._buffers[name] for name in self._kept]
-        if kept and kept[0].shape[0] != sequences.shape[0]:
+        if self._kept and self._kept_states()[0].shape[0] != sequences.shape[0]:
             raise ValueError(
-                f"{named(self)}: it is stateful and was built for a batch of {kept[0].shape[0]}; "
+                f"{named(self)}: it is stateful and was built for a batch of {self._kept_states()[0].shape[0]}; "
                 f"got a batch of {sequences.shape[0]}. Pass batches of one size."
             )
-        leaves = pytree.tree_leaves(given) if given is not None else [state.clone() for state in kept]
-        sizes, structure = pytree.tree_flatten(self.state_size)
-        self._check_states([tuple(leaf.shape) for leaf in leaves], sizes, sequences.shape[0])
-        return pytree.tree_unflatten([leaf.to(sequences) for leaf in leaves], structure)
+        if given is None:
+            states = [*map(torch.clone, self._kept_states())]  # what autograd keeps must not change with the next batch
+        else:
+            states = pytree.tree_leaves(given)
+            self._check_states([tuple(state.shape) for state in states], sequences.shape[0])
+        if states[0].dtype is not sequences.dtype:
+            states = [state.to(sequences) for state in states]
+        return pytree.tree_unflatten(states, pytree.tree_structure(self.state_size)) if self._nested else states
 
-    def _check_states(self, shapes: list[tuple], sizes: list[int], batch: int | None) -> None:
+    def _kept_states(self) -> list[Tensor]:
+        return [*map(self._buffers.__getitem__, self._kept)]  # type: ignore[arg-type]
+
+    def _check_states(self, shapes: list[tuple], batch: int | None) -> None:
+        sizes = pytree.tree_leaves(self.state_size)
         if len(shapes) != len(sizes):
             raise ValueError(f"{named(self)}: expected {len(sizes)} initial states; got {len(shapes)}.")
         for index, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
@@ -580,19 +633,17 @@ class RNN(Layer):
         """Of a stateful layer, the states the next batch starts from; None before it is built."""
         if not self._kept:
             return None
-        structure = pytree.tree_structure(self.state_size)
-        return pytree.tree_unflatten([self._buffers[name] for name in self._kept], structure)
+        return pytree.tree_unflatten(self._kept_states(), pytree.tree_structure(self.state_size))
 
     def reset_state(self, states: Any = None) -> None:
         """Let the next batch start from `states`, by default zeros. Does nothing unless the layer keeps states."""
-        if not self._kept:
+        kept = self._kept_states()
+        if not kept:
             return
-        kept = [self._buffers[name] for name in self._kept]
-        values = [torch.zeros_like(k) for k in kept] if states is None else pytree.tree_leaves(states)
-        values = [torch.as_tensor(value) for value in values]
-        self._check_states([tuple(value.shape) for value in values], [k.shape[1] for k in kept], kept[0].shape[0])
+        values = [torch.as_tensor(value) for value in pytree.tree_leaves(kept if states is None else states)]
+        self._check_states([tuple(value.shape) for value in values], kept[0].shape[0])
         for state, value in zip(kept, values, strict=True):
-            state.copy_(value)
+            state.zero_() if states is None else state.copy_(value)
 
     reset_states = reset_state
 
@@ -602,7 +653,7 @@ class RNN(Layer):
         if initial_state_shape is not None:
             given = [initial_state_shape] if symbolic.is_shape(initial_state_shape) else initial_state_shape
             shapes = pytree.tree_leaves(given, is_leaf=symbolic.is_shape)
-            self._check_states(shapes, pytree.tree_leaves(self.state_size), batch)
+            self._check_states(shapes, batch)
         size = _output_size(self.cell)
         if not isinstance(size, int):
             raise ValueError(f"{named(self)}: the cell's `output_size` must be an integer; got {size!r}.")

@@ -32,7 +32,6 @@ class Flatten(Layer):
 
     data_format: str = arg(data_format, default=None)
     _keeps_dtype = True
-    _autocast = False
 
     def call(self, inputs: Tensor) -> Tensor:
         if inputs.ndim > 2:
@@ -51,7 +50,6 @@ class Reshape(Layer):
 
     target_shape: tuple = arg(_target, doc="Shape without the batch axis.")
     _keeps_dtype = True
-    _autocast = False
 
     def build(self, input_shape: tuple) -> None:
         self.compute_output_shape(input_shape)
@@ -91,7 +89,6 @@ class Permute(Layer):
         doc="The axes' order.",
     )
     _keeps_dtype = True
-    _autocast = False
 
     def build(self, input_shape: tuple) -> None:
         if len(input_shape) != len(self.dims) + 1:
@@ -117,7 +114,6 @@ class RepeatVector(Layer):
     n: int = arg(_times, doc="How often.")
     input_spec = InputSpec(ndim=2)
     _keeps_dtype = True
-    _autocast = False
 
     def call(self, inputs: Tensor) -> Tensor:
         return inputs.unsqueeze(1).expand(-1, self.n, -1)

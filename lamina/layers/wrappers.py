@@ -16,7 +16,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
-from .recurrent import with_states
+from .recurrent import RNN, GRUCell, with_states
 from .torch_module import TorchModuleWrapper
 
 
@@ -79,24 +79,26 @@ class TimeDistributed(Wrapper):
                 f"{named(self)}: the mask must begin with {show_shape(inputs.shape[:2])} (batch, time); "
                 f"got shape {show_shape(mask.shape)}."
             )
-        if not self.layer._takes_mask:
-            mask = None
-        if not self._together or (training and self._coupled):
-            return self._step_by_step(inputs, training, mask)
-        batch, time = inputs.shape[:2]
-        outputs = self._inside(inputs.flatten(0, 1), training, None if mask is None else mask.flatten(0, 1))
-        return outputs.unflatten(0, (batch, time))
-
-    def _step_by_step(self, inputs: Tensor, training: bool, mask: Tensor | None) -> Tensor:
-        masks = [None] * inputs.shape[1] if mask is None else mask.unbind(1)
-        steps = zip(inputs.unbind(1), masks, strict=True)
-        return torch.stack([self._inside(x, training, valid) for x, valid in steps], 1)
-
-    def _inside(self, inputs: Tensor, training: bool, mask: Tensor | None) -> Tensor:
         inner = self._modules["layer"]
-        if mask is not None:
-            return inner(inputs, mask=mask, training=training) if inner._takes_training else inner(inputs, mask=mask)
-        return inner(inputs, training=training) if inner._takes_training else inner(inputs)
+        options = {"training": training} if inner._takes_training else {}
+        if mask is not None and inner._takes_mask:
+            options["mask"] = mask
+        if not self._together or (training and self._coupled):
+            return self._step_by_step(inputs, options)
+        shape = inputs.shape
+        merged = inputs.reshape(-1, *shape[2:])
+        if "mask" in options:
+            options["mask"] = options["mask"].flatten(0, 1)
+        outputs = (inner.call if inner._direct else inner)(merged, **options)
+        return outputs.view(shape[0], shape[1], *outputs.shape[1:])
+
+    def _step_by_step(self, inputs: Tensor, options: dict[str, Any]) -> Tensor:
+        mask = options.pop("mask", None)
+        outputs = []
+        for index, step in enumerate(inputs.unbind(1)):
+            valid = {} if mask is None else {"mask": mask[:, index]}
+            outputs.append(self.layer(step, **options, **valid))
+        return torch.stack(outputs, 1)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, *rest = self.layer.compute_output_shape(self._inner_shape(input_shape))
@@ -173,6 +175,14 @@ class Bidirectional(Layer):
             if not inner.built:
                 inner.build(sequences_shape)
         self.input_spec = self.forward_layer.input_spec
+        forward, backward = self.forward_layer, self.backward_layer
+        both = isinstance(forward, RNN) and isinstance(backward, RNN)
+        paired = both and not forward.go_backwards and forward.pairs_with(backward)
+        vars(self).update(
+            _paired=paired,
+            _drops=paired and (forward.cell._drops or backward.cell._drops),
+            _apart_to_train=paired and isinstance(forward.cell, GRUCell),  # on a CPU, where its gradient is faster
+        )
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         return super()._call_with_care(*with_states(args, kwargs))
@@ -180,13 +190,31 @@ class Bidirectional(Layer):
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:
+        forward, backward = self._modules["forward_layer"], self._modules["backward_layer"]
         half = 0 if initial_state is None else len(initial_state) // 2
         states = (None, None) if initial_state is None else (initial_state[:half], initial_state[half:])
-        y, *ends = _run(self._modules["forward_layer"], sequences, states[0], mask, training)
-        back, *back_ends = _run(self._modules["backward_layer"], sequences, states[1], mask, training)
-        if self.return_sequences:
-            back = back.flip(1)
-        merged = _merged(y, back, self.merge_mode)
+        if (
+            self._paired
+            and mask is None
+            and not (training and self._drops)
+            and not (self._apart_to_train and sequences.is_cpu and torch.is_grad_enabled())
+            and forward._direct
+            and backward._direct
+        ):
+            start = None
+            if initial_state is not None:
+                start = [*forward.given_states(sequences, states[0]), *backward.given_states(sequences, states[1])]
+            cells = forward._modules["cell"], backward._modules["cell"]
+            outputs, ends, back_ends = cells[0].sweep_both(cells[1], sequences, start)
+            if self.return_sequences and self.merge_mode == "concat":
+                merged = outputs
+            else:
+                both = outputs.chunk(2, -1) if self.return_sequences else (ends[0], back_ends[0])
+                merged = _merged(*both, self.merge_mode)
+        else:
+            y, *ends = _run(forward, sequences, states[0], mask, training)
+            back, *back_ends = _run(backward, sequences, states[1], mask, training)
+            merged = _merged(y, back.flip(1) if self.return_sequences else back, self.merge_mode)
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *ends, *back_ends)

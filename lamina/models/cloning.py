@@ -98,6 +98,7 @@ def _clone_sequential(model: Sequential, input_tensors: Any, copy: Callable) -> 
 
 def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, call: Callable | None) -> Functional:
     graph = model._graph
+    assert graph is not None
     if input_tensors is None:
         layers = [_from_config(node.layer) for node in graph.input_nodes]
         fresh = [layer._nodes[0].outputs for layer in layers if isinstance(layer, InputLayer)]

@@ -26,16 +26,19 @@ def graph_config(model: Functional) -> dict[str, Any]:
     from .functional import Functional
 
     graph = model._graph
+    assert graph is not None
     inputs = {id(node) for node in graph.input_nodes}
     calls = _calls_by_layer(graph)
     place = {id(node): index for nodes in calls.values() for index, node in enumerate(nodes)}
 
     def history(tensor: SymbolicTensor) -> list[Any]:
+        assert tensor.node is not None
         return [tensor.node.layer.name, place[id(tensor.node)], tensor.index]
 
     def end(tensor: SymbolicTensor) -> list[Any]:
         name, index, output = history(tensor)
-        return [name, index + isinstance(tensor.node.layer, Functional), output]  # Keras counts a model's own node here
+        layer = tensor.node.layer if tensor.node is not None else None
+        return [name, index + isinstance(layer, Functional), output]  # Keras counts a model's own node here
 
     layers = []
     for layer in graph.layers:

@@ -74,6 +74,7 @@ def _between(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
 def _table(layers: list[Any], graph: Any, linear: bool, width: int, expand: bool, trainable: bool) -> Any:
     from rich.table import Table
 
+    columns: list[tuple[str, Any, int]]
     columns = [("Layer (type)", "left", 45), ("Output Shape", "left", 35), ("Param #", "right", 20)]
     if not linear:
         columns = [("Layer (type)", "left", 30), ("Output Shape", "left", 26), ("Param #", "right", 18)]

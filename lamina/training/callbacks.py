@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -391,8 +391,6 @@ class TerminateOnNaN(Callback):
 class _Monitor(Callback):
     """Base of callbacks that watch one value. The direction of "auto" is the metric's own, "min" for losses."""
 
-    _better: Callable[[Any, Any], bool] | None = None
-
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
         if mode not in ("auto", "min", "max"):
             warnings.warn(f"{type(self).__name__}: mode {mode!r} is unknown; using 'auto'.", stacklevel=3)
@@ -464,8 +462,7 @@ class EarlyStopping(_Monitor):
         self.best = self.best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.model is not None:
-            self._direction()
+        self._direction()
         value = self._value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
@@ -678,12 +675,11 @@ class _Frequency:
         return True
 
 
-def _replace_with(path: Path, write: Callable[[Path], None]) -> None:
+def _write_whole(path: Path, text: str) -> None:
     """Write a file aside and put it in place whole, so that a crash leaves the one before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        write(aside)
+        aside.write_text(text, encoding="utf-8")
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -829,7 +825,7 @@ class BackupAndRestore(Callback):
         self.model.save_weights(str(file), overwrite=True)
         random = torch.get_rng_state().numpy().tobytes().hex()  # so that shuffling goes on as it would have
         text = json.dumps({"epoch": self._epoch, "random": random})
-        _replace_with(file.with_suffix(".json"), lambda path: path.write_text(text, encoding="utf-8"))
+        _write_whole(file.with_suffix(".json"), text)
         for old in before[1 if self.double_checkpoint else 0 :]:
             old.with_suffix(".json").unlink(missing_ok=True)
             old.unlink(missing_ok=True)
@@ -880,9 +876,7 @@ class CSVLogger(Callback):
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) or not isinstance(value, Iterable) or not np.ndim(value):
-        return value
-    return f"[{', '.join(map(str, value))}]"
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple, np.ndarray)) else value
 
 
 class RemoteMonitor(Callback):
@@ -940,7 +934,7 @@ class TensorBoard(Callback):
         self.log_dir, self.histogram_freq = os.fspath(log_dir), histogram_freq
         self.write_graph, self.write_images = write_graph, write_images
         self.write_steps_per_second = write_steps_per_second
-        self.update_freq = 1 if update_freq == "batch" else update_freq
+        self.update_freq: Any = 1 if update_freq == "batch" else update_freq
         self._writers: dict[str, Any] = {}
         self._batches, self._started = 0, 0.0
 

@@ -104,7 +104,8 @@ def unpack(data: Any) -> Batch:
         return data, None, None
     if not 1 <= len(data) <= 3:
         raise ValueError(f"Expected data of the form x, (x, y) or (x, y, sample_weight); got {len(data)} parts.")
-    return (*data, *(None,) * (3 - len(data)))
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
 
 
 def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -268,8 +269,9 @@ class Stream(Source):
                 count += 1
                 yield self._standard(batch)
         except Exception as error:
-            if hasattr(error, "add_note"):
-                error.add_note(f"Raised while the {self.kind} made batch {count + 1} of its pass over the data.")
+            if hasattr(error, "add_note"):  # Python 3.11
+                where = f"while the {self.kind} made batch {count + 1} of its pass over the data"
+                error.add_note(f"Raised {where}.")  # type: ignore[attr-defined]
             raise
 
     def _standard(self, batch: Any) -> Batch:

@@ -41,8 +41,9 @@ class Progress:
 
     def __init__(self, target: int | None, verbose: int, interval: float = 0.1):
         self.target, self.verbose, self._interval = target, verbose, interval
-        self._live = self._task = None
-        self._start = self._after_first = time.perf_counter()
+        self._live: Any = None
+        self._task: Any = None
+        self._start = time.perf_counter()
         self._next = self._start + interval
         self._seen = 0
 

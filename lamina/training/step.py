@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from .. import activations
 from ..core.layer import Changes
-from .data import rows_of
+from .data import pack, rows_of
 from .objective import track
 
 logger = logging.getLogger("lamina")
@@ -81,10 +81,27 @@ def trainable_weights(module: nn.Module) -> list[Any]:
     return [weight for weight in module.parameters() if weight.requires_grad] if found is None else list(found)
 
 
-class Step:
+class OfModel:
+    """What belongs to one model; copies of the model start without one."""
+
+    def __reduce__(self) -> Any:
+        return type(None), ()
+
+
+class OwnStep(OfModel):
+    """A step that the user wrote, given data in the shortest form."""
+
+    def __init__(self, method: Callable[[Any], Any]):
+        self._method = method
+
+    def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        return self._method(pack(x, y, sample_weight))
+
+
+class Step(OfModel):
     """Loss and metrics of one batch: `step(x, y, sample_weight)`.
 
-    Returns logs only where `own_metrics` makes them. A step belongs to one model; a copied model starts without one.
+    Returns logs only where `own_metrics` makes them, else None.
     """
 
     training = False
@@ -96,9 +113,6 @@ class Step:
         self._forward: Callable = torch.compile(model) if model.jit_compile is True else model
         self._scores: list[Scores] = []
         self._searching = False
-
-    def __reduce__(self) -> Any:
-        return type(None), ()
 
     def _settle(self) -> None:
         """Find out what stays the same from step to step. Done again when a layer changes its ways."""
@@ -198,7 +212,7 @@ def cuda_capture(run: Callable[[], Any]) -> Callable[[], Any]:
     return graph.replay
 
 
-class Captured:
+class Captured(OfModel):
     """A training step that runs eagerly a few times and is then replayed from a recording.
 
     Batches are copied into buffers of the recording. One of another shape, such as a last shorter one, runs eagerly; so
@@ -213,9 +227,6 @@ class Captured:
         self._replay: Callable[[], Any] | None = None
         self._buffers: list[Any] = []
         self._changes = -1
-
-    def __reduce__(self) -> Any:
-        return type(None), ()
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
         leaves, spec = pytree.tree_flatten((x, y, sample_weight))

@@ -27,14 +27,13 @@ from .data import (
     check_lengths,
     class_weights,
     make_source,
-    pack,
     split_end,
     tensors_of,
     unpack,
 )
 from .memory import keep_buffers
 from .objective import CompiledLoss, CompiledMetrics
-from .step import Captured, Step, TrainStep, logger, trainable_weights
+from .step import Captured, OwnStep, Step, TrainStep, logger, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
 
@@ -218,16 +217,18 @@ class Trainer:
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Train on `x`, `(x, y)` or `(x, y, sample_weight)` and return results by name. To be overridden."""
-        if self._train_step is None:
-            vars(self)["_train_step"] = self._make_step(TrainStep)
-        logs = self._train_step(*unpack(data))
+        step = self._train_step
+        if step is None:
+            step = vars(self)["_train_step"] = self._make_step(TrainStep)
+        logs = step(*unpack(data))
         return self.get_metrics_result() if logs is None else logs
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Measure one batch and return results by name. To be overridden."""
-        if self._test_step is None:
-            vars(self)["_test_step"] = self._make_step(Step)
-        logs = self._test_step(*unpack(data))
+        step = self._test_step
+        if step is None:
+            step = vars(self)["_test_step"] = self._make_step(Step)
+        logs = step(*unpack(data))
         return self.get_metrics_result() if logs is None else logs
 
     def predict_step(self, data: Any) -> Any:
@@ -238,21 +239,23 @@ class Trainer:
         return getattr(type(self), method) is not getattr(Trainer, method)
 
     def _make_step(self, kind: type[Step]) -> Step:
-        own_loss = None
-        if self._overrides("compute_loss"):
-            takes_training = "training" in inspect.signature(self.compute_loss).parameters
+        takes_training = "training" in inspect.signature(self.compute_loss).parameters
 
-            def own_loss(x, y, y_pred, sample_weight, training):
-                more = {"training": training} if takes_training else {}
-                return self.compute_loss(x, y, y_pred, sample_weight, **more)
+        def own_loss(x, y, y_pred, sample_weight, training):
+            more = {"training": training} if takes_training else {}
+            return self.compute_loss(x, y, y_pred, sample_weight, **more)
 
-        return kind(self, own_loss, self.compute_metrics if self._overrides("compute_metrics") else None)
+        return kind(
+            self,
+            own_loss if self._overrides("compute_loss") else None,
+            self.compute_metrics if self._overrides("compute_metrics") else None,
+        )
 
     def make_train_function(self, force: bool = False) -> Any:
         """What `fit` calls with x, y and sample weights; returns logs, or None for "ask the metrics"."""
         if self.train_function is None or force:
             if self._overrides("train_step"):
-                run: Any = lambda x, y, weight: self.train_step(pack(x, y, weight))  # noqa: E731
+                run: Any = OwnStep(self.train_step)
             else:
                 run = self._make_step(TrainStep)
                 vars(self)["_train_step"] = run
@@ -264,7 +267,7 @@ class Trainer:
     def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:
             if self._overrides("test_step"):
-                run: Any = lambda x, y, weight: self.test_step(pack(x, y, weight))  # noqa: E731
+                run: Any = OwnStep(self.test_step)
             else:
                 run = self._make_step(Step)
                 vars(self)["_test_step"] = run
@@ -273,11 +276,7 @@ class Trainer:
 
     def make_predict_function(self, force: bool = False) -> Any:
         if self.predict_function is None or force:
-            if self._overrides("predict_step"):
-                run: Any = lambda x, y, weight: self.predict_step(pack(x, y, weight))  # noqa: E731
-            else:
-                run = lambda x, y, weight: self(x)  # type: ignore[operator]  # noqa: E731
-            vars(self)["predict_function"] = run
+            vars(self)["predict_function"] = OwnStep(self.predict_step)
         return self.predict_function
 
     def _can_capture(self) -> bool:
@@ -337,7 +336,7 @@ class Trainer:
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_end((x, y, sample_weight), float(validation_split))
         feed = self._feed(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
-        self._require_targets(feed.source, "y")
+        self._require_targets(feed.source, "x")
         held = None
         if validation_data is not None:
             parts = validation_data if isinstance(validation_data, (list, tuple)) else (validation_data,)
@@ -346,6 +345,7 @@ class Trainer:
                     f"`validation_data` must be (x, y), (x, y, sample_weight) or a dataset; got {len(parts)} parts."
                 )
             held = self._feed(*unpack(tuple(parts)), validation_batch_size or batch_size, validation_steps)
+            self._require_targets(held.source, "validation_data")
         with self._session("train", feed, callbacks, verbose, epochs, history=True) as (run, called):
             logs: dict[str, Any] = {}
             called.on_train_begin()
@@ -353,13 +353,14 @@ class Trainer:
             for epoch in range(begin, epochs):
                 called.on_epoch_begin(epoch)
                 self.reset_metrics()
-                if not self._pass_over(feed, run, called, "train"):
+                results = self._pass_over(feed, run, called, "train")
+                if results is None:
                     self._ran_dry(feed, epoch == begin)
                     break
-                logs = to_host(self._last_results)
+                logs = to_host(results)
                 if held is not None and _is_due(epoch, validation_freq):
-                    results = self._evaluate(held, called)
-                    logs |= {f"val_{name}": value for name, value in results.items()}
+                    found = self._evaluate(held, called)
+                    logs |= {f"val_{name}": value for name, value in found.items()}
                 called.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -386,7 +387,7 @@ class Trainer:
             raise ValueError(unknown_keyword("evaluate", next(iter(kwargs)), known))
         self._require_compiled("evaluate")
         feed = self._feed(x, y, sample_weight, batch_size, steps)
-        self._require_targets(feed.source, "y")
+        self._require_targets(feed.source, "x")
         with self._session("test", feed, callbacks, verbose) as (_, called):
             logs = self._evaluate(feed, called)
         return logs if return_dict else self._in_order(logs)
@@ -426,14 +427,15 @@ class Trainer:
         with _mode(self, training=False), torch.no_grad():  # type: ignore[arg-type]
             called.on_test_begin()
             self.reset_metrics()
-            if not self._pass_over(feed, self.make_test_function(), called, "test"):
+            results = self._pass_over(feed, self.make_test_function(), called, "test")
+            if results is None:
                 raise ValueError(f"The {feed.source.kind} gave no batch to evaluate on.")
-            logs = to_host(self._last_results)
+            logs = to_host(results)
             called.on_test_end(logs)
         return logs
 
-    def _pass_over(self, feed: Feed, run: Callable, called: CallbackList, phase: str) -> int:
-        """One pass; returns the number of batches. Its results are in `_last_results`."""
+    def _pass_over(self, feed: Feed, run: Callable, called: CallbackList, phase: str) -> Any:
+        """One epoch or evaluation; returns its results, still on the device, or None where there was no batch."""
         begin, end = called.batch_hooks(phase, "begin"), called.batch_hooks(phase, "end")
         bar = called.progress if phase == "train" or not called.in_fit else None
         stop = "stop_training" if phase == "train" else "stop_evaluating"
@@ -456,9 +458,10 @@ class Trainer:
         if end and ended < index:
             for hook in end:
                 hook(index, Logs(results() if logs is None else logs))
+        if index < 0:
+            return None
         final = results()
-        state["_last_results"] = final if logs is None or set(logs) == set(final) else logs
-        return index + 1
+        return final if logs is None or set(logs) == set(final) else logs
 
     @contextmanager
     def _session(
@@ -483,7 +486,6 @@ class Trainer:
         finally:
             called.in_fit = False
             called.close()
-            vars(self).pop("_last_results", None)
 
     def _no_grad(self) -> Any:
         """Inference mode; without its speed where layers keep state that training goes on with."""
@@ -604,7 +606,7 @@ class Trainer:
     def _require_targets(self, source: Source, name: str) -> None:
         own = self._overrides("train_step") or self._overrides("test_step") or self._overrides("compute_loss")
         if self._compiled_loss is not None and source.lacks_targets and not own:
-            raise ValueError(f"`{name}` is missing: the compiled loss compares the outputs with it.")
+            raise ValueError(f"{name} comes without `y`, but the compiled loss compares the outputs with targets.")
 
     def _ran_dry(self, feed: Feed, first: bool) -> None:
         if first:
@@ -672,7 +674,7 @@ class _Collected:
                 self._whole = [torch.empty((self._samples, *leaf.shape[1:]), dtype=_kept(leaf)) for leaf in leaves]
         end = self._row + (leaves[0].shape[0] if leaves[0].ndim else 1)
         if self._whole is not None and all(
-            leaf.shape[0] == end - self._row and leaf.shape[1:] == whole.shape[1:] and end <= self._samples
+            leaf.shape[0] == end - self._row and leaf.shape[1:] == whole.shape[1:] and end <= len(whole)
             for leaf, whole in zip(leaves, self._whole, strict=True)
         ):
             for leaf, whole in zip(leaves, self._whole, strict=True):

@@ -26,18 +26,18 @@ _SEPARABLE = (
 )
 _USED = "activation=None, use_bias=True"
 _RNN_WEIGHTS = ("kernel", "recurrent", "bias")
-_RNN = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS)}, dropout=0.0, recurrent_dropout=0.0"
+RNN = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS)}, dropout=0.0, recurrent_dropout=0.0"
 _CELL = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS, activity=False)}, dropout=0.0, recurrent_dropout=0.0"
-_LSTM = _RNN.replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True")
+LSTM = RNN.replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True")
 _LSTM_CELL = _CELL.replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True")
 _CUDNN = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS)}, return_sequences=False, return_state=False, stateful=False"
-_GATED = "activation='tanh', recurrent_activation='sigmoid', use_bias=True"
-_SEQUENCES = "return_sequences=False, return_state=False, go_backwards=False, stateful=False"
+GATED = "activation='tanh', recurrent_activation='sigmoid', use_bias=True"
+SEQUENCES = "return_sequences=False, return_state=False, go_backwards=False, stateful=False"
 _CONV_LSTM = (
     "filters, kernel_size, strides={s}, padding='valid', data_format=None, dilation_rate={s}, activation='tanh', "
     "recurrent_activation='hard_sigmoid', use_bias=True, "
 )
-CONV_LSTM = f"{_CONV_LSTM}{_LSTM}".replace(", dropout=0.0", ", return_sequences=False, go_backwards=False, stateful=False, dropout=0.0")
+CONV_LSTM = f"{_CONV_LSTM}{LSTM}".replace(", dropout=0.0", ", return_sequences=False, go_backwards=False, stateful=False, dropout=0.0")
 _NORMS = (
     "center=True, scale=True, beta_initializer='zeros', gamma_initializer='ones', {moving}beta_regularizer=None, "
     "gamma_regularizer=None, beta_constraint=None, gamma_constraint=None"
@@ -99,9 +99,9 @@ LAYERS = {
     "Activation": Class("Activation", "activation", "core"),
     "ActivityRegularization": Class("ActivityRegularization", "l1=0.0, l2=0.0", "core"),
     "Dropout": Class("Dropout", "rate, noise_shape=None, seed=None", "core"),
-    "SpatialDropout1D": Class("SpatialDropout1D", "rate", "core", adapt="spatial_dropout"),
-    "SpatialDropout2D": Class("SpatialDropout2D", f"rate, {_FORMAT}", "core", adapt="spatial_dropout"),
-    "SpatialDropout3D": Class("SpatialDropout3D", f"rate, {_FORMAT}", "core", adapt="spatial_dropout"),
+    "SpatialDropout1D": Class("SpatialDropout1D", "rate", "core", unsaved="data_format"),
+    "SpatialDropout2D": Class("SpatialDropout2D", f"rate, {_FORMAT}", "core", unsaved="data_format"),
+    "SpatialDropout3D": Class("SpatialDropout3D", f"rate, {_FORMAT}", "core", unsaved="data_format"),
     "Flatten": Class("Flatten", _FORMAT, "core"),
     "Reshape": Class("Reshape", "target_shape", "core"),
     "Permute": Class("Permute", "dims", "core"),
@@ -145,26 +145,25 @@ LAYERS = {
     "GlobalAveragePooling3D": Class("GlobalAveragePooling3D", _FORMAT, "pooling", aliases="GlobalAvgPool3D"),
     "LocallyConnected1D": Class("LocallyConnected1D", local(1), "local", unsaved="data_format"),
     "LocallyConnected2D": Class("LocallyConnected2D", local(2), "local"),
-    "RNN": Class("RNN", f"cell, {_SEQUENCES}, unroll=False", "recurrent"),
+    "RNN": Class("RNN", f"cell, {SEQUENCES}, unroll=False", "recurrent"),
     "SimpleRNN": Class(
-        "SimpleRNN", f"units, activation='tanh', use_bias=True, {_RNN}, {_SEQUENCES}, unroll=False", "recurrent"
+        "SimpleRNN", f"units, activation='tanh', use_bias=True, {RNN}, {SEQUENCES}, unroll=False", "recurrent"
     ),
     "GRU": Class(
-        "GRU", f"units, {_GATED}, {_RNN}, implementation=2, {_SEQUENCES}, unroll=False, reset_after=False", "recurrent"
+        "GRU", f"units, {GATED}, {RNN}, implementation=2, {SEQUENCES}, unroll=False, reset_after=False", "recurrent"
     ),
     "LSTM": Class(
-        "LSTM", f"units, {_GATED}, {_LSTM}, implementation=2, {_SEQUENCES}, unroll=False", "recurrent"
+        "LSTM", f"units, {GATED}, {LSTM}, implementation=2, {SEQUENCES}, unroll=False", "recurrent"
     ),
     "SimpleRNNCell": Class("SimpleRNNCell", f"units, activation='tanh', use_bias=True, {_CELL}", "recurrent"),
-    "GRUCell": Class("GRUCell", f"units, {_GATED}, {_CELL}, implementation=2, reset_after=False", "recurrent"),
-    "LSTMCell": Class("LSTMCell", f"units, {_GATED}, {_LSTM_CELL}, implementation=2", "recurrent"),
+    "GRUCell": Class("GRUCell", f"units, {GATED}, {_CELL}, implementation=2, reset_after=False", "recurrent"),
+    "LSTMCell": Class("LSTMCell", f"units, {GATED}, {_LSTM_CELL}, implementation=2", "recurrent"),
     "StackedRNNCells": Class("StackedRNNCells", "cells", "recurrent"),
-    "CuDNNGRU": Class("GRU", f"units, {_CUDNN}", "cudnn_recurrent", fixed={"reset_after": True}, adapt="cudnn"),
+    "CuDNNGRU": Class("GRU", f"units, {_CUDNN}", "cudnn_recurrent", fixed={"reset_after": True}),
     "CuDNNLSTM": Class(
         "LSTM",
         f"units, {_CUDNN}".replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True"),
         "cudnn_recurrent",
-        adapt="cudnn",
     ),
     "ConvLSTM2D": Class("ConvLSTM2D", CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent"),
     "Embedding": Class(
@@ -223,7 +222,7 @@ LAYERS = {
     ),
 }  # fmt: skip
 
-RENAMED = {"implementation": "", "input_length": "", "inputs": "inputs"}
+RENAMED = {"implementation": "", "input_length": ""}
 
 
 def _scaled(scale: float, mode: str, distribution: str) -> Class:

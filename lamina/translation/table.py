@@ -55,16 +55,26 @@ class Generation:
     methods: Mapping[str, Mapping[str, str]]  # renamed arguments of the models' methods
     scalars: bool = False  # one size is written as a number, not as a tuple of one
     writes_dtype: bool = True
+    sums_activity: bool = True  # the penalty of an activity is not divided by the size of the batch
     named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
     first_name: str = "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
     extras: Mapping[str, str] = field(default_factory=dict)  # modules that also hold the names of others
 
-    def find(self, name: str, home: str = "layers") -> Class:
-        """The entry of a class, by any of its names. KeyError where there is none."""
-        return self.objects[home][self.canonical(name, home)]
+    def find(self, name: str, home: str = "layers") -> Class | None:
+        """The entry of a class, by any of its names."""
+        told = self.canonical(name, home)
+        return None if told is None else self.objects[home][told]
 
-    def canonical(self, name: str, home: str = "layers") -> str:
+    def canonical(self, name: str, home: str = "layers") -> str | None:
+        """The class' own name; None where the generation has none of that name."""
         table = self.objects[home]
         if name in table:
             return name
-        return next(key for key, entry in table.items() if name in entry.aliases.split())
+        return next((key for key, entry in table.items() if name in entry.aliases.split()), None)
+
+    def entry(self, name: str, home: str = "layers") -> Class:
+        """The entry of a class that there is. Raises KeyError else."""
+        found = self.find(name, home)
+        if found is None:
+            raise KeyError(f"Keras {self.version} has no {name!r} in `{home}`.")
+        return found

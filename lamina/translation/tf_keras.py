@@ -6,7 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from . import keras2
-from .keras2 import CONV, CONV_LSTM, MOVING_NORMS, NORMS, conv, depthwise, local, separable, transposed
+from .keras2 import (
+    CONV,
+    CONV_LSTM,
+    GATED,
+    LSTM,
+    MOVING_NORMS,
+    NORMS,
+    RNN,
+    SEQUENCES,
+    conv,
+    depthwise,
+    local,
+    separable,
+    transposed,
+)
 from .table import Class, Generation, Value, same
 
 _OWN = keras2.LAYERS
@@ -21,6 +35,7 @@ def _signed(name: str, change: tuple[str, str], **others: Any) -> Class:
 
 
 _TIME = ("unroll=False", "unroll=False, time_major=False")
+_CONV_LSTM = CONV_LSTM.replace("return_sequences=False", "return_sequences=False, return_state=False")
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
@@ -42,16 +57,16 @@ LAYERS = {
     "GlobalAveragePooling2D": _signed("GlobalAveragePooling2D", _KEEP),
     "GlobalAveragePooling3D": _signed("GlobalAveragePooling3D", _KEEP),
     "RNN": _signed("RNN", _TIME),
-    "GRU": _signed(
-        "GRU",
-        ("unroll=False, reset_after=False", "unroll=False, time_major=False, reset_after=True"),
+    "GRU": Class(
+        "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent"
     ),
-    "LSTM": _signed("LSTM", ("unroll=False", "time_major=False, unroll=False")),
+    "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent"),
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True")),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", "")),
     "AbstractRNNCell": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "recurrent"),
-    "ConvLSTM1D": Class("ConvLSTM1D", CONV_LSTM.format(s="1"), "convolutional_recurrent"),
-    "ConvLSTM3D": Class("ConvLSTM3D", CONV_LSTM.format(s="(1, 1, 1)"), "convolutional_recurrent"),
+    "ConvLSTM1D": Class("ConvLSTM1D", _CONV_LSTM.format(s="1"), "convolutional_recurrent"),
+    "ConvLSTM2D": Class("ConvLSTM2D", _CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent"),
+    "ConvLSTM3D": Class("ConvLSTM3D", _CONV_LSTM.format(s="(1, 1, 1)"), "convolutional_recurrent"),
     "Embedding": _signed("Embedding", ("input_length=None", "input_length=None, sparse=False")),
     "BatchNormalization": _signed(
         "BatchNormalization",
@@ -114,16 +129,13 @@ LAYERS = {
 RENAMED = {**keras2.RENAMED, "time_major": "time_major", "sparse": "sparse", "dynamic": "", "type_spec": "",
            "robust_masking": "", "softmax_robust_masking": ""}  # fmt: skip
 
-_SINCE_MODERN = ("input_axes", "output_axes")
-
-
 def _object(config: Any) -> Any:
     """An object's modern config without what it did not have."""
     if not isinstance(config, dict) or "class_name" not in config:
         return config
     if config["class_name"] == "function":
         return config["config"]
-    own = {key: value for key, value in (config["config"] or {}).items() if key not in _SINCE_MODERN}
+    own = {key: value for key, value in (config["config"] or {}).items() if key not in keras2.SINCE}
     return {**config, "config": own}
 
 
@@ -137,4 +149,5 @@ TF_KERAS = replace(
     renamed=RENAMED,
     values=VALUES,
     first_name="snake",
+    sums_activity=False,
 )

@@ -1,0 +1,25 @@
+"""Activations of older generations that compute something else than the modern ones of the same name."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """`0.2 * x + 0.5`, kept between 0 and 1 (Keras 1 and 2)."""
+    return torch.clamp(0.2 * x + 0.5, 0.0, 1.0)
+
+
+def relu(x: Tensor, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+    """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
+    from ..activations import relu
+
+    return relu(x, alpha, max_value, threshold)
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """Exponentials that sum to 1 along `axis`. Raises ValueError for vectors, as Keras 1 and 2 do."""
+    if x.ndim < 2:
+        raise ValueError(f"softmax of Keras 1 and 2 takes at least two axes; got shape {tuple(x.shape)}.")
+    return torch.softmax(x, axis)

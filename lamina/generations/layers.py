@@ -1,0 +1,338 @@
+"""Layers of older generations that have no modern counterpart, written as modern ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .. import layers as modern
+from ..activations import activation
+from ..constraints import constraint
+from ..core import masking
+from ..core.declare import Kind, anything, arg, as_integer, boolean, integer, number
+from ..core.errors import named
+from ..core.layer import InputSpec, Layer
+from ..core.symbolic import is_shape
+from ..initializers import initializer
+from ..kernels import pooling
+from ..kernels.convolution import transposed_convolution
+from ..kernels.normalization import normalize
+from ..layers.activation import PReLU, _Elementwise
+from ..layers.merge import Merge as _Merge
+from ..regularizers import Regularizer, regularizer
+
+_dims = Kind(
+    "a tuple of sizes, the batch's first",
+    lambda value, owner: tuple(None if size is None else as_integer(size) for size in value),
+    dump=lambda value: value,
+)
+
+
+class MaxoutDense(Layer):
+    """The largest of `features` affine maps, value by value (Goodfellow et al., 2013).
+
+    Input (batch, n), output (batch, units); kernel (features, n, units), bias (features, units).
+    """
+
+    units: int = arg(integer(1), doc="Size of the output.")
+    features: int = arg(integer(1), default=4, doc="How many maps.")
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    kernel_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    bias_initializer = "zeros"
+
+    def build(self, input_shape: tuple) -> None:
+        self.input_spec = InputSpec(ndim=2, axes={-1: input_shape[-1]})
+        self.new_weight("kernel", (self.features, input_shape[-1], self.units))
+        self.bias = self.new_weight("bias", (self.features, self.units)) if self.use_bias else None
+
+    def call(self, inputs: Tensor) -> Tensor:
+        maps = torch.tensordot(inputs, self.kernel, ([1], [1]))
+        return (maps if self.bias is None else maps + self.bias).amax(1)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], self.units)
+
+
+class Highway(Layer):
+    """`t * activation(x @ kernel + bias) + (1 - t) * x` with the gate `t = sigmoid(x @ carry + carry_bias)`.
+
+    Srivastava et al., 2015. Input and output (batch, n).
+    """
+
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    activation: Any = arg(activation, default=None)
+    kernel_regularizer: Any = arg(regularizer, default=None)
+    bias_regularizer: Any = arg(regularizer, default=None)
+    activity_regularizer: Any = arg(regularizer, default=None)
+    kernel_constraint: Any = arg(constraint, default=None)
+    bias_constraint: Any = arg(constraint, default=None)
+    use_bias: bool = arg(boolean, default=True)
+    bias_initializer = "zeros"
+
+    def build(self, input_shape: tuple) -> None:
+        size = input_shape[-1]
+        self.input_spec = InputSpec(ndim=2, axes={-1: size})
+        self.new_weight("kernel", (size, size))
+        self.carry = self.add_weight((size, size), self.kernel_initializer, name="carry")
+        self.bias = self.carry_bias = None
+        if self.use_bias:
+            self.new_weight("bias", (size,))
+            self.carry_bias = self.add_weight((size,), "ones", name="carry_bias")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        gate = torch.sigmoid(functional.linear(inputs, self.carry.T, self.carry_bias))
+        changed = self.activation(functional.linear(inputs, self.kernel.T, self.bias))
+        return torch.lerp(inputs, changed, gate)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+
+class ThresholdedReLU(_Elementwise):
+    """x above `theta`, else 0 (Konda et al., 2014)."""
+
+    theta: float = arg(number(0), default=1.0, doc="Where the identity begins.")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return functional.threshold(inputs, self.theta, 0.0)
+
+
+class _PerValue(_Elementwise):
+    """Parameters for each value of a sample, or shared along some axes."""
+
+    shared_axes: Any
+    _names: tuple[str, ...] = ()
+
+    def build(self, input_shape: tuple) -> None:
+        shared = self.shared_axes or ()
+        shape = [1 if axis in shared else size for axis, size in enumerate(input_shape) if axis]
+        self.input_spec = InputSpec(ndim=len(input_shape))
+        for name in self._names:
+            self.new_weight(name, shape)
+
+
+class ParametricSoftplus(_PerValue):
+    """`alpha * log(1 + exp(beta * x))` with trained alpha and beta."""
+
+    alpha_initializer: Any = arg(initializer, default=0.2)
+    beta_initializer: Any = arg(initializer, default=5.0)
+    shared_axes: Any = PReLU._args["shared_axes"]
+    _names = ("alpha", "beta")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.alpha * functional.softplus(self.beta * inputs)
+
+
+class SReLU(_PerValue):
+    """A straight line between two trained thresholds, and other ones outside (Jin et al., 2015).
+
+    The right threshold is `t_left + |t_right|`.
+    """
+
+    t_left_initializer: Any = arg(initializer, default="zeros")
+    a_left_initializer: Any = arg(initializer, default="glorot_uniform")
+    t_right_initializer: Any = arg(initializer, default="glorot_uniform")
+    a_right_initializer: Any = arg(initializer, default="ones")
+    shared_axes: Any = PReLU._args["shared_axes"]
+    _names = ("t_left", "a_left", "t_right", "a_right")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        left, right = self.t_left, self.t_left + torch.abs(self.t_right)
+        below = left + self.a_left * (inputs - left)
+        above = right + self.a_right * (inputs - right)
+        return torch.where(inputs < left, below, torch.where(inputs < right, inputs, above))
+
+
+class DeconvolutionTo(modern.Conv2DTranspose):
+    """A transposed convolution whose output has a given shape: the gradient of the convolution that reads it."""
+
+    output_shape: Any = arg(_dims, attribute="_output_shape", kw_only=True, doc="Shape of the output.")
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        sizes = self.spatial(self._output_shape)
+        smallest = self.spatial(super().compute_output_shape(input_shape))
+        base = [n * s if self.padding == "same" else n for n, s in zip(smallest, (1,) * self.rank, strict=True)]
+        vars(self)["_sizes"] = tuple(sizes)
+        vars(self)["_smallest"] = base
+
+    def call(self, inputs: Tensor) -> Tensor:
+        full = transposed_convolution(
+            inputs, self.kernel, None, self.strides, "valid", None, self.dilation_rate, self._last
+        )
+        axes = range(1, 1 + self.rank) if self._last else range(2, 2 + self.rank)
+        for axis, size, k, s in zip(axes, self._sizes, self.kernel_size, self.strides, strict=True):
+            before = 0
+            if self.padding == "same":
+                before = max((full.shape[axis] - k) // s * s + k - size, 0) // 2
+            short = before + size - full.shape[axis]
+            if short > 0:
+                pad = [0, 0] * (full.ndim - 1 - axis) + [0, short]
+                full = functional.pad(full, pad)
+            full = full.narrow(axis, before, size)
+        if self.bias is not None:
+            full = full + (self.bias if self._last else self.bias.reshape(-1, *(1,) * self.rank))
+        return self.activation(full)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], *self._output_shape[1:])
+
+
+class BatchNormalization(modern.BatchNormalization):
+    """With `by_sample` the mean and variance of the last axis of each sample, and epsilon beside the deviation again."""
+
+    by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+        if not self.by_sample:
+            return super().call(inputs, training, mask)
+        mean = inputs.mean(-1, keepdim=True)
+        deviation = torch.sqrt(inputs.var(-1, correction=0, keepdim=True) + self.epsilon)
+        return (inputs - mean) / (deviation + self.epsilon) * self.gamma + self.beta
+
+
+class _TheanoPooling:
+    """Windows of "same" begin nearly a whole window before the input, as with Theano."""
+
+    def _pads(self, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        sizes = self.spatial(tuple(shape))
+        before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
+        out = [-(-n // s) for n, s in zip(sizes, self.strides, strict=True)]
+        return tuple(
+            (b, max((o - 1) * s + k - n - b, 0))
+            for b, o, s, k, n in zip(before, out, self.strides, self.pool_size, sizes, strict=True)
+        )
+
+
+class _Select(_Merge):
+    """What Keras 1's Merge has beside the elementwise modes."""
+
+
+_ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sum": torch.add,
+    "mul": torch.mul,
+    "max": torch.maximum,
+    "ave": torch.add,
+}
+
+
+class Merge(Layer):
+    """Combines several inputs: "sum", "mul", "ave", "max", "concat", "dot", "cos", or a function of their list.
+
+    `layers`: layers or models whose outputs are combined where this one comes first in a sequential model.
+    """
+
+    layers: Any = arg(anything, default=None, config=False, attribute="branches", doc="Where the inputs come from.")
+    mode: Any = arg(anything, default="sum", doc="How to combine.")
+    concat_axis: int = arg(Kind("an integer", lambda v, o: as_integer(v)), default=-1, doc="Of concat.")
+    dot_axes: Any = arg(anything, default=-1, doc="Of dot and cos.")
+    output_shape: Any = arg(anything, default=None, attribute="_output_shape", doc="A shape, or a function of shapes.")
+    mask: Any = arg(anything, default=None, attribute="_output_mask", doc="A function of the masks.")
+    arguments: Any = arg(anything, default=None, doc="More arguments for a function.")
+
+    supports_masking = True
+    _creates_mask = False
+
+    def check(self) -> None:
+        modes = (*_ELEMENTWISE, "concat", "dot", "cos")
+        if not callable(self.mode) and self.mode not in modes:
+            raise ValueError(f"Merge: `mode` must be one of {', '.join(modes)} or a function; got {self.mode!r}.")
+        self.arguments = self.arguments or {}
+
+    def build(self, input_shape: Any) -> None:
+        shapes = self._shapes(input_shape)
+        mode = self.mode
+        if mode in _ELEMENTWISE or mode == "cos":
+            if len({tuple(shape[1:]) for shape in shapes}) > 1:
+                raise ValueError(f"{named(self)}: inputs of mode {mode!r} must have equal shapes; got {shapes}.")
+        if mode in ("dot", "cos"):
+            if len(shapes) != 2:
+                raise ValueError(f"{named(self)}: mode {mode!r} takes two inputs; got {len(shapes)}.")
+            self._dot().build(shapes)
+            if mode == "dot" and len(shapes[0]) != len(shapes[1]):
+                raise ValueError(f"{named(self)}: inputs of mode 'dot' must have as many axes each; got {shapes}.")
+        if mode == "concat":
+            modern.Concatenate(axis=self.concat_axis).build(shapes)
+
+    def _dot(self) -> Any:
+        axes = self.dot_axes
+        return modern.Dot(axes=tuple(axes) if isinstance(axes, (list, tuple)) else axes, normalize=self.mode == "cos")
+
+    def _shapes(self, input_shape: Any) -> list[tuple]:
+        if is_shape(input_shape) or len(input_shape) < 2:
+            raise ValueError(f"{named(self)}: call it on a list of at least two inputs; got shape {input_shape}.")
+        return [tuple(shape) for shape in input_shape]
+
+    def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
+        mode = self.mode
+        if callable(mode):
+            return mode(inputs, **self.arguments)
+        if mode == "concat":
+            return torch.cat(list(inputs), self.concat_axis)
+        if mode == "cos":
+            a, b = (x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1e-6) for x in inputs)
+            product = (a * b).sum(-1, keepdim=True)
+            return product.unsqueeze(1) if inputs[0].ndim == 2 else product
+        if mode == "dot":
+            return self._dot().call(inputs)
+        combined = reduce(_ELEMENTWISE[mode], inputs)
+        return combined / len(inputs) if mode == "ave" else combined
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shapes = self._shapes(input_shape)
+        mode, given = self.mode, self._output_shape
+        if callable(mode):
+            if given is None:
+                return super().compute_output_shape(input_shape)
+            return tuple(given(shapes)) if callable(given) else (shapes[0][0], *given)
+        if mode == "concat":
+            return modern.Concatenate(axis=self.concat_axis).compute_output_shape(shapes)
+        if mode == "cos":
+            return (shapes[0][0], 1, 1) if len(shapes[0]) == 2 else (*shapes[0][:-1], 1)
+        return self._dot().compute_output_shape(shapes) if mode == "dot" else shapes[0]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Where all inputs are valid."""
+        if callable(self._output_mask):
+            return self._output_mask(mask)
+        if mask is None or all(item is None for item in mask):
+            return None
+        if self.mode in ("dot", "cos"):
+            return None
+        if self.mode == "concat":
+            return modern.Concatenate(axis=self.concat_axis).compute_mask(inputs, mask)
+        return reduce(torch.logical_and, [item for item in mask if item is not None])
+
+
+class EigenvalueRegularizer(Regularizer):
+    """`k` times the largest eigenvalue of `w.T @ w`, by power iteration."""
+
+    k: float = arg(number(0), doc="Weight of the penalty.")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        square = x.T @ x
+        vector = x.new_ones(square.shape[0], 1)
+        for _ in range(10):
+            vector = square @ vector
+            vector = vector / torch.linalg.vector_norm(vector)
+        return self.k * (vector.T @ square @ vector).sum()
+
+
+def all_masks(masks: Any) -> Any:
+    """Where every mask lets a step through; none where there is none."""
+    given = [mask for mask in masks or () if mask is not None]
+    return reduce(torch.logical_and, given) if given else None
+
+
+__all__ = ["BatchNormalization", "DeconvolutionTo", "EigenvalueRegularizer", "Highway", "MaxoutDense", "Merge",
+           "ParametricSoftplus", "SReLU", "ThresholdedReLU", "masking", "normalize", "pooling"]  # fmt: skip

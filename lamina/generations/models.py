@@ -1,0 +1,264 @@
+"""Models and base classes in the words of older generations."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch.utils import _pytree as pytree
+
+from .. import layers as modern_layers
+from ..core.graph import Graph
+from ..core.layer import InputSpec, Layer
+from ..layers.input import InputLayer
+from ..models import Model, Sequential
+from ..models.functional import Functional
+from ..translation import apply
+from ..translation.table import Generation
+from . import shim
+from .layers import Merge
+
+
+def find(generation: Generation, key: str) -> Any:
+    """A model class of a generation; None for anything else."""
+    if key in ("Sequential", "Model"):
+        return _classes(generation)[key]
+    if key == "model_from_config":
+        from . import namespaces
+
+        return functools.partial(namespaces.layer_from_config, generation)
+    return None
+
+
+@functools.cache
+def _classes_of(name: str) -> dict[str, type]:
+    from .namespaces import GENERATIONS
+
+    generation = GENERATIONS[name]
+    module = f"lamina.{name}.models"
+
+    def made(label: str, base: type, modern: type) -> type:
+        members = {"__module__": module, "_generation": generation, "_home": module, "_told": label}
+        return type(label, (base, modern), members)
+
+    sequential = made("Sequential", _Sequential, Sequential)
+    functional = made("Model", _Functional, Functional)
+    return {"Sequential": sequential, "Model": functional}
+
+
+def _classes(generation: Generation) -> dict[str, type]:
+    return _classes_of(generation.name)
+
+
+def _renamed(generation: Generation, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    names = generation.methods.get(method, {})
+    return {names.get(key, key): value for key, value in kwargs.items() if names.get(key, key)}
+
+
+class _ModelWords:
+    """The methods of models in the words of a generation."""
+
+    _generation: Generation
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        return super().fit(*args, **_renamed(self._generation, "fit", kwargs))
+
+    def fit_generator(self, generator: Any, *args: Any, **kwargs: Any) -> Any:
+        """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""
+        names = ("samples_per_epoch", "nb_epoch") if self._generation.name == "keras1" else ("steps_per_epoch", "epochs")
+        kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+        return super().fit(generator, **_renamed(self._generation, "fit_generator", kwargs))
+
+    def evaluate_generator(self, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+        return self.evaluate(generator, steps=steps, **_renamed(self._generation, "evaluate_generator", kwargs))
+
+    def predict_generator(self, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
+        return self.predict(generator, steps=steps, **_renamed(self._generation, "predict_generator", kwargs))
+
+    def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
+        return self.predict(x, batch_size=batch_size, verbose=verbose)
+
+    def predict_classes(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
+        """The likeliest class of each sample, or for one output whether it exceeds 0.5."""
+        outputs = self.predict(x, batch_size=batch_size, verbose=verbose)
+        return outputs.argmax(-1) if outputs.shape[-1] > 1 else (outputs > 0.5).astype("int32")
+
+    def reset_states(self) -> None:
+        for layer in self.layers:
+            if getattr(layer, "stateful", False):
+                layer.reset_states()
+
+    def get_weights(self) -> list[Any]:
+        return [array for layer in self._weight_layers() for array in layer.get_weights()]
+
+    def set_weights(self, arrays: Sequence[Any]) -> None:
+        start = 0
+        for layer in self._weight_layers():
+            count = len(layer.get_weights())
+            if count:
+                layer.set_weights(arrays[start : start + count])
+            start += count
+        if start != len(arrays):
+            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(arrays)}.")
+
+    def weight_names(self) -> list[str]:
+        return [name for layer in self._weight_layers() if layer.weights for name in layer.weight_names()]
+
+    def to_old_weights(self, arrays: Sequence[Any]) -> list[Any]:
+        found, start = [], 0
+        for layer in self._weight_layers():
+            count = len(layer.weights)
+            if count:
+                found += layer.to_old_weights(arrays[start : start + count])
+            start += count
+        return found
+
+    def _weight_layers(self) -> list[Any]:
+        return list(self.layers)
+
+
+class _Sequential(_ModelWords):
+    def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
+        super().__init__(layers, name=name or shim.unique_name(self._generation, "Sequential"), **kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Where a Merge of other models comes first, their inputs are this model's."""
+        first = self._stack[0] if self._stack else None
+        if not (isinstance(first, Merge) and first.branches):
+            super().build(input_shape)
+            return
+        x = first([branch.output for branch in first.branches])
+        for layer in self._stack[1:]:
+            x = layer(x)
+        inputs = [tensor for branch in first.branches for tensor in branch.inputs]
+        vars(self).update(_graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x)
+        vars(self)["input_spec"] = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
+        self._modules.update({layer.name.replace(".", "_"): layer for layer in self._stack})
+        self._finish_build()
+
+    def _maybe_rebuild(self) -> None:
+        super()._maybe_rebuild()
+        if self._stack and isinstance(self._stack[0], Merge) and self._stack[0].branches:
+            self.build()
+
+    def _weight_layers(self) -> list[Any]:
+        first = self._stack[0] if self._stack else None
+        if isinstance(first, Merge) and first.branches:
+            return [*first.branches, *self._stack[1:]]
+        return list(self._stack)
+
+    def get_config(self) -> Any:
+        stack = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self._stack]
+        return stack if self._generation.named_configs else {"name": self.name, "layers": stack}
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
+        from . import namespaces
+
+        stack, name = (config, None) if isinstance(config, (list, tuple)) else (config["layers"], config.get("name"))
+        made = [namespaces.layer_from_config(cls._generation, entry, custom_objects) for entry in stack]
+        return cls(made, name=name)
+
+
+class _Functional(_ModelWords):
+    def __init__(self, *args: Any, **kwargs: Any):
+        for old, new in (("input", "inputs"), ("output", "outputs")):
+            if old in kwargs:
+                kwargs[new] = kwargs.pop(old)
+        names = ("inputs", "outputs", "name")
+        kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+        kwargs["name"] = kwargs.get("name") or shim.unique_name(self._generation, "Model")
+        self.__init_graph__(**kwargs)
+
+
+# Base classes and functions -------------------------------------------------------------------------------------------
+
+
+class _UserLayer(Layer):
+    """Base class of a user's own layers: `get_output_shape_for` is Keras 1's `compute_output_shape`."""
+
+    _generation: Generation
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
+            cls.compute_output_shape = vars(cls)["get_output_shape_for"]
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, **kwargs: Any):
+        kwargs["name"] = kwargs.get("name") or shim.unique_name(self._generation, type(self).__name__)
+        kwargs.pop("input_dtype", None)
+        super().__init__(**kwargs)
+
+    def get_output_shape_for(self, input_shape: Any) -> Any:
+        return self.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        base = {"name": self.name, "trainable": self.trainable}
+        return {**base, "dtype": self.dtype_policy.name} if self._generation.writes_dtype else base
+
+
+def special(generation: Generation, name: str, module: str) -> Any:
+    """What is no layer of a table: base classes, Input, merge."""
+    if name == "InputSpec":
+        return InputSpec
+    if name == "Layer":
+        members = {"__module__": module, "_generation": generation, "__doc__": _UserLayer.__doc__}
+        cls = type("Layer", (_UserLayer,), members)
+        cls.__signature__ = apply.signature(generation, "Layer")
+        return cls
+    if name == "merge":
+        return _merge_function(generation)
+    if name in ("Recurrent", "Wrapper"):
+        return modern_layers.RNN if name == "Recurrent" else modern_layers.Wrapper
+    made: Any = modern_layers.Input if name == "Input" else InputLayer
+    if name == "InputLayer":
+        return _input_layer(generation, module)
+
+    @functools.wraps(made, assigned=("__doc__",))
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = apply.bind(generation, name, args, kwargs)
+        modern = apply.to_modern(generation, name, given, {})
+        modern["name"] = modern.get("name") or shim.unique_name(generation, "Input")
+        return made(**{key: value for key, value in modern.items() if value is not None})
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = module
+    function.__signature__ = apply.signature(generation, name)
+    return function
+
+
+def _input_layer(generation: Generation, module: str) -> type:
+    class InputLayer_(InputLayer):
+        __doc__ = InputLayer.__doc__
+
+        def __init__(self, *args: Any, **kwargs: Any):
+            given = apply.bind(generation, "InputLayer", args, kwargs)
+            modern = apply.to_modern(generation, "InputLayer", given, {})
+            modern["name"] = modern.get("name") or shim.unique_name(generation, "Input")
+            super().__init__(**{key: value for key, value in modern.items() if value is not None})
+
+    InputLayer_.__name__ = InputLayer_.__qualname__ = "InputLayer"
+    InputLayer_.__module__ = module
+    InputLayer_.__signature__ = apply.signature(generation, "InputLayer")
+    return InputLayer_
+
+
+def _merge_function(generation: Generation) -> Any:
+    def merge(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """A Merge layer called on the inputs."""
+        from . import namespaces
+
+        given = apply.bind(generation, "merge", (inputs, *args), kwargs)
+        cls = namespaces.open_namespace(generation.name).layers.Merge
+        return cls(**{key: value for key, value in given.items() if key != "inputs"})(inputs)
+
+    merge.__signature__ = apply.signature(generation, "merge")
+    return merge
+
+
+def leaves(structure: Any) -> list[Any]:
+    return pytree.tree_leaves(structure)
+
+
+__all__ = ["Model", "find", "special"]

@@ -1,0 +1,273 @@
+"""The module trees `lamina.keras1`, `lamina.keras2` and `lamina.tf_keras`, their classes made on first use."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from .. import layers as modern_layers
+from ..core import serialize
+from ..core.layer import InputSpec
+from ..translation import apply
+from ..translation.keras1 import KERAS1
+from ..translation.keras2 import KERAS2
+from ..translation.table import Class, Generation
+from ..translation.tf_keras import TF_KERAS
+from . import activations as old_activations
+from . import layers as old_layers
+from . import models as old_models
+from . import shim
+
+GENERATIONS: dict[str, Generation] = {g.name: g for g in (KERAS1, KERAS2, TF_KERAS)}
+
+Find = Callable[[str], Any]
+
+
+class Namespace(ModuleType):
+    """A module whose names are found on first use."""
+
+    def __init__(self, name: str, doc: str, find: Find, names: Callable[[], list[str]]):
+        super().__init__(name, doc)
+        self.__path__: list[str] = []  # it may have submodules
+        vars(self).update(_find=find, _names=names)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = vars(self)["_find"](name)
+        if found is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        setattr(self, name, found)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *vars(self)["_names"]()})
+
+
+def open_namespace(name: str) -> ModuleType:
+    """The root module of a generation, with its submodules in `sys.modules` under the same names as the files'."""
+    root = f"lamina.{name}"
+    found = sys.modules.get(root)
+    if isinstance(found, Namespace):
+        return found
+    generation = GENERATIONS[name]
+    modules: dict[str, Namespace] = {}
+
+    def add(path: str, doc: str, find: Find, names: Callable[[], list[str]] = list) -> None:
+        full = f"{root}.{path}".rstrip(".")
+        modules[path] = sys.modules[full] = Namespace(full, doc, find, names)
+
+    rooms = _rooms(generation)
+    doc = f"Keras {generation.version} on Lamina's layers."
+    add("", doc, lambda key: modules.get(key) or rooms["models"](key) or rooms["layers"](key))
+    for path, find in rooms.items():
+        home, _, place = path.partition(".")
+        table = generation.objects.get(home, {})
+        listed = [
+            alias
+            for key, entry in table.items()
+            if not place or entry.home in (place, generation.extras.get(place))
+            for alias in (key, *entry.aliases.split())
+        ]
+        add(path, doc, find, lambda listed=listed: listed)
+    for path, module in modules.items():
+        parent, _, leaf = path.rpartition(".")
+        if path:
+            setattr(modules[parent], leaf, module)
+    serialize.HOMES.update({f"{root}.{home}": f"{root}.{home}" for home in ("layers", *generation.objects, "models")})
+    return modules[""]
+
+
+def _rooms(generation: Generation) -> dict[str, Find]:
+    """How names are found, for each module of a generation."""
+    name = generation.name
+    rooms: dict[str, Find] = {"layers": lambda key: get_class(generation, key)}
+    places = sorted({entry.home for entry in generation.objects["layers"].values() if entry.home})
+    for place in places:
+        rooms[f"layers.{place}"] = lambda key, place=place: _in_place(generation, place, key)
+    rooms["engine"] = rooms["engine.topology"] = lambda key: _engine(generation, key)
+    rooms["engine.training"] = rooms["engine.topology"]
+    rooms["models"] = lambda key: old_models.find(generation, key) or _modern("models", key)
+    for home in ("regularizers", "constraints", "initializers"):
+        rooms[home] = lambda key, home=home: _object(generation, home, key)
+    rooms["activations"] = lambda key: _activation(generation, key)
+    for home in ("losses", "metrics", "optimizers", "callbacks"):
+        rooms[home] = lambda key, home=home: _modern(home, key)
+    rooms["utils"] = rooms["utils.np_utils"] = lambda key: _utility(key)
+    rooms["utils.generic_utils"] = lambda key: getattr(serialize, key, None) or _utility(key)
+    rooms["backend"] = lambda key: _backend(generation, key)
+    for alias, home in generation.modules.items():
+        rooms[alias] = rooms[home]
+    if name == "tf_keras":
+        rooms["optimizers.schedules"] = lambda key: _modern("optimizers.schedules", key)
+    return rooms
+
+
+def _modern(home: str, key: str) -> Any:
+    try:
+        return getattr(importlib.import_module(f"lamina.{home}"), key, None)
+    except ModuleNotFoundError:
+        return None
+
+
+def _backend(generation: Generation, key: str) -> Any:
+    from . import backend
+
+    return backend.for_generation(generation.name).get(key)
+
+
+def _utility(key: str) -> Any:
+    from . import utils
+
+    return getattr(utils, key, None) or _modern("utils", key)
+
+
+def _engine(generation: Generation, key: str) -> Any:
+    return old_models.find(generation, key) or get_class(generation, key)
+
+
+def _in_place(generation: Generation, place: str, key: str) -> Any:
+    entry = generation.find(key)
+    if entry is None:
+        return None
+    if key in ("Layer", "InputSpec") or entry.home in (place, generation.extras.get(place)):
+        return getattr(open_namespace(generation.name).layers, key)
+    return None
+
+
+_functions = {"add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate", "dot"}
+
+
+def get_class(generation: Generation, name: str) -> Any:
+    """A layer class (or function) of a generation; None where it has none of that name."""
+    if name in ("serialize", "deserialize", "layer_from_config"):
+        return {"serialize": serialize.serialize}.get(name) or (lambda config, custom_objects=None: layer_from_config(
+            generation, config, custom_objects))  # fmt: skip
+    entry = generation.find(name)
+    if entry is None:
+        return None
+    told = generation.canonical(name)
+    if told != name:
+        return getattr(open_namespace(generation.name).layers, told)
+    module = f"lamina.{generation.name}.layers"
+    if name in _functions:
+        return _merging(generation, name, entry, module)
+    if name in ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper"):
+        return old_models.special(generation, name, module)
+    modern = getattr(old_layers, entry.modern, None) if entry.modern in old_layers.__all__ else None
+    modern = modern or getattr(modern_layers, entry.modern, None)
+    if modern is None:
+        raise AttributeError(f"{name} of Keras {generation.version} has no counterpart here yet ({entry.modern}).")
+    return shim.make_class(generation, name, modern, module)
+
+
+def _merging(generation: Generation, name: str, entry: Class, module: str) -> Any:
+    cls = getattr(open_namespace(generation.name).layers, entry.makes)
+
+    def function(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return cls(*args, **kwargs)(inputs)
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__, function.__doc__ = module, f"`{entry.makes}` as a function of a list of inputs."
+    function.__signature__ = apply.signature(generation, name)
+    return function
+
+
+def _object(generation: Generation, home: str, key: str) -> Any:
+    """A regularizer, constraint or initializer of a generation: its class, a function, or `get`."""
+    if key == "get":
+        return lambda identifier: get_object(generation, home, identifier)
+    if key == "deserialize":
+        return lambda config, custom_objects=None: get_object(generation, home, config)
+    if home == "initializers" and generation.named_configs:
+        from . import initializations
+
+        return initializations.find(generation, key)
+    entry = generation.find(key, home)
+    if entry is None:
+        return _modern(home, key)
+    namespace = getattr(open_namespace(generation.name), home)
+    told = generation.canonical(key, home)
+    module = f"lamina.{generation.name}.{home}"
+    if entry.makes:
+        return shim.make_function(generation, key, lambda name: getattr(namespace, name), module, home)
+    if told != key:
+        return getattr(namespace, told)
+    modern = getattr(old_layers, entry.modern, None) or _modern(home, entry.modern)
+    if "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer"):
+        return modern
+    return shim.make_class(generation, key, modern, module, home)
+
+
+def get_object(generation: Generation, home: str, identifier: Any) -> Any:
+    """The regularizer, constraint or initializer that a generation's name or config stands for."""
+    if identifier is None or not isinstance(identifier, (str, Mapping)):
+        return identifier() if inspect.isclass(identifier) else identifier
+    namespace = getattr(open_namespace(generation.name), home)
+    if isinstance(identifier, str):
+        if serialize.registered_object(identifier) is not None:
+            return importlib.import_module(f"lamina.{home}").get(identifier)
+        found = getattr(namespace, identifier, None)
+        if found is None:
+            return importlib.import_module(f"lamina.{home}").get(identifier)
+        return found if home == "initializers" and generation.named_configs else found()
+    if "class_name" in identifier:
+        name, config = identifier["class_name"], dict(identifier.get("config") or {})
+    else:
+        config = dict(identifier)
+        name = config.pop("name")
+    if home == "initializers" and generation.named_configs:
+        return importlib.import_module(f"lamina.{home}").get(identifier)
+    if serialize.registered_object(name) is not None:
+        return importlib.import_module(f"lamina.{home}").get(identifier)
+    cls = getattr(namespace, name, None)
+    if cls is None:
+        raise ValueError(f"Unknown {home[:-1]} {name!r} of Keras {generation.version}.")
+    return cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
+
+
+_CHANGED = {"hard_sigmoid", "relu", "softmax"}
+
+
+def _activation(generation: Generation, key: str) -> Any:
+    if key == "get":
+        return lambda identifier: get_activation(generation, identifier)
+    if key in _CHANGED:
+        return getattr(old_activations, key)
+    if generation.name == "keras1" and key in ("selu", "exponential"):
+        return None
+    return _modern("activations", key)
+
+
+def get_activation(generation: Generation, identifier: Any) -> Any:
+    """The activation that a generation's name stands for."""
+    if isinstance(identifier, str) and identifier == "hard_sigmoid":
+        return old_activations.hard_sigmoid
+    from .. import activations
+
+    if isinstance(identifier, str) and identifier in _CHANGED:
+        return getattr(activations, identifier)
+    return activations.get(identifier)
+
+
+def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+    """The layer or model of a generation that {"class_name": ..., "config": ...} describes."""
+    name = config["class_name"]
+    with serialize.custom_object_scope(custom_objects or {}):
+        cls = serialize.registered_object(name)
+        if cls is None:
+            space = open_namespace(generation.name)
+            cls = getattr(space.layers, name, None) or getattr(space.models, name, None)
+        if cls is None:
+            raise ValueError(
+                f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
+            )
+        return cls.from_config(config["config"])
+
+
+__all__ = ["GENERATIONS", "InputSpec", "Namespace", "get_activation", "get_class", "get_object", "layer_from_config",
+           "open_namespace"]  # fmt: skip

@@ -1,0 +1,256 @@
+"""Classes of a generation, made from its table: a modern class that is called, saved and loaded in the old words.
+
+What runs is the modern class' `call`; the old words cost nothing once the object is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import config as settings
+from ..core.layer import Layer
+from ..core.symbolic import is_shape
+from ..translation import apply, weights
+from ..translation.table import Class, Generation
+
+backends: dict[str, str] = {"keras1": "tensorflow", "keras2": "tensorflow", "tf_keras": "tensorflow"}
+_counts: dict[str, int] = {}
+
+
+def unique_name(generation: Generation, cls: str) -> str | None:
+    """The name of the next layer of a class that was given none; None where it is the modern one."""
+    style = generation.first_name
+    if style == "snake":
+        return None
+    from ..core.layer import snake_case
+
+    prefix = cls.lower() if style.startswith("lower") else snake_case(cls)
+    count = _counts[f"{generation.name}/{prefix}"] = _counts.get(f"{generation.name}/{prefix}", 0) + 1
+    return f"{prefix}_{count}"
+
+
+def reset_names() -> None:
+    _counts.clear()
+
+
+class Shim:
+    """The old words of one class. Made classes derive from it and from the modern class."""
+
+    _generation: Generation
+    _told: str  # the class' name in its generation's table
+    _room: str  # the module of the table
+    _kept: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" not in vars(cls) and "_told" in vars(cls):
+            cls.__signature__ = apply.signature(cls._generation, cls._told, cls._room)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        generation, told = self._generation, self._told
+        given = apply.bind(generation, told, args, kwargs, self._room)
+        given = {key: self._resolve(key, value) for key, value in given.items()}
+        modern = apply.to_modern(generation, told, given, self._settings(), self._room)
+        self._init_modern(modern, apply.kept(generation, told, given, self._room))
+
+    def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
+        super().__init__(**modern)
+        vars(self)["_kept"] = kept
+
+    def _settings(self) -> dict[str, Any]:
+        return {"backend": backends[self._generation.name], "image_data_format": settings.image_data_format()}
+
+    def _resolve(self, key: str, value: Any) -> Any:
+        """Names and configs of objects in the generation's words become those objects."""
+        return value
+
+    def get_config(self) -> dict[str, Any]:
+        own = apply.to_old(self._generation, self._told, super().get_config(), self._kept, self._room)
+        return {"name": type(self).__name__, **own} if self._generation.named_configs else own
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return cls(**{key: value for key, value in config.items() if key != "name"})
+
+
+_OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
+
+
+class LayerShim(Shim):
+    """The old words of a layer: also its name, its weights' order, its losses' scale."""
+
+    _theano = False
+
+    def _resolve(self, key: str, value: Any) -> Any:
+        if value is None or not isinstance(value, (str, Mapping)):
+            return value
+        from . import namespaces
+
+        home = _OBJECTS.get(key.rsplit("_", 1)[-1])
+        if home is not None:
+            return namespaces.get_object(self._generation, home, value)
+        if key.endswith("activation") and isinstance(value, str):
+            return namespaces.get_activation(self._generation, value)
+        if key in ("layer", "backward_layer", "cell") and isinstance(value, Mapping):
+            return namespaces.layer_from_config(self._generation, value)
+        return value
+
+    def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
+        if "name" not in modern or modern["name"] is None:
+            modern["name"] = unique_name(self._generation, type(self).__name__)
+        super()._init_modern(modern, kept)
+        vars(self)["_theano"] = backends[self._generation.name] == "theano"
+
+    def __getattr__(self, name: str) -> Any:
+        entry = self._entry()
+        names = apply.modern_names(self._generation, entry, name)
+        if names and names[0] != name:
+            return getattr(self, names[0])
+        if name in vars(self).get("_kept", ()):
+            return self._kept[name]
+        weight_names = entry.weight_names.split()
+        if not entry.weights and name in weight_names and vars(self).get("built"):
+            return self._own_weights()[weight_names.index(name)]
+        return super().__getattr__(name)
+
+    def _entry(self) -> Class:
+        return self._generation.objects[self._room][self._told]
+
+    # -- config -----------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        generation, entry = self._generation, self._entry()
+        kept = dict(self._kept)
+        if entry.learned and self._build_shapes is not None:
+            kept[entry.learned] = self._built_shape()[-1]
+        base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if generation.writes_dtype:
+            base["dtype"] = self.dtype_policy.name
+        shape = vars(self).get("_batch_shape")
+        if shape is not None and (kept.get("input_dim") is None or "input_dim" not in entry.learned):
+            base["batch_input_shape"] = tuple(shape)
+            if not generation.writes_dtype:
+                base["input_dtype"] = self.input_dtype or settings.floatx()
+        if entry.modern == "Merge":
+            del base["trainable"]
+        modern = self._modern_config()
+        return {**base, **apply.to_old(generation, self._told, modern, kept, self._room)}
+
+    def _modern_config(self) -> dict[str, Any]:
+        return super(Shim, self).get_config()
+
+    def _built_shape(self) -> tuple:
+        args, kwargs = self._build_shapes
+        shape = args[0] if args else next(iter(kwargs.values()))
+        return tuple(shape if is_shape(shape) else shape[0])
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return cls(**config)
+
+    # -- weights ----------------------------------------------------------------------------------------------------
+
+    def weight_facts(self) -> dict[str, Any]:
+        """What the layout of the weights depends on."""
+        return {
+            "channels_first": getattr(self, "data_format", None) == "channels_first",
+            "theano": self._theano,
+            "fused": self._kept.get("consume_less") == "gpu",
+            "gates": self._entry().weight_names,
+        }
+
+    def weight_names(self) -> list[str]:
+        """The generation's names of the weights, in the order of `get_weights`."""
+        inner = _parts(self)
+        if inner is not None:
+            return [name for part in inner for name in part.weight_names()]
+        names = weights.names(self._entry().weights, self._entry().weight_names, self.weight_facts())
+        return names[: len(self.get_weights())] if names else [getattr(w, "name", "") for w in self.weights]
+
+    def to_old_weights(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Arrays in the modern order and shapes (the weights', or their gradients) as this generation has them."""
+        inner = _parts(self)
+        if inner is None:
+            return weights.to_old(self._entry().weights, arrays, self.weight_facts())
+        found, start = [], 0
+        for part in inner:
+            count = len(part.weights)
+            found += part.to_old_weights(arrays[start : start + count])
+            start += count
+        return found
+
+    def get_weights(self) -> list[np.ndarray]:
+        return self.to_old_weights(super().get_weights())
+
+    def set_weights(self, arrays: Sequence[Any]) -> None:
+        inner = _parts(self)
+        if inner is None:
+            arrays = list(map(np.asarray, arrays))
+            self._check_count(arrays)
+            super().set_weights(weights.to_modern(self._entry().weights, arrays, self.weight_facts()))
+            return
+        start = 0
+        for part in inner:
+            count = len(part.get_weights())
+            part.set_weights(arrays[start : start + count])
+            start += count
+
+    def _check_count(self, arrays: Sequence[Any]) -> None:
+        expected = len(self.get_weights())
+        if len(arrays) != expected:
+            raise ValueError(f"{type(self).__name__}: set_weights expected {expected} arrays; got {len(arrays)}.")
+
+    # -- old methods ------------------------------------------------------------------------------------------------
+
+    def _add_activity_loss(self, outputs: Any) -> None:
+        if not self._generation.sums_activity:
+            return super()._add_activity_loss(outputs)
+        from torch.utils import _pytree as pytree
+
+        self._losses.extend(self.activity_regularizer(output) for output in pytree.tree_leaves(outputs))
+
+    def get_output_shape_for(self, input_shape: Any) -> Any:
+        return self.compute_output_shape(input_shape)
+
+    def reset_states(self, states: Any = None) -> None:
+        self.reset_state()
+
+
+def _parts(layer: Any) -> list[Any] | None:
+    """The layers a layer's weights are those of, where these have an order of their own; None where it has its own."""
+    inner = [part for part in getattr(layer, "layers", ()) if part.weights]
+    if inner and not layer._own_weights() and all(isinstance(part, LayerShim) for part in inner):
+        return inner
+    return None
+
+
+def make_class(generation: Generation, name: str, modern: type, module: str, room: str = "layers") -> type:
+    """The class of that name: the modern one in the generation's words."""
+    told = generation.canonical(name, room)
+    base = LayerShim if issubclass(modern, Layer) else Shim
+    doc = f"{told} of Keras {generation.version}: `{modern.__name__}` in its words."
+    members = {
+        "__module__": module, "__doc__": doc, "_generation": generation, "_told": told, "_room": room, "_home": module,
+    }  # fmt: skip
+    return type(told, (base, modern), members)
+
+
+def make_function(generation: Generation, name: str, make: Callable[[str], type], module: str, room: str) -> Callable:
+    """A function of that name which returns an object of another class, its arguments translated."""
+    entry = generation.entry(name, room)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = apply.bind(generation, name, args, kwargs, room)
+        modern = apply.to_modern(generation, name, given, {}, room)
+        cls = make(entry.makes)
+        made = cls.__new__(cls)
+        made._init_modern(modern, {})
+        return made
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = module
+    function.__signature__ = apply.signature(generation, name, room)
+    return function

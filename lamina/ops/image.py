@@ -1,0 +1,590 @@
+"""Pictures: sizes, colours, geometry, filters. (H, W, C) or (N, H, W, C); channels before H for "channels_first"."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core import random
+from ..kernels import window
+from .arrangement import _PLACES
+from .base import as_index, axes_of, channels_last, floating, op, same_dtype, tensor
+
+_ORDERS = {"nearest": 0, "bilinear": 1}
+_FILLS = {"constant": "edge", "nearest": "edge", "wrap": "wrap", "mirror": "reflect", "reflect": "symmetric"}
+
+
+def _pictures(images: Any, name: str) -> tuple[Tensor, bool]:
+    """A batch of pictures, and whether it is one picture alone. Raises ValueError for other ranks."""
+    x = tensor(images)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{name}: expected one picture (3 axes) or a batch (4 axes); got shape {tuple(x.shape)}.")
+    return (x.unsqueeze(0), True) if x.ndim == 3 else (x, False)
+
+
+def _first(x: Tensor, last: bool) -> Tensor:
+    return x.movedim(-1, 1) if last else x
+
+
+def _back(x: Tensor, last: bool) -> Tensor:
+    return x.movedim(1, -1) if last else x
+
+
+def _like(y: Tensor, dtype: torch.dtype) -> Tensor:
+    """`y` in the type of the picture it comes from: integers are rounded and kept in range."""
+    if not dtype.is_floating_point and y.is_floating_point():
+        limits = torch.iinfo(dtype)
+        y = torch.round(y).clamp(limits.min, limits.max)
+    return y.to(dtype)
+
+
+def _known(value: str, table: Any, name: str, argument: str) -> Any:
+    if value not in table:
+        raise ValueError(f"{name}: unknown {argument} {value!r}; expected one of {', '.join(table)}.")
+    return table[value] if isinstance(table, dict) else value
+
+
+# Sizes -----------------------------------------------------------------------------------------------------------
+
+
+@op
+def resize(
+    images: Any,
+    size: Any,
+    interpolation: str = "bilinear",
+    antialias: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Pictures of `size` (height, width).
+
+    `interpolation`: nearest, bilinear, bicubic, lanczos3, lanczos5; `antialias` widens it when shrinking. Where the
+    aspect ratio is to stay, the middle is cropped out, or `fill_value` put round.
+    """
+    x, alone = _pictures(images, "resize")
+    last, dtype = channels_last(data_format), x.dtype
+    _known(interpolation, ("nearest", "bilinear", "bicubic", *_TAPS), "resize", "interpolation")
+    if len(size) != 2:
+        raise ValueError(f"resize: `size` must be (height, width); got {size!r}.")
+    if crop_to_aspect_ratio and pad_to_aspect_ratio:
+        raise ValueError("resize: only one of crop_to_aspect_ratio and pad_to_aspect_ratio can be True.")
+    if fill_mode != "constant":
+        raise ValueError(f'resize: `fill_mode` must be "constant"; got {fill_mode!r}.')
+    target = (int(size[0]), int(size[1]))
+    x = _first(x, last)
+    if crop_to_aspect_ratio or pad_to_aspect_ratio:
+        x = _to_ratio(x, target, pad_to_aspect_ratio, fill_value)
+    if interpolation in _TAPS:
+        y = _resample(floating(x), target, interpolation, antialias)
+    elif interpolation == "nearest":
+        # torch knows no nearest kernel of other integers
+        y = F.interpolate(x if dtype is torch.uint8 else floating(x), target, mode="nearest-exact")
+    else:
+        wide = floating(x)
+        y = F.interpolate(wide, target, mode=interpolation, align_corners=False, antialias=antialias)
+    y = _like(_back(y, last), dtype)
+    return y.squeeze(0) if alone else y
+
+
+def _to_ratio(x: Tensor, target: tuple[int, int], pad: bool, fill_value: float) -> Tensor:
+    height, width = x.shape[2:]
+    wanted = int(float(width * target[0]) / target[1]), int(float(height * target[1]) / target[0])
+    if pad:
+        rows, columns = max(height, wanted[0]), max(width, wanted[1])
+        top, left = (rows - height) // 2, (columns - width) // 2
+        return F.pad(x, (left, columns - width - left, top, rows - height - top), value=fill_value)
+    rows, columns = min(height, wanted[0]), min(width, wanted[1])
+    top, left = int(float(height - rows) / 2), int(float(width - columns) / 2)
+    return x[:, :, top : top + rows, left : left + columns]
+
+
+def _lanczos(radius: int) -> Callable[[Tensor], Tensor]:
+    return lambda d: torch.where(d < radius, torch.sinc(d) * torch.sinc(d / radius), 0.0)
+
+
+def _cubic(d: Tensor) -> Tensor:
+    near = (1.5 * d - 2.5) * d * d + 1
+    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
+    return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
+
+
+_TAPS = {"lanczos3": _lanczos(3), "lanczos5": _lanczos(5)}
+_METHODS = {
+    "linear": lambda d: (1 - d).clamp(min=0),
+    "bilinear": lambda d: (1 - d).clamp(min=0),
+    "trilinear": lambda d: (1 - d).clamp(min=0),
+    "triangle": lambda d: (1 - d).clamp(min=0),
+    "cubic": _cubic,
+    "bicubic": _cubic,
+    "tricubic": _cubic,
+    **_TAPS,
+}
+
+
+def _resample(x: Tensor, target: tuple[int, ...], method: str, antialias: bool) -> Tensor:
+    for axis, size in enumerate(target, start=x.ndim - len(target)):
+        scale = torch.full((), size / x.shape[axis], dtype=torch.float32, device=x.device)
+        x = _resampled(x, axis, size, scale, torch.zeros_like(scale), _METHODS[method], antialias)
+    return x
+
+
+def _resampled(
+    x: Tensor, axis: int, size: int, scale: Tensor, translation: Tensor, taps: Callable, antialias: bool
+) -> Tensor:
+    """One axis scaled and moved: the value at a place is the mean of those near where it comes from, weighed by taps."""
+    exact = torch.promote_types(x.dtype, torch.float32)
+    inverse = 1 / scale.to(exact)
+    width = inverse.clamp(min=1) if antialias else torch.ones_like(inverse)
+    centre = (torch.arange(size, device=x.device, dtype=exact) + 0.5) * inverse - translation * inverse - 0.5
+    distance = (centre.unsqueeze(0) - torch.arange(x.shape[axis], device=x.device, dtype=exact).unsqueeze(1)).abs()
+    weights = taps(distance / width)
+    total = weights.sum(0, keepdim=True)
+    weights = torch.where(total.abs() > 1000 * torch.finfo(torch.float32).eps, weights / total, 0.0)
+    inside = (centre >= -0.5) & (centre <= x.shape[axis] - 0.5)
+    weights = torch.where(inside.unsqueeze(0), weights, 0.0).to(x.dtype)
+    return torch.tensordot(x, weights, ([axis], [0])).movedim(-1, axis)
+
+
+@op
+def scale_and_translate(
+    images: Any,
+    output_shape: Sequence[int],
+    scale: Any,
+    translation: Any,
+    spatial_dims: Sequence[int],
+    method: str,
+    antialias: bool = True,
+) -> Tensor:
+    """The axes `spatial_dims` scaled and moved: place y of the result shows place (y - translation) / scale.
+
+    What lies outside is 0. `method`: linear, cubic, lanczos3 or lanczos5; `antialias` widens it when shrinking.
+    """
+    x = tensor(images)
+    taps = _known(method, _METHODS, "scale_and_translate", "method")
+    dtype, y = x.dtype, floating(x)
+    scale, translation = (floating(value).to(x.device).reshape(-1) for value in (scale, translation))
+    for place, axis in enumerate(axes_of(tuple(spatial_dims), x.ndim)):
+        y = _resampled(y, axis, int(output_shape[axis]), scale[place], translation[place], taps, antialias)
+    return _like(y, dtype)
+
+
+def _borders(
+    before: int | None, after: int | None, target: int | None, size: int, sign: int, name: str, axis: str
+) -> tuple[int, int]:
+    """What to add (sign 1) or take off (-1) before and after an axis, from two of these three."""
+    given = sum(value is not None for value in (before, after, target))
+    if given != 2:
+        raise ValueError(f"{name}: give exactly two of the border before, the border after and the {axis}; got {given}.")
+    if before is None:
+        before = sign * (target - size) - after
+    elif after is None:
+        after = sign * (target - size) - before
+    if before < 0 or after < 0:
+        raise ValueError(f"{name}: borders must not be negative; got {before} and {after} for {axis} {size}.")
+    return before, after
+
+
+@op
+def pad_images(
+    images: Any,
+    top_padding: int | None = None,
+    left_padding: int | None = None,
+    bottom_padding: int | None = None,
+    right_padding: int | None = None,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+) -> Tensor:
+    """Zeros round pictures; of each axis two of before, after and target size say how many."""
+    x, alone = _pictures(images, "pad_images")
+    last = channels_last(data_format)
+    x = _first(x, last)
+    rows = _borders(top_padding, bottom_padding, target_height, x.shape[2], 1, "pad_images", "height")
+    columns = _borders(left_padding, right_padding, target_width, x.shape[3], 1, "pad_images", "width")
+    y = _back(F.pad(x, (*columns, *rows)), last)
+    return y.squeeze(0) if alone else y
+
+
+@op
+def crop_images(
+    images: Any,
+    top_cropping: int | None = None,
+    left_cropping: int | None = None,
+    bottom_cropping: int | None = None,
+    right_cropping: int | None = None,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+) -> Tensor:
+    """Pictures without their borders; of each axis two of before, after and target size say how much."""
+    x, alone = _pictures(images, "crop_images")
+    last = channels_last(data_format)
+    x = _first(x, last)
+    top, bottom = _borders(top_cropping, bottom_cropping, target_height, x.shape[2], -1, "crop_images", "height")
+    left, right = _borders(left_cropping, right_cropping, target_width, x.shape[3], -1, "crop_images", "width")
+    y = _back(x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right], last)
+    return y.squeeze(0) if alone else y
+
+
+@op
+def extract_patches(
+    images: Any,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """Windows of pictures as channels: (N, H, W, C) to (N, rows, columns, height * width * C)."""
+    rank = 3 if not isinstance(size, int) and len(size) == 3 else 2
+    return _patches(images, rank, size, strides, dilation_rate, padding, data_format, "extract_patches")
+
+
+@op
+def extract_patches_3d(
+    volumes: Any,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """`extract_patches` of volumes (N, D, H, W, C)."""
+    return _patches(volumes, 3, size, strides, dilation_rate, padding, data_format, "extract_patches_3d")
+
+
+def _patches(
+    images: Any, rank: int, size: Any, strides: Any, dilation: Any, padding: str, data_format: str | None, name: str
+) -> Tensor:
+    x = tensor(images)
+    alone = x.ndim == rank + 1
+    x = x.unsqueeze(0) if alone else x
+    if x.ndim != rank + 2:
+        raise ValueError(f"{name}: expected {rank + 1} or {rank + 2} axes; got shape {tuple(tensor(images).shape)}.")
+    _known(padding, ("valid", "same"), name, "padding")
+    last = channels_last(data_format)
+    x = _first(x, last)
+    sizes, steps, gaps = (
+        (value,) * rank if isinstance(value, int) else tuple(value)
+        for value in (size, size if strides is None else strides, dilation)
+    )
+    for axis, (length, step, gap) in enumerate(zip(sizes, steps, gaps, strict=True), start=2):
+        before, after = window.pads(x.shape[axis], length, step, padding, gap)
+        if before or after:
+            x = torch.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - axis) + [before, after])
+        x = x.unfold(axis, window.extent(length, gap), step)[..., ::gap]
+    # (N, C, *places, *window) to (N, window * C, *places)
+    x = x.permute(0, *range(2 + rank, 2 + 2 * rank), 1, *range(2, 2 + rank))
+    x = _back(x.flatten(1, rank + 1), last)
+    return x.squeeze(0) if alone else x
+
+
+# Colours ---------------------------------------------------------------------------------------------------------
+
+
+def _colours(images: Any, data_format: str | None, name: str) -> tuple[Tensor, int]:
+    """Floating pictures and the axis of their three colours."""
+    x = tensor(images)
+    axis = -1 if channels_last(data_format) else -3
+    if x.ndim not in (3, 4) or x.shape[axis] != 3:
+        raise ValueError(f"{name}: expected pictures with 3 channels on axis {axis}; got shape {tuple(x.shape)}.")
+    return x, axis
+
+
+@op
+def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
+    """One channel of brightness: 0.299 red + 0.587 green + 0.114 blue."""
+    x, axis = _colours(images, data_format, "rgb_to_grayscale")
+    red, green, blue = floating(x).split(1, axis)
+    return (0.2989 * red + 0.587 * green + 0.114 * blue).to(x.dtype)
+
+
+def _floating_colours(images: Any, data_format: str | None, name: str) -> tuple[Tensor, int]:
+    x, axis = _colours(images, data_format, name)
+    if not x.is_floating_point():
+        raise ValueError(f"{name}: expected floating values between 0 and 1; got {x.dtype}. Divide by 255 first.")
+    return x, axis
+
+
+@op
+def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
+    """Red, green and blue to hue, saturation and value, all between 0 and 1."""
+    x, axis = _floating_colours(images, data_format, "rgb_to_hsv")
+    red, green, blue = x.unbind(axis)
+    value = x.amax(axis)
+    spread = value - x.amin(axis)
+    grey = spread == 0
+    safe = torch.where(grey, 1.0, spread)
+    hue = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    hue = torch.where(grey, 0.0, torch.remainder(hue / 6, 1.0))
+    saturation = torch.where(value > 0, spread / torch.where(value > 0, value, 1.0), 0.0)
+    return torch.stack([hue, saturation, value], axis)
+
+
+@op
+def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
+    """The inverse of `rgb_to_hsv`."""
+    x, axis = _floating_colours(images, data_format, "hsv_to_rgb")
+    hue, saturation, value = x.unbind(axis)
+    sixth = hue * 6
+    shares = [
+        ((sixth - 3).abs() - 1).clamp(0, 1),
+        (2 - (sixth - 2).abs()).clamp(0, 1),
+        (2 - (sixth - 4).abs()).clamp(0, 1),
+    ]
+    return torch.stack([((share - 1) * saturation + 1) * value for share in shares], axis)
+
+
+# Geometry --------------------------------------------------------------------------------------------------------
+
+
+def _sample(x: Tensor, lead: tuple, coordinates: Sequence[Tensor], order: int, mode: str, fill_value: float) -> Tensor:
+    """Values of `x` between its places: `lead` are plain indices of the first axes, `coordinates` those of the next;
+    axes behind are taken whole."""
+    place = _PLACES[_FILLS[mode]]
+    sizes = x.shape[len(lead) : len(lead) + len(coordinates)]
+    nodes = []
+    for at, length in zip(coordinates, sizes, strict=True):
+        if order == 0:
+            points = [(torch.round(at), None)]
+        else:
+            below = torch.floor(at)
+            points = [(below, 1 - (at - below)), (below + 1, at - below)]
+        nodes.append(
+            [
+                (place(index.long(), length), (index >= 0) & (index < length) if mode == "constant" else None, weight)
+                for index, weight in points
+            ]
+        )
+    behind = (None,) * (x.ndim - len(lead) - len(coordinates))
+    total: Any = 0
+    for corner in itertools.product(*nodes):
+        value = x[(*lead, *(index for index, _, _ in corner))]
+        if mode == "constant":
+            inside = corner[0][1]
+            for _, valid, _ in corner[1:]:
+                inside = inside & valid
+            value = torch.where(inside[(..., *behind)], value, fill_value)
+        for _, _, weight in corner:
+            value = value if weight is None else value * weight[(..., *behind)]
+        total = total + value
+    return _like(total, x.dtype)
+
+
+@op
+def map_coordinates(
+    inputs: Any, coordinates: Any, order: int, fill_mode: str = "constant", fill_value: float = 0
+) -> Tensor:
+    """Values of `inputs` at places given by one array for each axis: the nearest (order 0) or linear between (1).
+
+    `fill_mode`: what lies outside: constant, nearest, wrap, mirror, reflect.
+    """
+    x = tensor(inputs)
+    places = [floating(at) for at in coordinates]
+    _known(fill_mode, _FILLS, "map_coordinates", "fill_mode")
+    if order not in (0, 1):
+        raise ValueError(f"map_coordinates: `order` must be 0 or 1; got {order!r}.")
+    if len(places) != x.ndim:
+        raise ValueError(f"map_coordinates: {len(places)} coordinates for an array of {x.ndim} axes; expected as many.")
+    return _sample(x, (), places, order, fill_mode, fill_value)
+
+
+def _warped(
+    x: Tensor, rows: Tensor, columns: Tensor, last: bool, order: int, fill_mode: str, fill_value: float
+) -> Tensor:
+    """Pictures whose value at each place comes from (rows, columns), each (N, H, W)."""
+    x = x if last else x.movedim(1, -1)
+    batch = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
+    y = _sample(x, (batch,), (rows, columns), order, fill_mode, fill_value)
+    return y if last else y.movedim(-1, 1)
+
+
+def _grid(x: Tensor, last: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    height, width = x.shape[1:3] if last else x.shape[2:]
+    rows = torch.arange(height, dtype=dtype, device=x.device).unsqueeze(1)
+    return rows, torch.arange(width, dtype=dtype, device=x.device).unsqueeze(0)
+
+
+@op
+def affine_transform(
+    images: Any,
+    transform: Any,
+    interpolation: str = "bilinear",
+    fill_mode: str = "constant",
+    fill_value: float = 0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Place (x, y) shows what was at (a0 x + a1 y + a2, b0 x + b1 y + b2).
+
+    `transform`: (a0, a1, a2, b0, b1, b2, 0, 0), one, or one for each picture.
+    """
+    x, alone = _pictures(images, "affine_transform")
+    order = _known(interpolation, _ORDERS, "affine_transform", "interpolation")
+    _known(fill_mode, _FILLS, "affine_transform", "fill_mode")
+    last = channels_last(data_format)
+    transform = floating(transform).to(x.device)
+    if transform.ndim not in (1, 2) or transform.shape[-1] != 8:
+        raise ValueError(f"affine_transform: `transform` must be (8,) or (N, 8); got {tuple(transform.shape)}.")
+    y = _warp_by(x, transform.expand(x.shape[0], 8), last, order, fill_mode, fill_value)
+    return y.squeeze(0) if alone else y
+
+
+def _warp_by(x: Tensor, transform: Tensor, last: bool, order: int, fill_mode: str, fill_value: float) -> Tensor:
+    rows, columns = _grid(x, last, transform.dtype)
+    a0, a1, a2, b0, b1, b2, c0, c1 = transform.reshape(-1, 8, 1, 1).unbind(1)
+    scale = c0 * columns + c1 * rows + 1
+    at_columns, at_rows = (a0 * columns + a1 * rows + a2) / scale, (b0 * columns + b1 * rows + b2) / scale
+    return _warped(x, at_rows, at_columns, last, order, fill_mode, fill_value)
+
+
+@op
+def perspective_transform(
+    images: Any,
+    start_points: Any,
+    end_points: Any,
+    interpolation: str = "bilinear",
+    fill_value: float = 0,
+    data_format: str | None = None,
+) -> Tensor:
+    """The picture pulled so that four points (x, y) come to lie where `end_points` say. Points (4, 2) or (N, 4, 2)."""
+    x, alone = _pictures(images, "perspective_transform")
+    order = _known(interpolation, _ORDERS, "perspective_transform", "interpolation")
+    last = channels_last(data_format)
+    start, end = (value.to(x.device) for value in same_dtype(floating(start_points), floating(end_points)))
+    if start.shape != end.shape or start.shape[-2:] != (4, 2) or start.ndim not in (2, 3):
+        raise ValueError(
+            "perspective_transform: start_points and end_points must both be (4, 2) or (N, 4, 2); got "
+            f"{tuple(start.shape)} and {tuple(end.shape)}."
+        )
+    transform = _homography(end.reshape(-1, 4, 2), start.reshape(-1, 4, 2)).expand(x.shape[0], 8)
+    y = _warp_by(x, transform, last, order, "constant", fill_value)
+    return y.squeeze(0) if alone else y
+
+
+def _homography(source: Tensor, target: Tensor) -> Tensor:
+    """The 8 numbers of the projection that takes four points (N, 4, 2) to four others."""
+    x, y = source.unbind(-1)
+    u, v = target.unbind(-1)
+    one, zero = torch.ones_like(x), torch.zeros_like(x)
+    for_u = torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], -1)
+    for_v = torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], -1)
+    return torch.linalg.solve(torch.cat([for_u, for_v], 1), torch.cat([u, v], 1))
+
+
+@op
+def elastic_transform(
+    images: Any,
+    alpha: float = 20.0,
+    sigma: float = 5.0,
+    interpolation: str = "bilinear",
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    seed: Any = None,
+    data_format: str | None = None,
+) -> Tensor:
+    """Places moved at random, by noise of strength `alpha` that is smooth over `sigma` pixels (Simard et al., 2003)."""
+    x, alone = _pictures(images, "elastic_transform")
+    order = _known(interpolation, _ORDERS, "elastic_transform", "interpolation")
+    _known(fill_mode, _FILLS, "elastic_transform", "fill_mode")
+    last = channels_last(data_format)
+    dtype = floating(x).dtype
+    rows, columns = _grid(x, last, dtype)
+    generator = random.generator(random.stream(seed), x.device)
+    noise = torch.empty((x.shape[0], 2, rows.shape[0], columns.shape[1]), dtype=dtype, device=x.device)
+    noise = noise.normal_(0, float(sigma), generator=generator)
+    length = int(6 * sigma) | 1
+    across, down = gaussian_blur(noise, (length, length), (sigma, sigma), "channels_first").unbind(1)
+    y = _warped(x, rows + alpha * down, columns + alpha * across, last, order, fill_mode, fill_value)
+    return y.squeeze(0) if alone else y
+
+
+# Filters ---------------------------------------------------------------------------------------------------------
+
+
+def _gaussian(size: int, sigma: Any, like: Tensor) -> Tensor:
+    place = torch.arange(size, dtype=like.dtype, device=like.device) - (size - 1) / 2
+    weights = torch.exp(-0.5 * (place / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def _filtered(x: Tensor, down: Tensor, across: Tensor, padding: Any) -> Tensor:
+    """Each channel of (N, C, H, W) filtered by columns, then by rows."""
+    channels = x.shape[1]
+    x = torch.conv2d(
+        x, down.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(padding[0], 0), groups=channels
+    )
+    return torch.conv2d(
+        x, across.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, padding[1]), groups=channels
+    )
+
+
+@op
+def gaussian_blur(
+    images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
+) -> Tensor:
+    """Pictures smoothed over `sigma` pixels (height, width), with zeros beyond the edges."""
+    x, alone = _pictures(images, "gaussian_blur")
+    last, dtype = channels_last(data_format), x.dtype
+    x = _first(floating(x), last)
+    height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else (int(size) for size in kernel_size)
+    vertical, horizontal = (sigma,) * 2 if isinstance(sigma, (int, float)) else sigma
+    down, across = _gaussian(height, vertical, x), _gaussian(width, horizontal, x)
+    y = _like(_back(_filtered(x, down, across, (height // 2, width // 2)), last), dtype)
+    return y.squeeze(0) if alone else y
+
+
+@op
+def sobel_edges(images: Any, data_format: str | None = None) -> Tensor:
+    """The slopes downwards and to the right, as a last axis of 2; edges are mirrored."""
+    x, alone = _pictures(images, "sobel_edges")
+    last = channels_last(data_format)
+    x = F.pad(_first(floating(x), last), (1, 1, 1, 1), mode="reflect")
+    smooth, slope = x.new_tensor([1, 2, 1]), x.new_tensor([-1, 0, 1])
+    y = torch.stack([_filtered(x, slope, smooth, (0, 0)), _filtered(x, smooth, slope, (0, 0))], -1)
+    y = y.movedim(1, -2) if last else y
+    return y.squeeze(0) if alone else y
+
+
+@op
+def ssim(
+    image1: Any,
+    image2: Any,
+    max_val: float = 1.0,
+    filter_size: int = 11,
+    filter_sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    data_format: str | None = None,
+) -> Tensor:
+    """Structural similarity of two batches of pictures, a value a picture, 1 for equal ones (Wang et al., 2004)."""
+    (x, alone), (y, _) = _pictures(image1, "ssim"), _pictures(image2, "ssim")
+    if x.shape != y.shape:
+        raise ValueError(f"ssim: both must have one shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
+    last = channels_last(data_format)
+    x, y = same_dtype(*(_first(floating(z), last) for z in (x, y)))
+    if min(x.shape[2:]) < filter_size:
+        raise ValueError(f"ssim: pictures of {tuple(x.shape[2:])} are smaller than the filter, {filter_size}.")
+    taps = _gaussian(filter_size, filter_sigma, x)
+
+    def local(z):
+        return _filtered(z, taps, taps, (0, 0))
+
+    mean_x, mean_y = local(x), local(y)
+    c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    spread = local(x * x + y * y) - mean_x**2 - mean_y**2
+    structure = (2 * (local(x * y) - mean_x * mean_y) + c2) / (spread + c2)
+    value = (luminance * structure).mean((1, 2, 3))
+    return value.squeeze(0) if alone else value

@@ -1,0 +1,155 @@
+"""The tables, applied to calls and configs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .conversions import ADAPT
+from .table import Class, Generation, Settings, Value
+
+# What every layer takes beside its own arguments.
+BASE = (
+    "name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "input_dtype", "weights", "dynamic",
+    "autocast", "activity_regularizer",
+)  # fmt: skip
+_LAYERS = ("layer", "backward_layer", "cell", "cells")  # arguments that are layers
+
+
+@functools.cache
+def signature_of(text: str, surplus: bool) -> inspect.Signature:
+    """The signature a table's text stands for; `surplus` adds `**kwargs`."""
+    text = f"{text}, **kwargs".removeprefix(", ") if surplus else text
+    return inspect.signature(eval(f"lambda {text}: None"))
+
+
+def signature(generation: Generation, name: str, home: str = "layers") -> inspect.Signature:
+    """The signature of a class of that generation."""
+    entry = generation.entry(name, home)
+    closed = home != "layers" or entry.modern in ("InputSpec", "InputLayer", "Input", "Merge", "merge")
+    closed = closed and not (generation.name == "tf_keras" and entry.modern in ("Input", "InputLayer"))
+    return signature_of(entry.signature, not closed and "kwargs" not in entry.signature)
+
+
+def _own(entry: Class) -> list[inspect.Parameter]:
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [p for p in signature_of(entry.signature, False).parameters.values() if p.kind not in kinds]
+
+
+def _parameters(generation: Generation, entry: Class, home: str) -> list[inspect.Parameter]:
+    base = _own(generation.entry(entry.base, home)) if entry.base else []
+    own = _own(entry)
+    return own + [parameter for parameter in base if parameter.name not in {p.name for p in own}]
+
+
+def bind(
+    generation: Generation, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], home: str = "layers"
+) -> dict[str, Any]:
+    """All arguments of a call by the generation's names. Raises TypeError for missing, doubled or surplus ones."""
+    entry = generation.entry(name, home)
+    own = _own(entry)
+    if len(args) > len(own):
+        names = ", ".join(parameter.name for parameter in own)
+        raise TypeError(f"{name} takes at most {len(own)} positional arguments ({names}); got {len(args)}.")
+    given = {parameter.name: value for parameter, value in zip(own, args, strict=False)}
+    doubled = next((key for key in kwargs if key in given), None)
+    if doubled is not None:
+        raise TypeError(f"{name} got argument `{doubled}` twice: by position and by name.")
+    given.update(kwargs)
+    for parameter in _parameters(generation, entry, home):
+        if parameter.name not in given:
+            if parameter.default is inspect.Parameter.empty:
+                raise TypeError(f"{name} misses the required argument `{parameter.name}`.")
+            given[parameter.name] = parameter.default
+    return given
+
+
+def to_modern(
+    generation: Generation, name: str, given: Mapping[str, Any], settings: Settings, home: str = "layers"
+) -> dict[str, Any]:
+    """The modern class' arguments for bound ones."""
+    entry = generation.entry(name, home)
+    modern: dict[str, Any] = dict(entry.fixed)
+    rest = dict(given)
+    for several, one in generation.joined.items():
+        if all(part in rest for part in several):
+            modern[one] = tuple(rest.pop(part) for part in several)
+    for key, value in rest.items():
+        for new in modern_names(generation, entry, key):
+            modern[new] = convert(generation, new, value)
+    return ADAPT[entry.adapt](modern, given, settings) if entry.adapt else modern
+
+
+def modern_names(generation: Generation, entry: Class, key: str) -> list[str]:
+    """What an argument is called now: one name, several, or none."""
+    own = key in entry.renamed or key in {parameter.name for parameter in _own(entry)} or key not in BASE
+    return (entry.renamed.get(key, generation.renamed.get(key, key)) if own else key).split()
+
+
+def _value(generation: Generation, name: str) -> Value | None:
+    return generation.values.get(name) or generation.values.get(name.rsplit("_", 1)[-1])
+
+
+def convert(generation: Generation, name: str, value: Any) -> Any:
+    found = _value(generation, name)
+    return value if found is None else found.modern(value)
+
+
+def kept(generation: Generation, name: str, given: Mapping[str, Any], home: str = "layers") -> dict[str, Any]:
+    """What of a call stands in the config as it was given."""
+    entry = generation.entry(name, home)
+    names = entry.kept.split()
+    return {
+        key: value for key, value in given.items() if key in names or not modern_names(generation, entry, key)
+    }
+
+
+def to_old(
+    generation: Generation, name: str, config: Mapping[str, Any], kept: Mapping[str, Any], home: str = "layers"
+) -> dict[str, Any]:
+    """A class' own part of the config in the generation's words, from the modern config."""
+    entry = generation.entry(name, home)
+    unsaved = entry.unsaved.split()
+    found = {}
+    for parameter in _parameters(generation, entry, home):
+        key = parameter.name
+        if key in unsaved:
+            continue
+        if key in kept:
+            found[key] = kept[key]
+            continue
+        group = next((several for several in generation.joined if key in several), None)
+        new = generation.joined[group] if group else modern_names(generation, entry, key)[0]
+        value = config.get(new, parameter.default)
+        if group:
+            value = value[group.index(key)]
+        elif generation.scalars and isinstance(value, (tuple, list)) and len(value) == 1 and key in _SCALARS:
+            value = value[0]
+        found[key] = to_old_value(generation, new, value)
+    return found
+
+
+_SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "stride")
+
+
+def to_old_value(generation: Generation, name: str, value: Any) -> Any:
+    """A value of a modern config in the generation's words."""
+    if name in _LAYERS:
+        return [_nested(item) for item in value] if isinstance(value, (list, tuple)) else _nested(value)
+    if isinstance(value, Mapping) and is_old(value):
+        return value["config"] if generation.named_configs else _nested(value)
+    found = _value(generation, name)
+    return value if found is None else found.old(value)
+
+
+def is_old(config: Mapping[str, Any]) -> bool:
+    """Whether a nested config is in a generation's own words already."""
+    return str(config.get("module")).startswith("lamina.")
+
+
+def _nested(config: Any) -> Any:
+    if isinstance(config, Mapping) and "class_name" in config and is_old(config):
+        return {"class_name": config["class_name"], "config": config["config"]}
+    return config
