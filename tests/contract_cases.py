@@ -345,7 +345,7 @@ for _rank in (1, 2, 3):
     ]
 
 # Layers that run others inside, and how many: each may take a call's frames.
-INSIDE = {"Bidirectional": 2, "SpectralNormalization": 1, "Squash": 1, "TimeDistributed": 1, "TorchModuleWrapper": 1}
+INSIDE = {"Bidirectional": 2, "RNN-1": 2, "SpectralNormalization": 1, "Squash": 1, "TimeDistributed": 1, "TorchModuleWrapper": 1}
 LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside

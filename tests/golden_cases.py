@@ -323,9 +323,15 @@ def _config(case: Case, made: Any) -> Iterator[str]:
         return
     plain = functools.partial(_plain, modern=not case.old)
     yield from _config_differs("config", plain(made.get_config()), plain(new))
-    if "__lambda__" not in json.dumps(new):  # code in a file is not run
-        again = type(made).from_config(json.loads(json.dumps(new)))
-        yield from _config_differs("from_config(config)", plain(again.get_config()), plain(new))
+    if not _holds_code(new):  # which is not run
+        again = plain(type(made).from_config(json.loads(json.dumps(new))).get_config())
+        if case.generation == "keras1":  # there `input_dim`, known from the build, makes a first layer of the copy
+            again = {key: value for key, value in again.items() if key in new or not key.startswith(("batch_i", "input_"))}
+        yield from _config_differs("from_config(config)", again, plain(new))
+
+
+def _holds_code(config: dict) -> bool:
+    return "__lambda__" in json.dumps(config) or config.get("function_type") == "lambda"
 
 
 def _config_differs(where: str, found: Any, new: Any) -> Iterator[str]:

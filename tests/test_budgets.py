@@ -22,7 +22,7 @@ from _ab import alternate  # noqa: E402
 from import_time import BUDGETS, added  # noqa: E402
 
 L = keras.layers
-FRAMES = 8
+FRAMES, STEP = 8, 20
 
 
 def frames(call: Callable[[], Any]) -> list[str]:
@@ -42,9 +42,9 @@ def frames(call: Callable[[], Any]) -> list[str]:
 
 
 def allowed(example: Example) -> int:
-    """The frames of a call, once more for each layer run inside, and for each step that no fused kernel can take."""
+    """The frames of a call, once more for each layer run inside; some more for each step no fused kernel can take."""
     steps = example.args[0].sizes[0] if example.id in LOOPING else 0
-    return FRAMES * (1 + INSIDE.get(example.name, 0) + steps)
+    return FRAMES * (1 + INSIDE.get(example.id, INSIDE.get(example.name, 0))) + STEP * steps
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if example.plain], ids=lambda example: example.id)
@@ -82,14 +82,14 @@ def test_plan_has_a_line_for_each_layer() -> None:
 
 def test_import_is_quick() -> None:
     code = "import lamina; lamina.layers"
-    assert added(code, rounds=5) < BUDGETS[code]
+    assert min(added(code) for _ in range(5)) < BUDGETS[code]
 
 
-@pytest.mark.parametrize("module", ["rich", "h5py", "matplotlib", "yaml", "libcst", "tensorflow"])
-def test_import_leaves_rare_libraries_alone(module: str) -> None:
-    code = f"import torch, lamina, sys; lamina.layers, lamina.models, lamina.optimizers; print({module!r} in sys.modules)"
+def test_import_leaves_rare_libraries_alone() -> None:
+    rare = {"rich", "h5py", "matplotlib", "yaml", "libcst", "tensorflow"}
+    code = f"import torch, lamina, sys; lamina.layers, lamina.models, lamina.optimizers; print({rare} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize(

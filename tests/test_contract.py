@@ -550,6 +550,23 @@ def test_compiles_whole(example: Example) -> None:
     assert_same(run(compiled, args), expected, rtol=1e-5, atol=1e-6)
 
 
+@each(lambda example: example.index == 0 and example.plain)
+def test_compiled_layer_takes_any_batch(example: Example) -> None:
+    torch._dynamo.reset()
+    graphs = []
+
+    def counting(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    layer = example.built()
+    compiled = torch.compile(layer, fullgraph=True, backend=counting)
+    for batch in (2, 3, 5, 7):
+        args = example.tensors(batch)
+        assert_same(run(compiled, args), run(layer, args), rtol=1e-5, atol=1e-6)
+    assert len(graphs) <= 2  # one for the first size, one for all others
+
+
 @pytest.mark.slow
 @each()
 def test_compiles_whole_in_training(example: Example) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import pickle
 import resource
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,6 +126,38 @@ def test_training_follows_the_recorded_steps_of_keras(case: Case) -> None:
     assert not found, "\n    ".join([str(case), *found])
 
 
+RECORDED = json.loads((Path(__file__).parent / "golden/keras3/fit.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("optimizer", RECORDED)
+def test_fit_equals_the_recorded_one_of_keras(optimizer: str) -> None:
+    """Keras 3.15.1 on torch: logs of 4 epochs, the mean loss after each of 20 steps, and what `evaluate` returns."""
+    rng = np.random.default_rng(0)
+    x, y, binary = rng.normal(size=(160, 6)), rng.integers(0, 3, 160), rng.integers(0, 2, 160)
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(8, activation="relu", kernel_regularizer="l2")(inputs)
+    a = layers.Dense(3, activation="softmax", name="a")(hidden)
+    b = layers.Dense(1, activation="sigmoid", name="b")(hidden)
+    model = keras.Model(inputs, [a, b])
+    rng = np.random.default_rng(1)
+    model.set_weights([0.5 * rng.normal(size=weight.shape) for weight in model.get_weights()])
+    model.compile(
+        eval(optimizer, vars(keras.optimizers)),
+        loss={"a": CROSS, "b": "binary_crossentropy"},
+        loss_weights={"a": 1.0, "b": 0.3},
+        metrics={"a": ["accuracy"], "b": ["auc", "accuracy"]},
+        weighted_metrics={"a": ["accuracy"]},
+    )
+    weight, losses = np.linspace(0.1, 2, 160), Losses()
+    settings = {"batch_size": 32, "epochs": 4, "shuffle": False, "validation_split": 0.1, "verbose": 0}
+    logs = model.fit(x, [y, binary], sample_weight=[weight, weight[::-1]], callbacks=[losses], **settings).history
+    found = {**logs, "batch": losses.seen, "eval": model.evaluate(x, [y, binary], verbose=0)}
+    recorded = RECORDED[optimizer]
+    assert list(found) == list(recorded)
+    for name, values in recorded.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def test_regularizers_activity_and_added_losses_count() -> None:
     class Adds(keras.Layer):
         def call(self, inputs):
@@ -180,6 +214,14 @@ def test_log_space_is_used_and_changes_no_value(activation: str, loss: Any, y: n
     wrong = np.ones(70) if y.ndim == 1 else np.tile(np.float32([0, 1, 1]), (70, 1))
     model.fit(X, wrong, verbose=0, batch_size=70)
     assert not np.array_equal(before[3], model.get_weights()[3])
+
+
+def test_log_space_serves_training_and_validation_in_turns() -> None:
+    model = compiled(CROSS, "softmax", optimizer=keras.optimizers.SGD(0.0))
+    weights = model.get_weights()
+    model.set_weights([*weights[:2], 0 * weights[2], np.float32([300, -300, -300])])
+    history = model.fit(X, np.ones(70), validation_data=(X, np.ones(70)), epochs=3, verbose=0).history
+    assert [*history["loss"], *history["val_loss"]] == pytest.approx([600.0] * 6)
 
 
 def test_log_space_only_where_the_output_is_the_activation() -> None:
@@ -565,6 +607,26 @@ def test_frozen_layers_stay_and_thaw() -> None:
     assert not np.array_equal(after[0], model.get_weights()[0])
 
 
+def test_freezing_between_single_batches_as_gans_do() -> None:
+    judge = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    judge.compile("sgd", "mse")
+    judge.train_on_batch(TARGETS, TARGETS[:, 0])
+    judge.trainable = False
+    both = keras.Sequential([classifier(None), judge])
+    both.compile("sgd", "mse")
+    for _ in range(2):
+        before = judge.get_weights(), both.get_weights()
+        both.train_on_batch(X, TARGETS[:, 0])
+        assert all(map(np.array_equal, before[0], judge.get_weights()))
+        assert not np.array_equal(before[1][0], both.get_weights()[0])
+        judge.trainable = True
+        judge.train_on_batch(TARGETS, TARGETS[:, 0])
+        assert not np.array_equal(before[0][0], judge.get_weights()[0])
+        judge.trainable = False
+    with pytest.warns(UserWarning, match="no trainable weights"):
+        judge.train_on_batch(TARGETS, TARGETS[:, 0])
+
+
 def test_a_model_without_weights_is_only_measured() -> None:
     model = keras.Sequential([keras.Input((5,)), layers.Activation("tanh")])
     model.compile("sgd", "mse")
@@ -846,6 +908,7 @@ def replay_by_calling(run: Callable[[], Any]) -> Callable[[], Any]:
 
 def test_a_captured_step_trains_alike() -> None:
     eager, captured = (compiled(CROSS, "softmax", metrics=["accuracy"], optimizer="adam") for _ in range(2))
+    assert captured._can_capture() and captured.optimizer.capturable
     graphed = Captured(captured._make_step(TrainStep), replay_by_calling)
     for _ in range(3):
         for x, y in zip(torch.tensor(X).split(32), torch.tensor(LABELS).split(32), strict=True):
@@ -854,6 +917,16 @@ def test_a_captured_step_trains_alike() -> None:
     assert graphed._replay is not None and graphed._buffers[0].shape == (32, 5)
     for one, other in zip(eager.get_weights(), captured.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"global_clipnorm": 1.0, "weight_decay": 0.1}])
+def test_a_capturable_step_reads_nothing_at_all(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = compiled(CROSS, "softmax", metrics=["accuracy"], optimizer=keras.optimizers.Adam(0.01, **settings))
+    assert model._can_capture()
+    step, x, y = model._make_step(TrainStep), torch.tensor(X), torch.tensor(LABELS)
+    step(x, y, None)
+    nothing = SimpleNamespace(optimizer=SimpleNamespace(variables=[]))
+    assert waits(monkeypatch, nothing, lambda: step(x, y, None)) == 0
 
 
 def test_a_step_that_cannot_be_captured_runs_eagerly(caplog: pytest.LogCaptureFixture) -> None:

@@ -263,6 +263,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
     _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
     input_dtype: str | None = None  # what a model's input should be where this layer comes first
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
+    _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     _call_parameters: tuple[str, ...] = ()
     _shape_parameters: tuple[str, ...] = ("input_shape",)
@@ -425,7 +426,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build_from_config` needs to make the weights again."""
-        if self._build_shapes is None or not self.weights:
+        if self._build_shapes is None or self._stateless:
             return None
         args, kwargs = self._build_shapes
         shapes = [*args, *kwargs.values()]

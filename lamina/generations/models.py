@@ -39,7 +39,7 @@ def _classes_of(name: str) -> dict[str, type]:
     module = f"lamina.{name}.models"
 
     def made(label: str, base: type, modern: type) -> type:
-        members = {"__module__": module, "_generation": generation, "_home": module, "_told": label}
+        members = {"__module__": module, "_generation": generation, "_home": module, "_told_as": label}
         return type(label, (base, modern), members)
 
     sequential = made("Sequential", _Sequential, Sequential)

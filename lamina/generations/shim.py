@@ -28,8 +28,13 @@ def unique_name(generation: Generation, cls: str) -> str | None:
     from ..core.layer import snake_case
 
     prefix = cls.lower() if style.startswith("lower") else snake_case(cls)
-    count = _counts[f"{generation.name}/{prefix}"] = _counts.get(f"{generation.name}/{prefix}", 0) + 1
-    return f"{prefix}_{count}"
+    return f"{prefix}_{count(f'{generation.name}/{prefix}')}"
+
+
+def count(what: str) -> int:
+    """1, 2, 3, ... for each `what`."""
+    _counts[what] = _counts.get(what, 0) + 1
+    return _counts[what]
 
 
 def reset_names() -> None:
@@ -40,17 +45,17 @@ class Shim:
     """The old words of one class. Made classes derive from it and from the modern class."""
 
     _generation: Generation
-    _told: str  # the class' name in its generation's table
+    _told_as: str  # the class' name in its generation's table
     _room: str  # the module of the table
-    _kept: dict[str, Any]
+    _as_given: dict[str, Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "__init__" not in vars(cls) and "_told" in vars(cls):
-            cls.__signature__ = apply.signature(cls._generation, cls._told, cls._room)
+        if "__init__" not in vars(cls) and "_told_as" in vars(cls):
+            cls.__signature__ = apply.signature(cls._generation, cls._told_as, cls._room)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        generation, told = self._generation, self._told
+        generation, told = self._generation, self._told_as
         given = apply.bind(generation, told, args, kwargs, self._room)
         given = {key: self._resolve(key, value) for key, value in given.items()}
         modern = apply.to_modern(generation, told, given, self._settings(), self._room)
@@ -58,7 +63,7 @@ class Shim:
 
     def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
         super().__init__(**modern)
-        vars(self)["_kept"] = kept
+        vars(self)["_as_given"] = kept
 
     def _settings(self) -> dict[str, Any]:
         return {"backend": backends[self._generation.name], "image_data_format": settings.image_data_format()}
@@ -68,7 +73,7 @@ class Shim:
         return value
 
     def get_config(self) -> dict[str, Any]:
-        own = apply.to_old(self._generation, self._told, super().get_config(), self._kept, self._room)
+        own = apply.to_old(self._generation, self._told_as, super().get_config(), self._as_given, self._room)
         return {"name": type(self).__name__, **own} if self._generation.named_configs else own
 
     @classmethod
@@ -105,39 +110,44 @@ class LayerShim(Shim):
         vars(self)["_theano"] = backends[self._generation.name] == "theano"
 
     def __getattr__(self, name: str) -> Any:
-        entry = self._entry()
-        names = apply.modern_names(self._generation, entry, name)
-        if names and names[0] != name:
-            return getattr(self, names[0])
-        if name in vars(self).get("_kept", ()):
-            return self._kept[name]
-        weight_names = entry.weight_names.split()
-        if not entry.weights and name in weight_names and vars(self).get("built"):
-            return self._own_weights()[weight_names.index(name)]
-        return super().__getattr__(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name.startswith("_"):
+                raise
+            entry = self._entry()
+            now = apply.modern_names(self._generation, entry, name)
+            if now and now[0] != name:
+                return getattr(self, now[0])
+            if name in vars(self).get("_as_given", ()):
+                return self._as_given[name]
+            known = entry.weight_names.split()
+            if not entry.weights and name in known and vars(self).get("built"):
+                return self._own_weights()[known.index(name)]
+            raise
 
     def _entry(self) -> Class:
-        return self._generation.objects[self._room][self._told]
+        return self._generation.objects[self._room][self._told_as]
 
     # -- config -----------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         generation, entry = self._generation, self._entry()
-        kept = dict(self._kept)
+        kept = dict(self._as_given)
         if entry.learned and self._build_shapes is not None:
             kept[entry.learned] = self._built_shape()[-1]
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if generation.writes_dtype:
             base["dtype"] = self.dtype_policy.name
         shape = vars(self).get("_batch_shape")
-        if shape is not None and (kept.get("input_dim") is None or "input_dim" not in entry.learned):
+        if shape is not None:
             base["batch_input_shape"] = tuple(shape)
             if not generation.writes_dtype:
                 base["input_dtype"] = self.input_dtype or settings.floatx()
         if entry.modern == "Merge":
             del base["trainable"]
         modern = self._modern_config()
-        return {**base, **apply.to_old(generation, self._told, modern, kept, self._room)}
+        return {**base, **apply.to_old(generation, self._told_as, modern, kept, self._room)}
 
     def _modern_config(self) -> dict[str, Any]:
         return super(Shim, self).get_config()
@@ -158,7 +168,7 @@ class LayerShim(Shim):
         return {
             "channels_first": getattr(self, "data_format", None) == "channels_first",
             "theano": self._theano,
-            "fused": self._kept.get("consume_less") == "gpu",
+            "fused": self._as_given.get("consume_less") == "gpu",
             "gates": self._entry().weight_names,
         }
 
@@ -233,7 +243,7 @@ def make_class(generation: Generation, name: str, modern: type, module: str, roo
     base = LayerShim if issubclass(modern, Layer) else Shim
     doc = f"{told} of Keras {generation.version}: `{modern.__name__}` in its words."
     members = {
-        "__module__": module, "__doc__": doc, "_generation": generation, "_told": told, "_room": room, "_home": module,
+        "__module__": module, "__doc__": doc, "_generation": generation, "_told_as": told, "_room": room, "_home": module,
     }  # fmt: skip
     return type(told, (base, modern), members)
 

@@ -229,7 +229,10 @@ def group_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, groups: int
         gamma = torch.ones_like(beta)  # torch wants both or none
     if axis == 1:
         return torch.group_norm(x, groups, gamma, beta, epsilon)
-    return torch.group_norm(x.movedim(axis, 1), groups, gamma, beta, epsilon).movedim(1, axis)
+    x = x.movedim(axis, 1)
+    if gamma is not None and gamma.requires_grad and not x.requires_grad:
+        x = x.contiguous()  # torch 2.13 crashes in the backward of channels-last data that needs no gradient itself
+    return torch.group_norm(x, groups, gamma, beta, epsilon).movedim(1, axis)
 
 
 def unit_norm(x: Tensor, axes: Axis) -> Tensor:

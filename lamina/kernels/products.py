@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,7 +16,10 @@ def batch_dot(a: Tensor, b: Tensor, a_axis: int, b_axis: int) -> Tensor:
     """
     left, right = a.movedim(a_axis, -1), b.movedim(b_axis, 1)
     rest = (*left.shape[1:-1], *right.shape[2:])
-    product = torch.bmm(left.reshape(a.shape[0], -1, left.shape[-1]), right.reshape(b.shape[0], right.shape[1], -1))
+    rows, columns = math.prod(left.shape[1:-1]), math.prod(right.shape[2:])
+    product = torch.bmm(
+        left.reshape(a.shape[0], rows, left.shape[-1]), right.reshape(b.shape[0], right.shape[1], columns)
+    )
     return product.reshape(a.shape[0], *(rest or (1,)))
 
 

@@ -132,10 +132,13 @@ def scan(
     x, states and outputs may be nested lists, tuples or dicts of tensors. Returns the outputs stacked along axis 1
     (None unless ``sequences``), the last output, and the last states. Raises ValueError when there is no step to run.
     """
-    leaves, structure = tree_flatten(x)
-    steps = list(zip(*(leaf.unbind(1) for leaf in leaves), strict=True))
+    if isinstance(x, Tensor):
+        steps = list(x.unbind(1))
+    else:
+        leaves, structure = tree_flatten(x)
+        steps = [tree_unflatten(list(x_t), structure) for x_t in zip(*(leaf.unbind(1) for leaf in leaves), strict=True)]
     if not steps:
-        raise _no_steps(leaves[0])
+        raise _no_steps(tree_leaves(x)[0])
     masks = [None] * len(steps) if mask is None else list(mask.unbind(1))
     if reverse:
         steps.reverse()
@@ -145,7 +148,7 @@ def scan(
     output = None
     for x_t, valid in zip(steps, masks, strict=True):
         before, old_states = output, states
-        output, states = step(tree_unflatten(list(x_t), structure), states)
+        output, states = step(x_t, states)
         if valid is not None:
             states = _keep(valid, states, old_states)
             if before is None or zero_output_for_mask:

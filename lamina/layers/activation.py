@@ -21,6 +21,7 @@ class _Elementwise(Layer):
     """The output has the input's shape, and its mask."""
 
     supports_masking = True
+    _stateless = True
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -70,6 +71,7 @@ class PReLU(_Elementwise):
     alpha_initializer: Any = arg(initializer, default="zeros")
     alpha_regularizer: Any = arg(regularizer, default=None)
     alpha_constraint: Any = arg(constraint, default=None)
+    _stateless = False
     shared_axes: Any = arg(
         Kind(
             "a list of axes from 1, or one",

@@ -112,10 +112,9 @@ class _Normalization(Layer):
             raise ValueError(f"{named(self)}: `axis` {axes} names an axis of shape {show_shape(shape)} twice.")
         return tuple(shape[axis] for axis in axes)
 
-    def add_scales(self, shape: tuple[int, ...]) -> None:
-        # Beside half-precision data they stay as they are: torch's kernels take both.
-        self.gamma = self.new_weight("gamma", shape, autocast=False) if self.scale else None
-        self.beta = self.new_weight("beta", shape, autocast=False) if self.center else None
+    def add_scales(self, shape: tuple[int, ...], **options: Any) -> None:
+        self.gamma = self.new_weight("gamma", shape, **options) if self.scale else None
+        self.beta = self.new_weight("beta", shape, **options) if self.center else None
 
     def normalized_axes(self) -> list[int]:
         return [self.axis] if isinstance(self.axis, int) else self.axis
@@ -195,7 +194,7 @@ class BatchNormalization(_Normalization):
             vars(self)["_channels"] = tuple(sorted(places))
             shape = tuple(places.get(axis, 1) for axis in range(ndim))
         vars(self)["_plain"] = not (self.renorm or self.synchronized)
-        self.add_scales(shape)
+        self.add_scales(shape, autocast=False)  # torch takes float32 scales beside half-precision data
         self.add_average("moving_mean", shape, self.moving_mean_initializer)
         self.add_average("moving_variance", shape, self.moving_variance_initializer)
         if self.renorm:
@@ -393,6 +392,8 @@ class UnitNormalization(_Normalization):
 
     axis: Any = arg(_axis_or_axes, default=-1, doc="What the norm is taken over.")
 
+    _stateless = True
+
     def check(self) -> None:
         axes = self.normalized_axes()
         self.input_spec = InputSpec(min_ndim=max(-axis if axis < 0 else axis + 1 for axis in axes))
@@ -420,14 +421,27 @@ class SpectralNormalization(Layer):
         if found is None:
             raise ValueError(f"{named(self)}: {named(self.layer)} has neither `kernel` nor `embeddings` to normalize.")
         vars(self)["_normalized"] = found
-        self.kernel = kernel = getattr(self.layer, found)
+        kernel = self.kernel
         self.add_weight(
             (1, kernel.shape[-1]), TruncatedNormal(stddev=0.02), dtype=kernel.dtype, trainable=False, name="vector_u"
         )
 
+    @property
+    def kernel(self) -> Any:
+        """The inner layer's weight that is normalized."""
+        return getattr(self.layer, self._normalized)
+
+    def _stored_weights(self) -> list[Any]:
+        return [self.kernel, *self._own_weights()]  # as Keras 3 orders and stores them
+
+    @property
+    def weights(self) -> list[Any]:
+        first = self._stored_weights() if self.built else []
+        return [*first, *(weight for weight in super().weights if not any(weight is other for other in first))]
+
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training:
-            kernel, u = getattr(self.layer, self._normalized), self.vector_u  # the stored one, whatever type computes
+            kernel, u = self.kernel, self.vector_u
             with torch.no_grad():
                 normalized, direction = kernels.spectral_step(kernel, u, self.power_iterations)
                 kernel.copy_(normalized)

@@ -20,6 +20,7 @@ _strides = Kind(
 
 
 class _Pooling(Windowed):
+    _stateless = True
     pool_size: tuple = arg(sizes(1), default=2, doc="Size of the window.")
     strides: tuple = arg(_strides, default=None, doc="Steps between windows.")
     padding: str = arg(one_of("valid", "same"), default="valid")
@@ -86,6 +87,7 @@ class AveragePooling3D(AveragePooling):
 
 
 class _GlobalPooling(Spatial):
+    _stateless = True
     data_format: str = arg(data_format, default=None)
     keepdims: bool = arg(boolean, default=False, doc="Keep the spatial axes, with size 1.")
 
@@ -145,6 +147,7 @@ class GlobalAveragePooling3D(GlobalAveragePooling):
 
 
 class _AdaptivePooling(Windowed):
+    _stateless = True
     output_size: tuple = arg(sizes(1), doc="Spatial size of the output.")
     data_format: str = arg(data_format, default=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -57,6 +57,15 @@ def _use_cudnn(value: Any, owner: Any) -> Any:
 _cell = Kind("a cell or a list of cells", _one_cell, bad=(3, "lstm", None))
 _cells = Kind("a list of cells", _several_cells, bad=(3, [], [3]))
 _fused_choice = Kind('"auto", True or False', _use_cudnn, good=("auto", False), bad=("yes", 3, None))
+
+
+class Holder(Layer):
+    """A layer whose config holds those of layers given as arguments."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return cls(**config)
 
 
 # The arguments of cells, and of the layers made of one, in groups: the two differ in order and in what stands between.
@@ -337,7 +346,7 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
         return recurrence.gru_step(z, states, recurrent, recurrent_bias, *self._arithmetic, drop_state)
 
 
-class StackedRNNCells(Layer):
+class StackedRNNCells(Holder):
     """Cells one upon another as one cell: each takes the output of the one below. Its states are a list, one a cell."""
 
     cells: list = arg(_cells, doc="The cells, the lowest first.")
@@ -481,7 +490,7 @@ def with_states(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, A
     return (first[0], *args[1:]), {**kwargs, "initial_state": list(first[1:])}
 
 
-class RNN(Layer):
+class RNN(Holder):
     """Runs a cell along time. Input (batch, time, ...), output (batch, units), or (batch, time, units).
 
     A cell is called as `cell(x_t, states) -> (output, states)` and has a `state_size`; `output_size` and
@@ -531,7 +540,7 @@ class RNN(Layer):
                 self._kept.append(f"state_{index}")
 
     def _check_shape(self, shape: tuple) -> None:
-        problem = (self.input_spec or InputSpec(min_ndim=2)).problem(shape)
+        problem = (self.input_spec or InputSpec(min_ndim=3)).problem(shape)
         if problem is None and self._sweeps and shape[-1] is None:
             problem = (
                 f"the features axis (axis 2) must have a known size; got shape {show_shape(shape)}. "
@@ -546,9 +555,9 @@ class RNN(Layer):
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:
-        states = None
-        if initial_state is not None or self._kept:
-            states = self.given_states(sequences, initial_state)
+        states, kept = None, self._kept_states() if self._kept else ()
+        if initial_state is not None or kept:
+            states = self.given_states(sequences, initial_state, kept)
         if mask is not None:
             mask = self._checked_steps(sequences, mask)
         how = mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, training
@@ -556,10 +565,9 @@ class RNN(Layer):
             outputs, last, states = self._modules["cell"].sweep(sequences, states, *how)
         else:
             outputs, last, states = self._sweep_any(sequences, states, *how)
-        if self._kept:
-            ends = pytree.tree_leaves(states) if self._nested else states
-            for kept, state in zip(self._kept_states(), ends, strict=True):
-                kept.copy_(state.detach())
+        if kept:
+            for old, new in zip(kept, pytree.tree_leaves(states) if self._nested else states, strict=True):
+                old.copy_(new.detach())
         output = outputs if self.return_sequences else last
         return (output, *states) if self.return_state else output
 
@@ -581,15 +589,15 @@ class RNN(Layer):
             and self.cell.pairs_with(other.cell)
         )
 
-    def given_states(self, sequences: Tensor, given: Any) -> list[Any]:
+    def given_states(self, sequences: Tensor, given: Any, kept: Sequence[Tensor] = ()) -> list[Any]:
         """The states to start from, one for each of `state_size`: the given ones, else those of the batch before."""
-        if self._kept and self._kept_states()[0].shape[0] != sequences.shape[0]:
+        if kept and kept[0].shape[0] != sequences.shape[0]:
             raise ValueError(
-                f"{named(self)}: it is stateful and was built for a batch of {self._kept_states()[0].shape[0]}; "
+                f"{named(self)}: it is stateful and was built for a batch of {kept[0].shape[0]}; "
                 f"got a batch of {sequences.shape[0]}. Pass batches of one size."
             )
         if given is None:
-            states = [*map(torch.clone, self._kept_states())]  # what autograd keeps must not change with the next batch
+            states = [*map(torch.clone, kept)]  # what autograd keeps must not change with the next batch
         else:
             states = pytree.tree_leaves(given)
             self._check_states([tuple(state.shape) for state in states], sequences.shape[0])
@@ -667,11 +675,6 @@ class RNN(Layer):
         """The mask itself where all steps are returned; states have none."""
         steps = (mask[0] if isinstance(mask, (list, tuple)) else mask) if self.return_sequences else None
         return [steps] + [None] * len(pytree.tree_leaves(self.state_size)) if self.return_state else steps
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        with serialize.custom_object_scope(custom_objects or {}):
-            return cls(**config)
 
 
 class _OwnCell(RNN):

@@ -49,6 +49,7 @@ class Reshape(Layer):
     """The same values in another shape. Input (batch, ...), output (batch, *target_shape)."""
 
     target_shape: tuple = arg(_target, doc="Shape without the batch axis.")
+    _stateless = True
     _keeps_dtype = True
 
     def build(self, input_shape: tuple) -> None:

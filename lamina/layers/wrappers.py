@@ -16,7 +16,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
-from .recurrent import RNN, GRUCell, with_states
+from .recurrent import RNN, GRUCell, Holder, with_states
 from .torch_module import TorchModuleWrapper
 
 
@@ -32,7 +32,7 @@ def _as_layer(value: Any, owner: Any) -> Layer:
 _inner = Kind("a layer", _as_layer, bad=(3, "dense", None))
 
 
-class Wrapper(Layer):
+class Wrapper(Holder):
     """Base of layers round another layer, which is in `layer`."""
 
     layer: Layer = arg(_inner, doc="The layer inside.")
@@ -40,11 +40,6 @@ class Wrapper(Layer):
     def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
             self.layer.build(input_shape)
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        with serialize.custom_object_scope(custom_objects or {}):
-            return cls(**config)
 
 
 class TimeDistributed(Wrapper):
@@ -80,25 +75,23 @@ class TimeDistributed(Wrapper):
                 f"got shape {show_shape(mask.shape)}."
             )
         inner = self._modules["layer"]
-        options = {"training": training} if inner._takes_training else {}
-        if mask is not None and inner._takes_mask:
-            options["mask"] = mask
+        if not inner._takes_mask:
+            mask = None
         if not self._together or (training and self._coupled):
-            return self._step_by_step(inputs, options)
-        shape = inputs.shape
-        merged = inputs.reshape(-1, *shape[2:])
-        if "mask" in options:
-            options["mask"] = options["mask"].flatten(0, 1)
-        outputs = (inner.call if inner._direct else inner)(merged, **options)
-        return outputs.view(shape[0], shape[1], *outputs.shape[1:])
+            return self._step_by_step(inputs, mask)
+        merged = inputs.flatten(0, 1)
+        if mask is not None:
+            outputs = inner(merged, mask=mask.flatten(0, 1))
+        else:
+            bare = not inner._takes_training and _runs_bare(inner, merged)
+            outputs = (inner.call if bare else inner)(merged)
+        return outputs.view(*inputs.shape[:2], *outputs.shape[1:])
 
-    def _step_by_step(self, inputs: Tensor, options: dict[str, Any]) -> Tensor:
-        mask = options.pop("mask", None)
-        outputs = []
-        for index, step in enumerate(inputs.unbind(1)):
-            valid = {} if mask is None else {"mask": mask[:, index]}
-            outputs.append(self.layer(step, **options, **valid))
-        return torch.stack(outputs, 1)
+    def _step_by_step(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        steps = inputs.unbind(1)
+        if mask is None:
+            return torch.stack([self.layer(x) for x in steps], 1)
+        return torch.stack([self.layer(x, mask=valid) for x, valid in zip(steps, mask.unbind(1), strict=True)], 1)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, *rest = self.layer.compute_output_shape(self._inner_shape(input_shape))
@@ -106,6 +99,11 @@ class TimeDistributed(Wrapper):
 
     def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
         return self.layer.output_dtype(input_dtype)
+
+
+def _runs_bare(inner: Any, x: Tensor) -> bool:
+    """Whether `call` is all that calling `inner` on x comes to: no hook, loss, mask or change of type."""
+    return inner._direct and not inner._has_more and x.dtype in inner._passing
 
 
 _COUPLED_IN_TRAINING = (BatchNormalization, SpectralNormalization, _NormBase)
@@ -125,7 +123,7 @@ _merge_mode = Kind(
 )
 
 
-class Bidirectional(Layer):
+class Bidirectional(Holder):
     """Runs a recurrent layer from both ends and merges the outputs.
 
     `layer` is copied, with weights of its own, as `forward_layer`, and with `go_backwards` as `backward_layer`, unless
@@ -191,15 +189,14 @@ class Bidirectional(Layer):
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:
         forward, backward = self._modules["forward_layer"], self._modules["backward_layer"]
-        half = 0 if initial_state is None else len(initial_state) // 2
-        states = (None, None) if initial_state is None else (initial_state[:half], initial_state[half:])
+        states = (None, None) if initial_state is None else self._halves(initial_state)
         if (
             self._paired
             and mask is None
             and not (training and self._drops)
             and not (self._apart_to_train and sequences.is_cpu and torch.is_grad_enabled())
-            and forward._direct
-            and backward._direct
+            and _runs_bare(forward, sequences)
+            and _runs_bare(backward, sequences)
         ):
             start = None
             if initial_state is not None:
@@ -218,6 +215,16 @@ class Bidirectional(Layer):
         if not self.return_state:
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *ends, *back_ends)
+
+    def _halves(self, states: Any) -> tuple[Any, Any]:
+        """The forward states and the backward ones. Raises ValueError where they are not a list of as many."""
+        if not isinstance(states, (list, tuple)) or len(states) % 2:
+            got = f"{len(states)} of them" if isinstance(states, (list, tuple)) else type(states).__name__
+            raise ValueError(
+                f"{named(self)}: `initial_state` must be a list of the forward states and as many backward ones; got {got}."
+            )
+        half = len(states) // 2
+        return states[:half], states[half:]
 
     def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
         output = self.forward_layer.compute_output_shape(sequences_shape)
@@ -248,8 +255,6 @@ class Bidirectional(Layer):
 
     reset_states = reset_state
 
-    from_config = Wrapper.__dict__["from_config"]
-
 
 def _run(inner: Any, x: Tensor, states: Any, mask: Tensor | None, training: bool) -> tuple:
     """One direction: the output and the states that follow it."""
@@ -258,7 +263,7 @@ def _run(inner: Any, x: Tensor, states: Any, mask: Tensor | None, training: bool
         kwargs["training"] = training
     if states is not None:
         kwargs["initial_state"] = states
-    outputs = (inner.call if inner._direct else inner)(x, **kwargs)
+    outputs = (inner.call if _runs_bare(inner, x) else inner)(x, **kwargs)
     return outputs if inner.return_state else (outputs,)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..core.symbolic import SymbolicTensor
 from .base import Axis, as_index, axes_of, channels_last, op, same_dtype, tensor, tensors
+from .base import tensor as _tensor
 
 # Shapes ----------------------------------------------------------------------------------------------------------
 
@@ -103,7 +104,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 @op
 def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
     """Axes renamed, split, joined and reordered as a pattern says: "b (h w) c -> b c h w" with h=4."""
-    x = as_tensor(tensor)
+    x = _tensor(tensor)
     left, arrow, right = pattern.partition("->")
     before, after = _groups(left), _groups(right)
     names, wanted = [name for group in before for name in group], [name for group in after for name in group]
@@ -120,12 +121,9 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
             raise ValueError(
                 f"rearrange: cannot split an axis of size {length} into {group} with {axes_lengths} in {pattern!r}."
             )
-        sizes.update({name: length // known for name in unknown})
+        sizes.update(dict.fromkeys(unknown, length // known))
     x = x.reshape([sizes[name] for name in names]).permute([names.index(name) for name in wanted])
     return x.reshape([math.prod(sizes[name] for name in group) for group in after])
-
-
-as_tensor = tensor  # `rearrange` has an argument of that name
 
 
 def _groups(side: str) -> list[list[str]]:
@@ -471,4 +469,3 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
 def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Tensor:
     """Windows of the last axis: (..., time) becomes (..., windows, sequence_length)."""
     return tensor(x).unfold(-1, sequence_length, sequence_stride)
-

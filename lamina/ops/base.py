@@ -28,7 +28,7 @@ _SMALL = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int3
 
 
 def op(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a call that has a symbolic tensor anywhere among its arguments one node of a model, named as the function."""
+    """Make a call with a symbolic tensor anywhere in its arguments one node of a model, named as the function."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

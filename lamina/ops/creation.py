@@ -170,11 +170,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         kind = kind or (torch.int64 if torch.int64 in kinds else torch.int32)
     else:
         kind = dtypes.torch_dtype(dtype)
-    # bfloat16 and booleans have no range of their own in torch.
-    inner = torch.int32 if kind is torch.bool else kind
-    return torch.arange(*(end.item() if isinstance(end, (Tensor, np.generic)) else end for end in ends), dtype=inner).to(
-        kind
-    )
+    ends = [end.item() if isinstance(end, (Tensor, np.generic)) else end for end in ends]
+    return torch.arange(*ends, dtype=torch.int32 if kind is torch.bool else kind).to(kind)
 
 
 @op
@@ -187,7 +184,7 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """`num` values at equal steps from `start` to `stop`, which is left out without `endpoint`; with `retstep` the step."""
+    """`num` values at equal steps from `start` to `stop` (not itself without `endpoint`); with `retstep` the step."""
     start, stop = tensors(start, stop)
     kind = torch.promote_types(start.dtype, stop.dtype)
     kind = kind if kind.is_floating_point or kind.is_complex else floatx()
@@ -214,9 +211,7 @@ def logspace(
 
 
 @op
-def geomspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
-) -> Tensor:
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Tensor:
     """`num` values at equal ratios from `start` to `stop`, which have the same sign."""
     start, stop = (floating(end) for end in tensors(start, stop))
     sign = torch.sign(start)
@@ -239,9 +234,11 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Tensor]:
 # Windows ---------------------------------------------------------------------------------------------------------
 
 
-def _window(x: Any, function: Any, *args: Any) -> Tensor:
+def _window(x: Any, function: Any) -> Tensor:
     size = int(x)
-    return function(size, *args, periodic=False, dtype=floatx()) if size > 1 else torch.ones(max(size, 0), dtype=floatx())
+    if size < 2:
+        return torch.ones(max(size, 0), dtype=floatx())
+    return function(size, periodic=False, dtype=floatx())
 
 
 @op
@@ -375,4 +372,3 @@ def multi_hot(
 def _refuse_sparse(name: str, sparse: bool) -> None:
     if sparse:
         raise ValueError(f"{name}: sparse tensors are not supported; leave `sparse` False.")
-

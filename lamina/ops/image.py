@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..core import random
 from ..kernels import window
+from ..kernels.resize import _TAPS
 from .arrangement import _PLACES
-from .base import as_index, axes_of, channels_last, floating, op, same_dtype, tensor
+from .base import axes_of, channels_last, floating, op, same_dtype, tensor
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
 _FILLS = {"constant": "edge", "nearest": "edge", "wrap": "wrap", "mirror": "reflect", "reflect": "symmetric"}
@@ -71,7 +72,7 @@ def resize(
     """
     x, alone = _pictures(images, "resize")
     last, dtype = channels_last(data_format), x.dtype
-    _known(interpolation, ("nearest", "bilinear", "bicubic", *_TAPS), "resize", "interpolation")
+    _known(interpolation, ("nearest", *_TAPS), "resize", "interpolation")
     if len(size) != 2:
         raise ValueError(f"resize: `size` must be (height, width); got {size!r}.")
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
@@ -82,7 +83,7 @@ def resize(
     x = _first(x, last)
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
         x = _to_ratio(x, target, pad_to_aspect_ratio, fill_value)
-    if interpolation in _TAPS:
+    if interpolation.startswith("lanczos"):
         y = _resample(floating(x), target, interpolation, antialias)
     elif interpolation == "nearest":
         # torch knows no nearest kernel of other integers
@@ -106,26 +107,10 @@ def _to_ratio(x: Tensor, target: tuple[int, int], pad: bool, fill_value: float) 
     return x[:, :, top : top + rows, left : left + columns]
 
 
-def _lanczos(radius: int) -> Callable[[Tensor], Tensor]:
-    return lambda d: torch.where(d < radius, torch.sinc(d) * torch.sinc(d / radius), 0.0)
-
-
-def _cubic(d: Tensor) -> Tensor:
-    near = (1.5 * d - 2.5) * d * d + 1
-    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return torch.where(d <= 1, near, torch.where(d < 2, far, 0.0))
-
-
-_TAPS = {"lanczos3": _lanczos(3), "lanczos5": _lanczos(5)}
 _METHODS = {
-    "linear": lambda d: (1 - d).clamp(min=0),
-    "bilinear": lambda d: (1 - d).clamp(min=0),
-    "trilinear": lambda d: (1 - d).clamp(min=0),
-    "triangle": lambda d: (1 - d).clamp(min=0),
-    "cubic": _cubic,
-    "bicubic": _cubic,
-    "tricubic": _cubic,
     **_TAPS,
+    **dict.fromkeys(("linear", "triangle", "trilinear"), _TAPS["bilinear"]),
+    **dict.fromkeys(("cubic", "tricubic"), _TAPS["bicubic"]),
 }
 
 
@@ -139,7 +124,7 @@ def _resample(x: Tensor, target: tuple[int, ...], method: str, antialias: bool) 
 def _resampled(
     x: Tensor, axis: int, size: int, scale: Tensor, translation: Tensor, taps: Callable, antialias: bool
 ) -> Tensor:
-    """One axis scaled and moved: the value at a place is the mean of those near where it comes from, weighed by taps."""
+    """One axis scaled and moved: a value is the mean, weighed by taps, of those near where it comes from."""
     exact = torch.promote_types(x.dtype, torch.float32)
     inverse = 1 / scale.to(exact)
     width = inverse.clamp(min=1) if antialias else torch.ones_like(inverse)
@@ -182,7 +167,7 @@ def _borders(
     """What to add (sign 1) or take off (-1) before and after an axis, from two of these three."""
     given = sum(value is not None for value in (before, after, target))
     if given != 2:
-        raise ValueError(f"{name}: give exactly two of the border before, the border after and the {axis}; got {given}.")
+        raise ValueError(f"{name}: give two of the border before, the border after and the {axis}; got {given}.")
     if before is None:
         before = sign * (target - size) - after
     elif after is None:
@@ -522,9 +507,7 @@ def _gaussian(size: int, sigma: Any, like: Tensor) -> Tensor:
 def _filtered(x: Tensor, down: Tensor, across: Tensor, padding: Any) -> Tensor:
     """Each channel of (N, C, H, W) filtered by columns, then by rows."""
     channels = x.shape[1]
-    x = torch.conv2d(
-        x, down.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(padding[0], 0), groups=channels
-    )
+    x = torch.conv2d(x, down.reshape(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(padding[0], 0), groups=channels)
     return torch.conv2d(
         x, across.reshape(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, padding[1]), groups=channels
     )

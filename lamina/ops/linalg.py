@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Axis, axes_of, floating, op, same_dtype, tensor, tensors
+from .base import Axis, axes_of, floating, op, same_dtype, tensors
 from .elementwise import multiply
 
 # Products --------------------------------------------------------------------------------------------------------
@@ -67,9 +67,7 @@ def kron(x1: Any, x2: Any) -> Tensor:
 
 
 @op
-def cross(
-    x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
-) -> Tensor:
+def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
     """The cross product of vectors of 2 or 3 numbers; of two plane vectors the third number alone.
 
     `axisa`, `axisb`, `axisc`: where they lie in x1, x2 and the result; `axis` is all three.
@@ -238,7 +236,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
 
 @op
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Length of vectors (one axis) or of matrices (two). `ord`: None or "fro" is Euclid's, "nuc", inf, -inf, a number."""
+    """Length of vectors (one axis), matrices (two). `ord`: None and "fro" are Euclid's; "nuc", inf, -inf, a number."""
     x = floating(x)
     if ord is None or (axis is None and ord == 2 and x.ndim == 1):
         return torch.linalg.vector_norm(x, 2, None if axis is None else axes_of(axis, x.ndim), keepdims)

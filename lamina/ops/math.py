@@ -17,9 +17,8 @@ def _complex(x: Any, name: str) -> Tensor:
         raise ValueError(f"{name}: expected a pair (real, imaginary); got {type(x).__name__}.")
     real, imaginary = same_dtype(floating(x[0]), floating(x[1]))
     if real.shape != imaginary.shape:
-        raise ValueError(
-            f"{name}: real and imaginary parts must have one shape; got {tuple(real.shape)} and {tuple(imaginary.shape)}."
-        )
+        shapes = f"{tuple(real.shape)} and {tuple(imaginary.shape)}"
+        raise ValueError(f"{name}: real and imaginary parts must have one shape; got {shapes}.")
     return torch.complex(real, imaginary)
 
 

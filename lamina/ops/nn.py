@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -544,7 +545,8 @@ def ctc_decode(
     if not 1 <= top_paths <= beam_width:
         raise ValueError(f"ctc_decode: top_paths must be between 1 and beam_width {beam_width}; got {top_paths}.")
     log = inputs.log_softmax(-1).tolist()
-    found = [_beams(rows[:n], beam_width, mask_index)[:top_paths] for rows, n in zip(log, lengths.tolist(), strict=True)]
+    samples = zip(log, lengths.tolist(), strict=True)
+    found = [_beams(rows[:n], beam_width, mask_index)[:top_paths] for rows, n in samples]
     longest = max((len(labels) for beams in found for labels, _ in beams), default=0)
     paths = torch.full((top_paths, len(found), max(longest, 1)), -1, dtype=torch.int32)
     scores = inputs.new_full((len(found), top_paths), float("-inf"))
@@ -592,8 +594,6 @@ def _beams(rows: list[list[float]], width: int, blank: int) -> list[tuple[tuple[
 
 
 def _log_add(a: float, b: float) -> float:
-    import math
-
     if a == b == float("-inf"):
         return a
     return max(a, b) + math.log1p(math.exp(-abs(a - b)))

@@ -77,8 +77,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     if weights.shape != x.shape:
         if weights.ndim != 1 or not isinstance(axis, int) or weights.shape[0] != x.shape[axis]:
             raise ValueError(
-                f"average: `weights` of shape {tuple(weights.shape)} fits neither the shape {tuple(x.shape)} of `x` nor "
-                f"its axis {axis}."
+                f"average: `weights` of shape {tuple(weights.shape)} does not fit `x` of shape {tuple(x.shape)} or its "
+                f"axis {axis}."
             )
         weights = weights.reshape([-1 if place == axis % x.ndim else 1 for place in range(x.ndim)])
     return torch.sum(x * weights, axis) / torch.sum(weights.expand(x.shape), axis)
@@ -409,7 +409,7 @@ def _quantile(function: Callable[..., Tensor], x: Any, q: Any, axis: Axis, metho
 
 @op
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Tensor:
-    """How often each of 0, 1, 2, ... occurs along the last axis, or the sum of its weights; at least `minlength` counts.
+    """How often each of 0, 1, 2, ... occurs along the last axis, or the sum of its weights; at least `minlength`.
 
     int32, or the type of the weights. Reads the greatest value from the device.
     """

@@ -88,13 +88,12 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 @dataclass
 class _Part:
-    """One output's loss, its factor in the sum, and its form for the scores before the last activation."""
+    """One output's loss, its factor in the sum, and its form for scores before the last activation."""
 
     name: str
     loss: Any
     factor: float | None = None
     tracker: Any = None
-    scores: Any = None
     loss_of_scores: Any = None
 
 
@@ -154,30 +153,30 @@ class CompiledLoss:
                 )
         return targets
 
-    def __call__(self, y: Any, outputs: Any, sample_weight: Any = None) -> Tensor | None:
+    def __call__(self, y: Any, outputs: Any, sample_weight: Any = None, scores: Sequence[Any] = ()) -> Tensor | None:
+        """The sum; None where no output has a loss. `scores`: what `use_scores` returned."""
         if not self.built:
             self.build(y, outputs)
         parts = self.parts
         if len(parts) == 1 and isinstance(y, Tensor) and isinstance(outputs, Tensor) and parts[0] is not None:
-            return self._value(parts[0], y, outputs, sample_weight)
+            return self._value(parts[0], y, outputs, sample_weight, scores)
         targets = self._targets(y, outputs, parts)
         weights = match(sample_weight, outputs, self.output_names, "sample_weight")
         total = None
         for part, true, pred, weight in zip(parts, targets, leaves_of(outputs), weights, strict=True):
             if part is not None:
-                value = self._value(part, true, pred, weight)
+                value = self._value(part, true, pred, weight, scores)
                 total = value if total is None else total + value
         return total
 
-    def _value(self, part: _Part, y: Any, y_pred: Tensor, sample_weight: Any) -> Tensor:
-        scores = part.scores
-        try:
-            if scores is not None and scores.returned is y_pred:
-                given = scores.given
+    def _value(self, part: _Part, y: Any, y_pred: Tensor, sample_weight: Any, scores: Sequence[Any]) -> Tensor:
+        loss, given = part.loss, y_pred
+        for one in scores:
+            if one.returned is y_pred:
+                loss, given = part.loss_of_scores, one.given
                 set_mask(given, get_mask(y_pred))
-                value = part.loss_of_scores(y, given, sample_weight)
-            else:
-                value = part.loss(y, y_pred, sample_weight)
+        try:
+            value = loss(y, given, sample_weight)
         except IndexError as error:
             raise ValueError(_outside(y, y_pred)) from error
         if part.tracker is not None:
@@ -185,16 +184,13 @@ class CompiledLoss:
         return value if part.factor is None else value * part.factor
 
     def use_scores(self, outputs: Any, found: Iterable[Any]) -> list[Any]:
-        """From now on work in log space where an output is what one of these activations returned and the loss has
-        such a form. Returns those in use."""
+        """Those of the activations that returned one of the outputs, where its loss has a form in log space."""
         used = []
         for part, pred in zip(self.parts, leaves_of(outputs), strict=False):
-            scores = next((one for one in found if one.returned is pred), None)
-            if part is None or scores is None:
-                continue
-            part.loss_of_scores = part.loss.on_logits(scores.name) if hasattr(part.loss, "on_logits") else None
-            part.scores = scores if part.loss_of_scores is not None else None
-            used += [scores] if part.scores is not None else []
+            one = next((one for one in found if one.returned is pred), None)
+            if part is not None and one is not None:
+                part.loss_of_scores = part.loss.on_logits(one.name)
+                used += [one] if part.loss_of_scores is not None else []
         return used
 
 

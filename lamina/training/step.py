@@ -144,9 +144,9 @@ class Step(OfModel):
         else:
             if self._searching:
                 self._keep_used_scores(y, outputs)
-            loss = model._total_loss(y, outputs, sample_weight, self._penalties)
-            for one in scores:
-                one.forget()
+            loss = model._total_loss(y, outputs, sample_weight, self._penalties, self._scores)
+        for one in scores:
+            one.forget()
         track(model._loss_tracker, loss, rows_of(x))
         return outputs, loss
 
@@ -183,6 +183,11 @@ class TrainStep(Step):
             optimizer.build(weights)
         built = getattr(optimizer, "_weights", None)
         self._all = built is not None and [id(weight) for weight in weights] == [id(weight) for weight in built]
+
+    def notice_trainable(self) -> None:
+        """Settle again where other weights are trainable than before, as between the two halves of a GAN's step."""
+        if self._changes >= 0 and [*map(id, self._weights)] != [*map(id, trainable_weights(self._model))]:
+            self._changes = -1
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
         if self._changes != Changes.count:

@@ -160,9 +160,11 @@ class Trainer:
         """
         return self._total_loss(y, y_pred, sample_weight, lambda: getattr(self, "losses", ()))
 
-    def _total_loss(self, y: Any, y_pred: Any, sample_weight: Any, penalties: Callable | None) -> Tensor:
+    def _total_loss(
+        self, y: Any, y_pred: Any, sample_weight: Any, penalties: Callable | None, scores: Sequence[Any] = ()
+    ) -> Tensor:
         compiled = self._compiled_loss
-        total = None if compiled is None else compiled(y, y_pred, sample_weight)
+        total = None if compiled is None else compiled(y, y_pred, sample_weight, scores)
         if penalties is not None:
             for penalty in penalties():
                 penalty = penalty.sum() if penalty.ndim else penalty
@@ -470,8 +472,8 @@ class Trainer:
         """What is there while fit, evaluate or predict runs, and is put back after it or an error."""
         self._build_on(feed)
         self._build_optimizer()
-        if phase == "train":
-            vars(self).update(train_function=None, _train_step=None)  # what is trainable may have changed
+        if phase == "train":  # what is trainable may have changed
+            vars(self).update(train_function=None, test_function=None, _train_step=None, _test_step=None)
         run = getattr(self, f"make_{phase}_function")()
         called = callbacks
         if not isinstance(callbacks, CallbackList):
@@ -516,8 +518,7 @@ class Trainer:
 
     def _build_on(self, feed: Feed) -> None:
         """Make the weights of a model that has none yet by a call on the first batch."""
-        if not getattr(self, "built", True):
-            self._build_by_call(feed.peek()[0])
+        self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0])
 
     def _build_by_call(self, x: Any) -> None:
         if not getattr(self, "built", True):
@@ -548,8 +549,9 @@ class Trainer:
         self._require_compiled("train_on_batch")
         batch = self._one_batch(x, y, sample_weight, class_weight)
         run = self.make_train_function()
-        if isinstance(run, Captured):
-            run = self._train_step
+        if self._train_step is not None:
+            self._train_step.notice_trainable()
+            run = self._train_step if isinstance(run, Captured) else run
         self.reset_metrics()
         with _mode(self, training=True):  # type: ignore[arg-type]
             return self._results(run(*batch), return_dict)

@@ -12,7 +12,7 @@ from .table import Class, Generation, Settings, Value
 
 # What every layer takes beside its own arguments.
 BASE = (
-    "name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "input_dtype", "weights", "dynamic",
+    "name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "weights", "dynamic",
     "autocast", "activity_regularizer",
 )  # fmt: skip
 _LAYERS = ("layer", "backward_layer", "cell", "cells")  # arguments that are layers
@@ -100,7 +100,7 @@ def convert(generation: Generation, name: str, value: Any) -> Any:
 def kept(generation: Generation, name: str, given: Mapping[str, Any], home: str = "layers") -> dict[str, Any]:
     """What of a call stands in the config as it was given."""
     entry = generation.entry(name, home)
-    names = entry.kept.split()
+    names = (*entry.kept.split(), entry.learned)
     return {
         key: value for key, value in given.items() if key in names or not modern_names(generation, entry, key)
     }

@@ -1,0 +1,301 @@
+"""Bidirectional against its two layers, TimeDistributed against a loop over the steps."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_budgets import frames
+
+import lamina
+from lamina.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNormalization,
+    Bidirectional,
+    Conv2D,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    Lambda,
+    Layer,
+    Masking,
+    SimpleRNN,
+    TimeDistributed,
+    Wrapper,
+)
+
+HOLES = torch.tensor([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0]]).bool()
+
+
+def draw(*shape, dtype=torch.float32, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+# Bidirectional ----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(
+    cls=st.sampled_from([SimpleRNN, LSTM, GRU]),
+    mode=st.sampled_from(["concat", "sum", "mul", "ave", None]),
+    sequences=st.booleans(),
+    state=st.booleans(),
+    initial=st.booleans(),
+    masked=st.booleans(),
+    use_bias=st.booleans(),
+    grad=st.booleans(),
+)
+def test_bidirectional_merges_its_two_layers(cls, mode, sequences, state, initial, masked, use_bias, grad):
+    inner = cls(4, return_sequences=sequences, return_state=state, use_bias=use_bias, dtype="float64")
+    layer = Bidirectional(inner, merge_mode=mode, dtype="float64")
+    x, mask = draw(3, 5, 2, dtype=torch.float64), HOLES if masked else None
+    with torch.set_grad_enabled(grad):
+        layer(x)
+        count = 2 * len(inner.state_size)
+        states = [draw(3, 4, dtype=torch.float64, seed=i) for i in range(count)] if initial else None
+        found = layer(x, initial_state=states, mask=mask)
+        halves = (states[: count // 2], states[count // 2 :]) if initial else (None, None)
+        y = layer.forward_layer(x, initial_state=halves[0], mask=mask)
+        back = layer.backward_layer(x, initial_state=halves[1], mask=mask)
+    (y, *ends), (back, *back_ends) = (y, back) if state else ((y,), (back,))
+    back = back.flip(1) if sequences else back
+    merged = {
+        "concat": lambda: (torch.cat((y, back), -1),),
+        "sum": lambda: (y + back,),
+        "mul": lambda: (y * back,),
+        "ave": lambda: ((y + back) / 2,),
+        None: lambda: (y, back),
+    }[mode]()
+    expected = (*merged, *ends, *back_ends)
+    found = found if isinstance(found, tuple) else (found,)
+    torch.testing.assert_close(found, expected)
+    promised = layer.compute_output_shape((3, 5, 2))
+    assert (promised if len(expected) > 1 else (promised,)) == tuple(tuple(leaf.shape) for leaf in expected)
+
+
+def test_bidirectional_copies_its_layer_under_new_names():
+    inner = LSTM(3, activation="relu", name="reader")
+    layer = Bidirectional(inner, name="both")
+    layer(draw(2, 4, 5))
+    assert layer.forward_layer is not inner
+    assert not inner.built
+    assert [w.path for w in layer.weights] == [
+        f"both/{way}_reader/lstm_cell/{name}"
+        for way in ("forward", "backward")
+        for name in ("kernel", "recurrent_kernel", "bias")
+    ]
+    assert layer.backward_layer.go_backwards
+    again = Bidirectional.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+def test_bidirectional_takes_a_backward_layer_of_its_own():
+    layer = Bidirectional(GRU(3), backward_layer=SimpleRNN(3, go_backwards=True), merge_mode=None)
+    forward, backward = layer(draw(2, 4, 5))
+    torch.testing.assert_close(backward, layer.backward_layer(draw(2, 4, 5)))
+    assert forward.shape == backward.shape
+
+
+class Echo(Layer):
+    """A cell of the user's own, which no registry knows."""
+
+    state_size = 2
+
+    def call(self, inputs, states):
+        return inputs + states[0], [inputs]
+
+
+def double(x):
+    return 2 * x
+
+
+def test_bidirectional_copies_what_is_the_users_own():
+    x = draw(2, 4, 2)
+    layer = Bidirectional(RNN(Echo(), return_sequences=True), merge_mode=None)
+    forward, backward = layer(x)
+    torch.testing.assert_close(forward[:, 1:], x[:, 1:] + x[:, :-1])
+    torch.testing.assert_close(backward[:, :-1], x[:, :-1] + x[:, 1:])
+    assert Bidirectional(GRU(3, activation=double)).backward_layer.cell.activation is double
+
+
+def test_bidirectional_stateful():
+    layer, x = Bidirectional(GRU(3, stateful=True)), draw(2, 4, 5)
+    first = layer(x)
+    assert not torch.allclose(layer(x), first)
+    assert len(layer.states) == 2
+    layer.reset_state()
+    torch.testing.assert_close(layer(x), first)
+
+
+def test_bidirectional_trains_with_dropout():
+    layer, x = Bidirectional(LSTM(8, dropout=0.5)), draw(2, 4, 5)
+    calm = layer(x)
+    assert not torch.allclose(layer(x, training=True), calm)
+    torch.testing.assert_close(layer(x), calm)
+
+
+def test_bidirectional_takes_masks_and_states_in_a_model():
+    x, h, back = lamina.Input((5, 2)), lamina.Input((4,)), lamina.Input((4,))
+    layer = Bidirectional(GRU(4, return_sequences=True))
+    model = lamina.Model([x, h, back], layer([Masking()(x), h, back]))
+    values = draw(3, 5, 2) * HOLES.unsqueeze(-1), draw(3, 4), draw(3, 4, seed=1)
+    found = model(list(values))
+    torch.testing.assert_close(found, layer(values[0], initial_state=list(values[1:]), mask=HOLES))
+    assert not found[~HOLES].any()
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_bidirectional_is_one_kernel(sequences):
+    layer, x = Bidirectional(LSTM(8, return_sequences=sequences)), draw(2, 8, 8)
+    layer(x)
+    with torch.no_grad():
+        assert len(frames(lambda: layer(x))) <= 8
+    hook = layer.forward_layer.register_forward_hook(lambda module, args, output: torch.zeros_like(output))
+    assert not layer(x)[..., :8].any()
+    hook.remove()
+
+
+def test_bidirectional_weights_may_be_given():
+    layer = Bidirectional(GRU(3))
+    layer(draw(2, 4, 5))
+    given = Bidirectional(GRU(3), weights=layer.get_weights())
+    torch.testing.assert_close(given(draw(2, 4, 5)), layer(draw(2, 4, 5)))
+
+
+# TimeDistributed --------------------------------------------------------------------------------------------------
+
+
+def loop(layer, x, **options):
+    return torch.stack([layer(step, **options) for step in x.unbind(1)], 1)
+
+
+class Centred(Layer):
+    """A layer of a user's own in which the samples of a batch matter to each other."""
+
+    def call(self, inputs):
+        return inputs - inputs.mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: Dense(3, activation="relu"), (2, 4, 5)),
+        (lambda: Conv2D(3, 2), (2, 3, 5, 4, 2)),
+        (lambda: Flatten(), (2, 3, 4, 5)),
+        (lambda: LSTM(3), (2, 3, 4, 5)),
+        (lambda: GRU(3, stateful=True), (2, 3, 4, 5)),
+        (lambda: lamina.Sequential([Dense(4), Dropout(0.5), Dense(3)]), (2, 4, 5)),
+        (lambda: torch.nn.Linear(5, 3), (2, 4, 5)),
+        (lambda: Centred(), (2, 4, 5)),
+        (lambda: Lambda(lambda x: x - x.mean(0)), (2, 4, 5)),
+        (lambda: lamina.Sequential([Dense(4), Centred()]), (2, 4, 5)),
+    ],
+)
+def test_time_distributed_runs_each_step_by_itself(make, shape):
+    layer, x = TimeDistributed(make()), draw(*shape)
+    layer(x)
+    inner = copy.deepcopy(layer.layer)
+    for one in (layer.layer, inner):
+        if getattr(one, "stateful", False):
+            one.reset_state()
+    found = layer(x)
+    torch.testing.assert_close(found, loop(inner, x))
+    assert layer.compute_output_shape(shape) == tuple(found.shape)
+
+
+def test_time_distributed_is_one_call():
+    layer, x = TimeDistributed(Dense(3)), draw(2, 50, 5)
+    layer(x)
+    assert len(frames(lambda: layer(x))) <= 8
+
+
+def test_time_distributed_batch_normalization_sees_one_step_at_a_time():
+    layer, x = TimeDistributed(BatchNormalization(momentum=0.5)), draw(4, 3, 2)
+    layer(x)
+    inner = copy.deepcopy(layer.layer)
+    torch.testing.assert_close(layer(x, training=True), loop(inner, x, training=True))
+    torch.testing.assert_close(layer.layer.moving_mean, inner.moving_mean)
+    torch.testing.assert_close(layer(x), loop(inner, x))
+
+
+def test_time_distributed_of_unknown_length():
+    x = lamina.Input((None, 6, 6, 1))
+    y = TimeDistributed(Conv2D(2, 3, name="conv"), name="each")(x)
+    assert y.shape == (None, None, 4, 4, 2)
+    model = lamina.Model(x, y)
+    assert [w.path for w in model.weights] == ["each/conv/kernel", "each/conv/bias"]
+    assert model(draw(2, 7, 6, 6, 1)).shape == (2, 7, 4, 4, 2)
+    assert model(draw(0, 7, 6, 6, 1)).shape == (0, 7, 4, 4, 2)
+
+
+def test_time_distributed_passes_masks_on():
+    x = draw(3, 5, 2) * HOLES.unsqueeze(-1)
+    inputs = lamina.Input((5, 2))
+    model = lamina.Model(inputs, LSTM(4)(TimeDistributed(Dense(3))(Masking()(inputs))))
+    _, _, each, lstm = model.layers
+    torch.testing.assert_close(model(x), lstm(each(x), mask=HOLES))
+
+
+def test_time_distributed_gives_its_layer_the_mask_of_its_steps():
+    words = torch.tensor([[[1, 2, 0], [3, 0, 0]], [[1, 0, 0], [2, 3, 1]]])
+    embedded, mask = Embedding(5, 4)(words), words != 0
+    layer = TimeDistributed(LSTM(3))
+    found = layer(embedded, mask=mask)
+    inner = layer.layer
+    torch.testing.assert_close(found, torch.stack([inner(embedded[:, i], mask=mask[:, i]) for i in range(2)], 1))
+
+
+def test_losses_inside_are_kept():
+    for layer in (TimeDistributed(Dense(3, activity_regularizer="l2")), Bidirectional(GRU(3, activity_regularizer="l2"))):
+        for _ in range(2):
+            layer(draw(2, 4, 5))
+        assert len(layer.losses) == (1 if isinstance(layer, TimeDistributed) else 2)
+
+
+@pytest.mark.parametrize("make", [lambda: Bidirectional(GRU(3)), lambda: TimeDistributed(Dense(3))])
+def test_wrappers_compile_whole_and_in_mixed_precision(make):
+    layer, x = make(), draw(2, 4, 5)
+    expected = layer(x)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x), expected)
+    with_half = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
+    assert with_half(x).dtype in (torch.float32, torch.bfloat16)
+
+
+# Errors -----------------------------------------------------------------------------------------------------------
+
+X = torch.zeros(2, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda: Wrapper(3), "Wrapper: argument `layer` must be a layer; got 3"),
+        (lambda: TimeDistributed(Dense), "add parentheses"),
+        (lambda: TimeDistributed(Dense(3))(X[0]), "expected at least 3 axes"),
+        (lambda: TimeDistributed(Dense(3))(X, mask=torch.ones(2, 3)), r"mask must begin with \(2, 4\)"),
+        (lambda: Bidirectional(3), "Bidirectional: argument `layer` must be a layer; got 3"),
+        (lambda: Bidirectional(Dense(3)), "must be a recurrent layer"),
+        (lambda: Bidirectional(GRU(3), merge_mode="max"), "`merge_mode` must be one of"),
+        (lambda: Bidirectional(GRU(3), backward_layer=GRU(3)), "different `go_backwards`"),
+        (
+            lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True, return_state=True)),
+            "the same `return_state`",
+        ),
+        (lambda: Bidirectional(GRU(3))(X, initial_state=[X[:, 0]]), "forward states and as many backward ones; got 1"),
+    ],
+)
+def test_bad_use_is_explained(use, words):
+    with pytest.raises(ValueError, match=words):
+        use()
+
+
+def test_reset_needs_states():
+    with pytest.raises(AttributeError, match="stateful=True"):
+        Bidirectional(GRU(3)).reset_state()
