@@ -15,15 +15,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-
-sys.path[:0] = [str(Path(__file__).parents[1])]
-
 from _ab import Comparison, alternate
+from torch import Tensor, nn
 
 import lamina as keras
 
@@ -85,7 +81,8 @@ def normalized(name: str, rank: int, twin: nn.Module, x: Tensor, training: bool)
 
 
 def layers() -> Iterator[Pair]:
-    vector, sequence, line, picture = torch.randn(2, 8), torch.randn(2, 8, 8), torch.randn(1, 4, 16), torch.randn(1, 4, 8, 8)
+    vector, sequence = torch.randn(2, 8), torch.randn(2, 8, 8)
+    line, picture = torch.randn(1, 4, 16), torch.randn(1, 4, 8, 8)
     yield from plain("Dense", nn.Linear(8, 8), L.Dense(8), vector)
     yield from plain("Dense relu", nn.Sequential(nn.Linear(8, 8), nn.ReLU()), L.Dense(8, activation="relu"), vector)
     yield from plain("Dense 3-D", nn.Linear(8, 8), L.Dense(8), sequence)
@@ -105,10 +102,9 @@ def layers() -> Iterator[Pair]:
             twin = getattr(nn, f"{torch_kind}Pool{rank}d")(2)
             make = getattr(L, f"{kind}Pooling{rank}D")
             yield from spatial(f"{kind}Pooling{rank}D", rank, twin, lambda make=make, **k: make(2, **k), data)
-    if hasattr(L, "LSTM"):
-        for name in ("SimpleRNN", "LSTM", "GRU"):
-            twin = getattr(nn, {"SimpleRNN": "RNN"}.get(name, name))(8, 8, batch_first=True)
-            yield from plain(name, twin, getattr(L, name)(8, return_sequences=True), sequence)
+    for name, twin in (("SimpleRNN", nn.RNN), ("LSTM", nn.LSTM), ("GRU", nn.GRU)):
+        layer = getattr(L, name)(8, return_sequences=True)
+        yield from plain(name, twin(8, 8, batch_first=True), layer, sequence)
 
 
 def models() -> Iterator[Pair]:
@@ -117,8 +113,8 @@ def models() -> Iterator[Pair]:
     ours = keras.Sequential([part for _ in range(5) for part in (L.Dense(8), L.ReLU())])
     yield from plain("Sequential: 5 Dense, 5 ReLU", mlp, ours, vector, budget=MODEL)
     twin = nn.Sequential(
-        nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 2), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 8),
+        nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 2), nn.BatchNorm2d(8),
+        nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 8),
     ).eval()  # fmt: skip
 
     def stack(**k: Any) -> Any:
@@ -130,23 +126,22 @@ def models() -> Iterator[Pair]:
 
     first, last, y = stack(**FIRST), stack(**LAST), to_last(picture)
     first(picture), last(y)
-    entering = permuted_once(twin)
+
+    def entering(x: Tensor) -> Tensor:
+        return twin(x.permute(0, 3, 1, 2))  # once, as a torch user does
+
     yield Pair("Sequential: CNN of 10, first", f"{tuple(picture.shape)}", twin, picture, first, picture, MODEL)
     yield Pair("Sequential: CNN of 10, last", f"{tuple(y.shape)}", entering, y, last, y, MODEL)
-
-
-def permuted_once(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    return lambda x: module(x.permute(0, 3, 1, 2))
 
 
 def timed(pair: Pair, seconds: float) -> dict[str, Comparison]:
     """The comparison in each mode."""
     results = {}
-    with torch.no_grad():
-        results["no_grad"] = alternate(
-            lambda: pair.theirs(pair.given), lambda: pair.ours(pair.taken), seconds=seconds
-        )
-    results["grad"] = alternate(lambda: pair.theirs(pair.given), lambda: pair.ours(pair.taken), seconds=seconds)
+    for mode in ("no_grad", "grad"):
+        with torch.set_grad_enabled(mode == "grad"):
+            results[mode] = alternate(
+                lambda: pair.theirs(pair.given), lambda: pair.ours(pair.taken), seconds=seconds
+            )
     steps = [step(call, x) for call, x in ((pair.theirs, pair.given), (pair.ours, pair.taken))]
     results["with backward"] = alternate(*steps, seconds=seconds)
     return results
@@ -168,7 +163,7 @@ def main(part: str = "", seconds: float = 0.4) -> int:
     torch.set_num_threads(1)
     missed = []
     modes = ("no_grad", "grad", "with backward")
-    print(f"{'':34}{'shape':16}" + "".join(f"{mode + ': torch':>21} lamina ratio" for mode in modes))
+    print(f"{'microseconds':36}{'shape':16}" + "".join(f"{mode + ': torch':>21} lamina ratio" for mode in modes))
     for pair in chain(layers(), models()):
         if part.lower() not in pair.name.lower():
             continue
@@ -178,8 +173,9 @@ def main(part: str = "", seconds: float = 0.4) -> int:
             over = pair.budget is not None and mode != "with backward" and result.ratio > pair.budget
             if over:
                 missed.append(f"{pair.name} ({mode}): {result.ratio:.2f}, allowed {pair.budget:.2f}")
-            cells.append(f"{result.theirs * 1e6:21.1f} {result.ours * 1e6:6.1f} {result.ratio:5.2f}{'!' if over else ' '}")
-        print(f"{pair.name:34}{pair.shape:16}{''.join(cells)}", flush=True)
+            theirs, ours = result.theirs * 1e6, result.ours * 1e6
+            cells.append(f"{theirs:21.1f} {ours:6.1f} {result.ratio:5.2f}{'!' if over else ' '}")
+        print(f"{pair.name:36}{pair.shape:16}{''.join(cells)}", flush=True)
     print("\n".join(["", *(f"Over budget: {line}" for line in missed)]) if missed else "\nAll within budget.")
     return bool(missed)
 

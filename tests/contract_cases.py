@@ -345,7 +345,9 @@ for _rank in (1, 2, 3):
     ]
 
 # Layers that run others inside, and how many: each may take a call's frames.
-INSIDE = {"Bidirectional": 2, "RNN-1": 2, "SpectralNormalization": 1, "Squash": 1, "TimeDistributed": 1, "TorchModuleWrapper": 1}
+INSIDE = {"Bidirectional": 2, "RNN-1": 2} | dict.fromkeys(
+    ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
+)
 LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
@@ -355,7 +357,7 @@ RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
 def public_layers() -> dict[str, type[Layer]]:
     """Every public layer of `lamina.layers` under its own name."""
     found = {name: item for name, item in vars(L).items() if inspect.isclass(item) and issubclass(item, Layer)}
-    return {name: cls for name, cls in found.items() if cls not in (Layer, getattr(L, "Wrapper", None)) and cls.__name__ == name}
+    return {name: cls for name, cls in found.items() if cls not in (Layer, L.Wrapper) and cls.__name__ == name}
 
 
 def examples() -> list[Example]:

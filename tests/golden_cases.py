@@ -156,14 +156,12 @@ def _process_settings(case: Case, keras: ModuleType) -> Iterator[None]:
     old = getattr(keras, "backend", None)
     if old is not None and case.old:
         old.set_backend("theano" if theano else "tensorflow")
-        old.set_learning_phase(record.get("learning_phase"))
     try:
         yield
     finally:
         config.set_image_data_format(before)
         if old is not None and case.old:
             old.set_backend("tensorflow")
-            old.set_learning_phase(None)
 
 
 def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
@@ -232,7 +230,8 @@ def _weight_names(case: Case, model: Any) -> list[str]:
 
 def _same_name(name: str, recorded: str) -> bool:
     """Keras 1 writes layer_name_W, the others layer/name/kernel."""
-    return recorded.rsplit("/", 1)[-1] == name or recorded.endswith(f"_{name}")
+    own = re.sub(r"_\d+$", "", recorded.rsplit("/", 1)[-1])
+    return name in (own, recorded.rsplit("/", 1)[-1]) or recorded.endswith(f"_{name}")
 
 
 def _initial(what: str, value: np.ndarray, initial: dict) -> Iterator[str]:
@@ -248,8 +247,26 @@ def _initial(what: str, value: np.ndarray, initial: dict) -> Iterator[str]:
             yield f"{what} reaches {np.abs(value).max():.3g}, the original's draw {extent:.3g}"
 
 
+@contextlib.contextmanager
+def _learning_phase(case: Case, keras: ModuleType) -> Iterator[None]:
+    """Keras 1 and 2 say in one place whether layers are in training."""
+    phase = case.record.get("learning_phase")
+    if phase is not None:
+        keras.backend.set_learning_phase(phase)
+    try:
+        yield
+    finally:
+        if phase is not None:
+            keras.backend.set_learning_phase(None)
+
+
 def _calls(case: Case, names: dict) -> Iterator[str]:
     """Run the calls in order; what they return is what this generator returns."""
+    with _learning_phase(case, names["keras"]):
+        return (yield from _calls_in_phase(case, names))
+
+
+def _calls_in_phase(case: Case, names: dict) -> Iterator[str]:
     record = case.record
     returned = []
     for call in record["calls"]:
@@ -326,8 +343,17 @@ def _config(case: Case, made: Any) -> Iterator[str]:
     if not _holds_code(new):  # which is not run
         again = plain(type(made).from_config(json.loads(json.dumps(new))).get_config())
         if case.generation == "keras1":  # there `input_dim`, known from the build, makes a first layer of the copy
-            again = {key: value for key, value in again.items() if key in new or not key.startswith(("batch_i", "input_"))}
+            again = _without_shapes(again, new)
         yield from _config_differs("from_config(config)", again, plain(new))
+
+
+def _without_shapes(config: dict, new: dict) -> dict:
+    """The config without the shapes of a first layer that `new` does not have."""
+    return {
+        key: _without_shapes(value, new[key]) if isinstance(value, dict) and isinstance(new.get(key), dict) else value
+        for key, value in config.items()
+        if key in new or not key.startswith(("batch_i", "input_"))
+    }
 
 
 def _holds_code(config: dict) -> bool:
@@ -372,7 +398,11 @@ def _replay_object(case: Case, keras: ModuleType) -> Iterator[str]:
 
 
 def _replay_function(case: Case, keras: ModuleType) -> Iterator[str]:
-    yield from _calls(case, _names(case.record, keras) | _inputs(case, raw=case.record.get("raw_inputs", False)))
+    names = _names(case.record, keras) | _inputs(case, raw=case.record.get("raw_inputs", False))
+    if "refused" in case.record:
+        eval(case.record["code"], names)
+        return
+    yield from _calls(case, names)
 
 
 def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
@@ -395,6 +425,8 @@ def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
 def _replay_initializer(case: Case, keras: ModuleType) -> Iterator[str]:
     record = case.record
     initializer = eval(record["code"], _names(record, keras))
+    if "refused" in record:
+        return
     dtype = {} if case.generation == "keras1" else {"dtype": record["dtype"]}
     draw = _array(initializer(tuple(record["shape"]), **dtype))
     if record.get("exact"):
@@ -410,7 +442,8 @@ def _replay_initializer(case: Case, keras: ModuleType) -> Iterator[str]:
 def _replay_stochastic(case: Case, keras: ModuleType) -> Iterator[str]:
     names = _names(case.record, keras)
     names["layer"] = eval(case.record["code"], names)
-    output = eval(case.record["calls"][0]["code"], names | _inputs(case))
+    with _learning_phase(case, keras):
+        output = eval(case.record["calls"][0]["code"], names | _inputs(case))
     statistics = case.record["statistics"]
     repeats = np.prod([statistics["shape"][axis] for axis in statistics["constant_axes"]])
     yield from _statistics(_array(output), statistics, draws=repeats)

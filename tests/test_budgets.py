@@ -82,12 +82,12 @@ def test_plan_has_a_line_for_each_layer() -> None:
 
 def test_import_is_quick() -> None:
     code = "import lamina; lamina.layers"
-    assert min(added(code) for _ in range(5)) < BUDGETS[code]
+    assert min(added(code) for _ in range(3)) < BUDGETS[code]
 
 
 def test_import_leaves_rare_libraries_alone() -> None:
     rare = {"rich", "h5py", "matplotlib", "yaml", "libcst", "tensorflow"}
-    code = f"import torch, lamina, sys; lamina.layers, lamina.models, lamina.optimizers; print({rare} & {{*sys.modules}})"
+    code = f"import lamina, sys; lamina.layers, lamina.models, lamina.optimizers; print({rare} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

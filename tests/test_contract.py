@@ -369,8 +369,10 @@ def gradients_of(layer: Any, args: Any) -> list[Tensor]:
     return list(found)
 
 
-@each(lambda example: example.plain and example.floating and len(example.args[0].sizes) == 2 and example.name != "Softmax")
+@each(lambda example: example.plain and example.floating and len(example.args[0].sizes) == 2)
 def test_masks_travel_alike_by_hand_and_in_a_model(example: Example) -> None:
+    if example.name == "Softmax":
+        return  # its mask has the input's shape
     layer = example.built()
     (given,) = example.tensors()
     given[0, -1] = 0
@@ -455,11 +457,16 @@ def test_state_dict_round_trip(example: Example) -> None:
     torch.save(source.state_dict(), file)
     file.seek(0)
     target.load_state_dict(torch.load(file, weights_only=True), strict=True)
-    assert_same(run(reset(target.layer), example.tensors()), run(reset(source.layer), example.tensors()), rtol=0, atol=0)
+    expected = run(reset(source.layer), example.tensors())
+    assert_same(run(reset(target.layer), example.tensors()), expected, rtol=0, atol=0)
+
+
+def pickled(layer: Any) -> Any:
+    return pickle.loads(pickle.dumps(layer))
 
 
 @each()
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deep", "pickle"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 def test_copy_is_equal_and_independent(example: Example, copied: Any) -> None:
     layer = example.built()
     twin = copied(layer)
@@ -536,8 +543,8 @@ def test_functional_call_takes_other_weights(example: Example) -> None:
     state = {name: value.detach() for name, value in other.state_dict().items()}
     with torch.no_grad():
         found = torch.func.functional_call(reset(layer), state, example.tensors())
-    assert_same(found, expected, rtol=0, atol=0)
-    assert_same(run(reset(layer), example.tensors()), before, rtol=0, atol=0)
+    assert_same(found, expected)
+    assert_same(run(reset(layer), example.tensors()), before)
 
 
 @each()

@@ -44,7 +44,7 @@ def randomize(layer):
 
 
 def step_by_step(cell, x, states, mask=None, backwards=False, zero=False):
-    """What Keras documents, one call of the cell a step: all outputs in the order of processing, and the last states."""
+    """What Keras documents: one call of the cell a step; all outputs as they come, and the last states."""
     steps = list(range(x.shape[1]))[:: -1 if backwards else 1]
     outputs, before = [], torch.zeros(x.shape[0], cell.units, dtype=x.dtype)
     for t in steps:
@@ -253,11 +253,11 @@ class Minimal(Layer):
 class Counting(Layer):
     """Two states, an output of another size, a first state of its own, layers inside, and no `build`."""
 
-    state_size = [2, 1]
     output_size = 4
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
+        self.state_size = [2, 1]
         self.inner, self.outer = Dense(2), Dense(4)
 
     def get_initial_state(self, batch_size=None):

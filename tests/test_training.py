@@ -224,6 +224,14 @@ def test_log_space_serves_training_and_validation_in_turns() -> None:
     assert [*history["loss"], *history["val_loss"]] == pytest.approx([600.0] * 6)
 
 
+def test_a_loss_of_ones_own_sees_probabilities() -> None:
+    class Own(keras.losses.CategoricalCrossentropy):
+        def call(self, y_true, y_pred):
+            return y_pred.sum(-1)
+
+    assert compiled(Own(), "softmax").evaluate(X, np.eye(3)[LABELS], verbose=0) == pytest.approx(1.0)
+
+
 def test_log_space_only_where_the_output_is_the_activation() -> None:
     inputs = keras.Input((5,))
     hidden = layers.Dense(3, activation="softmax")(inputs)

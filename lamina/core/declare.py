@@ -16,7 +16,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from typing_extensions import dataclass_transform
 
@@ -75,7 +75,7 @@ class Arg:
         keyword: bool,
         config: bool | str,
         name: str = "",
-        attribute: str | None = None,
+        attribute: str = "",
         init: bool = True,
     ):
         self.kind, self.default, self.doc, self.keyword, self.config = kind, default, doc, keyword, config
@@ -90,9 +90,8 @@ class Arg:
             return self.kind.convert(value, owner)
         except Refused as refused:
             hint = f" {refused}" if str(refused) else ""
-            raise self.kind.error(
-                f"{type(owner).__name__}: argument `{self.name}` must be {self.kind.expected}; got {short(value)}.{hint}"
-            ) from None
+            expected = f"{type(owner).__name__}: argument `{self.name}` must be {self.kind.expected}"
+            raise self.kind.error(f"{expected}; got {short(value)}.{hint}") from None
 
 
 def arg(
@@ -102,7 +101,7 @@ def arg(
     doc: str = "",
     kw_only: bool = False,
     config: bool | str = True,
-    attribute: str | None = None,
+    attribute: str = "",
     init: bool = True,
 ) -> Any:
     """Declare an argument of a `Declared` class.
@@ -114,11 +113,16 @@ def arg(
     return Arg(kind, default, doc, kw_only, config, attribute=attribute, init=init)
 
 
-@dataclass_transform(field_specifiers=(arg,))
+def kept(default: Any = None, *, init: Literal[False] = False) -> Any:
+    """An annotated attribute of a `Declared` class that is no argument; `default` is its value."""
+    return default
+
+
+@dataclass_transform(field_specifiers=(arg, kept))
 class Declared:
     """Base of everything with declared arguments. Fields come in the order of declaration, bases first."""
 
-    _args: dict[str, Arg] = {}
+    _args: ClassVar[dict[str, Arg]] = {}
     _owns_init = False
     _told = ""  # the class docstring as written, without the arguments
 
@@ -322,15 +326,16 @@ def number(minimum: float | None = None, maximum: float | None = None, *, below:
     """A real number from `minimum` to `maximum`; `below` leaves the maximum out."""
 
     def convert(value, owner):
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            if not (getattr(value, "shape", None) == () and hasattr(value, "item")):
-                raise Refused
+        if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == ():
             value = value.item()
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise Refused
+        value = value if isinstance(value, (int, float)) else float(value)
         if math.isnan(value) or (minimum is not None and value < minimum):
             raise Refused
         if maximum is not None and (value > maximum or (below and value == maximum)):
             raise Refused
-        return value if isinstance(value, (int, float)) else float(value)
+        return value
 
     if minimum is not None and maximum is not None:
         expected = f"a number from {minimum} to {'below ' if below else ''}{maximum}"

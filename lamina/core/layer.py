@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_h
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking, serialize, symbolic
-from .declare import Arg, Declared, Kind, arg, bind, boolean, short, text
+from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, short, text
 from .errors import axis_names, layout, named, show_shape
 from .weight import Weight, allocate
 
@@ -153,7 +153,7 @@ def _guarded_build(build: Callable) -> Callable:
         if self._building:  # a subclass calls super().build(...)
             build(self, *args, **kwargs)
             return
-        registers = self._parameters, self._buffers, self._modules
+        registers: tuple[dict[str, Any], ...] = (self._parameters, self._buffers, self._modules)  # type: ignore[assignment]
         before = [dict(register) for register in registers]
         path, state = scope.path, vars(self)
         scope.path = (*path, self.name)
@@ -248,25 +248,25 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         input_shape: Any = arg(text, default=None, kw_only=True)
         batch_shape: Any = arg(text, default=None, kw_only=True)
         input_dim: Any = arg(text, default=None, kw_only=True)
-    _args = {
+    _args: ClassVar[dict[str, Arg]] = {
         "name": Arg(text.optional(), None, "", True, False, "name"),
         "trainable": Arg(boolean, True, "", True, False, "trainable"),
         "dtype": Arg(_policy, None, "", True, False, "dtype"),
     }
 
     supports_masking = False
-    input_spec: Any = None
-    activity_regularizer: Any = None
+    input_spec: Any = kept()
+    activity_regularizer: Any = kept()
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
     _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
-    input_dtype: str | None = None  # what a model's input should be where this layer comes first
+    input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
-    _call_parameters: tuple[str, ...] = ()
-    _shape_parameters: tuple[str, ...] = ("input_shape",)
+    _call_parameters: ClassVar[tuple[str, ...]] = ()
+    _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
 
     # -- creation ---------------------------------------------------------------------------------------------------
 
@@ -392,13 +392,14 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             return register[name]
         found = getattr(type(self), name, None)
         if isinstance(found, property):  # it raised AttributeError: let its own message through
-            return found.fget(self)
+            return found.__get__(self)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def extra_repr(self) -> str:
         return self._shown_args()
 
-    __repr__ = nn.Module.__repr__
+    def __repr__(self) -> str:
+        return nn.Module.__repr__(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_nodes": []}  # a copy of a layer stands outside the models the original is part of
@@ -564,7 +565,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _adopt(self, name: str, weight: Weight) -> None:
         """Register `weight` under `name`; where it stands under another name already, it moves, keeping its place."""
-        register = self._parameters if weight._trainable or weight.requires_grad else self._buffers
+        register: dict[str, Any] = self._parameters if weight._trainable or weight.requires_grad else self._buffers
         for other in (self._parameters, self._buffers, vars(self)):
             if other is not register:
                 other.pop(name, None)
@@ -576,7 +577,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         register.clear()
         register.update(items)
 
-    def _own_weights(self) -> list[Weight]:
+    def _own_weights(self) -> list[Any]:
         both = (*self._parameters.values(), *self._buffers.values())
         return [weight for weight in both if isinstance(weight, nn.Parameter)]
 
@@ -787,8 +788,8 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
                     if device is None:
                         device = next((weight.device for weight in self.parameters()), torch.get_default_device())
                     leaf = torch.as_tensor(leaf, device=device)
-                elif hasattr(leaf, "to_numpy"):  # pandas
-                    leaf = torch.as_tensor(leaf.to_numpy())
+                elif (to_numpy := getattr(leaf, "to_numpy", None)) is not None:  # pandas
+                    leaf = torch.as_tensor(to_numpy())
                 else:
                     return leaf
             if compute is not None and leaf.dtype not in self._passing:
@@ -916,7 +917,7 @@ def _cast_weights(layer: Layer, dtype: torch.dtype) -> Iterator[None]:
 
     Sublayers called inside do the same for their own weights.
     """
-    register = layer._parameters
+    register: dict[str, Any] = layer._parameters
     stored = dict(register)
     try:
         for name, weight in stored.items():

@@ -34,7 +34,7 @@ def set_masks(outputs: Any, masks: Any) -> None:
     if masks is None:
         return
     if isinstance(outputs, Tensor):
-        outputs._keras_mask = masks
+        set_mask(outputs, masks)
         return
     leaves = pytree.tree_leaves(outputs)
     given = masks if isinstance(masks, (list, tuple)) else [masks] if len(leaves) == 1 else pytree.tree_leaves(masks)

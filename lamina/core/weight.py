@@ -21,6 +21,7 @@ class Weight(nn.Parameter):
     regularizer: Any
     constraint: Any
     autocast: bool
+    _name: str
     _trainable: bool  # of the weight itself; the layer's own `trainable` comes on top
 
     def __new__(
@@ -90,19 +91,19 @@ class Weight(nn.Parameter):
     def like(self, data: torch.Tensor) -> Weight:
         """The same weight holding other data, after a move or a change of type."""
         weight = Weight(data, self._trainable and self.requires_grad)
-        weight.__dict__.update(self.__dict__)
+        vars(weight).update(vars(self))
         return weight
 
     def __deepcopy__(self, memo: dict) -> Weight:
         if id(self) not in memo:
             made = self.like(self.detach().clone(memory_format=torch.preserve_format))
             made.requires_grad_(self.requires_grad)
-            made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            vars(made).update(copy.deepcopy(vars(self), memo))
             memo[id(self)] = made
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (self.detach(), self.requires_grad, dict(self.__dict__))
+        return _rebuild, (self.detach(), self.requires_grad, dict(vars(self)))
 
     def __repr__(self, **kwargs: Any) -> str:
         return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
@@ -110,7 +111,7 @@ class Weight(nn.Parameter):
 
 def _rebuild(data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> Weight:
     weight = Weight(data, requires_grad)
-    weight.__dict__.update(state)
+    vars(weight).update(state)
     return weight
 
 

@@ -23,3 +23,8 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     if x.ndim < 2:
         raise ValueError(f"softmax of Keras 1 and 2 takes at least two axes; got shape {tuple(x.shape)}.")
     return torch.softmax(x, axis)
+
+
+def softmax_by_rows(x: Tensor, axis: int = -1) -> Tensor:
+    """`softmax` that takes the last axis of matrices whatever `axis` says (Keras 2.3)."""
+    return softmax(x, -1 if x.ndim == 2 else axis)

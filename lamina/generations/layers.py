@@ -13,17 +13,14 @@ from torch.nn import functional
 from .. import layers as modern
 from ..activations import activation
 from ..constraints import constraint
-from ..core import masking
-from ..core.declare import Kind, anything, arg, as_integer, boolean, integer, number
+from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
 from ..initializers import initializer
 from ..kernels import pooling
 from ..kernels.convolution import transposed_convolution
-from ..kernels.normalization import normalize
 from ..layers.activation import PReLU, _Elementwise
-from ..layers.merge import Merge as _Merge
 from ..regularizers import Regularizer, regularizer
 
 _dims = Kind(
@@ -201,21 +198,136 @@ class BatchNormalization(modern.BatchNormalization):
         return (inputs - mean) / (deviation + self.epsilon) * self.gamma + self.beta
 
 
-class _TheanoPooling:
-    """Windows of "same" begin nearly a whole window before the input, as with Theano."""
+class _TheanoPooling(Declared):
+    """Pooling that also knows "same" of Theano: windows begin nearly a whole window before the input."""
 
-    def _pads(self, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    padding: Any = arg(one_of("valid", "same", "theano"), default="valid")
+
+    def _theano(self, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
         sizes = self.spatial(tuple(shape))
         before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
-        out = [-(-n // s) for n, s in zip(sizes, self.strides, strict=True)]
-        return tuple(
-            (b, max((o - 1) * s + k - n - b, 0))
-            for b, o, s, k, n in zip(before, out, self.strides, self.pool_size, sizes, strict=True)
-        )
+        axes = zip(sizes, self.strides, self.pool_size, before, strict=True)
+        return tuple((b, max((-(-n // s) - 1) * s + k - n - b, 0)) for n, s, k, b in axes)
+
+    def check_window(self, input_shape: tuple, size: tuple, dilation: Any = 1, padding: Any = "valid") -> None:
+        super().check_window(input_shape, size, dilation, "same" if padding == "theano" else padding)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if self.padding != "theano":
+            return super().call(inputs)
+        pads = self._theano(inputs.shape)
+        pooled = self._pool(inputs, self.pool_size, self.strides, pads, self._last)
+        for axis, size in enumerate(self.spatial(self.compute_output_shape(tuple(inputs.shape))), 1 if self._last else 2):
+            pooled = pooled.narrow(axis, 0, size)
+        return pooled
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        self.check_shape(input_shape)
+        if self.padding != "theano":
+            return super().compute_output_shape(input_shape)
+        return self.resized(input_shape, lambda n, s: None if n is None else -(-n // s), self.strides)
 
 
-class _Select(_Merge):
-    """What Keras 1's Merge has beside the elementwise modes."""
+class _TheanoMax(_TheanoPooling):
+    _pool = staticmethod(pooling.max_pool)
+
+
+class _TheanoAverage(_TheanoPooling):
+    _pool = staticmethod(pooling.average_pool)
+
+
+class MaxPooling1D(_TheanoMax, modern.MaxPooling1D):
+    pass
+
+
+class MaxPooling2D(_TheanoMax, modern.MaxPooling2D):
+    pass
+
+
+class MaxPooling3D(_TheanoMax, modern.MaxPooling3D):
+    pass
+
+
+class AveragePooling1D(_TheanoAverage, modern.AveragePooling1D):
+    pass
+
+
+class AveragePooling2D(_TheanoAverage, modern.AveragePooling2D):
+    pass
+
+
+class AveragePooling3D(_TheanoAverage, modern.AveragePooling3D):
+    pass
+
+
+class CausalSeparableConv1D(modern.SeparableConv1D):
+    """Takes padding="causal" as well."""
+
+    _causal = True
+
+
+class TimeDistributed(modern.TimeDistributed):
+    """All steps are one batch, in training as well."""
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        vars(self)["_coupled"] = False
+
+
+class Bidirectional(modern.Bidirectional):
+    """With `zero_output_for_mask=False` masked steps repeat the output before them."""
+
+    zero_output_for_mask: bool = arg(boolean, default=True, kw_only=True, config=False)
+
+    def check(self) -> None:
+        super().check()
+        if not self.zero_output_for_mask:
+            self.forward_layer.zero_output_for_mask = self.backward_layer.zero_output_for_mask = False
+
+
+class _AllMasks:
+    """A step is valid where it is in every input that has a mask."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        given = [one for one in mask or () if one is not None]
+        return reduce(torch.logical_and, given) if given else None
+
+
+class Add(_AllMasks, modern.Add):
+    pass
+
+
+class Concatenate(modern.Concatenate):
+    """A step is valid where it is in all inputs."""
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None or all(one is None for one in mask):
+            return None
+        full = [
+            torch.ones_like(x, dtype=torch.bool) if one is None else one if one.ndim == x.ndim else one.unsqueeze(-1)
+            for x, one in zip(inputs, mask, strict=True)
+        ]
+        return torch.all(torch.cat([one.expand_as(x) for x, one in zip(inputs, full, strict=True)], self.axis), -1)
+
+
+class Subtract(_AllMasks, modern.Subtract):
+    pass
+
+
+class Multiply(_AllMasks, modern.Multiply):
+    pass
+
+
+class Average(_AllMasks, modern.Average):
+    pass
+
+
+class Maximum(_AllMasks, modern.Maximum):
+    pass
+
+
+class Minimum(_AllMasks, modern.Minimum):
+    pass
 
 
 _ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -310,7 +422,7 @@ class Merge(Layer):
         if self.mode in ("dot", "cos"):
             return None
         if self.mode == "concat":
-            return modern.Concatenate(axis=self.concat_axis).compute_mask(inputs, mask)
+            return Concatenate(axis=self.concat_axis).compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
 
 
@@ -328,11 +440,8 @@ class EigenvalueRegularizer(Regularizer):
         return self.k * (vector.T @ square @ vector).sum()
 
 
-def all_masks(masks: Any) -> Any:
-    """Where every mask lets a step through; none where there is none."""
-    given = [mask for mask in masks or () if mask is not None]
-    return reduce(torch.logical_and, given) if given else None
-
-
-__all__ = ["BatchNormalization", "DeconvolutionTo", "EigenvalueRegularizer", "Highway", "MaxoutDense", "Merge",
-           "ParametricSoftplus", "SReLU", "ThresholdedReLU", "masking", "normalize", "pooling"]  # fmt: skip
+OWN = {
+    name: value
+    for name, value in globals().items()
+    if isinstance(value, type) and value.__module__ == __name__ and not name.startswith("_")
+}

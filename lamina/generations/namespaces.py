@@ -158,8 +158,7 @@ def get_class(generation: Generation, name: str) -> Any:
         return _merging(generation, name, entry, module)
     if name in ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper"):
         return old_models.special(generation, name, module)
-    modern = getattr(old_layers, entry.modern, None) if entry.modern in old_layers.__all__ else None
-    modern = modern or getattr(modern_layers, entry.modern, None)
+    modern = old_layers.OWN.get(entry.modern) or getattr(modern_layers, entry.modern, None)
     if modern is None:
         raise AttributeError(f"{name} of Keras {generation.version} has no counterpart here yet ({entry.modern}).")
     return shim.make_class(generation, name, modern, module)
@@ -236,6 +235,8 @@ _CHANGED = {"hard_sigmoid", "relu", "softmax"}
 def _activation(generation: Generation, key: str) -> Any:
     if key == "get":
         return lambda identifier: get_activation(generation, identifier)
+    if key == "softmax" and generation.name == "keras2":
+        return old_activations.softmax_by_rows
     if key in _CHANGED:
         return getattr(old_activations, key)
     if generation.name == "keras1" and key in ("selu", "exponential"):
@@ -266,7 +267,10 @@ def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_
             raise ValueError(
                 f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
             )
-        return cls.from_config(config["config"])
+        made = cls.from_config(config["config"])
+        if config.get("build_config") and isinstance(made, shim.LayerShim):
+            made.build_from_config(config["build_config"])
+        return made
 
 
 __all__ = ["GENERATIONS", "InputSpec", "Namespace", "get_activation", "get_class", "get_object", "layer_from_config",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import config as settings
+from ..core import serialize
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
 from ..translation import apply, weights
@@ -90,10 +91,14 @@ class LayerShim(Shim):
     _theano = False
 
     def _resolve(self, key: str, value: Any) -> Any:
-        if value is None or not isinstance(value, (str, Mapping)):
-            return value
         from . import namespaces
 
+        if key in ("cell", "cells") and isinstance(value, (list, tuple)):
+            made = [self._resolve("cell", item) for item in value]
+            stacked = namespaces.open_namespace(self._generation.name).layers.StackedRNNCells
+            return made if key == "cells" else stacked(made)
+        if value is None or not isinstance(value, (str, Mapping)):
+            return value
         home = _OBJECTS.get(key.rsplit("_", 1)[-1])
         if home is not None:
             return namespaces.get_object(self._generation, home, value)
@@ -107,6 +112,8 @@ class LayerShim(Shim):
         if "name" not in modern or modern["name"] is None:
             modern["name"] = unique_name(self._generation, type(self).__name__)
         super()._init_modern(modern, kept)
+        if self.activity_regularizer is None and modern.get("activity_regularizer") is not None:
+            self.activity_regularizer = modern["activity_regularizer"]
         vars(self)["_theano"] = backends[self._generation.name] == "theano"
 
     def __getattr__(self, name: str) -> Any:
@@ -146,11 +153,12 @@ class LayerShim(Shim):
                 base["input_dtype"] = self.input_dtype or settings.floatx()
         if entry.modern == "Merge":
             del base["trainable"]
-        modern = self._modern_config()
-        return {**base, **apply.to_old(generation, self._told_as, modern, kept, self._room)}
-
-    def _modern_config(self) -> dict[str, Any]:
-        return super(Shim, self).get_config()
+        kept.update({key: serialize.serialize(kept[key]) for key in ("layer", "backward_layer") if isinstance(kept.get(key), Layer)})
+        modern = {"activity_regularizer": None, **super(Shim, self).get_config()}
+        if self.activity_regularizer is not None and modern["activity_regularizer"] is None:
+            modern["activity_regularizer"] = serialize.serialize(self.activity_regularizer)
+        shape = self._built_shape() if self._build_shapes is not None else None
+        return {**base, **apply.to_old(generation, self._told_as, modern, kept, self._room, shape)}
 
     def _built_shape(self) -> tuple:
         args, kwargs = self._build_shapes
@@ -162,6 +170,29 @@ class LayerShim(Shim):
         return cls(**config)
 
     # -- weights ----------------------------------------------------------------------------------------------------
+
+    def _finish_build(self) -> None:
+        drawn = self._initial_weights is None and self._generation.draws_by_layout
+        super()._finish_build()
+        if drawn and _parts(self) is None:
+            self._draw_by_layout()
+
+    def _draw_by_layout(self) -> None:
+        """First values as this generation drew them: array by array, with the fans of its own shapes."""
+        from . import initializations
+
+        config, facts = self.get_config(), self.weight_facts()
+        arrays = super().get_weights()
+        if not arrays:
+            return
+        arrays = weights.to_old(self._entry().weights, arrays, facts)
+        known = weights.names(self._entry().weights, self._entry().weight_names, facts)
+        ordering = config.get("dim_ordering", "th")
+        for index, (name, array) in enumerate(zip(known, arrays, strict=False)):
+            draw = initializations.find(self._generation, config.get({"W": "init", "U": "inner_init"}.get(name[0], "")))
+            if draw is not None:
+                arrays[index] = draw(array.shape, dim_ordering=ordering).numpy()
+        super().set_weights(weights.to_modern(self._entry().weights, arrays, facts))
 
     def weight_facts(self) -> dict[str, Any]:
         """What the layout of the weights depends on."""
@@ -222,6 +253,15 @@ class LayerShim(Shim):
 
         self._losses.extend(self.activity_regularizer(output) for output in pytree.tree_leaves(outputs))
 
+    @property
+    def losses(self) -> list[Any]:
+        """Keras 1 and 2 list the weights' penalties first."""
+        found = super().losses
+        if not self._generation.sums_activity:
+            return found
+        count = len(self.weight_losses())
+        return [*found[len(found) - count :], *found[: len(found) - count]]
+
     def get_output_shape_for(self, input_shape: Any) -> Any:
         return self.compute_output_shape(input_shape)
 
@@ -232,7 +272,7 @@ class LayerShim(Shim):
 def _parts(layer: Any) -> list[Any] | None:
     """The layers a layer's weights are those of, where these have an order of their own; None where it has its own."""
     inner = [part for part in getattr(layer, "layers", ()) if part.weights]
-    if inner and not layer._own_weights() and all(isinstance(part, LayerShim) for part in inner):
+    if inner and not layer._own_weights() and all(hasattr(part, "weight_names") for part in inner):
         return inner
     return None
 

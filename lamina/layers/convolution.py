@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..activations import activation
 from ..constraints import constraint
-from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
+from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, kept, one_of, sizes
 from ..core.errors import named
 from ..core.weight import weight
 from ..initializers import initializer
@@ -50,11 +50,12 @@ class _Convolution(Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
-    groups = 0  # as many as channels
-    strides: tuple
-    dilation_rate: tuple
-    kernel_size: tuple
-    padding: Any
+    groups: int = kept(0)  # as many as channels
+    filters: int = kept()
+    strides: tuple = kept()
+    dilation_rate: tuple = kept()
+    kernel_size: tuple = kept()
+    padding: Any = kept()
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
         """Kernel size, strides, padding and dilation for each spatial axis."""
@@ -114,8 +115,8 @@ class Conv(LoRA, _Convolution):
     activity_regularizer: Any = arg(regularizer, default=None)
     kernel_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
-    lora_rank: int | None = arg(lora_rank, default=None, config=False, kw_only=True, doc="Train a product of this rank.")
-    lora_alpha: float | None = arg(lora_alpha, default=None, config=False, kw_only=True)
+    lora_rank: Any = arg(lora_rank, default=None, config=False, kw_only=True, doc="Train a product of this rank.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, kw_only=True)
 
     _causal = True
     kernel = weight()

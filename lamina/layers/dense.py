@@ -34,8 +34,8 @@ class Dense(LoRA):
     activity_regularizer: Any = arg(regularizer, default=None, config="set")
     kernel_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
-    lora_rank: int | None = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
-    lora_alpha: float | None = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
+    lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
     quantization_config: Any = arg(quantization_config, default=None)
 
     supports_masking = True

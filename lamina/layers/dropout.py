@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core import random
-from ..core.declare import Kind, Refused, arg, as_integer, number, seed
+from ..core.declare import Kind, Refused, arg, as_integer, kept, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
@@ -29,7 +29,7 @@ noise_shape = Kind("a tuple of sizes or None", _noise_shape, dump=lambda v: v, g
 class _Noise(_Elementwise):
     """Random in training, the identity otherwise. With a seed the layer has a random stream of its own."""
 
-    seed: Any
+    seed: Any = kept()
 
     def check(self) -> None:
         vars(self)["seed_generator"] = random.stream(self.seed)

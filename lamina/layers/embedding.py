@@ -28,8 +28,8 @@ class Embedding(LoRA):
     embeddings_constraint: Any = arg(constraint, default=None)
     mask_zero: bool = arg(boolean, default=False, doc="Mask index 0.")
     weights: Any = arg(anything, default=None, config=False, attribute="_initial_weights", doc="First vectors.")
-    lora_rank: int | None = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
-    lora_alpha: float | None = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
+    lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
     quantization_config: Any = arg(quantization_config, default=None)
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 

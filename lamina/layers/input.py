@@ -50,7 +50,7 @@ class InputLayer(Layer):
         super().__init__(name=name, **kwargs)
         batch_shape = (batch_size, *_checked(shape)) if batch_shape is None else _checked(batch_shape)
         self.batch_shape = batch_shape
-        self.input_dtype = dtypes.dtype_name(dtype if dtype is not None else dtypes.config.floatx())
+        self.input_dtype: str = dtypes.dtype_name(dtype if dtype is not None else dtypes.config.floatx())
         self.sparse, self.ragged, self.optional = bool(sparse), bool(ragged), optional
         self._finish_build()
         node = Node(self, (), {})

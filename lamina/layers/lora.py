@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..core.declare import anything, integer, number
+from ..core.declare import anything, integer, kept, number
 from ..core.errors import named
 from ..core.layer import Changes, Layer
 from ..core.weight import Weight
@@ -21,8 +21,8 @@ class LoRA(Layer):
     """A layer whose weight `_lora_weight` can be adapted: `weight + alpha / rank * a @ b`."""
 
     _lora_weight = "kernel"
-    lora_rank: int | None = None
-    lora_alpha: float | None = None
+    lora_rank: Any = kept()
+    lora_alpha: Any = kept()
     lora_enabled = False
 
     def begin_lora(self) -> None:
@@ -68,7 +68,8 @@ class LoRA(Layer):
         Changes.count += 1
 
     def _call_adapted(self, inputs: torch.Tensor) -> torch.Tensor:
-        register, name = self._parameters, self._lora_weight
+        register: dict[str, Any] = self._parameters
+        name = self._lora_weight
         weight, scale = register[name], self.lora_alpha / self.lora_rank
         register[name] = weight + scale * (register[f"lora_{name}_a"] @ register[f"lora_{name}_b"])
         try:
@@ -90,7 +91,8 @@ class LoRA(Layer):
 
     def merged_weight(self) -> torch.Tensor:
         """The weight with its adaptation."""
-        register, name = self._parameters, self._lora_weight
+        register: dict[str, Any] = self._parameters
+        name = self._lora_weight
         change = register[f"lora_{name}_a"] @ register[f"lora_{name}_b"]
         return (register[name] + self.lora_alpha / self.lora_rank * change).detach()
 
@@ -98,7 +100,7 @@ class LoRA(Layer):
         super().load_own_variables(store)
         if self.lora_enabled:
             with torch.no_grad():
-                self._parameters[f"lora_{self._lora_weight}_b"].zero_()
+                getattr(self, f"lora_{self._lora_weight}_b").zero_()
 
     def _stored_weights(self) -> list[Weight]:
         parts = {f"lora_{self._lora_weight}_a", f"lora_{self._lora_weight}_b"}

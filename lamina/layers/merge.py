@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,13 +16,12 @@ from ..kernels import products
 
 
 class Merge(Layer):
-    """Base of layers that combine a list of inputs elementwise; sizes of 1 and missing axes broadcast."""
+    """Base of layers that `combine` a list of inputs, two at a time; sizes of 1 and missing axes broadcast."""
 
     supports_masking = True
     _creates_mask = False
 
-    def combine(self, a: Tensor, b: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} needs a `combine` method.")
+    combine: ClassVar[Callable[[Tensor, Tensor], Tensor]]
 
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(_shapes(self, input_shape))
@@ -136,7 +135,7 @@ class Concatenate(Merge):
                 )
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
-        return torch.cat(inputs, self.axis)
+        return torch.cat(list(inputs), self.axis)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         shapes = _shapes(self, input_shape)

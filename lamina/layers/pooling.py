@@ -21,7 +21,7 @@ _strides = Kind(
 
 class _Pooling(Windowed):
     _stateless = True
-    pool_size: tuple = arg(sizes(1), default=2, doc="Size of the window.")
+    pool_size: tuple = arg(sizes(1), doc="Size of the window.")
     strides: tuple = arg(_strides, default=None, doc="Steps between windows.")
     padding: str = arg(one_of("valid", "same"), default="valid")
     data_format: str = arg(data_format, default=None)
@@ -42,6 +42,8 @@ class _Pooling(Windowed):
 
 class MaxPooling(_Pooling):
     """The largest value of each window. Input and output (batch, *spatial, channels)."""
+
+    pool_size: tuple = arg(sizes(1), default=2, doc="Size of the window.")
 
     def call(self, inputs: Tensor) -> Tensor:
         return pooling.run(inputs, self.plan_for(inputs))
@@ -64,8 +66,6 @@ class MaxPooling3D(MaxPooling):
 
 class AveragePooling(_Pooling):
     """The mean of each window; padding does not count. Input and output (batch, *spatial, channels)."""
-
-    pool_size: tuple = arg(sizes(1), doc="Size of the window.")
 
     def call(self, inputs: Tensor) -> Tensor:
         return pooling.run(inputs, self.plan_for(inputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -145,15 +145,9 @@ class _Cell(Layer):
     Dropout: `layer(x)` draws one mask for all steps of a sequence; a cell called by itself draws one for that step.
     """
 
-    units: int
-    use_bias: bool
-    dropout: float
-    recurrent_dropout: float
-    seed: Any
-
     _gates = 1
     _states = 1
-    _kernel: Any = None  # what runs a whole sequence
+    _kernel: ClassVar[Any]  # what runs a whole sequence
     _fusable = True  # a layer's `use_cudnn`
 
     def check(self) -> None:
@@ -174,8 +168,8 @@ class _Cell(Layer):
         features = input_shape[-1]
         if features is None:
             raise ValueError(
-                f"{named(self)}: the features axis (axis -1) must have a known size; got shape {show_shape(input_shape)}. "
-                "Give it in the input's shape."
+                f"{named(self)}: the features axis (axis -1) must have a known size; "
+                f"got shape {show_shape(input_shape)}. Give it in the input's shape."
             )
         width = self._gates * self.units
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
@@ -255,7 +249,7 @@ class _Cell(Layer):
 
         return draw(self.dropout, *shape), draw(self.recurrent_dropout, shape[0], self.units)
 
-    def _prepared(self, inputs: Tensor, states: Any, training: bool) -> tuple[Tensor, tuple, list[Tensor], tuple]:
+    def _prepared(self, inputs: Tensor, states: Any, training: bool) -> tuple[Tensor, list[Any], list[Tensor], tuple]:
         """One step's inputs, weights, states and dropout masks. Raises ValueError for another number of states."""
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         if len(states) != self._states:
@@ -402,7 +396,8 @@ class StackedRNNCells(Holder):
         for index, cell in enumerate(self.cells):
             top = index == len(self.cells) - 1
             state = None if states is None else _listed(states[index])
-            x, last, end = sweep(cell, x, state, mask, False, zero_output_for_mask and top, sequences or not top, training)
+            how = mask, False, zero_output_for_mask and top, sequences or not top, training
+            x, last, end = sweep(cell, x, state, *how)
             ends.append(_packed(cell, end))
         return x, last, ends
 
@@ -527,8 +522,8 @@ class RNN(Holder):
         batch = sequences_shape[0]
         if self.stateful and batch is None:
             raise ValueError(
-                f"{named(self)}: `stateful` needs a known batch size; got inputs of shape {show_shape(sequences_shape)}. "
-                "Give the first layer a `batch_shape` or `batch_size`."
+                f"{named(self)}: `stateful` needs a known batch size; got shape {show_shape(sequences_shape)}. "
+                "Give the input a `batch_shape` or `batch_size`."
             )
         _build_cell(self.cell, (batch, *sequences_shape[2:]))
         if self._sweeps:
@@ -683,8 +678,8 @@ class _OwnCell(RNN):
     cell: Any = arg(_cell, default=None, init=False)
     zero_output_for_mask: bool = arg(boolean, default=False, kw_only=True, doc="Masked steps give zeros.")
 
-    _makes: type[_Cell]
-    use_cudnn: Any = "auto"
+    _makes: ClassVar[type[_Cell]]
+    use_cudnn = "auto"
 
     def check(self) -> None:
         names = [name for name in self._makes._args if name in self._args and name not in Layer._args]

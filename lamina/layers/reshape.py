@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, one_of, sizes
+from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, kept, one_of, sizes
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..kernels import resize
@@ -123,7 +123,7 @@ class RepeatVector(Layer):
         return (input_shape[0], self.n, input_shape[1])
 
 
-def _pairs(value: Any, owner: Any) -> tuple[tuple[int, int], ...]:
+def _pairs(value: Any, owner: Any) -> tuple[tuple[int, ...], ...]:
     """Pairs (before, after) for each axis from an integer, an integer an axis, or pairs."""
     if owner.rank == 1 and isinstance(value, (tuple, list)) and len(value) == 2:
         return (as_sizes(value, 2, 0),)
@@ -169,7 +169,7 @@ class ZeroPadding3D(ZeroPadding):
 
 
 class _Cropping(Spatial):
-    cropping: Any
+    cropping: Any = kept()
     _keeps_dtype = True
 
     def build(self, input_shape: tuple) -> None:
@@ -214,8 +214,8 @@ class Cropping3D(_Cropping):
 
 
 class _UpSampling(Spatial):
-    size: Any
-    interpolation = "nearest"
+    size: Any = kept()
+    interpolation: str = kept("nearest")
 
     def check(self) -> None:
         vars(self)["_factors"] = as_sizes(self.size, self.rank, 1)

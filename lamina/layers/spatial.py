@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from ..core import config
-from ..core.declare import Kind, Refused
+from ..core.declare import Kind, Refused, kept
 from ..core.errors import axis_names, named
 from ..core.layer import InputSpec, Layer
 from ..kernels import window
@@ -37,8 +37,8 @@ _MOST_PLANS = 64
 class Spatial(Layer):
     """A layer over `rank` spatial axes: inputs (batch, *spatial, channels), or (batch, channels, *spatial)."""
 
-    rank: int
-    data_format: str = "channels_last"
+    rank: ClassVar[int]
+    data_format: str = kept("channels_last")
 
     @property
     def channels_last(self) -> bool:

@@ -45,9 +45,9 @@ class Wrapper(Holder):
 class TimeDistributed(Wrapper):
     """Runs a layer on every step: inputs (batch, time, ...), where the layer takes (batch, ...).
 
-    All steps are one call on (batch * time, ...) where every sample is treated by itself; batch normalization in training,
-    stateful layers and code that is not known to do so run step by step. A mask (batch, time, ...) is passed to a layer
-    that takes one. Raises ValueError for inputs of fewer than 3 axes.
+    All steps are one call on (batch * time, ...) where every sample is treated by itself; batch normalization in
+    training, stateful layers and code that is not known to do so run step by step. A mask (batch, time, ...) is passed
+    to a layer that takes one. Raises ValueError for inputs of fewer than 3 axes.
     """
 
     supports_masking = True
@@ -83,7 +83,7 @@ class TimeDistributed(Wrapper):
         if mask is not None:
             outputs = inner(merged, mask=mask.flatten(0, 1))
         else:
-            bare = not inner._takes_training and _runs_bare(inner, merged)
+            bare = not inner._takes_training and _runs_bare(merged, inner)
             outputs = (inner.call if bare else inner)(merged)
         return outputs.view(*inputs.shape[:2], *outputs.shape[1:])
 
@@ -101,9 +101,12 @@ class TimeDistributed(Wrapper):
         return self.layer.output_dtype(input_dtype)
 
 
-def _runs_bare(inner: Any, x: Tensor) -> bool:
-    """Whether `call` is all that calling `inner` on x comes to: no hook, loss, mask or change of type."""
-    return inner._direct and not inner._has_more and x.dtype in inner._passing
+def _runs_bare(x: Tensor, *layers: Any) -> bool:
+    """Whether `call` is all that calling these layers on x comes to: no hook, loss, mask or change of type."""
+    for one in layers:
+        if not one._direct or one._has_more or x.dtype not in one._passing:
+            return False
+    return True
 
 
 _COUPLED_IN_TRAINING = (BatchNormalization, SpectralNormalization, _NormBase)
@@ -151,7 +154,8 @@ class Bidirectional(Holder):
             self.backward_layer = _again(inner, "backward_", go_backwards=True)
         self.forward_layer = _again(inner, "forward_")
         pair = self.forward_layer, self.backward_layer
-        for name, equal in (("go_backwards", False), ("stateful", True), ("return_sequences", True), ("return_state", True)):
+        for name in ("go_backwards", "stateful", "return_sequences", "return_state"):
+            equal = name != "go_backwards"
             forward, backward = (getattr(one, name, False) for one in pair)
             if (forward == backward) != equal:
                 raise ValueError(
@@ -195,8 +199,7 @@ class Bidirectional(Holder):
             and mask is None
             and not (training and self._drops)
             and not (self._apart_to_train and sequences.is_cpu and torch.is_grad_enabled())
-            and _runs_bare(forward, sequences)
-            and _runs_bare(backward, sequences)
+            and _runs_bare(sequences, forward, backward)
         ):
             start = None
             if initial_state is not None:
@@ -221,7 +224,8 @@ class Bidirectional(Holder):
         if not isinstance(states, (list, tuple)) or len(states) % 2:
             got = f"{len(states)} of them" if isinstance(states, (list, tuple)) else type(states).__name__
             raise ValueError(
-                f"{named(self)}: `initial_state` must be a list of the forward states and as many backward ones; got {got}."
+                f"{named(self)}: `initial_state` must be a list of the forward states and as many backward ones; "
+                f"got {got}."
             )
         half = len(states) // 2
         return states[:half], states[half:]
@@ -263,7 +267,7 @@ def _run(inner: Any, x: Tensor, states: Any, mask: Tensor | None, training: bool
         kwargs["training"] = training
     if states is not None:
         kwargs["initial_state"] = states
-    outputs = (inner.call if _runs_bare(inner, x) else inner)(x, **kwargs)
+    outputs = (inner.call if _runs_bare(x, inner) else inner)(x, **kwargs)
     return outputs if inner.return_state else (outputs,)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, masking, serialize, symbolic
-from ..core.declare import quoted, short
+from ..core.declare import kept, quoted, short
 from ..core.errors import named, show_shape
 from ..core.graph import Graph, Plan, masked_inputs
 from ..core.layer import Changes, InputSpec, Layer, scope
@@ -24,8 +24,8 @@ class GraphModel(Model):
     """What functional and sequential models share: a graph, and its plan as `call`."""
 
     _creates_mask = False
-    _graph: Graph | None = None
-    _plan: Plan | None = None
+    _graph: Any = kept()  # a Graph, once the shape of the input is known
+    _plan: Any = kept()
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the plan on one tensor, or on inputs in the structure the model was made with."""
@@ -56,7 +56,6 @@ class GraphModel(Model):
         return self._plan
 
     def _make_plan(self) -> Plan:
-        assert self._graph is not None
         plan = Plan(self._graph, self.name)
         simple = self._graph.inputs[0] if len(self._graph.inputs) == 1 else None
         vars(self).update(
@@ -79,7 +78,6 @@ class GraphModel(Model):
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
         """The inputs in the order of the graph's. Raises ValueError where their number or names differ."""
-        assert self._graph is not None
         if isinstance(inputs, Mapping):
             names = [tensor.name for tensor in self._graph.inputs]
             if isinstance(self._input_structure, Mapping) and set(self._input_structure) <= set(inputs):
@@ -95,7 +93,6 @@ class GraphModel(Model):
 
     def _call_masked(self, inputs: Any, mask: Any) -> Any:
         """Masks on the model's own inputs: a plan of its own for each pattern of which inputs have one."""
-        assert self._graph is not None
         flat = self._flat_inputs(inputs)
         masks = mask if isinstance(mask, (list, tuple)) else [mask] if len(flat) == 1 else pytree.tree_leaves(mask)
         masks = (list(masks) + [None] * len(flat))[: len(flat)]
@@ -297,4 +294,5 @@ def _from_own_inputs(inputs: Any, outputs: Any, name: str) -> tuple[Any, Any]:
 def become_functional(model: Model) -> None:
     """Give a model whose class derives from Model itself the graph's way of calling."""
     cls = type(model)
-    model.__class__ = type(cls.__name__, (cls, Functional), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+    bases: Any = (cls, Functional)
+    model.__class__ = type(cls.__name__, bases, {"__module__": cls.__module__, "__doc__": cls.__doc__})

@@ -20,7 +20,7 @@ class Model(Trainer, Layer):
 
     _is_composite = True
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (len(args) >= 2 or "outputs" in kwargs or "inputs" in kwargs):
             from .functional import Functional
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..core.symbolic import SymbolicTensor
-from .base import Axis, as_index, axes_of, channels_last, op, same_dtype, tensor, tensors
+from .base import Axis, as_index, axes_of, channels_last, needs_values, op, same_dtype, tensor, tensors
 from .base import tensor as _tensor
 
 # Shapes ----------------------------------------------------------------------------------------------------------
@@ -174,8 +174,14 @@ def tile(x: Any, repeats: Any) -> Tensor:
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     """Each value, or slice along `axis`, repeated in place; `repeats` may differ from one to the next."""
     x = tensor(x)
-    many = repeats if isinstance(repeats, int) else as_index(repeats, x.device)
-    return torch.repeat_interleave(x, many, axis)
+    if isinstance(repeats, (list, tuple, np.ndarray)):
+        if axis is None:
+            x, axis = x.reshape(-1), 0
+        repeats = np.broadcast_to(np.asarray(repeats), x.shape[axis])
+        return x.index_select(axis, as_index(np.repeat(np.arange(x.shape[axis]), repeats), x.device))
+    if isinstance(repeats, Tensor):
+        needs_values(repeats, "repeat", "Give `repeats` as a list.")
+    return torch.repeat_interleave(x, repeats, axis)
 
 
 # Joining and splitting -------------------------------------------------------------------------------------------
@@ -262,12 +268,12 @@ def dsplit(x: Any, indices_or_sections: Any) -> list[Tensor]:
 
 
 @op
-def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis, without it."""
     x = tensor(x)
     if num is not None and num != x.shape[axis]:
         raise ValueError(f"unstack: axis {axis} of shape {tuple(x.shape)} has {x.shape[axis]} slices; `num` is {num}.")
-    return list(torch.unbind(x, axis))
+    return torch.unbind(x, axis)
 
 
 # Padding ---------------------------------------------------------------------------------------------------------
@@ -352,7 +358,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     (axis,) = axes_of(axis, x.ndim)
     length = x.shape[axis]
     picked = x.index_select(axis, torch.where(indices < 0, indices + length, indices).reshape(-1))
-    return picked if indices.ndim == 1 else picked.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return picked if indices.ndim == 1 else picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 @op
@@ -369,9 +375,11 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 
 @op
-def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """For each axis where the values that are not 0 stand, int32. Its size depends on the values."""
-    return tuple(place.to(torch.int32) for place in torch.nonzero(tensor(x), as_tuple=True))
+def nonzero(x: Any) -> Tensor:
+    """(axes, count) places of the values that are not 0, int32; their number depends on the values."""
+    x = tensor(x)
+    needs_values(x, "nonzero", "Choose values with where(condition, x1, x2), or call it on data before the model.")
+    return torch.nonzero(x).mT.to(torch.int32)
 
 
 @op
@@ -453,7 +461,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
         raise ValueError(f"depth_to_space: {channels} channels do not divide by block_size**2 = {block_size**2}.")
     if last:
         return rearrange(x, "n h w (a b c) -> n (h a) (w b) c", a=block_size, b=block_size)
-    return rearrange(x, "n (a b c) h w -> n c (h a) (w b)", a=block_size, b=block_size)
+    return rearrange(x, "n (c a b) h w -> n c (h a) (w b)", a=block_size, b=block_size)
 
 
 @op
@@ -462,7 +470,7 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     x = tensor(x)
     if channels_last(data_format):
         return rearrange(x, "n (h a) (w b) c -> n h w (a b c)", a=block_size, b=block_size)
-    return rearrange(x, "n c (h a) (w b) -> n (a b c) h w", a=block_size, b=block_size)
+    return rearrange(x, "n c (h a) (w b) -> n (c a b) h w", a=block_size, b=block_size)
 
 
 @op

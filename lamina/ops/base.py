@@ -83,6 +83,12 @@ def is_trial(x: Any) -> bool:
     return isinstance(x, FakeTensor)
 
 
+def needs_values(x: Tensor, name: str, repair: str) -> None:
+    """Raises ValueError in a trial, for functions whose values decide the shape of the result."""
+    if is_trial(x):
+        raise ValueError(f"{name}: the shape of the result depends on values, which are not known in a model. {repair}")
+
+
 # Tensors ---------------------------------------------------------------------------------------------------------
 
 
@@ -106,7 +112,7 @@ def number_dtype(value: complex) -> torch.dtype:
 def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tensor:
     """`x` as a tensor: tensors as they are, arrays in their own type, numbers and lists in Keras'."""
     if isinstance(x, Tensor):
-        return x if dtype is None else x.to(dtype)
+        return x if dtype is None or x.dtype is dtype else x.to(dtype)
     if isinstance(x, (bool, int, float, complex)):
         return torch.full((), x, dtype=dtype or number_dtype(x), device=device)
     if isinstance(x, (list, tuple)):
@@ -170,6 +176,8 @@ def _beside(other: Tensor, x: Any) -> Any:
 
 def tensors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """`operands`, the number as a tensor too."""
+    if isinstance(x1, Tensor) and isinstance(x2, Tensor):
+        return x1, x2
     x1, x2 = operands(x1, x2)
     if not isinstance(x1, Tensor):
         return x2.new_full((), x1), x2

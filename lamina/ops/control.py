@@ -87,14 +87,14 @@ def scan(
     for leaf in leaves:
         if leaf.shape[0] != count:
             raise ValueError(f"scan: expected {count} slices along axis 0 of `xs`; got shape {tuple(leaf.shape)}.")
-    carry, outputs = init, []
+    carry, outputs = pytree.tree_map(tensor, init), []
     for index in reversed(range(count)) if reverse else range(count):
         x = None if xs is None else pytree.tree_unflatten([leaf[index] for leaf in leaves], spec)
         carry, y = f(carry, x)
         outputs.append(y)
     if reverse:
         outputs.reverse()
-    return carry, _stacked(outputs)
+    return pytree.tree_map(tensor, carry), _stacked(outputs)
 
 
 def _stacked(results: list[Any]) -> Any:
@@ -107,7 +107,7 @@ def _stacked(results: list[Any]) -> Any:
 @op
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """`f` of each slice of `xs` (a structure of tensors) along axis 0, stacked."""
-    return scan(lambda carry, x: (carry, f(x)), None, xs)[1]
+    return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
 
 
 @op
@@ -218,6 +218,7 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any
     return wrapped
 
 
+@op
 def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """`fun(*primals)` and its derivative in the direction of `tangents`; with `has_aux` also what else it returns."""
     primals, tangents = (tuple(tensor(value) for value in values) for values in (primals, tangents))

@@ -339,7 +339,8 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 @op
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of each value of a vector side by side."""
-    return torch.vander(tensor(x), N, increasing)
+    x = tensor(x)
+    return torch.vander(x, N, increasing).to(x.dtype)
 
 
 # Classes ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def add(x1: Any, x2: Any) -> Tensor:
 @op
 def subtract(x1: Any, x2: Any) -> Tensor:
     """x1 - x2."""
-    x1, x2 = operands(x1, x2)
+    x1, x2 = _numbers(x1, x2)
     return x1 - x2
 
 
@@ -52,27 +52,27 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 @op
 def floor_divide(x1: Any, x2: Any) -> Tensor:
     """The greatest integer not above x1 / x2."""
-    x1, x2 = operands(x1, x2)
+    x1, x2 = _numbers(x1, x2)
     return x1 // x2
 
 
 @op
 def mod(x1: Any, x2: Any) -> Tensor:
     """The remainder of x1 / x2, with the sign of x2."""
-    x1, x2 = operands(*map(_counted, (x1, x2)))
+    x1, x2 = _numbers(x1, x2)
     return x1 % x2
 
 
 @op
 def fmod(x1: Any, x2: Any) -> Tensor:
     """The remainder of x1 / x2, with the sign of x1."""
-    return torch.fmod(*tensors(_counted(x1), _counted(x2)))
+    return torch.fmod(*tensors(*_numbers(x1, x2)))
 
 
 @op
 def power(x1: Any, x2: Any) -> Tensor:
     """x1 to the power of x2."""
-    x1, x2 = operands(x1, x2)
+    x1, x2 = _numbers(x1, x2)
     return x1**x2
 
 
@@ -162,9 +162,18 @@ def lcm(x1: Any, x2: Any) -> Tensor:
     return torch.lcm(*tensors(x1, x2))
 
 
-def _counted(x: Any) -> Any:
+def _counted(x: Tensor) -> Tensor:
     """Booleans as int32, for arithmetic that torch has none of for them."""
-    return x.to(torch.int32) if isinstance(x, Tensor) and x.dtype is torch.bool else x
+    return x.to(torch.int32) if x.dtype is torch.bool else x
+
+
+def _numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """`operands`, booleans in the type of the other side, two of them as int32."""
+    x1, x2 = operands(x1, x2)
+    for x in (x1, x2):
+        if x.dtype is torch.bool if isinstance(x, Tensor) else isinstance(x, bool):
+            x1, x2 = map(_counted, same_dtype(*tensors(x1, x2)))
+    return x1, x2
 
 
 # Rounding --------------------------------------------------------------------------------------------------------
@@ -610,8 +619,7 @@ def imag(x: Any) -> Tensor:
 @op
 def conjugate(x: Any) -> Tensor:
     """The conjugate; real numbers as they are."""
-    x = tensor(x)
-    return torch.conj(x).resolve_conj() if x.is_complex() else floating(x)
+    return torch.conj(tensor(x)).resolve_conj()
 
 
 @op

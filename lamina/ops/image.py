@@ -517,12 +517,12 @@ def _filtered(x: Tensor, down: Tensor, across: Tensor, padding: Any) -> Tensor:
 def gaussian_blur(
     images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
 ) -> Tensor:
-    """Pictures smoothed over `sigma` pixels (height, width), with zeros beyond the edges."""
+    """Pictures smoothed over `sigma` (x, y) pixels by a kernel (height, width), with zeros beyond the edges."""
     x, alone = _pictures(images, "gaussian_blur")
     last, dtype = channels_last(data_format), x.dtype
     x = _first(floating(x), last)
     height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else (int(size) for size in kernel_size)
-    vertical, horizontal = (sigma,) * 2 if isinstance(sigma, (int, float)) else sigma
+    horizontal, vertical = (sigma,) * 2 if isinstance(sigma, (int, float)) else sigma
     down, across = _gaussian(height, vertical, x), _gaussian(width, horizontal, x)
     y = _like(_back(_filtered(x, down, across, (height // 2, width // 2)), last), dtype)
     return y.squeeze(0) if alone else y
@@ -530,12 +530,12 @@ def gaussian_blur(
 
 @op
 def sobel_edges(images: Any, data_format: str | None = None) -> Tensor:
-    """The slopes downwards and to the right, as a last axis of 2; edges are mirrored."""
+    """The slopes downwards and to the right, as a last axis of 2; there are zeros beyond the edges."""
     x, alone = _pictures(images, "sobel_edges")
     last = channels_last(data_format)
-    x = F.pad(_first(floating(x), last), (1, 1, 1, 1), mode="reflect")
+    x = _first(floating(x), last)
     smooth, slope = x.new_tensor([1, 2, 1]), x.new_tensor([-1, 0, 1])
-    y = torch.stack([_filtered(x, slope, smooth, (0, 0)), _filtered(x, smooth, slope, (0, 0))], -1)
+    y = torch.stack([_filtered(x, slope, smooth, (1, 1)), _filtered(x, smooth, slope, (1, 1))], -1)
     y = y.movedim(1, -2) if last else y
     return y.squeeze(0) if alone else y
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Axis, axes_of, floating, op, same_dtype, tensors
+from .base import Axis, axes_of, floating, is_trial, op, same_dtype, tensors
 from .elementwise import multiply
 
 # Products --------------------------------------------------------------------------------------------------------
@@ -199,7 +199,8 @@ def pinv(x: Any, rcond: float | None = None) -> Tensor:
 @op
 def matrix_rank(x: Any, tol: float | None = None) -> Tensor:
     """How many singular values are above `tol`, int32."""
-    return torch.linalg.matrix_rank(_matrix(x, "matrix_rank", square=False), tol=tol).to(torch.int32)
+    limits = {} if tol is None else {"atol": tol, "rtol": 0.0}
+    return torch.linalg.matrix_rank(_matrix(x, "matrix_rank", square=False), **limits).to(torch.int32)
 
 
 def _sides(a: Any, b: Any, name: str) -> tuple[Tensor, Tensor, bool]:
@@ -229,6 +230,9 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
     """x with the least |a x - b|, and the shortest such."""
     a, b = same_dtype(_matrix(a, "lstsq", square=False), floating(b))
     vector = b.ndim == a.ndim - 1
+    if is_trial(a):  # torch has no shapes for lstsq
+        x = torch.linalg.pinv(a) @ (b.unsqueeze(-1) if vector else b)
+        return x.squeeze(-1) if vector else x
     driver = "gelsd" if a.device.type == "cpu" else None
     x = torch.linalg.lstsq(a, b.unsqueeze(-1) if vector else b, rcond=rcond, driver=driver).solution
     return x.squeeze(-1) if vector else x

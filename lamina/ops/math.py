@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import floating, op, same_dtype, tensor
+from .base import floating, is_trial, op, same_dtype, tensor
 
 Parts = tuple[Tensor, Tensor]
 
@@ -103,7 +103,7 @@ def istft(
     """The inverse of `stft`: (real, imaginary) to (..., time), `length` values where it is given."""
     spectra = _complex(x, "istft")
     window = None if window is None else _window(window, sequence_length, spectra.real, "istft")
-    if window is not None and center and sequence_length == fft_length:
+    if window is not None and center and sequence_length == fft_length and not is_trial(spectra):
         flat = spectra.reshape(-1, *spectra.shape[-2:]).mT
         y = torch.istft(flat, fft_length, sequence_stride, sequence_length, window, True, length=length)
         return y.reshape(*spectra.shape[:-2], y.shape[-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import activations
 from ..core import config
 from ..kernels import convolution, normalization, pooling
-from .base import Axis, as_index, axes_of, channels_last, floating, op, same_dtype, tensor
+from .base import Axis, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
 from .creation import multi_hot as multi_hot
 from .creation import one_hot as one_hot
 from .elementwise import polar as polar
@@ -516,6 +516,8 @@ def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, m
             "ctc_loss: expected target (batch, labels) and output (batch, steps, classes); got shapes "
             f"{tuple(target.shape)} and {tuple(output.shape)}."
         )
+    if is_trial(output):  # torch has no shapes for it
+        return output.new_empty(output.shape[:1])
     log = output.log_softmax(-1).transpose(0, 1)
     lengths = (as_index(length, output.device) for length in (output_length, target_length))
     return F.ctc_loss(log, target, *lengths, blank=mask_index, reduction="none")
@@ -531,7 +533,7 @@ def ctc_decode(
     merge_repeated: bool = True,
     mask_index: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """Labels from scores (batch, steps, classes): (paths, batch, longest) padded with -1, and the score of each path.
+    """Labels from scores (batch, steps, classes): (paths, batch, steps) padded with -1, and the score of each path.
 
     "greedy" takes the best class of each step (scores: -log likelihood), "beam_search" the `top_paths` best of
     `beam_width` label sequences (scores: log likelihood). Runs on the host.
@@ -544,17 +546,17 @@ def ctc_decode(
         raise ValueError(f'ctc_decode: `strategy` must be "greedy" or "beam_search"; got {strategy!r}.')
     if not 1 <= top_paths <= beam_width:
         raise ValueError(f"ctc_decode: top_paths must be between 1 and beam_width {beam_width}; got {top_paths}.")
-    log = inputs.log_softmax(-1).tolist()
-    samples = zip(log, lengths.tolist(), strict=True)
+    paths = torch.full((top_paths, *inputs.shape[:2]), -1, dtype=torch.int32, device=inputs.device)
+    scores = inputs.new_full((inputs.shape[0], top_paths), float("-inf"))
+    if is_trial(inputs):
+        return paths, scores
+    samples = zip(inputs.log_softmax(-1).tolist(), lengths.tolist(), strict=True)
     found = [_beams(rows[:n], beam_width, mask_index)[:top_paths] for rows, n in samples]
-    longest = max((len(labels) for beams in found for labels, _ in beams), default=0)
-    paths = torch.full((top_paths, len(found), max(longest, 1)), -1, dtype=torch.int32)
-    scores = inputs.new_full((len(found), top_paths), float("-inf"))
     for sample, beams in enumerate(found):
         for rank, (labels, score) in enumerate(beams):
             paths[rank, sample, : len(labels)] = torch.tensor(labels, dtype=torch.int32)
             scores[sample, rank] = score
-    return paths.to(inputs.device), scores
+    return paths, scores
 
 
 def _decode_greedy(x: Tensor, lengths: Tensor, merge_repeated: bool, blank: int) -> tuple[Tensor, Tensor]:

@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from ..core import dtypes
-from .base import Axis, as_index, axes_of, floating, floats, op, same_dtype, summed_dtype, tensor, tensors
+from .base import Axis, as_index, axes_of, floating, floats, needs_values, op, same_dtype, summed_dtype, tensor, tensors
 
 
-def _joined(x: Tensor, axis: Axis) -> tuple[Tensor, tuple[int, ...], list[int]]:
-    """The axes as one, the last; which they are; the shape with them as 1."""
+def _joined(x: Tensor, axis: Axis) -> tuple[Tensor, list[int]]:
+    """`x` with the axes as one, the last, and its shape with them as 1."""
     axes = axes_of(axis, x.ndim)
     kept = [1 if place in axes else size for place, size in enumerate(x.shape)]
     if axes == (x.ndim - 1,):
-        return x, axes, kept
+        return x, kept
     rest = [place for place in range(x.ndim) if place not in axes]
-    y = x.permute(*rest, *axes)
-    return y.reshape(*y.shape[: len(rest)], math.prod(y.shape[len(rest) :])), axes, kept
+    y = x.permute((*rest, *axes))
+    return y.reshape((*y.shape[: len(rest)], math.prod(y.shape[len(rest) :]))), kept
 
 
 def _dims(axis: Axis) -> Any:
@@ -36,6 +36,8 @@ def _dims(axis: Axis) -> Any:
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum; small integers and booleans are counted in int32."""
     x = tensor(x)
+    if x.is_floating_point():
+        return torch.sum(x, axis, keepdims)
     return torch.sum(x, axis, keepdims, dtype=summed_dtype(x.dtype))
 
 
@@ -61,7 +63,7 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
     """The product; small integers and booleans are multiplied in int32."""
     x = tensor(x)
-    y, _, kept = _joined(x, axis)
+    y, kept = _joined(x, axis)
     result = torch.prod(y, -1, dtype=summed_dtype(x.dtype) if dtype is None else dtypes.torch_dtype(dtype))
     return result.reshape(kept) if keepdims else result
 
@@ -175,8 +177,7 @@ def _argument(function: Callable[..., Tensor], x: Any, axis: int | None, keepdim
     x = tensor(x)
     if x.dtype is torch.bool:
         x = x.to(torch.uint8)
-    found = function(x, axis, keepdims).to(torch.int32)
-    return found
+    return function(x, axis, keepdims).to(torch.int32)
 
 
 # Without NaN -----------------------------------------------------------------------------------------------------
@@ -397,11 +398,11 @@ def nanmedian(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _quantile(function: Callable[..., Tensor], x: Any, q: Any, axis: Axis, method: str, keepdims: bool) -> Tensor:
     x = floating(x)
-    joined, _, kept = _joined(x if x.dtype is torch.float64 else x.float(), axis)
+    joined, kept = _joined(x if x.dtype is torch.float64 else x.float(), axis)
     q = tensor(q, joined.dtype, x.device)
     found = function(joined, q.reshape(-1), -1, interpolation=method).to(x.dtype)
     shape = kept if keepdims else joined.shape[:-1]
-    return found.reshape(*q.shape, *shape)
+    return found.reshape((*q.shape, *shape))
 
 
 # Counting --------------------------------------------------------------------------------------------------------
@@ -416,6 +417,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     if sparse:
         raise ValueError("bincount: sparse tensors are not supported; leave `sparse` False.")
     x = as_index(x)
+    needs_values(x, "bincount", "Sum one_hot(x, num_classes) over the axis instead.")
     weights = None if weights is None else tensor(weights, device=x.device)
     if x.ndim == 1:
         counts = torch.bincount(x, weights, minlength)
@@ -466,6 +468,7 @@ def unique(
     On demand also, int32: where each first occurs, which of them each value is, how often each occurs.
     """
     x = tensor(x)
+    needs_values(x, "unique", "Call it on data before the model.")
     values, inverse, counts = torch.unique(x, sorted, True, True, dim=axis)
     found = [values]
     if return_index:
@@ -478,20 +481,19 @@ def unique(
     if return_counts:
         found.append(counts.to(torch.int32))
     if size is not None:
-        place = axis or 0
-        fills = [fill_value] + [0] * return_index + [None] * return_inverse + [0] * return_counts
-        found = [
-            _resized(item, size, place if item is values else 0, fill) if fill is not None or item is values else item
-            for item, fill in zip(found, fills, strict=True)
-        ]
+        found[0] = _resized(values, size, axis or 0, fill_value or 0)
+        if return_counts:
+            found[-1] = _resized(found[-1], size, 0, 0)
+        if return_index:
+            found[1] = _resized(found[1], size, 0, 0)
     return found[0] if len(found) == 1 else tuple(found)
 
 
 def _resized(x: Tensor, size: int, axis: int, fill: Any) -> Tensor:
     if x.shape[axis] >= size:
         return x.narrow(axis, 0, size)
-    filler = x.narrow(axis, 0, 1) if fill is None else torch.full_like(x.narrow(axis, 0, 1), fill)
-    return torch.cat([x, filler.repeat_interleave(size - x.shape[axis], axis)], axis)
+    missing = [size - n if place == axis % x.ndim else n for place, n in enumerate(x.shape)]
+    return torch.cat([x, x.new_full(missing, fill)], axis)
 
 
 @op
@@ -503,7 +505,10 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
 @op
 def corrcoef(x: Any) -> Tensor:
     """Correlations of the rows."""
-    return torch.corrcoef(floating(x))
+    x = torch.atleast_2d(floating(x))
+    x = x - x.mean(1, keepdim=True)
+    x = x / torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return (x @ x.mT).clamp(-1, 1).squeeze()
 
 
 @op
@@ -520,8 +525,9 @@ def correlate(x1: Any, x2: Any, mode: str = "valid") -> Tensor:
         x1, x2, long, short = x2, x1, short, long
     pad = 0 if mode == "valid" else short - 1
     full = torch.conv1d(x1.reshape(1, 1, -1), x2.reshape(1, 1, -1), padding=pad).reshape(-1)
-    full = full.flip(0) if swapped else full
-    return full.narrow(0, (short - swapped) // 2, long) if mode == "same" else full
+    if mode == "same":
+        full = full.narrow(0, (short - 1) // 2, long)
+    return full.flip(0) if swapped else full
 
 
 # Segments --------------------------------------------------------------------------------------------------------
@@ -532,6 +538,7 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, reduce: str
     data = tensor(data)
     ids = as_index(segment_ids, data.device)
     if num_segments is None:
+        needs_values(ids, "segments", "Give `num_segments`.")
         num_segments = int(ids.max()) + 1 if ids.numel() else 0
     known = (ids >= 0) & (ids < num_segments)
     ids = torch.where(known, ids, num_segments)

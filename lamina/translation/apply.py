@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .conversions import ADAPT
+from .conversions import ADAPT, WRITE
 from .table import Class, Generation, Settings, Value
 
 # What every layer takes beside its own arguments.
@@ -107,9 +107,17 @@ def kept(generation: Generation, name: str, given: Mapping[str, Any], home: str 
 
 
 def to_old(
-    generation: Generation, name: str, config: Mapping[str, Any], kept: Mapping[str, Any], home: str = "layers"
+    generation: Generation,
+    name: str,
+    config: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    home: str = "layers",
+    shape: tuple | None = None,
 ) -> dict[str, Any]:
-    """A class' own part of the config in the generation's words, from the modern config."""
+    """A class' own part of the config in the generation's words, from the modern config.
+
+    `kept`: what `kept` returned for its call. `shape`: of the input the layer is built for.
+    """
     entry = generation.entry(name, home)
     unsaved = entry.unsaved.split()
     found = {}
@@ -118,7 +126,7 @@ def to_old(
         if key in unsaved:
             continue
         if key in kept:
-            found[key] = kept[key]
+            found[key] = to_old_value(generation, key, kept[key]) if key in _LAYERS else kept[key]
             continue
         group = next((several for several in generation.joined if key in several), None)
         new = generation.joined[group] if group else modern_names(generation, entry, key)[0]
@@ -128,7 +136,7 @@ def to_old(
         elif generation.scalars and isinstance(value, (tuple, list)) and len(value) == 1 and key in _SCALARS:
             value = value[0]
         found[key] = to_old_value(generation, new, value)
-    return found
+    return WRITE[entry.write](found, shape) if entry.write else found
 
 
 _SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "stride")
@@ -137,19 +145,26 @@ _SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "
 def to_old_value(generation: Generation, name: str, value: Any) -> Any:
     """A value of a modern config in the generation's words."""
     if name in _LAYERS:
-        return [_nested(item) for item in value] if isinstance(value, (list, tuple)) else _nested(value)
+        many = isinstance(value, (list, tuple))
+        return [_nested(generation, item) for item in value] if many else _nested(generation, value)
     if isinstance(value, Mapping) and is_old(value):
-        return value["config"] if generation.named_configs else _nested(value)
+        return value["config"] if generation.named_configs else _nested(generation, value)
     found = _value(generation, name)
     return value if found is None else found.old(value)
 
 
 def is_old(config: Mapping[str, Any]) -> bool:
     """Whether a nested config is in a generation's own words already."""
-    return str(config.get("module")).startswith("lamina.")
+    return str(config.get("module")).startswith(("lamina.keras", "lamina.tf_keras"))
 
 
-def _nested(config: Any) -> Any:
-    if isinstance(config, Mapping) and "class_name" in config and is_old(config):
-        return {"class_name": config["class_name"], "config": config["config"]}
-    return config
+def _nested(generation: Generation, config: Any) -> Any:
+    """The config of an object inside another, as this generation writes it."""
+    if not isinstance(config, Mapping) or "class_name" not in config or not is_old(config):
+        return config
+    plain = {"class_name": config["class_name"], "config": config["config"]}
+    if not generation.writes_modules:
+        return plain
+    home = "keras." + config["module"].rsplit(".", 1)[-1]
+    found = {**plain, "module": home, "registered_name": None}
+    return {**found, "build_config": config["build_config"]} if config.get("build_config") else found

@@ -27,7 +27,7 @@ def convolution(modern: Arguments, given: Mapping[str, Any], settings: Settings)
     reach = [(k - 1) * d for k, d in zip(sizes, dilation, strict=True)]
     if mode == "full":
         modern["padding"] = tuple((r, r) for r in reach)
-    elif mode == "same" and settings.get("backend") == "theano":
+    elif mode == "same" and "output_shape" not in given and settings.get("backend") == "theano":
         modern["padding"] = tuple(((r + 1) // 2, r // 2) for r in reach)
     if "output_shape" in given:
         modern["output_shape"] = given["output_shape"]
@@ -98,6 +98,37 @@ def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: S
     return modern
 
 
+def lambda_(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """Configs say beside each function how it is written. A function in a file is code, and never run."""
+    modern = {key: value for key, value in modern.items() if not key.endswith(("_type", "module"))}
+    if isinstance(modern.get("function"), (list, tuple)):
+        raise ValueError(
+            "Lambda: the config holds the bytecode of a lambda, which is never run. Put a registered function in its "
+            "place, or pass the function under the layer's name in custom_objects."
+        )
+    if isinstance(modern.get("output_shape"), list):
+        modern["output_shape"] = tuple(modern["output_shape"])
+    return modern
+
+
+def merge(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    return {key: value for key, value in modern.items() if not key.endswith("_type")}
+
+
+def refuse_dilated_strides(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """tf.keras took no strides together with dilation here."""
+    if _largest(modern["strides"]) > 1 and _largest(modern["dilation_rate"]) > 1:
+        raise ValueError(
+            f"tf.keras takes no strides above 1 together with dilation; got strides={modern['strides']}, "
+            f"dilation_rate={modern['dilation_rate']}."
+        )
+    return modern
+
+
+def _largest(value: Any) -> int:
+    return value if isinstance(value, int) else max(value)
+
+
 def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """tf.keras' BatchNormalization took a list of axes."""
     axis = modern["axis"]
@@ -111,6 +142,79 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, convolution, embedding, local, pooling, recurrent, several_axes, zero_padding,
+        batch_normalization, convolution, embedding, lambda_, local, merge, pooling, recurrent, refuse_dilated_strides,
+        several_axes, zero_padding,
     )
 }  # fmt: skip
+
+
+# Configs. Each takes the config in the generation's words and the shape of the input, None before the layer is built.
+
+
+def _how(value: Any) -> str:
+    """How a config says a function is written."""
+    lambda_form = isinstance(value, Mapping) and value.get("class_name") == "__lambda__"
+    return "lambda" if lambda_form else "function" if isinstance(value, Mapping) else "raw"
+
+
+_FUNCTIONS = ("function", "output_shape", "mask", "mode", "output_mask")
+
+
+def write_lambda(config: Arguments, shape: tuple | None) -> Arguments:
+    """Functions with their kind; code as (code, defaults, closure)."""
+    found = {}
+    for key, value in config.items():
+        if key not in _FUNCTIONS:
+            found[key] = value
+            continue
+        if key == "mask" and value is None:
+            continue
+        how = found[f"{key}_type"] = _how(value)
+        if how == "lambda":
+            code = value["config"]
+            value = [code["code"], code["defaults"], code["closure"]]
+        found[key] = value["config"] if how == "function" else value
+    return found
+
+
+def write_lambda_with_modules(config: Arguments, shape: tuple | None) -> Arguments:
+    """tf.keras also named the modules of the functions."""
+    found = write_lambda(config, shape)
+    modules = {key.replace("_type", "_module").replace("function_module", "module") for key in found if "_type" in key}
+    return {**found, **dict.fromkeys(modules)}
+
+
+def write_axes(config: Arguments, shape: tuple | None) -> Arguments:
+    """The axes as a list, counted from the front once the layer is built."""
+    axis = config["axis"]
+    if not config.get("renorm"):
+        config = {key: value for key, value in config.items() if not key.startswith("renorm")}
+    axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    return {**config, "axis": [one % len(shape) for one in axes] if shape else axis}
+
+
+def drop_missing(config: Arguments, shape: tuple | None) -> Arguments:
+    """Without what was not given."""
+    return {key: value for key, value in config.items() if value is not None or key == "merge_mode"}
+
+
+def write_recurrent(config: Arguments, shape: tuple | None) -> Arguments:
+    """Zeros for masked steps stand in the config where they are asked for."""
+    return {key: value for key, value in config.items() if key != "zero_output_for_mask" or value}
+
+
+def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
+    """Stateful layers of Keras 1 have a batch's shape instead of `input_dim` and `input_length`."""
+    dropped = ("input_dim", "input_length") if config["stateful"] else ()
+    return {key: value for key, value in config.items() if key not in dropped}
+
+
+WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
+    "lambda_": write_lambda,
+    "merge": write_lambda,
+    "lambda_with_modules": write_lambda_with_modules,
+    "axes": write_axes,
+    "recurrent": write_recurrent,
+    "stateful": write_stateful,
+    "drop_missing": drop_missing,
+}

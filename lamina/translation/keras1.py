@@ -27,10 +27,16 @@ _RECURRENT = (
     "input_dim=None, input_length=None"
 )
 
-_CONV = {"home": "convolutional", "kept": "border_mode", "unsaved": "weights", "adapt": "convolution"}
+_LAST = {"data_format": "channels_last"}  # layers of sequences know no other
+_CONV = {
+    "home": "convolutional", "kept": "border_mode input_dim input_length", "unsaved": "weights", "adapt": "convolution",
+}
 _POOL = {"home": "pooling", "kept": "border_mode", "adapt": "pooling"}
-_LOCAL = {"home": "local", "unsaved": "weights", "weight_names": "W b", "adapt": "local"}
-_CELL = {"home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent"}
+_LOCAL = {
+    "home": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
+}
+_CELL = {"home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
+         "kept": "input_length", "write": "stateful"}  # fmt: skip
 _ADVANCED = {"home": "advanced_activations", "unsaved": "weights shared_axes"}
 _CORE = {"home": "core", "unsaved": "weights"}
 
@@ -47,26 +53,26 @@ LAYERS = {
     "SpatialDropout1D": Class("SpatialDropout1D", "p", "core"),
     "SpatialDropout2D": Class("SpatialDropout2D", f"p, {_ORDER}", "core", unsaved="dim_ordering"),
     "SpatialDropout3D": Class("SpatialDropout3D", f"p, {_ORDER}", "core", unsaved="dim_ordering"),
-    "Flatten": Class("Flatten", "", "core", fixed={"data_format": "channels_last"}),
+    "Flatten": Class("Flatten", "", "core", fixed=_LAST),
     "Reshape": Class("Reshape", "target_shape", "core"),
     "Permute": Class("Permute", "dims", "core"),
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
-    "Lambda": Class("Lambda", "function, output_shape=None, arguments=None", "core"),
+    "Lambda": Class("Lambda", "function, output_shape=None, arguments=None", "core", adapt="lambda_", write="lambda_"),
     "Merge": Class(
         "Merge",
         "layers=None, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "
         "node_indices=None, tensor_indices=None, name=None",
         "core",
-        unsaved="layers node_indices tensor_indices",
+        unsaved="layers node_indices tensor_indices name", adapt="merge", write="merge",
     ),
     "Convolution1D": Class(
         "Conv1D", f"{_CONV1}, {_BIAS}, input_dim=None, input_length=None", **_CONV, aliases="Conv1D",
-        weights="row_kernel", weight_names="W b",
+        fixed=_LAST, weights="row_kernel", weight_names="W b",
     ),
     "AtrousConvolution1D": Class(
         "Conv1D", f"{_CONV1}, atrous_rate=1, {_BIAS}", **_CONV, aliases="AtrousConv1D",
-        weights="row_kernel", weight_names="W b",
+        base="Convolution1D", fixed=_LAST, weights="row_kernel", weight_names="W b",
     ),
     "Convolution2D": Class(
         "Conv2D", f"{_CONV2}, {_ORDER}, {_BIAS}", **_CONV, aliases="Conv2D", weights="kernel", weight_names="W b"
@@ -92,34 +98,36 @@ LAYERS = {
         "Conv3D", f"{_CONV3}, {_ORDER}, {_BIAS}", **_CONV, aliases="Conv3D", weights="kernel", weight_names="W b"
     ),
     "UpSampling1D": Class("UpSampling1D", "length=2", "convolutional", renamed={"length": "size"}),
-    "UpSampling2D": Class("UpSampling2D", f"size=(2, 2), {_ORDER}", "convolutional"),
-    "UpSampling3D": Class("UpSampling3D", f"size=(2, 2, 2), {_ORDER}", "convolutional"),
-    "ZeroPadding1D": Class("ZeroPadding1D", "padding=1", "convolutional", adapt="zero_padding", kept="padding"),
+    "UpSampling2D": Class("UpSampling2D", f"size=(2, 2), {_ORDER}", "convolutional", unsaved="dim_ordering"),
+    "UpSampling3D": Class("UpSampling3D", f"size=(2, 2, 2), {_ORDER}", "convolutional", unsaved="dim_ordering"),
+    "ZeroPadding1D": Class(
+        "ZeroPadding1D", "padding=1", "convolutional", adapt="zero_padding", kept="padding", fixed=_LAST
+    ),
     "ZeroPadding2D": Class(
-        "ZeroPadding2D", f"padding=(1, 1), {_ORDER}", "convolutional", adapt="zero_padding", kept="padding"
+        "ZeroPadding2D", f"padding=(1, 1), {_ORDER}", "convolutional", adapt="zero_padding", kept="padding", unsaved="dim_ordering"
     ),
     "ZeroPadding3D": Class(
-        "ZeroPadding3D", f"padding=(1, 1, 1), {_ORDER}", "convolutional", adapt="zero_padding", kept="padding"
+        "ZeroPadding3D", f"padding=(1, 1, 1), {_ORDER}", "convolutional", adapt="zero_padding", kept="padding", unsaved="dim_ordering"
     ),
     "Cropping1D": Class("Cropping1D", "cropping=(1, 1)", "convolutional"),
-    "Cropping2D": Class("Cropping2D", f"cropping=((0, 0), (0, 0)), {_ORDER}", "convolutional", kept="cropping"),
+    "Cropping2D": Class("Cropping2D", f"cropping=((0, 0), (0, 0)), {_ORDER}", "convolutional", kept="cropping", unsaved="dim_ordering"),
     "Cropping3D": Class(
-        "Cropping3D", f"cropping=((1, 1), (1, 1), (1, 1)), {_ORDER}", "convolutional", kept="cropping"
+        "Cropping3D", f"cropping=((1, 1), (1, 1), (1, 1)), {_ORDER}", "convolutional", kept="cropping", unsaved="dim_ordering"
     ),
-    "MaxPooling1D": Class("MaxPooling1D", _POOL1, **_POOL),
+    "MaxPooling1D": Class("MaxPooling1D", _POOL1, **_POOL, fixed=_LAST),
     "MaxPooling2D": Class("MaxPooling2D", _POOL2, **_POOL),
     "MaxPooling3D": Class("MaxPooling3D", _POOL3, **_POOL),
-    "AveragePooling1D": Class("AveragePooling1D", _POOL1, **_POOL),
+    "AveragePooling1D": Class("AveragePooling1D", _POOL1, **_POOL, fixed=_LAST),
     "AveragePooling2D": Class("AveragePooling2D", _POOL2, **_POOL),
     "AveragePooling3D": Class("AveragePooling3D", _POOL3, **_POOL),
-    "GlobalMaxPooling1D": Class("GlobalMaxPooling1D", "", "pooling", fixed={"data_format": "channels_last"}),
+    "GlobalMaxPooling1D": Class("GlobalMaxPooling1D", "", "pooling", fixed=_LAST),
     "GlobalMaxPooling2D": Class("GlobalMaxPooling2D", _ORDER, "pooling"),
     "GlobalMaxPooling3D": Class("GlobalMaxPooling3D", _ORDER, "pooling"),
-    "GlobalAveragePooling1D": Class("GlobalAveragePooling1D", "", "pooling", fixed={"data_format": "channels_last"}),
+    "GlobalAveragePooling1D": Class("GlobalAveragePooling1D", "", "pooling", fixed=_LAST),
     "GlobalAveragePooling2D": Class("GlobalAveragePooling2D", _ORDER, "pooling"),
     "GlobalAveragePooling3D": Class("GlobalAveragePooling3D", _ORDER, "pooling"),
     "LocallyConnected1D": Class(
-        "LocallyConnected1D", f"{_CONV1}, {_BIAS}, input_dim=None, input_length=None", **_LOCAL
+        "LocallyConnected1D", f"{_CONV1}, {_BIAS}, input_dim=None, input_length=None", **_LOCAL, fixed=_LAST
     ),
     "LocallyConnected2D": Class("LocallyConnected2D", f"{_CONV2}, {_ORDER}, {_BIAS}", **_LOCAL),
     "Recurrent": Class("RNN", _RECURRENT, "recurrent"),
@@ -157,7 +165,7 @@ LAYERS = {
             "output_dim": "output_dim", "init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
             "W_constraint": "embeddings_constraint", "dropout": "",
         },
-        unsaved="weights", adapt="embedding", weight_names="W",
+        unsaved="weights", kept="input_length", adapt="embedding", weight_names="W",
     ),
     "BatchNormalization": Class(
         "BatchNormalization",
@@ -188,7 +196,10 @@ LAYERS = {
     "GaussianDropout": Class("GaussianDropout", "p", "noise"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
     "TimeDistributed": Class("TimeDistributed", "layer", "wrappers"),
-    "Bidirectional": Class("Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", unsaved="weights"),
+    "Bidirectional": Class(
+        "Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer", unsaved="weights",
+        fixed={"zero_output_for_mask": False},
+    ),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class("InputSpec", "dtype=None, shape=None, ndim=None", "core"),
     "Input": Class(
@@ -346,6 +357,7 @@ KERAS1 = Generation(
     scalars=True,
     writes_dtype=False,
     named_configs=True,
+    draws_by_layout=True,
     first_name="lower_1",
     extras={"convolutional": "pooling"},
 )

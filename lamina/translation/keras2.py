@@ -91,6 +91,7 @@ def _pool(rank: int) -> str:
 
 
 CONV = {"home": "convolutional"}
+_LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
 _LAST = "data_format='channels_last'"
 
@@ -99,15 +100,18 @@ LAYERS = {
     "Activation": Class("Activation", "activation", "core"),
     "ActivityRegularization": Class("ActivityRegularization", "l1=0.0, l2=0.0", "core"),
     "Dropout": Class("Dropout", "rate, noise_shape=None, seed=None", "core"),
-    "SpatialDropout1D": Class("SpatialDropout1D", "rate", "core", unsaved="data_format"),
-    "SpatialDropout2D": Class("SpatialDropout2D", f"rate, {_FORMAT}", "core", unsaved="data_format"),
-    "SpatialDropout3D": Class("SpatialDropout3D", f"rate, {_FORMAT}", "core", unsaved="data_format"),
+    "SpatialDropout1D": Class("SpatialDropout1D", "rate", "core", base="Dropout", renamed={"noise_shape": ""}, unsaved="data_format"),
+    "SpatialDropout2D": Class("SpatialDropout2D", f"rate, {_FORMAT}", "core", base="Dropout", renamed={"noise_shape": ""}, unsaved="data_format"),
+    "SpatialDropout3D": Class("SpatialDropout3D", f"rate, {_FORMAT}", "core", base="Dropout", renamed={"noise_shape": ""}, unsaved="data_format"),
     "Flatten": Class("Flatten", _FORMAT, "core"),
     "Reshape": Class("Reshape", "target_shape", "core"),
     "Permute": Class("Permute", "dims", "core"),
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
-    "Lambda": Class("Lambda", "function, output_shape=None, mask=None, arguments=None", "core"),
+    "Lambda": Class(
+        "Lambda", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask", adapt="lambda_",
+        write="lambda_",
+    ),
     "Highway": keras1.LAYERS["Highway"],
     "MaxoutDense": keras1.LAYERS["MaxoutDense"],
     "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D"),
@@ -125,7 +129,7 @@ LAYERS = {
     "UpSampling1D": Class("UpSampling1D", "size=2", **CONV),
     "UpSampling2D": Class("UpSampling2D", f"size=(2, 2), {_FORMAT}, interpolation='nearest'", **CONV),
     "UpSampling3D": Class("UpSampling3D", f"size=(2, 2, 2), {_FORMAT}", **CONV),
-    "ZeroPadding1D": Class("ZeroPadding1D", "padding=1", **CONV),
+    "ZeroPadding1D": Class("ZeroPadding1D", "padding=1", **CONV, fixed=_LAST_ONLY),
     "ZeroPadding2D": Class("ZeroPadding2D", f"padding=(1, 1), {_FORMAT}", **CONV),
     "ZeroPadding3D": Class("ZeroPadding3D", f"padding=(1, 1, 1), {_FORMAT}", **CONV),
     "Cropping1D": Class("Cropping1D", "cropping=(1, 1)", **CONV),
@@ -209,7 +213,10 @@ LAYERS = {
     "concatenate": Class("concatenate", "inputs, axis=-1", "merge", makes="Concatenate"),
     "dot": Class("dot", "inputs, axes, normalize=False", "merge", makes="Dot"),
     "TimeDistributed": Class("TimeDistributed", "layer", "wrappers"),
-    "Bidirectional": Class("Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", unsaved="weights"),
+    "Bidirectional": Class(
+        "Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer", unsaved="weights",
+        fixed={"zero_output_for_mask": False},
+    ),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class("InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core"),
     "Input": Class("Input", "shape=None, batch_shape=None, name=None, dtype=None, sparse=False, tensor=None", "core"),
@@ -241,7 +248,7 @@ INITIALIZERS = {
         "VarianceScaling", "scale=1.0, mode='fan_in', distribution='normal', seed=None"
     ),
     "Orthogonal": Class("Orthogonal", "gain=1.0, seed=None", aliases="orthogonal"),
-    "Identity": Class("Identity", "gain=1.0", aliases="identity"),
+    "Identity": Class("Identity", "gain=1.0", aliases="identity", kept="gain"),
     "Initializer": Class("Initializer", "*args, **kwargs"),
     "lecun_uniform": _scaled(1.0, "fan_in", "uniform"),
     "lecun_normal": _scaled(1.0, "fan_in", "normal"),
@@ -294,9 +301,19 @@ def _object(config: Any) -> Any:
     return {"class_name": name, "config": own}
 
 
+def _distribution(value: str) -> str:
+    if value not in ("normal", "uniform"):
+        raise ValueError(f'VarianceScaling of Keras 2 draws from "normal" or "uniform"; got {value!r}.')
+    return value
+
+
+def _old_distribution(value: str) -> str:
+    return "normal" if value == "truncated_normal" else value
+
+
 VALUES = {
-    word: Value(same, _object)
-    for word in ("activation", "initializer", "regularizer", "constraint")
+    **{word: Value(same, _object) for word in ("activation", "initializer", "regularizer", "constraint")},
+    "distribution": Value(_distribution, _old_distribution),
 }
 
 METHODS = {

@@ -24,6 +24,7 @@ class Class:
     unsaved: str = ""  # arguments that do not stand in the config
     learned: str = ""  # the argument that building fills with the size of the input's last axis
     adapt: str = ""  # a function of `conversions` for what names and values cannot say
+    write: str = ""  # one for the config
     weights: str = ""  # a layout of `weights`, where it is not the modern one
     weight_names: str = ""  # the generation's names, where they are not the modern ones
     makes: str = ""  # functions: the class of what they return
@@ -56,7 +57,9 @@ class Generation:
     scalars: bool = False  # one size is written as a number, not as a tuple of one
     writes_dtype: bool = True
     sums_activity: bool = True  # the penalty of an activity is not divided by the size of the batch
+    writes_modules: bool = False  # nested configs name the module and the shape they were built for
     named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
+    draws_by_layout: bool = False  # first values follow the fans of the old layout of the weights
     first_name: str = "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
     extras: Mapping[str, str] = field(default_factory=dict)  # modules that also hold the names of others
 

@@ -36,6 +36,8 @@ def _signed(name: str, change: tuple[str, str], **others: Any) -> Class:
 
 _TIME = ("unroll=False", "unroll=False, time_major=False")
 _CONV_LSTM = CONV_LSTM.replace("return_sequences=False", "return_sequences=False, return_state=False")
+_UNGROUPED: dict[str, Any] = {"base": "_Grouped", "renamed": {"groups": ""}}  # a single group, in configs only
+_STRICT = "refuse_dilated_strides"
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
@@ -44,30 +46,45 @@ LAYERS = {
     "Conv1D": Class("Conv1D", conv(1, True), **CONV, aliases="Convolution1D"),
     "Conv2D": Class("Conv2D", conv(2, True), **CONV, aliases="Convolution2D"),
     "Conv3D": Class("Conv3D", conv(3, True), **CONV, aliases="Convolution3D"),
-    "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, aliases="Convolution1DTranspose"),
-    "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, aliases="Convolution2DTranspose"),
-    "Conv3DTranspose": Class("Conv3DTranspose", transposed(3), **CONV, aliases="Convolution3DTranspose"),
-    "DepthwiseConv1D": Class("DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias"),
-    "SeparableConv1D": Class("SeparableConv1D", separable(1, "None"), **CONV, aliases="SeparableConvolution1D"),
+    "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, **_UNGROUPED, aliases="Convolution1DTranspose"),
+    "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, **_UNGROUPED, aliases="Convolution2DTranspose"),
+    "Conv3DTranspose": Class("Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose"),
+    "DepthwiseConv1D": Class(
+        "DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias", **_UNGROUPED, adapt=_STRICT
+    ),
+    "DepthwiseConv2D": replace(_OWN["DepthwiseConv2D"], **_UNGROUPED, adapt=_STRICT),
+    "SeparableConv1D": Class(
+        "CausalSeparableConv1D", separable(1, "None"), **CONV, aliases="SeparableConvolution1D", **_UNGROUPED, adapt=_STRICT
+    ),
+    "SeparableConv2D": replace(_OWN["SeparableConv2D"], **_UNGROUPED, adapt=_STRICT),
+    "Lambda": replace(_OWN["Lambda"], unsaved="", write="lambda_with_modules"),
     "LocallyConnected1D": Class("LocallyConnected1D", f"{local(1)}, implementation=1", "local"),
     "LocallyConnected2D": Class("LocallyConnected2D", f"{local(2)}, implementation=1", "local"),
     "GlobalMaxPooling1D": _signed("GlobalMaxPooling1D", _KEEP1),
     "GlobalMaxPooling2D": _signed("GlobalMaxPooling2D", _KEEP),
     "GlobalMaxPooling3D": _signed("GlobalMaxPooling3D", _KEEP),
+    "GlobalAveragePooling1D": replace(_OWN["GlobalAveragePooling1D"], base="GlobalAveragePooling2D"),
     "GlobalAveragePooling2D": _signed("GlobalAveragePooling2D", _KEEP),
     "GlobalAveragePooling3D": _signed("GlobalAveragePooling3D", _KEEP),
-    "RNN": _signed("RNN", _TIME),
+    "RNN": _signed("RNN", _TIME, base="_TimeMajor", write="recurrent"),
     "GRU": Class(
-        "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent"
-    ),
-    "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent"),
-    "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True")),
-    "LSTMCell": _signed("LSTMCell", (", implementation=2", "")),
+        "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent",
+        base="_Zeroing", write="recurrent",
+    ),  # fmt: skip
+    "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent",
+                  base="_Zeroing", write="recurrent"),  # fmt: skip
+    "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
+    "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
+    "_Grouped": Class("Layer", "groups=1"),
+    "_Implemented": Class("Layer", "implementation=2"),
+    "_Zeroing": Class("Layer", "implementation=2, zero_output_for_mask=False"),
+    "_TimeMajor": Class("Layer", "time_major=False, zero_output_for_mask=False"),
+    "SimpleRNN": replace(_OWN["SimpleRNN"], base="_TimeMajor", write="recurrent"),
     "AbstractRNNCell": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "recurrent"),
     "ConvLSTM1D": Class("ConvLSTM1D", _CONV_LSTM.format(s="1"), "convolutional_recurrent"),
     "ConvLSTM2D": Class("ConvLSTM2D", _CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent"),
     "ConvLSTM3D": Class("ConvLSTM3D", _CONV_LSTM.format(s="(1, 1, 1)"), "convolutional_recurrent"),
-    "Embedding": _signed("Embedding", ("input_length=None", "input_length=None, sparse=False")),
+    "Embedding": _signed("Embedding", ("input_length=None", "input_length=None, sparse=False"), unsaved="sparse"),
     "BatchNormalization": _signed(
         "BatchNormalization",
         ("gamma_constraint=None", "gamma_constraint=None, synchronized=False"),
@@ -75,13 +92,17 @@ LAYERS = {
         adapt="several_axes",
         kept="axis",
         unsaved="synchronized",
+        write="axes",
+        base="_Renormalizing",
     ),
-    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization"),
+    "_Renormalizing": Class("BatchNormalization", "renorm=False, renorm_clipping=None, renorm_momentum=0.99"),
+    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization", write="axes"),
     "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
     "UnitNormalization": Class("UnitNormalization", "axis=-1", "normalization"),
     "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
-    "Bidirectional": _signed("Bidirectional", ("weights=None", "weights=None, backward_layer=None")),
+    "Bidirectional": _signed("Bidirectional", ("weights=None", "weights=None, backward_layer=None"), fixed={},
+                             kept="layer backward_layer", write="drop_missing"),  # fmt: skip
     "Softmax": _signed("Softmax", ("axis=-1", "axis=-1, robust_masking=False"), unsaved="robust_masking"),
     "GaussianNoise": Class("GaussianNoise", "stddev, seed=None", "noise"),
     "GaussianDropout": Class("GaussianDropout", "rate, seed=None", "noise"),
@@ -126,8 +147,13 @@ LAYERS = {
     ),
 }
 
-RENAMED = {**keras2.RENAMED, "time_major": "time_major", "sparse": "sparse", "dynamic": "", "type_spec": "",
-           "robust_masking": "", "softmax_robust_masking": ""}  # fmt: skip
+INITIALIZERS = {"Identity": keras2.INITIALIZERS["Identity"]}
+REGULARIZERS = {"L1L2": keras2.REGULARIZERS["L1L2"], "l1_l2": keras2.REGULARIZERS["l1_l2"]}
+
+RENAMED = {
+    **keras2.RENAMED,
+    **dict.fromkeys(("time_major", "sparse", "dynamic", "type_spec", "robust_masking", "softmax_robust_masking"), ""),
+}
 
 def _object(config: Any) -> Any:
     """An object's modern config without what it did not have."""
@@ -145,7 +171,8 @@ TF_KERAS = replace(
     keras2.KERAS2,
     name="tf_keras",
     version="2.21",
-    objects={"layers": LAYERS, "initializers": {}, "regularizers": {}, "constraints": {}},
+    objects={"layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": {}},
+    writes_modules=True,
     renamed=RENAMED,
     values=VALUES,
     first_name="snake",

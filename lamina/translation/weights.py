@@ -120,8 +120,8 @@ def names(layout: str, given: str, facts: Facts) -> list[str]:
 
 
 def to_modern(layout: str, arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
-    return LAYOUTS[layout][0](arrays, facts)
+    return [np.ascontiguousarray(array) for array in LAYOUTS[layout][0](arrays, facts)]
 
 
 def to_old(layout: str, arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
-    return LAYOUTS[layout][1](arrays, facts)
+    return [np.ascontiguousarray(array) for array in LAYOUTS[layout][1](arrays, facts)]
