@@ -139,9 +139,7 @@ def timed(pair: Pair, seconds: float) -> dict[str, Comparison]:
     results = {}
     for mode in ("no_grad", "grad"):
         with torch.set_grad_enabled(mode == "grad"):
-            results[mode] = alternate(
-                lambda: pair.theirs(pair.given), lambda: pair.ours(pair.taken), seconds=seconds
-            )
+            results[mode] = alternate(lambda: pair.theirs(pair.given), lambda: pair.ours(pair.taken), seconds=seconds)
     steps = [step(call, x) for call, x in ((pair.theirs, pair.given), (pair.ours, pair.taken))]
     results["with backward"] = alternate(*steps, seconds=seconds)
     return results

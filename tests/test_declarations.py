@@ -497,4 +497,3 @@ def test_moving(cls: type[Any], data: Any) -> None:
         inner = [slice(before, n - after) for (before, after), n in zip(layer.cropping, x.shape[1:-1], strict=True)]
         expected = x[(slice(None), *inner)]
     agree(computed(layer, x), expected)
-

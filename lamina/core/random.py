@@ -29,6 +29,7 @@ class SeedGenerator:
         self._seed = python_random.randrange(2**31) if seed is None else int(seed)
         self.name = name
         self._generators: dict[torch.device, torch.Generator] = {}
+        self.on(torch.device("cpu"))  # torch.compile takes generators that are there, but makes none
 
     def on(self, device: torch.device) -> torch.Generator:
         """The torch generator of this stream on `device`."""

@@ -11,6 +11,11 @@ def hard_sigmoid(x: Tensor) -> Tensor:
     return torch.clamp(0.2 * x + 0.5, 0.0, 1.0)
 
 
+def swish(x: Tensor) -> Tensor:
+    """`x * sigmoid(x)` (Ramachandran et al., 2017)."""
+    return torch.nn.functional.silu(x)
+
+
 def relu(x: Tensor, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
     from ..activations import relu

@@ -17,6 +17,7 @@ from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, i
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
+from .. import initializers
 from ..initializers import initializer
 from ..kernels import pooling
 from ..kernels.convolution import transposed_convolution
@@ -151,31 +152,26 @@ class SReLU(_PerValue):
 
 
 class DeconvolutionTo(modern.Conv2DTranspose):
-    """A transposed convolution whose output has a given shape: the gradient of the convolution that reads it."""
+    """A transposed convolution whose output has a given shape: the gradient of the convolution that reads it.
+
+    `half` lets the windows of "same" begin half a kernel before the output, as with Theano.
+    """
 
     output_shape: Any = arg(_dims, attribute="_output_shape", kw_only=True, doc="Shape of the output.")
-
-    def build(self, input_shape: tuple) -> None:
-        super().build(input_shape)
-        sizes = self.spatial(self._output_shape)
-        smallest = self.spatial(super().compute_output_shape(input_shape))
-        base = [n * s if self.padding == "same" else n for n, s in zip(smallest, (1,) * self.rank, strict=True)]
-        vars(self)["_sizes"] = tuple(sizes)
-        vars(self)["_smallest"] = base
+    half: bool = arg(boolean, default=False, kw_only=True, config=False)
 
     def call(self, inputs: Tensor) -> Tensor:
         full = transposed_convolution(
             inputs, self.kernel, None, self.strides, "valid", None, self.dilation_rate, self._last
         )
-        axes = range(1, 1 + self.rank) if self._last else range(2, 2 + self.rank)
-        for axis, size, k, s in zip(axes, self._sizes, self.kernel_size, self.strides, strict=True):
-            before = 0
-            if self.padding == "same":
-                before = max((full.shape[axis] - k) // s * s + k - size, 0) // 2
+        windows = zip(self.spatial(self._output_shape), self.spatial(tuple(inputs.shape)), self.kernel_size, self.strides,
+                      strict=True)  # fmt: skip
+        for axis, (size, steps, k, s) in enumerate(windows, 1 if self._last else 2):
+            around = max((steps - 1) * s + k - size, 0) // 2
+            before = 0 if self.padding == "valid" else k // 2 if self.half else around
             short = before + size - full.shape[axis]
             if short > 0:
-                pad = [0, 0] * (full.ndim - 1 - axis) + [0, short]
-                full = functional.pad(full, pad)
+                full = functional.pad(full, (0, 0) * (full.ndim - 1 - axis) + (0, short))
             full = full.narrow(axis, before, size)
         if self.bias is not None:
             full = full + (self.bias if self._last else self.bias.reshape(-1, *(1,) * self.rank))
@@ -203,7 +199,7 @@ class _TheanoPooling(Declared):
 
     padding: Any = arg(one_of("valid", "same", "theano"), default="valid")
 
-    def _theano(self, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    def _theano_pads(self, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
         sizes = self.spatial(tuple(shape))
         before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
         axes = zip(sizes, self.strides, self.pool_size, before, strict=True)
@@ -215,7 +211,7 @@ class _TheanoPooling(Declared):
     def call(self, inputs: Tensor) -> Tensor:
         if self.padding != "theano":
             return super().call(inputs)
-        pads = self._theano(inputs.shape)
+        pads = self._theano_pads(inputs.shape)
         pooled = self._pool(inputs, self.pool_size, self.strides, pads, self._last)
         for axis, size in enumerate(self.spatial(self.compute_output_shape(tuple(inputs.shape))), 1 if self._last else 2):
             pooled = pooled.narrow(axis, 0, size)
@@ -237,27 +233,49 @@ class _TheanoAverage(_TheanoPooling):
 
 
 class MaxPooling1D(_TheanoMax, modern.MaxPooling1D):
-    pass
+    call = _TheanoPooling.call
 
 
 class MaxPooling2D(_TheanoMax, modern.MaxPooling2D):
-    pass
+    call = _TheanoPooling.call
 
 
 class MaxPooling3D(_TheanoMax, modern.MaxPooling3D):
-    pass
+    call = _TheanoPooling.call
 
 
 class AveragePooling1D(_TheanoAverage, modern.AveragePooling1D):
-    pass
+    call = _TheanoPooling.call
 
 
 class AveragePooling2D(_TheanoAverage, modern.AveragePooling2D):
-    pass
+    call = _TheanoPooling.call
 
 
 class AveragePooling3D(_TheanoAverage, modern.AveragePooling3D):
-    pass
+    call = _TheanoPooling.call
+
+
+class UpSampling2D(modern.UpSampling2D):
+    """With `half_pixels=False` bilinear values are taken at i / size, as TensorFlow 1 does."""
+
+    half_pixels: bool = arg(boolean, default=True, kw_only=True, config=False)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if self.half_pixels or self.interpolation == "nearest":
+            return super().call(inputs)
+        for axis, factor in enumerate(self._factors, 1 if self.channels_last else 2):
+            inputs = _between(inputs, axis, factor)
+        return inputs
+
+
+def _between(x: Tensor, axis: int, factor: int) -> Tensor:
+    """`x` drawn out along an axis, on straight lines from each value to the next."""
+    size = x.shape[axis]
+    places = torch.arange(size * factor, device=x.device)
+    below = places.div(factor, rounding_mode="floor")
+    share = (places - below * factor).to(x.dtype).div(factor).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    return torch.lerp(x.index_select(axis, below), x.index_select(axis, (below + 1).clamp_max(size - 1)), share)
 
 
 class CausalSeparableConv1D(modern.SeparableConv1D):
@@ -267,11 +285,13 @@ class CausalSeparableConv1D(modern.SeparableConv1D):
 
 
 class TimeDistributed(modern.TimeDistributed):
-    """All steps are one batch, in training as well."""
+    """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known."""
+
+    by_known_batch: bool = arg(boolean, default=False, kw_only=True, config=False)
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
-        vars(self)["_coupled"] = False
+        vars(self)["_coupled"] &= self.by_known_batch and input_shape[0] is not None
 
 
 class Bidirectional(modern.Bidirectional):
@@ -370,6 +390,9 @@ class Merge(Layer):
         if mode in ("dot", "cos"):
             if len(shapes) != 2:
                 raise ValueError(f"{named(self)}: mode {mode!r} takes two inputs; got {len(shapes)}.")
+            axes = self.dot_axes
+            both = [axes, axes] if isinstance(axes, int) else list(axes)
+            self.dot_axes = [axis % len(shape) for axis, shape in zip(both, shapes, strict=True)]
             self._dot().build(shapes)
             if mode == "dot" and len(shapes[0]) != len(shapes[1]):
                 raise ValueError(f"{named(self)}: inputs of mode 'dot' must have as many axes each; got {shapes}.")
@@ -424,6 +447,14 @@ class Merge(Layer):
         if self.mode == "concat":
             return Concatenate(axis=self.concat_axis).compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
+
+
+class VarianceScaling(initializers.VarianceScaling):
+    """A vector's fans are the square root of its size (Keras 2)."""
+
+    def _fill(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
+        drawn = super()._fill(values, stream)
+        return drawn.mul_(values.numel() ** 0.25) if values.ndim == 1 else drawn
 
 
 class EigenvalueRegularizer(Regularizer):

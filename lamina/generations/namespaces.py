@@ -103,8 +103,16 @@ def _rooms(generation: Generation) -> dict[str, Find]:
     for alias, home in generation.modules.items():
         rooms[alias] = rooms[home]
     if name == "tf_keras":
+        rooms["mixed_precision"] = _mixed_precision
         rooms["optimizers.schedules"] = lambda key: _modern("optimizers.schedules", key)
     return rooms
+
+
+def _mixed_precision(key: str) -> Any:
+    from ..core import dtypes
+
+    return {"Policy": dtypes.DTypePolicy, "set_global_policy": dtypes.set_dtype_policy,
+            "global_policy": dtypes.dtype_policy}.get(key)  # fmt: skip
 
 
 def _modern(home: str, key: str) -> Any:
@@ -196,7 +204,7 @@ def _object(generation: Generation, home: str, key: str) -> Any:
         return shim.make_function(generation, key, lambda name: getattr(namespace, name), module, home)
     if told != key:
         return getattr(namespace, told)
-    modern = getattr(old_layers, entry.modern, None) or _modern(home, entry.modern)
+    modern = old_layers.OWN.get(entry.modern) or _modern(home, entry.modern)
     if "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer"):
         return modern
     return shim.make_class(generation, key, modern, module, home)
@@ -246,8 +254,8 @@ def _activation(generation: Generation, key: str) -> Any:
 
 def get_activation(generation: Generation, identifier: Any) -> Any:
     """The activation that a generation's name stands for."""
-    if isinstance(identifier, str) and identifier == "hard_sigmoid":
-        return old_activations.hard_sigmoid
+    if identifier in ("hard_sigmoid", "swish", "silu"):
+        return getattr(old_activations, "swish" if identifier == "silu" else identifier)
     from .. import activations
 
     if isinstance(identifier, str) and identifier in _CHANGED:
@@ -268,7 +276,7 @@ def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_
                 f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
             )
         made = cls.from_config(config["config"])
-        if config.get("build_config") and isinstance(made, shim.LayerShim):
+        if name != "TimeDistributed" and config.get("build_config") and isinstance(made, shim.LayerShim):
             made.build_from_config(config["build_config"])
         return made
 

@@ -153,11 +153,15 @@ class LayerShim(Shim):
                 base["input_dtype"] = self.input_dtype or settings.floatx()
         if entry.modern == "Merge":
             del base["trainable"]
-        kept.update({key: serialize.serialize(kept[key]) for key in ("layer", "backward_layer") if isinstance(kept.get(key), Layer)})
+        for key, value in kept.items():
+            if hasattr(value, "get_config"):
+                kept[key] = apply.to_old_value(generation, key, serialize.serialize(value))
         modern = {"activity_regularizer": None, **super(Shim, self).get_config()}
         if self.activity_regularizer is not None and modern["activity_regularizer"] is None:
             modern["activity_regularizer"] = serialize.serialize(self.activity_regularizer)
         shape = self._built_shape() if self._build_shapes is not None else None
+        if isinstance(kept.get("backward_layer"), dict):
+            kept["backward_layer"].pop("build_config", None)
         return {**base, **apply.to_old(generation, self._told_as, modern, kept, self._room, shape)}
 
     def _built_shape(self) -> tuple:
@@ -181,18 +185,21 @@ class LayerShim(Shim):
         """First values as this generation drew them: array by array, with the fans of its own shapes."""
         from . import initializations
 
-        config, facts = self.get_config(), self.weight_facts()
+        entry, facts = self._entry(), self.weight_facts()
+        known = weights.names(entry.weights, entry.weight_names, facts)
         arrays = super().get_weights()
-        if not arrays:
+        if not arrays or not known or known[0][0] != "W":
             return
-        arrays = weights.to_old(self._entry().weights, arrays, facts)
-        known = weights.names(self._entry().weights, self._entry().weight_names, facts)
+        # The gates' recurrent weights are drawn like the others, unless all gates are one array.
+        config = self.get_config()
+        arguments = {"W": "init", "U": "init" if entry.weights == "gates" and not facts["fused"] else "inner_init"}
+        arrays = weights.to_old(entry.weights, arrays, facts)
         ordering = config.get("dim_ordering", "th")
         for index, (name, array) in enumerate(zip(known, arrays, strict=False)):
-            draw = initializations.find(self._generation, config.get({"W": "init", "U": "inner_init"}.get(name[0], "")))
+            draw = initializations.find(self._generation, config.get(arguments.get(name[0], "")))
             if draw is not None:
                 arrays[index] = draw(array.shape, dim_ordering=ordering).numpy()
-        super().set_weights(weights.to_modern(self._entry().weights, arrays, facts))
+        super().set_weights(weights.to_modern(entry.weights, arrays, facts))
 
     def weight_facts(self) -> dict[str, Any]:
         """What the layout of the weights depends on."""
@@ -252,6 +259,15 @@ class LayerShim(Shim):
         from torch.utils import _pytree as pytree
 
         self._losses.extend(self.activity_regularizer(output) for output in pytree.tree_leaves(outputs))
+
+    def _checked_mask(self, inputs: Any, mask: Any) -> Any:
+        alone = type(self).compute_mask is Layer.compute_mask and not self.supports_masking
+        if alone and mask is not None and not self._generation.masks_may_end:
+            raise TypeError(
+                f"Layer {self.name} does not support masking, but was passed an input_mask. Use a layer that does, or "
+                "end the mask before it."
+            )
+        return super()._checked_mask(inputs, mask)
 
     @property
     def losses(self) -> list[Any]:

@@ -26,12 +26,12 @@ TO_LAST = {1: (0, 2, 1), 2: (0, 2, 3, 1), 3: (0, 2, 3, 4, 1)}
 _FORWARD = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.conv_transpose3d}
 
-# Values in the input from which one row in channels-last memory beats conv1d, whose calls are fewer.
-_ROW_PAYS = 1024
+# Values in a sample from which one row in channels-last memory beats conv1d, whose calls are fewer.
+_ROW_PAYS = 256
 
 
 class Plan(NamedTuple):
-    """How to call torch for one shape of the input."""
+    """How to call torch for inputs of one shape, whatever their number."""
 
     op: Callable[..., Tensor]
     args: tuple  # of `op` after input, kernel and bias
@@ -132,7 +132,7 @@ def _plan(
 ) -> Plan:
     rank = len(shape) - 2
     row = None
-    if rank == 1 and math.prod(shape) >= _ROW_PAYS:
+    if rank == 1 and math.prod(shape[1:]) >= _ROW_PAYS:
         row, rank = 1 if channels_last else 2, 2
         windows = tuple((neutral, *axes) for neutral, axes in zip((1, 0, 1), windows, strict=True))
         append = append and (0, *append)

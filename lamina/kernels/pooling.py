@@ -25,7 +25,7 @@ _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
 
 class Plan(NamedTuple):
-    """How to pool inputs of one shape: for each step the shape to read x in, the call, and what to keep at the end."""
+    """How to pool inputs of one shape, whatever their number: for each step the shape to read x in, the call, and what to keep at the end."""
 
     steps: tuple[tuple[Sizes | None, Sizes | None, Callable[..., Any], tuple, Sizes | None], ...]
     shape: Sizes | None
@@ -95,15 +95,15 @@ def _plan(
     for its size.
     """
     rank = len(shape) - 2
-    batch, channels = shape[0], shape[-1] if channels_last else shape[1]
+    channels = shape[-1] if channels_last else shape[1]
 
-    def step(sizes: Sizes | None, axes: tuple, lead: int = batch) -> tuple:
+    def step(sizes: Sizes | None, axes: tuple) -> tuple:
         places = len(axes[0])
         first, last = (TO_FIRST[places], TO_LAST[places]) if channels_last else (None, None)
-        seen = None if sizes is None else (lead, *sizes, channels) if channels_last else (lead, channels, *sizes)
+        seen = None if sizes is None else (-1, *sizes, channels) if channels_last else (-1, channels, *sizes)
         return seen, first, ops[places], (*axes, *extra), last
 
-    whole = (batch, *out, channels) if channels_last else (batch, channels, *out)
+    whole = (-1, *out, channels) if channels_last else (-1, channels, *out)
     if rank in ops:
         return Plan((step(None, windows),), None, ())
     sizes = tuple(shape[1:-1] if channels_last else shape[2:])
@@ -115,10 +115,10 @@ def _plan(
     others = out[1] * out[2]
     columns = tuple((axes[0], others if keep is None else keep) for keep, axes in zip(neutral, windows, strict=True))
     if channels_last:
-        first = step(sizes[1:], planes, batch * sizes[0])
+        first = step(sizes[1:], planes)
     else:
         seen, *rest = step(sizes[1:], planes)
-        first = ((batch, channels * sizes[0], *sizes[1:]), *rest)
+        first = ((-1, channels * sizes[0], *sizes[1:]), *rest)
     return Plan((first, step((sizes[0], others), columns)), whole, ())
 
 

@@ -332,13 +332,13 @@ class SeparableConv(_Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        depthwise, pointwise = self._plans.get(inputs.shape) or self.plan_for(inputs)
+        depthwise, pointwise = self._plans.get(inputs.shape[1:]) or self.plan_for(inputs)
         kernel = self.depthwise_kernel.flatten(-2).unsqueeze(-2)
         return self.activation(run(run(inputs, kernel, None, depthwise), self.pointwise_kernel, self.bias, pointwise))
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)
-        ones, shape = (1,) * self.rank, self.compute_output_shape(tuple(shape))
+        ones, shape = (1,) * self.rank, self.compute_output_shape(shape)
         return depthwise, plan_convolution(shape, ones, ones, "valid", ones, 1, self.channels_last)
 
 

@@ -109,16 +109,18 @@ class Windowed(Spatial):
         vars(self)["_plans"] = {}
 
     def plan_for(self, inputs: Tensor) -> Any:
-        """The plan for inputs of this shape."""
-        plan = self._plans.get(inputs.shape)
+        """The plan for inputs of this shape, whatever their number."""
+        shape = inputs.shape[1:]
+        plan = self._plans.get(shape)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[inputs.shape] = self.make_plan(inputs.shape)
+            plan = self._plans[shape] = self.make_plan((-1, *shape))
         return plan
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_plans": {}}
 
     def make_plan(self, shape: tuple) -> Any:
+        """The plan for inputs of shape (-1, ...)."""
         raise NotImplementedError(f"{type(self).__name__} needs a `make_plan` method.")

@@ -115,7 +115,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
         )
     sizes = dict(axes_lengths)
     for group, length in zip(before, x.shape, strict=True):
-        known = math.prod(sizes[name] for name in group if name in sizes)
+        known = math.prod([sizes[name] for name in group if name in sizes])
         unknown = [name for name in group if name not in sizes]
         if len(unknown) > 1 or (known and length % known) or (not unknown and known != length):
             raise ValueError(
@@ -123,7 +123,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
             )
         sizes.update(dict.fromkeys(unknown, length // known))
     x = x.reshape([sizes[name] for name in names]).permute([names.index(name) for name in wanted])
-    return x.reshape([math.prod(sizes[name] for name in group) for group in after])
+    return x.reshape([math.prod([sizes[name] for name in group]) for group in after])
 
 
 def _groups(side: str) -> list[list[str]]:
@@ -174,11 +174,15 @@ def tile(x: Any, repeats: Any) -> Tensor:
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     """Each value, or slice along `axis`, repeated in place; `repeats` may differ from one to the next."""
     x = tensor(x)
+    if isinstance(repeats, (list, tuple, np.ndarray)) and len(repeats) == 1:
+        repeats = int(repeats[0])
     if isinstance(repeats, (list, tuple, np.ndarray)):
         if axis is None:
             x, axis = x.reshape(-1), 0
-        repeats = np.broadcast_to(np.asarray(repeats), x.shape[axis])
-        return x.index_select(axis, as_index(np.repeat(np.arange(x.shape[axis]), repeats), x.device))
+        if len(repeats) != x.shape[axis]:
+            raise ValueError(f"repeat: {len(repeats)} repeats for axis {axis} of shape {tuple(x.shape)}.")
+        places = [place for place, count in enumerate(repeats) for _ in range(count)]
+        return x.index_select(axis, torch.tensor(places, dtype=torch.int64, device=x.device))
     if isinstance(repeats, Tensor):
         needs_values(repeats, "repeat", "Give `repeats` as a list.")
     return torch.repeat_interleave(x, repeats, axis)
@@ -286,7 +290,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     `mode`: "constant" (zeros, or `constant_values`), "edge", "reflect", "symmetric" (reflect with the edge), "wrap".
     """
     x = tensor(x)
-    widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
+    widths = _widths(pad_width, x.ndim)
     if mode == "constant":
         flat = [n for pair in reversed(widths) for n in pair]
         return torch.constant_pad_nd(x, flat, 0 if constant_values is None else constant_values)
@@ -300,6 +304,22 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
             index = torch.arange(-before, x.shape[axis] + after, device=x.device)
             x = x.index_select(axis, place(index, x.shape[axis]))
     return x
+
+
+def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
+    """A pair for each axis."""
+    if isinstance(pad_width, (Tensor, np.ndarray)):
+        pad_width = pad_width.tolist()
+    if isinstance(pad_width, int):
+        return [(pad_width, pad_width)] * ndim
+    pairs = list(pad_width)
+    if len(pairs) == 2 and all(isinstance(width, int) for width in pairs):
+        return [(pairs[0], pairs[1])] * ndim
+    if len(pairs) == 1:
+        pairs = pairs * ndim
+    if len(pairs) != ndim or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"pad: `pad_width` must be a pair for each of the {ndim} axes; got {pad_width!r}.")
+    return [(before, after) for before, after in pairs]
 
 
 def _mirror(index: Tensor, period: int) -> Tensor:

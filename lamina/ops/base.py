@@ -116,15 +116,13 @@ def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tens
     if isinstance(x, (bool, int, float, complex)):
         return torch.full((), x, dtype=dtype or number_dtype(x), device=device)
     if isinstance(x, (list, tuple)):
-        if _holds_tensor(x):
+        leaves = _leaves(x)
+        if any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in leaves):
             return torch.stack([tensor(item, dtype, device) for item in x])
-        x = np.asarray(x)
-        if dtype is None and x.dtype.kind in "fiuc":
-            wide = x.size and x.dtype.kind == "i" and (x.max() >= 2**31 or x.min() < -(2**31))
-            dtype = torch.int64 if wide else {"f": floatx(), "c": torch.complex64}.get(x.dtype.kind, torch.int32)
-    elif isinstance(x, SymbolicTensor):
+        return torch.tensor(x, dtype=dtype or _common_dtype(leaves), device=device)
+    if isinstance(x, SymbolicTensor):
         raise TypeError(f"Expected a tensor with values; got {x!r}.")
-    elif not isinstance(x, (np.ndarray, np.generic)):
+    if not isinstance(x, (np.ndarray, np.generic)):
         x = _as_array(x)
     if isinstance(x, np.ndarray) and (any(step < 0 for step in x.strides) or not x.flags.writeable):
         x = x.copy()
@@ -139,8 +137,20 @@ def _as_array(x: Any) -> Any:
     raise ValueError(f"Cannot make a tensor of {type(x).__name__} {x!r}; expected a tensor, an array or numbers.")
 
 
-def _holds_tensor(x: Any) -> bool:
-    return any(isinstance(item, Tensor) or (isinstance(item, (list, tuple)) and _holds_tensor(item)) for item in x)
+def _leaves(x: Any) -> list[Any]:
+    found = []
+    for item in x:
+        if isinstance(item, (list, tuple)):
+            found += _leaves(item)
+        else:
+            found.append(item)
+    return found
+
+
+def _common_dtype(numbers: list[Any]) -> torch.dtype:
+    """The type of a list of Python numbers."""
+    kinds = {number_dtype(n.item() if isinstance(n, np.generic) else n) for n in numbers} or {floatx()}
+    return functools.reduce(torch.promote_types, kinds)
 
 
 def floating(x: Any) -> Tensor:

@@ -40,7 +40,6 @@ def while_loop(
     """`loop_vars = body(*loop_vars)` while `cond(*loop_vars)`, at most `maximum_iterations` times. Shapes stay."""
     single = not isinstance(loop_vars, (tuple, list))
     values = (loop_vars,) if single else tuple(loop_vars)
-    values = tuple(pytree.tree_map(tensor, value) for value in values)
     count = 0
     while maximum_iterations is None or count < maximum_iterations:
         again = cond(*values)
@@ -51,6 +50,7 @@ def while_loop(
         values = body(*values)
         values = tuple(values) if isinstance(values, (tuple, list)) else (values,)
         count += 1
+    values = pytree.tree_map(tensor, values)
     return values[0] if single else values
 
 

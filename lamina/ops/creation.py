@@ -340,7 +340,8 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of each value of a vector side by side."""
     x = tensor(x)
-    return torch.vander(x, N, increasing).to(x.dtype)
+    powers = torch.arange(x.shape[0] if N is None else N, device=x.device)
+    return x.unsqueeze(-1) ** (powers if increasing else powers.flip(0)).to(x.dtype)
 
 
 # Classes ---------------------------------------------------------------------------------------------------------

@@ -211,7 +211,9 @@ def nanvar(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`var` of what is not NaN; NaN where nothing is left."""
     x = floating(x)
     axes = axes_of(axis, x.ndim)
-    return torch.nanmean((x - torch.nanmean(x, axes, True)).square(), axes, keepdims)
+    absent = torch.isnan(x)
+    distance = torch.where(absent, 0.0, x - torch.nanmean(x, axes, True))
+    return distance.square().sum(axes, keepdims) / absent.logical_not().sum(axes, keepdims)
 
 
 @op

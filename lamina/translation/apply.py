@@ -126,7 +126,7 @@ def to_old(
         if key in unsaved:
             continue
         if key in kept:
-            found[key] = to_old_value(generation, key, kept[key]) if key in _LAYERS else kept[key]
+            found[key] = kept[key]
             continue
         group = next((several for several in generation.joined if key in several), None)
         new = generation.joined[group] if group else modern_names(generation, entry, key)[0]

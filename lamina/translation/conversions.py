@@ -30,7 +30,7 @@ def convolution(modern: Arguments, given: Mapping[str, Any], settings: Settings)
     elif mode == "same" and "output_shape" not in given and settings.get("backend") == "theano":
         modern["padding"] = tuple(((r + 1) // 2, r // 2) for r in reach)
     if "output_shape" in given:
-        modern["output_shape"] = given["output_shape"]
+        modern["half"] = settings.get("backend") == "theano"
     if "input_length" not in given:
         return modern
     if modern.get("input_dim") is None:
@@ -129,6 +129,17 @@ def _largest(value: Any) -> int:
     return value if isinstance(value, int) else max(value)
 
 
+def clipped_rate(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """Rates outside were moved into 0 .. 1."""
+    return {**modern, "rate": min(1.0, max(0.0, modern["rate"]))}
+
+
+def known_interpolation(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    if modern["interpolation"] not in ("nearest", "bilinear"):
+        raise ValueError(f'interpolation of Keras 2.3 is "nearest" or "bilinear"; got {modern["interpolation"]!r}.')
+    return modern
+
+
 def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """tf.keras' BatchNormalization took a list of axes."""
     axis = modern["axis"]
@@ -142,7 +153,7 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, convolution, embedding, lambda_, local, merge, pooling, recurrent, refuse_dilated_strides,
+        batch_normalization, clipped_rate, convolution, embedding, known_interpolation, lambda_, local, merge, pooling, recurrent, refuse_dilated_strides,
         several_axes, zero_padding,
     )
 }  # fmt: skip

@@ -49,7 +49,7 @@ LAYERS = {
     "Highway": Class("Highway", _DENSE, **_CORE, renamed={"transform_bias": ""}, weight_names="W W_carry b b_carry"),
     "Activation": Class("Activation", "activation", "core"),
     "ActivityRegularization": Class("ActivityRegularization", "l1=0.0, l2=0.0", "core"),
-    "Dropout": Class("Dropout", "p, noise_shape=None, seed=None", "core", unsaved="noise_shape seed"),
+    "Dropout": Class("Dropout", "p, noise_shape=None, seed=None", "core", unsaved="noise_shape seed", adapt="clipped_rate"),
     "SpatialDropout1D": Class("SpatialDropout1D", "p", "core"),
     "SpatialDropout2D": Class("SpatialDropout2D", f"p, {_ORDER}", "core", unsaved="dim_ordering"),
     "SpatialDropout3D": Class("SpatialDropout3D", f"p, {_ORDER}", "core", unsaved="dim_ordering"),
@@ -195,7 +195,7 @@ LAYERS = {
     "GaussianNoise": Class("GaussianNoise", "sigma", "noise"),
     "GaussianDropout": Class("GaussianDropout", "p", "noise"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
-    "TimeDistributed": Class("TimeDistributed", "layer", "wrappers"),
+    "TimeDistributed": Class("TimeDistributed", "layer", "wrappers", fixed={"by_known_batch": True}),
     "Bidirectional": Class(
         "Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer", unsaved="weights",
         fixed={"zero_output_for_mask": False},

@@ -36,8 +36,14 @@ def _signed(name: str, change: tuple[str, str], **others: Any) -> Class:
 
 _TIME = ("unroll=False", "unroll=False, time_major=False")
 _CONV_LSTM = CONV_LSTM.replace("return_sequences=False", "return_sequences=False, return_state=False")
+_KERNEL = "kernel_initializer='glorot_uniform', kernel_regularizer=None, kernel_constraint=None"
 _UNGROUPED: dict[str, Any] = {"base": "_Grouped", "renamed": {"groups": ""}}  # a single group, in configs only
 _STRICT = "refuse_dilated_strides"
+_SEPARABLE: dict[str, Any] = {
+    "base": "_Separable",
+    "renamed": dict.fromkeys(("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"), ""),
+    "adapt": _STRICT,
+}
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
@@ -48,15 +54,21 @@ LAYERS = {
     "Conv3D": Class("Conv3D", conv(3, True), **CONV, aliases="Convolution3D"),
     "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, **_UNGROUPED, aliases="Convolution1DTranspose"),
     "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, **_UNGROUPED, aliases="Convolution2DTranspose"),
-    "Conv3DTranspose": Class("Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose"),
+    "Conv3DTranspose": Class(
+        "Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose",
+        unsaved="dilation_rate",
+    ),  # fmt: skip
     "DepthwiseConv1D": Class(
         "DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias", **_UNGROUPED, adapt=_STRICT
     ),
     "DepthwiseConv2D": replace(_OWN["DepthwiseConv2D"], **_UNGROUPED, adapt=_STRICT),
     "SeparableConv1D": Class(
-        "CausalSeparableConv1D", separable(1, "None"), **CONV, aliases="SeparableConvolution1D", **_UNGROUPED, adapt=_STRICT
+        "CausalSeparableConv1D", separable(1, "None"), **CONV, **_SEPARABLE, aliases="SeparableConvolution1D"
     ),
-    "SeparableConv2D": replace(_OWN["SeparableConv2D"], **_UNGROUPED, adapt=_STRICT),
+    "SeparableConv2D": replace(_OWN["SeparableConv2D"], **_SEPARABLE),
+    "UpSampling2D": replace(_OWN["UpSampling2D"], fixed={}, adapt=""),
+    "Dropout": replace(_OWN["Dropout"], adapt=""),
+    "TimeDistributed": replace(_OWN["TimeDistributed"], fixed={}),
     "Lambda": replace(_OWN["Lambda"], unsaved="", write="lambda_with_modules"),
     "LocallyConnected1D": Class("LocallyConnected1D", f"{local(1)}, implementation=1", "local"),
     "LocallyConnected2D": Class("LocallyConnected2D", f"{local(2)}, implementation=1", "local"),
@@ -76,6 +88,7 @@ LAYERS = {
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
     "_Grouped": Class("Layer", "groups=1"),
+    "_Separable": Class("Layer", f"groups=1, {_KERNEL}"),
     "_Implemented": Class("Layer", "implementation=2"),
     "_Zeroing": Class("Layer", "implementation=2, zero_output_for_mask=False"),
     "_TimeMajor": Class("Layer", "time_major=False, zero_output_for_mask=False"),
@@ -173,6 +186,7 @@ TF_KERAS = replace(
     version="2.21",
     objects={"layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": {}},
     writes_modules=True,
+    masks_may_end=True,
     renamed=RENAMED,
     values=VALUES,
     first_name="snake",

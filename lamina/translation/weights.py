@@ -54,16 +54,16 @@ def _unrow_kernel(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
 
 
 def _transposed_kernel(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
-    """(*window, in, out), or (in, out, *window) -> (*window, out, in)."""
+    """(*window, in, out), or (out, in, *window) -> (*window, out, in)."""
     kernel = arrays[0]
-    kernel = np.moveaxis(kernel, (0, 1), (-1, -2)) if facts["channels_first"] else np.swapaxes(kernel, -1, -2)
+    kernel = np.moveaxis(kernel, (0, 1), (-2, -1)) if facts["channels_first"] else np.swapaxes(kernel, -1, -2)
     return [np.flip(kernel, range(kernel.ndim - 2)) if facts["theano"] else kernel, *arrays[1:]]
 
 
 def _untransposed_kernel(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
     kernel = arrays[0]
     kernel = np.flip(kernel, range(kernel.ndim - 2)) if facts["theano"] else kernel
-    kernel = np.moveaxis(kernel, (-1, -2), (0, 1)) if facts["channels_first"] else np.swapaxes(kernel, -1, -2)
+    kernel = np.moveaxis(kernel, (-2, -1), (0, 1)) if facts["channels_first"] else np.swapaxes(kernel, -1, -2)
     return [kernel, *arrays[1:]]
 
 
