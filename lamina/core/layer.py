@@ -39,6 +39,7 @@ class Changes:
     """Counts what makes a plan stale: hooks, a first `add_loss`, weights replaced by a wrapper."""
 
     count = 0
+    losses = False  # whether any layer of the process ever kept a loss
 
 
 _name_counts: dict[str, int] = {}
@@ -457,6 +458,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         spec = self.input_spec
         vars(self)["_ndim"] = spec.ndim if isinstance(spec, InputSpec) else None
         vars(self)["_direct"] = self._may_run_direct()
+        Changes.losses = Changes.losses or self.activity_regularizer is not None
         vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask
 
     def _may_run_direct(self) -> bool:
@@ -693,6 +695,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         """Add a scalar tensor (or several) to the loss of the call in progress."""
         if not self._adds_losses:
             vars(self).update(_adds_losses=True, _direct=False)
+            Changes.losses = True
             Changes.count += 1
         self._losses.extend(item for item in pytree.tree_leaves(loss) if item is not None)
 
@@ -724,28 +727,35 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
-        if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
-            return symbolic.call_layer(self, args, kwargs)
-        args = self._checked_first(args, kwargs)
-        if not self.built:
-            self.check_inputs(args[0] if args else None)
-            self._build_for(args, kwargs)
-        args, kwargs = self._convert(args, kwargs)
-        self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
+        first = args[0] if len(args) == 1 and not kwargs and self.built else None
+        if not (type(first) is Tensor and first.dtype in self._passing):
+            if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
+                return symbolic.call_layer(self, args, kwargs)
+            args = self._checked_first(args, kwargs)
+            if not self.built:
+                self.check_inputs(args[0] if args else None)
+                self._build_for(args, kwargs)
+            args, kwargs = self._convert(args, kwargs)
+        if self.input_spec is not None:
+            self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
         outer_training, outer_depth, outer_path = scope.training, scope.depth, scope.path
-        explicit = kwargs.pop("training", None)
+        by_position = "training" in self._call_parameters[: len(args)]
+        explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
         if explicit is not None:
             scope.training = bool(explicit)
-        if self._takes_training and "training" not in self._call_parameters[: len(args)]:
+        if self._takes_training and not by_position:
             kwargs["training"] = self.training if scope.training is None else scope.training
         mask = self._route_masks(args, kwargs)
-        if outer_depth == 0:
+        if outer_depth == 0 and Changes.losses:
             self._clear_losses()
         scope.depth = outer_depth + 1
-        scope.path = (*outer_path, self.name)
+        scope.path = (*outer_path, self._name)
         try:
-            with _torch_modules_follow(self) if explicit is not None else _nothing():
+            if explicit is None:
                 outputs = self._run(args, kwargs)
+            else:
+                with _torch_modules_follow(self):
+                    outputs = self._run(args, kwargs)
         except (RuntimeError, IndexError) as error:
             self._explain(args, error)
             raise
@@ -830,7 +840,8 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         given = "mask" in self._call_parameters[: len(args)]
         mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
         if mask is None and args:
-            mask = masking.masks_of(args[0])
+            first = args[0]
+            mask = getattr(first, "_keras_mask", None) if isinstance(first, Tensor) else masking.masks_of(first)
         elif self._takes_mask and not self._mask_broadcasts and args:
             _check_mask(self, args[0], mask)
         if self._takes_mask and not given and mask is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .conversions import ADAPT, WRITE
@@ -15,6 +16,7 @@ BASE = (
     "name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "weights", "dynamic",
     "autocast", "activity_regularizer",
 )  # fmt: skip
+_FIRST = ("input_dim", "input_length", "input_dtype", "batch_shape")  # and the first one of a model
 _LAYERS = ("layer", "backward_layer", "cell", "cells")  # arguments that are layers
 
 
@@ -50,6 +52,10 @@ def bind(
     """All arguments of a call by the generation's names. Raises TypeError for missing, doubled or surplus ones."""
     entry = generation.entry(name, home)
     own = _own(entry)
+    parameters = _parameters(generation, entry, home)
+    known = {*BASE, *_FIRST, *entry.renamed, *(parameter.name for parameter in parameters)}
+    if generation.older is not None and home == "layers":
+        args, kwargs = respell(generation.older, name, args, kwargs, known)
     if len(args) > len(own):
         names = ", ".join(parameter.name for parameter in own)
         raise TypeError(f"{name} takes at most {len(own)} positional arguments ({names}); got {len(args)}.")
@@ -58,12 +64,41 @@ def bind(
     if doubled is not None:
         raise TypeError(f"{name} got argument `{doubled}` twice: by position and by name.")
     given.update(kwargs)
-    for parameter in _parameters(generation, entry, home):
+    surplus = next((key for key in given if key not in known), None)
+    if surplus is not None and "**kwargs" not in entry.signature:
+        near = difflib.get_close_matches(surplus, known, 1)
+        hint = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(p.name for p in parameters)}."
+        raise TypeError(f"{name} of Keras {generation.version} has no argument `{surplus}`. {hint}")
+    for parameter in parameters:
         if parameter.name not in given:
             if parameter.default is inspect.Parameter.empty:
                 raise TypeError(f"{name} misses the required argument `{parameter.name}`.")
             given[parameter.name] = parameter.default
     return given
+
+
+def respell(
+    older: Generation, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], known: Collection[str]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """A call in the words of the generation before, in today's: `Conv2D(64, 3, 3, border_mode="same")`."""
+    entry = older.find(name)
+    if entry is None or entry.signature.startswith("*"):
+        return args, kwargs
+    names = [parameter.name for parameter in _own(entry)]
+    group = next((several for several in older.joined if names[1 : 1 + len(several)] == list(several)), None)
+    if group and len(args) > len(group) and all(isinstance(size, int) for size in args[1 : 1 + len(group)]):
+        args = (args[0], tuple(args[1 : 1 + len(group)]), *args[1 + len(group) :])
+    if all(key in known for key in kwargs):
+        return args, kwargs
+    theirs = {parameter.name for parameter in _parameters(older, entry, "layers")}
+    new = {key: value for key, value in kwargs.items() if key in known or key not in theirs}
+    rest = {key: value for key, value in kwargs.items() if key not in new}
+    if group and all(part in rest for part in group):
+        new[older.joined[group]] = tuple(rest.pop(part) for part in group)
+    for key, value in rest.items():
+        for now in modern_names(older, entry, key):
+            new[now] = convert(older, now, value)
+    return args, new
 
 
 def to_modern(

@@ -100,7 +100,6 @@ def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: S
 
 def lambda_(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """Configs say beside each function how it is written. A function in a file is code, and never run."""
-    modern = {key: value for key, value in modern.items() if not key.endswith(("_type", "module"))}
     if isinstance(modern.get("function"), (list, tuple)):
         raise ValueError(
             "Lambda: the config holds the bytecode of a lambda, which is never run. Put a registered function in its "
@@ -109,10 +108,6 @@ def lambda_(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> 
     if isinstance(modern.get("output_shape"), list):
         modern["output_shape"] = tuple(modern["output_shape"])
     return modern
-
-
-def merge(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    return {key: value for key, value in modern.items() if not key.endswith("_type")}
 
 
 def refuse_dilated_strides(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
@@ -153,7 +148,7 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, clipped_rate, convolution, embedding, known_interpolation, lambda_, local, merge, pooling, recurrent, refuse_dilated_strides,
+        batch_normalization, clipped_rate, convolution, embedding, known_interpolation, lambda_, local, pooling, recurrent, refuse_dilated_strides,
         several_axes, zero_padding,
     )
 }  # fmt: skip
@@ -222,7 +217,6 @@ def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
 
 WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
     "lambda_": write_lambda,
-    "merge": write_lambda,
     "lambda_with_modules": write_lambda_with_modules,
     "axes": write_axes,
     "recurrent": write_recurrent,

@@ -35,6 +35,8 @@ _POOL = {"home": "pooling", "kept": "border_mode", "adapt": "pooling"}
 _LOCAL = {
     "home": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
 }
+KINDS = {**dict.fromkeys(("function_type", "output_shape_type", "mode_type", "output_mask_type", "mask_type"), ""),
+          **dict.fromkeys(("module", "output_shape_module", "mask_module"), "")}  # fmt: skip
 _CELL = {"home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
          "kept": "input_length", "write": "stateful"}  # fmt: skip
 _ADVANCED = {"home": "advanced_activations", "unsaved": "weights shared_axes"}
@@ -58,13 +60,14 @@ LAYERS = {
     "Permute": Class("Permute", "dims", "core"),
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
-    "Lambda": Class("Lambda", "function, output_shape=None, arguments=None", "core", adapt="lambda_", write="lambda_"),
+    "Lambda": Class("Lambda", "function, output_shape=None, arguments=None", "core", adapt="lambda_", write="lambda_",
+                    renamed=KINDS),
     "Merge": Class(
         "Merge",
         "layers=None, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "
         "node_indices=None, tensor_indices=None, name=None",
         "core",
-        unsaved="layers node_indices tensor_indices name", adapt="merge", write="merge",
+        unsaved="layers node_indices tensor_indices name", write="lambda_", renamed=KINDS,
     ),
     "Convolution1D": Class(
         "Conv1D", f"{_CONV1}, {_BIAS}, input_dim=None, input_length=None", **_CONV, aliases="Conv1D",

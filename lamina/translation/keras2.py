@@ -109,7 +109,7 @@ LAYERS = {
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
     "Lambda": Class(
-        "Lambda", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask", adapt="lambda_",
+        "Lambda", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask", adapt="lambda_", renamed=keras1.KINDS,
         write="lambda_",
     ),
     "Highway": keras1.LAYERS["Highway"],
@@ -337,5 +337,6 @@ KERAS2 = Generation(
     values=VALUES,
     modules={"objectives": "losses"},
     methods=METHODS,
+    older=keras1.KERAS1,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

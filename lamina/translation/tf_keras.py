@@ -185,6 +185,7 @@ TF_KERAS = replace(
     name="tf_keras",
     version="2.21",
     objects={"layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": {}},
+    older=None,
     writes_modules=True,
     masks_may_end=True,
     renamed=RENAMED,
