@@ -33,7 +33,20 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="demo-output", help="folder for what it writes; default: %(default)s")
     demo.add_argument("--quiet", action="store_true", help="print the results only")
     demo.set_defaults(run=_demo)
+
+    run = commands.add_parser("run", help="run a script written for an older Keras")
+    generations = ("1", "2", "tf", "3")
+    run.add_argument("--keras", choices=generations, help="its generation; default: told from the script's source")
+    run.add_argument("script", help="the Python file")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script itself is given")
+    run.set_defaults(run=_run)
     return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    from lamina.generations import run
+
+    run.run(options.script, options.arguments, options.keras)
 
 
 def _demo(options: argparse.Namespace) -> None:

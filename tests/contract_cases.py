@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,10 @@ class Input:
 
     def shape(self, batch: int | None, unknown: bool = False) -> tuple[int | None, ...]:
         return (batch, *(None if unknown and axis in self.unknown else size for axis, size in enumerate(self.sizes)))
+
+    def longer(self, by: int) -> Input:
+        """The same with more elements along the axes whose size may be unknown."""
+        return replace(self, sizes=tuple(n + by * (axis in self.unknown) for axis, n in enumerate(self.sizes)))
 
     def tensor(self, batch: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         shape = (batch, *self.sizes)

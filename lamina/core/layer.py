@@ -782,10 +782,12 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         policy = self.dtype_policy
-        if policy.compute == policy.variable:
-            return nn.Module.__call__(self, *args, **kwargs)
+        hooked = self._hooked or _global_forward_pre_hooks or _global_forward_hooks
+        call = functools.partial(nn.Module.__call__, self) if hooked else self.call
+        if policy.compute is policy.variable:
+            return call(*args, **kwargs)
         with _cast_weights(self, policy.compute):
-            return nn.Module.__call__(self, *args, **kwargs)
+            return call(*args, **kwargs)
 
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Arrays become tensors on the layer's device; floats become the layer's compute type."""

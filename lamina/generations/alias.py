@@ -1,3 +1,82 @@
-def alias(*a): pass
-def install(*a): pass
-def uninstall(*a): pass
+"""`import keras` as one of the generations, for this process."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+
+from .namespaces import GENERATIONS, open_namespace
+from .shim import backends
+
+_NAMES = {"keras1": ("keras",), "keras2": ("keras",), "tf_keras": ("keras", "tf_keras"), "keras3": ("keras",)}
+_installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
+
+
+def install(generation: str, *, backend: str | None = None, replace: bool = False) -> None:
+    """From now on `import keras` and its submodules mean this generation: keras1, keras2, tf_keras or keras3.
+
+    tf_keras is `tensorflow.keras` as well, where there is no TensorFlow. `backend="theano"` turns kernels round and pads
+    as Keras 1 did there. Raises ImportError where a Keras is installed already, unless `replace`; ValueError for another
+    generation.
+    """
+    if generation not in _NAMES:
+        raise ValueError(f"install: expected one of {', '.join(_NAMES)}; got {generation!r}.")
+    found = installed_keras()
+    if found and not replace:
+        raise ImportError(f"Keras is installed in {found}, and left alone; pass replace=True to put Lamina in its place.")
+    uninstall()
+    if backend is not None:
+        backends[generation] = backend
+    modules = _modules(generation)
+    for name in _NAMES[generation]:
+        _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
+    if generation == "tf_keras" and importlib.util.find_spec("tensorflow") is None:
+        stand_in = ModuleType("tensorflow", "Nothing but `keras`, which is Lamina's.")
+        stand_in.keras = modules[""]  # type: ignore[attr-defined]
+        stand_in.__path__ = []
+        _alias({"tensorflow": stand_in})
+        _alias({f"tensorflow.keras.{path}".rstrip("."): module for path, module in modules.items()})
+
+
+def uninstall() -> None:
+    """Undo `install`."""
+    for name, before in _installed.items():
+        if before is None:
+            sys.modules.pop(name, None)
+        else:
+            sys.modules[name] = before
+    _installed.clear()
+
+
+def installed_keras() -> str | None:
+    """Where a Keras of another maker is installed; None where there is none."""
+    if "keras" in _installed:
+        return None
+    spec = importlib.util.find_spec("keras") if "keras" not in sys.modules else sys.modules["keras"].__spec__
+    return None if spec is None else spec.origin
+
+
+def _alias(modules: dict[str, ModuleType]) -> None:
+    for name, module in modules.items():
+        _installed.setdefault(name, sys.modules.get(name))
+        sys.modules[name] = module
+
+
+def _modules(generation: str) -> dict[str, ModuleType]:
+    """The modules of a generation by their path below `keras`."""
+    if generation in GENERATIONS:
+        open_namespace(generation)
+        root = f"lamina.{generation}"
+    else:
+        root = "lamina"
+        from .. import _MODULES
+
+        for name in _MODULES:
+            if name not in GENERATIONS and importlib.util.find_spec(f"lamina.{name}") is not None:
+                importlib.import_module(f"lamina.{name}")
+    found = {"": importlib.import_module(root)}
+    return found | {
+        name.removeprefix(f"{root}."): module for name, module in sys.modules.items() if name.startswith(f"{root}.")
+    }

@@ -61,6 +61,12 @@ class _ModelWords:
 
     _generation: Generation
 
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        """As today's, with the generation's own optimizers behind their names."""
+        from . import namespaces
+
+        super().compile(namespaces.get_object(self._generation, "optimizers", optimizer), *args, **kwargs)
+
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         return super().fit(*args, **_renamed(self._generation, "fit", kwargs))
 

@@ -92,10 +92,10 @@ def _rooms(generation: Generation) -> dict[str, Find]:
     rooms["engine"] = rooms["engine.topology"] = lambda key: _engine(generation, key)
     rooms["engine.training"] = rooms["engine.topology"]
     rooms["models"] = lambda key: old_models.find(generation, key) or _modern("models", key)
-    for home in ("regularizers", "constraints", "initializers"):
+    for home in ("regularizers", "constraints", "initializers", "optimizers"):
         rooms[home] = lambda key, home=home: _object(generation, home, key)
     rooms["activations"] = lambda key: _activation(generation, key)
-    for home in ("losses", "metrics", "optimizers", "callbacks"):
+    for home in ("losses", "metrics", "callbacks"):
         rooms[home] = lambda key, home=home: _modern(home, key)
     rooms["utils"] = rooms["utils.np_utils"] = lambda key: _utility(key)
     rooms["utils.generic_utils"] = lambda key: getattr(serialize, key, None) or _utility(key)
@@ -194,7 +194,7 @@ def _object(generation: Generation, home: str, key: str) -> Any:
         from . import initializations
 
         return initializations.find(generation, key)
-    entry = generation.find(key, home)
+    entry = generation.find(key, home) if home in generation.objects else None
     if entry is None:
         return _modern(home, key)
     namespace = getattr(open_namespace(generation.name), home)
@@ -205,7 +205,7 @@ def _object(generation: Generation, home: str, key: str) -> Any:
     if told != key:
         return getattr(namespace, told)
     modern = old_layers.OWN.get(entry.modern) or _modern(home, entry.modern)
-    if "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer"):
+    if entry.modern == "Optimizer" or "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer"):
         return modern
     return shim.make_class(generation, key, modern, module, home)
 
@@ -214,6 +214,8 @@ def get_object(generation: Generation, home: str, identifier: Any) -> Any:
     """The regularizer, constraint or initializer that a generation's name or config stands for."""
     if identifier is None or not isinstance(identifier, (str, Mapping)):
         return identifier() if inspect.isclass(identifier) else identifier
+    if home not in generation.objects:
+        return importlib.import_module(f"lamina.{home}").get(identifier)
     namespace = getattr(open_namespace(generation.name), home)
     if isinstance(identifier, str):
         if serialize.registered_object(identifier) is not None:

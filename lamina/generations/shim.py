@@ -82,6 +82,21 @@ class Shim:
         return cls(**{key: value for key, value in config.items() if key != "name"})
 
 
+class OptimizerShim(Shim):
+    """The old words of an optimizer; `lr` is the current learning rate."""
+
+    @property
+    def lr(self) -> Any:
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self.learning_rate = value
+
+    def get_config(self) -> dict[str, Any]:
+        return apply.to_old(self._generation, self._told_as, super(Shim, self).get_config(), self._as_given, self._room)
+
+
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
@@ -296,7 +311,7 @@ def _parts(layer: Any) -> list[Any] | None:
 def make_class(generation: Generation, name: str, modern: type, module: str, room: str = "layers") -> type:
     """The class of that name: the modern one in the generation's words."""
     told = generation.canonical(name, room)
-    base = LayerShim if issubclass(modern, Layer) else Shim
+    base = LayerShim if issubclass(modern, Layer) else OptimizerShim if room == "optimizers" else Shim
     doc = f"{told} of Keras {generation.version}: `{modern.__name__}` in its words."
     members = {
         "__module__": module, "__doc__": doc, "_generation": generation, "_told_as": told, "_room": room, "_home": module,

@@ -172,11 +172,6 @@ def transposed_convolution(
     return run(x, kernel, bias, plan)
 
 
-def grouped(kernel: Tensor) -> Tensor:
-    """A depthwise kernel (*k, in, multiplier) as one of `in` groups: channel ``i`` gives outputs ``i * multiplier ...``."""
-    return kernel.flatten(-2).unsqueeze(-2)
-
-
 def depthwise_convolution(
     x: Tensor,
     kernel: Tensor,
@@ -186,8 +181,8 @@ def depthwise_convolution(
     dilation: Sizes,
     channels_last: bool,
 ) -> Tensor:
-    """Each channel with its own ``kernel`` (*k, in, multiplier)."""
-    return convolution(x, grouped(kernel), bias, strides, padding, dilation, kernel.shape[-2], channels_last)
+    """Each channel with its own ``kernel`` (*k, in, multiplier); channel ``i`` gives outputs ``i * multiplier ...``."""
+    return convolution(x, kernel.flatten(-2).unsqueeze(-2), bias, strides, padding, dilation, kernel.shape[-2], channels_last)
 
 
 def separable_convolution(

@@ -13,7 +13,7 @@ from ..core.errors import named
 from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import window
-from ..kernels.convolution import grouped, plan_convolution, plan_transposed, run
+from ..kernels.convolution import plan_convolution, plan_transposed, run
 from ..regularizers import regularizer
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed, data_format
@@ -268,7 +268,8 @@ class DepthwiseConv(_Convolution):
         self.bias = self.new_weight("bias", (channels * self.depth_multiplier,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(run(inputs, grouped(self.kernel), self.bias, self.plan_for(inputs)))
+        kernel = self.kernel.flatten(-2).unsqueeze(-2)
+        return self.activation(run(inputs, kernel, self.bias, self.plan_for(inputs)))
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.channels(input_shape) * self.depth_multiplier
@@ -308,10 +309,6 @@ class SeparableConv(_Convolution):
     pointwise_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
-    depthwise_kernel = weight()
-    pointwise_kernel = weight()
-    bias = weight()
-
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
@@ -332,9 +329,11 @@ class SeparableConv(_Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        depthwise, pointwise = self._plans.get(inputs.shape[1:]) or self.plan_for(inputs)
-        kernel = self.depthwise_kernel.flatten(-2).unsqueeze(-2)
-        return self.activation(run(run(inputs, kernel, None, depthwise), self.pointwise_kernel, self.bias, pointwise))
+        depthwise, pointwise = self.plan_for(inputs)
+        held = self._parameters
+        kernel = held["depthwise_kernel"].flatten(-2).unsqueeze(-2)
+        inputs = run(inputs, kernel, None, depthwise)
+        return self.activation(run(inputs, held["pointwise_kernel"], held.get("bias"), pointwise))
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)

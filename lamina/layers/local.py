@@ -63,6 +63,8 @@ class LocallyConnected(Windowed):
             )
         self.check_window(input_shape, self.kernel_size, 1, self.padding)
         self.fix_input(input_shape, channels)
+        windows = self.kernel_size, self.strides, self.padding
+        vars(self)["_plan"] = local.plan_local(input_shape, *windows, self.channels_last)
         self.input_spec.axes |= dict(enumerate(input_shape[1:], start=1))
         positions = self.spatial(self.compute_output_shape(input_shape))
         taps = math.prod(self.kernel_size) * channels
@@ -70,10 +72,7 @@ class LocallyConnected(Windowed):
         self.bias = self.new_weight("bias", (*positions, self.filters)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(local.run(inputs, self.kernel, self.bias, self.plan_for(inputs)))
-
-    def make_plan(self, shape: tuple) -> Any:
-        return local.plan_local(shape, self.kernel_size, self.strides, self.padding, self.channels_last)
+        return self.activation(local.run(inputs, self.kernel, self.bias, self._plan))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.check_shape(input_shape)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from ..core import config
 from ..core.declare import Kind, Refused, kept
@@ -110,6 +111,8 @@ class Windowed(Spatial):
 
     def plan_for(self, inputs: Tensor) -> Any:
         """The plan for inputs of this shape, whatever their number."""
+        if is_dynamo_compiling():  # sizes may be symbols there, which no table can hold
+            return self.make_plan(inputs.shape)
         shape = inputs.shape[1:]
         plan = self._plans.get(shape)
         if plan is None:

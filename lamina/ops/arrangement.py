@@ -296,9 +296,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         return torch.constant_pad_nd(x, flat, 0 if constant_values is None else constant_values)
     if constant_values is not None:
         raise ValueError(f'pad: `constant_values` goes with mode "constant" only; the mode is {mode!r}.')
-    place = _PLACES.get(mode)
+    place = PLACES.get(mode)
     if place is None:
-        raise ValueError(f"pad: unknown mode {mode!r}; expected constant, {', '.join(_PLACES)}.")
+        raise ValueError(f"pad: unknown mode {mode!r}; expected constant, {', '.join(PLACES)}.")
     for axis, (before, after) in enumerate(widths):
         if before or after:
             index = torch.arange(-before, x.shape[axis] + after, device=x.device)
@@ -328,7 +328,7 @@ def _mirror(index: Tensor, period: int) -> Tensor:
 
 
 # Which value of an axis of size n stands at a place beyond its ends.
-_PLACES: dict[str, Callable[[Tensor, int], Tensor]] = {
+PLACES: dict[str, Callable[[Tensor, int], Tensor]] = {
     "edge": lambda index, n: index.clamp(0, n - 1),
     "reflect": lambda index, n: _mirror(index, 2 * n - 2),
     "symmetric": lambda index, n: (lambda at: torch.minimum(at, 2 * n - 1 - at))(torch.remainder(index, 2 * n)),

@@ -190,7 +190,7 @@ def stop_gradient(variable: Any) -> Tensor:
 def custom_gradient(f: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
     """A function with a gradient of its own: `f(*args)` returns its result and `grad(*args, upstream=...)`.
 
-    `grad` returns a gradient for each argument; one without an `upstream` argument gets the upstream gradients alone.
+    `grad` returns a gradient for each argument; one that takes no more than the upstream gradients gets them alone.
     """
 
     class Custom(torch.autograd.Function):
@@ -203,7 +203,8 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any
         @staticmethod
         def backward(ctx: Any, *upstream: Any) -> Any:
             single = upstream[0] if len(upstream) == 1 else upstream
-            if "upstream" in inspect.signature(ctx.grad).parameters:
+            parameters = inspect.signature(ctx.grad).parameters
+            if "upstream" in parameters and len(parameters) > 1:
                 gradients = ctx.grad(*ctx.args, upstream=single)
             else:
                 gradients = ctx.grad(*upstream)

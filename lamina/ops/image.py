@@ -13,7 +13,7 @@ from torch import Tensor
 from ..core import random
 from ..kernels import window
 from ..kernels.resize import _TAPS
-from .arrangement import _PLACES
+from .arrangement import PLACES
 from .base import axes_of, channels_last, floating, op, same_dtype, tensor
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
@@ -338,7 +338,7 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
 def _sample(x: Tensor, lead: tuple, coordinates: Sequence[Tensor], order: int, mode: str, fill_value: float) -> Tensor:
     """Values of `x` between its places: `lead` are plain indices of the first axes, `coordinates` those of the next;
     axes behind are taken whole."""
-    place = _PLACES[_FILLS[mode]]
+    place = PLACES[_FILLS[mode]]
     sizes = x.shape[len(lead) : len(lead) + len(coordinates)]
     nodes = []
     for at, length in zip(coordinates, sizes, strict=True):

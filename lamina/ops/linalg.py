@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .base import Axis, axes_of, floating, is_trial, op, same_dtype, tensors
+from .control import jvp as jvp
 from .elementwise import multiply
 
 # Products --------------------------------------------------------------------------------------------------------
@@ -24,7 +25,7 @@ def _factors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     x1, x2 = tensors(x1, x2)
     if x1.dtype is not x2.dtype:
         x1, x2 = same_dtype(x1, x2)
-    if x1.dtype is torch.int8:
+    elif x1.dtype is torch.int8:
         return x1.to(torch.int32), x2.to(torch.int32)
     return x1, x2
 

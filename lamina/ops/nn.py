@@ -13,6 +13,8 @@ from torch import Tensor
 from .. import activations
 from ..core import config
 from ..kernels import convolution, normalization, pooling
+from .arrangement import depth_to_space as depth_to_space
+from .arrangement import space_to_depth as space_to_depth
 from .base import Axis, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
 from .creation import multi_hot as multi_hot
 from .creation import one_hot as one_hot
@@ -457,8 +459,8 @@ def dot_product_attention(
         earlier = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril()
         mask, is_causal = earlier if mask is None else mask & earlier, False
     if mask is not None:  # a row with nothing to attend to gets equal weights, not NaN
-        lowest = torch.where(mask, 0.0, torch.finfo(query.dtype).min * 0.7).to(query.dtype)
-        bias = lowest if bias is None else bias + lowest
+        hidden = query.new_zeros(mask.shape).masked_fill(~mask, torch.finfo(query.dtype).min * 0.7)
+        bias = hidden if bias is None else bias + hidden
     grouped = query.shape[1] != key.shape[1]
     if attn_logits_soft_cap is not None:
         if grouped:

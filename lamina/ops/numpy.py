@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import arrangement, creation, elementwise, linalg, reduction
+from .control import vectorize as vectorize
 
 _ROOMS = (elementwise, reduction, creation, arrangement, linalg)
 

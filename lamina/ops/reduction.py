@@ -540,7 +540,7 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, reduce: str
     data = tensor(data)
     ids = as_index(segment_ids, data.device)
     if num_segments is None:
-        needs_values(ids, "segments", "Give `num_segments`.")
+        needs_values(data, "segments", "Give `num_segments`.")
         num_segments = int(ids.max()) + 1 if ids.numel() else 0
     known = (ids >= 0) & (ids < num_segments)
     ids = torch.where(known, ids, num_segments)

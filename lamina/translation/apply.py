@@ -30,7 +30,7 @@ def signature_of(text: str, surplus: bool) -> inspect.Signature:
 def signature(generation: Generation, name: str, home: str = "layers") -> inspect.Signature:
     """The signature of a class of that generation."""
     entry = generation.entry(name, home)
-    closed = home != "layers" or entry.modern in ("InputSpec", "InputLayer", "Input", "Merge", "merge")
+    closed = home not in ("layers", "optimizers") or entry.modern in ("InputSpec", "InputLayer", "Input", "Merge", "merge")
     closed = closed and not (generation.name == "tf_keras" and entry.modern in ("Input", "InputLayer"))
     return signature_of(entry.signature, not closed and "kwargs" not in entry.signature)
 
@@ -40,7 +40,7 @@ def _own(entry: Class) -> list[inspect.Parameter]:
     return [p for p in signature_of(entry.signature, False).parameters.values() if p.kind not in kinds]
 
 
-def _parameters(generation: Generation, entry: Class, home: str) -> list[inspect.Parameter]:
+def parameters(generation: Generation, entry: Class, home: str) -> list[inspect.Parameter]:
     base = _own(generation.entry(entry.base, home)) if entry.base else []
     own = _own(entry)
     return own + [parameter for parameter in base if parameter.name not in {p.name for p in own}]
@@ -52,10 +52,10 @@ def bind(
     """All arguments of a call by the generation's names. Raises TypeError for missing, doubled or surplus ones."""
     entry = generation.entry(name, home)
     own = _own(entry)
-    parameters = _parameters(generation, entry, home)
-    known = {*BASE, *_FIRST, *entry.renamed, *(parameter.name for parameter in parameters)}
-    if generation.older is not None and home == "layers":
-        args, kwargs = respell(generation.older, name, args, kwargs, known)
+    accepted = parameters(generation, entry, home)
+    known = {*BASE, *_FIRST, *entry.renamed, *(parameter.name for parameter in accepted)}
+    if generation.older is not None and home in ("layers", "optimizers"):
+        args, kwargs = respell(generation.older, name, args, kwargs, known, home)
     if len(args) > len(own):
         names = ", ".join(parameter.name for parameter in own)
         raise TypeError(f"{name} takes at most {len(own)} positional arguments ({names}); got {len(args)}.")
@@ -67,9 +67,9 @@ def bind(
     surplus = next((key for key in given if key not in known), None)
     if surplus is not None and "**kwargs" not in entry.signature:
         near = difflib.get_close_matches(surplus, known, 1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(p.name for p in parameters)}."
+        hint = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(p.name for p in accepted)}."
         raise TypeError(f"{name} of Keras {generation.version} has no argument `{surplus}`. {hint}")
-    for parameter in parameters:
+    for parameter in accepted:
         if parameter.name not in given:
             if parameter.default is inspect.Parameter.empty:
                 raise TypeError(f"{name} misses the required argument `{parameter.name}`.")
@@ -78,10 +78,10 @@ def bind(
 
 
 def respell(
-    older: Generation, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], known: Collection[str]
+    older: Generation, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], known: Collection[str], home: str
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """A call in the words of the generation before, in today's: `Conv2D(64, 3, 3, border_mode="same")`."""
-    entry = older.find(name)
+    entry = older.find(name, home)
     if entry is None or entry.signature.startswith("*"):
         return args, kwargs
     names = [parameter.name for parameter in _own(entry)]
@@ -90,7 +90,7 @@ def respell(
         args = (args[0], tuple(args[1 : 1 + len(group)]), *args[1 + len(group) :])
     if all(key in known for key in kwargs):
         return args, kwargs
-    theirs = {parameter.name for parameter in _parameters(older, entry, "layers")}
+    theirs = {parameter.name for parameter in parameters(older, entry, home)}
     new = {key: value for key, value in kwargs.items() if key in known or key not in theirs}
     rest = {key: value for key, value in kwargs.items() if key not in new}
     if group and all(part in rest for part in group):
@@ -156,7 +156,7 @@ def to_old(
     entry = generation.entry(name, home)
     unsaved = entry.unsaved.split()
     found = {}
-    for parameter in _parameters(generation, entry, home):
+    for parameter in parameters(generation, entry, home):
         key = parameter.name
         if key in unsaved:
             continue

@@ -135,6 +135,15 @@ def known_interpolation(modern: Arguments, given: Mapping[str, Any], settings: S
     return modern
 
 
+def decaying(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """`decay` divides the learning rate by 1 + decay * steps."""
+    decay = modern.pop("decay", 0.0)
+    if decay:
+        schedule = {"initial_learning_rate": modern["learning_rate"], "decay_steps": 1, "decay_rate": decay}
+        modern["learning_rate"] = {"class_name": "InverseTimeDecay", "config": schedule}
+    return {key: value for key, value in modern.items() if value is not None}
+
+
 def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """tf.keras' BatchNormalization took a list of axes."""
     axis = modern["axis"]
@@ -148,7 +157,7 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, clipped_rate, convolution, embedding, known_interpolation, lambda_, local, pooling, recurrent, refuse_dilated_strides,
+        batch_normalization, clipped_rate, convolution, decaying, embedding, known_interpolation, lambda_, local, pooling, recurrent, refuse_dilated_strides,
         several_axes, zero_padding,
     )
 }  # fmt: skip

@@ -260,6 +260,8 @@ RENAMED = {
     "node_indices": "",
     "tensor_indices": "",
     "output_mask": "mask",
+    "lr": "learning_rate",
+    "clipnorm": "global_clipnorm",
 }
 
 JOINED = {("nb_row", "nb_col"): "kernel_size", ("kernel_dim1", "kernel_dim2", "kernel_dim3"): "kernel_size"}
@@ -340,6 +342,27 @@ CONSTRAINTS = {
     "Constraint": Class("Constraint", "*args, **kwargs"),
 }
 
+_STEP = {"base": "_Optimizer", "kept": "lr decay", "adapt": "decaying", "write": "drop_missing"}
+_EPSILON = "epsilon=1e-08, decay=0.0"
+_BETAS = "beta_1=0.9, beta_2=0.999"
+
+OPTIMIZERS = {
+    "_Optimizer": Class("Optimizer", "clipnorm=None, clipvalue=None"),
+    "Optimizer": Class("Optimizer", "**kwargs"),
+    "SGD": Class("SGD", "lr=0.01, momentum=0.0, decay=0.0, nesterov=False", aliases="sgd", **_STEP),
+    "RMSprop": Class("RMSprop", f"lr=0.001, rho=0.9, {_EPSILON}", aliases="rmsprop", **_STEP),
+    "Adagrad": Class(
+        "Adagrad", f"lr=0.01, {_EPSILON}", aliases="adagrad", **_STEP, fixed={"initial_accumulator_value": 0.0}
+    ),
+    "Adadelta": Class("Adadelta", f"lr=1.0, rho=0.95, {_EPSILON}", aliases="adadelta", **_STEP),
+    "Adam": Class("Adam", f"lr=0.001, {_BETAS}, {_EPSILON}", aliases="adam", **_STEP),
+    "Adamax": Class("Adamax", f"lr=0.002, {_BETAS}, {_EPSILON}", aliases="adamax", **_STEP),
+    "Nadam": Class(
+        "Nadam", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP,
+        renamed={"schedule_decay": ""},
+    ),
+}
+
 METHODS = {
     "fit": {"nb_epoch": "epochs"},
     "fit_generator": {"nb_epoch": "epochs", "samples_per_epoch": "", "nb_val_samples": "", "max_q_size": "",
@@ -351,7 +374,10 @@ METHODS = {
 KERAS1 = Generation(
     name="keras1",
     version="1.2.2",
-    objects={"layers": LAYERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS, "initializers": {}},
+    objects={
+        "layers": LAYERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS, "initializers": {},
+        "optimizers": OPTIMIZERS,
+    },
     renamed=RENAMED,
     joined=JOINED,
     values=VALUES,

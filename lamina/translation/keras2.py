@@ -232,7 +232,7 @@ LAYERS = {
     ),
 }  # fmt: skip
 
-RENAMED = {"implementation": "", "input_length": ""}
+RENAMED = {"implementation": "", "input_length": "", "clipnorm": "global_clipnorm"}
 
 
 def _scaled(scale: float, mode: str, distribution: str) -> Class:
@@ -319,6 +319,32 @@ VALUES = {
     "distribution": Value(_distribution, _old_distribution),
 }
 
+_STEP = {
+    "base": "_Optimizer", "kept": "learning_rate decay", "adapt": "decaying", "write": "drop_missing",
+}  # fmt: skip
+_BETAS = "beta_1=0.9, beta_2=0.999"
+
+OPTIMIZERS = {
+    "_Optimizer": Class("Optimizer", "epsilon=1e-07, decay=0.0, clipnorm=None, clipvalue=None"),
+    "_Plain": Class("Optimizer", "decay=0.0, clipnorm=None, clipvalue=None"),
+    "_Scheduled": Class("Optimizer", "epsilon=1e-07, schedule_decay=0.004, clipnorm=None, clipvalue=None"),
+    "Optimizer": Class("Optimizer", "**kwargs"),
+    "SGD": Class(
+        "SGD", "learning_rate=0.01, momentum=0.0, nesterov=False", aliases="sgd", **{**_STEP, "base": "_Plain"}
+    ),
+    "RMSprop": Class("RMSprop", "learning_rate=0.001, rho=0.9", aliases="rmsprop", **_STEP),
+    "Adagrad": Class(
+        "Adagrad", "learning_rate=0.01", aliases="adagrad", **_STEP, fixed={"initial_accumulator_value": 0.0}
+    ),
+    "Adadelta": Class("Adadelta", "learning_rate=1.0, rho=0.95", aliases="adadelta", **_STEP),
+    "Adam": Class("Adam", f"learning_rate=0.001, {_BETAS}, amsgrad=False", aliases="adam", **_STEP),
+    "Adamax": Class("Adamax", f"learning_rate=0.002, {_BETAS}", aliases="adamax", **_STEP),
+    "Nadam": Class(
+        "Nadam", f"learning_rate=0.002, {_BETAS}", aliases="nadam", **{**_STEP, "base": "_Scheduled"},
+        renamed={"schedule_decay": ""},
+    ),
+}  # fmt: skip
+
 METHODS = {
     "fit": {"nb_epoch": "epochs"},
     "fit_generator": {"generator": "x", "max_queue_size": "", "use_multiprocessing": "", "workers": ""},
@@ -331,6 +357,7 @@ KERAS2 = Generation(
     version="2.3.1",
     objects={
         "layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS,
+        "optimizers": OPTIMIZERS,
     },
     renamed=RENAMED,
     joined={},
