@@ -349,7 +349,7 @@ for _rank in (1, 2, 3):
     ]
 
 # Layers that run others inside, and how many: each may take a call's frames.
-INSIDE = {"Bidirectional": 2, "RNN-1": 2} | dict.fromkeys(
+INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1} | dict.fromkeys(
     ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
 )
 LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic

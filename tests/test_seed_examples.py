@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 import lamina
 from lamina import keras1, keras2, tf_keras
@@ -249,6 +250,12 @@ def test_antirectifier(keras: object) -> None:
     unit = centred / np.sqrt((centred**2).sum())
     expected = np.concatenate([np.maximum(unit, 0), np.maximum(-unit, 0)], 1)
     np.testing.assert_allclose(model.predict(np.sqrt(squares), verbose=0), expected, atol=1e-6)
+
+    # `x -= ...` leaves what came in alone: a network with it learns, and the caller's array stays as it is.
+    given = torch.tensor([[1.0, 2.0, 4.0]], requires_grad=True)
+    hidden = torch.relu(given)
+    Lambda(antirectifier)(hidden).sum().backward()
+    assert hidden.tolist() == [[1.0, 2.0, 4.0]]
 
 
 # tf.keras and Keras 3 -------------------------------------------------------------------------------------------------

@@ -39,7 +39,6 @@ class Changes:
     """Counts what makes a plan stale: hooks, a first `add_loss`, weights replaced by a wrapper."""
 
     count = 0
-    losses = False  # whether any layer of the process ever kept a loss
 
 
 _name_counts: dict[str, int] = {}
@@ -311,6 +310,8 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             _losses=[],
             _nodes=[],
             _build_shapes=None,
+            _keepers=[],
+            _keepers_at=-1,
             _initial_weights=base.get("weights"),
         )
         values = bind(self, args, kwargs)
@@ -403,7 +404,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         return nn.Module.__repr__(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_nodes": []}  # a copy of a layer stands outside the models the original is part of
+        return {**vars(self), "_nodes": [], "_keepers_at": -1}  # a copy of a layer stands outside the models the original is part of
 
     # -- configuration ----------------------------------------------------------------------------------------------
 
@@ -458,7 +459,8 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         spec = self.input_spec
         vars(self)["_ndim"] = spec.ndim if isinstance(spec, InputSpec) else None
         vars(self)["_direct"] = self._may_run_direct()
-        Changes.losses = Changes.losses or self.activity_regularizer is not None
+        if self.activity_regularizer is not None:
+            Changes.count += 1
         vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask
 
     def _may_run_direct(self) -> bool:
@@ -695,7 +697,6 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         """Add a scalar tensor (or several) to the loss of the call in progress."""
         if not self._adds_losses:
             vars(self).update(_adds_losses=True, _direct=False)
-            Changes.losses = True
             Changes.count += 1
         self._losses.extend(item for item in pytree.tree_leaves(loss) if item is not None)
 
@@ -713,9 +714,10 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
     def _flat_layers(self) -> Iterator[Layer]:
         return (module for module in self.modules() if isinstance(module, Layer))
 
-    def _clear_losses(self) -> None:
-        for layer in self._flat_layers():
-            layer._losses.clear()
+    def _find_keepers(self) -> None:
+        """The layers in here whose calls add to the loss; a call of this one starts by clearing what they kept."""
+        keepers = [layer for layer in self._flat_layers() if layer._adds_losses or layer.activity_regularizer is not None]
+        vars(self).update(_keepers=keepers, _keepers_at=Changes.count)
 
     # -- calling ----------------------------------------------------------------------------------------------------
 
@@ -746,8 +748,11 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         if self._takes_training and not by_position:
             kwargs["training"] = self.training if scope.training is None else scope.training
         mask = self._route_masks(args, kwargs)
-        if outer_depth == 0 and Changes.losses:
-            self._clear_losses()
+        if outer_depth == 0:
+            if self._keepers_at != Changes.count:
+                self._find_keepers()
+            for layer in self._keepers:
+                layer._losses.clear()
         scope.depth = outer_depth + 1
         scope.path = (*outer_path, self._name)
         try:

@@ -14,7 +14,7 @@ from .namespaces import GENERATIONS
 # The newest that fits is taken; tf_keras only where a script imports it.
 _ORDER = ("keras3", "keras2", "keras1")
 _MODEL_WORDS = {
-    "nb_epoch": ("keras1", "keras2"),
+    "nb_epoch": ("keras1",),
     "samples_per_epoch": ("keras1",),
     "nb_val_samples": ("keras1",),
     "fit_generator": ("keras1", "keras2"),
@@ -32,8 +32,8 @@ def detect(source: str) -> tuple[str, str]:
             if name not in generations:
                 against.setdefault(name, reason)
     fitting = [name for name in _ORDER if name not in against]
-    if not fitting:  # nothing fits altogether: the oldest words decide
-        return "keras1", against["keras2"]
+    if not fitting:  # words of several: Keras 2 understands its own and those of Keras 1
+        return "keras2", against["keras3"]
     chosen = fitting[0]
     newer = [against[name] for name in _ORDER[: _ORDER.index(chosen)]]
     return chosen, newer[-1] if newer else "nothing in it is older than Keras 3"

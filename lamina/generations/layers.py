@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils import _pytree as pytree
 
 from .. import layers as modern
 from ..activations import activation
@@ -282,6 +284,27 @@ class CausalSeparableConv1D(modern.SeparableConv1D):
     """Takes padding="causal" as well."""
 
     _causal = True
+
+
+class Lambda(modern.Lambda):
+    """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are."""
+
+    def check(self) -> None:
+        super().check()
+        vars(self)["_copies"] = _assigns_in_place(self.function)
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        if self._copies:
+            inputs = pytree.tree_map(torch.clone, inputs)
+        return super().call(inputs, mask, training)
+
+
+def _assigns_in_place(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and any(
+        step.opname.startswith("INPLACE_") or (step.opname == "BINARY_OP" and step.argrepr.endswith("="))
+        for step in dis.get_instructions(code)
+    )
 
 
 class TimeDistributed(modern.TimeDistributed):

@@ -96,7 +96,8 @@ def _rooms(generation: Generation) -> dict[str, Find]:
         rooms[home] = lambda key, home=home: _object(generation, home, key)
     rooms["activations"] = lambda key: _activation(generation, key)
     for home in ("losses", "metrics", "callbacks"):
-        rooms[home] = lambda key, home=home: _modern(home, key)
+        second = generation.functions.get("losses" if home == "metrics" else home, {})
+        rooms[home] = lambda key, home=home, second=second: _modern(home, second.get(key, key))
     rooms["utils"] = rooms["utils.np_utils"] = lambda key: _utility(key)
     rooms["utils.generic_utils"] = lambda key: getattr(serialize, key, None) or _utility(key)
     rooms["backend"] = lambda key: _backend(generation, key)

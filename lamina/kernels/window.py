@@ -1,10 +1,10 @@
-"""Arithmetic of windows sliding over an axis: sizes, pads, fit, cost. Plain integers; ``None`` is an unknown size."""
+"""Arithmetic of windows sliding over an axis: sizes, pads, fit, fields, cost. Plain integers; ``None`` is an unknown size."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, overload
 
 Pair = tuple[int, int]
 Padding = str | Pair
@@ -147,13 +147,75 @@ def settled(
     return tuple(both) if any(both) else "valid"
 
 
-def receptive_field(chain: Iterable[tuple[int, int, int]]) -> Pair:
-    """Inputs one output of a chain of windows ``(kernel, stride, dilation)`` sees, and inputs between two outputs."""
-    field = step = 1
-    for kernel, stride, dilation in chain:
-        field += (extent(kernel, dilation) - 1) * step
-        step *= stride
-    return field, step
+class Field(NamedTuple):
+    """What the outputs of a chain of windows along one axis see of its input, borders aside.
+
+    Output ``n * len(spans) + i`` sees inputs ``n * step + first`` to ``n * step + last`` with first, last = spans[i]:
+    one span alone, unless something enlarged the axis. A span is infinite where an output sees everything.
+    """
+
+    spans: tuple[tuple[float, float], ...] = ((0, 0),)
+    step: int = 1
+
+    @property
+    def size(self) -> float:
+        """The receptive field: most inputs from the first to the last that one output sees."""
+        return max(0, *(last - first + 1 for first, last in self.spans))
+
+    def span(self, position: int) -> tuple[float, float]:
+        """First and last input that the output at ``position`` sees."""
+        turns, index = divmod(position, len(self.spans))
+        first, last = self.spans[index]
+        return first + turns * self.step, last + turns * self.step
+
+    def through(self, taps: Callable[[int], Iterable[int]], down: int = 1, up: int = 1) -> Field:
+        """What is seen through one more layer, whose output ``o`` sees the positions ``taps(o)``.
+
+        ``up`` outputs later it sees those ``down`` positions further on.
+        """
+        turns = len(self.spans) // math.gcd(len(self.spans), down)
+        spans = []
+        for output in range(turns * up):
+            seen = [self.span(position) for position in taps(output)]
+            first = min((first for first, _ in seen), default=math.inf)
+            spans.append((first, max((last for _, last in seen), default=-math.inf)))
+        return Field(tuple(spans), turns * down * self.step // len(self.spans))
+
+    def window(
+        self, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1, size: int | None = None
+    ) -> Field:
+        """What is seen through a window, over an axis of ``size`` (unknown: a multiple of the stride)."""
+        before, _ = pads(stride if size is None else size, kernel, stride, padding, dilation)
+        span = extent(kernel, dilation)
+        return self.through(lambda o: range(o * stride - before, o * stride - before + span, dilation), stride)
+
+    def transposed(
+        self,
+        kernel: int,
+        stride: int = 1,
+        padding: Padding = "valid",
+        output_padding: int | None = None,
+        dilation: int = 1,
+    ) -> Field:
+        """What is seen through a transposed convolution."""
+        before, _ = transposed_pads(kernel, stride, padding, output_padding, dilation)
+
+        def taps(output: int) -> Iterator[int]:
+            for tap in range(kernel):
+                position, rest = divmod(output + before - tap * dilation, stride)
+                if not rest:
+                    yield position
+
+        return self.through(taps, 1, stride)
+
+    def joined(self, other: Field) -> Field | None:
+        """What is seen by the sum of two branches; None where their outputs do not stand at the same distances."""
+        if self.step * len(other.spans) != other.step * len(self.spans):
+            return None
+        period = math.lcm(len(self.spans), len(other.spans))
+        pairs = [(self.span(i), other.span(i)) for i in range(period)]
+        spans = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in pairs)
+        return Field(spans, self.step * period // len(self.spans))
 
 
 def multiply_adds(positions: Sequence[int], kernel: Sequence[int], inputs: int, outputs: int, groups: int = 1) -> int:

@@ -159,7 +159,7 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
 
 
 @op
-def roll(x: Any, shift: Any, axis: Axis = None) -> Tensor:
+def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
     """Values moved along the axes, what leaves at the end coming in at the front."""
     return torch.roll(tensor(x), shift, axis)
 

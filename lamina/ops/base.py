@@ -202,11 +202,11 @@ def floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return floating(x1), floating(x2)
 
 
-def same_dtype(*values: Any) -> list[Tensor]:
+def same_dtype(*values: Any) -> tuple[Any, ...]:
     """Tensors of the type that holds them all, for functions that take no mixture."""
     values = [tensor(value) for value in values]
     dtype = functools.reduce(torch.promote_types, [value.dtype for value in values])
-    return [value.to(dtype) for value in values]
+    return tuple(value.to(dtype) for value in values)
 
 
 def as_index(x: Any, device: Any = None) -> Tensor:

@@ -249,13 +249,13 @@ def less_equal(x1: Any, x2: Any) -> Tensor:
 @op
 def isclose(x1: Any, x2: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """|x1 - x2| <= atol + rtol |x2|."""
-    return torch.isclose(*_broadcast(x1, x2), rtol, atol, equal_nan)
+    return torch.isclose(*_broadcast(x1, x2), rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 @op
 def allclose(x1: Any, x2: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether `isclose` holds everywhere."""
-    return torch.isclose(*_broadcast(x1, x2), rtol, atol, equal_nan).all()
+    return torch.isclose(*_broadcast(x1, x2), rtol=rtol, atol=atol, equal_nan=equal_nan).all()
 
 
 def _broadcast(x1: Any, x2: Any) -> tuple[Tensor, ...]:

@@ -135,7 +135,7 @@ def _resampled(
     weights = torch.where(total.abs() > 1000 * torch.finfo(torch.float32).eps, weights / total, 0.0)
     inside = (centre >= -0.5) & (centre <= x.shape[axis] - 0.5)
     weights = torch.where(inside.unsqueeze(0), weights, 0.0).to(x.dtype)
-    return torch.tensordot(x, weights, ([axis], [0])).movedim(-1, axis)
+    return torch.tensordot(x, weights, dims=([axis], [0])).movedim(-1, axis)
 
 
 @op
@@ -168,10 +168,10 @@ def _borders(
     given = sum(value is not None for value in (before, after, target))
     if given != 2:
         raise ValueError(f"{name}: give two of the border before, the border after and the {axis}; got {given}.")
-    if before is None:
-        before = sign * (target - size) - after
-    elif after is None:
-        after = sign * (target - size) - before
+    if target is not None:
+        total = sign * (target - size)
+        before, after = (total - (after or 0), after) if before is None else (before, total - before)
+    assert before is not None and after is not None
     if before < 0 or after < 0:
         raise ValueError(f"{name}: borders must not be negative; got {before} and {after} for {axis} {size}.")
     return before, after

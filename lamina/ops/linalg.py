@@ -38,7 +38,7 @@ def dot(x1: Any, x2: Any) -> Tensor:
         return multiply(x1, x2)
     if x1.ndim <= 2 and x2.ndim <= 2:
         return torch.matmul(x1, x2)
-    return torch.tensordot(x1, x2, ([-1], [-2 if x2.ndim > 1 else -1]))
+    return torch.tensordot(x1, x2, dims=([-1], [-2 if x2.ndim > 1 else -1]))
 
 
 @op
@@ -103,7 +103,8 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
 @op
 def cdist(x: Any, y: Any) -> Tensor:
     """Euclidean distances between the rows of both."""
-    return torch.cdist(*same_dtype(floating(x), floating(y)))
+    x, y = same_dtype(floating(x), floating(y))
+    return torch.cdist(x, y)
 
 
 # Decompositions --------------------------------------------------------------------------------------------------

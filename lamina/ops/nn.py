@@ -337,15 +337,13 @@ def adaptive_average_pool(inputs: Any, output_size: Sizes, data_format: str | No
 
 
 @op
-def unfold(x: Any, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1) -> Tensor:
+def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """The windows of pictures (N, C, H, W) as columns (N, C * window, windows)."""
     return F.unfold(tensor(x), kernel_size, dilation, padding, stride)
 
 
 @op
-def fold(
-    x: Any, output_size: Sizes, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
-) -> Tensor:
+def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """Columns (N, C * window, windows) added up into pictures (N, C, H, W)."""
     return F.fold(tensor(x), output_size, kernel_size, dilation, padding, stride)
 
@@ -405,20 +403,20 @@ def layer_normalization(
     rms_scaling = kwargs.pop("rms_scaling", False)
     if kwargs:
         raise TypeError(f"layer_normalization: unknown keyword arguments {sorted(kwargs)}.")
-    x, gamma, beta, sizes, epsilon, axes = _per_sample(x, gamma, beta, axis, epsilon)
+    x, gamma, beta, sizes, least, axes = _per_sample(x, gamma, beta, axis, epsilon)
     if rms_scaling:
-        return normalization.deviation_norm(x, gamma, sizes, epsilon, axes)
-    return normalization.layer_norm(x, gamma, beta, sizes, epsilon, axes)
+        return normalization.deviation_norm(x, gamma, sizes, least, axes)
+    return normalization.layer_norm(x, gamma, beta, sizes, least, axes)
 
 
 @op
 def rms_normalization(x: Any, scale: Any = None, axis: Axis = -1, epsilon: float | None = None) -> Tensor:
     """x / sqrt(mean(x**2) + epsilon) over the axes, times scale."""
-    x, scale, _, sizes, epsilon, axes = _per_sample(x, scale, None, axis, epsilon)
-    return normalization.rms_norm(x, scale, sizes, epsilon, axes)
+    x, scale, _, sizes, least, axes = _per_sample(x, scale, None, axis, epsilon)
+    return normalization.rms_norm(x, scale, sizes, least, axes)
 
 
-def _per_sample(x: Any, gamma: Any, beta: Any, axis: Axis, epsilon: float | None) -> tuple:
+def _per_sample(x: Any, gamma: Any, beta: Any, axis: Axis, epsilon: float | None) -> tuple[Any, ...]:
     x = floating(x)
     axes = tuple(sorted(axes_of(axis, x.ndim)))
     sizes = tuple(x.shape[place] for place in axes)

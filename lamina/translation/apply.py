@@ -97,7 +97,7 @@ def respell(
         new[older.joined[group]] = tuple(rest.pop(part) for part in group)
     for key, value in rest.items():
         for now in modern_names(older, entry, key):
-            new[now] = convert(older, now, value)
+            new[now] = value if now.endswith("initializer") else convert(older, now, value)
     return args, new
 
 

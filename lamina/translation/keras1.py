@@ -363,6 +363,17 @@ OPTIMIZERS = {
     ),
 }
 
+# Functions that had a second name.
+FUNCTIONS = {
+    "losses": {
+        **dict.fromkeys(("mse", "MSE"), "mean_squared_error"),
+        **dict.fromkeys(("mae", "MAE"), "mean_absolute_error"),
+        **dict.fromkeys(("mape", "MAPE"), "mean_absolute_percentage_error"),
+        **dict.fromkeys(("msle", "MSLE"), "mean_squared_logarithmic_error"),
+        **dict.fromkeys(("kld", "KLD", "kullback_leibler_divergence"), "kl_divergence"),
+    },
+}
+
 METHODS = {
     "fit": {"nb_epoch": "epochs"},
     "fit_generator": {"nb_epoch": "epochs", "samples_per_epoch": "", "nb_val_samples": "", "max_q_size": "",
@@ -383,6 +394,7 @@ KERAS1 = Generation(
     values=VALUES,
     modules={"initializations": "initializers", "objectives": "losses"},
     methods=METHODS,
+    functions=FUNCTIONS,
     scalars=True,
     writes_dtype=False,
     named_configs=True,

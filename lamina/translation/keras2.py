@@ -364,6 +364,7 @@ KERAS2 = Generation(
     values=VALUES,
     modules={"objectives": "losses"},
     methods=METHODS,
+    functions=keras1.FUNCTIONS,
     older=keras1.KERAS1,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

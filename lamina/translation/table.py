@@ -55,6 +55,7 @@ class Generation:
     modules: Mapping[str, str]  # where modules also are: alias -> module
     methods: Mapping[str, Mapping[str, str]]  # renamed arguments of the models' methods
     scalars: bool = False  # one size is written as a number, not as a tuple of one
+    functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # their second names, by module
     older: Generation | None = None  # whose words calls may be in as well
     writes_dtype: bool = True
     sums_activity: bool = True  # the penalty of an activity is not divided by the size of the batch

@@ -1,0 +1,422 @@
+"""The older generations: their signatures, words, weights, configs, `import keras` and the guess of a script's age."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+import lamina
+from lamina import generations, keras1, keras2, tf_keras
+from lamina.generations.detect import detect
+from lamina.translation import apply
+from lamina.translation.keras1 import KERAS1
+from lamina.translation.keras2 import KERAS2
+from lamina.translation.tf_keras import TF_KERAS
+
+SIGNATURES = Path(__file__).parent / "golden" / "signatures"
+SPACES = {"keras1": (keras1, KERAS1), "keras2": (keras2, KERAS2), "tf_keras2": (tf_keras, TF_KERAS)}
+ROOMS = ("layers", "regularizers", "constraints", "initializers", "optimizers")
+
+
+def recorded_signatures(generation: str) -> dict[tuple[str, str], list[str]]:
+    """What the original lists of the rooms that have tables, by (room, name)."""
+    listed = json.loads((SIGNATURES / f"{generation}.json").read_text())
+    found = {}
+    for key, parameters in listed.items():
+        room, _, name = key.partition(".")
+        if room in ROOMS and "." not in name:
+            found[room, name] = parameters
+    return found
+
+
+def covered() -> Iterator[tuple[str, str, str]]:
+    for generation, (_, table) in SPACES.items():
+        for room, name in recorded_signatures(generation):
+            if room in table.objects and table.find(name, room) is not None:
+                yield generation, room, name
+
+
+@pytest.mark.parametrize(("generation", "room", "name"), list(covered()))
+def test_signature(generation: str, room: str, name: str) -> None:
+    parameters = apply.signature(SPACES[generation][1], name, room).parameters.values()
+    assert [str(parameter) for parameter in parameters] == recorded_signatures(generation)[room, name]
+
+
+@pytest.mark.parametrize("generation", SPACES)
+def test_most_classes_are_covered(generation: str) -> None:
+    """Missing are what is no class, preprocessing layers, and in tf_keras whatever has today's signature."""
+    table = SPACES[generation][1]
+    names = {name for room, name in recorded_signatures(generation) if room == "layers" and name[0].isupper()}
+    missing = {name for name in names if table.find(name) is None}
+    expected = {
+        "keras1": set(),
+        "keras2": {"AtrousConvolution1D", "AtrousConvolution2D", "ConvLSTM2DCell", "ConvRecurrent2D", "Recurrent"},
+        "tf_keras2": {
+            "CategoryEncoding", "CenterCrop", "DenseFeatures", "Discretization", "HashedCrossing", "Hashing",
+            "IntegerLookup", "Normalization", "RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip",
+            "RandomHeight", "RandomRotation", "RandomTranslation", "RandomWidth", "RandomZoom", "Rescaling", "Resizing",
+            "StringLookup", "TextVectorization",
+        },
+    }  # fmt: skip
+    assert missing == expected[generation]
+
+
+@pytest.mark.parametrize(("generation", "room", "name"), list(covered()))
+def test_class_has_its_signature(generation: str, room: str, name: str) -> None:
+    """Of every class there is so far, `inspect` says the same."""
+    space, table = SPACES[generation]
+    try:
+        cls = getattr(getattr(space, room), name)
+    except AttributeError:
+        assert table.entry(name, room).modern in NOT_YET
+        return
+    if inspect.isclass(cls) and "_told_as" in vars(cls):
+        assert [str(p) for p in inspect.signature(cls).parameters.values()] == recorded_signatures(generation)[room, name]
+
+
+NOT_YET = {
+    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "EinsumDense", "Attention", "AdditiveAttention", "MultiHeadAttention",
+}  # fmt: skip
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_renamed_argument_is_one_line() -> None:
+    """Calls, configs and attributes follow a rename in the table alone."""
+    entry = replace(KERAS1.entry("Dense"), signature=KERAS1.entry("Dense").signature.replace("output_dim", "width"))
+    table = replace(
+        KERAS1,
+        objects={**KERAS1.objects, "layers": {**KERAS1.objects["layers"], "Dense": entry}},
+        renamed={**KERAS1.renamed, "width": "units"},
+    )
+    given = apply.bind(table, "Dense", (7,), {})
+    assert apply.to_modern(table, "Dense", given, {})["units"] == 7
+    assert apply.to_old(table, "Dense", {"units": 7, "activation": "linear"}, {"input_dim": None})["width"] == 7
+
+
+def test_translation_knows_nothing_of_lamina() -> None:
+    code = (
+        "import sys, types; sys.modules['lamina'] = m = types.ModuleType('lamina'); m.__path__ = [sys.argv[1]]; "
+        "import lamina.translation.apply, lamina.translation.tf_keras; "
+        "print([name for name in sys.modules if name.startswith('lamina.') and 'translation' not in name])"
+    )
+    folder = str(Path(lamina.__file__).parent)
+    found = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_layer_is_a_modern_one_and_runs_as_one() -> None:
+    layer = keras1.layers.Dense(3, input_dim=2)
+    assert isinstance(layer, lamina.layers.Dense)
+    assert type(layer).call is lamina.layers.Dense.call
+    assert type(layer).__call__ is lamina.layers.Dense.__call__
+
+
+def frames(function: object, *args: object) -> int:
+    count = 0
+
+    def trace(frame: object, event: str, arg: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(trace)
+    try:
+        function(*args)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("old", "modern", "shape"),
+    [
+        (lambda: keras1.layers.Dense(3), lambda: lamina.layers.Dense(3), (2, 4)),
+        (lambda: keras1.layers.Convolution2D(3, 3, 3), lambda: lamina.layers.Conv2D(3, 3), (2, 8, 8, 3)),
+        (lambda: keras1.layers.MaxPooling2D(), lambda: lamina.layers.MaxPooling2D(), (2, 8, 8, 3)),
+        (lambda: keras2.layers.BatchNormalization(), lambda: lamina.layers.BatchNormalization(), (2, 8)),
+        (lambda: tf_keras.layers.LSTM(3), lambda: lamina.layers.LSTM(3), (2, 4, 3)),
+        (lambda: keras2.layers.Lambda(abs), lambda: lamina.layers.Lambda(abs), (2, 3)),
+    ],
+)
+def test_old_words_cost_no_call(old: object, modern: object, shape: tuple) -> None:
+    """At most one call more: where the arithmetic of a generation is a class of its own."""
+    x = torch.randn(shape)
+    layer, twin = old(), modern()
+    layer(x), twin(x)
+    assert frames(layer, x) <= frames(twin, x) + 2
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_pickle_and_copy(space: ModuleType) -> None:
+    layer = space.layers.Dense(3)
+    x = torch.randn(2, 4)
+    y = layer(x)
+    for again in (pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        assert torch.equal(again(x), y)
+        assert again.get_config() == layer.get_config()
+
+
+def test_keras2_understands_keras1() -> None:
+    layer = keras2.layers.Convolution2D(4, 3, 2, border_mode="same", dim_ordering="tf", bias=False, init="he_normal")
+    config = layer.get_config()
+    assert (config["kernel_size"], config["padding"], config["use_bias"]) == ((3, 2), "same", False)
+    assert config["kernel_initializer"]["config"]["scale"] == 2.0
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_unknown_missing_and_doubled_arguments(space: ModuleType) -> None:
+    with pytest.raises(TypeError, match="Dense of Keras .* has no argument `actvation`. Did you mean `activation`"):
+        space.layers.Dense(3, actvation="relu")
+    with pytest.raises(TypeError, match="Dense misses the required argument"):
+        space.layers.Dense()
+    with pytest.raises(TypeError, match="twice"):
+        space.layers.Dropout(0.5, **{"p" if space is keras1 else "rate": 0.5})
+    with pytest.raises(TypeError, match="at most"):
+        space.layers.Activation("relu", "relu")
+
+
+def test_old_attributes() -> None:
+    layer = keras1.layers.Convolution2D(4, 3, 3, border_mode="same", input_shape=(8, 8, 3))
+    layer.build((None, 8, 8, 3))
+    assert (layer.nb_filter, layer.border_mode, layer.bias) == (4, "same", layer.bias)
+    assert layer.get_output_shape_for((None, 8, 8, 3)) == (None, 8, 8, 4)
+    dense = keras1.layers.Dense(2, input_dim=3)
+    dense.build((None, 3))
+    assert dense.W is dense.kernel
+
+
+def test_keras1_lstm_weights_are_twelve() -> None:
+    layer = keras1.layers.LSTM(2)
+    layer(torch.zeros(1, 3, 4))
+    names = [f"{part}_{gate}" for gate in "icfo" for part in "WUb"]
+    assert layer.weight_names() == names
+    values = [np.random.rand(*array.shape).astype("float32") for array in layer.get_weights()]
+    layer.set_weights(values)
+    assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), values, strict=True))
+    with pytest.raises(ValueError, match="expected 12 arrays; got 3"):
+        layer.set_weights(values[:3])
+
+
+def test_theano_turns_kernels_round() -> None:
+    x = np.zeros((1, 1, 3, 3), "float32")
+    x[0, 0, 1, 1] = 1
+    kernel = np.arange(9, dtype="float32").reshape(1, 1, 3, 3)
+    found = {}
+    for backend in ("tensorflow", "theano"):
+        keras1.backend.set_backend(backend)
+        try:
+            layer = keras1.layers.Convolution2D(1, 3, 3, border_mode="same", dim_ordering="th", bias=False)
+            layer(x)
+            layer.set_weights([kernel])
+            found[backend] = layer(x).detach().numpy()[0, 0]
+            assert np.array_equal(layer.get_weights()[0], kernel)
+        finally:
+            keras1.backend.set_backend("tensorflow")
+    assert np.array_equal(found["theano"], kernel[0, 0])  # a convolution of an impulse is its kernel
+    assert np.array_equal(found["tensorflow"], kernel[0, 0, ::-1, ::-1])
+
+
+def test_first_values_follow_the_old_fans() -> None:
+    torch.manual_seed(0)
+    lstm = keras1.layers.LSTM(200, input_dim=100)
+    lstm.build((None, 5, 100))
+    limit = np.sqrt(6 / (100 + 200))  # a gate's own, not that of all gates in one array
+    assert 0.99 * limit < np.abs(lstm.get_weights()[0]).max() <= limit
+    conv = keras1.layers.Convolution1D(40, 3)
+    conv.build((None, 10, 30))
+    limit = np.sqrt(6 / (30 * 40 + 3 * 30 * 40))  # the kernel (3, 1, 30, 40) was read as (out, in, rows, columns)
+    assert 0.98 * limit < np.abs(conv.get_weights()[0]).max() <= limit
+
+
+def test_mask_where_none_is_known() -> None:
+    for space in (keras1, keras2):
+        x = space.layers.Masking()(space.layers.Input(shape=(4, 3)))
+        with pytest.raises(TypeError, match="does not support masking"):
+            space.layers.GlobalMaxPooling1D()(x)
+
+
+def test_a_users_layer_of_keras1() -> None:
+    class Scaled(keras1.engine.topology.Layer):
+        def __init__(self, size, **kwargs):
+            self.size = size
+            super().__init__(**kwargs)
+
+        def build(self, input_shape):
+            self.W = self.add_weight((input_shape[1], self.size), initializer="glorot_uniform", name="W")
+            super().build(input_shape)
+
+        def call(self, x, mask=None):
+            return keras1.backend.dot(x, self.W)
+
+        def get_output_shape_for(self, input_shape):
+            return (input_shape[0], self.size)
+
+    model = keras1.models.Sequential([Scaled(3, input_shape=(4,))])
+    assert model.output_shape == (None, 3)
+    assert model.layers[0].name.startswith("scaled_")
+    assert model.predict(np.zeros((2, 4), "float32"), verbose=0).shape == (2, 3)
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+def test_fit_in_keras1_words() -> None:
+    model = keras1.models.Sequential()
+    model.add(keras1.layers.Dense(4, input_dim=3, activation="relu", W_regularizer=keras1.regularizers.l2(0.01)))
+    model.add(keras1.layers.Dense(2, activation="softmax"))
+    model.compile(loss="categorical_crossentropy", optimizer=keras1.optimizers.SGD(lr=0.1, decay=1e-6, nesterov=True))
+    x, y = np.random.rand(20, 3).astype("float32"), keras1.utils.np_utils.to_categorical([0, 1] * 10, 2)
+    history = model.fit(x, y, nb_epoch=3, batch_size=10, verbose=0)
+    assert len(history.history["loss"]) == 3
+    assert model.predict_classes(x).shape == (20,)
+
+
+def test_functional_models_and_merge() -> None:
+    a, b = keras1.layers.Input(shape=(3,)), keras1.layers.Input(shape=(3,))
+    both = keras1.layers.merge([a, b], mode="concat")
+    model = keras1.models.Model(input=[a, b], output=keras1.layers.Dense(2)(both))
+    assert model.output_shape == (None, 2)
+    assert model.predict([np.zeros((4, 3), "float32")] * 2, verbose=0).shape == (4, 2)
+    with pytest.raises(ValueError, match="mode"):
+        keras1.layers.Merge(mode="twist")
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_sequential_config(space: ModuleType) -> None:
+    layers = space.layers
+    model = space.models.Sequential([layers.Dense(3, input_dim=4), layers.Activation("hard_sigmoid")])
+    again = space.models.Sequential.from_config(json.loads(json.dumps(model.get_config())))
+    assert [layer.get_config() for layer in again.layers] == [layer.get_config() for layer in model.layers]
+    assert again.output_shape == (None, 3)
+    again.set_weights(model.get_weights())
+    x = np.random.rand(2, 4).astype("float32")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_hard_sigmoid_is_the_old_one() -> None:
+    x = torch.tensor([-3.0, 1.0, 2.0])
+    for space in (keras1, keras2, tf_keras):
+        assert torch.allclose(space.layers.Activation("hard_sigmoid")(x), torch.tensor([0.0, 0.7, 0.9]))
+    assert torch.allclose(lamina.layers.Activation("hard_sigmoid")(x), torch.tensor([0.0, 4 / 6, 5 / 6]))
+
+
+def test_names_count_from_one() -> None:
+    keras1.backend.clear_session()
+    assert [keras1.layers.MaxPooling2D().name for _ in range(2)] == ["maxpooling2d_1", "maxpooling2d_2"]
+    keras2.backend.clear_session()
+    assert keras2.layers.MaxPooling2D().name == "max_pooling2d_1"
+
+
+# import keras ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_keras() -> Iterator[None]:
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ("keras", "tensorflow")}
+    if generations.alias.installed_keras() is not None:
+        pytest.skip("a Keras is installed here")
+    yield
+    generations.uninstall()
+    assert {n: m for n, m in sys.modules.items() if n.split(".")[0] in ("keras", "tensorflow")} == before
+
+
+@pytest.mark.parametrize(
+    ("generation", "line", "expected"),
+    [
+        ("keras1", "from keras.layers.convolutional import Convolution2D as found", "Convolution2D"),
+        ("keras1", "from keras.objectives import mse as found", "mean_squared_error"),
+        ("keras2", "from keras.layers.core import Dense as found", "Dense"),
+        ("keras2", "import keras.layers.recurrent as m; found = m.LSTM", "LSTM"),
+        ("tf_keras", "from tensorflow.keras.layers import Dense as found", "Dense"),
+        ("tf_keras", "from tf_keras import layers; found = layers.Dense", "Dense"),
+        ("tf_keras", "import tensorflow as tf; found = tf.keras.layers.Dense", "Dense"),
+        ("keras3", "from keras.layers import Dense as found", "Dense"),
+    ],
+)
+@pytest.mark.usefixtures("no_keras")
+def test_install(generation: str, line: str, expected: str) -> None:
+    generations.install(generation)
+    names: dict = {}
+    exec(line, names)
+    assert names["found"].__name__ == expected
+    if generation != "keras3" and inspect.isclass(names["found"]):
+        assert names["found"].__module__ == f"lamina.{generation}.layers"
+
+
+def test_install_leaves_another_keras_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ModuleType("keras")
+    other.__spec__ = importlib_spec("keras", "/somewhere/keras/__init__.py")
+    monkeypatch.setitem(sys.modules, "keras", other)
+    with pytest.raises(ImportError, match="/somewhere/keras"):
+        generations.install("keras2")
+    assert sys.modules["keras"] is other
+    generations.install("keras2", replace=True)
+    assert sys.modules["keras"] is keras2
+    generations.uninstall()
+    assert sys.modules["keras"] is other
+    with pytest.raises(ValueError, match="keras1, keras2, tf_keras, keras3"):
+        generations.install("keras4")
+
+
+def importlib_spec(name: str, origin: str) -> object:
+    from importlib.machinery import ModuleSpec
+
+    return ModuleSpec(name, None, origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from keras.layers import Dense\nDense(64, init='uniform')", "keras1"),
+        ("from keras.layers import Dense\nDense(output_dim=64)", "keras1"),
+        ("model.add(Convolution2D(64, 3, 3, border_mode='same', input_shape=(3, 32, 32)))", "keras1"),
+        ("from keras.objectives import mse\nmodel.fit(x, y, nb_epoch=3)", "keras1"),
+        ("from keras.layers.convolutional import Conv2D\nConv2D(64, (3, 3))", "keras2"),
+        ("from keras.layers import CuDNNLSTM", "keras2"),
+        ("model.fit_generator(g, steps_per_epoch=3)", "keras2"),
+        ("from tensorflow.keras.layers import Dense", "tf_keras"),
+        ("import tensorflow as tf\ntf.keras.layers.Dense(3)", "tf_keras"),
+        ("import keras\nkeras.layers.Dense(3)", "keras3"),
+        ("import keras\nkeras.layers.Conv2D(3, 3, groups=1)", "keras3"),
+        ("print(1)", "keras3"),
+    ],
+)
+def test_detect(source: str, expected: str) -> None:
+    generation, reason = detect(source)
+    assert generation == expected
+    assert reason
+
+
+def test_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    from lamina import cli
+
+    script = tmp_path / "old.py"
+    script.write_text(
+        "import sys\nfrom keras.layers.core import Dense\nfrom keras.models import Sequential\n"
+        "model = Sequential([Dense(output_dim=2, input_dim=3)])\nprint(sys.argv[1:], model.output_shape)\n"
+    )
+    if generations.alias.installed_keras() is not None:
+        pytest.skip("a Keras is installed here")
+    try:
+        assert cli.main(["run", str(script), "--size", "3"]) == 0
+    finally:
+        generations.uninstall()
+    out, err = capsys.readouterr()
+    assert out == "['--size', '3'] (None, 2)\n"
+    assert err.startswith("lamina: keras1 (line 4: this call of Dense")
