@@ -83,7 +83,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
 def dropout(inputs: Any, rate: float, noise_shape: Sequence[int] | None = None, seed: Any = None) -> Tensor:
     """`inputs` with a fraction `rate` set to 0 and the rest scaled by 1 / (1 - rate)."""
     x = torch.as_tensor(inputs)
-    return noise.dropout(x, rate, noise_shape, _source(seed, x.device))
+    return noise.dropout(x, rate, noise_shape, stream(seed))
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:

@@ -62,7 +62,8 @@ OTHERWISE = {
     **{
         f"keras2/convolutional/{name}": "strides with dilation: Keras 2 and 3 disagree; Keras 3's value"
         for name in (
-            "DepthwiseConv2D_007", "DepthwiseConv2D_015", "DepthwiseConv2D_017", "SeparableConv1D_007", "SeparableConv1D_015",
+            "DepthwiseConv2D_007", "DepthwiseConv2D_015", "DepthwiseConv2D_017",
+            "SeparableConv1D_007", "SeparableConv1D_015",
             "SeparableConv2D_007", "SeparableConv2D_017",
         )
     },
@@ -90,13 +91,13 @@ OTHERWISE = {
 
 # What an older generation does and this project does not yet.
 MISSING = {
-    **{
-        name: "Nadam's `schedule_decay`"
-        for name in (
+    **dict.fromkeys(
+        (
             "keras1/optimizers/Nadam_002_tf", "keras1/optimizers/Nadam_003_tf", "keras1/optimizers/get_007_tf",
             "keras2/optimizers/Nadam_002", "keras2/optimizers/Nadam_003",
-        )
-    },
+        ),
+        "Nadam's `schedule_decay`",
+    ),
     "keras2/wrappers/Bidirectional_028": "the second batch of a stateful Bidirectional differs",
     "tf_keras2/constraints/RadialConstraint_001": "RadialConstraint",
     "tf_keras2/convolutional/Conv2D_045": "several batch axes",

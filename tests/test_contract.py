@@ -203,10 +203,9 @@ def test_own_variables_round_trip(example: Example) -> None:
 
 @each(lambda example: example.name not in FOREIGN)
 def test_file_round_trip(example: Example, tmp_path: Path) -> None:
-    saving = pytest.importorskip("lamina.saving")
     model = model_of(example, example.built())
     model.save(tmp_path / "model.keras")
-    again = saving.load_model(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
     assert_same(run(again, grouped(example)), run(model, grouped(example)), rtol=0, atol=0)
 
 

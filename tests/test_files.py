@@ -747,3 +747,14 @@ def test_clone_functions():
         keras.models.clone_model(sequential(), call_function=lambda layer, x: x)
     with pytest.raises(ValueError, match="config alone"):
         keras.models.clone_model(subclassed(), clone_function=lambda layer: layer)
+
+
+def test_functions_of_ops_are_stored_by_name(tmp_path: Path) -> None:
+    x = keras.Input((4, 3))
+    joined = keras.ops.concatenate([keras.layers.Dense(3)(x), keras.ops.relu(x) * 2], axis=-1)
+    model = keras.Model(x, keras.ops.expand_dims(keras.ops.mean(joined, axis=1, keepdims=True), 0)[0])
+    model.save(tmp_path / "ops.keras")
+    data = torch.randn(2, 4, 3)
+    torch.testing.assert_close(keras.models.load_model(tmp_path / "ops.keras")(data), model(data))
+    entries = {layer["class_name"]: layer for layer in model.get_config()["layers"]}
+    assert entries["Mean"]["config"] == {"name": "mean", "axis": 1, "keepdims": True} | {"name": entries["Mean"]["name"]}

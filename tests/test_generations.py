@@ -83,7 +83,9 @@ def test_class_has_its_signature(generation: str, room: str, name: str) -> None:
         assert table.entry(name, room).modern in NOT_YET
         return
     if inspect.isclass(cls) and "_told_as" in vars(cls):
-        assert [str(p) for p in inspect.signature(cls).parameters.values()] == recorded_signatures(generation)[room, name]
+        assert [str(p) for p in inspect.signature(cls).parameters.values()] == recorded_signatures(generation)[
+            room, name
+        ]
 
 
 NOT_YET = {
@@ -181,7 +183,7 @@ def test_keras2_understands_keras1() -> None:
 
 @pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
 def test_unknown_missing_and_doubled_arguments(space: ModuleType) -> None:
-    with pytest.raises(TypeError, match="Dense of Keras .* has no argument `actvation`. Did you mean `activation`"):
+    with pytest.raises(TypeError, match=r"Dense of Keras .* has no argument `actvation`. Did you mean `activation`"):
         space.layers.Dense(3, actvation="relu")
     with pytest.raises(TypeError, match="Dense misses the required argument"):
         space.layers.Dense()

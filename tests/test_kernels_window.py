@@ -114,7 +114,8 @@ def test_check_fits_names_the_axis():
 
 
 def test_receptive_field_and_cost():
-    assert window.receptive_field([(3, 2, 1), (3, 1, 2), (2, 2, 1)]) == (13, 4)
+    field = window.Field().window(3, 2).window(3, dilation=2).window(2, 2)
+    assert (field.size, field.step) == (13, 4)
     assert window.multiply_adds((4, 5), (3, 3), 8, 16, groups=2) == 4 * 5 * 9 * 4 * 16
 
 

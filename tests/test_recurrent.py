@@ -413,7 +413,7 @@ X = torch.zeros(2, 4, 3)
         (lambda: LSTM(3)(X[0]), ValueError, "expected 3 axes .batch, steps, features.; got 2"),
         (lambda: LSTM(3)(lamina.Input((4, None))), ValueError, "features axis .axis 2. must have a known size"),
         (lambda: LSTM(3)(X[:, :0]), ValueError, "at least one step"),
-        (lambda: LSTM(3)(X, initial_state=[X[:, 0]]), ValueError, "expected 2 initial states; got 1"),
+        (lambda: LSTM(3)(X, initial_state=[X[:, 0]]), ValueError, "expected 2 states in `initial_state`; got 1"),
         (lambda: GRU(3)(X, initial_state=torch.zeros(2, 5)), ValueError, r"state 0 must have shape \(2, 3\)"),
         (lambda: GRU(3)([lamina.Input((4, 3)), lamina.Input((5,))]), ValueError, r"must have shape \(None, 3\)"),
         (lambda: GRU(3)(X, mask=torch.ones(2, 3).bool()), ValueError, r"mask must have shape \(2, 4\)"),

@@ -153,7 +153,11 @@ CALLS = [
     ("convolutional.ZeroPadding2D(padding=(1, 1), data_format=None)", (2, 5, 6, 3), (2, 7, 8, 3)),
     ("convolutional.ZeroPadding3D(padding=(1, 1, 1), data_format=None)", (2, 2, 3, 4, 3), (2, 4, 5, 6, 3)),
     ("pooling.MaxPooling1D(pool_size=2, strides=None, padding='valid')", (2, 6, 3), (2, 3, 3)),
-    ("pooling.MaxPooling2D(pool_size=(2, 2), strides=None, padding='valid', data_format=None)", (2, 4, 6, 3), (2, 2, 3, 3)),
+    (
+        "pooling.MaxPooling2D(pool_size=(2, 2), strides=None, padding='valid', data_format=None)",
+        (2, 4, 6, 3),
+        (2, 2, 3, 3),
+    ),
     (
         "pooling.MaxPooling3D(pool_size=(2, 2, 2), strides=None, padding='valid', data_format=None)",
         (2, 4, 6, 8, 3),

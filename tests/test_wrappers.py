@@ -290,7 +290,7 @@ X = torch.zeros(2, 4, 3)
             lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True, return_state=True)),
             "the same `return_state`",
         ),
-        (lambda: Bidirectional(GRU(3))(X, initial_state=[X[:, 0]]), "forward states and as many backward ones; got 1"),
+        (lambda: Bidirectional(GRU(3))(X, initial_state=[X[:, 0]]), "2 halves, the forward states and as many backward ones; got 1"),
     ],
 )
 def test_bad_use_is_explained(use, words):

@@ -116,19 +116,34 @@ def _producer(tensor: SymbolicTensor, name: str) -> Node:
     return tensor.node
 
 
+def _last_uses(graph: Graph) -> list[list[SymbolicTensor]]:
+    """For each node the values that nothing needs after it."""
+    needed = {id(tensor) for tensor in (*pytree.tree_leaves(graph.outputs), *graph.masks.values())}
+    ended = []
+    for node in reversed(graph.nodes):
+        here = {id(tensor): tensor for tensor in (*node.inputs, *pytree.tree_leaves(node.outputs))}
+        ended.append([tensor for key, tensor in here.items() if key not in needed])
+        needed |= here.keys()
+    return ended[::-1]
+
+
 class Plan:
-    """A graph as one Python function. `source` is its text; calling it runs the layers one after another."""
+    """A graph as one Python function. `source` is its text; calling it runs the layers one after another.
+
+    After its last use a value's name passes to the next one or is deleted, so that its memory serves what follows.
+    """
 
     def __init__(self, graph: Graph, name: str = "plan"):
         self._names: dict[int, str] = {}
+        self._free: list[str] = []
         self._taken = {"training", "scope", "leaves"}
         self._space: dict[str, Any] = {"scope": scope, "leaves": pytree.tree_leaves}
         self.changes = Changes.count
         self.runs_bare = True  # no call inside needs anything around it
+        parameters = ", ".join(self._variable(tensor) for tensor in graph.inputs)
         lines = [*self._lines(graph), *self._mask_lines(graph)]
         uses_training = any("training" in line for line in lines)
         head = ["    training = scope.training"] if uses_training else []
-        parameters = ", ".join(self._variable(tensor) for tensor in graph.inputs)
         returned = self._render(graph.outputs)
         self.source = "\n".join([f"def {_identifier(name)}({parameters}):", *head, *lines, f"    return {returned}", ""])
         exec(compile(self.source, f"<plan of {name}>", "exec"), self._space)
@@ -141,7 +156,7 @@ class Plan:
         return self.source
 
     def _lines(self, graph: Graph) -> Iterator[str]:
-        for node in graph.nodes:
+        for node, ended in zip(graph.nodes, _last_uses(graph), strict=True):
             layer = node.layer
             bare = layer.runs_in_plan()
             self.runs_bare = self.runs_bare and bare and not _holds_care(layer)
@@ -152,7 +167,11 @@ class Plan:
                 own = self._function(layer, layer)
                 arguments.append(f"training={own}.training if training is None else training")
             function = self._function(layer, layer.call if bare else layer)
+            self._free = [self._names[id(tensor)] for tensor in ended if id(tensor) in self._names]
             yield f"    {self._assigned(node.outputs)}{function}({', '.join(arguments)}){self._unpacking(node.outputs)}"
+            unused = [self._variable(tensor) for tensor in ended if tensor.node is node]
+            if self._free or unused:
+                yield f"    del {', '.join([*self._free, *unused])}"
 
     def _mask_lines(self, graph: Graph) -> Iterator[str]:
         """Masks of the outputs ride on them, for the losses and whatever comes after the model."""
@@ -174,7 +193,7 @@ class Plan:
 
     def _variable(self, tensor: SymbolicTensor) -> str:
         if id(tensor) not in self._names:
-            self._names[id(tensor)] = f"x{len(self._names)}"
+            self._names[id(tensor)] = self._free.pop() if self._free else f"x{len(self._names)}"
             self._taken.add(self._names[id(tensor)])
         return self._names[id(tensor)]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import random as python_random
+from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def set_random_seed(seed: int) -> None:
@@ -19,7 +23,10 @@ def set_random_seed(seed: int) -> None:
 
 
 class SeedGenerator:
-    """A stream of random numbers of its own: the same seed gives the same draws, whatever else draws meanwhile."""
+    """A stream of random numbers of its own: the same seed gives the same draws, whatever else draws meanwhile.
+
+    It has a torch generator for each device it draws on. Copies and pickles go on from where the stream is.
+    """
 
     _home = "keras.random"
 
@@ -29,7 +36,11 @@ class SeedGenerator:
         self._seed = python_random.randrange(2**31) if seed is None else int(seed)
         self.name = name
         self._generators: dict[torch.device, torch.Generator] = {}
-        self.on(torch.device("cpu"))  # torch.compile takes generators that are there, but makes none
+        self._enter()
+
+    def _enter(self) -> None:
+        self._number = next(_numbers)
+        _streams[self._number] = self
 
     def on(self, device: torch.device) -> torch.Generator:
         """The torch generator of this stream on `device`."""
@@ -39,6 +50,15 @@ class SeedGenerator:
             generator.manual_seed(self._seed)
             self._generators[device] = generator
         return generator
+
+    def draw(self, like: Tensor, shape: Sequence[int], how: str, *numbers: float) -> Tensor:
+        """A tensor of this shape and of the type and device of `like`, filled by torch's method `how` of `numbers`."""
+        if torch.compiler.is_compiling():
+            # Of equal calls of `new_empty` some backends keep one, and its two fillings with it.
+            values = torch.empty(shape, dtype=like.dtype, device=like.device)
+            _fill(values, how, numbers, self._number)
+            return values
+        return getattr(like.new_empty(shape), how)(*numbers, generator=self.on(like.device))
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self._seed, "name": self.name}
@@ -53,9 +73,25 @@ class SeedGenerator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._seed, self.name, self._generators = state["_seed"], state["name"], {}
+        self._enter()
         for device, generator_state in state["_generators"].items():
             if torch.device(device).type == "cpu" or torch.cuda.is_available():
                 self.on(torch.device(device)).set_state(generator_state)
+
+
+# A compiled graph holds no generators: it holds the number of a stream, and looks the stream up at every call.
+_numbers = itertools.count()
+_streams: WeakValueDictionary[int, SeedGenerator] = WeakValueDictionary()
+
+
+@torch.library.custom_op(
+    "lamina::fill",
+    mutates_args=("values",),
+    schema="(Tensor(a!) values, str how, float[] numbers, SymInt stream) -> ()",
+    tags=(torch.Tag.nondeterministic_seeded, torch.Tag.cudagraph_unsafe),
+)
+def _fill(values: Tensor, how: str, numbers: Sequence[float], stream: int) -> None:
+    getattr(values, how)(*numbers, generator=_streams[stream].on(values.device))
 
 
 def stream(seed: int | SeedGenerator | None) -> SeedGenerator | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Unknown sizes are tried with two values; what differs between the results is unknown in the output.
 _TRIAL_SIZES = (83, 89)
+_torch_log = logging.getLogger("torch._subclasses.fake_tensor")
 
 
 class SymbolicTensor:
@@ -309,6 +311,7 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
             return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
+        quiet, _torch_log.disabled = _torch_log.disabled, True  # the error below says it, once
         try:
             return function(*args, **kwargs)
         except (RuntimeError, IndexError, TypeError) as error:
@@ -316,6 +319,8 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
             shapes = ", ".join(show_shape(t.shape) for t in pytree.tree_leaves(args) if isinstance(t, Tensor))
             reason = str(error).strip().split("\n")[0][:200]
             raise ValueError(f"{who} cannot take inputs of shape {shapes}: {reason}") from error
+        finally:
+            _torch_log.disabled = quiet
 
 
 def call_layer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -17,15 +17,17 @@ _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` bef
 def install(generation: str, *, backend: str | None = None, replace: bool = False) -> None:
     """From now on `import keras` and its submodules mean this generation: keras1, keras2, tf_keras or keras3.
 
-    tf_keras is `tensorflow.keras` as well, where there is no TensorFlow. `backend="theano"` turns kernels round and pads
-    as Keras 1 did there. Raises ImportError where a Keras is installed already, unless `replace`; ValueError for another
-    generation.
+    tf_keras is `tensorflow.keras` as well, where there is no TensorFlow. `backend="theano"` turns kernels round and
+    pads as Keras 1 did there. Raises ImportError where a Keras is installed already, unless `replace`; ValueError for
+    another generation.
     """
     if generation not in _NAMES:
         raise ValueError(f"install: expected one of {', '.join(_NAMES)}; got {generation!r}.")
     found = installed_keras()
     if found and not replace:
-        raise ImportError(f"Keras is installed in {found}, and left alone; pass replace=True to put Lamina in its place.")
+        raise ImportError(
+            f"Keras is installed in {found}, and left alone; pass replace=True to put Lamina in its place."
+        )
     uninstall()
     if backend is not None:
         backends[generation] = backend

@@ -14,13 +14,19 @@ from torch.nn import functional
 
 from .. import activations as modern_activations
 from ..core import dtypes
-from ..core.config import epsilon, floatx, image_data_format, set_epsilon, set_floatx, set_image_data_format
+from ..core.config import epsilon as epsilon
+from ..core.config import floatx as floatx
+from ..core.config import image_data_format as image_data_format
+from ..core.config import set_epsilon as set_epsilon
+from ..core.config import set_floatx as set_floatx
+from ..core.config import set_image_data_format as set_image_data_format
 from ..core.layer import clear_session as _clear_session
 from ..core.layer import scope
 from ..core.symbolic import SymbolicTensor
 from ..kernels import convolution, pooling, resize
 from . import shim
-from .activations import hard_sigmoid, relu
+from .activations import hard_sigmoid as hard_sigmoid
+from .activations import relu as relu
 
 Axis = Any
 _ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
@@ -109,7 +115,9 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
     return made if shape is None else made.expand(tuple(shape)).clone()
 
 
-def placeholder(shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None) -> Any:
+def placeholder(
+    shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None
+) -> Any:
     """A symbolic tensor."""
     from ..layers import Input
 
@@ -223,7 +231,7 @@ def gradients(loss: Tensor, variables: Any) -> list[Tensor]:
 
 
 def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> Callable[[Any], list[np.ndarray]]:
-    """A function of lists of arrays from symbolic inputs to symbolic outputs; `learning_phase()` may be the last input."""
+    """A function of lists of arrays from symbolic inputs to symbolic outputs; the learning phase may follow them."""
     from ..models import Model
 
     symbols = [x for x in inputs if isinstance(x, SymbolicTensor)]
@@ -289,7 +297,9 @@ def random_uniform_variable(shape: Any, low: float, high: float, dtype: Any = No
     return variable(random_uniform(shape, low, high, dtype, seed))
 
 
-def random_normal_variable(shape: Any, mean: float, scale: float, dtype: Any = None, name: Any = None, seed: Any = None):
+def random_normal_variable(
+    shape: Any, mean: float, scale: float, dtype: Any = None, name: Any = None, seed: Any = None
+):
     return variable(random_normal(shape, mean, scale, dtype, seed))
 
 
@@ -317,7 +327,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    for one in sorted((a % x.ndim for a in (_axes(x, axis) if not isinstance(axis, int) else (axis,))), reverse=True):
+    for one in sorted((a % x.ndim for a in ((axis,) if isinstance(axis, int) else _axes(x, axis))), reverse=True):
         x = torch.prod(x, one, True)
         x = x if keepdims else x.squeeze(one)
     return x
@@ -411,7 +421,8 @@ def identity(x: Any, name: str | None = None) -> Any:
 
 
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
-    then, other = (e() if callable(e) else e for e in (then_expression, else_expression))
+    then: Any = then_expression() if callable(then_expression) else then_expression
+    other: Any = else_expression() if callable(else_expression) else else_expression
     condition = _tensor(condition)
     while condition.ndim < then.ndim:
         condition = condition.unsqueeze(-1)
@@ -508,7 +519,9 @@ def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def resize_images(x: Any, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"):
+def resize_images(
+    x: Any, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"
+):
     return resize.upsample(x, (height_factor, width_factor), interpolation, _last(data_format))
 
 
@@ -523,7 +536,8 @@ def dot(x: Any, y: Any) -> Any:
     """Products summed over the last axis of `x` and the last but one of `y`."""
     if y.ndim <= 2:
         return torch.matmul(x, y)
-    return torch.tensordot(x, y, ([x.ndim - 1], [y.ndim - 2]))
+    axes: Any = ([x.ndim - 1], [y.ndim - 2])
+    return torch.tensordot(x, y, axes)
 
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
@@ -545,7 +559,7 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
 def _conv(rank: int) -> Callable[..., Any]:
     def conv(x, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
         sizes = [(v,) * rank if isinstance(v, int) else tuple(v) for v in (strides, dilation_rate)]
-        pads = (padding,) * rank
+        pads: Any = (padding,) * rank
         return convolution.convolution(x, kernel, None, sizes[0], pads, sizes[1], 1, _last(data_format))
 
     conv.__name__ = f"conv{rank}d"
@@ -557,8 +571,9 @@ conv1d, conv2d, conv3d = map(_conv, (1, 2, 3))
 
 def depthwise_conv2d(x: Any, depthwise_kernel: Any, strides: Any = (1, 1), padding: str = "valid",
                      data_format: str | None = None, dilation_rate: Any = (1, 1)) -> Any:  # fmt: skip
+    pads: Any = (padding,) * 2
     return convolution.depthwise_convolution(
-        x, depthwise_kernel, None, tuple(strides), (padding,) * 2, tuple(dilation_rate), _last(data_format)
+        x, depthwise_kernel, None, tuple(strides), pads, tuple(dilation_rate), _last(data_format)
     )
 
 
@@ -580,7 +595,9 @@ def pool3d(x: Any, pool_size: Any, strides: Any = (1, 1, 1), padding: str = "val
 # Losses, loops --------------------------------------------------------------------------------------------------------
 
 
-def batch_normalization(x: Any, mean: Any, var: Any, beta: Any, gamma: Any, axis: int = -1, epsilon: float = 1e-3) -> Any:
+def batch_normalization(
+    x: Any, mean: Any, var: Any, beta: Any, gamma: Any, axis: int = -1, epsilon: float = 1e-3
+) -> Any:
     y = (x - mean) * torch.rsqrt(var + epsilon)
     y = y if gamma is None else y * gamma
     return y if beta is None else y + beta

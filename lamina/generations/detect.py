@@ -56,7 +56,11 @@ def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[tuple[str, .
     if isinstance(node, ast.ImportFrom):
         names += [f"{node.module}.{alias.name}" for alias in node.names]
     for name in names:
-        if name.startswith("tf_keras") or name.startswith("tensorflow.keras") or name.startswith("tensorflow.python.keras"):
+        if (
+            name.startswith("tf_keras")
+            or name.startswith("tensorflow.keras")
+            or name.startswith("tensorflow.python.keras")
+        ):
             yield ("tf_keras",), f"line {node.lineno}: import of {name}"
         parts = name.split(".")
         if parts[0] != "keras" or len(parts) < 2:
@@ -84,7 +88,7 @@ def _of_call(node: ast.Call) -> Iterator[tuple[tuple[str, ...], str]]:
     for word in (*words, name):
         if word in _MODEL_WORDS and (word == name or name.startswith("fit")):
             yield _MODEL_WORDS[word], f"line {node.lineno}: {word} is of Keras {_listed(_MODEL_WORDS[word])}"
-    known = [key for key in _ORDER if _takes(key, name, node)]
+    known = [key for key in _ORDER if name[:1].isupper() and _takes(key, name, node)]
     if known and len(known) < len(_ORDER):
         yield tuple(known), f"line {node.lineno}: this call of {name} is of Keras {_listed(tuple(known))}"
 
@@ -93,7 +97,7 @@ def _takes(generation: str, name: str, node: ast.Call) -> bool:
     """Whether a class of that name takes such a call. Its own words count, not those it also understands."""
     words = {keyword.arg for keyword in node.keywords if keyword.arg}
     if generation == "keras3":
-        cls = getattr(modern_layers, name, None)
+        cls: Any = getattr(modern_layers, name, None)
         if not inspect.isclass(cls):
             return False
         own = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.KEYWORD_ONLY]

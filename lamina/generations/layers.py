@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
+from .. import initializers
 from .. import layers as modern
 from ..activations import activation
 from ..constraints import constraint
@@ -19,7 +20,6 @@ from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, i
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
-from .. import initializers
 from ..initializers import initializer
 from ..kernels import pooling
 from ..kernels.convolution import transposed_convolution
@@ -56,7 +56,7 @@ class MaxoutDense(Layer):
         self.bias = self.new_weight("bias", (self.features, self.units)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        maps = torch.tensordot(inputs, self.kernel, ([1], [1]))
+        maps = torch.einsum("bn,fnu->bfu", inputs, self.kernel)
         return (maps if self.bias is None else maps + self.bias).amax(1)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -166,8 +166,8 @@ class DeconvolutionTo(modern.Conv2DTranspose):
         full = transposed_convolution(
             inputs, self.kernel, None, self.strides, "valid", None, self.dilation_rate, self._last
         )
-        windows = zip(self.spatial(self._output_shape), self.spatial(tuple(inputs.shape)), self.kernel_size, self.strides,
-                      strict=True)  # fmt: skip
+        sizes, steps_in = self.spatial(self._output_shape), self.spatial(tuple(inputs.shape))
+        windows = zip(sizes, steps_in, self.kernel_size, self.strides, strict=True)
         for axis, (size, steps, k, s) in enumerate(windows, 1 if self._last else 2):
             around = max((steps - 1) * s + k - size, 0) // 2
             before = 0 if self.padding == "valid" else k // 2 if self.half else around
@@ -184,7 +184,7 @@ class DeconvolutionTo(modern.Conv2DTranspose):
 
 
 class BatchNormalization(modern.BatchNormalization):
-    """With `by_sample` the mean and variance of the last axis of each sample, and epsilon beside the deviation again."""
+    """With `by_sample` the statistics are those of the last axis, and epsilon is added to the deviation once more."""
 
     by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
 
@@ -193,10 +193,14 @@ class BatchNormalization(modern.BatchNormalization):
             return super().call(inputs, training, mask)
         mean = inputs.mean(-1, keepdim=True)
         deviation = torch.sqrt(inputs.var(-1, correction=0, keepdim=True) + self.epsilon)
-        return (inputs - mean) / (deviation + self.epsilon) * self.gamma + self.beta
+        gamma: Any = self.gamma
+        return (inputs - mean) / (deviation + self.epsilon) * gamma + self.beta
 
 
-class _TheanoPooling(Declared):
+_Pooling: Any = Declared  # a modern pooling layer comes behind
+
+
+class _TheanoPooling(_Pooling):
     """Pooling that also knows "same" of Theano: windows begin nearly a whole window before the input."""
 
     padding: Any = arg(one_of("valid", "same", "theano"), default="valid")
@@ -215,7 +219,9 @@ class _TheanoPooling(Declared):
             return super().call(inputs)
         pads = self._theano_pads(inputs.shape)
         pooled = self._pool(inputs, self.pool_size, self.strides, pads, self._last)
-        for axis, size in enumerate(self.spatial(self.compute_output_shape(tuple(inputs.shape))), 1 if self._last else 2):
+        for axis, size in enumerate(
+            self.spatial(self.compute_output_shape(tuple(inputs.shape))), 1 if self._last else 2
+        ):
             pooled = pooled.narrow(axis, 0, size)
         return pooled
 
@@ -433,7 +439,7 @@ class Merge(Layer):
 
     def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
         mode = self.mode
-        if callable(mode):
+        if not isinstance(mode, str):
             return mode(inputs, **self.arguments)
         if mode == "concat":
             return torch.cat(list(inputs), self.concat_axis)
@@ -448,7 +454,7 @@ class Merge(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = self._shapes(input_shape)
-        mode, given = self.mode, self._output_shape
+        mode, given = self.mode, vars(self)["_output_shape"]
         if callable(mode):
             if given is None:
                 return super().compute_output_shape(input_shape)

@@ -56,7 +56,10 @@ def _renamed(generation: Generation, method: str, kwargs: Mapping[str, Any]) -> 
     return {names.get(key, key): value for key, value in kwargs.items() if names.get(key, key)}
 
 
-class _ModelWords:
+_Model: Any = object  # the modern class, which comes behind in the classes made
+
+
+class _ModelWords(_Model):
     """The methods of models in the words of a generation."""
 
     _generation: Generation
@@ -72,7 +75,9 @@ class _ModelWords:
 
     def fit_generator(self, generator: Any, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""
-        names = ("samples_per_epoch", "nb_epoch") if self._generation.name == "keras1" else ("steps_per_epoch", "epochs")
+        names = (
+            ("samples_per_epoch", "nb_epoch") if self._generation.name == "keras1" else ("steps_per_epoch", "epochs")
+        )
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
         return super().fit(generator, **_renamed(self._generation, "fit_generator", kwargs))
 
@@ -138,8 +143,10 @@ class _Sequential(_ModelWords):
         for layer in self._stack[1:]:
             x = layer(x)
         inputs = [tensor for branch in first.branches for tensor in branch.inputs]
-        vars(self).update(_graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x)
-        vars(self)["input_spec"] = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
+        specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
+        self.__dict__.update(
+            _graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x, input_spec=specs
+        )
         self._modules.update({layer.name.replace(".", "_"): layer for layer in self._stack})
         self._finish_build()
 
@@ -217,20 +224,18 @@ def special(generation: Generation, name: str, module: str) -> Any:
         return _merge_function(generation)
     if name in ("Recurrent", "Wrapper"):
         return modern_layers.RNN if name == "Recurrent" else modern_layers.Wrapper
-    made: Any = modern_layers.Input if name == "Input" else InputLayer
     if name == "InputLayer":
         return _input_layer(generation, module)
 
-    @functools.wraps(made, assigned=("__doc__",))
     def function(*args: Any, **kwargs: Any) -> Any:
         given = apply.bind(generation, name, args, kwargs)
         modern = apply.to_modern(generation, name, given, {})
         modern["name"] = modern.get("name") or shim.unique_name(generation, "Input")
-        return made(**{key: value for key, value in modern.items() if value is not None})
+        return modern_layers.Input(**{key: value for key, value in modern.items() if value is not None})
 
     function.__name__ = function.__qualname__ = name
-    function.__module__ = module
-    function.__signature__ = apply.signature(generation, name)
+    function.__module__, function.__doc__ = module, modern_layers.Input.__doc__
+    function.__signature__ = apply.signature(generation, name)  # type: ignore[attr-defined]
     return function
 
 

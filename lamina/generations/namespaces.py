@@ -159,7 +159,7 @@ def get_class(generation: Generation, name: str) -> Any:
     entry = generation.find(name)
     if entry is None:
         return None
-    told = generation.canonical(name)
+    told = generation.canonical(name) or name
     if told != name:
         return getattr(open_namespace(generation.name).layers, told)
     module = f"lamina.{generation.name}.layers"
@@ -199,14 +199,16 @@ def _object(generation: Generation, home: str, key: str) -> Any:
     if entry is None:
         return _modern(home, key)
     namespace = getattr(open_namespace(generation.name), home)
-    told = generation.canonical(key, home)
+    told = generation.canonical(key, home) or key
     module = f"lamina.{generation.name}.{home}"
     if entry.makes:
         return shim.make_function(generation, key, lambda name: getattr(namespace, name), module, home)
     if told != key:
         return getattr(namespace, told)
     modern = old_layers.OWN.get(entry.modern) or _modern(home, entry.modern)
-    if entry.modern == "Optimizer" or "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer"):
+    if entry.modern == "Optimizer" or (
+        "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer")
+    ):
         return modern
     return shim.make_class(generation, key, modern, module, home)
 

@@ -42,7 +42,10 @@ def reset_names() -> None:
     _counts.clear()
 
 
-class Shim:
+_Modern: Any = object  # the modern class, which comes behind in the classes made
+
+
+class Shim(_Modern):
     """The old words of one class. Made classes derive from it and from the modern class."""
 
     _generation: Generation
@@ -64,7 +67,7 @@ class Shim:
 
     def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
         super().__init__(**modern)
-        vars(self)["_as_given"] = kept
+        self.__dict__["_as_given"] = kept
 
     def _settings(self) -> dict[str, Any]:
         return {"backend": backends[self._generation.name], "image_data_format": settings.image_data_format()}
@@ -129,7 +132,7 @@ class LayerShim(Shim):
         super()._init_modern(modern, kept)
         if self.activity_regularizer is None and modern.get("activity_regularizer") is not None:
             self.activity_regularizer = modern["activity_regularizer"]
-        vars(self)["_theano"] = backends[self._generation.name] == "theano"
+        self.__dict__["_theano"] = backends[self._generation.name] == "theano"
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -211,7 +214,7 @@ class LayerShim(Shim):
         arrays = weights.to_old(entry.weights, arrays, facts)
         ordering = config.get("dim_ordering", "th")
         for index, (name, array) in enumerate(zip(known, arrays, strict=False)):
-            draw = initializations.find(self._generation, config.get(arguments.get(name[0], "")))
+            draw = initializations.find(self._generation, str(config.get(arguments.get(name[0], ""))))
             if draw is not None:
                 arrays[index] = draw(array.shape, dim_ordering=ordering).numpy()
         super().set_weights(weights.to_modern(entry.weights, arrays, facts))
@@ -310,12 +313,17 @@ def _parts(layer: Any) -> list[Any] | None:
 
 def make_class(generation: Generation, name: str, modern: type, module: str, room: str = "layers") -> type:
     """The class of that name: the modern one in the generation's words."""
-    told = generation.canonical(name, room)
+    told = generation.canonical(name, room) or name
     base = LayerShim if issubclass(modern, Layer) else OptimizerShim if room == "optimizers" else Shim
     doc = f"{told} of Keras {generation.version}: `{modern.__name__}` in its words."
     members = {
-        "__module__": module, "__doc__": doc, "_generation": generation, "_told_as": told, "_room": room, "_home": module,
-    }  # fmt: skip
+        "__module__": module,
+        "__doc__": doc,
+        "_generation": generation,
+        "_told_as": told,
+        "_room": room,
+        "_home": module,
+    }
     return type(told, (base, modern), members)
 
 
@@ -326,7 +334,7 @@ def make_function(generation: Generation, name: str, make: Callable[[str], type]
     def function(*args: Any, **kwargs: Any) -> Any:
         given = apply.bind(generation, name, args, kwargs, room)
         modern = apply.to_modern(generation, name, given, {}, room)
-        cls = make(entry.makes)
+        cls: Any = make(entry.makes)
         made = cls.__new__(cls)
         made._init_modern(modern, {})
         return made

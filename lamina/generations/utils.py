@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 
-def to_categorical(y: Any, num_classes: int | None = None, dtype: str = "float32", *, nb_classes: int | None = None) -> Any:
+def to_categorical(
+    y: Any, num_classes: int | None = None, dtype: str = "float32", *, nb_classes: int | None = None
+) -> Any:
     """One-hot rows (..., num_classes) for integers (...); a last axis of size 1 is dropped."""
     y = np.asarray(y, dtype="int64")
     shape = y.shape[:-1] if y.ndim > 1 and y.shape[-1] == 1 else y.shape

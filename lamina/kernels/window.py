@@ -1,4 +1,4 @@
-"""Arithmetic of windows sliding over an axis: sizes, pads, fit, fields, cost. Plain integers; ``None`` is an unknown size."""
+"""Arithmetic of windows sliding over an axis: sizes, pads, fit, fields, cost. ``None`` is an unknown size."""
 
 from __future__ import annotations
 
@@ -210,12 +210,17 @@ class Field(NamedTuple):
 
     def joined(self, other: Field) -> Field | None:
         """What is seen by the sum of two branches; None where their outputs do not stand at the same distances."""
+        if math.inf in (self.size, other.size):
+            return EVERYTHING
         if self.step * len(other.spans) != other.step * len(self.spans):
             return None
         period = math.lcm(len(self.spans), len(other.spans))
         pairs = [(self.span(i), other.span(i)) for i in range(period)]
         spans = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in pairs)
         return Field(spans, self.step * period // len(self.spans))
+
+
+EVERYTHING = Field(((-math.inf, math.inf),))
 
 
 def multiply_adds(positions: Sequence[int], kernel: Sequence[int], inputs: int, outputs: int, groups: int = 1) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..core import random
@@ -34,9 +33,6 @@ class _Noise(_Elementwise):
     def check(self) -> None:
         vars(self)["seed_generator"] = random.stream(self.seed)
 
-    def generator(self, inputs: Tensor) -> torch.Generator | None:
-        return random.generator(self.seed_generator, inputs.device)
-
 
 class Dropout(_Noise):
     """In training sets a fraction `rate` of the values to 0 and scales the others by 1 / (1 - rate).
@@ -51,7 +47,7 @@ class Dropout(_Noise):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
             return inputs
-        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.generator(inputs))
+        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
         """The shape of the mask, or None for the input's. Raises ValueError where `noise_shape` does not fit."""
@@ -75,7 +71,7 @@ class SpatialDropout(_Noise, Spatial):
         if not training or self.rate == 0:
             return inputs
         shape = self.with_spatial(tuple(inputs.shape), (1,) * self.rank)
-        return noise.dropout(inputs, self.rate, shape, self.generator(inputs))
+        return noise.dropout(inputs, self.rate, shape, self.seed_generator)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -109,7 +105,7 @@ class GaussianNoise(_Noise):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.stddev == 0:
             return inputs
-        return noise.gaussian_noise(inputs, self.stddev, self.generator(inputs))
+        return noise.gaussian_noise(inputs, self.stddev, self.seed_generator)
 
 
 class GaussianDropout(_Noise):
@@ -121,7 +117,7 @@ class GaussianDropout(_Noise):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
             return inputs
-        return noise.gaussian_dropout(inputs, self.rate, self.generator(inputs))
+        return noise.gaussian_dropout(inputs, self.rate, self.seed_generator)
 
 
 class AlphaDropout(Dropout):
@@ -130,4 +126,4 @@ class AlphaDropout(Dropout):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
             return inputs
-        return noise.alpha_dropout(inputs, self.rate, self.mask_shape(inputs), self.generator(inputs))
+        return noise.alpha_dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)

@@ -188,8 +188,13 @@ class _Cell(Layer):
         drops = self.dropout > 0 or self.recurrent_dropout > 0
         vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
 
-    def _in_one_type(self, x: Tensor, weights: list[Any]) -> tuple[Tensor, list[Any]]:
-        """Data and weights in the type the cell computes in."""
+    def _fitted(self, x: Tensor, weights: list[Any]) -> tuple[Tensor, list[Any]]:
+        """Data and weights in the type the cell computes in. Raises RuntimeError for another number of features."""
+        features = weights[0].shape[0]
+        if x.shape[-1] != features:  # torch.lstm does not look: on a CPU it reads what lies behind the data
+            raise RuntimeError(f"{named(self)}: expected {features} features; got {x.shape[-1]}.")
+        if x.dtype is weights[0].dtype:
+            return x, weights
         dtype = self._compute or weights[0].dtype
         return x.to(dtype), [weight if weight is None else weight.to(dtype) for weight in weights]
 
@@ -204,9 +209,7 @@ class _Cell(Layer):
         training: bool,
     ) -> recurrence.Result:
         """The steps of x (batch, time, features): all outputs, the last one, and the last states."""
-        weights = _weights_of(self)
-        if x.dtype is not weights[0].dtype:
-            x, weights = self._in_one_type(x, weights)
+        x, weights = self._fitted(x, _weights_of(self))
         masks = self.dropout_masks(x, (x.shape[0], 1, x.shape[2])) if training and self._drops else (None, None)
         options = {**self._options, "order": self._buffers["order"]} if "order" in self._buffers else self._options
         return self._kernel(
@@ -233,19 +236,16 @@ class _Cell(Layer):
 
     def sweep_both(self, other: _Cell, x: Tensor, states: Any) -> tuple[Tensor, Any, Any]:
         """Both directions of a sequence in one kernel, without masks and dropout."""
-        weights = _weights_of(self, other)
-        if x.dtype is not weights[0].dtype:
-            x, weights = self._in_one_type(x, weights)
+        x, weights = self._fitted(x, _weights_of(self, other))
         relu, order = self._options.get("relu", False), self._buffers.get("order")
         return recurrence.bidirectional(self._kernel, x, weights[:3], weights[3:], states, relu, order)
 
     def dropout_masks(self, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor | None]:
         """What to multiply inputs of this shape and the state with; one mask a gate where the state drops, too."""
         gates = (self._gates,) if self.recurrent_dropout and self._gates > 1 else ()
-        generator = random.generator(self.seed_generator, x.device)
 
         def draw(rate: float, *sizes: int) -> Tensor | None:
-            return noise.dropout(x.new_ones(*gates, *sizes), rate, generator=generator) if rate else None
+            return noise.dropout(x.new_ones(*gates, *sizes), rate, stream=self.seed_generator) if rate else None
 
         return draw(self.dropout, *shape), draw(self.recurrent_dropout, shape[0], self.units)
 
@@ -254,9 +254,7 @@ class _Cell(Layer):
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         if len(states) != self._states:
             raise ValueError(f"{named(self)}: expected {self._states} states; got {len(states)}.")
-        weights = _weights_of(self)
-        if inputs.dtype is not weights[0].dtype:
-            inputs, weights = self._in_one_type(inputs, weights)
+        inputs, weights = self._fitted(inputs, _weights_of(self))
         masks = self.dropout_masks(inputs, tuple(inputs.shape)) if training and self._drops else (None, None)
         return inputs, weights, states, masks
 
@@ -595,7 +593,7 @@ class RNN(Holder):
             states = [*map(torch.clone, kept)]  # what autograd keeps must not change with the next batch
         else:
             states = pytree.tree_leaves(given)
-            self._check_states([tuple(state.shape) for state in states], sequences.shape[0])
+            self.check_states([tuple(state.shape) for state in states], sequences.shape[0])
         if states[0].dtype is not sequences.dtype:
             states = [state.to(sequences) for state in states]
         return pytree.tree_unflatten(states, pytree.tree_structure(self.state_size)) if self._nested else states
@@ -603,15 +601,19 @@ class RNN(Holder):
     def _kept_states(self) -> list[Tensor]:
         return [*map(self._buffers.__getitem__, self._kept)]  # type: ignore[arg-type]
 
-    def _check_states(self, shapes: list[tuple], batch: int | None) -> None:
+    def check_states(self, shapes: list[tuple], batch: int | None, argument: str = "initial_state") -> None:
+        """Raises ValueError unless these are the shapes of the states, for a batch of this size."""
         sizes = pytree.tree_leaves(self.state_size)
         if len(shapes) != len(sizes):
-            raise ValueError(f"{named(self)}: expected {len(sizes)} initial states; got {len(shapes)}.")
+            raise ValueError(
+                f"{named(self)}: expected {len(sizes)} states in `{argument}`; got {len(shapes)}. "
+                f"Pass a list with one for each of the sizes {sizes}."
+            )
         for index, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
             if len(shape) != 2 or shape[1] != size or (None not in (batch, shape[0]) and shape[0] != batch):
                 raise ValueError(
-                    f"{named(self)}: initial state {index} must have shape {show_shape((batch, size))} (batch, units); "
-                    f"got {show_shape(shape)}."
+                    f"{named(self)}: in `{argument}`, state {index} must have shape {show_shape((batch, size))} "
+                    f"(batch, units); got {show_shape(shape)}."
                 )
 
     def _checked_steps(self, sequences: Tensor, mask: Tensor) -> Tensor:
@@ -644,7 +646,7 @@ class RNN(Holder):
         if not kept:
             return
         values = [torch.as_tensor(value) for value in pytree.tree_leaves(kept if states is None else states)]
-        self._check_states([tuple(value.shape) for value in values], kept[0].shape[0])
+        self.check_states([tuple(value.shape) for value in values], kept[0].shape[0], "states")
         for state, value in zip(kept, values, strict=True):
             state.zero_() if states is None else state.copy_(value)
 
@@ -656,7 +658,7 @@ class RNN(Holder):
         if initial_state_shape is not None:
             given = [initial_state_shape] if symbolic.is_shape(initial_state_shape) else initial_state_shape
             shapes = pytree.tree_leaves(given, is_leaf=symbolic.is_shape)
-            self._check_states(shapes, batch)
+            self.check_states(shapes, batch)
         size = _output_size(self.cell)
         if not isinstance(size, int):
             raise ValueError(f"{named(self)}: the cell's `output_size` must be an integer; got {size!r}.")

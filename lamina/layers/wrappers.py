@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.utils import _pytree as pytree
 
 from ..core import serialize
 from ..core.declare import Kind, Refused, anything, arg, one_of
@@ -193,7 +194,7 @@ class Bidirectional(Holder):
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:
         forward, backward = self._modules["forward_layer"], self._modules["backward_layer"]
-        states = (None, None) if initial_state is None else self._halves(initial_state)
+        states = (None, None) if initial_state is None else self._halves(initial_state, sequences.shape[0])
         if (
             self._paired
             and mask is None
@@ -219,16 +220,20 @@ class Bidirectional(Holder):
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *ends, *back_ends)
 
-    def _halves(self, states: Any) -> tuple[Any, Any]:
-        """The forward states and the backward ones. Raises ValueError where they are not a list of as many."""
+    def _halves(self, states: Any, batch: int) -> tuple[Any, Any]:
+        """The forward states and the backward ones. Raises ValueError where they are not a list of as many that fit."""
         if not isinstance(states, (list, tuple)) or len(states) % 2:
             got = f"{len(states)} of them" if isinstance(states, (list, tuple)) else type(states).__name__
             raise ValueError(
-                f"{named(self)}: `initial_state` must be a list of the forward states and as many backward ones; "
-                f"got {got}."
+                f"{named(self)}: `initial_state` must be a list in 2 halves, the forward states and as many backward "
+                f"ones; got {got}."
             )
         half = len(states) // 2
-        return states[:half], states[half:]
+        halves = states[:half], states[half:]
+        for inner, part in zip((self.forward_layer, self.backward_layer), halves, strict=True):
+            if isinstance(inner, RNN):  # both, before the forward one changes anything
+                inner.check_states([tuple(state.shape) for state in pytree.tree_leaves(part)], batch)
+        return halves
 
     def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
         output = self.forward_layer.compute_output_shape(sequences_shape)

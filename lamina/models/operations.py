@@ -6,6 +6,8 @@ in the operation's own config. Only what this table lists is ever written or mad
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,9 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..core import dtypes, serialize
+from ..core import dtypes, serialize, symbolic
 from ..core.errors import named
+from ..core.layer import snake_case
 from ..core.operation import Operation
+
+
+# Keras' modules of operations, by Lamina's; all others are Keras' `numpy`.
+_KERAS_ROOMS = {"nn": "nn", "linalg": "linalg", "math": "math", "image": "image"}
 
 
 class _Entry(NamedTuple):
@@ -164,6 +171,8 @@ _ROOMS = (operator, torch, Tensor, F)
 
 def operation_config(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple]:
     """An operation as Keras 3 writes it, and the arguments that belong to its call. Raises ValueError for others."""
+    if operation.function.__module__.startswith("lamina.ops."):
+        return _op_config(operation, args, kwargs)
     function = operation.function
     word = getattr(function, "__name__", "")
     name = _BY_NAME.get(word)
@@ -197,6 +206,28 @@ def operation_config(operation: Operation, args: tuple, kwargs: Mapping[str, Any
     return config, args[: entry.tensors]
 
 
+def _op_config(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple]:
+    """A function of `lamina.ops`: its leading arguments with tensors belong to the call, the rest by name to the config."""
+    function = operation.function
+    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    tensors = [*itertools.takewhile(symbolic.any_symbolic, given.values())]
+    options = dict(itertools.islice(given.items(), len(tensors), None))
+    config = {
+        "module": f"keras.src.ops.{_KERAS_ROOMS.get(function.__module__.rpartition('.')[2], 'numpy')}",
+        "class_name": "".join(part[:1].upper() + part[1:] for part in function.__name__.split("_")),
+        "config": {"name": operation.name, **serialize.serialize(options)},
+    }
+    return {**config, "registered_name": config["class_name"]}, tuple(tensors)
+
+
+def _public_op(class_name: str) -> Any:
+    """The function of `lamina.ops` for Keras' class of an operation, else None."""
+    from .. import ops
+
+    found = getattr(ops, snake_case(class_name), None)
+    return found if getattr(found, "__module__", "").startswith("lamina.ops.") else None
+
+
 def is_operation(config: Mapping[str, Any]) -> bool:
     """Whether a layer's entry in a config is an operation: by its module, or in files without, by what it lacks."""
     module = config.get("module")
@@ -212,6 +243,10 @@ class StoredOperation:
         options = dict(config["config"])
         self.name = options.pop("name", None)
         entry = _ENTRIES.get(config["class_name"])
+        function = _public_op(config["class_name"]) if entry is None else None
+        if function is not None:
+            names = {name: name for name in inspect.signature(function).parameters}
+            entry = _Entry("numpy", function, 1, names)
         given = {option: value for option, value in options.items() if value is not None}
         unknown = [] if entry is None else sorted(set(given) - set(entry.options))
         if entry is None or unknown:

@@ -204,9 +204,9 @@ def floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
 
 def same_dtype(*values: Any) -> tuple[Any, ...]:
     """Tensors of the type that holds them all, for functions that take no mixture."""
-    values = [tensor(value) for value in values]
-    dtype = functools.reduce(torch.promote_types, [value.dtype for value in values])
-    return tuple(value.to(dtype) for value in values)
+    found = [tensor(value) for value in values]
+    dtype = functools.reduce(torch.promote_types, [value.dtype for value in found])
+    return tuple(value.to(dtype) for value in found)
 
 
 def as_index(x: Any, device: Any = None) -> Tensor:

@@ -135,7 +135,7 @@ def _resampled(
     weights = torch.where(total.abs() > 1000 * torch.finfo(torch.float32).eps, weights / total, 0.0)
     inside = (centre >= -0.5) & (centre <= x.shape[axis] - 0.5)
     weights = torch.where(inside.unsqueeze(0), weights, 0.0).to(x.dtype)
-    return torch.tensordot(x, weights, dims=([axis], [0])).movedim(-1, axis)
+    return (x.movedim(axis, -1) @ weights).movedim(-1, axis)
 
 
 @op

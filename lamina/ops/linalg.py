@@ -38,7 +38,8 @@ def dot(x1: Any, x2: Any) -> Tensor:
         return multiply(x1, x2)
     if x1.ndim <= 2 and x2.ndim <= 2:
         return torch.matmul(x1, x2)
-    return torch.tensordot(x1, x2, dims=([-1], [-2 if x2.ndim > 1 else -1]))
+    axes: Any = ([-1], [-2 if x2.ndim > 1 else -1])
+    return torch.tensordot(x1, x2, axes)
 
 
 @op

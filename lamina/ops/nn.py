@@ -277,7 +277,7 @@ def conv_transpose(
     kernel: Any,
     strides: Sizes = 1,
     padding: str = "valid",
-    output_padding: Sizes | None = None,
+    output_padding: Any = None,
     data_format: str | None = None,
     dilation_rate: Sizes = 1,
 ) -> Tensor:

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..core import symbolic
 from ..core.layer import Layer
+from .cost import UNKNOWN, Costs, Row, costs
 
 _SHAPE, _NUMBER, _CLASS, _NONE = "color(34)", "color(34)", "color(33)", "color(45)"
+_COSTS = 36  # characters of the two columns
 
 
 def print_summary(
@@ -21,25 +23,34 @@ def print_summary(
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Sequence[str] | None = None,
+    show_costs: bool = False,
 ) -> None:
     """Print the layers with output shapes and numbers of parameters, then the totals.
 
     Where a layer is shared or joins several, a column says what it is connected to. line_length: width in characters.
     print_fn: takes the whole text instead of the screen. layer_range: first and last layer, as names or patterns.
+
+    show_costs adds two columns. Multiply-adds of one sample, of all calls of the layer: products with weights and of
+    tensors with each other count, as in papers; biases, activations, pooling and normalization do not. "? x 512": 512
+    for each step or position of an axis whose size is unknown; "?": unknown. Receptive field: how many places of the
+    model's input, along each of its spatial axes, one value of the output sees at most, borders aside; "all" where it
+    sees the whole input, "-" where that has no spatial axes.
     """
     from rich.console import Console
 
     graph = getattr(model, "_graph", None)
     linear = graph is None or _is_linear(graph)
-    width = line_length or min((88 if linear else 108) + 12 * show_trainable, _terminal_width())
+    width = line_length or min((88 if linear else 108) + 12 * show_trainable + _COSTS * show_costs, _terminal_width())
     plain = print_fn is not None or not sys.stdout.isatty()
     options = {"force_terminal": False, "color_system": None} if plain else {}
     console = Console(highlight=False, width=width, **options)
     layers = model.layers if graph is None or hasattr(model, "_stack") else graph.layers
+    cost = costs(model) if show_costs else None
     with console.capture() as captured:
         console.print(f'[bold]Model: "{_escaped(model.name)}"[/]')
-        console.print(_table(_between(layers, layer_range), graph, linear, width, expand_nested, show_trainable))
-        for line in _totals(model):
+        layers = _between(layers, layer_range)
+        console.print(_table(layers, graph, linear, width, expand_nested, show_trainable, cost))
+        for line in _totals(model, cost):
             console.print(line, soft_wrap=True)
     if print_fn is not None:
         print_fn(captured.get())
@@ -71,7 +82,9 @@ def _between(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
     return layers[start : end + 1]
 
 
-def _table(layers: list[Any], graph: Any, linear: bool, width: int, expand: bool, trainable: bool) -> Any:
+def _table(
+    layers: list[Any], graph: Any, linear: bool, width: int, expand: bool, trainable: bool, cost: Costs | None
+) -> Any:
     from rich.table import Table
 
     columns: list[tuple[str, Any, int]]
@@ -80,17 +93,23 @@ def _table(layers: list[Any], graph: Any, linear: bool, width: int, expand: bool
         columns = [("Layer (type)", "left", 30), ("Output Shape", "left", 26), ("Param #", "right", 18)]
         columns.append(("Connected to", "left", 26))
     table = Table(width=width, show_lines=True)
-    shared = width - 12 * trainable
+    shared = width - 12 * trainable - (0 if cost is None else _COSTS)
     for title, justify, percent in columns:
         table.add_column(title, justify=justify, width=max(4, shared * percent // 100 - 3))
     if trainable:
         table.add_column("Trainable", justify="center", width=9)
+    if cost is not None:
+        table.add_column("Multiply-adds", justify="right", width=15)
+        table.add_column("Receptive field", justify="right", width=15)
     for layer, level in _nested(layers, expand):
         cells = [_name(layer, level), _shape(layer), _count(layer)]
         if not linear:
             cells.append(_connections(layer, graph))
         if trainable:
             cells.append("-" if not layer.weights else "Y" if layer.trainable else "N")
+        if cost is not None:
+            row = cost[1].get(id(layer), Row(UNKNOWN, "?"))
+            cells += [f"[{_NUMBER}]{row.multiply_adds}[/]", f"[{_NUMBER}]{row.field}[/]"]
         table.add_row(*cells)
     return table
 
@@ -141,7 +160,7 @@ def _connections(layer: Layer, graph: Any) -> str:
     return ", ".join(shown) or "-"
 
 
-def _totals(model: Any) -> Iterator[str]:
+def _totals(model: Any, cost: Costs | None) -> Iterator[str]:
     trainable, fixed = model.trainable_weights, model.non_trainable_weights
     optimizer = getattr(model, "optimizer", None) if getattr(model, "compiled", False) else None
     state = optimizer.variables if optimizer is not None and optimizer.built else []
@@ -150,6 +169,8 @@ def _totals(model: Any) -> Iterator[str]:
     yield _total("Non-trainable", fixed)
     if state:
         yield _total("Optimizer", state)
+    if cost is not None:
+        yield f"[bold] Multiply-adds of one sample: [/][{_NUMBER}]{cost[0]}[/]"
 
 
 def _total(what: str, weights: list[Any]) -> str:
@@ -171,4 +192,3 @@ def _escaped(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-

@@ -1,1 +1,1 @@
-"""What each generation of Keras calls things, as tables, and the pure functions that apply them. Knows nothing of Lamina."""
+"""What each generation of Keras calls things, as tables, and the pure functions that apply them."""

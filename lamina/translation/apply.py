@@ -30,7 +30,13 @@ def signature_of(text: str, surplus: bool) -> inspect.Signature:
 def signature(generation: Generation, name: str, home: str = "layers") -> inspect.Signature:
     """The signature of a class of that generation."""
     entry = generation.entry(name, home)
-    closed = home not in ("layers", "optimizers") or entry.modern in ("InputSpec", "InputLayer", "Input", "Merge", "merge")
+    closed = home not in ("layers", "optimizers") or entry.modern in (
+        "InputSpec",
+        "InputLayer",
+        "Input",
+        "Merge",
+        "merge",
+    )
     closed = closed and not (generation.name == "tf_keras" and entry.modern in ("Input", "InputLayer"))
     return signature_of(entry.signature, not closed and "kwargs" not in entry.signature)
 
@@ -136,9 +142,7 @@ def kept(generation: Generation, name: str, given: Mapping[str, Any], home: str 
     """What of a call stands in the config as it was given."""
     entry = generation.entry(name, home)
     names = (*entry.kept.split(), entry.learned)
-    return {
-        key: value for key, value in given.items() if key in names or not modern_names(generation, entry, key)
-    }
+    return {key: value for key, value in given.items() if key in names or not modern_names(generation, entry, key)}
 
 
 def to_old(

@@ -59,7 +59,9 @@ def zero_padding(modern: Arguments, given: Mapping[str, Any], settings: Settings
     """Keras 1 also took (top, bottom, left, right) and a dictionary."""
     value = given["padding"]
     if isinstance(value, Mapping):
-        keys = ("left_pad", "right_pad") if "top_pad" not in value and "bottom_pad" not in value and len(value) < 3 else ()
+        keys = (
+            ("left_pad", "right_pad") if "top_pad" not in value and "bottom_pad" not in value and len(value) < 3 else ()
+        )
         keys = keys if "data_format" not in modern else ("top_pad", "bottom_pad", "left_pad", "right_pad")
         value = tuple(value.get(key, 0) for key in keys or ("left_pad", "right_pad"))
     if isinstance(value, (tuple, list)) and len(value) == 4:
@@ -157,7 +159,8 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, clipped_rate, convolution, decaying, embedding, known_interpolation, lambda_, local, pooling, recurrent, refuse_dilated_strides,
+        batch_normalization, clipped_rate, convolution, decaying, embedding, known_interpolation, lambda_, local,
+        pooling, recurrent, refuse_dilated_strides,
         several_axes, zero_padding,
     )
 }  # fmt: skip
@@ -185,10 +188,10 @@ def write_lambda(config: Arguments, shape: tuple | None) -> Arguments:
         if key == "mask" and value is None:
             continue
         how = found[f"{key}_type"] = _how(value)
-        if how == "lambda":
+        if isinstance(value, Mapping) and how == "lambda":
             code = value["config"]
             value = [code["code"], code["defaults"], code["closure"]]
-        found[key] = value["config"] if how == "function" else value
+        found[key] = value["config"] if isinstance(value, Mapping) and how == "function" else value
     return found
 
 

@@ -28,19 +28,21 @@ _RECURRENT = (
 )
 
 _LAST = {"data_format": "channels_last"}  # layers of sequences know no other
-_CONV = {
+_CONV: dict[str, Any] = {
     "home": "convolutional", "kept": "border_mode input_dim input_length", "unsaved": "weights", "adapt": "convolution",
 }
-_POOL = {"home": "pooling", "kept": "border_mode", "adapt": "pooling"}
-_LOCAL = {
+_POOL: dict[str, Any] = {"home": "pooling", "kept": "border_mode", "adapt": "pooling"}
+_PAD: dict[str, Any] = {"home": "convolutional", "kept": "padding", "unsaved": "dim_ordering", "adapt": "zero_padding"}
+_CROP: dict[str, Any] = {"home": "convolutional", "kept": "cropping", "unsaved": "dim_ordering"}
+_LOCAL: dict[str, Any] = {
     "home": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
 }
-KINDS = {**dict.fromkeys(("function_type", "output_shape_type", "mode_type", "output_mask_type", "mask_type"), ""),
+KINDS: dict[str, Any] = {**dict.fromkeys(("function_type", "output_shape_type", "mode_type", "output_mask_type", "mask_type"), ""),
           **dict.fromkeys(("module", "output_shape_module", "mask_module"), "")}  # fmt: skip
-_CELL = {"home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
+_CELL: dict[str, Any] = {"home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
          "kept": "input_length", "write": "stateful"}  # fmt: skip
-_ADVANCED = {"home": "advanced_activations", "unsaved": "weights shared_axes"}
-_CORE = {"home": "core", "unsaved": "weights"}
+_ADVANCED: dict[str, Any] = {"home": "advanced_activations", "unsaved": "weights shared_axes"}
+_CORE: dict[str, Any] = {"home": "core", "unsaved": "weights"}
 
 LAYERS = {
     "Dense": Class("Dense", f"output_dim, {_DENSE}", **_CORE, learned="input_dim", weight_names="W b"),
@@ -51,7 +53,8 @@ LAYERS = {
     "Highway": Class("Highway", _DENSE, **_CORE, renamed={"transform_bias": ""}, weight_names="W W_carry b b_carry"),
     "Activation": Class("Activation", "activation", "core"),
     "ActivityRegularization": Class("ActivityRegularization", "l1=0.0, l2=0.0", "core"),
-    "Dropout": Class("Dropout", "p, noise_shape=None, seed=None", "core", unsaved="noise_shape seed", adapt="clipped_rate"),
+    "Dropout": Class("Dropout", "p, noise_shape=None, seed=None", "core", adapt="clipped_rate",
+                     unsaved="noise_shape seed"),
     "SpatialDropout1D": Class("SpatialDropout1D", "p", "core"),
     "SpatialDropout2D": Class("SpatialDropout2D", f"p, {_ORDER}", "core", unsaved="dim_ordering"),
     "SpatialDropout3D": Class("SpatialDropout3D", f"p, {_ORDER}", "core", unsaved="dim_ordering"),
@@ -103,20 +106,12 @@ LAYERS = {
     "UpSampling1D": Class("UpSampling1D", "length=2", "convolutional", renamed={"length": "size"}),
     "UpSampling2D": Class("UpSampling2D", f"size=(2, 2), {_ORDER}", "convolutional", unsaved="dim_ordering"),
     "UpSampling3D": Class("UpSampling3D", f"size=(2, 2, 2), {_ORDER}", "convolutional", unsaved="dim_ordering"),
-    "ZeroPadding1D": Class(
-        "ZeroPadding1D", "padding=1", "convolutional", adapt="zero_padding", kept="padding", fixed=_LAST
-    ),
-    "ZeroPadding2D": Class(
-        "ZeroPadding2D", f"padding=(1, 1), {_ORDER}", "convolutional", adapt="zero_padding", kept="padding", unsaved="dim_ordering"
-    ),
-    "ZeroPadding3D": Class(
-        "ZeroPadding3D", f"padding=(1, 1, 1), {_ORDER}", "convolutional", adapt="zero_padding", kept="padding", unsaved="dim_ordering"
-    ),
+    "ZeroPadding1D": Class("ZeroPadding1D", "padding=1", **_PAD, fixed=_LAST),
+    "ZeroPadding2D": Class("ZeroPadding2D", f"padding=(1, 1), {_ORDER}", **_PAD),
+    "ZeroPadding3D": Class("ZeroPadding3D", f"padding=(1, 1, 1), {_ORDER}", **_PAD),
     "Cropping1D": Class("Cropping1D", "cropping=(1, 1)", "convolutional"),
-    "Cropping2D": Class("Cropping2D", f"cropping=((0, 0), (0, 0)), {_ORDER}", "convolutional", kept="cropping", unsaved="dim_ordering"),
-    "Cropping3D": Class(
-        "Cropping3D", f"cropping=((1, 1), (1, 1), (1, 1)), {_ORDER}", "convolutional", kept="cropping", unsaved="dim_ordering"
-    ),
+    "Cropping2D": Class("Cropping2D", f"cropping=((0, 0), (0, 0)), {_ORDER}", **_CROP),
+    "Cropping3D": Class("Cropping3D", f"cropping=((1, 1), (1, 1), (1, 1)), {_ORDER}", **_CROP),
     "MaxPooling1D": Class("MaxPooling1D", _POOL1, **_POOL, fixed=_LAST),
     "MaxPooling2D": Class("MaxPooling2D", _POOL2, **_POOL),
     "MaxPooling3D": Class("MaxPooling3D", _POOL3, **_POOL),
@@ -306,7 +301,7 @@ def _initializer(value: Any) -> Any:
 def _format(value: Any) -> Any:
     if value not in _FORMATS and value not in (*_FORMATS.values(), None):
         raise ValueError(f"`dim_ordering` must be 'th', 'tf' or 'default'; got {value!r}.")
-    return _FORMATS.get(value, value)
+    return _FORMATS[value] if value in _FORMATS else value
 
 
 VALUES = {
@@ -342,7 +337,7 @@ CONSTRAINTS = {
     "Constraint": Class("Constraint", "*args, **kwargs"),
 }
 
-_STEP = {"base": "_Optimizer", "kept": "lr decay", "adapt": "decaying", "write": "drop_missing"}
+_STEP: dict[str, Any] = {"base": "_Optimizer", "kept": "lr decay", "adapt": "decaying", "write": "drop_missing"}
 _EPSILON = "epsilon=1e-08, decay=0.0"
 _BETAS = "beta_1=0.9, beta_2=0.999"
 

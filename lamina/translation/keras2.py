@@ -21,23 +21,26 @@ def _initializers(*names: str) -> str:
 
 _KERNEL = f"{_initializers('kernel', 'bias')}, {_roles('kernel', 'bias')}"
 _DEPTHWISE = f"{_initializers('depthwise', 'bias')}, {_roles('depthwise', 'bias')}"
-_SEPARABLE = (
-    f"{_initializers('depthwise', 'pointwise', 'bias')}, {_roles('depthwise', 'pointwise', 'bias')}"
-)
+_SEPARABLE = f"{_initializers('depthwise', 'pointwise', 'bias')}, {_roles('depthwise', 'pointwise', 'bias')}"
 _USED = "activation=None, use_bias=True"
 _RNN_WEIGHTS = ("kernel", "recurrent", "bias")
 RNN = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS)}, dropout=0.0, recurrent_dropout=0.0"
 _CELL = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS, activity=False)}, dropout=0.0, recurrent_dropout=0.0"
 LSTM = RNN.replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True")
 _LSTM_CELL = _CELL.replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True")
-_CUDNN = f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS)}, return_sequences=False, return_state=False, stateful=False"
+_CUDNN = (
+    f"{_initializers(*_RNN_WEIGHTS)}, {_roles(*_RNN_WEIGHTS)}, return_sequences=False, return_state=False, "
+    "stateful=False"
+)
 GATED = "activation='tanh', recurrent_activation='sigmoid', use_bias=True"
 SEQUENCES = "return_sequences=False, return_state=False, go_backwards=False, stateful=False"
 _CONV_LSTM = (
     "filters, kernel_size, strides={s}, padding='valid', data_format=None, dilation_rate={s}, activation='tanh', "
     "recurrent_activation='hard_sigmoid', use_bias=True, "
 )
-CONV_LSTM = f"{_CONV_LSTM}{LSTM}".replace(", dropout=0.0", ", return_sequences=False, go_backwards=False, stateful=False, dropout=0.0")
+CONV_LSTM = f"{_CONV_LSTM}{LSTM}".replace(
+    ", dropout=0.0", ", return_sequences=False, go_backwards=False, stateful=False, dropout=0.0"
+)
 _NORMS = (
     "center=True, scale=True, beta_initializer='zeros', gamma_initializer='ones', {moving}beta_regularizer=None, "
     "gamma_regularizer=None, beta_constraint=None, gamma_constraint=None"
@@ -90,7 +93,8 @@ def _pool(rank: int) -> str:
     return f"pool_size={size}, strides=None, padding='valid', data_format={data_format}"
 
 
-CONV = {"home": "convolutional"}
+CONV: dict[str, Any] = {"home": "convolutional"}
+_SPATIAL: dict[str, Any] = {"home": "core", "base": "Dropout", "renamed": {"noise_shape": ""}, "unsaved": "data_format"}
 _LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
 _LAST = "data_format='channels_last'"
@@ -100,16 +104,17 @@ LAYERS = {
     "Activation": Class("Activation", "activation", "core"),
     "ActivityRegularization": Class("ActivityRegularization", "l1=0.0, l2=0.0", "core"),
     "Dropout": Class("Dropout", "rate, noise_shape=None, seed=None", "core", adapt="clipped_rate"),
-    "SpatialDropout1D": Class("SpatialDropout1D", "rate", "core", base="Dropout", renamed={"noise_shape": ""}, unsaved="data_format"),
-    "SpatialDropout2D": Class("SpatialDropout2D", f"rate, {_FORMAT}", "core", base="Dropout", renamed={"noise_shape": ""}, unsaved="data_format"),
-    "SpatialDropout3D": Class("SpatialDropout3D", f"rate, {_FORMAT}", "core", base="Dropout", renamed={"noise_shape": ""}, unsaved="data_format"),
+    "SpatialDropout1D": Class("SpatialDropout1D", "rate", **_SPATIAL),
+    "SpatialDropout2D": Class("SpatialDropout2D", f"rate, {_FORMAT}", **_SPATIAL),
+    "SpatialDropout3D": Class("SpatialDropout3D", f"rate, {_FORMAT}", **_SPATIAL),
     "Flatten": Class("Flatten", _FORMAT, "core"),
     "Reshape": Class("Reshape", "target_shape", "core"),
     "Permute": Class("Permute", "dims", "core"),
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
     "Lambda": Class(
-        "Lambda", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask", adapt="lambda_", renamed=keras1.KINDS,
+        "Lambda", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask", adapt="lambda_",
+        renamed=keras1.KINDS,
         write="lambda_",
     ),
     "Highway": keras1.LAYERS["Highway"],
@@ -124,7 +129,9 @@ LAYERS = {
     "DepthwiseConv2D": Class(
         "DepthwiseConv2D", depthwise(2), **CONV, weight_names="depthwise_kernel bias"
     ),
-    "SeparableConv1D": Class("SeparableConv1D", separable(1, "'channels_last'"), **CONV, aliases="SeparableConvolution1D"),
+    "SeparableConv1D": Class(
+        "SeparableConv1D", separable(1, "'channels_last'"), **CONV, aliases="SeparableConvolution1D"
+    ),
     "SeparableConv2D": Class("SeparableConv2D", separable(2, "None"), **CONV, aliases="SeparableConvolution2D"),
     "UpSampling1D": Class("UpSampling1D", "size=2", **CONV),
     "UpSampling2D": Class(
@@ -221,7 +228,9 @@ LAYERS = {
         fixed={"zero_output_for_mask": False},
     ),
     "Layer": Class("Layer", "", "core"),
-    "InputSpec": Class("InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core"),
+    "InputSpec": Class(
+        "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core"
+    ),
     "Input": Class("Input", "shape=None, batch_shape=None, name=None, dtype=None, sparse=False, tensor=None", "core"),
     "InputLayer": Class(
         "InputLayer",
@@ -319,7 +328,7 @@ VALUES = {
     "distribution": Value(_distribution, _old_distribution),
 }
 
-_STEP = {
+_STEP: dict[str, Any] = {
     "base": "_Optimizer", "kept": "learning_rate decay", "adapt": "decaying", "write": "drop_missing",
 }  # fmt: skip
 _BETAS = "beta_1=0.9, beta_2=0.999"

@@ -63,7 +63,9 @@ class Generation:
     named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
     masks_may_end: bool = False  # a layer that knows no masks lets them end, instead of refusing them
     draws_by_layout: bool = False  # first values follow the fans of the old layout of the weights
-    first_name: str = "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
+    first_name: str = (
+        "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
+    )
     extras: Mapping[str, str] = field(default_factory=dict)  # modules that also hold the names of others
 
     def find(self, name: str, home: str = "layers") -> Class | None:

@@ -11,7 +11,6 @@ from .keras2 import (
     CONV_LSTM,
     GATED,
     LSTM,
-    MOVING_NORMS,
     NORMS,
     RNN,
     SEQUENCES,
@@ -21,7 +20,7 @@ from .keras2 import (
     separable,
     transposed,
 )
-from .table import Class, Generation, Value, same
+from .table import Class, Value, same
 
 _OWN = keras2.LAYERS
 
@@ -57,7 +56,7 @@ LAYERS = {
     "Conv3DTranspose": Class(
         "Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose",
         unsaved="dilation_rate",
-    ),  # fmt: skip
+    ),
     "DepthwiseConv1D": Class(
         "DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias", **_UNGROUPED, adapt=_STRICT
     ),
@@ -82,9 +81,9 @@ LAYERS = {
     "GRU": Class(
         "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent",
         base="_Zeroing", write="recurrent",
-    ),  # fmt: skip
+    ),
     "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent",
-                  base="_Zeroing", write="recurrent"),  # fmt: skip
+                  base="_Zeroing", write="recurrent"),
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
     "_Grouped": Class("Layer", "groups=1"),
@@ -109,13 +108,14 @@ LAYERS = {
         base="_Renormalizing",
     ),
     "_Renormalizing": Class("BatchNormalization", "renorm=False, renorm_clipping=None, renorm_momentum=0.99"),
-    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization", write="axes"),
+    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization",
+                                write="axes"),
     "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
     "UnitNormalization": Class("UnitNormalization", "axis=-1", "normalization"),
     "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
     "Bidirectional": _signed("Bidirectional", ("weights=None", "weights=None, backward_layer=None"), fixed={},
-                             kept="layer backward_layer", write="drop_missing"),  # fmt: skip
+                             kept="layer backward_layer", write="drop_missing"),
     "Softmax": _signed("Softmax", ("axis=-1", "axis=-1, robust_masking=False"), unsaved="robust_masking"),
     "GaussianNoise": Class("GaussianNoise", "stddev, seed=None", "noise"),
     "GaussianDropout": Class("GaussianDropout", "rate, seed=None", "noise"),

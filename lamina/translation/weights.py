@@ -1,4 +1,4 @@
-"""Layouts of weights: from a generation's arrays to the modern ones and back. All are linear, so gradients convert alike."""
+"""Layouts of weights: from a generation's arrays to the modern ones and back, as linear maps, so for gradients too."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _GATES = {"i c f o": "ifco", "z r h": "zrh"}
 def _spatial(array: np.ndarray, facts: Facts, *, flips: bool = True) -> np.ndarray:
     """(out, in, *window) -> (*window, in, out) where channels come first; Theano's kernels are turned round."""
     array = np.moveaxis(array, (0, 1), (-1, -2)) if facts["channels_first"] else array
-    return np.flip(array, range(array.ndim - 2)) if flips and facts["theano"] else array
+    return np.flip(array, tuple(range(array.ndim - 2))) if flips and facts["theano"] else array
 
 
 def _unspatial(array: np.ndarray, facts: Facts, *, flips: bool = True) -> np.ndarray:
-    array = np.flip(array, range(array.ndim - 2)) if flips and facts["theano"] else array
+    array = np.flip(array, tuple(range(array.ndim - 2))) if flips and facts["theano"] else array
     return np.moveaxis(array, (-1, -2), (0, 1)) if facts["channels_first"] else array
 
 
@@ -57,12 +57,12 @@ def _transposed_kernel(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
     """(*window, in, out), or (out, in, *window) -> (*window, out, in)."""
     kernel = arrays[0]
     kernel = np.moveaxis(kernel, (0, 1), (-2, -1)) if facts["channels_first"] else np.swapaxes(kernel, -1, -2)
-    return [np.flip(kernel, range(kernel.ndim - 2)) if facts["theano"] else kernel, *arrays[1:]]
+    return [np.flip(kernel, tuple(range(kernel.ndim - 2))) if facts["theano"] else kernel, *arrays[1:]]
 
 
 def _untransposed_kernel(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
     kernel = arrays[0]
-    kernel = np.flip(kernel, range(kernel.ndim - 2)) if facts["theano"] else kernel
+    kernel = np.flip(kernel, tuple(range(kernel.ndim - 2))) if facts["theano"] else kernel
     kernel = np.moveaxis(kernel, (-2, -1), (0, 1)) if facts["channels_first"] else np.swapaxes(kernel, -1, -2)
     return [kernel, *arrays[1:]]
 
@@ -99,7 +99,9 @@ def _same(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
     return list(arrays)
 
 
-LAYOUTS: dict[str, tuple[Callable[[Sequence[np.ndarray], Facts], Arrays], Callable[[Sequence[np.ndarray], Facts], Arrays]]]
+LAYOUTS: dict[
+    str, tuple[Callable[[Sequence[np.ndarray], Facts], Arrays], Callable[[Sequence[np.ndarray], Facts], Arrays]]
+]
 LAYOUTS = {
     "": (_same, _same),
     "kernel": (_kernel, _unkernel),

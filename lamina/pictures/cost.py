@@ -1,0 +1,276 @@
+"""What the layers of a model cost: multiply-adds of one sample."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils import _pytree as pytree
+
+from ..core import symbolic
+from ..core.graph import Graph, _input_like
+from ..core.symbolic import SymbolicTensor
+from ..kernels import window
+from ..layers import convolution, merge, normalization, recurrent, reshape, wrappers
+from ..layers.activation import _Elementwise
+from ..layers.dense import Dense
+from ..layers.embedding import Embedding
+from ..layers.input import InputLayer
+from ..layers.local import LocallyConnected
+from ..layers.spatial import Spatial
+from .field import Fields, fields_after, fields_of_inputs, shown
+
+Shape = tuple[int, ...]
+
+
+class Count(NamedTuple):
+    """Multiply-adds of one sample; with `each`, of one step or position of an axis whose size is unknown."""
+
+    number: int | None
+    each: bool = False
+
+    def __str__(self) -> str:
+        return "?" if self.number is None else f"{'? x ' if self.each else ''}{self.number:,}"
+
+
+UNKNOWN = Count(None)
+
+
+def _total(counts: Iterable[Count]) -> Count:
+    counts = list(counts)
+    if len(counts) == 1:
+        return counts[0]
+    known = all(count.number is not None and not count.each for count in counts)
+    return Count(sum(count.number or 0 for count in counts)) if known else UNKNOWN
+
+
+# Multiply-adds --------------------------------------------------------------------------------------------------------
+
+
+@functools.singledispatch
+def multiply_adds(layer: Any, inputs: Shape, outputs: Shape) -> int | None:
+    """Multiply-adds of a call for one sample; None for a kind of layer without a formula, which has to be tried out.
+
+    Counted are products with weights and of tensors with each other, as papers and torch's FlopCounterMode (in halves)
+    do: not biases, activations, pooling and normalization. Shapes, (batch, ...), are those of the first input and
+    output; the batch aside all sizes are known.
+    """
+    return None
+
+
+for _kind in (InputLayer, Embedding, _Elementwise, normalization._Normalization, merge.Merge, Spatial, reshape.Flatten):
+    multiply_adds.register(_kind, lambda layer, inputs, outputs: 0)
+
+
+@multiply_adds.register
+def _(layer: Dense, inputs: Shape, outputs: Shape) -> int:
+    return window.multiply_adds(inputs[1:-1], (), inputs[-1], layer.units)
+
+
+@multiply_adds.register(convolution.Conv)
+@multiply_adds.register(convolution.DepthwiseConv)
+@multiply_adds.register(LocallyConnected)
+def _(layer: Any, inputs: Shape, outputs: Shape) -> int:
+    channels = layer.channels(inputs)
+    groups = getattr(layer, "groups", 1) or channels
+    return window.multiply_adds(
+        layer.spatial(outputs), layer.kernel_size, channels, outputs[layer.channel_axis], groups
+    )
+
+
+@multiply_adds.register
+def _(layer: convolution.ConvTranspose, inputs: Shape, outputs: Shape) -> int:
+    return window.multiply_adds(layer.spatial(inputs), layer.kernel_size, layer.channels(inputs), layer.filters)
+
+
+@multiply_adds.register
+def _(layer: convolution.SeparableConv, inputs: Shape, outputs: Shape) -> int:
+    positions, channels = layer.spatial(outputs), layer.channels(inputs)
+    between = channels * layer.depth_multiplier
+    depthwise = window.multiply_adds(positions, layer.kernel_size, channels, between, channels)
+    return depthwise + window.multiply_adds(positions, (), between, layer.filters)
+
+
+@multiply_adds.register
+def _(layer: merge.Dot, inputs: Shape, outputs: Shape) -> int:
+    axis = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
+    return math.prod(outputs[1:]) * inputs[axis]
+
+
+@multiply_adds.register
+def _(cell: recurrent._Cell, inputs: Shape, outputs: Shape) -> int:
+    """One step: inputs (batch, features)."""
+    return (inputs[-1] + cell.units) * cell._gates * cell.units
+
+
+@multiply_adds.register
+def _(cell: recurrent.StackedRNNCells, inputs: Shape, outputs: Shape) -> int | None:
+    costs = []
+    for one in cell.cells:
+        costs.append(multiply_adds(one, inputs, outputs))
+        inputs = (inputs[0], recurrent._output_size(one))
+    return None if None in costs else sum(costs)
+
+
+@multiply_adds.register
+def _(layer: recurrent.RNN, inputs: Shape, outputs: Shape) -> int | None:
+    step = multiply_adds(layer.cell, (inputs[0], *inputs[2:]), outputs)
+    return None if step is None else inputs[1] * step
+
+
+@multiply_adds.register
+def _(layer: wrappers.Bidirectional, inputs: Shape, outputs: Shape) -> int | None:
+    costs = [multiply_adds(one, inputs, outputs) for one in (layer.forward_layer, layer.backward_layer)]
+    return None if None in costs else sum(costs)
+
+
+@multiply_adds.register
+def _(layer: wrappers.TimeDistributed, inputs: Shape, outputs: Shape) -> int | None:
+    step = multiply_adds(layer.layer, (inputs[0], *inputs[2:]), (outputs[0], *outputs[2:]))
+    return None if step is None else inputs[1] * step
+
+
+@multiply_adds.register
+def _(layer: normalization.SpectralNormalization, inputs: Shape, outputs: Shape) -> int | None:
+    return multiply_adds(layer.layer, inputs, outputs)
+
+
+def _count(layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Count:
+    """The cost of a recorded call; its arguments and outputs hold symbolic tensors."""
+    shapes = [_first(part, SymbolicTensor).shape for part in ((args, kwargs), outputs)]
+    known = [tuple(1 if size is None else size for size in shape) for shape in shapes]
+    number = multiply_adds(layer, *known)
+    if number is None:
+        return _tried(layer, args, kwargs)
+    return Count(number, number > 0 and any(None in shape[1:] for shape in shapes))
+
+
+def _first(structure: Any, kind: type) -> Any:
+    return next(leaf for leaf in pytree.tree_leaves(structure) if isinstance(leaf, kind))
+
+
+def _tried(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Count:
+    """What torch counts in a call without values on one sample; unknown where that depends on an unknown size."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    found = []
+
+    def single(leaf: Any) -> Any:
+        if not isinstance(leaf, SymbolicTensor):
+            return leaf
+        return SymbolicTensor((1, *leaf.shape[1:]) if leaf.shape[:1] == (None,) else leaf.shape, leaf.torch_dtype)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        samples = _first((args, kwargs), torch.Tensor).shape[0]
+        with FlopCounterMode(display=False, custom_mapping=_RECURRENT) as counter:
+            outputs = layer.call(*args, **kwargs)
+        found.append(Fraction(counter.get_total_flops(), 2 * samples))
+        return outputs
+
+    args, kwargs = pytree.tree_map(single, (args, kwargs))
+    weight = next(layer.parameters(), None)
+    try:
+        with torch.device("cpu" if weight is None else weight.device):
+            symbolic.run_on_trial_tensors(call, args, kwargs, layer)
+    except (ValueError, TypeError, AttributeError, NotImplementedError):  # what does not run without values
+        return UNKNOWN
+    same = len(set(found)) == 1 and found[0].denominator == 1
+    return Count(int(found[0])) if same else UNKNOWN
+
+
+def _recurrent_flops(inputs: Shape, kernel: Shape, recurrent_kernel: Shape, *_: Any, **__: Any) -> int:
+    return 2 * math.prod(inputs[:-1]) * (math.prod(kernel) + math.prod(recurrent_kernel))
+
+
+_RECURRENT: dict[Any, Callable] = {  # kernels for whole sequences, which torch does not count
+    torch.ops.aten.mkldnn_rnn_layer: _recurrent_flops,
+    torch.ops.aten._cudnn_rnn: lambda inputs, weights, *_, **__: _recurrent_flops(inputs, *weights[:2]),
+}
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """What the calls of one layer in a model cost together, and its receptive field as text, "3 x 5"."""
+
+    multiply_adds: Count
+    field: str
+
+
+Costs = tuple[Count, dict[int, Row]]
+
+
+def costs(model: Any) -> Costs:
+    """The cost of a model, and the row of every layer in it, those of nested models included, by its `id`.
+
+    Of a model with a `call` of its own the calls are not known: each layer counts as it was built, without a field.
+    """
+    graph = getattr(model, "_graph", None)
+    if graph is None:
+        rows = {id(layer): Row(_as_built(layer), "?") for layer in model._flat_layers() if layer is not model}
+        return _as_built(model), rows
+    calls: dict[int, list[tuple[Count, str]]] = {}
+    last = next((layer.channels_last for layer in model._flat_layers() if isinstance(layer, Spatial)), True)
+    total, _ = _walk(graph, [fields_of_inputs(tensor) for tensor in graph.inputs], last, calls)
+    rows = {}
+    for key, found in calls.items():
+        rows[key] = Row(_total(count for count, _ in found), ", ".join(dict.fromkeys(text for _, text in found)))
+    return total, rows
+
+
+def _walk(
+    graph: Graph, given: list[Fields], last: bool, calls: dict[int, list[tuple[Count, str]]]
+) -> tuple[Count, list[Fields]]:
+    """The cost of a graph and what its outputs see; notes every call under the layer's id."""
+    seen: dict[int, Fields] = dict(zip(map(id, graph.inputs), given, strict=True))
+    for node, one in zip(graph.input_nodes, given, strict=True):
+        calls.setdefault(id(node.layer), []).append((Count(0), shown([one])))
+    counts = []
+    for node in graph.nodes:
+        tensors = [leaf for leaf in pytree.tree_leaves(node.args) if isinstance(leaf, SymbolicTensor)] or node.inputs
+        before = [seen[id(tensor)] for tensor in tensors]
+        outputs = pytree.tree_leaves(node.outputs)
+        inner = getattr(node.layer, "_graph", None)
+        if inner is not None:
+            count, after = _walk(_refitted(inner, tensors), before, last, calls)
+        else:
+            count = _count(node.layer, node.args, node.kwargs, node.outputs)
+            after = [fields_after(node.layer, before, tensors[0].shape, outputs[0].shape, last)] * len(outputs)
+        counts.append(count)
+        calls.setdefault(id(node.layer), []).append((count, shown(after)))
+        seen.update(zip(map(id, outputs), after, strict=True))
+    return _total(counts), [seen[id(tensor)] for tensor in pytree.tree_leaves(graph.outputs)]
+
+
+def _refitted(graph: Graph, tensors: list[SymbolicTensor]) -> Graph:
+    """The graph of a nested model for what it is called on, where that says sizes which its own inputs leave open."""
+    pairs = list(zip(graph.inputs, tensors, strict=True))
+    if not any(own is None and size is not None for a, b in pairs for own, size in zip(a.shape, b.shape, strict=True)):
+        return graph
+    fresh = [_input_like(own, tensor.shape, own.torch_dtype) for own, tensor in pairs]
+    return Graph(fresh, graph.replay(fresh))
+
+
+def _as_built(layer: Any) -> Count:
+    """The cost of one call on inputs of the shape it was built for."""
+    if not layer.built or layer._build_shapes is None:
+        return UNKNOWN
+
+    def symbol(shape: tuple) -> SymbolicTensor:
+        return SymbolicTensor(shape, layer.input_dtype or layer._compute or torch.float32)
+
+    args, kwargs = layer._build_shapes
+    args = tuple(symbolic.map_shapes(symbol, shape) for shape in args)
+    kwargs = {name.removesuffix("_shape"): symbolic.map_shapes(symbol, shape) for name, shape in kwargs.items()}
+    if not pytree.tree_leaves((args, kwargs)):
+        return UNKNOWN
+    try:
+        outputs = symbolic.infer(layer, args, kwargs)
+    except (TypeError, ValueError, NotImplementedError):  # it asks for more than the build was told
+        return UNKNOWN
+    return _count(layer, args, kwargs, outputs)
