@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import torch
 
+from golden_cases import FAMILIES, Case, cases
+
 import lamina
 from lamina import generations, keras1, keras2, tf_keras
 from lamina.generations.detect import detect
@@ -309,6 +311,61 @@ def test_sequential_config(space: ModuleType) -> None:
     again.set_weights(model.get_weights())
     x = np.random.rand(2, 4).astype("float32")
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__)
+def test_functional_config(space: ModuleType) -> None:
+    a, b = space.layers.Input(shape=(3,)), space.layers.Input(shape=(3,))
+    shared = space.layers.Dense(2, activation="tanh")
+    joined = space.layers.merge([shared(a), shared(b)]) if space is keras1 else space.layers.add([shared(a), shared(b)])
+    words = ("input", "output") if space is keras1 else ("inputs", "outputs")
+    model = space.models.Model(**dict(zip(words, ([a, b], joined), strict=True)))
+    config = json.loads(model.to_json())["config"]
+    dense = next(layer for layer in config["layers"] if layer["class_name"] == "Dense")
+    assert [node[0][1:] for node in dense["inbound_nodes"]] == [[0, 0, {}], [0, 0, {}]]
+    again = space.models.model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    x = [np.random.rand(4, 3).astype("float32") for _ in range(2)]
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert type(again.layers[-2]) is type(model.layers[-2])
+
+
+def recorded_layers() -> list[Case]:
+    """Layers whose config was recorded, without those that hold code."""
+    chosen = {generation: FAMILIES[generation] for generation in SPACES}
+    return [
+        case
+        for case in cases(chosen)
+        if case.record["kind"] == "layer" and "config" in case.record and "refused" not in case.record
+        if case.record["class"] not in ("Lambda", "Merge") and "function" not in json.dumps(case.record["config"])
+    ]
+
+
+@pytest.mark.parametrize("generation", SPACES)
+def test_a_config_of_a_generation_becomes_a_modern_layer(generation: str) -> None:
+    """Every recorded config gives a layer of today, and the layer in old words has the same arithmetic."""
+    name = "tf_keras" if generation == "tf_keras2" else generation
+    space = SPACES[generation][0]
+    seen = set()
+    for case in recorded_layers():
+        config, cls = case.record["config"], case.record["class"]
+        key = (cls, json.dumps({**config, "name": ""}, sort_keys=True))
+        entry = SPACES[generation][1].find(cls)
+        if case.generation != generation or key in seen or entry is None or case.record["backend"] == "theano":
+            continue
+        seen.add(key)
+        described = {"class_name": entry and SPACES[generation][1].canonical(cls), "config": config}
+        made = generations.modern_from_config(name, described)
+        old = space.layers.deserialize(described)
+        assert not type(made).__module__.startswith("lamina.keras")
+        assert isinstance(old, type(made)), case.id
+        assert made.name == config["name"]
+        (given, *others) = case.record["inputs"]
+        told = "dim_ordering" not in case.record["code"] or "dim_ordering" in config  # Keras 1 left it out here and there
+        if not others and told and "compute_output_shape" in case.record:
+            shape = tuple(given["shape"])
+            assert made.compute_output_shape(shape) == old.compute_output_shape(shape), case.id
+    assert len(seen) > 150
 
 
 def test_hard_sigmoid_is_the_old_one() -> None:

@@ -121,7 +121,7 @@ def test_own_schedule():
 
     config = schedules.serialize(Own(0.5))
     assert schedules.deserialize(config, custom_objects={"Own": Own})(1) == 0.25
-    with pytest.raises(ValueError, match="Unknown class"):
+    with pytest.raises(TypeError, match="Unknown class"):
         schedules.deserialize(config)
     with pytest.raises(NotImplementedError, match="__call__"):
         schedules.LearningRateSchedule()(0)

@@ -123,6 +123,7 @@ class Declared:
     """Base of everything with declared arguments. Fields come in the order of declaration, bases first."""
 
     _args: ClassVar[dict[str, Arg]] = {}
+    _order: ClassVar[tuple[str, ...]] = ()  # arguments that come first, where declaring them cannot say so
     _owns_init = False
     _told = ""  # the class docstring as written, without the arguments
 
@@ -137,6 +138,9 @@ class Declared:
             cls._args = {name: value for name, value in (_inherited(cls) | own).items() if value.init}
         elif "_args" not in vars(cls):
             cls._args = _inherited(cls)
+        first = vars(cls).get("_order", ())
+        if first:
+            cls._args = {name: cls._args[name] for name in first} | cls._args
         if "__init__" in vars(cls):
             cls._owns_init = True
             cls.__signature__ = _without_self(cls.__init__)
@@ -152,7 +156,9 @@ class Declared:
         self._set_args(bind(self, args, kwargs))
 
     def _set_args(self, values: Mapping[str, Any]) -> None:
-        converted = {name: self._args[name].convert(value, self) for name, value in values.items()}
+        # The name last: an automatic one counts up, and must not where another argument is refused.
+        order = sorted(values, key=lambda name: name == "name")
+        converted = {name: self._args[name].convert(values[name], self) for name in order}
         for name, value in converted.items():
             setattr(self, self._args[name].attribute, value)
         self.check()
@@ -181,8 +187,8 @@ class Declared:
                 continue  # a layer given as an argument is shown as a child
             if declared.default is REQUIRED:
                 shown.append(short(value) if not shown or "=" not in shown[-1] else f"{name}={short(value)}")
-            elif not _equals_default(self, declared, value):
-                shown.append(f"{name}={short(value)}")
+            elif not _equals_default(self, declared, value) and not (text := short(value)).endswith("..."):
+                shown.append(f"{name}={text}")
         return ", ".join(shown)
 
     def __repr__(self) -> str:
@@ -346,7 +352,9 @@ def number(minimum: float | None = None, maximum: float | None = None, *, below:
     bad = ["a", math.nan, None]
     bad += [minimum - 1] if minimum is not None else []
     bad += [maximum + 1] if maximum is not None else []
-    middle = (minimum + maximum) / 2 if minimum is not None and maximum is not None else (minimum or 0) + 0.5
+    middle = 0.5 if minimum is None else minimum + 0.5
+    if maximum is not None:
+        middle = maximum - 0.5 if minimum is None else (minimum + maximum) / 2
     return Kind(expected, convert, good=(middle,), bad=tuple(bad))
 
 
@@ -423,12 +431,12 @@ mapping = Kind("a dictionary", lambda value, owner: dict(value) if isinstance(va
 
 
 def looked_up(get: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
-    """A converter from `get(identifier)`, whose ValueError becomes the hint."""
+    """A converter from `get(identifier)`, whose error becomes the hint."""
 
     def convert(value, owner):
         try:
             return get(value)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise Refused(str(error)) from None
 
     return convert

@@ -19,7 +19,7 @@ from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_h
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking, serialize, symbolic
-from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, short, text
+from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, short, text
 from .errors import axis_names, layout, named, show_shape
 from .weight import Weight, allocate
 
@@ -230,7 +230,7 @@ def _call_training(self: Layer, *args: Any, **kwargs: Any) -> Any:
 
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 _BASE_KEYWORDS = (*_SHAPE_KEYWORDS, "activity_regularizer", "autocast", "weights", "dynamic")
-_policy = Kind("a dtype or dtype policy", lambda value, owner: dtypes.get(value), bad=("float99",))
+_policy = Kind("a dtype or dtype policy", looked_up(dtypes.get), bad=("float99",))
 
 
 class Layer(symbolic.Nodes, Declared, nn.Module):
@@ -374,7 +374,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
             self._adopt(name, value)
         elif isinstance(value, (list, tuple, dict)):
             object.__setattr__(self, name, value)
-            if _may_hold_modules(value):
+            if _may_hold_modules(value) and (value or name not in self._args):
                 self._modules[name] = _Children(value)
         else:
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
@@ -729,8 +729,7 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
-        first = args[0] if len(args) == 1 and not kwargs and self.built else None
-        if not (type(first) is Tensor and first.dtype in self._passing):
+        if not self._takes_as_is(args, kwargs):
             if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
                 return symbolic.call_layer(self, args, kwargs)
             args = self._checked_first(args, kwargs)
@@ -771,6 +770,20 @@ class Layer(symbolic.Nodes, Declared, nn.Module):
         if mask is not None or self._creates_mask:
             masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
         return outputs
+
+    def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
+        """Whether the arguments need no conversion: one plain tensor or a list of some, and at most a flag."""
+        if len(args) != 1 or not self.built or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
+            return False
+        first = args[0]
+        if type(first) is Tensor:
+            return first.dtype in self._passing and (self._ndim is None or first.ndim == self._ndim)
+        if type(first) is not list or not first:
+            return False
+        for each in first:
+            if type(each) is not Tensor or each.dtype not in self._passing:
+                return False
+        return True
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         """The arguments, nested lists of numbers as an array. Raises for a call on nothing, or on what is no data."""

@@ -15,11 +15,15 @@ from .keras3 import require_built
 
 def save(model: Any, path: Path) -> None:
     """Write the weights as safetensors. Raises ImportError where that package is missing."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     require_built(model, "save its weights")
     with safe.replacing(path) as fresh:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()}, fresh)
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()}, fresh)
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:

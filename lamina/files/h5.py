@@ -26,8 +26,6 @@ TOP = "top_level_model_weights"
 
 def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state."""
-    import h5py
-
     described = serialize.serialize(model)
     architecture = {"class_name": _class_name(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
@@ -38,7 +36,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         settings = {key: serialize.serialize(value) for key, value in settings.items()}
         settings["optimizer_config"] = {"class_name": optimizer["class_name"], "config": optimizer["config"]}
         attributes["training_config"] = json.dumps(settings)
-    with safe.replacing(path) as fresh, h5py.File(fresh, "w") as file:
+    with safe.replacing(path) as fresh, fresh.open("xb+") as target, safe.writing_hdf5(target) as file:
         for name, text in attributes.items():
             file.attrs[name] = text
         _write_weights(file.create_group("model_weights"), model)

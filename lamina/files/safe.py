@@ -12,7 +12,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -51,7 +51,8 @@ def reading(path: Any) -> Iterator[None]:
 def replacing(path: Any) -> Iterator[Path]:
     """A fresh path beside `path`; when the block ends well, what was written there takes the place of `path` at once.
 
-    When it raises, the new file is removed and the old one stays. Missing folders are made.
+    When it raises, the new file is removed and the old one stays; an error of the disk names `path`. Missing folders
+    are made.
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +64,10 @@ def replacing(path: Any) -> Iterator[Path]:
         with fresh.open("rb+") as file:
             os.fsync(file.fileno())
         fresh.replace(target)
-    except BaseException:
+    except BaseException as error:
         fresh.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(fresh)):
+            error.filename = str(path)
         raise
     _sync_folder(target.parent)
 
@@ -130,6 +133,40 @@ def _allowed(stored: int) -> int:
 
 
 # HDF5 ------------------------------------------------------------------------------------------------------------
+
+
+class _Unfailing:
+    """A file whose errors are kept for later: where HDF5 learns that a disk is full, it crashes in cleaning up."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file, self.error = file, None
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._file, name)
+
+        def attempt(*arguments: Any) -> Any:
+            if self.error is None:
+                try:
+                    return method(*arguments)
+                except OSError as error:
+                    self.error = error
+            return 0
+
+        return attempt
+
+
+@contextmanager
+def writing_hdf5(file: IO[bytes]) -> Iterator[Any]:
+    """An HDF5 file to fill, stored in an open, buffered file. Raises the disk's OSError at the end."""
+    import h5py
+
+    target = _Unfailing(file)
+    try:
+        with h5py.File(target, "w") as filled:
+            yield filled
+    finally:
+        if target.error is not None:
+            raise target.error
 
 
 def child(group: Any, path: str) -> Any:

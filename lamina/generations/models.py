@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch.utils import _pytree as pytree
-
 from .. import layers as modern_layers
+from ..core import serialize
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..layers.input import InputLayer
-from ..models import Model, Sequential
+from ..models import Sequential
 from ..models.functional import Functional
+from ..models.graph_config import graph_config, graph_from_config
 from ..translation import apply
 from ..translation.table import Generation
 from . import shim
@@ -24,10 +25,15 @@ def find(generation: Generation, key: str) -> Any:
     """A model class of a generation; None for anything else."""
     if key in ("Sequential", "Model"):
         return _classes(generation)[key]
-    if key == "model_from_config":
+    if key in ("model_from_config", "model_from_json"):
         from . import namespaces
 
-        return functools.partial(namespaces.layer_from_config, generation)
+        def load(config: Any, custom_objects: Any = None) -> Any:
+            """The model that `to_json` (or `get_config` beside its class) described."""
+            described = json.loads(config) if isinstance(config, str) else config
+            return namespaces.layer_from_config(generation, described, custom_objects)
+
+        return load
     return None
 
 
@@ -94,6 +100,11 @@ class _ModelWords(_Model):
         """The likeliest class of each sample, or for one output whether it exceeds 0.5."""
         outputs = self.predict(x, batch_size=batch_size, verbose=verbose)
         return outputs.argmax(-1) if outputs.shape[-1] > 1 else (outputs > 0.5).astype("int32")
+
+    def to_json(self, **options: Any) -> str:
+        """The architecture in this generation's form; `model_from_json` reads it."""
+        described = {"class_name": type(self).__name__, "config": self.get_config()}
+        return json.dumps({**described, "keras_version": self._generation.version, "backend": "tensorflow"}, **options)
 
     def reset_states(self) -> None:
         for layer in self.layers:
@@ -184,6 +195,53 @@ class _Functional(_ModelWords):
         kwargs["name"] = kwargs.get("name") or shim.unique_name(self._generation, "Model")
         self.__init_graph__(**kwargs)
 
+    def get_config(self) -> dict[str, Any]:
+        """The layers and the calls between them, as lists [layer, call, output, arguments]."""
+        config = graph_config(self)
+        layers = [
+            {
+                "name": layer["name"],
+                "class_name": layer["class_name"],
+                "config": layer["config"],
+                "inbound_nodes": [_node(node) for node in layer["inbound_nodes"]],
+            }
+            for layer in config["layers"]
+        ]
+        ends = {key: _listed(config[key]) for key in ("input_layers", "output_layers")}
+        return {"name": config["name"], "layers": layers, **ends}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        from . import namespaces
+
+        space = namespaces.open_namespace(cls._generation.name)
+        names = {layer["class_name"] for layer in config["layers"]}
+        own = {name: getattr(space.models, name, None) or getattr(space.layers, name, None) for name in names}
+        with serialize.custom_object_scope({k: v for k, v in own.items() if v is not None} | (custom_objects or {})):
+            inputs, outputs = graph_from_config(config)
+        return cls(inputs, outputs, name=config.get("name"))
+
+
+def _node(node: Mapping[str, Any]) -> list[list[Any]]:
+    """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments."""
+    found: list[Any] = []
+
+    def collect(value: Any) -> None:
+        if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
+            found.append([*value["config"]["keras_history"], {}])
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                collect(item)
+
+    collect(node["args"])
+    if found and node["kwargs"]:
+        found[0][3] = dict(node["kwargs"])
+    return found
+
+
+def _listed(ends: Any) -> list[Any]:
+    return [ends] if isinstance(ends[0], str) else list(ends)
+
 
 # Base classes and functions -------------------------------------------------------------------------------------------
 
@@ -228,10 +286,16 @@ def special(generation: Generation, name: str, module: str) -> Any:
         return _input_layer(generation, module)
 
     def function(*args: Any, **kwargs: Any) -> Any:
+        from . import namespaces
+
         given = apply.bind(generation, name, args, kwargs)
-        modern = apply.to_modern(generation, name, given, {})
-        modern["name"] = modern.get("name") or shim.unique_name(generation, "Input")
-        return modern_layers.Input(**{key: value for key, value in modern.items() if value is not None})
+        tensor = given.get("tensor")
+        if tensor is not None and getattr(tensor, "node", None) is not None:
+            return tensor
+        cls = namespaces.open_namespace(generation.name).layers.InputLayer
+        made = cls.__new__(cls)
+        made._init_modern(apply.to_modern(generation, name, given, {}))
+        return made._nodes[0].outputs
 
     function.__name__ = function.__qualname__ = name
     function.__module__, function.__doc__ = module, modern_layers.Input.__doc__
@@ -239,20 +303,29 @@ def special(generation: Generation, name: str, module: str) -> Any:
     return function
 
 
+class _InputWords(_Model):
+    _generation: Generation
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        given = apply.bind(self._generation, "InputLayer", args, kwargs)
+        self._init_modern(apply.to_modern(self._generation, "InputLayer", given, {}))
+
+    def _init_modern(self, modern: dict[str, Any]) -> None:
+        modern["name"] = modern.get("name") or shim.unique_name(self._generation, "Input")
+        modern["input_tensor"] = modern.pop("tensor", None) or modern.get("input_tensor")
+        super().__init__(**{key: value for key, value in modern.items() if value is not None})
+
+    def get_config(self) -> dict[str, Any]:
+        dtype = "dtype" if self._generation.writes_dtype else "input_dtype"
+        config = {"batch_input_shape": self.batch_shape, dtype: self.dtype, "sparse": self.sparse, "name": self.name}
+        return {**config, "ragged": self.ragged} if self._generation.writes_modules else config
+
+
 def _input_layer(generation: Generation, module: str) -> type:
-    class InputLayer_(InputLayer):
-        __doc__ = InputLayer.__doc__
-
-        def __init__(self, *args: Any, **kwargs: Any):
-            given = apply.bind(generation, "InputLayer", args, kwargs)
-            modern = apply.to_modern(generation, "InputLayer", given, {})
-            modern["name"] = modern.get("name") or shim.unique_name(generation, "Input")
-            super().__init__(**{key: value for key, value in modern.items() if value is not None})
-
-    InputLayer_.__name__ = InputLayer_.__qualname__ = "InputLayer"
-    InputLayer_.__module__ = module
-    InputLayer_.__signature__ = apply.signature(generation, "InputLayer")
-    return InputLayer_
+    members = {"__module__": module, "_generation": generation, "_home": module, "__doc__": InputLayer.__doc__}
+    cls: Any = type("InputLayer", (_InputWords, InputLayer), members)
+    cls.__signature__ = apply.signature(generation, "InputLayer")
+    return cls
 
 
 def _merge_function(generation: Generation) -> Any:
@@ -266,10 +339,3 @@ def _merge_function(generation: Generation) -> Any:
 
     merge.__signature__ = apply.signature(generation, "merge")
     return merge
-
-
-def leaves(structure: Any) -> list[Any]:
-    return pytree.tree_leaves(structure)
-
-
-__all__ = ["Model", "find", "special"]

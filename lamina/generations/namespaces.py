@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import layers as modern_layers
-from ..core import serialize
+from ..core import config, serialize
 from ..core.layer import InputSpec
 from ..translation import apply
 from ..translation.keras1 import KERAS1
@@ -157,8 +157,8 @@ def get_class(generation: Generation, name: str) -> Any:
         return {"serialize": serialize.serialize}.get(name) or (lambda config, custom_objects=None: layer_from_config(
             generation, config, custom_objects))  # fmt: skip
     entry = generation.find(name)
-    if entry is None:
-        return None
+    if entry is None:  # what tf.keras has in common with Keras 3 needs no table
+        return _modern("layers", name) if generation.name == "tf_keras" else None
     told = generation.canonical(name) or name
     if told != name:
         return getattr(open_namespace(generation.name).layers, told)
@@ -284,6 +284,16 @@ def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_
         if name != "TimeDistributed" and config.get("build_config") and isinstance(made, shim.LayerShim):
             made.build_from_config(config["build_config"])
         return made
+
+
+def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
+    """The modern layer or model of what a generation's {"class_name": ..., "config": ...} describes."""
+    table = GENERATIONS[generation]
+    settings = {"backend": shim.backends[generation], "image_data_format": config.image_data_format()}
+    found = apply.modern_config(table, described, settings)
+    old = {name: getattr(old_activations, name) for name in ("hard_sigmoid", "swish")}
+    with serialize.custom_object_scope({**old_layers.OWN, **old, **(custom_objects or {})}):
+        return serialize.deserialize(found, homes=("keras.layers", "keras.models"))
 
 
 __all__ = ["GENERATIONS", "InputSpec", "Namespace", "get_activation", "get_class", "get_object", "layer_from_config",

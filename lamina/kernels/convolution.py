@@ -26,8 +26,8 @@ TO_LAST = {1: (0, 2, 1), 2: (0, 2, 3, 1), 3: (0, 2, 3, 4, 1)}
 _FORWARD = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.conv_transpose3d}
 
-# Values in a sample from which one row in channels-last memory beats conv1d, whose calls are fewer.
-_ROW_PAYS = 256
+# Values in a sample from which one row in channels-last memory beats 1-D kernels, whose calls are fewer.
+ROW_PAYS = 256
 
 
 class Plan(NamedTuple):
@@ -132,14 +132,20 @@ def _plan(
 ) -> Plan:
     rank = len(shape) - 2
     row = None
-    if rank == 1 and math.prod(shape[1:]) >= _ROW_PAYS:
+    if rank == 1 and math.prod(shape[1:]) >= ROW_PAYS:
         row, rank = 1 if channels_last else 2, 2
         windows = tuple((neutral, *axes) for neutral, axes in zip((1, 0, 1), windows, strict=True))
         append = append and (0, *append)
-    strides, pad, dilation = windows
-    args = (strides, pad, append, groups, dilation) if append else (strides, pad, dilation, groups)
+    strides, pad, dilation = map(alike, windows)
+    append = alike(append) if append else ()
+    args = (strides, pad, append, groups, dilation) if append != () else (strides, pad, dilation, groups)
     first, last = (TO_FIRST[rank], TO_LAST[rank]) if channels_last else (None, None)
     return Plan(ops[rank], args, _KERNEL[rank], first, last, row, copy, keep)
+
+
+def alike(axes: Sizes) -> Sizes | int:
+    """One number where all axes have the same: torch reads it faster than a tuple."""
+    return axes[0] if len(set(axes)) == 1 else axes
 
 
 def convolution(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import resize, window
-from .convolution import TO_FIRST, TO_LAST
+from .convolution import ROW_PAYS, TO_FIRST, TO_LAST, alike
 
 Sizes = Sequence[int]
 Padding = str | resize.Pairs
@@ -18,8 +19,8 @@ Ops = Mapping[int, Callable[..., Any]]
 _nn = torch._C._nn  # torch.nn.functional without its Python frames
 
 # By rank. What is missing is composed of 2-D calls: torch's 3-D averages know neither channels-last nor half precision.
-_MAX: Ops = {2: torch.max_pool2d, 3: torch.max_pool3d}
-_AVERAGE: Ops = {2: _nn.avg_pool2d}
+_MAX: Ops = {1: torch.max_pool1d, 2: torch.max_pool2d, 3: torch.max_pool3d}
+_AVERAGE: Ops = {1: torch.avg_pool1d, 2: _nn.avg_pool2d}
 _ADAPTIVE_MAX: Ops = {2: _nn.adaptive_max_pool2d}
 _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
@@ -101,10 +102,10 @@ def _plan(
         places = len(axes[0])
         first, last = (TO_FIRST[places], TO_LAST[places]) if channels_last else (None, None)
         seen = None if sizes is None else (-1, *sizes, channels) if channels_last else (-1, channels, *sizes)
-        return seen, first, ops[places], (*axes, *extra), last
+        return seen, first, ops[places], (*map(alike, axes), *extra), last
 
     whole = (-1, *out, channels) if channels_last else (-1, channels, *out)
-    if rank in ops:
+    if rank in ops and (rank > 1 or math.prod(shape[1:]) < ROW_PAYS):
         return Plan((step(None, windows),), None, ())
     sizes = tuple(shape[1:-1] if channels_last else shape[2:])
     if rank == 1:

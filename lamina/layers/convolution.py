@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation
+from ..activations import activation, linear
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, kept, one_of, sizes
 from ..core.errors import named
@@ -145,7 +145,8 @@ class Conv(LoRA, _Convolution):
         self.begin_lora()
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(run(inputs, self.kernel, self.bias, self.plan_for(inputs)))
+        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs))
+        return y if self.activation is linear else self.activation(y)  # tiny convolutions notice an empty call
 
 
 class Conv1D(Conv):
@@ -226,6 +227,7 @@ class Conv2DTranspose(ConvTranspose):
 
 class Conv3DTranspose(ConvTranspose):
     rank = 3
+    _order = ("filters", "kernel_size", "strides", "padding", "data_format")  # as Keras 3 has it in 3-D alone
 
 
 class DepthwiseConv(_Convolution):

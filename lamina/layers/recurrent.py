@@ -78,7 +78,9 @@ class _Units(Declared):
 
 class _Gates(Declared):
     recurrent_activation: Any = arg(activation, default="sigmoid", doc="Activation of the gates.")
-    implementation: int = arg(integer(0), default=2, kw_only=True, config=False)
+    implementation: int = arg(
+        integer(0), default=2, kw_only=True, config=False, doc="Accepted for Keras' sake; one way runs."
+    )
 
 
 class _Initial(Declared):
@@ -127,8 +129,11 @@ class _Fused(Declared):
 # Cells.
 
 
-def _weights_of(*cells: _Cell) -> list[Any]:
-    """Kernel, recurrent kernel and bias (or None) of each cell, read where torch keeps them: it costs no call."""
+def _fitted(x: Tensor, *cells: _Cell) -> tuple[Tensor, list[Any]]:
+    """x and the kernel, recurrent kernel and bias (or None) of each cell, in the type that the cells compute in.
+
+    The weights are read where torch keeps them: it costs no call. Raises RuntimeError for another number of features.
+    """
     found: list[Any] = []
     for cell in cells:
         own = cell._parameters
@@ -136,7 +141,13 @@ def _weights_of(*cells: _Cell) -> list[Any]:
             found += own["kernel"], own["recurrent_kernel"], own["bias"] if cell.use_bias else None
         except KeyError:  # torch's parametrizations keep a weight elsewhere
             found += cell.kernel, cell.recurrent_kernel, cell.bias
-    return found
+    kernel = found[0]
+    if x.shape[-1] != kernel.shape[0]:  # torch.lstm does not look: on a CPU it reads what lies behind the data
+        raise RuntimeError(f"{named(cells[0])}: expected {kernel.shape[0]} features; got {x.shape[-1]}.")
+    if x.dtype is kernel.dtype:
+        return x, found
+    dtype = cells[0]._compute or kernel.dtype
+    return x.to(dtype), [weight if weight is None else weight.to(dtype) for weight in found]
 
 
 class _Cell(Layer):
@@ -188,16 +199,6 @@ class _Cell(Layer):
         drops = self.dropout > 0 or self.recurrent_dropout > 0
         vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
 
-    def _fitted(self, x: Tensor, weights: list[Any]) -> tuple[Tensor, list[Any]]:
-        """Data and weights in the type the cell computes in. Raises RuntimeError for another number of features."""
-        features = weights[0].shape[0]
-        if x.shape[-1] != features:  # torch.lstm does not look: on a CPU it reads what lies behind the data
-            raise RuntimeError(f"{named(self)}: expected {features} features; got {x.shape[-1]}.")
-        if x.dtype is weights[0].dtype:
-            return x, weights
-        dtype = self._compute or weights[0].dtype
-        return x.to(dtype), [weight if weight is None else weight.to(dtype) for weight in weights]
-
     def sweep(
         self,
         x: Tensor,
@@ -209,7 +210,7 @@ class _Cell(Layer):
         training: bool,
     ) -> recurrence.Result:
         """The steps of x (batch, time, features): all outputs, the last one, and the last states."""
-        x, weights = self._fitted(x, _weights_of(self))
+        x, weights = _fitted(x, self)
         masks = self.dropout_masks(x, (x.shape[0], 1, x.shape[2])) if training and self._drops else (None, None)
         options = {**self._options, "order": self._buffers["order"]} if "order" in self._buffers else self._options
         return self._kernel(
@@ -236,7 +237,7 @@ class _Cell(Layer):
 
     def sweep_both(self, other: _Cell, x: Tensor, states: Any) -> tuple[Tensor, Any, Any]:
         """Both directions of a sequence in one kernel, without masks and dropout."""
-        x, weights = self._fitted(x, _weights_of(self, other))
+        x, weights = _fitted(x, self, other)
         relu, order = self._options.get("relu", False), self._buffers.get("order")
         return recurrence.bidirectional(self._kernel, x, weights[:3], weights[3:], states, relu, order)
 
@@ -254,7 +255,7 @@ class _Cell(Layer):
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         if len(states) != self._states:
             raise ValueError(f"{named(self)}: expected {self._states} states; got {len(states)}.")
-        inputs, weights = self._fitted(inputs, _weights_of(self))
+        inputs, weights = _fitted(inputs, self)
         masks = self.dropout_masks(inputs, tuple(inputs.shape)) if training and self._drops else (None, None)
         return inputs, weights, states, masks
 

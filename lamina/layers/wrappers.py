@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
-from ..core import serialize
+from ..core import serialize, symbolic
 from ..core.declare import Kind, Refused, anything, arg, one_of
 from ..core.errors import named, show_shape
 from ..core.layer import Layer
@@ -194,7 +194,9 @@ class Bidirectional(Holder):
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:
         forward, backward = self._modules["forward_layer"], self._modules["backward_layer"]
-        states = (None, None) if initial_state is None else self._halves(initial_state, sequences.shape[0])
+        states: tuple[Any, Any] = None, None
+        if initial_state is not None:
+            states = self._halves(initial_state, symbolic.shapes_of(initial_state), sequences.shape[0])
         if (
             self._paired
             and mask is None
@@ -220,22 +222,23 @@ class Bidirectional(Holder):
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *ends, *back_ends)
 
-    def _halves(self, states: Any, batch: int) -> tuple[Any, Any]:
+    def _halves(self, states: Any, shapes: Any, batch: int | None) -> tuple[Any, Any]:
         """The forward states and the backward ones. Raises ValueError where they are not a list of as many that fit."""
-        if not isinstance(states, (list, tuple)) or len(states) % 2:
-            got = f"{len(states)} of them" if isinstance(states, (list, tuple)) else type(states).__name__
+        count = len(shapes) if not shapes or not symbolic.is_shape(shapes) else 1
+        if count % 2:
             raise ValueError(
                 f"{named(self)}: `initial_state` must be a list in 2 halves, the forward states and as many backward "
-                f"ones; got {got}."
+                f"ones; got {count}."
             )
-        half = len(states) // 2
-        halves = states[:half], states[half:]
-        for inner, part in zip((self.forward_layer, self.backward_layer), halves, strict=True):
+        halves = slice(count // 2), slice(count // 2, None)
+        for inner, half in zip((self.forward_layer, self.backward_layer), halves, strict=True):
             if isinstance(inner, RNN):  # both, before the forward one changes anything
-                inner.check_states([tuple(state.shape) for state in pytree.tree_leaves(part)], batch)
-        return halves
+                inner.check_states(pytree.tree_leaves(shapes[half], is_leaf=symbolic.is_shape), batch)
+        return states[halves[0]], states[halves[1]]
 
     def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
+        if initial_state_shape is not None:
+            self._halves(initial_state_shape, initial_state_shape, sequences_shape[0])
         output = self.forward_layer.compute_output_shape(sequences_shape)
         output, *states = output if self.return_state else (output,)
         if self.merge_mode == "concat":

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
-from ..core.declare import Arg, Declared, Kind, Refused, arg
+from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up
 from ..core.errors import show_shape
 from ..core.layer import snake_case, unique_name
 from ..core.masking import get_mask
@@ -150,7 +150,7 @@ def _reduction(value: Any, owner: Any) -> str | None:
 
 
 def _dtype(value: Any, owner: Any) -> str:
-    return dtypes.get(value or owner._default_dtype).compute_dtype
+    return looked_up(dtypes.get)(value or owner._default_dtype, owner).compute_dtype
 
 
 def _name(value: Any, owner: Any) -> str:

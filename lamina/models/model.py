@@ -61,7 +61,11 @@ class Model(Trainer, Layer):
         )
 
     def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Any = None, **options: Any) -> None:
-        """Print the layers, their output shapes and numbers of parameters."""
+        """Print the layers, their output shapes and numbers of parameters.
+
+        Further options: `expand_nested` shows the layers of nested models, `show_trainable` whether each is trained,
+        `show_costs` multiply-adds of one sample and receptive fields; `layer_range` names the first and last layer.
+        """
         from ..pictures.summary import print_summary
 
         print_summary(self, line_length=line_length, print_fn=print_fn, **options)

@@ -171,7 +171,7 @@ _ROOMS = (operator, torch, Tensor, F)
 
 def operation_config(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple]:
     """An operation as Keras 3 writes it, and the arguments that belong to its call. Raises ValueError for others."""
-    if operation.function.__module__.startswith("lamina.ops."):
+    if str(getattr(operation.function, "__module__", "")).startswith("lamina.ops."):
         return _op_config(operation, args, kwargs)
     function = operation.function
     word = getattr(function, "__name__", "")

@@ -190,7 +190,7 @@ class Optimizer(_Arguments):
             names = own if bare else dict.fromkeys(("learning_rate", *first, *special, *shared))
             for name in shared.keys() - {"learning_rate", *names}:
                 setattr(cls, name, shared[name].default)
-            cls._args = {name: cls._args[name] for name in names}
+            cls._args = {name: cls._args[name] for name in dict.fromkeys((*vars(cls).get("_order", ()), *names))}
             cls.__signature__ = signature(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -649,6 +649,9 @@ class Optimizer(_Arguments):
             if value != declared.default and name != "name":
                 shown.append(f"{name}={short(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+Optimizer.__signature__ = signature(Optimizer)  # its own __init__ only prepares the state
 
 
 class Rule(Optimizer):

@@ -83,22 +83,27 @@ class Muon(Rule):
     comes from Newton-Schulz iterations x <- a x + (b x x' + c (x x')^2) x.
     """
 
+    _order = (  # Keras 3 adds the rest behind `name`
+        *("learning_rate", "adam_beta_1", "adam_beta_2", "adam_weight_decay", "epsilon", "weight_decay", "clipnorm"),
+        *("clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"),
+        *("gradient_accumulation_steps", "name"),
+    )
     adam_beta_1: float = arg(fraction, default=0.9, doc="beta_1 of AdamW.")
     adam_beta_2: float = arg(fraction, default=0.999, doc="beta_2 of AdamW.")
     adam_weight_decay: float | None = arg(number(0).optional(), default=0.004, doc="Weight decay of AdamW.")
     epsilon: float = arg(number(0), default=1e-7, doc="epsilon of AdamW.")
     weight_decay: float | None = arg(number(0).optional(), default=0.004, doc="Weight decay of matrices.")
-    exclude_layers: list[str] = arg(_patterns, default=None, doc="Weights left to AdamW.", kw_only=True)
-    exclude_embeddings: bool = arg(boolean, default=True, doc="Leave embeddings to AdamW.", kw_only=True)
-    muon_a: float = arg(number(), default=3.4445, kw_only=True)
-    muon_b: float = arg(number(), default=-4.775, kw_only=True)
-    muon_c: float = arg(number(), default=2.0315, kw_only=True)
-    adam_lr_ratio: float = arg(number(0), default=1, doc="AdamW's learning rate over Muon's.", kw_only=True)
-    momentum: float = arg(number(0, 1), default=0.95, doc="Share of the old momentum kept each step.", kw_only=True)
-    ns_steps: int = arg(integer(0), default=5, doc="Newton-Schulz iterations.", kw_only=True)
-    nesterov: bool = arg(boolean, default=True, doc="Look ahead by the momentum.", kw_only=True)
+    exclude_layers: list[str] = arg(_patterns, default=None, doc="Weights left to AdamW.")
+    exclude_embeddings: bool = arg(boolean, default=True, doc="Leave embeddings to AdamW.")
+    muon_a: float = arg(number(), default=3.4445, doc="First coefficient of the iteration.")
+    muon_b: float = arg(number(), default=-4.775, doc="Second coefficient.")
+    muon_c: float = arg(number(), default=2.0315, doc="Third coefficient.")
+    adam_lr_ratio: float = arg(number(0), default=1, doc="AdamW's learning rate over Muon's.")
+    momentum: float = arg(number(0, 1), default=0.95, doc="Share of the old momentum kept each step.")
+    ns_steps: int = arg(integer(0), default=5, doc="Newton-Schulz iterations.")
+    nesterov: bool = arg(boolean, default=True, doc="Look ahead by the momentum.")
     rms_rate: float | None = arg(
-        number(0).optional(), default=0.2, doc="Scale steps by rms_rate * sqrt(larger side).", kw_only=True
+        number(0).optional(), default=0.2, doc="Scale steps by rms_rate * sqrt(larger side)."
     )
 
     def _kind(self, weight: Tensor) -> bool:

@@ -113,7 +113,7 @@ def _(cell: recurrent.StackedRNNCells, inputs: Shape, outputs: Shape) -> int | N
     for one in cell.cells:
         costs.append(multiply_adds(one, inputs, outputs))
         inputs = (inputs[0], recurrent._output_size(one))
-    return None if None in costs else sum(costs)
+    return _added(costs)
 
 
 @multiply_adds.register
@@ -124,8 +124,7 @@ def _(layer: recurrent.RNN, inputs: Shape, outputs: Shape) -> int | None:
 
 @multiply_adds.register
 def _(layer: wrappers.Bidirectional, inputs: Shape, outputs: Shape) -> int | None:
-    costs = [multiply_adds(one, inputs, outputs) for one in (layer.forward_layer, layer.backward_layer)]
-    return None if None in costs else sum(costs)
+    return _added([multiply_adds(one, inputs, outputs) for one in (layer.forward_layer, layer.backward_layer)])
 
 
 @multiply_adds.register
@@ -137,6 +136,11 @@ def _(layer: wrappers.TimeDistributed, inputs: Shape, outputs: Shape) -> int | N
 @multiply_adds.register
 def _(layer: normalization.SpectralNormalization, inputs: Shape, outputs: Shape) -> int | None:
     return multiply_adds(layer.layer, inputs, outputs)
+
+
+def _added(costs: list[int | None]) -> int | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
 
 
 def _count(layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Count:

@@ -178,6 +178,54 @@ def to_old(
     return WRITE[entry.write](found, shape) if entry.write else found
 
 
+# Whole configs -----------------------------------------------------------------------------------------------------
+
+_ROOMS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
+
+
+def modern_config(generation: Generation, described: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The modern {"class_name", "config"} of a layer or model that one of this generation describes.
+
+    Classes without an entry, such as a user's own, stay as they are.
+    """
+    name, config = described["class_name"], described["config"]
+    others = {key: value for key, value in described.items() if key not in ("class_name", "config")}
+    if name in ("Sequential", "Model", "Functional"):
+        return {**others, "class_name": _MODELS.get(name, name), "config": _model_config(generation, config, settings)}
+    if generation.find(name) is None:
+        return {**others, "class_name": name, "config": config}
+    given = {key: _modern_object(generation, key, value, settings) for key, value in config.items()}
+    given = bind(generation, name, (), given)
+    found = to_modern(generation, name, given, settings)
+    return {**others, "class_name": generation.entry(name).modern, "config": found}
+
+
+_MODELS = {"Model": "Functional"}
+
+
+def _model_config(generation: Generation, config: Any, settings: Settings) -> dict[str, Any]:
+    if isinstance(config, (list, tuple)):  # Keras 1's sequential models
+        return {"layers": [modern_config(generation, layer, settings) for layer in config]}
+    return {**config, "layers": [modern_config(generation, layer, settings) for layer in config["layers"]]}
+
+
+def _modern_object(generation: Generation, key: str, value: Any, settings: Settings) -> Any:
+    if key in _LAYERS and value is not None:
+        if isinstance(value, (list, tuple)):
+            return [modern_config(generation, one, settings) for one in value]
+        return modern_config(generation, value, settings)
+    room = _ROOMS.get(key.rsplit("_", 1)[-1])
+    if room is None or not isinstance(value, Mapping):
+        return value
+    own = {k: v for k, v in value.items() if k != "name"} if "name" in value else value.get("config") or {}
+    name = value.get("name") or value["class_name"]
+    if room not in generation.objects or generation.find(name, room) is None:
+        return {"class_name": name, "config": own}
+    given = bind(generation, name, (), own, room)
+    return {"class_name": generation.entry(name, room).modern,
+            "config": to_modern(generation, name, given, settings, room)}  # fmt: skip
+
+
 _SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "stride")
 
 

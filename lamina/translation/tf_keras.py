@@ -156,7 +156,7 @@ LAYERS = {
         "input_shape=None, batch_size=None, dtype=None, input_tensor=None, sparse=None, name=None, ragged=None, "
         "type_spec=None, optional=False",
         "core",
-        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape"},
+        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape", "sparse": "sparse"},
     ),
 }
 
