@@ -64,7 +64,7 @@ def mlp(keras: Any) -> Any:
 
 
 def mlp_twin() -> nn.Module:
-    hidden = [part for _ in range(3) for part in (nn.Linear(64, 64), nn.ReLU())]
+    hidden = [part for _ in range(3) for part in (nn.Linear(64, 64), nn.ReLU(inplace=True))]
     return nn.Sequential(*hidden, nn.Linear(64, 10))
 
 
@@ -102,14 +102,14 @@ def cnn_twin() -> nn.Module:
     model = nn.Sequential(
         FromLast(),
         nn.Conv2d(1, 32, 3),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(32, 64, 3),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.MaxPool2d(2),
         nn.Dropout(0.25),
         FlattenLast(),
         nn.Linear(12 * 12 * 64, 128),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Linear(128, 10),
     )
     return model.to(memory_format=torch.channels_last)
@@ -146,7 +146,7 @@ def separable_twin() -> nn.Module:
             nn.Conv2d(before, before, 3, padding=1, groups=before, bias=False),
             nn.Conv2d(before, width, 1, bias=False),
             nn.BatchNorm2d(width, 1e-3, 0.01),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
         ]
     model = nn.Sequential(FromLast(), *blocks, Mean(), nn.Linear(WIDTHS[-1], 10))
@@ -203,7 +203,7 @@ class CausalTwin(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x.transpose(1, 2))
         for layer, dilation in zip(self.stack, DILATIONS, strict=True):
-            x = x + layer(F.pad(x, (dilation, 0))).relu()
+            x = x + layer(F.pad(x, (dilation, 0))).relu_()
         return self.last(x).transpose(1, 2)
 
 

@@ -106,7 +106,6 @@ MISSING = {
     "tf_keras2/normalization/LayerNormalization_005": "the order of the axes of gamma for axes counted from both ends",
     "tf_keras2/recurrent/SimpleRNN_027": "`time_major`",
     "tf_keras2/reshaping/UpSampling2D_018": "factors that are no integers",
-    "tf_keras2/wrappers/Bidirectional_027": "a layer that runs backwards inside a Bidirectional",
     "tf_keras2/wrappers/TimeDistributed_010": "the shape a nested layer was built for, in its config",
     "tf_keras2/wrappers/TimeDistributed_011": "the shape a nested layer was built for, in its config",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lamina as keras
-from lamina.core import layer as core_layer
+from lamina.core import scope
 from lamina.core.declare import REQUIRED, Arg, Declared, Refused
 from lamina.core.layer import Layer
 
@@ -142,13 +142,13 @@ def test_bad_values_are_refused_by_name(name: str, argument: str) -> None:
     for bad in cls._args[argument].kind.bad:
         if bad is None and cls._args[argument].kind.none_is_default:
             continue
-        names = dict(core_layer._name_counts)
+        names = dict(scope._name_counts)
         with pytest.raises((ValueError, TypeError)) as caught:
             cls(**{**values, argument: bad})
         message = str(caught.value)
         assert cls.__name__ in message, (bad, message)
         assert f"`{argument}`" in message, (bad, message)
-        assert core_layer._name_counts == names, bad
+        assert scope._name_counts == names, bad
 
 
 @each_argument

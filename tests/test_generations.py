@@ -16,7 +16,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-
 from golden_cases import FAMILIES, Case, cases
 
 import lamina
@@ -248,6 +247,16 @@ def test_first_values_follow_the_old_fans() -> None:
     assert 0.98 * limit < np.abs(conv.get_weights()[0]).max() <= limit
 
 
+def test_a_function_as_first_values() -> None:
+    def mine(shape, name=None):
+        return keras1.initializations.normal(shape, scale=0.01, name=name)
+
+    layer = keras1.layers.Dense(300, init=mine, input_dim=100)
+    layer.build((None, 100))
+    assert 0.008 < layer.get_weights()[0].std() < 0.012
+    assert layer.get_config()["init"] == "mine"
+
+
 def test_mask_where_none_is_known() -> None:
     for space in (keras1, keras2):
         x = space.layers.Masking()(space.layers.Input(shape=(4, 3)))
@@ -277,6 +286,45 @@ def test_a_users_layer_of_keras1() -> None:
     assert model.predict(np.zeros((2, 4), "float32"), verbose=0).shape == (2, 3)
 
 
+OWN = [
+    (lambda: keras1.layers.MaxoutDense(3), (2, 4)),
+    (lambda: keras1.layers.Highway(activation="tanh"), (2, 4)),
+    (lambda: keras1.layers.SReLU(), (2, 4)),
+    (lambda: keras1.layers.ParametricSoftplus(), (2, 4)),
+    (lambda: keras1.layers.ThresholdedReLU(0.3), (2, 4)),
+    (lambda: keras1.layers.BatchNormalization(mode=1), (2, 4)),
+    (lambda: keras1.layers.BatchNormalization(mode=2), (3, 4)),
+    (lambda: keras1.layers.Deconvolution2D(2, 3, 3, (None, 6, 6, 2)), (1, 4, 4, 2)),
+    (lambda: keras1.layers.TimeDistributed(keras1.layers.Dense(2)), (2, 3, 4)),
+    (lambda: keras2.layers.UpSampling2D(2, interpolation="bilinear"), (1, 3, 4, 2)),
+    (lambda: keras2.layers.Bidirectional(keras2.layers.GRU(2, recurrent_activation="hard_sigmoid")), (2, 3, 4)),
+    (lambda: keras2.layers.Lambda(lambda x: x.mul(2)), (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), OWN)
+def test_layers_of_their_own(make: object, shape: tuple) -> None:
+    """Gradients in float64, compiled without a break, empty batches, half precision."""
+    layer = make()
+    x = torch.randn(shape)
+    expected = layer(x)
+    assert torch.allclose(torch.compile(layer, fullgraph=True, backend="eager")(x), expected)
+    assert layer(x[:0]).shape == (0, *expected.shape[1:])
+    assert layer(x.transpose(0, -1).contiguous().transpose(0, -1)).shape == expected.shape
+    layer.double()
+    assert torch.autograd.gradcheck(layer, torch.randn(shape, dtype=torch.float64, requires_grad=True))
+
+
+def test_embedding_drops_words() -> None:
+    layer = keras1.layers.Embedding(200, 3, dropout=0.5, init="one")
+    words = torch.arange(200).repeat(2).reshape(2, 200)
+    assert torch.equal(layer(words), torch.ones(2, 200, 3))
+    dropped = layer(words, training=True)
+    assert torch.equal(dropped[0], dropped[1])  # a word is dropped wherever it stands
+    assert 0.3 < (dropped[0, :, 0] == 0).float().mean() < 0.7
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+
+
 # Models ---------------------------------------------------------------------------------------------------------------
 
 
@@ -284,10 +332,11 @@ def test_fit_in_keras1_words() -> None:
     model = keras1.models.Sequential()
     model.add(keras1.layers.Dense(4, input_dim=3, activation="relu", W_regularizer=keras1.regularizers.l2(0.01)))
     model.add(keras1.layers.Dense(2, activation="softmax"))
-    model.compile(loss="categorical_crossentropy", optimizer=keras1.optimizers.SGD(lr=0.1, decay=1e-6, nesterov=True))
+    optimizer = keras1.optimizers.SGD(lr=0.1, decay=1e-6, momentum=0.9, nesterov=True)
+    model.compile(loss="categorical_crossentropy", optimizer=optimizer, metrics=["accuracy"])
     x, y = np.random.rand(20, 3).astype("float32"), keras1.utils.np_utils.to_categorical([0, 1] * 10, 2)
     history = model.fit(x, y, nb_epoch=3, batch_size=10, verbose=0)
-    assert len(history.history["loss"]) == 3
+    assert len(history.history["loss"]) == len(history.history["acc"]) == 3
     assert model.predict_classes(x).shape == (20,)
 
 
@@ -361,7 +410,7 @@ def test_a_config_of_a_generation_becomes_a_modern_layer(generation: str) -> Non
         assert isinstance(old, type(made)), case.id
         assert made.name == config["name"]
         (given, *others) = case.record["inputs"]
-        told = "dim_ordering" not in case.record["code"] or "dim_ordering" in config  # Keras 1 left it out here and there
+        told = "dim_ordering" not in case.record["code"] or "dim_ordering" in config  # some of Keras 1 leave it out
         if not others and told and "compute_output_shape" in case.record:
             shape = tuple(given["shape"])
             assert made.compute_output_shape(shape) == old.compute_output_shape(shape), case.id

@@ -97,12 +97,12 @@ def test_streams_without_a_seed_differ():
 
 
 def test_streams_are_not_kept_alive():
-    before = len(random._streams)
     stream = SeedGenerator(7)
-    assert len(random._streams) == before + 1
+    number = stream._number
+    assert random._streams[number] is stream
     del stream
     gc.collect()
-    assert len(random._streams) == before
+    assert number not in random._streams
 
 
 @pytest.mark.gpu
@@ -205,7 +205,7 @@ def test_a_layer_used_twice_draws_twice(backend):
     def twice(x):
         return layer(x), layer(x)
 
-    one, two = twice(X)
+    one, two = twice(X.clone().requires_grad_())  # backends share more where there is a gradient to compute
     assert not torch.equal(one, two)
 
 

@@ -429,6 +429,16 @@ def test_bad_use_is_explained(use, error, words):
         use()
 
 
+@pytest.mark.parametrize("make", [lambda: LSTM(3), lambda: GRU(3), lambda: RNN([LSTMCell(3), GRUCell(3)])])
+@pytest.mark.parametrize("features", [2, 5])
+def test_other_features_are_refused(make, features):
+    layer = make()
+    layer(X)
+    for gradient in (True, False):
+        with torch.set_grad_enabled(gradient), pytest.raises(ValueError, match=f"expected 3 .*; got {features}"):
+            layer(torch.zeros(2, 4, features))
+
+
 def test_stateful_refuses_another_batch_size():
     layer = GRU(3, stateful=True)
     layer(X)

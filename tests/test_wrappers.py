@@ -290,12 +290,37 @@ X = torch.zeros(2, 4, 3)
             lambda: Bidirectional(GRU(3), backward_layer=GRU(3, go_backwards=True, return_state=True)),
             "the same `return_state`",
         ),
-        (lambda: Bidirectional(GRU(3))(X, initial_state=[X[:, 0]]), "2 halves, the forward states and as many backward ones; got 1"),
+        (lambda: Bidirectional(GRU(3))(X, initial_state=[X[:, 0]]), "2 halves, .* as many backward ones; got 1"),
     ],
 )
 def test_bad_use_is_explained(use, words):
     with pytest.raises(ValueError, match=words):
         use()
+
+
+def test_other_features_are_refused():
+    for layer, x in ((Bidirectional(LSTM(3)), X), (TimeDistributed(LSTM(3)), X[None])):
+        layer(x)
+        with pytest.raises(ValueError, match=r"expected 3 .*; got 5"):
+            layer(torch.zeros(*x.shape[:-1], 5))
+
+
+def test_unfit_states_change_neither_direction():
+    layer = Bidirectional(GRU(3, stateful=True))
+    layer(X + 1)
+    before = [state.clone() for state in layer.states]
+    good, bad = torch.ones(2, 3), torch.ones(2, 5)
+    with pytest.raises(ValueError, match=r"backward_gru.*`initial_state`, state 0 must have shape \(2, 3\)"):
+        layer(X, initial_state=[good, bad])
+    assert all(map(torch.equal, layer.states, before))
+
+
+def test_unfit_states_are_refused_while_a_model_is_made():
+    x, h = lamina.Input((4, 3)), lamina.Input((3,))
+    assert Bidirectional(GRU(3))(x, initial_state=[h, h]).shape == (None, 6)
+    for states in (h, [h], [h, lamina.Input((5,))]):
+        with pytest.raises(ValueError, match="`initial_state`"):
+            Bidirectional(GRU(3))(x, initial_state=states)
 
 
 def test_reset_needs_states():

@@ -264,7 +264,9 @@ def reference(cls: type[Declared]) -> str:
             continue
         default = "" if a.default is REQUIRED else f" (default {short(a.default)})"
         doc = a.doc or _derived_doc(name)
-        lines.append(f"    {name}: {doc}{' ' if doc else ''}{a.kind.expected[:1].upper()}{a.kind.expected[1:]}{default}.")
+        lines.append(
+            f"    {name}: {doc}{' ' if doc else ''}{a.kind.expected[:1].upper()}{a.kind.expected[1:]}{default}."
+        )
     return "Args:\n" + "\n".join(lines) if lines else ""
 
 

@@ -78,7 +78,7 @@ class Graph:
         return any(id(tensor) in given for tensor in pytree.tree_leaves(node.outputs))
 
     def _layers_by_depth(self, order: dict[int, int]) -> list[Layer]:
-        """Keras' order of `model.layers`, on which the order of weights in files rests: farthest from the output first."""
+        """Keras' order of `model.layers`, on which the order of weights in files rests: farthest first."""
         depth: dict[int, int] = {}
         layer_depth: dict[int, int] = {}
         layers: dict[int, Layer] = {}
@@ -145,7 +145,9 @@ class Plan:
         uses_training = any("training" in line for line in lines)
         head = ["    training = scope.training"] if uses_training else []
         returned = self._render(graph.outputs)
-        self.source = "\n".join([f"def {_identifier(name)}({parameters}):", *head, *lines, f"    return {returned}", ""])
+        self.source = "\n".join(
+            [f"def {_identifier(name)}({parameters}):", *head, *lines, f"    return {returned}", ""]
+        )
         exec(compile(self.source, f"<plan of {name}>", "exec"), self._space)
         self.run: Callable = self._space[_identifier(name)]
 

@@ -55,7 +55,7 @@ class SeedGenerator:
         """A tensor of this shape and of the type and device of `like`, filled by torch's method `how` of `numbers`."""
         if torch.compiler.is_compiling():
             # Of equal calls of `new_empty` some backends keep one, and its two fillings with it.
-            values = like.new_empty(shape)
+            values = torch.empty(shape, dtype=like.dtype, device=like.device)
             _fill(values, how, numbers, self._number)
             return values
         return getattr(like.new_empty(shape), how)(*numbers, generator=self.on(like.device))

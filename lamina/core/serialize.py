@@ -132,7 +132,9 @@ def serialize(value: Any) -> Any:
         return _serialize_callable(value)
     if hasattr(value, "get_config"):
         return _describe(value)
-    raise TypeError(f"Cannot write {type(value).__name__} {value!r} into a config; give its class a `get_config` method.")
+    raise TypeError(
+        f"Cannot write {type(value).__name__} {value!r} into a config; give its class a `get_config` method."
+    )
 
 
 def _serialize_callable(value: Any) -> dict[str, Any]:
@@ -201,8 +203,8 @@ def deserialize(
     if plain is not None:
         return plain(inner)
     if name in ("function", "class"):
-        return _named_object(config, inner, custom_objects, homes)
-    cls = _named_object(config, name, custom_objects, homes)
+        return _named_object(config, str(inner), custom_objects, homes)
+    cls: Any = _named_object(config, str(name), custom_objects, homes)
     if not inspect.isclass(cls):
         return cls
     if not hasattr(cls, "from_config"):

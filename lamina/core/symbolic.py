@@ -236,7 +236,7 @@ def map_shapes(function: Callable[[tuple], Any], shapes: Any) -> Any:
     return type(shapes)(map_shapes(function, item) for item in shapes)
 
 
-def infer_shape(layer: Layer, input_shape: Any, *more: Any, **named_shapes: Any) -> Any:
+def infer_shape(layer: Any, input_shape: Any, *more: Any, **named_shapes: Any) -> Any:
     """What `compute_output_shape` answers for a layer that does not say: the shapes that running `call` gives."""
     dtype = layer._compute or torch.float32
 
@@ -248,7 +248,7 @@ def infer_shape(layer: Layer, input_shape: Any, *more: Any, **named_shapes: Any)
     return shapes_of(run_on_trial_tensors(layer.call, args, kwargs, layer))
 
 
-def infer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
+def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Symbolic outputs of a call, by the layer's shape rule where it has one, else by running it on trial tensors."""
     from .layer import Layer
 
@@ -323,7 +323,7 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
             _torch_log.disabled = quiet
 
 
-def call_layer(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
+def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Record a call on symbolic tensors: check, build, infer the outputs and their masks."""
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
     if "training" in kwargs and not layer._takes_training and not getattr(layer, "_is_composite", False):

@@ -116,7 +116,7 @@ def _rebuild(data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> 
 
 
 class weight:
-    """Declares an attribute that holds a weight (None where the layer has none): faster to read than torch's look-up."""
+    """Declares an attribute that holds a weight, or None where the layer has none: read faster than by torch."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name

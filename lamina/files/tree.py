@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from ..core.errors import show_shape
-from ..core.layer import Layer, _Children, snake_case
+from ..core.children import Children
+from ..core.layer import Layer, snake_case
 from .safe import Misfit, StoredArray, child
 
 
@@ -58,7 +59,7 @@ def _attributes(item: Any) -> list[tuple[str, Any]]:
     if not isinstance(item, Layer):
         return []
     found: dict[str, Any] = {name: value for name, value in item._modules.items() if value is not None}
-    found = {name: value._items if isinstance(value, _Children) else value for name, value in found.items()}
+    found = {name: value._items if isinstance(value, Children) else value for name, value in found.items()}
     found |= _public_names(item, found)
     first = []
     if getattr(item, "_is_composite", False):

@@ -98,10 +98,11 @@ def _takes(generation: str, name: str, node: ast.Call) -> bool:
     words = {keyword.arg for keyword in node.keywords if keyword.arg}
     if generation == "keras3":
         cls: Any = getattr(modern_layers, name, None)
-        if not inspect.isclass(cls):
+        if not isinstance(cls, type):
             return False
-        own = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-        return words <= {*cls._args, *_COMMON} and len(node.args) <= len(own) and not _sizes_apart(cls.__name__, node)
+        parameters = inspect.signature(cls).parameters
+        own = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        return words <= {*parameters, *_COMMON} and len(node.args) <= len(own) and not _sizes_apart(name, node)
     entry = GENERATIONS[generation].find(name)
     if entry is None:
         return False

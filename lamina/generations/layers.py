@@ -21,7 +21,7 @@ from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
 from ..initializers import initializer
-from ..kernels import pooling
+from ..kernels import noise, pooling
 from ..kernels.convolution import transposed_convolution
 from ..layers.activation import PReLU, _Elementwise
 from ..regularizers import Regularizer, regularizer
@@ -192,9 +192,10 @@ class BatchNormalization(modern.BatchNormalization):
         if not self.by_sample:
             return super().call(inputs, training, mask)
         mean = inputs.mean(-1, keepdim=True)
-        deviation = torch.sqrt(inputs.var(-1, correction=0, keepdim=True) + self.epsilon)
+        centred = inputs - mean
+        deviation = torch.sqrt(centred.square().mean(-1, keepdim=True) + self.epsilon)
         gamma: Any = self.gamma
-        return (inputs - mean) / (deviation + self.epsilon) * gamma + self.beta
+        return centred / (deviation + self.epsilon) * gamma + self.beta
 
 
 _Pooling: Any = Declared  # a modern pooling layer comes behind
@@ -313,6 +314,18 @@ def _assigns_in_place(function: Any) -> bool:
     )
 
 
+class Embedding(modern.Embedding):
+    """With `dropout`, training drops that fraction of the words of the vocabulary (Gal & Ghahramani, 2016)."""
+
+    dropout: float = arg(number(0, 1), default=0.0, kw_only=True, doc="Fraction to drop.")
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.dropout == 0:
+            return super().call(inputs)
+        kept = noise.dropout(torch.ones_like(self.embeddings[:, :1]), self.dropout)
+        return functional.embedding(inputs.int(), self.embeddings * kept)
+
+
 class TimeDistributed(modern.TimeDistributed):
     """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known."""
 
@@ -324,11 +337,16 @@ class TimeDistributed(modern.TimeDistributed):
 
 
 class Bidirectional(modern.Bidirectional):
-    """With `zero_output_for_mask=False` masked steps repeat the output before them."""
+    """With `zero_output_for_mask=False` masked steps repeat the output before them. A layer that runs backwards gets
+    one that runs forwards beside it."""
 
     zero_output_for_mask: bool = arg(boolean, default=True, kw_only=True, config=False)
 
     def check(self) -> None:
+        inner = self.forward_layer
+        if self.backward_layer is None and getattr(inner, "go_backwards", False):
+            turned = {**inner.get_config(), "name": f"backward_{inner.name}", "go_backwards": False}
+            self.backward_layer = type(inner).from_config(turned)
         super().check()
         if not self.zero_output_for_mask:
             self.forward_layer.zero_output_for_mask = self.backward_layer.zero_output_for_mask = False
@@ -454,7 +472,8 @@ class Merge(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = self._shapes(input_shape)
-        mode, given = self.mode, vars(self)["_output_shape"]
+        mode = self.mode
+        given: Any = vars(self)["_output_shape"]
         if callable(mode):
             if given is None:
                 return super().compute_output_shape(input_shape)

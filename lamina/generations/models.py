@@ -74,6 +74,8 @@ class _ModelWords(_Model):
         """As today's, with the generation's own optimizers behind their names."""
         from . import namespaces
 
+        if self._generation.short_accuracy and kwargs.get("metrics"):
+            kwargs["metrics"] = ["acc" if metric == "accuracy" else metric for metric in kwargs["metrics"]]
         super().compile(namespaces.get_object(self._generation, "optimizers", optimizer), *args, **kwargs)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -11,7 +12,6 @@ from typing import Any
 
 from .. import layers as modern_layers
 from ..core import config, serialize
-from ..core.layer import InputSpec
 from ..translation import apply
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
@@ -112,8 +112,12 @@ def _rooms(generation: Generation) -> dict[str, Find]:
 def _mixed_precision(key: str) -> Any:
     from ..core import dtypes
 
-    return {"Policy": dtypes.DTypePolicy, "set_global_policy": dtypes.set_dtype_policy,
-            "global_policy": dtypes.dtype_policy}.get(key)  # fmt: skip
+    found = {
+        "Policy": dtypes.DTypePolicy,
+        "set_global_policy": dtypes.set_dtype_policy,
+        "global_policy": dtypes.dtype_policy,
+    }
+    return found.get(key)
 
 
 def _modern(home: str, key: str) -> Any:
@@ -153,9 +157,10 @@ _functions = {"add", "subtract", "multiply", "average", "maximum", "minimum", "c
 
 def get_class(generation: Generation, name: str) -> Any:
     """A layer class (or function) of a generation; None where it has none of that name."""
-    if name in ("serialize", "deserialize", "layer_from_config"):
-        return {"serialize": serialize.serialize}.get(name) or (lambda config, custom_objects=None: layer_from_config(
-            generation, config, custom_objects))  # fmt: skip
+    if name in ("deserialize", "layer_from_config"):
+        return functools.partial(layer_from_config, generation)
+    if name == "serialize":
+        return serialize.serialize
     entry = generation.find(name)
     if entry is None:  # what tf.keras has in common with Keras 3 needs no table
         return _modern("layers", name) if generation.name == "tf_keras" else None
@@ -276,11 +281,11 @@ def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_
         if cls is None:
             space = open_namespace(generation.name)
             cls = getattr(space.layers, name, None) or getattr(space.models, name, None)
-        if cls is None:
+        if cls is None or not hasattr(cls, "from_config"):
             raise ValueError(
                 f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
             )
-        made = cls.from_config(config["config"])
+        made: Any = cls.from_config(config["config"])
         if name != "TimeDistributed" and config.get("build_config") and isinstance(made, shim.LayerShim):
             made.build_from_config(config["build_config"])
         return made
@@ -295,6 +300,3 @@ def modern_from_config(generation: str, described: Mapping[str, Any], custom_obj
     with serialize.custom_object_scope({**old_layers.OWN, **old, **(custom_objects or {})}):
         return serialize.deserialize(found, homes=("keras.layers", "keras.models"))
 
-
-__all__ = ["GENERATIONS", "InputSpec", "Namespace", "get_activation", "get_class", "get_object", "layer_from_config",
-           "open_namespace"]  # fmt: skip

@@ -5,10 +5,14 @@ What runs is the modern class' `call`; the old words cost nothing once the objec
 
 from __future__ import annotations
 
+import functools
+import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core import config as settings
 from ..core import serialize
@@ -17,7 +21,8 @@ from ..core.symbolic import is_shape
 from ..translation import apply, weights
 from ..translation.table import Class, Generation
 
-backends: dict[str, str] = {"keras1": "tensorflow", "keras2": "tensorflow", "tf_keras": "tensorflow"}
+# The backend whose arithmetic a generation follows. Only Keras 1 on Theano computes otherwise.
+backends = {"keras1": os.environ.get("KERAS_BACKEND", "tensorflow"), "keras2": "tensorflow", "tf_keras": "tensorflow"}
 _counts: dict[str, int] = {}
 
 
@@ -115,6 +120,8 @@ class LayerShim(Shim):
             made = [self._resolve("cell", item) for item in value]
             stacked = namespaces.open_namespace(self._generation.name).layers.StackedRNNCells
             return made if key == "cells" else stacked(made)
+        if key.endswith("init") and inspect.isfunction(value):
+            return _as_initializer(value)
         if value is None or not isinstance(value, (str, Mapping)):
             return value
         home = _OBJECTS.get(key.rsplit("_", 1)[-1])
@@ -301,6 +308,16 @@ class LayerShim(Shim):
 
     def reset_states(self, states: Any = None) -> None:
         self.reset_state()
+
+
+def _as_initializer(function: Callable) -> Callable:
+    """A function (shape, name) of Keras 1 as one that is also given a dtype."""
+
+    @functools.wraps(function)
+    def draw(shape: Sequence[int], dtype: Any = None) -> Any:
+        return torch.as_tensor(function(shape, name=None)).detach()
+
+    return draw
 
 
 def _parts(layer: Any) -> list[Any] | None:

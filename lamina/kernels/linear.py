@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 
-def dense(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """`x @ kernel + bias`: x (..., in), kernel (in, out), bias (out,) or None."""
+def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
+    """`x @ kernel + bias`, or the positive part of it: x (..., in), kernel (in, out), bias (out,) or None."""
     if bias is not None and x.ndim == 2:
-        return torch.addmm(bias, x, kernel)
-    y = torch.matmul(x, kernel)
-    return y if bias is None else y + bias
+        y = torch.addmm(bias, x, kernel)
+    else:
+        y = torch.matmul(x, kernel)
+        y = y if bias is None else y + bias
+    return torch.relu_(y) if relu else y

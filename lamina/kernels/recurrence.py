@@ -20,7 +20,8 @@ an LSTM or a GRU with recurrent dropout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -323,8 +324,8 @@ def gru(
         x, places = _pack(x, mask, reverse)
     elif reverse:
         x = x.flip(1)
-    if x.is_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        outputs, end = _gru_with_gradient(x, kernel, recurrent_kernel, bias, h)
+    if x.is_cpu and not torch.compiler.is_compiling():
+        outputs, end = _gru_on_cpu(x, kernel, recurrent_kernel, bias, h, sequences or places is not None)
     else:
         weights = _torch_gru_weights(order, (kernel, recurrent_kernel, bias))
         outputs, ends = torch.gru(
@@ -445,10 +446,12 @@ def _take(x: Tensor, index: Tensor) -> Tensor:
     return F.embedding(index, x.flatten(0, 1))
 
 
-def _gru_with_gradient(
-    x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, h: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The GRU with ``reset_after`` for training on a CPU, where torch.gru records every step for autograd."""
+def _gru_on_cpu(
+    x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, h: Tensor, sequences: bool
+) -> tuple[Any, Tensor]:
+    """The GRU with ``reset_after``: all outputs (or None) and the last. torch has no kernel of its own for it on a CPU:
+    it, too, goes step by step, makes new tensors in each and has autograd record them.
+    """
     batch, time, _ = x.shape
     units = recurrent_kernel.shape[0]
     input_bias, recurrent_bias = kernel.new_zeros(2, 3 * units) if bias is None else bias
@@ -456,8 +459,38 @@ def _gru_with_gradient(
     # The gates' recurrent bias may as well be added before the loop.
     input_bias = input_bias + F.pad(recurrent_bias[: 2 * units], (0, units))
     z = torch.addmm(input_bias, x.transpose(0, 1).flatten(0, 1), kernel).unflatten(0, (time, batch))
-    outputs = _GRU.apply(z, recurrent_kernel, candidate_bias, h)
-    return outputs.transpose(0, 1), outputs[-1]
+    if torch.is_grad_enabled():
+        outputs = _GRU.apply(z, recurrent_kernel, candidate_bias, h)
+        return outputs.transpose(0, 1), outputs[-1]
+    states = z.new_empty(time, batch, units) if sequences else None
+    kept = itertools.repeat(None) if states is None else states.unbind(0)
+    end = _gru_steps(z, recurrent_kernel, candidate_bias, h, itertools.repeat(z.new_empty(batch, units)), kept)
+    return None if states is None else states.transpose(0, 1), end
+
+
+def _gru_steps(
+    z: Tensor,
+    kernel: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    products: Iterable[Tensor],
+    states: Iterable[Tensor | None],
+) -> Tensor:
+    """The last state of a GRU on the inputs' projection (time, batch, 3 * units), which the gates overwrite.
+
+    For each step there is a tensor for the candidate's product with the state, and one for the new state or None.
+    """
+    units = kernel.shape[0]
+    gate_kernel, candidate_kernel = kernel.split((2 * units, units), 1)
+    gates, candidates = z.split((2 * units, units), -1)
+    updates, resets = gates.chunk(2, -1)
+    steps = map(torch.unbind, (gates, updates, resets, candidates))
+    for gate, update, reset, candidate, product, state in zip(*steps, products, states, strict=False):
+        gate.addmm_(h, gate_kernel).sigmoid_()
+        torch.addmm(bias, h, candidate_kernel, out=product)
+        candidate.addcmul_(reset, product).tanh_()
+        h = torch.lerp(candidate, h, update, out=state)
+    return h
 
 
 class _GRU(torch.autograd.Function):
@@ -473,17 +506,8 @@ class _GRU(torch.autograd.Function):
         units = kernel.shape[0]
         states = z.new_empty(time + 1, batch, units)
         products = z.new_empty(time, batch, units)
-        gate_kernel, candidate_kernel = kernel.split((2 * units, units), 1)
-        gates, candidates = z.split((2 * units, units), -1)
         states[0] = h
-        h = states[0]
-        for gate, update, reset, candidate, product, state in zip(
-            *(each.unbind(0) for each in (gates, *gates.chunk(2, -1), candidates, products, states[1:])), strict=True
-        ):
-            gate.addmm_(h, gate_kernel).sigmoid_()
-            torch.addmm(bias, h, candidate_kernel, out=product)
-            candidate.addcmul_(reset, product).tanh_()
-            h = torch.lerp(candidate, h, update, out=state)
+        _gru_steps(z, kernel, bias, states[0], products.unbind(0), states[1:].unbind(0))
         ctx.save_for_backward(z, products, states, kernel)
         return states[1:]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation, linear
+from ..activations import activation, linear, relu
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, kept, one_of, sizes
 from ..core.errors import named
@@ -145,8 +145,9 @@ class Conv(LoRA, _Convolution):
         self.begin_lora()
 
     def call(self, inputs: Tensor) -> Tensor:
-        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs))
-        return y if self.activation is linear else self.activation(y)  # tiny convolutions notice an empty call
+        activation = self.activation
+        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), activation is relu)
+        return y if activation is relu or activation is linear else activation(y)  # tiny ones notice an empty call
 
 
 class Conv1D(Conv):
@@ -204,7 +205,9 @@ class ConvTranspose(_Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.activation(run(inputs, self.kernel, self.bias, self.plan_for(inputs)))
+        activation = self.activation
+        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), activation is relu)
+        return y if activation is relu else activation(y)
 
     def make_plan(self, shape: tuple) -> Any:
         kernel, strides, padding, dilation = self.windows()
@@ -270,8 +273,9 @@ class DepthwiseConv(_Convolution):
         self.bias = self.new_weight("bias", (channels * self.depth_multiplier,)) if self.use_bias else None
 
     def call(self, inputs: Tensor) -> Tensor:
-        kernel = self.kernel.flatten(-2).unsqueeze(-2)
-        return self.activation(run(inputs, kernel, self.bias, self.plan_for(inputs)))
+        activation, kernel = self.activation, self.kernel.flatten(-2).unsqueeze(-2)
+        y = run(inputs, kernel, self.bias, self.plan_for(inputs), activation is relu)
+        return y if activation is relu else activation(y)
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.channels(input_shape) * self.depth_multiplier
@@ -334,8 +338,9 @@ class SeparableConv(_Convolution):
         depthwise, pointwise = self.plan_for(inputs)
         held = self._parameters
         kernel = held["depthwise_kernel"].flatten(-2).unsqueeze(-2)
-        inputs = run(inputs, kernel, None, depthwise)
-        return self.activation(run(inputs, held["pointwise_kernel"], held.get("bias"), pointwise))
+        activation, y = self.activation, run(inputs, kernel, None, depthwise)
+        y = run(y, held["pointwise_kernel"], held.get("bias"), pointwise, activation is relu)
+        return y if activation is relu else activation(y)
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)

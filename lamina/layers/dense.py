@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..activations import activation
+from ..activations import activation, relu
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
 from ..core.errors import named
@@ -56,7 +56,9 @@ class Dense(LoRA):
         self.begin_lora()
 
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.activation(dense(inputs, self.kernel, self.bias))
+        activation = self.activation
+        y = dense(inputs, self.kernel, self.bias, activation is relu)
+        return y if activation is relu else activation(y)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (*input_shape[:-1], self.units)

@@ -191,7 +191,9 @@ class Dot(Merge):
         axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
         for shape, axis in zip(shapes, axes, strict=True):
             if not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
-                raise ValueError(f"{named(self)}: `axes` {self.axes} must be axes of {_listed(shapes)} after the batch.")
+                raise ValueError(
+                    f"{named(self)}: `axes` {self.axes} must be axes of {_listed(shapes)} after the batch."
+                )
         a, b = (shape[axis] for shape, axis in zip(shapes, self._pair(shapes), strict=True))
         if None not in (a, b) and a != b:
             raise ValueError(

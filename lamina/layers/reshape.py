@@ -24,7 +24,9 @@ def _shape(value: Any, owner: Any) -> tuple[int, ...]:
     return shape
 
 
-_target = Kind("a tuple of sizes, one of which may be -1", _shape, dump=lambda v: v, good=((2, -1),), bad=(3.5, (-1, -1)))
+_target = Kind(
+    "a tuple of sizes, one of which may be -1", _shape, dump=lambda v: v, good=((2, -1),), bad=(3.5, (-1, -1))
+)
 
 
 class Flatten(Layer):

@@ -184,7 +184,7 @@ class Bidirectional(Holder):
         vars(self).update(
             _paired=paired,
             _drops=paired and (forward.cell._drops or backward.cell._drops),
-            _apart_to_train=paired and isinstance(forward.cell, GRUCell),  # on a CPU, where its gradient is faster
+            _apart_on_cpu=paired and isinstance(forward.cell, GRUCell),  # where torch has no kernel for it
         )
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -201,7 +201,7 @@ class Bidirectional(Holder):
             self._paired
             and mask is None
             and not (training and self._drops)
-            and not (self._apart_to_train and sequences.is_cpu and torch.is_grad_enabled())
+            and not (self._apart_on_cpu and sequences.is_cpu)
             and _runs_bare(sequences, forward, backward)
         ):
             start = None

@@ -180,7 +180,9 @@ class Functional(GraphModel):
         Layer.__init__(self, name=name or _auto_name(type(self)), **kwargs)
         for tensor in pytree.tree_leaves(inputs):
             if not isinstance(tensor, SymbolicTensor):
-                raise ValueError(f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {short(tensor)}.")
+                raise ValueError(
+                    f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {short(tensor)}."
+                )
         self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
@@ -238,7 +240,7 @@ class Functional(GraphModel):
 
     @property
     def output_names(self) -> list[str]:
-        return [tensor.node.layer.name for tensor in self.outputs]
+        return [node.layer.name for node in (tensor.node for tensor in self.outputs) if node is not None]
 
     def get_config(self) -> dict[str, Any]:
         """The layers and the calls between them, in Keras 3's form."""

@@ -20,12 +20,13 @@ class Model(Trainer, Layer):
 
     _is_composite = True
 
-    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made: Any = cls
         if cls is Model and (len(args) >= 2 or "outputs" in kwargs or "inputs" in kwargs):
             from .functional import Functional
 
-            cls = Functional
-        return super().__new__(cls, *args, **kwargs)
+            made = Functional
+        return super().__new__(made, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs:
@@ -60,7 +61,9 @@ class Model(Trainer, Layer):
             f"get_layer: {named(self)} has no layer {name!r}; it has {quoted(layer.name for layer in layers)}."
         )
 
-    def summary(self, line_length: int | None = None, positions: Any = None, print_fn: Any = None, **options: Any) -> None:
+    def summary(
+        self, line_length: int | None = None, positions: Any = None, print_fn: Any = None, **options: Any
+    ) -> None:
         """Print the layers, their output shapes and numbers of parameters.
 
         Further options: `expand_nested` shows the layers of nested models, `show_trainable` whether each is trained,

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ..core import serialize
+from ..core.declare import kept
 from ..core.errors import named
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
@@ -23,12 +24,15 @@ class Sequential(GraphModel):
     """
 
     _home = "keras"
+    _stack: Any = kept()
+    _input: Any = kept()
 
-    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None, **kwargs: Any):
+    def __init__(
+        self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None, **kwargs: Any
+    ):
         if layers is not None and not isinstance(layers, (list, tuple)):
             raise TypeError(f"Sequential: `layers` must be a list of layers; got {type(layers).__name__}.")
-        super().__init__(name=name, trainable=trainable, **kwargs)
-        self._stack: list[Layer]
+        Layer.__init__(self, name=name, trainable=trainable, **kwargs)
         vars(self)["_stack"] = []
         vars(self)["_input"] = None
         for layer in layers or ():

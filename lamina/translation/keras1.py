@@ -37,10 +37,15 @@ _CROP: dict[str, Any] = {"home": "convolutional", "kept": "cropping", "unsaved":
 _LOCAL: dict[str, Any] = {
     "home": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
 }
-KINDS: dict[str, Any] = {**dict.fromkeys(("function_type", "output_shape_type", "mode_type", "output_mask_type", "mask_type"), ""),
-          **dict.fromkeys(("module", "output_shape_module", "mask_module"), "")}  # fmt: skip
-_CELL: dict[str, Any] = {"home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
-         "kept": "input_length", "write": "stateful"}  # fmt: skip
+_TYPED = ("function", "output_shape", "mode", "output_mask", "mask")
+KINDS = {  # how configs say what kind of function stands in them
+    **{f"{name}_type": "" for name in _TYPED},
+    **dict.fromkeys(("module", "output_shape_module", "mask_module"), ""),
+}
+_CELL: dict[str, Any] = {
+    "home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
+    "kept": "input_length", "write": "stateful",
+}  # fmt: skip
 _ADVANCED: dict[str, Any] = {"home": "advanced_activations", "unsaved": "weights shared_axes"}
 _CORE: dict[str, Any] = {"home": "core", "unsaved": "weights"}
 
@@ -161,7 +166,7 @@ LAYERS = {
         "embeddings",
         renamed={
             "output_dim": "output_dim", "init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
-            "W_constraint": "embeddings_constraint", "dropout": "",
+            "W_constraint": "embeddings_constraint",
         },
         unsaved="weights", kept="input_length", adapt="embedding", weight_names="W",
     ),
@@ -285,6 +290,8 @@ def _initializer_name(config: Any) -> Any:
     """The name of an initializer, from its modern config."""
     if not isinstance(config, dict):
         return config
+    if config.get("class_name") == "function":
+        return config["config"]
     own = {key: value for key, value in (config.get("config") or {}).items() if value is not None and key != "seed"}
     for name, known in INITIALIZERS.items():
         if config.get("class_name") == known["class_name"] and own == known["config"]:
@@ -393,6 +400,7 @@ KERAS1 = Generation(
     scalars=True,
     writes_dtype=False,
     named_configs=True,
+    short_accuracy=True,
     draws_by_layout=True,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

@@ -62,6 +62,7 @@ class Generation:
     writes_modules: bool = False  # nested configs name the module and the shape they were built for
     named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
     masks_may_end: bool = False  # a layer that knows no masks lets them end, instead of refusing them
+    short_accuracy: bool = False  # accuracy is called "acc" in logs
     draws_by_layout: bool = False  # first values follow the fans of the old layout of the weights
     first_name: str = (
         "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"

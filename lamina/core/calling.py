@@ -1,0 +1,338 @@
+"""Calling a layer: the short way for one plain tensor, and the careful one for everything else."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
+from torch.utils import _pytree as pytree
+
+from . import masking, serialize, symbolic
+from .children import Children
+from .declare import short
+from .errors import named, show_shape
+from .scope import Changes, scope
+from .weights import Weights
+
+
+def call_plain(self: Any, *args: Any, **kwargs: Any) -> Any:
+    if self._direct and len(args) == 1 and not kwargs and not _global_forward_pre_hooks and not _global_forward_hooks:
+        x = args[0]
+        if (
+            type(x) is Tensor
+            and x.dtype in self._passing
+            and (self._ndim is None or x.ndim == self._ndim)
+            and getattr(x, "_keras_mask", None) is None
+        ):
+            try:
+                y = self.call(x)
+            except (RuntimeError, IndexError) as error:
+                self._explain(args, error)
+                raise
+            if self._has_more:
+                self._after_direct(x, y)
+            return y
+    return self._call_with_care(args, kwargs)
+
+
+def call_training(self: Any, *args: Any, **kwargs: Any) -> Any:
+    if self._direct and len(args) == 1 and not kwargs and not _global_forward_pre_hooks and not _global_forward_hooks:
+        x = args[0]
+        if (
+            type(x) is Tensor
+            and x.dtype in self._passing
+            and (self._ndim is None or x.ndim == self._ndim)
+            and getattr(x, "_keras_mask", None) is None
+        ):
+            training = scope.training
+            try:
+                y = self.call(x, training=self.training if training is None else training)
+            except (RuntimeError, IndexError) as error:
+                self._explain(args, error)
+                raise
+            if self._has_more:
+                self._after_direct(x, y)
+            return y
+    return self._call_with_care(args, kwargs)
+
+
+def _noting_change(register: Callable) -> Callable:
+    """A torch hook registration that sends the layer's calls through `torch.nn.Module.__call__` from now on."""
+
+    @functools.wraps(register)
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        vars(self).update(_hooked=True, _direct=False)
+        Changes.count += 1
+        return register(self, *args, **kwargs)
+
+    return noting
+
+
+class Calling(Weights):
+    """What `Layer` does when it is called."""
+
+    # -- losses -----------------------------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar tensor (or several) to the loss of the call in progress."""
+        if not self._adds_losses:
+            vars(self).update(_adds_losses=True, _direct=False)
+            Changes.count += 1
+        self._losses.extend(item for item in pytree.tree_leaves(loss) if item is not None)
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """What the last call and the weights' regularizers add to the loss, here and in the layers inside."""
+        added = [loss for layer in self._flat_layers() for loss in layer._losses]
+        return added + self.weight_losses()
+
+    def weight_losses(self) -> list[Tensor]:
+        """The penalties of the trainable weights' regularizers."""
+        regular = ((weight, getattr(weight, "regularizer", None)) for weight in self.trainable_weights)
+        return [regularizer(weight) for weight, regularizer in regular if regularizer is not None]
+
+    def _flat_layers(self) -> Iterator[Any]:
+        return (module for module in self.modules() if isinstance(module, Calling))
+
+    def _find_keepers(self) -> None:
+        """The layers in here whose calls add to the loss; a call of this one starts by clearing what they kept."""
+        keepers = [
+            layer for layer in self._flat_layers() if layer._adds_losses or layer.activity_regularizer is not None
+        ]
+        vars(self).update(_keepers=keepers, _keepers_at=Changes.count)
+
+    # -- calling ----------------------------------------------------------------------------------------------------
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} needs a `call` method.")
+
+    forward = call
+    __call__ = call_plain
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
+        if not self._takes_as_is(args, kwargs):
+            if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
+                return symbolic.call_layer(self, args, kwargs)
+            args = self._checked_first(args, kwargs)
+            if not self.built:
+                self.check_inputs(args[0] if args else None)
+                self._build_for(args, kwargs)
+            args, kwargs = self._convert(args, kwargs)
+        if self.input_spec is not None:
+            self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
+        outer_training, outer_depth, outer_path = scope.training, scope.depth, scope.path
+        by_position = "training" in self._call_parameters[: len(args)]
+        explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
+        if explicit is not None:
+            scope.training = bool(explicit)
+        if self._takes_training and not by_position:
+            kwargs["training"] = self.training if scope.training is None else scope.training
+        mask = self._route_masks(args, kwargs)
+        if outer_depth == 0:
+            if self._keepers_at != Changes.count:
+                self._find_keepers()
+            for layer in self._keepers:
+                layer._losses.clear()
+        scope.depth = outer_depth + 1
+        scope.path = (*outer_path, self._name)
+        try:
+            if explicit is None:
+                outputs = self._run(args, kwargs)
+            else:
+                with _torch_modules_follow(self):
+                    outputs = self._run(args, kwargs)
+        except (RuntimeError, IndexError) as error:
+            self._explain(args, error)
+            raise
+        finally:
+            scope.training, scope.depth, scope.path = outer_training, outer_depth, outer_path
+        if self.activity_regularizer is not None:
+            self._add_activity_loss(outputs)
+        if mask is not None or self._creates_mask:
+            masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
+        return outputs
+
+    def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
+        """Whether the arguments need no conversion: one plain tensor or a list of some, and at most a flag."""
+        if len(args) != 1 or not self.built or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
+            return False
+        first = args[0]
+        if type(first) is Tensor:
+            return first.dtype in self._passing and (self._ndim is None or first.ndim == self._ndim)
+        if type(first) is not list or not first:
+            return False
+        for each in first:
+            if type(each) is not Tensor or each.dtype not in self._passing:
+                return False
+        return True
+
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        """The arguments, nested lists of numbers as an array. Raises for a call on nothing, or on what is no data."""
+        if not args:
+            if not kwargs and self._call_parameters:
+                raise TypeError(f"{named(self)}: call it on its `{self._call_parameters[0]}`, as in layer(x).")
+            return args
+        first = args[0]
+        if first is None or isinstance(first, (str, bytes)):
+            raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
+        if isinstance(first, (list, tuple)) and _is_numbers(first):
+            return (np.asarray(first), *args[1:])
+        return args
+
+    def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        policy = self.dtype_policy
+        hooked = self._hooked or _global_forward_pre_hooks or _global_forward_hooks
+        call = functools.partial(nn.Module.__call__, self) if hooked else self.call
+        if policy.compute is policy.variable:
+            return call(*args, **kwargs)
+        with _cast_weights(self, policy.compute):
+            return call(*args, **kwargs)
+
+    def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Arrays become tensors on the layer's device; floats become the layer's compute type."""
+        compute, device = self._compute, None
+
+        def convert(leaf):
+            nonlocal device
+            if not isinstance(leaf, Tensor):
+                if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc":
+                    if device is None:
+                        device = next((weight.device for weight in self.parameters()), torch.get_default_device())
+                    leaf = torch.as_tensor(leaf, device=device)
+                elif (to_numpy := getattr(leaf, "to_numpy", None)) is not None:  # pandas
+                    leaf = torch.as_tensor(to_numpy())
+                else:
+                    return leaf
+            if compute is not None and leaf.dtype not in self._passing:
+                cast = leaf.to(compute)
+                masking.set_mask(cast, masking.get_mask(leaf))
+                return cast
+            return leaf
+
+        return pytree.tree_map(convert, args), pytree.tree_map(convert, dict(kwargs))
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Raises ValueError where the inputs do not fit `input_spec`."""
+        spec = self.input_spec
+        if spec is None:
+            return
+        specs = pytree.tree_leaves(spec) if isinstance(spec, (list, tuple, dict)) else [spec]
+        leaves = [leaf for leaf in pytree.tree_leaves(inputs) if hasattr(leaf, "shape")]
+        if len(specs) > 1 and len(leaves) != len(specs):
+            raise ValueError(f"{named(self)}: expected {len(specs)} inputs; got {len(leaves)}.")
+        for one, leaf in zip(specs, leaves, strict=False):
+            problem = one.problem(tuple(leaf.shape))
+            if problem:
+                raise ValueError(f"{named(self)}: {problem}")
+
+    def _explain(self, args: tuple, error: Exception) -> None:
+        """Raise the clear error where the input is at fault; return where it is not."""
+        try:
+            self.check_inputs(args[0] if args else None)
+        except ValueError as clear:
+            raise clear from error
+        if serialize.home_of(type(self)) is not None and type(error) in (RuntimeError, IndexError):
+            shapes = symbolic.shapes_of(args[0]) if args else None
+            reason = str(error).strip().split("\n")[0][:200]
+            raise ValueError(f"{named(self)} cannot take inputs of shape {shapes}: {reason}") from error
+
+    def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Give `call` the masks riding on its inputs; returns the mask of the first input."""
+        given = "mask" in self._call_parameters[: len(args)]
+        mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
+        if mask is None and args:
+            first = args[0]
+            mask = getattr(first, "_keras_mask", None) if isinstance(first, Tensor) else masking.masks_of(first)
+        elif self._takes_mask and not self._mask_broadcasts and args:
+            _check_mask(self, args[0], mask)
+        if self._takes_mask and not given and mask is not None:
+            kwargs["mask"] = mask
+        for name, value in zip(self._call_parameters, args, strict=False):
+            key = f"{name}_mask"
+            if key in self._call_parameters and kwargs.get(key) is None:
+                kwargs[key] = masking.masks_of(value)
+        return mask
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the outputs, from the inputs and their mask."""
+        return mask
+
+    def _checked_mask(self, inputs: Any, mask: Any) -> Any:
+        if type(self).compute_mask is Calling.compute_mask and not self.supports_masking:
+            if any(item is not None for item in pytree.tree_leaves(mask)):
+                warnings.warn(
+                    f"{named(self)} does not support masks: the mask of its input ends here.", UserWarning, stacklevel=4
+                )
+            return None
+        return self.compute_mask(inputs, mask)
+
+    def _after_direct(self, x: Tensor, outputs: Any) -> None:
+        """What follows a direct call: the loss of the activity, the mask made from the input."""
+        if self.activity_regularizer is not None:
+            if scope.depth == 0:
+                self._losses.clear()
+            self._add_activity_loss(outputs)
+        if self._creates_mask:
+            masking.set_masks(outputs, self.compute_mask(x, None))
+
+    def _add_activity_loss(self, outputs: Any) -> None:
+        for output in (outputs,) if isinstance(outputs, Tensor) else pytree.tree_leaves(outputs):
+            if isinstance(output, Tensor):
+                self._losses.append(self.activity_regularizer(output) / max(output.shape[0], 1))
+
+
+for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook", "backward_hook"):
+    setattr(Calling, f"register_{_hook}", _noting_change(getattr(nn.Module, f"register_{_hook}")))
+
+
+@contextmanager
+def _torch_modules_follow(layer: Any) -> Iterator[None]:
+    """Inside, torch's own modules within `layer` obey an explicit `training` as layers do."""
+    wanted = bool(scope.training)
+    changed = [m for m in layer.modules() if not isinstance(m, (Calling, Children)) and m.training != wanted]
+    for module in changed:
+        module.training = wanted
+    try:
+        yield
+    finally:
+        for module in changed:
+            module.training = not wanted
+
+
+@contextmanager
+def _cast_weights(layer: Any, dtype: torch.dtype) -> Iterator[None]:
+    """Inside, floating weights read as `dtype`; gradients flow to the stored ones.
+
+    Sublayers called inside do the same for their own weights.
+    """
+    register: dict[str, Any] = layer._parameters
+    stored = dict(register)
+    try:
+        for name, weight in stored.items():
+            if weight is not None and weight.is_floating_point() and getattr(weight, "autocast", True):
+                register[name] = weight.to(dtype)
+        yield
+    finally:
+        register.update(stored)
+
+
+def _check_mask(layer: Any, inputs: Any, mask: Any) -> None:
+    if isinstance(inputs, Tensor) and isinstance(mask, Tensor) and tuple(mask.shape) != tuple(inputs.shape[:2]):
+        raise ValueError(
+            f"{named(layer)}: `mask` must have shape {show_shape(inputs.shape[:2])}, (batch, time); "
+            f"got {show_shape(mask.shape)}."
+        )
+
+
+def _is_numbers(value: Sequence) -> bool:
+    while isinstance(value, (list, tuple)) and len(value):
+        value = value[0]
+    return isinstance(value, (int, float, bool))

@@ -1,0 +1,47 @@
+"""Layers inside plain lists, tuples and dictionaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+from torch.utils import _pytree as pytree
+
+
+class Children(nn.Module):
+    """Makes the layers in a plain list, tuple or dict attribute visible to torch, whatever is appended later."""
+
+    def __init__(self, items: list | tuple | dict):
+        self.__dict__["_items"] = items
+        super().__init__()
+
+    @property
+    def _modules(self) -> dict[str, nn.Module]:  # type: ignore[override]
+        items = self.__dict__["_items"]
+        found = {}
+        for key, item in items.items() if isinstance(items, dict) else enumerate(items):
+            if isinstance(item, nn.Module):
+                found[str(key)] = item
+            elif isinstance(item, (list, tuple, dict)):
+                found[str(key)] = Children(item)
+        return found
+
+    @_modules.setter
+    def _modules(self, value: dict[str, nn.Module]) -> None:
+        """What is inside is read from the items alone."""
+
+
+def may_hold_modules(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(isinstance(item, nn.Module) for item in value)
+    leaves = pytree.tree_leaves(value)
+    return not leaves or any(isinstance(item, nn.Module) for item in leaves)
+
+
+def inside(children: nn.Module) -> Iterator[Any]:
+    for child in children._modules.values():
+        if isinstance(child, Children):
+            yield from inside(child)
+        elif child is not None:
+            yield child

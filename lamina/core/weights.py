@@ -1,0 +1,213 @@
+"""The weights of a layer: making, naming, ordering, reading and writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+
+from . import dtypes, serialize
+from .children import Children, inside
+from .errors import named, show_shape
+from .scope import scope
+from .weight import Weight, allocate
+
+
+class Weights(nn.Module):
+    """What `Layer` knows of its weights."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: Any = None,
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+        *,
+        order: tuple[int, ...] | None = None,
+        **_: Any,
+    ) -> Weight:
+        """A new weight of this layer: a Parameter, or with `trainable=False` a buffer.
+
+        `order` lays the memory out so that `weight.permute(order)` is contiguous. Raises ValueError for unknown sizes.
+        """
+        if isinstance(shape, str):  # tf.keras: add_weight(name, shape)
+            name, shape = shape, name if not isinstance(initializer, (tuple, list)) else initializer
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        name = name or "variable"
+        if any(size is None for size in shape):
+            raise ValueError(
+                f"{named(self)}: weight `{name}` needs known sizes; got {show_shape(shape)}. "
+                "Give the size of that axis in the input's shape."
+            )
+        type_ = dtypes.torch_dtype(dtype) if dtype is not None else self.dtype_policy.variable
+        initializer = initializer or ("glorot_uniform" if type_.is_floating_point else "zeros")
+        make = serialize.lookup(initializer, "keras.initializers", "initializer")
+        with unset_fake_temporarily(), torch.no_grad():
+            values = torch.as_tensor(make(tuple(int(size) for size in shape), dtype=dtypes.dtype_name(type_))).to(type_)
+        if tuple(values.shape) != shape:
+            raise ValueError(
+                f"{named(self)}: weight `{name}` needs shape {show_shape(shape)}; "
+                f"its initializer gave {show_shape(values.shape)}."
+            )
+        find = serialize.lookup
+        weight = Weight(
+            allocate(values, order),
+            trainable,
+            name=name,
+            path="/".join([*(scope.path or (self.name,)), name]),
+            regularizer=None if regularizer is None else find(regularizer, "keras.regularizers", "regularizer"),
+            constraint=None if constraint is None else find(constraint, "keras.constraints", "constraint"),
+            autocast=autocast,
+        )
+        weight.requires_grad_(weight.requires_grad and self._trainable)
+        attribute, count = name, 0
+        while attribute in self._parameters or attribute in self._buffers or hasattr(type(self), attribute):
+            count += 1
+            attribute = f"{name}_{count}"
+        self._adopt(attribute, weight)
+        return weight
+
+    def new_weight(self, name: str, shape: Iterable[int | None], **options: Any) -> Weight:
+        """The weight `name` with this layer's declared `{name}_initializer`, `_regularizer` and `_constraint`."""
+        roles = {role: getattr(self, f"{name}_{role}", None) for role in ("initializer", "regularizer", "constraint")}
+        weight = self.add_weight(tuple(shape), name=name, **roles, **options)
+        self._adopt(name, weight)
+        return weight
+
+    def _adopt(self, name: str, weight: Weight) -> None:
+        """Register `weight` under `name`; where it stands under another name already, it moves, keeping its place."""
+        register: dict[str, Any] = self._parameters if weight._trainable or weight.requires_grad else self._buffers
+        for other in (self._parameters, self._buffers, vars(self)):
+            if other is not register:
+                other.pop(name, None)
+        place = next((key for key, item in register.items() if item is weight), None)
+        if place is None or place == name:
+            register[name] = weight
+            return
+        items = [(name if key == place else key, item) for key, item in register.items() if key != name]
+        register.clear()
+        register.update(items)
+
+    def _own_weights(self) -> list[Any]:
+        both = (*self._parameters.values(), *self._buffers.values())
+        return [weight for weight in both if isinstance(weight, nn.Parameter)]
+
+    def _sublayers(self) -> Iterator[Any]:
+        """The modules directly inside this one, through lists and dicts."""
+        for child in self._modules.values():
+            if isinstance(child, Children):
+                yield from inside(child)
+            elif child is not None:
+                yield child
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers directly inside this one."""
+        return [child for child in self._sublayers() if isinstance(child, Weights)]
+
+    @property
+    def weights(self) -> list[Any]:
+        """All weights, own ones first, in the order of `get_weights`."""
+        found = {id(weight): weight for weight in self._own_weights()}
+        for child in self._sublayers():
+            inner = child.weights if isinstance(child, Weights) else [*child.parameters(), *child.buffers()]
+            found |= {id(weight): weight for weight in inner}
+        return list(found.values())
+
+    variables = property(lambda self: self.weights)
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        return [weight for weight in self.weights if weight.requires_grad] if self._trainable else []
+
+    trainable_variables = property(lambda self: self.trainable_weights)
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        trained = {id(weight) for weight in self.trainable_weights}
+        return [weight for weight in self.weights if id(weight) not in trained]
+
+    non_trainable_variables = property(lambda self: self.non_trainable_weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights' values as NumPy arrays, copied."""
+        return [
+            np.asarray(w.numpy() if isinstance(w, Weight) else w.detach().cpu().numpy().copy()) for w in self.weights
+        ]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Write values in the order of `get_weights`. Raises ValueError for a wrong count or shape, before any change."""
+        targets = self.weights
+        if len(targets) != len(weights):
+            hint = "" if self.built else " The layer is not built: call it or its `build` first."
+            raise ValueError(f"{named(self)}: set_weights expected {len(targets)} arrays; got {len(weights)}.{hint}")
+        for target, value in zip(targets, weights, strict=True):
+            if tuple(target.shape) != tuple(np.shape(value)):
+                path = getattr(target, "path", "weight")
+                raise ValueError(
+                    f"{named(self)}: set_weights expected shape {show_shape(target.shape)} for `{path}`; "
+                    f"got {show_shape(np.shape(value))}."
+                )
+        with torch.no_grad():
+            for target, value in zip(targets, weights, strict=True):
+                target.copy_(torch.as_tensor(value))
+
+    def count_params(self) -> int:
+        """The number of values in all weights. Raises ValueError before the layer is built."""
+        if not self.built:
+            raise ValueError(f"{named(self)} has no weights yet: call it on data or `build(input_shape)` first.")
+        return sum(weight.numel() for weight in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write the weights that belong to this layer itself, by position, into a mapping."""
+        for index, weight in enumerate(self._stored_weights()):
+            store[str(index)] = weight
+
+    def _stored_weights(self) -> list[Weight]:
+        """What `save_own_variables` writes, in its order."""
+        return self._own_weights()
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        own = self._stored_weights()
+        if len(store.keys()) != len(own):
+            hint = "" if own else " Build the layer (or give the model's input shape) before loading."
+            raise ValueError(f"{named(self)}: expected {len(own)} stored weights; got {len(store.keys())}.{hint}")
+        values = [np.asarray(store[str(index)]) for index in range(len(own))]
+        for weight, value in zip(own, values, strict=True):
+            if tuple(weight.shape) != value.shape:
+                raise ValueError(
+                    f"{named(self)}: stored weight `{getattr(weight, 'path', '')}` has {show_shape(value.shape)}; "
+                    f"expected {show_shape(weight.shape)}."
+                )
+        with torch.no_grad():
+            for weight, value in zip(own, values, strict=True):
+                weight.copy_(torch.as_tensor(value))
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> Any:
+        """Moves and conversions (`to`, `cuda`, `double`): buffers stay Weights, and the policy follows the type."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            moved = self._buffers.get(name)
+            if isinstance(old, Weight) and moved is not None and not isinstance(moved, Weight):
+                self._buffers[name] = old.like(moved)
+        policy = self.dtype_policy
+        if policy.compute == policy.variable and policy.variable.is_floating_point:
+            after = fn(torch.zeros((), dtype=policy.variable)).dtype
+            if after != policy.variable:
+                self._set_policy(dtypes.DTypePolicy(dtypes.dtype_name(after)))
+        return self
