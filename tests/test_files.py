@@ -757,4 +757,4 @@ def test_functions_of_ops_are_stored_by_name(tmp_path: Path) -> None:
     data = torch.randn(2, 4, 3)
     torch.testing.assert_close(keras.models.load_model(tmp_path / "ops.keras")(data), model(data))
     entries = {layer["class_name"]: layer for layer in model.get_config()["layers"]}
-    assert entries["Mean"]["config"] == {"name": "mean", "axis": 1, "keepdims": True} | {"name": entries["Mean"]["name"]}
+    assert {"axis": 1, "keepdims": True}.items() <= entries["Mean"]["config"].items()

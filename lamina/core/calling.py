@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 from torch.utils import _pytree as pytree
 
-from . import masking, serialize, symbolic
+from . import masking, symbolic
 from .children import Children
 from .declare import short
 from .errors import named, show_shape
@@ -239,7 +239,7 @@ class Calling(Weights):
             self.check_inputs(args[0] if args else None)
         except ValueError as clear:
             raise clear from error
-        if serialize.home_of(type(self)) is not None and type(error) in (RuntimeError, IndexError):
+        if self._ours and type(error) in (RuntimeError, IndexError):
             shapes = symbolic.shapes_of(args[0]) if args else None
             reason = str(error).strip().split("\n")[0][:200]
             raise ValueError(f"{named(self)} cannot take inputs of shape {shapes}: {reason}") from error

@@ -85,15 +85,17 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     supports_masking = False
     input_spec: Any = kept()
-    activity_regularizer: Any = kept()
+    activity_regularizer = None  # no annotation: subclasses declare it as an argument
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
     _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
+    _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
+    _is_relu = False  # the positive part of the input and nothing else
     _call_parameters: ClassVar[tuple[str, ...]] = ()
     _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
 
@@ -102,6 +104,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = vars(cls)
+        cls._ours = serialize.home_of(cls) is not None
         if "call" in own:
             cls._call_parameters = tuple(inspect.signature(own["call"]).parameters)[1:]
             if "_takes_training" not in own:
@@ -201,6 +204,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._args and vars(self).get("built"):
+            Changes.count += 1
         if isinstance(value, Weight):
             self._adopt(name, value)
         elif isinstance(value, (list, tuple, dict)):
@@ -284,6 +289,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if any(isinstance(child, Layer) and not child.built for child in self.modules() if child is not self):
             symbolic.infer_shape(self, input_shape)
         vars(self)["_build_shapes"] = ((input_shape,), {})
+        if not self._building:
+            self._finish_build()
 
     def _finish_build(self) -> None:
         vars(self)["built"] = True
@@ -304,17 +311,15 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         """Whether a call with one plain tensor needs `call` alone, with at most a loss or a mask after it."""
         spec = self.input_spec
         checked_by_rank = spec is None or (isinstance(spec, InputSpec) and spec.min_ndim is spec.max_ndim is None)
-        own = serialize.home_of(type(self)) is not None  # Lamina's own layers fail on what does not fit
-        return self._runs_bare() and (own or (checked_by_rank and not self._creates_mask))
+        return self._runs_bare() and (self._ours or (checked_by_rank and not self._creates_mask))
 
     def runs_in_plan(self) -> bool:
         """Whether a plan may run `call` itself, since nothing has to happen before or after it."""
         return self._runs_bare() and self.activity_regularizer is None
 
     def _runs_bare(self) -> bool:
-        own = serialize.home_of(type(self)) is not None
         return (
-            (own or not self._modules)
+            (self._ours or not self._modules)
             and not (self._hooked or self._adds_losses)
             and self.dtype_policy.compute == self.dtype_policy.variable
         )

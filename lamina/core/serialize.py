@@ -28,8 +28,15 @@ HOMES = {
     "keras": "lamina",
 }
 
+# The older generations write their own modules, which are Lamina's.
+_ROOMS = ("layers", "models", "regularizers", "constraints", "initializers", "optimizers")
+_OWN = [f"lamina.{generation}.{room}" for generation in ("keras1", "keras2", "tf_keras") for room in _ROOMS]
+HOMES |= {home: home for home in (*_OWN, "lamina.generations.activations", "lamina.generations.layers")}
+
 # Modules whose functions a config may name. Other rooms hold functions that act, such as `save_model`.
-_FUNCTION_HOMES = ("keras.activations", "keras.initializers", "keras.losses", "keras.metrics")
+_FUNCTION_HOMES = (
+    "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",
+)  # fmt: skip
 
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
@@ -75,11 +82,13 @@ def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
 
 
 def home_of(cls: type) -> str | None:
-    """Keras' module of one of Lamina's own classes, such as "keras.layers"; None for anybody else's class."""
+    """The module under which configs name one of Lamina's own classes, such as "keras.layers"; None for others."""
     declared = vars(cls).get("_home")
     if declared:
         return declared
     module = cls.__module__
+    if module in HOMES:
+        return module
     if not module.startswith("lamina."):
         return None
     return ".".join(["keras", *module.split(".")[1:2]])
@@ -205,7 +214,7 @@ def deserialize(
     if name in ("function", "class"):
         return _named_object(config, str(inner), custom_objects, homes)
     cls: Any = _named_object(config, str(name), custom_objects, homes)
-    if not inspect.isclass(cls):
+    if not isinstance(cls, type):
         return cls
     if not hasattr(cls, "from_config"):
         return cls(**(inner or {}))

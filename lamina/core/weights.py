@@ -21,6 +21,9 @@ class Weights(nn.Module):
     """What `Layer` knows of its weights."""
 
     if TYPE_CHECKING:
+        _parameters: dict[str, Any]
+        _buffers: dict[str, Any]
+        _modules: dict[str, Any]
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -150,7 +153,7 @@ class Weights(nn.Module):
         ]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Write values in the order of `get_weights`. Raises ValueError for a wrong count or shape, before any change."""
+        """Write values in the order of `get_weights`. Raises ValueError, before any change, where they do not fit."""
         targets = self.weights
         if len(targets) != len(weights):
             hint = "" if self.built else " The layer is not built: call it or its `build` first."

@@ -27,14 +27,14 @@ TOP = "top_level_model_weights"
 def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state."""
     described = serialize.serialize(model)
-    architecture = {"class_name": _class_name(described), "config": _older(described["config"])}
+    architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
     attributes = {"keras_version": KERAS_VERSION, "backend": "torch", "model_config": json.dumps(architecture)}
     settings = model.get_compile_config() if include_optimizer and getattr(model, "compiled", False) else None
     if settings:
         optimizer = settings.pop("optimizer")
         settings = {key: serialize.serialize(value) for key, value in settings.items()}
-        settings["optimizer_config"] = {"class_name": optimizer["class_name"], "config": optimizer["config"]}
+        settings["optimizer_config"] = {**_named(optimizer), "config": optimizer["config"]}
         attributes["training_config"] = json.dumps(settings)
     with safe.replacing(path) as fresh, fresh.open("xb+") as target, safe.writing_hdf5(target) as file:
         for name, text in attributes.items():
@@ -50,8 +50,11 @@ def _below(prefix: str, path: str) -> str:
     return path if path.startswith(f"{prefix}/") else f"{prefix}/{path}"
 
 
-def _class_name(entry: Mapping[str, Any]) -> str:
-    return entry.get("registered_name") or entry["class_name"]
+def _named(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The class; with its module only where that is a generation's own, since these files have none."""
+    module = str(entry.get("module"))
+    own = {"module": module} if module in serialize.HOMES and not module.startswith("keras") else {}
+    return {"class_name": entry.get("registered_name") or entry["class_name"], **own}
 
 
 def _older(config: Any) -> Any:
@@ -61,7 +64,7 @@ def _older(config: Any) -> Any:
     layers = []
     for entry in config["layers"]:
         kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
-        layers.append({"class_name": _class_name(entry), "config": _older(entry["config"]), **kept})
+        layers.append({**_named(entry), "config": _older(entry["config"]), **kept})
     return {**config, "layers": layers}
 
 
@@ -113,9 +116,7 @@ def _write_texts(group: Any, name: str, items: list[str]) -> None:
 
 def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
     """The model in an HDF5 file. Raises ValueError for a damaged file, an unknown class or weights that misfit."""
-    import h5py
-
-    with safe.reading(path), h5py.File(path, "r") as file:
+    with safe.reading_hdf5(path) as file:
         if "model_config" not in file.attrs:
             raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
         config = json.loads(safe.as_text(file.attrs["model_config"]))
@@ -148,10 +149,8 @@ def _compile(model: Any, training: Mapping[str, Any], path: Path) -> None:
 
 def load_weights(model: Any, path: Path, skip_mismatch: bool = False, by_name: bool = False) -> None:
     """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
-    import h5py
-
     require_built(model, "load weights")
-    with safe.reading(path), h5py.File(path, "r") as file:
+    with safe.reading_hdf5(path) as file:
         groups = _groups(safe.subgroup(file, "model_weights") if "model_weights" in file else file)
         pairs = _by_name(model, groups) if by_name else _in_file_order(model, groups)
         _assign(pairs, skip_mismatch)
@@ -159,9 +158,7 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, by_name: b
 
 def is_by_layers(path: Path) -> bool:
     """Whether an HDF5 file is of this older kind. Raises ValueError for a damaged one."""
-    import h5py
-
-    with safe.reading(path), h5py.File(path, "r") as file:
+    with safe.reading_hdf5(path) as file:
         return "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..core.errors import show_shape
 from ..core.children import Children
+from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
 from .safe import Misfit, StoredArray, child
 

@@ -78,7 +78,6 @@ def open_namespace(name: str) -> ModuleType:
         parent, _, leaf = path.rpartition(".")
         if path:
             setattr(modules[parent], leaf, module)
-    serialize.HOMES.update({f"{root}.{home}": f"{root}.{home}" for home in ("layers", *generation.objects, "models")})
     return modules[""]
 
 

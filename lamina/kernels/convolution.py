@@ -29,7 +29,7 @@ _TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.co
 # Values in a sample from which one row in channels-last memory beats 1-D kernels, whose calls are fewer.
 ROW_PAYS = 256
 
-# The largest pad with which oneDNN's backward of a convolution is as fast as without: from 32 on it is 1.3 times slower.
+# The largest pad with which oneDNN's backward of a convolution is as fast as without: from 32 on, 1.3 times slower.
 _FAST_PAD = 28
 
 
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     last: Sizes | None  # and those of the result back
     row: int | None  # where one sequence becomes a picture of one row
     copy: list[int] | None  # zeros to put round a copy of the input, as torch.constant_pad_nd takes them
-    keep: tuple[tuple[int, int, int], ...]  # (axis, start, length) of what to keep of the result
+    keep: tuple[tuple, ...]  # (axis, start, length) of what to keep of the result
 
 
 def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
@@ -136,17 +136,17 @@ def _plan(
     groups: int,
     channels_last: bool,
     copy: list[int] | None,
-    keep: tuple[tuple[int, int, int], ...],
+    keep: tuple[tuple, ...],
 ) -> Plan:
     rank = len(shape) - 2
     row = None
+    axes: list[Sizes] = list(windows)
     if rank == 1 and math.prod(shape[1:]) >= ROW_PAYS:
         row, rank = 1 if channels_last else 2, 2
-        windows = tuple((neutral, *axes) for neutral, axes in zip((1, 0, 1), windows, strict=True))
+        axes = [(neutral, *given) for neutral, given in zip((1, 0, 1), windows, strict=True)]
         append = append and (0, *append)
-    strides, pad, dilation = map(alike, windows)
-    append = alike(append) if append else ()
-    args = (strides, pad, append, groups, dilation) if append != () else (strides, pad, dilation, groups)
+    strides, pad, dilation = map(alike, axes)
+    args = (strides, pad, alike(append), groups, dilation) if append else (strides, pad, dilation, groups)
     first, last = (TO_FIRST[rank], TO_LAST[rank]) if channels_last else (None, None)
     return Plan(ops[rank], args, _KERNEL[rank], first, last, row, copy, keep)
 
@@ -196,7 +196,8 @@ def depthwise_convolution(
     channels_last: bool,
 ) -> Tensor:
     """Each channel with its own ``kernel`` (*k, in, multiplier); channel ``i`` gives outputs ``i * multiplier ...``."""
-    return convolution(x, kernel.flatten(-2).unsqueeze(-2), bias, strides, padding, dilation, kernel.shape[-2], channels_last)
+    grouped = kernel.flatten(-2).unsqueeze(-2)
+    return convolution(x, grouped, bias, strides, padding, dilation, kernel.shape[-2], channels_last)
 
 
 def separable_convolution(

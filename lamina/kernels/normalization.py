@@ -21,17 +21,21 @@ def batch_norm(
     variance: Tensor,
     epsilon: float,
     axis: Axis,
+    relu: bool = False,
 ) -> Tensor:
     """``(x - mean) / sqrt(variance + epsilon) * gamma + beta`` by given statistics, one for each channel.
 
-    ``axis``: where the channels are; several axes if every combination of their places is a channel.
+    ``axis``: where the channels are; several axes if every combination of their places is a channel. ``relu``: the
+    positive part of the result.
     """
-    return _batch_norm(x, axis, gamma, beta, mean, variance, False, 0.0, epsilon)
+    return _batch_norm(x, axis, gamma, beta, mean, variance, False, 0.0, epsilon, relu)
 
 
-def batch_norm_by_batch(x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float, axis: Axis) -> Tensor:
+def batch_norm_by_batch(
+    x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float, axis: Axis, relu: bool = False
+) -> Tensor:
     """`batch_norm` by the statistics of ``x`` itself, with its biased variance."""
-    return _batch_norm(x, axis, gamma, beta, None, None, True, 0.0, epsilon)
+    return _batch_norm(x, axis, gamma, beta, None, None, True, 0.0, epsilon, relu)
 
 
 def batch_norm_and_update(
@@ -44,6 +48,7 @@ def batch_norm_and_update(
     epsilon: float,
     axis: Axis,
     correction: float,
+    relu: bool = False,
 ) -> Tensor:
     """`batch_norm_by_batch`, which on its way moves the averages: ``moving * momentum + batch * (1 - momentum)``.
 
@@ -53,7 +58,7 @@ def batch_norm_and_update(
     count = _count(x, moving_mean)
     ratio = correction * (count - 1) / count
     scaled = moving_variance / ratio
-    y = _batch_norm(x, axis, gamma, beta, moving_mean, scaled, True, 1.0 - momentum, epsilon)
+    y = _batch_norm(x, axis, gamma, beta, moving_mean, scaled, True, 1.0 - momentum, epsilon, relu)
     torch.mul(scaled, ratio, out=moving_variance)
     return y
 
@@ -68,23 +73,25 @@ def _batch_norm(
     training: bool,
     rate: float,
     epsilon: float,
+    relu: bool,
 ) -> Tensor:
     """`torch.batch_norm` for channels on any axis; the averages move in place."""
-    if axis == 1:
-        return torch.batch_norm(x, gamma, beta, mean, variance, training, rate, epsilon, True)
-    if axis == -1 and x.ndim == 3:  # torch knows no channels-last order of three axes; cuDNN is slow on long matrices
-        y = torch.batch_norm(x.flatten(0, 1), gamma, beta, mean, variance, training, rate, epsilon, False)
-        return y.view_as(x)
-    if isinstance(axis, int):
-        y = torch.batch_norm(x.movedim(axis, 1), gamma, beta, mean, variance, training, rate, epsilon, True)
-        return y.movedim(1, axis)
-    last = tuple(range(-len(axis), 0))
-    moved = x.movedim(axis, last)
-    weights = (gamma, beta, mean, variance)
-    gamma, beta, mean, variance = [None if weight is None else weight.flatten() for weight in weights]
-    flat = moved.flatten(0, -len(axis) - 1).flatten(1)
-    y = torch.batch_norm(flat, gamma, beta, mean, variance, training, rate, epsilon, False)
-    return y.view_as(moved).movedim(last, axis)
+    # torch knows no channels-last order of three axes; cuDNN is slow on long matrices.
+    rows = axis == -1 and x.ndim == 3
+    several = () if isinstance(axis, int) else tuple(range(-len(axis), 0))
+    if several:
+        moved = x.movedim(axis, several)
+        weights = (gamma, beta, mean, variance)
+        gamma, beta, mean, variance = [None if weight is None else weight.flatten() for weight in weights]
+        seen = moved.flatten(0, -len(several) - 1).flatten(1)
+    else:
+        seen = x if axis == 1 else x.flatten(0, 1) if rows else x.movedim(axis, 1)
+    y = torch.batch_norm(seen, gamma, beta, mean, variance, training, rate, epsilon, not (rows or several))
+    if relu:
+        torch.relu_(y)  # before any view of it: autograd copies where a view changes in place
+    if several:
+        return y.view_as(moved).movedim(several, axis)
+    return y if axis == 1 else y.view_as(x) if rows else y.movedim(1, axis)
 
 
 def variance_correction(x: Tensor, statistic: Tensor, unbiased: str | None, epsilon: float) -> float:

@@ -16,7 +16,7 @@ Sizes = Sequence[int]
 Padding = str | resize.Pairs
 Ops = Mapping[int, Callable[..., Any]]
 
-_nn = torch._C._nn  # torch.nn.functional without its Python frames
+_nn: Any = torch._C.__dict__["_nn"]  # torch.nn.functional without its Python frames
 
 # By rank. What is missing is composed of 2-D calls: torch's 3-D averages know neither channels-last nor half precision.
 _MAX: Ops = {1: torch.max_pool1d, 2: torch.max_pool2d, 3: torch.max_pool3d}
@@ -26,7 +26,10 @@ _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
 
 class Plan(NamedTuple):
-    """How to pool inputs of one shape, whatever their number: for each step the shape to read x in, the call, and what to keep at the end."""
+    """How to pool inputs of one shape, whatever their number.
+
+    For each step the shape to read x in, the call and its arguments; then the shape and the part of the result to keep.
+    """
 
     steps: tuple[tuple[Sizes | None, Sizes | None, Callable[..., Any], tuple, Sizes | None], ...]
     shape: Sizes | None
@@ -118,8 +121,7 @@ def _plan(
     if channels_last:
         first = step(sizes[1:], planes)
     else:
-        seen, *rest = step(sizes[1:], planes)
-        first = ((-1, channels * sizes[0], *sizes[1:]), *rest)
+        first = ((-1, channels * sizes[0], *sizes[1:]), *step(sizes[1:], planes)[1:])
     return Plan((first, step((sizes[0], others), columns)), whole, ())
 
 

@@ -121,8 +121,9 @@ def check_fits(
     for axis, (size, k, d, p) in enumerate(zip(sizes, kernel, dilations, paddings, strict=True)):
         if output_size(size, k, 1, p, d) == 0:
             span = f"{k}" if d == 1 else f"{k} (dilated to {extent(k, d)})"
+            where = f"spatial axis {axis}" if axes is None else f"the {axes[axis]} axis"
             raise ValueError(
-                f"{name}: a window of {span} does not fit into {f'spatial axis {axis}' if axes is None else f'the {axes[axis]} axis'}, which has size {size} with "
+                f"{name}: a window of {span} does not fit into {where}, which has size {size} with "
                 f"padding={p!r} (spatial sizes {tuple(sizes)}, window {tuple(kernel)}). "
                 "Use padding='same', a smaller window or dilation, or larger inputs."
             )

@@ -32,6 +32,10 @@ class Activation(_Elementwise):
 
     activation: Any = arg(activation, doc="What to apply.")
 
+    @property
+    def _is_relu(self) -> bool:  # type: ignore[override]
+        return self.activation is activations.relu
+
     def call(self, inputs: Tensor) -> Tensor:
         return self.activation(inputs)
 
@@ -42,6 +46,10 @@ class ReLU(_Elementwise):
     max_value: float | None = arg(number(0).optional(), default=None, doc="Largest output.")
     negative_slope: float = arg(number(0), default=0.0, doc="Slope below the threshold.")
     threshold: float = arg(number(0), default=0.0, doc="Where the identity begins.")
+
+    @property
+    def _is_relu(self) -> bool:  # type: ignore[override]
+        return (self.max_value, self.negative_slope, self.threshold) == (None, 0, 0)
 
     def call(self, inputs: Tensor) -> Tensor:
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..activations import activation, linear, relu
 from ..constraints import constraint
-from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, kept, one_of, sizes
+from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
 from ..core.errors import named
 from ..core.weight import weight
 from ..initializers import initializer
@@ -50,12 +50,10 @@ class _Convolution(Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
-    groups: int = kept(0)  # as many as channels
-    filters: int = kept()
-    strides: tuple = kept()
-    dilation_rate: tuple = kept()
-    kernel_size: tuple = kept()
-    padding: Any = kept()
+    groups = 0  # as many as channels
+    filters = 0
+    kernel_size = strides = dilation_rate = ()
+    padding = "valid"
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
         """Kernel size, strides, padding and dilation for each spatial axis."""
@@ -86,7 +84,7 @@ def _refuse_dilated_strides(layer: _Convolution) -> None:
 
 
 def _kernel_order(layer: Windowed) -> tuple[int, ...]:
-    """Memory order of a kernel (*k, in, out): that in which torch reads it in place, (out, *k, in) for channels last."""
+    """Memory order of a kernel (*k, in, out): the one torch reads in place, (out, *k, in) for channels last."""
     rank = layer.rank
     pictures_last = layer.channels_last and rank > 1
     return (rank + 1, *range(rank), rank) if pictures_last else (rank + 1, rank, *range(rank))
@@ -100,11 +98,11 @@ class Conv(LoRA, _Convolution):
     """
 
     filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
-    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
+    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
     padding: Any = arg(padding_or_pads, default="valid")
     data_format: str = arg(data_format, default=None)
-    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
     groups: int = arg(integer(1), default=1, doc="Parts of the channels that do not see each other.")
     activation: Any = arg(activation, default=None)
     use_bias: bool = arg(boolean, default=True)
@@ -171,12 +169,12 @@ class ConvTranspose(_Convolution):
     """
 
     filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
-    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows in the output.")
+    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
+    strides: Any = arg(sizes(1), default=1, doc="Steps between windows in the output.")
     padding: str = arg(padding, default="valid")
-    output_padding: tuple | None = arg(output_padding, default=None, doc="Added to the size of the output.")
+    output_padding: Any = arg(output_padding, default=None, doc="Added to the size of the output.")
     data_format: str = arg(data_format, default=None)
-    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
     activation: Any = arg(activation, default=None)
     use_bias: bool = arg(boolean, default=True)
     kernel_initializer: Any = arg(initializer, default="glorot_uniform")
@@ -239,12 +237,12 @@ class DepthwiseConv(_Convolution):
     Output (batch, *new spatial, channels * depth_multiplier).
     """
 
-    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
-    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
+    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
     padding: Any = arg(padding_or_pads, default="valid")
     depth_multiplier: int = arg(integer(1), default=1, doc="Outputs for each input channel.")
     data_format: str = arg(data_format, default=None)
-    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
     activation: Any = arg(activation, default=None)
     use_bias: bool = arg(boolean, default=True)
     depthwise_initializer: Any = arg(initializer, default="glorot_uniform")
@@ -296,11 +294,11 @@ class SeparableConv(_Convolution):
     """
 
     filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
-    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
+    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
     padding: Any = arg(padding_or_pads, default="valid")
     data_format: str = arg(data_format, default=None)
-    dilation_rate: tuple = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
+    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
     depth_multiplier: int = arg(integer(1), default=1, doc="Depthwise outputs for each input channel.")
     activation: Any = arg(activation, default=None)
     use_bias: bool = arg(boolean, default=True)
@@ -336,7 +334,7 @@ class SeparableConv(_Convolution):
 
     def call(self, inputs: Tensor) -> Tensor:
         depthwise, pointwise = self.plan_for(inputs)
-        held = self._parameters
+        held: dict[str, Any] = self._parameters
         kernel = held["depthwise_kernel"].flatten(-2).unsqueeze(-2)
         activation, y = self.activation, run(inputs, kernel, None, depthwise)
         y = run(y, held["pointwise_kernel"], held.get("bias"), pointwise, activation is relu)

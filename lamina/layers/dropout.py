@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core import random
-from ..core.declare import Kind, Refused, arg, as_integer, kept, number, seed
+from ..core.declare import Kind, Refused, arg, as_integer, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
@@ -28,7 +28,7 @@ noise_shape = Kind("a tuple of sizes or None", _noise_shape, dump=lambda v: v, g
 class _Noise(_Elementwise):
     """Random in training, the identity otherwise. With a seed the layer has a random stream of its own."""
 
-    seed: Any = kept()
+    seed = None
 
     def check(self) -> None:
         vars(self)["seed_generator"] = random.stream(self.seed)
@@ -41,7 +41,7 @@ class Dropout(_Noise):
     """
 
     rate: float = arg(number(0, 1), doc="Fraction to drop.")
-    noise_shape: tuple | None = arg(noise_shape, default=None, doc="Shape of the mask.")
+    noise_shape: Any = arg(noise_shape, default=None, doc="Shape of the mask.")
     seed: Any = arg(seed, default=None)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:

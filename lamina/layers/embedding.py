@@ -62,7 +62,7 @@ class Embedding(LoRA):
         if isinstance(error, IndexError) and args and isinstance(args[0], Tensor) and args[0].numel():
             low, high = int(args[0].min()), int(args[0].max())
             raise ValueError(
-                f'Embedding "{self.name}": indices must be from 0 to {self.input_dim - 1} (input_dim={self.input_dim}); '
+                f'Embedding "{self.name}": indices must be 0 to {self.input_dim - 1} (input_dim={self.input_dim}); '
                 f"got {low} to {high}. Raise input_dim to {high + 1} or map the words outside to one index."
             ) from error
         super()._explain(args, error)

@@ -36,8 +36,8 @@ class LocallyConnected(Windowed):
     """
 
     filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: tuple = arg(sizes(1), doc="Size of the window.")
-    strides: tuple = arg(sizes(1), default=1, doc="Steps between windows.")
+    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
+    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
     padding: str = arg(one_of("valid", "same"), default="valid")
     data_format: str = arg(data_format, default=None)
     activation: Any = arg(activation, default=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..core.declare import anything, integer, kept, number
+from ..core.declare import anything, integer, number
 from ..core.errors import named
 from ..core.layer import Changes, Layer
 from ..core.weight import Weight
@@ -21,8 +21,6 @@ class LoRA(Layer):
     """A layer whose weight `_lora_weight` can be adapted: `weight + alpha / rank * a @ b`."""
 
     _lora_weight = "kernel"
-    lora_rank: Any = kept()
-    lora_alpha: Any = kept()
     lora_enabled = False
 
     def begin_lora(self) -> None:

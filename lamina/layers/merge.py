@@ -41,7 +41,7 @@ class Merge(Layer):
             known = {size for size in sizes if size not in (None, 1)}
             if len(known) > 1:
                 raise ValueError(
-                    f"{named(self)}: inputs of shapes {', '.join(map(str, shapes))} do not broadcast along axis {axis}: "
+                    f"{named(self)}: inputs of shapes {_listed(shapes)} do not broadcast along axis {axis}: "
                     f"sizes {sorted(known)}. Make them equal, or 1."
                 )
             result.append(known.pop() if known else None if None in sizes else 1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..constraints import constraint
 from ..core import serialize
@@ -150,7 +150,7 @@ class BatchNormalization(_Normalization):
     renorm_clipping: dict | None = arg(_clipping, default=None, doc="Limits of the renormalization.")
     renorm_momentum: float = arg(number(0, 1), default=0.99, doc="What the renormalization's averages keep in a step.")
     synchronized: bool = arg(boolean, default=False, doc="Take a batch's statistics over all processes.")
-    axes: tuple | None = arg(
+    axes: Any = arg(
         _several_axes.optional(),
         default=None,
         doc="Several axes instead of `axis`: every combination of their places is a channel.",
@@ -208,7 +208,10 @@ class BatchNormalization(_Normalization):
     def _initial_deviation(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
 
-    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, relu: bool = False
+    ) -> Tensor:
+        """`relu`: the positive part of the result, as a plan asks for where a ReLU follows."""
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
         weights, averages = self._parameters, self._buffers
@@ -217,9 +220,9 @@ class BatchNormalization(_Normalization):
         variance: Any = averages["moving_variance"]
         by_batch = self.batch_statistics
         if not (by_batch == "always" or (training and (self._trainable or by_batch == "frozen"))):
-            return kernels.batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, self._channels)
+            return kernels.batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, self._channels, relu)
         update = bool(training and self._trainable and by_batch != "always")
-        return self._by_batch(inputs, gamma, beta, mean, variance, mask, update)
+        return self._by_batch(inputs, gamma, beta, mean, variance, mask, update, relu)
 
     def _by_batch(
         self,
@@ -230,6 +233,7 @@ class BatchNormalization(_Normalization):
         moving_variance: Tensor,
         mask: Tensor | None,
         update: bool,
+        relu: bool,
     ) -> Tensor:
         """The call with statistics of the batch, which with `update` enter the moving ones."""
         if mask is not None and mask.ndim != inputs.ndim - 1:
@@ -239,16 +243,16 @@ class BatchNormalization(_Normalization):
             )
         epsilon, axis, values = self.epsilon, self._channels, inputs.numel()
         if values == 0:  # an empty batch has no statistics
-            return kernels.batch_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon, axis)
+            return kernels.batch_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon, axis, relu)
         plain = self._plain and mask is None
         if plain and not update:
-            return kernels.batch_norm_by_batch(inputs, gamma, beta, epsilon, axis)
+            return kernels.batch_norm_by_batch(inputs, gamma, beta, epsilon, axis, relu)
         correction = 1.0
         if self.unbiased_variance is not None:
             correction = kernels.variance_correction(inputs, moving_mean, self.unbiased_variance, epsilon)
         if plain and values > moving_mean.numel():
             return kernels.batch_norm_and_update(
-                inputs, gamma, beta, moving_mean, moving_variance, self.momentum, epsilon, axis, correction
+                inputs, gamma, beta, moving_mean, moving_variance, self.momentum, epsilon, axis, correction, relu
             )
         mean, variance = kernels.moments(inputs, axis, mask, self.synchronized)
         if not self.renorm:
@@ -258,7 +262,7 @@ class BatchNormalization(_Normalization):
             outputs = kernels.renormalize(inputs, mean, variance, *slow, gamma, beta, epsilon, limits)
         if update:
             self._move(mean, variance, correction)
-        return outputs
+        return torch.relu(outputs) if relu else outputs
 
     def _move(self, mean: Tensor, variance: Tensor, correction: float) -> None:
         kernels.move(self.moving_mean, mean, self.momentum)

@@ -21,8 +21,8 @@ _strides = Kind(
 
 class _Pooling(Windowed):
     _stateless = True
-    pool_size: tuple = arg(sizes(1), doc="Size of the window.")
-    strides: tuple = arg(_strides, default=None, doc="Steps between windows.")
+    pool_size: Any = arg(sizes(1), doc="Size of the window.")
+    strides: Any = arg(_strides, default=None, doc="Steps between windows.")
     padding: str = arg(one_of("valid", "same"), default="valid")
     data_format: str = arg(data_format, default=None)
 
@@ -43,7 +43,7 @@ class _Pooling(Windowed):
 class MaxPooling(_Pooling):
     """The largest value of each window. Input and output (batch, *spatial, channels)."""
 
-    pool_size: tuple = arg(sizes(1), default=2, doc="Size of the window.")
+    pool_size: Any = arg(sizes(1), default=2, doc="Size of the window.")
 
     def call(self, inputs: Tensor) -> Tensor:
         return pooling.run(inputs, self.plan_for(inputs))
@@ -148,7 +148,7 @@ class GlobalAveragePooling3D(GlobalAveragePooling):
 
 class _AdaptivePooling(Windowed):
     _stateless = True
-    output_size: tuple = arg(sizes(1), doc="Spatial size of the output.")
+    output_size: Any = arg(sizes(1), doc="Spatial size of the output.")
     data_format: str = arg(data_format, default=None)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

@@ -37,7 +37,7 @@ def _is_cell(value: Any) -> bool:
 
 def _one_cell(value: Any, owner: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return StackedRNNCells(value)
+        return StackedRNNCells(list(value))
     value = serialize.deserialize(value) if isinstance(value, Mapping) else value
     return value if _is_cell(value) else None
 
@@ -298,7 +298,8 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
         super().build(input_shape)
         if self.use_bias and self.unit_forget_bias:
             with torch.no_grad():
-                self.bias[self.units : 2 * self.units] = 1
+                bias: Any = self.bias
+                bias[self.units : 2 * self.units] = 1
 
     def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
         fused = self.activation in _TANH and self.recurrent_activation in _SIGMOID
@@ -307,7 +308,8 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         z = recurrence.project(x, kernel, bias, drop)
-        return recurrence.lstm_step(z, states, recurrent, *self._arithmetic, drop_state)
+        activations: Any = self._arithmetic
+        return recurrence.lstm_step(z, states, recurrent, *activations, drop_state)
 
 
 class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates, _Units, _Cell):
@@ -336,7 +338,8 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         bias, recurrent_bias = bias.unbind(0) if self.reset_after and bias is not None else (bias, None)
         z = recurrence.project(x, kernel, bias, drop)
-        return recurrence.gru_step(z, states, recurrent, recurrent_bias, *self._arithmetic, drop_state)
+        how: Any = self._arithmetic
+        return recurrence.gru_step(z, states, recurrent, recurrent_bias, *how, drop_state)
 
 
 class StackedRNNCells(Holder):
@@ -391,7 +394,8 @@ class StackedRNNCells(Holder):
         """
         if reverse:
             x, mask = x.flip(1), None if mask is None else mask.flip(1)
-        last, ends = x, []
+        last: Any = x
+        ends = []
         for index, cell in enumerate(self.cells):
             top = index == len(self.cells) - 1
             state = None if states is None else _listed(states[index])
@@ -442,7 +446,7 @@ def _initial_states(cell: Any, x: Tensor) -> list[Any]:
 def _step_of(cell: Any, training: bool) -> Any:
     """One step of any cell as a function (inputs, states) -> (output, list of states)."""
     direct = not callable(cell) or (isinstance(cell, Layer) and cell.built and cell.runs_in_plan())
-    call = cell.call if direct else cell
+    call: Any = cell.call if direct else cell
     options = {"training": training} if getattr(cell, "_takes_training", False) else {}
 
     def step(inputs: Any, states: Any) -> tuple[Any, list[Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, kept, one_of, sizes
+from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, one_of, sizes
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..kernels import resize
@@ -50,7 +50,7 @@ class Flatten(Layer):
 class Reshape(Layer):
     """The same values in another shape. Input (batch, ...), output (batch, *target_shape)."""
 
-    target_shape: tuple = arg(_target, doc="Shape without the batch axis.")
+    target_shape: Any = arg(_target, doc="Shape without the batch axis.")
     _stateless = True
     _keeps_dtype = True
 
@@ -87,7 +87,7 @@ def _permutation(value: Any, owner: Any) -> tuple[int, ...]:
 class Permute(Layer):
     """The axes in another order: `dims` counts from 1 and leaves the batch axis out."""
 
-    dims: tuple = arg(
+    dims: Any = arg(
         Kind("a permutation of 1, 2, ...", _permutation, dump=lambda v: v, good=((2, 1),), bad=((0, 1), (1, 1), 2.5)),
         doc="The axes' order.",
     )
@@ -171,7 +171,7 @@ class ZeroPadding3D(ZeroPadding):
 
 
 class _Cropping(Spatial):
-    cropping: Any = kept()
+    cropping = ()
     _keeps_dtype = True
 
     def build(self, input_shape: tuple) -> None:
@@ -216,8 +216,8 @@ class Cropping3D(_Cropping):
 
 
 class _UpSampling(Spatial):
-    size: Any = kept()
-    interpolation: str = kept("nearest")
+    size = 2
+    interpolation = "nearest"
 
     def check(self) -> None:
         vars(self)["_factors"] = as_sizes(self.size, self.rank, 1)
@@ -239,7 +239,7 @@ class UpSampling1D(_UpSampling):
 class UpSampling2D(_UpSampling):
     """Enlarges images by whole factors."""
 
-    size: tuple = arg(sizes(1), default=2, doc="Factors for rows and columns.")
+    size: Any = arg(sizes(1), default=2, doc="Factors for rows and columns.")
     data_format: str = arg(data_format, default=None)
     interpolation: str = arg(
         one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"), default="nearest"
@@ -250,6 +250,6 @@ class UpSampling2D(_UpSampling):
 class UpSampling3D(_UpSampling):
     """Enlarges volumes by repeating values."""
 
-    size: tuple = arg(sizes(1), default=2, doc="Factors for the three axes.")
+    size: Any = arg(sizes(1), default=2, doc="Factors for the three axes.")
     data_format: str = arg(data_format, default=None)
     rank = 3

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from ..core import config
-from ..core.declare import Kind, Refused, kept
+from ..core.declare import Kind, Refused
 from ..core.errors import axis_names, named
 from ..core.layer import InputSpec, Layer
 from ..kernels import window
@@ -39,7 +39,7 @@ class Spatial(Layer):
     """A layer over `rank` spatial axes: inputs (batch, *spatial, channels), or (batch, channels, *spatial)."""
 
     rank: ClassVar[int]
-    data_format: str = kept("channels_last")
+    data_format = "channels_last"
 
     @property
     def channels_last(self) -> bool:

@@ -212,7 +212,7 @@ class Bidirectional(Holder):
             if self.return_sequences and self.merge_mode == "concat":
                 merged = outputs
             else:
-                both = outputs.chunk(2, -1) if self.return_sequences else (ends[0], back_ends[0])
+                both: Any = outputs.chunk(2, -1) if self.return_sequences else (ends[0], back_ends[0])
                 merged = _merged(*both, self.merge_mode)
         else:
             y, *ends = _run(forward, sequences, states[0], mask, training)
@@ -270,7 +270,7 @@ class Bidirectional(Holder):
 
 def _run(inner: Any, x: Tensor, states: Any, mask: Tensor | None, training: bool) -> tuple:
     """One direction: the output and the states that follow it."""
-    kwargs = {"mask": mask} if inner._takes_mask else {}
+    kwargs: dict[str, Any] = {"mask": mask} if inner._takes_mask else {}
     if inner._takes_training:
         kwargs["training"] = training
     if states is not None:

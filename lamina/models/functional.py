@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import dtypes, masking, serialize, symbolic
 from ..core.declare import kept, quoted, short
-from ..core.errors import named, show_shape
+from ..core.errors import named
 from ..core.graph import Graph, Plan, masked_inputs
 from ..core.layer import Changes, InputSpec, Layer, scope
 from ..core.operation import Operation

@@ -21,7 +21,6 @@ from ..core.errors import named
 from ..core.layer import snake_case
 from ..core.operation import Operation
 
-
 # Keras' modules of operations, by Lamina's; all others are Keras' `numpy`.
 _KERAS_ROOMS = {"nn": "nn", "linalg": "linalg", "math": "math", "image": "image"}
 
@@ -207,7 +206,7 @@ def operation_config(operation: Operation, args: tuple, kwargs: Mapping[str, Any
 
 
 def _op_config(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple]:
-    """A function of `lamina.ops`: its leading arguments with tensors belong to the call, the rest by name to the config."""
+    """A function of `lamina.ops`: leading arguments with tensors belong to the call, the rest by name to the config."""
     function = operation.function
     given = inspect.signature(function).bind(*args, **kwargs).arguments
     tensors = [*itertools.takewhile(symbolic.any_symbolic, given.values())]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
 from ..core import serialize
 from ..core.declare import kept
 from ..core.errors import named
@@ -48,7 +46,7 @@ class Sequential(GraphModel):
         layer = as_layer(layer, "Sequential.add")
         if any(layer is other or layer.name == other.name for other in self._stack):
             raise ValueError(
-                f"{named(self)}: a layer named {layer.name!r} is there already; give this one another name with `name=`."
+                f"{named(self)}: a layer named {layer.name!r} is there already; give this one another with `name=`."
             )
         if isinstance(layer, InputLayer):
             if self._input is not None:
@@ -96,7 +94,8 @@ class Sequential(GraphModel):
         state = vars(self)
         if self._input is None or tuple(self._input.batch_shape) != tuple(input_shape):
             state["_input"] = InputLayer(batch_shape=tuple(input_shape), dtype=self._stack[0].input_dtype)
-        x = inputs = self._input._nodes[0].outputs
+        first: Any = self._input
+        x = inputs = first._nodes[0].outputs
         for layer in self._stack:
             x = layer(x)
         state.update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
@@ -152,7 +151,7 @@ class Sequential(GraphModel):
         config = {"name": config["name"], "trainable": config["trainable"], "dtype": config["dtype"]}
         config["layers"] = [serialize.serialize(layer) for layer in stack]
         if self._graph is not None:
-            config["build_input_shape"] = self._input.batch_shape
+            config["build_input_shape"] = stack[0].batch_shape
         return config
 
     @classmethod

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import random
 import re
 import shutil
 import time
@@ -763,9 +764,10 @@ class ModelCheckpoint(_Monitor):
 class BackupAndRestore(Callback):
     """Saves the state of training every epoch or `save_freq` batches; a later `fit` goes on from there.
 
-    The backup holds weights, optimizer, epoch and torch's random state; a new one counts once it is complete. All are
-    deleted when training ends, unless `delete_checkpoint=False`; `double_checkpoint` keeps the one before as well. The
-    model must be built before `fit`.
+    The backup holds weights, optimizer, epoch and the state of random numbers (of Python, NumPy, torch and seeded
+    layers), so that the end is that of an uninterrupted run; but an epoch that was not complete starts again, with the
+    weights of its last backup. A new backup counts once it is complete. All are deleted when training ends, unless
+    `delete_checkpoint=False`; `double_checkpoint` keeps the one before as well. The model must be built before `fit`.
     """
 
     def __init__(
@@ -799,7 +801,7 @@ class BackupAndRestore(Callback):
                 warnings.warn(f"BackupAndRestore: cannot read {file} ({error}); trying an older backup.", stacklevel=2)
                 continue
             vars(model)["_initial_epoch"] = self._epoch = state["epoch"]
-            torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["random"]), dtype=torch.uint8))
+            _set_random_state(model, state["random"])
             return
 
     def _backups(self) -> list[Path]:
@@ -823,8 +825,7 @@ class BackupAndRestore(Callback):
         file = self._file(f"backup-{number}")
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         self.model.save_weights(str(file), overwrite=True)
-        random = torch.get_rng_state().numpy().tobytes().hex()  # so that shuffling goes on as it would have
-        text = json.dumps({"epoch": self._epoch, "random": random})
+        text = json.dumps({"epoch": self._epoch, "random": _random_state(self.model)})
         _write_whole(file.with_suffix(".json"), text)
         for old in before[1 if self.double_checkpoint else 0 :]:
             old.with_suffix(".json").unlink(missing_ok=True)
@@ -833,6 +834,47 @@ class BackupAndRestore(Callback):
     def on_train_end(self, logs: Any = None) -> None:
         if self.delete_checkpoint and self.backup_dir.exists():
             shutil.rmtree(self.backup_dir)
+
+
+def _random_state(model: Any) -> dict[str, Any]:
+    """Where all random numbers are that training may draw, as plain data."""
+    name, keys, *numpy = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, keys.tolist(), *numpy],  # type: ignore[union-attr]
+        "torch": _as_text(torch.get_rng_state()),
+        "cuda": [*map(_as_text, torch.cuda.get_rng_state_all())] if torch.cuda.is_available() else [],
+        "layers": [
+            {device: _as_text(state) for device, state in stream.__getstate__()["_generators"].items()}
+            for stream in _streams(model)
+        ],
+    }
+
+
+def _set_random_state(model: Any, state: dict[str, Any]) -> None:
+    version, numbers, following = state["python"]
+    random.setstate((version, tuple(numbers), following))
+    np.random.set_state(tuple(state["numpy"]))
+    torch.set_rng_state(_from_text(state["torch"]))
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([*map(_from_text, state["cuda"])])
+    for stream, states in zip(_streams(model), state["layers"], strict=False):
+        for device, text in states.items():
+            stream.on(torch.device(device)).set_state(_from_text(text))
+
+
+def _streams(model: Any) -> list[Any]:
+    """The seeded streams of the layers, each once."""
+    found = [vars(module).get("seed_generator") for module in model.modules()]
+    return [*{id(stream): stream for stream in found if stream is not None}.values()]
+
+
+def _as_text(state: Tensor) -> str:
+    return state.numpy().tobytes().hex()
+
+
+def _from_text(text: str) -> Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
 
 
 def _number(path: Path) -> int:

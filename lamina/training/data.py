@@ -263,14 +263,14 @@ class Stream(Source):
         return iter(self.data)
 
     def batches(self) -> Iterator[Batch]:
-        count = 0
+        number = 1
         try:
             for batch in self._raw():
-                count += 1
                 yield self._standard(batch)
+                number += 1
         except Exception as error:
             if hasattr(error, "add_note"):  # Python 3.11
-                where = f"while the {self.kind} made batch {count + 1} of its pass over the data"
+                where = f"while the {self.kind} made batch {number} of its pass over the data"
                 error.add_note(f"Raised {where}.")  # type: ignore[attr-defined]
             raise
 

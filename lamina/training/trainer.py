@@ -137,8 +137,8 @@ class Trainer:
         return {name: serialize.serialize(value) for name, value in self._compile_arguments.items()}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        """Compile with what `get_compile_config` returned. Warns and does nothing where `compile` is overridden."""
-        if type(self).compile is not Trainer.compile:
+        """Compile with what `get_compile_config` returned. Warns and does nothing where a user overrides `compile`."""
+        if not type(self).compile.__module__.startswith("lamina."):
             warnings.warn(
                 f"{type(self).__name__} has a `compile` of its own: the model is loaded uncompiled. Override "
                 "`get_compile_config` and `compile_from_config`, or call `compile` yourself.",
