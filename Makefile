@@ -1,11 +1,11 @@
-# make demo | test | test-all | bench | lint | clean. Needs a Python of 3.10 or later; everything else goes into .venv.
+# make demo | test | test-all | bench | bench-quick | lint | clean. Needs a Python of 3.10 or later; everything else goes into .venv.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
 	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && echo $$p && break; done)
 READY := .venv/.ready
 RUN := .venv/bin
 
-.PHONY: demo test test-all bench lint clean
+.PHONY: demo test test-all bench bench-quick lint clean
 
 demo: $(READY)
 	@$(RUN)/lamina demo
@@ -18,6 +18,9 @@ test-all: lint
 
 bench: $(READY)
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN)/python $$script; done
+
+bench-quick: $(READY)
+	@$(RUN)/python benchmarks/training.py
 
 lint: $(READY)
 	$(RUN)/ruff check .

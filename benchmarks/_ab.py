@@ -1,11 +1,11 @@
-"""Timing of two sides in one run, alternating, so that whatever else the machine does falls on both alike."""
+"""Timing of several sides in one run, alternating, so that whatever else the machine does falls on all alike."""
 
 from __future__ import annotations
 
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 
@@ -17,34 +17,51 @@ class Comparison(NamedTuple):
     ratio: float
 
 
-def alternate(theirs: Callable[[], Any], ours: Callable[[], Any], *, seconds: float = 0.5) -> Comparison:
-    """Call both for about `seconds`, a short batch of each in turn; who goes first changes from round to round."""
-    for call in (theirs, ours):
-        _batch(call, 10)
-    calls = max(1, round(3e-4 / max(_batch(theirs, 10), 1e-7)))
-    rounds: list[tuple[float, float]] = []
+def rounds(sides: Sequence[Callable[[], Any]], *, seconds: float, least: int = 20) -> list[list[float]]:
+    """Call the sides in turn for about `seconds`, who goes first changing: the time of each, round by round."""
     collecting = gc.isenabled()
     gc.disable()
     try:
+        found: list[list[float]] = []
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end or len(rounds) < 20:
-            if len(rounds) % 2:
-                second, first = _batch(ours, calls), _batch(theirs, calls)
-            else:
-                first, second = _batch(theirs, calls), _batch(ours, calls)
-            rounds.append((first, second))
+        while time.perf_counter() < end or len(found) < least:
+            times = [0.0] * len(sides)
+            for place in range(len(sides)):
+                side = (place + len(found)) % len(sides)
+                start = time.perf_counter()
+                sides[side]()
+                times[side] = time.perf_counter() - start
+            found.append(times)
     finally:
         if collecting:
             gc.enable()
+    return found
+
+
+def compare(found: Sequence[Sequence[float]], theirs: int, ours: int, calls: int = 1) -> Comparison:
+    """Two of the sides of `rounds`, each of which was so many calls."""
     return Comparison(
-        statistics.median(first for first, _ in rounds),
-        statistics.median(second for _, second in rounds),
-        statistics.median(second / first for first, second in rounds),
+        statistics.median(times[theirs] for times in found) / calls,
+        statistics.median(times[ours] for times in found) / calls,
+        statistics.median(times[ours] / times[theirs] for times in found),
     )
 
 
-def _batch(call: Callable[[], Any], calls: int) -> float:
+def repeated(call: Callable[[], Any], count: int) -> Callable[[], None]:
+    """`count` calls as one."""
+
+    def run() -> None:
+        for _ in range(count):
+            call()
+
+    return run
+
+
+def alternate(theirs: Callable[[], Any], ours: Callable[[], Any], *, seconds: float = 0.5) -> Comparison:
+    """Compare two short calls for about `seconds`, a batch of each in turn."""
+    for call in (theirs, ours):
+        repeated(call, 10)()
     start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - start) / calls
+    repeated(theirs, 10)()
+    calls = max(1, round(3e-3 / max(time.perf_counter() - start, 1e-6)))
+    return compare(rounds([repeated(theirs, calls), repeated(ours, calls)], seconds=seconds), 0, 1, calls)

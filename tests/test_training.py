@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import pickle
-import resource
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -1089,26 +1087,6 @@ def test_buffers_are_left_alone_when_asked(monkeypatch: pytest.MonkeyPatch) -> N
     memory._mallopt.cache_clear()
     assert memory._mallopt() is None
     memory._mallopt.cache_clear()
-
-
-@pytest.mark.slow
-def test_memory_stays_flat_over_a_hundred_models() -> None:
-    def cycle() -> None:
-        model = classifier("softmax")
-        model.compile("adam", CROSS, metrics=["accuracy"])
-        model.fit(X, LABELS, verbose=0)
-        model.predict(X, verbose=0)
-
-    for _ in range(20):
-        cycle()
-    gc.collect()
-    tensors = sum(issubclass(type(item), Tensor) for item in gc.get_objects())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(100):
-        cycle()
-    gc.collect()
-    assert sum(issubclass(type(item), Tensor) for item in gc.get_objects()) <= tensors
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 8 * 1024  # kilobytes
 
 
 def test_logs_read_values_when_asked() -> None:

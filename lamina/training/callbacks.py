@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..files.safe import replacing
 from .progress import Progress
 
 
@@ -676,16 +677,6 @@ class _Frequency:
         return True
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file aside and put it in place whole, so that a crash leaves the one before."""
-    aside = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 class ModelCheckpoint(_Monitor):
     """Saves the model (`.keras`), or with `save_weights_only` its weights (`.weights.h5`), every epoch.
 
@@ -826,7 +817,8 @@ class BackupAndRestore(Callback):
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         self.model.save_weights(str(file), overwrite=True)
         text = json.dumps({"epoch": self._epoch, "random": _random_state(self.model)})
-        _write_whole(file.with_suffix(".json"), text)
+        with replacing(file.with_suffix(".json")) as fresh:
+            fresh.write_text(text, encoding="utf-8")
         for old in before[1 if self.double_checkpoint else 0 :]:
             old.with_suffix(".json").unlink(missing_ok=True)
             old.unlink(missing_ok=True)

@@ -1,0 +1,48 @@
+"""Measured blocks of the two READMEs: what stands between `<!-- name:start -->` and `<!-- name:end -->`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+FILES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+
+
+def machine() -> str:
+    """Processor, cores, version of torch, date."""
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    processor = found[1] if found else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}, {datetime.date.today()}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with numbers to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write(name: str, texts: dict[str, str]) -> None:
+    """Replace the block in both files. Raises ValueError where one has no such block."""
+    for language, text in texts.items():
+        file = FILES[language]
+        before, block, after = _parts(file.read_text(encoding="utf-8"), name)
+        if block is None:
+            raise ValueError(f"{file.name} has no block <!-- {name}:start --> ... <!-- {name}:end -->.")
+        file.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
+
+
+def _parts(content: str, name: str) -> tuple[str, str | None, str]:
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    if start not in content or end not in content:
+        return content, None, ""
+    before, rest = content.split(start, 1)
+    block, after = rest.split(end, 1)
+    return before + start, block, end + after
