@@ -22,47 +22,6 @@ from .scope import Changes, scope
 from .weights import Weights
 
 
-def call_plain(self: Any, *args: Any, **kwargs: Any) -> Any:
-    if self._direct and len(args) == 1 and not kwargs and not _global_forward_pre_hooks and not _global_forward_hooks:
-        x = args[0]
-        if (
-            type(x) is Tensor
-            and x.dtype in self._passing
-            and (self._ndim is None or x.ndim == self._ndim)
-            and getattr(x, "_keras_mask", None) is None
-        ):
-            try:
-                y = self.call(x)
-            except (RuntimeError, IndexError) as error:
-                self._explain(args, error)
-                raise
-            if self._has_more:
-                self._after_direct(x, y)
-            return y
-    return self._call_with_care(args, kwargs)
-
-
-def call_training(self: Any, *args: Any, **kwargs: Any) -> Any:
-    if self._direct and len(args) == 1 and not kwargs and not _global_forward_pre_hooks and not _global_forward_hooks:
-        x = args[0]
-        if (
-            type(x) is Tensor
-            and x.dtype in self._passing
-            and (self._ndim is None or x.ndim == self._ndim)
-            and getattr(x, "_keras_mask", None) is None
-        ):
-            training = scope.training
-            try:
-                y = self.call(x, training=self.training if training is None else training)
-            except (RuntimeError, IndexError) as error:
-                self._explain(args, error)
-                raise
-            if self._has_more:
-                self._after_direct(x, y)
-            return y
-    return self._call_with_care(args, kwargs)
-
-
 def _noting_change(register: Callable) -> Callable:
     """A torch hook registration that sends the layer's calls through `torch.nn.Module.__call__` from now on."""
 
@@ -114,7 +73,29 @@ class Calling(Weights):
         raise NotImplementedError(f"{type(self).__name__} needs a `call` method.")
 
     forward = call
-    __call__ = call_plain
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._direct and len(args) == 1 and not kwargs and not (_global_forward_pre_hooks or _global_forward_hooks):
+            x = args[0]
+            if (
+                type(x) is Tensor
+                and x.dtype in self._passing
+                and (self._ndim is None or x.ndim == self._ndim)
+                and getattr(x, "_keras_mask", None) is None
+            ):
+                try:
+                    if self._takes_training:
+                        training = scope.training
+                        y = self.call(x, training=self.training if training is None else training)
+                    else:
+                        y = self.call(x)
+                except (RuntimeError, IndexError) as error:
+                    self._explain(args, error)
+                    raise
+                if self._has_more:
+                    self._after_direct(x, y)
+                return y
+        return self._call_with_care(args, kwargs)
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from . import dtypes, serialize, symbolic
-from .calling import Calling, call_plain, call_training
+from .calling import Calling
 from .children import Children, may_hold_modules
 from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, text
 from .errors import named
@@ -41,7 +41,7 @@ def _guarded_build(build: Callable) -> Callable:
         scope.path = (*path, self.name)
         state["_building"] = True
         try:
-            with unset_fake_temporarily():
+            with unset_fake_temporarily(), torch.inference_mode(False):  # weights made there could never be trained
                 build(self, *args, **kwargs)
         except BaseException:
             for register, content in zip(registers, before, strict=True):
@@ -111,8 +111,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 cls._takes_training = "training" in cls._call_parameters
             cls._takes_mask = "mask" in cls._call_parameters
             cls.forward = own["call"]
-            if "__call__" not in own:
-                cls.__call__ = call_training if cls._takes_training else call_plain
         if "build" in own:
             cls.build = _guarded_build(own["build"])
         if "compute_output_shape" in own:
@@ -155,8 +153,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             vars(self)["_autocast"] = False
         self._set_policy(policy)
         if base.get("activity_regularizer") is not None:
-            regularizer = serialize.lookup(base["activity_regularizer"], "keras.regularizers", "regularizer")
-            vars(self)["activity_regularizer"] = regularizer
+            vars(self)["activity_regularizer"] = serialize.get(base["activity_regularizer"], "keras.regularizers")
         vars(self)["_batch_shape"] = _declared_batch_shape(self, base)
         self._set_args(values)
         vars(self)["_name"] = name or unique_name(snake_case(type(self).__name__))
@@ -341,7 +338,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             if len(names) > 1 and all(name in shapes for name in names[:1]):
                 self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
             else:
-                self.build(symbolic.shapes_of(next(iter(given.values()))))
+                self.build(symbolic.shapes_of(next(iter(given.values()), None)))
 
     # -- shapes -----------------------------------------------------------------------------------------------------
 

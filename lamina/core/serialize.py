@@ -116,6 +116,11 @@ def find(name: str, home: str) -> Any:
     return found if room.startswith("lamina.") and room not in ("lamina.core.declare", __name__) else None
 
 
+def get(identifier: Any, home: str) -> Any:
+    """What an identifier stands for in one of Keras' modules, by that module's own `get`."""
+    return importlib.import_module(HOMES[home]).get(identifier)
+
+
 def serialize(value: Any) -> Any:
     """Plain data for `value`: numbers, text, lists and dictionaries as they are, objects as class and config."""
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from . import config, dtypes, serialize
+
 
 class Weight(nn.Parameter):
     """A layer's tensor. As a Parameter it is trained by any torch optimizer; as a buffer it is the layer's state.
 
-    path: "layer/weight", as files and messages call it. regularizer, constraint: callables or None.
-    autocast: whether a mixed policy casts it for the call.
+    initializer: the first value, or with a `shape` what makes it. path: "layer/weight", as files and messages call it.
+    regularizer, constraint: callables or None. autocast: whether a mixed policy casts it for the call.
     """
 
     path: str
@@ -26,16 +29,24 @@ class Weight(nn.Parameter):
 
     def __new__(
         cls,
-        data: torch.Tensor,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
         trainable: bool = True,
-        name: str = "variable",
+        autocast: bool = True,
+        aggregation: Any = None,
+        synchronization: Any = None,
+        name: str | None = None,
+        *,
         path: str = "",
         regularizer: Any = None,
         constraint: Any = None,
-        autocast: bool = True,
     ) -> Weight:
+        data = initializer if isinstance(initializer, torch.Tensor) else _first_value(initializer, shape, dtype)
+        if dtype is not None:
+            data = data.to(dtypes.torch_dtype(dtype))
         weight = torch.Tensor._make_subclass(cls, data, trainable and data.is_floating_point())
-        weight._name, weight.path = name, path or name
+        weight._name, weight.path = name or "variable", path or name or "variable"
         weight.regularizer, weight.constraint = regularizer, constraint
         weight._trainable, weight.autocast = trainable, autocast
         return weight
@@ -90,7 +101,7 @@ class Weight(nn.Parameter):
 
     def like(self, data: torch.Tensor) -> Weight:
         """The same weight holding other data, after a move or a change of type."""
-        weight = Weight(data, self._trainable and self.requires_grad)
+        weight = Weight(data, trainable=self._trainable and self.requires_grad)
         vars(weight).update(vars(self))
         return weight
 
@@ -109,8 +120,18 @@ class Weight(nn.Parameter):
         return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
 
 
+def _first_value(initializer: Any, shape: Any, dtype: Any) -> torch.Tensor:
+    if not (callable(initializer) or isinstance(initializer, (str, Mapping))):
+        return torch.tensor(initializer)
+    if shape is None:
+        raise ValueError(f"Variable: `shape` is needed with the initializer {initializer!r}; only a value has its own.")
+    make = serialize.get(initializer, "keras.initializers")
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return torch.as_tensor(make(shape, dtype=dtypes.dtype_name(dtype or config.floatx())))
+
+
 def _rebuild(data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> Weight:
-    weight = Weight(data, requires_grad)
+    weight = Weight(data, trainable=requires_grad)
     vars(weight).update(state)
     return weight
 

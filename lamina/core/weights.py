@@ -57,8 +57,9 @@ class Weights(nn.Module):
                 "Give the size of that axis in the input's shape."
             )
         type_ = dtypes.torch_dtype(dtype) if dtype is not None else self.dtype_policy.variable
-        initializer = initializer or ("glorot_uniform" if type_.is_floating_point else "zeros")
-        make = serialize.lookup(initializer, "keras.initializers", "initializer")
+        if initializer is None:
+            initializer = "glorot_uniform" if type_.is_floating_point else "zeros"
+        make = serialize.get(initializer, "keras.initializers")
         with unset_fake_temporarily(), torch.no_grad():
             values = torch.as_tensor(make(tuple(int(size) for size in shape), dtype=dtypes.dtype_name(type_))).to(type_)
         if tuple(values.shape) != shape:
@@ -66,14 +67,13 @@ class Weights(nn.Module):
                 f"{named(self)}: weight `{name}` needs shape {show_shape(shape)}; "
                 f"its initializer gave {show_shape(values.shape)}."
             )
-        find = serialize.lookup
         weight = Weight(
             allocate(values, order),
-            trainable,
+            trainable=trainable,
             name=name,
             path="/".join([*(scope.path or (self.name,)), name]),
-            regularizer=None if regularizer is None else find(regularizer, "keras.regularizers", "regularizer"),
-            constraint=None if constraint is None else find(constraint, "keras.constraints", "constraint"),
+            regularizer=serialize.get(regularizer, "keras.regularizers"),
+            constraint=serialize.get(constraint, "keras.constraints"),
             autocast=autocast,
         )
         weight.requires_grad_(weight.requires_grad and self._trainable)
@@ -199,6 +199,19 @@ class Weights(nn.Module):
         with torch.no_grad():
             for weight, value in zip(own, values, strict=True):
                 weight.copy_(torch.as_tensor(value))
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing: Any, unexpected: Any, errors: Any
+    ) -> None:
+        """As torch does it; with `assign=True` weights stay Weights, and buffers buffers."""
+        if strict and not self.built and any(key.rpartition(".")[0] + "." == prefix for key in state_dict if prefix):
+            errors.append(f"{named(self)} has no weights yet: call it on data or `build(input_shape)` before loading.")
+        before = {**self._parameters, **self._buffers}
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+        for name, old in before.items():
+            new = getattr(self, name)
+            if isinstance(old, Weight) and new is not old:
+                self._adopt(name, old.like(new.detach()))
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
         """Moves and conversions (`to`, `cuda`, `double`): buffers stay Weights, and the policy follows the type."""
