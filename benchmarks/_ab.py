@@ -18,16 +18,16 @@ class Comparison(NamedTuple):
 
 
 def rounds(sides: Sequence[Callable[[], Any]], *, seconds: float, least: int = 20) -> list[list[float]]:
-    """Call the sides in turn for about `seconds`, who goes first changing: the time of each, round by round."""
+    """Call the sides in turn for about `seconds`, in changing order: the time of each, round by round."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         found: list[list[float]] = []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(found) < least:
-            times = [0.0] * len(sides)
-            for place in range(len(sides)):
-                side = (place + len(found)) % len(sides)
+            turn, times = len(found) // 2 % len(sides), [0.0] * len(sides)
+            order = [*range(turn, len(sides)), *range(turn)]
+            for side in order if len(found) % 2 else reversed(order):
                 start = time.perf_counter()
                 sides[side]()
                 times[side] = time.perf_counter() - start

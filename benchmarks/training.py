@@ -28,7 +28,7 @@ from lamina.training.memory import keep_buffers
 
 BUDGETS = {"fit": 1.0, "predict": 1.0, "one": 1.2}
 NOISE = 0.03
-SECONDS = {"fit": 16.0, "predict": 7.0, "one": 2.0}
+SECONDS = {"fit": 15.0, "predict": 6.0, "one": 1.5}
 SAMPLES = 50  # single calls in one timing
 
 HEAD = {
@@ -116,7 +116,7 @@ def measure(task: Task) -> dict[str, tuple[Comparison, ...]]:
     for what, three in sides.items():
         for side in three:
             side()
-        times = rounds(three, seconds=SECONDS[what], least=7)
+        times = rounds(three, seconds=SECONDS[what], least=6)
         found[what] = compare(times, 0, 2, task.steps), compare(times, 1, 2, task.steps)
     calls = [repeated(lambda: task.prediction(theirs(one)), SAMPLES), repeated(lambda: ours(one), SAMPLES)]
     with torch.inference_mode():

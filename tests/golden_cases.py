@@ -82,33 +82,20 @@ OTHERWISE = {
     "keras2/local/LocallyConnected1D_005": "computed here",
     "keras2/recurrent/LSTMCell_001": "computed here",
     "keras2/recurrent/SimpleRNNCell_001": "computed here",
+    "keras2/wrappers/Bidirectional_028": "kept here; the original forgot the states of a stateful layer inside",
     "keras2/recurrent/RNN_008": "states of stacked cells come nested, as in Keras 3",
     "tf_keras2/recurrent/RNN_008": "states of stacked cells come nested, as in Keras 3",
     "tf_keras2/core/Dense_012": "a layer of no units is refused, as by Keras 3",
+    "tf_keras2/reshaping/UpSampling2D_018": "factors that are no integers are refused; the original rounded them",
     "tf_keras2/pooling/MaxPooling2D_023": "a window larger than the input is refused, as by Keras 3",
 }
 
 
 # What an older generation does and this project does not yet.
 MISSING = {
-    **dict.fromkeys(
-        (
-            "keras1/optimizers/Nadam_002_tf", "keras1/optimizers/Nadam_003_tf", "keras1/optimizers/get_007_tf",
-            "keras2/optimizers/Nadam_002", "keras2/optimizers/Nadam_003",
-        ),
-        "Nadam's `schedule_decay`",
-    ),
-    "keras2/wrappers/Bidirectional_028": "the second batch of a stateful Bidirectional differs",
-    "tf_keras2/constraints/RadialConstraint_001": "RadialConstraint",
     "tf_keras2/convolutional/Conv2D_045": "several batch axes",
-    "tf_keras2/core/Dense_015": "a policy in a layer's config stands as its name",
     "tf_keras2/normalization/BatchNormalization_014": "`virtual_batch_size`",
-    "tf_keras2/normalization/LayerNormalization_005": "the order of the axes of gamma for axes counted from both ends",
-    "tf_keras2/recurrent/SimpleRNN_027": "`time_major`",
-    "tf_keras2/reshaping/UpSampling2D_018": "factors that are no integers",
-    "tf_keras2/wrappers/TimeDistributed_010": "the shape a nested layer was built for, in its config",
-    "tf_keras2/wrappers/TimeDistributed_011": "the shape a nested layer was built for, in its config",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

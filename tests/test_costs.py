@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina import layers as L
-from lamina.pictures.cost import _RECURRENT, costs, multiply_adds
+from lamina.pictures.cost import _UNCOUNTED, costs, multiply_adds
 
 # What a real call does beside the products for each sample, or torch does not count: not compared.
 OTHERWISE = {
@@ -56,7 +56,7 @@ def test_every_layer_costs_what_torch_counts(example: Example) -> None:
     layer, inputs = example.built(), example.symbols()
     total, _ = costs(keras.Model(pytree.tree_leaves(inputs), layer(*inputs)))
     given = example.tensors()
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_RECURRENT) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
         reset(layer.eval())(*given)
     samples = pytree.tree_leaves(given)[0].shape[0]
     assert not total.each and total.number == counter.get_total_flops() / (2 * samples)
@@ -139,7 +139,7 @@ def test_an_operation_is_tried_out_with_its_arguments() -> None:
 
 
 def test_whole_sequences_on_a_gpu_are_counted() -> None:
-    flops = _RECURRENT[torch.ops.aten._cudnn_rnn]([5, 2, 4], [[12, 4], [12, 3], [12], [12]], 4, None)
+    flops = _UNCOUNTED[torch.ops.aten._cudnn_rnn]([5, 2, 4], [[12, 4], [12, 3], [12], [12]], 4, None)
     assert flops == 2 * 5 * 2 * 12 * (4 + 3)
 
 
@@ -360,7 +360,7 @@ def test_the_columns_of_nested_shared_and_unbuilt_models() -> None:
         ("└ conv (Conv1D)", "504", "3"),
         ("sum (Add)", "0", "3"),
     ]
-    rows, whole = table(keras.Sequential([L.Dense(3, name="dense")]), show_costs=True)
+    rows, whole = table(keras.Sequential([L.Dense(3, name="dense")]), show_costs=True, line_length=140)
     assert rows == [["dense (Dense)", "?", "0 (unbuilt)", "?", "?"]]
     assert whole.rstrip().endswith("Multiply-adds of one sample: ?")
 

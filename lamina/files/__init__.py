@@ -59,14 +59,19 @@ def load_model(
     raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.")
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, *, by_layers: bool = False) -> None:
     """Write a model's weights to a `.weights.h5` or `.safetensors` file, with the optimizer's state in the former.
 
-    Raises ValueError for another suffix or a model that is not built; the rest is as for `save_model`.
+    `by_layers`: as the older HDF5, under any name. Raises ValueError for another suffix or a model that is not built;
+    the rest is as for `save_model`.
     """
-    from . import checkpoint, keras3
+    from . import checkpoint, h5, keras3
 
     path = Path(filepath)
+    if by_layers:
+        if _may_write(path, overwrite):
+            h5.save_weights(model, path)
+        return
     if path.suffix != ".safetensors" and not path.name.endswith(".weights.h5"):
         raise ValueError(f"save_weights: the name must end in .weights.h5 or .safetensors; got {str(filepath)!r}.")
     if _may_write(path, overwrite):

@@ -36,7 +36,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         settings = {key: serialize.serialize(value) for key, value in settings.items()}
         settings["optimizer_config"] = {**_named(optimizer), "config": optimizer["config"]}
         attributes["training_config"] = json.dumps(settings)
-    with safe.replacing(path) as fresh, fresh.open("xb+") as target, safe.writing_hdf5(target) as file:
+    with safe.replacing_hdf5(path) as file:
         for name, text in attributes.items():
             file.attrs[name] = text
         _write_weights(file.create_group("model_weights"), model)
@@ -44,6 +44,13 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
             group = file.create_group("optimizer_weights")
             prefix = model.optimizer.name
             _write_arrays(group, [(_below(prefix, variable.path), variable) for variable in model.optimizer.variables])
+
+
+def save_weights(model: Any, path: Path) -> None:
+    """Write the weights alone, by layers."""
+    require_built(model, "save its weights")
+    with safe.replacing_hdf5(path) as file:
+        _write_weights(file, model)
 
 
 def _below(prefix: str, path: str) -> str:

@@ -21,6 +21,8 @@ KERAS_VERSION = "3.15.1"  # the Keras whose format this is
 
 def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
+    import h5py
+
     with serialize.sharing():
         config = serialize.serialize(model)
     _drop_single_ids(config)
@@ -29,7 +31,7 @@ def save(model: Any, path: Path) -> None:
         archive.writestr(METADATA, json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}))
         archive.writestr(CONFIG, json.dumps(config))
         with tempfile.TemporaryFile(dir=fresh.parent) as weights:
-            with safe.writing_hdf5(weights) as file:
+            with h5py.File(weights, "w") as file:
                 tree.write(model, file)
             weights.seek(0)
             with archive.open(WEIGHTS, "w", force_zip64=True) as member:
@@ -104,7 +106,7 @@ def build_optimizer(model: Any) -> None:
 def save_weights(model: Any, path: Path) -> None:
     """Write a `.weights.h5` file. Raises ValueError for a model that has no weights yet."""
     require_built(model, "save its weights")
-    with safe.replacing(path) as fresh, fresh.open("xb+") as target, safe.writing_hdf5(target) as file:
+    with safe.replacing_hdf5(path) as file:
         tree.write(model, file)
 
 

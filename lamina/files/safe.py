@@ -136,38 +136,14 @@ def _allowed(stored: int) -> int:
 # HDF5 ------------------------------------------------------------------------------------------------------------
 
 
-class _Unfailing:
-    """A file whose errors are kept for later: where HDF5 learns that a disk is full, it crashes in cleaning up."""
-
-    def __init__(self, file: IO[bytes]):
-        self._file, self.error = file, None
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._file, name)
-
-        def attempt(*arguments: Any) -> Any:
-            if self.error is None:
-                try:
-                    return method(*arguments)
-                except OSError as error:
-                    self.error = error
-            return 0
-
-        return attempt
-
-
 @contextmanager
-def writing_hdf5(file: IO[bytes]) -> Iterator[Any]:
-    """An HDF5 file to fill, stored in an open, buffered file. Raises the disk's OSError at the end."""
+def replacing_hdf5(path: Path) -> Iterator[Any]:
+    """A fresh HDF5 file to fill, which then takes the place of `path` at once."""
     import h5py
 
-    target = _Unfailing(file)
-    try:
-        with h5py.File(target, "w") as filled:
-            yield filled
-    finally:
-        if target.error is not None:
-            raise target.error
+    # Through a file of Python's, since HDF5's own way crashes the process where the disk is full.
+    with replacing(path) as fresh, fresh.open("xb+") as target, h5py.File(target, "w") as file:
+        yield file
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from .namespaces import GENERATIONS, open_namespace
@@ -38,6 +39,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         stand_in = ModuleType("tensorflow", "Nothing but `keras`, which is Lamina's.")
         stand_in.keras = modules[""]  # type: ignore[attr-defined]
         stand_in.__path__ = []
+        stand_in.__spec__ = ModuleSpec("tensorflow", None, is_package=True)
         _alias({"tensorflow": stand_in})
         _alias({f"tensorflow.keras.{path}".rstrip("."): module for path, module in modules.items()})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import functools
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -14,8 +15,9 @@ from torch.utils import _pytree as pytree
 
 from .. import initializers
 from .. import layers as modern
+from .. import optimizers
 from ..activations import activation
-from ..constraints import constraint
+from ..constraints import Constraint, constraint
 from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
@@ -344,6 +346,8 @@ class Bidirectional(modern.Bidirectional):
 
     def check(self) -> None:
         inner = self.forward_layer
+        if getattr(inner, "time_major", False):
+            raise ValueError("Bidirectional: its layer must not be `time_major`; transpose around the Bidirectional.")
         if self.backward_layer is None and getattr(inner, "go_backwards", False):
             turned = {**inner.get_config(), "name": f"backward_{inner.name}", "go_backwards": False}
             self.backward_layer = type(inner).from_config(turned)
@@ -497,12 +501,73 @@ class Merge(Layer):
         return reduce(torch.logical_and, [item for item in mask if item is not None])
 
 
+def take_time_first(layer: Any) -> None:
+    """Makes a recurrent layer take (time, batch, ...), and give whole sequences so. States start with the batch."""
+    vars(layer).update(
+        build=functools.partial(_build_time_first, layer),
+        call=functools.partial(_call_time_first, layer),
+        compute_output_shape=functools.partial(_shape_time_first, layer),
+    )
+
+
+def _build_time_first(layer: Any, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
+    type(layer).build(layer, _swapped(sequences_shape), initial_state_shape)
+
+
+def _call_time_first(
+    layer: Any, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
+) -> Any:
+    mask = None if mask is None else mask.transpose(0, 1)
+    outputs = type(layer).call(layer, sequences.transpose(0, 1), initial_state, mask, training)
+    return _first_swapped(layer, outputs, lambda output: output.transpose(0, 1))
+
+
+def _shape_time_first(layer: Any, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
+    shapes = type(layer).compute_output_shape(layer, _swapped(sequences_shape), initial_state_shape)
+    return _first_swapped(layer, shapes, _swapped)
+
+
+def _first_swapped(layer: Any, outputs: Any, swap: Callable[[Any], Any]) -> Any:
+    if not layer.return_sequences:
+        return outputs
+    return (swap(outputs[0]), *outputs[1:]) if layer.return_state else swap(outputs)
+
+
+def _swapped(shape: tuple) -> tuple:
+    return (shape[1], shape[0], *shape[2:])
+
+
 class VarianceScaling(initializers.VarianceScaling):
     """A vector's fans are the square root of its size (Keras 2)."""
 
     def _fill(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
         drawn = super()._fill(values, stream)
         return drawn.mul_(values.numel() ** 0.25) if values.ndim == 1 else drawn
+
+
+class RadialConstraint(Constraint):
+    """Kernels (n, n, in, out) that are equal along squares around their centre: of each, the value on the diagonal.
+
+    An odd n's centre has the value before it, and each square that of the square inside it, as in tf.keras.
+    """
+
+    def __call__(self, w: Tensor) -> Tensor:
+        if w.ndim != 4:
+            raise ValueError(f"RadialConstraint: expected a kernel of 4 axes; got shape {tuple(w.shape)}.")
+        size = w.shape[0]
+        distance = (2 * torch.arange(size, device=w.device) - (size - 1)).abs() // 2
+        square = torch.maximum(distance[:, None], distance)
+        place = size // 2 - 1 + square + (square > 0) * (size % 2 == 0)
+        return w[place, place]
+
+
+class Nadam(optimizers.Nadam):
+    """With a `schedule_decay` the momentum's share grows as much slower, as in Keras 1 and 2."""
+
+    schedule_decay: float = arg(number(0), default=0.004, kw_only=True, doc="How fast the momentum's share grows.")
+
+    def _share(self, step: Any) -> Any:
+        return super()._share(step * self.schedule_decay)
 
 
 class EigenvalueRegularizer(Regularizer):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from torch.utils import _pytree as pytree
 
 from .. import layers as modern_layers
 from ..core import serialize
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..layers.input import InputLayer
-from ..models import Sequential
+from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
+from ..models.sequential import called_once
 from ..translation import apply
 from ..translation.table import Generation
 from . import shim
@@ -23,7 +27,7 @@ from .layers import Merge
 
 def find(generation: Generation, key: str) -> Any:
     """A model class of a generation; None for anything else."""
-    if key in ("Sequential", "Model"):
+    if key in ("Sequential", "Model", "Functional"):
         return _classes(generation)[key]
     if key in ("model_from_config", "model_from_json"):
         from . import namespaces
@@ -44,22 +48,27 @@ def _classes_of(name: str) -> dict[str, type]:
     generation = GENERATIONS[name]
     module = f"lamina.{name}.models"
 
-    def made(label: str, base: type, modern: type) -> type:
+    def made(label: str, *bases: type) -> type:
         members = {"__module__": module, "_generation": generation, "_home": module, "_told_as": label}
-        return type(label, (base, modern), members)
+        return type(label, bases, members)
 
-    sequential = made("Sequential", _Sequential, Sequential)
-    functional = made("Model", _Functional, Functional)
-    return {"Sequential": sequential, "Model": functional}
+    model = made("Model", _AnyModel, Model)
+    functional = made("Model", _Functional, Functional, model)
+    return {"Sequential": made("Sequential", _Sequential, Sequential), "Model": model, "Functional": functional}
 
 
 def _classes(generation: Generation) -> dict[str, type]:
     return _classes_of(generation.name)
 
 
-def _renamed(generation: Generation, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    names = generation.methods.get(method, {})
-    return {names.get(key, key): value for key, value in kwargs.items() if names.get(key, key)}
+def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "steps") -> dict[str, Any]:
+    """Keras 1 counted samples of a generator: as many batches, by the size of the first one."""
+    count = given.pop(samples, None)
+    if count is None or not isinstance(given.get(data), Iterator):
+        return given
+    first = next(given[data])
+    size = len(pytree.tree_leaves(first)[0])
+    return {**given, data: itertools.chain([first], given[data]), steps: -(-count // size)}
 
 
 _Model: Any = object  # the modern class, which comes behind in the classes made
@@ -70,30 +79,46 @@ class _ModelWords(_Model):
 
     _generation: Generation
 
-    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         from . import namespaces
 
-        if self._generation.short_accuracy and kwargs.get("metrics"):
-            kwargs["metrics"] = ["acc" if metric == "accuracy" else metric for metric in kwargs["metrics"]]
-        super().compile(namespaces.get_object(self._generation, "optimizers", optimizer), *args, **kwargs)
+        given = self._modern("compile", args, kwargs)
+        given["optimizer"] = namespaces.get_object(self._generation, "optimizers", given["optimizer"])
+        if self._generation.short_accuracy:
+            given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
+        super().compile(**given)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return super().fit(*args, **_renamed(self._generation, "fit", kwargs))
+        return super().fit(**self._modern("fit", args, kwargs))
 
-    def fit_generator(self, generator: Any, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return super().evaluate(**self._modern("evaluate", args, kwargs))
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return super().predict(**self._modern("predict", args, kwargs))
+
+    def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        return apply.method_arguments(self._generation, method, args, kwargs)
+
+    def fit_generator(self, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""
-        names = (
-            ("samples_per_epoch", "nb_epoch") if self._generation.name == "keras1" else ("steps_per_epoch", "epochs")
-        )
-        kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
-        return super().fit(generator, **_renamed(self._generation, "fit_generator", kwargs))
+        given = _by_steps(self._modern("fit_generator", args, kwargs), "x", "samples_per_epoch", "steps_per_epoch")
+        return super().fit(**_by_steps(given, "validation_data", "nb_val_samples", "validation_steps"))
 
-    def evaluate_generator(self, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
-        return self.evaluate(generator, steps=steps, **_renamed(self._generation, "evaluate_generator", kwargs))
+    def evaluate_generator(self, *args: Any, **kwargs: Any) -> Any:
+        return super().evaluate(**_by_steps(self._modern("evaluate_generator", args, kwargs), "x", "val_samples"))
 
-    def predict_generator(self, generator: Any, steps: Any = None, **kwargs: Any) -> Any:
-        return self.predict(generator, steps=steps, **_renamed(self._generation, "predict_generator", kwargs))
+    def predict_generator(self, *args: Any, **kwargs: Any) -> Any:
+        return super().predict(**_by_steps(self._modern("predict_generator", args, kwargs), "x", "val_samples"))
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer."""
+        from ..files import save_weights
+
+        name = str(filepath)
+        by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
+        save_weights(self, filepath, overwrite, by_layers=by_layers)
 
     def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
         return self.predict(x, batch_size=batch_size, verbose=verbose)
@@ -152,15 +177,15 @@ class _Sequential(_ModelWords):
         if not (isinstance(first, Merge) and first.branches):
             super().build(input_shape)
             return
-        x = first([branch.output for branch in first.branches])
+        x = first.output if first._nodes else first([branch.output for branch in first.branches])
         for layer in self._stack[1:]:
-            x = layer(x)
+            x = called_once(layer, x)
         inputs = [tensor for branch in first.branches for tensor in branch.inputs]
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
             _graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x, input_spec=specs
         )
-        self._modules.update({layer.name.replace(".", "_"): layer for layer in self._stack})
+        self._register(self._stack)
         self._finish_build()
 
     def _maybe_rebuild(self) -> None:
@@ -185,6 +210,22 @@ class _Sequential(_ModelWords):
         stack, name = (config, None) if isinstance(config, (list, tuple)) else (config["layers"], config.get("name"))
         made = [namespaces.layer_from_config(cls._generation, entry, custom_objects) for entry in stack]
         return cls(made, name=name)
+
+
+class _AnyModel(_ModelWords):
+    """`Model(inputs, outputs)` is functional; subclasses write their own `call`."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        classes = _classes(cls._generation)
+        functional = cls is classes["Model"] and bool(args or {"inputs", "outputs", "input", "output"} & set(kwargs))
+        return super().__new__(classes["Functional"] if functional else cls)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        classes = _classes(cls._generation)
+        if cls is classes["Model"] and "layers" in config:
+            return classes["Functional"].from_config(config, custom_objects)
+        return super().from_config(config, custom_objects)
 
 
 class _Functional(_ModelWords):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.abc
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +20,7 @@ from ..translation.keras2 import KERAS2
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import activations as old_activations
+from . import callbacks as old_callbacks
 from . import layers as old_layers
 from . import models as old_models
 from . import shim
@@ -33,6 +36,7 @@ class Namespace(ModuleType):
     def __init__(self, name: str, doc: str, find: Find, names: Callable[[], list[str]]):
         super().__init__(name, doc)
         self.__path__: list[str] = []  # it may have submodules
+        self.__spec__ = ModuleSpec(name, None, is_package=True)
         vars(self).update(_find=find, _names=names)
 
     def __getattr__(self, name: str) -> Any:
@@ -46,6 +50,36 @@ class Namespace(ModuleType):
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *vars(self)["_names"]()})
+
+
+# What to use for what is not here, by its path below `keras`.
+_INSTEAD = {
+    "datasets": "Load arrays of your own, or the digits of lamina.data.load_digits().",
+    "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
+    "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
+    "applications": "Build the model from its layers, and load its weights by `load_weights`.",
+    "wrappers": "Call `fit` and `predict` yourself.",
+    "utils.plot_model": "`model.summary()` shows the layers.",
+    "utils.vis_utils": "`model.summary()` shows the layers.",
+    "utils.get_file": "Fetch the file yourself.",
+    "utils.multi_gpu_model": "Use torch's own tools for several devices.",
+}
+
+
+class _Absent(importlib.abc.MetaPathFinder):
+    """Comes last, and says for a module or name that a generation has and this project has not what to use."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        parent = sys.modules.get(fullname.rpartition(".")[0])
+        if not isinstance(parent, Namespace):
+            return
+        root, _, own = parent.__name__.removeprefix("lamina.").partition(".")
+        told = f"{own}.{fullname.rpartition('.')[2]}".lstrip(".")
+        hint = next((text for name, text in _INSTEAD.items() if f"{told}.".startswith(f"{name}.")), "")
+        raise ModuleNotFoundError(f"keras.{told} of Keras {GENERATIONS[root].version} is not in Lamina. {hint}".strip())
+
+
+sys.meta_path.append(_Absent())
 
 
 def open_namespace(name: str) -> ModuleType:
@@ -97,7 +131,10 @@ def _rooms(generation: Generation) -> dict[str, Find]:
     for home in ("losses", "metrics", "callbacks"):
         second = generation.functions.get("losses" if home == "metrics" else home, {})
         rooms[home] = lambda key, home=home, second=second: _modern(home, second.get(key, key))
-    rooms["utils"] = rooms["utils.np_utils"] = lambda key: _utility(key)
+    modern_callback = rooms["callbacks"]
+    rooms["callbacks"] = lambda key: getattr(old_callbacks, key) if key == "ModelCheckpoint" else modern_callback(key)
+    for alias in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
+        rooms[alias] = _utility
     rooms["utils.generic_utils"] = lambda key: getattr(serialize, key, None) or _utility(key)
     rooms["backend"] = lambda key: _backend(generation, key)
     for alias, home in generation.modules.items():
@@ -285,7 +322,7 @@ def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_
                 f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
             )
         made: Any = cls.from_config(config["config"])
-        if name != "TimeDistributed" and config.get("build_config") and isinstance(made, shim.LayerShim):
+        if config.get("build_config") and isinstance(made, shim.LayerShim):
             made.build_from_config(config["build_config"])
         return made
 

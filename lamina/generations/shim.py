@@ -18,8 +18,10 @@ from ..core import config as settings
 from ..core import serialize
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
+from ..optimizers.schedules import InverseTimeDecay
 from ..translation import apply, weights
 from ..translation.table import Class, Generation
+from .layers import TimeDistributed, take_time_first
 
 # The backend whose arithmetic a generation follows. Only Keras 1 on Theano computes otherwise.
 backends = {"keras1": os.environ.get("KERAS_BACKEND", "tensorflow"), "keras2": "tensorflow", "tf_keras": "tensorflow"}
@@ -91,18 +93,33 @@ class Shim(_Modern):
 
 
 class OptimizerShim(Shim):
-    """The old words of an optimizer; `lr` is the current learning rate."""
+    """The old words of an optimizer. `lr` and `learning_rate` are what `decay` starts from, a tensor to be written to."""
+
+    def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
+        super()._init_modern(modern, kept)
+        schedule = self._learning_rate
+        if isinstance(schedule, InverseTimeDecay):
+            vars(schedule)["initial_learning_rate"] = torch.tensor(schedule.initial_learning_rate)
 
     @property
-    def lr(self) -> Any:
-        return self.learning_rate
+    def learning_rate(self) -> Any:
+        schedule = self._learning_rate
+        return schedule.initial_learning_rate if isinstance(schedule, InverseTimeDecay) else super().learning_rate
 
-    @lr.setter
-    def lr(self, value: Any) -> None:
-        self.learning_rate = value
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(vars(self).get("_learning_rate"), InverseTimeDecay) and not callable(value):
+            self.learning_rate.fill_(self._args["learning_rate"].convert(value, self))
+        else:
+            super(Shim, type(self)).learning_rate.fset(self, value)
+
+    lr = learning_rate
 
     def get_config(self) -> dict[str, Any]:
-        return apply.to_old(self._generation, self._told_as, super(Shim, self).get_config(), self._as_given, self._room)
+        """With the learning rate of now."""
+        modern, own = super(Shim, self).get_config(), dict(self._as_given)
+        own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}
+        return apply.to_old(self._generation, self._told_as, modern, own, self._room)
 
 
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
@@ -124,6 +141,8 @@ class LayerShim(Shim):
             return _as_initializer(value)
         if value is None or not isinstance(value, (str, Mapping)):
             return value
+        if key == "dtype":
+            return apply.read_policy(value)
         home = _OBJECTS.get(key.rsplit("_", 1)[-1])
         if home is not None:
             return namespaces.get_object(self._generation, home, value)
@@ -140,6 +159,8 @@ class LayerShim(Shim):
         if self.activity_regularizer is None and modern.get("activity_regularizer") is not None:
             self.activity_regularizer = modern["activity_regularizer"]
         self.__dict__["_theano"] = backends[self._generation.name] == "theano"
+        if kept.get("time_major"):
+            take_time_first(self)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -170,7 +191,7 @@ class LayerShim(Shim):
             kept[entry.learned] = self._built_shape()[-1]
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if generation.writes_dtype:
-            base["dtype"] = self.dtype_policy.name
+            base["dtype"] = apply.written_policy(generation, self.dtype_policy.name)
         shape = vars(self).get("_batch_shape")
         if shape is not None:
             base["batch_input_shape"] = tuple(shape)
@@ -188,6 +209,19 @@ class LayerShim(Shim):
         if isinstance(kept.get("backward_layer"), dict):
             kept["backward_layer"].pop("build_config", None)
         return {**base, **apply.to_old(generation, self._told_as, modern, kept, self._room, shape)}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """tf.keras writes it for layers without weights, too, and of a TimeDistributed its layer's."""
+        if not self._generation.writes_modules or self._build_shapes is None:
+            return super().get_build_config()
+        shape = self._built_shape()
+        return {"input_shape": (shape[0], *shape[2:]) if isinstance(self, TimeDistributed) else shape}
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        if isinstance(self, TimeDistributed) and "input_shape" in config:
+            batch, *rest = config["input_shape"]
+            config = {"input_shape": (batch, None, *rest)}
+        super().build_from_config(config)
 
     def _built_shape(self) -> tuple:
         args, kwargs = self._build_shapes
@@ -233,7 +267,13 @@ class LayerShim(Shim):
             "theano": self._theano,
             "fused": self._as_given.get("consume_less") == "gpu",
             "gates": self._entry().weight_names,
+            "sizes": self._sizes_along_axes() if self._entry().weights == "axes" else (),
         }
+
+    def _sizes_along_axes(self) -> tuple[list[int], list[int]]:
+        """The shape of weights along several axes: the modern one, and in the order the axes were given."""
+        shape, given = self._built_shape(), self._as_given["axis"]
+        return [shape[axis] for axis in self.axis], [shape[axis] for axis in np.atleast_1d(given)]
 
     def weight_names(self) -> list[str]:
         """The generation's names of the weights, in the order of `get_weights`."""

@@ -112,7 +112,8 @@ def gru_step(
             first, last = dropout[:2], dropout[2]
         update, reset = recurrent_activation(_add_product(z_gates, h, kernel, first)).chunk(2, 1)
         candidate = _add_product(z_candidate, reset * h, candidate_kernel, last)
-    h = torch.lerp(activation(candidate), h, update)
+    candidate = activation(candidate)
+    h = torch.lerp(candidate, h.to(candidate.dtype), update)  # under autocast the first state has another type
     return h, [h]
 
 
@@ -324,7 +325,12 @@ def gru(
         x, places = _pack(x, mask, reverse)
     elif reverse:
         x = x.flip(1)
-    if x.is_cpu and not torch.compiler.is_compiling():
+    if (
+        (x.is_cpu and not torch.compiler.is_compiling())
+        and (torch.is_grad_enabled() or x.shape[0] > 2)  # a single sample alone is no slower in torch's own loop
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+    ):
         outputs, end = _gru_on_cpu(x, kernel, recurrent_kernel, bias, h, sequences or places is not None)
     else:
         weights = _torch_gru_weights(order, (kernel, recurrent_kernel, bias))
@@ -450,7 +456,8 @@ def _gru_on_cpu(
     x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, h: Tensor, sequences: bool
 ) -> tuple[Any, Tensor]:
     """The GRU with ``reset_after``: all outputs (or None) and the last. torch has no kernel of its own for it on a CPU:
-    it, too, goes step by step, makes new tensors in each and has autograd record them.
+    it, too, goes step by step, makes new tensors in each and has autograd record them. What compiles, casts or transforms
+    calls (torch.func) must see torch's, though.
     """
     batch, time, _ = x.shape
     units = recurrent_kernel.shape[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -50,7 +51,9 @@ class Embedding(LoRA):
         return functional.embedding(inputs, self.embeddings)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return torch.ne(inputs, 0) if self.mask_zero else None
+        if not self.mask_zero:
+            return None
+        return torch.ne(torch.as_tensor(inputs) if isinstance(inputs, np.ndarray) else inputs, 0)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (*input_shape, self.output_dim)

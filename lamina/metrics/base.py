@@ -92,7 +92,7 @@ class Metric(Declared):
                 made = lookup(initializer, "keras.initializers", "initializer")(tuple(shape), dtype=kind)
                 value = as_tensor(made, None, kind).clone().to(self._device)
         name = name or "variable"
-        variable = Weight(value, False, name, f"{self.name}/{name}")
+        variable = Weight(value, trainable=False, name=name, path=f"{self.name}/{name}")
         self._variables.append(variable)
         return variable
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from ..core import dtypes, masking, serialize, symbolic
 from ..core.declare import kept, quoted, short
 from ..core.errors import named
 from ..core.graph import Graph, Plan, masked_inputs
-from ..core.layer import Changes, InputSpec, Layer, scope
+from ..core.layer import Changes, InputSpec, Layer, scope, snake_case
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
@@ -26,6 +27,24 @@ class GraphModel(Model):
     _creates_mask = False
     _graph: Any = kept()  # a Graph, once the shape of the input is known
     _plan: Any = kept()
+
+    def _register(self, layers: list[Layer]) -> None:
+        """Make the layers known to torch, under names that another model made in the same way gives them, too:
+        automatic names, counted through the process, are counted afresh."""
+        for layer in layers:
+            kind = snake_case(type(layer).__name__)
+            name = base = kind if re.fullmatch(rf"{kind}(_\d+)?", layer.name) else layer.name.replace(".", "_")
+            count = 0
+            while name in vars(self) or hasattr(type(self), name) or self._modules.get(name, layer) is not layer:
+                count += 1
+                name = f"{base}_{count}"
+            self._modules[name] = layer
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        hidden = vars(self).get("_modules", {}).get(name)
+        super().__setattr__(name, value)
+        if hidden is not None and hidden is not value and any(hidden is layer for layer in self.layers):
+            self._register([hidden])
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the plan on one tensor, or on inputs in the structure the model was made with."""
@@ -143,6 +162,19 @@ class GraphModel(Model):
             return symbolic.infer(self, (inputs,), kwargs)
         return self._graph.replay(self._flat_inputs(inputs))
 
+    def _apply(self, fn: Callable, recurse: bool = True) -> Any:
+        """Moves and conversions: where the type of the weights changes, that of the inputs follows."""
+        before = self.dtype_policy.compute
+        super()._apply(fn, recurse)
+        after = self.dtype_policy.compute
+        if after != before and self._graph is not None:
+            recorded = (self._graph.inputs, [node.outputs for node in self._graph.nodes])
+            for tensor in pytree.tree_leaves(recorded):
+                if isinstance(tensor, SymbolicTensor) and tensor.torch_dtype == before:
+                    tensor.torch_dtype = after
+            self._make_plan()
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_plan": None, "_masked_plans": {}, "_direct": False}
 
@@ -196,8 +228,7 @@ class Functional(GraphModel):
             )
         state = vars(self)
         state.update(_graph=graph, _input_structure=inputs, _output_structure=outputs)
-        for index, layer in enumerate(graph.layers):
-            self._modules[f"layers_{index}" if hasattr(self, layer.name) or "." in layer.name else layer.name] = layer
+        self._register(graph.layers)
         specs = [
             InputSpec(shape=(None, *tensor.shape[1:]), allow_last_axis_squeeze=True, name=tensor.name)
             for tensor in graph.inputs

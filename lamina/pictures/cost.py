@@ -158,7 +158,7 @@ def _first(structure: Any, kind: type) -> Any:
 
 
 def _tried(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Count:
-    """What torch counts in a call without values on one sample; unknown where that depends on an unknown size."""
+    """What torch counts in a call on one sample, without values; unknown where that depends on an unknown size."""
     from torch.utils.flop_counter import FlopCounterMode
 
     found = []
@@ -170,7 +170,7 @@ def _tried(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Count:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         samples = _first((args, kwargs), torch.Tensor).shape[0]
-        with FlopCounterMode(display=False, custom_mapping=_RECURRENT) as counter:
+        with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
             outputs = layer.call(*args, **kwargs)
         found.append(Fraction(counter.get_total_flops(), 2 * samples))
         return outputs
@@ -186,11 +186,17 @@ def _tried(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Count:
     return Count(int(found[0])) if same else UNKNOWN
 
 
+def _product_flops(total: Shape, a: Shape, b: Shape, *_: Any, **__: Any) -> int:
+    return 2 * math.prod(a) * b[-1]
+
+
 def _recurrent_flops(inputs: Shape, kernel: Shape, recurrent_kernel: Shape, *_: Any, **__: Any) -> int:
     return 2 * math.prod(inputs[:-1]) * (math.prod(kernel) + math.prod(recurrent_kernel))
 
 
-_RECURRENT: dict[Any, Callable] = {  # kernels for whole sequences, which torch does not count
+_UNCOUNTED: dict[Any, Callable] = {  # what torch leaves out: products in place, kernels for whole sequences
+    torch.ops.aten.addmm_: _product_flops,
+    torch.ops.aten.baddbmm_: _product_flops,
     torch.ops.aten.mkldnn_rnn_layer: _recurrent_flops,
     torch.ops.aten._cudnn_rnn: lambda inputs, weights, *_, **__: _recurrent_flops(inputs, *weights[:2]),
 }

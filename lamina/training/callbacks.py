@@ -684,6 +684,8 @@ class ModelCheckpoint(_Monitor):
     `save_best_only` only where `monitor` improves on the best so far, at first `initial_value_threshold`.
     """
 
+    _endings = {True: (".weights.h5",), False: (".keras", ".h5")}
+
     def __init__(
         self,
         filepath: Any,
@@ -701,7 +703,7 @@ class ModelCheckpoint(_Monitor):
         self.best = initial_value_threshold
         self._frequency = _Frequency(save_freq, "ModelCheckpoint")
         self._epoch = 0
-        endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
+        endings = self._endings[save_weights_only]
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"ModelCheckpoint: `filepath` must end in {' or '.join(endings)}"

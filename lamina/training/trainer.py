@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 from .. import metrics as metrics_module
 from .. import optimizers as optimizers_module
 from ..core import serialize
+from ..core.calling import Calling
 from ..core.declare import unknown_keyword
 from ..core.errors import named
 from .callbacks import CallbackList, Logs, to_host
@@ -521,7 +522,8 @@ class Trainer:
         self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0])
 
     def _build_by_call(self, x: Any) -> None:
-        if not getattr(self, "built", True):
+        has_call = getattr(type(self), "call", None) is not Calling.call  # else its own train_step calls what is inside
+        if has_call and not getattr(self, "built", True):
             with _mode(self, training=False), torch.no_grad():  # type: ignore[arg-type]
                 self(x)  # type: ignore[operator]
         names = getattr(self, "output_names", None)

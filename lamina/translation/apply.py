@@ -178,6 +178,30 @@ def to_old(
     return WRITE[entry.write](found, shape) if entry.write else found
 
 
+def method_arguments(
+    generation: Generation, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The modern arguments of a call of a model's method. Raises TypeError for doubled or too many ones."""
+    own = signature_of(generation.methods[method], False).parameters
+    if len(args) > len(own):
+        raise TypeError(f"{method} takes at most {len(own)} positional arguments ({', '.join(own)}); got {len(args)}.")
+    given = dict(zip(own, args, strict=False))
+    doubled = next((key for key in kwargs if key in given), None)
+    if doubled is not None:
+        raise TypeError(f"{method} got argument `{doubled}` twice: by position and by name.")
+    given.update(kwargs)
+    missing = next((p.name for p in own.values() if p.default is p.empty and p.name not in given), None)
+    if missing is not None:
+        raise TypeError(f"{method} misses the required argument `{missing}`.")
+    set_here = {p.name: p.default for p in own.values() if p.default is not p.empty and p.default is not None}
+    found: dict[str, Any] = {}
+    for key, value in {**set_here, **given}.items():
+        new = generation.method_words.get(key, key)
+        if new and (new not in found or key in given):
+            found[new] = value
+    return found
+
+
 # Whole configs -----------------------------------------------------------------------------------------------------
 
 _ROOMS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
@@ -196,6 +220,8 @@ def modern_config(generation: Generation, described: Mapping[str, Any], settings
         return {**others, "class_name": name, "config": config}
     given = {key: _modern_object(generation, key, value, settings) for key, value in config.items()}
     given = bind(generation, name, (), given)
+    if given.get("time_major"):
+        raise ValueError(f"{name}: `time_major` has no modern counterpart; transpose the layer's input and output.")
     found = to_modern(generation, name, given, settings)
     return {**others, "class_name": generation.entry(name).modern, "config": found}
 
@@ -209,7 +235,22 @@ def _model_config(generation: Generation, config: Any, settings: Settings) -> di
     return {**config, "layers": [modern_config(generation, layer, settings) for layer in config["layers"]]}
 
 
+def read_policy(value: Any) -> Any:
+    """A type, or the name of the policy that stands in a config."""
+    return value["config"]["name"] if isinstance(value, Mapping) else value
+
+
+def written_policy(generation: Generation, name: str) -> Any:
+    """A policy as configs have it: its name, but for tf.keras' mixed ones."""
+    if not (generation.writes_modules and name.startswith("mixed")):
+        return name
+    return {"module": "keras.mixed_precision", "class_name": "Policy", "config": {"name": name},
+            "registered_name": None}  # fmt: skip
+
+
 def _modern_object(generation: Generation, key: str, value: Any, settings: Settings) -> Any:
+    if key == "dtype":
+        return read_policy(value)
     if key in _LAYERS and value is not None:
         if isinstance(value, (list, tuple)):
             return [modern_config(generation, one, settings) for one in value]

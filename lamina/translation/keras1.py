@@ -360,8 +360,7 @@ OPTIMIZERS = {
     "Adam": Class("Adam", f"lr=0.001, {_BETAS}, {_EPSILON}", aliases="adam", **_STEP),
     "Adamax": Class("Adamax", f"lr=0.002, {_BETAS}, {_EPSILON}", aliases="adamax", **_STEP),
     "Nadam": Class(
-        "Nadam", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP,
-        renamed={"schedule_decay": ""},
+        "Nadam", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP
     ),
 }
 
@@ -376,13 +375,27 @@ FUNCTIONS = {
     },
 }
 
+_FIT = (
+    "verbose=None, callbacks=None, validation_split=0.0, validation_data=None, shuffle=True, class_weight=None, "
+    "sample_weight=None, initial_epoch=0"
+)
+_QUEUE = "max_q_size=10, nb_worker=1, pickle_safe=False"
 METHODS = {
-    "fit": {"nb_epoch": "epochs"},
-    "fit_generator": {"nb_epoch": "epochs", "samples_per_epoch": "", "nb_val_samples": "", "max_q_size": "",
-                      "nb_worker": "", "pickle_safe": "", "generator": "x"},
-    "evaluate_generator": {"val_samples": "", "max_q_size": "", "nb_worker": "", "pickle_safe": "", "generator": "x"},
-    "predict_generator": {"val_samples": "", "max_q_size": "", "nb_worker": "", "pickle_safe": "", "generator": "x"},
-}  # fmt: skip
+    "compile": "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None",
+    "fit": f"x, y, batch_size=32, nb_epoch=10, {_FIT}, show_accuracy=False",
+    "evaluate": "x, y, batch_size=32, verbose=None, sample_weight=None, show_accuracy=False",
+    "predict": "x, batch_size=32, verbose=0",
+    "fit_generator": (
+        "generator, samples_per_epoch, nb_epoch, verbose=None, callbacks=None, validation_data=None, "
+        f"nb_val_samples=None, class_weight=None, {_QUEUE}, initial_epoch=0"
+    ),
+    "evaluate_generator": f"generator, val_samples, {_QUEUE}",
+    "predict_generator": f"generator, val_samples, {_QUEUE}",
+}
+METHOD_WORDS = {
+    **{"nb_epoch": "epochs", "generator": "x"},
+    **dict.fromkeys(("sample_weight_mode", "show_accuracy", "max_q_size", "nb_worker", "pickle_safe"), ""),
+}
 
 KERAS1 = Generation(
     name="keras1",
@@ -396,6 +409,7 @@ KERAS1 = Generation(
     values=VALUES,
     modules={"initializations": "initializers", "objectives": "losses"},
     methods=METHODS,
+    method_words=METHOD_WORDS,
     functions=FUNCTIONS,
     scalars=True,
     writes_dtype=False,

@@ -349,16 +349,35 @@ OPTIMIZERS = {
     "Adam": Class("Adam", f"learning_rate=0.001, {_BETAS}, amsgrad=False", aliases="adam", **_STEP),
     "Adamax": Class("Adamax", f"learning_rate=0.002, {_BETAS}", aliases="adamax", **_STEP),
     "Nadam": Class(
-        "Nadam", f"learning_rate=0.002, {_BETAS}", aliases="nadam", **{**_STEP, "base": "_Scheduled"},
-        renamed={"schedule_decay": ""},
+        "Nadam", f"learning_rate=0.002, {_BETAS}", aliases="nadam", **{**_STEP, "base": "_Scheduled"}
     ),
 }  # fmt: skip
 
+_QUEUE = "max_queue_size=10, workers=1, use_multiprocessing=False"
+_STEPS = "initial_epoch=0, steps_per_epoch=None, validation_steps=None, validation_freq=1"
 METHODS = {
-    "fit": {"nb_epoch": "epochs"},
-    "fit_generator": {"generator": "x", "max_queue_size": "", "use_multiprocessing": "", "workers": ""},
-    "evaluate_generator": {"generator": "x", "max_queue_size": "", "use_multiprocessing": "", "workers": ""},
-    "predict_generator": {"generator": "x", "max_queue_size": "", "use_multiprocessing": "", "workers": ""},
+    "compile": (
+        "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None, weighted_metrics=None, "
+        "target_tensors=None"
+    ),
+    "fit": (
+        "x=None, y=None, batch_size=None, epochs=1, verbose=None, callbacks=None, validation_split=0.0, "
+        f"validation_data=None, shuffle=True, class_weight=None, sample_weight=None, {_STEPS}, {_QUEUE}"
+    ),
+    "evaluate": (
+        f"x=None, y=None, batch_size=None, verbose=None, sample_weight=None, steps=None, callbacks=None, {_QUEUE}"
+    ),
+    "predict": f"x, batch_size=None, verbose=0, steps=None, callbacks=None, {_QUEUE}",
+    "fit_generator": (
+        "generator, steps_per_epoch=None, epochs=1, verbose=None, callbacks=None, validation_data=None, "
+        f"validation_steps=None, validation_freq=1, class_weight=None, {_QUEUE}, shuffle=True, initial_epoch=0"
+    ),
+    "evaluate_generator": f"generator, steps=None, callbacks=None, {_QUEUE}, verbose=0",
+    "predict_generator": f"generator, steps=None, callbacks=None, {_QUEUE}, verbose=0",
+}
+METHOD_WORDS = {
+    **keras1.METHOD_WORDS,
+    **dict.fromkeys(("max_queue_size", "workers", "use_multiprocessing", "target_tensors"), ""),
 }
 
 KERAS2 = Generation(
@@ -373,6 +392,7 @@ KERAS2 = Generation(
     values=VALUES,
     modules={"objectives": "losses"},
     methods=METHODS,
+    method_words=METHOD_WORDS,
     functions=keras1.FUNCTIONS,
     older=keras1.KERAS1,
     extras={"convolutional": "pooling"},

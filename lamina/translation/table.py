@@ -53,7 +53,8 @@ class Generation:
     joined: Mapping[tuple[str, ...], str]  # several arguments that are one now
     values: Mapping[str, Value]  # by modern argument, or by the last word of its name
     modules: Mapping[str, str]  # where modules also are: alias -> module
-    methods: Mapping[str, Mapping[str, str]]  # renamed arguments of the models' methods
+    methods: Mapping[str, str]  # the models' methods: their arguments, as `signature`s
+    method_words: Mapping[str, str]  # what these are called now; "" drops one
     scalars: bool = False  # one size is written as a number, not as a tuple of one
     functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # their second names, by module
     older: Generation | None = None  # whose words calls may be in as well

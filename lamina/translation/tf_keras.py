@@ -109,7 +109,7 @@ LAYERS = {
     ),
     "_Renormalizing": Class("BatchNormalization", "renorm=False, renorm_clipping=None, renorm_momentum=0.99"),
     "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization",
-                                write="axes"),
+                                kept="axis", write="axes", weights="axes"),
     "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
     "UnitNormalization": Class("UnitNormalization", "axis=-1", "normalization"),
     "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
@@ -161,6 +161,7 @@ LAYERS = {
 }
 
 INITIALIZERS = {"Identity": keras2.INITIALIZERS["Identity"]}
+CONSTRAINTS = {"RadialConstraint": Class("RadialConstraint", "*args, **kwargs", aliases="radial_constraint")}
 REGULARIZERS = {"L1L2": keras2.REGULARIZERS["L1L2"], "l1_l2": keras2.REGULARIZERS["l1_l2"]}
 
 RENAMED = {
@@ -180,11 +181,22 @@ def _object(config: Any) -> Any:
 
 VALUES = {word: Value(same, _object) for word in ("activation", "initializer", "regularizer", "constraint")}
 
+METHODS = {
+    **keras2.METHODS,
+    "compile": (
+        "optimizer='rmsprop', loss=None, metrics=None, loss_weights=None, weighted_metrics=None, run_eagerly=None, "
+        "steps_per_execution=None, jit_compile=None"
+    ),
+    "fit": keras2.METHODS["fit"].replace("validation_freq", "validation_batch_size=None, validation_freq"),
+    "predict": keras2.METHODS["predict"].replace("verbose=0", "verbose=None"),
+}
+
 TF_KERAS = replace(
     keras2.KERAS2,
     name="tf_keras",
     version="2.21",
-    objects={"layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": {}},
+    methods=METHODS,
+    objects={"layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS},
     older=None,
     writes_modules=True,
     masks_may_end=True,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 Arrays = list[np.ndarray]
-Facts = Mapping[str, Any]  # of the layer: "channels_first", "theano", "gates", "fused"
+Facts = Mapping[str, Any]  # of the layer: "channels_first", "theano", "gates", "fused", "sizes"
 
 # The modern order of the gates, by their names in Keras 1.
 _GATES = {"i c f o": "ifco", "z r h": "zrh"}
@@ -95,6 +95,15 @@ def _unconvolutional_gates(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays
     return [_unspatial(array, facts) if array.ndim > 2 else array for array in _ungates(arrays, facts)]
 
 
+def _axes(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
+    """The axes as they were given -> by their numbers, negative ones first. Values stay in order in either shape."""
+    return [array.reshape(facts["sizes"][0]) for array in arrays]
+
+
+def _unaxes(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
+    return [array.reshape(facts["sizes"][1]) for array in arrays]
+
+
 def _same(arrays: Sequence[np.ndarray], facts: Facts) -> Arrays:
     return list(arrays)
 
@@ -109,6 +118,7 @@ LAYOUTS = {
     "row_kernel": (_row_kernel, _unrow_kernel),
     "transposed_kernel": (_transposed_kernel, _untransposed_kernel),
     "simple_rnn": (_same, _same),
+    "axes": (_axes, _unaxes),
     "gates": (_gates, _ungates),
     "convolutional_gates": (_convolutional_gates, _unconvolutional_gates),
 }
