@@ -145,7 +145,7 @@ class Conv(LoRA, _Convolution):
     def call(self, inputs: Tensor) -> Tensor:
         activation = self.activation
         y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), activation is relu)
-        return y if activation is relu or activation is linear else activation(y)  # tiny ones notice an empty call
+        return y if activation is linear or activation is relu else activation(y)  # tiny ones notice an empty call
 
 
 class Conv1D(Conv):

@@ -309,7 +309,7 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         z = recurrence.project(x, kernel, bias, drop)
         activations: Any = self._arithmetic
-        return recurrence.lstm_step(z, states, recurrent, *activations, drop_state)
+        return recurrence.lstm_step(z, states, recurrent, *activations, dropout=drop_state)
 
 
 class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates, _Units, _Cell):
@@ -339,7 +339,7 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
         bias, recurrent_bias = bias.unbind(0) if self.reset_after and bias is not None else (bias, None)
         z = recurrence.project(x, kernel, bias, drop)
         how: Any = self._arithmetic
-        return recurrence.gru_step(z, states, recurrent, recurrent_bias, *how, drop_state)
+        return recurrence.gru_step(z, states, recurrent, recurrent_bias, *how, dropout=drop_state)
 
 
 class StackedRNNCells(Holder):
@@ -394,15 +394,15 @@ class StackedRNNCells(Holder):
         """
         if reverse:
             x, mask = x.flip(1), None if mask is None else mask.flip(1)
-        last: Any = x
-        ends = []
+        outputs: Any = x
+        last, ends = x, []
         for index, cell in enumerate(self.cells):
             top = index == len(self.cells) - 1
             state = None if states is None else _listed(states[index])
             how = mask, False, zero_output_for_mask and top, sequences or not top, training
-            x, last, end = sweep(cell, x, state, *how)
+            outputs, last, end = sweep(cell, outputs, state, *how)
             ends.append(_packed(cell, end))
-        return x, last, ends
+        return outputs, last, ends
 
 
 _SWEEPING = (SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells)

@@ -213,7 +213,7 @@ class Bidirectional(Holder):
                 merged = outputs
             else:
                 both: Any = outputs.chunk(2, -1) if self.return_sequences else (ends[0], back_ends[0])
-                merged = _merged(*both, self.merge_mode)
+                merged = _merged(both[0], both[1], self.merge_mode)
         else:
             y, *ends = _run(forward, sequences, states[0], mask, training)
             back, *back_ends = _run(backward, sequences, states[1], mask, training)
