@@ -112,7 +112,7 @@ def cnn_twin() -> nn.Module:
         nn.ReLU(inplace=True),
         nn.Linear(128, 10),
     )
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 WIDTHS = (32, 64, 128)
@@ -150,7 +150,7 @@ def separable_twin() -> nn.Module:
             nn.MaxPool2d(2),
         ]
     model = nn.Sequential(FromLast(), *blocks, Mean(), nn.Linear(WIDTHS[-1], 10))
-    return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def lstm(keras: Any) -> Any:

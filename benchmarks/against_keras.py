@@ -1,7 +1,7 @@
 """The six models on real Keras (PyTorch backend) against Lamina: `fit`, `predict` and a call on one sample.
 
-Keras lives in an environment of its own: `python benchmarks/against_keras.py /path/to/its/python [--write]`; without one
-there is nothing to do. Each side is a process that waits while the other one works; both run the same code.
+Keras lives in an environment of its own: `python benchmarks/against_keras.py /path/to/its/python [--write]`; without
+one there is nothing to do. Each side is a process that waits while the other one works; both run the same code.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PHASES = ("fit", "predict", "one")
 
 HEAD = {
     "en": ["Keras / Lamina", "`fit`, ms a step", "ratio", "`predict`, ms a batch", "ratio", "one sample, ms", "ratio"],
-    "zh": ["Keras / Lamina", "`fit`，毫秒每步", "比值", "`predict`，毫秒每批", "比值", "单个样本，毫秒", "比值"],
+    "zh": ["Keras / Lamina", "`fit` (毫秒/步)", "比值", "`predict` (毫秒/批)", "比值", "单个样本 (毫秒)", "比值"],
 }
 NOTE = {
     "en": "{machine}; Keras {version} on the same torch; `python benchmarks/against_keras.py /path/to/python`. "
     "A ratio above 1: Lamina is faster.",
-    "zh": "{machine}；Keras {version}，同一版本的 torch；`python benchmarks/against_keras.py /path/to/python`。"
+    "zh": "{machine}。Keras {version} 使用同一版本的 torch。`python benchmarks/against_keras.py /path/to/python`。"
     "比值大于 1 表示 Lamina 更快。",
 }
 
@@ -81,14 +81,14 @@ class Side:
         path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
         environment = {**os.environ, "KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path}
         command = [python, str(HERE / "against_keras.py"), "--side", name]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(command, env=environment, text=True, **pipes)  # type: ignore[call-overload]
+        pipe = subprocess.PIPE
+        self._process: Any = subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe)
         self.version = self._answer()
 
     def _answer(self) -> Any:
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(map(str, self._process.args))} ended with {self._process.wait()}.")
+            raise RuntimeError(f"{' '.join(self._process.args)} ended with {self._process.wait()}.")
         return json.loads(line)
 
     def seconds(self, index: int, phase: str) -> float:
@@ -119,7 +119,7 @@ def measure(keras: Side, ours: Side, index: int) -> list[str]:
 def main(*arguments: str) -> None:
     python = next((argument for argument in arguments if not argument.startswith("-")), None)
     if python is None:
-        print("Skipped: name a Python that has Keras and PyTorch, `python benchmarks/against_keras.py /path/to/python`.")
+        print("Skipped; to compare: python benchmarks/against_keras.py /path/to/a/python/with/keras/and/torch")
         return
     from _readme import machine, table, write
 

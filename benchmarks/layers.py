@@ -7,11 +7,13 @@ Both sides alternate in one run; medians. Two modes: without gradients, and with
     last     channels last (the default), against the twin and the two permutes a torch user writes for the same data
     native   channels last, against the twin on its own order of the data: for information, different memory
 
-Prints microseconds and ratios; exits with 1 where a budget is missed. `python benchmarks/layers.py [part of a name]`
+Prints microseconds and ratios; exits with 1 where a budget is missed.
+`python benchmarks/layers.py [--write] [part of a name]`; with `--write` a summary goes into the READMEs.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -19,12 +21,21 @@ from typing import Any, NamedTuple
 
 import torch
 from _ab import Comparison, alternate
+from _readme import machine, write
 from torch import Tensor, nn
 
 import lamina as keras
 
 L = keras.layers
 LAYER, MODEL = 1.10, 1.05
+SUMMARY = {
+    "en": "A call of a built layer on a tiny tensor against that of its `torch.nn` twin, {count} comparisons: the "
+    "median ratio is {plain:.2f} without gradients and {recorded:.2f} with; the largest is {most:.2f} ({name}). "
+    "{machine}; `python benchmarks/layers.py`.",
+    "zh": "已构建的层在极小张量上的一次调用与其 `torch.nn` 对应层相比 ({count} 组比较)。"
+    "不求梯度时比值的中位数为 {plain:.2f}。求梯度时为 {recorded:.2f}。最大为 {most:.2f} ({name})。"
+    "{machine}。`python benchmarks/layers.py`。",
+}
 FIRST, LAST = {"data_format": "channels_first"}, {"data_format": "channels_last"}
 
 
@@ -157,15 +168,29 @@ def step(call: Callable[[Tensor], Any], x: Tensor) -> Callable[[], Any]:
     return run
 
 
-def main(part: str = "", seconds: float = 0.4) -> int:
+def summary(ratios: list[tuple[str, float, float]]) -> dict[str, str]:
+    most, name = max((max(plain, recorded), name) for name, plain, recorded in ratios)
+    middle = {
+        "plain": statistics.median(plain for _, plain, _ in ratios),
+        "recorded": statistics.median(recorded for _, _, recorded in ratios),
+    }
+    values = {"count": len(ratios), **middle, "most": most, "name": name}
+    return {language: text.format(machine=machine(), **values) for language, text in SUMMARY.items()}
+
+
+def main(*arguments: str, seconds: float = 0.4) -> int:
     torch.set_num_threads(1)
+    part = next((argument for argument in arguments if not argument.startswith("-")), "")
     missed = []
+    ratios = []
     modes = ("no_grad", "grad", "with backward")
     print(f"{'microseconds':36}{'shape':16}" + "".join(f"{mode + ': torch':>21} lamina ratio" for mode in modes))
     for pair in chain(layers(), models()):
         if part.lower() not in pair.name.lower():
             continue
         results = timed(pair, seconds)
+        if pair.budget is not None:
+            ratios.append((pair.name, results["no_grad"].ratio, results["grad"].ratio))
         cells = []
         for mode, result in results.items():
             over = pair.budget is not None and mode != "with backward" and result.ratio > pair.budget
@@ -175,8 +200,10 @@ def main(part: str = "", seconds: float = 0.4) -> int:
             cells.append(f"{theirs:21.1f} {ours:6.1f} {result.ratio:5.2f}{'!' if over else ' '}")
         print(f"{pair.name:36}{pair.shape:16}{''.join(cells)}", flush=True)
     print("\n".join(["", *(f"Over budget: {line}" for line in missed)]) if missed else "\nAll within budget.")
+    if "--write" in arguments:
+        write("layers", summary(ratios))
     return bool(missed)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main(*sys.argv[1:]))

@@ -7,7 +7,7 @@ threads and alternate in one run; medians of times and of ratios within a round.
 Lamina's `fit` and `predict` keep freed buffers (lamina/training/memory.py), a loop by hand usually does not: that gain
 is in the ratio. "same allocator" is the ratio to the same loop with buffers kept as well.
 
-`python benchmarks/training.py [--write] [part of a name]`: prints a Markdown table, with `--write` into the READMEs, too.
+`python benchmarks/training.py [--write] [part of a name]` prints a Markdown table, with `--write` into the READMEs.
 Exits with 1 where a budget is missed by more than the noise.
 """
 
@@ -45,21 +45,21 @@ HEAD = {
     ],
     "zh": [
         "Lamina / 手写 PyTorch",
-        "`fit`，毫秒每步",
+        "`fit` (毫秒/步)",
         "比值",
         "同样的内存分配",
-        "`predict`，毫秒每批",
+        "`predict` (毫秒/批)",
         "比值",
         "同样的内存分配",
-        "单个样本，毫秒",
+        "单个样本 (毫秒)",
         "比值",
     ],
 }
 NOTE = {
     "en": "{machine}; `make bench-quick`. A ratio below 1: Lamina is faster. `fit` and `predict` keep freed buffers; "
     '"same allocator": the loop by hand keeps them, too.',
-    "zh": "{machine}；`make bench-quick`。比值小于 1 表示 Lamina 更快。`fit` 和 `predict` 会保留已释放的缓冲区；"
-    "“同样的内存分配”一列中，手写循环也保留。",
+    "zh": "{machine}。`make bench-quick`。比值小于 1 表示 Lamina 更快。`fit` 和 `predict` 会保留已释放的缓冲区。"
+    "“同样的内存分配”一列中的手写循环也保留缓冲区。",
 }
 
 
@@ -147,8 +147,8 @@ def main(*arguments: str) -> int:
             for what, (plain, *_) in found.items():
                 if plain.ratio > BUDGETS[what] + NOISE:
                     missed.append(f"{task.name}, {what}: {plain.ratio:.2f}, allowed {BUDGETS[what]:.2f}")
-    setting = machine()
-    texts = {language: f"{table(head, rows)}\n\n{NOTE[language].format(machine=setting)}" for language, head in HEAD.items()}
+    note = {language: text.format(machine=machine()) for language, text in NOTE.items()}
+    texts = {language: f"{table(head, rows)}\n\n{note[language]}" for language, head in HEAD.items()}
     print(texts["en"])
     print("\n".join(["", *(f"Over budget: {line}" for line in missed)]) if missed else "\nAll within budget.")
     if "--write" in arguments:

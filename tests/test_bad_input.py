@@ -371,7 +371,23 @@ CALLS = {
     "output of a layer called twice": bad(lambda: called_twice().output, AttributeError, "Dense", "output"),
 }  # fmt: skip
 
+
+class Unbegun(L.Layer):
+    def __init__(self, size: int):
+        self.size = size
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs
+
+
 MODELS = {
+    "layer whose __init__ calls no super": bad(
+        lambda: Unbegun(3)(x(2, 3)), AttributeError, "Unbegun", "super().__init__()"
+    ),
+    "two inputs by position": bad(lambda: model()(x(2, 3), x(2, 3)), EITHER, "Sequential", "training", "list"),
+    "metrics in the place of loss_weights": bad(
+        lambda: model().compile("sgd", "mse", ["acc"]), ValueError, "loss_weights", "acc", "metrics="
+    ),
     "Sequential of a number": bad(lambda: keras.Sequential([5]), ValueError, "Sequential", "layer", "5"),
     "Sequential.add text": bad(lambda: keras.Sequential().add("Dense"), ValueError, "Sequential", "layer", "Dense"),
     "Sequential.pop on empty": bad(lambda: keras.Sequential().pop(), EITHER, "Sequential", "layer", "pop"),

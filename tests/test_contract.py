@@ -450,14 +450,61 @@ class Holder(nn.Module):
 
 
 @each()
-def test_state_dict_round_trip(example: Example) -> None:
+@pytest.mark.parametrize("assign", [False, True], ids=["copied", "assigned"])
+def test_state_dict_round_trip(example: Example, assign: bool) -> None:
     source, target = Holder(example.built(0)), Holder(example.built(1))
     file = io.BytesIO()
     torch.save(source.state_dict(), file)
     file.seek(0)
-    target.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    before = [(type(weight), vars(weight)) for weight in target.layer.weights]
+    target.load_state_dict(torch.load(file, weights_only=True), strict=True, assign=assign)
+    assert [(type(weight), vars(weight)) for weight in target.layer.weights] == before
     expected = run(reset(source.layer), example.tensors())
     assert_same(run(reset(target.layer), example.tensors()), expected, rtol=0, atol=0)
+
+
+@each(lambda example: example.name != "TorchModuleWrapper" and example.built().state_dict())
+def test_loading_without_weights_says_what_to_do(example: Example) -> None:
+    state = Holder(example.built()).state_dict()
+    with pytest.raises(RuntimeError, match="has no weights yet: call it on data"):
+        Holder(example.make()).load_state_dict(state)
+
+
+@each(lambda example: example.name not in FOREIGN)
+def test_autocast_runs_and_trains(example: Example) -> None:
+    layer, args = example.built(), example.tensors()
+    expected = run(reset(layer), args)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = reset(layer)(*args)
+    assert_same(pytree.tree_map(Tensor.float, found), pytree.tree_map(Tensor.float, expected), rtol=0.1, atol=0.1)
+    if layer.trainable_weights:
+        loss_of(pytree.tree_map(Tensor.float, found)).backward()
+        assert all(weight.grad is None or weight.grad.dtype == torch.float32 for weight in layer.trainable_weights)
+
+
+@each()
+def test_built_in_inference_mode_it_can_be_trained(example: Example) -> None:
+    layer = example.make()
+    with torch.inference_mode():
+        layer(*example.tensors())
+    assert not any(weight.is_inference() for weight in layer.weights)
+
+
+@each(lambda example: not example.stateful)
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")  # torch's, for its LSTM
+def test_gradients_of_single_samples_by_vmap(example: Example) -> None:
+    layer, args = example.built(), example.tensors()
+    state = {name: weight.detach() for name, weight in layer.named_parameters()}
+    if not state or not floats(run(layer, args)):
+        pytest.skip("nothing to train")
+
+    def loss(state: Any, args: Any) -> Tensor:
+        return loss_of(torch.func.functional_call(layer, state, pytree.tree_map(lambda x: x.unsqueeze(0), args)))
+
+    found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(state, args)
+    for index in range(2):
+        one = torch.func.grad(loss)(state, pytree.tree_map(lambda x, index=index: x[index], args))
+        assert_same({name: each[index] for name, each in found.items()}, one, rtol=1e-4, atol=1e-5)
 
 
 def pickled(layer: Any) -> Any:

@@ -749,6 +749,14 @@ def test_clone_functions():
         keras.models.clone_model(subclassed(), clone_function=lambda layer: layer)
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "cumsum", "flip", "transpose", "mean", "argmax", "squeeze"])
+def test_functions_keep_their_defaults(name: str) -> None:
+    x = keras.Input(batch_shape=(2, 3))
+    model = keras.Model(x, getattr(keras.ops, name)(x))
+    values = torch.randn(2, 3)
+    assert torch.equal(keras.Model.from_config(model.get_config())(values), model(values))
+
+
 def test_functions_of_ops_are_stored_by_name(tmp_path: Path) -> None:
     x = keras.Input((4, 3))
     joined = keras.ops.concatenate([keras.layers.Dense(3)(x), keras.ops.relu(x) * 2], axis=-1)

@@ -305,6 +305,7 @@ OWN = [
 @pytest.mark.parametrize(("make", "shape"), OWN)
 def test_layers_of_their_own(make: object, shape: tuple) -> None:
     """Gradients in float64, compiled without a break, empty batches, half precision."""
+    torch._dynamo.reset()
     layer = make()
     x = torch.randn(shape)
     expected = layer(x)
@@ -404,6 +405,10 @@ def test_a_config_of_a_generation_becomes_a_modern_layer(generation: str) -> Non
             continue
         seen.add(key)
         described = {"class_name": entry and SPACES[generation][1].canonical(cls), "config": config}
+        if config.get("time_major"):
+            with pytest.raises(ValueError, match="`time_major` has no modern counterpart"):
+                generations.modern_from_config(name, described)
+            continue
         made = generations.modern_from_config(name, described)
         old = space.layers.deserialize(described)
         assert not type(made).__module__.startswith("lamina.keras")
@@ -429,6 +434,186 @@ def test_names_count_from_one() -> None:
     assert [keras1.layers.MaxPooling2D().name for _ in range(2)] == ["maxpooling2d_1", "maxpooling2d_2"]
     keras2.backend.clear_session()
     assert keras2.layers.MaxPooling2D().name == "max_pooling2d_1"
+
+
+# Files and methods ----------------------------------------------------------------------------------------------------
+
+LOAD = """
+import sys
+import numpy as np
+from lamina.saving import load_model
+
+for path in sys.argv[1:]:
+    stored = np.load(f"{path}.npz")
+    model = load_model(path)
+    assert type(model).__module__ == str(stored["module"]), type(model)
+    assert type(model.optimizer).__name__ == "Adam"
+    x = [stored[name] for name in ("words", "picture")]
+    np.testing.assert_allclose(model.predict(x, verbose=0), stored["y"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.train_on_batch(x, stored["y"]), stored["loss"], rtol=1e-5)
+"""
+
+
+def of_every_kind(space: ModuleType, name: str) -> object:
+    """A model whose layers differ from today's: gates, kernels, hard sigmoids, moving statistics."""
+    first = name == "keras1"
+    layers = space.layers
+    words, picture = layers.Input(shape=(5,)), layers.Input(shape=(6, 6, 3))
+    sizes, padding = ((3, 3), "border_mode") if first else (((3, 3),), "padding")
+    x = layers.Convolution2D(4, *sizes, **{padding: "same"}, activation="hard_sigmoid")(picture)
+    x = layers.Flatten()(layers.BatchNormalization()(layers.MaxPooling2D()(x)))
+    inner = "inner_activation" if first else "recurrent_activation"
+    gated = layers.LSTM(3, return_sequences=True, **{inner: "hard_sigmoid"})
+    y = layers.Bidirectional(layers.GRU(3))(gated(layers.Embedding(9, 4)(words)))
+    both = layers.merge([x, y], mode="concat") if first else layers.concatenate([x, y])
+    model = space.models.Model([words, picture], layers.Dense(2)(both))
+    model.compile(space.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def test_a_fresh_process_loads_the_models(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    words, picture = generator.integers(0, 9, (4, 5)), generator.random((4, 6, 6, 3), "float32")
+    paths = []
+    for space in (keras1, keras2, tf_keras):
+        name = space.__name__.removeprefix("lamina.")
+        model = of_every_kind(space, name)
+        model.train_on_batch([words, picture], np.ones((4, 2)))
+        for ending in ("keras", "h5"):
+            paths.append(str(tmp_path / f"{name}.{ending}"))
+            model.save(paths[-1])
+        y = model.predict([words, picture], verbose=0)
+        stored = {"words": words, "picture": picture, "y": y, "module": f"lamina.{name}.models"}
+        loss = model.train_on_batch([words, picture], y)
+        for path in paths[-2:]:
+            np.savez(f"{path}.npz", loss=loss, **stored)
+    done = subprocess.run([sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_modern_model_of_old_parts_is_loaded(tmp_path: Path) -> None:
+    described = {"class_name": "LSTM", "config": keras1.layers.LSTM(3, input_shape=(4, 2)).get_config()}
+    model = lamina.Sequential([lamina.Input((4, 2)), generations.modern_from_config("keras1", described)])
+    x = np.random.rand(2, 4, 2).astype("float32")
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+        again = lamina.saving.load_model(tmp_path / name)
+        np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0))
+        assert again.layers[0].recurrent_activation is model.layers[0].recurrent_activation
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_arguments_of_methods_by_position(space: ModuleType) -> None:
+    """`metrics` came third, and Keras 1 trained ten epochs where it was not told otherwise."""
+    model = space.models.Sequential([space.layers.Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse", ["mae"])
+    x, y = np.ones((4, 3)), np.ones((4, 2))
+    assert len(model.fit(x, y, 2, verbose=0).history["mae"]) == (10 if space is keras1 else 1)
+    assert len(model.evaluate(x, y, 2, 0)) == 2
+    assert model.metrics_names == ["loss", "mae"]
+    with pytest.raises(TypeError, match="fit got argument `x` twice"):
+        model.fit(x, x=x)
+
+
+def test_metrics_are_of_every_output() -> None:
+    a = keras2.layers.Input((3,))
+    model = keras2.models.Model(a, [keras2.layers.Dense(1, name="b")(a), keras2.layers.Dense(1, name="c")(a)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    model.evaluate(np.ones((4, 3)), [np.ones((4, 1))] * 2, verbose=0)
+    assert model.metrics_names == ["loss", "b_loss", "c_loss", "b_mae", "c_mae"]
+
+
+def test_samples_per_epoch_end_an_epoch() -> None:
+    model = keras1.models.Sequential([keras1.layers.Dense(2, input_dim=3)])
+    model.compile("sgd", "mse")
+    given = []
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        while True:
+            given.append(4)
+            yield np.ones((4, 3)), np.ones((4, 2))
+
+    model.fit_generator(batches(), 10, 2, verbose=0, validation_data=batches(), nb_val_samples=5)
+    assert 2 * 3 + 2 * 2 <= len(given) < 2 * 3 + 2 * 2 + 4  # a few may be read ahead
+    assert model.predict_generator(batches(), 7).shape == (8, 2)
+
+
+def test_the_rate_is_set_beside_its_decay() -> None:
+    model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(1,), use_bias=False)])
+    model.compile(keras2.optimizers.SGD(lr=1.0, decay=1.0), "mse")
+    model.set_weights([np.zeros((1, 1))])
+    moved = []
+    for rate in (1.0, 1.0, 0.5):
+        keras2.backend.set_value(model.optimizer.lr, rate)
+        assert model.optimizer.get_config()["learning_rate"] == rate
+        before = model.get_weights()[0]
+        model.train_on_batch(np.ones((1, 1)), before + 0.5)  # a gradient of -1
+        moved.append((model.get_weights()[0] - before).item())
+    np.testing.assert_allclose(moved, [1, 1 / 2, 0.5 / 3], rtol=1e-5)
+    model.optimizer.lr = 0.25
+    assert keras2.backend.get_value(model.optimizer.learning_rate) == 0.25
+
+
+def test_checkpoints_with_names_of_the_time(tmp_path: Path) -> None:
+    model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    path = str(tmp_path / "w.{epoch:02d}.hdf5")
+    saver = keras2.callbacks.ModelCheckpoint(path, save_weights_only=True, period=2)
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=4, verbose=0, callbacks=[saver])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["w.02.hdf5", "w.04.hdf5"]
+    weights = model.get_weights()
+    model.load_weights(path.format(epoch=2))
+    assert not np.array_equal(weights[0], model.get_weights()[0])
+    model.load_weights(path.format(epoch=4))
+    assert np.array_equal(weights[0], model.get_weights()[0])
+
+
+def test_a_subclassed_model() -> None:
+    class Mine(keras2.models.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = keras2.layers.Dense(2, activation="hard_sigmoid")
+
+        def call(self, inputs: torch.Tensor) -> torch.Tensor:
+            return self.inner(inputs)
+
+    model = Mine()
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    assert model.predict(np.ones((4, 3))).shape == (4, 2)
+    a = keras2.layers.Input((3,))
+    assert isinstance(keras2.models.Model(a, keras2.layers.Dense(2)(a)), keras2.models.Model)
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_time_first(return_sequences: bool) -> None:
+    options = {"return_sequences": return_sequences, "return_state": True}
+    layer, plain = tf_keras.layers.LSTM(3, time_major=True, **options), tf_keras.layers.LSTM(3, **options)
+    x, mask = torch.randn(5, 2, 4), torch.arange(5)[:, None] < torch.tensor([5, 3])
+    outputs, *states = layer(x, mask=mask)
+    plain(x)
+    plain.set_weights(layer.get_weights())
+    expected, *last = plain(x.transpose(0, 1), mask=mask.T)
+    torch.testing.assert_close(outputs, expected.transpose(0, 1) if return_sequences else expected)
+    torch.testing.assert_close(states, last)
+    first = layer.compute_output_shape((5, 2, 4))[0]
+    assert first == ((5, 2, 3) if return_sequences else (2, 3))
+    for again in (pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer), tf_keras.layers.LSTM.from_config(
+        layer.get_config()
+    )):  # fmt: skip
+        again(x)
+        again.set_weights(layer.get_weights())
+        torch.testing.assert_close(again(x, mask=mask)[0], outputs)
+    with pytest.raises(ValueError, match="transpose"):
+        tf_keras.layers.Bidirectional(layer)
+
+
+def test_radial_constraint() -> None:
+    w = torch.arange(16.0).reshape(4, 4, 1, 1)
+    kept = tf_keras.constraints.RadialConstraint()(w)[:, :, 0, 0]
+    assert torch.equal(kept, torch.tensor([[15.0] * 4, [15, 5, 5, 15], [15, 5, 5, 15], [15] * 4]))
+    with pytest.raises(ValueError, match="4 axes"):
+        tf_keras.constraints.radial_constraint()(w[0])
 
 
 # import keras ---------------------------------------------------------------------------------------------------------
@@ -465,6 +650,35 @@ def test_install(generation: str, line: str, expected: str) -> None:
     assert names["found"].__name__ == expected
     if generation != "keras3" and inspect.isclass(names["found"]):
         assert names["found"].__module__ == f"lamina.{generation}.layers"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("from keras.datasets import mnist", "load_digits"),
+        ("import keras.datasets.mnist", "load_digits"),
+        ("from keras.preprocessing.image import ImageDataGenerator", "generator"),
+        ("from keras.utils.visualize_util import plot", "summary"),
+        ("from keras.layers import Convolution4D", "Convolution4D of Keras 1.2.2 is not in Lamina"),
+    ],
+)
+@pytest.mark.usefixtures("no_keras")
+def test_what_is_not_there_says_what_to_use(line: str, hint: str) -> None:
+    generations.install("keras1")
+    with pytest.raises(ImportError, match=hint):
+        exec(line, {})
+
+
+@pytest.mark.usefixtures("no_keras")
+def test_star_imports() -> None:
+    generations.install("keras1")
+    names: dict = {}
+    for module in ("layers", "layers.core", "models", "optimizers", "callbacks", "regularizers", "backend"):
+        exec(f"from keras.{module} import *", names)
+    assert {"Dense", "Convolution2D", "Sequential", "SGD", "EarlyStopping", "l2", "image_dim_ordering"} <= set(names)
+    exec("from keras.preprocessing.sequence import pad_sequences; import keras; version = keras.__version__", names)
+    assert names["version"] == "1.2.2"
+    assert names["pad_sequences"]([[1], [1, 2]]).tolist() == [[0, 1], [1, 2]]
 
 
 def test_install_leaves_another_keras_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -689,6 +689,27 @@ def test_keras_style_train_step() -> None:
     np.testing.assert_allclose(losses.seen, curve(compiled(metrics=["mae"]), X, TARGETS, batch_size=35), rtol=1e-6)
 
 
+def test_a_train_step_may_do_without_call() -> None:
+    class Halves(keras.Model):
+        def __init__(self, inner: Any):
+            super().__init__()
+            self.inner = inner
+
+        def train_step(self, data: Any) -> dict[str, Any]:
+            self.zero_grad()
+            loss = self.inner(data).square().mean()
+            loss.backward()
+            self.optimizer.apply([weight.grad for weight in self.trainable_weights], self.trainable_weights)
+            return {"size": loss.detach()}
+
+    model = Halves(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+    model.compile("sgd")
+    sizes = model.fit(X[:, :3], batch_size=len(X), epochs=3, verbose=0).history["size"]
+    assert sizes == sorted(sizes, reverse=True)
+    with pytest.raises(NotImplementedError, match="Halves needs a `call` method"):
+        model(X[:, :3])
+
+
 def test_super_train_step_and_own_results() -> None:
     class Own(keras.Sequential):
         def train_step(self, data):
@@ -1011,6 +1032,7 @@ def test_a_nan_loss_is_seen(capsys: pytest.CaptureFixture) -> None:
         ({"x": X, "y": TARGETS, "validation_freq": "1"}, "validation_freq"),
         ({"x": X, "y": TARGETS, "validation_data": X}, "validation_data comes without `y`"),
         ({"x": X, "y": TARGETS, "epochs": 2.5}, "epochs"),
+        ({"x": X, "y": TARGETS, "verbose": "loud"}, "verbose.*'loud'"),
         ({"x": X, "y": TARGETS, "callbacks": [5]}, "callbacks"),
     ],
 )
@@ -1018,7 +1040,7 @@ def test_bad_data_is_refused_before_anything_changes(settings: dict, message: st
     model = compiled()
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
-        model.fit(verbose=0, **settings)
+        model.fit(**{"verbose": 0, **settings})
     assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
     assert not model.training
 

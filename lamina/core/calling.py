@@ -113,6 +113,8 @@ class Calling(Weights):
         by_position = "training" in self._call_parameters[: len(args)]
         explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
         if explicit is not None:
+            if isinstance(explicit, (Tensor, np.ndarray)) and explicit.ndim:
+                raise TypeError(f"{named(self)}: `training` must be True or False; put several inputs into one list.")
             scope.training = bool(explicit)
         if self._takes_training and not by_position:
             kwargs["training"] = self.training if scope.training is None else scope.training

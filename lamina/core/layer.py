@@ -228,6 +228,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         found = getattr(type(self), name, None)
         if isinstance(found, property):  # it raised AttributeError: let its own message through
             return found.__get__(self)
+        if "built" not in state:
+            raise AttributeError(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def extra_repr(self) -> str:
@@ -330,6 +332,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if type(self).build is Layer.build:
             self._finish_build()
             return
+        if type(self).call is Layer.call:
+            self.call()  # says that there is none
         names = tuple(inspect.signature(type(self).build).parameters)[1:]
         given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
         shapes = {f"{key}_shape": symbolic.shapes_of(value) for key, value in given.items()}

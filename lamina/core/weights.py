@@ -201,17 +201,20 @@ class Weights(nn.Module):
                 weight.copy_(torch.as_tensor(value))
 
     def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing: Any, unexpected: Any, errors: Any
+        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, unexpected: Any, errors: Any
     ) -> None:
         """As torch does it; with `assign=True` weights stay Weights, and buffers buffers."""
         if strict and not self.built and any(key.rpartition(".")[0] + "." == prefix for key in state_dict if prefix):
             errors.append(f"{named(self)} has no weights yet: call it on data or `build(input_shape)` before loading.")
-        before = {**self._parameters, **self._buffers}
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
-        for name, old in before.items():
-            new = getattr(self, name)
-            if isinstance(old, Weight) and new is not old:
-                self._adopt(name, old.like(new.detach()))
+        registers: Any = (self._parameters, self._buffers)
+        before = [dict(register) for register in registers]
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
+        loaded = {**self._parameters, **self._buffers}
+        for register, content in zip(registers, before, strict=True):
+            register.clear()
+            for name, old in content.items():
+                changed = isinstance(old, Weight) and loaded[name] is not old
+                register[name] = old.like(loaded[name].detach()) if changed else loaded[name]
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
         """Moves and conversions (`to`, `cuda`, `double`): buffers stay Weights, and the policy follows the type."""

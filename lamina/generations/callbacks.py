@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import callbacks
 
@@ -10,7 +10,7 @@ from .. import callbacks
 class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Also takes the names of the time, and saves only every `period` epochs."""
 
-    _endings = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
+    _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
 
     def __init__(self, *args: Any, period: int = 1, **kwargs: Any):
         super().__init__(*args, **kwargs)

@@ -98,7 +98,7 @@ def _takes(generation: str, name: str, node: ast.Call) -> bool:
     words = {keyword.arg for keyword in node.keywords if keyword.arg}
     if generation == "keras3":
         cls: Any = getattr(modern_layers, name, None)
-        if not isinstance(cls, type):
+        if not callable(cls):
             return False
         parameters = inspect.signature(cls).parameters
         own = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dis
-import functools
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -13,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from .. import initializers
+from .. import initializers, optimizers
 from .. import layers as modern
-from .. import optimizers
 from ..activations import activation
 from ..constraints import Constraint, constraint
 from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
@@ -345,7 +343,7 @@ class Bidirectional(modern.Bidirectional):
     zero_output_for_mask: bool = arg(boolean, default=True, kw_only=True, config=False)
 
     def check(self) -> None:
-        inner = self.forward_layer
+        inner: Any = self.forward_layer
         if getattr(inner, "time_major", False):
             raise ValueError("Bidirectional: its layer must not be `time_major`; transpose around the Bidirectional.")
         if self.backward_layer is None and getattr(inner, "go_backwards", False):
@@ -353,7 +351,8 @@ class Bidirectional(modern.Bidirectional):
             self.backward_layer = type(inner).from_config(turned)
         super().check()
         if not self.zero_output_for_mask:
-            self.forward_layer.zero_output_for_mask = self.backward_layer.zero_output_for_mask = False
+            for one in (self.forward_layer, self.backward_layer):
+                vars(one)["zero_output_for_mask"] = False
 
 
 class _AllMasks:
@@ -481,7 +480,10 @@ class Merge(Layer):
         if callable(mode):
             if given is None:
                 return super().compute_output_shape(input_shape)
-            return tuple(given(shapes)) if callable(given) else (shapes[0][0], *given)
+            if not callable(given):
+                return (shapes[0][0], *given)
+            shape: Any = given(shapes)
+            return tuple(shape)
         if mode == "concat":
             return modern.Concatenate(axis=self.concat_axis).compute_output_shape(shapes)
         if mode == "cos":
@@ -504,9 +506,9 @@ class Merge(Layer):
 def take_time_first(layer: Any) -> None:
     """Makes a recurrent layer take (time, batch, ...), and give whole sequences so. States start with the batch."""
     vars(layer).update(
-        build=functools.partial(_build_time_first, layer),
-        call=functools.partial(_call_time_first, layer),
-        compute_output_shape=functools.partial(_shape_time_first, layer),
+        build=partial(_build_time_first, layer),
+        call=partial(_call_time_first, layer),
+        compute_output_shape=partial(_shape_time_first, layer),
     )
 
 

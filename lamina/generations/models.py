@@ -85,6 +85,10 @@ class _ModelWords(_Model):
 
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = namespaces.get_object(self._generation, "optimizers", given["optimizer"])
+        metrics = given.get("metrics")
+        if isinstance(metrics, list) and not any(isinstance(metric, (list, tuple)) for metric in metrics):
+            count = len(getattr(self, "outputs", None) or [None])
+            given["metrics"] = [list(metrics) for _ in range(count)] if count > 1 else metrics  # of every output
         if self._generation.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
@@ -100,6 +104,11 @@ class _ModelWords(_Model):
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return apply.method_arguments(self._generation, method, args, kwargs)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns."""
+        return self._names_in_order(self.get_metrics_result())
 
     def fit_generator(self, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""

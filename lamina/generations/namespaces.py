@@ -40,6 +40,8 @@ class Namespace(ModuleType):
         vars(self).update(_find=find, _names=names)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return vars(self)["_names"]()
         if name.startswith("__"):
             raise AttributeError(name)
         found = vars(self)["_find"](name)
@@ -52,17 +54,16 @@ class Namespace(ModuleType):
         return sorted({*super().__dir__(), *vars(self)["_names"]()})
 
 
-# What to use for what is not here, by its path below `keras`.
+# What to use for what is not here, by a part of its path below `keras`.
 _INSTEAD = {
     "datasets": "Load arrays of your own, or the digits of lamina.data.load_digits().",
     "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
     "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
     "applications": "Build the model from its layers, and load its weights by `load_weights`.",
     "wrappers": "Call `fit` and `predict` yourself.",
-    "utils.plot_model": "`model.summary()` shows the layers.",
-    "utils.vis_utils": "`model.summary()` shows the layers.",
-    "utils.get_file": "Fetch the file yourself.",
-    "utils.multi_gpu_model": "Use torch's own tools for several devices.",
+    **dict.fromkeys(("plot_model", "vis_utils", "visualize_util"), "`model.summary()` shows the layers."),
+    "get_file": "Fetch the file yourself.",
+    "multi_gpu_model": "Use torch's own tools for several devices.",
 }
 
 
@@ -75,7 +76,7 @@ class _Absent(importlib.abc.MetaPathFinder):
             return
         root, _, own = parent.__name__.removeprefix("lamina.").partition(".")
         told = f"{own}.{fullname.rpartition('.')[2]}".lstrip(".")
-        hint = next((text for name, text in _INSTEAD.items() if f"{told}.".startswith(f"{name}.")), "")
+        hint = next((text for name, text in _INSTEAD.items() if f".{name}." in f".{told}."), "")
         raise ModuleNotFoundError(f"keras.{told} of Keras {GENERATIONS[root].version} is not in Lamina. {hint}".strip())
 
 
@@ -99,20 +100,34 @@ def open_namespace(name: str) -> ModuleType:
     doc = f"Keras {generation.version} on Lamina's layers."
     add("", doc, lambda key: modules.get(key) or rooms["models"](key) or rooms["layers"](key))
     for path, find in rooms.items():
-        home, _, place = path.partition(".")
-        table = generation.objects.get(home, {})
-        listed = [
-            alias
-            for key, entry in table.items()
-            if not place or entry.home in (place, generation.extras.get(place))
-            for alias in (key, *entry.aliases.split())
-        ]
-        add(path, doc, find, lambda listed=listed: listed)
+        add(path, doc, find, functools.partial(_listed, generation, path))
     for path, module in modules.items():
         parent, _, leaf = path.rpartition(".")
         if path:
             setattr(modules[parent], leaf, module)
+    vars(modules[""])["__version__"] = generation.version
     return modules[""]
+
+
+def _listed(generation: Generation, path: str) -> list[str]:
+    """The names in a module, without those that have no counterpart yet."""
+    home, _, place = generation.modules.get(path, path).partition(".")
+    names = [
+        alias
+        for key, entry in generation.objects.get(home, {}).items()
+        if not place or entry.home in (place, generation.extras.get(place))
+        for alias in (key, *entry.aliases.split())
+    ]
+    names += _ELSEWHERE.get(home, [])
+    if home == "backend":
+        names += _backend_names(generation)
+    elif home not in ("layers", "engine"):
+        names += getattr(_modern_module(home), "__all__", ())
+    module = sys.modules[f"lamina.{generation.name}.{path}"]
+    return [name for name in dict.fromkeys(names) if name[0] != "_" and hasattr(module, name)]
+
+
+_ELSEWHERE = {"models": ["Model", "Sequential", "model_from_config", "model_from_json"]}
 
 
 def _rooms(generation: Generation) -> dict[str, Find]:
@@ -123,7 +138,7 @@ def _rooms(generation: Generation) -> dict[str, Find]:
     for place in places:
         rooms[f"layers.{place}"] = lambda key, place=place: _in_place(generation, place, key)
     rooms["engine"] = rooms["engine.topology"] = lambda key: _engine(generation, key)
-    rooms["engine.training"] = rooms["engine.topology"]
+    rooms["engine.training"] = rooms["engine.base_layer"] = rooms["engine.topology"]
     rooms["models"] = lambda key: old_models.find(generation, key) or _modern("models", key)
     for home in ("regularizers", "constraints", "initializers", "optimizers"):
         rooms[home] = lambda key, home=home: _object(generation, home, key)
@@ -157,16 +172,24 @@ def _mixed_precision(key: str) -> Any:
 
 
 def _modern(home: str, key: str) -> Any:
+    return getattr(_modern_module(home), key, None)
+
+
+def _modern_module(home: str) -> ModuleType | None:
     try:
-        return getattr(importlib.import_module(f"lamina.{home}"), key, None)
+        return importlib.import_module(f"lamina.{home}")
     except ModuleNotFoundError:
         return None
 
 
 def _backend(generation: Generation, key: str) -> Any:
+    return _backend_names(generation).get(key)
+
+
+def _backend_names(generation: Generation) -> dict[str, Any]:
     from . import backend
 
-    return backend.for_generation(generation.name).get(key)
+    return backend.for_generation(generation.name)
 
 
 def _utility(key: str) -> Any:

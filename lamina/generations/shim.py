@@ -93,7 +93,7 @@ class Shim(_Modern):
 
 
 class OptimizerShim(Shim):
-    """The old words of an optimizer. `lr` and `learning_rate` are what `decay` starts from, a tensor to be written to."""
+    """The old words of an optimizer. `lr`, or `learning_rate`, is what `decay` starts from, a tensor to write to."""
 
     def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
         super()._init_modern(modern, kept)

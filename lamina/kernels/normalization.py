@@ -76,22 +76,21 @@ def _batch_norm(
     relu: bool,
 ) -> Tensor:
     """`torch.batch_norm` for channels on any axis; the averages move in place."""
-    # torch knows no channels-last order of three axes; cuDNN is slow on long matrices.
+    # torch knows no channels-last order of three axes, so they become rows; cuDNN is slow on long matrices.
     rows = axis == -1 and x.ndim == 3
-    several = () if isinstance(axis, int) else tuple(range(-len(axis), 0))
-    if several:
-        moved = x.movedim(axis, several)
+    last = () if isinstance(axis, int) else tuple(range(-len(axis), 0))
+    if isinstance(axis, int):
+        seen = x if axis == 1 else x.flatten(0, 1) if rows else x.movedim(axis, 1)
+    else:
         weights = (gamma, beta, mean, variance)
         gamma, beta, mean, variance = [None if weight is None else weight.flatten() for weight in weights]
-        seen = moved.flatten(0, -len(several) - 1).flatten(1)
-    else:
-        seen = x if axis == 1 else x.flatten(0, 1) if rows else x.movedim(axis, 1)
-    y = torch.batch_norm(seen, gamma, beta, mean, variance, training, rate, epsilon, not (rows or several))
+        seen = x.movedim(axis, last).flatten(0, -len(axis) - 1).flatten(1)
+    y = torch.batch_norm(seen, gamma, beta, mean, variance, training, rate, epsilon, not (rows or last))
     if relu:
         torch.relu_(y)  # before any view of it: autograd copies where a view changes in place
-    if several:
-        return y.view_as(moved).movedim(several, axis)
-    return y if axis == 1 else y.view_as(x) if rows else y.movedim(1, axis)
+    if isinstance(axis, int):
+        return y if axis == 1 else y.view_as(x) if rows else y.movedim(1, axis)
+    return y.view_as(x.movedim(axis, last)).movedim(last, axis)
 
 
 def variance_correction(x: Tensor, statistic: Tensor, unbiased: str | None, epsilon: float) -> float:

@@ -456,8 +456,8 @@ def _gru_on_cpu(
     x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, h: Tensor, sequences: bool
 ) -> tuple[Any, Tensor]:
     """The GRU with ``reset_after``: all outputs (or None) and the last. torch has no kernel of its own for it on a CPU:
-    it, too, goes step by step, makes new tensors in each and has autograd record them. What compiles, casts or transforms
-    calls (torch.func) must see torch's, though.
+    it, too, goes step by step, makes new tensors in each and has autograd record them. What compiles, casts or
+    transforms calls (torch.func) must see torch's, though.
     """
     batch, time, _ = x.shape
     units = recurrent_kernel.shape[0]

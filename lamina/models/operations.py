@@ -241,12 +241,13 @@ class StoredOperation:
     def __init__(self, config: Mapping[str, Any]):
         options = dict(config["config"])
         self.name = options.pop("name", None)
-        entry = _ENTRIES.get(config["class_name"])
-        function = _public_op(config["class_name"]) if entry is None else None
-        if function is not None:
-            names = {name: name for name in inspect.signature(function).parameters}
-            entry = _Entry("numpy", function, 1, names)
         given = {option: value for option, value in options.items() if value is not None}
+        entry = _ENTRIES.get(config["class_name"])
+        if entry is None or not entry.options.keys() <= given.keys():  # torch's function may have another default
+            function = _public_op(config["class_name"])
+            if function is not None:
+                names = {name: name for name in inspect.signature(function).parameters}
+                entry = _Entry("numpy", function, 1, names)
         unknown = [] if entry is None else sorted(set(given) - set(entry.options))
         if entry is None or unknown:
             what = config["class_name"] + (f" with {', '.join(unknown)}" if unknown else "")

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -333,6 +333,8 @@ class ProgbarLogger(Callback):
         verbose = params.get("verbose", 1)
         weight = next(iter(self.model.parameters()), None) if hasattr(self.model, "parameters") else None
         interval = 0.1 if weight is None or weight.device.type == "cpu" else 0.5
+        if verbose != "auto" and not isinstance(verbose, int):
+            raise ValueError(f"`verbose` must be 0, 1, 2 or 'auto'; got {verbose!r}.")
         self._progress = Progress(params.get("steps"), 1 if verbose == "auto" else int(verbose), interval)
         self._seen = 0
 
@@ -684,7 +686,7 @@ class ModelCheckpoint(_Monitor):
     `save_best_only` only where `monitor` improves on the best so far, at first `initial_value_threshold`.
     """
 
-    _endings = {True: (".weights.h5",), False: (".keras", ".h5")}
+    _endings: ClassVar = {True: (".weights.h5",), False: (".keras", ".h5")}
 
     def __init__(
         self,

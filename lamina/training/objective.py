@@ -105,6 +105,11 @@ class CompiledLoss:
         if loss_weights is not None and not isinstance(loss_weights, (list, tuple, Mapping, int, float)):
             got = short(loss_weights)
             raise ValueError(f"compile: `loss_weights` must be a number, a list or a dictionary; got {got}.")
+        wrong = [item for item in pytree.tree_leaves(loss_weights) if isinstance(item, str) or callable(item)]
+        if wrong:
+            raise ValueError(
+                f"compile: `loss_weights` must hold numbers; got {short(wrong[0])}. Metrics are passed as `metrics=`."
+            )
         if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
             losses_module.get(loss)
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names

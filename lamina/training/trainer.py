@@ -203,7 +203,7 @@ class Trainer:
             if module is not self and isinstance(module, Trainer):
                 continue
             for name, value in vars(module).items():
-                if name not in _OWN and name not in _OF_MODULES:
+                if isinstance(value, _HOLDERS) and name not in _OWN and name not in _OF_MODULES:
                     found += [one for one in _metrics_in(value) if id(one) not in taken]
         return found
 
@@ -594,12 +594,15 @@ class Trainer:
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Values in the order of `metrics`, then the others by name; alone, a value stands for itself."""
+        values = [logs[name] for name in self._names_in_order(logs)]
+        return values[0] if len(values) == 1 else values
+
+    def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         names = []
         for metric in self.metrics:
             names += [one.name for one in metric.metrics] if isinstance(metric, CompiledMetrics) else [metric.name]
         names = [*dict.fromkeys(name for name in names if name in logs)]
-        values = [logs[name] for name in [*names, *sorted(set(logs) - set(names))]]
-        return values[0] if len(values) == 1 else values
+        return [*names, *sorted(set(logs) - set(names))]
 
     # -- checks -----------------------------------------------------------------------------------------------------
 
@@ -624,16 +627,16 @@ class Trainer:
 
 _OWN = {name for name in vars(Trainer) if not name.startswith("__")}
 _OF_MODULES = {"_parameters", "_buffers", "_modules"}
+_HOLDERS = (metrics_module.Metric, list, tuple, dict)
 
 
 def _metrics_in(value: Any) -> list[Any]:
+    """The metrics that one of `_HOLDERS` is or has."""
     if isinstance(value, metrics_module.Metric):
         return [value]
     if isinstance(value, (list, tuple)):
         return [item for item in value if isinstance(item, metrics_module.Metric)]
-    if isinstance(value, dict):
-        return [item for item in value.values() if isinstance(item, metrics_module.Metric)]
-    return []
+    return [item for item in value.values() if isinstance(item, metrics_module.Metric)]
 
 
 def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:

@@ -213,7 +213,8 @@ def modern_config(generation: Generation, described: Mapping[str, Any], settings
     Classes without an entry, such as a user's own, stay as they are.
     """
     name, config = described["class_name"], described["config"]
-    others = {key: value for key, value in described.items() if key not in ("class_name", "config")}
+    dropped = ("class_name", "config", *(("build_config",) if name == "TimeDistributed" else ()))  # its layer has one
+    others = {key: value for key, value in described.items() if key not in dropped}
     if name in ("Sequential", "Model", "Functional"):
         return {**others, "class_name": _MODELS.get(name, name), "config": _model_config(generation, config, settings)}
     if generation.find(name) is None:
