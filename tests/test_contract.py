@@ -601,6 +601,11 @@ def test_compiles_whole(example: Example) -> None:
     assert_same(run(compiled, args), expected, rtol=1e-5, atol=1e-6)
 
 
+# A gru or rnn kernel is traced anew for each length; and a pooling of
+# one axis has a kernel for few values and one for many.
+UNROLLED = {"GRU", "RNN", "SimpleRNN", "MaxPooling1D"}
+
+
 @each(lambda example: example.index == 0 and example.plain)
 @pytest.mark.parametrize("growth", [pytest.param(0, id="batch"), pytest.param(1, id="sizes", marks=pytest.mark.slow)])
 def test_compiled_layer_takes_any_size(example: Example, growth: int) -> None:
@@ -618,6 +623,8 @@ def test_compiled_layer_takes_any_size(example: Example, growth: int) -> None:
     for more in (0, 1, 3, 4):
         args = (example.args[0].longer(growth * more).tensor(2 + more, torch.Generator(), torch.float32),)
         assert_same(run(compiled, args), run(layer, args), rtol=1e-5, atol=1e-6)
+    if growth and example.name in UNROLLED:
+        return
     assert len(graphs) <= 2  # one for the first size, one for all others
 
 
