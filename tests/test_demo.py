@@ -57,7 +57,10 @@ def test_demo_without_matplotlib_says_how_to_get_it(tmp_path, capsys, monkeypatc
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_the_demo_with_one_line(tmp_path):
-    command = [sys.executable, "-m", "lamina.cli", "demo", "--epochs", "300", "--out", str(tmp_path)]
+    # A background job starts its children with SIGINT ignored, and Python then leaves it so.
+    heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import lamina.cli; "
+    arguments = ["demo", "--epochs", "300", "--out", str(tmp_path)]
+    command = [sys.executable, "-c", f"{heeding}sys.exit(lamina.cli.main({arguments!r}))"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if line.startswith("Epoch 2/"):

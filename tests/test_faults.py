@@ -35,7 +35,13 @@ def started(function: Callable[..., None], *arguments: Any) -> subprocess.Popen:
     call = f"{here.stem}.{function.__name__}({', '.join(repr(str(argument)) for argument in arguments)})"
     folders = [str(here.parent.parent), str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
-        [sys.executable, "-c", f"import torch, {here.stem}; torch.set_num_threads(1); {call}"],
+        # A background job starts its children with SIGINT ignored, and Python then leaves it so.
+        [
+            sys.executable,
+            "-c",
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            f"import torch, {here.stem}; torch.set_num_threads(1); {call}",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
