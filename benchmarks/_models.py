@@ -225,9 +225,9 @@ def gru_twin() -> nn.Module:
 
 TASKS = (
     Task("MLP, 3 x 64, batch 32", mlp, mlp_twin, (64,), "classes", 32, 300),
-    Task("MNIST CNN, batch 128", cnn, cnn_twin, (28, 28, 1), "classes", 128, 10),
-    Task("Separable CNN with batch normalization, batch 64", separable, separable_twin, (32, 32, 3), "classes", 64, 24),
-    Task("LSTM on 64 x 80 words", lstm, lstm_twin, (80,), "yes or no", 64, 24),
-    Task("Causal dilated Conv1D, 16 x 512 steps", causal, CausalTwin, (512, 1), "values", 16, 16),
-    Task("Bidirectional GRU on 64 x 80 words", gru, gru_twin, (80,), "yes or no", 64, 20),
+    Task("MNIST CNN, batch 128", cnn, cnn_twin, (28, 28, 1), "classes", 128, 8),
+    Task("Separable CNN with batch normalization, batch 64", separable, separable_twin, (32, 32, 3), "classes", 64, 16),
+    Task("LSTM on 64 x 80 words", lstm, lstm_twin, (80,), "yes or no", 64, 12),
+    Task("Causal dilated Conv1D, 16 x 512 steps", causal, CausalTwin, (512, 1), "values", 16, 12),
+    Task("Bidirectional GRU on 64 x 80 words", gru, gru_twin, (80,), "yes or no", 64, 10),
 )

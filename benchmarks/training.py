@@ -116,13 +116,13 @@ def measure(task: Task) -> dict[str, tuple[Comparison, ...]]:
     for what, three in sides.items():
         for side in three:
             side()
-        times = rounds(three, seconds=SECONDS[what], least=6)
+        times = rounds(three, seconds=SECONDS[what], least=3)
         found[what] = compare(times, 0, 2, task.steps), compare(times, 1, 2, task.steps)
     calls = [repeated(lambda: task.prediction(theirs(one)), SAMPLES), repeated(lambda: ours(one), SAMPLES)]
     with torch.inference_mode():
         for call in calls:
             call()
-        found["one"] = (compare(rounds(calls, seconds=SECONDS["one"]), 0, 1, SAMPLES),)
+        found["one"] = (compare(rounds(calls, seconds=SECONDS["one"], least=3), 0, 1, SAMPLES),)
     return found
 
 

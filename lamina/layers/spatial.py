@@ -113,12 +113,12 @@ class Windowed(Spatial):
         """The plan for inputs of this shape, whatever their number."""
         if is_dynamo_compiling():  # sizes may be symbols there, which no table can hold
             return self.make_plan(inputs.shape)
-        shape = inputs.shape[1:]
+        shape = inputs.shape
         plan = self._plans.get(shape)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[shape] = self.make_plan((-1, *shape))
+            plan = self._plans[shape] = self.make_plan((-1, *shape[1:]))
         return plan
 
     def __getstate__(self) -> dict[str, Any]:
