@@ -80,7 +80,7 @@ def test_model_adds_two_frames_to_its_layers() -> None:
 
 
 def test_plan_has_a_line_for_each_layer() -> None:
-    model = keras.Sequential([keras.Input((4,)), L.Dense(4), L.ReLU(), L.Dense(3), L.Softmax()])
+    model = keras.Sequential([keras.Input((4,)), L.Dense(4), L.ELU(), L.Dense(3), L.Softmax()])
     head, *lines, last = model.plan.source.strip().splitlines()
     assert head.startswith("def ")
     assert last.strip().startswith("return ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 
 import pytest
@@ -131,3 +132,144 @@ def test_activation_of_a_layer_may_change_later(make) -> None:
     assert (layer(x) >= 0).all()
     layer.activation = keras.activations.linear
     assert (layer(x) < 0).any()
+
+
+# Layers that follow a convolution ----------------------------------------------------------------------------------
+
+CONVOLUTIONS = {
+    "Conv1D": lambda **o: (L.Conv1D(4, 3, padding="causal", **o), (9, 6)),
+    "Conv2D": lambda **o: (L.Conv2D(4, 3, strides=2, groups=2, **o), (9, 8, 6)),
+    "Conv3D": lambda **o: (L.Conv3D(4, 2, **o), (4, 5, 6, 3)),
+    "Conv2DTranspose": lambda **o: (L.Conv2DTranspose(4, 3, strides=2, padding="same", **o), (5, 4, 3)),
+    "DepthwiseConv2D": lambda **o: (L.DepthwiseConv2D(3, depth_multiplier=2, **o), (6, 5, 3)),
+    "SeparableConv2D": lambda **o: (L.SeparableConv2D(4, 3, depth_multiplier=2, **o), (6, 5, 3)),
+    "wide kernel": lambda **o: (L.Conv2D(40, 3, **o), (3, 3, 20)),  # more values in the kernel than in the data
+}
+
+
+def scattered(model: keras.Model) -> keras.Model:
+    """The model with weights that tell one from another."""
+    for weight in model.weights:
+        torch.nn.init.uniform_(weight, 0.2, 1.5)
+    return model
+
+
+@pytest.mark.parametrize("kind", CONVOLUTIONS)
+@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize("follow", ["", "relu", "pool", "relu pool"])
+def test_normalization_of_a_convolution(kind, use_bias, follow) -> None:
+    layer, shape = CONVOLUTIONS[kind](use_bias=use_bias, dtype="float64")
+    layers = [layer, L.BatchNormalization(center=use_bias, dtype="float64")]
+    layers += [L.ReLU(dtype="float64")] * ("relu" in follow)
+    if "pool" in follow and kind != "wide kernel":
+        layers.append({2: L.MaxPooling1D, 3: L.MaxPooling2D, 4: L.MaxPooling3D}[len(shape)](2, dtype="float64"))
+    model = scattered(keras.Sequential([keras.Input(shape, dtype="float64"), *layers]))
+    x = torch.randn(8, *shape, dtype=torch.float64)
+    assert f"batch_normalization({layer.name}, x0" in re.sub(r"normalization_\d+", "normalization", model.plan.source)
+    for training in (False, True):
+        expected = x
+        for each in layers:
+            expected = each(expected, training=training) if each is layers[1] else each(expected)
+        torch.testing.assert_close(model(x, training=training), expected)
+    expected = x
+    for each in layers:
+        expected = each(expected)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), expected)
+
+
+def test_normalization_of_a_convolution_reads_its_own_weights_each_time() -> None:
+    model = keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), L.BatchNormalization()])
+    x, normalization = torch.randn(2, 4, 4, 3), model.layers[1]
+    with torch.no_grad():
+        before = model(x)
+        normalization.moving_mean.add_(1)
+        normalization.gamma.mul_(2)
+        torch.testing.assert_close(model(x), 2 * before - 2 / (1 + normalization.epsilon) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [L.Conv2D(4, 3, activation="tanh"), L.BatchNormalization()],
+        lambda: [L.Conv2D(4, 3, activation="relu"), L.BatchNormalization()],
+        lambda: [L.Conv2D(4, 3), L.BatchNormalization(axis=1)],
+        lambda: [L.Conv2D(4, 3), L.LayerNormalization()],
+        lambda: [L.Conv2D(4, 3, activity_regularizer="l2"), L.BatchNormalization()],
+        lambda: [L.Conv2D(4, 3, dtype="mixed_bfloat16"), L.BatchNormalization(dtype="mixed_bfloat16")],
+    ],
+)
+def test_what_is_no_normalization_of_a_convolution_alone(layers) -> None:
+    layers = layers()
+    model = scattered(keras.Sequential([keras.Input((6, 6, 3)), *layers]))
+    assert layers[0].name + "(" in model.plan.source.replace("_layer(", "(")
+    x = torch.randn(2, 6, 6, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), layers[1](layers[0](x)))
+
+
+def test_gradients_go_through_the_statistics_in_inference() -> None:
+    model = scattered(keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), L.BatchNormalization()]))
+    model(torch.randn(2, 4, 4, 3), training=False).sum().backward()
+    assert all((weight.grad != 0).any() for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize("relu", ["layer", "own"])
+@pytest.mark.parametrize("size", [(6, 6), (40, 40)])
+def test_relu_goes_behind_the_largest(relu, size) -> None:
+    own = relu == "own"
+    layers = [L.Conv2D(8, 3, activation="relu" if own else None), *([] if own else [L.ReLU()]), L.MaxPooling2D(2)]
+    model = keras.Sequential([keras.Input((*size, 3)), *layers])
+    assert "relu=False" in model.plan.source
+    assert "relu=True" in model.plan.source
+    x = torch.randn(8, *size, 3)
+    given = [x.clone().requires_grad_() for _ in range(2)]
+    expected = given[1]
+    for layer in layers:
+        expected = layer(expected)
+    for y in (model(given[0]), expected):
+        (y * torch.linspace(-1, 1, 8)).sum().backward()
+    assert torch.equal(given[0].grad, given[1].grad)
+    with torch.no_grad():
+        assert torch.equal(model(x), expected)
+
+
+def test_relu_stays_where_the_average_is_taken() -> None:
+    model = keras.Sequential([keras.Input((6, 6, 3)), L.Conv2D(4, 3, activation="relu"), L.AveragePooling2D(2)])
+    assert "relu" not in model.plan.source
+
+
+@pytest.mark.parametrize("layer", [lambda: L.Dense(5), lambda: L.Conv1D(5, 2)])
+def test_relu_is_done_by_the_layer_before(layer) -> None:
+    layers = [layer(), L.ReLU()]
+    model = keras.Sequential([keras.Input((4, 3)), *layers])
+    assert "relu=True" in model.plan.source
+    x = torch.randn(2, 4, 3)
+    assert torch.equal(model(x), layers[1](layers[0](x)))
+
+
+def test_relu_after_another_activation_is_not() -> None:
+    layers = [L.Dense(5, activation="tanh"), L.ReLU()]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    assert "relu=" not in model.plan.source
+    x = torch.randn(2, 3)
+    assert torch.equal(model(x), layers[1](layers[0](x)))
+
+
+# The order of words in memory ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rnn", [lambda: L.LSTM(3), lambda: L.Bidirectional(L.GRU(3, return_sequences=True))])
+def test_words_are_laid_out_as_recurrent_layers_read_them(rnn) -> None:
+    layers = [L.Embedding(9, 4), rnn()]
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), *layers])
+    assert "time_first=True" in model.plan.source
+    x = torch.randint(0, 9, (2, 5))
+    torch.testing.assert_close(model(x), layers[1](layers[0](x)))
+
+
+def test_words_that_others_read_are_not() -> None:
+    inputs = keras.Input((5,), dtype="int32")
+    words = L.Embedding(9, 4)(inputs)
+    model = keras.Model(inputs, [L.LSTM(3)(words), L.Flatten()(words)])
+    assert "time_first" not in model.plan.source

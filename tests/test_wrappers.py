@@ -79,6 +79,20 @@ def test_bidirectional_merges_its_two_layers(cls, mode, sequences, state, initia
     assert (promised if len(expected) > 1 else (promised,)) == tuple(tuple(leaf.shape) for leaf in expected)
 
 
+@pytest.mark.parametrize("cls", [SimpleRNN, LSTM, GRU])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_bidirectional_has_the_gradients_of_its_two_layers(cls, sequences):
+    layer = Bidirectional(cls(4, return_sequences=sequences, dtype="float64"), merge_mode="sum", dtype="float64")
+    x = draw(3, 5, 2, dtype=torch.float64).requires_grad_()
+    layer(x).square().sum().backward()
+    found = [x.grad, *(weight.grad for weight in layer.trainable_weights)]
+    x.grad = None
+    layer.zero_grad()
+    back = layer.backward_layer(x)
+    (layer.forward_layer(x) + (back.flip(1) if sequences else back)).square().sum().backward()
+    torch.testing.assert_close(found, [x.grad, *(weight.grad for weight in layer.trainable_weights)])
+
+
 def test_bidirectional_copies_its_layer_under_new_names():
     inner = LSTM(3, activation="relu", name="reader")
     layer = Bidirectional(inner, name="both")

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from . import masking
 from .declare import short
+from .fusion import calls
 from .layer import Changes, Layer, scope
 from .symbolic import Node, SymbolicTensor, call_layer
 
@@ -116,49 +117,6 @@ def _producer(tensor: SymbolicTensor, name: str) -> Node:
     return tensor.node
 
 
-class _Call:
-    """A line of a plan: a node, what it puts out, which values nothing needs after it.
-
-    relu: whether a ReLU that is the only one to see its result is done with it, by the layer itself and in place.
-    """
-
-    def __init__(self, node: Node):
-        self.node, self.outputs, self.relu = node, node.outputs, False
-        self.ended: list[SymbolicTensor] = []
-
-
-def _calls(graph: Graph) -> list[_Call]:
-    final = {id(tensor) for tensor in (*pytree.tree_leaves(graph.outputs), *graph.masks.values())}
-    users: dict[int, list[Node]] = {}
-    for node in graph.nodes:
-        for tensor in node.inputs:
-            users.setdefault(id(tensor), []).append(node)
-    calls: list[_Call] = []
-    done: set[int] = set()
-    for node in graph.nodes:
-        if id(node) not in done:
-            calls.append(call := _Call(node))
-            after = users.get(id(node.outputs), [])
-            if len(after) == 1 and id(node.outputs) not in final and _does(node.layer, after[0].layer):
-                done.add(id(after[0]))
-                call.outputs, call.relu = after[0].outputs, True
-    needed = final
-    for call in reversed(calls):
-        here = {id(tensor): tensor for tensor in (*call.node.inputs, *pytree.tree_leaves(call.outputs))}
-        call.ended = [tensor for key, tensor in here.items() if key not in needed]
-        needed = needed | here.keys()
-    return calls
-
-
-def _does(layer: Layer, relu: Layer) -> bool:
-    """Whether `relu` is one, and can be left to the layer before it."""
-    return (
-        (relu._ours and relu._is_relu and relu.runs_in_plan())
-        and (layer._ours and "relu" in layer._call_parameters and layer.runs_in_plan())
-        and relu._compute == layer._compute
-    )
-
-
 class Plan:
     """A graph as one Python function. `source` is its text; calling it runs the layers one after another.
 
@@ -190,19 +148,21 @@ class Plan:
         return self.source
 
     def _lines(self, graph: Graph) -> Iterator[str]:
-        for call in _calls(graph):
+        for call in calls(graph.nodes, [*pytree.tree_leaves(graph.outputs), *graph.masks.values()]):
             node, layer = call.node, call.node.layer
             bare = layer.runs_in_plan()
             self.runs_bare = self.runs_bare and bare and not _holds_care(layer)
             arguments = [self._render(value, layer, bare) for value in node.args]
             arguments += [f"{key}={self._render(value, layer, bare)}" for key, value in node.kwargs.items()]
             given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
+            function = self._function(layer, layer.call if bare else layer)
+            if call.after is not None:
+                layer = call.after
+                function, arguments = self._function(layer, layer.after), [function, *arguments]
             if bare and layer._takes_training and not given:  # other layers ask the scope themselves
                 own = self._function(layer, layer)
                 arguments.append(f"training={own}.training if training is None else training")
-            if call.relu:
-                arguments.append("relu=True")
-            function = self._function(layer, layer.call if bare else layer)
+            arguments += [f"{option}={value}" for option, value in call.options.items()]
             unused = [tensor for tensor in call.ended if id(tensor) not in self._names]
             self._free = [self._names[id(tensor)] for tensor in call.ended if id(tensor) in self._names]
             yield f"    {self._assigned(call.outputs)}{function}({', '.join(arguments)}){self._unpacking()}"

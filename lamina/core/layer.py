@@ -96,6 +96,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     _is_relu = False  # the positive part of the input and nothing else
+    _ends_in_relu: Any = kept()  # whether it does so last; not None: `call(relu=...)` may say otherwise
+    _takes_largest = False  # results are some of the inputs, larger ones where these are
+    _reads_time_first = False  # inputs are read fastest with time as the first axis in memory
     _call_parameters: ClassVar[tuple[str, ...]] = ()
     _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
 
@@ -315,6 +318,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def runs_in_plan(self) -> bool:
         """Whether a plan may run `call` itself, since nothing has to happen before or after it."""
         return self._runs_bare() and self.activity_regularizer is None
+
+    def may_follow(self, layer: Any) -> bool:
+        """Whether a plan may call `self.after(layer.call, inputs)` for `self(layer(inputs))`."""
+        return False
 
     def _runs_bare(self) -> bool:
         return (

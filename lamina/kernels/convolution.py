@@ -41,20 +41,40 @@ class Plan(NamedTuple):
     kernel: Sizes  # the kernel's axes in torch's order
     first: Sizes | None  # the input's axes with channels first; None where they are
     last: Sizes | None  # and those of the result back
+    apart: bool  # each channel has a kernel of its own: (*k, in, multiplier)
     row: int | None  # where one sequence becomes a picture of one row
     copy: list[int] | None  # zeros to put round a copy of the input, as torch.constant_pad_nd takes them
     keep: tuple[tuple, ...]  # (axis, start, length) of what to keep of the result
 
 
-def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
-    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,); ``relu``: its positive part."""
-    op, args, order, first, last, row, copy, keep = plan
+def run(
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None,
+    plan: Plan,
+    relu: bool = False,
+    affine: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,).
+
+    ``affine``: a scale and a shift (out,) of the result; ``relu``: the positive part of that.
+    """
+    op, args, order, first, last, apart, row, copy, keep = plan
+    if apart:
+        kernel = kernel.flatten(-2).unsqueeze(-2)
+    if affine is not None and kernel.numel() <= x.numel():  # the smaller of kernel and result, more or less
+        scale, shift = affine
+        kernel = kernel * (scale if op in _FORWARD.values() else scale.unsqueeze(1))
+        bias, affine = shift if bias is None else torch.addcmul(shift, bias, scale), None
     if copy is not None:
         x = torch.constant_pad_nd(x, copy)
     if row is not None:
         x, kernel = x.unsqueeze(row), kernel.unsqueeze(0)
     kernel = kernel.permute(*order)  # spread: torch reads separate numbers faster than a tuple
     y = op(x if first is None else x.permute(*first), kernel, bias, *args)
+    if affine is not None:
+        scale, shift = (each.view(-1, *[1] * (y.ndim - 2)) for each in affine)
+        y = torch.addcmul(shift, y, scale)
     if relu:
         torch.relu_(y)  # before any view of it: autograd copies where a view changes in place
     if last is not None:
@@ -72,11 +92,13 @@ def plan_convolution(
     strides: Sizes,
     padding: Padding,
     dilation: Sizes,
-    groups: int,
+    groups: int | None,
     channels_last: bool,
 ) -> Plan:
     """A cross-correlation with a kernel (*kernel_size, in // groups, out) for inputs of ``shape``.
 
+    ``groups`` None: each channel by itself, with a kernel (*kernel_size, in, multiplier); channel ``i`` gives outputs
+    ``i * multiplier ...``.
     ``padding``: a name `window.pads` knows, or for each axis an integer or for each a pair (before, after).
     """
     sizes = shape[1:-1] if channels_last else shape[2:]
@@ -133,7 +155,7 @@ def _plan(
     shape: Sizes,
     windows: tuple[Sizes, Sizes, Sizes],
     append: Sizes,
-    groups: int,
+    groups: int | None,
     channels_last: bool,
     copy: list[int] | None,
     keep: tuple[tuple, ...],
@@ -146,9 +168,10 @@ def _plan(
         axes = [(neutral, *given) for neutral, given in zip((1, 0, 1), windows, strict=True)]
         append = append and (0, *append)
     strides, pad, dilation = map(alike, axes)
+    apart, groups = groups is None, groups or shape[-1 if channels_last else 1]
     args = (strides, pad, alike(append), groups, dilation) if append else (strides, pad, dilation, groups)
     first, last = (TO_FIRST[rank], TO_LAST[rank]) if channels_last else (None, None)
-    return Plan(ops[rank], args, _KERNEL[rank], first, last, row, copy, keep)
+    return Plan(ops[rank], args, _KERNEL[rank], first, last, apart, row, copy, keep)
 
 
 def alike(axes: Sizes) -> Sizes | int:
@@ -163,7 +186,7 @@ def convolution(
     strides: Sizes,
     padding: Padding,
     dilation: Sizes,
-    groups: int,
+    groups: int | None,
     channels_last: bool,
 ) -> Tensor:
     """`plan_convolution` and `run` in one."""
@@ -195,9 +218,8 @@ def depthwise_convolution(
     dilation: Sizes,
     channels_last: bool,
 ) -> Tensor:
-    """Each channel with its own ``kernel`` (*k, in, multiplier); channel ``i`` gives outputs ``i * multiplier ...``."""
-    grouped = kernel.flatten(-2).unsqueeze(-2)
-    return convolution(x, grouped, bias, strides, padding, dilation, kernel.shape[-2], channels_last)
+    """Each channel with its own ``kernel`` (*k, in, multiplier)."""
+    return convolution(x, kernel, bias, strides, padding, dilation, None, channels_last)
 
 
 def separable_convolution(

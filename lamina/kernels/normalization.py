@@ -31,6 +31,15 @@ def batch_norm(
     return _batch_norm(x, axis, gamma, beta, mean, variance, False, 0.0, epsilon, relu)
 
 
+def scale_and_shift(
+    gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """`batch_norm` as two numbers for each channel: what to multiply with, what to add to that."""
+    scale = torch.rsqrt(variance + epsilon)
+    scale = scale if gamma is None else scale * gamma
+    return scale, -mean * scale if beta is None else torch.addcmul(beta, mean, scale, value=-1)
+
+
 def batch_norm_by_batch(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float, axis: Axis, relu: bool = False
 ) -> Tensor:

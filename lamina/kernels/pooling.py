@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from . import resize, window
+from . import eager, resize, window
 from .convolution import ROW_PAYS, TO_FIRST, TO_LAST, alike
 
 Sizes = Sequence[int]
@@ -24,6 +24,10 @@ _AVERAGE: Ops = {1: torch.avg_pool1d, 2: _nn.avg_pool2d}
 _ADAPTIVE_MAX: Ops = {2: _nn.adaptive_max_pool2d}
 _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
+# Values in an input from which maxima of shifted views beat torch's kernel on a CPU: 2 to 3 times for channels last, 10
+# to 20 times for channels first. They tell no places, so gradients cannot follow.
+_MANY = 1 << 16
+
 
 class Plan(NamedTuple):
     """How to pool inputs of one shape, whatever their number.
@@ -34,10 +38,33 @@ class Plan(NamedTuple):
     steps: tuple[tuple[Sizes | None, Sizes | None, Callable[..., Any], tuple, Sizes | None], ...]
     shape: Sizes | None
     keep: tuple[tuple[int, int, int], ...]
+    maxima: tuple[tuple[int, int, int], ...] = ()  # (axis, size, stride) where the result is maxima of shifted views
 
 
-def run(x: Tensor, plan: Plan) -> Tensor:
-    """Pool as planned."""
+def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
+    """Pool as planned; ``relu``: the positive part of the result."""
+    if plan.maxima and x.numel() >= _MANY and eager.on_cpu(x) and not eager.wants_gradient(x):
+        for axis, size, stride in plan.maxima:
+            x = _maxima(x, axis, size, stride)
+    else:
+        x = _stepwise(x, plan)
+    return torch.relu_(x) if relu else x
+
+
+def _maxima(x: Tensor, axis: int, size: int, stride: int) -> Tensor:
+    """The largest of each ``size`` neighbours along an axis."""
+    span = x.shape[axis] - size + 1
+    shifted = [x.narrow(axis, start, span) for start in range(size)]
+    if stride > 1:
+        every = (slice(None),) * axis + (slice(None, None, stride),)
+        shifted = [view[every] for view in shifted]
+    y = torch.maximum(shifted[0], shifted[1])
+    for view in shifted[2:]:
+        torch.maximum(y, view, out=y)
+    return y
+
+
+def _stepwise(x: Tensor, plan: Plan) -> Tensor:
     for shape, first, op, args, last in plan.steps:
         if shape is not None:
             x = x.reshape(shape)
@@ -55,7 +82,13 @@ def run(x: Tensor, plan: Plan) -> Tensor:
 
 def plan_max(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
     """The largest element of each window; padding never wins."""
-    return _plan_windows(_MAX, shape, size, strides, padding, (1, padding == "same"), channels_last)
+    plan = _plan_windows(_MAX, shape, size, strides, padding, (1, padding == "same"), channels_last)
+    sizes = shape[1:-1] if channels_last else shape[2:]
+    axes = list(zip(sizes, size, strides, strict=True))
+    if any(window.pads(*axis, padding) != (0, 0) or axis[1] == 1 < axis[2] for axis in axes):
+        return plan
+    places = enumerate(zip(size, strides, strict=True), 1 if channels_last else 2)
+    return plan._replace(maxima=tuple((axis, n, stride) for axis, (n, stride) in places if n > 1))
 
 
 def plan_average(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:

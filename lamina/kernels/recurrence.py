@@ -30,6 +30,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
+from . import eager
+
 Activation = Callable[[Tensor], Tensor]
 Result = tuple[Tensor | None, Tensor, list[Tensor]]
 
@@ -325,13 +327,10 @@ def gru(
         x, places = _pack(x, mask, reverse)
     elif reverse:
         x = x.flip(1)
-    if (
-        (x.is_cpu and not torch.compiler.is_compiling())
-        and (torch.is_grad_enabled() or x.shape[0] > 2)  # a single sample alone is no slower in torch's own loop
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-    ):
-        outputs, end = _gru_on_cpu(x, kernel, recurrent_kernel, bias, h, sequences or places is not None)
+    # A single sample alone is no slower in torch's own loop.
+    if (torch.is_grad_enabled() or x.shape[0] > 2) and eager.on_cpu(x):
+        outputs = _gru_on_cpu(x.transpose(0, 1), kernel, recurrent_kernel, bias, h).transpose(0, 1)
+        end = outputs[:, -1]
     else:
         weights = _torch_gru_weights(order, (kernel, recurrent_kernel, bias))
         outputs, ends = torch.gru(
@@ -351,20 +350,30 @@ def bidirectional(
     states: Sequence[Tensor] | None = None,
     relu: bool = False,
     order: Tensor | None = None,
-) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    sequences: bool = True,
+) -> tuple[Tensor | None, tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Both directions of a fused `simple_rnn`, `lstm` or `gru` (with ``reset_after``) in one kernel, without masks.
 
     forward, backward: kernel, recurrent kernel and bias of each; states: the forward ones, then the backward ones.
     Returns the outputs (batch, time, 2 * units), both in the order of time, and the last states of each direction.
+    Unless ``sequences``, the outputs may be None.
     """
     if x.shape[1] == 0:
         raise _no_steps(x)
-    weights = _torch_gru_weights(order, forward, backward) if cell is gru else _torch_weights(forward, backward)
     count = 2 if cell is lstm else 1
     if states is None:
         start = [x.new_zeros(2, x.shape[0], forward[1].shape[0])] * count
     else:
         start = [torch.stack((states[i], states[count + i])) for i in range(count)]
+    if cell is gru and eager.on_cpu(x):
+        steps = x.transpose(0, 1)
+        # Stacked in the memory order of the kernels, so that their gradients come in it.
+        kernels = [torch.stack((a.t(), b.t())).mT for a, b in zip(forward[:2], backward[:2], strict=True)]
+        biases = None if forward[2] is None else torch.stack((forward[2], backward[2]))
+        onward, back = _gru_on_cpu(torch.stack((steps, steps.flip(0))), kernels[0], kernels[1], biases, start[0])
+        outputs = torch.cat((onward, back.flip(0)), -1).transpose(0, 1) if sequences else None
+        return outputs, (onward[-1],), (back[-1],)
+    weights = _torch_gru_weights(order, forward, backward) if cell is gru else _torch_weights(forward, backward)
     options = forward[2] is not None, 1, 0.0, torch.is_grad_enabled(), True, True
     if cell is lstm:
         outputs, *ends = torch.lstm(x, start, weights, *options)
@@ -452,52 +461,63 @@ def _take(x: Tensor, index: Tensor) -> Tensor:
     return F.embedding(index, x.flatten(0, 1))
 
 
-def _gru_on_cpu(
-    x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, h: Tensor, sequences: bool
-) -> tuple[Any, Tensor]:
-    """The GRU with ``reset_after``: all outputs (or None) and the last. torch has no kernel of its own for it on a CPU:
-    it, too, goes step by step, makes new tensors in each and has autograd record them. What compiles, casts or
-    transforms calls (torch.func) must see torch's, though.
+def _gru_on_cpu(x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None, h: Tensor) -> Tensor:
+    """All outputs (time, batch, units) of the GRU with ``reset_after`` on x (time, batch, features).
+
+    Several at once where everything has one more axis in front: each call inside does the same step of all of them.
+
+    torch has no kernel of its own for it on a CPU: it, too, goes step by step, makes new tensors in each and has
+    autograd record them. What compiles, casts or transforms calls (torch.func) must see torch's, though.
     """
-    batch, time, _ = x.shape
-    units = recurrent_kernel.shape[0]
-    input_bias, recurrent_bias = kernel.new_zeros(2, 3 * units) if bias is None else bias
-    candidate_bias = recurrent_bias[2 * units :]
+    *several, time, batch, _ = x.shape
+    units = recurrent_kernel.shape[-2]
+    bias = kernel.new_zeros(*several, 2, 3 * units) if bias is None else bias
+    input_bias, recurrent_bias = bias[..., :1, :], bias[..., 1:, :]
+    candidate_bias = recurrent_bias[..., 2 * units :]
     # The gates' recurrent bias may as well be added before the loop.
-    input_bias = input_bias + F.pad(recurrent_bias[: 2 * units], (0, units))
-    z = torch.addmm(input_bias, x.transpose(0, 1).flatten(0, 1), kernel).unflatten(0, (time, batch))
+    input_bias = input_bias + torch.constant_pad_nd(recurrent_bias[..., : 2 * units], (0, units))
+    flat, add_product = x.flatten(-3, -2), torch.baddbmm if several else torch.addmm
     if torch.is_grad_enabled():
-        outputs = _GRU.apply(z, recurrent_kernel, candidate_bias, h)
-        return outputs.transpose(0, 1), outputs[-1]
-    states = z.new_empty(time, batch, units) if sequences else None
-    kept = itertools.repeat(None) if states is None else states.unbind(0)
-    end = _gru_steps(z, recurrent_kernel, candidate_bias, h, itertools.repeat(z.new_empty(batch, units)), kept)
-    return None if states is None else states.transpose(0, 1), end
+        z = add_product(input_bias, flat, kernel).view(*several, time, batch, 3 * units)
+        return _GRU.apply(z, recurrent_kernel, candidate_bias, h)
+    # Gates and candidate apart: the functions of a step go faster over memory without gaps.
+    parts = zip(_gates_apart(input_bias, units), _gates_apart(kernel, units), strict=True)
+    gates, candidates = [add_product(b, flat, k).view(*several, time, batch, b.shape[-1]) for b, k in parts]
+    states = x.new_empty(*several, time, batch, units)
+    products = itertools.repeat(torch.empty_like(h))
+    _gru_steps(gates, candidates, recurrent_kernel, candidate_bias, h, products, states.unbind(-3))
+    return states
+
+
+def _gates_apart(values: Tensor, units: int) -> tuple[Tensor, ...]:
+    """What belongs to the two gates, and what to the candidate."""
+    return torch.split_with_sizes(values, (2 * units, units), -1)
 
 
 def _gru_steps(
-    z: Tensor,
+    gates: Tensor,
+    candidates: Tensor,
     kernel: Tensor,
     bias: Tensor,
     h: Tensor,
     products: Iterable[Tensor],
-    states: Iterable[Tensor | None],
-) -> Tensor:
-    """The last state of a GRU on the inputs' projection (time, batch, 3 * units), which the gates overwrite.
+    states: Iterable[Tensor],
+) -> None:
+    """Fill in the states of a GRU from the inputs' projection, which its gates overwrite: (time, batch, 2 * units) of
+    the two gates and (time, batch, units) of the candidate.
 
-    For each step there is a tensor for the candidate's product with the state, and one for the new state or None.
+    For each step there is a tensor for the candidate's product with the state, and one for the new state.
     """
-    units = kernel.shape[0]
-    gate_kernel, candidate_kernel = kernel.split((2 * units, units), 1)
-    gates, candidates = z.split((2 * units, units), -1)
+    units = kernel.shape[-2]
+    gate_kernel, candidate_kernel = _gates_apart(kernel, units)
+    add_product, to_add = (torch.addmm, Tensor.addmm_) if h.ndim == 2 else (torch.baddbmm, Tensor.baddbmm_)
     updates, resets = gates.chunk(2, -1)
-    steps = map(torch.unbind, (gates, updates, resets, candidates))
+    steps = [each.unbind(-3) for each in (gates, updates, resets, candidates)]
     for gate, update, reset, candidate, product, state in zip(*steps, products, states, strict=False):
-        gate.addmm_(h, gate_kernel).sigmoid_()
-        torch.addmm(bias, h, candidate_kernel, out=product)
+        to_add(gate, h, gate_kernel).sigmoid_()
+        add_product(bias, h, candidate_kernel, out=product)
         candidate.addcmul_(reset, product).tanh_()
         h = torch.lerp(candidate, h, update, out=state)
-    return h
 
 
 class _GRU(torch.autograd.Function):
@@ -509,40 +529,43 @@ class _GRU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, kernel: Tensor, bias: Tensor, h: Tensor) -> Tensor:
-        time, batch, _ = z.shape
-        units = kernel.shape[0]
-        states = z.new_empty(time + 1, batch, units)
-        products = z.new_empty(time, batch, units)
-        states[0] = h
-        _gru_steps(z, kernel, bias, states[0], products.unbind(0), states[1:].unbind(0))
+        *several, time, batch, _ = z.shape
+        units = kernel.shape[-2]
+        states = z.new_empty(*several, time + 1, batch, units)
+        products = z.new_empty(*several, time, batch, units)
+        first, *rest = states.unbind(-3)
+        first.copy_(h)
+        gates, candidates = _gates_apart(z, units)
+        _gru_steps(gates, candidates, kernel, bias, first, products.unbind(-3), rest)
         ctx.save_for_backward(z, products, states, kernel)
-        return states[1:]
+        return states.narrow(-3, 1, time)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         z, products, states, kernel = ctx.saved_tensors
+        before = states.narrow(-3, 0, z.shape[-3])
         update, reset, candidate = z.chunk(3, -1)
         # The derivatives of each step's state by the arguments of its two gates and by the product that the reset gate
         # scales: these three go back to the state before by one matrix product. All steps at once.
         to_candidate = (1 - update).mul_(1 - candidate * candidate)
         slopes = torch.empty_like(z)
         to_update, to_reset, to_product = slopes.chunk(3, -1)
-        torch.sub(states[:-1], candidate, out=to_update).mul_(update).mul_(1 - update)
+        torch.sub(before, candidate, out=to_update).mul_(update).mul_(1 - update)
         torch.mul(to_candidate, reset, out=to_product)
         torch.mul(to_product, products, out=to_reset).mul_(1 - reset)
 
         totals = torch.empty_like(products)
-        carried = torch.zeros_like(states[0])
-        by_gate = slopes.unflatten(-1, (3, -1))
-        for from_above, total, slope, gates, keep in zip(
-            *(each.unbind(0)[::-1] for each in (grad, totals, slopes, by_gate, update)), strict=True
-        ):
+        carried = torch.zeros_like(totals.select(-3, 0))
+        add_product = Tensor.addmm_ if carried.ndim == 2 else Tensor.baddbmm_
+        by_gate = slopes.unflatten(-1, (3, -1)).unbind(-4)[::-1]
+        steps = (each.unbind(-3)[::-1] for each in (grad, totals, slopes, update))
+        for from_above, total, slope, keep, gates in zip(*steps, by_gate, strict=True):
             torch.add(from_above, carried, out=total)
-            gates.mul_(total.unsqueeze(1))
-            torch.mul(total, keep, out=carried).addmm_(slope, kernel.t())
+            gates.mul_(total.unsqueeze(-2))
+            add_product(torch.mul(total, keep, out=carried), slope, kernel.mT)
         # In the memory order of the kernel, so that it becomes its .grad without a copy.
-        grad_kernel = (slopes.flatten(0, 1).t() @ states[:-1].flatten(0, 1)).t()
-        grad_bias = to_product.sum((0, 1))
+        grad_kernel = (slopes.flatten(-3, -2).mT @ before.flatten(-3, -2)).mT
+        grad_bias = to_product.sum((-3, -2)).unsqueeze(-2)
         torch.mul(totals, to_candidate, out=to_product)
         return slopes, grad_kernel, grad_bias, carried

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation, linear, relu
+from .. import activations
+from ..activations import activation
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
 from ..core.errors import named
@@ -17,6 +18,8 @@ from ..kernels.convolution import plan_convolution, plan_transposed, run
 from ..regularizers import regularizer
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed, data_format
+
+Affine = tuple[Tensor, Tensor] | None
 
 
 def _padding(value: Any, owner: Any) -> Any:
@@ -50,19 +53,31 @@ class _Convolution(Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
-    groups = 0  # as many as channels
+    groups = None
     filters = 0
     kernel_size = strides = dilation_rate = ()
     padding = "valid"
+
+    @property
+    def _ends_in_relu(self: Any) -> bool | None:  # type: ignore[override]
+        return activations.ends_in_relu(self.activation)
+
+    def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
+        """As a plan asks for what follows: `relu`, whether to take the positive part, whatever the activation says;
+        `affine`, a scale and a shift (filters,) for the result of the convolution."""
+        activation = self.activation
+        if relu is None:
+            relu = activation is activations.relu
+        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), relu, affine)
+        return y if activation is activations.linear or activation is activations.relu else activation(y)
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
         """Kernel size, strides, padding and dilation for each spatial axis."""
         return self.kernel_size, self.strides, window.per_axis(self.padding, self.rank), self.dilation_rate
 
     def make_plan(self, shape: tuple) -> Any:
-        groups = self.groups if self.groups else self.channels(shape)
         return plan_convolution(
-            shape, self.kernel_size, self.strides, self.padding, self.dilation_rate, groups, self.channels_last
+            shape, self.kernel_size, self.strides, self.padding, self.dilation_rate, self.groups, self.channels_last
         )
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -142,11 +157,6 @@ class Conv(LoRA, _Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
         self.begin_lora()
 
-    def call(self, inputs: Tensor) -> Tensor:
-        activation = self.activation
-        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), activation is relu)
-        return y if activation is linear or activation is relu else activation(y)  # tiny ones notice an empty call
-
 
 class Conv1D(Conv):
     rank = 1
@@ -201,11 +211,6 @@ class ConvTranspose(_Convolution):
         self.fix_input(input_shape, channels)
         self.new_weight("kernel", (*self.kernel_size, self.filters, channels), order=_kernel_order(self))
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
-
-    def call(self, inputs: Tensor) -> Tensor:
-        activation = self.activation
-        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), activation is relu)
-        return y if activation is relu else activation(y)
 
     def make_plan(self, shape: tuple) -> Any:
         kernel, strides, padding, dilation = self.windows()
@@ -270,11 +275,6 @@ class DepthwiseConv(_Convolution):
         )
         self.bias = self.new_weight("bias", (channels * self.depth_multiplier,)) if self.use_bias else None
 
-    def call(self, inputs: Tensor) -> Tensor:
-        activation, kernel = self.activation, self.kernel.flatten(-2).unsqueeze(-2)
-        y = run(inputs, kernel, self.bias, self.plan_for(inputs), activation is relu)
-        return y if activation is relu else activation(y)
-
     def output_channels(self, input_shape: tuple) -> int:
         return self.channels(input_shape) * self.depth_multiplier
 
@@ -332,13 +332,15 @@ class SeparableConv(_Convolution):
             setattr(self, f"{name}_kernel", weight)
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
+        activation = self.activation
+        if relu is None:
+            relu = activation is activations.relu
         depthwise, pointwise = self.plan_for(inputs)
         held: dict[str, Any] = self._parameters
-        kernel = held["depthwise_kernel"].flatten(-2).unsqueeze(-2)
-        activation, y = self.activation, run(inputs, kernel, None, depthwise)
-        y = run(y, held["pointwise_kernel"], held.get("bias"), pointwise, activation is relu)
-        return y if activation is relu else activation(y)
+        y = run(inputs, held["depthwise_kernel"], None, depthwise)
+        y = run(y, held["pointwise_kernel"], held.get("bias"), pointwise, relu, affine)
+        return y if activation is activations.linear or activation is activations.relu else activation(y)
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)

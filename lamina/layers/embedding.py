@@ -45,9 +45,12 @@ class Embedding(LoRA):
         self.new_weight("embeddings", (self.input_dim, self.output_dim))
         self.begin_lora()
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, time_first: bool = False) -> Tensor:
+        """`time_first`: lay (batch, time, output_dim) out as (time, batch, output_dim), as a plan asks for."""
         if inputs.dtype.is_floating_point or inputs.dtype in (torch.int8, torch.int16, torch.uint8, torch.bool):
             inputs = inputs.int()
+        if time_first and inputs.ndim == 2:
+            return functional.embedding(inputs.t(), self.embeddings).transpose(0, 1)
         return functional.embedding(inputs, self.embeddings)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

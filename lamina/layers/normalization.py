@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..activations import linear
 from ..constraints import constraint
 from ..core import serialize
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number, one_of
@@ -133,6 +134,7 @@ class BatchNormalization(_Normalization):
     it has all axes of the input, of size 1 where they are not among `axes`.
     """
 
+    _ends_in_relu = False
     axis: int = arg(_axis, default=-1, doc="Where the channels are.")
     momentum: float = arg(number(0, 1), default=0.99, doc="What moving statistics keep of themselves in a step.")
     epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
@@ -223,6 +225,25 @@ class BatchNormalization(_Normalization):
             return kernels.batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, self._channels, relu)
         update = bool(training and self._trainable and by_batch != "always")
         return self._by_batch(inputs, gamma, beta, mean, variance, mask, update, relu)
+
+    def may_follow(self, layer: Any) -> bool:
+        return (
+            {"relu", "affine"} <= set(layer._call_parameters)
+            and layer.activation is linear
+            and self._channels == layer.channel_axis
+            and self._compute == layer._compute in (torch.float32, torch.float64)
+        )
+
+    def after(self, convolve: Any, inputs: Tensor, training: bool | None = None, relu: bool = False) -> Tensor:
+        """`self(convolve(inputs))`. With moving statistics, and where nobody asks for gradients, the convolution
+        scales its kernel, so that its result need not be read again."""
+        if training or self.batch_statistics == "always" or torch.is_grad_enabled():
+            return self.call(convolve(inputs), training, None, relu)
+        weights, averages = self._parameters, self._buffers
+        mean: Any = averages["moving_mean"]
+        variance: Any = averages["moving_variance"]
+        affine = kernels.scale_and_shift(weights.get("gamma"), weights.get("beta"), mean, variance, self.epsilon)
+        return convolve(inputs, relu, affine)
 
     def _by_batch(
         self,

@@ -43,10 +43,12 @@ class _Pooling(Windowed):
 class MaxPooling(_Pooling):
     """The largest value of each window. Input and output (batch, *spatial, channels)."""
 
+    _takes_largest, _ends_in_relu = True, False
     pool_size: Any = arg(sizes(1), default=2, doc="Size of the window.")
 
-    def call(self, inputs: Tensor) -> Tensor:
-        return pooling.run(inputs, self.plan_for(inputs))
+    def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
+        """`relu`: the positive part of the result, as a plan asks for where the input was to be made positive."""
+        return pooling.run(inputs, self.plan_for(inputs), relu)
 
     def make_plan(self, shape: tuple) -> Any:
         return pooling.plan_max(shape, self.pool_size, self.strides, self.padding, self.channels_last)

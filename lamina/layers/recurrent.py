@@ -235,11 +235,11 @@ class _Cell(Layer):
             and other.dtype_policy == self.dtype_policy
         )
 
-    def sweep_both(self, other: _Cell, x: Tensor, states: Any) -> tuple[Tensor, Any, Any]:
+    def sweep_both(self, other: _Cell, x: Tensor, states: Any, sequences: bool) -> tuple[Tensor | None, Any, Any]:
         """Both directions of a sequence in one kernel, without masks and dropout."""
         x, weights = _fitted(x, self, other)
         relu, order = self._options.get("relu", False), self._buffers.get("order")
-        return recurrence.bidirectional(self._kernel, x, weights[:3], weights[3:], states, relu, order)
+        return recurrence.bidirectional(self._kernel, x, weights[:3], weights[3:], states, relu, order, sequences)
 
     def dropout_masks(self, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor | None]:
         """What to multiply inputs of this shape and the state with; one mask a gate where the state drops, too."""
@@ -508,6 +508,7 @@ class RNN(Holder):
 
     supports_masking = True
     _creates_mask = False
+    _reads_time_first = True
 
     def check(self) -> None:
         sizes = _listed(self.cell.state_size)

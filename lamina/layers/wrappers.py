@@ -17,7 +17,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
-from .recurrent import RNN, GRUCell, Holder, with_states
+from .recurrent import RNN, Holder, with_states
 from .torch_module import TorchModuleWrapper
 
 
@@ -142,6 +142,7 @@ class Bidirectional(Holder):
 
     supports_masking = True
     _creates_mask = False
+    _reads_time_first = True
 
     def check(self) -> None:
         inner = self.forward_layer
@@ -184,7 +185,6 @@ class Bidirectional(Holder):
         vars(self).update(
             _paired=paired,
             _drops=paired and (forward.cell._drops or backward.cell._drops),
-            _apart_on_cpu=paired and isinstance(forward.cell, GRUCell),  # where torch has no kernel for it
         )
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -201,14 +201,13 @@ class Bidirectional(Holder):
             self._paired
             and mask is None
             and not (training and self._drops)
-            and not (self._apart_on_cpu and sequences.is_cpu)
             and _runs_bare(sequences, forward, backward)
         ):
             start = None
             if initial_state is not None:
                 start = [*forward.given_states(sequences, states[0]), *backward.given_states(sequences, states[1])]
             cells = forward._modules["cell"], backward._modules["cell"]
-            outputs, ends, back_ends = cells[0].sweep_both(cells[1], sequences, start)
+            outputs, ends, back_ends = cells[0].sweep_both(cells[1], sequences, start, self.return_sequences)
             if self.return_sequences and self.merge_mode == "concat":
                 merged = outputs
             else:

@@ -1,0 +1,83 @@
+"""What a plan does at one go: layers that take in the ones behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch.utils import _pytree as pytree
+
+from .layer import Layer
+from .symbolic import Node, SymbolicTensor
+
+
+class Call:
+    """A line of a plan: a node, what it puts out, which values nothing needs after it.
+
+    `after`: the layer behind it that takes its call and its inputs for both. `options` go to the call:
+    `relu`, whether to end in a ReLU, whatever the layer itself does; `time_first`, how to lay the result out in memory.
+    """
+
+    def __init__(self, node: Node):
+        self.node, self.outputs = node, node.outputs
+        self.after: Layer | None = None
+        self.options: dict[str, bool] = {}
+        self.ended: list[SymbolicTensor] = []
+
+
+def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
+    """The calls that compute the `final` tensors, in the order of the nodes."""
+    needed = {id(tensor) for tensor in final}
+    readers: dict[int, list[Node]] = {}
+    for node in nodes:
+        for tensor in node.inputs:
+            readers.setdefault(id(tensor), []).append(node)
+
+    def behind(call: Call) -> Node | None:
+        """The only reader of a call's result, where both can run as one."""
+        found = [] if id(call.outputs) in needed else readers.get(id(call.outputs), [])
+        alone = len(found) == 1 and len(found[0].args) == 1 and not found[0].kwargs
+        return found[0] if alone and _bare(call.node.layer, found[0].layer) else None
+
+    lines: list[Call] = []
+    done: set[int] = set()
+    positive: set[int] = set()  # calls whose result is to pass a ReLU from further up
+    for node in nodes:
+        if id(node) in done:
+            continue
+        lines.append(call := Call(node))
+        layer, taken = node.layer, [node]
+        if id(node) in positive:
+            call.options["relu"] = True
+        elif (next_to := behind(call)) is not None and next_to.layer.may_follow(layer):
+            taken.append(next_to)
+            call.after, call.outputs = next_to.layer, next_to.outputs
+        last = taken[-1].layer
+        if last._ends_in_relu is not None and (next_to := behind(call)) is not None and next_to.layer._is_relu:
+            taken.append(next_to)
+            call.outputs, call.options["relu"] = next_to.outputs, True
+        # A ReLU and the largest of a window may change places, and fewer values pass the ReLU then.
+        ends_in_relu = call.options.get("relu", last._ends_in_relu)
+        if ends_in_relu and (next_to := behind(call)) is not None and next_to.layer._takes_largest:
+            call.options["relu"] = False
+            positive.add(id(next_to))
+        done.update(map(id, taken))
+        if "time_first" in layer._call_parameters and layer.runs_in_plan():
+            users = readers.get(id(call.outputs), [])
+            if users and all(user.layer._reads_time_first for user in users):
+                call.options["time_first"] = True
+
+    for call in reversed(lines):
+        here = {id(tensor): tensor for tensor in (*call.node.inputs, *pytree.tree_leaves(call.outputs))}
+        call.ended = [tensor for key, tensor in here.items() if key not in needed]
+        needed = needed | here.keys()
+    return lines
+
+
+def _bare(layer: Layer, follower: Layer) -> bool:
+    """Whether nothing has to happen between the calls of the two."""
+    return (
+        (layer._ours and layer.runs_in_plan())
+        and (follower._ours and follower.runs_in_plan())
+        and follower._compute == layer._compute
+    )
