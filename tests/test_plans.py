@@ -208,6 +208,17 @@ def test_what_is_no_normalization_of_a_convolution_alone(layers) -> None:
         torch.testing.assert_close(model(x), layers[1](layers[0](x)))
 
 
+def test_adapted_convolutions_are_followed_likewise() -> None:
+    layers = [L.Conv2D(4, 3), L.BatchNormalization(), L.ReLU(), L.MaxPooling2D()]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    layers[0].enable_lora(2)
+    expected = x = torch.randn(2, 8, 8, 3)
+    for layer in [scattered(model), *layers][1:]:
+        expected = layer(expected)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), expected)
+
+
 def test_gradients_go_through_the_statistics_in_inference() -> None:
     model = scattered(keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), L.BatchNormalization()]))
     model(torch.randn(2, 4, 4, 3), training=False).sum().backward()

@@ -65,13 +65,13 @@ class LoRA(Layer):
         vars(self).update(call=self._call_adapted, forward=self._call_adapted)
         Changes.count += 1
 
-    def _call_adapted(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _call_adapted(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         register: dict[str, Any] = self._parameters
         name = self._lora_weight
         weight, scale = register[name], self.lora_alpha / self.lora_rank
         register[name] = weight + scale * (register[f"lora_{name}_a"] @ register[f"lora_{name}_b"])
         try:
-            return type(self).call(self, inputs)
+            return type(self).call(self, *args, **kwargs)
         finally:
             register[name] = weight
 
