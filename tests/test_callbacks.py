@@ -203,6 +203,13 @@ def test_learning_rate_scheduler(schedule: Any, capsys: pytest.CaptureFixture) -
         fit(compiled(), callbacks.LearningRateScheduler(lambda epoch: "fast"))
 
 
+def test_the_line_of_an_epoch_ends_with_the_rate(capsys: pytest.CaptureFixture) -> None:
+    model = compiled(metrics=["mae"])
+    model.fit(X, Y, callbacks=[callbacks.LearningRateScheduler(lambda epoch: 0.5)], verbose=2, validation_split=0.5)
+    shown = [part.split(":")[0] for part in capsys.readouterr().out.strip().split(" - ")[3:]]
+    assert shown == ["loss", "mae", "val_loss", "val_mae", "learning_rate"]
+
+
 def test_terminate_on_nan(capsys: pytest.CaptureFixture) -> None:
     x = X.copy()
     x[10] = np.inf

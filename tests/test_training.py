@@ -297,6 +297,35 @@ def test_steps_per_epoch_goes_on_where_the_last_epoch_ended() -> None:
         model.fit(X, TARGETS, batch_size=10, steps_per_epoch=9, verbose=0)
 
 
+@pytest.mark.parametrize("kind", ["arrays", "loader", "dataset"])
+def test_validation_steps_are_the_same_batches_every_epoch(kind: str) -> None:
+    whole = {
+        "arrays": (X, TARGETS),
+        "loader": DataLoader(TensorDataset(torch.tensor(X), torch.tensor(TARGETS)), batch_size=10),
+        "dataset": Whole(),
+    }[kind]
+    model = compiled(optimizer=keras.optimizers.SGD(0.0))
+    history = model.fit(
+        X, TARGETS, epochs=3, validation_data=whole, validation_steps=2, validation_batch_size=10, verbose=0
+    ).history
+    assert len(set(history["val_loss"])) == 1
+
+
+def test_validation_goes_on_in_a_generator() -> None:
+    stream = ((X[start : start + 10], TARGETS[start : start + 10]) for start in range(0, 70, 10))
+    model = compiled(optimizer=keras.optimizers.SGD(0.0))
+    found = model.fit(X, TARGETS, epochs=3, validation_data=stream, validation_steps=2, verbose=0).history["val_loss"]
+    expected = [model.evaluate(X[start : start + 20], TARGETS[start : start + 20], verbose=0) for start in (0, 20, 40)]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_numpy_integers_count() -> None:
+    two, many = np.int64(2), np.int32(20)
+    history = compiled().fit(X, TARGETS, batch_size=many, epochs=two, steps_per_epoch=two, verbose=0)
+    assert history.epoch == [0, 1]
+    assert compiled().predict(X, batch_size=many, verbose=0).shape == (70, 3)
+
+
 # Kinds of data --------------------------------------------------------------------------------------------------------
 
 
@@ -442,6 +471,9 @@ def test_sample_weight_weighs_loss_and_weighted_metrics_alone() -> None:
     assert found["loss"] == pytest.approx(((error**2).mean(-1) * weight).mean(), rel=1e-5)
     assert found["mae"] == pytest.approx(abs(error).mean(), rel=1e-5)
     assert found["weighted_mae"] == pytest.approx((abs(error).mean(-1) * weight).sum() / weight.sum(), rel=1e-5)
+    assert model.test_on_batch(X, TARGETS, [weight], return_dict=True) == pytest.approx(found, rel=1e-5)
+    in_list = model.evaluate(X, TARGETS, sample_weight=[weight], verbose=0, return_dict=True)
+    assert in_list == pytest.approx(found, rel=1e-5)
     by_batch = model.evaluate(((X, TARGETS, weight) for _ in range(1)), verbose=0, return_dict=True)
     assert by_batch == pytest.approx(found, rel=1e-5)
 
@@ -524,8 +556,10 @@ def test_several_outputs(as_dict: bool, settings: dict, y: Any) -> None:
     assert list(found) == ["a_loss", "b_accuracy", "b_loss", "loss"]
     assert found == pytest.approx(expected, rel=1e-4)
     values = model.evaluate(X, y, verbose=0)
-    assert values == pytest.approx([expected[name] for name in ("loss", "a_loss", "b_loss", "b_accuracy")], rel=1e-4)
-    assert model.metrics_names == ["loss", "compile_metrics", "a_loss", "b_loss"]
+    by_key = as_dict and isinstance(y, dict)  # then the dictionary of losses says the order
+    losses = ["b_loss", "a_loss"] if by_key else ["a_loss", "b_loss"]
+    assert values == pytest.approx([expected[name] for name in ("loss", *losses, "b_accuracy")], rel=1e-4)
+    assert model.metrics_names == ["loss", "compile_metrics", *losses]
     weight = np.arange(70) / 70
     both = model.evaluate(X, y, sample_weight=weight, verbose=0)
     given = {"a": weight, "b": weight} if isinstance(y, dict) else [weight, weight]
@@ -593,11 +627,38 @@ def test_metrics_stand_beside_the_loss() -> None:
     assert all(float(value) == 0 for value in model.get_metrics_result().values())
 
 
-def test_compiling_again_starts_afresh() -> None:
-    model = compiled("mse", metrics=["mae"])
+def test_compiling_again_keeps_what_is_left_out() -> None:
+    model = compiled("mse", metrics=["mae"], loss_weights=[2.0])
     model.fit(X, TARGETS, verbose=0)
-    model.compile("adam", "mae")
-    assert list(model.fit(X, TARGETS, verbose=0).history) == ["loss"]
+    model.compile("adam")
+    loss, mae = model.evaluate(X, TARGETS, verbose=0)
+    error = model.predict(X, verbose=0) - TARGETS
+    assert (loss, mae) == pytest.approx((2 * (error**2).mean(), np.abs(error).mean()), rel=1e-5)
+    assert model.get_compile_config()["loss"] == "mse"
+    model.compile("adam", "mae", metrics=[])
+    assert model.evaluate(X, TARGETS, verbose=0) == pytest.approx(mae)
+
+
+def test_metrics_of_one_name() -> None:
+    model = compiled("mse", metrics=["mae", "mae"], weighted_metrics=["mae", "mae", "mape"])
+    history = model.fit(X, TARGETS, verbose=0).history
+    assert list(history) == ["loss", "mae", "mae_1", "mape", "weighted_mae", "weighted_mae_1"]
+
+
+def test_the_name_of_a_metric_is_looked_up_without_making_one() -> None:
+    keras.utils.clear_session()
+    model = compiled("bce", "sigmoid", units=1, metrics=["AUC", "ACC"])
+    assert list(model.fit(X, LABELS > 0, verbose=0).history) == ["ACC", "AUC", "loss"]
+    assert keras.metrics.AUC().name == "auc_1"
+    with pytest.raises(ValueError, match=r"Unknown metric 'acuracy'.*Did you mean"):
+        model.compile("sgd", "bce", metrics=["acuracy"])
+
+
+def test_a_metric_used_before_starts_at_zero() -> None:
+    used = keras.metrics.MeanAbsoluteError(name="used")
+    used.update_state([0.0], [1000.0])
+    history = compiled("mse", metrics=[used, "mae"]).fit(X, TARGETS, verbose=0).history
+    assert history["used"] == history["mae"]
 
 
 def test_frozen_layers_stay_and_thaw() -> None:
@@ -708,6 +769,21 @@ def test_a_train_step_may_do_without_call() -> None:
     assert sizes == sorted(sizes, reverse=True)
     with pytest.raises(NotImplementedError, match="Halves needs a `call` method"):
         model(X[:, :3])
+
+
+def test_another_optimizer_counts_at_once() -> None:
+    def trained(change: Callable) -> list:
+        model = compiled()
+        model.train_on_batch(X, TARGETS)
+        change(model)
+        model.train_on_batch(X, TARGETS)
+        return model.get_weights()
+
+    def replace(model: Any) -> None:
+        model.optimizer = keras.optimizers.SGD(0.5)
+
+    expected = trained(lambda model: model.compile(keras.optimizers.SGD(0.5), "mse"))
+    assert all(map(np.array_equal, trained(replace), expected))
 
 
 def test_super_train_step_and_own_results() -> None:
@@ -944,6 +1020,12 @@ def test_a_captured_step_trains_alike() -> None:
     assert graphed._replay is not None and graphed._buffers[0].shape == (32, 5)
     for one, other in zip(eager.get_weights(), captured.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    vars(captured)["train_function"] = graphed
+    captured.optimizer = keras.optimizers.SGD(0.0)
+    before = captured.get_weights()
+    for _ in range(2):
+        graphed(torch.tensor(X[:32]), torch.tensor(LABELS[:32]), None)
+    assert graphed._replay is None and all(map(np.array_equal, before, captured.get_weights()))
 
 
 @pytest.mark.parametrize("settings", [{}, {"global_clipnorm": 1.0, "weight_decay": 0.1}])
@@ -1027,6 +1109,7 @@ def test_a_nan_loss_is_seen(capsys: pytest.CaptureFixture) -> None:
         ({"x": X, "y": TARGETS, "validation_split": 0.99}, "leaves one part empty"),
         ({"x": Whole(), "validation_split": 0.5}, "`validation_split` works on arrays; got Whole"),
         ({"x": X, "y": TARGETS, "class_weight": {0: 1}, "sample_weight": X[:, 0]}, "not both"),
+        ({"x": X, "y": TARGETS, "sample_weight": {"a": X[:, 0]}}, "sample_weight: expected one array"),
         ({"x": iter([]), "y": None}, "gave no batch"),
         ({"x": iter([5]), "y": None}, "Each batch of the iterable must be"),
         ({"x": X, "y": TARGETS, "validation_freq": "1"}, "validation_freq"),

@@ -96,6 +96,13 @@ def get(identifier: _Any) -> _Any:
     return None if identifier is None else _serialize.lookup(identifier, "keras.metrics", "metric", _ALIASES)
 
 
+def check_name(name: str) -> None:
+    """Raises ValueError for a name that `resolve` does not know; makes no metric."""
+    known = name.lower() in ("accuracy", "acc") or _serialize.registered_object(name) is not None
+    if not (known or callable(_serialize.find(_ALIASES.get(name, name), "keras.metrics"))):
+        raise ValueError(_serialize.unknown_name(name, "keras.metrics", "metric"))
+
+
 def serialize(metric: _Any) -> _Any:
     """Plain data for a metric object or function."""
     return _serialize.serialize(metric)

@@ -340,7 +340,7 @@ class ProgbarLogger(Callback):
 
     def _finish(self, logs: Any) -> None:
         if self._progress is not None:
-            self._progress.finish(self._seen, to_host(logs))
+            self._progress.finish(self._seen, {name: _plain(value) for name, value in (logs or {}).items()})
             self._progress = None
 
     def close(self) -> None:

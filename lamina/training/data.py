@@ -176,6 +176,7 @@ class Source:
     num_batches: int | None = None
     num_samples: int | None = None
     lacks_targets = False
+    restarts = True  # False: what was read is gone
 
     def batches(self) -> Iterator[Batch]:
         raise NotImplementedError
@@ -256,6 +257,7 @@ class Stream(Source):
 
     def __init__(self, data: Iterable, kind: str, weights: Mapping[int, float] | None, device: torch.device):
         self.data, self.kind, self._weights, self._device = data, kind, weights, device
+        self.restarts = not hasattr(data, "__next__")
         if kind == "torch DataLoader" and hasattr(data.dataset, "__len__"):  # type: ignore[attr-defined]
             self.num_batches = len(data)  # type: ignore[arg-type]
 
@@ -393,6 +395,7 @@ def make_source(
     device = device or torch.device("cpu")
     if batch_size is not None:
         check_count(batch_size, "batch_size")
+        batch_size = int(batch_size)  # torch takes no NumPy integers
     if isinstance(x, Source):
         return x
     kind = _stream_kind(x)
@@ -420,7 +423,7 @@ def make_source(
             raise ValueError(_BOTH_WEIGHTS)
         sample_weight = class_weights(y, class_weight)
     check_lengths(x, y, sample_weight)
-    return Arrays(x, y, _per_output(sample_weight, y), batch_size, steps, shuffle, device)
+    return Arrays(x, y, per_output(sample_weight, y), batch_size, steps, shuffle, device)
 
 
 def _stream_kind(x: Any) -> str | None:
@@ -448,8 +451,13 @@ def check_lengths(x: Any, y: Any, sample_weight: Any) -> None:
         raise ValueError(f"{next(iter(sizes), 'x')} is empty: there is no sample to work on.")
 
 
-def _per_output(sample_weight: Any, y: Any) -> Any:
-    """One weight array for several outputs must hold one number a sample, and counts for each of them."""
+def per_output(sample_weight: Any, y: Any) -> Any:
+    """One weight array for several outputs must hold one number a sample, and counts for each of them; for one array of
+    targets there is one of weights."""
+    if isinstance(y, Tensor) and isinstance(sample_weight, (list, tuple, Mapping)):
+        if len(sample_weight) != 1 or isinstance(sample_weight, Mapping):
+            raise ValueError(f"sample_weight: expected one array, as y is one; got {short(sample_weight)}.")
+        sample_weight = sample_weight[0]
     if isinstance(sample_weight, Tensor) and isinstance(y, (list, tuple, Mapping)) and sample_weight[0].numel() != 1:
         raise ValueError(
             f"sample_weight: one array for several outputs must have shape (samples,); got shape "
@@ -469,6 +477,11 @@ class Feed:
     @property
     def num_batches(self) -> int | None:
         return self.steps or self.source.num_batches
+
+    def restart(self) -> None:
+        """Begin the next epoch with the first batch, where the source can be read again."""
+        if self.source.restarts:
+            self._iterator, self._taken = None, 0
 
     def peek(self) -> Batch:
         """The first batch of the epoch to come, which still gets it. Raises ValueError where there is none."""

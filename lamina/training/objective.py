@@ -114,12 +114,8 @@ class CompiledLoss:
             losses_module.get(loss)
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
         self.parts: list[_Part | None] = []
+        self.metrics: list[Any] = []  # the mean of each output's own loss, where there are several
         self.built = False
-
-    @property
-    def metrics(self) -> list[Any]:
-        """The mean of each output's own loss, where there are several."""
-        return [part.tracker for part in self.parts if part is not None and part.tracker is not None]
 
     def build(self, y: Any, outputs: Any) -> None:
         """Settle which loss is whose. Raises ValueError where the losses do not fit the outputs."""
@@ -134,10 +130,14 @@ class CompiledLoss:
             loss = losses_module.resolve(identifier, _shape(true), _shape(pred)) if identifier is not None else None
             label = name or getattr(loss, "name", "")
             parts.append(None if loss is None else _Part(label, loss, None if factor is None else float(factor)))
-        if sum(part is not None for part in parts) > 1:
-            for part, pred in zip(parts, predicted, strict=True):
-                if part is not None:
-                    part.tracker = metrics_module.Mean(name=f"{part.name}_loss").to(pred.device)
+        measured = [(place, part) for place, part in enumerate(parts) if part is not None]
+        if isinstance(outputs, Mapping) and isinstance(self.loss, Mapping):  # in the order of the losses, as in Keras
+            keys, order = [key for key, part in outputs.items() for _ in leaves_of(part)], [*self.loss]
+            measured.sort(key=lambda pair: order.index(keys[pair[0]]))
+        if len(measured) > 1:
+            for place, part in measured:
+                part.tracker = metrics_module.Mean(name=f"{part.name}_loss").to(predicted[place].device)
+                self.metrics.append(part.tracker)
         self.parts, self.built = parts, True
 
     def _targets(self, y: Any, outputs: Any, given: list[Any]) -> list[Any]:
@@ -236,8 +236,8 @@ class CompiledMetrics:
             if value is not None and not isinstance(value, (list, tuple, Mapping)):
                 raise ValueError(f"compile: `{what}` must be a list or a dictionary; got {short(value)}.")
             for leaf in pytree.tree_leaves(value):
-                if isinstance(leaf, str) and leaf not in ("accuracy", "acc", "crossentropy", "ce"):
-                    metrics_module.get(leaf)
+                if isinstance(leaf, str):
+                    metrics_module.check_name(leaf)
         self._given, self.output_names = (metrics, weighted_metrics), output_names
         self._parts: list[_Measured] = []
         self.built = False
@@ -271,6 +271,7 @@ class CompiledMetrics:
                 shapes = _shape(true), _shape(pred)
                 group += [metrics_module.resolve(one, *shapes) for one in identifiers if one is not None]
         self._parts, self.built = parts, True
+        self.reset_state()  # metric objects may come with state from elsewhere
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         if not self.built:
@@ -285,7 +286,8 @@ class CompiledMetrics:
             _update(part, true, pred, weight)
 
     def result(self) -> dict[str, Any]:
-        """The values by name: `output_metric` where there are several outputs, `weighted_metric` for a name in use."""
+        """The values by name: `output_metric` where there are several outputs. A name in use becomes `metric_1`, that
+        of a weighted metric first `weighted_metric`."""
         results: dict[str, Any] = {}
         for name, metric in self._named():
             results[name] = metric.result()
@@ -298,7 +300,7 @@ class CompiledMetrics:
                 for metric in getattr(part, group):
                     prefix = f"{part.name}_" if part.name else ""
                     name = base = f"{prefix}{metric.name}"
-                    if name in taken:
+                    if group == "weighted" and name in taken:
                         name = base = f"{prefix}weighted_{metric.name}"
                     count = 1
                     while name in taken:

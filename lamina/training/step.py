@@ -250,6 +250,10 @@ class Captured(OfModel):
                 buffer.copy_(leaf, non_blocking=True)
         return self._replay()  # type: ignore[misc]
 
+    def stop(self) -> None:
+        """Run eagerly from now on."""
+        self._left = self._replay = None
+
     def _warm_up(self, x: Any, y: Any, sample_weight: Any) -> Any:
         if self._capture is not cuda_capture:
             return self._step(x, y, sample_weight)
@@ -269,7 +273,7 @@ class Captured(OfModel):
         except (RuntimeError, ValueError, TypeError) as error:
             reason = str(error).strip().split("\n")[0]
             logger.warning("The training step runs eagerly: it cannot be one CUDA graph (%s).", reason)
-            self._left, self._replay = None, None
+            self.stop()
             return False
         return True
 

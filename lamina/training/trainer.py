@@ -20,6 +20,7 @@ from ..core import serialize
 from ..core.calling import Calling
 from ..core.declare import unknown_keyword
 from ..core.errors import named
+from ..core.layer import Changes
 from .callbacks import CallbackList, Logs, to_host
 from .data import (
     Feed,
@@ -28,6 +29,7 @@ from .data import (
     check_lengths,
     class_weights,
     make_source,
+    per_output,
     split_end,
     tensors_of,
     unpack,
@@ -51,7 +53,6 @@ class Trainer:
     """
 
     compiled = False
-    optimizer: Any = None
     loss: Any = None
     run_eagerly = False
     jit_compile: bool | str = "auto"
@@ -61,6 +62,7 @@ class Trainer:
     train_function: Any = None
     test_function: Any = None
     predict_function: Any = None
+    _optimizer: Any = None
     _compiled_loss: CompiledLoss | None = None
     _compiled_metrics: CompiledMetrics | None = None
     _loss_tracker: Any = None
@@ -87,10 +89,16 @@ class Trainer:
 
         steps_per_execution: batches between two calls of batch callbacks. jit_compile: True compiles the model by
         `torch.compile`; "auto" runs the training step as one CUDA graph on a GPU and eagerly elsewhere; False and
-        `run_eagerly` always run eagerly. auto_scale_loss: scale the loss of a "mixed_float16" model.
+        `run_eagerly` always run eagerly. auto_scale_loss: scale the loss of a "mixed_float16" model. Compiled again
+        without a loss, or without any metrics, a model keeps what it had.
 
         Raises ValueError, before any change, for unknown names.
         """
+        before = self._compile_arguments or {}
+        if loss is None:
+            loss, loss_weights = before.get("loss"), before.get("loss_weights", loss_weights)
+        if metrics is None and weighted_metrics is None:
+            metrics, weighted_metrics = before.get("metrics"), before.get("weighted_metrics")
         arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -114,7 +122,7 @@ class Trainer:
             compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names)
         vars(self).update(
             compiled=True,
-            optimizer=made,
+            _optimizer=made,
             loss=loss,
             run_eagerly=run_eagerly,
             jit_compile=False if run_eagerly else jit_compile,
@@ -130,6 +138,18 @@ class Trainer:
             _train_step=None,
             _test_step=None,
         )
+
+    @property
+    def optimizer(self) -> Any:
+        """What updates the weights. Another one, set between or in epochs, counts from the next step on."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        vars(self)["_optimizer"] = value
+        Changes.count += 1
+        if isinstance(self.train_function, Captured):
+            self.train_function.stop()
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` as plain data; empty before it."""
@@ -362,6 +382,7 @@ class Trainer:
                     break
                 logs = to_host(results)
                 if held is not None and _is_due(epoch, validation_freq):
+                    held.restart()  # with fewer `validation_steps` than batches: the same ones every time
                     found = self._evaluate(held, called)
                     logs |= {f"val_{name}": value for name, value in found.items()}
                 called.on_epoch_end(epoch, logs)
@@ -432,7 +453,8 @@ class Trainer:
             self.reset_metrics()
             results = self._pass_over(feed, self.make_test_function(), called, "test")
             if results is None:
-                raise ValueError(f"The {feed.source.kind} gave no batch to evaluate on.")
+                again = "" if feed.source.restarts else " It cannot start again: pass something that can."
+                raise ValueError(f"The {feed.source.kind} gave no batch to evaluate on.{again}")
             logs = to_host(results)
             called.on_test_end(logs)
         return logs
@@ -584,6 +606,7 @@ class Trainer:
                 raise ValueError("Give `class_weight` or `sample_weight`, not both.")
             sample_weight = class_weights(y, class_weight)
         check_lengths(x, y, sample_weight)
+        sample_weight = per_output(sample_weight, y)
         self._build_by_call(x)
         self._build_optimizer()
         return x, y, sample_weight
@@ -679,17 +702,15 @@ class _Collected:
             self._pieces = [[] for _ in leaves]
             if self._samples is not None and all(leaf.ndim and leaf.shape[0] <= self._samples for leaf in leaves):
                 self._whole = [torch.empty((self._samples, *leaf.shape[1:]), dtype=_kept(leaf)) for leaf in leaves]
-        end = self._row + (leaves[0].shape[0] if leaves[0].ndim else 1)
-        if self._whole is not None and all(
-            leaf.shape[0] == end - self._row and leaf.shape[1:] == whole.shape[1:] and end <= len(whole)
-            for leaf, whole in zip(leaves, self._whole, strict=True)
-        ):
-            for leaf, whole in zip(leaves, self._whole, strict=True):
-                whole[self._row : end].copy_(leaf, non_blocking=True)
-            self._row = end
-            return
-        if self._whole is not None:  # sizes vary after all
-            for pieces, whole in zip(self._pieces, self._whole, strict=True):
+        if self._whole is not None:
+            end = self._row + leaves[0].shape[:1].numel()
+            places = [whole[self._row : end] for whole in self._whole]
+            if [place.shape for place in places] == [leaf.shape for leaf in leaves]:
+                for place, leaf in zip(places, leaves, strict=True):
+                    place.copy_(leaf, non_blocking=True)
+                self._row = end
+                return
+            for pieces, whole in zip(self._pieces, self._whole, strict=True):  # sizes vary after all
                 pieces.append(whole[: self._row])
             self._whole = None
         for pieces, leaf in zip(self._pieces, leaves, strict=True):
