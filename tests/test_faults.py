@@ -198,6 +198,23 @@ def test_a_disk_that_fails_at_the_end(suffix: str, what: str, tmp_path: Path, mo
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_disk_that_may_not_be_written_is_named(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, path = built(), tmp_path / f"m{suffix}"
+    save(model, path)
+    before = path.read_bytes()
+
+    def refused(*arguments: Any, **options: Any) -> None:
+        raise OSError(30, "Read-only file system", str(arguments[0]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        patch.setattr(Path, "replace", refused)
+        with pytest.raises(OSError, match=f"Read-only file system: '.*/m{suffix}'"):
+            save(model, path)
+    assert path.read_bytes() == before
+
+
 # Damaged files --------------------------------------------------------------------------------------------------------
 
 

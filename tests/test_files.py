@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 import lamina as keras
 from lamina import layers
-from lamina.files import safe
+from lamina.files import safe, tree
 
 RECORDED = Path(__file__).parent / "golden" / "files" / "keras3"
 MODELS = json.loads((RECORDED / "models.json").read_text())
@@ -214,6 +214,38 @@ def test_a_layer_inside_and_outside_a_nested_model_stays_one_layer(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert len(loaded.weights) == 2
+
+
+def test_layers_shared_with_a_nested_model_stay_one_in_h5(tmp_path):
+    for build in (layer_inside_and_outside, nested):
+        model = build()
+        model.save(tmp_path / "model.h5")
+        assert len(keras.models.load_model(tmp_path / "model.h5").weights) == len(model.weights)
+
+
+def test_stacked_cells_stand_where_keras_looks_for_them(tmp_path):
+    cells = [layers.LSTMCell(3), layers.GRUCell(2), layers.LSTMCell(2)]
+    model = keras.Sequential([keras.Input((4, 2)), layers.RNN(cells)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        assert sorted(file["layers/rnn/cell/cells"]) == ["gru_cell", "lstm_cell", "lstm_cell_1"]
+        assert list(file["layers/rnn/cell"]) == ["cells", "vars"]
+    values = model.get_weights()
+    model.set_weights([value * 0 for value in values])
+    model.load_weights(tmp_path / "m.weights.h5")
+    assert all(map(np.array_equal, model.get_weights(), values))
+
+
+def test_bfloat16_as_keras_writes_it_into_h5(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, dtype="bfloat16", name="d")])
+    model.save(tmp_path / "m.h5")
+    kernel = model.layers[0].kernel
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        group = file["model_weights/d"]
+        name = str(np.asarray(group.attrs["weight_names"]).astype(str)[0])
+        del group[name]
+        group[name] = kernel.detach().view(torch.int16).numpy().view("V2")
+    assert torch.equal(keras.models.load_model(tmp_path / "m.h5").layers[0].kernel, kernel)
 
 
 def test_weights_go_to_a_model_built_anew(tmp_path):
@@ -422,6 +454,36 @@ def _loop(file):
     file["layers/dense/again"] = file["layers"]
 
 
+def _many_ways(file):
+    """2 ** 60 paths to one group."""
+    file.create_group("q0")
+    for i in range(60):
+        file[f"q{i + 1}/a"] = file[f"q{i + 1}/b"] = file[f"q{i}"]
+
+
+def _two_links(file):
+    """One array of 4 MB under two thousand names."""
+    first = file.create_dataset("optimizer/vars/1000", data=np.ones(1 << 20, "f4"), compression="gzip")
+    for i in range(1001, 3000):
+        file[f"optimizer/vars/{i}"] = first
+
+
+def _chunk(file):
+    """A small array in a chunk of 128 MB."""
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (5, 6), "f4", chunks=(1 << 13, 1 << 12), maxshape=(None, None), compression="gzip")
+
+
+def _quadruple(file):
+    del file[KERNEL]
+    file[KERNEL] = np.zeros((5, 6), "f16" if np.dtype("longdouble").itemsize == 16 else "S3")
+
+
+def _no_values(file):
+    del file[KERNEL]
+    file[KERNEL] = h5py.Empty("f4")
+
+
 def _missing(file):
     del file["layers/dense"]
 
@@ -441,7 +503,12 @@ def _surplus(file):
         (_hollow, "declares"),
         (_texts, "instead of numbers"),
         (_group_for_array, "no array"),
-        (_loop, "deep"),
+        (_loop, "several places"),
+        (_many_ways, "several places"),
+        (_two_links, "declare"),
+        (_chunk, "declares"),
+        (_quadruple, "instead of numbers"),
+        (_no_values, "no array"),
         (_missing, "layers/dense: expected 2 arrays"),
         (_surplus, "no such layer"),
     ],
@@ -485,6 +552,51 @@ def test_damaged_archives_give_one_clear_error(change, message, tmp_path):
     with pytest.raises(ValueError, match=message) as caught:
         keras.models.load_model(path)
     assert "m.keras" in str(caught.value)
+
+
+@pytest.mark.parametrize("units", [10**9, 2**40, 2**62, 2**70])
+def test_a_config_cannot_ask_for_more_memory_than_its_file_could_fill(units, tmp_path):
+    config = json.loads(sequential().to_json())
+    config["config"]["layers"][1]["config"]["units"] = units
+    path = _archive(tmp_path / "m.keras", config=json.dumps(config))
+    with pytest.raises(ValueError, match=r"m\.keras") as caught:
+        keras.models.load_model(path)
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("settings", [[1], "adam", 7, {"optimizer": 3}, {"fit": 1}, {"steps_per_execution": -1}])
+def test_compile_settings_of_the_wrong_kind_are_refused_and_may_be_left_out(settings, tmp_path):
+    config = {**json.loads(sequential().to_json()), "compile_config": settings}
+    with io.BytesIO() as weights:
+        with h5py.File(weights, "w") as file:
+            tree.write(sequential(), file)
+        path = _archive(tmp_path / "m.keras", config=json.dumps(config), weights=weights.getvalue())
+    with pytest.raises(ValueError, match=r"m\.keras: cannot compile.*compile=False"):
+        keras.models.load_model(path)
+    assert not keras.models.load_model(path, compile=False).compiled
+
+
+def test_an_optimizer_that_cannot_take_its_state_keeps_the_old_one(tmp_path):
+    def change(file):
+        del file["optimizer/vars/3"]
+        file["optimizer/vars/3"] = np.ones((9, 9))
+
+    path = _archive(tmp_path / "m.keras", weights=_weights(change))
+    model = keras.models.load_model(RECORDED / "multi_io.keras")
+    before = [weight.detach().clone() for weight in [*model.weights, *model.optimizer.variables]]
+    with pytest.raises(ValueError, match=r"m\.keras: the weights do not fit"):
+        model.load_weights(path)
+    assert same([*model.weights, *model.optimizer.variables], before)
+
+
+def test_numbers_in_the_other_byte_order_are_read(tmp_path):
+    def change(file):
+        values = file[KERNEL][()]
+        del file[KERNEL]
+        file[KERNEL] = values.astype(values.dtype.newbyteorder("S"))
+
+    path = _archive(tmp_path / "m.keras", weights=_weights(change))
+    assert same(keras.models.load_model(path).weights, keras.models.load_model(RECORDED / "multi_io.keras").weights)
 
 
 def test_two_members_of_one_name_are_refused(tmp_path):
@@ -614,6 +726,20 @@ def test_replacing_keeps_mode_links_and_new_folders(tmp_path):
     with safe.replacing(tmp_path / "a" / "b" / "c.h5") as fresh:
         fresh.write_text("x")
     assert (tmp_path / "a" / "b" / "c.h5").read_text() == "x"
+
+
+def test_names_as_long_as_the_system_allows_and_folders_that_are_files(tmp_path):
+    model = sequential()
+    for suffix in (".keras", ".h5"):
+        path = tmp_path / f"{'n' * (255 - len(suffix))}{suffix}"
+        model.save(path, save_format="of Keras 2")
+        assert same(keras.models.load_model(path).weights, model.weights)
+        with pytest.raises(NotADirectoryError, match=f"{path.name}.x.keras"):
+            model.save(path / "x.keras")
+        (tmp_path / f"folder{suffix}").mkdir()
+        with pytest.raises(IsADirectoryError, match=f"folder{suffix}'$"):
+            model.save(tmp_path / f"folder{suffix}")
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_overwriting_has_to_be_allowed(tmp_path, monkeypatch):
@@ -747,6 +873,14 @@ def test_clone_functions():
         keras.models.clone_model(sequential(), call_function=lambda layer, x: x)
     with pytest.raises(ValueError, match="config alone"):
         keras.models.clone_model(subclassed(), clone_function=lambda layer: layer)
+
+
+@pytest.mark.parametrize("tensors", [[], np.ones((2, 4)), lambda: [keras.Input((4,)), keras.Input((4,))]])
+def test_clones_want_one_symbolic_tensor_for_each_input(tensors):
+    x = keras.Input((4,))
+    for model in (sequential(), keras.Model(x, layers.Dense(2)(x))):
+        with pytest.raises(ValueError, match="must be 1 symbolic tensor"):
+            keras.models.clone_model(model, input_tensors=tensors() if callable(tensors) else tensors)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "cumsum", "flip", "transpose", "mean", "argmax", "squeeze"])

@@ -97,6 +97,13 @@ def test_a_range_of_layers():
         text(model, layer_range=["dense_1"])
 
 
+def test_a_line_too_short_for_the_columns_is_refused():
+    for model, least in ((keras.Sequential([keras.Input((3,)), layers.Dense(3)]), 24), (joined(), 31)):
+        assert text(model, line_length=least)
+        with pytest.raises(ValueError, match=f"at least {least}"):
+            text(model, line_length=least - 1)
+
+
 def test_it_is_plain_text_where_nobody_watches(capsys):
     keras.Sequential([keras.Input((4,)), layers.Dense(3, name="a[b]")]).summary()
     out = capsys.readouterr().out
@@ -111,3 +118,17 @@ def test_sizes_in_words():
         "3.00 MB",
         "5.00 TB",
     ]
+
+
+def test_positions_are_where_the_columns_end(capsys):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    places = []
+    for positions in ([0.5, 0.75, 1.0], [30, 45, 60]):
+        model.summary(line_length=60, positions=positions)
+        head = capsys.readouterr().out.splitlines()[1]
+        places.append([i for i, character in enumerate(head) if character in "┳┓"])
+    assert places[0] == places[1]
+    assert all(abs(place - end) <= 1 for place, end in zip(places[0], (30, 45, 60), strict=True))
+    for positions in ([0.5, 0.4, 1], [10, 20]):
+        with pytest.raises(ValueError, match="positions"):
+            model.summary(positions=positions)

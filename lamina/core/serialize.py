@@ -154,12 +154,11 @@ def serialize(value: Any) -> Any:
 def _serialize_callable(value: Any) -> dict[str, Any]:
     if getattr(value, "__name__", "") == "<lambda>":
         raise ValueError("Cannot write a lambda into a config; name the function with `def` and register it.")
-    return {
-        "module": "builtins" if inspect.isbuiltin(value) else getattr(value, "__module__", None),
-        "class_name": "class" if inspect.isclass(value) else "function",
-        "config": value.__name__,
-        "registered_name": registered_name(value),
-    }
+    kind, name = "class" if inspect.isclass(value) else "function", registered_name(value)
+    module, full = value.__module__, name
+    if module not in HOMES and (kind == "function" or name != value.__name__):
+        module, full = "builtins", kind  # Keras looks these up by what stands in `config` alone
+    return {"module": module, "class_name": kind, "config": name, "registered_name": full}
 
 
 def _describe(value: Any) -> dict[str, Any]:
@@ -177,23 +176,36 @@ def _describe(value: Any) -> dict[str, Any]:
         found = give() if give is not None else None
         if found is not None:
             described[part] = serialize(found)
-    if _sharing is not None and "build_config" in described:
-        described["shared_object_id"] = _sharing.setdefault(id(value), len(_sharing))
+    if _written is not None and "build_config" in described:
+        # The object is kept: once it is gone, another may get its id.
+        described["shared_object_id"] = _written.setdefault(id(value), (len(_written), value))[0]
     return described
 
 
-_sharing: dict[int, Any] | None = None
+_written: dict[int, tuple[int, Any]] | None = None
+_read: dict[int, Any] | None = None
 
 
 @contextmanager
 def sharing() -> Iterator[None]:
-    """Inside, an object that stands in several places of one config is written, and read, as one object."""
-    global _sharing
-    outer, _sharing = _sharing, {}
+    """Inside, an object that stands in several places of one config is written with one `shared_object_id`."""
+    global _written
+    outer, _written = _written, {}
     try:
         yield
     finally:
-        _sharing = outer
+        _written = outer
+
+
+@contextmanager
+def reading_shared() -> Iterator[None]:
+    """Inside, what stands in several places of one config, by its `shared_object_id`, is read as one object."""
+    global _read
+    outer, _read = _read, {}
+    try:
+        yield
+    finally:
+        _read = outer
 
 
 def deserialize(
@@ -210,8 +222,8 @@ def deserialize(
     if "class_name" not in config:
         return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
     shared = config.get("shared_object_id")
-    if _sharing is not None and shared in _sharing:
-        return _sharing[shared]
+    if _read is not None and shared in _read:
+        return _read[shared]
     name, inner = config["class_name"], config.get("config")
     plain = _PLAIN.get(name)
     if plain is not None:
@@ -229,19 +241,21 @@ def deserialize(
     build_config = config.get("build_config")
     if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
         made.build_from_config(build_config)
-    if _sharing is not None and shared is not None:
-        _sharing[shared] = made
+    if _read is not None and shared is not None:
+        _read[shared] = made
     return made
 
 
 def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, homes: tuple[str, ...]) -> Any:
-    for key in (config.get("registered_name"), name):
-        found = registered_object(key, custom_objects) if key else None
-        if found is not None:
-            return found
-    module = config.get("module")
+    module, full = config.get("module"), config.get("registered_name", name)
     home = public_home(module)
-    for room in homes if home is None else (home,):
+    if full is not None or home is None:  # else one of Keras' own, which a class of yours by its name does not replace
+        for key in (full, name):
+            found = registered_object(key, custom_objects) if key else None
+            if found is not None:
+                return found
+    anywhere = module == "builtins" and config["class_name"] == "function"
+    for room in (home,) if home is not None else (*homes, *_FUNCTION_HOMES) if anywhere else homes:
         found = find(name, room) if isinstance(name, str) else None
         if inspect.isclass(found) or (callable(found) and room in _FUNCTION_HOMES):
             return found
@@ -253,11 +267,19 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "__tuple__": lambda config: tuple(deserialize(config["value"] if isinstance(config, Mapping) else config)),
-    "__numpy__": lambda config: np.array(config["value"], dtype=config["dtype"]),
+    "__numpy__": lambda config: np.array(config["value"], dtype=_number_type(config["dtype"])),
     "__tensor__": lambda config: torch.tensor(config["value"], dtype=getattr(torch, config["dtype"])),
     "__slice__": lambda config: slice(config["start"], config["stop"], config["step"]),
     "__ellipsis__": lambda config: Ellipsis,
 }
+
+
+def _number_type(name: str) -> np.dtype:
+    """Raises ValueError for types whose values may be of any size, such as texts."""
+    dtype = np.dtype(name)
+    if dtype.kind not in "biufc":
+        raise ValueError(f"A config holds an array of type {name!r}; expected numbers.")
+    return dtype
 
 
 def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | None = None) -> Any:

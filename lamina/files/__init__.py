@@ -12,11 +12,18 @@ _H5 = (".h5", ".hdf5")
 
 
 def save_model(
-    model: Any, filepath: Any, overwrite: bool = True, *, include_optimizer: bool = True, zipped: bool | None = None
+    model: Any,
+    filepath: Any,
+    overwrite: bool = True,
+    *,
+    include_optimizer: bool = True,
+    zipped: bool | None = None,
+    save_format: str | None = None,
 ) -> None:
     """Write a model to a `.keras` file, or to the older `.h5`.
 
-    The file is replaced in one step: whatever fails, the old one stays. Raises ValueError for another suffix, and with
+    `include_optimizer` is for `.h5`. `save_format`, of Keras 2, says nothing here: the name's suffix decides. The file
+    is replaced in one step: whatever fails, the old one stays. Raises ValueError for another suffix, and with
     `overwrite=False` FileExistsError where the file exists and nobody is there to be asked.
     """
     from . import h5, keras3

@@ -14,8 +14,8 @@ import torch
 from ..core import serialize
 from ..core.errors import show_shape
 from ..core.layer import Layer
-from . import safe
-from .keras3 import KERAS_VERSION, build_optimizer, make_model, require_built
+from . import safe, tree
+from .keras3 import KERAS_VERSION, compiling, described_model, make_model, require_built
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 TOP = "top_level_model_weights"
@@ -26,7 +26,7 @@ TOP = "top_level_model_weights"
 
 def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state."""
-    described = serialize.serialize(model)
+    described = described_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
     attributes = {"keras_version": KERAS_VERSION, "backend": "torch", "model_config": json.dumps(architecture)}
@@ -70,15 +70,15 @@ def _older(config: Any) -> Any:
         return config
     layers = []
     for entry in config["layers"]:
-        kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+        kept = {key: entry[key] for key in ("name", "inbound_nodes", "shared_object_id") if key in entry}
         layers.append({**_named(entry), "config": _older(entry["config"]), **kept})
     return {**config, "layers": layers}
 
 
 def _write_weights(group: Any, model: Any) -> None:
-    _write_texts(group, "layer_names", [layer.name for layer in model.layers])
+    _write_texts(group, "layer_names", [layer.name for layer in dict.fromkeys(model.layers)])
     group.attrs["backend"], group.attrs["keras_version"] = "torch", KERAS_VERSION
-    for layer in sorted(model.layers, key=lambda layer: layer.name):
+    for layer in sorted({*model.layers}, key=lambda layer: layer.name):
         _write_arrays(group.create_group(layer.name), [(_path(weight), weight) for weight in _in_order(layer)])
     _write_arrays(group.create_group(TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
 
@@ -130,7 +130,9 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         training = json.loads(safe.as_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
         groups = _groups(safe.subgroup(file, "model_weights"))
         state = safe.child(file, "optimizer_weights")
-        optimizer_state = [] if state is None else _arrays(state)
+        stored = [] if state is None else _arrays(state)
+        safe.check_total(stored, file)
+        optimizer_state = {str(index): array.read() for index, array in enumerate(stored)}
     with serialize.custom_object_scope(custom_objects or {}):
         model = make_model(config, path)
         with safe.reading(path):
@@ -138,20 +140,17 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         if compile and training:
             _compile(model, training, path)
             if optimizer_state:
-                model.optimizer.load_own_variables({str(i): array for i, array in enumerate(optimizer_state)})
+                tree.load([(model.optimizer, optimizer_state)], path)
     return model
 
 
 def _compile(model: Any, training: Mapping[str, Any], path: Path) -> None:
     homes = {"loss": ("keras.losses",), "metrics": ("keras.metrics",), "weighted_metrics": ("keras.metrics",)}
-    try:
+    with compiling(model, path):
         settings = {key: serialize.deserialize(training.get(key), homes=rooms) for key, rooms in homes.items()}
         settings["loss_weights"] = training.get("loss_weights")
         settings["optimizer"] = serialize.deserialize(training["optimizer_config"], homes=("keras.optimizers",))
         model.compile_from_config(settings)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: cannot compile the model as it was: {error} Load it with compile=False.") from error
-    build_optimizer(model)
 
 
 def load_weights(model: Any, path: Path, skip_mismatch: bool = False, by_name: bool = False) -> None:
@@ -171,18 +170,20 @@ def is_by_layers(path: Path) -> bool:
 
 def _groups(file: Any) -> dict[str, list[np.ndarray]]:
     found = {name: _arrays(safe.subgroup(file, name)) for name in safe.texts(file, "layer_names")}
-    return found | ({TOP: _arrays(safe.subgroup(file, TOP))} if TOP in file else {})
+    found |= {TOP: _arrays(safe.subgroup(file, TOP))} if TOP in file else {}
+    safe.check_total((array for arrays in found.values() for array in arrays), file)
+    return {name: [array.read() for array in arrays] for name, arrays in found.items()}
 
 
-def _arrays(group: Any) -> list[np.ndarray]:
-    return [safe.StoredArray(safe.child(group, name)).read() for name in safe.texts(group, "weight_names")]
+def _arrays(group: Any) -> list[safe.StoredArray]:
+    return [safe.array(group, name) for name in safe.texts(group, "weight_names")]
 
 
 Pairs = list[tuple[str, list[Any], list[np.ndarray]]]
 
 
 def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
-    layers = [layer for layer in model.layers if layer.weights]
+    layers = [layer for layer in dict.fromkeys(model.layers) if layer.weights]
     stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
     if len(layers) != len(stored):
         hint = "" if model.built else " The model is not built, since the file does not say its input's shape."
@@ -195,7 +196,7 @@ def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
 
 
 def _by_name(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
-    named = [layer for layer in model.layers if groups.get(layer.name)]
+    named = [layer for layer in dict.fromkeys(model.layers) if groups.get(layer.name)]
     return [*((repr(layer.name), _in_order(layer), groups[layer.name]) for layer in named), *_top(model, groups)]
 
 

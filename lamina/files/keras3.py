@@ -9,23 +9,29 @@ import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import TorchFunctionMode
+
 from ..core import serialize
+from ..core.errors import show_shape
 from . import safe, tree
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
+MAX_SPARE = 1 << 28  # bytes that layers may ask for beyond their stored weights
+_MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.eye})
 
 
 def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
     import h5py
 
-    with serialize.sharing():
-        config = serialize.serialize(model)
-    _drop_single_ids(config)
+    config = described_model(model)
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with safe.replacing(path) as fresh, zipfile.ZipFile(fresh, "w") as archive:
         archive.writestr(METADATA, json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}))
@@ -38,8 +44,10 @@ def save(model: Any, path: Path) -> None:
                 shutil.copyfileobj(weights, member, 1 << 20)
 
 
-def _drop_single_ids(config: Any) -> None:
-    """Keep `shared_object_id` only where an object stands in several places."""
+def described_model(model: Any) -> dict[str, Any]:
+    """The model as plain data; a layer that stands in several places has a `shared_object_id` there."""
+    with serialize.sharing():
+        config = serialize.serialize(model)
 
     def entries(value: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
@@ -56,6 +64,7 @@ def _drop_single_ids(config: Any) -> None:
     for entry in found:
         if counts[entry["shared_object_id"]] == 1:
             del entry["shared_object_id"]
+    return config
 
 
 def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
@@ -69,32 +78,52 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         model = make_model(config, path)
         settings = config.get("compile_config")
         if compile and settings:
-            compile_model(model, settings, path)
+            with compiling(model, path):
+                model.compile_from_config(settings)
         with safe.reading(path), h5py.File(weights, "r") as file:
             loads = tree.read(model, file)
-        tree.load(loads)
+        tree.load(loads, path)
     return model
 
 
 def make_model(config: Any, path: Path) -> Any:
     """The model a config describes. Raises ValueError, naming the file, for one that describes none."""
     try:
-        with serialize.sharing():
+        with serialize.reading_shared(), _Allotment(MAX_SPARE + safe.allowed(path.stat().st_size)):
             model = serialize.deserialize(config, homes=("keras.models", "keras.layers"))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"{path}: its config cannot be made into a model: {error or type(error).__name__}") from error
+    except safe.FAULTS as error:
+        raise ValueError(f"{path}: its config cannot be made into a model: {safe.reason(error)}") from error
     if not hasattr(model, "save_own_variables"):
         raise ValueError(f"{path}: its config describes a {type(model).__name__}, which is no model.")
     return model
 
 
-def compile_model(model: Any, settings: Mapping[str, Any], path: Path) -> None:
-    """Compile a loaded model as it was, and make the optimizer's state, so that the stored one can be read."""
+class _Allotment(TorchFunctionMode):
+    """Stops a config whose layers ask for far more memory than the weights in its file can fill."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.left = size
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            asked = func(*args, **{**kwargs, "device": "meta"})
+            self.left -= 0 if isinstance(asked, FakeTensor) else asked.nbytes
+            if self.left < 0:
+                raise ValueError(f"it asks for a tensor of shape {show_shape(asked.shape)}, too large for this file.")
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def compiling(model: Any, path: Path) -> Iterator[None]:
+    """Around compiling a loaded model as it was; makes the optimizer's state, so that the stored one can be read."""
     try:
-        model.compile_from_config(settings)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: cannot compile the model as it was: {error} Load it with compile=False.") from error
-    build_optimizer(model)
+        yield
+        build_optimizer(model)
+    except safe.FAULTS as error:
+        text = f"{path}: cannot compile the model as it was: {safe.reason(error)} Load it with compile=False."
+        raise ValueError(text) from error
 
 
 def build_optimizer(model: Any) -> None:
@@ -124,7 +153,7 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, objects_to
         source = path.open("rb")
     with source, safe.reading(path), h5py.File(source, "r") as file:
         loads = tree.read(model, file, skip, skip_mismatch)
-    tree.load(loads)
+    tree.load(loads, path)
 
 
 def require_built(model: Any, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -14,7 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,13 @@ MAX_EXPANSION = 1000  # declared bytes to stored bytes, beyond what `FREE_BYTES`
 FREE_BYTES = 1 << 20
 MAX_CONFIG = 1 << 28
 IN_MEMORY = 1 << 26  # larger weights are unpacked to disk
+MAX_REASON = 1000  # characters of an error that a file provoked
+
+# What damaged or hostile data makes Python, torch and HDF5 raise.
+FAULTS = (
+    ValueError, TypeError, LookupError, AttributeError, OverflowError, RuntimeError, MemoryError, OSError, EOFError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
 
 class Misfit(ValueError):
@@ -40,12 +48,14 @@ def reading(path: Any) -> Iterator[None]:
         raise
     except Misfit as error:
         raise ValueError(f"{path}: {error}") from None
-    except (
-        ValueError, OSError, EOFError, KeyError, TypeError, RuntimeError, NotImplementedError, RecursionError,
-        OverflowError, zipfile.BadZipFile, zlib.error, struct.error,
-    ) as error:  # fmt: skip
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ValueError(f"{path}: damaged, or no model file: {reason}") from error
+    except FAULTS as error:
+        raise ValueError(f"{path}: damaged, or no model file: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line of bounded length."""
+    line = str(error).strip().split("\n")[0] or type(error).__name__
+    return line if len(line) <= MAX_REASON else f"{line[:MAX_REASON]}..."
 
 
 @contextmanager
@@ -56,8 +66,11 @@ def replacing(path: Any) -> Iterator[Path]:
     are made.
     """
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+    fresh = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # `path` may be as long as names can be
     try:
         yield fresh
         if target.exists():
@@ -66,9 +79,11 @@ def replacing(path: Any) -> Iterator[Path]:
             os.fsync(file.fileno())
         fresh.replace(target)
     except BaseException as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that takes no writing hides nothing behind an error of its own
+            fresh.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(fresh)):
             error.filename = str(path)
+            del error.filename2
         raise
     _sync_folder(target.parent)
 
@@ -97,7 +112,7 @@ def zip_members(path: Path) -> Iterator[zipfile.ZipFile]:
             raise ValueError(f"the archive has {len(members)} members; at most {MAX_MEMBERS} are read")
         if len({member.filename for member in members}) < len(members):
             raise ValueError("the archive has two members of one name")
-        if sum(member.file_size for member in members) > _allowed(path.stat().st_size):
+        if sum(member.file_size for member in members) > allowed(path.stat().st_size):
             raise ValueError("the archive declares far more data than it holds")
         yield archive
 
@@ -124,12 +139,13 @@ def _open_member(archive: zipfile.ZipFile, name: str, limit: int | None) -> IO[b
     member = archive.getinfo(name)
     if limit is not None and member.file_size > limit:
         raise ValueError(f"member {name!r} declares {member.file_size} bytes; at most {limit} are read")
-    if member.file_size > _allowed(member.compress_size):
+    if member.file_size > allowed(member.compress_size):
         raise ValueError(f"member {name!r} declares {member.file_size} bytes but stores {member.compress_size}")
     return archive.open(name)
 
 
-def _allowed(stored: int) -> int:
+def allowed(stored: int) -> int:
+    """How many bytes may be made of `stored` ones."""
     return FREE_BYTES + MAX_EXPANSION * stored
 
 
@@ -176,10 +192,11 @@ def child(group: Any, path: str) -> Any:
     import h5py
 
     for part in path.split("/"):
-        if not isinstance(group, h5py.Group) or part not in group:
+        if not isinstance(group, h5py.Group) or part in ("", ".") or part not in group:
             return None
         if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{group.name}/{part} is a soft or external link, which is never followed")
+            place = str(group.name).rstrip("/")
+            raise ValueError(f"{place}/{part} is a soft or external link, which is never followed")
         group = group[part]
     return group
 
@@ -194,32 +211,48 @@ def subgroup(group: Any, path: str) -> Any:
     return found
 
 
+def array(group: Any, path: str) -> StoredArray:
+    """The array at `path`. Raises ValueError where there is none."""
+    found = child(group, path)
+    if found is None:
+        raise ValueError(f"there is no array {group.name.rstrip('/')}/{path}")
+    return StoredArray(found)
+
+
 class StoredArray:
     """A dataset that may be read: its shape, and on demand its values. Raises ValueError for one that may not."""
 
     def __init__(self, dataset: Any):
         import h5py
 
-        if not isinstance(dataset, h5py.Dataset):
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             raise ValueError(f"{getattr(dataset, 'name', dataset)} is no array")
-        name = dataset.name
+        name, dtype = dataset.name, dataset.dtype
         if dataset.is_virtual or dataset.external:
             raise ValueError(f"{name} keeps its values in another file, which is never opened")
-        self.half = dataset.attrs.get("dtype") == "bfloat16"
-        if dataset.dtype.kind not in "biufc" and not (self.half and dataset.dtype.itemsize == 2):
-            raise ValueError(f"{name} holds {dataset.dtype} values instead of numbers")
-        declared = math.prod(dataset.shape) * dataset.dtype.itemsize
-        if declared > _allowed(dataset.id.get_storage_size()):
-            raise ValueError(f"{name} declares {declared} bytes but stores {dataset.id.get_storage_size()}")
+        self.half = dtype == "V2"  # bfloat16, of which HDF5 knows nothing; Keras stores its bits
+        if not self.half and (dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8)):
+            raise ValueError(f"{name} holds {dtype} values instead of numbers")
+        self.size = math.prod(dataset.shape) * dtype.itemsize
+        held = max(self.size, math.prod(dataset.chunks or (0,)) * dtype.itemsize)  # a chunk is unpacked whole
+        if held > allowed(dataset.id.get_storage_size()):
+            raise ValueError(f"{name} declares {held} bytes but stores {dataset.id.get_storage_size()}")
         self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
 
     def read(self) -> np.ndarray:
-        """The values; bfloat16 as float32, which holds them exactly."""
+        """The values in the machine's byte order; bfloat16 as float32, which holds them exactly."""
         values = np.asarray(self._dataset[()])
         if not self.half:
-            return values
+            return values.astype(values.dtype.newbyteorder("="), copy=False)
         bits = np.frombuffer(values.tobytes(), "<u2").astype(np.uint32)
         return (bits << 16).view(np.float32).reshape(self.shape)
+
+
+def check_total(arrays: Iterable[StoredArray], file: Any) -> None:
+    """Raises ValueError where arrays that stand in many places of a file make far more data than it holds."""
+    declared, size = sum(array.size for array in arrays), file.file.id.get_filesize()
+    if declared > allowed(size):
+        raise ValueError(f"its arrays declare {declared} bytes, but the file has {size}")
 
 
 def texts(group: Any, name: str) -> list[str]:

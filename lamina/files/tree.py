@@ -17,7 +17,7 @@ from torch import nn
 from ..core.children import Children
 from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
-from .safe import Misfit, StoredArray, child
+from .safe import FAULTS, Misfit, StoredArray, array, check_total, child, reason, subgroup
 
 
 def saveables(root: Any, skip: Collection[int] = ()) -> Iterator[tuple[str, Any]]:
@@ -61,6 +61,9 @@ def _attributes(item: Any) -> list[tuple[str, Any]]:
     found: dict[str, Any] = {name: value for name, value in item._modules.items() if value is not None}
     found = {name: value._items if isinstance(value, Children) else value for name, value in found.items()}
     found |= _public_names(item, found)
+    lists = {name: value for name, value in vars(item).items() if name[0] != "_" and name not in found and _full(value)}
+    listed = {id(member) for value in lists.values() for member in value}
+    found = {name: value for name, value in found.items() if id(value) not in listed} | lists
     first = []
     if getattr(item, "_is_composite", False):
         found["layers"] = item.layers
@@ -70,6 +73,11 @@ def _attributes(item: Any) -> list[tuple[str, Any]]:
         if hasattr(optimizer, "save_own_variables"):
             found["optimizer"] = optimizer
     return first + sorted(found.items(), key=lambda pair: f"~{pair[0]}" if pair[0].startswith("_") else pair[0])
+
+
+def _full(value: Any) -> bool:
+    """Whether it is a list of layers: Keras finds them there, whatever names torch knows them under."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(member, nn.Module) for member in value)
 
 
 def _public_names(item: Layer, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +138,7 @@ def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool =
     """
     problems: list[str] = []
     asked: set[str] = set()
-    loads: Loads = []
+    fitting: list[tuple[Any, dict[str, StoredArray]]] = []
     for path, item in saveables(root, skip):
         asked.add(path)
         stored = _stored(file, path)
@@ -141,7 +149,7 @@ def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool =
         if problem:
             problems.append(f"{path or 'the model itself'}: {problem}")
         else:
-            loads.append((item, {key: array.read() for key, array in stored.items()}))
+            fitting.append((item, stored))
     if not skip:
         problems += [f"{path}: stored, but the model has no such layer" for path in _unasked(file, asked)]
     if problems:
@@ -150,14 +158,17 @@ def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool =
         if not skip_mismatch:
             raise Misfit(message)
         warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
-    return loads
+    check_total((array for _, stored in fitting for array in stored.values()), file)
+    return [(item, {key: array.read() for key, array in stored.items()}) for item, stored in fitting]
 
 
 def _stored(file: Any, path: str) -> dict[str, StoredArray]:
-    group = child(file, f"{path}/vars".lstrip("/"))
-    if group is None:  # files of TensorFlow 2.13
-        group = child(file, f"{path}/vars".replace("layers", "_layer_checkpoint_dependencies").lstrip("/"))
-    return {} if group is None else {key: StoredArray(child(group, key)) for key in group}
+    own = f"{path}/vars".lstrip("/")
+    for place in (own, own.replace("layers", "_layer_checkpoint_dependencies")):  # the latter of TensorFlow 2.13
+        if child(file, place) is not None:
+            group = subgroup(file, place)
+            return {key: array(group, key) for key in group}
+    return {}
 
 
 def _own_tensors(item: Any) -> dict[str, Any] | None:
@@ -186,10 +197,12 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
     import h5py
 
     found: list[str] = []
+    seen: set[Any] = set()  # equal groups are one group of the file, whatever their paths
 
     def visit(group: Any, path: str, depth: int) -> None:
-        if depth > 100:
-            raise ValueError("groups are nested more than 100 deep")
+        if depth > 100 or group in seen:
+            raise ValueError(f"{group.name} stands in several places, or more than 100 groups deep")
+        seen.add(group)
         for key in group:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise ValueError(f"{path}/{key} is a soft or external link, which is never followed")
@@ -203,17 +216,22 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
     return found
 
 
-def load(loads: Loads) -> None:
-    """Hand every object its arrays; those with a reading of their own come first and are set back if one raises."""
+def load(loads: Loads, path: Any) -> None:
+    """Hand every object its arrays; those with a reading of their own come first and are set back if one raises.
+
+    Raises ValueError, naming the file, where one cannot take them.
+    """
     own = [pair for pair in loads if _own_tensors(pair[0]) is None]
     before = [(tensor, tensor.detach().clone()) for item, _ in own for tensor in _current(item)]
     try:
         for item, arrays in own:
             item.load_own_variables(arrays)
-    except BaseException:
+    except BaseException as error:
         with torch.no_grad():
             for tensor, value in before:
                 tensor.copy_(value)
+        if isinstance(error, FAULTS):
+            raise ValueError(f"{path}: the weights do not fit the model: {reason(error)}") from error
         raise
     for item, arrays in loads:
         if isinstance(item, Layer) and _own_tensors(item) is not None:

@@ -26,7 +26,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         config = json.loads(json_string)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"model_from_json: this is no JSON: {error}") from error
-    with serialize.sharing():
+    with serialize.reading_shared():
         model = serialize.deserialize(config, custom_objects, homes=("keras.models", "keras.layers"))
     if not isinstance(model, Model):
         raise ValueError(f"model_from_json: this describes a {type(model).__name__}, not a model.")
@@ -86,11 +86,20 @@ def _from_config(layer: Any) -> Any:
     return type(layer).from_config(layer.get_config())
 
 
+def _symbolic(input_tensors: Any, count: int) -> list[SymbolicTensor]:
+    found = pytree.tree_leaves(input_tensors)
+    if len(found) != count or not all(isinstance(tensor, SymbolicTensor) for tensor in found):
+        raise ValueError(
+            f"clone_model: `input_tensors` must be {count} symbolic tensor{'s' * (count > 1)}, one for each input of "
+            "the model; make them with Input(shape)."
+        )
+    return found
+
+
 def _clone_sequential(model: Sequential, input_tensors: Any, copy: Callable) -> Sequential:
     layers = [copy(layer) for layer in model.layers]
     if input_tensors is not None:
-        (tensor,) = pytree.tree_leaves(input_tensors)
-        layers.insert(0, tensor)
+        layers.insert(0, *_symbolic(input_tensors, 1))
     elif model._input is not None:
         layers.insert(0, _from_config(model._input))
     return Sequential(layers, name=model.name, trainable=model.trainable)
@@ -103,9 +112,7 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
         layers = [_from_config(node.layer) for node in graph.input_nodes]
         fresh = [layer._nodes[0].outputs for layer in layers if isinstance(layer, InputLayer)]
     else:
-        fresh = pytree.tree_leaves(input_tensors)
-        if len(fresh) != len(graph.inputs) or not all(isinstance(tensor, SymbolicTensor) for tensor in fresh):
-            raise ValueError(f"clone_model: `input_tensors` must be {len(graph.inputs)} symbolic tensors.")
+        fresh = _symbolic(input_tensors, len(graph.inputs))
     known = {id(old): new for old, new in zip(graph.inputs, fresh, strict=True)}
 
     def substitute(leaf: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core import serialize
 from ..core.declare import quoted
 from ..core.errors import named
 from ..core.layer import Layer
@@ -66,12 +65,13 @@ class Model(Trainer, Layer):
     ) -> None:
         """Print the layers, their output shapes and numbers of parameters.
 
+        line_length: characters; positions: where the columns end, in characters or as parts of the width.
         Further options: `expand_nested` shows the layers of nested models, `show_trainable` whether each is trained,
         `show_costs` multiply-adds of one sample and receptive fields; `layer_range` names the first and last layer.
         """
         from ..pictures.summary import print_summary
 
-        print_summary(self, line_length=line_length, print_fn=print_fn, **options)
+        print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn, **options)
 
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """Write architecture, weights and training state to a `.keras` file (or the format of the suffix)."""
@@ -93,7 +93,9 @@ class Model(Trainer, Layer):
         """The architecture as JSON; `model_from_json` reads it."""
         import json
 
-        return json.dumps(serialize.serialize(self), **options)
+        from ..files.keras3 import described_model
+
+        return json.dumps(described_model(self), **options)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..core import symbolic
@@ -19,6 +20,7 @@ _COSTS = 36  # characters of the two columns
 def print_summary(
     model: Any,
     line_length: int | None = None,
+    positions: Sequence[float] | None = None,
     print_fn: Callable[[str], Any] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = False,
@@ -28,6 +30,7 @@ def print_summary(
     """Print the layers with output shapes and numbers of parameters, then the totals.
 
     Where a layer is shared or joins several, a column says what it is connected to. line_length: width in characters.
+    positions: where the columns end, in characters, or all at most 1 as parts of the width.
     print_fn: takes the whole text instead of the screen. layer_range: first and last layer, as names or patterns.
 
     show_costs adds two columns. Multiply-adds of one sample, of all calls of the layer: products with weights and of
@@ -40,6 +43,9 @@ def print_summary(
 
     graph = getattr(model, "_graph", None)
     linear = graph is None or _is_linear(graph)
+    least = (24 if linear else 31) + 12 * show_trainable + _COSTS * show_costs
+    if line_length is not None and line_length < least:
+        raise ValueError(f"summary: `line_length` must be at least {least} for these columns; got {line_length}.")
     width = line_length or min((88 if linear else 108) + 12 * show_trainable + _COSTS * show_costs, _terminal_width())
     plain = print_fn is not None or not sys.stdout.isatty()
     options = {"force_terminal": False, "color_system": None} if plain else {}
@@ -49,7 +55,7 @@ def print_summary(
     with console.capture() as captured:
         console.print(f'[bold]Model: "{_escaped(model.name)}"[/]')
         layers = _between(layers, layer_range)
-        console.print(_table(layers, graph, linear, width, expand_nested, show_trainable, cost))
+        console.print(_table(layers, graph, linear, width, positions, expand_nested, show_trainable, cost))
         for line in _totals(model, cost):
             console.print(line, soft_wrap=True)
     if print_fn is not None:
@@ -82,20 +88,33 @@ def _between(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
     return layers[start : end + 1]
 
 
+def _widths(positions: Sequence[float] | None, count: int, width: int) -> list[int]:
+    """The characters of each column, borders included. Raises ValueError for positions that say none."""
+    ends = [0, *(positions or ((0.45, 0.8, 1) if count == 3 else (0.3, 0.56, 0.74, 1)))]
+    widths = [end - before for before, end in pairwise(ends)][:count]
+    if len(widths) < count or min(widths) <= 0:
+        raise ValueError(f"summary: `positions` must be {count} ascending numbers, one a column; got {positions!r}.")
+    return [int(part * width) if max(ends) <= 1 else int(part) for part in widths]
+
+
 def _table(
-    layers: list[Any], graph: Any, linear: bool, width: int, expand: bool, trainable: bool, cost: Costs | None
+    layers: list[Any],
+    graph: Any,
+    linear: bool,
+    width: int,
+    positions: Sequence[float] | None,
+    expand: bool,
+    trainable: bool,
+    cost: Costs | None,
 ) -> Any:
     from rich.table import Table
 
-    columns: list[tuple[str, Any, int]]
-    columns = [("Layer (type)", "left", 45), ("Output Shape", "left", 35), ("Param #", "right", 20)]
-    if not linear:
-        columns = [("Layer (type)", "left", 30), ("Output Shape", "left", 26), ("Param #", "right", 18)]
-        columns.append(("Connected to", "left", 26))
+    columns: list[tuple[str, Any]] = [("Layer (type)", "left"), ("Output Shape", "left"), ("Param #", "right")]
+    columns += [] if linear else [("Connected to", "left")]
     table = Table(width=width, show_lines=True)
     shared = width - 12 * trainable - (0 if cost is None else _COSTS)
-    for title, justify, percent in columns:
-        table.add_column(title, justify=justify, width=max(4, shared * percent // 100 - 3))
+    for (title, justify), characters in zip(columns, _widths(positions, len(columns), shared), strict=True):
+        table.add_column(title, justify=justify, width=max(4, characters - 3))
     if trainable:
         table.add_column("Trainable", justify="center", width=9)
     if cost is not None:
