@@ -49,7 +49,12 @@ _NAMES = {
     "arg": "lamina.core.declare:arg",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", "version", *_MODULES, *_NAMES]
+
+
+def version() -> str:
+    """Lamina's version."""
+    return __version__
 
 
 def __getattr__(name: str) -> Any:

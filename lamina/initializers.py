@@ -17,7 +17,7 @@ from torch.signal.windows import general_cosine
 
 from .core import config
 from .core import serialize as objects
-from .core.declare import Declared, Kind, Refused, arg, as_integer, boolean, looked_up, number, one_of
+from .core.declare import Declared, Kind, Refused, arg, as_integer, as_seed, boolean, looked_up, number, one_of
 from .core.dtypes import dtype_name, is_float, torch_dtype
 from .core.random import SeedGenerator
 
@@ -174,15 +174,7 @@ class STFT(Initializer):
 # Random values --------------------------------------------------------------------------------------------------------
 
 
-def _convert_seed(value: Any, owner: Any) -> int | SeedGenerator | None:
-    if value is None or isinstance(value, SeedGenerator):
-        return value
-    if isinstance(value, Mapping) and value.get("class_name") == "SeedGenerator":
-        return SeedGenerator.from_config(value["config"])
-    return as_integer(value)
-
-
-_seed = Kind("an integer, a SeedGenerator or None", _convert_seed, good=(None, 3), bad=("a", 1.5))
+_seed = Kind("an integer or a SeedGenerator", lambda value, owner: as_seed(value), good=(3,), bad=("a", 1.5)).optional()
 _SEED_DOC = "Makes the values repeatable."
 
 

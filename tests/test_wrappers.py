@@ -157,7 +157,8 @@ def test_bidirectional_trains_with_dropout():
 def test_bidirectional_takes_masks_and_states_in_a_model():
     x, h, back = lamina.Input((5, 2)), lamina.Input((4,)), lamina.Input((4,))
     layer = Bidirectional(GRU(4, return_sequences=True))
-    model = lamina.Model([x, h, back], layer([Masking()(x), h, back]))
+    masked = Masking()(x)
+    model = lamina.Model([x, h, back], layer(masked, initial_state=[h, back], mask=Masking().compute_mask(x)))
     values = draw(3, 5, 2) * HOLES.unsqueeze(-1), draw(3, 4), draw(3, 4, seed=1)
     found = model(list(values))
     torch.testing.assert_close(found, layer(values[0], initial_state=list(values[1:]), mask=HOLES))

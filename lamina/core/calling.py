@@ -228,15 +228,20 @@ class Calling(Weights):
             raise ValueError(f"{named(self)} cannot take inputs of shape {shapes}: {reason}") from error
 
     def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Give `call` the masks riding on its inputs; returns the mask of the first input."""
+        """Give `call` the masks riding on its inputs; returns the mask of the first input. As in Keras 3, that one is
+        not given to a call with further tensors."""
         given = "mask" in self._call_parameters[: len(args)]
         mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
+        wanted = self._takes_mask and not given
         if mask is None and args:
             first = args[0]
             mask = getattr(first, "_keras_mask", None) if isinstance(first, Tensor) else masking.masks_of(first)
+            if wanted and mask is not None and not self._mask_beside_others:
+                others = pytree.tree_leaves((args[1:], kwargs))
+                wanted = not any(isinstance(leaf, (Tensor, symbolic.SymbolicTensor)) for leaf in others)
         elif self._takes_mask and not self._mask_broadcasts and args:
             _check_mask(self, args[0], mask)
-        if self._takes_mask and not given and mask is not None:
+        if wanted and mask is not None:
             kwargs["mask"] = mask
         for name, value in zip(self._call_parameters, args, strict=False):
             key = f"{name}_mask"

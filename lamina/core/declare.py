@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Literal
 
 from typing_extensions import dataclass_transform
 
+from .random import SeedGenerator
+
 REQUIRED: Any = inspect.Parameter.empty
 
 
@@ -417,9 +419,18 @@ def _text(value, owner):
 
 text = Kind("a string", _text, good=("word",), bad=(3, None))
 anything = Kind("any value", lambda value, owner: value)
+
+
+def as_seed(value: Any) -> int | SeedGenerator:
+    """An integer, or a generator or the config of one."""
+    if isinstance(value, Mapping) and value.get("class_name") == "SeedGenerator":
+        return SeedGenerator.from_config(value["config"])
+    return value if isinstance(value, SeedGenerator) else as_integer(value)
+
+
 seed = Kind(
     "an integer seed or a SeedGenerator",
-    lambda value, owner: value if hasattr(value, "_seed") else integer(0).convert(value, owner),
+    lambda value, owner: integer(0).convert(value, owner) if isinstance(value, numbers.Real) else as_seed(value),
     good=(3,),
     bad=("a", 1.5, -1),
 ).optional()

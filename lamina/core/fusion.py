@@ -52,15 +52,15 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
         elif (next_to := behind(call)) is not None and next_to.layer.may_follow(layer):
             taken.append(next_to)
             call.after, call.outputs = next_to.layer, next_to.outputs
-        last = taken[-1].layer
-        if last._ends_in_relu is not None and (next_to := behind(call)) is not None and next_to.layer._is_relu:
+        ends_in_relu = _ends_in_relu(taken[-1].layer)
+        if ends_in_relu is not None and (next_to := behind(call)) is not None and next_to.layer._is_relu:
             taken.append(next_to)
-            call.outputs, call.options["relu"] = next_to.outputs, True
+            call.outputs, call.options["relu"], ends_in_relu = next_to.outputs, True, True
         # A ReLU and the largest of a window may change places, and fewer values pass the ReLU then.
-        ends_in_relu = call.options.get("relu", last._ends_in_relu)
         if ends_in_relu and (next_to := behind(call)) is not None and next_to.layer._takes_largest:
-            call.options["relu"] = False
-            positive.add(id(next_to))
+            if _ends_in_relu(next_to.layer) is not None:
+                call.options["relu"] = False
+                positive.add(id(next_to))
         done.update(map(id, taken))
         if "time_first" in layer._call_parameters and layer.runs_in_plan():
             users = readers.get(id(call.outputs), [])
@@ -72,6 +72,11 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
         call.ended = [tensor for key, tensor in here.items() if key not in needed]
         needed = needed | here.keys()
     return lines
+
+
+def _ends_in_relu(layer: Layer) -> bool | None:
+    """None unless the layer's `call`, which another may have overridden, can be told."""
+    return layer._ends_in_relu if "relu" in layer._call_parameters else None
 
 
 def _bare(layer: Layer, follower: Layer) -> bool:

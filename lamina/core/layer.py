@@ -89,6 +89,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
+    _mask_beside_others = False  # the first input's mask counts as well where further tensors are given
     _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights

@@ -235,13 +235,13 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     from ..models import Model
 
     symbols = [x for x in inputs if isinstance(x, SymbolicTensor)]
-    model = Model(symbols, outputs if isinstance(outputs, (list, tuple)) else [outputs])
+    model = Model(symbols, outputs)
 
     def run(values: Sequence[Any]) -> list[np.ndarray]:
         training = bool(values[len(symbols)]) if len(values) > len(symbols) else None
         with torch.no_grad():
             found = model([torch.as_tensor(value) for value in values[: len(symbols)]], training=training)
-        return [eval(x) for x in found]
+        return [eval(x) for x in (found if isinstance(found, (list, tuple)) else [found])]
 
     return run
 

@@ -129,6 +129,7 @@ class LayerShim(Shim):
     """The old words of a layer: also its name, its weights' order, its losses' scale."""
 
     _theano = False
+    _mask_beside_others = True
 
     def _resolve(self, key: str, value: Any) -> Any:
         from . import namespaces

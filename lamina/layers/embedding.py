@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ..constraints import constraint
 from ..core.declare import anything, arg, boolean, integer
+from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import regularizer
 from .lora import LoRA, lora_alpha, lora_rank, quantization_config
@@ -37,6 +38,7 @@ class Embedding(LoRA):
     input_dtype = "int32"
     _lora_weight = "embeddings"
     _autocast = False
+    embeddings = weight()
 
     def check(self) -> None:
         vars(self)["_creates_mask"] = self.mask_zero

@@ -114,7 +114,7 @@ class Lambda(Layer):
         return symbolic.infer(self, args, kwargs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return self.mask(inputs, mask) if callable(self.mask) else self.mask if self.mask is not None else mask
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
 
 class Masking(_Elementwise):

@@ -228,16 +228,17 @@ class BatchNormalization(_Normalization):
 
     def may_follow(self, layer: Any) -> bool:
         return (
-            {"relu", "affine"} <= set(layer._call_parameters)
+            "affine" in layer._call_parameters
+            and "relu" in self._call_parameters
             and layer.activation is linear
             and self._channels == layer.channel_axis
             and self._compute == layer._compute in (torch.float32, torch.float64)
         )
 
     def after(self, convolve: Any, inputs: Tensor, training: bool | None = None, relu: bool = False) -> Tensor:
-        """`self(convolve(inputs))`. With moving statistics, and where nobody asks for gradients, the convolution
-        scales its kernel, so that its result need not be read again."""
-        if training or self.batch_statistics == "always" or torch.is_grad_enabled():
+        """`self(convolve(inputs))`. With moving statistics, on a CPU and where nobody asks for gradients, the
+        convolution scales its kernel, so that its result need not be read again."""
+        if training or self.batch_statistics == "always" or torch.is_grad_enabled() or not inputs.is_cpu:
             return self.call(convolve(inputs), training, None, relu)
         weights, averages = self._parameters, self._buffers
         mean: Any = averages["moving_mean"]

@@ -54,7 +54,7 @@ class GraphModel(Model):
         if training is not None:
             outer, scope.training = scope.training, bool(training)
             try:
-                return self.call(inputs, None, mask)
+                return GraphModel.call(self, inputs, None, mask)
             finally:
                 scope.training = outer
         if mask is not None and any(item is not None for item in pytree.tree_leaves(mask)):
@@ -218,7 +218,7 @@ class Functional(GraphModel):
         self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
-        graph = Graph(inputs, outputs, named(self))
+        graph = Graph(inputs, _alone(outputs), named(self))
         names = [layer.name for layer in graph.layers]
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
@@ -259,11 +259,11 @@ class Functional(GraphModel):
 
     @property
     def input_shape(self) -> Any:
-        return symbolic.shapes_of(self._input_structure)
+        return symbolic.shapes_of(_alone(self._input_structure))
 
     @property
     def output_shape(self) -> Any:
-        return symbolic.shapes_of(self._output_structure)
+        return symbolic.shapes_of(_alone(self._output_structure))
 
     @property
     def input_names(self) -> list[str]:
@@ -298,6 +298,11 @@ class Functional(GraphModel):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         torch.nn.Module.__setstate__(self, state)
+
+
+def _alone(tensors: Any) -> Any:
+    """What a list of one holds, as Keras returns it from calls; anything else as it is."""
+    return tensors[0] if isinstance(tensors, (list, tuple)) and len(tensors) == 1 else tensors
 
 
 def _auto_name(cls: type) -> str | None:

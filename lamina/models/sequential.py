@@ -14,6 +14,8 @@ from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .functional import GraphModel
 
+_HOMES = "keras.layers", "keras.models"  # where names without a module are looked up
+
 
 class Sequential(GraphModel):
     """Layers run one after another. Without an input shape it builds itself on the first call.
@@ -44,7 +46,7 @@ class Sequential(GraphModel):
         if isinstance(layer, SymbolicTensor):
             layer = layer.node.layer if layer.node is not None else None
         layer = as_layer(layer, "Sequential.add")
-        if any(layer is other or layer.name == other.name for other in self._stack):
+        if any(layer is not other and layer.name == other.name for other in self._stack):
             raise ValueError(
                 f"{named(self)}: a layer named {layer.name!r} is there already; give this one another with `name=`."
             )
@@ -160,8 +162,12 @@ class Sequential(GraphModel):
         if "layers" not in config:
             return cls(**config)
         model = cls(name=config.get("name"), trainable=config.get("trainable", True), dtype=config.get("dtype"))
-        for layer in config["layers"]:
-            model.add(serialize.deserialize(layer, custom_objects), rebuild=False)
+        known: list[tuple[Any, Layer]] = []  # a layer that stands there twice is one
+        for described in config["layers"]:
+            layer = next((made for before, made in known if before == described), None)
+            layer = serialize.deserialize(described, custom_objects, _HOMES) if layer is None else layer
+            known.append((described, layer))
+            model.add(layer, rebuild=False)
         model._maybe_rebuild()
         if not model.built and config.get("build_input_shape") and model._stack:
             model.build(tuple(config["build_input_shape"]))
