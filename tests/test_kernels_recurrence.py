@@ -171,6 +171,23 @@ def test_gradcheck(cell, bias, fused, masked):
     assert torch.autograd.gradcheck(outputs, inputs)
 
 
+@pytest.mark.parametrize("sequences", [False, True])
+def test_gru_has_second_derivatives(sequences):
+    x, kernel, recurrent, bias, states = make("gru", 2, 3, 2, 2, bias=True)
+    inputs = [t.detach().requires_grad_() for t in (x, kernel, recurrent, bias, *states)]
+
+    def outputs(x, kernel, recurrent, bias, h):
+        sequence, last, _ = run("gru", x, kernel, recurrent, bias, [h], fused=True, sequences=sequences)
+        return sequence if sequences else last
+
+    def both(x, kernel, recurrent, bias, h):
+        ways = (kernel, recurrent, bias)
+        return recurrence.bidirectional(recurrence.gru, x, ways, ways, (h, h), sequences=sequences)[1]
+
+    for function in (outputs, both):
+        assert torch.autograd.gradgradcheck(function, inputs)
+
+
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_values_at_masked_steps_are_never_used(cell):
     x, kernel, recurrent, bias, states = make(cell)

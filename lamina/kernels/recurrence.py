@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -469,24 +468,45 @@ def _gru_on_cpu(x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tenso
     torch has no kernel of its own for it on a CPU: it, too, goes step by step, makes new tensors in each and has
     autograd record them. What compiles, casts or transforms calls (torch.func) must see torch's, though.
     """
+    bias = kernel.new_zeros(*kernel.shape[:-2], 2, kernel.shape[-1]) if bias is None else bias
+    if torch.is_grad_enabled():
+        return _GRU.apply(x, kernel, recurrent_kernel, bias, h)
+    states = x.new_empty(*x.shape[:-1], h.shape[-1])
+    _gru_forward(x, kernel, recurrent_kernel, bias, h, itertools.repeat(torch.empty_like(h)), states.unbind(-3))
+    return states
+
+
+def _gru_forward(
+    x: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    products: Iterable[Tensor],
+    states: Iterable[Tensor],
+) -> list[Tensor]:
+    """Fills in the states of a GRU; returns its two gates (time, batch, 2 * units) and its candidates.
+
+    For each step there is a tensor for the candidate's product with the state, and one for the new state.
+    """
     *several, time, batch, _ = x.shape
-    units = recurrent_kernel.shape[-2]
-    bias = kernel.new_zeros(*several, 2, 3 * units) if bias is None else bias
+    units = h.shape[-1]
+    add_product, to_add = (torch.baddbmm, Tensor.baddbmm_) if several else (torch.addmm, Tensor.addmm_)
     input_bias, recurrent_bias = bias[..., :1, :], bias[..., 1:, :]
-    candidate_bias = recurrent_bias[..., 2 * units :]
     # The gates' recurrent bias may as well be added before the loop.
     input_bias = input_bias + torch.constant_pad_nd(recurrent_bias[..., : 2 * units], (0, units))
-    flat, add_product = x.flatten(-3, -2), torch.baddbmm if several else torch.addmm
-    if torch.is_grad_enabled():
-        z = add_product(input_bias, flat, kernel).view(*several, time, batch, 3 * units)
-        return _GRU.apply(z, recurrent_kernel, candidate_bias, h)
+    candidate_bias = recurrent_bias[..., 2 * units :]
+    gate_kernel, candidate_kernel = _gates_apart(recurrent_kernel, units)
     # Gates and candidate apart: the functions of a step go faster over memory without gaps.
-    parts = zip(_gates_apart(input_bias, units), _gates_apart(kernel, units), strict=True)
+    flat, parts = x.flatten(-3, -2), zip(_gates_apart(input_bias, units), _gates_apart(kernel, units), strict=True)
     gates, candidates = [add_product(b, flat, k).view(*several, time, batch, b.shape[-1]) for b, k in parts]
-    states = x.new_empty(*several, time, batch, units)
-    products = itertools.repeat(torch.empty_like(h))
-    _gru_steps(gates, candidates, recurrent_kernel, candidate_bias, h, products, states.unbind(-3))
-    return states
+    steps = [each.unbind(-3) for each in (gates, *gates.chunk(2, -1), candidates)]
+    for gate, update, reset, candidate, product, state in zip(*steps, products, states, strict=False):
+        to_add(gate, h, gate_kernel).sigmoid_()
+        add_product(candidate_bias, h, candidate_kernel, out=product)
+        candidate.addcmul_(reset, product).tanh_()
+        h = torch.lerp(candidate, h, update, out=state)
+    return [gates, candidates]
 
 
 def _gates_apart(values: Tensor, units: int) -> tuple[Tensor, ...]:
@@ -494,62 +514,49 @@ def _gates_apart(values: Tensor, units: int) -> tuple[Tensor, ...]:
     return torch.split_with_sizes(values, (2 * units, units), -1)
 
 
-def _gru_steps(
-    gates: Tensor,
-    candidates: Tensor,
-    kernel: Tensor,
-    bias: Tensor,
-    h: Tensor,
-    products: Iterable[Tensor],
-    states: Iterable[Tensor],
-) -> None:
-    """Fill in the states of a GRU from the inputs' projection, which its gates overwrite: (time, batch, 2 * units) of
-    the two gates and (time, batch, units) of the candidate.
-
-    For each step there is a tensor for the candidate's product with the state, and one for the new state.
-    """
-    units = kernel.shape[-2]
-    gate_kernel, candidate_kernel = _gates_apart(kernel, units)
-    add_product, to_add = (torch.addmm, Tensor.addmm_) if h.ndim == 2 else (torch.baddbmm, Tensor.baddbmm_)
-    updates, resets = gates.chunk(2, -1)
-    steps = [each.unbind(-3) for each in (gates, updates, resets, candidates)]
-    for gate, update, reset, candidate, product, state in zip(*steps, products, states, strict=False):
-        to_add(gate, h, gate_kernel).sigmoid_()
-        add_product(bias, h, candidate_kernel, out=product)
-        candidate.addcmul_(reset, product).tanh_()
-        h = torch.lerp(candidate, h, update, out=state)
+def _gru_by_autograd(x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor, h: Tensor) -> Tensor:
+    """`_gru_on_cpu` as autograd records it, for derivatives of any order."""
+    if x.ndim > 3:
+        each = zip(x, kernel, recurrent_kernel, bias, h, strict=True)
+        return torch.stack([_gru_by_autograd(*one) for one in each])
+    input_bias, recurrent_bias = bias.unbind(0)
+    states = [h]
+    for z in project(x, kernel, input_bias).unbind(0):
+        step = gru_step(z, states[-1:], recurrent_kernel, recurrent_bias, torch.tanh, torch.sigmoid, True)
+        states.append(step[0])
+    return torch.stack(states[1:])
 
 
 class _GRU(torch.autograd.Function):
-    """All steps of a GRU from the inputs' projection (time, batch, 3 * units), which it overwrites with the gates.
-
-    No step keeps anything but its gates, its state and the candidate's product; the weight gradient is one product over
-    all steps.
+    """`_gru_on_cpu` with gradients. No step keeps anything but its gates, its candidate, that one's product and its
+    state; each weight's gradient is one product over all steps.
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, kernel: Tensor, bias: Tensor, h: Tensor) -> Tensor:
-        *several, time, batch, _ = z.shape
-        units = kernel.shape[-2]
-        states = z.new_empty(*several, time + 1, batch, units)
-        products = z.new_empty(*several, time, batch, units)
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor, h: Tensor) -> Tensor:
+        *several, time, batch, _ = x.shape
+        units = h.shape[-1]
+        states, products = (x.new_empty(*several, steps, batch, units) for steps in (time + 1, time))
         first, *rest = states.unbind(-3)
         first.copy_(h)
-        gates, candidates = _gates_apart(z, units)
-        _gru_steps(gates, candidates, kernel, bias, first, products.unbind(-3), rest)
-        ctx.save_for_backward(z, products, states, kernel)
+        found = _gru_forward(x, kernel, recurrent_kernel, bias, first, products.unbind(-3), rest)
+        ctx.save_for_backward(x, kernel, recurrent_kernel, bias, h, *found, products, states)
         return states.narrow(-3, 1, time)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        z, products, states, kernel = ctx.saved_tensors
-        before = states.narrow(-3, 0, z.shape[-3])
-        update, reset, candidate = z.chunk(3, -1)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        *inputs, gates, candidate, products, states = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradients themselves are to be differentiated
+            wanted = [each for each, needed in zip(inputs, ctx.needs_input_grad, strict=True) if needed]
+            found = iter(torch.autograd.grad(_gru_by_autograd(*inputs), wanted, grad, create_graph=True))
+            return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+        x, kernel, recurrent_kernel = inputs[:3]
+        before = states.narrow(-3, 0, x.shape[-3])
+        update, reset = gates.chunk(2, -1)
         # The derivatives of each step's state by the arguments of its two gates and by the product that the reset gate
         # scales: these three go back to the state before by one matrix product. All steps at once.
         to_candidate = (1 - update).mul_(1 - candidate * candidate)
-        slopes = torch.empty_like(z)
+        slopes = x.new_empty(*x.shape[:-1], kernel.shape[-1])
         to_update, to_reset, to_product = slopes.chunk(3, -1)
         torch.sub(before, candidate, out=to_update).mul_(update).mul_(1 - update)
         torch.mul(to_candidate, reset, out=to_product)
@@ -560,12 +567,16 @@ class _GRU(torch.autograd.Function):
         add_product = Tensor.addmm_ if carried.ndim == 2 else Tensor.baddbmm_
         by_gate = slopes.unflatten(-1, (3, -1)).unbind(-4)[::-1]
         steps = (each.unbind(-3)[::-1] for each in (grad, totals, slopes, update))
-        for from_above, total, slope, keep, gates in zip(*steps, by_gate, strict=True):
+        for from_above, total, slope, keep, three in zip(*steps, by_gate, strict=True):
             torch.add(from_above, carried, out=total)
-            gates.mul_(total.unsqueeze(-2))
-            add_product(torch.mul(total, keep, out=carried), slope, kernel.mT)
-        # In the memory order of the kernel, so that it becomes its .grad without a copy.
-        grad_kernel = (slopes.flatten(-3, -2).mT @ before.flatten(-3, -2)).mT
-        grad_bias = to_product.sum((-3, -2)).unsqueeze(-2)
+            three.mul_(total.unsqueeze(-2))
+            add_product(torch.mul(total, keep, out=carried), slope, recurrent_kernel.mT)
+        flat = slopes.flatten(-3, -2)
+        # In the memory order of the kernels, so that they become their .grad without a copy.
+        grad_recurrent = (flat.mT @ before.flatten(-3, -2)).mT
+        grad_recurrent_bias = flat.sum(-2)
         torch.mul(totals, to_candidate, out=to_product)
-        return slopes, grad_kernel, grad_bias, carried
+        grad_bias = torch.stack((flat.sum(-2), grad_recurrent_bias), -2)
+        grad_kernel = (flat.mT @ x.flatten(-3, -2)).mT
+        grad_x = (flat @ kernel.mT).view(x.shape) if ctx.needs_input_grad[0] else None
+        return grad_x, grad_kernel, grad_recurrent, grad_bias, carried
