@@ -47,34 +47,17 @@ class Plan(NamedTuple):
     keep: tuple[tuple, ...]  # (axis, start, length) of what to keep of the result
 
 
-def run(
-    x: Tensor,
-    kernel: Tensor,
-    bias: Tensor | None,
-    plan: Plan,
-    relu: bool = False,
-    affine: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,).
-
-    ``affine``: a scale and a shift (out,) of the result; ``relu``: the positive part of that.
-    """
+def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
+    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,); ``relu``: its positive part."""
     op, args, order, first, last, apart, row, copy, keep = plan
-    if apart:
-        kernel = kernel.flatten(-2).unsqueeze(-2)
-    if affine is not None and kernel.numel() <= x.numel():  # the smaller of kernel and result, more or less
-        scale, shift = affine
-        kernel = kernel * (scale if op in _FORWARD.values() else scale.unsqueeze(1))
-        bias, affine = shift if bias is None else torch.addcmul(shift, bias, scale), None
     if copy is not None:
         x = torch.constant_pad_nd(x, copy)
+    if apart:
+        kernel = kernel.flatten(-2).unsqueeze(-2)
     if row is not None:
         x, kernel = x.unsqueeze(row), kernel.unsqueeze(0)
     kernel = kernel.permute(*order)  # spread: torch reads separate numbers faster than a tuple
     y = op(x if first is None else x.permute(*first), kernel, bias, *args)
-    if affine is not None:
-        scale, shift = (each.view(-1, *[1] * (y.ndim - 2)) for each in affine)
-        y = torch.addcmul(shift, y, scale)
     if relu:
         torch.relu_(y)  # before any view of it: autograd copies where a view changes in place
     if last is not None:
@@ -84,6 +67,22 @@ def run(
     for axis, start, length in keep:
         y = y.narrow(axis, start, length)
     return y
+
+
+def run_scaled(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool, scale: Tensor, shift: Tensor
+) -> Tensor:
+    """`run` whose result is multiplied by ``scale`` (out,) and added to ``shift`` before the positive part is taken."""
+    if kernel.numel() <= x.numel():  # the smaller of kernel and result, more or less, is scaled
+        if plan.apart:
+            kernel, plan = kernel.flatten(-2).unsqueeze(-2), plan._replace(apart=False)
+        scaled = kernel * (scale if plan.op in _FORWARD.values() else scale.unsqueeze(1))
+        return run(x, scaled, shift if bias is None else torch.addcmul(shift, bias, scale), plan, relu)
+    y = run(x, kernel, bias, plan)
+    if plan.last is None:
+        scale, shift = (each.view(-1, *[1] * (y.ndim - 2)) for each in (scale, shift))
+    y = torch.addcmul(shift, y, scale)
+    return torch.relu_(y) if relu else y
 
 
 def plan_convolution(

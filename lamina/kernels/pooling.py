@@ -44,17 +44,31 @@ class Plan(NamedTuple):
 
 def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
     """Pool as planned; ``relu``: the positive part of the result."""
-    if plan.shifted and x.numel() >= _MANY and eager.on_cpu(x) and not eager.wants_gradient(x):
-        if plan.share is None:
-            for axis, size, stride in plan.shifted:
-                x = _combined(torch.maximum, x, axis, size, stride)
-            return torch.relu_(x) if relu else x
-        if x.dtype in (torch.float32, torch.float64):  # torch sums half precision in float32
-            for axis, size, stride in plan.shifted:
-                x = _combined(torch.add, x, axis, size, stride)
-            return x.mul_(plan.share)
-    x = _stepwise(x, plan)
+    if plan.shifted and x.numel() >= _MANY and _may_shift(x, plan):
+        combine = torch.maximum if plan.share is None else torch.add
+        for axis, size, stride in plan.shifted:
+            x = _combined(combine, x, axis, size, stride)
+        if plan.share is not None:
+            x.mul_(plan.share)
+        return torch.relu_(x) if relu else x
+    for shape, first, op, args, last in plan.steps:
+        if shape is not None:
+            x = x.reshape(shape)
+        x = op(x, *args) if first is None else op(x.permute(*first), *args)
+        if type(x) is tuple:  # adaptive maxima come with their indices
+            x = x[0]
+        if last is not None:
+            x = x.permute(*last)
+    if plan.shape is not None:
+        x = x.reshape(plan.shape)
+    for axis, start, length in plan.keep:
+        x = x.narrow(axis, start, length)
     return torch.relu_(x) if relu else x
+
+
+def _may_shift(x: Tensor, plan: Plan) -> bool:
+    exact = plan.share is None or x.dtype in (torch.float32, torch.float64)  # torch sums half precision in float32
+    return exact and eager.on_cpu(x) and not eager.wants_gradient(x)
 
 
 def _combined(combine: Callable[..., Tensor], x: Tensor, axis: int, size: int, stride: int) -> Tensor:
@@ -68,22 +82,6 @@ def _combined(combine: Callable[..., Tensor], x: Tensor, axis: int, size: int, s
     for view in shifted[2:]:
         combine(y, view, out=y)
     return y
-
-
-def _stepwise(x: Tensor, plan: Plan) -> Tensor:
-    for shape, first, op, args, last in plan.steps:
-        if shape is not None:
-            x = x.reshape(shape)
-        x = op(x, *args) if first is None else op(x.permute(*first), *args)
-        if type(x) is tuple:  # adaptive maxima come with their indices
-            x = x[0]
-        if last is not None:
-            x = x.permute(*last)
-    if plan.shape is not None:
-        x = x.reshape(plan.shape)
-    for axis, start, length in plan.keep:
-        x = x.narrow(axis, start, length)
-    return x
 
 
 def plan_max(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:

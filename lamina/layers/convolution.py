@@ -6,15 +6,15 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import activations
-from ..activations import activation
+from ..activations import activation, ends_in_relu, linear
+from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
 from ..core.errors import named
 from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import window
-from ..kernels.convolution import plan_convolution, plan_transposed, run
+from ..kernels.convolution import plan_convolution, plan_transposed, run, run_scaled
 from ..regularizers import regularizer
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed, data_format
@@ -60,16 +60,17 @@ class _Convolution(Windowed):
 
     @property
     def _ends_in_relu(self: Any) -> bool | None:  # type: ignore[override]
-        return activations.ends_in_relu(self.activation)
+        return ends_in_relu(self.activation)
 
     def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
         """As a plan asks for what follows: `relu`, whether to take the positive part, whatever the activation says;
         `affine`, a scale and a shift (filters,) for the result of the convolution."""
         activation = self.activation
-        if relu is None:
-            relu = activation is activations.relu
-        y = run(inputs, self.kernel, self.bias, self.plan_for(inputs), relu, affine)
-        return y if activation is activations.linear or activation is activations.relu else activation(y)
+        plan, positive = self.plan_for(inputs), activation is positive_part if relu is None else relu
+        if affine is not None:
+            return run_scaled(inputs, self.kernel, self.bias, plan, positive, *affine)
+        y = run(inputs, self.kernel, self.bias, plan, positive)
+        return y if activation is linear or activation is positive_part else activation(y)
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
         """Kernel size, strides, padding and dilation for each spatial axis."""
@@ -333,14 +334,15 @@ class SeparableConv(_Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
-        activation = self.activation
-        if relu is None:
-            relu = activation is activations.relu
-        depthwise, pointwise = self.plan_for(inputs)
+        activation, (depthwise, pointwise) = self.activation, self.plan_for(inputs)
+        positive = activation is positive_part if relu is None else relu
         held: dict[str, Any] = self._parameters
+        kernel, bias = held["pointwise_kernel"], held.get("bias")
         y = run(inputs, held["depthwise_kernel"], None, depthwise)
-        y = run(y, held["pointwise_kernel"], held.get("bias"), pointwise, relu, affine)
-        return y if activation is activations.linear or activation is activations.relu else activation(y)
+        if affine is not None:
+            return run_scaled(y, kernel, bias, pointwise, positive, *affine)
+        y = run(y, kernel, bias, pointwise, positive)
+        return y if activation is linear or activation is positive_part else activation(y)
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from .. import activations
-from ..activations import activation
+from ..activations import activation, ends_in_relu, linear
+from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
 from ..core.errors import named
@@ -58,13 +58,13 @@ class Dense(LoRA):
 
     @property
     def _ends_in_relu(self) -> bool | None:  # type: ignore[override]
-        return activations.ends_in_relu(self.activation)
+        return ends_in_relu(self.activation)
 
     def call(self, inputs: torch.Tensor, relu: bool | None = None) -> torch.Tensor:
         """`relu`: whether to take the positive part, whatever the activation says, as a plan asks for."""
         activation = self.activation
-        y = dense(inputs, self.kernel, self.bias, activation is activations.relu if relu is None else relu)
-        return y if activation is activations.linear or activation is activations.relu else activation(y)
+        y = dense(inputs, self.kernel, self.bias, activation is positive_part if relu is None else relu)
+        return y if activation is linear or activation is positive_part else activation(y)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (*input_shape[:-1], self.units)
