@@ -15,10 +15,9 @@ class Operation(Layer):
     _autocast = False
     _creates_mask = False
 
-    def __init__(self, function: Callable, **kwargs: Any):
-        name = getattr(function, "__name__", "operation").strip("_")
-        kwargs.setdefault("name", unique_name("get_item" if name == "getitem" else name))
-        super().__init__(**kwargs)
+    def __init__(self, function: Callable, name: str | None = None):
+        word = getattr(function, "__name__", "operation").strip("_")
+        super().__init__(name=name or unique_name("get_item" if word == "getitem" else word))
         self.function = function
         self._finish_build()
 

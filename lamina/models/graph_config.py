@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch.utils import _pytree as pytree
@@ -48,8 +48,8 @@ def graph_config(model: Functional) -> dict[str, Any]:
         nodes = [node for node in nodes if id(node) not in inputs]
         if isinstance(layer, Operation):
             (node,) = nodes
-            config, args = operation_config(layer, node.args, node.kwargs)
-            recorded = [_node_config(args, {}, history)]
+            config, args, kwargs = operation_config(layer, node.args, node.kwargs)
+            recorded = [_node_config(args, kwargs, history)]
         else:
             config = serialize.serialize(layer)
             recorded = [_node_config(node.args, own_kwargs(node), history) for node in nodes]
@@ -98,7 +98,7 @@ def own_kwargs(node: Node) -> dict[str, Any]:
     return {key: value for key, value in node.kwargs.items() if not rides(key, value)}
 
 
-def _node_config(args: tuple, kwargs: Mapping[str, Any], history: Callable) -> dict[str, Any]:
+def _node_config(args: Sequence[Any], kwargs: Mapping[str, Any], history: Callable) -> dict[str, Any]:
     def write(value: Any) -> Any:
         if isinstance(value, SymbolicTensor):
             config = {"shape": value.shape, "dtype": value.dtype, "keras_history": history(value)}

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core import config, dtypes
-from ..core.symbolic import SymbolicTensor, apply
+from ..core.operation import Operation
+from ..core.symbolic import SymbolicTensor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,11 +35,11 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: Any, **kwargs: Any) -> Any:
         for value in args:
             if type(value) in _SEARCHED and _holds_symbolic(value):
-                return _record(call, args, kwargs)
+                return record(call, args, kwargs)
         if kwargs:
             for value in kwargs.values():
                 if type(value) in _SEARCHED and _holds_symbolic(value):
-                    return _record(call, args, kwargs)
+                    return record(call, args, kwargs)
         return function(*args, **kwargs)
 
     return call
@@ -58,8 +59,11 @@ def _holds_symbolic(value: Any) -> bool:
     return False
 
 
-def _record(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way."""
+def record(function: Callable, args: tuple, kwargs: dict[str, Any], name: str | None = None) -> Any:
+    """The outputs of a call as a node of a model.
+
+    Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way.
+    """
     if kwargs:
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.apply_defaults()
@@ -75,7 +79,7 @@ def _record(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
             args = tuple(bound.arguments.values())[:first]
             later = {parameter.name for parameter in parameters[first:]}
             kwargs = {key: value for key, value in kwargs.items() if key in later}
-    return apply(function, *args, **kwargs)
+    return Operation(function, name)(*args, **kwargs)
 
 
 def is_trial(x: Any) -> bool:

@@ -42,6 +42,12 @@ def divide(x1: Any, x2: Any) -> Tensor:
 
 
 @op
+def true_divide(x1: Any, x2: Any) -> Tensor:
+    """`divide` by another name."""
+    return divide(x1, x2)
+
+
+@op
 def divide_no_nan(x1: Any, x2: Any) -> Tensor:
     """x1 / x2, 0 where x2 is 0."""
     x1, x2 = floats(x1, x2)
@@ -369,15 +375,33 @@ def bitwise_not(x: Any) -> Tensor:
 
 
 @op
+def bitwise_invert(x: Any) -> Tensor:
+    """`bitwise_not` by another name."""
+    return bitwise_not(x)
+
+
+@op
 def bitwise_left_shift(x: Any, y: Any) -> Tensor:
     """x << y."""
     return torch.bitwise_left_shift(*tensors(x, y))
 
 
 @op
+def left_shift(x: Any, y: Any) -> Tensor:
+    """`bitwise_left_shift` by another name."""
+    return bitwise_left_shift(x, y)
+
+
+@op
 def bitwise_right_shift(x: Any, y: Any) -> Tensor:
     """x >> y."""
     return torch.bitwise_right_shift(*tensors(x, y))
+
+
+@op
+def right_shift(x: Any, y: Any) -> Tensor:
+    """`bitwise_right_shift` by another name."""
+    return bitwise_right_shift(x, y)
 
 
 # Powers and logarithms -------------------------------------------------------------------------------------------
@@ -647,8 +671,4 @@ def view_as_real(x: Any) -> Tensor:
 
 
 abs = absolute
-true_divide = divide
 conj = conjugate
-bitwise_invert = bitwise_not
-left_shift = bitwise_left_shift
-right_shift = bitwise_right_shift

@@ -230,36 +230,18 @@ def extract_patches(
 ) -> Tensor:
     """Windows of pictures as channels: (N, H, W, C) to (N, rows, columns, height * width * C)."""
     rank = 3 if not isinstance(size, int) and len(size) == 3 else 2
-    return _patches(images, rank, size, strides, dilation_rate, padding, data_format, "extract_patches")
-
-
-@op
-def extract_patches_3d(
-    volumes: Any,
-    size: Any,
-    strides: Any = None,
-    dilation_rate: Any = 1,
-    padding: str = "valid",
-    data_format: str | None = None,
-) -> Tensor:
-    """`extract_patches` of volumes (N, D, H, W, C)."""
-    return _patches(volumes, 3, size, strides, dilation_rate, padding, data_format, "extract_patches_3d")
-
-
-def _patches(
-    images: Any, rank: int, size: Any, strides: Any, dilation: Any, padding: str, data_format: str | None, name: str
-) -> Tensor:
     x = tensor(images)
     alone = x.ndim == rank + 1
     x = x.unsqueeze(0) if alone else x
     if x.ndim != rank + 2:
-        raise ValueError(f"{name}: expected {rank + 1} or {rank + 2} axes; got shape {tuple(tensor(images).shape)}.")
-    _known(padding, ("valid", "same"), name, "padding")
+        shape = tuple(tensor(images).shape)
+        raise ValueError(f"extract_patches: expected {rank + 1} or {rank + 2} axes; got shape {shape}.")
+    _known(padding, ("valid", "same"), "extract_patches", "padding")
     last = channels_last(data_format)
     x = _first(x, last)
     sizes, steps, gaps = (
         (value,) * rank if isinstance(value, int) else tuple(value)
-        for value in (size, size if strides is None else strides, dilation)
+        for value in (size, size if strides is None else strides, dilation_rate)
     )
     for axis, (length, step, gap) in enumerate(zip(sizes, steps, gaps, strict=True), start=2):
         before, after = window.pads(x.shape[axis], length, step, padding, gap)
@@ -270,6 +252,19 @@ def _patches(
     x = x.permute(0, *range(2 + rank, 2 + 2 * rank), 1, *range(2, 2 + rank))
     x = _back(x.flatten(1, rank + 1), last)
     return x.squeeze(0) if alone else x
+
+
+def extract_patches_3d(
+    volumes: Any,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Tensor:
+    """`extract_patches` of volumes (N, D, H, W, C)."""
+    sizes = (size,) * 3 if isinstance(size, int) else size
+    return extract_patches(volumes, sizes, strides, dilation_rate, padding, data_format)
 
 
 # Colours ---------------------------------------------------------------------------------------------------------

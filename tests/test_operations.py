@@ -1,0 +1,259 @@
+"""Calls of `lamina.ops`, of torch and of operators inside models: written as real Keras writes them, and read.
+
+`golden/keras3/operations.json` holds for each expression the operations in the config of the model that Keras 3.15.1
+makes of it. This file as a script, run by a Python with Keras, records it anew:
+`KERAS_BACKEND=torch PYTHONPATH=. python tests/test_operations.py`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_ops import SETTING, SYMBOLIC, TENSORS, tensors_of, used
+from torch.nn import functional as F
+
+import lamina
+from lamina import ops
+from lamina.models import operations
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
+GOLDEN = Path(__file__).parent / "golden/keras3/operations.json"
+MORE = """\
+A + 1; 1 + A; A - B; 1 - A; 2 * A; A * B; A / 2; 2 / P; A // 0.7; 2 // P; A % 0.7; 2 % P; P ** 2; 2 ** A; A @ B4; -A
+A > 0; A >= B; A < 0; A <= B; A != B; 0 < A
+A[0]; A[:, 0]; A[..., 0]; A[:, 1:, None]; A[:, ::2, -1]; A[0, 1]; A[1, 1:]; A[:, [0, 2]]
+minimum(0.1, A); maximum(0.1, A); power(2.0, A); floor_divide(2.0, P); mod(2.0, P); where(A > 0, 0.0, A)
+where(A > 0, torch.ones(4), A); digitize(V, torch.tensor([0.0, 1.0])); meshgrid(V, V); average(A, 1, weights=P)
+add(A, torch.ones(4)); isin(I, [2, 5]); searchsorted(V, [0.5]); count_nonzero(Z, 1); array(A, "int32"); copy(A)
+arange(0, 4, 1, "float32") + M; vdot(V, V); argpartition(A, 1); append(A, [1.0]); cross(C3, C3); slogdet(SPD)
+one_hot(I3, 3, dtype="int32"); multi_hot(I3, 30); one_hot(argmax(A, -1), 6); cast(A > 0, "int32")
+in_top_k(I3[:, 0, 0], A[:, 0], 2)
+segment_sum(V, [0, 1, 1, 0, 2], num_segments=3); slice(A, [0, 1, 1], (2, 2, 2)); unravel_index(I, (4, 5)); diagflat(V)
+scatter(I[:, :1], V2[0, :2], (20,)); sqrt(square(A) + 1); top_k(A, 2)[0]; softmax(A, axis=(1, 2)); view(A, "int32")
+irfft(rfft(V)); tensordot(A, torch.ones(4, 2), axes=1); dot(A, torch.ones(4, 2)); stack([A, 2 * A], 1); split(A, 2)[1]
+logical_and(A > 0, B > 0); bitwise_left_shift(I, 2); true_divide(A, B); left_shift(I, 1); conj(A); abs(A); amax(A, 1)
+vstack([A, A]); matmul(A, B4); image.elastic_transform(X, 1.0, 2.0, seed=3); linspace(0.0, V, 3); full((2,), V[0])
+logspace(0.0, V, 3); geomspace(1.0, P[0, 0], 3); digitize(A, torch.tensor([0.0, 1.0])); heaviside(A, torch.tensor(0.5))
+correlate(V, torch.tensor([1.0, 2.0]), "same"); solve(SPD, torch.ones(3, 1)); lstsq(transpose(M), torch.ones(4))
+solve_triangular(SPD, torch.ones(3, 1), lower=True); adaptive_average_pool(X, (2, 2)); append(A, torch.ones(1))
+batch_normalization(A, torch.zeros(3), torch.ones(3), 1); sparse_categorical_crossentropy(torch.tensor([0, 2]), SM)
+ctc_loss(torch.tensor([[1, 2, 1], [1, 2, 2]]), LOG, torch.tensor([3, 2]), torch.tensor([5, 4]))
+image.affine_transform(X, torch.tensor(WARP)); image.perspective_transform(X, torch.tensor(FROM), torch.tensor(TO))
+image.map_coordinates(M, torch.tensor([[0.5, 1.2], [0.0, 1.5]]), 1); searchsorted(V, torch.tensor([0.5]))
+segment_sum(V, torch.tensor([0, 1, 1, 0, 2]), num_segments=3); normalize(A, axis=1)
+take_along_axis(A, torch.zeros(2, 3, 1, dtype=torch.int64), 2); dot_product_attention(Q, KEY, VAL, BIAS, scale=0.5)
+rms_normalization(A, torch.ones(4)); layer_normalization(A, torch.ones(4), torch.ones(4)); trapezoid(A, axis=1)
+binary_crossentropy(SM, SM); saturate_cast(A * 300, "uint8"); convert_to_tensor(A); convert_to_tensor(A, "float64")
+"""
+EXPRESSIONS = list(dict.fromkeys([*SYMBOLIC, *re.split(r"; |\n", MORE.strip())]))
+
+
+def model_of(expression: str, package: Any) -> Any:
+    """The functional model of an expression in the tensors' names, with these as inputs."""
+    names = list(dict.fromkeys(used(expression)))
+    inputs = {}
+    for name in names:
+        x = TENSORS[name]
+        inputs[name] = package.Input(batch_shape=tuple(x.shape), dtype=str(x.dtype)[6:], name=name)
+    functions = {name: getattr(package.ops, name) for name in dir(package.ops) if name[0] != "_"}
+    if not expression.startswith("slice("):
+        functions["slice"] = builtins.slice
+    outputs = eval(expression, {**functions, **SETTING, **TENSORS, **inputs})
+    return package.Model(list(inputs.values()), list(outputs) if isinstance(outputs, (list, tuple)) else [outputs])
+
+
+def record() -> None:
+    """Write what real Keras makes of the expressions. Prints those it refuses."""
+    import keras
+
+    found = {}
+    for expression in EXPRESSIONS:
+        keras.utils.clear_session()
+        try:
+            config = json.loads(model_of(expression, keras).to_json())["config"]
+        except Exception as error:
+            print(expression, "--", type(error).__name__, str(error).strip().split("\n")[0][:150])
+            continue
+        made = [layer for layer in config["layers"] if layer["class_name"] != "InputLayer"]
+        found[expression] = {"layers": made, "output_layers": config["output_layers"]}
+    lines = [f"{json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in found.items()]
+    GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+# Where Lamina writes something else that Keras reads as the same.
+WRITTEN_OTHERWISE = re.compile(r"^layer_normalization(?!.*rms)|^image.extract_patches|^convert_to_tensor")
+RECORDED = json.loads(GOLDEN.read_text())
+# What Keras takes for A[1, 0] is two slices here, as in torch.
+SAVED = [expression for expression in EXPRESSIONS if "lambda" not in expression] + ["A[[1, 0]]"]
+
+
+def values_of(model: Any) -> list[torch.Tensor]:
+    """The outputs for the tensors that the inputs are named after."""
+    return tensors_of(model([TENSORS[tensor.name] for tensor in model.inputs]))
+
+
+def assert_same(got: list[torch.Tensor], expected: list[torch.Tensor]) -> None:
+    assert len(got) == len(expected)
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other, equal_nan=True)
+
+
+def tree(config: dict[str, Any]) -> Any:
+    """The outputs of a model's config as nested calls, without the names of operations."""
+    layers = {layer.get("name", layer["config"].get("name")): layer for layer in config["layers"]}
+
+    def expand(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.get("class_name") == "__keras_tensor__":
+                name, index, output = value["config"].pop("keras_history")
+                return [value["config"], of(name), index, output]
+            return {key: expand(item) for key, item in value.items()}
+        return [expand(item) for item in value] if isinstance(value, list) else value
+
+    @functools.cache
+    def of(name: str) -> Any:
+        layer = layers.get(name)
+        if layer is None or layer["class_name"] == "InputLayer":
+            return name
+        own = {key: value for key, value in layer["config"].items() if key != "name"}
+        return [layer["module"], layer["class_name"], layer["registered_name"], own, expand(layer["inbound_nodes"])]
+
+    return [[of(name), *rest] for name, *rest in config["output_layers"]]
+
+
+@pytest.mark.parametrize("expression", SAVED)
+def test_a_model_is_read_as_it_was_written(expression: str) -> None:
+    model = model_of(expression, lamina)
+    expected = values_of(model)
+    copy = lamina.models.model_from_json(model.to_json())
+    assert_same(values_of(copy), expected)
+    assert json.loads(copy.to_json()) == json.loads(model.to_json())
+
+
+@pytest.mark.parametrize("expression", RECORDED)
+def test_configs_are_those_of_keras(expression: str) -> None:
+    written = json.loads(model_of(expression, lamina).to_json())["config"]
+    recorded = json.loads(json.dumps(RECORDED[expression]))
+    assert (tree(written) == tree(recorded)) != bool(WRITTEN_OTHERWISE.search(expression))
+
+
+@pytest.mark.parametrize("expression", RECORDED)
+def test_configs_of_keras_are_read(expression: str) -> None:
+    model = model_of(expression, lamina)
+    config = json.loads(model.to_json())
+    inputs = [layer for layer in config["config"]["layers"] if layer["class_name"] == "InputLayer"]
+    config["config"] |= RECORDED[expression] | {"layers": inputs + RECORDED[expression]["layers"]}
+    assert_same(values_of(lamina.models.model_from_json(json.dumps(config))), values_of(model))
+
+
+TORCH = {
+    "torch.relu(A)": "Relu",
+    "A.abs()": "Absolute",
+    "F.silu(A)": "Silu",
+    "F.softmax(A, -1)": "Softmax",
+    "torch.add(A, B)": "Add",
+    "torch.sum(A, 1)": "Sum",
+    "torch.sum(A, dim=(0, 2), keepdim=True)": "Sum",
+    "torch.mean(A, axis=1)": "Mean",
+    "A.amax(1, True)": "Amax",
+    "torch.softmax(A, 1)": "Softmax",
+    "torch.cat([A, B])": "Concatenate",
+    "torch.cat([A, B], dim=-1)": "Concatenate",
+    "torch.stack([A, B], 1)": "Stack",
+    "A.reshape(2, 12)": "Reshape",
+    "A.reshape((2, 12))": "Reshape",
+    "A.permute(0, 2, 1)": "Transpose",
+    "torch.flip(A, (0, 1))": "Flip",
+    "A.transpose(0, 1)": "Swapaxes",
+    "torch.clamp(A, min=0.2)": "Clip",
+    "A.to(torch.float64)": "Cast",
+    "torch.unsqueeze(A, 1)": "ExpandDims",
+    "A.squeeze()": "Squeeze",
+    "torch.where(A > 0, A, B)": "Where",
+    "(A > 0) & (B > 0)": "BitwiseAnd",
+    "~(A > 0)": "BitwiseNot",
+}
+
+
+def torch_model(expression: str) -> Any:
+    inputs = {name: lamina.Input(batch_shape=TENSORS[name].shape, name=name) for name in sorted(set(used(expression)))}
+    return lamina.Model(list(inputs.values()), [eval(expression, {"torch": torch, "F": F, **inputs})])
+
+
+@pytest.mark.parametrize(("expression", "class_name"), TORCH.items())
+def test_functions_of_torch_are_written_as_those_of_keras(expression: str, class_name: str) -> None:
+    model = torch_model(expression)
+    config = json.loads(model.to_json())
+    assert class_name in [layer["class_name"] for layer in config["config"]["layers"]]
+    copy = lamina.models.model_from_json(json.dumps(config))
+    assert_same(values_of(copy), values_of(model))
+    assert json.loads(copy.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("torch.nn.functional.silu(A, inplace=True)", "arguments of 'silu'"),
+        ("torch.special.bessel_j0(A)", "the function 'special_bessel_j0' cannot be written"),
+        ("torch.sum(A, 1, dtype=torch.float64)", "arguments of 'sum' that Keras has no name for"),
+        ("torch.add(A, B, alpha=2)", "arguments of 'add' that Keras has no name for .* none beside the tensors"),
+        ("A.to('meta')", "arguments of 'to'"),
+        ("torch.nn.functional.gelu(A)", "the function 'gelu' cannot be written"),
+        ("lamina.ops.clip(A, x_min=B, x_max=2.0)", "keeps the argument 'x_min' of `clip` in a config"),
+        ("lamina.ops.map(lambda x: x * 2, A)", "the function 'map' cannot be written"),
+    ],
+)
+def test_what_keras_has_no_form_for_is_refused(expression: str, message: str) -> None:
+    inputs = {name: lamina.Input(batch_shape=TENSORS[name].shape, name=name) for name in sorted(set(used(expression)))}
+    output = eval(expression, {"torch": torch, "lamina": lamina, **inputs})
+    with pytest.raises(ValueError, match=message):
+        lamina.Model(list(inputs.values()), output).to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class_name": "Eval"}, "Operation 'sum.*': Eval is not among the operations"),
+        ({"config": {"name": "sum", "where": 3}}, "Sum with where is not among"),
+        ({"class_name": "Add"}, "Add with axis, keepdims is not among"),
+    ],
+)
+def test_only_listed_operations_are_read(change: dict[str, Any], message: str) -> None:
+    config = json.loads(model_of("sum(A, 1)", lamina).to_json())
+    config["config"]["layers"][-1] |= change
+    with pytest.raises(ValueError, match=message):
+        lamina.models.model_from_json(json.dumps(config))
+
+
+def test_more_arguments_than_the_call_takes_are_refused() -> None:
+    config = json.loads(model_of("sum(A, 1)", lamina).to_json())
+    config["config"]["layers"][-1]["inbound_nodes"][0]["args"].append(1)
+    with pytest.raises(ValueError, match="has more arguments than `sum` takes"):
+        lamina.models.model_from_json(json.dumps(config))
+
+
+def test_names_survive() -> None:
+    x = lamina.Input((3,), name="x")
+    copy = lamina.models.model_from_json(lamina.Model(x, ops.exp(-x + 1)).to_json())
+    again = lamina.models.model_from_json(copy.to_json())
+    names = [layer["name"] for layer in json.loads(copy.to_json())["config"]["layers"]]
+    assert names == [layer["name"] for layer in json.loads(again.to_json())["config"]["layers"]]
+
+
+def test_every_listed_operation_is_one_of_lamina() -> None:
+    for word, entry in operations._BY_WORD.items():
+        assert callable(entry.function), word
+        taken = {name.strip("*=") for name in entry.taken}
+        assert taken <= set(entry.signature.parameters), word
+
+
+if __name__ == "__main__":
+    record()
