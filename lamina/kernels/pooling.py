@@ -100,7 +100,10 @@ def plan_average(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channe
 def _shifted(
     shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool
 ) -> tuple[tuple[int, int, int], ...]:
-    """The axes to combine shifted views along, unless a window needs padding or leaves values out on its way."""
+    """The axes to combine shifted views along, unless a window needs padding or leaves values out on its way, or
+    samples are so small that there are hardly ever enough of them."""
+    if math.prod(shape[1:]) < _MANY >> 6:
+        return ()
     axes = list(zip(shape[1:-1] if channels_last else shape[2:], size, strides, strict=True))
     if any(window.pads(*axis, padding) != (0, 0) or axis[1] == 1 < axis[2] for axis in axes):
         return ()

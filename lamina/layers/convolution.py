@@ -67,9 +67,12 @@ class _Convolution(Windowed):
         `affine`, a scale and a shift (filters,) for the result of the convolution."""
         activation = self.activation
         plan, positive = self.plan_for(inputs), activation is positive_part if relu is None else relu
+        held = self._parameters  # tiny convolutions notice the way through attributes; parametrized weights need it
+        kernel = held["kernel"] if "kernel" in held else self.kernel
+        bias = held["bias"] if "bias" in held else self.bias
         if affine is not None:
-            return run_scaled(inputs, self.kernel, self.bias, plan, positive, *affine)
-        y = run(inputs, self.kernel, self.bias, plan, positive)
+            return run_scaled(inputs, kernel, bias, plan, positive, *affine)
+        y = run(inputs, kernel, bias, plan, positive)
         return y if activation is linear or activation is positive_part else activation(y)
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
