@@ -102,7 +102,7 @@ def _shifted(
 ) -> tuple[tuple[int, int, int], ...]:
     """The axes to combine shifted views along, unless a window needs padding or leaves values out on its way, or
     samples are so small that there are hardly ever enough of them."""
-    if math.prod(shape[1:]) < _MANY >> 6:
+    if torch.compiler.is_compiling() or math.prod(shape[1:]) < _MANY >> 6:  # symbolic sizes are not to be compared
         return ()
     axes = list(zip(shape[1:-1] if channels_last else shape[2:], size, strides, strict=True))
     if any(window.pads(*axis, padding) != (0, 0) or axis[1] == 1 < axis[2] for axis in axes):
