@@ -219,6 +219,16 @@ def test_adapted_convolutions_are_followed_likewise() -> None:
         torch.testing.assert_close(model(x), expected)
 
 
+def test_normalization_of_a_convolution_compiles_for_any_batch() -> None:
+    model = scattered(keras.Sequential([keras.Input((6, 6, 3)), L.Conv2D(4, 3), L.BatchNormalization(), L.ReLU()]))
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        for size in (2, 3, 40):
+            x = torch.randn(size, 6, 6, 3)
+            torch._dynamo.mark_dynamic(x, 0)
+            torch.testing.assert_close(compiled(x), model(x))
+
+
 def test_gradients_go_through_the_statistics_in_inference() -> None:
     model = scattered(keras.Sequential([keras.Input((4, 4, 3)), L.Conv2D(2, 3), L.BatchNormalization()]))
     model(torch.randn(2, 4, 4, 3), training=False).sum().backward()

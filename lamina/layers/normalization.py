@@ -16,6 +16,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import InputSpec, Layer
 from ..initializers import TruncatedNormal, initializer
 from ..kernels import normalization as kernels
+from ..kernels.eager import on_cpu
 from ..regularizers import regularizer
 
 
@@ -238,7 +239,7 @@ class BatchNormalization(_Normalization):
     def after(self, convolve: Any, inputs: Tensor, training: bool | None = None, relu: bool = False) -> Tensor:
         """`self(convolve(inputs))`. With moving statistics, on a CPU and where nobody asks for gradients, the
         convolution scales its kernel, so that its result need not be read again."""
-        if training or self.batch_statistics == "always" or torch.is_grad_enabled() or not inputs.is_cpu:
+        if training or self.batch_statistics == "always" or torch.is_grad_enabled() or not on_cpu(inputs):
             return self.call(convolve(inputs), training, None, relu)
         weights, averages = self._parameters, self._buffers
         mean: Any = averages["moving_mean"]
