@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import weakref
+from unittest import mock
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lamina as keras
+from lamina.kernels import pooling
 
 L = keras.layers
 
@@ -294,3 +298,54 @@ def test_words_that_others_read_are_not() -> None:
     words = L.Embedding(9, 4)(inputs)
     model = keras.Model(inputs, [L.LSTM(3)(words), L.Flatten()(words)])
     assert "time_first" not in model.plan.source
+
+
+# Any chain of layers ---------------------------------------------------------------------------------------------------
+
+ACTIVATIONS = st.sampled_from([None, None, "relu", "tanh"])
+FORMATS = st.sampled_from(["channels_last", "channels_first"])
+
+
+def links(data_format: str) -> st.SearchStrategy:
+    """Strategies for layers that may stand anywhere in a chain over pictures."""
+    of_format = {"data_format": st.just(data_format), "dtype": st.just("float64")}
+    same = {"padding": st.just("same"), **of_format}
+    convolution = {"activation": ACTIVATIONS, "use_bias": st.booleans(), **same}
+    plain = {"dtype": st.just("float64")}
+    return st.one_of(
+        st.builds(L.Conv2D, st.integers(2, 4), st.integers(1, 3), strides=st.integers(1, 2), **convolution),
+        st.builds(L.SeparableConv2D, st.integers(2, 4), st.integers(1, 3), **convolution),
+        st.builds(L.DepthwiseConv2D, st.integers(1, 3), depth_multiplier=st.integers(1, 2), **convolution),
+        st.builds(L.Conv2DTranspose, st.integers(2, 3), st.integers(1, 3), **convolution),
+        st.builds(L.BatchNormalization, axis=st.sampled_from([-1, 1]), scale=st.booleans(), **plain),
+        st.builds(L.Dense, st.integers(2, 4), activation=ACTIVATIONS, **plain),
+        st.builds(L.ReLU, max_value=st.sampled_from([None, None, 1.0]), **plain),
+        st.builds(L.Activation, st.sampled_from(["relu", "relu", "softplus"]), **plain),
+        st.builds(L.MaxPooling2D, st.integers(1, 3), strides=st.integers(1, 2), **same),
+        st.builds(L.AveragePooling2D, st.integers(1, 2), **same),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_plan_gives_what_its_layers_give(data) -> None:
+    layers = data.draw(st.lists(links(data.draw(FORMATS)), min_size=2, max_size=6))
+    model = scattered(keras.Sequential([keras.Input((6, 5, 4), dtype="float64"), *layers]))
+    x = torch.randn(3, 6, 5, 4, dtype=torch.float64)
+
+    def one_by_one(values: torch.Tensor) -> torch.Tensor:
+        for layer in layers:
+            values = layer(values)
+        return values
+
+    with torch.no_grad(), mock.patch.object(pooling, "_MANY", 0):
+        torch.testing.assert_close(model(x), one_by_one(x))
+    for training in (False, True):
+        model.train(training)
+        found = []
+        for run in (model, one_by_one):
+            given_x = x.clone().requires_grad_()
+            model.zero_grad()
+            run(given_x).sin().sum().backward()
+            found.append([given_x.grad, *(weight.grad for weight in model.trainable_weights)])
+        torch.testing.assert_close(found[0], found[1])
