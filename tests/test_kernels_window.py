@@ -250,9 +250,7 @@ def test_max_pool_of_integers(padding):
 def test_adaptive_and_global_pooling(rank, channels_last):
     x, parts = draw(rank, channels_last, size=5), (2, 3, 4)[:rank]
     y = first(x, channels_last)
-    bounds = [
-        [(i * n // p, -(-(i + 1) * n // p)) for i in range(p)] for n, p in zip(y.shape[2:], parts, strict=True)
-    ]
+    bounds = [[(i * n // p, -(-(i + 1) * n // p)) for i in range(p)] for n, p in zip(y.shape[2:], parts, strict=True)]
     mean, largest = (f(x, parts, channels_last) for f in (pooling.adaptive_average, pooling.adaptive_max))
     for at in itertools.product(*map(range, parts)):
         part = y[(..., *[slice(*bounds[axis][i]) for axis, i in enumerate(at)])].flatten(2)

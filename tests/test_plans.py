@@ -300,7 +300,7 @@ def test_words_that_others_read_are_not() -> None:
     assert "time_first" not in model.plan.source
 
 
-# Any chain of layers ---------------------------------------------------------------------------------------------------
+# Any chain of layers ----------------------------------------------------------------------------------------------
 
 ACTIVATIONS = st.sampled_from([None, None, "relu", "tanh"])
 FORMATS = st.sampled_from(["channels_last", "channels_first"])
