@@ -13,8 +13,3 @@ def on_cpu(x: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch._C._are_functorch_transforms_active()
     )
-
-
-def wants_gradient(x: Tensor) -> bool:
-    """Whether a gradient may flow back to ``x``."""
-    return x.requires_grad and torch.is_grad_enabled()

@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
 def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
     """Pool as planned; ``relu``: the positive part of the result."""
-    if plan.shifted and x.numel() >= _MANY and _may_shift(x, plan):
+    if plan.shifted and not x.requires_grad and x.numel() >= _MANY and _may_shift(x, plan):
         combine = torch.maximum if plan.share is None else torch.add
         for axis, size, stride in plan.shifted:
             x = _combined(combine, x, axis, size, stride)
@@ -68,7 +68,7 @@ def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
 
 def _may_shift(x: Tensor, plan: Plan) -> bool:
     exact = plan.share is None or x.dtype in (torch.float32, torch.float64)  # torch sums half precision in float32
-    return exact and eager.on_cpu(x) and not eager.wants_gradient(x)
+    return exact and eager.on_cpu(x)
 
 
 def _combined(combine: Callable[..., Tensor], x: Tensor, axis: int, size: int, stride: int) -> Tensor:

@@ -350,7 +350,10 @@ class SeparableConv(_Convolution):
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)
         ones, shape = (1,) * self.rank, self.compute_output_shape(shape)
-        return depthwise, plan_convolution(shape, ones, ones, "valid", ones, 1, self.channels_last)
+        pointwise = plan_convolution(shape, ones, ones, "valid", ones, 1, self.channels_last)
+        if depthwise.row is None and pointwise.row is None and not depthwise.keep:  # no way back and forth in between
+            return depthwise._replace(last=None), pointwise._replace(first=None)
+        return depthwise, pointwise
 
 
 def _depthwise_order(rank: int) -> tuple[int, ...]:
