@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.kernels import convolution, local, pooling, resize, window
+from lamina.kernels import convolution, eager, local, pooling, resize, window
 
 RANKS = (1, 2, 3)
 FORMATS = (True, False)
@@ -202,7 +202,7 @@ def test_pooling_sees_the_real_elements_of_each_window(data):
     pads = per_axis_pads(x, channels_last, size, strides, padding, (1,) * rank)
     patches = windows(first(x, channels_last).numpy(), pads, size, strides, (1,) * rank, np.nan)
     axes = tuple(range(-rank, 0))
-    with mock.patch.object(pooling, "_MANY", data.draw(st.sampled_from((0, 1 << 16)))):
+    with mock.patch.object(eager, "MANY", data.draw(st.sampled_from((0, 1 << 16)))):
         largest = pooling.max_pool(x, size, strides, padding, channels_last)
         mean = pooling.average_pool(x, size, strides, padding, channels_last)
     np.testing.assert_array_equal(first(largest, channels_last), np.nanmax(patches, axes))
@@ -217,7 +217,7 @@ def test_max_pool_of_many_values_is_the_same_with_and_without_gradients(channels
     if dtype.is_floating_point:
         x[0, 5, 5, 2], x[1, 4, 4, 3] = float("nan"), float("-inf")
     plan = pooling.plan_max(x.shape, (3, 2), (2, 1), "valid", channels_last)
-    assert x.numel() >= pooling._MANY and plan.shifted
+    assert x.numel() >= eager.MANY and plan.shifted
     y = pooling.run(x, plan)
     torch.testing.assert_close(y, pooling.run(x, plan._replace(shifted=())), rtol=0, atol=0, equal_nan=True)
     torch.testing.assert_close(pooling.run(x, plan, relu=True), torch.relu(y), rtol=0, atol=0, equal_nan=True)
@@ -233,7 +233,7 @@ def test_average_pool_of_many_values_is_the_same_with_and_without_gradients(chan
     x = torch.randn(4, 66, 65, 6).to(dtype)
     x = x if channels_last else x.movedim(-1, 1)
     plan = pooling.plan_average(x.shape, (3, 2), (2, 1), "valid", channels_last)
-    assert x.numel() >= pooling._MANY and plan.shifted
+    assert x.numel() >= eager.MANY and plan.shifted
     torch.testing.assert_close(pooling.run(x, plan), pooling.run(x.clone().requires_grad_(), plan).detach())
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# Values in an input from which such a way beats torch's own on a CPU.
+MANY = 1 << 16
+
 
 def on_cpu(x: Tensor) -> bool:
     """Whether ``x`` is on a CPU, with nobody tracing, casting or transforming (torch.func) what is done with it."""

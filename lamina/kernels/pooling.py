@@ -24,11 +24,6 @@ _AVERAGE: Ops = {1: torch.avg_pool1d, 2: _nn.avg_pool2d}
 _ADAPTIVE_MAX: Ops = {2: _nn.adaptive_max_pool2d}
 _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
-# Values in an input from which maxima or sums of shifted views beat torch's kernels on a CPU, by 1 to 3 times for
-# channels last and 3 to 20 times for channels first. Gradients would have to go through all the views.
-_MANY = 1 << 16
-
-
 class Plan(NamedTuple):
     """How to pool inputs of one shape, whatever their number.
 
@@ -44,7 +39,9 @@ class Plan(NamedTuple):
 
 def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
     """Pool as planned; ``relu``: the positive part of the result."""
-    if plan.shifted and not x.requires_grad and x.numel() >= _MANY and _may_shift(x, plan):
+    # Maxima or sums of shifted views beat torch's kernels, by 1 to 3 times for channels last and 3 to 20 times for
+    # channels first. Gradients would have to go through all the views.
+    if plan.shifted and not x.requires_grad and x.numel() >= eager.MANY and _may_shift(x, plan):
         combine = torch.maximum if plan.share is None else torch.add
         for axis, size, stride in plan.shifted:
             x = _combined(combine, x, axis, size, stride)
@@ -102,7 +99,7 @@ def _shifted(
 ) -> tuple[tuple[int, int, int], ...]:
     """The axes to combine shifted views along, unless a window needs padding or leaves values out on its way, or
     samples are so small that there are hardly ever enough of them."""
-    if torch.compiler.is_compiling() or math.prod(shape[1:]) < _MANY >> 6:  # symbolic sizes are not to be compared
+    if torch.compiler.is_compiling() or math.prod(shape[1:]) < eager.MANY >> 6:  # symbolic sizes are not to be compared
         return ()
     axes = list(zip(shape[1:-1] if channels_last else shape[2:], size, strides, strict=True))
     if any(window.pads(*axis, padding) != (0, 0) or axis[1] == 1 < axis[2] for axis in axes):

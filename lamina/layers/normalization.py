@@ -15,8 +15,8 @@ from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, num
 from ..core.errors import named, show_shape
 from ..core.layer import InputSpec, Layer
 from ..initializers import TruncatedNormal, initializer
+from ..kernels import eager
 from ..kernels import normalization as kernels
-from ..kernels.eager import on_cpu
 from ..regularizers import regularizer
 
 
@@ -237,9 +237,10 @@ class BatchNormalization(_Normalization):
         )
 
     def after(self, convolve: Any, inputs: Tensor, training: bool | None = None, relu: bool = False) -> Tensor:
-        """`self(convolve(inputs))`. With moving statistics, on a CPU and where nobody asks for gradients, the
-        convolution scales its kernel, so that its result need not be read again."""
-        if training or self.batch_statistics == "always" or torch.is_grad_enabled() or not on_cpu(inputs):
+        """`self(convolve(inputs))`. With moving statistics, on a CPU, for many values and where nobody asks for
+        gradients, the convolution scales its kernel, so that its result need not be read again."""
+        by_batch = training or self.batch_statistics == "always"
+        if by_batch or torch.is_grad_enabled() or inputs.numel() < eager.MANY or not eager.on_cpu(inputs):
             return self.call(convolve(inputs), training, None, relu)
         weights, averages = self._parameters, self._buffers
         mean: Any = averages["moving_mean"]
