@@ -23,6 +23,7 @@ import lamina as keras
 from lamina import layers
 from lamina.core.layer import Changes
 from lamina.training import data as data_module
+from lamina.training import trainer
 from lamina.training.callbacks import Callback, Logs
 from lamina.training.data import PyDataset, make_source
 from lamina.training.memory import keep_buffers
@@ -1200,3 +1201,17 @@ def test_logs_read_values_when_asked() -> None:
     assert logs["b"] == 2.0 and type(logs["b"]) is float
     assert logs.get("z", 7) == 7 and dict(logs)["c"].tolist() == [1.0, 2.0]
     assert SimpleNamespace(**logs).d == 3
+
+
+@pytest.mark.parametrize("joined", [0, 1 << 26])
+@pytest.mark.parametrize("batch_size", [3, 4, 7, 100])
+def test_predictions_of_all_batches_are_in_order(joined, batch_size, monkeypatch) -> None:
+    monkeypatch.setattr(trainer, "_JOINED", joined)
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, {"same": keras.layers.Identity()(inputs), "twice": inputs * 2})
+    x = np.arange(22, dtype="float32").reshape(11, 2)
+    found = model.predict(x, batch_size=batch_size, verbose=0)
+    np.testing.assert_array_equal(found["same"], x)
+    np.testing.assert_array_equal(found["twice"], 2 * x)
+    found["same"][:] = 0  # the caller's own, not the data
+    assert x[1, 1] == 3

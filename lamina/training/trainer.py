@@ -686,8 +686,12 @@ def _to_numpy(tensor: Any) -> Any:
     return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
 
 
+_JOINED = 1 << 26  # bytes of outputs up to which they are joined
+
+
 class _Collected:
-    """The outputs of all batches: written into arrays of the final size where the number of samples is known."""
+    """The outputs of all batches. Where their number is known, large ones, and those of a GPU, are written into arrays
+    of the final size at once; others are joined at the end, which takes less time but for a while twice the memory."""
 
     def __init__(self, samples: int | None):
         self._samples, self._row = samples, 0
@@ -701,7 +705,9 @@ class _Collected:
             self._spec = pytree.tree_structure(outputs)
             self._pieces = [[] for _ in leaves]
             if self._samples is not None and all(leaf.ndim and leaf.shape[0] <= self._samples for leaf in leaves):
-                self._whole = [torch.empty((self._samples, *leaf.shape[1:]), dtype=_kept(leaf)) for leaf in leaves]
+                size = sum(leaf.nbytes * self._samples // max(len(leaf), 1) for leaf in leaves)
+                if size > _JOINED or not all(leaf.is_cpu for leaf in leaves):
+                    self._whole = [torch.empty((self._samples, *leaf.shape[1:]), dtype=_kept(leaf)) for leaf in leaves]
         if self._whole is not None:
             end = self._row + leaves[0].shape[:1].numel()
             places = [whole[self._row : end] for whole in self._whole]
