@@ -32,11 +32,6 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
     return kept if max_value is None else torch.clamp(kept, max=max_value)
 
 
-def ends_in_relu(activation: Any) -> bool | None:
-    """Whether an activation is `relu`; None where it is neither that nor `linear`."""
-    return True if activation is relu else False if activation is linear else None
-
-
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
     """`x` where positive, else `negative_slope * x`."""
     return F.leaky_relu(x, negative_slope)

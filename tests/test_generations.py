@@ -747,3 +747,15 @@ def test_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     out, err = capsys.readouterr()
     assert out == "['--size', '3'] (None, 2)\n"
     assert err.startswith("lamina: keras1 (line 4: this call of Dense")
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras])
+def test_compiling_again_starts_afresh_and_fails_without_a_trace(space: ModuleType) -> None:
+    model = space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse", metrics=["mae"])
+    before = model.get_compile_config()
+    with pytest.raises(ValueError, match="no_such"):
+        model.compile("sgd", "no_such")
+    assert model.get_compile_config() == before
+    model.compile("sgd", "mse")
+    assert len(model.metrics_names) == 1

@@ -125,3 +125,38 @@ def test_a_variable_needs_a_shape_for_its_initializer() -> None:
     with pytest.raises(ValueError, match="`shape` is needed"):
         keras.Variable("zeros")
     assert keras.Variable(1.0, name="v").name == "v"
+
+
+class Doubled(torch.nn.Module):
+    def forward(self, weight):
+        return 2 * weight + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "shape"),
+    [
+        (lambda: L.Dense(3), "kernel", (2, 4)),
+        (lambda: L.Conv2D(3, 2), "bias", (2, 5, 5, 4)),
+        (lambda: L.DepthwiseConv2D(2), "kernel", (2, 5, 5, 4)),
+        (lambda: L.SeparableConv2D(3, 2), "depthwise_kernel", (2, 5, 5, 4)),
+        (lambda: L.SeparableConv2D(3, 2), "pointwise_kernel", (2, 5, 5, 4)),
+        (lambda: L.SeparableConv2D(3, 2), "bias", (2, 5, 5, 4)),
+        (lambda: L.Conv2DTranspose(3, 2), "kernel", (2, 5, 5, 4)),
+        (lambda: L.BatchNormalization(), "gamma", (2, 5, 4)),
+        (lambda: L.LayerNormalization(), "beta", (2, 4)),
+        (lambda: L.GroupNormalization(2), "gamma", (2, 5, 4)),
+        (lambda: L.RMSNormalization(), "scale", (2, 4)),
+    ],
+)
+def test_parametrized_weights_count(make, name, shape) -> None:
+    layer, x = make(), torch.randn(*shape)
+    layer(x)
+    plain = make()
+    plain(x)
+    for weight in plain.weights:
+        values = dict(layer.named_parameters()) | dict(layer.named_buffers())
+        key = weight.path.split("/")[-1]
+        with torch.no_grad():
+            weight.copy_(2 * values[key] + 1 if key == name else values[key])
+    torch.nn.utils.parametrize.register_parametrization(layer, name, Doubled())
+    torch.testing.assert_close(layer(x), plain(x))

@@ -57,10 +57,9 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
             taken.append(next_to)
             call.outputs, call.options["relu"], ends_in_relu = next_to.outputs, True, True
         # A ReLU and the largest of a window may change places, and fewer values pass the ReLU then.
-        if ends_in_relu and (next_to := behind(call)) is not None and next_to.layer._takes_largest:
-            if _ends_in_relu(next_to.layer) is not None:
-                call.options["relu"] = False
-                positive.add(id(next_to))
+        if ends_in_relu and (next_to := behind(call)) is not None and _may_go_first(next_to.layer):
+            call.options["relu"] = False
+            positive.add(id(next_to))
         done.update(map(id, taken))
         if "time_first" in layer._call_parameters and layer.runs_in_plan():
             users = readers.get(id(call.outputs), [])
@@ -77,6 +76,11 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
 def _ends_in_relu(layer: Layer) -> bool | None:
     """None unless the layer's `call`, which another may have overridden, can be told."""
     return layer._ends_in_relu if "relu" in layer._call_parameters else None
+
+
+def _may_go_first(layer: Layer) -> bool:
+    """Whether a ReLU in front of it may as well be done by it."""
+    return layer._takes_largest and _ends_in_relu(layer) is not None
 
 
 def _bare(layer: Layer, follower: Layer) -> bool:

@@ -158,15 +158,18 @@ class Weights(nn.Module):
         if len(targets) != len(weights):
             hint = "" if self.built else " The layer is not built: call it or its `build` first."
             raise ValueError(f"{named(self)}: set_weights expected {len(targets)} arrays; got {len(weights)}.{hint}")
-        for target, value in zip(targets, weights, strict=True):
+        self._write(targets, weights, "set_weights")
+
+    def _write(self, targets: Sequence[Any], values: Sequence[Any], what: str) -> None:
+        """Raises ValueError, before any change, where a shape differs."""
+        for target, value in zip(targets, values, strict=True):
             if tuple(target.shape) != tuple(np.shape(value)):
-                path = getattr(target, "path", "weight")
                 raise ValueError(
-                    f"{named(self)}: set_weights expected shape {show_shape(target.shape)} for `{path}`; "
-                    f"got {show_shape(np.shape(value))}."
+                    f"{named(self)}: {what} expected shape {show_shape(target.shape)} for "
+                    f"`{getattr(target, 'path', 'weight')}`; got {show_shape(np.shape(value))}."
                 )
         with torch.no_grad():
-            for target, value in zip(targets, weights, strict=True):
+            for target, value in zip(targets, values, strict=True):
                 target.copy_(torch.as_tensor(value))
 
     def count_params(self) -> int:
@@ -189,16 +192,7 @@ class Weights(nn.Module):
         if len(store.keys()) != len(own):
             hint = "" if own else " Build the layer (or give the model's input shape) before loading."
             raise ValueError(f"{named(self)}: expected {len(own)} stored weights; got {len(store.keys())}.{hint}")
-        values = [np.asarray(store[str(index)]) for index in range(len(own))]
-        for weight, value in zip(own, values, strict=True):
-            if tuple(weight.shape) != value.shape:
-                raise ValueError(
-                    f"{named(self)}: stored weight `{getattr(weight, 'path', '')}` has {show_shape(value.shape)}; "
-                    f"expected {show_shape(weight.shape)}."
-                )
-        with torch.no_grad():
-            for weight, value in zip(own, values, strict=True):
-                weight.copy_(torch.as_tensor(value))
+        self._write(own, [np.asarray(store[str(index)]) for index in range(len(own))], "load_own_variables")
 
     def _load_from_state_dict(
         self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, unexpected: Any, errors: Any

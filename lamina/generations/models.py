@@ -78,6 +78,7 @@ class _ModelWords(_Model):
     """The methods of models in the words of a generation."""
 
     _generation: Generation
+    _compile_keeps = False
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
@@ -91,7 +92,6 @@ class _ModelWords(_Model):
             given["metrics"] = [list(metrics) for _ in range(count)] if count > 1 else metrics  # of every output
         if self._generation.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
-        self.__dict__["_compile_arguments"] = None  # what is left out is not taken from the last time
         super().compile(**given)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:

@@ -17,6 +17,15 @@ from ..initializers import initializer
 from ..regularizers import regularizer
 
 
+class Activated(Layer):
+    """A layer that ends in its `activation`; where that is a ReLU or nothing, `call(relu=...)` says which."""
+
+    @property
+    def _ends_in_relu(self: Any) -> bool | None:  # type: ignore[override]
+        positive = self.activation is activations.relu
+        return positive if positive or self.activation is activations.linear else None
+
+
 class _Elementwise(Layer):
     """The output has the input's shape, and its mask."""
 

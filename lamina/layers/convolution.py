@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation, ends_in_relu, linear
+from ..activations import activation, linear
 from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
@@ -16,6 +16,7 @@ from ..initializers import initializer
 from ..kernels import window
 from ..kernels.convolution import plan_convolution, plan_transposed, run, run_scaled
 from ..regularizers import regularizer
+from .activation import Activated
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed, data_format
 
@@ -49,7 +50,7 @@ output_padding = Kind(
 ).optional()
 
 
-class _Convolution(Windowed):
+class _Convolution(Activated, Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
@@ -58,21 +59,25 @@ class _Convolution(Windowed):
     kernel_size = strides = dilation_rate = ()
     padding = "valid"
 
-    @property
-    def _ends_in_relu(self: Any) -> bool | None:  # type: ignore[override]
-        return ends_in_relu(self.activation)
-
     def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
         """As a plan asks for what follows: `relu`, whether to take the positive part, whatever the activation says;
         `affine`, a scale and a shift (filters,) for the result of the convolution."""
+        held = self._parameters
+        try:  # tiny convolutions notice the way through attributes
+            kernel, bias = held["kernel"], held["bias"] if self.use_bias else None
+        except KeyError:  # torch's parametrizations keep a weight elsewhere
+            kernel, bias = self.kernel, self.bias
+        return self._finish(inputs, kernel, bias, self.plan_for(inputs), relu, affine)
+
+    def _finish(
+        self: Any, x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Any, relu: bool | None, affine: Affine
+    ) -> Tensor:
+        """The last convolution, and what comes after it."""
         activation = self.activation
-        plan, positive = self.plan_for(inputs), activation is positive_part if relu is None else relu
-        held = self._parameters  # tiny convolutions notice the way through attributes; parametrized weights need it
-        kernel = held["kernel"] if "kernel" in held else self.kernel
-        bias = held["bias"] if "bias" in held else self.bias
+        positive = activation is positive_part if relu is None else relu
         if affine is not None:
-            return run_scaled(inputs, kernel, bias, plan, positive, *affine)
-        y = run(inputs, kernel, bias, plan, positive)
+            return run_scaled(x, kernel, bias, plan, positive, *affine)
+        y = run(x, kernel, bias, plan, positive)
         return y if activation is linear or activation is positive_part else activation(y)
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
@@ -337,15 +342,14 @@ class SeparableConv(_Convolution):
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
     def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
-        activation, (depthwise, pointwise) = self.activation, self.plan_for(inputs)
-        positive = activation is positive_part if relu is None else relu
         held: dict[str, Any] = self._parameters
-        kernel, bias = held["pointwise_kernel"], held.get("bias")
-        y = run(inputs, held["depthwise_kernel"], None, depthwise)
-        if affine is not None:
-            return run_scaled(y, kernel, bias, pointwise, positive, *affine)
-        y = run(y, kernel, bias, pointwise, positive)
-        return y if activation is linear or activation is positive_part else activation(y)
+        try:
+            first, last = held["depthwise_kernel"], held["pointwise_kernel"]
+            bias = held["bias"] if self.use_bias else None
+        except KeyError:  # torch's parametrizations keep a weight elsewhere
+            first, last, bias = self.depthwise_kernel, self.pointwise_kernel, self.bias
+        depthwise, pointwise = self.plan_for(inputs)
+        return self._finish(run(inputs, first, None, depthwise), last, bias, pointwise, relu, affine)
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..activations import activation, ends_in_relu, linear
+from ..activations import activation, linear
 from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
@@ -16,10 +16,11 @@ from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels.linear import dense
 from ..regularizers import regularizer
+from .activation import Activated
 from .lora import LoRA, lora_alpha, lora_rank, quantization_config
 
 
-class Dense(LoRA):
+class Dense(Activated, LoRA):
     """`activation(inputs @ kernel + bias)` over the last axis.
 
     Input (batch, ..., features), output (batch, ..., units); kernel (features, units), bias (units,).
@@ -55,10 +56,6 @@ class Dense(LoRA):
         self.new_weight("kernel", (features, self.units))
         self.bias = self.new_weight("bias", (self.units,)) if self.use_bias else None
         self.begin_lora()
-
-    @property
-    def _ends_in_relu(self) -> bool | None:  # type: ignore[override]
-        return ends_in_relu(self.activation)
 
     def call(self, inputs: torch.Tensor, relu: bool | None = None) -> torch.Tensor:
         """`relu`: whether to take the positive part, whatever the activation says, as a plan asks for."""

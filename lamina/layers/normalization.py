@@ -14,6 +14,7 @@ from ..core import serialize
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named, show_shape
 from ..core.layer import InputSpec, Layer
+from ..core.weight import weight
 from ..initializers import TruncatedNormal, initializer
 from ..kernels import eager
 from ..kernels import normalization as kernels
@@ -94,6 +95,8 @@ class _Normalization(Layer):
     """A layer that keeps the shape of its input."""
 
     supports_masking = True
+    gamma = weight()
+    beta = weight()
 
     def sizes_along(self, axes: list[int], shape: tuple) -> tuple[int, ...]:
         """The sizes of these axes. Raises ValueError where one is out of range or of unknown size."""
@@ -217,8 +220,7 @@ class BatchNormalization(_Normalization):
         """`relu`: the positive part of the result, as a plan asks for where a ReLU follows."""
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
-        weights, averages = self._parameters, self._buffers
-        gamma, beta = weights.get("gamma"), weights.get("beta")
+        averages, gamma, beta = self._buffers, self.gamma, self.beta
         mean: Any = averages["moving_mean"]
         variance: Any = averages["moving_variance"]
         by_batch = self.batch_statistics
@@ -242,11 +244,8 @@ class BatchNormalization(_Normalization):
         by_batch = training or self.batch_statistics == "always"
         if by_batch or torch.is_grad_enabled() or inputs.numel() < eager.MANY or not eager.on_cpu(inputs):
             return self.call(convolve(inputs), training, None, relu)
-        weights, averages = self._parameters, self._buffers
-        mean: Any = averages["moving_mean"]
-        variance: Any = averages["moving_variance"]
-        affine = kernels.scale_and_shift(weights.get("gamma"), weights.get("beta"), mean, variance, self.epsilon)
-        return convolve(inputs, relu, affine)
+        averages = self.moving_mean, self.moving_variance
+        return convolve(inputs, relu, kernels.scale_and_shift(self.gamma, self.beta, *averages, self.epsilon))
 
     def _by_batch(
         self,
@@ -349,11 +348,9 @@ class LayerNormalization(_SampleNormalization):
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
-        weights = self._parameters
-        gamma = weights.get("gamma")
         if self.rms_scaling:
-            return kernels.deviation_norm(inputs, gamma, self._sizes, self.epsilon, self._moved)
-        return kernels.layer_norm(inputs, gamma, weights.get("beta"), self._sizes, self.epsilon, self._moved)
+            return kernels.deviation_norm(inputs, self.gamma, self._sizes, self.epsilon, self._moved)
+        return kernels.layer_norm(inputs, self.gamma, self.beta, self._sizes, self.epsilon, self._moved)
 
 
 class RMSNormalization(_SampleNormalization):
@@ -362,13 +359,15 @@ class RMSNormalization(_SampleNormalization):
     axis: Any = arg(_axis_or_axes, default=-1, doc="What the mean is taken over.")
     epsilon: float = arg(number(0), default=1e-6, doc="Added to the mean square.")
 
+    scale = weight()
+
     def build(self, input_shape: tuple) -> None:
-        self.add_weight(self.fix_axes(input_shape), "ones", name="scale")
+        self.scale = self.add_weight(self.fix_axes(input_shape), "ones", name="scale")
 
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
-        return kernels.rms_norm(inputs, self._parameters["scale"], self._sizes, self.epsilon, self._moved)
+        return kernels.rms_norm(inputs, self.scale, self._sizes, self.epsilon, self._moved)
 
 
 class GroupNormalization(_Normalization):
@@ -409,10 +408,7 @@ class GroupNormalization(_Normalization):
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
-        weights = self._parameters
-        return kernels.group_norm(
-            inputs, weights.get("gamma"), weights.get("beta"), self.groups, self.epsilon, self._channels
-        )
+        return kernels.group_norm(inputs, self.gamma, self.beta, self.groups, self.epsilon, self._channels)
 
 
 class UnitNormalization(_Normalization):

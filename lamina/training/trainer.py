@@ -62,6 +62,7 @@ class Trainer:
     train_function: Any = None
     test_function: Any = None
     predict_function: Any = None
+    _compile_keeps = True  # what is left out when compiling again stays as it was
     _optimizer: Any = None
     _compiled_loss: CompiledLoss | None = None
     _compiled_metrics: CompiledMetrics | None = None
@@ -94,7 +95,7 @@ class Trainer:
 
         Raises ValueError, before any change, for unknown names.
         """
-        before = self._compile_arguments or {}
+        before = (self._compile_arguments or {}) if self._compile_keeps else {}
         if loss is None:
             loss, loss_weights = before.get("loss"), before.get("loss_weights", loss_weights)
         if metrics is None and weighted_metrics is None:
