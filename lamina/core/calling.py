@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from . import masking, symbolic
 from .children import Children
 from .declare import short
-from .errors import named, show_shape
+from .errors import answered, named, show_shape
 from .scope import Changes, scope
 from .weights import Weights
 
@@ -137,6 +137,7 @@ class Calling(Weights):
             raise
         finally:
             scope.training, scope.depth, scope.path = outer_training, outer_depth, outer_path
+        answered(self, outputs)
         if self.activity_regularizer is not None:
             self._add_activity_loss(outputs)
         if mask is not None or self._creates_mask:
@@ -263,7 +264,10 @@ class Calling(Weights):
         return self.compute_mask(inputs, mask)
 
     def _after_direct(self, x: Tensor, outputs: Any) -> None:
-        """What follows a direct call: the loss of the activity, the mask made from the input."""
+        """What follows a direct call: a look at what a user's `call` gave, the loss of the activity, the mask made from
+        the input."""
+        if outputs is None:
+            answered(self, outputs)
         if self.activity_regularizer is not None:
             if scope.depth == 0:
                 self._losses.clear()

@@ -33,3 +33,10 @@ def named(layer: Any) -> str:
     """How a message calls a layer: its class, and its name where that says more."""
     cls, name = type(layer).__name__, getattr(layer, "name", None)
     return f'{cls} "{name}"' if name else cls
+
+
+def answered(layer: Any, outputs: Any) -> Any:
+    """What a call gave. Raises ValueError for None."""
+    if outputs is None:
+        raise ValueError(f"{named(layer)}: its call returned nothing; end `call` with `return` and the output.")
+    return outputs

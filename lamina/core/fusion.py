@@ -69,7 +69,7 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
     for call in reversed(lines):
         here = {id(tensor): tensor for tensor in (*call.node.inputs, *pytree.tree_leaves(call.outputs))}
         call.ended = [tensor for key, tensor in here.items() if key not in needed]
-        needed = needed | here.keys()
+        needed.update(here)
     return lines
 
 

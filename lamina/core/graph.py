@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import keyword
-import re
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,9 +11,12 @@ from torch.utils import _pytree as pytree
 
 from . import masking
 from .declare import short
+from .errors import answered, named
 from .fusion import calls
 from .layer import Changes, Layer, scope
 from .symbolic import Node, SymbolicTensor, call_layer
+
+MAX_DEPTH = 50  # of structures in the arguments of a call; Python's parser ends at 200 brackets
 
 
 class Graph:
@@ -118,124 +120,130 @@ def _producer(tensor: SymbolicTensor, name: str) -> Node:
 
 
 class Plan:
-    """A graph as one Python function. `source` is its text; calling it runs the layers one after another.
+    """A graph as one Python function; calling it runs the layers one after another.
 
-    After its last use a value's name passes to the next one or is deleted, so that its memory serves what follows.
+    `source` is what is executed. All its names are the plan's own (`x` values, `f` functions, `c` constants): names and
+    texts of users and files reach it as objects alone, so that nothing of theirs is ever run. Printing a plan shows
+    which layer each line calls. After its last use a value's name passes to the next one or is deleted, so that its
+    memory serves what follows.
     """
 
-    def __init__(self, graph: Graph, name: str = "plan"):
-        self._names: dict[int, str] = {}
+    def __init__(self, graph: Graph):
+        self._names: dict[int, str] = {}  # of symbolic tensors
         self._free: list[str] = []
-        self._taken = {"training", "scope", "leaves"}
-        self._space: dict[str, Any] = {"scope": scope, "leaves": pytree.tree_leaves}
+        self._numbers = itertools.count()
+        self._space: dict[str, Any] = {
+            "answered": answered,
+            "leaves": pytree.tree_leaves,
+            "scope": scope,
+            "torch": torch,
+            "unflatten": pytree.tree_unflatten,
+        }
         self.changes = Changes.count
+        self.specs: dict[Any, Any] = {}  # the outputs' shapes and types by those of the inputs, as far as asked for
         self.runs_bare = True  # no call inside needs anything around it
         parameters = ", ".join(self._variable(tensor) for tensor in graph.inputs)
-        lines = [*self._lines(graph), *self._mask_lines(graph)]
-        uses_training = any("training" in line for line in lines)
-        head = ["    training = scope.training"] if uses_training else []
-        returned = self._render(graph.outputs)
-        self.source = "\n".join(
-            [f"def {_identifier(name)}({parameters}):", *head, *lines, f"    return {returned}", ""]
-        )
-        exec(compile(self.source, f"<plan of {name}>", "exec"), self._space)
-        self.run: Callable = self._space[_identifier(name)]
+        lines = [*self._lines(graph), *((line, "") for line in self._mask_lines(graph))]
+        if any("training" in line for line, _ in lines):
+            lines.insert(0, ("training = scope.training", ""))
+        lines.append((f"return {self._render(graph.outputs)}", ""))
+        head = f"def plan({parameters}):"
+        self.source = "\n    ".join([head, *(line for line, _ in lines)]) + "\n"
+        self._shown = "\n    ".join([head, *(f"{line}  # {note}" if note else line for line, note in lines)]) + "\n"
+        exec(compile(self.source, "<plan>", "exec"), self._space)
+        self.run: Callable = self._space["plan"]
 
     def __call__(self, *inputs: Any) -> Any:
         return self.run(*inputs)
 
     def __repr__(self) -> str:
-        return self.source
+        return self._shown
 
-    def _lines(self, graph: Graph) -> Iterator[str]:
+    def _lines(self, graph: Graph) -> Iterator[tuple[str, str]]:
         for call in calls(graph.nodes, [*pytree.tree_leaves(graph.outputs), *graph.masks.values()]):
             node, layer = call.node, call.node.layer
             bare = layer.runs_in_plan()
             self.runs_bare = self.runs_bare and bare and not _holds_care(layer)
             arguments = [self._render(value, layer, bare) for value in node.args]
-            arguments += [f"{key}={self._render(value, layer, bare)}" for key, value in node.kwargs.items()]
+            for key, value in node.kwargs.items():
+                text = self._render(value, layer, bare)
+                known = key in layer._call_parameters  # a word of a program; others may be anybody's
+                arguments.append(f"{key}={text}" if known else f"**{{{self._give(key)}: {text}}}")
             given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
-            function = self._function(layer, layer.call if bare else layer)
+            function, note = self._give(layer.call if bare else layer), _shown(layer)
             if call.after is not None:
                 layer = call.after
-                function, arguments = self._function(layer, layer.after), [function, *arguments]
+                function, arguments = self._give(layer.after), [function, *arguments]
+                note += f", {_shown(layer)}"
             if bare and layer._takes_training and not given:  # other layers ask the scope themselves
-                own = self._function(layer, layer)
-                arguments.append(f"training={own}.training if training is None else training")
+                arguments.append(f"training={self._give(layer)}.training if training is None else training")
             arguments += [f"{option}={value}" for option, value in call.options.items()]
             unused = [tensor for tensor in call.ended if id(tensor) not in self._names]
             self._free = [self._names[id(tensor)] for tensor in call.ended if id(tensor) in self._names]
-            yield f"    {self._assigned(call.outputs)}{function}({', '.join(arguments)}){self._unpacking()}"
+            result = f"{function}({', '.join(arguments)})"
+            if bare and not layer._ours:
+                result = f"answered({self._give(layer)}, {result})"
+            yield self._assigned(call.outputs, result), note
             dropped = [*self._free, *map(self._variable, unused)]
             if dropped:
-                yield f"    del {', '.join(dropped)}"
+                yield f"del {', '.join(dropped)}", ""
 
     def _mask_lines(self, graph: Graph) -> Iterator[str]:
         """Masks of the outputs ride on them, for the losses and whatever comes after the model."""
         for output in pytree.tree_leaves(graph.outputs):
             mask = graph.masks.get(id(output))
             if mask is not None:
-                yield f"    {self._variable(output)}._keras_mask = {self._variable(mask)}"
+                yield f"{self._variable(output)}._keras_mask = {self._variable(mask)}"
 
-    def _assigned(self, outputs: Any) -> str:
+    def _assigned(self, outputs: Any, result: str) -> str:
         names = [self._variable(tensor) for tensor in pytree.tree_leaves(outputs)]
+        if isinstance(outputs, SymbolicTensor):
+            return f"{names[0]} = {result}"
         flat = isinstance(outputs, (list, tuple)) and all(isinstance(item, SymbolicTensor) for item in outputs)
-        self._nested = not (flat or isinstance(outputs, SymbolicTensor))
-        return f"{', '.join(names)}{',' if len(names) == 1 and (flat or self._nested) else ''} = " + (
-            "leaves(" if self._nested else ""
-        )
-
-    def _unpacking(self) -> str:
-        return ")" if self._nested else ""
+        targets = f"{names[0]}," if len(names) == 1 else ", ".join(names)
+        return f"{targets} = {result}" if flat else f"{targets} = leaves({result})"
 
     def _variable(self, tensor: SymbolicTensor) -> str:
         if id(tensor) not in self._names:
             self._names[id(tensor)] = self._free.pop() if self._free else f"x{len(self._names)}"
-            self._taken.add(self._names[id(tensor)])
         return self._names[id(tensor)]
 
-    def _function(self, layer: Layer, value: Any) -> str:
-        suffix = "_layer" if value is layer else ""
-        name = base = _identifier(layer.name) + suffix
-        count = 1
-        while name in self._taken and self._space.get(name) != value:
-            count += 1
-            name = f"{base}_{count}"
-        self._taken.add(name)
+    def _give(self, value: Any) -> str:
+        """A name under which the source finds an object."""
+        name = f"{'f' if callable(value) else 'c'}{next(self._numbers)}"
         self._space[name] = value
         return name
 
-    def _render(self, value: Any, layer: Layer | None = None, bare: bool = False) -> str:
-        """The argument as source text; what has no literal becomes a named constant."""
+    def _render(self, value: Any, layer: Layer | None = None, bare: bool = False, depth: int = 0) -> str:
+        """The argument as source text: numbers and structures as they are, anything else by a name."""
+        if depth > MAX_DEPTH:
+            raise ValueError(f"{named(layer)}: an argument of its call is nested more than {MAX_DEPTH} deep.")
         if isinstance(value, SymbolicTensor):
             name = self._variable(value)
             if layer is not None and bare and layer._compute is not None and value.torch_dtype not in layer._passing:
-                return f"{name}.to({self._constant(layer._compute)})"
+                return f"{name}.to({layer._compute})"
             return name
-        if value is None or isinstance(value, (bool, int, str)):
+        if value is None or type(value) is bool or (type(value) is int and value.bit_length() < 64):
             return repr(value)
-        if type(value) is list:
-            return f"[{', '.join(self._render(item, layer, bare) for item in value)}]"
-        if type(value) is tuple:
-            return f"({', '.join(self._render(item, layer, bare) for item in value)}{',' * (len(value) == 1)})"
-        if type(value) is dict and all(isinstance(key, str) for key in value):
-            return "{" + ", ".join(f"{k!r}: {self._render(v, layer, bare)}" for k, v in value.items()) + "}"
-        return self._constant(value)
-
-    def _constant(self, value: Any) -> str:
         if isinstance(value, torch.dtype):
-            self._space["torch"] = torch
-            self._taken.add("torch")
             return str(value)
-        name = f"constant_{len(self._space)}"
-        self._space[name] = value
-        self._taken.add(name)
-        return name
+        if type(value) is list:
+            return f"[{', '.join(self._render(item, layer, bare, depth + 1) for item in value)}]"
+        if type(value) is tuple:
+            items = [self._render(item, layer, bare, depth + 1) for item in value]
+            return f"({', '.join(items)}{',' * (len(items) == 1)})"
+        if type(value) is dict:
+            items = [f"{self._give(key)}: {self._render(item, layer, bare, depth + 1)}" for key, item in value.items()]
+            return f"{{{', '.join(items)}}}"
+        items, spec = pytree.tree_flatten(value)
+        if any(isinstance(item, SymbolicTensor) for item in items):  # in a named tuple, an ordered dictionary, ...
+            return f"unflatten({self._render(items, layer, bare, depth + 1)}, {self._give(spec)})"
+        return self._give(value)
 
 
-def _identifier(name: str) -> str:
-    text = re.sub(r"\W", "_", name)
-    return f"_{text}" if not text or text[0].isdigit() or keyword.iskeyword(text) else text
+def _shown(layer: Layer) -> str:
+    """A layer in a remark of one line, whatever its name holds."""
+    return f"{type(layer).__name__} {layer.name!r}"
 
 
 def _holds_care(layer: Layer) -> bool:

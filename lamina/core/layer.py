@@ -101,6 +101,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_largest = False  # results are some of the inputs, larger ones where these are
     _reads_time_first = False  # inputs are read fastest with time as the first axis in memory
     _call_parameters: ClassVar[tuple[str, ...]] = ()
+    _call_signature: ClassVar[inspect.Signature] = inspect.signature(Calling.call)
     _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
 
     # -- creation ---------------------------------------------------------------------------------------------------
@@ -110,7 +111,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
         if "call" in own:
-            cls._call_parameters = tuple(inspect.signature(own["call"]).parameters)[1:]
+            cls._call_signature = inspect.signature(own["call"])
+            cls._call_parameters = tuple(cls._call_signature.parameters)[1:]
             if "_takes_training" not in own:
                 cls._takes_training = "training" in cls._call_parameters
             cls._takes_mask = "mask" in cls._call_parameters
@@ -188,13 +190,16 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
         @trainable.setter
         def trainable(self, value: bool) -> None:
-            vars(self)["_trainable"] = bool(value)
-            for weight in self._own_weights():
-                weight.requires_grad_(
-                    getattr(weight, "_trainable", True) and self._trainable and weight.is_floating_point()
-                )
-            for layer in self._sublayers():
-                layer.trainable = value
+            for module in self.modules():
+                if isinstance(module, Layer):
+                    vars(module)["_trainable"] = bool(value)
+                    weights = module._own_weights()
+                else:
+                    weights = list(module.parameters(recurse=False))
+                for weight in weights:
+                    if not hasattr(weight, "_trainable"):  # a torch module's: what is frozen there stays frozen
+                        weight._trainable = weight.requires_grad
+                    weight.requires_grad_(bool(value) and weight._trainable and weight.is_floating_point())
 
     @property
     def variable_dtype(self) -> str:
@@ -308,7 +313,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         vars(self)["_direct"] = self._may_run_direct()
         if self.activity_regularizer is not None:
             Changes.count += 1
-        vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask
+        vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask or not self._ours
 
     def _may_run_direct(self) -> bool:
         """Whether a call with one plain tensor needs `call` alone, with at most a loss or a mask after it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class _Scope(threading.local):
@@ -12,9 +14,20 @@ class _Scope(threading.local):
     training: bool | None = None
     depth = 0
     path: tuple[str, ...] = ()
+    calls_left: int | None = None  # how many more calls may be recorded; None: any number
 
 
 scope = _Scope()
+
+
+@contextmanager
+def at_most(calls: int) -> Iterator[None]:
+    """Inside, no more than so many calls on symbolic tensors: nested models may multiply them beyond measure."""
+    outer, scope.calls_left = scope.calls_left, calls
+    try:
+        yield
+    finally:
+        scope.calls_left = outer
 
 
 class Changes:

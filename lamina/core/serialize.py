@@ -223,7 +223,10 @@ def deserialize(
         return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
     shared = config.get("shared_object_id")
     if _read is not None and shared in _read:
-        return _read[shared]
+        before, made = _read[shared]
+        if any(config.get(key) != before.get(key) for key in ("class_name", "config")):  # an object's config is whole
+            raise ValueError(f"Two different objects share the id {shared!r} in a config.")
+        return made
     name, inner = config["class_name"], config.get("config")
     plain = _PLAIN.get(name)
     if plain is not None:
@@ -242,7 +245,7 @@ def deserialize(
     if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
         made.build_from_config(build_config)
     if _read is not None and shared is not None:
-        _read[shared] = made
+        _read[shared] = (config, made)
     return made
 
 

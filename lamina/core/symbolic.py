@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
-from .errors import named, show_shape
+from .errors import answered, named, show_shape
+from .scope import scope
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -75,7 +77,13 @@ class SymbolicTensor:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("A symbolic tensor has no values: use functions of torch or lamina.ops instead of NumPy's.")
 
-    __array_ufunc__ = None  # NumPy's operators leave the work to ours
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's operators, as in `array - tensor`. Raises TypeError for its other functions."""
+        function = _OF_NUMPY.get(ufunc)
+        if function is None or method != "__call__" or options:
+            name = ufunc.__name__
+            raise TypeError(f"np.{name} cannot take a symbolic tensor: use lamina.ops.{name} or torch's function.")
+        return apply(function, *inputs)
 
     @classmethod
     def __torch_function__(cls, func: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
@@ -117,6 +125,13 @@ for _name, _function in {"lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": t
     setattr(SymbolicTensor, f"__{_name}__", _binary(_function)[0])
 for _name, _function in {"neg": torch.neg, "abs": torch.abs, "invert": torch.bitwise_not}.items():
     setattr(SymbolicTensor, f"__{_name}__", (lambda f: lambda self: apply(f, self))(_function))
+_OF_NUMPY: dict[Any, Callable] = {
+    np.add: torch.add, np.subtract: torch.sub, np.multiply: torch.mul, np.true_divide: torch.true_divide,
+    np.floor_divide: torch.floor_divide, np.remainder: torch.remainder, np.power: torch.pow, np.matmul: torch.matmul,
+    np.bitwise_and: torch.bitwise_and, np.bitwise_or: torch.bitwise_or, np.bitwise_xor: torch.bitwise_xor,
+    np.less: torch.lt, np.less_equal: torch.le, np.greater: torch.gt, np.greater_equal: torch.ge,
+    np.not_equal: torch.ne,
+}  # fmt: skip
 
 
 def is_symbolic(value: Any) -> bool:
@@ -133,8 +148,12 @@ class Node:
     __slots__ = ("args", "inputs", "kwargs", "layer", "outputs")
 
     def __init__(self, layer: Layer, args: tuple, kwargs: dict[str, Any]):
-        self.layer, self.args, self.kwargs = layer, args, kwargs
-        self.inputs = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor)]
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        self.inputs = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
+        # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies.
+        kept = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+        self.args, self.kwargs = pytree.tree_unflatten(kept, spec)
+        self.layer = layer
         self.outputs: Any = None
 
     @property
@@ -278,8 +297,6 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
-    from .layer import scope
-
     leaves = pytree.tree_leaves((args, kwargs))
     unknown = any(None in leaf.shape for leaf in leaves if isinstance(leaf, SymbolicTensor))
     results = []
@@ -303,7 +320,7 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
 
 
 def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) -> Any:
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+    with FakeTensorMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
 
         def concrete(leaf):
             if not isinstance(leaf, SymbolicTensor):
@@ -325,6 +342,11 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
 
 def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Record a call on symbolic tensors: check, build, infer the outputs and their masks."""
+    if scope.calls_left is not None:
+        scope.calls_left -= 1
+        if scope.calls_left < 0:
+            raise ValueError(f"{named(layer)}: its config asks for far more calls than it describes.")
+    _check_names(layer, args, kwargs)
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
     if "training" in kwargs and not layer._takes_training and not getattr(layer, "_is_composite", False):
         del kwargs["training"]
@@ -335,11 +357,21 @@ def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     mask = layer._route_masks(args, kwargs)
     node = Node(layer, args, kwargs)
     outputs = layer.compute_output_spec(*args, **{k: v for k, v in kwargs.items() if k not in ("training",)})
-    node.outputs = record(outputs, node)
+    node.outputs = record(answered(layer, outputs), node)
     if mask is not None or layer._creates_mask:
         masking.set_masks(node.outputs, layer._checked_mask(args[0] if args else None, mask))
     layer._nodes.append(node)
     return node.outputs
+
+
+def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
+    """Raises TypeError for arguments that `call` does not take: a shape rule alone would never miss them."""
+    asked = {key: value for key, value in kwargs.items() if key not in ("training", "mask")}
+    try:
+        layer._call_signature.bind_partial(layer, *args, **asked)
+    except TypeError as error:
+        taken = ", ".join(layer._call_parameters)
+        raise TypeError(f"{named(layer)}: its call takes ({taken}); {error}.") from None
 
 
 def record(outputs: Any, node: Node) -> Any:
@@ -357,7 +389,22 @@ def record(outputs: Any, node: Node) -> Any:
 
 
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
-    """Record a function of symbolic tensors as a layer of its own."""
+    """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
     from .operation import Operation
 
+    args, kwargs = pytree.tree_map(_array_as_tensor, (args, kwargs))
     return Operation(function)(*args, **kwargs)
+
+
+def _array_as_tensor(value: Any) -> Any:
+    return torch.tensor(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" else value
+
+
+class _BesideArrays(TorchFunctionMode):
+    """Inside, tensors without values take part in NumPy's operators, as others do: they pass for zeros there."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__array__ and args[0].dtype is not torch.bfloat16:
+            zero = np.zeros((), dtypes.dtype_name(args[0].dtype))
+            return np.broadcast_to(zero, tuple(args[0].shape))
+        return func(*args, **(kwargs or {}))

@@ -125,11 +125,17 @@ class Weights(nn.Module):
     @property
     def weights(self) -> list[Any]:
         """All weights, own ones first, in the order of `get_weights`."""
-        found = {id(weight): weight for weight in self._own_weights()}
-        for child in self._sublayers():
-            inner = child.weights if isinstance(child, Weights) else [*child.parameters(), *child.buffers()]
-            found |= {id(weight): weight for weight in inner}
+        found: dict[int, Any] = {}
+        for module in self.modules():
+            if isinstance(module, Weights):
+                found |= {id(weight): weight for weight in module._listed_weights()}
+            elif not isinstance(module, Children):
+                found |= {id(weight): weight for weight in (*module.parameters(), *module.buffers())}
         return list(found.values())
+
+    def _listed_weights(self) -> list[Any]:
+        """What comes in `weights` before those of the layers inside."""
+        return self._own_weights()
 
     variables = property(lambda self: self.weights)
 

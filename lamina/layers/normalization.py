@@ -458,10 +458,8 @@ class SpectralNormalization(Layer):
     def _stored_weights(self) -> list[Any]:
         return [self.kernel, *self._own_weights()]  # as Keras 3 orders and stores them
 
-    @property
-    def weights(self) -> list[Any]:
-        first = self._stored_weights() if self.built else []
-        return [*first, *(weight for weight in super().weights if not any(weight is other for other in first))]
+    def _listed_weights(self) -> list[Any]:
+        return self._stored_weights() if self.built else []
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,13 +32,16 @@ class GraphModel(Model):
     def _register(self, layers: list[Layer]) -> None:
         """Make the layers known to torch, under names that another model made in the same way gives them, too:
         automatic names, counted through the process, are counted afresh."""
+        counts: dict[str, int] = {}
         for layer in layers:
             kind = snake_case(type(layer).__name__)
-            name = base = kind if re.fullmatch(rf"{kind}(_\d+)?", layer.name) else layer.name.replace(".", "_")
-            count = 0
+            base = kind if re.fullmatch(rf"{kind}(_\d+)?", layer.name) else layer.name.replace(".", "_")
+            count = counts.get(base, 0)
+            name = f"{base}_{count}" if count else base
             while name in vars(self) or hasattr(type(self), name) or self._modules.get(name, layer) is not layer:
                 count += 1
                 name = f"{base}_{count}"
+            counts[base] = count
             self._modules[name] = layer
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -75,7 +79,7 @@ class GraphModel(Model):
         return self._plan
 
     def _make_plan(self) -> Plan:
-        plan = Plan(self._graph, self.name)
+        plan = Plan(self._graph)
         simple = self._graph.inputs[0] if len(self._graph.inputs) == 1 else None
         vars(self).update(
             _plan=plan,
@@ -113,24 +117,34 @@ class GraphModel(Model):
     def _call_masked(self, inputs: Any, mask: Any) -> Any:
         """Masks on the model's own inputs: a plan of its own for each pattern of which inputs have one."""
         flat = self._flat_inputs(inputs)
-        masks = mask if isinstance(mask, (list, tuple)) else [mask] if len(flat) == 1 else pytree.tree_leaves(mask)
-        masks = (list(masks) + [None] * len(flat))[: len(flat)]
+        masks = _flat_masks(mask, len(flat))
         key = tuple(item is not None for item in masks)
         plan = self._masked_plans.get(key)
         if plan is None:
             fresh, carried = masked_inputs(self._graph, masks)
             outputs = self._graph.replay(fresh)
-            self._masked_plans[key] = plan = Plan(Graph([*fresh, *carried], outputs, self.name), self.name)
+            self._masked_plans[key] = plan = Plan(Graph([*fresh, *carried], outputs, self.name))
         return plan.run(*flat, *(item for item in masks if item is not None))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks of the outputs: what the graph's own layers say, unless masks came in."""
-        if self._graph is None:
+        if self._graph is None or mask is None:
             return None
-        if mask is None:
-            return None
-        fresh, _ = masked_inputs(self._graph, mask if isinstance(mask, list) else [mask])
-        return masking.masks_of(self._graph.replay(fresh))
+        if not symbolic.any_symbolic(inputs):
+            return masking.masks_of(self._call_masked(inputs, mask))
+        flat = self._flat_inputs(inputs)
+        before = [masking.get_mask(tensor) for tensor in flat]
+        try:
+            for tensor, given in zip(flat, _flat_masks(mask, len(flat)), strict=True):
+                tensor._keras_mask = given
+            return masking.masks_of(self._graph.replay(flat))
+        finally:
+            for tensor, riding in zip(flat, before, strict=True):
+                tensor._keras_mask = riding
+
+    def _checked_mask(self, inputs: Any, mask: Any) -> Any:
+        """As `compute_mask`; where there are values, the plan has set the masks already."""
+        return self.compute_mask(inputs, mask) if symbolic.any_symbolic(inputs) else None
 
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Inputs in the graph's order, types and ranks: a missing or surplus last axis of size 1 is mended."""
@@ -160,7 +174,12 @@ class GraphModel(Model):
     def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
         if self._graph is None:
             return symbolic.infer(self, (inputs,), kwargs)
-        return self._graph.replay(self._flat_inputs(inputs))
+        flat = self._flat_inputs(inputs)
+        known, key = self.plan.specs, tuple((tensor.shape, tensor.torch_dtype) for tensor in flat)
+        if key not in known:
+            found = self._graph.replay(flat)
+            known[key] = pytree.tree_map(lambda tensor: SymbolicTensor(tensor.shape, tensor.torch_dtype), found)
+        return known[key]
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
         """Moves and conversions: where the type of the weights changes, that of the inputs follows."""
@@ -177,6 +196,12 @@ class GraphModel(Model):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_plan": None, "_masked_plans": {}, "_direct": False}
+
+
+def _flat_masks(mask: Any, count: int) -> list[Any]:
+    """One mask or None for each of the inputs."""
+    masks = mask if isinstance(mask, (list, tuple)) else [mask] if count == 1 else pytree.tree_leaves(mask)
+    return (list(masks) + [None] * count)[:count]
 
 
 def _passing(dtype: torch.dtype) -> frozenset[torch.dtype]:
@@ -210,17 +235,21 @@ class Functional(GraphModel):
 
     def __init_graph__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         Layer.__init__(self, name=name or _auto_name(type(self)), **kwargs)
+        inputs, outputs = pytree.tree_map(lambda leaf: leaf, (inputs, outputs))  # the caller's lists stay the caller's
         for tensor in pytree.tree_leaves(inputs):
             if not isinstance(tensor, SymbolicTensor):
                 raise ValueError(
                     f"{named(self)}: inputs must be symbolic tensors (from lamina.Input); got {short(tensor)}."
                 )
+        for what, tensors in (("inputs", inputs), ("outputs", outputs)):
+            if not pytree.tree_leaves(tensors):
+                raise ValueError(f"{named(self)}: `{what}` is empty; a model needs at least one tensor there.")
         self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         graph = Graph(inputs, _alone(outputs), named(self))
-        names = [layer.name for layer in graph.layers]
-        doubled = {name for name in names if names.count(name) > 1}
+        counts = Counter(layer.name for layer in graph.layers)
+        doubled = [name for name, count in counts.items() if count > 1]
         if doubled:
             raise ValueError(
                 f"{named(self)}: layer names must be unique; {quoted(sorted(doubled))} stands for several layers. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from torch.utils import _pytree as pytree
 from ..core import masking, serialize
 from ..core.errors import named
 from ..core.operation import Operation
-from ..core.symbolic import Node, SymbolicTensor
+from ..core.symbolic import Node, SymbolicTensor, any_symbolic
 from ..layers.input import InputLayer
 from .operations import StoredOperation, is_operation, operation_config
 
@@ -123,10 +124,6 @@ def _map_tensors(structure: Any, describe: Callable[[SymbolicTensor], list]) -> 
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-class _Unready(Exception):
-    """A call whose inputs are not there yet."""
-
-
 def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
     """Inputs and outputs of the model that a config describes. Raises ValueError for calls that rest on nothing."""
     reader = _Reader(config)
@@ -139,7 +136,8 @@ class _Reader:
         self.config = config
         self.layers: dict[str, Any] = {}
         self.calls: dict[str, list[list[Any]]] = {}  # the outputs of each call of a layer
-        self.waiting: list[tuple[str, list[Any]]] = []
+        self.waiting: dict[str, deque[Any]] = {}  # for each layer the calls to make
+        self.missing: set[tuple[str, int]] = set()  # calls whose outputs were asked for before they were there
         for entry in config["layers"]:
             name = entry.get("name") or entry["config"]["name"]
             if name in self.layers:
@@ -148,27 +146,48 @@ class _Reader:
             starts = isinstance(layer, InputLayer)
             self.calls[name] = [[layer._nodes[0].outputs]] if starts else []
             if not starts:
-                self.waiting.append((name, list(entry.get("inbound_nodes", ()))))
-        self.legacy = any(isinstance(node, list) for _, nodes in self.waiting for node in nodes)
+                self.waiting[name] = deque(entry.get("inbound_nodes", ()))
+        self.legacy = any(isinstance(node, list) for nodes in self.waiting.values() for node in nodes)
         self.first = self._first_calls() if self.legacy else {}
 
     def run(self) -> None:
-        while self.waiting:
-            before = sum(len(nodes) for _, nodes in self.waiting)
-            for name, nodes in self.waiting:
-                try:
-                    while nodes:
-                        args, kwargs = self._arguments(nodes[0])
-                        self.calls[name].append(pytree.tree_leaves(self.layers[name](*args, **kwargs)))
-                        del nodes[0]
-                except _Unready:
-                    continue
-            self.waiting = [(name, nodes) for name, nodes in self.waiting if nodes]
-            if self.waiting and sum(len(nodes) for _, nodes in self.waiting) == before:
-                names = ", ".join(repr(name) for name, _ in self.waiting)
-                raise ValueError(
-                    f"The config of model {self.config.get('name')!r} has loops or lacks layers: no inputs for {names}."
-                )
+        """Make all calls, in the order of the layers as far as their inputs are there."""
+        turn = deque(self.waiting)
+        lacks: dict[str, int] = {}  # how many calls each stopped layer waits for
+        stopped: dict[tuple[str, int], list[str]] = {}  # who waits for a call
+        while turn:
+            name = turn.popleft()
+            nodes = self.waiting[name]
+            while nodes:
+                self.missing = set()
+                args, kwargs = self._arguments(nodes[0])
+                if self.missing:
+                    lacks[name] = len(self.missing)
+                    for call in self.missing:
+                        stopped.setdefault(call, []).append(name)
+                    break
+                nodes.popleft()
+                done = (name, len(self.calls[name]))
+                self.calls[name].append(self._call(name, args, kwargs))
+                for waiter in stopped.pop(done, ()):
+                    lacks[waiter] -= 1
+                    if not lacks[waiter]:
+                        turn.append(waiter)
+        left = ", ".join(repr(name) for name, nodes in self.waiting.items() if nodes)
+        if left:
+            raise ValueError(
+                f"The config of model {self.config.get('name')!r} has loops or lacks layers: no inputs for {left}."
+            )
+
+    def _call(self, name: str, args: Any, kwargs: Any) -> list[Any]:
+        """The outputs of a call. Raises ValueError for one on constants alone, which would do work while loading."""
+        model = f"The config of model {self.config.get('name')!r}"
+        if not any_symbolic(args, kwargs):
+            raise ValueError(f"{model} calls {name!r} on no tensor of the model.")
+        try:
+            return pytree.tree_leaves(self.layers[name](*args, **kwargs))
+        except TypeError as error:
+            raise ValueError(f"{model}, a call of {name!r}: {error}") from error
 
     def ends(self, key: str) -> Any:
         from .functional import Functional
@@ -182,10 +201,10 @@ class _Reader:
                 return {name: find(item) for name, item in structure.items()}
             return [find(item) for item in structure]
 
-        try:
-            found = find(self.config[key])
-        except _Unready:
-            raise ValueError(f"The config of model {self.config.get('name')!r} has no call for its {key}.") from None
+        self.missing = set()
+        found = find(self.config[key])
+        if self.missing:
+            raise ValueError(f"The config of model {self.config.get('name')!r} has no call for its {key}.")
         return found[0] if self.legacy and isinstance(found, list) and len(found) == 1 else found
 
     def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
@@ -211,14 +230,15 @@ class _Reader:
             raise ValueError(f"The config of model {self.config.get('name')!r} lacks the layer {name!r}.")
         outputs, call = self.calls[name], call - self.first.get(name, 0)
         if not 0 <= call < len(outputs):
-            raise _Unready
+            self.missing.add((name, call))
+            return None
         if not 0 <= output < len(outputs[call]):
             raise ValueError(f"{named(self.layers[name])} has no output {output}, which the config asks for.")
         return outputs[call][output]
 
     def _first_calls(self) -> dict[str, int]:
         """Keras 2 counts the call a nested model was made of first: where each layer's numbers begin."""
-        used = [entry for _, nodes in self.waiting for node in nodes for entry in node]
+        used = [entry for nodes in self.waiting.values() for node in nodes for entry in node]
         lowest: dict[str, int] = {}
         for name, call, *_ in (*used, *_references(self.config["output_layers"])):
             lowest[name] = min(call, lowest.get(name, call))

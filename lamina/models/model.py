@@ -8,6 +8,7 @@ from typing import Any
 from ..core.declare import quoted
 from ..core.errors import named
 from ..core.layer import Layer
+from ..core.symbolic import any_symbolic
 from ..training.trainer import Trainer
 
 
@@ -36,6 +37,8 @@ class Model(Trainer, Layer):
                 become_functional(self)
             self.__init_graph__(*args, **kwargs)
             return
+        if args and any_symbolic(*args):
+            raise TypeError(f"{type(self).__name__}: give both ends, as in Model(inputs, outputs); got one alone.")
         super().__init__(*args, **kwargs)
 
     def build(self, input_shape: Any) -> None:

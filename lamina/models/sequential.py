@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch.utils import _pytree as pytree
+
 from ..core import serialize
 from ..core.declare import kept
 from ..core.errors import named
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
-from ..core.symbolic import SymbolicTensor
+from ..core.symbolic import Node, SymbolicTensor
 from ..layers.input import InputLayer
 from .functional import GraphModel
+from .graph_config import own_kwargs
 
 _HOMES = "keras.layers", "keras.models"  # where names without a module are looked up
 
@@ -176,9 +179,15 @@ class Sequential(GraphModel):
 
 def called_once(layer: Layer, x: Any) -> Any:
     """What the layer gave for `x` before, else now: a stack that grows calls its layers once."""
-    known = (node.outputs for node in layer._nodes if node.input is x and not node.kwargs)
-    found = next(known, None)
-    return layer(x) if found is None else found
+    before = next((node for node in layer._nodes if _is_call_on(node, x)), None)
+    return layer(x) if before is None else before.outputs
+
+
+def _is_call_on(node: Node, x: Any) -> bool:
+    """Whether a recorded call was one on `x` and no more than the masks riding there."""
+    here, there = pytree.tree_leaves(node.args), pytree.tree_leaves(x)
+    same = len(here) == len(there) and all(a is b for a, b in zip(here, there, strict=True))
+    return same and not own_kwargs(node)
 
 
 def _dtype_name(tensor: Any) -> str:
