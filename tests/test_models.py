@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 
 import lamina as keras
-from lamina.core import serialize
+from lamina import keras1, keras2, tf_keras
+from lamina.core import graph, serialize, symbolic
+from lamina.core.scope import at_most
+from lamina.models.graph_config import _Reader
 
 L = keras.layers
 
@@ -117,3 +122,211 @@ def test_a_seed_generator_is_read_from_a_config() -> None:
     again = L.Dropout.from_config(serialize.serialize(layer)["config"])
     x = torch.ones(4, 8)
     torch.testing.assert_close(again(x, training=True), layer(x, training=True))
+
+
+# Masks and nested models -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_masks_pass_through_nested_models(depth: int) -> None:
+    layer = L.LSTM(4, return_sequences=True)
+    inner = layer
+    for _ in range(depth):
+        given = keras.Input((5, 8))
+        inner = keras.Model(given, inner(given))
+    inputs, embedding, last = keras.Input((5,)), L.Embedding(9, 8, mask_zero=True), L.LSTM(3)
+    model = keras.Model(inputs, last(inner(embedding(inputs))))
+    x = np.array([[1, 2, 0, 0, 0], [3, 0, 1, 0, 0]])
+    expected = last(layer(embedding(x)))
+    torch.testing.assert_close(model(x), expected)
+    torch.testing.assert_close(last(inner(embedding(x))), expected)
+    torch.testing.assert_close(keras.Model.from_config(model.get_config())(x).shape, expected.shape)
+
+
+def test_masks_made_inside_a_nested_model_depend_on_its_input() -> None:
+    given = keras.Input((5, 2))
+    inner = keras.Model(given, L.Masking()(given))
+    inputs, last = keras.Input((5, 2)), L.LSTM(3)
+    x = torch.tensor([[[1.0, 2.0], [0.0, 0.0], [3.0, 1.0], [0.0, 0.0], [0.0, 0.0]]])
+    outer = keras.Model(inputs, last(inner(L.Masking(9.0)(inputs))))
+    torch.testing.assert_close(outer(x), last(L.Masking()(x)))
+
+
+@pytest.mark.parametrize("space", [keras, keras1, keras2, tf_keras])
+def test_a_stack_that_grows_calls_its_layers_once(space) -> None:
+    layers = space.layers
+    model = space.models.Sequential()
+    model.add(layers.Embedding(9, 4, mask_zero=True, **({} if space is keras else {"input_length": 5})))
+    if space is keras:
+        model.build((None, 5))
+    stack = [layers.LSTM(3, return_sequences=True), layers.TimeDistributed(layers.Dense(2)), layers.LSTM(2)]
+    for layer in stack:
+        model.add(layer)
+    model.add(layers.Dense(1))
+    middle = space.models.Model(model.input, stack[0].output)
+    assert middle.predict(np.ones((2, 5)), verbose=0).shape == (2, 5, 3)
+    assert stack[1].output_shape == (None, 5, 2)
+
+
+# What it takes to make and load a model --------------------------------------------------------------------------
+
+
+def test_models_that_call_a_model_twice_are_made_once_for_each_level() -> None:
+    with mock.patch.object(graph, "call_layer", side_effect=symbolic.call_layer) as calls:
+        given = keras.Input((4,))
+        model = keras.Model(given, L.Dense(4)(given))
+        for _ in range(10):
+            given = keras.Input((4,))
+            model = keras.Model(given, model(model(given)))
+    assert calls.call_count < 60
+    assert model(torch.ones(1, 4)).shape == (1, 4)
+
+
+def test_a_file_may_not_ask_for_more_calls_than_it_describes() -> None:
+    given = keras.Input((5, 4))
+    model = keras.Model(given, L.LSTM(4, return_sequences=True)(given))
+    with pytest.raises(ValueError, match="far more calls"), at_most(1000):
+        for _ in range(20):
+            given = keras.Input((5, 4))
+            model = keras.Model(given, model(model(L.Masking()(given))))
+
+
+def chain(count: int) -> keras.Model:
+    given = x = keras.Input((4,))
+    for _ in range(count):
+        x = L.ReLU()(x)
+    return keras.Model(given, x)
+
+
+@pytest.mark.parametrize("order", [list, lambda layers: layers[::-1], lambda layers: layers[::2] + layers[1::2]])
+def test_layers_of_a_config_stand_in_any_order(order) -> None:
+    config = chain(200).get_config()
+    config["layers"] = order(config["layers"])
+    with mock.patch.object(_Reader, "_arguments", autospec=True, side_effect=_Reader._arguments) as arguments:
+        model = keras.Model.from_config(config)
+    assert arguments.call_count <= 2 * 200
+    torch.testing.assert_close(model(torch.tensor([[-1.0, 2, -3, 4]])), torch.tensor([[0.0, 2, 0, 4]]))
+
+
+def test_a_shared_layer_called_before_and_after_others_is_read_in_any_order() -> None:
+    given, shared = keras.Input((4,), name="in"), L.Dense(4, name="shared")
+    x = L.ReLU(name="between")(shared(given))
+    config = keras.Model(given, L.Add(name="sum")([shared(x), x])).get_config()
+    for layers in (config["layers"], config["layers"][::-1]):
+        model = keras.Model.from_config({**config, "layers": layers})
+        x = torch.randn(2, 4)
+        dense = model.get_layer("shared")
+        torch.testing.assert_close(model(x), dense(dense(x).relu()) + dense(x).relu())
+
+
+def test_loops_in_a_config_are_refused() -> None:
+    config = chain(3).get_config()
+    for first, second in ((1, 2), (2, 1)):
+        node = config["layers"][first]["inbound_nodes"][0]
+        node["args"][0]["config"]["keras_history"] = [config["layers"][second]["config"]["name"], 0, 0]
+    with pytest.raises(ValueError, match="has loops or lacks layers"):
+        keras.Model.from_config(config)
+
+
+def test_modules_shared_by_many_are_visited_once() -> None:
+    model = keras.Sequential([keras.Input((4,)), L.Dense(4)])
+    for level in range(40):
+        sides = [keras.Sequential([keras.Input((4,)), model], name=f"{side}{level}") for side in "ab"]
+        model = keras.Model(given := keras.Input((4,)), L.Add()([side(given) for side in sides]))
+        if level == 4:
+            expected = model(torch.ones(1, 4))
+            assert expected.shape == (1, 4)
+    assert len(model.weights) == len(model.trainable_weights) == 2
+    model.trainable = False
+    assert not model.trainable_weights
+    assert not any(weight.requires_grad for weight in model.weights)
+
+
+def test_one_id_for_two_objects_is_refused() -> None:
+    config = [serialize.serialize(L.Dense(units, name="d")) for units in (2, 3)]
+    for each in config:
+        each["shared_object_id"] = 1
+    with serialize.reading_shared(), pytest.raises(ValueError, match="share the id 1"):
+        serialize.deserialize(config)
+    config[1] = config[0]
+    with serialize.reading_shared():
+        first, second = serialize.deserialize(config)
+    assert first is second
+
+
+def test_frozen_torch_modules_are_frozen_in_the_models_round_them() -> None:
+    linear = torch.nn.Linear(4, 4)
+    linear.bias.requires_grad_(False)
+    model = keras.Sequential([keras.Input((4,)), L.TorchModuleWrapper(linear)])
+    for frozen in (True, False):
+        model.layers[0].trainable = not frozen
+        assert len(model.trainable_weights) == 1 - frozen
+        assert not linear.bias.requires_grad
+
+
+# What models and calls refuse ------------------------------------------------------------------------------------
+
+
+def test_models_need_both_ends() -> None:
+    given = keras.Input((3,))
+    with pytest.raises(TypeError, match=r"Model\(inputs, outputs\)"):
+        keras.Model(given)
+    with pytest.raises(ValueError, match="`outputs` is empty"):
+        keras.Model(given, [])
+    with pytest.raises(ValueError, match="`inputs` is empty"):
+        keras.Model([], given)
+
+
+class Forgets(L.Layer):
+    def call(self, inputs):
+        inputs * 2
+
+
+class ForgetsAndSaysItsShape(Forgets):
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize("cls", [Forgets, ForgetsAndSaysItsShape])
+def test_a_call_that_returns_nothing_is_an_error(cls) -> None:
+    layer, x = cls(name="forgets"), torch.ones(2, 3)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r'"forgets": its call returned nothing'):
+            layer(x)
+    with pytest.raises(ValueError, match=r'"forgets": its call returned nothing'):
+        given = keras.Input((3,))
+        keras.Model(given, L.Dense(2)(layer(given)))(x)
+    with pytest.raises(ValueError, match=r"Lambda .*: its call returned nothing"):
+        L.Lambda(lambda x: None)(keras.Input((3,)))
+
+
+# NumPy arrays beside symbolic tensors ----------------------------------------------------------------------------
+
+MEAN = np.array([1.0, 2.0, 4.0], "float32")
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__")  # of torch's own tensors, too
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x - MEAN, lambda x: x - MEAN),
+        (lambda x: MEAN - x, lambda x: MEAN - x),
+        (lambda x: x / MEAN, lambda x: x / MEAN),
+        (lambda x: MEAN**x, lambda x: MEAN**x),
+        (lambda x: x @ np.ones((3, 2), "float32"), lambda x: x @ np.ones((3, 2), "float32")),
+        (lambda x: x > MEAN, lambda x: x > MEAN),
+        (lambda x: MEAN >= x, lambda x: MEAN >= x),
+        (lambda x: L.Lambda(lambda y: (y - MEAN) * 2)(x), lambda x: (x - MEAN) * 2),
+    ],
+)
+def test_arrays_are_operands(function, expected) -> None:
+    given, x = keras.Input((5, 3)), np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    outputs = function(given)
+    found = keras.Model(given, outputs).predict(x, verbose=0)
+    np.testing.assert_allclose(found, expected(x), rtol=1e-6)
+    assert found.shape[1:] == outputs.shape[1:]
+
+
+def test_numpys_functions_are_refused_with_a_way_out() -> None:
+    with pytest.raises(TypeError, match=r"np.sin cannot take a symbolic tensor: use lamina.ops.sin"):
+        np.sin(keras.Input((3,)))

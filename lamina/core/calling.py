@@ -74,7 +74,7 @@ class Calling(Weights):
 
     forward = call
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if self._direct and len(args) == 1 and not kwargs and not (_global_forward_pre_hooks or _global_forward_hooks):
             x = args[0]
             if (

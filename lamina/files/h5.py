@@ -76,6 +76,9 @@ def _older(config: Any) -> Any:
 
 
 def _write_weights(group: Any, model: Any) -> None:
+    for layer in model.layers:
+        if layer.name == "." or layer.name != layer.name.replace("\0", "").encode("utf-8", "replace").decode():
+            raise ValueError(f"HDF5 can name no group {layer.name!r}: rename the layer, or save the model as .keras.")
     _write_texts(group, "layer_names", [layer.name for layer in dict.fromkeys(model.layers)])
     group.attrs["backend"], group.attrs["keras_version"] = "torch", KERAS_VERSION
     for layer in sorted({*model.layers}, key=lambda layer: layer.name):

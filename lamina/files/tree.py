@@ -116,7 +116,7 @@ def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
     for path, item in saveables(root, skip):
         group = file.create_group(f"{path}/vars".lstrip("/"))
         if isinstance(getattr(item, "name", None), str):
-            group.attrs["name"] = item.name
+            group.attrs["name"] = item.name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
         store = _Writer(group)
         if hasattr(item, "save_own_variables"):
             item.save_own_variables(store)
