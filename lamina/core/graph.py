@@ -11,12 +11,10 @@ from torch.utils import _pytree as pytree
 
 from . import masking
 from .declare import short
-from .errors import answered, named
+from .errors import answered
 from .fusion import calls
 from .layer import Changes, Layer, scope
 from .symbolic import Node, SymbolicTensor, call_layer
-
-MAX_DEPTH = 50  # of structures in the arguments of a call; Python's parser ends at 200 brackets
 
 
 class Graph:
@@ -214,10 +212,12 @@ class Plan:
         self._space[name] = value
         return name
 
-    def _render(self, value: Any, layer: Layer | None = None, bare: bool = False, depth: int = 0) -> str:
+    def _render(self, value: Any, layer: Layer | None = None, bare: bool = False) -> str:
         """The argument as source text: numbers and structures as they are, anything else by a name."""
-        if depth > MAX_DEPTH:
-            raise ValueError(f"{named(layer)}: an argument of its call is nested more than {MAX_DEPTH} deep.")
+
+        def render(item: Any) -> str:
+            return self._render(item, layer, bare)
+
         if isinstance(value, SymbolicTensor):
             name = self._variable(value)
             if layer is not None and bare and layer._compute is not None and value.torch_dtype not in layer._passing:
@@ -228,16 +228,14 @@ class Plan:
         if isinstance(value, torch.dtype):
             return str(value)
         if type(value) is list:
-            return f"[{', '.join(self._render(item, layer, bare, depth + 1) for item in value)}]"
+            return f"[{', '.join(map(render, value))}]"
         if type(value) is tuple:
-            items = [self._render(item, layer, bare, depth + 1) for item in value]
-            return f"({', '.join(items)}{',' * (len(items) == 1)})"
+            return f"({', '.join(map(render, value))}{',' * (len(value) == 1)})"
         if type(value) is dict:
-            items = [f"{self._give(key)}: {self._render(item, layer, bare, depth + 1)}" for key, item in value.items()]
-            return f"{{{', '.join(items)}}}"
+            return "{" + ", ".join(f"{self._give(key)}: {render(item)}" for key, item in value.items()) + "}"
         items, spec = pytree.tree_flatten(value)
         if any(isinstance(item, SymbolicTensor) for item in items):  # in a named tuple, an ordered dictionary, ...
-            return f"unflatten({self._render(items, layer, bare, depth + 1)}, {self._give(spec)})"
+            return f"unflatten({render(items)}, {self._give(spec)})"
         return self._give(value)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Unknown sizes are tried with two values; what differs between the results is unknown in the output.
 _TRIAL_SIZES = (83, 89)
+MAX_DEPTH = 50  # of lists and dictionaries in the arguments of a call; Python's parser ends at 200 brackets
 _torch_log = logging.getLogger("torch._subclasses.fake_tensor")
 
 
@@ -134,6 +135,11 @@ _OF_NUMPY: dict[Any, Callable] = {
 }  # fmt: skip
 
 
+def _depth(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return 1 + max(map(_depth, inside), default=0)
+
+
 def is_symbolic(value: Any) -> bool:
     return isinstance(value, SymbolicTensor)
 
@@ -149,6 +155,8 @@ class Node:
 
     def __init__(self, layer: Layer, args: tuple, kwargs: dict[str, Any]):
         leaves, spec = pytree.tree_flatten((args, kwargs))
+        if spec.num_nodes > MAX_DEPTH and _depth((args, kwargs)) > MAX_DEPTH + 2:
+            raise ValueError(f"{named(layer)}: an argument of its call is nested more than {MAX_DEPTH} deep.")
         self.inputs = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
         # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies.
         kept = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]

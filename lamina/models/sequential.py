@@ -165,11 +165,14 @@ class Sequential(GraphModel):
         if "layers" not in config:
             return cls(**config)
         model = cls(name=config.get("name"), trainable=config.get("trainable", True), dtype=config.get("dtype"))
-        known: list[tuple[Any, Layer]] = []  # a layer that stands there twice is one
+        known: dict[Any, tuple[Any, Layer]] = {}  # by name: a layer that stands there twice is one
         for described in config["layers"]:
-            layer = next((made for before, made in known if before == described), None)
-            layer = serialize.deserialize(described, custom_objects, _HOMES) if layer is None else layer
-            known.append((described, layer))
+            inner = described.get("config")
+            name = inner.get("name") if isinstance(inner, Mapping) else None
+            before, layer = known.get(name, (None, None))
+            if name is None or layer is None or before != described:
+                layer = serialize.deserialize(described, custom_objects, _HOMES)
+                known[name] = (described, layer)
             model.add(layer, rebuild=False)
         model._maybe_rebuild()
         if not model.built and config.get("build_input_shape") and model._stack:
