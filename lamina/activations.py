@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,17 +125,18 @@ def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
 
 def softplus(x: Tensor) -> Tensor:
     """`log(1 + exp(x))`."""
-    return F.softplus(x)
+    return F.softplus(x, threshold=40)
 
 
 def squareplus(x: Tensor, b: float = 4) -> Tensor:
     """`(x + sqrt(x * x + b)) / 2`: a `softplus` without exponentials (Barron, 2021)."""
-    return 0.5 * (x + torch.sqrt(x * x + b))
+    half = 0.5 * x  # hypot: the square of a large x overflows, in float16 from 256 on
+    return half + torch.hypot(half, torch.tensor(0.5 * math.sqrt(b), dtype=torch.float64, device="cpu"))
 
 
 def sparse_plus(x: Tensor) -> Tensor:
     """0 up to -1, `x` from 1 on, a parabola between: the integral of `sparse_sigmoid`."""
-    return torch.where(x < 1.0, 0.25 * torch.square(torch.relu(x + 1.0)), x)
+    return torch.where(x < 1.0, 0.25 * torch.square(torch.clamp(x + 1.0, 0.0, 2.0)), x)
 
 
 def softsign(x: Tensor) -> Tensor:
@@ -164,7 +166,10 @@ def softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
 
 def log_softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     """`log(softmax(x))`, without overflow."""
-    return torch.log_softmax(x, axis) if isinstance(axis, int) else x - torch.logsumexp(x, axis, keepdim=True)
+    if isinstance(axis, int):
+        return torch.log_softmax(x, axis)
+    x = x - torch.amax(x, axis, keepdim=True).detach()
+    return x - torch.logsumexp(x, axis, keepdim=True)
 
 
 def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
@@ -174,10 +179,13 @@ def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     so the values are probabilities that sum to 1 only where the support is a single value.
     """
     ranked = torch.sort(x, dim=axis, descending=True).values
+    top = torch.detach(torch.narrow(ranked, axis, 0, 1))  # 1 is lost beside large values, not beside differences
+    ranked = ranked - top
     running = torch.cumsum(ranked, axis)
     support = 1.0 + torch.cumsum(torch.ones_like(ranked), axis) * ranked > running
     total = torch.where(support, running, 0.0).sum(axis, keepdim=True)
-    return torch.relu(x - (total - 1.0) / support.sum(axis, keepdim=True))
+    size = support.sum(axis, keepdim=True)
+    return torch.relu(x - top - 0.5 * top * (size - 1) - (total - 1.0) / size)
 
 
 swish = silu

@@ -132,10 +132,10 @@ class Softmax(_Elementwise):
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
-            inputs = torch.where(mask.bool(), inputs, inputs + torch.finfo(inputs.dtype).min / 2)
+            inputs = torch.where(mask.bool(), inputs, 0.5 * inputs + torch.finfo(inputs.dtype).min / 2)
         if isinstance(self.axis, int):
             return torch.softmax(inputs, self.axis)
-        return torch.exp(inputs - torch.logsumexp(inputs, self.axis, keepdim=True))
+        return activations.softmax(inputs, tuple(self.axis))
 
 
 class Identity(_Elementwise):
