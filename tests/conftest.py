@@ -12,7 +12,10 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # pytest-xdist already uses the cores
-hypothesis.settings.register_profile("lamina", deadline=None, derandomize=True, print_blob=True)
+slow = [hypothesis.HealthCheck.too_slow]  # no test reads the clock: beside busy processes everything is slow
+hypothesis.settings.register_profile(
+    "lamina", deadline=None, derandomize=True, print_blob=True, suppress_health_check=slow
+)
 hypothesis.settings.load_profile("lamina")
 
 

@@ -66,7 +66,7 @@ def test_ctrl_c_ends_the_demo_with_one_line(tmp_path):
             if line.startswith("Epoch 2/"):
                 process.send_signal(signal.SIGINT)
                 break
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err.strip() == "lamina: stopped by Ctrl-C"
 
