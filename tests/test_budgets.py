@@ -1,4 +1,4 @@
-"""What the fast path may cost, in counts: frames, torch operations, modules, lines of a plan. `benchmarks/` has the times."""
+"""What the fast path may cost, counted: frames, torch operations, modules, lines of a plan. Times: `benchmarks/`."""
 
 from __future__ import annotations
 

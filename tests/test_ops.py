@@ -1188,6 +1188,9 @@ def test_lanczos_keeps_a_plain_picture():
         ("searchsorted(M, V)", "must have 1 axis"),
         ("scatter_update(M, [[0]], [[1.0] * 4], reduction='mean')", "unknown reduction"),
         ("rearrange(A, 'a b c -> a b')", "does not fit"),
+        ("rearrange(A, '(a b (c -> (a b (c')", "one pair of brackets"),
+        ("rearrange(A, 'a b ((c)) -> a b c')", "one pair of brackets"),
+        ("rearrange(A, '( ' * 200_000 + '->')", "at most 64"),  # takes minutes where each bracket reads to the end
         ("rearrange(A, 'a b (c d) -> a b c d', d=3)", "cannot split an axis of size 4"),
         ("image.resize(X, (2, 2), 'quadratic')", "unknown interpolation"),
         ("image.pad_images(X, 1, 1, 1)", "give two of"),

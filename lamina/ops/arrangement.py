@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.declare import short
 from ..core.symbolic import SymbolicTensor
 from .base import Axis, as_index, axes_of, channels_last, needs_values, op, same_dtype, tensor, tensors
 from .base import tensor as _tensor
+
+_AXES = 64  # torch computes with no more
 
 # Shapes ----------------------------------------------------------------------------------------------------------
 
@@ -108,10 +111,12 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
     left, arrow, right = pattern.partition("->")
     before, after = _groups(left), _groups(right)
     names, wanted = [name for group in before for name in group], [name for group in after for name in group]
-    if not arrow or len(before) != x.ndim or len(set(names)) != len(names) or sorted(names) != sorted(wanted):
+    same = len(set(names)) == len(names) <= _AXES and sorted(names) == sorted(wanted)
+    if not arrow or len(before) != x.ndim or not same:
         raise ValueError(
-            f"rearrange: the pattern {pattern!r} does not fit a tensor of shape {tuple(x.shape)}. Both sides must name "
-            "the same axes once, the left one as many groups as there are axes."
+            f"rearrange: the pattern {short(pattern)} does not fit a tensor of shape {tuple(x.shape)}. Both sides must "
+            f"name the same axes once, at most {_AXES}, the left one as many groups as there are axes; a group is a "
+            "name, or names in one pair of brackets."
         )
     sizes = dict(axes_lengths)
     for group, length in zip(before, x.shape, strict=True):
@@ -119,7 +124,8 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
         unknown = [name for name in group if name not in sizes]
         if len(unknown) > 1 or (known and length % known) or (not unknown and known != length):
             raise ValueError(
-                f"rearrange: cannot split an axis of size {length} into {group} with {axes_lengths} in {pattern!r}."
+                f"rearrange: cannot split an axis of size {length} into {group} with {axes_lengths} in "
+                f"{short(pattern)}."
             )
         sizes.update(dict.fromkeys(unknown, length // known))
     x = x.reshape([sizes[name] for name in names]).permute([names.index(name) for name in wanted])
@@ -127,7 +133,9 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
 
 
 def _groups(side: str) -> list[list[str]]:
-    return [(many or one).split() for many, one in re.findall(r"\(([^)]*)\)|(\S+)", side)]
+    """The names of each group. A bracket without a partner gives one name twice, which no pattern may."""
+    found = re.findall(r"\(([^()]*)\)|([^\s()]+)|([()])", side)
+    return [[bracket] * 2 if bracket else (many or one).split() for many, one, bracket in found]
 
 
 @op

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, boolean, integer, number
+from ..core.declare import Kind, Refused, arg, boolean, integer, number, short
 from .adam import fused_adam
 from .base import Group, Number, Rule, descend, fraction, lists, path_of, shrink
 from .gradient import not_positive
@@ -70,10 +70,23 @@ def _words(value: Any, owner: Any) -> list[str]:
         return []
     if isinstance(value, str) or not all(isinstance(item, str) for item in value):
         raise Refused
+    for pattern in value:  # files bring patterns, and some take a time exponential in their length
+        if len(re.findall(r"[*+?{]", pattern)) > 2 or pattern.count("(") > 3 or re.search(r"\)[*+{]", pattern):
+            raise Refused(f"Write {short(pattern)} with at most two of * + ? {{, three groups, and none repeated.")
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise Refused(f"{short(pattern)} is no regular expression: {error}.") from None
     return list(value)
 
 
-_patterns = Kind("a list of patterns of weight paths", _words, dump=list, good=(["head"],), bad=("head", [3]))
+_patterns = Kind(
+    "a list of patterns of weight paths",
+    _words,
+    dump=list,
+    good=(["head"],),
+    bad=("head", [3], ["("], ["(a+)+b"], ["a?" * 30 + "a" * 30]),
+)
 
 
 class Muon(Rule):
@@ -102,9 +115,7 @@ class Muon(Rule):
     momentum: float = arg(number(0, 1), default=0.95, doc="Share of the old momentum kept each step.")
     ns_steps: int = arg(integer(0), default=5, doc="Newton-Schulz iterations.")
     nesterov: bool = arg(boolean, default=True, doc="Look ahead by the momentum.")
-    rms_rate: float | None = arg(
-        number(0).optional(), default=0.2, doc="Scale steps by rms_rate * sqrt(larger side)."
-    )
+    rms_rate: float | None = arg(number(0).optional(), default=0.2, doc="Scale steps by rms_rate * sqrt(larger side).")
 
     def _kind(self, weight: Tensor) -> bool:
         """Whether the weight is a matrix for Muon."""
