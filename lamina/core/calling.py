@@ -209,11 +209,15 @@ class Calling(Weights):
         if spec is None:
             return
         specs = pytree.tree_leaves(spec) if isinstance(spec, (list, tuple, dict)) else [spec]
-        leaves = [leaf for leaf in pytree.tree_leaves(inputs) if hasattr(leaf, "shape")]
+        if isinstance(inputs, Mapping) and all(one.name in inputs for one in specs):
+            inputs = [inputs[one.name] for one in specs]
+        leaves = [leaf for leaf in pytree.tree_leaves(inputs) if leaf is None or hasattr(leaf, "shape")]
         if len(specs) > 1 and len(leaves) != len(specs):
             raise ValueError(f"{named(self)}: expected {len(specs)} inputs; got {len(leaves)}.")
+        if len(leaves) == 1 and leaves[0] is None:  # called by keywords alone
+            return
         for one, leaf in zip(specs, leaves, strict=False):
-            problem = one.problem(tuple(leaf.shape))
+            problem = one.problem_with(leaf)
             if problem:
                 raise ValueError(f"{named(self)}: {problem}")
 

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from . import dtypes, serialize, symbolic
 from .calling import Calling
 from .children import Children, may_hold_modules
-from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, text
+from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, quoted, text
 from .errors import named
 from .scope import Changes as Changes
 from .scope import clear_session as clear_session
@@ -318,7 +318,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _may_run_direct(self) -> bool:
         """Whether a call with one plain tensor needs `call` alone, with at most a loss or a mask after it."""
         spec = self.input_spec
-        checked_by_rank = spec is None or (isinstance(spec, InputSpec) and spec.min_ndim is spec.max_ndim is None)
+        checked_by_rank = spec is None or (
+            isinstance(spec, InputSpec) and spec.min_ndim is spec.max_ndim is spec.dtype is None and not spec.axes
+        )
         return self._runs_bare() and (self._ours or (checked_by_rank and not self._creates_mask))
 
     def runs_in_plan(self) -> bool:
@@ -386,16 +388,29 @@ def _as_shape(value: Any) -> Any:
 
 
 def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | None:
-    """The shape of the first layer's input, from whichever of Keras' keywords was used."""
-    for key in ("batch_shape", "batch_input_shape"):
-        if given.get(key) is not None:
-            return tuple(given[key])
-    shape = given.get("input_shape")
-    if shape is not None:
-        if isinstance(shape, int):
-            raise ValueError(f"{type(layer).__name__}: argument `input_shape` must be a tuple; write ({shape},).")
-        return (given.get("batch_size"), *shape)
-    if given.get("input_dim") is not None:
-        length = (given["input_length"],) if "input_length" in given else ()
-        return (given.get("batch_size"), *length, given["input_dim"])
-    return None
+    """The shape of the first layer's input, from whichever of Keras' keywords were used.
+
+    Raises ValueError where they say it only in part, or contradict each other.
+    """
+    told = {key: given[key] for key in _SHAPE_KEYWORDS if given.get(key) is not None}
+    cls = type(layer).__name__
+    if isinstance(told.get("input_shape"), int):
+        raise ValueError(f"{cls}: argument `input_shape` must be a tuple; write ({told['input_shape']},).")
+    length = (told["input_length"],) if "input_length" in told else ()
+    whole = next((tuple(told[key]) for key in ("batch_shape", "batch_input_shape") if key in told), None)
+    if whole is None:
+        if "input_shape" in told:
+            sizes: tuple | None = tuple(told["input_shape"])
+        elif "input_dim" in told:
+            sizes = (*length, told["input_dim"])
+        else:  # an `input_dim` of its own has Embedding, whose input has none
+            sizes = length if length and "input_dim" in layer._args else None
+        whole = None if sizes is None else (told.get("batch_size"), *sizes)
+    if whole is None and told:
+        raise ValueError(f"{cls}: {quoted(told)} alone says no shape; give `input_shape` or `batch_shape`.")
+    says = {"batch_shape": whole, "batch_input_shape": whole, "input_shape": whole and whole[1:]}
+    says |= {"batch_size": whole and whole[0], "input_dim": whole and whole[-1], "input_length": whole and whole[1]}
+    unlike = [key for key, value in told.items() if (value if isinstance(value, int) else tuple(value)) != says[key]]
+    if unlike:
+        raise ValueError(f"{cls}: {quoted(unlike)} contradicts the input shape {whole} that the others tell.")
+    return whole

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .dtypes import dtype_name
 from .errors import axis_names, layout, show_shape
 
 
 class InputSpec:
-    """What a layer takes: rank, and sizes of single axes. Unknown sizes are None."""
+    """What a layer takes: rank, sizes of single axes, type of number. Unknown sizes are None.
+
+    allow_last_axis_squeeze: a last axis of size 1 may be missing or surplus. optional: None may stand for the input.
+    name: by which the input is found in a dictionary.
+    """
 
     def __init__(
         self,
@@ -24,7 +29,7 @@ class InputSpec:
         optional: bool = False,
         data_format: str | None = None,
     ):
-        self.dtype, self.name, self.optional = dtype, name, optional
+        self.dtype, self.name, self.optional = None if dtype is None else dtype_name(dtype), name, optional
         self.shape = tuple(shape) if shape is not None else None
         self.ndim = len(self.shape) if self.shape is not None else ndim
         self.max_ndim, self.min_ndim, self.data_format = max_ndim, min_ndim, data_format
@@ -33,8 +38,20 @@ class InputSpec:
         if self.shape is not None:
             self.axes |= {axis: size for axis, size in enumerate(self.shape) if size is not None}
 
+    def problem_with(self, value: Any) -> str | None:
+        """What is wrong with an input, a tensor or None, in words; None if nothing is."""
+        if value is None:
+            return None if self.optional else f"misses input `{self.name or 'inputs'}`; got None."
+        problem = self.problem(tuple(value.shape))
+        if problem is None and self.dtype is not None and dtype_name(value.dtype) != self.dtype:
+            return f"expected numbers of type {self.dtype}; got {dtype_name(value.dtype)}. Cast them first."
+        return problem
+
     def problem(self, shape: Sequence[int | None]) -> str | None:
         """What is wrong with an input of this shape, in words; None if nothing is."""
+        if self.allow_last_axis_squeeze and self.shape is not None and abs(len(shape) - len(self.shape)) == 1:
+            shape = shape[:-1] if len(shape) > len(self.shape) and shape[-1] == 1 else shape
+            shape = (*shape, 1) if len(shape) < len(self.shape) and self.shape[-1] == 1 else shape
         ndim = len(shape)
         if self.ndim is not None and ndim != self.ndim:
             repair = ""
@@ -57,4 +74,5 @@ class InputSpec:
         return None
 
     def get_config(self) -> dict[str, Any]:
-        return {"dtype": self.dtype, "shape": self.shape, "ndim": self.ndim, "axes": dict(self.axes)}
+        ranks = {"ndim": self.ndim, "max_ndim": self.max_ndim, "min_ndim": self.min_ndim}
+        return {"dtype": self.dtype, "shape": self.shape, **ranks, "axes": dict(self.axes)}

@@ -13,11 +13,16 @@ from torch import nn
 from . import config, dtypes, serialize
 
 
+_AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
+_SYNCHRONIZATIONS = ("none", "auto", "on_read", "on_write")
+
+
 class Weight(nn.Parameter):
     """A layer's tensor. As a Parameter it is trained by any torch optimizer; as a buffer it is the layer's state.
 
     initializer: the first value, or with a `shape` what makes it. path: "layer/weight", as files and messages call it.
     regularizer, constraint: callables or None. autocast: whether a mixed policy casts it for the call.
+    aggregation, synchronization: one of Keras' words for several replicas; there is one here.
     """
 
     path: str
@@ -42,6 +47,12 @@ class Weight(nn.Parameter):
         regularizer: Any = None,
         constraint: Any = None,
     ) -> Weight:
+        for what, value, known in (
+            ("aggregation", aggregation, _AGGREGATIONS),
+            ("synchronization", synchronization, _SYNCHRONIZATIONS),
+        ):
+            if value is not None and value not in known:
+                raise ValueError(f"Variable: `{what}` must be one of {', '.join(known)}; got {value!r}.")
         data = initializer if isinstance(initializer, torch.Tensor) else _first_value(initializer, shape, dtype)
         if dtype is not None:
             data = data.to(dtypes.torch_dtype(dtype))
@@ -96,6 +107,8 @@ class Weight(nn.Parameter):
         return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy().copy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(f"Weight {self.path!r}: NumPy gets a copy of its value; copy=False cannot be had.")
         array = self.numpy()
         return array if dtype is None else array.astype(dtype)
 

@@ -41,12 +41,13 @@ class Weights(nn.Module):
         name: str | None = None,
         *,
         order: tuple[int, ...] | None = None,
-        **_: Any,
     ) -> Weight:
         """A new weight of this layer: a Parameter, or with `trainable=False` a buffer.
 
         `order` lays the memory out so that `weight.permute(order)` is contiguous. Raises ValueError for unknown sizes.
         """
+        if overwrite_with_gradient:
+            raise ValueError(f"{named(self)}: a weight with `overwrite_with_gradient` is not available; use False.")
         if isinstance(shape, str):  # tf.keras: add_weight(name, shape)
             name, shape = shape, name if not isinstance(initializer, (tuple, list)) else initializer
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
@@ -75,6 +76,7 @@ class Weights(nn.Module):
             regularizer=serialize.get(regularizer, "keras.regularizers"),
             constraint=serialize.get(constraint, "keras.constraints"),
             autocast=autocast,
+            aggregation=aggregation,
         )
         weight.requires_grad_(weight.requires_grad and self._trainable)
         attribute, count = name, 0

@@ -107,7 +107,10 @@ def manual_variable_initialization(value: bool) -> None:
 
 
 def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Tensor:
-    return torch.nn.Parameter(_tensor(value).to(_dtype(dtype)).clone())
+    made: Any = torch.nn.Parameter(_tensor(value).to(_dtype(dtype)).clone())
+    if constraint is not None:
+        made.constraint = constraint
+    return made
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
@@ -121,7 +124,8 @@ def placeholder(
     """A symbolic tensor."""
     from ..layers import Input
 
-    return Input(batch_shape=tuple(shape) if shape is not None else (None,) * (ndim or 0), dtype=dtype, name=name)
+    sizes = tuple(shape) if shape is not None else (None,) * (ndim or 0)
+    return Input(batch_shape=sizes, dtype=dtype, sparse=sparse, name=name)
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -233,6 +237,9 @@ def gradients(loss: Tensor, variables: Any) -> list[Tensor]:
 def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> Callable[[Any], list[np.ndarray]]:
     """A function of lists of arrays from symbolic inputs to symbolic outputs; the learning phase may follow them."""
     from ..models import Model
+
+    if updates or kwargs.keys() - {"name"}:
+        raise ValueError("K.function: only inputs and outputs are taken; `updates` and options of a session are not.")
 
     symbols = [x for x in inputs if isinstance(x, SymbolicTensor)]
     model = Model(symbols, outputs)
@@ -598,6 +605,12 @@ def pool3d(x: Any, pool_size: Any, strides: Any = (1, 1, 1), padding: str = "val
 def batch_normalization(
     x: Any, mean: Any, var: Any, beta: Any, gamma: Any, axis: int = -1, epsilon: float = 1e-3
 ) -> Any:
+    """Statistics and weights of one axis are those of `axis`; others broadcast."""
+    last = axis in (-1, x.ndim - 1)
+    mean, var, beta, gamma = (
+        part if last or part is None or part.ndim != 1 else part.reshape(-1, *(1,) * (x.ndim - 1 - axis % x.ndim))
+        for part in (mean, var, beta, gamma)
+    )
     y = (x - mean) * torch.rsqrt(var + epsilon)
     y = y if gamma is None else y * gamma
     return y if beta is None else y + beta
@@ -630,7 +643,8 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
 
 
 def map_fn(fn: Callable, elems: Any, name: str | None = None, dtype: Any = None) -> Any:
-    return torch.stack([fn(x) for x in elems])
+    made = torch.stack([fn(x) for x in elems])
+    return made if dtype is None else made.to(_dtype(dtype))
 
 
 def foldl(fn: Callable, elems: Any, initializer: Any = None, name: str | None = None) -> Any:

@@ -7,6 +7,13 @@ from typing import Any, ClassVar
 from .. import callbacks
 
 
+class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
+    """Also takes `epsilon`, which `min_delta` was called."""
+
+    def __init__(self, *args: Any, epsilon: float | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs, **({} if epsilon is None else {"min_delta": epsilon}))
+
+
 class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Also takes the names of the time, and saves only every `period` epochs."""
 

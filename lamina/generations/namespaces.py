@@ -130,6 +130,9 @@ def _listed(generation: Generation, path: str) -> list[str]:
 _ELSEWHERE = {"models": ["Model", "Sequential", "model_from_config", "model_from_json"]}
 
 
+_CALLBACKS = ("ModelCheckpoint", "ReduceLROnPlateau")  # those that took something else
+
+
 def _rooms(generation: Generation) -> dict[str, Find]:
     """How names are found, for each module of a generation."""
     name = generation.name
@@ -147,7 +150,7 @@ def _rooms(generation: Generation) -> dict[str, Find]:
         second = generation.functions.get("losses" if home == "metrics" else home, {})
         rooms[home] = lambda key, home=home, second=second: _modern(home, second.get(key, key))
     modern_callback = rooms["callbacks"]
-    rooms["callbacks"] = lambda key: getattr(old_callbacks, key) if key == "ModelCheckpoint" else modern_callback(key)
+    rooms["callbacks"] = lambda key: getattr(old_callbacks, key) if key in _CALLBACKS else modern_callback(key)
     for alias in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
         rooms[alias] = _utility
     rooms["utils.generic_utils"] = lambda key: getattr(serialize, key, None) or _utility(key)
@@ -358,4 +361,3 @@ def modern_from_config(generation: str, described: Mapping[str, Any], custom_obj
     old = {name: getattr(old_activations, name) for name in ("hard_sigmoid", "swish")}
     with serialize.custom_object_scope({**old_layers.OWN, **old, **(custom_objects or {})}):
         return serialize.deserialize(found, homes=("keras.layers", "keras.models"))
-

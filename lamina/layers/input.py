@@ -13,7 +13,7 @@ class InputLayer(Layer):
     """Holds one input of a model: its shape without values.
 
     shape: sizes without the batch axis, None where they vary; or `batch_shape` with it. dtype: of the data, which is
-    cast to it.
+    cast to it. optional: None may be given for it, and reaches the layers behind.
     """
 
     _autocast = False
@@ -34,19 +34,19 @@ class InputLayer(Layer):
     ):
         if sparse or ragged:
             raise ValueError("InputLayer: sparse and ragged inputs are not supported; pass dense tensors and a mask.")
-        if batch_shape is None and "batch_input_shape" in kwargs:
-            batch_shape = kwargs.pop("batch_input_shape")
-        if batch_shape is None and "input_shape" in kwargs:
-            shape = kwargs.pop("input_shape")
+        told = [batch_shape, kwargs.pop("batch_input_shape", None), shape, kwargs.pop("input_shape", None)]
+        if sum(value is not None for value in told) > 1:
+            raise ValueError("InputLayer: give `shape` or `batch_shape`, not both.")
+        batch_shape, shape = (one if one is not None else other for one, other in (told[:2], told[2:]))
         if input_tensor is not None:
             if not isinstance(input_tensor, SymbolicTensor):
                 raise ValueError(f"InputLayer: `input_tensor` must be a symbolic tensor; got {input_tensor!r}.")
-            batch_shape = input_tensor.shape if batch_shape is None and shape is None else batch_shape
-            dtype = dtype or input_tensor.dtype
+            _check_same(input_tensor, shape, batch_size, batch_shape, dtype)
+            batch_shape, shape, batch_size, dtype = input_tensor.shape, None, None, input_tensor.dtype
         if shape is None and batch_shape is None:
             raise ValueError("InputLayer: give `shape` (sizes without the batch axis) or `batch_shape`.")
-        if shape is not None and batch_shape is not None:
-            raise ValueError("InputLayer: give `shape` or `batch_shape`, not both.")
+        if batch_size is not None and batch_shape is not None:
+            raise ValueError("InputLayer: `batch_shape` begins with the batch size; leave `batch_size` out.")
         super().__init__(name=name, **kwargs)
         batch_shape = (batch_size, *_checked(shape)) if batch_shape is None else _checked(batch_shape)
         self.batch_shape = batch_shape
@@ -78,6 +78,17 @@ class InputLayer(Layer):
         }
 
 
+def _check_same(tensor: SymbolicTensor, shape: Any, batch_size: int | None, batch_shape: Any, dtype: Any) -> None:
+    """Raises ValueError where what is said of a given tensor is not so."""
+    batch = tensor.shape[0] if batch_size is None else batch_size
+    sizes = tensor.shape[1:] if shape is None else shape
+    whole = (batch, *sizes) if batch_shape is None else tuple(batch_shape)
+    if whole != tensor.shape or (dtype and dtypes.dtype_name(dtype) != tensor.dtype):
+        raise ValueError(
+            f"InputLayer: the given tensor has shape {tensor.shape} and type {tensor.dtype}; say no other."
+        )
+
+
 def _checked(shape: Any) -> tuple[int | None, ...]:
     if isinstance(shape, int):
         raise ValueError(f"Input: `shape` must be a tuple; write ({shape},) for one axis of size {shape}.")
@@ -103,7 +114,10 @@ def Input(
 
     shape: sizes without the batch axis, None where they vary. Raises ValueError for sizes that are no integers.
     """
-    if tensor is not None and tensor.node is not None:
+    if isinstance(tensor, SymbolicTensor) and tensor.node is not None:
+        _check_same(tensor, shape, batch_size, batch_shape, dtype)
+        if name not in (None, tensor.name):
+            raise ValueError(f"Input: the given tensor has a name already, {tensor.name!r}; leave `name` out.")
         return tensor
     layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name, **kwargs)
     return layer._nodes[0].outputs

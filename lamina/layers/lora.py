@@ -7,14 +7,20 @@ from typing import Any
 
 import torch
 
-from ..core.declare import anything, integer, number
+from ..core.declare import Kind, Refused, integer, number
 from ..core.errors import named
 from ..core.layer import Changes, Layer
 from ..core.weight import Weight
 
+
+def _no_config(value: Any, owner: Any) -> None:
+    if value is not None:
+        raise Refused
+
+
 lora_rank = integer(1).optional()
 lora_alpha = number().optional()
-quantization_config = anything
+quantization_config = Kind("None: quantized layers are not available", _no_config, good=(None,), bad=({}, "int8"))
 
 
 class LoRA(Layer):
@@ -26,7 +32,7 @@ class LoRA(Layer):
     def begin_lora(self) -> None:
         """At the end of build: adapt from the start where `lora_rank` was given."""
         if self.lora_rank is not None:
-            self._adapt(self.lora_rank)
+            self._adapt(self.lora_rank, alpha=self.lora_alpha)
 
     def enable_lora(
         self,
@@ -61,6 +67,7 @@ class LoRA(Layer):
             part_name = f"lora_{name}_{part}"
             setattr(self, part_name, self.add_weight(shape, initializer, name=part_name, regularizer=regularizer))
         weight.trainable = False
+        alpha = self.lora_alpha if alpha is None else alpha
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         vars(self).update(call=self._call_adapted, forward=self._call_adapted)
         Changes.count += 1

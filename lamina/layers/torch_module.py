@@ -7,13 +7,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core import symbolic
 from ..core.declare import short
 from ..core.layer import Layer
 from ..core.operation import Operation
 
 
 class TorchModuleWrapper(Layer):
-    """Runs a `torch.nn.Module` as a layer; its parameters are the layer's weights."""
+    """Runs a `torch.nn.Module` as a layer; its parameters are the layer's weights.
+
+    output_shape: with the batch axis; found by running where not given.
+    """
 
     _autocast = False
     _creates_mask = False
@@ -23,12 +27,20 @@ class TorchModuleWrapper(Layer):
             raise TypeError(f"TorchModuleWrapper: `module` must be a torch.nn.Module; got {short(module)}.")
         super().__init__(name=name, **kwargs)
         self.module = module
-        self.output_shape_ = output_shape
+        self._output_shape = None if output_shape is None else tuple(output_shape)
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> torch.Tensor:
         if training is not None and training != self.module.training:
             self.module.train(training)
         return self.module(*args, **kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return super().compute_output_shape(input_shape) if self._output_shape is None else self._output_shape
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self._output_shape is None:
+            return symbolic.run_on_trial_tensors(self.call, args, kwargs, self)
+        return symbolic.infer(self, args, kwargs)
 
     def get_config(self) -> dict[str, Any]:
         raise ValueError(

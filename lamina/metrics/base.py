@@ -92,7 +92,8 @@ class Metric(Declared):
                 made = lookup(initializer, "keras.initializers", "initializer")(tuple(shape), dtype=kind)
                 value = as_tensor(made, None, kind).clone().to(self._device)
         name = name or "variable"
-        variable = Weight(value, trainable=False, name=name, path=f"{self.name}/{name}")
+        path = f"{self.name}/{name}"
+        variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)
         self._variables.append(variable)
         return variable
 

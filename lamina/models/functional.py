@@ -259,7 +259,12 @@ class Functional(GraphModel):
         state.update(_graph=graph, _input_structure=inputs, _output_structure=outputs)
         self._register(graph.layers)
         specs = [
-            InputSpec(shape=(None, *tensor.shape[1:]), allow_last_axis_squeeze=True, name=tensor.name)
+            InputSpec(
+                shape=(None, *tensor.shape[1:]),
+                allow_last_axis_squeeze=True,
+                name=tensor.name,
+                optional=getattr(getattr(tensor.node, "layer", None), "optional", False),
+            )
             for tensor in graph.inputs
         ]
         state["input_spec"] = specs[0] if len(specs) == 1 else specs

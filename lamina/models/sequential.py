@@ -43,7 +43,10 @@ class Sequential(GraphModel):
         self._maybe_rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Append a layer. Raises ValueError for what is none, or for a name taken already."""
+        """Append a layer. Raises ValueError for what is none, or for a name taken already.
+
+        rebuild: build the model now, where its input's shape is known; else when it is called.
+        """
         from ..layers.torch_module import as_layer
 
         if isinstance(layer, SymbolicTensor):
@@ -69,6 +72,9 @@ class Sequential(GraphModel):
         try:
             if rebuild:
                 self._maybe_rebuild()
+            else:
+                self._forget()
+                self._register(self._stack[-1:])
         except Exception:
             if not isinstance(layer, InputLayer):
                 self._stack.pop()
@@ -76,19 +82,22 @@ class Sequential(GraphModel):
             raise
 
     def pop(self, rebuild: bool = True) -> Layer:
-        """Remove the last layer and return it. Raises ValueError when there is none."""
+        """Remove the last layer and return it; `rebuild` as in `add`. Raises ValueError when there is none."""
         if not self._stack:
             raise ValueError(f"{named(self)} has no layer to pop.")
         layer = self._stack.pop()
-        self._maybe_rebuild()
+        self._maybe_rebuild(rebuild)
         return layer
 
-    def _maybe_rebuild(self) -> None:
+    def _forget(self) -> None:
         state = vars(self)
         state.update(_graph=None, _plan=None, built=False, _direct=False, compiled=state.get("compiled", False))
+
+    def _maybe_rebuild(self, rebuild: bool = True) -> None:
+        self._forget()
         self._modules.clear()
         self._register(self._stack)
-        if self._input is not None and self._stack:
+        if rebuild and self._input is not None and self._stack:
             self.build(self._input.batch_shape)
 
     def build(self, input_shape: Any) -> None:
@@ -107,9 +116,10 @@ class Sequential(GraphModel):
         self._register(self._stack)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
-        shape = tuple(args[0].shape)
-        vars(self)["_input"] = InputLayer(batch_shape=(None, *shape[1:]), dtype=_dtype_name(args[0]))
-        self.build((None, *shape[1:]))
+        if self._input is None:
+            shape = (None, *args[0].shape[1:])
+            vars(self)["_input"] = InputLayer(batch_shape=shape, dtype=_dtype_name(args[0]))
+        self.build(self._input.batch_shape)
 
     @property
     def layers(self) -> list[Layer]:

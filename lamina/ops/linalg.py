@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.declare import unknown_keyword
 from .base import Axis, axes_of, floating, is_trial, op, same_dtype, tensors
 from .control import jvp as jvp
 from .elementwise import multiply
@@ -94,7 +95,9 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
 
 @op
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
-    """The sum of products that Einstein's notation describes: "bij,bjk->bik"."""
+    """The sum of products that Einstein's notation describes: "bij,bjk->bik". `optimize` is for other engines."""
+    if kwargs.keys() - {"optimize"}:
+        raise ValueError(unknown_keyword("einsum", min(kwargs.keys() - {"optimize"}), ("subscripts", "optimize")))
     operands = tuple(same_dtype(*operands))
     if all(x.dtype is torch.int8 for x in operands):
         operands = tuple(x.to(torch.int32) for x in operands)

@@ -319,7 +319,14 @@ def argsort(x: Any, axis: int | None = -1) -> Tensor:
 
 @op
 def argpartition(x: Any, kth: int, axis: int | None = -1) -> Tensor:
-    """Indices, int32, that put the `kth` value in its place, smaller ones before and greater ones after it."""
+    """Indices, int32, that put the `kth` value in its place, smaller ones before and greater ones after it.
+
+    Raises ValueError where there is no `kth` value.
+    """
+    x = tensor(x)
+    count = x.numel() if axis is None else x.shape[axis]
+    if not -count <= kth < count:
+        raise ValueError(f"argpartition: `kth` must be from {-count} to {count - 1}; got {kth}.")
     return argsort(x, axis)
 
 

@@ -521,7 +521,6 @@ class ReduceLROnPlateau(_Monitor):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
-        **kwargs: Any,
     ):
         super().__init__(monitor, mode, min_delta)
         if factor >= 1:
@@ -964,9 +963,15 @@ class TensorBoard(Callback):
         embeddings_freq: int = 0,
         embeddings_metadata: Any = None,
     ):
-        for name, value in (("profile_batch", profile_batch), ("embeddings_freq", embeddings_freq)):
+        absent = {
+            "write_images": write_images,
+            "profile_batch": profile_batch,
+            "embeddings_freq": embeddings_freq,
+            "embeddings_metadata": embeddings_metadata,
+        }
+        for name, value in absent.items():
             if value:
-                raise ValueError(f"TensorBoard: `{name}` is not available; got {value!r}. Use 0.")
+                raise ValueError(f"TensorBoard: `{name}` is not available; got {value!r}. Leave it out.")
         if update_freq not in ("epoch", "batch") and type(update_freq) is not int:
             raise ValueError(f"TensorBoard: `update_freq` must be 'epoch', 'batch' or a number; got {update_freq!r}.")
         self.log_dir, self.histogram_freq = os.fspath(log_dir), histogram_freq

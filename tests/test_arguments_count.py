@@ -1,0 +1,247 @@
+"""What is accepted counts: no argument is taken and then not used.
+
+Over the whole source: a parameter that its function never reads, a keyword catch-all that nobody looks into, and an
+argument that is kept and read nowhere, stand in a table with the reason. What else may be given has an effect; that
+is tried in `test_arguments_have_effects.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from test_declarations import CLASSES, arguments
+
+import lamina
+
+ROOT = Path(lamina.__file__).parent
+
+# Parameters that are not read, by function and parameter (patterns), and why.
+UNREAD = {
+    # Protocols: the caller passes them to every function of its kind.
+    "*:owner": "given to every converter of an argument: some look at the layer it belongs to",
+    "*.on_*_begin:*": "given to every callback",
+    "*.on_*_end:*": "given to every callback",
+    "*.compute_mask:inputs": "given to every layer",
+    "*.compute_mask:mask": "given to every layer: some make a mask of their own, some end it",
+    "*._modules:value": "a setter that leaves the children to the items",
+    "*._rule:step": "given to every optimizer: some correct a bias by it",
+    "core.layer.Layer.may_follow:layer": "a hook whose default says no",
+    "core.symbolic.SymbolicTensor.__torch_function__:types": "torch's protocol",
+    "files.*.__torch_function__:types": "torch's protocol",
+    "core.weight.Weight.__init__:*": "`__new__` reads them",
+    "core.weight.Weight.numpy:force": "torch's protocol: it copies in any case",
+    "core.weight.Weight.__reduce_ex__:protocol": "Python's protocol",
+    "core.weight.Weight.__repr__:kwargs": "torch's protocol",
+    "generations.*.compute_mask:*": "given to every layer",
+    "generations.layers.Merge.call:mask": "given to every layer",
+    "generations.namespaces._Absent.find_spec:*": "Python's protocol of finders",
+    "generations.initializations.find:generation": "given to every finder of names",
+    "generations.namespaces.get_activation:generation": "given to every `get`",
+    "generations.initializations._made.initialization:name": "Keras 1 gives every initialization a name",
+    "generations.shim.Shim._resolve:key": "a hook: some classes look at the name",
+    "generations.shim.LayerShim.reset_states:states": "begins with zeros",
+    "generations.shim._as_initializer.draw:dtype": "functions of Keras 1 take no dtype; the weight has its own",
+    "kernels.noise.Stream.draw:*": "says what a stream of random numbers is",
+    "layers.convolution._Convolution.output_channels:input_shape": "a hook: depthwise convolutions read it",
+    "layers.embedding.Embedding.build:input_shape": "given to every layer: these weights do not depend on it",
+    "layers.embedding.Embedding.output_dtype:input_dtype": "given to every layer: the input holds indices",
+    "layers.*.build:initial_state_shape": "names what a first call passes on; a state has the cell's size",
+    "losses.base.Loss.on_logits:activation": "a hook whose default says there is no such form",
+    "losses.functions._fused_binary:axis": "given to every fused loss: the mean of all values has no axis",
+    "metrics.confusion._CountOf._make_counts:labels": "given to every metric of counts",
+    "models.sequential.Sequential._build_for:kwargs": "given to every layer",
+    "optimizers.base.Optimizer._initial:name": "a hook: some slots begin as something else than zeros",
+    "optimizers.base.Optimizer._kind:weight": "a hook: some optimizers treat weights apart",
+    "optimizers.base.Optimizer._decay_of:group": "a hook: some optimizers decay weights apart",
+    "optimizers.gradient.SGD._update:step": "given to every optimizer: some correct a bias by it",
+    "pictures.cost.*:*": "given to every counter",
+    "pictures.field.*:*": "given to every layer's rule",
+    "training.callbacks.ModelCheckpoint._wanted:path": "a hook: older generations say where they save",
+    "training.trainer.Trainer.compute_loss:x": "given to what users write in its place",
+    "training.trainer.Trainer.compute_loss:training": "given to what users write in its place",
+    "training.trainer.Trainer.compute_metrics:x": "given to what users write in its place",
+    "translation.conversions.*:*": "given to every conversion",
+    "translation.weights._same:facts": "given to every rule",
+    # What has no effect in the original, or none on one engine and one device.
+    "core.declare.kept:init": "a word for type checkers",
+    "core.symbolic.SymbolicTensor.__init__:record_history": "Keras keeps it and does not look at it",
+    "files.save_model:save_format": "the name's suffix says it; Keras 2 warns where they differ",
+    "files.load_model:safe_mode": "code from files never runs, whatever it says",
+    "ops.control.scan:unroll": "of JAX's compiler: the results are the same",
+    "ops.reduction.segment_*:sorted": "a promise that lets other engines go faster: the results are the same",
+    "generations.backend.*:name": "names of operations in TensorFlow's graph",
+    "generations.backend.manual_variable_initialization:value": "variables have their values from the start",
+    "generations.backend.rnn:unroll": "the loop is always written out",
+    "generations.backend.rnn:input_length": "the input has its length",
+}  # fmt: skip
+
+# Arguments that are kept for whoever asks and read nowhere.
+KEPT = {
+    "layers.input.InputLayer.sparse": "True is refused",
+    "layers.input.InputLayer.ragged": "True is refused",
+    "layers.Dense.quantization_config": "anything but None is refused",
+    "layers.Embedding.quantization_config": "anything but None is refused",
+    "layers.*.implementation": "chose between equal results",
+    "layers.*.unroll": "chose between equal results",
+    "optimizers.Adafactor.relative_step": "Keras keeps it and caps the step either way",
+    "training.callbacks.TensorBoard.write_graph": "the default, which no graph follows",
+    # Read where the check does not look.
+    "core.symbolic.SymbolicTensor._keras_mask": "read by all that knows masks",
+    "core.symbolic.SymbolicTensor.sparse": "for whoever asks; True is refused where inputs are made",
+    "generations.namespaces.Namespace.__spec__": "read by Python",
+    "layers.input.InputLayer.batch_shape": "read by models",
+    "layers.input.InputLayer.optional": "read by models",
+    "metrics.base.MeanMetricWrapper._direction": "read by callbacks",
+    "training.data.Arrays.lacks_targets": "read by `fit`",
+}
+
+
+@functools.cache
+def sources() -> dict[str, ast.Module]:
+    """The package's modules by their name within it."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def functions(node: ast.AST, place: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function by its dotted name. Lambdas are left out: what they are given is for their caller to say."""
+    for child in ast.iter_child_nodes(node):
+        inner = place
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inner = f"{place}.{child.name}".lstrip(".")
+            if not isinstance(child, ast.ClassDef):
+                yield inner, child
+        yield from functions(child, inner)
+
+
+def all_functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for module, tree in sources().items():
+        yield from functions(tree, module)
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    given = function.args
+    several = [extra.arg for extra in (given.vararg, given.kwarg) if extra is not None]
+    names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)] + several
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def read(function: ast.AST) -> set[str]:
+    """The names a body reads; all, where it takes them together."""
+    nodes = [node for statement in function.body for node in ast.walk(statement)]  # type: ignore[attr-defined]
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return names | set(parameters(function)) if "locals" in names else names  # type: ignore[arg-type]
+
+
+def only_refuses(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether nothing is accepted, since all it does is raise, or it stands for other signatures."""
+    rest = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    stands = any(isinstance(d, ast.Name) and d.id == "overload" for d in function.decorator_list)
+    return stands or bool(rest) and all(isinstance(statement, ast.Raise) for statement in rest)
+
+
+def excused(place: str, table: dict[str, str]) -> list[str]:
+    return [pattern for pattern in table if fnmatchcase(place, pattern)]
+
+
+def unread() -> list[str]:
+    """function:parameter of everything taken and not read."""
+    return [
+        f"{name}:{parameter}"
+        for name, function in all_functions()
+        if not only_refuses(function)
+        for parameter in parameters(function)
+        if parameter not in read(function)
+    ]
+
+
+def test_every_parameter_is_read() -> None:
+    silent = [place for place in unread() if not excused(place, UNREAD)]
+    assert not silent, "taken and not used: " + ", ".join(silent)
+
+
+def test_no_excuse_is_left_over() -> None:
+    used = {pattern for place in unread() for pattern in excused(place, UNREAD)}
+    assert not sorted(UNREAD.keys() - used)
+
+
+# What is kept is read ------------------------------------------------------------------------------------------------
+
+
+def told(function: str) -> bool:
+    """Whether a method only says what an object was given."""
+    return function in ("get_config", "__repr__", "_shown_args", "extra_repr")
+
+
+def looked_at(tree: ast.AST) -> Iterator[str]:
+    """Attributes that are read, and words by which they may be."""
+    if isinstance(tree, ast.FunctionDef) and told(tree.name):
+        return
+    if isinstance(tree, ast.Attribute) and isinstance(tree.ctx, ast.Load):
+        yield tree.attr
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        yield tree.value
+    for child in ast.iter_child_nodes(tree):
+        yield from looked_at(child)
+
+
+@functools.cache
+def words(module: str) -> frozenset[str]:
+    return frozenset(looked_at(sources()[module.removeprefix("lamina").lstrip(".")]))
+
+
+def family(cls: type) -> frozenset[str]:
+    """What the modules of a class and of its bases look at."""
+    rooms = {base.__module__ for base in cls.__mro__ if base.__module__.startswith("lamina.")}
+    return frozenset().union(*map(words, rooms))
+
+
+def kept_from_init(cls: ast.ClassDef) -> Iterator[str]:
+    """The attributes that an `__init__` fills with what it was given, as it was given."""
+    for function in cls.body:
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+            given = set(parameters(function))
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Assign):
+                    continue
+                target = node.targets[0]
+                places, values = ([target], [node.value]) if isinstance(target, ast.Attribute) else (
+                    getattr(target, "elts", []), getattr(node.value, "elts", []))  # fmt: skip
+                for place, value in zip(places, values, strict=False):
+                    taken = {item.id for item in ast.walk(value) if isinstance(item, ast.Name)}
+                    if isinstance(place, ast.Attribute) and taken & given:
+                        yield place.attr
+
+
+def kept_silently() -> list[str]:
+    found = []
+    for module, tree in sources().items():
+        for cls in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+            found += [f"{module}.{cls.name}.{name}" for name in kept_from_init(cls) if name not in words(module)]
+    for name, cls in CLASSES.items():
+        if name.startswith(("losses.", "metrics.")):  # these hand what they are given to a function
+            continue
+        known = family(cls)
+        for argument in arguments(cls).values():
+            base, _, role = argument.attribute.rpartition("_")
+            of_weight = role in ("initializer", "regularizer", "constraint") and base in known
+            if argument.attribute not in known and not of_weight:
+                found.append(f"{name}.{argument.name}")
+    return found
+
+
+def test_what_is_kept_is_read() -> None:
+    places = kept_silently()
+    silent = [place for place in places if not excused(place, KEPT)]
+    assert not silent, "kept and not used: " + ", ".join(silent)
+    assert not sorted(KEPT.keys() - {pattern for place in places for pattern in excused(place, KEPT)})
