@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -147,7 +146,7 @@ def only_refuses(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether nothing is accepted, since all it does is raise, or it stands for other signatures."""
     rest = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     stands = any(isinstance(d, ast.Name) and d.id == "overload" for d in function.decorator_list)
-    return stands or bool(rest) and all(isinstance(statement, ast.Raise) for statement in rest)
+    return stands or (bool(rest) and all(isinstance(statement, ast.Raise) for statement in rest))
 
 
 def excused(place: str, table: dict[str, str]) -> list[str]:

@@ -12,7 +12,6 @@ from torch import nn
 
 from . import config, dtypes, serialize
 
-
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "auto", "on_read", "on_write")
 

@@ -156,6 +156,8 @@ class ActivityRegularization(_Elementwise):
     def check(self) -> None:
         from ..regularizers import L1L2
 
+        if self.activity_regularizer is not None:
+            raise ValueError("ActivityRegularization: `l1` and `l2` are its `activity_regularizer`; give no other.")
         vars(self)["activity_regularizer"] = L1L2(l1=self.l1, l2=self.l2)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -54,11 +54,7 @@ LAYERS = {
     "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, **_UNGROUPED, aliases="Convolution1DTranspose"),
     "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, **_UNGROUPED, aliases="Convolution2DTranspose"),
     "Conv3DTranspose": Class(
-        "Conv3DTranspose",
-        transposed(3),
-        **CONV,
-        **_UNGROUPED,
-        aliases="Convolution3DTranspose",
+        "Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose",
         unsaved="dilation_rate",
     ),
     "DepthwiseConv1D": Class(
@@ -83,19 +79,11 @@ LAYERS = {
     "GlobalAveragePooling3D": _signed("GlobalAveragePooling3D", _KEEP),
     "RNN": _signed("RNN", _TIME, base="_TimeMajor", write="recurrent"),
     "GRU": Class(
-        "GRU",
-        f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True",
-        "recurrent",
-        base="_Zeroing",
-        write="recurrent",
+        "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent",
+        base="_Zeroing", write="recurrent",
     ),
-    "LSTM": Class(
-        "LSTM",
-        f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False",
-        "recurrent",
-        base="_Zeroing",
-        write="recurrent",
-    ),
+    "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent",
+                  base="_Zeroing", write="recurrent"),
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
     "_Grouped": Class("Layer", "groups=1"),
@@ -120,25 +108,14 @@ LAYERS = {
         base="_Renormalizing",
     ),
     "_Renormalizing": Class("BatchNormalization", "renorm=False, renorm_clipping=None, renorm_momentum=0.99"),
-    "LayerNormalization": Class(
-        "LayerNormalization",
-        f"axis=-1, epsilon=0.001, {NORMS}",
-        "normalization",
-        kept="axis",
-        write="axes",
-        weights="axes",
-    ),
+    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization",
+                                kept="axis", write="axes", weights="axes"),
     "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
     "UnitNormalization": Class("UnitNormalization", "axis=-1", "normalization"),
     "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
-    "Bidirectional": _signed(
-        "Bidirectional",
-        ("weights=None", "weights=None, backward_layer=None"),
-        fixed={},
-        kept="layer backward_layer",
-        write="drop_missing",
-    ),
+    "Bidirectional": _signed("Bidirectional", ("weights=None", "weights=None, backward_layer=None"), fixed={},
+                             kept="layer backward_layer", write="drop_missing"),
     "Softmax": _signed("Softmax", ("axis=-1", "axis=-1, robust_masking=False"), unsaved="robust_masking"),
     "GaussianNoise": Class("GaussianNoise", "stddev, seed=None", "noise"),
     "GaussianDropout": Class("GaussianDropout", "rate, seed=None", "noise"),
@@ -191,7 +168,6 @@ RENAMED = {
     **keras2.RENAMED,
     **dict.fromkeys(("time_major", "sparse", "dynamic", "type_spec", "robust_masking", "softmax_robust_masking"), ""),
 }
-
 
 def _object(config: Any) -> Any:
     """An object's modern config without what it did not have."""

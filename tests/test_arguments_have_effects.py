@@ -1,0 +1,331 @@
+"""Every argument of every public class and function changes something that can be observed, or is refused.
+
+The arguments and values to try come from the declarations and signatures; an argument that no value of its own moves
+stands in a table with the reason, and one that is not known here at all fails.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from contract_cases import EXAMPLES, Example, halved, ids, x
+from torch.utils import _pytree as pytree
+
+import lamina as keras
+from lamina.core.layer import _BASE_KEYWORDS, Layer
+
+L = keras.layers
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two observations are equal: structures of tensors, arrays and plain values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    return type(one) is type(other) and bool(one == other)
+
+
+def plain(structure: Any) -> Any:
+    """Tensors as they are now."""
+    return pytree.tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, structure)
+
+
+# Layers -----------------------------------------------------------------------------------------------------------
+
+# Values to try by argument, or by its role; else what the declaration calls good.
+ROLES = ("initializer", "regularizer", "constraint", "activation")
+LAYER_VALUES: dict[str, list[Callable[[], Any]]] = {
+    "initializer": [lambda: keras.initializers.RandomUniform(1.0, 2.0, seed=1)],
+    "regularizer": [lambda: "l2"],
+    "constraint": [lambda: "non_neg"],
+    "activation": [lambda: "softplus"],
+    "alpha": [lambda: 0.25],
+    "arguments": [lambda: {"by": 3.0}],
+    "axes": [lambda: -1, lambda: (2, 2), lambda: [1, 2]],
+    "axis": [lambda: 1, lambda: (1, 2)],
+    "cell": [lambda: L.LSTMCell(2)],
+    "cells": [lambda: [L.GRUCell(3), L.LSTMCell(2, activation="relu")]],
+    "backward_layer": [lambda: L.LSTM(3, activation="relu", go_backwards=True)],
+    "cropping": [lambda: 0],
+    "data_format": [lambda: "channels_first"],
+    "dims": [lambda: (1, 2)],
+    "dtype": [lambda: "float64"],
+    "function": [lambda: torch.exp],
+    "groups": [lambda: 2, lambda: 1],
+    "input_dim": [lambda: 9],
+    "layer": [lambda: L.LSTM(2), lambda: L.Dense(2)],
+    "mask": [lambda: np.array([True, False])],
+    "mask_value": [lambda: 0.0],
+    "output_padding": [lambda: 0],
+    "output_shape": [lambda: (5,)],
+    "rate": [lambda: 0.25],
+    "renorm_clipping": [lambda: {"rmax": 1.0, "rmin": 1.0, "dmax": 0.0}],
+    "shared_axes": [lambda: [1]],
+    "stddev": [lambda: 0.25],
+    "units": [lambda: 4],
+    "weights": [lambda: [np.ones((7, 3))], lambda: [np.ones(shape) for shape in ((3, 12), (3, 12), 12) * 2]],
+}
+# What an argument needs beside it to count.
+LAYER_BESIDE: dict[str, dict[str, Any]] = {
+    "dilation_rate": {"strides": 1},
+    "groups": {"filters": 4, "padding": "same"},
+    "padding": {"kernel_size": 3, "output_padding": None},
+    "lora_alpha": {"lora_rank": 2},
+    "output_padding": {"kernel_size": 3, "strides": 2, "padding": "same"},
+    "renorm_clipping": {"renorm": True},
+    "renorm_momentum": {"renorm": True},
+    "seed": {"dropout": 0.5},
+}
+
+LAYER_EXCUSED = {
+    "*.implementation": "chose between equal results",
+    "*.unroll": "chose between equal results",
+    "*.quantization_config": "anything but None is refused",
+    "*Cell.units": "a state of another size than the example's is refused",
+    "ActivityRegularization.activity_regularizer": "refused",
+    "SimpleRNN.activity_regularizer": "Keras 3 takes it and leaves it out; on a finished layer it counts",
+    "StackedRNNCells.dtype": "its cells have types of their own",
+}
+
+
+def observed(layer: Layer, example: Example) -> dict[str, Any]:
+    """All there is to see of a layer on an example's inputs."""
+    torch.manual_seed(1)
+    found: dict[str, Any] = {"name": layer.name, "trainable": layer.trainable, "dtype": layer.dtype}
+    inputs = example.tensors()
+    with torch.no_grad():
+        layer(*inputs)
+        found["made"] = plain([(w.path, w.trainable, w) for w in layer.weights])
+        torch.manual_seed(2)
+        for weight in layer.weights:
+            if weight.is_floating_point():
+                weight.add_(0.1 * torch.randn(weight.shape).to(weight.dtype))
+        found["constrained"] = plain([w.constraint(w) for w in layer.weights if getattr(w, "constraint", None)])
+        for training in (False, True):
+            for _ in range(2):
+                torch.manual_seed(3)
+                y = layer(*inputs, training=training)
+                masks = [getattr(leaf, "_keras_mask", None) for leaf in pytree.tree_leaves(y)]
+                found[f"called {training} {_}"] = plain([y, masks, list(layer.losses)])
+        if layer._takes_mask and isinstance(inputs[0], torch.Tensor) and inputs[0].ndim == 3:
+            mask = torch.tensor([[True, False] * 9, [False, True, True] * 6])[:, : inputs[0].shape[1]]
+            torch.manual_seed(3)
+            with suppress(ValueError):
+                found["masked"] = plain(layer(inputs[0], mask=mask))
+        found["state"] = plain(list(layer.weights))
+    found["trained"] = len(layer.trainable_weights)
+    if example.plain:
+        found["shape"] = layer.compute_output_shape(tuple(inputs[0].shape))
+    return found
+
+
+def remade(example: Example, **changes: Any) -> Layer:
+    """The layer of an example with other arguments."""
+    config = example.make().get_config()
+    return example.cls.from_config({**config, "name": "same", **changes})
+
+
+def layer_values(cls: type[Layer], argument: str, default: Any) -> Iterator[Any]:
+    good = cls._args[argument].kind.good if argument in cls._args else ()
+    role = argument.rpartition("_")[2]
+    known = LAYER_VALUES.get(role if role in ROLES else argument)
+    for value in [make() for make in known] if known else good:
+        if value is not None and not same(value, default):
+            yield value
+
+
+def more(cls: type[Layer], given: Any, *args: Any) -> Example:
+    return Example(cls, -1, lambda: cls(**given), args)
+
+
+MORE = [
+    more(L.UnitNormalization, {}, x(3, 4)),
+    more(L.RMSNormalization, {}, x(3, 4)),
+    more(L.GroupNormalization, {"groups": 2}, x(4, 4)),
+    more(L.Softmax, {}, x(3, 4)),
+    more(L.Masking, {"mask_value": 1.0}, ids(2, 3, 1)),
+    more(L.Concatenate, {}, [x(3, 3), x(3, 3)]),
+    more(L.Cropping2D, {"cropping": ((1, 0), (1, 0))}, x(5, 5, 5)),
+    more(L.Cropping3D, {"cropping": ((1, 0), (1, 0), (1, 0))}, x(3, 3, 3, 3)),
+    more(L.SeparableConv2D, {"filters": 2, "kernel_size": 2}, x(5, 4, 3)),
+    more(L.GlobalAveragePooling1D, {}, x(5, 4)),
+    more(L.Dot, {"axes": 1}, [x(4, 4), x(4, 4)]),
+    more(L.Conv3DTranspose, {"filters": 2, "kernel_size": 2, "strides": 2}, x(2, 3, 2, 2)),
+    more(L.Lambda, {"function": halved}, x(4)),
+]
+
+BY_CLASS: dict[type, list[Example]] = {}
+for _example in (*EXAMPLES, *MORE):
+    if not _example.cls._owns_init:
+        BY_CLASS.setdefault(_example.cls, []).append(_example)
+
+
+def beside_of(cls: type[Layer], argument: str) -> dict[str, Any]:
+    return {key: value for key, value in LAYER_BESIDE.get(argument, {}).items() if key in cls._args}
+
+
+@functools.lru_cache(4)
+def baseline(index: int, cls: type[Layer], argument: str) -> tuple[Any, dict[str, Any]]:
+    """What is observed of a class' example as it stands, with what the argument needs beside it; and its config."""
+    example = BY_CLASS[cls][index]
+    try:
+        return observed(remade(example, **beside_of(cls, argument)), example), example.make().get_config()
+    except ValueError:  # it does not fit beside the rest
+        return None, {}
+
+
+def moves(cls: type[Layer], argument: str) -> bool:
+    """Whether a value of the argument changes what is observed on one of the examples."""
+    beside = beside_of(cls, argument)
+    for example in reversed(BY_CLASS[cls]):
+        base, config = baseline(BY_CLASS[cls].index(example), cls, argument if beside else "")
+        default = config.get(argument)
+        if base is None:
+            continue
+        for value in layer_values(cls, argument, default):
+            try:
+                if not same(base, observed(remade(example, **beside, **{argument: value}), example)):
+                    return True
+            except (ValueError, TypeError):  # this value does not fit this example
+                continue
+    return False
+
+
+@pytest.mark.parametrize("cls", BY_CLASS, ids=lambda cls: cls.__name__)
+def test_every_argument_of_a_layer_counts(cls: type[Layer]) -> None:
+    for argument in dict.fromkeys((*cls._args, "activity_regularizer")):
+        excuse = any(fnmatchcase(f"{cls.__name__}.{argument}", pattern) for pattern in LAYER_EXCUSED)
+        assert excuse or moves(cls, argument), f"{cls.__name__}: no value of `{argument}` changes anything"
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "input_shape": {"input_shape": (5,)},
+    "batch_input_shape": {"batch_input_shape": (2, 5)},
+    "batch_shape": {"batch_shape": (2, 5)},
+    "input_dim": {"input_dim": 5},
+    "input_length": {"input_length": 3, "input_dim": 5},
+    "batch_size": {"batch_size": 2, "input_dim": 5},
+}
+
+
+@pytest.mark.parametrize("keyword", SHAPES)
+def test_shape_keywords_count(keyword: str) -> None:
+    def shape(given: dict[str, Any]) -> Any:
+        return keras.Sequential([L.Dense(3, **given)]).input_shape if given else None
+
+    without = {key: value for key, value in SHAPES[keyword].items() if key != keyword}
+    assert shape(SHAPES[keyword]) != shape(without)
+    other = {"input_shape": (4,), "batch_shape": (3, 4)} | without
+    for given in (other | {keyword: SHAPES[keyword][keyword]}, {"batch_size": 2}, {"input_length": 3}):
+        with pytest.raises(ValueError, match="Dense: .*input"):
+            L.Dense(3, **given)
+    assert keras.Sequential([L.Embedding(7, 2, input_length=3)]).output_shape == (None, 3, 2)
+
+
+def test_other_keywords_of_every_layer_count() -> None:
+    assert {*SHAPES, "activity_regularizer", "autocast", "weights", "dynamic"} == set(_BASE_KEYWORDS)
+    assert L.Dense(1, weights=[np.full((2, 1), 5.0), np.zeros(1)])(torch.ones(1, 2)).item() == 10
+    half = {"dtype": "mixed_float16"}
+    assert L.Identity(autocast=False, **half)(torch.ones(1)).dtype != L.Identity(**half)(torch.ones(1)).dtype
+    # `dynamic`, of tf.keras, asks for what is always so: every call runs as Python.
+
+
+def test_arguments_of_input_count() -> None:
+    def told(**given: Any) -> Any:
+        made = keras.Input(**given)
+        assert made.node is not None
+        return made.shape, made.dtype, made.name, made.node.layer.optional
+
+    base = told(shape=(4,), name="x")
+    for given in ({"shape": (5,)}, {"batch_size": 2}, {"dtype": "int32"}, {"name": "y"}, {"optional": True}):
+        assert told(**({"shape": (4,), "name": "x"} | given)) != base, given
+    tensor = keras.Input((4,), name="x")
+    assert told(tensor=tensor) == base
+    for given in (
+        {"shape": (4,), "batch_shape": (2, 4)}, {"shape": (4,), "input_shape": (4,)}, {"shape": (4,), "sparse": True},
+        {"batch_shape": (2, 4), "batch_size": 2}, {"shape": (4,), "ragged": True}, {"tensor": tensor, "shape": (5,)},
+        {"tensor": tensor, "batch_size": 2}, {"tensor": tensor, "dtype": "int32"}, {"tensor": tensor, "name": "other"},
+        {"tensor": tensor, "batch_shape": (2, 4)}, {"shape": (4,), "tensor": 3},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="Input"):
+            keras.Input(**given)
+
+
+class Maybe(L.Layer):
+    def call(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        return x if y is None else x + y
+
+    def compute_output_shape(self, x_shape: tuple, y_shape: tuple | None = None) -> tuple:
+        return x_shape
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_optional_input_may_be_none(optional: bool) -> None:
+    one, other = keras.Input((2,)), keras.Input((2,), optional=optional, name="other")
+    model, data = keras.Model([one, other], Maybe()(one, other)), np.ones((3, 2), "float32")
+    if optional:
+        assert model([data, None]).sum() == model.predict([data, None], verbose=0).sum() == 6
+        return
+    for call in (model, model.predict):
+        with pytest.raises(ValueError, match="misses input `other`"):
+            call([data, None])
+
+
+SPECS: dict[str, tuple[dict[str, Any], Any]] = {
+    "dtype": ({"dtype": "int32"}, torch.ones(2, 3)),
+    "shape": ({"shape": (None, 4)}, torch.ones(2, 3)),
+    "ndim": ({"ndim": 3}, torch.ones(2, 3)),
+    "max_ndim": ({"max_ndim": 1}, torch.ones(2, 3)),
+    "min_ndim": ({"min_ndim": 3}, torch.ones(2, 3)),
+    "axes": ({"axes": {1: 4}}, torch.ones(2, 3)),
+    "data_format": ({"ndim": 4, "data_format": "channels_first"}, torch.ones(2, 3)),
+}
+
+
+@pytest.mark.parametrize("argument", SPECS)
+def test_arguments_of_input_spec_count(argument: str) -> None:
+    """On a user's layer, also when it is called the direct way."""
+    given, x = SPECS[argument]
+    layer = Maybe()
+    layer.build((None, 3))
+    layer.input_spec = L.InputSpec(**given)
+    with pytest.raises(ValueError, match="channels" if argument == "data_format" else "expected"):
+        layer(x)
+    assert set(SPECS) | {"allow_last_axis_squeeze", "name", "optional"} == set(
+        inspect.signature(L.InputSpec).parameters
+    )
+
+
+def test_input_spec_by_name_squeezed_and_optional() -> None:
+    layer = L.Layer()
+    layer.input_spec = [L.InputSpec(ndim=1, name="a"), L.InputSpec(shape=(2, 3), name="b", optional=True)]
+    layer.check_inputs({"b": torch.ones(2, 3), "a": torch.ones(2)})
+    layer.check_inputs([torch.ones(2), None])
+    with pytest.raises(ValueError, match="misses input `a`"):
+        layer.check_inputs([None, torch.ones(2, 3)])
+    for shape, given, fits in (((2, 3), (2, 3, 1), True), ((2, 1), (2,), True), ((2, 3), (2,), False)):
+        spec = L.InputSpec(shape=shape, allow_last_axis_squeeze=True)
+        assert (spec.problem(given) is None) is fits
+        assert L.InputSpec(shape=shape).problem(given)
+    assert L.InputSpec(min_ndim=2, max_ndim=3).get_config() | {"min_ndim": 2, "max_ndim": 3} == {
+        "dtype": None, "shape": None, "ndim": None, "max_ndim": 3, "min_ndim": 2, "axes": {}
+    }  # fmt: skip
+
+
+def test_output_shape_of_a_torch_module_counts() -> None:
+    symbol = keras.Input((4,))
+    assert L.TorchModuleWrapper(torch.nn.Linear(4, 3))(symbol).shape == (None, 3)
+    assert L.TorchModuleWrapper(torch.nn.Linear(4, 3), output_shape=(None, 5))(symbol).shape == (None, 5)
