@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from contract_cases import EXAMPLES, Example, halved, ids, x
+from test_declarations import FREE, required
 from torch.utils import _pytree as pytree
 
 import lamina as keras
@@ -32,9 +34,10 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return one.dtype == other.dtype and np.array_equal(one, other)
+        return same(one.numpy(), other.numpy())
+    if isinstance(one, (np.ndarray, float)) and isinstance(other, (np.ndarray, float)):
+        one, other = np.asarray(one), np.asarray(other)
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
     return type(one) is type(other) and bool(one == other)
 
 
@@ -230,7 +233,7 @@ def test_shape_keywords_count(keyword: str) -> None:
     assert shape(SHAPES[keyword]) != shape(without)
     other = {"input_shape": (4,), "batch_shape": (3, 4)} | without
     for given in (other | {keyword: SHAPES[keyword][keyword]}, {"batch_size": 2}, {"input_length": 3}):
-        with pytest.raises(ValueError, match="Dense: .*input"):
+        with pytest.raises(ValueError, match=r"Dense: .*input"):
             L.Dense(3, **given)
     assert keras.Sequential([L.Embedding(7, 2, input_length=3)]).output_shape == (None, 3, 2)
 
@@ -329,3 +332,166 @@ def test_output_shape_of_a_torch_module_counts() -> None:
     symbol = keras.Input((4,))
     assert L.TorchModuleWrapper(torch.nn.Linear(4, 3))(symbol).shape == (None, 3)
     assert L.TorchModuleWrapper(torch.nn.Linear(4, 3), output_shape=(None, 5))(symbol).shape == (None, 5)
+
+
+# Losses, metrics, optimizers and the like ---------------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.normal(size=(12, 3)).astype("float32")
+CHANCES = torch.softmax(torch.from_numpy(SCORES), -1).numpy()
+LABELS = RNG.integers(0, 3, 12)
+ONE_HOT = np.eye(3, dtype="float32")[LABELS]
+BINARY = (RNG.random((12, 3)) > 0.5).astype("float32")
+DATA = [
+    (ONE_HOT, CHANCES), (LABELS, CHANCES), (BINARY, CHANCES), (SCORES[::-1].copy(), SCORES), (ONE_HOT, SCORES),
+    (LABELS, SCORES), (2 * BINARY - 1, SCORES), (LABELS[:, None], LABELS[::-1, None].copy()), (ONE_HOT, ONE_HOT[::-1].copy()),
+    (BINARY[:, :1], CHANCES[:, :1]), (LABELS, RNG.integers(0, 3, (12, 1))), (LABELS, np.argsort(SCORES, -1)),
+    (np.abs(SCORES), np.abs(SCORES[::-1]).copy()), (np.repeat(ONE_HOT[:, None], 2, 1), np.repeat(CHANCES[:, None], 2, 1)),
+    (np.ones((12, 3), "float32"), CHANCES), (LABELS[:9].reshape(3, 3), CHANCES[:9].reshape(3, 3, 3)), (np.array([[1, 2, 1], [2, 1, 2]]), SCORES.repeat(4, 1)[:, :4].reshape(2, 6, 4)),
+]  # fmt: skip
+WEIGHTS = np.linspace(0.1, 2, 12).astype("float32")
+
+
+def see_loss(make: Callable[[], Any]) -> list[Any]:
+    loss = make()
+    return [loss.name, *(attempt(lambda y=y: loss(*y)) for y in DATA)]
+
+
+def see_metric(make: Callable[[], Any]) -> list[Any]:
+    def result(y: tuple, weight: Any) -> Any:
+        metric = make()
+        metric.update_state(*y)
+        metric.update_state(*y, sample_weight=weight)
+        found = metric.result()
+        return found, [v.dtype for v in metric.variables]
+
+    return [make().name, make().dtype, [tuple(v.shape) for v in make().variables], *(attempt(lambda y=y: result(y, None)) for y in DATA)]
+
+
+def see_initializer(make: Callable[[], Any]) -> list[Any]:
+    torch.manual_seed(0)
+    return [attempt(lambda shape=shape: make()(shape)) for shape in ((6, 8), (8, 6), (4, 4), (8, 1, 5), (3,))]
+
+
+def see_penalty(make: Callable[[], Any]) -> list[Any]:
+    return [attempt(lambda x=x: make()(x)) for x in (torch.from_numpy(SCORES), torch.from_numpy(SCORES).T[None] * 3)]
+
+
+def see_schedule(make: Callable[[], Any]) -> list[Any]:
+    schedule = make()
+    return [schedule.name] + [float(schedule(step)) for step in (0, 1, 2, 3, 5, 8, 13, 40, 2000)]
+
+
+def see_optimizer(make: Callable[[], Any], steps: int = 7) -> list[Any]:
+    """The weights along a few steps; those of a rule of Keras' and of matrices and vectors alike."""
+    torch.manual_seed(0)
+    layer, table = L.Dense(3, name="dense"), L.Embedding(5, 3, name="embedding")
+    layer.build((None, 4))
+    table.build(())
+    optimizer, x = make(), torch.from_numpy(RNG_X)
+    trained = [*layer.trainable_weights, *table.trainable_weights]
+    seen = [optimizer.name, float(optimizer.scale_loss(torch.ones(())))]
+    optimizer.build(trained)
+    for step in range(steps):
+        loss = ((layer(x * (1 + step % 3)) + table.embeddings - 5 * (step % 2)) ** 2).sum()
+        scaled = optimizer.scale_loss(loss)
+        optimizer.apply_gradients(zip(torch.autograd.grad(scaled, trained), trained, strict=True))
+        seen += plain(trained)
+    optimizer.finalize_variable_values(trained)
+    return seen + plain(trained)
+
+
+RNG_X = RNG.normal(size=(5, 4)).astype("float32")
+
+
+def attempt(call: Callable[[], Any]) -> Any:
+    """What a call gives, None where it refuses or cannot be tried on this data."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return plain(call())
+    except (ValueError, TypeError, RuntimeError, IndexError):
+        return None
+
+
+SEE = {
+    "initializers": see_initializer, "regularizers": see_penalty, "constraints": see_penalty, "losses": see_loss,
+    "metrics": see_metric, "optimizers": see_optimizer, "optimizers.schedules": see_schedule,
+}  # fmt: skip
+OBJECT_VALUES: dict[str, list[Callable[[], Any]]] = {
+    "alpha": [lambda: 0.3],
+    "beta": [lambda: 0.3],
+    "beta_1": [lambda: 0.5],
+    "boundaries": [lambda: [2.0]],
+    "decay_rate": [lambda: 0.3],
+    "input_axes": [lambda: [1]],
+    "output_axes": [lambda: [0]],
+    "exclude_layers": [lambda: ["dense"]],
+    "label_weights": [lambda: [0.1, 0.2, 0.9]],
+    "num_labels": [lambda: 3],
+    "learning_rate": [lambda: 0.03],
+    "initial_learning_rate": [lambda: 0.3],
+    "learning_rate_power": [lambda: -0.7],
+    "power": [lambda: 2.0],
+    "precision": [lambda: 0.8],
+    "recall": [lambda: 0.9],
+    "scaling": [lambda: "spectrum"],
+    "sensitivity": [lambda: 0.1],
+    "specificity": [lambda: 0.1],
+    "target_class_ids": [lambda: [0]],
+    "values": [lambda: [0.3, 0.2]],
+    "warmup_steps": [lambda: 3],
+    "warmup_target": [lambda: 0.5],
+    "threshold": [lambda: 0.3],
+    "window": [lambda: "hamming"],
+}
+OBJECT_BESIDE: dict[str, dict[str, Any]] = {
+    "alpha": {"apply_class_balancing": True},
+    "amsgrad": {"beta_2": 0.5},
+    "axis": {"sparse_y_pred": False, "num_classes": 3},
+    "decay_rate": {"decay_steps": 5},
+    "ema_momentum": {"use_ema": True},
+    "ema_overwrite_frequency": {"use_ema": True},
+    "boundaries": {"values": [0.3, 0.2]},
+    "cycle": {"decay_steps": 5},
+    "label_weights": {"multi_label": True},
+    "nesterov": {"momentum": 0.9},
+    "num_labels": {"multi_label": True},
+    "power": {"decay_steps": 5},
+    "target_class_ids": {"num_classes": 3},
+    "staircase": {"decay_steps": 5, "decay_rate": 0.3},
+    "warmup_steps": {"warmup_target": 0.5},
+    "warmup_target": {"warmup_steps": 3},
+    "input_axes": {"input_axes": [0], "output_axes": [1]},
+    "output_axes": {"input_axes": [0], "output_axes": [1], "mode": "fan_out"},
+    "reduction": {"axis": 1},
+}
+OBJECT_EXCUSED = {
+    "initializers.Lecun*.output_axes": "its variance is that of the inputs",
+    "initializers.He*.output_axes": "its variance is that of the inputs",
+    "losses.PlainLoss.*": "is the base of others",
+    "optimizers.Adafactor.relative_step": "Keras keeps it and caps the step either way",
+}
+OBJECTS = {name: cls for name, cls in FREE.items() if not issubclass(cls, Layer)}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_argument_of_an_object_counts(name: str) -> None:
+    cls, see, silent = OBJECTS[name], SEE[name.rpartition(".")[0]], []
+    for argument, declared in cls._args.items():
+        beside = {"name": "same", **required(cls, argument), **OBJECT_BESIDE.get(argument, {})}
+        beside = {key: value for key, value in beside.items() if key in cls._args}
+        base = see(lambda beside=beside: cls(**beside))
+        assert same(base, see(lambda beside=beside: cls(**beside)))
+        values = OBJECT_VALUES.get(f"{cls.__name__}.{argument}", OBJECT_VALUES.get(argument))
+        values = [make() for make in values] if values else [value for value in declared.kind.good if value is not None]
+
+        def changes(value: Any, argument: str = argument, beside: Any = beside, base: Any = base) -> bool:
+            found = attempt(lambda: see(lambda: cls(**beside | {argument: value})))
+            pairs = zip(base, found or base, strict=True)
+            return any(not same(one, other) for one, other in pairs if one is not None and other is not None)
+
+        excuse = any(fnmatchcase(f"{name}.{argument}", pattern) for pattern in OBJECT_EXCUSED)
+        if not (excuse or any(map(changes, values))):
+            silent.append(argument)
+    assert not silent, f"{name}: no value changes anything: {', '.join(silent)}"
