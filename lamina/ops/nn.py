@@ -403,6 +403,8 @@ def layer_normalization(
     rms_scaling = kwargs.pop("rms_scaling", False)
     if kwargs:
         raise TypeError(f"layer_normalization: unknown keyword arguments {sorted(kwargs)}.")
+    if rms_scaling and beta is not None:
+        raise ValueError("layer_normalization: `rms_scaling` takes no `beta`.")
     x, gamma, beta, sizes, least, axes = _per_sample(x, gamma, beta, axis, epsilon)
     if rms_scaling:
         return normalization.deviation_norm(x, gamma, sizes, least, axes)
