@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from ..core import serialize
 from ..core.errors import show_shape
 from ..core.layer import Layer
-from . import safe, tree
+from . import older, safe, tree
 from .keras3 import KERAS_VERSION, compiling, described_model, make_model, require_built
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
@@ -131,25 +131,31 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
             raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
         config = json.loads(safe.as_text(file.attrs["model_config"]))
         training = json.loads(safe.as_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
+        writer = older.writer(safe.subgroup(file, "model_weights"))
         groups = _groups(safe.subgroup(file, "model_weights"))
         state = safe.child(file, "optimizer_weights")
-        stored = [] if state is None else _arrays(state)
+        names = [] if state is None else safe.texts(state, "weight_names")
+        stored = [safe.array(state, name) for name in names]
         safe.check_total(stored, file)
-        optimizer_state = {str(index): array.read() for index, array in enumerate(stored)}
+        optimizer_state = dict(zip(names, (array.read() for array in stored), strict=True))
     with serialize.custom_object_scope(custom_objects or {}):
-        model = make_model(config, path)
+        model = make_model(older.addressed(config, writer.version), path)
         with safe.reading(path):
-            _assign(_in_file_order(model, groups), skip_mismatch=False)
+            _assign(_in_file_order(model, groups, older.converter(model, writer)), skip_mismatch=False)
         if compile and training:
-            _compile(model, training, path)
-            if optimizer_state:
-                tree.load([(model.optimizer, optimizer_state)], path)
+            _compile(model, training, path, writer.generation)
+            if optimizer_state and writer.generation != "keras3":
+                older.load_state(model.optimizer, optimizer_state)
+            elif optimizer_state:
+                arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
+                tree.load([(model.optimizer, arrays)], path)
     return model
 
 
-def _compile(model: Any, training: Mapping[str, Any], path: Path) -> None:
+def _compile(model: Any, training: Mapping[str, Any], path: Path, generation: str) -> None:
     homes = {"loss": ("keras.losses",), "metrics": ("keras.metrics",), "weighted_metrics": ("keras.metrics",)}
     with compiling(model, path):
+        training = older.training(training, generation)
         settings = {key: serialize.deserialize(training.get(key), homes=rooms) for key, rooms in homes.items()}
         settings["loss_weights"] = training.get("loss_weights")
         settings["optimizer"] = serialize.deserialize(training["optimizer_config"], homes=("keras.optimizers",))
@@ -160,8 +166,9 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, by_name: b
     """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
     require_built(model, "load weights")
     with safe.reading_hdf5(path) as file:
-        groups = _groups(safe.subgroup(file, "model_weights") if "model_weights" in file else file)
-        pairs = _by_name(model, groups) if by_name else _in_file_order(model, groups)
+        holder = safe.subgroup(file, "model_weights") if "model_weights" in file else file
+        convert = older.converter(model, older.writer(holder))
+        pairs = (_by_name if by_name else _in_file_order)(model, _groups(holder), convert)
         _assign(pairs, skip_mismatch)
 
 
@@ -182,25 +189,26 @@ def _arrays(group: Any) -> list[safe.StoredArray]:
     return [safe.array(group, name) for name in safe.texts(group, "weight_names")]
 
 
-Pairs = list[tuple[str, list[Any], list[np.ndarray]]]
+Pairs = list[tuple[str, list[Any], Sequence[np.ndarray]]]
 
 
-def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
+def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]], convert: older.Convert) -> Pairs:
     layers = [layer for layer in dict.fromkeys(model.layers) if layer.weights]
     stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
     if len(layers) != len(stored):
         hint = "" if model.built else " The model is not built, since the file does not say its input's shape."
         raise safe.Misfit(f"the model has {len(layers)} layers with weights; the file has {len(stored)}.{hint}")
     pairs = [
-        (f"{layer.name!r} (in the file {name!r})", _in_order(layer), arrays)
+        (f"{layer.name!r} (in the file {name!r})", _in_order(layer), convert(layer, arrays))
         for layer, (name, arrays) in zip(layers, stored.items(), strict=True)
     ]
     return [*pairs, *_top(model, groups)]
 
 
-def _by_name(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
-    named = [layer for layer in dict.fromkeys(model.layers) if groups.get(layer.name)]
-    return [*((repr(layer.name), _in_order(layer), groups[layer.name]) for layer in named), *_top(model, groups)]
+def _by_name(model: Any, groups: Mapping[str, list[np.ndarray]], convert: older.Convert) -> Pairs:
+    known = [layer for layer in dict.fromkeys(model.layers) if groups.get(layer.name)]
+    pairs = [(repr(layer.name), _in_order(layer), convert(layer, groups[layer.name])) for layer in known]
+    return [*pairs, *_top(model, groups)]
 
 
 def _top(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:

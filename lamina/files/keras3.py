@@ -19,7 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..core import serialize
 from ..core.errors import show_shape
-from . import safe, tree
+from ..translation import origin
+from . import older, safe, tree
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
@@ -72,16 +73,21 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
     import h5py
 
     with safe.zip_members(path) as archive:
-        config = safe.read_json(archive, CONFIG)
+        metadata = safe.read_json(archive, METADATA) if METADATA in archive.namelist() else {}
+        version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+        config = older.addressed(safe.read_json(archive, CONFIG), version)
+        generation = origin.generation_of_version(str(version or 3))
         weights = safe.unpacked(archive, WEIGHTS)
     with weights, serialize.custom_object_scope(custom_objects or {}):
         model = make_model(config, path)
         settings = config.get("compile_config")
         if compile and settings:
             with compiling(model, path):
-                model.compile_from_config(settings)
+                model.compile_from_config(older.training(settings, generation))
         with safe.reading(path), h5py.File(weights, "r") as file:
             loads = tree.read(model, file)
+        if generation == "tf_keras":
+            loads = older.without_state(loads)
         tree.load(loads, path)
     return model
 

@@ -209,7 +209,9 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
             if key == "vars":
                 if len(group[key]) and path not in asked:
                     found.append(path)
-            elif isinstance(group[key], h5py.Group) and not (depth == 0 and (key == "optimizer" or key[0] == "_")):
+            elif isinstance(group[key], h5py.Group) and not (
+                depth == 0 and (key in ("optimizer", "metrics") or key[0] == "_")
+            ):
                 visit(group[key], f"{path}/{key}".lstrip("/"), depth + 1)
 
     visit(file, "", 0)

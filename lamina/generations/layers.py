@@ -24,6 +24,7 @@ from ..initializers import initializer
 from ..kernels import noise, pooling
 from ..kernels.convolution import transposed_convolution
 from ..layers.activation import PReLU, _Elementwise
+from ..optimizers.base import average_squares, descend_quotient, lists
 from ..regularizers import Regularizer, regularizer
 
 _dims = Kind(
@@ -561,6 +562,30 @@ class RadialConstraint(Constraint):
         square = torch.maximum(distance[:, None], distance)
         place = size // 2 - 1 + square + (square > 0) * (size % 2 == 0)
         return w[place, place]
+
+
+class RMSpropByRoot(optimizers.RMSprop):
+    """epsilon is added to the root of the mean square (Keras 1 and 2)."""
+
+    def _rule(self, group: Any, grads: list[Tensor], rate: Any, step: Any) -> None:
+        squares = group.state["velocity"]
+        average_squares(squares, grads, self.rho)
+        _descend_by_root(group, grads, squares, rate, self.epsilon)
+
+
+class AdagradByRoot(optimizers.Adagrad):
+    """epsilon is added to the root of the sum of squares (Keras 1 and 2)."""
+
+    def _rule(self, group: Any, grads: list[Tensor], rate: Any, step: Any) -> None:
+        sums = group.state["accumulator"]
+        lists._foreach_addcmul_(sums, grads, grads)
+        _descend_by_root(group, grads, sums, rate, self.epsilon)
+
+
+def _descend_by_root(group: Any, grads: list[Tensor], squares: list[Tensor], rate: Any, epsilon: float) -> None:
+    denominators = lists._foreach_sqrt(squares)
+    lists._foreach_add_(denominators, epsilon)
+    descend_quotient(group.weights, grads, denominators, rate)
 
 
 class Nadam(optimizers.Nadam):

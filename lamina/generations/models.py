@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -19,7 +19,7 @@ from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_once
-from ..translation import apply
+from ..translation import apply, origin
 from ..translation.table import Generation
 from . import shim
 from .layers import Merge
@@ -33,9 +33,14 @@ def find(generation: Generation, key: str) -> Any:
         from . import namespaces
 
         def load(config: Any, custom_objects: Any = None) -> Any:
-            """The model that `to_json` (or `get_config` beside its class) described."""
+            """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
             described = json.loads(config) if isinstance(config, str) else config
-            return namespaces.layer_from_config(generation, described, custom_objects)
+            told = origin.generation_of(described) or generation.name
+            if told == "keras3" or "class_name" not in described:
+                return serialize.deserialize(described, custom_objects, ("keras.models", "keras.layers"))
+            return namespaces.layer_from_config(
+                namespaces.GENERATIONS[told], origin.addressed(described, told), custom_objects
+            )
 
         return load
     return None
@@ -161,6 +166,10 @@ class _ModelWords(_Model):
         if start != len(arrays):
             raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(arrays)}.")
 
+    def reader_of_arrays(self, backend: str) -> Callable:
+        """What turns a layer's arrays in a file of this generation, written on that backend, into today's."""
+        return shim.reader_of_arrays(self, backend)
+
     def weight_names(self) -> list[str]:
         return [name for layer in self._weight_layers() if layer.weights for name in layer.weight_names()]
 
@@ -219,7 +228,11 @@ class _Sequential(_ModelWords):
 
         stack, name = (config, None) if isinstance(config, (list, tuple)) else (config["layers"], config.get("name"))
         made = [namespaces.layer_from_config(cls._generation, entry, custom_objects) for entry in stack]
-        return cls(made, name=name)
+        model = cls(made, name=name)
+        shape = config.get("build_input_shape") if isinstance(config, Mapping) else None
+        if made and shape and not model.built:
+            model.build(tuple(shape))
+        return model
 
 
 class _AnyModel(_ModelWords):
@@ -267,11 +280,9 @@ class _Functional(_ModelWords):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         from . import namespaces
 
-        space = namespaces.open_namespace(cls._generation.name)
-        names = {layer["class_name"] for layer in config["layers"]}
-        own = {name: getattr(space.models, name, None) or getattr(space.layers, name, None) for name in names}
-        with serialize.custom_object_scope({k: v for k, v in own.items() if v is not None} | (custom_objects or {})):
-            inputs, outputs = graph_from_config(config)
+        with serialize.custom_object_scope(custom_objects or {}):
+            make = functools.partial(namespaces.layer_from_config, cls._generation)
+            inputs, outputs = graph_from_config(config, make)
         return cls(inputs, outputs, name=config.get("name"))
 
 

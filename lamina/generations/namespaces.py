@@ -338,19 +338,16 @@ def get_activation(generation: Generation, identifier: Any) -> Any:
 def layer_from_config(generation: Generation, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
     """The layer or model of a generation that {"class_name": ..., "config": ...} describes."""
     name = config["class_name"]
-    with serialize.custom_object_scope(custom_objects or {}):
-        cls = serialize.registered_object(name)
-        if cls is None:
-            space = open_namespace(generation.name)
-            cls = getattr(space.layers, name, None) or getattr(space.models, name, None)
-        if cls is None or not hasattr(cls, "from_config"):
-            raise ValueError(
-                f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
-            )
-        made: Any = cls.from_config(config["config"])
-        if config.get("build_config") and isinstance(made, shim.LayerShim):
-            made.build_from_config(config["build_config"])
-        return made
+    home = f"lamina.{generation.name}.{'models' if name in _MODELS else 'layers'}"
+    own = (serialize.registered_object(key, custom_objects) for key in (config.get("registered_name"), name) if key)
+    if serialize.find(name, home) is None and not any(found is not None for found in own):
+        raise ValueError(
+            f"Unknown layer {name!r} in a config of Keras {generation.version}; pass it in custom_objects."
+        )
+    return serialize.deserialize({**config, "module": home}, custom_objects)
+
+
+_MODELS = ("Model", "Functional", "Sequential")
 
 
 def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from ..core import config as settings
 from ..core import serialize
+from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
 from ..optimizers.schedules import InverseTimeDecay
@@ -89,6 +90,9 @@ class Shim(_Modern):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
+        entry = cls._generation.entry(cls._told_as, cls._room)
+        if "name" in {parameter.name for parameter in apply.parameters(cls._generation, entry, cls._room)}:
+            return cls(**config)
         return cls(**{key: value for key, value in config.items() if key != "name"})
 
 
@@ -97,18 +101,22 @@ class OptimizerShim(Shim):
 
     def _init_modern(self, modern: dict[str, Any], kept: dict[str, Any]) -> None:
         super()._init_modern(modern, kept)
-        schedule = self._learning_rate
-        if isinstance(schedule, InverseTimeDecay):
+        if self._decaying():
+            schedule: Any = self._learning_rate
             vars(schedule)["initial_learning_rate"] = torch.tensor(schedule.initial_learning_rate)
+
+    def _decaying(self) -> bool:
+        """Whether its schedule is the one that `decay` asked for."""
+        asked = vars(self).get("_as_given", {}).get("decay")
+        return bool(asked) and isinstance(vars(self).get("_learning_rate"), InverseTimeDecay)
 
     @property
     def learning_rate(self) -> Any:
-        schedule = self._learning_rate
-        return schedule.initial_learning_rate if isinstance(schedule, InverseTimeDecay) else super().learning_rate
+        return self._learning_rate.initial_learning_rate if self._decaying() else super().learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if isinstance(vars(self).get("_learning_rate"), InverseTimeDecay) and not callable(value):
+        if self._decaying() and not callable(value):
             self.learning_rate.fill_(self._args["learning_rate"].convert(value, self))
         else:
             super(Shim, type(self)).learning_rate.fset(self, value)
@@ -118,6 +126,8 @@ class OptimizerShim(Shim):
     def get_config(self) -> dict[str, Any]:
         """With the learning rate of now."""
         modern, own = super(Shim, self).get_config(), dict(self._as_given)
+        if self._decaying():
+            modern["learning_rate"] = float(self.learning_rate)
         own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}
         return apply.to_old(self._generation, self._told_as, modern, own, self._room)
 
@@ -134,6 +144,11 @@ class LayerShim(Shim):
     def _resolve(self, key: str, value: Any) -> Any:
         from . import namespaces
 
+        if key == "layers" and isinstance(value, (list, tuple)):
+            return [
+                namespaces.layer_from_config(self._generation, one) if isinstance(one, Mapping) else one
+                for one in value
+            ]
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             stacked = namespaces.open_namespace(self._generation.name).layers.StackedRNNCells
@@ -367,6 +382,53 @@ def _parts(layer: Any) -> list[Any] | None:
     if inner and not layer._own_weights() and all(hasattr(part, "weight_names") for part in inner):
         return inner
     return None
+
+
+def reader_of_arrays(model: Any, backend: str) -> Callable:
+    """What turns the arrays of one of the model's layers, in a file of its generation, into today's in the same order:
+    those that are trained first. Raises ValueError where the model was not made for that backend's arithmetic."""
+    theano = backend == "theano"
+    for layer in model.modules():
+        if isinstance(layer, LayerShim) and layer._theano != theano and layer._entry().adapt in _BY_BACKEND:
+            space = layer._generation.name
+            raise ValueError(
+                f"{named(layer)} was made for {backends[space]}, and the file was written on {backend}, which computes "
+                f"it otherwise. Make the model after lamina.{space}.backend.set_backend({backend!r})."
+            )
+
+    def read(layer: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        leaves = list(_leaves(layer))
+        parts = [(leaf, part) for part in ("trainable_weights", "non_trainable_weights") for leaf in leaves]
+        counts = [_stored_count(leaf, len(getattr(leaf, part))) for leaf, part in parts]
+        if sum(counts) != len(arrays):
+            return list(arrays)  # a misfit, which is told where they are assigned
+        found, start = [], 0
+        for (leaf, _), count in zip(parts, counts, strict=True):
+            own = arrays[start : start + count]
+            start += count
+            entry = leaf._entry() if isinstance(leaf, LayerShim) else None
+            found += weights.to_modern(entry.weights, own, leaf.weight_facts()) if entry and count else list(own)
+        return found
+
+    return read
+
+
+_BY_BACKEND = ("convolution", "pooling")  # conversions that ask for the backend
+
+
+def _leaves(layer: Any) -> Iterator[Any]:
+    inner = _parts(layer)
+    if inner is None:
+        yield layer
+    for part in inner or ():
+        yield from _leaves(part)
+
+
+def _stored_count(leaf: Any, count: int) -> int:
+    """How many arrays stand in a file for so many weights of a layer."""
+    if not (count and isinstance(leaf, LayerShim) and leaf._entry().weights.endswith("gates")):
+        return count
+    return len(weights.names(leaf._entry().weights, leaf._entry().weight_names, leaf.weight_facts()))
 
 
 def make_class(generation: Generation, name: str, modern: type, module: str, room: str = "layers") -> type:

@@ -14,6 +14,7 @@ from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
+from ..translation import origin
 from .functional import Functional
 from .graph_config import own_kwargs
 from .model import Model
@@ -21,11 +22,15 @@ from .sequential import Sequential
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """The model `Model.to_json` described, with fresh weights. Raises ValueError for what describes none."""
+    """The model `Model.to_json` described, with fresh weights; one of an older Keras as that computed it.
+
+    Raises ValueError for what describes none.
+    """
     try:
         config = json.loads(json_string)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"model_from_json: this is no JSON: {error}") from error
+    config = origin.addressed(config, origin.generation_of(config)) if isinstance(config, dict) else config
     with serialize.reading_shared():
         model = serialize.deserialize(config, custom_objects, homes=("keras.models", "keras.layers"))
     if not isinstance(model, Model):

@@ -124,15 +124,18 @@ def _map_tensors(structure: Any, describe: Callable[[SymbolicTensor], list]) -> 
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Inputs and outputs of the model that a config describes. Raises ValueError for calls that rest on nothing."""
-    reader = _Reader(config)
+def graph_from_config(config: Mapping[str, Any], make: Callable | None = None) -> tuple[Any, Any]:
+    """Inputs and outputs of the model that a config describes. Raises ValueError for calls that rest on nothing.
+
+    make: the layer that an entry of the config describes, where that is not one of today's.
+    """
+    reader = _Reader(config, make or _make)
     reader.run()
     return reader.ends("input_layers"), reader.ends("output_layers")
 
 
 class _Reader:
-    def __init__(self, config: Mapping[str, Any]):
+    def __init__(self, config: Mapping[str, Any], make: Callable):
         self.config = config
         self.layers: dict[str, Any] = {}
         self.calls: dict[str, list[list[Any]]] = {}  # the outputs of each call of a layer
@@ -142,7 +145,7 @@ class _Reader:
             name = entry.get("name") or entry["config"]["name"]
             if name in self.layers:
                 raise ValueError(f"The config of model {config.get('name')!r} names two layers {name!r}.")
-            layer = self.layers[name] = _make(entry)
+            layer = self.layers[name] = make(entry)
             starts = isinstance(layer, InputLayer)
             self.calls[name] = [[layer._nodes[0].outputs]] if starts else []
             if not starts:

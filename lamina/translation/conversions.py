@@ -138,12 +138,21 @@ def known_interpolation(modern: Arguments, given: Mapping[str, Any], settings: S
 
 
 def decaying(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """`decay` divides the learning rate by 1 + decay * steps."""
-    decay = modern.pop("decay", 0.0)
+    """`decay` divides the learning rate, which tf.keras also calls `lr`, by 1 + decay * steps."""
+    decay, rate = modern.pop("decay", 0.0), modern.pop("lr", None)
+    modern["learning_rate"] = modern["learning_rate"] if rate is None else rate
+    if modern.pop("adaptive_epsilon", False):
+        raise ValueError("`adaptive_epsilon=True` of tf.keras' Adam is not in Lamina; leave it out.")
     if decay:
         schedule = {"initial_learning_rate": modern["learning_rate"], "decay_steps": 1, "decay_rate": decay}
         modern["learning_rate"] = {"class_name": "InverseTimeDecay", "config": schedule}
     return {key: value for key, value in modern.items() if value is not None}
+
+
+def nadam(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """`decay` of TensorFlow 2.0 to 2.10 slowed the growth of the momentum's share; later it is not."""
+    decay = modern.pop("decay")
+    return decaying({**modern, "schedule_decay": 1.0 if decay is None else decay}, given, settings)
 
 
 def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
@@ -160,7 +169,7 @@ ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] 
     function.__name__: function
     for function in (
         batch_normalization, clipped_rate, convolution, decaying, embedding, known_interpolation, lambda_, local,
-        pooling, recurrent, refuse_dilated_strides,
+        nadam, pooling, recurrent, refuse_dilated_strides,
         several_axes, zero_padding,
     )
 }  # fmt: skip
@@ -216,6 +225,11 @@ def drop_missing(config: Arguments, shape: tuple | None) -> Arguments:
     return {key: value for key, value in config.items() if value is not None or key == "merge_mode"}
 
 
+def write_optimizer(config: Arguments, shape: tuple | None) -> Arguments:
+    """Without the words of earlier versions, unless they were given."""
+    return {key: value for key, value in config.items() if key != "lr" and (key != "decay" or value)}
+
+
 def write_recurrent(config: Arguments, shape: tuple | None) -> Arguments:
     """Zeros for masked steps stand in the config where they are asked for."""
     return {key: value for key, value in config.items() if key != "zero_output_for_mask" or value}
@@ -231,6 +245,7 @@ WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
     "lambda_": write_lambda,
     "lambda_with_modules": write_lambda_with_modules,
     "axes": write_axes,
+    "optimizer": write_optimizer,
     "recurrent": write_recurrent,
     "stateful": write_stateful,
     "drop_missing": drop_missing,

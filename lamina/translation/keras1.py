@@ -352,9 +352,9 @@ OPTIMIZERS = {
     "_Optimizer": Class("Optimizer", "clipnorm=None, clipvalue=None"),
     "Optimizer": Class("Optimizer", "**kwargs"),
     "SGD": Class("SGD", "lr=0.01, momentum=0.0, decay=0.0, nesterov=False", aliases="sgd", **_STEP),
-    "RMSprop": Class("RMSprop", f"lr=0.001, rho=0.9, {_EPSILON}", aliases="rmsprop", **_STEP),
+    "RMSprop": Class("RMSpropByRoot", f"lr=0.001, rho=0.9, {_EPSILON}", aliases="rmsprop", **_STEP),
     "Adagrad": Class(
-        "Adagrad", f"lr=0.01, {_EPSILON}", aliases="adagrad", **_STEP, fixed={"initial_accumulator_value": 0.0}
+        "AdagradByRoot", f"lr=0.01, {_EPSILON}", aliases="adagrad", **_STEP, fixed={"initial_accumulator_value": 0.0}
     ),
     "Adadelta": Class("Adadelta", f"lr=1.0, rho=0.95, {_EPSILON}", aliases="adadelta", **_STEP),
     "Adam": Class("Adam", f"lr=0.001, {_BETAS}, {_EPSILON}", aliases="adam", **_STEP),

@@ -341,9 +341,9 @@ OPTIMIZERS = {
     "SGD": Class(
         "SGD", "learning_rate=0.01, momentum=0.0, nesterov=False", aliases="sgd", **{**_STEP, "base": "_Plain"}
     ),
-    "RMSprop": Class("RMSprop", "learning_rate=0.001, rho=0.9", aliases="rmsprop", **_STEP),
+    "RMSprop": Class("RMSpropByRoot", "learning_rate=0.001, rho=0.9", aliases="rmsprop", **_STEP),
     "Adagrad": Class(
-        "Adagrad", "learning_rate=0.01", aliases="adagrad", **_STEP, fixed={"initial_accumulator_value": 0.0}
+        "AdagradByRoot", "learning_rate=0.01", aliases="adagrad", **_STEP, fixed={"initial_accumulator_value": 0.0}
     ),
     "Adadelta": Class("Adadelta", "learning_rate=1.0, rho=0.95", aliases="adadelta", **_STEP),
     "Adam": Class("Adam", f"learning_rate=0.001, {_BETAS}, amsgrad=False", aliases="adam", **_STEP),

@@ -167,6 +167,7 @@ REGULARIZERS = {"L1L2": keras2.REGULARIZERS["L1L2"], "l1_l2": keras2.REGULARIZER
 RENAMED = {
     **keras2.RENAMED,
     **dict.fromkeys(("time_major", "sparse", "dynamic", "type_spec", "robust_masking", "softmax_robust_masking"), ""),
+    **dict.fromkeys(("jit_compile", "is_legacy_optimizer"), ""),  # how it runs, not what it computes
 }
 
 def _object(config: Any) -> Any:
@@ -180,6 +181,47 @@ def _object(config: Any) -> Any:
 
 
 VALUES = {word: Value(same, _object) for word in ("activation", "initializer", "regularizer", "constraint")}
+
+_LEGACY: dict[str, Any] = {
+    "base": "_Legacy", "renamed": {"clipnorm": "clipnorm"}, "kept": "decay jit_compile", "adapt": "decaying",
+    "write": "optimizer",
+}  # fmt: skip
+_BETAS = "beta_1=0.9, beta_2=0.999, epsilon=1e-07"
+_FTRL = (
+    "learning_rate=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1, l1_regularization_strength=0.0, "
+    "l2_regularization_strength=0.0, l2_shrinkage_regularization_strength=0.0, beta=0.0"
+)
+_ADAFACTOR = (
+    "learning_rate=0.001, beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=0.001, clip_threshold=1.0, relative_step=True"
+)
+
+
+def _optimizer(name: str, own: str, overwrite: int | None = None, decayed: bool = False, **others: Any) -> Class:
+    common = (
+        "clipnorm=None, clipvalue=None, global_clipnorm=None, use_ema=False, ema_momentum=0.99, "
+        f"ema_overwrite_frequency={overwrite}, jit_compile=True, name={name!r}"
+    )
+    common = common if decayed else f"weight_decay=None, {common}"
+    return Class(name, f"{own}, {common}", aliases=name.lower(), **{**_LEGACY, **others})
+
+
+OPTIMIZERS = {
+    "_Legacy": Class("Optimizer", "lr=None, decay=0.0, is_legacy_optimizer=False"),  # words of TensorFlow 2.0 to 2.10
+    "_LegacyNadam": Class("Optimizer", "lr=None, decay=None, is_legacy_optimizer=False"),
+    "SGD": _optimizer("SGD", "learning_rate=0.01, momentum=0.0, nesterov=False"),
+    "RMSprop": _optimizer(
+        "RMSprop", "learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-07, centered=False", overwrite=100
+    ),
+    "Adagrad": _optimizer("Adagrad", "learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-07"),
+    "Adadelta": _optimizer("Adadelta", "learning_rate=0.001, rho=0.95, epsilon=1e-07"),
+    "Adam": _optimizer("Adam", f"learning_rate=0.001, {_BETAS}, adaptive_epsilon=False, amsgrad=False"),
+    "AdamW": _optimizer("AdamW", f"learning_rate=0.001, weight_decay=0.004, {_BETAS}, amsgrad=False", decayed=True),
+    "Adamax": _optimizer("Adamax", f"learning_rate=0.001, {_BETAS}"),
+    "Nadam": _optimizer("Nadam", f"learning_rate=0.001, {_BETAS}", base="_LegacyNadam", adapt="nadam"),
+    "Ftrl": _optimizer("Ftrl", _FTRL),
+    "Lion": _optimizer("Lion", "learning_rate=0.0001, beta_1=0.9, beta_2=0.99"),
+    "Adafactor": _optimizer("Adafactor", _ADAFACTOR),
+}
 
 METHODS = {
     **keras2.METHODS,
@@ -196,7 +238,10 @@ TF_KERAS = replace(
     name="tf_keras",
     version="2.21",
     methods=METHODS,
-    objects={"layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS},
+    objects={
+        "layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS,
+        "optimizers": OPTIMIZERS,
+    },
     older=None,
     writes_modules=True,
     masks_may_end=True,

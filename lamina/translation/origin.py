@@ -1,0 +1,156 @@
+"""Which generation wrote a config or a file, told from its own words."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import keras1, keras2
+
+# Words that only one generation writes into the configs of its layers.
+_KERAS1 = frozenset({"input_dtype", "border_mode", "dim_ordering", "nb_filter", "inner_activation", "W_regularizer"})
+_KERAS2 = frozenset({"batch_input_shape"})
+_TF_KERAS = frozenset({"time_major", "ragged", "module", "registered_name"})
+_KERAS3 = frozenset({"batch_shape", "quantization_config"})
+
+
+_UNORDERED = [name for name, entry in keras1.LAYERS.items() if "dim_ordering" in entry.unsaved]
+
+
+def generation_of(described: Any, version: str | None = None) -> str | None:
+    """Who wrote a model's {"class_name": ..., "config": ...}: keras1, keras2, tf_keras or keras3; None for the mute.
+
+    `version` is the file's `keras_version`; else the config's own counts, else its words.
+    """
+    if not isinstance(described, Mapping) or _speaks_for_itself(described):
+        return None
+    told = version or described.get("keras_version")
+    if told is not None:
+        return generation_of_version(str(told))
+    words = frozenset(_words(described.get("config")))
+    if words & _KERAS3:
+        return "keras3"
+    if words & _KERAS1:
+        return "keras1"
+    if words & _KERAS2:
+        return "tf_keras" if words & _TF_KERAS else "keras2"
+    return "keras3" if "module" in described else None
+
+
+def generation_of_version(version: str) -> str:
+    """2.0 to 2.3 are Keras' own; TensorFlow's say so up to 2.3, and are alone from 2.4 on."""
+    found = re.match(r"(\d+)(?:\.(\d+))?", version)
+    major, minor = (int(part or 0) for part in found.groups()) if found else (3, 0)
+    if major != 2:
+        return "keras1" if major < 2 else "keras3"
+    return "tf_keras" if minor > 3 or "-tf" in version else "keras2"
+
+
+def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str, Any]:
+    """The same, with the module of the generation in which its model class is found."""
+    if generation in (None, "keras3"):
+        return dict(described)
+    described = copy.deepcopy(dict(described))
+    found = [(entry["class_name"], entry["config"]) for entry in _entries(described)]
+    found = [(name, config) for name, config in found if isinstance(name, str) and isinstance(config, dict)]
+    orderings = {config["dim_ordering"] for _, config in found if isinstance(config.get("dim_ordering"), str)}
+    for name, config in found:
+        if generation == "tf_keras" and name in ("GRU", "GRUCell"):
+            config.setdefault("reset_after", False)  # TensorFlow 1 knew no other, and did not say so
+        if generation == "keras1" and name in _UNORDERED and len(orderings) == 1:
+            config.setdefault("dim_ordering", *orderings)  # the same as beside it, which does say so
+    return {**described, "module": f"lamina.{generation}.models"}
+
+
+def otherwise(generation: str, backend: str | None) -> frozenset[str]:
+    """Today's classes of which a generation stored other arrays, or which computed something else on its backend."""
+    if generation == "keras1":
+        entries = keras1.LAYERS.values()
+        return frozenset(entry.modern for entry in entries if entry.weights not in ("", "simple_rnn")) | {
+            "Conv2DTranspose"
+        }
+    if generation != "keras3" and backend != "tensorflow":
+        return frozenset(
+            name for name in keras2.LAYERS if "Conv" in name or ("Pooling" in name and "Global" not in name)
+        )
+    return frozenset()
+
+
+def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
+    """What a file says of training, in words that the generation's own classes understand."""
+    found = copy.deepcopy(dict(settings))
+    for entry in _entries(found):
+        config = entry["config"]
+        if not isinstance(config, dict):
+            continue
+        if config.get("reduction") == "auto":
+            config["reduction"] = "sum_over_batch_size"
+        if isinstance(config.get("fn"), str):
+            config["fn"] = {"module": "builtins", "class_name": "function", "config": config["fn"]}
+    for key in found.keys() & {"optimizer", "optimizer_config"}:
+        if isinstance(found[key], dict):
+            name = str(found[key].get("class_name")).removeprefix("Custom>")  # so tf.keras calls its own
+            found[key] |= {"class_name": name, "module": f"lamina.{generation}.optimizers"}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+State = tuple[np.ndarray | int, np.ndarray | None, dict[str, list[np.ndarray]]]
+
+
+def optimizer_state(
+    stored: Mapping[str, np.ndarray], slots: Sequence[Sequence[str]], shapes: Sequence[tuple[int, ...]]
+) -> State | None:
+    """Steps, Nadam's product and the slots' arrays, of an optimizer of Keras 2 or tf.keras; None where they misfit.
+
+    `slots`: names of state tensors, those of a tuple take turns in today's files; `shapes`: the weights'. Those of
+    tf.keras 2.11 and later stand as today's do, all others one slot after the other.
+    """
+    scalars: dict[str, np.ndarray] = {}
+    arrays: list[np.ndarray] = []
+    for name, array in stored.items():
+        word = name.rsplit("/", 1)[-1].split(":")[0]
+        if word in ("iteration", "iterations", "iter", "learning_rate", "m_schedule", "momentum_cache"):
+            scalars[word] = array
+        else:
+            arrays.append(array)
+    turns = slots if "iteration" in scalars else [(name,) for group in slots for name in group]
+    order = [(name, shape) for group in turns for shape in shapes for name in group]
+    if len(arrays) == len(order) + len(shapes) and all(array.size == 1 for array in arrays[len(order) :]):
+        del arrays[len(order) :]  # Keras 2 kept a number for each maximum that Adam without `amsgrad` does not need
+    if [array.shape for array in arrays] != [shape for _, shape in order]:
+        return None
+    found: dict[str, list[np.ndarray]] = {}
+    for (name, _), array in zip(order, arrays, strict=True):
+        found.setdefault(name, []).append(array)
+    steps = next((scalars[word] for word in ("iteration", "iterations", "iter") if word in scalars), 0)
+    return steps, scalars.get("m_schedule", scalars.get("momentum_cache")), found
+
+
+def _entries(value: Any) -> Iterator[dict[str, Any]]:
+    """All descriptions of objects below `value`."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            if "class_name" in item and "config" in item:
+                yield item
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+
+
+def _words(value: Any) -> Iterator[str]:
+    """The arguments of all layers below `value`, and what stands beside their configs."""
+    for entry in _entries(value):
+        if not _speaks_for_itself(entry):
+            yield from entry
+            yield from entry["config"] if isinstance(entry["config"], dict) else ()
+
+
+def _speaks_for_itself(described: Mapping[str, Any]) -> bool:
+    """Whether it names a generation's module, as Lamina writes it."""
+    return str(described.get("module")).startswith(("lamina.keras", "lamina.tf_keras"))

@@ -1,0 +1,379 @@
+"""Files of Keras 1, Keras 2 and tf.keras: whoever loads them, they compute what they did, or are refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from golden_cases import FAMILIES, Case, cases
+
+import lamina
+from lamina import keras1, keras2, tf_keras
+from lamina.translation import origin
+
+RECORDED = Path(__file__).parent / "golden" / "files"
+SPACES = {"lamina": lamina, "keras1": keras1, "keras2": keras2, "tf_keras": tf_keras}
+CLASSES = {"keras1_tf": "keras1", "keras1_th": "keras1", "keras2": "keras2", "tf_keras2": "tf_keras"}
+EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+
+REFUSED = {
+    "keras1_tf/merge_sequential": "the model has 2 layers with weights; the file has 3",
+    "keras1_th/merge_sequential": "the model has 2 layers with weights; the file has 3",
+    "keras1_th/autoencoder": r"was made for tensorflow, and the file was written on theano.*set_backend\('theano'\)",
+    "tf_keras2/nested.keras": "the weights do not fit the model",
+}
+
+
+def recorded(*suffixes: str) -> list[str]:
+    return [
+        f"{path.parent.name}/{path.name}"
+        for path in sorted(RECORDED.glob("*/*"))
+        if path.parent.name in CLASSES and path.name.endswith(suffixes) and "weights" not in path.stem
+        if path.name != "models.json"
+    ]
+
+
+def arrays_of(file: str) -> dict[str, np.ndarray]:
+    return dict(np.load((RECORDED / file).with_suffix(".npz")))
+
+
+def several(stored: dict[str, np.ndarray], word: str) -> Any:
+    found = [stored[f"{word}{index}"] for index in range(9) if f"{word}{index}" in stored]
+    return found[0] if len(found) == 1 else found
+
+
+def assert_predicts(model: Any, stored: dict[str, np.ndarray], word: str = "output", atol: float = 1e-5) -> None:
+    found, expected = model.predict(several(stored, "input"), verbose=0), several(stored, word)
+    for one, other in zip(*((x if isinstance(x, list) else [x]) for x in (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=atol)
+
+
+def mend(model: Any, file: str) -> None:
+    """The recorded network of Keras 2 has negative variances, of which TensorFlow's ReLU makes 0 instead of NaN."""
+    if file.startswith("keras2/cnn"):
+        layer = model.layers[1]
+        gamma, beta, mean, variance = layer.get_weights()
+        bad = variance < 0
+        layer.set_weights([np.where(bad, 0, gamma), np.where(bad, -1, beta), mean, np.where(bad, 1, variance)])
+
+
+def refusal(file: str) -> str | None:
+    return next((text for name, text in REFUSED.items() if file.startswith(name)), None)
+
+
+@EVERY
+@pytest.mark.parametrize("file", recorded(".h5", ".keras"))
+def test_a_recorded_file_predicts_as_it_did(space: Any, file: str) -> None:
+    path = RECORDED / file
+    if (text := refusal(file)) is not None:
+        with pytest.raises(ValueError, match=text):
+            space.models.load_model(path, compile=False)
+        return
+    model = space.models.load_model(path, compile=False)
+    mend(model, file)
+    assert_predicts(model, arrays_of(file))
+    assert type(model).__module__ == f"lamina.{CLASSES[path.parent.name]}.models"
+    assert isinstance(model, lamina.Model)
+
+
+@EVERY
+@pytest.mark.parametrize("file", recorded(".json"))
+def test_recorded_json_and_weights(space: Any, file: str) -> None:
+    model = space.models.model_from_json((RECORDED / file).read_text())
+    weights = RECORDED / file.replace(".json", "_weights.h5")
+    if (text := refusal(file)) is not None:
+        with pytest.raises(ValueError, match=text):
+            model.load_weights(weights)
+        return
+    model.load_weights(weights)
+    mend(model, file)
+    assert_predicts(model, arrays_of(file))
+
+
+@pytest.mark.parametrize("file", [file for file in recorded(".h5", ".keras") if refusal(file) is None])
+def test_training_goes_on_as_it_did(file: str) -> None:
+    stored = arrays_of(file)
+    if file.startswith("keras1"):
+        with pytest.raises(ValueError, match=r"optimizers' state of Keras 1 is not read. Load it with compile=False"):
+            lamina.models.load_model(RECORDED / file)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = lamina.models.load_model(RECORDED / file)
+    if "resumed_loss" not in stored:
+        return
+    assert np.ravel(model.evaluate(several(stored, "input"), several(stored, "target"), verbose=0))[0] == pytest.approx(
+        np.ravel(stored["evaluate"])[0], abs=1e-5
+    )
+    loss = model.train_on_batch(several(stored, "input"), several(stored, "target"))
+    assert np.ravel(loss)[0] == pytest.approx(np.ravel(stored["resumed_loss"])[0], abs=1e-5)
+    if "tf_keras2/autoencoder" not in file:  # there Nadam forgot the product of its momenta
+        assert_predicts(model, stored, "resumed_output")
+
+
+# A file for every recorded layer --------------------------------------------------------------------------------------
+
+OWN_WORDS = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras2": "2.21.0"}
+
+
+def alone(case: Case) -> bool:
+    """A layer called once on one input of its own, whose config holds no code."""
+    record = case.record
+    return (
+        record["kind"] == "layer"
+        and "config" in record
+        and "refused" not in record
+        and [call["code"] for call in record["calls"]] in (["layer(x0)"], ["layer(x0, training=False)"])
+        and record["calls"][0]["outputs"] == ["output"]
+        and len(record["inputs"]) == 1
+        and not record.get("learning_phase")
+        and "after_build" not in record
+        and record.get("backend") != "theano"
+        and ("dim_ordering" not in record["code"] or "dim_ordering" in record["config"])
+        and "function" not in json.dumps(record["config"])
+    )
+
+
+def write(path: Path, case: Case) -> None:
+    """A whole model of one layer, as the case's generation writes it."""
+    record, arrays = case.record, case.arrays
+    (given,) = record["inputs"]
+    config = copy.deepcopy(record["config"])
+    old = case.generation == "keras1"
+    entry = {"class_name": record["class"], "config": config, "name": config["name"], "inbound_nodes": [[["in", 0, 0]]]}
+    entrance = {"batch_input_shape": given["shape"], "sparse": False, "name": "in"}
+    entrance["input_dtype" if old else "dtype"] = given["dtype"]
+    layers = [{"class_name": "InputLayer", "config": entrance, "name": "in", "inbound_nodes": []}, entry]
+    ends = {"input_layers": [["in", 0, 0]], "output_layers": [[config["name"], 0, 0]]}
+    described = {"class_name": "Model", "config": {"name": "m", "layers": layers, **ends}}
+    names = [weight["name"] for weight in record["weights"]]
+    order = sorted(range(len(names)), key=lambda index: not record["weights"][index].get("trainable", True))
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"], file.attrs["model_config"] = OWN_WORDS[case.generation], json.dumps(described)
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [b"in", config["name"].encode()]
+        if not old:
+            group.attrs["keras_version"], group.attrs["backend"] = OWN_WORDS[case.generation], "tensorflow"
+        group.create_group("in").attrs["weight_names"] = np.array([])
+        own = group.create_group(config["name"])
+        own.attrs["weight_names"] = [f"{index}/{names[index]}:0".encode() for index in order] or np.array([])
+        for index in order:
+            own[f"{index}/{names[index]}:0"] = arrays[f"weight{index}"]
+
+
+def layer_cases() -> list[Case]:
+    return [case for case in cases({name: FAMILIES[name] for name in OWN_WORDS}) if alone(case)]
+
+
+def groups_of_cases() -> list[Any]:
+    found: dict[tuple[str, str], list[Case]] = {}
+    for case in layer_cases():
+        found.setdefault((case.generation, case.family), []).append(case)
+    return [pytest.param(members, id="/".join(key)) for key, members in found.items()]
+
+
+@pytest.mark.parametrize("members", groups_of_cases())
+def test_a_file_of_each_recorded_layer(members: list[Case], tmp_path: Path) -> None:
+    """The meaning of every argument is that of the file's generation, though another one's loader reads it."""
+    for case in members:
+        path = tmp_path / "model.h5"
+        write(path, case)
+        try:
+            model = lamina.models.load_model(path, compile=False)
+        except ValueError as error:  # arrays of another implementation, or a shape that the config leaves out
+            unlike = "implementation" in str(case.record["config"]) or "shared_axes" in case.record["code"]
+            assert unlike and "the weights do not fit" in str(error), case.id
+            continue
+        found = model(case.arrays["input0"]).detach().float().numpy()
+        tolerance = case.record.get("tolerance")
+        bounds = {"rtol": tolerance or 1e-4, "atol": tolerance or 1e-5}
+        np.testing.assert_allclose(found, case.arrays["output"], **bounds, err_msg=case.id)
+
+
+# What a file does not say itself --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "generation"),
+    [
+        ("0.3.1", "keras1"), ("1.2.2", "keras1"), ("2.0.0", "keras2"), ("2.0.8-tf", "tf_keras"), ("2.3.1", "keras2"),
+        ("2.2.4-tf", "tf_keras"), ("2.3.0-tf", "tf_keras"), ("2.4.0", "tf_keras"), ("2.21.0", "tf_keras"),
+        ("3.0.0", "keras3"), ("3.15.1", "keras3"), ("3.16.0.dev2026", "keras3"), ("nightly", "keras3"),
+    ],
+)  # fmt: skip
+def test_a_version_tells_the_generation(version: str, generation: str) -> None:
+    assert origin.generation_of({"class_name": "Sequential", "config": []}, version) == generation
+
+
+@EVERY
+@pytest.mark.parametrize("file", recorded(".json"))
+def test_words_tell_the_generation(space: Any, file: str) -> None:
+    """A config without its version is told by its words, whoever reads it."""
+    described = json.loads((RECORDED / file).read_text())
+    for key in ("keras_version", "backend"):
+        described.pop(key, None)
+    generation = CLASSES[file.split("/")[0]]
+    assert origin.generation_of(described) == generation
+    assert type(space.models.model_from_json(json.dumps(described))).__module__ == f"lamina.{generation}.models"
+
+
+def test_todays_configs_are_todays() -> None:
+    for path in (RECORDED / "keras3").glob("*.json"):
+        if path.name != "models.json":
+            assert origin.generation_of(json.loads(path.read_text())) == "keras3"
+            assert type(keras2.models.model_from_json(path.read_text())).__module__.startswith("lamina.models")
+    layer = lamina.generations.modern_from_config(
+        "keras2", {"class_name": "Dense", "config": {"units": 2, "name": "d"}}
+    )
+    model = lamina.Sequential([lamina.Input((3,)), layer])
+    assert type(lamina.models.model_from_json(model.to_json())) is lamina.Sequential
+
+
+def test_a_config_given_is_left_as_it_was() -> None:
+    described = {"class_name": "Sequential", "keras_version": "2.1.6-tf", "config": [
+        {"class_name": "GRU", "config": {"name": "g", "units": 2, "batch_input_shape": [None, 3, 2]}}
+    ]}  # fmt: skip
+    before = copy.deepcopy(described)
+    model = tf_keras.models.model_from_config(described)
+    assert described == before
+    assert not model.layers[0].reset_after  # as TensorFlow 1 computed it
+    assert tf_keras.layers.GRU(2).reset_after
+
+
+def test_the_order_of_axes_is_that_of_the_layers_beside() -> None:
+    """Keras 1's paddings did not write theirs."""
+    layers = keras1.layers
+    model = keras1.models.Sequential([
+        layers.ZeroPadding2D((1, 2), dim_ordering="th", input_shape=(3, 5, 6)),
+        layers.Convolution2D(4, 3, 3, dim_ordering="th"),
+    ])  # fmt: skip
+    again = lamina.models.model_from_json(model.to_json())
+    assert again.layers[0].data_format == "channels_first"
+    assert again.output_shape == model.output_shape
+
+
+# Weights alone --------------------------------------------------------------------------------------------------------
+
+
+def weights_file(path: Path, layers: dict[str, list[np.ndarray]], ending: str = ":0", **attributes: str) -> Path:
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in layers]
+        file.attrs.update(attributes)
+        for name, arrays in layers.items():
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}_{index}{ending}".encode() for index in range(len(arrays))]
+            for index, array in enumerate(arrays):
+                group[f"{name}_{index}{ending}"] = array
+    return path
+
+
+def draw(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def small(space: Any, name: str, *args: Any, shape: tuple = (4, 4, 4), **options: Any) -> Any:
+    return space.models.Sequential([getattr(space.layers, name)(*args, input_shape=shape, name="a", **options)])
+
+
+SAME_SHAPES = [  # layers whose arrays Keras 1 stored otherwise in the same shapes
+    ("Convolution2D", "Conv2D", (4, 4, 4), {"dim_ordering": "th"}, [draw(4, 4, 4, 4), draw(4)]),
+    ("Deconvolution2D", "Conv2DTranspose", (4, 3, 3, (None, 6, 6, 4)), {}, [draw(3, 3, 4, 4), draw(4)]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "args", "options", "arrays"), SAME_SHAPES)
+def test_other_arrays_of_the_same_shapes_are_no_weights_of_today(
+    old: str, new: str, args: tuple, options: dict, arrays: list, tmp_path: Path
+) -> None:
+    file = weights_file(tmp_path / "w.h5", {"a": arrays})
+    size = arrays[0].shape[:2] if old != "Convolution2D" else (4, 4)
+    for space in (keras2, tf_keras):
+        model = small(space, new, 4, size)
+        before = model.get_weights()
+        with pytest.raises(ValueError, match=r"written by Keras 1 on tensorflow.*Make the model with lamina.keras1"):
+            model.load_weights(file)
+        assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
+    model = small(keras1, old, *args, **options)
+    model.load_weights(file)
+    twin = small(keras1, old, *args, **options)
+    twin.set_weights(arrays)
+    x = draw(2, 4, 4, 4)
+    np.testing.assert_array_equal(model.predict(x), twin.predict(x))
+
+
+def test_gates_of_keras1_are_sorted(tmp_path: Path) -> None:
+    arrays = [draw(*shape) * (1 + gate) for gate in range(4) for shape in ((3, 2), (2, 2), (2,))]
+    file = weights_file(tmp_path / "w.h5", {"a": arrays})
+    model, twin = (small(keras1, "LSTM", 2, shape=(5, 3)) for _ in range(2))
+    model.load_weights(file)
+    twin.set_weights(arrays)
+    np.testing.assert_array_equal(model.predict(draw(2, 5, 3)), twin.predict(draw(2, 5, 3)))
+    for space in (keras2, tf_keras):
+        with pytest.raises(ValueError, match="Make the model with lamina"):
+            small(space, "LSTM", 2, shape=(5, 3)).load_weights(file)
+
+
+def test_what_stayed_as_it_was_is_read_everywhere(tmp_path: Path) -> None:
+    arrays = [draw(3, 2), draw(2)]
+    file = weights_file(tmp_path / "w.h5", {"a": arrays})
+    model = lamina.Sequential([lamina.Input((3,)), lamina.layers.Dense(2)])
+    for one in (model, *(small(space, "Dense", 2, shape=(3,)) for space in (keras1, keras2, tf_keras))):
+        one.load_weights(file)
+        assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), arrays, strict=True))
+
+
+@pytest.mark.parametrize("how", ["names", "attribute"])
+def test_theano_turned_its_kernels(how: str, tmp_path: Path) -> None:
+    arrays = [draw(4, 4, 4, 4), draw(4)]
+    for version, spaces in (("1.2.2", (keras1,)), ("2.3.1", (keras2, tf_keras))):
+        told = {"keras_version": version} | ({"backend": "theano"} if how == "attribute" else {})
+        file = weights_file(tmp_path / "w.h5", {"a": arrays}, ":0" if how == "attribute" else "", **told)
+        for space in spaces:
+            args = (4, 4, 4) if space is keras1 else (4, (4, 4))
+            with pytest.raises(ValueError, match=r"written .*on theano"):
+                small(space, "Conv2D", *args).load_weights(file)
+    keras1.backend.set_backend("theano")
+    try:
+        model, twin = (small(keras1, "Convolution2D", 4, 4, 4, dim_ordering="th") for _ in range(2))
+        model.load_weights(weights_file(tmp_path / "w.h5", {"a": arrays}, ""))
+        twin.set_weights(arrays)
+        np.testing.assert_array_equal(model.predict(draw(2, 4, 4, 4)), twin.predict(draw(2, 4, 4, 4)))
+    finally:
+        keras1.backend.set_backend("tensorflow")
+
+
+# Optimizers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "Adagrad"])
+def test_epsilon_stands_outside_the_root(name: str) -> None:
+    """For gradients as small as epsilon that is another step altogether."""
+    for space in (keras1, keras2):
+        model = space.models.Sequential([space.layers.Dense(1, input_shape=(1,), **{
+            "bias" if space is keras1 else "use_bias": False, "weights": [np.zeros((1, 1))]
+        })])  # fmt: skip
+        model.compile(getattr(space.optimizers, name)(lr=1.0, epsilon=1e-3), "mse")
+        model.train_on_batch(np.ones((1, 1)), np.full((1, 1), 5e-4))  # a gradient of -1e-3
+        square = 1e-6 * (0.1 if name == "RMSprop" else 1.0)
+        np.testing.assert_allclose(model.get_weights()[0], 1e-3 / (square**0.5 + 1e-3), rtol=1e-4)
+
+
+def test_old_words_of_tensorflows_optimizers() -> None:
+    optimizers = tf_keras.optimizers
+    assert float(optimizers.Adam(lr=0.25).learning_rate) == 0.25
+    assert optimizers.SGD(0.1, decay=0.5, momentum=0.9).get_config()["decay"] == 0.5
+    assert optimizers.Nadam().schedule_decay == 1.0
+    assert optimizers.Nadam.from_config({"name": "Nadam", "learning_rate": 0.1, "decay": 0.004}).schedule_decay == 0.004
+    with pytest.raises(ValueError, match="adaptive_epsilon"):
+        optimizers.Adam(adaptive_epsilon=True)
+    schedule = optimizers.schedules.InverseTimeDecay(0.5, 1, 1.0)
+    kept = optimizers.SGD(schedule)
+    again = optimizers.SGD.from_config(json.loads(json.dumps(kept.get_config())))
+    assert again.get_config() == kept.get_config()
+    assert schedule.initial_learning_rate == 0.5 and float(kept.learning_rate) == 0.5
