@@ -148,7 +148,13 @@ class _ModelWords(_Model):
         described = {"class_name": type(self).__name__, "config": self.get_config()}
         return json.dumps({**described, "keras_version": self._generation.version, "backend": "tensorflow"}, **options)
 
+    @property
+    def stateful(self) -> bool:
+        """Whether a layer inside keeps states."""
+        return any(getattr(layer, "stateful", False) for layer in self.layers)
+
     def reset_states(self) -> None:
+        """Let the next batch start from zeros."""
         for layer in self.layers:
             if getattr(layer, "stateful", False):
                 layer.reset_states()

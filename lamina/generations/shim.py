@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils import _pytree as pytree
 
 from ..core import config as settings
 from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
+from ..layers import RNN, Bidirectional
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import apply, weights
 from ..translation.table import Class, Generation
@@ -337,8 +339,6 @@ class LayerShim(Shim):
     def _add_activity_loss(self, outputs: Any) -> None:
         if not self._generation.sums_activity:
             return super()._add_activity_loss(outputs)
-        from torch.utils import _pytree as pytree
-
         self._losses.extend(self.activity_regularizer(output) for output in pytree.tree_leaves(outputs))
 
     def _checked_mask(self, inputs: Any, mask: Any) -> Any:
@@ -362,8 +362,38 @@ class LayerShim(Shim):
     def get_output_shape_for(self, input_shape: Any) -> Any:
         return self.compute_output_shape(input_shape)
 
-    def reset_states(self, states: Any = None) -> None:
-        self.reset_state()
+
+def _zero_states(layer: Any) -> None:
+    """Let the next batch start from zeros."""
+    _reset_states(layer)
+
+
+def _reset_states(layer: Any, states: Any = None) -> None:
+    """Let the next batch start from `states`, by default zeros: (batch, units) for each of the layer's states.
+
+    Raises AttributeError unless the layer is stateful; ValueError before its batch size is known, and for states of
+    another number or shape.
+    """
+    if not layer.stateful:
+        raise AttributeError(f"Layer must be stateful: make {named(layer)} with stateful=True.")
+    if not layer._kept:
+        raise ValueError(
+            f"{named(layer)}: a stateful layer needs to know its batch size before its states are reset. Give the "
+            "first layer a `batch_input_shape`, or call this one."
+        )
+    layer.reset_state(None if states is None else [_as_state(layer, one) for one in pytree.tree_leaves(states)])
+
+
+def _as_state(layer: Any, value: Any) -> torch.Tensor:
+    if value is None or isinstance(value, (str, bytes)):
+        raise ValueError(f"{named(layer)}: `states` must be arrays of shape (batch, units); got {value!r}.")
+    return value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value, dtype="float64"))
+
+
+def _reset_both(layer: Any) -> None:
+    """Let the next batch start from zeros, in both directions. Raises AttributeError unless they are stateful."""
+    layer.forward_layer.reset_states()
+    layer.backward_layer.reset_states()
 
 
 def _as_initializer(function: Callable) -> Callable:
@@ -444,6 +474,10 @@ def make_class(generation: Generation, name: str, modern: type, module: str, roo
         "_room": room,
         "_home": module,
     }
+    if issubclass(modern, RNN):
+        members["reset_states"] = _zero_states if generation.name == "keras1" else _reset_states
+    elif issubclass(modern, Bidirectional):
+        members["reset_states"] = _reset_both
     return type(told, (base, modern), members)
 
 
