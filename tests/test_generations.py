@@ -759,3 +759,116 @@ def test_compiling_again_starts_afresh_and_fails_without_a_trace(space: ModuleTy
     assert model.get_compile_config() == before
     model.compile("sgd", "mse")
     assert len(model.metrics_names) == 1
+
+
+# What `compile` found trainable is trained until the next one ---------------------------------------------------------
+
+OLD = pytest.mark.parametrize("space", [keras1, keras2, tf_keras])
+LATER = "was set after `compile`"
+
+
+def changed(model: lamina.Model, act: object) -> list[bool]:
+    """Which weights an action changes."""
+    before = model.get_weights()
+    act()
+    return [not np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True)]
+
+
+def adversaries(space: ModuleType) -> tuple[lamina.Model, lamina.Model, lamina.Model]:
+    """A discriminator, compiled and then frozen for the compiled model of the generator and it."""
+    layers = space.layers
+    judge = space.models.Sequential(
+        [layers.Dense(8, activation="tanh", input_shape=(1,)), layers.Dense(1, activation="sigmoid")]
+    )
+    judge.compile(space.optimizers.Adam(0.05), "binary_crossentropy")
+    maker = space.models.Sequential([layers.Dense(8, activation="tanh", input_shape=(3,)), layers.Dense(1)])
+    judge.trainable = False
+    start = layers.Input(shape=(3,))
+    both = space.models.Model(start, judge(maker(start)))
+    both.compile(space.optimizers.Adam(0.05), "binary_crossentropy")
+    return judge, maker, both
+
+
+@OLD
+@pytest.mark.parametrize("toggled", [False, True])
+@pytest.mark.parametrize("method", ["train_on_batch", "fit"])
+@pytest.mark.filterwarnings(f"ignore:.*{LATER}")
+def test_both_halves_of_a_gan_learn(space: ModuleType, toggled: bool, method: str) -> None:
+    """Real samples lie at 5, made ones at first near 0."""
+    torch.manual_seed(1)
+    generator = np.random.default_rng(1)
+    judge, maker, both = adversaries(space)
+    noise, options = generator.normal(size=(64, 3)), {"verbose": 0} if method == "fit" else {}
+    x = np.concatenate([generator.normal(5, 0.5, size=(64, 1)), maker.predict(noise)])
+    yes = np.ones((64, 1))
+    y = np.concatenate([yes, 0 * yes])
+    before = judge.evaluate(x, y, verbose=0)
+    for _ in range(30):  # the judge by itself
+        judge.trainable = toggled
+        assert all(changed(judge, lambda: getattr(judge, method)(x, y, **options)))
+        judge.trainable = False
+    assert judge.evaluate(x, y, verbose=0) < before / 2
+    made = maker.predict(noise).mean()
+    for _ in range(60):
+        judge.trainable = toggled
+        assert not any(changed(judge, lambda: getattr(both, method)(noise, yes, **options)))
+    assert maker.predict(noise).mean() > made + 2
+    assert all(changed(maker, lambda: both.fit(noise, yes, verbose=0)))
+    assert judge.trainable is toggled and bool(judge.trainable_weights) is toggled
+
+
+@OLD
+@pytest.mark.parametrize("built", [False, True])
+def test_a_layer_frozen_after_compile_trains_until_the_next(space: ModuleType, built: bool) -> None:
+    layers = space.layers
+    first = layers.Dense(4, activation="tanh", **({"input_shape": (3,)} if built else {}))
+    model = space.models.Sequential([first, layers.BatchNormalization(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.random.default_rng(0).normal(size=(8, 3)), np.ones((8, 1))
+    if not built:
+        model.build((None, 3))
+    for layer in model.layers[:2]:
+        layer.trainable = False
+    with pytest.warns(UserWarning, match=LATER) as told:
+        assert all(changed(model, lambda: model.train_on_batch(x, y)))
+    assert told[0].filename == __file__
+    assert all(changed(model, lambda: model.fit(x, y, verbose=0)))  # said once
+    assert not model.layers[0].trainable_weights and not model.layers[0].kernel.requires_grad
+    model.compile("sgd", "mse")
+    assert changed(model, lambda: model.fit(x, y, verbose=0)) == [False] * 6 + [True] * 2
+    model.layers[0].trainable = True
+    with pytest.warns(UserWarning, match=LATER) as told:
+        assert changed(model, lambda: model.fit(x, y, verbose=0)) == [False] * 6 + [True] * 2
+    assert told[0].filename == __file__
+    assert model.layers[0].kernel.requires_grad
+
+
+@OLD
+@pytest.mark.filterwarnings(f"ignore:.*{LATER}")
+def test_penalties_count_as_compiled(space: ModuleType) -> None:
+    judge = space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
+    judge.layers[0].kernel.regularizer = lamina.regularizers.L2(1.0)
+    judge.compile("sgd", "mse")
+    judge.trainable = False
+    x = np.zeros((4, 2))
+    expected = float((judge.get_weights()[0] ** 2).sum())
+    for loss in (judge.evaluate(x, x[:, :1], verbose=0), judge.test_on_batch(x, x[:, :1])):
+        assert loss == pytest.approx(expected, rel=1e-5)
+    assert judge.train_on_batch(x, x[:, :1]) == pytest.approx(expected, rel=1e-5)
+
+
+@OLD
+@pytest.mark.filterwarnings(f"ignore:.*{LATER}")
+def test_the_optimizer_of_a_frozen_model_keeps_its_state(space: ModuleType, tmp_path: Path) -> None:
+    """Copied, pickled, and with weights and state from a file before its first step."""
+    x, y = np.ones((4, 1)), np.zeros((4, 1))
+    trained, _, _ = adversaries(space)
+    trained.train_on_batch(x, y)
+    trained.save_weights(tmp_path / "judge.weights.h5")
+    fresh, _, _ = adversaries(space)
+    fresh.load_weights(tmp_path / "judge.weights.h5")
+    for model in (copy.deepcopy(trained), fresh):
+        assert all(changed(model, lambda model=model: model.train_on_batch(x, y)))
+    trained.train_on_batch(x, y)
+    for one, other in zip(trained.get_weights(), fresh.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

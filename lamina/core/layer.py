@@ -192,14 +192,17 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         def trainable(self, value: bool) -> None:
             for module in self.modules():
                 if isinstance(module, Layer):
-                    vars(module)["_trainable"] = bool(value)
-                    weights = module._own_weights()
-                else:
-                    weights = list(module.parameters(recurse=False))
-                for weight in weights:
-                    if not hasattr(weight, "_trainable"):  # a torch module's: what is frozen there stays frozen
-                        weight._trainable = weight.requires_grad
-                    weight.requires_grad_(bool(value) and weight._trainable and weight.is_floating_point())
+                    module._set_own_trainable(bool(value))
+                    continue
+                for weight in module.parameters(recurse=False):  # a torch module's: what is frozen there stays frozen
+                    weight._trainable = getattr(weight, "_trainable", weight.requires_grad)
+                    weight.requires_grad_(bool(value) and weight._trainable)
+
+    def _set_own_trainable(self, value: bool) -> None:
+        """`trainable` of this layer and its own weights, the layers inside it aside."""
+        vars(self)["_trainable"] = value
+        for weight in self._own_weights():
+            weight.requires_grad_(getattr(weight, "_trainable", True) and value and weight.is_floating_point())
 
     @property
     def variable_dtype(self) -> str:

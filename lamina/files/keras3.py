@@ -133,9 +133,8 @@ def compiling(model: Any, path: Path) -> Iterator[None]:
 
 
 def build_optimizer(model: Any) -> None:
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and model.built and not optimizer.built:
-        optimizer.build(model.trainable_weights)
+    if model.built and getattr(model, "optimizer", None) is not None:
+        model._build_optimizer()
 
 
 def save_weights(model: Any, path: Path) -> None:

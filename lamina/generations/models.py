@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from torch.utils import _pytree as pytree
 
 from .. import layers as modern_layers
 from ..core import serialize
+from ..core.errors import named
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..layers.input import InputLayer
@@ -76,6 +79,43 @@ def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "step
     return {**given, data: itertools.chain([first], given[data]), steps: -(-count // size)}
 
 
+class _Compiled:
+    """What was trainable at `compile`: layers frozen or thawed since then count from the next `compile` on."""
+
+    def __init__(self, model: Any):
+        self._flags = [(layer, layer.trainable) for layer in model._flat_layers()]
+        self._told = False
+
+    def changed(self) -> list[tuple[Any, bool]]:
+        """Layers whose `trainable` was set since, and what it was."""
+        return [(layer, flag) for layer, flag in self._flags if layer.trainable is not flag]
+
+    @contextmanager
+    def holds(self) -> Iterator[None]:
+        """Inside, layers are trainable as they were then."""
+        changed = self.changed()
+        for layer, flag in changed:
+            layer._set_own_trainable(flag)
+        try:
+            yield
+        finally:
+            for layer, flag in changed:
+                layer._set_own_trainable(not flag)
+
+    def tell(self, model: Any, level: int) -> None:
+        """Warn, once, where `trainable` was set since."""
+        changed = [] if self._told else self.changed()
+        if changed:
+            self._told = True
+            names = ", ".join(layer.name for layer, _ in changed[:3])
+            warnings.warn(
+                f"{named(model)}: `trainable` of {names}{', ...' if len(changed) > 3 else ''} was set after `compile`, "
+                "and training goes by what it was then, as the two halves of a GAN need it. For the change to count "
+                "here, compile this model again.",
+                stacklevel=level + 1,
+            )
+
+
 _Model: Any = object  # the modern class, which comes behind in the classes made
 
 
@@ -84,6 +124,7 @@ class _ModelWords(_Model):
 
     _generation: Generation
     _compile_keeps = False
+    _compiled_trainable: _Compiled | None = None
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
@@ -98,6 +139,33 @@ class _ModelWords(_Model):
         if self._generation.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
+        vars(self)["_compiled_trainable"] = _Compiled(self)
+
+    def _as_compiled(self, level: int = 0) -> AbstractContextManager[None]:
+        """Inside, layers are trainable as at `compile`. `level`: where a warning that they are not now points."""
+        compiled = self._compiled_trainable
+        if compiled is None:
+            return nullcontext()
+        if level:
+            compiled.tell(self, level + 1)
+        return compiled.holds()
+
+    @contextmanager
+    def _session(self, phase: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        with self._as_compiled(5 if phase == "train" else 0), super()._session(phase, *args, **kwargs) as found:
+            yield found
+
+    def _build_optimizer(self) -> None:
+        with self._as_compiled():
+            super()._build_optimizer()
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        with self._as_compiled(2):
+            return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        with self._as_compiled():
+            return super().test_on_batch(*args, **kwargs)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         return super().fit(**self._modern("fit", args, kwargs))
