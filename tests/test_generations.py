@@ -872,3 +872,137 @@ def test_the_optimizer_of_a_frozen_model_keeps_its_state(space: ModuleType, tmp_
     trained.train_on_batch(x, y)
     for one, other in zip(trained.get_weights(), fresh.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+# Losses and metrics beside the outputs --------------------------------------------------------------------------------
+
+
+def autoencoder(space: ModuleType) -> tuple[lamina.Model, object]:
+    """A model and its squared error from its input, as a symbolic tensor."""
+    start = space.layers.Input(shape=(8,))
+    output = space.layers.Dense(8)(start)
+    return space.models.Model(start, output), space.backend.mean(space.backend.square(output - start))
+
+
+def squares(model: lamina.Model, x: np.ndarray, target: object) -> float:
+    return float(((model(x).detach().numpy() - target) ** 2).mean())
+
+
+X8 = np.random.default_rng(3).normal(size=(16, 8)).astype("float32")
+
+
+@OLD
+def test_a_model_trains_on_a_symbolic_loss(space: ModuleType) -> None:
+    model, loss = autoencoder(space)
+    model.add_loss(loss)
+    assert model.losses == [loss] and model.output_names == [model.layers[-1].name] and len(model.layers) == 2
+    model.compile(space.optimizers.Adam(0.05))
+    before = squares(model, X8, X8)
+    assert model.evaluate(X8, None, verbose=0) == pytest.approx(before, rel=1e-5)
+    found = model.fit(X8, None, **{"nb_epoch" if space is keras1 else "epochs": 40}, verbose=0).history["loss"]
+    assert found[0] == pytest.approx(before, rel=1e-5) and found[-1] < before / 2
+    assert [float(one.detach()) for one in model.losses] == pytest.approx([found[-1]], rel=1e-5)
+    assert model.train_on_batch(X8, None) == pytest.approx(squares(model, X8, X8), rel=0.5)
+    assert model.predict(X8).shape == (16, 8)
+
+
+@OLD
+@pytest.mark.parametrize("kind", ["itself", "copy", "clone", "nested", "sequential", "masked", "float64"])
+def test_an_added_loss_counts_beside_the_compiled_one(space: ModuleType, kind: str) -> None:
+    """And a list of them, a function without arguments, and a metric."""
+    backend = space.backend
+    model, loss = autoencoder(space)
+    if kind == "sequential":
+        model = space.models.Sequential([space.layers.Dense(8, input_shape=(8,))])
+        loss = backend.mean(backend.square(model.output - model.input))
+    kernel = model.layers[-1].kernel
+    model.add_loss([loss, 2 * loss])
+    model.add_loss(lambda: backend.sum(backend.square(kernel)))
+    model.add_metric(backend.mean(model.output), name="height", aggregation="mean")
+    if kind == "clone":
+        model, weights = lamina.models.clone_model(model), model.get_weights()
+        model.set_weights(weights)
+    elif kind == "copy":
+        model = copy.deepcopy(model)
+    elif kind == "nested":
+        start = space.layers.Input(shape=(8,))
+        model = space.models.Model(start, model(start))
+    elif kind == "float64":
+        model.double()
+        kernel = model.layers[-1].kernel
+    model.compile("sgd", "mse")
+    x, y = X8, np.ones((16, 8), "float32")
+    if kind == "masked":
+        own, call = model, type(model).__call__
+        model(x, mask=torch.ones(16, 8, dtype=torch.bool))
+        assert len(own.losses) == 3 and call is type(model).__call__
+    expected = squares(model, x, y) + 3 * squares(model, x, x) + float((kernel**2).sum().detach())
+    height = float(model(x).mean().detach())
+    model.reset_metrics()
+    assert model.evaluate(x, y, verbose=0) == pytest.approx([expected, height], rel=1e-4)
+    history = model.fit(x, y, **{"nb_epoch" if space is keras1 else "epochs": 1}, verbose=0).history
+    assert [history["loss"][0], history["height"][0]] == pytest.approx([expected, height], rel=1e-4)
+    assert len(model.losses) == 3 and model.metrics_names == ["loss", "height"]
+
+
+@OLD
+def test_a_layer_that_only_the_loss_needs_is_trained(space: ModuleType) -> None:
+    model, _ = autoencoder(space)
+    head = space.layers.Dense(1)
+    model.add_loss(space.backend.mean(space.backend.square(head(model.output) - 1.0)))
+    assert model.layers[-1] is head and len(model.get_weights()) == 4
+    model.compile("sgd")
+    assert all(changed(model, lambda: model.fit(X8, None, verbose=0)))
+
+
+@OLD
+def test_what_cannot_be_added_is_refused(space: ModuleType) -> None:
+    model, loss = autoencoder(space)
+    elsewhere = space.layers.Input(shape=(3,))
+    refused = [
+        (lambda: model.add_loss(0.5), "takes symbolic tensors"),
+        (lambda: model.add_loss(space.backend.sum(model.layers[-1].kernel)), "once and for all"),
+        (lambda: model.add_loss(elsewhere), "disconnected"),
+        (lambda: model.layers[-1].add_loss(loss), "A symbolic one has no values"),
+        (lambda: model.add_metric(loss), "takes a `name`"),
+        (lambda: model.add_metric(loss, name="a", aggregation="max"), "aggregation='mean'"),
+        (lambda: space.models.Sequential([space.layers.Dense(2)]).add_loss(loss), "whose input shape is known"),
+    ]
+    for act, message in refused:
+        with pytest.raises(ValueError, match=message):
+            act()
+    assert model.losses == []
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="has no loss"):
+        model.fit(X8, None, verbose=0)
+
+
+@OLD
+def test_a_config_leaves_added_losses_out_and_says_so(space: ModuleType, tmp_path: Path) -> None:
+    model, loss = autoencoder(space)
+    plain = model.get_config()
+    model.add_loss(loss)
+    with pytest.warns(UserWarning, match="leave out what `add_loss`"):
+        assert model.get_config() == plain
+    model.save_weights(tmp_path / "a.weights.h5")
+    model.load_weights(tmp_path / "a.weights.h5")
+
+
+@OLD
+def test_a_layer_adds_losses_and_metrics_in_its_call(space: ModuleType) -> None:
+    backend = space.backend
+
+    class Penalty(space.layers.Layer):
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            self.add_loss(backend.sum(x), inputs=x)
+            self.add_loss([backend.sum(x), backend.mean(x)], inputs=[x])
+            self.add_metric(backend.mean(x), name="height")
+            return x
+
+        compute_output_shape = get_output_shape_for = lambda self, shape: shape
+
+    start = space.layers.Input(shape=(8,))
+    model = space.models.Model(start, Penalty()(start))
+    model.compile("sgd")
+    expected = [2 * X8.sum() + X8.mean(), X8.mean()]
+    assert model.evaluate(X8, None, verbose=0) == pytest.approx(expected, rel=1e-4)

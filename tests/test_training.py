@@ -181,6 +181,37 @@ def test_regularizers_activity_and_added_losses_count() -> None:
     np.testing.assert_allclose(curve(ours, X, TARGETS, batch_size=32), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", [None, "mse"])
+def test_the_first_batch_counts_a_loss_that_only_a_call_shows(loss: Any) -> None:
+    """The layer says its shape, so that nothing has called it before."""
+
+    class Penalty(layers.Layer):
+        def call(self, inputs: torch.Tensor) -> torch.Tensor:
+            self.add_loss(inputs.square().sum())
+            return inputs
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    model = keras.Sequential([keras.Input((5,)), Penalty()])
+    model.compile("sgd", loss)
+    expected = float((X[:4] ** 2).sum()) + (0 if loss is None else float(((X[:4] - 1) ** 2).mean()))
+    y = None if loss is None else np.ones((4, 5))
+    assert model.test_on_batch(X[:4], y) == pytest.approx(expected, rel=1e-5)
+    assert model.test_on_batch(X[:4], y) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [keras.Input((2,)), 0.5, lambda: torch.ones(()), np.ones(2), [torch.ones(()), "a"]])
+def test_only_tensors_are_added_to_the_loss(wrong: Any) -> None:
+    start = keras.Input((2,))
+    layer = layers.Dense(2)
+    model = keras.Model(start, layer(start))
+    for item in (layer, model):
+        with pytest.raises(ValueError, match="`add_loss` takes tensors computed in `call`"):
+            item.add_loss(wrong)
+    assert model.losses == []
+
+
 def test_weight_regularizers_alone_are_found_once() -> None:
     model = classifier(None, kernel_regularizer=keras.regularizers.L2(0.1))
     model.compile("sgd", "mse")

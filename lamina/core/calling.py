@@ -40,11 +40,18 @@ class Calling(Weights):
     # -- losses -----------------------------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
-        """Add a scalar tensor (or several) to the loss of the call in progress."""
+        """Add a scalar tensor (or several) to the loss of the call in progress. Raises ValueError for anything else."""
+        items = [item for item in pytree.tree_leaves(loss) if item is not None]
+        for item in items:
+            if not isinstance(item, Tensor):
+                symbol = isinstance(item, symbolic.SymbolicTensor)
+                hint = " A symbolic one has no values: add the loss in the `call` of a layer." if symbol else ""
+                got = f"{short(item)}.{hint}"
+                raise ValueError(f"{named(self)}: `add_loss` takes tensors computed in `call`; got {got}")
         if not self._adds_losses:
             vars(self).update(_adds_losses=True, _direct=False)
             Changes.count += 1
-        self._losses.extend(item for item in pytree.tree_leaves(loss) if item is not None)
+        self._losses.extend(items)
 
     @property
     def losses(self) -> list[Tensor]:

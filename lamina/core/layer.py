@@ -254,6 +254,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {
             **vars(self),
             "_nodes": [],
+            "_losses": [],
             "_keepers_at": -1,
         }  # a copy of a layer stands outside the models the original is part of
 

@@ -25,6 +25,7 @@ from ..models.sequential import called_once
 from ..translation import apply, origin
 from ..translation.table import Generation
 from . import shim
+from .additions import Adds, AddsBeside
 from .layers import Merge
 
 
@@ -119,7 +120,7 @@ class _Compiled:
 _Model: Any = object  # the modern class, which comes behind in the classes made
 
 
-class _ModelWords(_Model):
+class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
     _generation: Generation
@@ -139,7 +140,7 @@ class _ModelWords(_Model):
         if self._generation.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
-        vars(self)["_compiled_trainable"] = _Compiled(self)
+        self.__dict__["_compiled_trainable"] = _Compiled(self)
 
     def _as_compiled(self, level: int = 0) -> AbstractContextManager[None]:
         """Inside, layers are trainable as at `compile`. `level`: where a warning that they are not now points."""
@@ -260,7 +261,7 @@ class _ModelWords(_Model):
         return list(self.layers)
 
 
-class _Sequential(_ModelWords):
+class _Sequential(AddsBeside, _ModelWords):
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
         super().__init__(layers, name=name or shim.unique_name(self._generation, "Sequential"), **kwargs)
 
@@ -293,6 +294,7 @@ class _Sequential(_ModelWords):
         return list(self._stack)
 
     def get_config(self) -> Any:
+        self._tell_of_added()
         stack = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self._stack]
         return stack if self._generation.named_configs else {"name": self.name, "layers": stack}
 
@@ -325,7 +327,7 @@ class _AnyModel(_ModelWords):
         return super().from_config(config, custom_objects)
 
 
-class _Functional(_ModelWords):
+class _Functional(AddsBeside, _ModelWords):
     def __init__(self, *args: Any, **kwargs: Any):
         for old, new in (("input", "inputs"), ("output", "outputs")):
             if old in kwargs:
@@ -337,6 +339,7 @@ class _Functional(_ModelWords):
 
     def get_config(self) -> dict[str, Any]:
         """The layers and the calls between them, as lists [layer, call, output, arguments]."""
+        self._tell_of_added()
         config = graph_config(self)
         layers = [
             {
@@ -384,7 +387,7 @@ def _listed(ends: Any) -> list[Any]:
 # Base classes and functions -------------------------------------------------------------------------------------------
 
 
-class _UserLayer(Layer):
+class _UserLayer(Adds, Layer):
     """Base class of a user's own layers: `get_output_shape_for` is Keras 1's `compute_output_shape`."""
 
     _generation: Generation

@@ -24,6 +24,7 @@ from ..layers import RNN, Bidirectional
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import apply, weights
 from ..translation.table import Class, Generation
+from .additions import Adds
 from .layers import TimeDistributed, take_time_first
 
 # The backend whose arithmetic a generation follows. Only Keras 1 on Theano computes otherwise.
@@ -137,7 +138,7 @@ class OptimizerShim(Shim):
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
-class LayerShim(Shim):
+class LayerShim(Adds, Shim):
     """The old words of a layer: also its name, its weights' order, its losses' scale."""
 
     _theano = False

@@ -139,6 +139,8 @@ class Step(OfModel):
                     one.end()
         else:
             outputs = self._forward(x)
+        if self._changes != Changes.count:  # a layer added its first loss in this very call
+            self._penalties = penalties_of(model)
         if self._own_loss is not None:
             loss = self._own_loss(x, y, outputs, sample_weight, self.training)
         else:

@@ -1,0 +1,188 @@
+"""Losses and metrics that code of the older generations adds: in a layer's call, or to a finished model as symbolic
+tensors, which the model then computes beside its outputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils import _pytree as pytree
+
+from .. import metrics
+from ..core.declare import short
+from ..core.errors import named
+from ..core.graph import Graph
+from ..core.layer import Changes, Layer, scope, unique_name
+from ..core.operation import Operation
+from ..core.symbolic import SymbolicTensor
+
+_Modern: Any = object  # the modern class, which comes behind in the classes made
+
+
+class Adds(_Modern):
+    """The old words of a layer's `add_loss` and `add_metric`."""
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """`inputs` said what in a static graph a loss depends on; a tensor knows."""
+        super().add_loss(losses)
+
+    def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
+        """Add a value of the call in progress to the mean that logs show as `name`."""
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{named(self)}: `add_metric` takes tensors computed in `call`; got {short(value)}.")
+        own = self.__dict__.setdefault("_added_metrics", {})
+        if name not in own:
+            own[name] = _mean(self, name, aggregation)
+        if not isinstance(value, FakeTensor):  # while shapes are inferred
+            own[name].update_state(value)
+
+
+def _mean(owner: Any, name: str | None, aggregation: str | None) -> Any:
+    if aggregation not in ("mean", None) or not isinstance(name, str):
+        raise ValueError(
+            f"{named(owner)}: `add_metric` takes a `name` and aggregation='mean'; got name={short(name)}, "
+            f"aggregation={short(aggregation)}."
+        )
+    return metrics.Mean(name=name)
+
+
+class Addition(Layer):
+    """Gives back its first input, and does something with a value computed beside it."""
+
+    _autocast = _creates_mask = False
+    supports_masking = True
+
+    def __init__(self, value: Any, act: Callable[[Layer, Any], None], metric: Any = None):
+        super().__init__(name=unique_name("add_loss" if metric is None else "add_metric"))
+        self.__dict__.update(value=value, act=act, metric=metric, _adds_losses=metric is None)
+        if metric is None and isinstance(value, SymbolicTensor):
+            self._losses.append(value)  # until the first call there is no other
+        self._finish_build()
+
+    def call(self, outputs: Any, value: Any = None) -> Any:
+        self.act(self, value)
+        return outputs
+
+    def compute_output_spec(self, outputs: Any, value: Any = None) -> Any:
+        return SymbolicTensor(outputs.shape, outputs.torch_dtype)
+
+    def behind(self, output: Any) -> Any:
+        """`output`, resting on this addition."""
+        self._nodes.clear()
+        return self(output) if callable(self.value) else self(output, self.value)
+
+    def on(self, value: Any) -> Addition:
+        """The same for another value."""
+        metric = None if self.metric is None else metrics.Mean(name=self.metric.name)
+        return Addition(value, self.act, metric)
+
+
+def _as_loss(layer: Any, value: Any) -> None:
+    layer.add_loss(layer.value() if callable(layer.value) else value)
+
+
+def _as_metric(layer: Any, value: Any) -> None:
+    layer.metric.update_state(value)
+
+
+class AddsBeside(Adds):
+    """A functional or sequential model whose plan goes on to what was added. Its graph is that of its outputs alone."""
+
+    _added: tuple[Addition, ...] = ()
+    _whole_graph: Any = None
+    _beside: tuple[Layer, ...] = ()  # layers that only what was added rests on
+    _told = False
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """Add symbolic tensors, which rest on the model's inputs, or functions without arguments to the model's loss.
+
+        In a call, or in a training step of one's own, it takes tensors, as that of layers.
+        """
+        items = [item for item in pytree.tree_leaves(losses) if item is not None]
+        if items and all(isinstance(item, Tensor) for item in items):
+            if scope.depth == 0 and not self._overrides("train_step"):
+                raise ValueError(
+                    f"{named(self)}: `add_loss` got a tensor of values, computed once and for all. Give it a symbolic "
+                    "tensor that rests on the model's inputs; for a loss of weights alone, a regularizer or a function "
+                    "without arguments."
+                )
+            super().add_loss(losses)
+            return
+        self._add([Addition(self._checked(item, "add_loss"), _as_loss) for item in items])
+
+    def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
+        """Show the mean of a symbolic tensor, which rests on the model's inputs, in logs as `name`."""
+        if isinstance(value, Tensor):
+            super().add_metric(value, name, aggregation)
+            return
+        value = self._checked(value, "add_metric")
+        self._add([Addition(value, _as_metric, _mean(self, name, aggregation))])
+
+    def _checked(self, value: Any, method: str) -> Any:
+        if not isinstance(value, SymbolicTensor) and (method == "add_metric" or not callable(value)):
+            raise ValueError(
+                f"{named(self)}: `{method}` takes symbolic tensors that rest on the model's inputs; got {short(value)}."
+            )
+        if self._graph is None:
+            raise ValueError(f"{named(self)}: `{method}` needs a model whose input shape is known; add an Input first.")
+        return value
+
+    def _add(self, additions: list[Addition]) -> None:
+        self._whole((*self._added, *additions))  # raises where a value does not rest on the inputs
+        self.__dict__["_added"] = (*self._added, *additions)
+        Changes.count += 1
+        self._make_plan()
+
+    def _whole(self, added: tuple[Addition, ...]) -> Graph:
+        leaves, spec = pytree.tree_flatten(self._output_structure)
+        for addition in added:
+            leaves[0] = addition.behind(leaves[0])
+        outputs = pytree.tree_unflatten(leaves, spec)
+        alone = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return Graph(self._input_structure, outputs[0] if alone else outputs, named(self))
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [*super().layers, *self._beside]
+
+    @contextmanager
+    def _with_all(self) -> Iterator[None]:
+        """Inside, the graph is the whole one."""
+        state, graph = self.__dict__, self._graph
+        state["_graph"] = self._whole_graph or graph
+        try:
+            yield
+        finally:
+            state["_graph"] = graph
+
+    def _make_plan(self) -> Any:
+        if self._added:
+            whole, own = self._whole(self._added), {id(layer) for layer in self._graph.layers}
+            beside = [layer for layer in whole.layers if id(layer) not in own]
+            self._register(beside)
+            self.__dict__["_beside"] = tuple(one for one in beside if not isinstance(one, (Operation, Addition)))
+            self.__dict__["_whole_graph"] = whole
+        with self._with_all():
+            return super()._make_plan()
+
+    def _call_masked(self, inputs: Any, mask: Any) -> Any:
+        with self._with_all():
+            return super()._call_masked(inputs, mask)
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> Any:
+        with self._with_all():
+            return super()._apply(fn, recurse)
+
+    def _tell_of_added(self) -> None:
+        """Warn, once, that a config leaves out what was added."""
+        if self._added and not self._told:
+            self.__dict__["_told"] = True
+            warnings.warn(
+                f"{named(self)}: its config, and so its files, leave out what `add_loss` and `add_metric` added. Add "
+                "it again to the model that is loaded.",
+                stacklevel=3,
+            )
