@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import inspect
 import json
+import random
 import sys
 import threading
+import warnings
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +22,7 @@ import pytest
 import torch
 
 import lamina as keras
-from lamina import callbacks, layers
+from lamina import callbacks, keras1, layers, tf_keras
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 4)).astype("float32")
@@ -348,7 +353,7 @@ def test_backup_needs_a_built_model_and_a_folder(tmp_path: Path) -> None:
     backup.set_model(model)
     with pytest.raises(ValueError, match="build the model"):
         backup.on_train_begin()
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match="path that is not empty"):
         callbacks.BackupAndRestore("")
 
 
@@ -428,3 +433,178 @@ def test_tensorboard_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ImportError, match="pip install tensorboard"):
         fit(compiled(), callbacks.TensorBoard())
+
+
+# Arguments ------------------------------------------------------------------------------------------------------------
+
+FIRST = {
+    "LearningRateScheduler": {"schedule": float},
+    "ModelCheckpoint": {"filepath": "a.keras"},
+    "BackupAndRestore": {"backup_dir": "a"},
+    "CSVLogger": {"filename": "a"},
+}
+
+
+def declared() -> Iterator[tuple[Any, Any]]:
+    for name in callbacks.__all__:
+        cls = getattr(callbacks, name)
+        yield from ((cls, argument) for argument in getattr(cls, "_args", {}).values())
+
+
+@pytest.mark.parametrize(
+    ("cls", "argument"), [pytest.param(*pair, id=f"{pair[0].__name__}-{pair[1].name}") for pair in declared()]
+)
+def test_every_argument_is_checked_when_a_callback_is_made(cls: Any, argument: Any) -> None:
+    needed = FIRST.get(cls.__name__, {})
+    assert argument.kind.bad
+    for value in argument.kind.bad:
+        with pytest.raises((ValueError, TypeError), match=f"{cls.__name__}: argument `{argument.name}` must be"):
+            cls(**{**needed, argument.name: value})
+    cls(**needed)
+
+
+def test_every_callback_with_arguments_declares_them() -> None:
+    classes = [getattr(callbacks, name) for name in callbacks.__all__]
+    undeclared = {cls.__name__ for cls in classes if inspect.signature(cls).parameters and not hasattr(cls, "_args")}
+    assert undeclared == {"CallbackList", "LambdaCallback"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: callbacks.EarlyStopping(patient=3), "Did you mean `patience`"),
+        (lambda: callbacks.ReduceLROnPlateau(epsilon=1e-3), "no argument `epsilon`"),
+        (lambda: callbacks.LambdaCallback(on_epoch_finish=print), "no argument `on_epoch_finish`"),
+        (lambda: callbacks.LambdaCallback(on_test_end=3), "`on_test_end` must be a function"),
+        (lambda: callbacks.ModelCheckpoint("{}.keras"), "a place without a name"),
+        (lambda: callbacks.ModelCheckpoint("{epoch.keras"), "cannot be filled in"),
+        (lambda: tf_keras.callbacks.ModelCheckpoint("a.keras", period=0), "`period`"),
+        (lambda: callbacks.CallbackList([callbacks.EarlyStopping]), r"is a class; make one of it: EarlyStopping\("),
+        (lambda: callbacks.CallbackList([lambda epoch: None]), "got <lambda>. LambdaCallback makes one"),
+    ],
+)
+def test_what_a_callback_does_not_take(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_words_of_the_older_generations() -> None:
+    assert tf_keras.callbacks.ReduceLROnPlateau(epsilon=0.5).min_delta == 0.5
+    assert keras1.callbacks.ReduceLROnPlateau("loss", 0.1, 2, 0, "auto", 0.25).min_delta == 0.25
+    with pytest.warns(UserWarning, match="`write_images` is not available"):
+        callbacks.TensorBoard(write_images=True)
+
+
+def test_a_name_that_cannot_be_filled_in(tmp_path: Path) -> None:
+    with pytest.raises(KeyError) as missing:
+        fit(compiled(), callbacks.ModelCheckpoint(tmp_path / "{speed}.keras"))
+    assert str(missing.value).startswith("ModelCheckpoint: `filepath` names 'speed'")
+    with pytest.raises(ValueError, match="cannot be filled in"):
+        fit(compiled(), callbacks.ModelCheckpoint(tmp_path / "{loss:d}.keras"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_named() -> None:
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        fit(compiled(), callbacks.CSVLogger("/dev/full"))
+
+
+# Damaged backups ------------------------------------------------------------------------------------------------------
+
+
+def backups(folder: Path) -> None:
+    """Those of the first two epochs of three; each names its file's number."""
+    backup = callbacks.BackupAndRestore(folder, double_checkpoint=True, delete_checkpoint=False)
+    fit(seeded(), backup, epochs=2)
+
+
+def seeded() -> keras.Model:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Dropout(0.5, seed=1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
+    """Every node of nested data; of long lists the ends alone."""
+    yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from places(item, (*path, key))
+    elif isinstance(value, list):
+        for index in sorted({*range(min(len(value), 2)), *range(max(len(value) - 1, 0), len(value))}):
+            yield from places(value[index], (*path, index))
+
+
+def mutated(state: Any, path: tuple, value: Any) -> Any:
+    """`state` with `value` in place of what stands at `path`; without it where `value` is Ellipsis."""
+    if not path:
+        return {} if value is ... else value
+    state = copy.deepcopy(state)
+    inner = state
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return state
+
+
+def test_every_damage_of_a_backup_is_reported_and_the_older_one_taken(tmp_path: Path) -> None:
+    """Each node of its record in turn is missing or something else. What is still sound may be used."""
+    backups(tmp_path)
+    older, latest = sorted(tmp_path.glob("*.json"))
+    state, weights = json.loads(latest.read_text()), latest.with_suffix(".h5").read_bytes()
+    assert state["epoch"] == 2 and json.loads(older.read_text())["epoch"] == 1 and state["random"]["layers"]
+    texts = [
+        json.dumps(mutated(state, path, value))
+        for path in places(state)
+        for value in (..., None, "x", -1, {}, [[]], 1 << 70)
+    ]
+    texts += [json.dumps(mutated(state, ("epoch",), value)) for value in (-3, 99, "2", 2.0, 4)]
+    texts += ["", "[", json.dumps(state)[:-5], "[" * 100_000, "\0", json.dumps(state) + "}"]
+    refused = 0
+    for text in texts:
+        latest.write_text(text)
+        model = seeded()
+        backup = callbacks.BackupAndRestore(tmp_path)
+        backup.set_model(model)
+        backup.set_params({"epochs": 3})
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            backup.on_train_begin()
+        assert model._initial_epoch == (1 if told else 2)
+        assert int(model.optimizer.iterations) == (1 if told else 2)
+        if told:
+            refused += 1
+            assert len(told) == 1 and str(latest.with_suffix(".h5")) in str(told[0].message)
+    assert refused > len(texts) - 60, f"{refused} of {len(texts)}"
+    latest.write_text(json.dumps(state))
+    for length in range(0, len(weights), len(weights) // 20):
+        latest.with_suffix(".h5").write_bytes(weights[:length])
+        model = seeded()
+        backup = callbacks.BackupAndRestore(tmp_path)
+        backup.set_model(model)
+        with pytest.warns(UserWarning, match="trying an older backup"):
+            backup.on_train_begin()
+        assert model._initial_epoch == 1
+
+
+def test_where_no_backup_is_sound_training_starts_from_the_beginning(tmp_path: Path) -> None:
+    backups(tmp_path)
+    for mark in tmp_path.glob("*.json"):
+        mark.write_text('{"epoch": 2, "random": {}}')
+    model = seeded()
+    before, python, numpy = model.get_weights(), random.getstate(), np.random.get_state()[1].tolist()
+    backup = callbacks.BackupAndRestore(tmp_path)
+    backup.set_model(model)
+    with pytest.warns(UserWarning, match="the state of random numbers in backup-[01].weights.json is damaged"):
+        backup.on_train_begin()
+    assert all(map(np.array_equal, before, model.get_weights())) and model._initial_epoch == 0
+    assert random.getstate() == python and np.random.get_state()[1].tolist() == numpy
+
+
+def test_a_backup_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(NotADirectoryError, match="is a file; give it a folder"):
+        fit(seeded(), callbacks.BackupAndRestore(tmp_path / "a"))

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .. import callbacks
-
-
-class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
-    """Also takes `epsilon`, which `min_delta` was called."""
-
-    def __init__(self, *args: Any, epsilon: float | None = None, **kwargs: Any):
-        super().__init__(*args, **kwargs, **({} if epsilon is None else {"min_delta": epsilon}))
+from ..training.data import check_count
 
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):
@@ -20,9 +14,19 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
 
     def __init__(self, *args: Any, period: int = 1, **kwargs: Any):
+        check_count(period, "period")
         super().__init__(*args, **kwargs)
         self.period = period
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.period == 0:
             super().on_epoch_end(epoch, logs)
+
+
+class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
+    """Also takes `min_delta` under the name of the time, `epsilon`."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if "epsilon" in kwargs:
+            kwargs["min_delta"] = kwargs.pop("epsilon")
+        super().__init__(*args, **kwargs)

@@ -163,6 +163,8 @@ def _rooms(generation: Generation) -> dict[str, Find]:
     return rooms
 
 
+
+
 def _mixed_precision(key: str) -> Any:
     from ..core import dtypes
 

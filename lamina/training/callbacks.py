@@ -9,9 +9,11 @@ import os
 import random
 import re
 import shutil
+import string
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,8 +22,75 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..files.safe import replacing
+from ..core.declare import (
+    Declared,
+    Kind,
+    Refused,
+    arg,
+    boolean,
+    integer,
+    kept,
+    mapping,
+    number,
+    short,
+    text,
+    unknown_keyword,
+)
+from ..files.safe import FAULTS, reason, replacing
 from .progress import Progress
+
+
+def _path(value: Any, owner: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise Refused
+    return str(os.fspath(value))
+
+
+def _verbose(value: Any, owner: Any) -> int:
+    return int(value) if isinstance(value, (bool, np.bool_)) else integer(0).convert(value, owner)
+
+
+def _steps(*words: str) -> Kind:
+    """One of some words, or a number of batches."""
+
+    def convert(value: Any, owner: Any) -> Any:
+        return value if isinstance(value, str) and value in words else integer(1).convert(value, owner)
+
+    named = ", ".join(map(repr, words))
+    bad = ("a", 0, -1, 1.5, True, None)
+    return Kind(f"{named} or a positive number of batches", convert, good=(*words, 2), bad=bad)
+
+
+def _function(value: Any, owner: Any) -> Any:
+    if not callable(value):
+        raise Refused
+    return value
+
+
+def _word(value: Any, owner: Any) -> str:
+    if not isinstance(value, str):
+        raise Refused
+    return value
+
+
+def _nothing(value: Any, owner: Any) -> Any:
+    if value:
+        raise Refused
+    return value
+
+
+def _letter(value: Any, owner: Any) -> str:
+    if not isinstance(value, str) or len(value) != 1 or value in '\r\n"':
+        raise Refused
+    return value
+
+
+_PATH = Kind("a path that is not empty", _path, good=("a",), bad=("", 3, None))
+_VERBOSE = Kind("0, 1 or 2, or True or False", _verbose, good=(0, 1, True), bad=("a", -1, 1.5, None))
+_MODE = Kind("'auto', 'min' or 'max'", _word, good=("auto", "min", "max"), bad=(3, None))
+_FUNCTION = Kind("a function", _function, good=(float,), bad=("a", 3, None))
+_NONE = Kind("0, as it is not available", _nothing, good=(0, None), bad=(2, "a"))
+_LETTER = Kind("one character", _letter, good=(";",), bad=("", "ab", "\n", 3, None))
 
 
 def to_host(logs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -154,8 +223,11 @@ class CallbackList(Callback):
     ):
         self.callbacks: list[Any] = [item for item in pytree.tree_leaves(callbacks) if item is not None]
         for item in self.callbacks:
+            if isinstance(item, type) and hasattr(item, "on_train_begin"):
+                raise ValueError(f"callbacks: {item.__name__} is a class; make one of it: {item.__name__}(...).")
             if not hasattr(item, "on_train_begin"):
-                raise ValueError(f"callbacks: expected Callback objects; got {item!r}.")
+                hint = " LambdaCallback makes one of functions." if callable(item) else ""
+                raise ValueError(f"callbacks: expected Callback objects; got {short(item)}.{hint}")
         if add_history and not any(isinstance(item, History) for item in self.callbacks):
             self.callbacks.append(History())
         if add_progbar and not any(isinstance(item, ProgbarLogger) for item in self.callbacks):
@@ -370,14 +442,20 @@ class LambdaCallback(Callback):
             "on_train_batch_begin": on_train_batch_begin,
             "on_train_batch_end": on_train_batch_end,
         }
-        vars(self).update(kwargs, **{name: hook for name, hook in hooks.items() if hook is not None})
+        known = [name for name in dir(Callback) if name.startswith("on_")]
+        for name, hook in {**hooks, **kwargs}.items():
+            if name.startswith("on_") and name not in known:
+                raise ValueError(unknown_keyword("LambdaCallback", name, known))
+            if name in known and hook is not None and not callable(hook):
+                raise ValueError(f"LambdaCallback: argument `{name}` must be a function; got {short(hook)}.")
+        given = {**hooks, **kwargs}
+        vars(self).update({name: value for name, value in given.items() if value is not None or name not in known})
 
 
-class TerminateOnNaN(Callback):
+class TerminateOnNaN(Callback, Declared):
     """Stops training at a batch whose loss is NaN or infinite, with RuntimeError where `raise_error`."""
 
-    def __init__(self, raise_error: bool = False):
-        self.raise_error = raise_error
+    raise_error: bool = arg(boolean, default=False, doc="Raise instead of ending quietly.")
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = (logs or {}).get("loss")
@@ -392,15 +470,19 @@ class TerminateOnNaN(Callback):
 # Watching one value ---------------------------------------------------------------------------------------------------
 
 
-class _Monitor(Callback):
+class _Monitor(Callback, Declared):
     """Base of callbacks that watch one value. The direction of "auto" is the metric's own, "min" for losses."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
-        if mode not in ("auto", "min", "max"):
-            warnings.warn(f"{type(self).__name__}: mode {mode!r} is unknown; using 'auto'.", stacklevel=3)
-            mode = "auto"
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
-        self.best: Any = None
+    monitor: Any = kept()
+    mode: Any = kept()
+    min_delta: Any = kept(0.0)
+    best: Any = kept()
+
+    def check(self) -> None:
+        self.min_delta = abs(self.min_delta)
+        if self.mode not in ("auto", "min", "max"):  # which Keras takes, too
+            warnings.warn(f"{type(self).__name__}: mode {self.mode!r} is unknown; using 'auto'.", stacklevel=5)
+            self.mode = "auto"
 
     def is_improvement(self, value: Any, reference: Any) -> bool:
         if reference is None:
@@ -445,20 +527,17 @@ class EarlyStopping(_Monitor):
     not count, nor those that improve but stay behind `baseline`.
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ):
-        super().__init__(monitor, mode, min_delta)
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+    monitor: str = arg(text, default="val_loss", doc="What is watched.")
+    min_delta: float = arg(number(), default=0, doc="What does not count as better.")
+    patience: float = arg(number(0), default=0, doc="How many epochs to wait.")
+    verbose: int = arg(_VERBOSE, default=0, doc="Whether to say so.")
+    mode: str = arg(_MODE, default="auto", doc="Which way is better.")
+    baseline: float | None = arg(number().optional(), default=None, doc="What has to be reached.")
+    restore_best_weights: bool = arg(boolean, default=False, doc="Whether the best weights come back.")
+    start_from_epoch: int = arg(integer(0), default=0, doc="The first epoch that counts.")
+
+    def check(self) -> None:
+        super().check()
         self.on_train_begin()
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -508,25 +587,20 @@ def _copy_state(module: torch.nn.Module) -> list[Tensor]:
 class ReduceLROnPlateau(_Monitor):
     """Multiplies the learning rate by `factor` when `monitor` has not improved for `patience` epochs.
 
-    After that it waits `cooldown` epochs. The rate never falls below `min_lr`. Raises ValueError for a factor >= 1.
+    After that it waits `cooldown` epochs. The rate never falls below `min_lr`.
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ):
-        super().__init__(monitor, mode, min_delta)
-        if factor >= 1:
-            raise ValueError(f"ReduceLROnPlateau: `factor` must be below 1; got {factor}.")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
+    monitor: str = arg(text, default="val_loss", doc="What is watched.")
+    factor: float = arg(number(0, 1, below=True), default=0.1, doc="What the rate is multiplied by.")
+    patience: float = arg(number(0), default=10, doc="How many epochs to wait.")
+    verbose: int = arg(_VERBOSE, default=0, doc="Whether to say so.")
+    mode: str = arg(_MODE, default="auto", doc="Which way is better.")
+    min_delta: float = arg(number(), default=1e-4, doc="What does not count as better.")
+    cooldown: float = arg(number(0), default=0, doc="How many epochs to wait after a change.")
+    min_lr: float = arg(number(0), default=0.0, doc="The smallest rate.")
+
+    def check(self) -> None:
+        super().check()
         self.on_train_begin()
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -577,11 +651,11 @@ def _log_rates(optimizer: Any, logs: dict[str, Any]) -> None:
         logs["learning_rate"] = float(optimizer.learning_rate)
 
 
-class LearningRateScheduler(Callback):
+class LearningRateScheduler(Callback, Declared):
     """Sets the learning rate of every epoch to `schedule(epoch, current rate)` (or `schedule(epoch)`)."""
 
-    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
-        self.schedule, self.verbose = schedule, verbose
+    schedule: Any = arg(_FUNCTION, doc="Gives the rate.")
+    verbose: int = arg(_VERBOSE, default=0, doc="Whether to say so.")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         for optimizer in _optimizers(self.model):
@@ -599,16 +673,15 @@ class LearningRateScheduler(Callback):
         _log_rates(self.model.optimizer, {} if logs is None else logs)
 
 
-class SwapEMAWeights(Callback):
+class SwapEMAWeights(Callback, Declared):
     """Puts the optimizer's averaged weights in the model for evaluation and prediction, and back afterwards.
 
     With `swap_on_epoch` also at the end of every epoch, so that other callbacks save the averages. Raises ValueError
     where the optimizer keeps none (`use_ema=True`).
     """
 
-    def __init__(self, swap_on_epoch: bool = False):
-        self.swap_on_epoch = swap_on_epoch
-        self._swapped = False
+    swap_on_epoch: bool = arg(boolean, default=False, doc="Whether to swap at the end of epochs, too.")
+    _swapped = False
 
     def _pairs(self) -> list[tuple[Tensor, Tensor]]:
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
@@ -661,10 +734,8 @@ class SwapEMAWeights(Callback):
 class _Frequency:
     """Says, batch by batch, when every so many batches have passed; never for "epoch"."""
 
-    def __init__(self, save_freq: str | int, owner: str):
-        if save_freq != "epoch" and type(save_freq) is not int:
-            raise ValueError(f"{owner}: `save_freq` must be 'epoch' or a number of batches; got {save_freq!r}.")
-        self._every = None if save_freq == "epoch" else save_freq
+    def __init__(self, save_freq: str | int):
+        self._every = None if save_freq == "epoch" else int(save_freq)
         self._since, self._last = 0, -1
 
     def due(self, batch: int) -> bool:
@@ -678,6 +749,13 @@ class _Frequency:
         return True
 
 
+class _Missing(KeyError):
+    """A KeyError that shows its sentence without quotation marks."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class ModelCheckpoint(_Monitor):
     """Saves the model (`.keras`), or with `save_weights_only` its weights (`.weights.h5`), every epoch.
 
@@ -685,30 +763,35 @@ class ModelCheckpoint(_Monitor):
     `save_best_only` only where `monitor` improves on the best so far, at first `initial_value_threshold`.
     """
 
+    filepath: str = arg(_PATH, doc="Where to.")
+    monitor: str = arg(text, default="val_loss", doc="What is watched.")
+    verbose: int = arg(_VERBOSE, default=0, doc="Whether to say so.")
+    save_best_only: bool = arg(boolean, default=False, doc="Whether only what is better than before is saved.")
+    save_weights_only: bool = arg(boolean, default=False, doc="Whether the weights alone are saved.")
+    mode: str = arg(_MODE, default="auto", doc="Which way is better.")
+    save_freq: Any = arg(_steps("epoch"), default="epoch", doc="How often.")
+    initial_value_threshold: float | None = arg(number().optional(), default=None, doc="What has to be reached.")
     _endings: ClassVar = {True: (".weights.h5",), False: (".keras", ".h5")}
+    _epoch = 0
 
-    def __init__(
-        self,
-        filepath: Any,
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        save_weights_only: bool = False,
-        mode: str = "auto",
-        save_freq: str | int = "epoch",
-        initial_value_threshold: float | None = None,
-    ):
-        super().__init__(monitor, mode)
-        self.filepath, self.verbose, self.save_freq = os.fspath(filepath), verbose, save_freq
-        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.best = initial_value_threshold
-        self._frequency = _Frequency(save_freq, "ModelCheckpoint")
-        self._epoch = 0
-        endings = self._endings[save_weights_only]
+    def check(self) -> None:
+        super().check()
+        self.best = self.initial_value_threshold
+        self._frequency = _Frequency(self.save_freq)
+        endings = self._endings[self.save_weights_only]
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"ModelCheckpoint: `filepath` must end in {' or '.join(endings)}"
-                f"{' with save_weights_only=True' if save_weights_only else ''}; got {self.filepath!r}."
+                f"{' with save_weights_only=True' if self.save_weights_only else ''}; got {self.filepath!r}."
+            )
+        try:
+            names = [name for _, name, _, _ in string.Formatter().parse(self.filepath) if name is not None]
+        except ValueError as error:
+            raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None
+        if any(not re.match("[^0-9]", name) for name in names):
+            raise ValueError(
+                f"ModelCheckpoint: `filepath` has a place without a name; write {{epoch}} or {{val_loss:.2f}}; got "
+                f"{self.filepath!r}."
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -728,9 +811,11 @@ class ModelCheckpoint(_Monitor):
         try:
             path = self.filepath.format(**named)
         except KeyError as error:
-            raise KeyError(
+            raise _Missing(
                 f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {', '.join(named)}."
             ) from None
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None
         if not self._wanted(epoch, logs, path):
             return
         if Path(path).is_dir():
@@ -755,7 +840,7 @@ class ModelCheckpoint(_Monitor):
         return False
 
 
-class BackupAndRestore(Callback):
+class BackupAndRestore(Callback, Declared):
     """Saves the state of training every epoch or `save_freq` batches; a later `fit` goes on from there.
 
     The backup holds weights, optimizer, epoch and the state of random numbers (of Python, NumPy, torch and seeded
@@ -764,19 +849,15 @@ class BackupAndRestore(Callback):
     `delete_checkpoint=False`; `double_checkpoint` keeps the one before as well. The model must be built before `fit`.
     """
 
-    def __init__(
-        self,
-        backup_dir: Any,
-        save_freq: str | int = "epoch",
-        double_checkpoint: bool = False,
-        delete_checkpoint: bool = True,
-    ):
-        if not backup_dir:
-            raise ValueError("BackupAndRestore: `backup_dir` is empty.")
-        self.backup_dir, self.save_freq = Path(backup_dir), save_freq
-        self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
-        self._frequency = _Frequency(save_freq, "BackupAndRestore")
-        self._epoch = 0
+    backup_dir: Any = arg(_PATH, doc="The folder.")
+    save_freq: Any = arg(_steps("epoch"), default="epoch", doc="How often.")
+    double_checkpoint: bool = arg(boolean, default=False, doc="Whether the one before is kept.")
+    delete_checkpoint: bool = arg(boolean, default=True, doc="Whether all are deleted at the end.")
+    _epoch = 0
+
+    def check(self) -> None:
+        self.backup_dir = Path(self.backup_dir)
+        self._frequency = _Frequency(self.save_freq)
 
     def _file(self, kind: str) -> Path:
         return self.backup_dir / f"{kind}.weights.h5"
@@ -785,18 +866,30 @@ class BackupAndRestore(Callback):
         model = self.model
         if not getattr(model, "built", True):
             raise ValueError("BackupAndRestore: build the model before `fit`, by an Input or by calling it on data.")
+        if self.backup_dir.exists() and not self.backup_dir.is_dir():
+            raise NotADirectoryError(f"BackupAndRestore: `backup_dir` {self.backup_dir} is a file; give it a folder.")
         for file in self._backups():
             try:
-                state = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-                if model.optimizer is not None and not model.optimizer.built:
-                    model.optimizer.build(model.trainable_weights)
+                epoch, put_random_state = self._read(file)
                 model.load_weights(str(file))
-            except (OSError, ValueError) as error:
-                warnings.warn(f"BackupAndRestore: cannot read {file} ({error}); trying an older backup.", stacklevel=2)
+            except (*FAULTS, RecursionError) as error:
+                why = reason(error)
+                warnings.warn(f"BackupAndRestore: cannot use {file} ({why}); trying an older backup.", stacklevel=2)
                 continue
-            vars(model)["_initial_epoch"] = self._epoch = state["epoch"]
-            _set_random_state(model, state["random"])
+            vars(model)["_initial_epoch"] = self._epoch = epoch
+            put_random_state()
             return
+
+    def _read(self, file: Path) -> tuple[int, Callable[[], None]]:
+        """The epoch a backup goes on with, and what restores its random numbers. Nothing changes yet."""
+        mark = file.with_suffix(".json")
+        state = json.loads(mark.read_text(encoding="utf-8"))
+        if not isinstance(state, dict) or not {"epoch", "random"} <= set(state):
+            raise ValueError(f"{mark.name} must hold `epoch` and `random`; it holds {short(state)}")
+        epoch, epochs = state["epoch"], (self.params or {}).get("epochs")
+        if type(epoch) is not int or epoch < 0 or (epochs is not None and epoch > epochs):
+            raise ValueError(f"{mark.name} must hold an epoch from 0 to {epochs}; it holds {short(epoch)}")
+        return epoch, _random_state_of(self.model, state["random"], mark.name)
 
     def _backups(self) -> list[Path]:
         """The complete backups, the latest first."""
@@ -846,16 +939,50 @@ def _random_state(model: Any) -> dict[str, Any]:
     }
 
 
-def _set_random_state(model: Any, state: dict[str, Any]) -> None:
-    version, numbers, following = state["python"]
-    random.setstate((version, tuple(numbers), following))
-    np.random.set_state(tuple(state["numpy"]))
-    torch.set_rng_state(_from_text(state["torch"]))
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([*map(_from_text, state["cuda"])])
-    for stream, states in zip(_streams(model), state["layers"], strict=False):
-        for device, text in states.items():
-            stream.on(torch.device(device)).set_state(_from_text(text))
+def _random_state_of(model: Any, state: Any, where: str) -> Callable[[], None]:
+    """What puts all random numbers where `state` says, which `_random_state` made. Raises ValueError, before any
+    change, for anything else."""
+    try:
+        version, numbers, following = state["python"]
+        python = (version, tuple(numbers), following)
+        random.Random().setstate(python)
+        name, keys, *more = state["numpy"]
+        numpy = (name, np.array([_word32(key) for key in keys], np.uint32), *more)
+        np.random.RandomState().set_state(numpy)
+        everywhere = _generator_state(state["torch"], "cpu")
+        devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        cuda = [_generator_state(text, f"cuda:{index}") for index, text in enumerate(state["cuda"][:devices])]
+        layers = [
+            (stream, {device: _generator_state(text, device) for device, text in states.items()})
+            for stream, states in zip(_streams(model), state["layers"], strict=True)
+        ]
+    except (*FAULTS, RecursionError) as error:
+        raise ValueError(f"the state of random numbers in {where} is damaged: {reason(error)}") from error
+
+    def put() -> None:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(everywhere)
+        if devices and len(cuda) == devices:
+            torch.cuda.set_rng_state_all(cuda)
+        for stream, states in layers:
+            for device, value in states.items():
+                stream.on(torch.device(device)).set_state(value)
+
+    return put
+
+
+def _word32(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 32:
+        raise ValueError(f"expected a number of 32 bits; got {short(value)}")
+    return value
+
+
+def _generator_state(text: Any, device: str) -> Tensor:
+    """The state written as `text`, which a generator of that device takes."""
+    state = torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
+    torch.Generator(device).set_state(state)
+    return state
 
 
 def _streams(model: Any) -> list[Any]:
@@ -868,21 +995,19 @@ def _as_text(state: Tensor) -> str:
     return state.numpy().tobytes().hex()
 
 
-def _from_text(text: str) -> Tensor:
-    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
-
-
 def _number(path: Path) -> int:
     found = re.match(r"backup-(\d+)\.", path.name)
     return int(found.group(1)) if found else -1
 
 
-class CSVLogger(Callback):
+class CSVLogger(Callback, Declared):
     """Writes the results of every epoch as a line of a CSV file."""
 
-    def __init__(self, filename: Any, separator: str = ",", append: bool = False):
-        self.filename, self.sep, self.append = os.fspath(filename), separator, append
-        self._file: Any = None
+    filename: str = arg(_PATH, doc="The file.")
+    separator: str = arg(_LETTER, default=",", doc="What stands between the values.", attribute="sep")
+    append: bool = arg(boolean, default=False, doc="Whether to go on with what is there.")
+    sep: str = kept()
+    _file: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.close()
@@ -900,34 +1025,36 @@ class CSVLogger(Callback):
             self._writer = csv.DictWriter(self._file, ["epoch", *keys], "NA", "ignore", delimiter=self.sep)
             if self._header:
                 self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **{key: _cell(value) for key, value in logs.items()}})
-        self._file.flush()
+        try:
+            self._writer.writerow({"epoch": epoch, **{key: _cell(value) for key, value in logs.items()}})
+            self._file.flush()
+        except OSError as error:
+            error.filename = self.filename
+            with suppress(OSError):  # closing would write once more
+                self.close()
+            raise
 
     def on_train_end(self, logs: Any = None) -> None:
         self.close()
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            file.close()
 
 
 def _cell(value: Any) -> Any:
     return f"[{', '.join(map(str, value))}]" if isinstance(value, (list, tuple, np.ndarray)) else value
 
 
-class RemoteMonitor(Callback):
+class RemoteMonitor(Callback, Declared):
     """Sends the results of every epoch to a server by HTTP POST, as JSON or as JSON in the form field `field`."""
 
-    def __init__(
-        self,
-        root: str = "http://localhost:9000",
-        path: str = "/publish/epoch/end/",
-        field: str = "data",
-        headers: Mapping[str, str] | None = None,
-        send_as_json: bool = False,
-    ):
-        self.root, self.path, self.field, self.headers, self.send_as_json = root, path, field, headers, send_as_json
+    root: str = arg(text, default="http://localhost:9000", doc="The server.")
+    path: str = arg(text, default="/publish/epoch/end/", doc="Where on it.")
+    field: str = arg(text, default="data", doc="The field of the form.")
+    headers: Any = arg(mapping.optional(), default=None, doc="Further headers.")
+    send_as_json: bool = arg(boolean, default=False, doc="Whether to send no form.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         from urllib.error import URLError
@@ -944,40 +1071,27 @@ class RemoteMonitor(Callback):
             warnings.warn(f"RemoteMonitor: cannot reach {self.root} ({error}).", stacklevel=2)
 
 
-class TensorBoard(Callback):
+class TensorBoard(Callback, Declared):
     """Writes results, and with `histogram_freq` weights, for TensorBoard: `log_dir`/train and `log_dir`/validation.
 
     update_freq: "epoch", "batch" or every so many batches. Needs the package tensorboard. Graphs, images, embeddings
     and profiles are not written; torch.profiler does the last.
     """
 
-    def __init__(
-        self,
-        log_dir: Any = "logs",
-        histogram_freq: int = 0,
-        write_graph: bool = True,
-        write_images: bool = False,
-        write_steps_per_second: bool = False,
-        update_freq: str | int = "epoch",
-        profile_batch: Any = 0,
-        embeddings_freq: int = 0,
-        embeddings_metadata: Any = None,
-    ):
-        absent = {
-            "write_images": write_images,
-            "profile_batch": profile_batch,
-            "embeddings_freq": embeddings_freq,
-            "embeddings_metadata": embeddings_metadata,
-        }
-        for name, value in absent.items():
-            if value:
-                raise ValueError(f"TensorBoard: `{name}` is not available; got {value!r}. Leave it out.")
-        if update_freq not in ("epoch", "batch") and type(update_freq) is not int:
-            raise ValueError(f"TensorBoard: `update_freq` must be 'epoch', 'batch' or a number; got {update_freq!r}.")
-        self.log_dir, self.histogram_freq = os.fspath(log_dir), histogram_freq
-        self.write_graph, self.write_images = write_graph, write_images
-        self.write_steps_per_second = write_steps_per_second
-        self.update_freq: Any = 1 if update_freq == "batch" else update_freq
+    log_dir: str = arg(_PATH, default="logs", doc="The folder.")
+    histogram_freq: int = arg(integer(0), default=0, doc="Every how many epochs weights are written; 0 is never.")
+    write_graph: bool = arg(boolean, default=True, doc="Not available: nothing is written.")
+    write_images: bool = arg(boolean, default=False, doc="Not available: nothing is written.")
+    write_steps_per_second: bool = arg(boolean, default=False, doc="Whether the speed is written.")
+    update_freq: Any = arg(_steps("epoch", "batch"), default="epoch", doc="How often results are written.")
+    profile_batch: Any = arg(_NONE, default=0)
+    embeddings_freq: int = arg(_NONE, default=0)
+    embeddings_metadata: Any = arg(_NONE, default=None)
+
+    def check(self) -> None:
+        self.update_freq = 1 if self.update_freq == "batch" else self.update_freq
+        if self.write_images:
+            warnings.warn("TensorBoard: `write_images` is not available; none are written.", stacklevel=4)
         self._writers: dict[str, Any] = {}
         self._batches, self._started = 0, 0.0
 
