@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from . import config, dtypes, serialize
+from .errors import show_shape
 
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "auto", "on_read", "on_write")
@@ -30,6 +35,7 @@ class Weight(nn.Parameter):
     autocast: bool
     _name: str
     _trainable: bool  # of the weight itself; the layer's own `trainable` comes on top
+    _awaited: _Awaited | None = None  # while its first values are still to come
 
     def __new__(
         cls,
@@ -169,3 +175,114 @@ def allocate(values: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tenso
         return values.contiguous()
     back = sorted(range(len(order)), key=order.__getitem__)
     return values.permute(order).contiguous().permute(back)
+
+
+# First values that wait ------------------------------------------------------------------------------------------
+
+
+class _Awaited(NamedTuple):
+    make: Callable[[], Tensor]
+    order: tuple[int, ...] | None
+    then: tuple[list[weakref.WeakMethod], ...]  # what remains to be done, once, when there are initial values
+
+
+class _Context(threading.local):
+    waiting: Waiting | None = None
+
+
+context = _Context()
+
+# What may be asked of a weight without looking at its values.
+_BLIND: Any = frozenset(
+    {Tensor.requires_grad_, Tensor.is_floating_point, Tensor.is_complex, Tensor.size, Tensor.dim, Tensor.numel}
+    | {getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "requires_grad", "is_leaf")}
+    | {Tensor.element_size, Tensor.requires_grad.__set__}  # type: ignore[attr-defined]
+)
+
+
+class Waiting(TorchFunctionMode):
+    """The weights made inside `waiting_weights`: shapes without memory until they are given values.
+
+    Code that looks at the values of one finds its initializer's, which then are made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._weights: list[weakref.ref[Weight]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        # Where a dispatch mode runs, it is that of FakeTensors, which looks at shapes alone.
+        if func not in _BLIND and not torch._C._len_torch_dispatch_stack():
+            for value in (*args, *kwargs.values()):
+                for item in value if isinstance(value, (list, tuple)) else (value,):
+                    if isinstance(item, Weight):
+                        _settle(item)
+        return func(*args, **kwargs)
+
+    def add(self, weight: Weight, make: Callable[[], Tensor], order: tuple[int, ...] | None) -> None:
+        """Let a weight wait; without values from elsewhere it gets those of `make`, laid out as `allocate` does."""
+        weight._awaited = _Awaited(make, order, ())
+        self._weights.append(weakref.ref(weight))
+
+    def settle(self, limit: int) -> None:
+        """Give every weight that still waits its initial values. Raises ValueError for more than `limit` bytes."""
+        weights = [weight for reference in self._weights if (weight := reference()) is not None and weight._awaited]
+        size = sum(weight.numel() * weight.element_size() for weight in weights)
+        if size > limit:
+            raise ValueError(f"no values are stored for weights of {size} bytes, such as {weights[0].path!r}.")
+        for weight in weights:
+            _settle(weight)
+
+
+@contextmanager
+def waiting_weights() -> Iterator[Waiting]:
+    """Inside, weights of layers wait for their first values, so that what a file fills is never initialized."""
+    outer, context.waiting = context.waiting, Waiting()
+    try:
+        with context.waiting as waiting:
+            yield waiting
+    finally:
+        context.waiting = outer
+
+
+def stand_in(shape: tuple[int, ...], dtype: torch.dtype, what: str) -> Tensor:
+    """A tensor of a shape and type without the memory. Raises ValueError where none could hold it."""
+    try:
+        return torch.zeros((), dtype=dtype).expand(shape)
+    except (RuntimeError, TypeError, OverflowError):
+        raise ValueError(f"{what} cannot have the shape {show_shape(shape)}.") from None
+
+
+def after_first_values(weights: Iterable[Any], method: Callable[[], None]) -> None:
+    """Call a layer's method once its weights have initial values: now, or if they wait, when one of them gets them."""
+    waiting = [weight for weight in weights if weight._awaited is not None]
+    once = [weakref.WeakMethod(method)]  # a layer that is dropped while loading goes at once, with its weights
+    for weight in waiting:
+        weight._awaited = weight._awaited._replace(then=(*weight._awaited.then, once))
+    if not waiting:
+        method()
+
+
+def _settle(weight: Weight) -> None:
+    awaited, weight._awaited = weight._awaited, None
+    if awaited is not None:
+        with weight.device, torch.inference_mode(False):
+            weight.data = allocate(awaited.make(), awaited.order)
+        for once in awaited.then:
+            method = once.pop()() if once else None
+            if method is not None:
+                method()
+
+
+def take(weight: Any, values: Tensor) -> None:
+    """Write values of the weight's shape, which are its own from then on: one that waits keeps their memory."""
+    awaited = getattr(weight, "_awaited", None)
+    if awaited is None:
+        weight.copy_(values)
+        return
+    weight._awaited = None
+    for once in awaited.then:
+        once.clear()
+    with torch.inference_mode(False):
+        weight.data = allocate(values.to(weight.device, weight.dtype), awaited.order)

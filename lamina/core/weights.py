@@ -14,7 +14,7 @@ from . import dtypes, serialize
 from .children import Children, inside
 from .errors import named, show_shape
 from .scope import scope
-from .weight import Weight, allocate
+from .weight import Weight, allocate, context, stand_in
 
 
 class Weights(nn.Module):
@@ -61,15 +61,24 @@ class Weights(nn.Module):
         if initializer is None:
             initializer = "glorot_uniform" if type_.is_floating_point else "zeros"
         make = serialize.get(initializer, "keras.initializers")
-        with unset_fake_temporarily(), torch.no_grad():
-            values = torch.as_tensor(make(tuple(int(size) for size in shape), dtype=dtypes.dtype_name(type_))).to(type_)
-        if tuple(values.shape) != shape:
-            raise ValueError(
-                f"{named(self)}: weight `{name}` needs shape {show_shape(shape)}; "
-                f"its initializer gave {show_shape(values.shape)}."
-            )
+        what = f"{named(self)}: weight `{name}`"
+
+        def first() -> torch.Tensor:
+            with unset_fake_temporarily(), torch.no_grad():
+                values = torch.as_tensor(make(tuple(int(n) for n in shape), dtype=dtypes.dtype_name(type_))).to(type_)
+            if tuple(values.shape) != shape:
+                expected, got = show_shape(shape), show_shape(values.shape)
+                raise ValueError(f"{what} needs shape {expected}; its initializer gave {got}.")
+            return values
+
+        waiting = context.waiting
+        if waiting is None:
+            values = allocate(first(), order)
+        else:
+            with unset_fake_temporarily():
+                values = stand_in(shape, type_, what)
         weight = Weight(
-            allocate(values, order),
+            values,
             trainable=trainable,
             name=name,
             path="/".join([*(scope.path or (self.name,)), name]),
@@ -79,6 +88,8 @@ class Weights(nn.Module):
             aggregation=aggregation,
         )
         weight.requires_grad_(weight.requires_grad and self._trainable)
+        if waiting is not None:
+            waiting.add(weight, first, order)
         attribute, count = name, 0
         while attribute in self._parameters or attribute in self._buffers or hasattr(type(self), attribute):
             count += 1

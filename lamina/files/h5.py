@@ -14,8 +14,9 @@ import torch
 from ..core import serialize
 from ..core.errors import show_shape
 from ..core.layer import Layer
+from ..core.weight import take
 from . import older, safe, tree
-from .keras3 import KERAS_VERSION, compiling, described_model, make_model, require_built
+from .keras3 import KERAS_VERSION, compiling, described_model, filling, make_model, require_built
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 TOP = "top_level_model_weights"
@@ -139,9 +140,10 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         safe.check_total(stored, file)
         optimizer_state = dict(zip(names, (array.read() for array in stored), strict=True))
     with serialize.custom_object_scope(custom_objects or {}):
-        model = make_model(older.addressed(config, writer.version), path)
-        with safe.reading(path):
-            _assign(_in_file_order(model, groups, older.converter(model, writer)), skip_mismatch=False)
+        with filling(path):
+            model = make_model(older.addressed(config, writer.version), path)
+            with safe.reading(path):
+                _assign(_in_file_order(model, groups, older.converter(model, writer)), skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
             if optimizer_state and writer.generation != "keras3":
@@ -235,4 +237,4 @@ def _assign(pairs: Pairs, skip_mismatch: bool) -> None:
     with torch.no_grad():
         for weights, arrays in fitting:
             for weight, array in zip(weights, arrays, strict=True):
-                weight.copy_(torch.as_tensor(array))
+                take(weight, torch.as_tensor(array))

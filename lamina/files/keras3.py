@@ -13,19 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.overrides import TorchFunctionMode
-
 from ..core import serialize
-from ..core.errors import show_shape
+from ..core.scope import at_most
+from ..core.weight import waiting_weights
 from ..translation import origin
 from . import older, safe, tree
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
-MAX_SPARE = 1 << 28  # bytes that layers may ask for beyond their stored weights
-_MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.eye})
+CALLS, BYTES_A_CALL = 5_000, 100  # how many calls of layers a config may record, by the size of its file
+MAX_SPARE = 1 << 26  # bytes of weights that are not stored, beyond the size of the file
 
 
 def save(model: Any, path: Path) -> None:
@@ -78,47 +75,44 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         config = older.addressed(safe.read_json(archive, CONFIG), version)
         generation = origin.generation_of_version(str(version or 3))
         weights = safe.unpacked(archive, WEIGHTS)
+    settings = config.get("compile_config") if compile and isinstance(config, dict) else None
     with weights, serialize.custom_object_scope(custom_objects or {}):
-        model = make_model(config, path)
-        settings = config.get("compile_config")
-        if compile and settings:
+        with filling(path):
+            model = make_model(config, path)
+            with safe.reading(path), h5py.File(weights, "r") as file:
+                loads = tree.read(model, file, grows=bool(settings))
+            tree.load(loads, path)
+        if settings:
+            done = {id(item) for _, item in tree.saveables(model)}
             with compiling(model, path):
                 model.compile_from_config(older.training(settings, generation))
-        with safe.reading(path), h5py.File(weights, "r") as file:
-            loads = tree.read(model, file)
-        if generation == "tf_keras":
-            loads = older.without_state(loads)
-        tree.load(loads, path)
+            with safe.reading(path), h5py.File(weights, "r") as file:
+                loads = tree.read(model, file, done=done)
+            tree.load(older.without_state(loads) if generation == "tf_keras" else loads, path)
     return model
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """Around making a model and reading its weights: only what the file does not fill is initialized, at the end."""
+    with waiting_weights() as waiting:
+        yield
+        try:
+            waiting.settle(MAX_SPARE + path.stat().st_size)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 def make_model(config: Any, path: Path) -> Any:
     """The model a config describes. Raises ValueError, naming the file, for one that describes none."""
     try:
-        with serialize.reading_shared(), _Allotment(MAX_SPARE + safe.allowed(path.stat().st_size)):
+        with serialize.reading_shared(), at_most(CALLS + path.stat().st_size // BYTES_A_CALL):
             model = serialize.deserialize(config, homes=("keras.models", "keras.layers"))
     except safe.FAULTS as error:
         raise ValueError(f"{path}: its config cannot be made into a model: {safe.reason(error)}") from error
     if not hasattr(model, "save_own_variables"):
         raise ValueError(f"{path}: its config describes a {type(model).__name__}, which is no model.")
     return model
-
-
-class _Allotment(TorchFunctionMode):
-    """Stops a config whose layers ask for far more memory than the weights in its file can fill."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.left = size
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _MAKERS:
-            asked = func(*args, **{**kwargs, "device": "meta"})
-            self.left -= 0 if isinstance(asked, FakeTensor) else asked.nbytes
-            if self.left < 0:
-                raise ValueError(f"it asks for a tensor of shape {show_shape(asked.shape)}, too large for this file.")
-        return func(*args, **kwargs)
 
 
 @contextmanager

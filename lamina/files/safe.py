@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import torch
 
 MAX_MEMBERS = 10_000
 MAX_EXPANSION = 1000  # declared bytes to stored bytes, beyond what `FREE_BYTES` allows; deflate ends at 1032
@@ -203,11 +204,18 @@ def child(group: Any, path: str) -> Any:
 
 def subgroup(group: Any, path: str) -> Any:
     """The group at `path`. Raises ValueError where there is none."""
+    found = child(group, path)
+    if found is None:
+        raise ValueError(f"there is no group {group.name.rstrip('/')}/{path}")
+    return as_group(found)
+
+
+def as_group(found: Any) -> Any:
+    """A group as it is. Raises ValueError for an array."""
     import h5py
 
-    found = child(group, path)
     if not isinstance(found, h5py.Group):
-        raise ValueError(f"there is no group {group.name.rstrip('/')}/{path}")
+        raise ValueError(f"{found.name} is an array; expected a group")
     return found
 
 
@@ -240,12 +248,17 @@ class StoredArray:
         self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
 
     def read(self) -> np.ndarray:
-        """The values in the machine's byte order; bfloat16 as float32, which holds them exactly."""
-        values = np.asarray(self._dataset[()])
-        if not self.half:
-            return values.astype(values.dtype.newbyteorder("="), copy=False)
-        bits = np.frombuffer(values.tobytes(), "<u2").astype(np.uint32)
-        return (bits << 16).view(np.float32).reshape(self.shape)
+        """The values in the machine's byte order and in memory that torch aligned; bfloat16 as float32, exactly."""
+        import h5py
+
+        if self.half:
+            bits = np.frombuffer(self._dataset[()].tobytes(), "<u2").astype(np.uint32)
+            return (bits << 16).view(np.float32).reshape(self.shape)
+        dtype = self._dataset.dtype.newbyteorder("=")
+        values = torch.empty(self.shape, dtype=getattr(torch, dtype.name)).numpy()
+        if values.size:
+            self._dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return values
 
 
 def check_total(arrays: Iterable[StoredArray], file: Any) -> None:

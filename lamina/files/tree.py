@@ -17,7 +17,8 @@ from torch import nn
 from ..core.children import Children
 from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
-from .safe import FAULTS, Misfit, StoredArray, array, check_total, child, reason, subgroup
+from ..core.weight import take
+from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, child, reason
 
 
 def saveables(root: Any, skip: Collection[int] = ()) -> Iterator[tuple[str, Any]]:
@@ -131,16 +132,26 @@ def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
 Loads = list[tuple[Any, dict[str, np.ndarray]]]
 
 
-def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool = False) -> Loads:
+def read(
+    root: Any,
+    file: Any,
+    skip: Collection[int] = (),
+    skip_mismatch: bool = False,
+    done: Collection[int] = (),
+    grows: bool = False,
+) -> Loads:
     """The arrays in an open HDF5 file for everything below `root`, for `load`; nothing changes yet.
 
-    Raises Misfit with all names, numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
+    `done` holds ids of what has been read, `grows` says that more will hang below `root`. Raises Misfit with all names,
+    numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
     """
     problems: list[str] = []
     asked: set[str] = set()
     fitting: list[tuple[Any, dict[str, StoredArray]]] = []
     for path, item in saveables(root, skip):
         asked.add(path)
+        if id(item) in done:
+            continue
         stored = _stored(file, path)
         own = _own_tensors(item)
         if not stored and not (own and isinstance(item, nn.Module)):
@@ -150,7 +161,7 @@ def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool =
             problems.append(f"{path or 'the model itself'}: {problem}")
         else:
             fitting.append((item, stored))
-    if not skip:
+    if not skip and not grows:
         problems += [f"{path}: stored, but the model has no such layer" for path in _unasked(file, asked)]
     if problems:
         message = "the weights do not fit the model. " + "; ".join(problems[:5])
@@ -165,9 +176,9 @@ def read(root: Any, file: Any, skip: Collection[int] = (), skip_mismatch: bool =
 def _stored(file: Any, path: str) -> dict[str, StoredArray]:
     own = f"{path}/vars".lstrip("/")
     for place in (own, own.replace("layers", "_layer_checkpoint_dependencies")):  # the latter of TensorFlow 2.13
-        if child(file, place) is not None:
-            group = subgroup(file, place)
-            return {key: array(group, key) for key in group}
+        group = child(file, place)
+        if group is not None:
+            return {key: array(group, key) for key in as_group(group)}
     return {}
 
 
@@ -236,10 +247,17 @@ def load(loads: Loads, path: Any) -> None:
             raise ValueError(f"{path}: the weights do not fit the model: {reason(error)}") from error
         raise
     for item, arrays in loads:
-        if isinstance(item, Layer) and _own_tensors(item) is not None:
-            item.load_own_variables(arrays)
-        elif isinstance(item, nn.Module) and not isinstance(item, Layer):
+        weights = _own_tensors(item)
+        if weights is None:
+            continue
+        if not isinstance(item, Layer):
             item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
+        elif any(getattr(weight, "_awaited", None) for weight in weights.values()):
+            with torch.no_grad():
+                for key, weight in weights.items():
+                    take(weight, torch.as_tensor(arrays[key]))
+        else:
+            item.load_own_variables(arrays)
 
 
 def _current(item: Any) -> list[Any]:

@@ -20,6 +20,7 @@ from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
+from ..core.weight import after_first_values
 from ..layers import RNN, Bidirectional
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import apply, weights
@@ -257,7 +258,7 @@ class LayerShim(Adds, Shim):
         drawn = self._initial_weights is None and self._generation.draws_by_layout
         super()._finish_build()
         if drawn and _parts(self) is None:
-            self._draw_by_layout()
+            after_first_values(self.weights, self._draw_by_layout)
 
     def _draw_by_layout(self) -> None:
         """First values as this generation drew them: array by array, with the fans of its own shapes."""

@@ -16,6 +16,7 @@ from ..core import random, serialize, symbolic
 from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed
 from ..core.errors import named, show_shape
 from ..core.layer import InputSpec, Layer, snake_case
+from ..core.weight import after_first_values
 from ..initializers import initializer
 from ..kernels import noise, recurrence
 from ..regularizers import regularizer
@@ -297,9 +298,12 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
         if self.use_bias and self.unit_forget_bias:
-            with torch.no_grad():
-                bias: Any = self.bias
-                bias[self.units : 2 * self.units] = 1
+            after_first_values([self.bias], self._open_forget_gates)
+
+    def _open_forget_gates(self) -> None:
+        with torch.no_grad():
+            bias: Any = self.bias
+            bias[self.units : 2 * self.units] = 1
 
     def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
         fused = self.activation in _TANH and self.recurrent_activation in _SIGMOID
