@@ -377,3 +377,44 @@ def test_old_words_of_tensorflows_optimizers() -> None:
     again = optimizers.SGD.from_config(json.loads(json.dumps(kept.get_config())))
     assert again.get_config() == kept.get_config()
     assert schedule.initial_learning_rate == 0.5 and float(kept.learning_rate) == 0.5
+
+
+# Damage ---------------------------------------------------------------------------------------------------------------
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.attrs.__setitem__("keras_version", np.array([2, 3])),
+        lambda file: file.attrs.__setitem__("model_config", json.dumps({"class_name": [], "config": {"layers": [[]]}})),
+        lambda file: file.attrs.__setitem__("model_config", json.dumps({"class_name": "Model", "config": deep(800)})),
+        lambda file: file["model_weights"].attrs.__setitem__("backend", np.ones((2, 2))),
+        lambda file: file.attrs.__setitem__("training_config", json.dumps({"optimizer_config": "x", "loss": [{}]})),
+        lambda file: file.attrs.__setitem__("training_config", json.dumps({"optimizer_config": {"class_name": []}})),
+    ],
+)
+def test_damage_is_one_clear_error(change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes((RECORDED / "keras2/lstm_text.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        change(file)
+    try:
+        lamina.models.load_model(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+
+
+def test_an_endless_count_of_steps_takes_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes((RECORDED / "tf_keras2/autoencoder.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["optimizer_weights/iteration:0"][()] = 2**31 - 1
+    model = lamina.models.load_model(path)
+    assert int(model.optimizer.iterations) == 2**31 - 1 and float(model.optimizer._product) == 0

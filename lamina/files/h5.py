@@ -133,6 +133,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         config = json.loads(safe.as_text(file.attrs["model_config"]))
         training = json.loads(safe.as_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
         writer = older.writer(safe.subgroup(file, "model_weights"))
+        config = older.addressed(config, writer.version)
         groups = _groups(safe.subgroup(file, "model_weights"))
         state = safe.child(file, "optimizer_weights")
         names = [] if state is None else safe.texts(state, "weight_names")
@@ -141,13 +142,14 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         optimizer_state = dict(zip(names, (array.read() for array in stored), strict=True))
     with serialize.custom_object_scope(custom_objects or {}):
         with filling(path):
-            model = make_model(older.addressed(config, writer.version), path)
+            model = make_model(config, path)
             with safe.reading(path):
                 _assign(_in_file_order(model, groups, older.converter(model, writer)), skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
             if optimizer_state and writer.generation != "keras3":
-                older.load_state(model.optimizer, optimizer_state)
+                with safe.reading(path):
+                    older.load_state(model.optimizer, optimizer_state)
             elif optimizer_state:
                 arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
                 tree.load([(model.optimizer, arrays)], path)

@@ -88,7 +88,9 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                 model.compile_from_config(older.training(settings, generation))
             with safe.reading(path), h5py.File(weights, "r") as file:
                 loads = tree.read(model, file, done=done)
-            tree.load(older.without_state(loads) if generation == "tf_keras" else loads, path)
+                if generation == "tf_keras":
+                    loads = older.without_state(loads)
+            tree.load(loads, path)
     return model
 
 

@@ -14,6 +14,8 @@ from ..core.layer import Layer
 from ..translation import origin
 from . import safe
 
+_ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
+
 Convert = Callable[[Layer, Sequence[np.ndarray]], Sequence[np.ndarray]]
 
 
@@ -98,8 +100,8 @@ def load_state(optimizer: Any, stored: Mapping[str, np.ndarray]) -> None:
     steps, product, slots = found
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store
-        shares = [optimizer._share(step) for step in range(1, int(steps) + 1)] if product is None else [product]
-        optimizer._product.assign(np.prod(shares))
+        passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
+        optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
     for name, arrays in slots.items():
         for variable, array in zip(optimizer._slots[name], arrays, strict=True):
             variable.assign(array)

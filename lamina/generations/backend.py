@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -23,10 +24,12 @@ from ..core.config import set_image_data_format as set_image_data_format
 from ..core.layer import clear_session as _clear_session
 from ..core.layer import scope
 from ..core.symbolic import SymbolicTensor
+from ..core.weight import Weight
 from ..kernels import convolution, pooling, resize
 from . import shim
 from .activations import hard_sigmoid as hard_sigmoid
 from .activations import relu as relu
+from .layers import between
 
 Axis = Any
 _ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
@@ -107,10 +110,7 @@ def manual_variable_initialization(value: bool) -> None:
 
 
 def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Tensor:
-    made: Any = torch.nn.Parameter(_tensor(value).to(_dtype(dtype)).clone())
-    if constraint is not None:
-        made.constraint = constraint
-    return made
+    return Weight(_tensor(value).to(_dtype(dtype)).clone(), name=name, constraint=constraint)
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
@@ -121,11 +121,11 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
 def placeholder(
     shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None
 ) -> Any:
-    """A symbolic tensor."""
+    """A symbolic tensor. Raises ValueError for a sparse one."""
     from ..layers import Input
 
-    sizes = tuple(shape) if shape is not None else (None,) * (ndim or 0)
-    return Input(batch_shape=sizes, dtype=dtype, sparse=sparse, name=name)
+    batch_shape = tuple(shape) if shape is not None else (None,) * (ndim or 0)
+    return Input(batch_shape=batch_shape, dtype=dtype, sparse=sparse, name=name)
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -234,21 +234,38 @@ def gradients(loss: Tensor, variables: Any) -> list[Tensor]:
     return list(torch.autograd.grad(loss.sum(), variables, create_graph=True))
 
 
+_HOW_IT_RUNS = {"name", "mode", "on_unused_input", "allow_input_downcast", "options", "run_metadata"}
+
+
 def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> Callable[[Any], list[np.ndarray]]:
-    """A function of lists of arrays from symbolic inputs to symbolic outputs; the learning phase may follow them."""
+    """A function of lists of arrays from symbolic inputs to symbolic outputs; the learning phase may follow them.
+
+    updates: pairs (variable, symbolic value); each run ends by setting them. Raises ValueError for other updates, which
+    have no value that is known later, and for options that would change what is computed.
+    """
     from ..models import Model
 
-    if updates or kwargs.keys() - {"name"}:
-        raise ValueError("K.function: only inputs and outputs are taken; `updates` and options of a session are not.")
-
+    unknown = sorted(kwargs.keys() - _HOW_IT_RUNS)
+    if unknown:
+        raise ValueError(f"K.function has no option {unknown[0]!r} here.")
+    pairs: list[Any] = [pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or ()]
+    if not builtins.all(len(pair) == 2 and isinstance(pair[1], SymbolicTensor) for pair in pairs):
+        raise ValueError(
+            "K.function: `updates` must be pairs (variable, symbolic value). What K.update changes is changed at once; "
+            "train with `fit` or `train_on_batch`."
+        )
     symbols = [x for x in inputs if isinstance(x, SymbolicTensor)]
-    model = Model(symbols, outputs)
+    results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    model = Model(symbols, [*results, *(value for _, value in pairs)])
 
     def run(values: Sequence[Any]) -> list[np.ndarray]:
         training = bool(values[len(symbols)]) if len(values) > len(symbols) else None
         with torch.no_grad():
             found = model([torch.as_tensor(value) for value in values[: len(symbols)]], training=training)
-        return [eval(x) for x in (found if isinstance(found, (list, tuple)) else [found])]
+        found = list(found) if isinstance(found, (list, tuple)) else [found]
+        for (target, _), value in zip(pairs, found[len(results) :], strict=True):
+            set_value(target, value)
+        return [eval(x) for x in found[: len(results)]]
 
     return run
 
@@ -532,6 +549,17 @@ def resize_images(
     return resize.upsample(x, (height_factor, width_factor), interpolation, _last(data_format))
 
 
+def _resize_from_corner(
+    x: Any, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"
+):
+    """TensorFlow 1's bilinear values are taken at i / factor."""
+    if interpolation != "bilinear":
+        return resize_images(x, height_factor, width_factor, data_format, interpolation)
+    for axis, factor in enumerate((height_factor, width_factor), 1 if _last(data_format) else 2):
+        x = between(x, axis, factor)
+    return x
+
+
 def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None) -> Any:
     return resize.upsample(x, (depth_factor, height_factor, width_factor), "nearest", _last(data_format))
 
@@ -605,12 +633,10 @@ def pool3d(x: Any, pool_size: Any, strides: Any = (1, 1, 1), padding: str = "val
 def batch_normalization(
     x: Any, mean: Any, var: Any, beta: Any, gamma: Any, axis: int = -1, epsilon: float = 1e-3
 ) -> Any:
-    """Statistics and weights of one axis are those of `axis`; others broadcast."""
-    last = axis in (-1, x.ndim - 1)
-    mean, var, beta, gamma = (
-        part if last or part is None or part.ndim != 1 else part.reshape(-1, *(1,) * (x.ndim - 1 - axis % x.ndim))
-        for part in (mean, var, beta, gamma)
-    )
+    """`x` by the statistics and parameters of its `axis`, where these are vectors."""
+    if mean.ndim == 1 and axis % x.ndim != x.ndim - 1:
+        shape = [-1 if one == axis % x.ndim else 1 for one in range(x.ndim)]
+        mean, var, beta, gamma = (part if part is None else part.reshape(shape) for part in (mean, var, beta, gamma))
     y = (x - mean) * torch.rsqrt(var + epsilon)
     y = y if gamma is None else y * gamma
     return y if beta is None else y + beta
@@ -643,8 +669,8 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
 
 
 def map_fn(fn: Callable, elems: Any, name: str | None = None, dtype: Any = None) -> Any:
-    made = torch.stack([fn(x) for x in elems])
-    return made if dtype is None else made.to(_dtype(dtype))
+    found = torch.stack([fn(x) for x in elems])
+    return found if dtype is None else found.to(_dtype(dtype))
 
 
 def foldl(fn: Callable, elems: Any, initializer: Any = None, name: str | None = None) -> Any:
@@ -704,6 +730,8 @@ def for_generation(name: str) -> dict[str, Any]:
         shim.backends[name] = backend
 
     found = {key: value for key, value in globals().items() if key in _PUBLIC}
+    if name == "keras2":
+        found["resize_images"] = _resize_from_corner
     if name == "keras1":
         found = {key: _in_keras1(value) for key, value in found.items()}
         for loss in ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"):
@@ -712,5 +740,5 @@ def for_generation(name: str) -> dict[str, Any]:
 
 
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
-    "Any", "Axis", "Callable", "Sequence", "SymbolicTensor", "Tensor", "for_generation",
+    "Any", "Axis", "Callable", "Sequence", "SymbolicTensor", "Tensor", "Weight", "between", "for_generation",
 }  # fmt: skip

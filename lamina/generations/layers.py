@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Collection, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -275,11 +276,11 @@ class UpSampling2D(modern.UpSampling2D):
         if self.half_pixels or self.interpolation == "nearest":
             return super().call(inputs)
         for axis, factor in enumerate(self._factors, 1 if self.channels_last else 2):
-            inputs = _between(inputs, axis, factor)
+            inputs = between(inputs, axis, factor)
         return inputs
 
 
-def _between(x: Tensor, axis: int, factor: int) -> Tensor:
+def between(x: Tensor, axis: int, factor: int) -> Tensor:
     """`x` drawn out along an axis, on straight lines from each value to the next."""
     size = x.shape[axis]
     places = torch.arange(size * factor, device=x.device)
@@ -431,6 +432,7 @@ class Merge(Layer):
         if not callable(self.mode) and self.mode not in modes:
             raise ValueError(f"Merge: `mode` must be one of {', '.join(modes)} or a function; got {self.mode!r}.")
         self.arguments = self.arguments or {}
+        vars(self)["_masked"] = "mask" not in self.arguments and "mask" in _parameters(self.mode)
 
     def build(self, input_shape: Any) -> None:
         shapes = self._shapes(input_shape)
@@ -462,7 +464,7 @@ class Merge(Layer):
     def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
         mode = self.mode
         if not isinstance(mode, str):
-            return mode(inputs, **self.arguments)
+            return mode(inputs, **({"mask": mask} if self._masked else {}), **self.arguments)
         if mode == "concat":
             return torch.cat(list(inputs), self.concat_axis)
         if mode == "cos":
@@ -502,6 +504,14 @@ class Merge(Layer):
         if self.mode == "concat":
             return Concatenate(axis=self.concat_axis).compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
+
+
+def _parameters(function: Any) -> Collection[str]:
+    """The arguments of a function; none where they cannot be told."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return ()
 
 
 def take_time_first(layer: Any) -> None:

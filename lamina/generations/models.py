@@ -399,8 +399,10 @@ class _UserLayer(Adds, Layer):
 
     def __init__(self, **kwargs: Any):
         kwargs["name"] = kwargs.get("name") or shim.unique_name(self._generation, type(self).__name__)
-        kwargs.pop("input_dtype", None)
+        input_dtype = kwargs.pop("input_dtype", None)
         super().__init__(**kwargs)
+        if input_dtype is not None:
+            self.input_dtype = input_dtype
 
     def get_output_shape_for(self, input_shape: Any) -> Any:
         return self.compute_output_shape(input_shape)

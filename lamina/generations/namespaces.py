@@ -259,7 +259,7 @@ def _object(generation: Generation, home: str, key: str) -> Any:
     if key == "get":
         return lambda identifier: get_object(generation, home, identifier)
     if key == "deserialize":
-        return lambda config, custom_objects=None: get_object(generation, home, config)
+        return functools.partial(_object_from_config, generation, home)
     if home == "initializers" and generation.named_configs:
         from . import initializations
 
@@ -280,6 +280,11 @@ def _object(generation: Generation, home: str, key: str) -> Any:
     ):
         return modern
     return shim.make_class(generation, key, modern, module, home)
+
+
+def _object_from_config(generation: Generation, home: str, config: Any, custom_objects: Any = None) -> Any:
+    with serialize.custom_object_scope(custom_objects or {}):
+        return get_object(generation, home, config)
 
 
 def get_object(generation: Generation, home: str, identifier: Any) -> Any:
@@ -303,9 +308,10 @@ def get_object(generation: Generation, home: str, identifier: Any) -> Any:
         name = config.pop("name")
     if home == "initializers" and generation.named_configs:
         return importlib.import_module(f"lamina.{home}").get(identifier)
-    if serialize.registered_object(name) is not None:
+    own = serialize.registered_object(name)
+    if own is not None and "class_name" in identifier:
         return importlib.import_module(f"lamina.{home}").get(identifier)
-    cls = getattr(namespace, name, None)
+    cls = own or getattr(namespace, name, None)
     if cls is None:
         raise ValueError(f"Unknown {home[:-1]} {name!r} of Keras {generation.version}.")
     return cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)

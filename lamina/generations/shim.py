@@ -178,6 +178,8 @@ class LayerShim(Adds, Shim):
         super()._init_modern(modern, kept)
         if self.activity_regularizer is None and modern.get("activity_regularizer") is not None:
             self.activity_regularizer = modern["activity_regularizer"]
+        if kept.get("input_dtype") is not None:
+            self.input_dtype = kept["input_dtype"]
         self.__dict__["_theano"] = backends[self._generation.name] == "theano"
         if kept.get("time_major"):
             take_time_first(self)

@@ -14,7 +14,6 @@ from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
-from ..translation import origin
 from .functional import Functional
 from .graph_config import own_kwargs
 from .model import Model
@@ -26,11 +25,13 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
     Raises ValueError for what describes none.
     """
+    from ..translation import origin
+
     try:
         config = json.loads(json_string)
+        config = origin.addressed(config, origin.generation_of(config)) if isinstance(config, dict) else config
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"model_from_json: this is no JSON: {error}") from error
-    config = origin.addressed(config, origin.generation_of(config)) if isinstance(config, dict) else config
     with serialize.reading_shared():
         model = serialize.deserialize(config, custom_objects, homes=("keras.models", "keras.layers"))
     if not isinstance(model, Model):

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from . import unused
 from .conversions import ADAPT, WRITE
 from .table import Class, Generation, Settings, Value
 
@@ -102,7 +103,10 @@ def respell(
     if group and all(part in rest for part in group):
         new[older.joined[group]] = tuple(rest.pop(part) for part in group)
     for key, value in rest.items():
-        for now in modern_names(older, entry, key):
+        found = modern_names(older, entry, key)
+        if not found:
+            unused.check(name, key, value)
+        for now in found:
             new[now] = value if now.endswith("initializer") else convert(older, now, value)
     return args, new
 
@@ -118,8 +122,11 @@ def to_modern(
         if all(part in rest for part in several):
             modern[one] = tuple(rest.pop(part) for part in several)
     for key, value in rest.items():
-        for new in modern_names(generation, entry, key):
+        names = modern_names(generation, entry, key)
+        for new in names:
             modern[new] = convert(generation, new, value)
+        if not names:
+            unused.check(name, key, value)
     return ADAPT[entry.adapt](modern, given, settings) if entry.adapt else modern
 
 
@@ -197,7 +204,9 @@ def method_arguments(
     found: dict[str, Any] = {}
     for key, value in {**set_here, **given}.items():
         new = generation.method_words.get(key, key)
-        if new and (new not in found or key in given):
+        if not new:
+            unused.check(method, key, value)
+        elif new not in found or key in given:
             found[new] = value
     return found
 

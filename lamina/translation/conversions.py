@@ -88,6 +88,15 @@ def recurrent(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
     return modern
 
 
+def sequence(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """`input_dim` is the size of a step, of as many as `input_length` says."""
+    if modern.get("input_dim") is None:
+        modern.pop("input_length", None)
+    else:
+        modern.setdefault("input_length", None)
+    return modern
+
+
 def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """Keras 1's modes: 0 by the moving statistics, 1 by each sample, 2 always by the batch."""
     mode = modern.pop("mode")
@@ -169,8 +178,7 @@ ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] 
     function.__name__: function
     for function in (
         batch_normalization, clipped_rate, convolution, decaying, embedding, known_interpolation, lambda_, local,
-        nadam, pooling, recurrent, refuse_dilated_strides,
-        several_axes, zero_padding,
+        nadam, pooling, recurrent, refuse_dilated_strides, sequence, several_axes, zero_padding,
     )
 }  # fmt: skip
 

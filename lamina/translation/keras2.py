@@ -119,7 +119,7 @@ LAYERS = {
     ),
     "Highway": keras1.LAYERS["Highway"],
     "MaxoutDense": keras1.LAYERS["MaxoutDense"],
-    "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D"),
+    "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D", adapt="sequence"),
     "Conv2D": Class("Conv2D", conv(2, False), **CONV, aliases="Convolution2D"),
     "Conv3D": Class("Conv3D", conv(3, False), **CONV, aliases="Convolution3D"),
     "Conv2DTranspose": Class(
@@ -159,25 +159,30 @@ LAYERS = {
     "GlobalAveragePooling3D": Class("GlobalAveragePooling3D", _FORMAT, "pooling", aliases="GlobalAvgPool3D"),
     "LocallyConnected1D": Class("LocallyConnected1D", local(1), "local", unsaved="data_format"),
     "LocallyConnected2D": Class("LocallyConnected2D", local(2), "local"),
-    "RNN": Class("RNN", f"cell, {SEQUENCES}, unroll=False", "recurrent"),
+    "RNN": Class("RNN", f"cell, {SEQUENCES}, unroll=False", "recurrent", adapt="sequence"),
     "SimpleRNN": Class(
-        "SimpleRNN", f"units, activation='tanh', use_bias=True, {RNN}, {SEQUENCES}, unroll=False", "recurrent"
+        "SimpleRNN", f"units, activation='tanh', use_bias=True, {RNN}, {SEQUENCES}, unroll=False", "recurrent",
+        adapt="sequence",
     ),
     "GRU": Class(
-        "GRU", f"units, {GATED}, {RNN}, implementation=2, {SEQUENCES}, unroll=False, reset_after=False", "recurrent"
+        "GRU", f"units, {GATED}, {RNN}, implementation=2, {SEQUENCES}, unroll=False, reset_after=False", "recurrent",
+        adapt="sequence",
     ),
     "LSTM": Class(
-        "LSTM", f"units, {GATED}, {LSTM}, implementation=2, {SEQUENCES}, unroll=False", "recurrent"
+        "LSTM", f"units, {GATED}, {LSTM}, implementation=2, {SEQUENCES}, unroll=False", "recurrent", adapt="sequence"
     ),
     "SimpleRNNCell": Class("SimpleRNNCell", f"units, activation='tanh', use_bias=True, {_CELL}", "recurrent"),
     "GRUCell": Class("GRUCell", f"units, {GATED}, {_CELL}, implementation=2, reset_after=False", "recurrent"),
     "LSTMCell": Class("LSTMCell", f"units, {GATED}, {_LSTM_CELL}, implementation=2", "recurrent"),
     "StackedRNNCells": Class("StackedRNNCells", "cells", "recurrent"),
-    "CuDNNGRU": Class("GRU", f"units, {_CUDNN}", "cudnn_recurrent", fixed={"reset_after": True}),
+    "CuDNNGRU": Class(
+        "GRU", f"units, {_CUDNN}", "cudnn_recurrent", fixed={"reset_after": True}, adapt="sequence"
+    ),
     "CuDNNLSTM": Class(
         "LSTM",
         f"units, {_CUDNN}".replace("bias_initializer='zeros'", "bias_initializer='zeros', unit_forget_bias=True"),
         "cudnn_recurrent",
+        adapt="sequence",
     ),
     "ConvLSTM2D": Class("ConvLSTM2D", CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent"),
     "Embedding": Class(
@@ -185,7 +190,7 @@ LAYERS = {
         "input_dim, output_dim, embeddings_initializer='uniform', embeddings_regularizer=None, "
         "activity_regularizer=None, embeddings_constraint=None, mask_zero=False, input_length=None",
         "embeddings",
-        adapt="embedding",
+        adapt="embedding", kept="input_length",
     ),
     "BatchNormalization": Class(
         "BatchNormalization",
@@ -241,7 +246,7 @@ LAYERS = {
     ),
 }  # fmt: skip
 
-RENAMED = {"implementation": "", "input_length": "", "clipnorm": "global_clipnorm"}
+RENAMED = {"implementation": "", "clipnorm": "global_clipnorm"}
 
 
 def _scaled(scale: float, mode: str, distribution: str) -> Class:

@@ -80,10 +80,10 @@ LAYERS = {
     "RNN": _signed("RNN", _TIME, base="_TimeMajor", write="recurrent"),
     "GRU": Class(
         "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent",
-        base="_Zeroing", write="recurrent",
+        base="_Zeroing", write="recurrent", adapt="sequence",
     ),
     "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent",
-                  base="_Zeroing", write="recurrent"),
+                  base="_Zeroing", write="recurrent", adapt="sequence"),
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
     "_Grouped": Class("Layer", "groups=1"),
@@ -150,6 +150,7 @@ LAYERS = {
         "shape=None, batch_size=None, name=None, dtype=None, sparse=None, tensor=None, ragged=None, type_spec=None, "
         "optional=False",
         "core",
+        renamed={"sparse": "sparse"},
     ),
     "InputLayer": Class(
         "InputLayer",
