@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from golden_cases import GOLDEN, Case, cases, problems
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina import losses
+from lamina import losses, metrics
 from lamina.core import config, masking, serialize
 from lamina.core.random import set_random_seed
 from lamina.losses import base
@@ -349,3 +350,39 @@ def test_one_class_warns():
 def test_base_needs_call():
     with pytest.raises(TypeError, match="must define `call"):
         losses.Loss()(torch.zeros(1), torch.zeros(1))
+
+
+# Class numbers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [0.5, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "score",
+    [
+        losses.sparse_categorical_crossentropy,
+        losses.SparseCategoricalCrossentropy(),
+        losses.SparseCategoricalCrossentropy(from_logits=True),
+        losses.CategoricalGeneralizedCrossEntropy(),
+        metrics.sparse_categorical_accuracy,
+        metrics.SparseTopKCategoricalAccuracy(),
+        metrics.SparseCategoricalCrossentropy(),
+        lambda y_true, y_pred: metrics.MeanIoU(num_classes=3).update_state(y_true, y_pred.argmax(-1)),
+        lambda y_true, y_pred: losses.ctc(y_true[:, None], y_pred[:, None]),
+    ],
+)
+def test_class_numbers_are_whole(score: Any, wrong: float) -> None:
+    """Whole floats are as good as integers; anything else is refused by name."""
+    y_pred = torch.softmax(torch.arange(6.0).reshape(2, 3), -1)
+    whole = score(torch.tensor([1.0, 2.0]), y_pred), score(torch.tensor([1, 2]), y_pred)
+    if whole[0] is not None:
+        torch.testing.assert_close(*whole)
+    with pytest.raises(ValueError, match=r"`y_true` must hold class numbers; got (0\.5|nan|inf)"):
+        score(torch.tensor([1.0, wrong]), y_pred)
+
+
+def test_no_class_number_is_left_out_unasked() -> None:
+    """torch leaves out -100 by itself."""
+    y_pred = torch.softmax(torch.arange(6.0).reshape(2, 3), -1)
+    for from_logits in (False, True):
+        with pytest.raises(IndexError, match="-100"):
+            losses.SparseCategoricalCrossentropy(from_logits=from_logits)(torch.tensor([1, -100]), y_pred)

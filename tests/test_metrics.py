@@ -460,3 +460,16 @@ def test_bad_weights_and_ranks():
         metrics.MeanIoU(2).update_state(y, y, torch.ones(5, dtype=torch.int32))
     with pytest.warns(UserWarning, match="fractions of `sample_weight` are cut off"):
         metrics.MeanIoU(2).update_state(y, y, torch.ones(4))
+
+
+@pytest.mark.parametrize("name", [name for name in metrics.__all__ if name[0].isupper() and name != "Metric"])
+def test_a_result_before_the_first_value_is_a_number_or_refused(name: str) -> None:
+    """So it is after `reset_state`, which forgets no shape."""
+    needed = {"fn": metrics.hinge} if name == "MeanMetricWrapper" else REQUIRED.get(name, {})
+    metric = getattr(metrics, name)(**needed)
+    if name in ("F1Score", "FBetaScore", "R2Score"):
+        with pytest.raises(ValueError, match=f"{name}: there is no result yet; call `update_state` first"):
+            metric.result()
+        metric.update_state(torch.ones(3, 2), torch.ones(3, 2))
+        metric.reset_state()
+    assert isinstance(torch.as_tensor(metric.result()), torch.Tensor)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lamina as keras
-from lamina import layers
+from lamina import keras1, keras2, layers, tf_keras
 from lamina.core.layer import Changes
 from lamina.training import data as data_module
 from lamina.training import trainer
@@ -619,9 +619,145 @@ def test_an_output_without_a_loss() -> None:
 )
 def test_outputs_that_do_not_fit(settings: dict, message: str) -> None:
     model = two_outputs()
-    model.compile("sgd", **settings)
     with pytest.raises(ValueError, match=message):
-        model.fit(X, [TARGETS, TARGETS], verbose=0)
+        model.compile("sgd", **settings)
+    assert not model.compiled
+
+
+SPACES = pytest.mark.parametrize("space", [keras, keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+NOWHERE = [
+    {"metrics": {"nope": "mae"}},
+    {"weighted_metrics": {"nope": ["mae"]}},
+    {"loss": {"nope": "mse"}},
+    {"loss": {"a": "mse", "nope": "mse"}},
+    {"loss_weights": {"nope": 1.0}},
+    {"loss": ["mse"] * 3},
+    {"loss_weights": [1.0] * 3},
+]
+
+
+@SPACES
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("settings", NOWHERE, ids=str)
+def test_what_is_meant_for_no_output_is_refused(space: Any, outputs: int, settings: dict) -> None:
+    start = space.layers.Input((5,))
+    made = [space.layers.Dense(1, name=name)(start) for name in "ab"[:outputs]]
+    model = space.models.Model(start, made if outputs > 1 else made[0])
+    if outputs > 1 and settings.get("loss") is None:
+        settings = {"loss": ["mse", "mse"], **settings}
+    name = next(key for key in ("loss_weights", "weighted_metrics", "metrics", "loss") if key in settings)
+    with pytest.raises(ValueError, match=rf"^{name}: .*(`a`|one output 'a'|2 outputs)"):
+        model.compile("sgd", **{"loss": "mse", **settings})
+    assert not model.compiled
+
+
+def test_a_subclassed_model_says_at_the_first_batch_what_fits_no_output() -> None:
+    class Two(keras.Model):
+        def call(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"a": inputs, "b": inputs}
+
+    for settings in ({"metrics": {"c": "mae"}}, {"loss": {"c": "mse"}}):
+        model = Two()
+        model.compile("sgd", **{"loss": "mse", **settings})
+        with pytest.raises(ValueError, match="no output `c`; its outputs are `a`, `b`"):
+            model.evaluate(X, {"a": X, "b": X}, verbose=0)
+
+
+def test_a_metric_needs_targets() -> None:
+    model = two_outputs()
+    model.compile("sgd", {"a": "mse"}, metrics={"b": ["accuracy"]})
+    with pytest.raises(ValueError, match="`metrics` need targets, but there are none for output 'b'"):
+        model.fit(X, {"a": TARGETS}, verbose=0)
+
+
+@SPACES
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": Callback()}, "Unknown loss"),
+        ({"loss": 3}, "Unknown loss 3"),
+        ({"loss": {"a": Callback()}}, "Unknown loss"),
+        ({"loss": keras.metrics.MeanSquaredError()}, "is a metric"),
+        ({"metrics": [Callback()]}, "Unknown metric"),
+        ({"metrics": {"a": [3]}}, "Unknown metric 3"),
+        ({"loss_weights": {"a": Callback()}}, "must hold numbers"),
+        ({"optimizer": torch.optim.Adam([torch.nn.Parameter(torch.ones(1))])}, r"pass optimizers\.Adam\(\.\.\.\)"),
+        ({"optimizer": Callback()}, "Unknown optimizer"),
+    ],
+)
+def test_what_compile_does_not_take(space: Any, settings: dict, message: str) -> None:
+    start = space.layers.Input((5,))
+    model = space.models.Model(start, space.layers.Dense(1, name="a")(start))
+    with pytest.raises(ValueError, match=message) as raised:
+        model.compile(**{"optimizer": "sgd", "loss": "mse", **settings})
+    assert not model.compiled and len(str(raised.value)) < 250
+
+
+@SPACES
+def test_an_unknown_argument_of_compile_gets_a_hint(space: Any) -> None:
+    model = space.models.Sequential([space.layers.Dense(1, input_shape=(5,))])
+    with pytest.raises(TypeError, match=r"compile has no argument `metric`\. Did you mean `metrics`"):
+        model.compile(optimizer="sgd", loss="mse", metric=["mae"])
+    assert not model.compiled
+
+
+@pytest.mark.parametrize("places", [(), ("kernel",), ("kernel", "activity")])
+def test_a_penalty_of_any_shape_is_summed(places: tuple[str, ...]) -> None:
+    """As Keras 3 does."""
+    settings = {f"{place}_regularizer": torch.square for place in places}
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(3, **settings)])
+    model.compile("sgd", "mse")
+    outputs = model.predict(X, verbose=0)
+    expected = ((outputs - TARGETS) ** 2).mean()
+    expected += (model.get_weights()[0] ** 2).sum() if "kernel" in places else 0
+    expected += (outputs**2).sum() / len(X) if "activity" in places else 0
+    assert model.evaluate(X, TARGETS, batch_size=70, verbose=0) == pytest.approx(expected, rel=1e-4)
+    assert model.fit(X, TARGETS, batch_size=70, verbose=0).history["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+WRONG_LABELS = [
+    (0.5, "class numbers; got 0.5"),
+    (np.nan, "got nan"),
+    (np.inf, "got inf"),
+    (3, "0 to 2"),
+    (-1, "0 to 2"),
+]
+WRONG_LABELS += [(-100, "y holds class -100")]
+
+
+@SPACES
+@pytest.mark.parametrize(("wrong", "message"), WRONG_LABELS)
+@pytest.mark.parametrize("method", ["fit", "evaluate", "validation", "train_on_batch", "stream"])
+def test_wrong_labels_are_refused(space: Any, wrong: float, message: str, method: str) -> None:
+    """Before anything changes, where all of them are at hand."""
+    model = space.models.Sequential([space.layers.Dense(3, activation="softmax", input_shape=(5,))])
+    model.compile("sgd", CROSS, metrics=["accuracy"])
+    before = model.get_weights()
+    y = LABELS.astype(float if np.isnan(wrong) or wrong % 1 else int)
+    y[60] = wrong
+    act = {
+        "fit": lambda: model.fit(X, y, batch_size=10, verbose=0),
+        "evaluate": lambda: model.evaluate(X, y, batch_size=10, verbose=0),
+        "validation": lambda: model.fit(X, LABELS, validation_data=(X, y), verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(X, y),
+        "stream": lambda: keras.Model.fit(model, iter([(X, y)]), verbose=0),
+    }[method]
+    with pytest.raises(ValueError, match=message):
+        act()
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_labels_of_several_outputs_and_ignored_ones() -> None:
+    model = two_outputs()
+    model.compile("sgd", ["mse", CROSS])
+    with pytest.raises(ValueError, match="y holds class 7"):
+        model.fit(X, [TARGETS, np.full(70, 7)], verbose=0)
+    model.compile("sgd", {"b": keras.losses.SparseCategoricalCrossentropy(ignore_class=-1), "a": "mse"})
+    y = LABELS.astype("float32")
+    y[:5] = -1
+    assert np.isfinite(model.fit(X, {"a": TARGETS, "b": y}, verbose=0).history["loss"]).all()
 
 
 def test_names_of_trainer_and_layer_do_not_clash() -> None:
@@ -1150,6 +1286,13 @@ def test_a_nan_loss_is_seen(capsys: pytest.CaptureFixture) -> None:
         ({"x": X, "y": TARGETS, "epochs": 2.5}, "epochs"),
         ({"x": X, "y": TARGETS, "verbose": "loud"}, "verbose.*'loud'"),
         ({"x": X, "y": TARGETS, "callbacks": [5]}, "callbacks"),
+        ({"x": X, "y": TARGETS, "callbacks": [keras.callbacks.EarlyStopping]}, "EarlyStopping is a class"),
+        ({"x": X, "y": TARGETS, "callbacks": lambda: 3}, "got <lambda>"),
+        ({"x": X, "y": TARGETS, "class_weight": [1, 2]}, r"`class_weight` must be a dictionary.*got \[1, 2\]"),
+        ({"x": {1}, "y": TARGETS}, r"x: expected an array.*got \{1\}"),
+        ({"x": iter([X]), "y": TARGETS}, "x is an iterable"),
+        ({"x": X, "y": TARGETS, "validation_freq": 0}, "validation_freq"),
+        ({"x": X, "y": TARGETS, "initial_epoch": -1}, "initial_epoch"),
     ],
 )
 def test_bad_data_is_refused_before_anything_changes(settings: dict, message: str) -> None:

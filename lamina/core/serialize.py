@@ -303,7 +303,9 @@ def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | N
         return identifier()
     if callable(identifier):
         return identifier
-    raise ValueError(f"Unknown {what} {identifier!r}; expected a name, a config or a callable.")
+    from .declare import short
+
+    raise ValueError(f"Unknown {what} {short(identifier)}; expected a name, a config or a callable.")
 
 
 def unknown_name(name: str, home: str, what: str) -> str:

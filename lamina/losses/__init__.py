@@ -20,6 +20,7 @@ from .base import (
     object_name,
     reduction_arg,
 )
+from .base import require_whole as require_whole
 from .functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -298,3 +299,9 @@ def resolve(identifier: Any, y_true_shape: Sequence[int | None], y_pred_shape: S
     if found is None or isinstance(found, Loss):
         return found
     return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else object_name(found))
+
+
+def class_number_options(loss: Any) -> Mapping[str, Any] | None:
+    """The arguments of a loss whose targets are class numbers; None for any other."""
+    numbered = getattr(loss, "fn", None) in (sparse_categorical_crossentropy, categorical_generalized_cross_entropy)
+    return getattr(loss, "_kwargs", {}) if numbered else None

@@ -75,6 +75,21 @@ def misfit(name: str, true_shape: Any, pred_shape: Any, expected: str) -> str:
     )
 
 
+def class_numbers(y_true: Tensor, name: str) -> Tensor:
+    """Class numbers as integers. Raises ValueError for fractions and NaN, where telling does not wait for a device."""
+    numbers = y_true.long()
+    if y_true.is_floating_point() and type(y_true) is Tensor and y_true.is_cpu and not torch.compiler.is_compiling():
+        require_whole(y_true, numbers, name)
+    return numbers
+
+
+def require_whole(y_true: Tensor, numbers: Tensor, name: str) -> None:
+    """Raises ValueError where `y_true` is not what `numbers`, the same as integers, are."""
+    if not torch.equal(numbers.to(y_true.dtype), y_true):
+        wrong = y_true[numbers.to(y_true.dtype) != y_true].flatten()[0].item()
+        raise ValueError(f"{name}: `y_true` must hold class numbers; got {wrong:g}. Check the labels.")
+
+
 def divide_no_nan(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient, 0 where the denominator is 0."""
     zero = denominator == 0

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..core import config
 from ..core.errors import show_shape
 from ..core.masking import set_mask
-from .base import FUSED, LOGITS, as_float, as_tensor, misfit, pair
+from .base import FUSED, LOGITS, as_float, as_tensor, class_numbers, misfit, pair
 
 # Regression ------------------------------------------------------------------------------------------------------
 
@@ -201,6 +201,9 @@ def categorical_focal_crossentropy(
     return -(weight * (1 - log.exp()) ** gamma * y_true * log).sum(axis)
 
 
+_NO_CLASS = -(1 << 40)  # what torch's kernels leave out where no class is to be
+
+
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Tensor:
@@ -209,7 +212,7 @@ def sparse_categorical_crossentropy(
     Samples of `ignore_class` get 0, and a mask on the result that leaves them out of means.
     """
     y_pred = as_float(y_pred)
-    y_true = as_tensor(y_true, y_pred, torch.int64)
+    y_true = class_numbers(as_tensor(y_true, y_pred), "sparse_categorical_crossentropy")
     given = y_true.shape
     if y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
         y_true = y_true.squeeze(axis)
@@ -218,7 +221,7 @@ def sparse_categorical_crossentropy(
         expected = f"equal shapes but for the classes (axis {axis} of `y_pred`)"
         raise ValueError(misfit("sparse_categorical_crossentropy", given, y_pred.shape, expected))
     scores = scores.reshape(-1, scores.shape[-1])
-    ignored = -100 if ignore_class is None else ignore_class
+    ignored = _NO_CLASS if ignore_class is None else ignore_class
     if from_logits:
         losses = F.cross_entropy(scores, y_true.reshape(-1), ignore_index=ignored, reduction="none")
     else:
@@ -233,7 +236,7 @@ def sparse_categorical_crossentropy(
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Tensor:
     """(1 - p**q) / q for the probability p of class `y_true` (Zhang and Sabuncu 2018): robust to wrong labels."""
     y_pred = as_float(y_pred)
-    y_true = as_tensor(y_true, y_pred, torch.int64)
+    y_true = class_numbers(as_tensor(y_true, y_pred), "categorical_generalized_cross_entropy")
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = y_true.squeeze(-1)
     if y_true.shape != y_pred.shape[:-1]:
@@ -277,8 +280,8 @@ def _fused_sparse(
     if not from_logits or ignore_class is not None or axis != -1 or not fits or not y_true.numel():
         return None
     scores = y_pred if y_pred.ndim == 2 else y_pred.reshape(-1, y_pred.shape[-1])
-    labels = (y_true if y_true.ndim == 1 else y_true.reshape(-1)).long()
-    return F.cross_entropy(scores, labels, reduction="sum") / y_true.numel()
+    labels = class_numbers(y_true if y_true.ndim == 1 else y_true.reshape(-1), "sparse_categorical_crossentropy")
+    return F.cross_entropy(scores, labels, reduction="sum", ignore_index=_NO_CLASS) / y_true.numel()
 
 
 FUSED.update(
@@ -323,7 +326,7 @@ def ctc(y_true: Any, y_pred: Any) -> Tensor:
     """Connectionist temporal classification. `y_true`: labels (batch, length), padded with the blank, 0.
     `y_pred`: scores (batch, steps, classes). torch's kernel waits for the device to read the lengths."""
     y_pred = as_float(y_pred)
-    labels = as_tensor(y_true, y_pred, torch.int64)
+    labels = class_numbers(as_tensor(y_true, y_pred), "ctc")
     for value, what, axes in ((labels, "y_true", "(batch, length)"), (y_pred, "y_pred", "(batch, steps, classes)")):
         if value.ndim != axes.count(",") + 1:
             raise ValueError(f"ctc: `{what}` must have shape {axes}; got {show_shape(value.shape)}.")

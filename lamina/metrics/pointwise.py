@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import losses
 from ..core import config, dtypes
 from ..core.declare import arg, boolean, integer, number
-from ..losses.base import as_float, as_tensor, dtype_arg, misfit, name_arg, pair
+from ..losses.base import as_float, as_tensor, class_numbers, dtype_arg, misfit, name_arg, pair
 from .base import FunctionMetric, Mean, PlainMetric
 
 
@@ -45,7 +45,7 @@ def _labels(y_true: Any, y_pred: Any, name: str) -> tuple[Tensor, Tensor]:
     labels = y_true.squeeze(-1) if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
     if labels.shape != y_pred.shape[:-1]:
         raise ValueError(misfit(name, y_true.shape, y_pred.shape, "equal shapes but for the classes"))
-    return labels, y_pred
+    return class_numbers(labels, name), y_pred
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
@@ -56,7 +56,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def _in_top_k(labels: Tensor, y_pred: Tensor, k: int) -> Tensor:
-    right = y_pred.gather(-1, labels.long().unsqueeze(-1))
+    right = y_pred.gather(-1, labels.unsqueeze(-1))
     return _as_matches((y_pred > right).sum(-1) < k)
 
 

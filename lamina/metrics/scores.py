@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core import config, dtypes
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number
 from ..core.errors import show_shape
-from ..losses.base import DECLARED_BELOW, as_tensor, broadcastable, dtype_arg, misfit, name_arg, pair
+from ..losses.base import DECLARED_BELOW, as_tensor, broadcastable, class_numbers, dtype_arg, misfit, name_arg, pair
 from .base import DeclaredMetric
 from .confusion import _spread
 
@@ -24,6 +24,12 @@ def _columns(metric: DeclaredMetric, y_true: Any, y_pred: Any) -> tuple[Tensor, 
     if y_pred.ndim != 2 or y_true.shape != y_pred.shape:
         raise ValueError(misfit(type(metric).__name__, y_true.shape, y_pred.shape, "the same shape (batch, outputs)"))
     return y_true, y_pred
+
+
+def _require_values(metric: DeclaredMetric, state: str) -> None:
+    """Raises ValueError before the first values, which make the state."""
+    if state not in vars(metric):
+        raise ValueError(f"{type(metric).__name__}: there is no result yet; call `update_state` first.")
 
 
 def _fraction(value: Any, owner: Any) -> float:
@@ -81,6 +87,7 @@ class _FScore(DeclaredMetric):
         self.intermediate_weights += total(y_true)
 
     def result(self) -> Tensor:
+        _require_values(self, "true_positives")
         tiny = config.epsilon()
         precision = self.true_positives / (self.true_positives + self.false_positives + tiny)
         recall = self.true_positives / (self.true_positives + self.false_negatives + tiny)
@@ -143,6 +150,7 @@ class R2Score(DeclaredMetric):
         self.num_samples += y_true.numel()
 
     def result(self) -> Tensor:
+        _require_values(self, "count")
         total = self.squared_sum - self.sum.square() / self.count
         scores = 1 - self.total_mse / total
         scores = torch.where(scores.isinf(), 0, scores)
@@ -217,7 +225,7 @@ class _Overlap(DeclaredMetric):
         y_pred = as_tensor(y_pred)
         y_true = as_tensor(y_true, y_pred)
         given = y_true.shape, y_pred.shape
-        y_true = y_true.long() if self.sparse_y_true else y_true.argmax(self.axis)
+        y_true = class_numbers(y_true, name) if self.sparse_y_true else y_true.argmax(self.axis)
         y_pred = y_pred.long() if self.sparse_y_pred else y_pred.argmax(self.axis)
         if y_true.numel() != y_pred.numel():
             raise ValueError(misfit(name, *given, "as many labels"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from ..core import serialize as _serialization
+from ..core.declare import short
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from .base import Optimizer
@@ -60,9 +63,16 @@ def get(identifier: Any) -> Optimizer | None:
         return identifier
     if isinstance(identifier, Mapping):
         found = deserialize(identifier)
+    elif isinstance(identifier, torch.optim.Optimizer):
+        name = type(identifier).__name__
+        same = f"optimizers.{name}(...)" if name in __all__ else "one of lamina.optimizers"
+        raise ValueError(
+            f"torch.optim.{name} holds its weights itself, and compile does not take it: pass {same}, which runs "
+            "torch's fused kernels, or write the training loop yourself."
+        )
     else:
         name = _BY_NAME.get(identifier.lower(), identifier) if isinstance(identifier, str) else identifier
         found = _serialization.lookup(name, _HOME, "optimizer")
     if not isinstance(found, Optimizer):
-        raise ValueError(f"Expected an optimizer, its name or its config; got {identifier!r}.")
+        raise ValueError(f"Expected an optimizer, its name or its config; got {short(identifier)}.")
     return found

@@ -127,6 +127,8 @@ def class_weights(y: Any, weights: Mapping[int, float]) -> Tensor:
 
     `y`: class numbers (n,) or (n, 1), or one-hot rows (n, classes). Raises ValueError for several outputs.
     """
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"`class_weight` must be a dictionary from class to weight, {{0: 1.0}}; got {short(weights)}.")
     if not isinstance(y, Tensor):
         raise ValueError("`class_weight` needs a single array of targets; pass `sample_weight` for several outputs.")
     if y.ndim > 1:
@@ -176,6 +178,7 @@ class Source:
     num_batches: int | None = None
     num_samples: int | None = None
     lacks_targets = False
+    targets: Any = None  # all of them, where they are at hand
     restarts = True  # False: what was read is gone
 
     def batches(self) -> Iterator[Batch]:
@@ -218,6 +221,10 @@ class Arrays(Source):
         self._leaves = leaves
         row = max(1, sum(tensor.nbytes for tensor in tensors) // self.num_samples)
         self._gathered = self.batch_size * max(1, _GATHERED // (row * self.batch_size))
+
+    @property
+    def targets(self) -> Any:  # type: ignore[override]
+        return pytree.tree_unflatten(self._leaves, self._spec)[1]
 
     def batches(self) -> Iterator[Batch]:
         order, size, assemble = self._order(), self.batch_size, None
@@ -402,7 +409,8 @@ def make_source(
     if kind is not None:
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
-                raise ValueError(f"Leave out `{name}` where x is a {kind}: its batches are (x, y, sample_weight).")
+                a = "an" if kind[0] in "aeiou" else "a"
+                raise ValueError(f"Leave out `{name}` where x is {a} {kind}: its batches are (x, y, sample_weight).")
         if kind == "PyDataset":
             return _PyBatches(x, class_weight, device, shuffle)
         return Stream(x, kind, class_weight, device)
@@ -431,7 +439,7 @@ def _stream_kind(x: Any) -> str | None:
         return "PyDataset"
     if isinstance(x, DataLoader):
         return "torch DataLoader"
-    if is_array(x) or isinstance(x, (list, tuple, Mapping, str, bytes)) or not hasattr(x, "__iter__"):
+    if is_array(x) or isinstance(x, (list, tuple, Mapping, str, bytes, set, frozenset)) or not hasattr(x, "__iter__"):
         return None
     return "generator" if hasattr(x, "send") else "iterable"
 

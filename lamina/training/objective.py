@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from .. import losses as losses_module
 from .. import metrics as metrics_module
 from ..core.declare import quoted, short
 from ..core.masking import get_mask, set_mask
 from ..core.serialize import home_of
+from ..losses.base import object_name
 
 # Structures of outputs ------------------------------------------------------------------------------------------------
 
@@ -34,6 +35,8 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
             if len(items) != 1 or (isinstance(value, Mapping) and names and set(value) != set(names)):
                 raise ValueError(f"{what}: the model has one output{_called(names)}; got entries for {_keys(value)}.")
             return [items[0]]
+        if what in ("loss", "loss_weights") and isinstance(value, (list, tuple)):
+            raise ValueError(f"{what}: the model has one output{_called(names)}; got {len(value)} entries.")
         return [value]
     parts = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs)
     if isinstance(value, Mapping):
@@ -50,6 +53,32 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
     else:
         picked = [value] * len(parts)
     return [leaf for item, part in zip(picked, parts, strict=True) for leaf in match(item, part, None, what)]
+
+
+def entries(value: Any) -> Iterator[Any]:
+    """The single losses, metrics or numbers in what was given to `compile`; a config counts as one."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from entries(item)
+    elif isinstance(value, Mapping) and "class_name" not in value:
+        for item in value.values():
+            yield from entries(item)
+    elif value is not None:
+        yield value
+
+
+def check_outputs(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> None:
+    """Raises ValueError where a part of `value` is meant for an output that is not among `outputs`."""
+    if value is None or outputs is None:
+        return
+    if what in ("loss", "loss_weights") or len(leaves_of(outputs)) > 1:
+        match(value, outputs, names, what)
+    elif isinstance(value, Mapping):
+        labels = [*outputs] if isinstance(outputs, Mapping) else list(names or value)
+        unknown = [str(key) for key in value if key not in labels]
+        if unknown:
+            known = quoted(map(str, labels))
+            raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
 
 
 def _called(names: Sequence[str] | None) -> str:
@@ -105,13 +134,16 @@ class CompiledLoss:
         if loss_weights is not None and not isinstance(loss_weights, (list, tuple, Mapping, int, float)):
             got = short(loss_weights)
             raise ValueError(f"compile: `loss_weights` must be a number, a list or a dictionary; got {got}.")
-        wrong = [item for item in pytree.tree_leaves(loss_weights) if isinstance(item, str) or callable(item)]
+        wrong = [item for item in entries(loss_weights) if not isinstance(item, (int, float, np.number, Tensor))]
         if wrong:
             raise ValueError(
                 f"compile: `loss_weights` must hold numbers; got {short(wrong[0])}. Metrics are passed as `metrics=`."
             )
-        if isinstance(loss, str) and loss.lower() not in ("crossentropy", "ce"):
-            losses_module.get(loss)
+        for one in entries(loss):
+            if isinstance(one, metrics_module.Metric):
+                raise ValueError(f"compile: {short(one)} is a metric, which has no gradient; pass it as `metrics=`.")
+            if not (isinstance(one, str) and one.lower() in ("crossentropy", "ce")):
+                losses_module.get(one)
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
         self.parts: list[_Part | None] = []
         self.metrics: list[Any] = []  # the mean of each output's own loss, where there are several
@@ -184,10 +216,36 @@ class CompiledLoss:
         try:
             value = loss(y, given, sample_weight)
         except IndexError as error:
-            raise ValueError(_outside(y, y_pred)) from error
+            raise ValueError(_outside(int(y.min()), int(y.max()), y_pred.shape[-1])) from error
         if part.tracker is not None:
             track(part.tracker, value, y_pred.shape[0])
         return value if part.factor is None else value * part.factor
+
+    def check_labels(self, y: Any, outputs: Any) -> None:
+        """Raises ValueError where targets that should be class numbers are none, or beyond the classes.
+
+        outputs: symbolic ones, or None where they are not known. What does not fit them is said in the first step.
+        """
+        try:
+            losses = match(self.loss, y if outputs is None else outputs, self.output_names, "loss")
+            targets = leaves_of(y) if outputs is None else self._targets(y, outputs, losses)
+        except ValueError:
+            return
+        shapes = [None] * len(targets) if outputs is None else map(_shape, leaves_of(outputs))
+        for identifier, labels, shape in zip(losses, targets, shapes, strict=False):
+            if identifier is None or not isinstance(labels, Tensor) or not labels.numel():
+                continue
+            loss = losses_module.resolve(identifier, _shape(labels), shape or (None, None))
+            options = losses_module.class_number_options(loss)
+            if options is None:
+                continue
+            numbers = labels.long()
+            if labels.is_floating_point():
+                losses_module.require_whole(labels, numbers, object_name(loss))
+            classes = shape[options.get("axis", -1)] if shape else None
+            least, most = (int(one) for one in numbers.aminmax())
+            if classes is not None and options.get("ignore_class") is None and (least < 0 or most >= classes):
+                raise ValueError(_outside(least, most, classes))
 
     def use_scores(self, outputs: Any, found: Iterable[Any]) -> list[Any]:
         """Those of the activations that returned one of the outputs, where its loss has a form in log space."""
@@ -200,8 +258,7 @@ class CompiledLoss:
         return used
 
 
-def _outside(y: Tensor, y_pred: Tensor) -> str:
-    least, most, classes = int(y.min()), int(y.max()), y_pred.shape[-1]
+def _outside(least: int, most: int, classes: int) -> str:
     return (
         f"y holds class {most if most >= classes else least}; the output has {classes} classes, 0 to {classes - 1}. "
         "Check the labels and the units of the last layer."
@@ -235,9 +292,11 @@ class CompiledMetrics:
         for what, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if value is not None and not isinstance(value, (list, tuple, Mapping)):
                 raise ValueError(f"compile: `{what}` must be a list or a dictionary; got {short(value)}.")
-            for leaf in pytree.tree_leaves(value):
-                if isinstance(leaf, str):
-                    metrics_module.check_name(leaf)
+            for one in entries(value):
+                if isinstance(one, str):
+                    metrics_module.check_name(one)
+                elif not callable(one) and not isinstance(one, (metrics_module.Metric, Mapping)):
+                    metrics_module.get(one)
         self._given, self.output_names = (metrics, weighted_metrics), output_names
         self._parts: list[_Measured] = []
         self.built = False
@@ -255,23 +314,38 @@ class CompiledMetrics:
 
     def build(self, y: Any, outputs: Any) -> None:
         """Settle which metric is whose. Raises ValueError where they do not fit the outputs."""
-        leaves = leaves_of(outputs)
+        leaves, targets = leaves_of(outputs), self._targets(y, outputs)
         names = _names_of(outputs, self.output_names)
-        targets = match(y, outputs, self.output_names, "y")
         parts = [_Measured(name if len(leaves) > 1 else None) for name in names]
-        for what, given in zip(("metrics", "weighted_metrics"), self._given, strict=True):
-            if not given:
-                continue
-            if len(leaves) == 1:
-                chosen = [pytree.tree_leaves(given)]
-            else:
-                chosen = [_as_list(one) for one in match(given, outputs, self.output_names, what)]
+        for what, chosen in self._chosen(outputs):
             for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):
                 group = part.metrics if what == "metrics" else part.weighted
-                shapes = _shape(true), _shape(pred)
-                group += [metrics_module.resolve(one, *shapes) for one in identifiers if one is not None]
+                group += [metrics_module.resolve(one, _shape(true), _shape(pred)) for one in identifiers]
         self._parts, self.built = parts, True
         self.reset_state()  # metric objects may come with state from elsewhere
+
+    def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:
+        """The metrics and the weighted ones of each output, as they were given."""
+        for what, given in zip(("metrics", "weighted_metrics"), self._given, strict=True):
+            check_outputs(given, outputs, self.output_names, what)
+            if given and len(leaves_of(outputs)) == 1:
+                yield what, [list(entries(given))]
+            elif given:
+                yield what, [list(entries(one)) for one in match(given, outputs, self.output_names, what)]
+
+    def _targets(self, y: Any, outputs: Any) -> list[Any]:
+        """The targets of each output. Raises ValueError where an output with metrics has none."""
+        targets = match(y, outputs, self.output_names, "y")
+        for what, chosen in self._chosen(outputs):
+            for name, identifiers, true in zip(_names_of(outputs, self.output_names), chosen, targets, strict=True):
+                if identifiers and true is None:
+                    raise ValueError(f"y: `{what}` need targets, but there are none for output {name!r}.")
+        return targets
+
+    def check_targets(self, y: Any, outputs: Any) -> None:
+        """Raises ValueError where targets are missing. outputs: symbolic ones, None where they are not known."""
+        if outputs is not None:
+            self._targets(y, outputs)
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         if not self.built:
@@ -311,10 +385,6 @@ class CompiledMetrics:
     def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _update(part: _Measured, y: Any, y_pred: Any, sample_weight: Any) -> None:

@@ -35,7 +35,7 @@ from .data import (
     unpack,
 )
 from .memory import keep_buffers
-from .objective import CompiledLoss, CompiledMetrics
+from .objective import CompiledLoss, CompiledMetrics, check_outputs
 from .step import Captured, OwnStep, Step, TrainStep, logger, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
@@ -85,6 +85,7 @@ class Trainer:
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        **unknown: Any,
     ) -> None:
         """Say how to train: names, objects or functions; for several outputs lists, or dictionaries by output name.
 
@@ -95,6 +96,9 @@ class Trainer:
 
         Raises ValueError, before any change, for unknown names.
         """
+        if unknown:
+            known = list(inspect.signature(Trainer.compile).parameters)[1:-1]
+            raise TypeError(unknown_keyword("compile", next(iter(unknown)), known))
         before = (self._compile_arguments or {}) if self._compile_keeps else {}
         if loss is None:
             loss, loss_weights = before.get("loss"), before.get("loss_weights", loss_weights)
@@ -112,6 +116,8 @@ class Trainer:
         }
         check_count(steps_per_execution, "steps_per_execution")
         names = getattr(self, "output_names", None) if getattr(self, "built", True) else None
+        for what in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            check_outputs(arguments[what], self._symbolic_outputs(), names, what)
         made = arguments["optimizer"] = optimizers_module.get(optimizer)
         policy = getattr(getattr(self, "dtype_policy", None), "name", "")
         if auto_scale_loss and policy == "mixed_float16" and isinstance(made, optimizers_module.Optimizer):
@@ -139,6 +145,10 @@ class Trainer:
             _train_step=None,
             _test_step=None,
         )
+
+    def _symbolic_outputs(self) -> Any:
+        """The outputs of a model made of recorded calls; None for any other module."""
+        return getattr(getattr(self, "_graph", None), "outputs", None)
 
     @property
     def optimizer(self) -> Any:
@@ -355,7 +365,10 @@ class Trainer:
                 check_count(value, name)
         if not isinstance(validation_split, numbers.Real) or not 0 <= validation_split < 1:
             raise ValueError(f"`validation_split` must be a number from 0 to below 1; got {validation_split!r}.")
-        if not isinstance(validation_freq, (int, list, tuple, set, range)):
+        check_count(initial_epoch, "initial_epoch", least=0)
+        if isinstance(validation_freq, (int, np.integer)):
+            check_count(validation_freq, "validation_freq")
+        elif not isinstance(validation_freq, (list, tuple, set, range)):
             raise ValueError(f"`validation_freq` must be a number or a list of epochs; got {validation_freq!r}.")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_end((x, y, sample_weight), float(validation_split))
@@ -636,8 +649,14 @@ class Trainer:
 
     def _require_targets(self, source: Source, name: str) -> None:
         own = self._overrides("train_step") or self._overrides("test_step") or self._overrides("compute_loss")
-        if self._compiled_loss is not None and source.lacks_targets and not own:
+        if own or self._compiled_loss is None:
+            return
+        if source.lacks_targets:
             raise ValueError(f"{name} comes without `y`, but the compiled loss compares the outputs with targets.")
+        if source.targets is not None:
+            self._compiled_loss.check_labels(source.targets, self._symbolic_outputs())
+            if self._compiled_metrics is not None:
+                self._compiled_metrics.check_targets(source.targets, self._symbolic_outputs())
 
     def _ran_dry(self, feed: Feed, first: bool) -> None:
         if first:
@@ -664,7 +683,7 @@ def _metrics_in(value: Any) -> list[Any]:
 
 
 def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
-    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+    return epoch + 1 in frequency if hasattr(frequency, "__contains__") else (epoch + 1) % frequency == 0
 
 
 @contextmanager
