@@ -34,6 +34,7 @@ from .data import (
     tensors_of,
     unpack,
 )
+from .distributed import warn_of_copies
 from .memory import keep_buffers
 from .objective import CompiledLoss, CompiledMetrics, check_outputs
 from .step import Captured, OwnStep, Step, TrainStep, logger, trainable_weights
@@ -288,6 +289,7 @@ class Trainer:
     def make_train_function(self, force: bool = False) -> Any:
         """What `fit` calls with x, y and sample weights; returns logs, or None for "ask the metrics"."""
         if self.train_function is None or force:
+            warn_of_copies(self)  # type: ignore[arg-type]
             if self._overrides("train_step"):
                 run: Any = OwnStep(self.train_step)
             else:
@@ -682,7 +684,7 @@ def _metrics_in(value: Any) -> list[Any]:
     return [item for item in value.values() if isinstance(item, metrics_module.Metric)]
 
 
-def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
+def _is_due(epoch: int, frequency: Any) -> bool:
     return epoch + 1 in frequency if hasattr(frequency, "__contains__") else (epoch + 1) % frequency == 0
 
 
