@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ _FUNCTION_HOMES = (
 
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
-_scopes: list[Mapping[str, Any]] = []
+_scopes: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("_scopes", default=())
 
 
 def register(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
@@ -65,7 +66,7 @@ def registered_name(item: Any) -> str:
 
 def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """What `name` stands for in `custom_objects`, the open scopes or the registry, else None."""
-    for scope in ((custom_objects or {}), *reversed(_scopes), _registered):
+    for scope in ((custom_objects or {}), *reversed(_scopes.get()), _registered):
         if name in scope:
             return scope[name]
     return _registered.get(f"Custom>{name}")
@@ -73,12 +74,9 @@ def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None
 
 @contextmanager
 def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
-    """Inside, configs may name these classes and functions."""
-    _scopes.append(dict(custom_objects))
-    try:
+    """Inside, configs that this thread reads may name these classes and functions."""
+    with _within(_scopes, (*_scopes.get(), dict(custom_objects))):
         yield
-    finally:
-        _scopes.pop()
 
 
 def home_of(cls: type) -> str | None:
@@ -176,36 +174,35 @@ def _describe(value: Any) -> dict[str, Any]:
         found = give() if give is not None else None
         if found is not None:
             described[part] = serialize(found)
-    if _written is not None and "build_config" in described:
+    written = _written.get()
+    if written is not None and "build_config" in described:
         # The object is kept: once it is gone, another may get its id.
-        described["shared_object_id"] = _written.setdefault(id(value), (len(_written), value))[0]
+        described["shared_object_id"] = written.setdefault(id(value), (len(written), value))[0]
     return described
 
 
-_written: dict[int, tuple[int, Any]] | None = None
-_read: dict[int, Any] | None = None
+_written: ContextVar[dict[int, tuple[int, Any]] | None] = ContextVar("_written", default=None)
+_read: ContextVar[dict[int, Any] | None] = ContextVar("_read", default=None)
 
 
 @contextmanager
-def sharing() -> Iterator[None]:
+def _within(variable: ContextVar, value: Any) -> Iterator[None]:
+    outer = variable.get()
+    variable.set(value)
+    try:
+        yield
+    finally:
+        variable.set(outer)
+
+
+def sharing() -> AbstractContextManager[None]:
     """Inside, an object that stands in several places of one config is written with one `shared_object_id`."""
-    global _written
-    outer, _written = _written, {}
-    try:
-        yield
-    finally:
-        _written = outer
+    return _within(_written, {})
 
 
-@contextmanager
-def reading_shared() -> Iterator[None]:
+def reading_shared() -> AbstractContextManager[None]:
     """Inside, what stands in several places of one config, by its `shared_object_id`, is read as one object."""
-    global _read
-    outer, _read = _read, {}
-    try:
-        yield
-    finally:
-        _read = outer
+    return _within(_read, {})
 
 
 def deserialize(
@@ -221,9 +218,9 @@ def deserialize(
         return config
     if "class_name" not in config:
         return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
-    shared = config.get("shared_object_id")
-    if _read is not None and shared in _read:
-        before, made = _read[shared]
+    shared, read = config.get("shared_object_id"), _read.get()
+    if read is not None and shared in read:
+        before, made = read[shared]
         if any(config.get(key) != before.get(key) for key in ("class_name", "config")):  # an object's config is whole
             raise ValueError(f"Two different objects share the id {shared!r} in a config.")
         return made
@@ -244,8 +241,8 @@ def deserialize(
     build_config = config.get("build_config")
     if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
         made.build_from_config(build_config)
-    if _read is not None and shared is not None:
-        _read[shared] = (config, made)
+    if read is not None and shared is not None:
+        read[shared] = (config, made)
     return made
 
 
