@@ -199,6 +199,7 @@ def get(identifier: Any) -> Any:
 
 def serialize(activation: Any) -> str | dict[str, Any]:
     """The name of one of the functions here, the config of anything else."""
+    activation = getattr(activation, "stands_for", activation)
     if inspect.isfunction(activation) and activation.__module__ == __name__:
         return activation.__name__
     return objects.serialize(activation)

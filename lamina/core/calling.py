@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from . import masking, symbolic
 from .children import Children
 from .declare import short
 from .errors import answered, named, show_shape
-from .scope import Changes, scope
+from .scope import Changes, building, scope
 from .weights import Weights
+from .work import training_flags
 
 
 def _noting_change(register: Callable) -> Callable:
@@ -28,7 +29,7 @@ def _noting_change(register: Callable) -> Callable:
     @functools.wraps(register)
     def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
         vars(self).update(_hooked=True, _direct=False)
-        Changes.count += 1
+        Changes.note()
         return register(self, *args, **kwargs)
 
     return noting
@@ -50,12 +51,17 @@ class Calling(Weights):
                 raise ValueError(f"{named(self)}: `add_loss` takes tensors computed in `call`; got {got}")
         if not self._adds_losses:
             vars(self).update(_adds_losses=True, _direct=False)
-            Changes.count += 1
+            Changes.note()
         self._losses.extend(items)
 
     @property
+    def _losses(self) -> list[Tensor]:
+        """What this thread's last call of the layer added."""
+        return self._added_losses.setdefault(scope.thread, [])
+
+    @property
     def losses(self) -> list[Tensor]:
-        """What the last call and the weights' regularizers add to the loss, here and in the layers inside."""
+        """What the thread's last call and the weights' regularizers add to the loss, here and in the layers inside."""
         added = [loss for layer in self._flat_layers() for loss in layer._losses]
         return added + self.weight_losses()
 
@@ -110,9 +116,11 @@ class Calling(Weights):
             if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
                 return symbolic.call_layer(self, args, kwargs)
             args = self._checked_first(args, kwargs)
-            if not self.built:
+            if not self.built or self._building:
                 self.check_inputs(args[0] if args else None)
-                self._build_for(args, kwargs)
+                with building:  # another thread's first call may be building it
+                    if not self.built:
+                        self._build_for(args, kwargs)
             args, kwargs = self._convert(args, kwargs)
         if self.input_spec is not None:
             self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
@@ -137,7 +145,7 @@ class Calling(Weights):
             if explicit is None:
                 outputs = self._run(args, kwargs)
             else:
-                with _torch_modules_follow(self):
+                with _torch_modules_follow(self, bool(explicit)):
                     outputs = self._run(args, kwargs)
         except (RuntimeError, IndexError) as error:
             self._explain(args, error)
@@ -184,8 +192,19 @@ class Calling(Weights):
         call = functools.partial(nn.Module.__call__, self) if hooked else self.call
         if policy.compute is policy.variable:
             return call(*args, **kwargs)
-        with _cast_weights(self, policy.compute):
+        cast = {
+            name: weight.to(policy.compute)
+            for name, weight in self._parameters.items()
+            if weight is not None and weight.is_floating_point() and getattr(weight, "autocast", True)
+        }
+        register: Any = self._parameters
+        standing, thread = register.standing, scope.thread
+        outer = standing.get(thread)
+        standing[thread] = {**(outer or {}), **cast}  # gradients flow to the stored ones; sublayers cast their own
+        try:
             return call(*args, **kwargs)
+        finally:
+            standing[thread] = outer
 
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Arrays become tensors on the layer's device; floats become the layer's compute type."""
@@ -296,35 +315,29 @@ for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_ba
     setattr(Calling, f"register_{_hook}", _noting_change(getattr(nn.Module, f"register_{_hook}")))
 
 
-@contextmanager
-def _torch_modules_follow(layer: Any) -> Iterator[None]:
+def _torch_modules_follow(layer: Any, training: bool) -> AbstractContextManager[None]:
     """Inside, torch's own modules within `layer` obey an explicit `training` as layers do."""
-    wanted = bool(scope.training)
-    changed = [m for m in layer.modules() if not isinstance(m, (Calling, Children)) and m.training != wanted]
-    for module in changed:
-        module.training = wanted
-    try:
-        yield
-    finally:
-        for module in changed:
-            module.training = not wanted
+    followers = [module for module in layer.modules() if not isinstance(module, (Calling, Children))]
+    if not followers:
+        return nullcontext()
+    if torch.compiler.is_compiling():  # by one thread alone; it can trace no lock
+        return _flags_put(followers, training)
+    return training_flags(layer, followers, training, functools.partial(_put, followers))
+
+
+def _put(modules: list[nn.Module], training: bool) -> None:
+    for module in modules:
+        module.training = training
 
 
 @contextmanager
-def _cast_weights(layer: Any, dtype: torch.dtype) -> Iterator[None]:
-    """Inside, floating weights read as `dtype`; gradients flow to the stored ones.
-
-    Sublayers called inside do the same for their own weights.
-    """
-    register: dict[str, Any] = layer._parameters
-    stored = dict(register)
+def _flags_put(modules: list[nn.Module], training: bool) -> Iterator[None]:
+    changed = [module for module in modules if module.training != training]
+    _put(changed, training)
     try:
-        for name, weight in stored.items():
-            if weight is not None and weight.is_floating_point() and getattr(weight, "autocast", True):
-                register[name] = weight.to(dtype)
         yield
     finally:
-        register.update(stored)
+        _put(changed, not training)
 
 
 def _check_mask(layer: Any, inputs: Any, mask: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 _FORMATS = ("channels_last", "channels_first")
 _settings: dict[str, Any] | None = None
+_lock = threading.Lock()
 
 
 def keras_home() -> Path:
@@ -41,7 +43,8 @@ def _load() -> dict[str, Any]:
 def _get(name: str) -> Any:
     global _settings
     if _settings is None:
-        _settings = _load()
+        with _lock:
+            _settings = _settings or _load()
     return _settings[name]
 
 

@@ -105,8 +105,9 @@ class Graph:
             if node.layer._takes_mask and kwargs.get("mask") is node.kwargs.get("mask"):
                 kwargs.pop("mask", None)
             outputs = call_layer(node.layer, args, kwargs)
-            node.layer._nodes.pop()
             fresh = pytree.tree_leaves(outputs)
+            recorded: Any = next(leaf.node for leaf in fresh if isinstance(leaf, SymbolicTensor))
+            node.layer._nodes.remove(recorded)
             known.update({id(old): new for old, new in zip(pytree.tree_leaves(node.outputs), fresh, strict=True)})
         return pytree.tree_map(substitute, self.outputs)
 

@@ -19,6 +19,7 @@ from .children import Children, may_hold_modules
 from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, quoted, text
 from .errors import named
 from .scope import Changes as Changes
+from .scope import building
 from .scope import clear_session as clear_session
 from .scope import scope as scope
 from .scope import snake_case as snake_case
@@ -32,27 +33,28 @@ def _guarded_build(build: Callable) -> Callable:
 
     @functools.wraps(build)
     def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:
-        if self._building:  # a subclass calls super().build(...)
-            build(self, *args, **kwargs)
-            return
-        registers: Any = (self._parameters, self._buffers, self._modules)
-        before = [dict(register) for register in registers]
-        path, state = scope.path, vars(self)
-        scope.path = (*path, self.name)
-        state["_building"] = True
-        try:
-            with unset_fake_temporarily(), torch.inference_mode(False):  # weights made there could never be trained
+        with building:
+            if self._building:  # a subclass calls super().build(...)
                 build(self, *args, **kwargs)
-        except BaseException:
-            for register, content in zip(registers, before, strict=True):
-                register.clear()
-                register.update(content)
-            raise
-        finally:
-            scope.path = path
-            state["_building"] = False
-        state["_build_shapes"] = (args, kwargs)
-        self._finish_build()
+                return
+            registers: Any = (self._parameters, self._buffers, self._modules)
+            before = [dict(register) for register in registers]
+            path, state = scope.path, vars(self)
+            scope.path = (*path, self.name)
+            state["_building"] = True
+            try:
+                with unset_fake_temporarily(), torch.inference_mode(False):  # weights made there could never be trained
+                    build(self, *args, **kwargs)
+            except BaseException:
+                for register, content in zip(registers, before, strict=True):
+                    register.clear()
+                    register.update(content)
+                raise
+            finally:
+                scope.path = path
+                state["_building"] = False
+            state["_build_shapes"] = (args, kwargs)
+            self._finish_build()
 
     return guarded
 
@@ -143,7 +145,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _adds_losses=False,
             _ndim=None,
             _trainable=True,
-            _losses=[],
+            _added_losses={},
             _nodes=[],
             _build_shapes=None,
             _keepers=[],
@@ -169,6 +171,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         integers = self._takes_integers and not (self._autocast and self._parameters)
         passing = frozenset({compute}) if compute is not None and not integers else dtypes.passing(compute)
         vars(self).update(dtype_policy=policy, _compute=compute, _passing=passing)
+        if policy.compute is not policy.variable:
+            self._let_stand_in()
 
     if not TYPE_CHECKING:
 
@@ -213,8 +217,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._args and vars(self).get("built"):
-            Changes.count += 1
         if isinstance(value, Weight):
             self._adopt(name, value)
         elif isinstance(value, (list, tuple, dict)):
@@ -228,6 +230,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 object.__setattr__(self, name, value)
                 self._finish_build()
             super().__setattr__(name, value)
+        if name in self._args and vars(self).get("built"):
+            Changes.note()
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__
@@ -254,7 +258,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {
             **vars(self),
             "_nodes": [],
-            "_losses": [],
+            "_added_losses": {},
             "_keepers_at": -1,
         }  # a copy of a layer stands outside the models the original is part of
 
@@ -305,18 +309,18 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             self._finish_build()
 
     def _finish_build(self) -> None:
-        vars(self)["built"] = True
         self._set_policy(self.dtype_policy)
         if not self._trainable:
             self.trainable = False
         if self._initial_weights is not None:
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
             self.set_weights(initial if isinstance(initial, (list, tuple)) else [initial])
+        vars(self)["built"] = True
         spec = self.input_spec
         vars(self)["_ndim"] = spec.ndim if isinstance(spec, InputSpec) else None
         vars(self)["_direct"] = self._may_run_direct()
         if self.activity_regularizer is not None:
-            Changes.count += 1
+            Changes.note()
         vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask or not self._ours
 
     def _may_run_direct(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from contextlib import contextmanager
 
 
 class _Scope(threading.local):
-    """What a call hands down to the layers inside it."""
+    """What a call hands down to the layers inside it; every thread has its own."""
 
     training: bool | None = None
     depth = 0
     path: tuple[str, ...] = ()
     calls_left: int | None = None  # how many more calls may be recorded; None: any number
+    trying = False  # a trial on tensors without values is in progress
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
 
 
 scope = _Scope()
@@ -34,9 +39,16 @@ class Changes:
     """Counts what makes a plan stale: hooks, a first `add_loss`, weights replaced by a wrapper."""
 
     count = 0
+    _counts = itertools.count(1)
+
+    @classmethod
+    def note(cls) -> None:
+        """To be called after the change. No count ever comes back, whichever threads count at once."""
+        cls.count = next(cls._counts)
 
 
-_name_counts: dict[str, int] = {}
+building = threading.RLock()  # held while a layer makes its weights: two first calls at once make them once
+_name_counts: dict[str, Iterator[int]] = {}
 
 
 def snake_case(name: str) -> str:
@@ -48,8 +60,7 @@ def snake_case(name: str) -> str:
 
 def unique_name(prefix: str) -> str:
     """`prefix`, then `prefix_1`, `prefix_2`, ... within the process, until `clear_session`."""
-    count = _name_counts.get(prefix, 0)
-    _name_counts[prefix] = count + 1
+    count = next(_name_counts.setdefault(prefix, itertools.count()))
     return f"{prefix}_{count}" if count else prefix
 
 

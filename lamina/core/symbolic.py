@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
 from .errors import answered, named, show_shape
-from .scope import scope
+from .scope import building, scope
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # Unknown sizes are tried with two values; what differs between the results is unknown in the output.
 _TRIAL_SIZES = (83, 89)
 MAX_DEPTH = 50  # of lists and dictionaries in the arguments of a call; Python's parser ends at 200 brackets
-_torch_log = logging.getLogger("torch._subclasses.fake_tensor")
+# What torch logs of a trial that fails, the error says, once.
+logging.getLogger("torch._subclasses.fake_tensor").addFilter(lambda record: not scope.trying)
 
 
 class SymbolicTensor:
@@ -336,7 +337,7 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
             return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
-        quiet, _torch_log.disabled = _torch_log.disabled, True  # the error below says it, once
+        outer, scope.trying = scope.trying, True
         try:
             return function(*args, **kwargs)
         except (RuntimeError, IndexError, TypeError) as error:
@@ -345,7 +346,7 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
             reason = str(error).strip().split("\n")[0][:200]
             raise ValueError(f"{who} cannot take inputs of shape {shapes}: {reason}") from error
         finally:
-            _torch_log.disabled = quiet
+            scope.trying = outer
 
 
 def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -360,7 +361,9 @@ def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         del kwargs["training"]
     layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
     if not layer.built:
-        layer._build_for(args, {k: v for k, v in kwargs.items() if any_symbolic(v)})
+        with building:  # another thread's first call may be building it
+            if not layer.built:
+                layer._build_for(args, {k: v for k, v in kwargs.items() if any_symbolic(v)})
         layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
     mask = layer._route_masks(args, kwargs)
     node = Node(layer, args, kwargs)

@@ -17,6 +17,25 @@ from .scope import scope
 from .weight import Weight, allocate, context, stand_in
 
 
+class Register(dict):
+    """The parameters of a layer whose calls see others in place of the stored ones: cast, or adapted. Those are in
+    `standing`, by thread: another thread does not see them. What walks over a layer's weights finds the stored ones."""
+
+    def __init__(self, *content: Any):
+        super().__init__(*content)
+        self.standing: dict[int, dict[str, Any] | None] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        standing = self.standing.get(scope.thread)
+        return standing[name] if standing is not None and name in standing else dict.__getitem__(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default
+
+    def __reduce__(self) -> Any:
+        return Register, (dict(self),)
+
+
 class Weights(nn.Module):
     """What `Layer` knows of its weights."""
 
@@ -104,6 +123,11 @@ class Weights(nn.Module):
         self._adopt(name, weight)
         return weight
 
+    def _let_stand_in(self) -> None:
+        """Before calls see other values than the stored parameters."""
+        if type(self._parameters) is not Register:
+            vars(self)["_parameters"] = Register(self._parameters)
+
     def _adopt(self, name: str, weight: Weight) -> None:
         """Register `weight` under `name`; where it stands under another name already, it moves, keeping its place."""
         register: dict[str, Any] = self._parameters if weight._trainable or weight.requires_grad else self._buffers
@@ -175,7 +199,8 @@ class Weights(nn.Module):
         """Write values in the order of `get_weights`. Raises ValueError, before any change, where they do not fit."""
         targets = self.weights
         if len(targets) != len(weights):
-            hint = "" if self.built else " The layer is not built: call it or its `build` first."
+            unbuilt = not self.built and self._build_shapes is None
+            hint = " The layer is not built: call it or its `build` first." if unbuilt else ""
             raise ValueError(f"{named(self)}: set_weights expected {len(targets)} arrays; got {len(weights)}.{hint}")
         self._write(targets, weights, "set_weights")
 

@@ -134,7 +134,7 @@ class AddsBeside(Adds):
     def _add(self, additions: list[Addition]) -> None:
         self._whole((*self._added, *additions))  # raises where a value does not rest on the inputs
         self.__dict__["_added"] = (*self._added, *additions)
-        Changes.count += 1
+        Changes.note()
         self._make_plan()
 
     def _whole(self, added: tuple[Addition, ...]) -> Graph:

@@ -7,6 +7,7 @@ import importlib
 import importlib.abc
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -28,6 +29,7 @@ from . import shim
 GENERATIONS: dict[str, Generation] = {g.name: g for g in (KERAS1, KERAS2, TF_KERAS)}
 
 Find = Callable[[str], Any]
+_making = threading.RLock()
 
 
 class Namespace(ModuleType):
@@ -44,10 +46,11 @@ class Namespace(ModuleType):
             return vars(self)["_names"]()
         if name.startswith("__"):
             raise AttributeError(name)
-        found = vars(self)["_find"](name)
-        if found is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        setattr(self, name, found)
+        with _making:  # every name stands for one object, whichever threads ask for it first
+            found = vars(self)[name] if name in vars(self) else vars(self)["_find"](name)
+            if found is None:
+                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            setattr(self, name, found)
         return found
 
     def __dir__(self) -> list[str]:
@@ -85,16 +88,19 @@ sys.meta_path.append(_Absent())
 
 def open_namespace(name: str) -> ModuleType:
     """The root module of a generation, with its submodules in `sys.modules` under the same names as the files'."""
+    with _making:
+        found = sys.modules.get(f"lamina.{name}")
+        return found if isinstance(found, Namespace) else _made(name)
+
+
+def _made(name: str) -> ModuleType:
     root = f"lamina.{name}"
-    found = sys.modules.get(root)
-    if isinstance(found, Namespace):
-        return found
     generation = GENERATIONS[name]
     modules: dict[str, Namespace] = {}
 
     def add(path: str, doc: str, find: Find, names: Callable[[], list[str]] = list) -> None:
         full = f"{root}.{path}".rstrip(".")
-        modules[path] = sys.modules[full] = Namespace(full, doc, find, names)
+        modules[path] = Namespace(full, doc, find, names)
 
     rooms = _rooms(generation)
     doc = f"Keras {generation.version} on Lamina's layers."
@@ -106,6 +112,7 @@ def open_namespace(name: str) -> ModuleType:
         if path:
             setattr(modules[parent], leaf, module)
     vars(modules[""])["__version__"] = generation.version
+    sys.modules.update({module.__name__: module for module in modules.values()})  # all at once: others may be importing
     return modules[""]
 
 

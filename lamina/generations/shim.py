@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ from .layers import TimeDistributed, take_time_first
 
 # The backend whose arithmetic a generation follows. Only Keras 1 on Theano computes otherwise.
 backends = {"keras1": os.environ.get("KERAS_BACKEND", "tensorflow"), "keras2": "tensorflow", "tf_keras": "tensorflow"}
-_counts: dict[str, int] = {}
+_counts: dict[str, Iterator[int]] = {}
 
 
 def unique_name(generation: Generation, cls: str) -> str | None:
@@ -46,8 +47,7 @@ def unique_name(generation: Generation, cls: str) -> str | None:
 
 def count(what: str) -> int:
     """1, 2, 3, ... for each `what`."""
-    _counts[what] = _counts.get(what, 0) + 1
-    return _counts[what]
+    return next(_counts.setdefault(what, itertools.count(1)))
 
 
 def reset_names() -> None:

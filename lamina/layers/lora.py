@@ -9,7 +9,7 @@ import torch
 
 from ..core.declare import Kind, Refused, integer, number
 from ..core.errors import named
-from ..core.layer import Changes, Layer
+from ..core.layer import Changes, Layer, scope
 from ..core.weight import Weight
 
 
@@ -69,18 +69,22 @@ class LoRA(Layer):
         weight.trainable = False
         alpha = self.lora_alpha if alpha is None else alpha
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
+        self._let_stand_in()
         vars(self).update(call=self._call_adapted, forward=self._call_adapted)
-        Changes.count += 1
+        Changes.note()
 
     def _call_adapted(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        register: dict[str, Any] = self._parameters
-        name = self._lora_weight
-        weight, scale = register[name], self.lora_alpha / self.lora_rank
-        register[name] = weight + scale * (register[f"lora_{name}_a"] @ register[f"lora_{name}_b"])
+        register: Any = self._parameters
+        standing, thread, name = register.standing, scope.thread, self._lora_weight
+        outer = standing.get(thread)
+        held = {**register, **(outer or {})}
+        scale = self.lora_alpha / self.lora_rank
+        adapted = held[name] + scale * (held[f"lora_{name}_a"] @ held[f"lora_{name}_b"])
+        standing[thread] = {**(outer or {}), name: adapted}
         try:
             return type(self).call(self, *args, **kwargs)
         finally:
-            register[name] = weight
+            standing[thread] = outer
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
 _KEEP = 1 << 30
 _USUAL = 32 << 20  # where glibc's own moving threshold ends; a fixed one cannot be made to move again
-_open = 0
+_open = 0  # how many want it, in all threads
+_lock = threading.Lock()
 
 
 @functools.cache
@@ -39,12 +41,14 @@ def _set(threshold: int) -> None:
 def keep_buffers() -> Iterator[None]:
     """Inside, memory that a step frees stays with the process for the next. Opt out: `LAMINA_KEEP_BUFFERS=0`."""
     global _open
-    if not _open:
-        _set(_KEEP)
-    _open += 1
+    with _lock:
+        if not _open:
+            _set(_KEEP)
+        _open += 1
     try:
         yield
     finally:
-        _open -= 1
-        if not _open:
-            _set(_USUAL)
+        with _lock:
+            _open -= 1
+            if not _open:
+                _set(_USUAL)

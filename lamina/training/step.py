@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations
-from ..core.layer import Changes
+from ..core.layer import Changes, scope
 from .data import pack, rows_of
 from .objective import track
 
@@ -28,25 +28,32 @@ class Scores:
     """Stands in for a layer's softmax or sigmoid during a call and remembers what it was given and what it returned.
 
     Where the model's output is the very tensor it returned, the loss can use the scores instead of their probabilities.
+    Other threads may meanwhile call the layer, which is not remembered, save it or copy it.
     """
 
     def __init__(self, layer: nn.Module):
         self._layer = layer
-        self._activation: Callable = vars(layer)["activation"]
-        self.name = _LOG_SPACE[self._activation]
+        self.stands_for: Callable = vars(layer)["activation"]
+        self.name = _LOG_SPACE[self.stands_for]
         self.given: Tensor | None = None
         self.returned: Tensor | None = None
+        self._thread: int | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        self.given = x
-        self.returned = y = self._activation(x)
+        y = self.stands_for(x)
+        if scope.thread == self._thread:
+            self.given, self.returned = x, y
         return y
 
+    def __reduce__(self) -> Any:
+        return activations.get, (self.name,)
+
     def begin(self) -> None:
+        self._thread = scope.thread
         vars(self._layer)["activation"] = self
 
     def end(self) -> None:
-        vars(self._layer)["activation"] = self._activation
+        vars(self._layer)["activation"] = self.stands_for
 
     def forget(self) -> None:
         self.given = self.returned = None
@@ -214,7 +221,7 @@ class TrainStep(Step):
 def cuda_capture(run: Callable[[], Any]) -> Callable[[], Any]:
     """Record the kernels that `run` launches; the result launches them again, as one."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may predict meanwhile
         run()
     return graph.replay
 

@@ -6,7 +6,7 @@ import inspect
 import numbers
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..core.calling import Calling
 from ..core.declare import unknown_keyword
 from ..core.errors import named
 from ..core.layer import Changes
+from ..core.work import alone_in, keeps_states, training_flags
 from .callbacks import CallbackList, Logs, to_host
 from .data import (
     Feed,
@@ -128,24 +129,25 @@ class Trainer:
         compiled_metrics = None
         if metrics is not None or weighted_metrics is not None:
             compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names)
-        vars(self).update(
-            compiled=True,
-            _optimizer=made,
-            loss=loss,
-            run_eagerly=run_eagerly,
-            jit_compile=False if run_eagerly else jit_compile,
-            steps_per_execution=int(steps_per_execution),
-            stop_training=False,
-            train_function=None,
-            test_function=None,
-            predict_function=None,
-            _compiled_loss=compiled_loss,
-            _compiled_metrics=compiled_metrics,
-            _loss_tracker=metrics_module.Mean(name="loss"),
-            _compile_arguments=arguments,
-            _train_step=None,
-            _test_step=None,
-        )
+        with alone_in("compile", self):
+            vars(self).update(
+                compiled=True,
+                _optimizer=made,
+                loss=loss,
+                run_eagerly=run_eagerly,
+                jit_compile=False if run_eagerly else jit_compile,
+                steps_per_execution=int(steps_per_execution),
+                stop_training=False,
+                train_function=None,
+                test_function=None,
+                predict_function=None,
+                _compiled_loss=compiled_loss,
+                _compiled_metrics=compiled_metrics,
+                _loss_tracker=metrics_module.Mean(name="loss"),
+                _compile_arguments=arguments,
+                _train_step=None,
+                _test_step=None,
+            )
 
     def _symbolic_outputs(self) -> Any:
         """The outputs of a model made of recorded calls; None for any other module."""
@@ -159,7 +161,7 @@ class Trainer:
     @optimizer.setter
     def optimizer(self, value: Any) -> None:
         vars(self)["_optimizer"] = value
-        Changes.count += 1
+        Changes.note()
         if isinstance(self.train_function, Captured):
             self.train_function.stop()
 
@@ -358,7 +360,11 @@ class Trainer:
         DataLoader, PyDataset, generator or iterable of batches (x, y[, sample_weight]). validation_split: the last part
         of the arrays is kept for validation. shuffle: True, False or "batch" (within each batch).
 
-        Raises ValueError, before any change, for data that does not fit.
+        Meanwhile other threads may predict, or call the model with `training=False`; a call that leaves `training` out
+        goes by the flags of the layers, which are in training then.
+
+        Raises ValueError, before any change, for data that does not fit, and RuntimeError where another thread trains
+        or measures a model with the same layers.
         """
         self._require_compiled("fit")
         check_count(epochs, "epochs", least=0)
@@ -509,28 +515,30 @@ class Trainer:
         self, phase: str, feed: Feed, callbacks: Any, verbose: int | str, epochs: int = 1, history: bool = False
     ) -> Iterator[tuple[Callable, CallbackList]]:
         """What is there while fit, evaluate or predict runs, and is put back after it or an error."""
-        self._build_on(feed)
-        self._build_optimizer()
-        if phase == "train":  # what is trainable may have changed
-            vars(self).update(train_function=None, test_function=None, _train_step=None, _test_step=None)
-        run = getattr(self, f"make_{phase}_function")()
-        called = callbacks
-        if not isinstance(callbacks, CallbackList):
-            params = {"verbose": verbose, "epochs": epochs, "steps": feed.num_batches}
-            called = CallbackList(callbacks, history, verbose != 0, model=self, **params)
-        stop = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}[phase]
-        vars(self)[stop] = False
-        called.in_fit = phase == "train"
-        try:
-            with keep_buffers(), _mode(self, training=phase == "train"):  # type: ignore[arg-type]
-                yield run, called
-        finally:
-            called.in_fit = False
-            called.close()
+        method = {"train": "fit", "test": "evaluate", "predict": "predict"}[phase]
+        with nullcontext() if phase == "predict" else alone_in(method, self):
+            self._build_on(feed)
+            self._build_optimizer()
+            if phase == "train":  # what is trainable may have changed
+                vars(self).update(train_function=None, test_function=None, _train_step=None, _test_step=None)
+            run = getattr(self, f"make_{phase}_function")()
+            called = callbacks
+            if not isinstance(callbacks, CallbackList):
+                params = {"verbose": verbose, "epochs": epochs, "steps": feed.num_batches}
+                called = CallbackList(callbacks, history, verbose != 0, model=self, **params)
+            stop = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}[phase]
+            vars(self)[stop] = False
+            called.in_fit = phase == "train"
+            try:
+                with keep_buffers(), _mode(self, training=phase == "train"):  # type: ignore[arg-type]
+                    yield run, called
+            finally:
+                called.in_fit = False
+                called.close()
 
     def _no_grad(self) -> Any:
         """Inference mode; without its speed where layers keep state that training goes on with."""
-        stateful = any(getattr(module, "stateful", False) for module in self.modules())  # type: ignore[attr-defined]
+        stateful = any(map(keeps_states, self.modules()))  # type: ignore[attr-defined]
         return torch.no_grad() if stateful else torch.inference_mode()
 
     def _feed(
@@ -587,23 +595,25 @@ class Trainer:
     ) -> Any:
         """Train on one batch; returns its loss and metrics as `evaluate` does."""
         self._require_compiled("train_on_batch")
-        batch = self._one_batch(x, y, sample_weight, class_weight)
-        run = self.make_train_function()
-        if self._train_step is not None:
-            self._train_step.notice_trainable()
-            run = self._train_step if isinstance(run, Captured) else run
-        self.reset_metrics()
-        with _mode(self, training=True):  # type: ignore[arg-type]
-            return self._results(run(*batch), return_dict)
+        with alone_in("train_on_batch", self):
+            batch = self._one_batch(x, y, sample_weight, class_weight)
+            run = self.make_train_function()
+            if self._train_step is not None:
+                self._train_step.notice_trainable()
+                run = self._train_step if isinstance(run, Captured) else run
+            self.reset_metrics()
+            with _mode(self, training=True):  # type: ignore[arg-type]
+                return self._results(run(*batch), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of one batch."""
         self._require_compiled("test_on_batch")
-        batch = self._one_batch(x, y, sample_weight)
-        run = self.make_test_function()
-        self.reset_metrics()
-        with _mode(self, training=False), torch.no_grad():  # type: ignore[arg-type]
-            return self._results(run(*batch), return_dict)
+        with alone_in("test_on_batch", self):
+            batch = self._one_batch(x, y, sample_weight)
+            run = self.make_test_function()
+            self.reset_metrics()
+            with _mode(self, training=False), torch.no_grad():  # type: ignore[arg-type]
+                return self._results(run(*batch), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch as NumPy arrays."""
@@ -688,17 +698,9 @@ def _is_due(epoch: int, frequency: Any) -> bool:
     return epoch + 1 in frequency if hasattr(frequency, "__contains__") else (epoch + 1) % frequency == 0
 
 
-@contextmanager
-def _mode(module: nn.Module, training: bool) -> Iterator[None]:
+def _mode(module: nn.Module, training: bool) -> AbstractContextManager[None]:
     """Inside, the module trains or not; afterwards it is as before."""
-    before = module.training
-    if before != training:
-        module.train(training)
-    try:
-        yield
-    finally:
-        if module.training != before:
-            module.train(before)
+    return training_flags(module, module, training, module.train)
 
 
 def _to_numpy(tensor: Any) -> Any:

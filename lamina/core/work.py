@@ -1,0 +1,163 @@
+"""Who is at work on which modules: threads share the modules' `training` flags, gradients, metrics and states.
+
+The flags belong to whoever was there first, and to those who want the same. Who wants the other flag meanwhile leaves
+them alone and sets `scope.training` of its own thread, which goes before the flags; what cannot be right is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import nn
+
+from .children import Children
+from .errors import named
+from .scope import scope
+
+_at_work: list[_Work] = []
+_lock = threading.RLock()
+
+
+class _Work:
+    training: bool | None = None  # the flag it relies on
+    by_scope = False  # it has set that of its thread
+    alone_in: str | None = None  # what no other thread may do at the same time
+
+    def __init__(self, of: nn.Module | list[nn.Module]):
+        self._of, self.thread = of, scope.thread
+        self.before: list[tuple[nn.Module, bool]] = []  # flags to be put back
+
+    @functools.cached_property
+    def modules(self) -> dict[int, nn.Module]:
+        return {id(module): module for module in self._of} if isinstance(self._of, list) else _inside(self._of)
+
+    def beside(self) -> list[_Work]:
+        """The works of other threads on some of these modules."""
+        others = [work for work in _at_work if work.thread != self.thread]
+        return [work for work in others if not self.modules.keys().isdisjoint(work.modules)]
+
+
+@contextmanager
+def training_flags(
+    owner: Any, of: nn.Module | list[nn.Module], training: bool, put: Callable[[bool], Any]
+) -> Iterator[None]:
+    """Inside, this thread's calls of a module and all in it, or of those in a list, train or not; afterwards all flags
+    are as before. `put` sets them.
+
+    Raises RuntimeError, before any change, where another thread is at work on them and it cannot be right.
+    """
+    work, outer = _Work(of), scope.training
+    with _lock:
+        beside = work.beside()
+        if beside:
+            _check_states(owner, work, beside)
+        holders = [one for one in beside if one.training is not None]
+        within = [one for one in _at_work if one.thread == work.thread and one.by_scope]
+        if any(one.training != training for one in holders):
+            _check_flags(owner, work, training)
+            work.by_scope = True
+        else:
+            held = {key for one in holders for key in one.modules}  # these are as wanted, and others put them back
+            work.before = [(module, module.training) for key, module in work.modules.items() if key not in held]
+            work.training, work.by_scope = training, bool(within)
+            if any(flag != training for _, flag in work.before):
+                put(training)
+        if work.by_scope:
+            scope.training = training
+        _at_work.append(work)
+    try:
+        yield
+    finally:
+        with _lock:
+            _at_work.remove(work)
+            if work.by_scope:
+                scope.training = outer
+            holders = [one for one in work.beside() if one.training is not None]
+            for module, flag in work.before:
+                holder = next((one for one in holders if id(module) in one.modules), None)
+                if holder is not None:
+                    holder.before.append((module, flag))
+                elif module.training != flag:
+                    module.training = flag
+
+
+@contextmanager
+def alone_in(what: str, model: Any) -> Iterator[None]:
+    """Inside, no other thread trains or measures a model with these modules: gradients and metrics are kept there.
+
+    Raises RuntimeError where one does already.
+    """
+    work = _Work(model)
+    with _lock:
+        other = next((one.alone_in for one in work.beside() if one.alone_in is not None), None)
+        if other is not None:
+            raise RuntimeError(
+                f"{named(model)}: another thread is in `{other}` of it, or of a model with the same layers; `{what}` "
+                f"at the same time would mix their results. {_REPAIR}"
+            )
+        work.alone_in = what
+        _at_work.append(work)
+    try:
+        yield
+    finally:
+        with _lock:
+            _at_work.remove(work)
+
+
+def keeps_states(module: nn.Module) -> bool:
+    """Whether what a module computes depends on the batches before, in inference as well."""
+    return bool(getattr(type(module), "stateful", False) or vars(module).get("stateful"))
+
+
+_REPAIR = "Wait until that is done, or work on a copy made before: copy.deepcopy(model)."
+
+
+def _inside(root: nn.Module) -> dict[int, nn.Module]:
+    found, stack = {id(root): root}, [root]
+    while stack:
+        for module in [*stack.pop()._modules.values()]:
+            if module is not None and id(module) not in found:
+                found[id(module)] = module
+                stack.append(module)
+    return {key: module for key, module in found.items() if type(module) is not Children}
+
+
+def _check_states(owner: Any, work: _Work, beside: list[_Work]) -> None:
+    for key, module in work.modules.items():
+        if keeps_states(module) and any(key in one.modules for one in beside):
+            raise RuntimeError(
+                f"{named(owner)}: another thread is at work on {named(module)}, which keeps states from batch to "
+                f"batch; two would mix them. {_REPAIR}"
+            )
+
+
+def _check_flags(owner: Any, work: _Work, training: bool) -> None:
+    wanted, other = ("training", "inference") if training else ("inference", "training")
+    for module in work.modules.values():
+        if _reads_flag(module):
+            raise RuntimeError(
+                f"{named(owner)}: cannot be in {wanted} while another thread has it in {other}: the code of "
+                f"{named(module)} goes by its own `training`, which the threads share. {_REPAIR}"
+            )
+
+
+def _reads_flag(module: nn.Module) -> bool:
+    """Whether code of the module, Lamina's and that of `torch.nn.Module` itself apart, uses its own flag."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
+    classes = [cls for cls in type(module).__mro__ if cls is not nn.Module and not cls.__module__.startswith("lamina.")]
+    functions = [value for holder in (*classes, module) for value in vars(holder).values() if callable(value)]
+    codes = (getattr(inspect.unwrap(function), "__code__", None) for function in functions)
+    return any(code is not None and _uses_flag(code) for code in codes)
+
+
+def _uses_flag(code: CodeType) -> bool:
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return not {"training", "train", "eval"}.isdisjoint(code.co_names) or any(map(_uses_flag, inner))
