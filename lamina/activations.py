@@ -10,9 +10,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from .core import serialize as objects
-from .core.declare import Kind, looked_up
+from .core import symbolic
+from .core.declare import Kind, Refused, looked_up, short
+from .core.errors import named, show_shape
 
 
 def linear(x: Tensor) -> Tensor:
@@ -211,10 +214,57 @@ def deserialize(config: str | Mapping[str, Any], custom_objects: Mapping[str, An
         return get(config)
 
 
+def _keeps_shapes(activation: Any) -> bool:
+    """Whether it is known to, since it is one of Lamina's own."""
+    own = getattr(activation, "__module__", None) in (__name__, "lamina.generations.activations")
+    return own and activation is not glu
+
+
+def shape_after(activation: Any, shape: tuple, layer: Any) -> tuple:
+    """The shape of what an activation makes of a tensor of this shape: what is not Lamina's own is tried on tensors
+    without values, and believed to keep the shape where that fails. Raises ValueError if it makes no tensor."""
+    if _keeps_shapes(activation):
+        return shape
+    try:
+        if hasattr(activation, "compute_output_shape"):
+            return activation.compute_output_shape(shape)
+        if isinstance(activation, LazyModuleMixin):
+            return shape  # a trial would give it its weights
+        found = symbolic.run_on_trial_tensors(activation, (symbolic.SymbolicTensor(shape),), {}, None)
+    except Exception:
+        return shape
+    if not symbolic.is_symbolic(found):
+        gave = f"{short(activation)} gave {short(found)}"
+        raise ValueError(f"{named(layer)}: the activation must return a tensor; {gave}.")
+    return found.shape
+
+
+def check_keeps_shape(activation: Any, shape: tuple, layer: Any) -> None:
+    """Raises ValueError if an activation is seen to change the shape, where a layer cannot have that."""
+    found = shape_after(activation, shape, layer)
+    if tuple(found) != tuple(shape):
+        raise ValueError(
+            f"{named(layer)}: the activation must keep the shape of its input; {short(activation)} made "
+            f"{show_shape(found)} of {show_shape(shape)}."
+        )
+
+
+def _of_one_tensor(value: Any, owner: Any) -> Any:
+    found = looked_up(get)(value, owner)
+    if not _keeps_shapes(found) or found is threshold:
+        try:
+            inspect.signature(found).bind(None)
+        except TypeError:
+            raise Refused("It must be a function of one argument, the tensor.") from None
+        except ValueError:  # a builtin does not tell
+            pass
+    return found
+
+
 activation = Kind(
     "the name of an activation, a function or None",
-    looked_up(get),
+    _of_one_tensor,
     dump=serialize,
     good=(None, "relu", "hard_silu", tanh),
-    bad=("no-such-activation", 3.5, ["relu"]),
+    bad=("no-such-activation", 3.5, ["relu"], "threshold"),
 )

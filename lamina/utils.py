@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections import abc
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .core.declare import short
 from .core.dtypes import dtype_name
 from .core.layer import clear_session as clear_session
 from .core.random import set_random_seed as set_random_seed
@@ -71,6 +73,10 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """
     tensor = isinstance(x, torch.Tensor)
     classes = x.detach().cpu().numpy() if tensor else np.asarray(x)
+    if classes.dtype.kind not in "biuf" or not np.all(np.isfinite(classes) & (classes == np.floor(classes))):
+        raise ValueError(f"to_categorical: expected whole numbers as classes; got {short(x)}.")
+    if num_classes is not None:
+        num_classes = operator.index(num_classes)
     classes = classes.astype("int64")
     if classes.ndim > 1 and classes.shape[-1] == 1:
         classes = classes[..., 0]

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lamina as keras
 from lamina import activations, ops
 from lamina import layers as L
 from lamina.core.serialize import custom_object_scope
@@ -306,6 +307,45 @@ def test_a_masked_softmax_of_the_smallest_values(axis):
     x = torch.full((2, 3), torch.finfo(torch.float32).min)
     y = L.Softmax(axis)(x, mask=torch.zeros(2, 3, dtype=torch.bool))
     torch.testing.assert_close(y, torch.full((2, 3), 1 / 3 if axis == -1 else 1 / 6))
+
+
+LAYERS = {
+    "Dense": (lambda f: L.Dense(4, activation=f), (5,)),
+    "Conv1D": (lambda f: L.Conv1D(4, 2, activation=f), (5, 3)),
+    "Conv2DTranspose": (lambda f: L.Conv2DTranspose(4, 2, activation=f), (5, 5, 3)),
+    "SeparableConv2D": (lambda f: L.SeparableConv2D(4, 2, activation=f), (5, 5, 3)),
+    "DepthwiseConv1D": (lambda f: L.DepthwiseConv1D(2, activation=f), (5, 4)),
+    "LocallyConnected1D": (lambda f: L.LocallyConnected1D(4, 2, activation=f), (5, 3)),
+    "Activation": (lambda f: L.Activation(f), (5, 4)),
+    "TimeDistributed": (lambda f: L.TimeDistributed(L.Dense(4, activation=f)), (5, 3)),
+}
+CHANGING = {
+    "sum": lambda x: x.sum(-1),
+    "mean": torch.nn.AdaptiveAvgPool1d(2),
+    "stack": lambda x: torch.cat([x, -x], -1),
+    "glu": "glu",
+    "same": lambda x: x * torch.sigmoid(x),
+    "by values": lambda x: x if x.max() > 0 else -x,
+}
+
+
+@pytest.mark.parametrize("function", CHANGING)
+@pytest.mark.parametrize("name", LAYERS)
+def test_an_activation_may_change_the_shape(name, function):
+    make, sizes = LAYERS[name]
+    if function == "mean" and len(sizes) != 2:
+        pytest.skip("takes three axes")
+    x = np.ones((2, *sizes), "float32")
+    inputs = keras.Input(sizes)
+    model = keras.Model(inputs, make(CHANGING[function])(inputs))
+    found = model.predict(x, verbose=0)
+    assert model.output_shape == (None, *found.shape[1:])
+    assert make(CHANGING[function])(x).shape == found.shape
+
+
+def test_an_activation_that_needs_its_values_is_believed_to_keep_the_shape():
+    for function in (torch.nn.LazyLinear(4), lambda x: torch.from_numpy(x.detach().numpy())):
+        assert L.Dense(4, activation=function)(keras.Input((3,))).shape == (None, 4)
 
 
 def test_linear_returns_its_input():

@@ -32,6 +32,12 @@ def built(layer: Any, *shape: int) -> Any:
     return layer
 
 
+def added(layer: Any = None) -> Any:
+    layer = L.Add() if layer is None else layer
+    layer([x(2, 3), x(2, 3)])
+    return layer
+
+
 def called_twice() -> Any:
     layer = L.Dense(2)
     layer(inputs(3))
@@ -164,6 +170,13 @@ ARGUMENTS = {
         lambda: L.Bidirectional(L.LSTM(2), merge_mode="median"), ValueError, "merge_mode", "concat", "median"
     ),
     "dtype": bad(lambda: L.Dense(3, dtype="float31"), ValueError, "dtype", "float31"),
+    "activation of no argument": bad(
+        lambda: L.Dense(3, activation=lambda: 5), ValueError, "Dense", "activation", "one argument"
+    ),
+    "activation of two arguments": bad(
+        lambda: L.LSTM(3, recurrent_activation=lambda a, b: a),
+        ValueError, "LSTM", "recurrent_activation", "one argument",
+    ),
     "activation by get": bad(lambda: keras.activations.get("rellu"), ValueError, "activation", "rellu"),
     "initializer by get": bad(lambda: keras.initializers.get("gloro"), ValueError, "initializer", "gloro"),
     "regularizer by get": bad(lambda: keras.regularizers.get("l3"), ValueError, "regularizer", "l3"),
@@ -309,6 +322,14 @@ CALLS = {
     "Concatenate on other sizes": bad(
         lambda: L.Concatenate()([x(2, 3), x(4, 3)]), ValueError, "Concatenate", "axis", "(2, 3)", "(4, 3)"
     ),
+    "Concatenate of text": bad(lambda: L.Concatenate()([["a"], ["b"]]), ValueError, "Concatenate", "tensor", "['a']"),
+    "Add of a number": bad(lambda: L.Add()([x(2, 3), 5]), ValueError, "Add", "tensor", "item 1", "5"),
+    "Add of a number, in a model": bad(lambda: L.Add()([inputs(3), 5]), ValueError, "Add", "tensor", "item 1"),
+    "Add of a number, later": bad(lambda: added()([x(2, 3), 5]), ValueError, "Add", "tensor", "item 1", "5"),
+    "Add of one tensor, later": bad(lambda: added()(x(2, 3)), ValueError, "Add", "list", "(2, 3)"),
+    "Add of nothing, later": bad(lambda: added()([]), ValueError, "Add", "list"),
+    "Subtract of three, later": bad(lambda: added(L.Subtract())([x(2, 3)] * 3), ValueError, "Subtract", "2", "3"),
+    "Dot of one, later": bad(lambda: added(L.Dot(1))([x(2, 3)]), ValueError, "Dot", "2", "1"),
     "Concatenate on other ranks": bad(
         lambda: L.Concatenate()([x(2, 3), x(2, 3, 4)]), ValueError, "Concatenate", "(2, 3)", "(2, 3, 4)"
     ),
@@ -335,6 +356,22 @@ CALLS = {
     "stateful, unknown batch": bad(
         lambda: L.LSTM(3, stateful=True)(inputs(5, 4)), ValueError, "LSTM", "stateful", "batch"
     ),
+    "state that is a number": bad(
+        lambda: L.LSTM(3)(x(2, 5, 4), initial_state=5), ValueError, "LSTM", "initial_state", "tensor", "5"
+    ),
+    "state that is a number, in a model": bad(
+        lambda: L.LSTM(3)(inputs(5, 4), initial_state=5), ValueError, "LSTM", "initial_state", "tensor", "5"
+    ),
+    "states that are numbers": bad(
+        lambda: L.Bidirectional(L.GRU(3))(x(2, 5, 4), initial_state=[1, 2]),
+        ValueError, "Bidirectional", "initial_state", "[1, 2]",
+    ),
+    "activation that halves the state": bad(
+        lambda: L.GRU(4, activation="glu")(x(2, 5, 4)), ValueError, "GRU", "activation", "glu", "(None, 4)", "(None, 2)"
+    ),
+    "activation that returns nothing": bad(
+        lambda: L.Dense(3, activation=lambda a: None)(inputs(4)), ValueError, "Dense", "activation", "None"
+    ),
     "mask of another length": bad(
         lambda: L.LSTM(3)(x(2, 5, 4), mask=torch.ones(2, 6, dtype=torch.bool)), ValueError, "LSTM", "mask", "(2, 6)"
     ),
@@ -343,6 +380,12 @@ CALLS = {
         ValueError, "GlobalAveragePooling1D", "mask", "(2, 5, 4, 1)",
     ),
     # the call itself
+    "mask that is a number": bad(lambda: L.Dense(3)(x(2, 3), mask=5), ValueError, "Dense", "mask", "5"),
+    "mask that is a number, in a model": bad(lambda: L.Dense(3)(inputs(3), mask=5), ValueError, "Dense", "mask", "5"),
+    "complex numbers": bad(lambda: L.Conv1D(3, 2)(x(2, 5, 3) * 1j), ValueError, "Conv1D", "complex", "float32"),
+    "complex numbers, in a model": bad(
+        lambda: L.Dense(3)(keras.Input((3,), dtype="complex64")), ValueError, "Dense", "complex", "float32"
+    ),
     "called with nothing": bad(lambda: L.Dense(3)(), TypeError, "Dense", "inputs"),
     "called with text": bad(lambda: L.Dense(3)("text"), ValueError, "Dense", "text"),
     "called with None": bad(lambda: L.Conv2D(4, 3)(None), ValueError, "Conv2D", "None"),
@@ -362,6 +405,20 @@ CALLS = {
     "set_weights, shape": bad(
         lambda: built(L.Dense(3), 2, 4).set_weights([np.ones((4, 2)), np.ones(3)]),
         ValueError, "kernel", "(4, 3)", "(4, 2)",
+    ),
+    "set_weights of nothing": bad(lambda: built(L.Dense(3), 2, 4).set_weights(None), ValueError, "Dense", "list"),
+    "a weight by attribute, shape": bad(
+        lambda: setattr(built(L.Dense(3), 2, 4), "kernel", np.ones((3, 3))), ValueError, "kernel", "(4, 3)", "(3, 3)"
+    ),
+    "constraint that sums up": bad(
+        lambda: L.Dense(3, kernel_constraint=lambda w: w.sum())(x(2, 4)), ValueError, "Dense", "kernel", "(4, 3)", "()"
+    ),
+    "constraint that returns nothing": bad(
+        lambda: L.Dense(3, bias_constraint=lambda w: None)(x(2, 4)), ValueError, "Dense", "bias", "None"
+    ),
+    "constraint along an axis that is not there": bad(
+        lambda: L.Dense(3, bias_constraint=keras.constraints.MaxNorm(axis=1))(x(2, 4)),
+        ValueError, "Dense", "bias", "MaxNorm", "(3,)",
     ),
     "assign, shape": bad(lambda: built(L.Dense(3), 2, 4).bias.assign(np.ones(5)), ValueError, "bias", "(3,)", "(5,)"),
     # nodes
@@ -527,6 +584,17 @@ def test_failed_set_weights_changes_nothing(name: str) -> None:
         assert equal(weights_of(layer), before)
     layer.set_weights(other)
     assert equal(weights_of(layer), other)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor, list], ids=["array", "tensor", "list"])
+def test_values_are_written_to_a_weight_by_its_attribute(make: Any) -> None:
+    layer, norm = built(L.Dense(2), 1, 2), built(L.BatchNormalization(), 2, 2)
+    kernel, mean = layer.kernel, norm.moving_mean
+    layer.kernel = make([[1.0, 2.0], [3.0, 4.0]])
+    norm.moving_mean = make([5.0, 6.0])
+    assert layer.kernel is kernel is layer.weights[0] and kernel.tolist() == [[1, 2], [3, 4]]
+    assert norm.moving_mean is mean and mean.tolist() == [5, 6]
+    assert layer(x(1, 2)).tolist() == [[4, 6]]
 
 
 def test_failed_call_changes_nothing() -> None:

@@ -1217,3 +1217,40 @@ def test_lanczos_keeps_a_plain_picture():
 def test_errors_say_what_was_expected(expression, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call(expression)
+
+
+def misfits():
+    """Arguments that fit few ops: of other sizes, of no elements, along an axis that is not there."""
+    x, y, scalar = torch.ones(2, 3), torch.ones(4, 5), torch.ones(())
+    yield from (((x,), {"axis": 9}), ((y, x), {"axis": 9}), ((x, y), {}), ((x, y, y), {}), ((y, x, x, x), {}))
+    yield from (((scalar,), {}), ((torch.ones(0),), {}), (([x, y],), {}), ((x, (7, 7)), {}), ((x, -9), {}))
+
+
+RECORDED = {
+    f"{room.__name__}.{name}": function
+    for room in (ops, ops.nn, ops.linalg, ops.image)
+    for name, function in sorted(vars(room).items())
+    if hasattr(function, "__wrapped__") and function.__name__ == name != "map"  # which wants a function
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", RECORDED)
+def test_what_torch_refuses_is_said_with_the_name_of_the_op(name):
+    for args, kwargs in misfits():
+        try:
+            RECORDED[name](*args, **kwargs)
+        except (RuntimeError, IndexError) as error:
+            assert isinstance(error, NotImplementedError), f"{type(error).__name__}: {error}"
+        except ValueError as error:
+            if type(error.__cause__) in (RuntimeError, IndexError):
+                assert " cannot take inputs of shape (" in str(error)
+        except TypeError:
+            pass
+
+
+def test_the_shapes_of_an_op_that_fails():
+    with pytest.raises(ValueError, match=r"^matmul cannot take inputs of shape \(2, 3\), \(4, 5\): mat1 and mat2"):
+        ops.matmul(torch.ones(2, 3), torch.ones(4, 5))
+    with pytest.raises(ValueError, match=r"^reshape cannot take inputs of shape \(2, 3\): shape '\[4, 4\]'"):
+        ops.reshape(torch.ones(2, 3), (4, 4))

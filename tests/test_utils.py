@@ -18,6 +18,12 @@ def test_to_categorical():
     for classes in ([3], [-1]):
         with pytest.raises(ValueError, match="from 0 to 1"):
             utils.to_categorical(classes, 2)
+    for classes in (["a"], [0.5], [float("nan")], [None], [1j], [float("inf")]):
+        with pytest.raises(ValueError, match="whole numbers"):
+            utils.to_categorical(classes)
+    np.testing.assert_array_equal(utils.to_categorical([1.0, 0.0]), utils.to_categorical([True, False]))
+    with pytest.raises(TypeError):
+        utils.to_categorical([1], 2.5)
 
 
 def test_normalize():

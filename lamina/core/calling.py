@@ -222,6 +222,8 @@ class Calling(Weights):
                 else:
                     return leaf
             if compute is not None and leaf.dtype not in self._passing:
+                if leaf.dtype.is_complex:
+                    raise symbolic.no_complex(self)
                 cast = leaf.to(compute)
                 masking.set_mask(cast, masking.get_mask(leaf))
                 return cast
@@ -263,6 +265,8 @@ class Calling(Weights):
         not given to a call with further tensors."""
         given = "mask" in self._call_parameters[: len(args)]
         mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
+        if mask is not None and not all(item is None or hasattr(item, "shape") for item in pytree.tree_leaves(mask)):
+            raise ValueError(f"{named(self)}: `mask` must be a tensor or an array; got {short(mask)}.")
         wanted = self._takes_mask and not given
         if mask is None and args:
             first = args[0]

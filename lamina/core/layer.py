@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
@@ -219,6 +220,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Weight):
             self._adopt(name, value)
+        elif self._write_weight(name, value):
+            pass
         elif isinstance(value, (list, tuple, dict)):
             object.__setattr__(self, name, value)
             if may_hold_modules(value) and (value or name not in self._args):
@@ -232,6 +235,18 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             super().__setattr__(name, value)
         if name in self._args and vars(self).get("built"):
             Changes.note()
+
+    def _write_weight(self, name: str, value: Any) -> bool:
+        """Write values to the weight of that name; False where there is none, or what came is to be trained itself."""
+        if not isinstance(value, (Tensor, np.ndarray, list, tuple)):
+            return False
+        state = vars(self)
+        weight = state.get("_parameters", {}).get(name)
+        weight = state.get("_buffers", {}).get(name) if weight is None else weight
+        if not isinstance(weight, Weight) or getattr(value, "requires_grad", False):
+            return False
+        weight.assign(value)
+        return True
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__

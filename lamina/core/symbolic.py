@@ -301,7 +301,16 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
     """A symbolic tensor in the type the layer takes it in."""
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
+    if leaf.torch_dtype.is_complex:
+        raise no_complex(layer)
     return SymbolicTensor(leaf.shape, layer._compute)
+
+
+def no_complex(layer: Any) -> ValueError:
+    return ValueError(
+        f"{named(layer)} computes in {dtypes.dtype_name(layer._compute)}, which has no complex numbers. "
+        "Pass the real and the imaginary part, or the absolute value."
+    )
 
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import dtypes, serialize
 from .children import Children, inside
+from .declare import short
 from .errors import named, show_shape
 from .scope import scope
 from .weight import Weight, allocate, context, stand_in
@@ -96,13 +97,16 @@ class Weights(nn.Module):
         else:
             with unset_fake_temporarily():
                 values = stand_in(shape, type_, what)
+        constraint = serialize.get(constraint, "keras.constraints")
+        if constraint is not None:
+            self._check_constraint(name, constraint, shape)
         weight = Weight(
             values,
             trainable=trainable,
             name=name,
             path="/".join([*(scope.path or (self.name,)), name]),
             regularizer=serialize.get(regularizer, "keras.regularizers"),
-            constraint=serialize.get(constraint, "keras.constraints"),
+            constraint=constraint,
             autocast=autocast,
             aggregation=aggregation,
         )
@@ -115,6 +119,22 @@ class Weights(nn.Module):
             attribute = f"{name}_{count}"
         self._adopt(attribute, weight)
         return weight
+
+    def _check_constraint(self, name: str, constraint: Callable, shape: tuple) -> None:
+        """Raises ValueError for a constraint seen to change the shape, or to have an axis that is not there."""
+        expected = (
+            f"{named(self)}: the constraint of weight `{name}` must return a tensor of its shape {show_shape(shape)}"
+        )
+        try:
+            with unset_fake_temporarily():
+                found = constraint(torch.empty(shape, device="meta"))
+        except IndexError as error:
+            raise ValueError(f"{expected}; {short(constraint)} cannot: {error}.") from error
+        except Exception:  # it may need values
+            return
+        if not isinstance(found, torch.Tensor) or found.shape != shape:
+            gave = show_shape(found.shape) if isinstance(found, torch.Tensor) else short(found)
+            raise ValueError(f"{expected}; {short(constraint)} gave {gave}.")
 
     def new_weight(self, name: str, shape: Iterable[int | None], **options: Any) -> Weight:
         """The weight `name` with this layer's declared `{name}_initializer`, `_regularizer` and `_constraint`."""
@@ -195,9 +215,12 @@ class Weights(nn.Module):
             np.asarray(w.numpy() if isinstance(w, Weight) else w.detach().cpu().numpy().copy()) for w in self.weights
         ]
 
-    def set_weights(self, weights: Sequence[Any]) -> None:
+    def set_weights(self, weights: Iterable[Any]) -> None:
         """Write values in the order of `get_weights`. Raises ValueError, before any change, where they do not fit."""
         targets = self.weights
+        if not isinstance(weights, Iterable) or isinstance(weights, (str, bytes)):
+            raise ValueError(f"{named(self)}: set_weights expected a list of arrays; got {short(weights)}.")
+        weights = list(weights)
         if len(targets) != len(weights):
             unbuilt = not self.built and self._build_shapes is None
             hint = " The layer is not built: call it or its `build` first." if unbuilt else ""

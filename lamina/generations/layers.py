@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from .. import initializers, optimizers
 from .. import layers as modern
-from ..activations import activation
+from ..activations import activation, check_keeps_shape
 from ..constraints import Constraint, constraint
 from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
@@ -83,6 +83,7 @@ class Highway(Layer):
 
     def build(self, input_shape: tuple) -> None:
         size = input_shape[-1]
+        check_keeps_shape(self.activation, (None, size), self)
         self.input_spec = InputSpec(ndim=2, axes={-1: size})
         self.new_weight("kernel", (size, size))
         self.carry = self.add_weight((size, size), self.kernel_initializer, name="carry")

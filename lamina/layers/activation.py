@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import activations
 from ..activations import activation
 from ..constraints import constraint
+from ..core import symbolic
 from ..core.declare import Kind, arg, as_integer, number
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
@@ -47,6 +48,9 @@ class Activation(_Elementwise):
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.activation(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return symbolic.map_shapes(lambda shape: activations.shape_after(self.activation, shape, self), input_shape)
 
 
 class ReLU(_Elementwise):

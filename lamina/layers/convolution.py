@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation, linear
+from ..activations import activation, linear, shape_after
 from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
@@ -93,7 +93,8 @@ class _Convolution(Activated, Windowed):
         self.check_shape(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         shape = self.resized(input_shape, window.output_size, *self.windows())
-        return self.with_spatial(shape, self.spatial(shape), self.output_channels(input_shape))
+        shape = self.with_spatial(shape, self.spatial(shape), self.output_channels(input_shape))
+        return shape_after(self.activation, shape, self)
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.filters
@@ -229,7 +230,7 @@ class ConvTranspose(_Convolution):
         extra = self.output_padding or (None,) * self.rank
         kernel, strides, padding, dilation = self.windows()
         shape = self.resized(input_shape, window.transposed_size, kernel, strides, padding, extra, dilation)
-        return self.with_spatial(shape, self.spatial(shape), self.filters)
+        return shape_after(self.activation, self.with_spatial(shape, self.spatial(shape), self.filters), self)
 
 
 class Conv1DTranspose(ConvTranspose):

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..activations import activation, linear
+from ..activations import activation, linear, shape_after
 from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
@@ -64,4 +64,4 @@ class Dense(Activated, LoRA):
         return y if activation is linear or activation is positive_part else activation(y)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return (*input_shape[:-1], self.units)
+        return shape_after(self.activation, (*input_shape[:-1], self.units), self)

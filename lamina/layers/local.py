@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation
+from ..activations import activation, shape_after
 from ..constraints import constraint
 from ..core.declare import Kind, arg, boolean, integer, one_of, sizes
 from ..core.errors import named
@@ -66,7 +66,7 @@ class LocallyConnected(Windowed):
         windows = self.kernel_size, self.strides, self.padding
         vars(self)["_plan"] = local.plan_local(input_shape, *windows, self.channels_last)
         self.input_spec.axes |= dict(enumerate(input_shape[1:], start=1))
-        positions = self.spatial(self.compute_output_shape(input_shape))
+        positions = self.spatial(self._positions(input_shape))
         taps = math.prod(self.kernel_size) * channels
         self.new_weight("kernel", (math.prod(positions), taps, self.filters))
         self.bias = self.new_weight("bias", (*positions, self.filters)) if self.use_bias else None
@@ -75,6 +75,10 @@ class LocallyConnected(Windowed):
         return self.activation(local.run(inputs, self.kernel, self.bias, self._plan))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return shape_after(self.activation, self._positions(input_shape), self)
+
+    def _positions(self, input_shape: tuple) -> tuple:
+        """The shape of the output before the activation."""
         self.check_shape(input_shape)
         self.check_window(input_shape, self.kernel_size, 1, self.padding)
         sizes = local.output_sizes(self.spatial(input_shape), self.kernel_size, self.strides, self.padding)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, as_integer, boolean
+from ..core import symbolic
+from ..core.declare import Kind, Refused, arg, as_integer, boolean, short
 from ..core.errors import named
 from ..core.layer import Layer
 from ..kernels import products
@@ -25,6 +26,21 @@ class Merge(Layer):
 
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(_shapes(self, input_shape))
+
+    def _finish_build(self) -> None:
+        super()._finish_build()
+        vars(self)["_ndim"] = -1  # no tensor by itself is an input
+
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        args = super()._checked_first(args, kwargs)
+        if args:
+            given = args[0]
+            if not isinstance(given, (list, tuple)) or not given:
+                _shapes(self, symbolic.shapes_of(given))
+            for index, each in enumerate(given):
+                if not hasattr(each, "shape"):
+                    raise ValueError(f"{named(self)}: call it on a list of tensors; item {index} is {short(each)}.")
+        return args
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         if len({x.ndim for x in inputs}) > 1:
@@ -55,9 +71,17 @@ class Merge(Layer):
 
 
 def _shapes(layer: Layer, input_shape: Any) -> list[tuple]:
-    if not isinstance(input_shape, (list, tuple)) or not input_shape or not isinstance(input_shape[0], (tuple, list)):
+    if not isinstance(input_shape, (list, tuple)) or symbolic.is_shape(input_shape):
         raise ValueError(f"{named(layer)}: call it on a list of inputs; got one input of shape {input_shape}.")
+    for index, shape in enumerate(input_shape):
+        if not symbolic.is_shape(shape):
+            raise ValueError(f"{named(layer)}: call it on a list of tensors; item {index} is none.")
     return [tuple(shape) for shape in input_shape]
+
+
+def _two(layer: Any, inputs: Sequence[Any]) -> None:
+    if len(inputs) != 2:
+        raise ValueError(f"{named(layer)}: needs exactly 2 inputs; got {len(inputs)}.")
 
 
 def _aligned(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -78,9 +102,12 @@ class Subtract(Merge):
     combine = staticmethod(torch.sub)
 
     def build(self, input_shape: Any) -> None:
-        if len(_shapes(self, input_shape)) != 2:
-            raise ValueError(f"{named(self)}: needs exactly 2 inputs; got {len(input_shape)}.")
+        _two(self, _shapes(self, input_shape))
         super().build(input_shape)
+
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        _two(self, inputs)
+        return super().call(inputs)
 
 
 class Multiply(Merge):
@@ -186,8 +213,7 @@ class Dot(Merge):
 
     def build(self, input_shape: Any) -> None:
         shapes = _shapes(self, input_shape)
-        if len(shapes) != 2:
-            raise ValueError(f"{named(self)}: needs exactly 2 inputs; got {len(shapes)}.")
+        _two(self, shapes)
         axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
         for shape, axis in zip(shapes, axes, strict=True):
             if not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
@@ -202,6 +228,7 @@ class Dot(Merge):
             )
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        _two(self, inputs)
         a, b = inputs
         axes = self._pair([a.shape, b.shape])
         if self.normalize:

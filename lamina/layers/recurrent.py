@@ -13,7 +13,7 @@ from .. import activations
 from ..activations import activation
 from ..constraints import constraint
 from ..core import random, serialize, symbolic
-from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed
+from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed, short
 from ..core.errors import named, show_shape
 from ..core.layer import InputSpec, Layer, snake_case
 from ..core.weight import after_first_values
@@ -183,6 +183,8 @@ class _Cell(Layer):
                 f"{named(self)}: the features axis (axis -1) must have a known size; "
                 f"got shape {show_shape(input_shape)}. Give it in the input's shape."
             )
+        for function in (self.activation, getattr(self, "recurrent_activation", activations.linear)):
+            activations.check_keeps_shape(function, (None, self.units), self)
         width = self._gates * self.units
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
         self.new_weight("kernel", (features, width), order=(1, 0))
@@ -480,8 +482,14 @@ def sweep(
 # Layers.
 
 
-def with_states(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+def with_states(layer: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
     """The arguments of a call in which `layer([x, *states])` may stand for `layer(x, initial_state=states)`."""
+    states = args[1] if len(args) > 1 else kwargs.get("initial_state")
+    for state in () if states is None else pytree.tree_leaves(states):
+        if not hasattr(state, "shape"):
+            raise ValueError(
+                f"{named(layer)}: `initial_state` must be a tensor or a list of them; got {short(states)}."
+            )
     first = args[0] if args else None
     if not isinstance(first, (list, tuple)) or not first or not hasattr(first[0], "shape"):
         return args, kwargs
@@ -553,7 +561,7 @@ class RNN(Holder):
             raise ValueError(f"{named(self)}: {problem}")
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        return super()._call_with_care(*with_states(args, kwargs))
+        return super()._call_with_care(*with_states(self, args, kwargs))
 
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False

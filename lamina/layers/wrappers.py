@@ -188,7 +188,7 @@ class Bidirectional(Holder):
         )
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        return super()._call_with_care(*with_states(args, kwargs))
+        return super()._call_with_care(*with_states(self, args, kwargs))
 
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False

@@ -108,6 +108,8 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
     """Axes renamed, split, joined and reordered as a pattern says: "b (h w) c -> b c h w" with h=4."""
     x = _tensor(tensor)
+    if not isinstance(pattern, str):
+        raise TypeError(f"rearrange: `pattern` must be a string; got {short(pattern)}.")
     left, arrow, right = pattern.partition("->")
     before, after = _groups(left), _groups(right)
     names, wanted = [name for group in before for name in group], [name for group in after for name in group]

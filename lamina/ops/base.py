@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
+from ..core.errors import show_shape
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 
@@ -40,9 +42,21 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
             for value in kwargs.values():
                 if type(value) in _SEARCHED and _holds_symbolic(value):
                     return record(call, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except (RuntimeError, IndexError) as error:
+            if type(error) not in (RuntimeError, IndexError):  # such as what a device without memory raises
+                raise
+            raise ValueError(_misfit(function.__name__, (args, kwargs), error)) from error
 
     return call
+
+
+def _misfit(name: str, arguments: Any, error: Exception) -> str:
+    """What torch says against a call, with the name of the op and the shapes it got."""
+    shapes = [show_shape(leaf.shape) for leaf in pytree.tree_leaves(arguments) if hasattr(leaf, "shape")]
+    reason = str(error).strip().split("\n")[0][:200]
+    return f"{name} cannot take inputs of shape {', '.join(shapes)}: {reason}"
 
 
 def _holds_symbolic(value: Any) -> bool:
