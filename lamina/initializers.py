@@ -72,7 +72,7 @@ def _convert_values(value: Any, owner: Any) -> Any:
         value = value.item()
     if not isinstance(value, Tensor) and np.asarray(value).dtype.kind not in "biufc":
         raise Refused
-    return value
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 _values = Kind("a number or an array of numbers", _convert_values, good=(0.5, [1.0, 2.0]), bad=("a", None, ["a"]))

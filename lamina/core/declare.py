@@ -18,6 +18,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from typing_extensions import dataclass_transform
 
 from .random import SeedGenerator
@@ -89,7 +90,7 @@ class Arg:
         if value is None and self.kind.none_is_default:
             value = self.default
         try:
-            return self.kind.convert(value, owner)
+            return self.kind.convert(owned(value), owner)
         except Refused as refused:
             hint = f" {refused}" if str(refused) else ""
             expected = f"{type(owner).__name__}: argument `{self.name}` must be {self.kind.expected}"
@@ -174,7 +175,7 @@ class Declared:
         for name, declared in self._args.items():
             value = getattr(self, declared.attribute) if declared.config else None
             if declared.config is True or (declared.config == "set" and value is not None):
-                config[name] = declared.kind.dump(value)
+                config[name] = owned(declared.kind.dump(value))
         return config
 
     @classmethod
@@ -280,6 +281,16 @@ def _derived_doc(name: str) -> str:
         "constraint": "Projection of the {} after each update.",
     }
     return words[role].format(subject.replace("_", " ")) if role in words else ""
+
+
+def owned(value: Any) -> Any:
+    """Lists, dictionaries and arrays as copies, which stay as they are whatever becomes of a caller's own."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind(map(owned, value))
+    if kind is dict:
+        return {key: owned(item) for key, item in value.items()}
+    return value.copy() if kind is np.ndarray else value
 
 
 def short(value: Any, limit: int = 80) -> str:

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from . import dtypes, serialize, symbolic
 from .calling import Calling
 from .children import Children, may_hold_modules
-from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, quoted, text
+from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import named
 from .scope import Changes as Changes
 from .scope import building
@@ -62,6 +62,14 @@ def _guarded_build(build: Callable) -> Callable:
 
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 _BASE_KEYWORDS = (*_SHAPE_KEYWORDS, "activity_regularizer", "autocast", "weights", "dynamic")
+
+
+def _first_values(value: Any, owner: Any) -> list[Any]:
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return [item.detach().clone() if isinstance(item, Tensor) else item for item in several]
+
+
+first_values = Kind("an array or a list of arrays", _first_values).optional()
 _policy = Kind("a dtype or dtype policy", looked_up(dtypes.get), bad=("float99",))
 
 
@@ -130,7 +138,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)
         if cls._owns_init:  # an `__init__` of the user's own: its arguments are the config, as in Keras 3
-            object.__setattr__(self, "_init_arguments", (args, kwargs))
+            object.__setattr__(self, "_init_arguments", (owned(args), owned(kwargs)))
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -151,7 +159,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _build_shapes=None,
             _keepers=[],
             _keepers_at=-1,
-            _initial_weights=base.get("weights"),
+            _initial_weights=first_values.convert(owned(base.get("weights")), self),
         )
         values = bind(self, args, kwargs)
         name, trainable, policy = (self._args[key].convert(values.pop(key), self) for key in Layer._args)
@@ -329,7 +337,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             self.trainable = False
         if self._initial_weights is not None:
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
-            self.set_weights(initial if isinstance(initial, (list, tuple)) else [initial])
+            self.set_weights(initial)
         vars(self)["built"] = True
         spec = self.input_spec
         vars(self)["_ndim"] = spec.ndim if isinstance(spec, InputSpec) else None

@@ -237,7 +237,7 @@ def deserialize(
         return cls(**(inner or {}))
     # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
     with custom_object_scope(custom_objects or {}):
-        made = cls.from_config(inner if inner is not None else {})
+        made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
     build_config = config.get("build_config")
     if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
         made.build_from_config(build_config)

@@ -86,6 +86,8 @@ class Weights(nn.Module):
         def first() -> torch.Tensor:
             with unset_fake_temporarily(), torch.no_grad():
                 values = torch.as_tensor(make(tuple(int(n) for n in shape), dtype=dtypes.dtype_name(type_))).to(type_)
+                if serialize.home_of(type(make)) is None:  # a user's function may give what it keeps
+                    values = values.clone()
             if tuple(values.shape) != shape:
                 expected, got = show_shape(shape), show_shape(values.shape)
                 raise ValueError(f"{what} needs shape {expected}; its initializer gave {got}.")

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..constraints import constraint
-from ..core.declare import anything, arg, boolean, integer
+from ..core.declare import arg, boolean, integer
+from ..core.layer import first_values
 from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import regularizer
@@ -29,7 +30,7 @@ class Embedding(LoRA):
     embeddings_regularizer: Any = arg(regularizer, default=None)
     embeddings_constraint: Any = arg(constraint, default=None)
     mask_zero: bool = arg(boolean, default=False, doc="Mask index 0.")
-    weights: Any = arg(anything, default=None, config=False, attribute="_initial_weights", doc="First vectors.")
+    weights: Any = arg(first_values, default=None, config=False, attribute="_initial_weights", doc="First vectors.")
     lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
     quantization_config: Any = arg(quantization_config, default=None)

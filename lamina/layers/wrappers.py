@@ -12,9 +12,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
 from ..core import serialize, symbolic
-from ..core.declare import Kind, Refused, anything, arg, one_of
+from ..core.declare import Kind, Refused, arg, one_of
 from ..core.errors import named, show_shape
-from ..core.layer import Layer
+from ..core.layer import Layer, first_values
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
 from .recurrent import RNN, Holder, with_states
@@ -137,7 +137,7 @@ class Bidirectional(Holder):
 
     layer: Layer = arg(_inner, attribute="forward_layer", doc="The layer that runs forward.")
     merge_mode: str | None = arg(_merge_mode, default="concat", doc="None returns both outputs.")
-    weights: Any = arg(anything, default=None, config=False, attribute="_initial_weights", doc="First weights.")
+    weights: Any = arg(first_values, default=None, config=False, attribute="_initial_weights", doc="First weights.")
     backward_layer: Any = arg(_inner.optional(), default=None, doc="The layer that runs backward.")
 
     supports_masking = True

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
-from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up
+from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up, owned
 from ..core.errors import show_shape
 from ..core.layer import snake_case, unique_name
 from ..core.masking import get_mask
@@ -306,7 +306,7 @@ class LossFunctionWrapper(_OfFunction):
         **kwargs: Any,
     ):
         Loss.__init__(self, name, reduction, dtype)
-        self.fn, self._kwargs = fn, kwargs
+        self.fn, self._kwargs = fn, owned(kwargs)
         self._casts_targets = fn not in OWN
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:

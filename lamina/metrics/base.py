@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
-from ..core.declare import Declared
+from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.serialize import deserialize, lookup, serialize
 from ..core.weight import Weight
@@ -255,7 +255,7 @@ class MeanMetricWrapper(_MeanOfFunction):
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
         Metric.__init__(self, dtype, name)
-        self.fn, self._kwargs = fn, kwargs
+        self.fn, self._kwargs = fn, owned(kwargs)
         self._direction = "down" if fn in OWN or isinstance(fn, Loss) else None
         self.make_state()
 

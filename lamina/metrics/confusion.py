@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core import config, dtypes
-from ..core.declare import Kind, Refused, arg, boolean, integer, number, one_of
+from ..core.declare import Kind, Refused, arg, boolean, integer, number, one_of, owned
 from ..core.errors import show_shape
 from ..losses.base import (
     DECLARED_BELOW,
@@ -174,7 +174,7 @@ class _AtThresholds(Thresholded):
         return _ratio(*(getattr(self, kind) for kind in self._counted))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "thresholds": self.init_thresholds}
+        return {**super().get_config(), "thresholds": owned(self.init_thresholds)}
 
 
 class _CountOf(_AtThresholds):
@@ -436,4 +436,4 @@ class AUC(Thresholded):
     def get_config(self) -> dict[str, Any]:
         made = super().get_config()
         del made["thresholds"]
-        return made if self._given is None else {**made, "thresholds": self._given}
+        return made if self._given is None else {**made, "thresholds": owned(self._given)}

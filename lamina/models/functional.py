@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, masking, serialize, symbolic
-from ..core.declare import kept, quoted, short
+from ..core.declare import kept, owned, quoted, short
 from ..core.errors import named
 from ..core.graph import Graph, Plan, masked_inputs
 from ..core.layer import Changes, InputSpec, Layer, scope, snake_case
@@ -247,6 +247,7 @@ class Functional(GraphModel):
         self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
+        inputs, outputs = owned(inputs), owned(outputs)
         graph = Graph(inputs, _alone(outputs), named(self))
         counts = Counter(layer.name for layer in graph.layers)
         doubled = [name for name, count in counts.items() if count > 1]
@@ -285,11 +286,11 @@ class Functional(GraphModel):
 
     @property
     def input(self) -> Any:
-        return self._input_structure
+        return owned(self._input_structure)
 
     @property
     def output(self) -> Any:
-        return self._output_structure
+        return owned(self._output_structure)
 
     @property
     def input_shape(self) -> Any:

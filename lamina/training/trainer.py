@@ -18,7 +18,7 @@ from .. import metrics as metrics_module
 from .. import optimizers as optimizers_module
 from ..core import serialize
 from ..core.calling import Calling
-from ..core.declare import unknown_keyword
+from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
 from ..core.layer import Changes
 from ..core.work import alone_in, keeps_states, training_flags
@@ -106,6 +106,7 @@ class Trainer:
             loss, loss_weights = before.get("loss"), before.get("loss_weights", loss_weights)
         if metrics is None and weighted_metrics is None:
             metrics, weighted_metrics = before.get("metrics"), before.get("weighted_metrics")
+        loss, loss_weights, metrics, weighted_metrics = map(owned, (loss, loss_weights, metrics, weighted_metrics))
         arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -620,7 +621,15 @@ class Trainer:
         x = tensors_of(x, "x", self._device())
         self._build_by_call(x)
         with _mode(self, training=False), self._no_grad():  # type: ignore[arg-type]
-            return pytree.tree_map(_to_numpy, self.make_predict_function()(x, None, None))
+            outputs = self.make_predict_function()(x, None, None)
+        given = {leaf.untyped_storage().data_ptr() for leaf in pytree.tree_leaves(x) if isinstance(leaf, Tensor)}
+
+        def apart(leaf: Any) -> Any:  # what only passed through lies where the caller's data does
+            found = _to_numpy(leaf)
+            through = isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() in given
+            return found.copy() if through and isinstance(found, np.ndarray) else found
+
+        return pytree.tree_map(apart, outputs)
 
     def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> tuple[Any, Any, Any]:
         device = self._device()
