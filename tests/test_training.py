@@ -696,6 +696,15 @@ def test_what_compile_does_not_take(space: Any, settings: dict, message: str) ->
     assert not model.compiled and len(str(raised.value)) < 250
 
 
+def test_a_config_cannot_name_a_callback_as_loss_or_metric() -> None:
+    wrong = {"module": "keras.callbacks", "class_name": "EarlyStopping", "config": {}, "registered_name": None}
+    model = classifier()
+    for settings in ({"loss": wrong}, {"loss": "mse", "metrics": [wrong]}):
+        with pytest.raises(ValueError, match="Unknown (loss|metric) EarlyStopping"):
+            model.compile_from_config({"optimizer": "sgd", **settings})
+    assert not model.compiled
+
+
 @SPACES
 def test_an_unknown_argument_of_compile_gets_a_hint(space: Any) -> None:
     model = space.models.Sequential([space.layers.Dense(1, input_shape=(5,))])

@@ -153,7 +153,8 @@ class _ModelWords(Adds):
 
     @contextmanager
     def _session(self, phase: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        with self._as_compiled(5 if phase == "train" else 0), super()._session(phase, *args, **kwargs) as found:
+        held = nullcontext() if phase == "predict" else self._as_compiled(5 if phase == "train" else 0)
+        with held, super()._session(phase, *args, **kwargs) as found:
             yield found
 
     def _build_optimizer(self) -> None:
