@@ -700,7 +700,7 @@ def test_a_config_cannot_name_a_callback_as_loss_or_metric() -> None:
     wrong = {"module": "keras.callbacks", "class_name": "EarlyStopping", "config": {}, "registered_name": None}
     model = classifier()
     for settings in ({"loss": wrong}, {"loss": "mse", "metrics": [wrong]}):
-        with pytest.raises(ValueError, match="Unknown (loss|metric) EarlyStopping"):
+        with pytest.raises(ValueError, match=r"Unknown (loss|metric) EarlyStopping"):
             model.compile_from_config({"optimizer": "sgd", **settings})
     assert not model.compiled
 
