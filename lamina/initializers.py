@@ -285,10 +285,6 @@ class VarianceScaling(_Random):
     input_axes: tuple[int, ...] | None = arg(_axes, default=None, doc="Axes that count as inputs.")
     output_axes: tuple[int, ...] | None = arg(_axes, default=None, doc="Axes that count as outputs.")
 
-    def check(self) -> None:
-        if (self.input_axes is None) is not (self.output_axes is None):
-            raise ValueError(f"{type(self).__name__}: `input_axes` and `output_axes` go together; give both or none.")
-
     def _fill(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
         fan_in, fan_out = _fans(tuple(values.shape), self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]

@@ -344,10 +344,12 @@ ONE_HOT = np.eye(3, dtype="float32")[LABELS]
 BINARY = (RNG.random((12, 3)) > 0.5).astype("float32")
 DATA = [
     (ONE_HOT, CHANCES), (LABELS, CHANCES), (BINARY, CHANCES), (SCORES[::-1].copy(), SCORES), (ONE_HOT, SCORES),
-    (LABELS, SCORES), (2 * BINARY - 1, SCORES), (LABELS[:, None], LABELS[::-1, None].copy()), (ONE_HOT, ONE_HOT[::-1].copy()),
-    (BINARY[:, :1], CHANCES[:, :1]), (LABELS, RNG.integers(0, 3, (12, 1))), (LABELS, np.argsort(SCORES, -1)),
-    (np.abs(SCORES), np.abs(SCORES[::-1]).copy()), (np.repeat(ONE_HOT[:, None], 2, 1), np.repeat(CHANCES[:, None], 2, 1)),
-    (np.ones((12, 3), "float32"), CHANCES), (LABELS[:9].reshape(3, 3), CHANCES[:9].reshape(3, 3, 3)), (np.array([[1, 2, 1], [2, 1, 2]]), SCORES.repeat(4, 1)[:, :4].reshape(2, 6, 4)),
+    (LABELS, SCORES), (2 * BINARY - 1, SCORES), (LABELS[:, None], LABELS[::-1, None].copy()),
+    (ONE_HOT, ONE_HOT[::-1].copy()), (BINARY[:, :1], CHANCES[:, :1]), (LABELS, RNG.integers(0, 3, (12, 1))),
+    (LABELS, np.argsort(SCORES, -1)), (np.abs(SCORES), np.abs(SCORES[::-1]).copy()),
+    (np.repeat(ONE_HOT[:, None], 2, 1), np.repeat(CHANCES[:, None], 2, 1)), (np.ones((12, 3), "float32"), CHANCES),
+    (LABELS[:9].reshape(3, 3), CHANCES[:9].reshape(3, 3, 3)),
+    (np.array([[1, 2, 1], [2, 1, 2]]), SCORES.repeat(4, 1)[:, :4].reshape(2, 6, 4)),
 ]  # fmt: skip
 WEIGHTS = np.linspace(0.1, 2, 12).astype("float32")
 
@@ -365,7 +367,12 @@ def see_metric(make: Callable[[], Any]) -> list[Any]:
         found = metric.result()
         return found, [v.dtype for v in metric.variables]
 
-    return [make().name, make().dtype, [tuple(v.shape) for v in make().variables], *(attempt(lambda y=y: result(y, None)) for y in DATA)]
+    return [
+        make().name,
+        make().dtype,
+        [tuple(v.shape) for v in make().variables],
+        *(attempt(lambda y=y: result(y, None)) for y in DATA),
+    ]
 
 
 def see_initializer(make: Callable[[], Any]) -> list[Any]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from contract_cases import EXAMPLES, FOREIGN, Example
 from test_arguments_have_effects import observed, same
-from test_declarations import CLASSES, FREE, required
+from test_declarations import FREE, required
 from test_function_arguments import FUNCTIONS, calls
 from torch.utils import _pytree as pytree
 
@@ -120,7 +120,10 @@ def test_a_function_leaves_its_arguments_alone(function: Callable) -> None:
             function(*given.args, **given.kwargs)
         except (ValueError, RuntimeError):
             pass
-        assert same({k: v for k, v in before.items() if not callable(v)}, {k: v for k, v in given.arguments.items() if not callable(v)})
+        assert same(
+            {k: v for k, v in before.items() if not callable(v)},
+            {k: v for k, v in given.arguments.items() if not callable(v)},
+        )
 
 
 # Weights and constants ------------------------------------------------------------------------------------------------
@@ -157,11 +160,13 @@ WEIGHTS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[A
     ),
     "Variable": (lambda ones: [ones(3, 2)], lambda w: keras.Variable(w[0]), lambda weight: weight),
     "assign": (
-        lambda ones: [ones(3, 2)], lambda w: keras.Variable(np.zeros((3, 2), "float32")).assign(w[0]), lambda weight: weight,
+        lambda ones: [ones(3, 2)], lambda w: keras.Variable(np.zeros((3, 2), "float32")).assign(w[0]),
+        lambda weight: weight,
     ),
     "Lambda(arguments=)": (
         lambda ones: {"by": ones(3), "more": [1, {"x": [2]}]},
-        lambda w: L.Lambda(lambda x, by, more: x * torch.as_tensor(by) + more[0] + more[1]["x"][0], arguments=w), lambda layer: layer(X),
+        lambda w: L.Lambda(lambda x, by, more: x * torch.as_tensor(by) + more[0] + more[1]["x"][0], arguments=w),
+        lambda layer: layer(X),
     ),
     "metric": (
         lambda ones: [ones(3)],
@@ -212,7 +217,9 @@ def results(model: Any) -> Any:
 
 @pytest.mark.parametrize("arguments", [
     lambda: {"loss": ["mse", "mae"], "loss_weights": [0.5, 2.0], "metrics": [["mae"], ["mse"]]},
-    lambda: {"loss": {"a": "mse", "b": "mae"}, "loss_weights": {"a": 0.5, "b": 2.0}, "weighted_metrics": {"a": ["mae"]}},
+    lambda: {
+        "loss": {"a": "mse", "b": "mae"}, "loss_weights": {"a": 0.5, "b": 2.0}, "weighted_metrics": {"a": ["mae"]},
+    },
     lambda: {"loss": "mse", "metrics": {"a": ["mae", "mse"], "b": "mae"}},
 ], ids=["lists", "dictionaries", "nested"])  # fmt: skip
 def test_arguments_of_compile(arguments: Callable[[], Any]) -> None:
@@ -312,12 +319,18 @@ def test_layers_of_a_sequential() -> None:
     assert len(layers) == 3
 
 
-@pytest.mark.parametrize("make", [two_outputs, lambda: keras.Sequential([keras.Input((3,)), L.Dense(2, name="d")], name="s")])
+@pytest.mark.parametrize(
+    "make", [two_outputs, lambda: keras.Sequential([keras.Input((3,)), L.Dense(2, name="d")], name="s")]
+)
 def test_config_of_a_model(make: Callable[[], Any]) -> None:
     model = make()
     config = lambda: listed(model.get_config())  # noqa: E731
     kept_apart(config, type(model).from_config, lambda made: made.get_config())
-    kept_apart(lambda: keras.saving.serialize_keras_object(model), keras.saving.deserialize_keras_object, lambda made: made.get_config())
+    kept_apart(
+        lambda: keras.saving.serialize_keras_object(model),
+        keras.saving.deserialize_keras_object,
+        lambda made: made.get_config(),
+    )
     before = copy.deepcopy(model.get_config())
     spoil(model.get_config())
     assert same(model.get_config(), before)

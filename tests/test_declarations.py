@@ -76,8 +76,6 @@ BESIDE = {
     ("PiecewiseConstantDecay", "boundaries"): {"values": [1.0, 2.0, 3.0]},
     ("PiecewiseConstantDecay", "values"): {"boundaries": [1]},
 }
-for _variance in ("VarianceScaling", "GlorotUniform", "GlorotNormal", "LecunNormal", "LecunUniform", "HeNormal", "HeUniform"):
-    BESIDE[_variance, "input_axes"], BESIDE[_variance, "output_axes"] = {"output_axes": [1]}, {"input_axes": [0]}
 
 
 def required(cls: type[Declared], argument: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every argument of the models' methods and of the callbacks changes what training does, shows or writes, or is refused.
+"""Every argument of the models' methods and of callbacks changes what training does, shows or writes, or is refused.
 
 For each callable a table names every argument with a call in which it counts: what stands beside it, and two values
 between which something that can be observed must differ. An argument that is not in its table fails.
@@ -6,16 +6,20 @@ between which something that can be observed must differ. An argument that is no
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_arguments_have_effects import plain, same
+from test_arguments_have_effects import DATA, WEIGHTS, attempt, plain, same
+from test_declarations import CLASSES, required
+from test_function_arguments import FUNCTIONS
 
 import lamina as keras
 from lamina import callbacks
@@ -106,7 +110,9 @@ def test_arguments_of_compile_count(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_scale_loss_counts() -> None:
     def optimizer(scale: bool) -> Any:
         model = keras.Sequential([keras.Input((4,)), L.Dense(1)])
-        model.dtype_policy = keras.dtype_policies.get("mixed_float16") if hasattr(keras, "dtype_policies") else model.dtype_policy
+        model.dtype_policy = (
+            keras.dtype_policies.get("mixed_float16") if hasattr(keras, "dtype_policies") else model.dtype_policy
+        )
         model._set_policy(L.Dense(1, dtype="mixed_float16").dtype_policy)
         model.compile("sgd", "mse", auto_scale_loss=scale)
         return type(model.optimizer).__name__
@@ -219,12 +225,15 @@ def test_arguments_of_a_dataset_count() -> None:
         return type(ahead._raw()).__name__, data.max_queue_size
 
     check({"workers": ({}, 1, 2), "max_queue_size": ({"workers": 2}, 10, 3)}, Data, see, skip=("use_multiprocessing",))
-    assert net().fit(Data(workers=2), shuffle=False, verbose=0).history == net().fit(Data(), shuffle=False, verbose=0).history
+    assert (
+        net().fit(Data(workers=2), shuffle=False, verbose=0).history
+        == net().fit(Data(), shuffle=False, verbose=0).history
+    )
 
 
 def test_data_that_brings_its_own_targets_takes_no_others() -> None:
     for given in ({"y": Y}, {"sample_weight": np.ones(12)}, {"validation_split": 0.5}):
-        with pytest.raises(ValueError, match="y|sample_weight|validation"):
+        with pytest.raises(ValueError, match=r"y|sample_weight|validation"):
             net().fit(Data(), verbose=0, **given)
 
 
@@ -235,7 +244,9 @@ def nested() -> Any:
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
     inner = keras.Sequential([keras.Input((4,)), L.Dense(3, name="deep")], name="inner")
-    return keras.Sequential([keras.Input((4,)), inner, L.Dense(2, name="middle", trainable=False), L.Dense(1, name="out")])
+    return keras.Sequential(
+        [keras.Input((4,)), inner, L.Dense(2, name="middle", trainable=False), L.Dense(1, name="out")]
+    )
 
 
 SUMMARY = {
@@ -323,7 +334,7 @@ def test_arguments_of_saving_count(tmp_path: Path) -> None:
         other.load_weights(tmp_path / "m.weights.h5", skip_mismatch=True)
 
 
-# Callbacks --------------------------------------------------------------------------------------------------------------
+# Callbacks ------------------------------------------------------------------------------------------------------------
 
 
 class Plays(callbacks.Callback):
@@ -365,7 +376,14 @@ def run(callback: Any, capsys: Any, epochs: int = 8, **fit: Any) -> Any:
     model, counts = net(), Counts()
     plays = Plays(val_loss=FALLING, up=RISING, down=[1.0] * 2 + [0.5] * 6, loss=FALLING)
     history = model.fit(X, Y, batch_size=4, epochs=epochs, verbose=0, callbacks=[plays, callback, counts], **fit)
-    return history.epoch, history.history, counts.calls, plain(model.weights), text_of(capsys), model.optimizer.learning_rate.item()
+    return (
+        history.epoch,
+        history.history,
+        counts.calls,
+        plain(model.weights),
+        text_of(capsys),
+        model.optimizer.learning_rate.item(),
+    )
 
 
 @pytest.mark.parametrize(("cls", "table"), [
@@ -405,7 +423,12 @@ def test_arguments_of_model_checkpoint_count(tmp_path: Path, capsys: Any) -> Non
         callback = callbacks.ModelCheckpoint(str(tmp_path / "x.keras"), **given)
         return run(callback, capsys, 2)[4]
 
-    check({name: row for name, row in CHECKPOINT.items() if name != "verbose"}, callbacks.ModelCheckpoint, see, skip=("verbose",))
+    check(
+        {name: row for name, row in CHECKPOINT.items() if name != "verbose"},
+        callbacks.ModelCheckpoint,
+        see,
+        skip=("verbose",),
+    )
     check({"verbose": ({}, 0, 1)}, callbacks.ModelCheckpoint, loud, skip=tuple(CHECKPOINT.keys() - {"verbose"}))
 
 
@@ -456,7 +479,9 @@ def test_arguments_of_backups_count(tmp_path: Path, capsys: Any) -> None:
         folder = tmp_path / str(next(count)) / given.pop("backup_dir", "a")
         made: list[Any] = []
         looks = callbacks.LambdaCallback(
-            on_train_batch_end=lambda *_: made.append([p.name for p in folder.glob("*.h5")] if folder.exists() else None)
+            on_train_batch_end=lambda *_: made.append(
+                [p.name for p in folder.glob("*.h5")] if folder.exists() else None
+            )
         )
         backup = callbacks.BackupAndRestore(folder, **given)
         net().fit(X, Y, batch_size=4, epochs=3, verbose=0, callbacks=[backup, looks])
@@ -494,7 +519,304 @@ def test_what_tensorboard_does_not_write_is_refused() -> None:
 def test_every_callback_is_tried() -> None:
     known = {
         "Callback", "CallbackList", "History", "ProgbarLogger", "LambdaCallback", "TerminateOnNaN", "EarlyStopping",
-        "ReduceLROnPlateau", "LearningRateScheduler", "SwapEMAWeights", "ModelCheckpoint", "BackupAndRestore", "CSVLogger",
-        "RemoteMonitor", "TensorBoard",
+        "ReduceLROnPlateau", "LearningRateScheduler", "SwapEMAWeights", "ModelCheckpoint", "BackupAndRestore",
+        "CSVLogger",        "RemoteMonitor", "TensorBoard",
     }  # fmt: skip
     assert {name for name, item in vars(callbacks).items() if inspect.isclass(item)} == known
+
+
+# Other methods --------------------------------------------------------------------------------------------------------
+
+
+def weight(**given: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    layer = L.Layer(name="layer", **({"dtype": "mixed_float16"} if "autocast" in given else {}))
+    made = layer.add_weight(**{"shape": (2, 3), **given})
+    held = list(map(id, layer._parameters.values()))
+    said = (made.name, made.path, made.trainable, made.autocast, made.regularizer is None, made.constraint is None)
+    return plain(made), said, made.stride(), id(made) in held
+
+
+def adapted(**given: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    layer = L.Dense(2)
+    layer.build((None, 3))
+    layer.enable_lora(1, **given)
+    return plain(layer.trainable_weights), layer.lora_alpha
+
+
+def state(**given: Any) -> Any:
+    made = keras.metrics.Mean(name="mean").add_variable(**given)
+    return plain(made), made.path
+
+
+def slot(**given: Any) -> Any:
+    made = keras.optimizers.SGD(name="sgd").add_variable((2,), **given)
+    return plain(made), made.path
+
+
+def slot_like(**given: Any) -> Any:
+    made = keras.optimizers.SGD(name="sgd").add_variable_from_reference(keras.Variable(np.ones(2), name="w"), **given)
+    return plain(made), made.path
+
+
+def slots(**given: Any) -> Any:
+    return plain(keras.optimizers.SGD().add_optimizer_variables([keras.Variable(np.ones(2))], "slot", **given))
+
+
+def spared(**given: Any) -> Any:
+    optimizer, some = keras.optimizers.SGD(0.1, weight_decay=0.5), keras.Variable(np.ones(2, "float32"), name="some")
+    optimizer.exclude_from_weight_decay(**{name: [some] if value is ... else value for name, value in given.items()})
+    optimizer.build([some])
+    optimizer.apply([torch.zeros(2)])
+    return plain(some)
+
+
+def applied(both: bool) -> Any:
+    keras.utils.clear_session()
+    optimizer, some = keras.optimizers.SGD(0.1), [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
+    optimizer.build(some)
+    optimizer.apply([torch.ones(2), 2 * torch.ones(2)], some[::-1] if both else None)
+    return plain(some)
+
+
+def forgotten(**given: Any) -> Any:
+    optimizer, some = keras.optimizers.SGD(0.1), keras.Variable(np.ones(2, "float32"))
+    optimizer.build([some])
+    some.grad = torch.ones(2)
+    optimizer.zero_grad(**given)
+    return some.grad
+
+
+def function_again(name: str, **given: Any) -> Any:
+    model = net()
+    return getattr(model, f"make_{name}_function")() is getattr(model, f"make_{name}_function")(**given)
+
+
+def recurrent(stateful: bool = True, built: bool = True, **given: Any) -> Any:
+    keras.utils.set_random_seed(0)
+    layer = L.LSTM(2, stateful=stateful)
+    if built:
+        layer.build((1, 3, 4))
+    layer.reset_state(**given)
+    return plain(layer(torch.ones(1, 3, 4)))
+
+
+def loss_of_model(**given: Any) -> Any:
+    given = {"y": torch.ones(2, 1), "y_pred": torch.zeros(2, 1), **given}
+    return plain(net().compute_loss(**given))
+
+
+def metrics_of_model(**given: Any) -> Any:
+    model = net(weighted_metrics=["mse"])
+    return plain(model.compute_metrics(None, torch.ones(2, 1), torch.arange(2.0)[:, None], **given))
+
+
+def json_of_model(**given: Any) -> str:
+    return net().to_json(**given)
+
+
+def merged(kind: str, **given: Any) -> Any:
+    return getattr(L, kind)([keras.Input((2, 2)), keras.Input((2, 2))], **given).node.layer.get_config()
+
+
+# Each argument: two calls that must differ.
+METHODS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "Weights.add_weight.shape": (weight, lambda: weight(shape=(4,))),
+    "Weights.add_weight.initializer": (weight, lambda: weight(initializer="ones")),
+    "Weights.add_weight.dtype": (weight, lambda: weight(dtype="float64")),
+    "Weights.add_weight.trainable": (weight, lambda: weight(trainable=False)),
+    "Weights.add_weight.autocast": (lambda: weight(autocast=True), lambda: weight(autocast=False)),
+    "Weights.add_weight.regularizer": (weight, lambda: weight(regularizer="l2")),
+    "Weights.add_weight.constraint": (weight, lambda: weight(constraint="non_neg")),
+    "Weights.add_weight.name": (weight, lambda: weight(name="other")),
+    "Weights.add_weight.order": (weight, lambda: weight(order=(1, 0))),
+    "LoRA.enable_lora.a_initializer": (adapted, lambda: adapted(a_initializer="ones")),
+    "LoRA.enable_lora.b_initializer": (adapted, lambda: adapted(b_initializer="ones")),
+    "LoRA.enable_lora.lora_alpha": (adapted, lambda: adapted(lora_alpha=3.0)),
+    "Metric.add_variable.shape": (state, lambda: state(shape=(2,))),
+    "Metric.add_variable.initializer": (state, lambda: state(initializer="ones")),
+    "Metric.add_variable.dtype": (state, lambda: state(dtype="int32")),
+    "Metric.add_variable.name": (state, lambda: state(name="other")),
+    "Optimizer.add_variable.initializer": (slot, lambda: slot(initializer="ones")),
+    "Optimizer.add_variable.dtype": (slot, lambda: slot(dtype="int32")),
+    "Optimizer.add_variable.name": (slot, lambda: slot(name="other")),
+    "Optimizer.add_variable_from_reference.name": (slot_like, lambda: slot_like(name="other")),
+    "Optimizer.add_variable_from_reference.initializer": (slot_like, lambda: slot_like(initializer="ones")),
+    "Optimizer.add_optimizer_variables.initializer": (slots, lambda: slots(initializer="ones")),
+    "Optimizer.apply.trainable_variables": (lambda: applied(True), lambda: applied(False)),
+    "Optimizer.exclude_from_weight_decay.var_list": (spared, lambda: spared(var_list=...)),
+    "Optimizer.exclude_from_weight_decay.var_names": (spared, lambda: spared(var_names=["some"])),
+    "Optimizer.zero_grad.set_to_none": (forgotten, lambda: forgotten(set_to_none=False)),
+    "Trainer.make_train_function.force": (lambda: function_again("train"), lambda: function_again("train", force=True)),
+    "Trainer.make_test_function.force": (lambda: function_again("test"), lambda: function_again("test", force=True)),
+    "Trainer.make_predict_function.force": (
+        lambda: function_again("predict"), lambda: function_again("predict", force=True),
+    ),
+    "Trainer.compute_loss.y": (loss_of_model, lambda: loss_of_model(y=torch.zeros(2, 1))),
+    "Trainer.compute_loss.y_pred": (loss_of_model, lambda: loss_of_model(y_pred=torch.ones(2, 1))),
+    "Trainer.compute_loss.sample_weight": (loss_of_model, lambda: loss_of_model(sample_weight=torch.ones(2) * 3)),
+    "Trainer.compute_metrics.sample_weight": (
+        metrics_of_model, lambda: metrics_of_model(sample_weight=torch.tensor([1.0, 3.0])),
+    ),
+    "Model.to_json.options": (json_of_model, lambda: json_of_model(indent=1)),
+    "RNN.reset_state.states": (recurrent, lambda: recurrent(states=[torch.ones(1, 2)] * 2)),
+    "RNN.get_initial_state.batch_size": (
+        lambda: L.LSTM(2).get_initial_state(3), lambda: L.LSTM(2).get_initial_state(batch_size=1),
+    ),
+    "_Cell.get_initial_state.batch_size": (
+        lambda: L.LSTMCell(2).get_initial_state(3), lambda: L.LSTMCell(2).get_initial_state(batch_size=1),
+    ),
+    "StackedRNNCells.get_initial_state.batch_size": (
+        lambda: L.StackedRNNCells([L.GRUCell(2)]).get_initial_state(3),
+        lambda: L.StackedRNNCells([L.GRUCell(2)]).get_initial_state(batch_size=1),
+    ),
+    "concatenate.axis": (lambda: merged("concatenate"), lambda: merged("concatenate", axis=1)),
+    "dot.axes": (lambda: merged("dot"), lambda: merged("dot", axes=1)),
+    **{
+        f"{name}.kwargs": (lambda name=name: merged(name, name="a"), lambda name=name: merged(name, name="b"))
+        for name in ("add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate", "dot")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", METHODS)
+def test_argument_of_a_method_counts(argument: str) -> None:
+    one, other = METHODS[argument]
+    assert not same(one(), other())
+
+
+# Where else the arguments of a public callable are tried, or why they are not.
+ELSEWHERE = {
+    "Weights.add_weight.aggregation": "of several replicas: unknown words are refused (below)",
+    "Weights.add_weight.overwrite_with_gradient": "True is refused (below)",
+    "Metric.add_variable.aggregation": "of several replicas: unknown words are refused (below)",
+    "Metric.add_weight.*": "is `add_variable`",
+    "Weights.new_weight.options": "go to `add_weight`",
+    "_Normalization.add_scales.options": "go to `add_weight`",
+    "Trainer.compute_loss.*": "given to what users write in its place",
+    "Weight.numpy.force": "torch's protocol",
+    "save_model.*": "test_arguments_of_saving_count, test_files.py",
+    "save_weights.*": "test_arguments_of_saving_count, test_files.py",
+    "load_model.*": "test_arguments_of_saving_count, test_files.py",
+    "load_weights.*": "test_arguments_of_saving_count, test_files.py",
+    "Model.save*": "test_arguments_of_saving_count",
+    "Model.load_weights.*": "test_arguments_of_saving_count",
+    "Model.summary.*": "test_arguments_of_summary_count",
+    "Model.get_layer.*": "test_arguments_of_get_layer_and_stacking_count",
+    "Sequential.*.rebuild": "test_arguments_of_get_layer_and_stacking_count",
+    "clone_model.*": "test_arguments_of_clone_model_count",
+    "Trainer.compile.*": "test_arguments_of_compile_count",
+    "Trainer.fit.*": "test_arguments_of_fit_count",
+    "Trainer.evaluate.*": "test_arguments_of_evaluate_count",
+    "Trainer.predict.*": "test_arguments_of_predict_count",
+    "Trainer.*_on_batch.*": "test_arguments_of_single_batches_count",
+    "Input.*": "test_arguments_of_input_count",
+    "*.custom_objects": "test_files.py, test_callers_objects.py",
+    "deserialize.homes": "where names without a module are looked up: test_files.py",
+    "register.*": "test_files.py",
+    "get_registered_object.*": "test_utils.py",
+    "pack.*": "test_utils.py",
+    "*.update_state.*": "test_sample_weights_count",
+    "Metric.stateless_update_state.kwargs": "go to `update_state`",
+    "*.compute_output_spec.kwargs": "are the call's",
+    "Layer.compute_output_shape.kwargs": "are the call's",
+    "Layer.stateless_call.kwargs": "are the call's",
+    "*.call.*": "tried as calls: test_contract.py",
+    "*.build.*": "given to every layer",
+    "*.compute_mask.mask": "given to every layer",
+    "*.on_*": "given to every callback",
+    "*arg.*": "declares arguments: test_declarations.py",
+    "as_tensor.*": "of losses among themselves",
+    "cosine.axis": "CosineSimilarity's: test_arguments_have_effects.py",
+    "integer.*": "test_declarations.py",
+    "number.*": "test_declarations.py",
+    "*.after.*": "a plan's way to join layers: test_plans.py",
+    "RNN.check_states.argument": "a word of its message",
+    "RNN.given_states.kept": "the states of the batch before: test_recurrent.py",
+    "*.compute_output_shape.initial_state_shape": "given to every layer: a state changes no shape",
+    "*.fix_input.*": "of layers among themselves",
+    "Spatial.with_spatial.channels": "of layers among themselves",
+    "Windowed.check_window.*": "of layers among themselves",
+}
+
+
+def public_callables() -> dict[str, Callable]:
+    """What is public by itself and what public classes have, but functions that are tried one by one elsewhere."""
+    found: dict[str, Callable] = {}
+    for room in ("", ".layers", ".models", ".losses", ".metrics", ".optimizers", ".optimizers.schedules", ".callbacks",
+                 ".utils", ".saving", ".config", ".initializers", ".regularizers", ".constraints"):  # fmt: skip
+        module = importlib.import_module(f"lamina{room}")
+        for name in getattr(module, "__all__", None) or [name for name in dir(module) if name[0] != "_"]:
+            item = getattr(module, name, None)
+            if inspect.isfunction(item) and item.__module__.startswith("lamina.") and item not in FUNCTIONS:
+                found[item.__name__] = item
+            for base in getattr(item, "__mro__", ()) if inspect.isclass(item) else ():
+                for key, method in vars(base).items():
+                    method = getattr(method, "__func__", method)
+                    own = inspect.isfunction(method) and method.__module__.startswith("lamina.")
+                    if own and key[0] != "_" and method not in FUNCTIONS:
+                        found[method.__qualname__] = method
+    return found
+
+
+def test_every_argument_of_every_public_callable_is_tried() -> None:
+    untried = []
+    for name, function in public_callables().items():
+        for parameter in inspect.signature(function).parameters.values():
+            optional = parameter.default is not parameter.empty or parameter.kind is parameter.VAR_KEYWORD
+            place = f"{name}.{parameter.name}"
+            if optional and place not in METHODS and not any(fnmatchcase(place, pattern) for pattern in ELSEWHERE):
+                untried.append(place)
+    assert untried == []
+
+
+def test_what_a_weight_cannot_be_is_refused() -> None:
+    layer = L.Layer()
+    for given, error in (
+        ({"aggregation": "median"}, ValueError), ({"overwrite_with_gradient": True}, ValueError),
+        ({"unheard": 1}, TypeError),
+    ):  # fmt: skip
+        with pytest.raises(error, match=next(iter(given))):
+            layer.add_weight((2,), **given)
+    with pytest.raises(ValueError, match="synchronization"):
+        keras.Variable(np.ones(2), synchronization="sometimes")
+    with pytest.raises(ValueError, match="aggregation"):
+        keras.metrics.Mean().add_variable((), aggregation="median")
+    assert not layer.weights
+    with pytest.raises(ValueError, match="copy=False"):
+        np.array(keras.Variable(np.ones(2)), copy=False)
+
+
+@pytest.mark.parametrize("given", [{"stateful": False}, {"built": False}])
+def test_states_for_a_layer_that_keeps_none_are_refused(given: dict[str, bool]) -> None:
+    with pytest.raises(ValueError, match="keeps no states"):
+        recurrent(states=[torch.ones(1, 2)] * 2, **given)
+    recurrent(**given)
+
+
+PAIRED = [
+    name for name, cls in CLASSES.items()
+    if name.startswith(("losses.", "metrics.")) and cls.__name__ not in ("Loss", "Metric", "FunctionLoss", "PlainLoss")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_sample_weights_count(name: str) -> None:
+    cls = CLASSES[name]
+
+    def make() -> Any:
+        if cls._owns_init and "fn" in inspect.signature(cls).parameters:
+            return cls(lambda y, p: abs(y - p).mean(-1))
+        return cls(**required(cls) | ({"k": 1} if "k" in cls._args else {}))
+
+    def value(y: tuple, weights: Any) -> Any:
+        made = make()
+        if name.startswith("losses."):
+            return made(*y, sample_weight=weights)
+        y = y[1:] if cls.__name__ in ("Mean", "Sum") else y
+        made.update_state(*y, sample_weight=weights)
+        return made.result()
+
+    pairs = ((attempt(lambda y=y: value(y, None)), attempt(lambda y=y: value(y, WEIGHTS[: len(y[0])]))) for y in DATA)
+    assert any(one is not None and other is not None and not same(one, other) for one, other in pairs)

@@ -659,8 +659,14 @@ class RNN(Holder):
         return pytree.tree_unflatten(self._kept_states(), pytree.tree_structure(self.state_size))
 
     def reset_state(self, states: Any = None) -> None:
-        """Let the next batch start from `states`, by default zeros. Does nothing unless the layer keeps states."""
+        """Let the next batch start from `states`, by default zeros, which does nothing unless the layer keeps states.
+
+        Raises ValueError for states where none are kept, and for those that do not fit.
+        """
         kept = self._kept_states()
+        if not kept and states is not None:
+            why = "call or build it first" if self.stateful else "make it with `stateful=True`"
+            raise ValueError(f"{named(self)}: it keeps no states that could be set; {why}.")
         if not kept:
             return
         values = [torch.as_tensor(value) for value in pytree.tree_leaves(kept if states is None else states)]

@@ -116,10 +116,11 @@ class Sequential(GraphModel):
         self._register(self._stack)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
-        if self._input is None:
-            shape = (None, *args[0].shape[1:])
-            vars(self)["_input"] = InputLayer(batch_shape=shape, dtype=_dtype_name(args[0]))
-        self.build(self._input.batch_shape)
+        first: Any = self._input
+        if first is None:
+            first = InputLayer(batch_shape=(None, *args[0].shape[1:]), dtype=_dtype_name(args[0]))
+            vars(self)["_input"] = first
+        self.build(first.batch_shape)
 
     @property
     def layers(self) -> list[Layer]:
