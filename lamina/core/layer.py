@@ -245,8 +245,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             Changes.note()
 
     def _write_weight(self, name: str, value: Any) -> bool:
-        """Write values to the weight of that name; False where there is none, or what came is to be trained itself."""
-        if not isinstance(value, (Tensor, np.ndarray, list, tuple)):
+        """Write values to the weight of that name; False where there is none, or what came is to take its place."""
+        if not isinstance(value, (Tensor, np.ndarray, list, tuple)) or isinstance(value, nn.Parameter):
             return False
         state = vars(self)
         weight = state.get("_parameters", {}).get(name)
