@@ -511,6 +511,9 @@ MODELS = {
         lambda: fit(np.ones((4, 2)), sample_weight=np.ones(3)), ValueError, "sample_weight", "4", "3"
     ),
     "data of another size": bad(lambda: model().predict(np.ones((4, 7)), verbose=0), ValueError, "3", "7"),
+    "a dictionary for one tensor": bad(lambda: L.Dense(3)({"x": x(2, 3)}), ValueError, "Dense", "`x`", "inputs['x']"),
+    "a set": bad(lambda: L.Dense(3)({1, 2}), ValueError, "Dense", "{1, 2}"),
+    "indices NaN": bad(lambda: L.Embedding(4, 2)(torch.tensor([[NAN]])), ValueError, "Embedding", "NaN"),
     "data of text": bad(lambda: model().predict(np.array(["a", "b"]), verbose=0), ValueError, "numbers", "x"),
 }  # fmt: skip
 
@@ -651,3 +654,208 @@ def test_failed_compile_changes_nothing() -> None:
         compiled.compile(optimizer="nope", loss="mae")
     assert compiled.loss == "mse"
     compiled.fit(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"), verbose=0)
+
+
+# Data of every kind, wherever it comes in ---------------------------------------------------------------------------
+
+
+class Held:
+    """An array of another library."""
+
+    def __init__(self, array: np.ndarray, **more: Any):
+        self.array, self.shape = array, array.shape
+        vars(self).update(more)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+
+class Frame(Held):
+    """As pandas gives it: numbers of several types become objects."""
+
+    def to_numpy(self) -> np.ndarray:
+        return self.array
+
+    def isna(self) -> np.ndarray:
+        return np.equal(self.array, None)
+
+
+class Sparse:
+    """As SciPy gives it."""
+
+    shape = (4, 2)
+
+    def toarray(self) -> np.ndarray:
+        return VALUES
+
+
+VALUES = np.arange(8).reshape(4, 2) % 3
+FLOATS = VALUES.astype("float32")
+NUMBERS: dict[str, Callable[[], Any]] = {
+    **{
+        kind: lambda kind=kind: VALUES.astype(kind) for kind in ("f2", "f4", "f8", "i1", "u1", "i4", "i8", "longdouble")
+    },
+    **{f"big-endian {kind}": lambda kind=kind: VALUES.astype(f">{kind}") for kind in ("f4", "f8", "i2", "i8", "u4")},
+    **{kind: lambda kind=kind: VALUES.astype(kind) for kind in ("u2", "u4", "u8")},
+    "negative strides": lambda: np.ascontiguousarray(FLOATS[::-1, ::-1])[::-1, ::-1],
+    "odd strides": lambda: _odd(),
+    "columns first": lambda: np.asfortranarray(FLOATS),
+    "read-only": lambda: _read_only(),
+    "matrix": lambda: FLOATS.view(np.matrix),
+    "lists": VALUES.tolist,
+    "tuples": lambda: tuple(map(tuple, VALUES.tolist())),
+    "lists of NumPy's numbers": lambda: [list(row) for row in FLOATS],
+    "array interface": lambda: Held(FLOATS),
+    "pandas": lambda: Frame(FLOATS),
+    "pandas, bool and float": lambda: Frame(
+        VALUES.astype(object), dtypes=np.array([np.dtype("bool"), np.dtype("float64")])
+    ),
+    "torch": lambda: torch.tensor(VALUES),
+    "torch, double": lambda: torch.tensor(FLOATS).double(),
+    "torch, a view": lambda: torch.tensor(FLOATS.T.copy()).T,
+    "memoryview": lambda: memoryview(FLOATS),
+    "no value masked": lambda: np.ma.masked_array(FLOATS),
+}
+NO_NUMBERS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
+    "objects": (lambda: VALUES.astype(object), ("objects", "astype")),
+    "None": (lambda: np.array([[1, 2], [3, None], [1, 2], [None, 0]]), ("None at row 1, column 1", "row 3, column 0")),
+    "a text among numbers": (lambda: np.array([[1, "two"]] * 4, object), ("'two' (str) at row 0, column 1",)),
+    "pandas, a missing value": (
+        lambda: Frame(np.array([[1, None]] * 4), dtypes=np.array([np.dtype("int64")] * 2)), ("None at row 0, column 1",)
+    ),
+    "text": (lambda: np.array([["a", "b"]] * 4), ("a at row 0", "integers")),
+    "text in lists": (lambda: [["a", "b"]] * 4, ("a at row 0", "integers")),
+    "bytes": (lambda: np.array([[b"a", b"b"]] * 4), ("row 0", "integers")),
+    "dates": (lambda: np.zeros((4, 2), "M8[D]"), ("datetime64", "1970-01-01 at row 0", "days")),
+    "time spans": (lambda: np.zeros((4, 2), "m8[s]"), ("timedelta64", "np.timedelta64")),
+    "records": (lambda: np.zeros((4, 2), [("a", "f4")]), ("fields",)),
+    "masked values": (lambda: np.ma.masked_array(FLOATS, VALUES == 1), ("masked", "filled")),
+    "sparse": (Sparse, ("sparse", "toarray")),
+    "lists of several lengths": (lambda: [[1.0, 2.0], [3.0], [1.0], [2.0]], ("length",)),
+    "objects of several lengths": (lambda: np.array([[1, 2], [3], [1], [2]], object), ("(list) at row 0", "Pad")),
+    "complex": (lambda: VALUES.astype("complex64"), ("complex", "imag")),
+    "torch, complex": (lambda: torch.tensor(VALUES).cfloat(), ("complex", "imag")),
+    "a set": (lambda: {1, 2}, ("{1, 2}",)),
+    "too large": (lambda: np.full((4, 2), 2**63 + 5, "uint64"), ("9223372036854775813", "int64")),
+}  # fmt: skip
+
+
+def _odd() -> np.ndarray:
+    """Floats that lie 6 bytes apart."""
+    rows = np.zeros((4, 2), np.dtype([("number", "f4"), ("gap", "i2")]))
+    rows["number"] = VALUES
+    return rows["number"]
+
+
+def _read_only() -> np.ndarray:
+    found = FLOATS.copy()
+    found.flags.writeable = False
+    return found
+
+
+def net() -> Any:
+    made = keras.Sequential([inputs(2), L.Dense(2, kernel_initializer="ones")])
+    made.compile("sgd", "mse")
+    return made
+
+
+def dense(value: Any) -> torch.Tensor:
+    return L.Dense(2, kernel_initializer="ones")(value)
+
+
+def first_loss(*data: Any) -> float:
+    return net().fit(*data, verbose=0, shuffle=False).history["loss"]
+
+
+ONES = np.ones((4, 2), "float32")
+ENTRIES: dict[str, Callable[[Any], Any]] = {
+    "layer": dense,
+    "built layer": lambda value: built(L.Dense(2, kernel_initializer="ones"), 1, 2)(value),
+    "model": lambda value: net()(value),
+    "predict": lambda value: net().predict(value, verbose=0),
+    "predict_on_batch": lambda value: net().predict_on_batch(value),
+    "fit": lambda value: first_loss(value, ONES),
+    "targets": lambda value: first_loss(ONES, value),
+    "train_on_batch": lambda value: net().train_on_batch(value, ONES),
+    "evaluate": lambda value: net().evaluate(value, ONES, verbose=0),
+    "validation": lambda value: net().fit(ONES, ONES, validation_data=(value, ONES), verbose=0).history["val_loss"],
+    "the part that is split off": lambda value: net().fit(value, ONES, validation_split=0.5, verbose=0).history["loss"],
+    "generator": lambda value: first_loss(batch for batch in [(value, ONES)]),
+    "targets of a generator": lambda value: first_loss(batch for batch in [(ONES, value)]),
+    "several inputs": lambda value: two_inputs().predict([value, ONES], verbose=0),
+}  # fmt: skip
+OPS: dict[str, Callable[[Any], Any]] = {
+    "convert_to_tensor": lambda value: keras.ops.convert_to_tensor(value),
+    "add": lambda value: keras.ops.add(value, 1),
+}
+
+
+def two_inputs() -> Any:
+    first, second = inputs(2), inputs(2)
+    return keras.Model([first, second], L.Add()([first, second]))
+
+
+def close(found: Any, expected: Any) -> None:
+    found, expected = (item.detach() if isinstance(item, torch.Tensor) else item for item in (found, expected))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+@pytest.mark.parametrize("entry", [*ENTRIES, *OPS])
+def test_numbers_of_every_kind_are_taken_everywhere(entry: str, kind: str) -> None:
+    if entry == "add" and kind in ("u2", "u4", "u8", "big-endian u4"):
+        pytest.skip("torch adds no wide unsigned integers")
+    use = {**ENTRIES, **OPS}[entry]
+    close(use(NUMBERS[kind]()), use(torch.tensor(FLOATS)))
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+@pytest.mark.parametrize("entry", [*ENTRIES, *OPS])
+def test_what_are_no_numbers_is_refused_everywhere(entry: str, kind: str) -> None:
+    if entry in OPS and kind in ("complex", "torch, complex", "too large"):
+        pytest.skip("ops take them")
+    make, words = NO_NUMBERS[kind]
+    value = make()
+    with pytest.raises(ValueError) as caught:
+        {**ENTRIES, **OPS}[entry](value)
+    message = str(caught.value)
+    assert len(message) < 400 and "\n" not in message, message
+    if entry not in OPS and kind != "a set":
+        assert not [word for word in words if word not in message], message
+
+
+@pytest.mark.parametrize("kind", ["None", "text", "sparse", "objects"])
+def test_refused_data_leave_no_trace(kind: str) -> None:
+    layer, made = L.Dense(3), net()
+    before = made.get_weights()
+    with pytest.raises(ValueError):
+        layer(NO_NUMBERS[kind][0]())
+    for weight in ("x", "y", "sample_weight"):
+        data = {"x": ONES, "y": ONES, "sample_weight": ONES[:, 0], weight: NO_NUMBERS[kind][0]()}
+        with pytest.raises(ValueError, match=f"^{weight}"):
+            made.fit(**data, verbose=0)
+    assert not layer.built and equal(made.get_weights(), before)
+
+
+def test_read_only_arrays_are_neither_copied_nor_written_to() -> None:
+    found = _read_only()
+    seen = keras.layers.Identity()(found)
+    assert seen.data_ptr() == found.ctypes.data
+    net().fit(found, found, verbose=0)
+    np.testing.assert_array_equal(found, FLOATS)
+
+
+def test_gaps_in_floats_are_allowed() -> None:
+    assert np.isnan(net().predict(np.full((4, 2), np.nan), verbose=0)).all()
+
+
+def test_a_layer_of_ones_own_may_take_text() -> None:
+    class Lengths(keras.layers.Layer):
+        def call(self, words: Any) -> torch.Tensor:
+            return torch.tensor([len(word) for word in words])
+
+    for words in (["a", "bcd"], np.array(["a", "bcd"])):
+        assert Lengths()(words).tolist() == [1, 3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 from torch.utils import _pytree as pytree
 
-from . import masking, symbolic
+from . import arrays, masking, symbolic
 from .children import Children
-from .declare import short
+from .declare import quoted, short
 from .errors import answered, named, show_shape
 from .scope import Changes, building, scope
+from .spec import InputSpec
 from .weights import Weights
 from .work import training_flags
 
@@ -180,10 +181,19 @@ class Calling(Weights):
                 raise TypeError(f"{named(self)}: call it on its `{self._call_parameters[0]}`, as in layer(x).")
             return args
         first = args[0]
-        if first is None or isinstance(first, (str, bytes)):
+        if first is None or isinstance(first, (str, bytes)) or (isinstance(first, (set, frozenset)) and self._ours):
             raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
-        if isinstance(first, (list, tuple)) and _is_numbers(first):
-            return (np.asarray(first), *args[1:])
+        if isinstance(first, Mapping) and self._ours and isinstance(self.input_spec, InputSpec) and first:
+            if not getattr(self, "_is_composite", False):
+                key = next(iter(first))
+                raise ValueError(
+                    f"{named(self)}: expected one tensor; got a dictionary with {quoted(map(str, first))}. "
+                    f"Pass what is in it, as inputs[{key!r}]."
+                )
+        if arrays.is_listed(first) and not self._takes_untouched(arrays.first_of(first)):
+            return (arrays.numbers(first, named(self)), *args[1:])
+        if not self.built and arrays.is_array(first) and not self._takes_untouched(first):
+            arrays.tensor_of(first, named(self))  # raises before there are weights
         return args
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -213,23 +223,25 @@ class Calling(Weights):
         def convert(leaf):
             nonlocal device
             if not isinstance(leaf, Tensor):
-                if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc":
-                    if device is None:
-                        device = next((weight.device for weight in self.parameters()), torch.get_default_device())
-                    leaf = torch.as_tensor(leaf, device=device)
-                elif (to_numpy := getattr(leaf, "to_numpy", None)) is not None:  # pandas
-                    leaf = torch.as_tensor(to_numpy())
-                else:
+                if not (arrays.is_array(leaf) or isinstance(leaf, np.generic)):
                     return leaf
+                if not self._ours and self._takes_untouched(leaf):
+                    return leaf
+                if device is None:
+                    device = next((weight.device for weight in self.parameters()), torch.get_default_device())
+                leaf = arrays.tensor_of(leaf, named(self)).to(device)
             if compute is not None and leaf.dtype not in self._passing:
-                if leaf.dtype.is_complex:
-                    raise symbolic.no_complex(self)
-                cast = leaf.to(compute)
+                cast = arrays.cast(leaf, compute, named(self))
                 masking.set_mask(cast, masking.get_mask(leaf))
                 return cast
             return leaf
 
         return pytree.tree_map(convert, args), pytree.tree_map(convert, dict(kwargs))
+
+    def _takes_untouched(self, value: Any) -> bool:
+        """Whether a layer of the user's own may want it as it is: texts."""
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        return not self._ours and (isinstance(value, (str, bytes)) or kind in ("U", "S"))
 
     def check_inputs(self, inputs: Any) -> None:
         """Raises ValueError where the inputs do not fit `input_spec`."""
@@ -350,9 +362,3 @@ def _check_mask(layer: Any, inputs: Any, mask: Any) -> None:
             f"{named(layer)}: `mask` must have shape {show_shape(inputs.shape[:2])}, (batch, time); "
             f"got {show_shape(mask.shape)}."
         )
-
-
-def _is_numbers(value: Sequence) -> bool:
-    while isinstance(value, (list, tuple)) and len(value):
-        value = value[0]
-    return isinstance(value, (int, float, bool))

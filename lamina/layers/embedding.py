@@ -69,6 +69,8 @@ class Embedding(LoRA):
 
     def _explain(self, args: tuple, error: Exception) -> None:
         if isinstance(error, IndexError) and args and isinstance(args[0], Tensor) and args[0].numel():
+            if not bool(torch.isfinite(args[0]).all()):
+                raise ValueError(f'Embedding "{self.name}": indices must be whole numbers; got NaN or inf.') from error
             low, high = int(args[0].min()), int(args[0].max())
             raise ValueError(
                 f'Embedding "{self.name}": indices must be 0 to {self.input_dim - 1} (input_dim={self.input_dim}); '

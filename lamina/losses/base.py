@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core import config, dtypes
+from ..core import arrays, config, dtypes
 from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up, owned
 from ..core.errors import show_shape
 from ..core.layer import snake_case, unique_name
@@ -27,6 +27,8 @@ _MEANS = REDUCTIONS[:3]
 def as_tensor(value: Any, like: Tensor | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """`value` as a tensor of that dtype, on the device of `like`."""
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    if tensor.is_complex() and (dtype is not None or like is not None):
+        tensor = arrays.cast(tensor, dtype or like.dtype, "targets or weights of a loss")  # type: ignore[union-attr]
     return tensor.to(tensor.device if like is None else like.device, dtype or tensor.dtype)
 
 

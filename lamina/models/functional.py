@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core import dtypes, masking, serialize, symbolic
+from ..core import arrays, dtypes, masking, serialize, symbolic
 from ..core.declare import kept, owned, quoted, short
 from ..core.errors import named
 from ..core.graph import Graph, Plan, masked_inputs
@@ -219,7 +219,7 @@ def _fit(tensor: Any, like: SymbolicTensor) -> Any:
     elif tensor.ndim == len(shape) - 1 and shape[-1] == 1:
         tensor = tensor.unsqueeze(-1)
     if tensor.dtype not in _passing(like.torch_dtype):
-        tensor = tensor.to(like.torch_dtype)
+        tensor = arrays.cast(tensor, like.torch_dtype, f"input {like.name!r}")
     if mask is not None:
         masking.set_mask(tensor, mask)
     return tensor

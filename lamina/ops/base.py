@@ -18,6 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
+from ..core.arrays import is_array, numbers, shared
+from ..core.declare import short
 from ..core.errors import show_shape
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
@@ -124,6 +126,8 @@ def number_dtype(value: complex) -> torch.dtype:
         return torch.bool
     if isinstance(value, int):
         return torch.int32 if -(2**31) <= value < 2**31 else torch.int64
+    if not isinstance(value, (float, complex)):
+        raise ValueError(f"Expected a tensor, an array or numbers; got {short(value)}.")
     return floatx() if isinstance(value, float) else torch.complex64
 
 
@@ -140,19 +144,14 @@ def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tens
         return torch.tensor(x, dtype=dtype or _common_dtype(leaves), device=device)
     if isinstance(x, SymbolicTensor):
         raise TypeError(f"Expected a tensor with values; got {x!r}.")
-    if not isinstance(x, (np.ndarray, np.generic)):
-        x = _as_array(x)
-    if isinstance(x, np.ndarray) and (any(step < 0 for step in x.strides) or not x.flags.writeable):
-        x = x.copy()
-    return torch.as_tensor(x, dtype=dtype, device=device)
-
-
-def _as_array(x: Any) -> Any:
-    if hasattr(x, "__array__"):
-        return np.asarray(x)
-    if hasattr(x, "__dlpack__"):
-        return torch.from_dlpack(x)
-    raise ValueError(f"Cannot make a tensor of {type(x).__name__} {x!r}; expected a tensor, an array or numbers.")
+    if not (isinstance(x, np.generic) or is_array(x) or hasattr(x, "__array__")):
+        if not hasattr(x, "__dlpack__"):
+            raise ValueError(
+                f"Cannot make a tensor of {type(x).__name__} {x!r}; expected a tensor, an array or numbers."
+            )
+        return torch.from_dlpack(x).to(dtype=dtype, device=device)
+    x = numbers(x)
+    return shared(x if x.flags.writeable else x.copy()).to(dtype=dtype, device=device)
 
 
 def _leaves(x: Any) -> list[Any]:

@@ -18,61 +18,41 @@ from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader
 
 from ..core import config
+from ..core.arrays import PLAIN, is_array, is_listed, numbers, tensor_of
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
 
 Batch = tuple[Any, Any, Any]
 
 _GATHERED = 1 << 20  # bytes of samples that are fetched from arrays at a time, then cut into batches
-_WIDER = {"uint16": "int32", "uint32": "int64", "uint64": "int64"}  # what torch can hardly compute with
 
 
 # One array ------------------------------------------------------------------------------------------------------------
 
 
-def is_array(value: Any) -> bool:
-    """Whether `value` is an array of any library: NumPy, torch, pandas or one that NumPy can read."""
-    return isinstance(value, (np.ndarray, Tensor)) or (hasattr(value, "shape") and hasattr(value, "__array__"))
-
-
 def as_tensor(value: Any, name: str = "data", device: torch.device | None = None) -> Tensor:
     """An array as a tensor: floats of any size as `floatx`, integers as they are, without a copy where possible.
 
-    A pandas Series becomes a column, as in Keras. Raises ValueError for text and other values that are no numbers.
+    Raises ValueError for text and other values that are no numbers.
     """
-    if not isinstance(value, Tensor):
-        value = _from_numpy(value, name)
-    value = value.detach()
+    value = tensor_of(value, name).detach()
+    if value.layout is not torch.strided:
+        raise ValueError(f"{name}: sparse tensors are not supported; pass {name}.to_dense().")
     kind = torch_dtype(config.floatx())
     if value.is_floating_point() and value.dtype != kind:
         value = value.to(kind)
     return value if device is None or value.device == device else value.to(device, non_blocking=True)
 
 
-def _from_numpy(value: Any, name: str) -> Tensor:
-    if hasattr(value, "to_numpy"):  # pandas
-        array = value.to_numpy()
-        array = array[:, None] if array.ndim == 1 else array
-    else:
-        array = np.asarray(value)
-    if array.dtype.kind == "O":
-        try:
-            array = array.astype(config.floatx())
-        except (TypeError, ValueError):
-            pass
-    if array.dtype.kind not in "biufc":
-        raise ValueError(f"{name}: expected numbers; got an array of {array.dtype}. Encode text as integers.")
-    if array.dtype.name in _WIDER:
-        array = array.astype(_WIDER[array.dtype.name])
-    if array.dtype.kind == "f" and array.dtype.name not in ("float16", "float32", "float64"):
-        array = array.astype(config.floatx())
-    if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
-        array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    if array.flags.writeable:
-        return torch.from_numpy(array)
-    with warnings.catch_warnings():  # memory-mapped files are read-only, and so is what we do with them
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(array)
+def unlisted(structure: Any, name: str) -> Any:
+    """The structure with arrays in place of nested lists of numbers, which are data, not several inputs."""
+    if is_listed(structure):
+        return numbers(structure, name)
+    if isinstance(structure, Mapping):
+        return {key: unlisted(item, f"{name}[{key!r}]") for key, item in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(unlisted(item, f"{name}[{i}]") for i, item in enumerate(structure))
+    return structure
 
 
 def _named_leaves(structure: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -89,9 +69,11 @@ def _named_leaves(structure: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 def tensors_of(structure: Any, name: str, device: torch.device | None = None) -> Any:
     """A structure of arrays as the same structure of tensors; dictionaries of any kind become plain ones."""
+    if isinstance(structure, Tensor):
+        return as_tensor(structure, name, device)
     if isinstance(structure, Mapping):
         return {key: tensors_of(item, f"{name}[{key!r}]", device) for key, item in structure.items()}
-    if isinstance(structure, (list, tuple)):
+    if isinstance(structure, (list, tuple)) and not is_listed(structure):
         return type(structure)(tensors_of(item, f"{name}[{i}]", device) for i, item in enumerate(structure))
     return None if structure is None else as_tensor(structure, name, device)
 
@@ -140,18 +122,19 @@ def class_weights(y: Any, weights: Mapping[int, float]) -> Tensor:
     return found
 
 
-def split_end(data: Any, fraction: float) -> tuple[Any, Any]:
+def split_end(data: tuple, fraction: float) -> tuple[Any, Any]:
     """The first samples of all arrays and, as a second structure, the last `fraction` of them (Keras' rule).
 
     Raises ValueError for what cannot be sliced and where one of the parts would be empty.
     """
     leaves = [leaf for leaf in pytree.tree_leaves(data) if leaf is not None]
-    if not all(map(is_array, leaves)):
+    others = sorted({type(leaf).__name__ for leaf in leaves if not is_array(leaf) and not isinstance(leaf, PLAIN)})
+    if others:
         raise ValueError(
-            "`validation_split` works on arrays; got "
-            f"{', '.join(sorted({type(leaf).__name__ for leaf in leaves if not is_array(leaf)}))}. "
-            "Pass `validation_data` instead."
+            f"`validation_split` works on arrays; got {', '.join(others)}. Pass `validation_data` instead."
         )
+    data = tuple(tensors_of(part, name) for part, name in zip(data, ("x", "y", "sample_weight"), strict=True))
+    leaves = [leaf for leaf in pytree.tree_leaves(data) if leaf is not None]
     count = len(leaves[0])
     place = math.floor(count * (1 - fraction))
     if place in (0, count):
@@ -161,7 +144,7 @@ def split_end(data: Any, fraction: float) -> tuple[Any, Any]:
 
     def part(begin: int, end: int) -> Any:
         def cut(leaf):
-            return None if leaf is None else leaf.iloc[begin:end] if hasattr(leaf, "iloc") else leaf[begin:end]
+            return None if leaf is None else leaf[begin:end]
 
         return pytree.tree_map(cut, data)
 
@@ -414,12 +397,14 @@ def make_source(
         if kind == "PyDataset":
             return _PyBatches(x, class_weight, device, shuffle)
         return Stream(x, kind, class_weight, device)
+    x, y, sample_weight = (
+        unlisted(part, name) for part, name in ((x, "x"), (y, "y"), (sample_weight, "sample_weight"))
+    )
     for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         for place, leaf in _named_leaves(value, name):
             if not is_array(leaf):
                 raise ValueError(
-                    f"{place}: expected an array, a DataLoader, a PyDataset or a generator; got {short(leaf)}. "
-                    "Make numbers in Python lists an array with np.array(...)."
+                    f"{place}: expected an array, a DataLoader, a PyDataset or a generator; got {short(leaf)}."
                 )
     if x is None:
         raise ValueError("x: expected data; got None.")

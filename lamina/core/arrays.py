@@ -1,0 +1,153 @@
+"""Arrays of any kind as tensors: one way for what layers are called on, what `fit` and `predict` get and ops take."""
+
+from __future__ import annotations
+
+import array as python_array
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .declare import short
+
+_WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}  # what torch can hardly compute with
+_READ = frozenset(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?"))
+_OTHER_FLOATS = {"f": np.float64, "c": np.complex128}  # for longdouble and its complex sister
+PLAIN = int, float, complex, str, bytes, np.generic
+_BUFFERS = (memoryview, python_array.array)
+
+
+def is_array(value: Any) -> bool:
+    """Whether `value` is an array of any library: NumPy, torch, pandas or one that NumPy can read."""
+    if isinstance(value, (np.ndarray, Tensor, *_BUFFERS)):
+        return True
+    return hasattr(value, "shape") and (hasattr(value, "__array__") or hasattr(value, "toarray"))
+
+
+def is_listed(value: Any) -> bool:
+    """Whether `value` is a list, perhaps of lists, of numbers or texts: one array in Python's words."""
+    if not isinstance(value, (list, tuple)) or not isinstance(first_of(value), PLAIN):
+        return False
+    return all(item is None or isinstance(first_of(item), PLAIN) for item in value)
+
+
+def first_of(value: Any) -> Any:
+    """The first item of a nested list."""
+    while isinstance(value, (list, tuple)) and len(value):
+        value = value[0]
+    return value
+
+
+def tensor_of(value: Any, name: str = "data") -> Tensor:
+    """An array, a nested list of numbers or a tensor as a tensor, in its own type where torch can compute with that,
+    and without a copy where possible. A pandas Series becomes a column, as in Keras.
+
+    Raises ValueError, naming `name`, for text, objects, dates, masked values and other things that are no numbers.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if type(value) is np.ndarray and value.dtype in _READ and value.flags.carray:  # nothing to do for most
+        return torch.from_numpy(value)
+    found = numbers(value, name)
+    if found.ndim == 1 and hasattr(value, "to_numpy"):
+        found = found[:, None]
+    wider = _WIDER.get(found.dtype.name)
+    if wider is not None:
+        if found.size and found.max() > np.iinfo(wider).max:
+            raise ValueError(f"{name}: {found.max()} is too large for {np.dtype(wider)}, the widest integer there is.")
+        found = found.astype(wider)
+    return shared(found)
+
+
+def numbers(value: Any, name: str = "data") -> np.ndarray:
+    """What holds numbers as a NumPy array of them, in their own type. Raises ValueError for anything else."""
+    if hasattr(value, "toarray"):
+        raise ValueError(f"{name}: sparse matrices are not supported; pass the result of .toarray().")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name}: an array with masked values has gaps; fill them first, as with .filled(0).")
+    to_numpy = getattr(value, "to_numpy", None)
+    try:
+        found = np.asarray(value if to_numpy is None else to_numpy())
+    except ValueError as error:
+        raise ValueError(f"{name}: the lists differ in length, so they are no array. {_PAD}") from error
+    if found.dtype.kind == "O" and to_numpy is not None and _columns_of_numbers(value):
+        found = found.astype(np.float64)
+    if found.dtype.kind not in "biufc":
+        raise ValueError(_refusal(found, name))
+    return found
+
+
+def _columns_of_numbers(frame: Any) -> bool:
+    """Whether each column of a pandas object holds numbers, of several types together, without a missing one."""
+    kinds = getattr(frame, "dtypes", None)
+    kinds = getattr(kinds, "tolist", lambda kinds=kinds: [kinds])()
+    return all(getattr(kind, "kind", "O") in "biuf" for kind in kinds) and not np.asarray(frame.isna()).any()
+
+
+_REPAIRS = {
+    "U": "Encode text as integers.",
+    "S": "Encode text as integers.",
+    "M": "Make numbers of the dates, such as the days since a first one.",
+    "m": 'Make numbers of the time spans, as with / np.timedelta64(1, "s").',
+    "V": "Stack its fields into one array of numbers.",
+}
+
+
+def _refusal(found: np.ndarray, name: str) -> str:
+    if found.dtype.kind != "O":
+        first = next((f", {item} at {_row(place)}" for place, item in np.ndenumerate(found)), "")
+        return f"{name}: expected numbers; got an array of {found.dtype}{first}. {_REPAIRS[found.dtype.kind]}"
+    if not found.ndim:
+        return f"{name}: expected an array of numbers; got {short(found.item())}."
+    kinds = int, float, np.number, np.bool_
+    bad = [(place, item) for place, item in np.ndenumerate(found) if not isinstance(item, kinds)]
+    if not bad:
+        return f'{name}: the array holds its numbers as Python objects; make them numbers with .astype("float32").'
+    shown = ", ".join(
+        f"{short(item, 30)}{'' if item is None else f' ({type(item).__name__})'} at {_row(place)}"
+        for place, item in bad[:3]
+    )
+    more = f" and at {len(bad) - 3} other places" if len(bad) > 3 else ""
+    repair = "Replace what is missing, encode text as integers, and make it numbers with .astype(...)."
+    if isinstance(bad[0][1], (list, tuple, np.ndarray)):
+        repair = _PAD
+    return f"{name}: expected numbers; got an array of objects with {shown}{more}. {repair}"
+
+
+def _row(place: tuple[int, ...]) -> str:
+    return f"row {place[0]}" + (f", column {', '.join(map(str, place[1:]))}" if place[1:] else "") if place else "row 0"
+
+
+_PAD = "Pad the rows to one length, as with lamina.utils.pad_sequences."
+
+
+def shared(found: np.ndarray) -> Tensor:
+    """A tensor of the array's memory, or of a copy where torch cannot read that. Read-only arrays are not copied:
+    nothing here writes to what it was given."""
+    kind = found.dtype.kind
+    if kind in _OTHER_FLOATS and found.dtype.itemsize > np.dtype(_OTHER_FLOATS[kind]).itemsize:
+        found = found.astype(_OTHER_FLOATS[kind])
+    if any(stride < 0 or stride % max(found.itemsize, 1) for stride in found.strides) or not found.dtype.isnative:
+        found = np.array(found, found.dtype.newbyteorder("="), order="C")
+    if not found.flags.writeable:
+        found = np.asarray(_Writeable(found))  # torch would warn
+    return torch.from_numpy(found)
+
+
+class _Writeable:
+    """The same memory, said to be writeable."""
+
+    def __init__(self, found: np.ndarray):
+        self._kept = found
+        self.__array_interface__ = {**found.__array_interface__, "data": (found.ctypes.data, False)}
+
+
+def cast(tensor: Tensor, dtype: torch.dtype, who: str) -> Tensor:
+    """`tensor` in another type. Raises ValueError where the imaginary part would be lost."""
+    if tensor.is_complex() and not dtype.is_complex:
+        raise ValueError(
+            f"{who}: got complex numbers, whose imaginary part would be lost in {str(dtype).removeprefix('torch.')}. "
+            "Pass the real and the imaginary part (x.real, x.imag) as two features."
+        )
+    return tensor.to(dtype)
