@@ -4,7 +4,9 @@ changes nothing in what it made."""
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def test_config_of_a_layer(example: Example) -> None:
         return copy.deepcopy(listed(given))
 
     def both(layer: Layer) -> Any:
-        return layer.get_config(), observed(layer, example)
+        return layer.get_config(), list(itertools.islice(observed(layer, example), 5))
 
     kept_apart(config, cls.from_config, both)
     kept_apart(config, lambda given: cls(**given) if not cls._owns_init else cls.from_config(given), Layer.get_config)
@@ -116,10 +118,8 @@ def test_a_layer_leaves_its_inputs_alone(example: Example) -> None:
 def test_a_function_leaves_its_arguments_alone(function: Callable) -> None:
     for given in calls().get(function, ()):
         before = copy.deepcopy(dict(given.arguments))
-        try:
+        with suppress(ValueError, RuntimeError):
             function(*given.args, **given.kwargs)
-        except (ValueError, RuntimeError):
-            pass
         assert same(
             {k: v for k, v in before.items() if not callable(v)},
             {k: v for k, v in given.arguments.items() if not callable(v)},

@@ -11,6 +11,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Any
@@ -109,9 +110,8 @@ def evaluated(node: ast.AST) -> Any:
 def calls() -> dict[Callable, list[inspect.BoundArguments]]:
     """The recorded calls of each function, arguments by name."""
     found: dict[Callable, list[inspect.BoundArguments]] = {}
-    for text in dict.fromkeys(
-        [*(expression for expression, _ in TABLE), *NUMPY, *EXPRESSIONS, *re.split(r"; |\n", FURTHER)]
-    ):
+    recorded = [*(expression for expression, _ in TABLE), *NUMPY, *EXPRESSIONS]
+    for text in dict.fromkeys([*re.split(r"; |\n", FURTHER), *recorded]):
         if not text:
             continue
         for node in ast.walk(ast.parse(text, mode="eval")):
@@ -166,7 +166,7 @@ def others(value: Any) -> Iterator[Any]:
         yield lambda *args: pytree.tree_map(lambda x: x + 1, value(*args))
         yield lambda *args: torch.tensor(False)
         yield lambda *args: args
-    yield from POOL
+    yield from sorted(POOL, key=lambda other: type(other) is not type(value))
 
 
 def result(function: Callable, given: inspect.BoundArguments) -> Any:
@@ -175,13 +175,19 @@ def result(function: Callable, given: inspect.BoundArguments) -> Any:
     return pytree.tree_map(lambda x: x.detach().clone() if isinstance(x, torch.Tensor) else x, found)
 
 
+@functools.lru_cache(2)
+def results(function: Callable) -> list[tuple[inspect.BoundArguments, Any]]:
+    """The recorded calls of a function that it takes, and what they give."""
+    found = []
+    for given in calls().get(function, ()):
+        with suppress(Exception):
+            found.append((given, result(function, given)))
+    return found
+
+
 def counts(function: Callable, parameter: str) -> bool:
     """Whether some value of the argument changes what a recorded call gives."""
-    for given in calls().get(function, ()):
-        try:
-            base = result(function, given)
-        except Exception:
-            continue
+    for given, base in results(function):
         before = given.arguments.get(parameter, inspect.signature(function).parameters[parameter].default)
         if inspect.signature(function).parameters[parameter].kind is inspect.Parameter.VAR_KEYWORD:
             words = dict(given.arguments.get(parameter, {}))
