@@ -146,8 +146,12 @@ class _Writeable:
 def cast(tensor: Tensor, dtype: torch.dtype, who: str) -> Tensor:
     """`tensor` in another type. Raises ValueError where the imaginary part would be lost."""
     if tensor.is_complex() and not dtype.is_complex:
-        raise ValueError(
-            f"{who}: got complex numbers, whose imaginary part would be lost in {str(dtype).removeprefix('torch.')}. "
-            "Pass the real and the imaginary part (x.real, x.imag) as two features."
-        )
+        raise no_complex(who, dtype)
     return tensor.to(dtype)
+
+
+def no_complex(who: str, dtype: torch.dtype | None) -> ValueError:
+    return ValueError(
+        f"{who}: got complex numbers, whose imaginary part would be lost in {str(dtype).removeprefix('torch.')}. "
+        "Pass the real and the imaginary part (x.real, x.imag) as two features."
+    )

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
+from .arrays import no_complex
 from .errors import answered, named, show_shape
 from .scope import building, scope
 
@@ -302,15 +303,8 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
     if leaf.torch_dtype.is_complex:
-        raise no_complex(layer)
+        raise no_complex(named(layer), layer._compute)
     return SymbolicTensor(leaf.shape, layer._compute)
-
-
-def no_complex(layer: Any) -> ValueError:
-    return ValueError(
-        f"{named(layer)} computes in {dtypes.dtype_name(layer._compute)}, which has no complex numbers. "
-        "Pass the real and the imaginary part, or the absolute value."
-    )
 
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
