@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -859,3 +860,17 @@ def test_a_layer_of_ones_own_may_take_text() -> None:
 
     for words in (["a", "bcd"], np.array(["a", "bcd"])):
         assert Lengths()(words).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("kind", ["None", "text", "dates", "complex"])
+def test_every_generation_refuses_what_are_no_numbers(generation: str, kind: str) -> None:
+    old = importlib.import_module(f"lamina.{generation}")
+    made = old.models.Sequential([old.layers.Dense(2, input_dim=2)])
+    made.compile("sgd", "mse")
+    before, value = made.get_weights(), NO_NUMBERS[kind][0]()
+    for use in (made.predict, made.predict_on_batch, lambda value: made.fit(value, ONES, verbose=0), made):
+        with pytest.raises(ValueError):
+            use(value)
+    assert equal(made.get_weights(), before)
+    close(made.predict(VALUES.tolist(), verbose=0), made.predict(FLOATS, verbose=0))

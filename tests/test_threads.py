@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -210,6 +211,32 @@ def test_a_prediction_that_begins_in_a_validation_may_outlast_it() -> None:
         fit(model, validation_data=(X, Y), epochs=2)
     assert probe.seen[calls[0]] == [False] * 3
     assert probe.seen[threading.get_ident()] == ([True] * 3 + [False] * 3) * 2
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+def test_every_generation_trains_on_while_another_thread_predicts(generation: str) -> None:
+    old = importlib.import_module(f"lamina.{generation}")
+    gate, pause, probe = Gate(), Pause(), Probe()
+    model = old.models.Sequential([old.layers.Dense(3, input_dim=4), gate, old.layers.Dropout(0.5), probe])
+    model.compile("sgd", "mse")
+    probe.seen.clear()
+
+    def work() -> int:
+        with gate.hooked(pause, once=True):
+            model.predict(X, verbose=0)
+        return threading.get_ident()
+
+    def step() -> None:
+        pause.go_on.set()
+        running.result(LONG)
+
+    with elsewhere() as start:
+        running = start(work)
+        pause.wait()
+        with gate.hooked(step):
+            model.fit(X, X[:, :3], verbose=0)
+    trained = probe.seen[threading.get_ident()]
+    assert all(trained) and probe.seen == {threading.get_ident(): trained, running.result(): [False]}
 
 
 # What cannot be right is refused --------------------------------------------------------------------------------------
