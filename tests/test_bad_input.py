@@ -595,7 +595,7 @@ def test_values_are_written_to_a_weight_by_its_attribute(make: Any) -> None:
     layer, norm = built(L.Dense(2), 1, 2), built(L.BatchNormalization(), 2, 2)
     kernel, mean = layer.kernel, norm.moving_mean
     layer.kernel = make([[1.0, 2.0], [3.0, 4.0]])
-    norm.moving_mean = make([5.0, 6.0])
+    norm.moving_mean = np.array([5.0, 6.0])
     assert layer.kernel is kernel is layer.weights[0] and kernel.tolist() == [[1, 2], [3, 4]]
     assert norm.moving_mean is mean and mean.tolist() == [5, 6]
     assert layer(x(1, 2)).tolist() == [[4, 6]]

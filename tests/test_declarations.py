@@ -151,6 +151,53 @@ def test_bad_values_are_refused_by_name(name: str, argument: str) -> None:
         assert scope._name_counts == names, bad
 
 
+# What no argument means, but those whose kind has one of these words.
+SENSELESS = (
+    (object(), ()),
+    (1j, ()),
+    ({2}, ()),
+    (b"same", ()),
+    (10**400, ()),
+    (dict, ("function",)),
+    ({}, ("dictionary",)),
+    ("no such word", ("string", "function")),
+    (torch.tensor([True]), ("initializer", "mask")),
+    (np.ones((2, 2)), ("initializer", "mask")),
+    (torch.tensor(True), ("True", "initializer", "mask")),
+)
+
+
+@each_argument
+def test_senseless_values_are_refused(name: str, argument: str) -> None:
+    cls = FREE[name]
+    expected = cls._args[argument].kind.expected
+    if expected == "any value" or name.startswith("initializers."):  # these take arrays of values
+        return
+    for value, words in SENSELESS:
+        if not any(word in expected for word in words):
+            with pytest.raises((ValueError, TypeError)) as caught:
+                cls(**{**required(cls, argument), argument: value})
+            assert f"`{argument}`" in str(caught.value) and cls.__name__ in str(caught.value), value
+
+
+@each_argument
+def test_numbers_of_any_make_mean_what_they_say(name: str, argument: str) -> None:
+    cls = FREE[name]
+    kind, attribute = cls._args[argument].kind, cls._args[argument].attribute
+    if name.startswith("initializers.") or "initializer" in kind.expected:
+        return
+    for number in [good for good in kind.good if type(good) in (int, float)]:
+        plain = cls(**{**required(cls, argument), argument: number})
+        for make in (np.array, torch.tensor, *([np.int64, np.int8] if isinstance(number, int) else [np.float64])):
+            try:
+                made = cls(**{**required(cls, argument), argument: make(number)})
+            except (ValueError, TypeError) as refused:
+                assert f"`{argument}`" in str(refused) and cls.__name__ in str(refused)
+                continue
+            assert getattr(made, attribute) == getattr(plain, attribute)
+            assert json.dumps(made.get_config().get(argument)) is not None
+
+
 @each_argument
 def test_good_values_are_kept(name: str, argument: str) -> None:
     cls = FREE[name]

@@ -15,7 +15,7 @@ import inspect
 import math
 import numbers
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -91,8 +91,11 @@ class Arg:
             value = self.default
         try:
             return self.kind.convert(owned(value), owner)
-        except Refused as refused:
-            hint = f" {refused}" if str(refused) else ""
+        except (Refused, TypeError, ValueError, OverflowError) as refused:
+            # Arrays, and integers beyond every type, fail in a converter before it can refuse them.
+            if not isinstance(refused, (Refused, OverflowError)) and not hasattr(value, "shape"):
+                raise
+            hint = f" {refused}" if isinstance(refused, Refused) and str(refused) else ""
             expected = f"{type(owner).__name__}: argument `{self.name}` must be {self.kind.expected}"
             raise self.kind.error(f"{expected}; got {short(value)}.{hint}") from None
 
@@ -318,10 +321,13 @@ def _dump(value: Any) -> Any:
 
 def as_integer(value: Any) -> int:
     """`value` as int, for Python and NumPy integers alone. Raises Refused."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or getattr(value, "shape", ()) != () or str(getattr(value, "dtype", "")) == "torch.bool":
         raise Refused
     try:
-        return operator.index(value)
+        number = operator.index(value)
+        if abs(number) >= 2**64:
+            raise Refused
+        return number
     except TypeError:
         whole = isinstance(value, float) and value.is_integer()
         raise Refused(f"Write {int(value)} for a whole number." if whole else "") from None
@@ -376,7 +382,7 @@ def number(minimum: float | None = None, maximum: float | None = None, *, below:
 def _boolean(value, owner):
     if isinstance(value, bool):
         return value
-    if value in (0, 1) or type(value).__name__ in ("bool_", "bool"):
+    if getattr(value, "shape", ()) == () and value in (0, 1):
         return bool(value)
     raise Refused
 
@@ -396,9 +402,17 @@ def one_of(*choices: str) -> Kind:
     return Kind("one of " + ", ".join(f'"{c}"' for c in choices), convert, good=choices, bad=("unknown-word", 3.5))
 
 
+def listed(value: Any) -> tuple[Any, ...]:
+    """What has an order, as a tuple. Raises Refused."""
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
+        raise Refused
+    return tuple(value)
+
+
 def as_sizes(value: Any, rank: int, minimum: int) -> tuple[int, ...]:
     """An integer or `rank` of them as a tuple. Raises Refused."""
-    many = tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else (value,) * rank
+    single = not isinstance(value, Iterable) or getattr(value, "shape", None) == ()
+    many = (value,) * rank if single else listed(value)
     if len(many) != rank:
         raise Refused(f"Give one integer, or {rank} of them.")
     result = tuple(as_integer(item) for item in many)

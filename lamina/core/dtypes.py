@@ -123,5 +123,8 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
-        return DTypePolicy(identifier["config"]["name"] if "config" in identifier else identifier.get("name"))
+        name = identifier.get("config", identifier).get("name")
+        if not isinstance(name, str):
+            raise ValueError(f"Unknown dtype policy {identifier!r}; expected a config with a name.")
+        return DTypePolicy(name)
     return DTypePolicy(identifier)

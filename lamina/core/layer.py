@@ -250,7 +250,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             return False
         state = vars(self)
         weight = state.get("_parameters", {}).get(name)
-        weight = state.get("_buffers", {}).get(name) if weight is None else weight
+        if weight is None and not isinstance(value, Tensor):  # torch, loading with assign=True, puts tensors in there
+            weight = state.get("_buffers", {}).get(name)
         if not isinstance(weight, Weight) or getattr(value, "requires_grad", False):
             return False
         weight.assign(value)

@@ -287,7 +287,7 @@ def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | N
 
     Raises ValueError, naming the near misses, for an unknown name.
     """
-    if isinstance(identifier, Mapping):
+    if isinstance(identifier, Mapping) and "class_name" in identifier:
         return deserialize(identifier, homes=(home,))
     if isinstance(identifier, str):
         found = registered_object(identifier)
@@ -296,9 +296,9 @@ def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | N
         if found is None or not callable(found):
             raise ValueError(unknown_name(identifier, home, what))
         return found() if inspect.isclass(found) else found
-    if inspect.isclass(identifier):
+    if inspect.isclass(identifier) and not issubclass(identifier, (Mapping, list, tuple, str, int, float)):
         return identifier()
-    if callable(identifier):
+    if callable(identifier) and not inspect.isclass(identifier):
         return identifier
     from .declare import short
 

@@ -11,7 +11,7 @@ from .. import activations
 from ..activations import activation
 from ..constraints import constraint
 from ..core import symbolic
-from ..core.declare import Kind, arg, as_integer, number
+from ..core.declare import Kind, Refused, arg, as_integer, number
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..initializers import initializer
@@ -120,13 +120,19 @@ class PReLU(_Elementwise):
 
 
 def _softmax_axis(value: Any, owner: Any) -> Any:
-    return [as_integer(axis) for axis in value] if isinstance(value, (list, tuple)) else as_integer(value)
+    if isinstance(value, (list, tuple)):
+        return [as_integer(axis) for axis in value] or _refuse()
+    return as_integer(value)
+
+
+def _refuse() -> Any:
+    raise Refused
 
 
 class Softmax(_Elementwise):
     """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0 as far as the type allows."""
 
-    axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, dump=lambda v: v, bad=("a", 1.5)), default=-1)
+    axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, dump=lambda v: v, bad=("a", 1.5, [])), default=-1)
 
     def build(self, input_shape: tuple) -> None:
         rank = len(input_shape)

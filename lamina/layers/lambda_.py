@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core import serialize
-from ..core.declare import Kind, Refused, anything, arg, mapping
+from ..core.declare import Kind, Refused, arg, as_integer, listed, mapping, number
 from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
 from .activation import _Elementwise
@@ -28,7 +28,10 @@ def _function(value: Any, owner: Any) -> Any:
                 f'Lambda "{owner._given_name}": the file holds the bytecode of a lambda, which is never run. Put a '
                 "registered function in its place, or pass the function under the layer's name in custom_objects."
             )
-        return serialize.deserialize(value)
+        found = serialize.deserialize(value)
+        if not callable(found):
+            raise Refused
+        return found
     if isinstance(value, str):
         found = serialize.registered_object(value)
         if found is None:
@@ -50,23 +53,37 @@ def _dump_function(function: Any) -> Any:
 
 
 _code = Kind("a function", _function, dump=_dump_function, bad=(3.5, None), error=TypeError)
+
+
+def _mask_or_function(value: Any, owner: Any) -> Any:
+    return value if value is None or hasattr(value, "shape") else _function(value, owner)
+
+
+def _sizes(value: Any, owner: Any) -> Any:
+    if value is None or (callable(value) and not inspect.isclass(value)):
+        return value
+    if isinstance(value, Mapping):
+        return _function(value, owner)
+    for size in listed(value):
+        if size is not None and not isinstance(size, (list, tuple)):
+            as_integer(size)
+    return value
+
+
 _mask = Kind(
     "a mask or a function",
-    lambda v, o: _function(v, o) if isinstance(v, Mapping) else v,
+    _mask_or_function,
+    bad=(3.5,),
     dump=lambda v: _dump_function(v) if callable(v) else serialize.serialize(v),
 )
 _shape = Kind(
     "a tuple of sizes or a function",
-    lambda v, o: v if v is None or callable(v) or isinstance(v, (tuple, list)) else _refuse_shape(),
+    _sizes,
     dump=lambda v: _dump_function(v) if callable(v) else v,
-    bad=(3.5, "wide"),
+    bad=(3.5, "wide", (2.5,)),
     error=TypeError,
 )
 _arguments = Kind(mapping.expected, lambda v, o: {} if v is None else mapping.convert(v, o), dump=dict, bad=(3,))
-
-
-def _refuse_shape() -> Any:
-    raise Refused
 
 
 class Lambda(Layer):
@@ -120,7 +137,7 @@ class Lambda(Layer):
 class Masking(_Elementwise):
     """Masks the steps all of whose features equal `mask_value`, and sets them to 0. Input (batch, steps, features)."""
 
-    mask_value: Any = arg(anything, default=0.0, doc="What marks padding.")
+    mask_value: Any = arg(number(), default=0.0, doc="What marks padding.")
 
     _creates_mask = True
 

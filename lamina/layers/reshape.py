@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, one_of, sizes
+from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, listed, one_of, sizes
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..kernels import resize
@@ -16,9 +15,7 @@ from .spatial import Spatial, data_format
 
 
 def _shape(value: Any, owner: Any) -> tuple[int, ...]:
-    if not isinstance(value, Iterable) or isinstance(value, str):
-        raise Refused
-    shape = tuple(as_integer(size) for size in value)
+    shape = tuple(as_integer(size) for size in listed(value))
     if shape.count(-1) > 1 or any(size < -1 for size in shape):
         raise Refused("At most one size may be -1, which means the rest.")
     return shape

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from ..core import serialize as _serialize
-from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number
+from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, listed, number
 from .base import (
     FunctionLoss,
     Loss,
@@ -48,14 +48,12 @@ from .functions import (
 
 
 def _axes(value: Any, owner: Any) -> Any:
-    return tuple(map(as_integer, value)) if isinstance(value, Iterable) else as_integer(value)
+    return tuple(map(as_integer, listed(value))) if isinstance(value, Iterable) else as_integer(value)
 
 
 def _weights(value: Any, owner: Any) -> Any:
-    many = list(value) if isinstance(value, (list, tuple)) else [value]
-    if not all(isinstance(item, Real) for item in many):
-        raise Refused
-    return value
+    convert = number().convert
+    return [convert(item, owner) for item in value] if isinstance(value, (list, tuple)) else convert(value, owner)
 
 
 def _inner_fraction(value: Any, owner: Any) -> Any:

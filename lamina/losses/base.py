@@ -167,7 +167,8 @@ def _reduction(value: Any, owner: Any) -> str | None:
 
 
 def _dtype(value: Any, owner: Any) -> str:
-    return looked_up(dtypes.get)(value or owner._default_dtype, owner).compute_dtype
+    value = owner._default_dtype if value is None else value
+    return looked_up(dtypes.get)(value, owner).compute_dtype
 
 
 def _name(value: Any, owner: Any) -> str:

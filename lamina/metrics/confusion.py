@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core import config, dtypes
-from ..core.declare import Kind, Refused, arg, boolean, integer, number, one_of, owned
+from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number, one_of, owned
 from ..core.errors import show_shape
 from ..losses.base import (
     DECLARED_BELOW,
@@ -61,7 +61,7 @@ def _spread(weight: Tensor, values: Tensor) -> Tensor:
 
 
 def _several(value: Any) -> list:
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    return [value] if isinstance(value, Real) else list(listed(value))
 
 
 def _thresholds(value: Any, owner: Any) -> Any:
@@ -72,9 +72,7 @@ def _thresholds(value: Any, owner: Any) -> Any:
 
 
 def _weights(value: Any, owner: Any) -> list[float]:
-    if not isinstance(value, Iterable) or isinstance(value, str):
-        raise Refused
-    return [float(item) for item in value]
+    return [float(number().convert(item, owner)) for item in listed(value)]
 
 
 _WEIGHTS = Kind("one number for each label", _weights, good=([0.2, 0.8],), bad=(3, "a")).optional()

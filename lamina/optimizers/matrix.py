@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, boolean, integer, number, short
+from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number, short
 from .adam import fused_adam
 from .base import Group, Number, Rule, descend, fraction, lists, path_of, shrink
 from .gradient import not_positive
@@ -68,7 +68,7 @@ def _root_mean_squares(tensors: list[Tensor]) -> list[Tensor]:
 def _words(value: Any, owner: Any) -> list[str]:
     if value is None:
         return []
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+    if not all(isinstance(item, str) for item in listed(value)):
         raise Refused
     for pattern in value:  # files bring patterns, and some take a time exponential in their length
         if len(re.findall(r"[*+?{]", pattern)) > 2 or pattern.count("(") > 3 or re.search(r"\)[*+{]", pattern):
