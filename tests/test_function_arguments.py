@@ -98,8 +98,9 @@ for _function, _name in (
     *own("utils.", utils, "lamina.utils"),
 ):
     FUNCTIONS.setdefault(_function, _name)
-for _name in ("get", "serialize", "deserialize"):  # of activations; each `get` takes one identifier
-    FUNCTIONS.pop(getattr(activations, _name))
+for _function, _name in [*FUNCTIONS.items()]:  # beside activations stands what looks them up
+    if _name.startswith("activations.") and "x" not in inspect.signature(_function).parameters:
+        del FUNCTIONS[_function]
 
 
 def evaluated(node: ast.AST) -> Any:

@@ -67,7 +67,8 @@ def text_of(capsys: Any) -> str:
 
 def check(table: dict[str, tuple], function: Callable, see: Callable[[dict[str, Any]], Any], skip: tuple = ()) -> None:
     """Every parameter of `function` is in the table, and what is seen differs between its two values."""
-    names = [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs", *skip)]
+    parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in ("self", *skip)]
     assert [name for name in names if name not in table] == []
     silent = []
     for name, (beside, one, other) in table.items():
