@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -188,6 +189,7 @@ class _Awaited(NamedTuple):
 
 class _Context(threading.local):
     waiting: Waiting | None = None
+    spare: float = math.inf  # bytes of other state that may still be made
 
 
 context = _Context()
@@ -244,6 +246,24 @@ def waiting_weights() -> Iterator[Waiting]:
             yield waiting
     finally:
         context.waiting = outer
+
+
+@contextmanager
+def bounded_state(size: int) -> Iterator[None]:
+    """Inside, `spend` raises ValueError once `size` bytes are spent."""
+    outer, context.spare = context.spare, size
+    try:
+        yield
+    finally:
+        context.spare = outer
+
+
+def spend(shape: Iterable[int], dtype: torch.dtype, what: str) -> None:
+    """Announce state that is about to be made, for which a file may have asked."""
+    shape = tuple(shape)
+    context.spare -= math.prod(shape) * dtype.itemsize
+    if context.spare < 0:
+        raise ValueError(f"{what} of shape {show_shape(shape)} is larger than a file may ask for.")
 
 
 def stand_in(shape: tuple[int, ...], dtype: torch.dtype, what: str) -> Tensor:

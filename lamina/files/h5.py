@@ -130,8 +130,8 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
     with safe.reading_hdf5(path) as file:
         if "model_config" not in file.attrs:
             raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
-        config = json.loads(safe.as_text(file.attrs["model_config"]))
-        training = json.loads(safe.as_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
+        config = _json(file, "model_config")
+        training = _json(file, "training_config") if "training_config" in file.attrs else None
         writer = older.writer(safe.subgroup(file, "model_weights"))
         config = older.addressed(config, writer.version)
         groups = _groups(safe.subgroup(file, "model_weights"))
@@ -154,6 +154,10 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                 arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
                 tree.load([(model.optimizer, arrays)], path)
     return model
+
+
+def _json(file: Any, name: str) -> Any:
+    return safe.parse_json(safe.as_text(file.attrs[name]), file.id.get_filesize(), f"attribute {name!r}")
 
 
 def _compile(model: Any, training: Mapping[str, Any], path: Path, generation: str) -> None:

@@ -15,14 +15,14 @@ from typing import Any
 
 from ..core import serialize
 from ..core.scope import at_most
-from ..core.weight import waiting_weights
+from ..core.weight import bounded_state, waiting_weights
 from ..translation import origin
 from . import older, safe, tree
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
 CALLS, BYTES_A_CALL = 5_000, 100  # how many calls of layers a config may record, by the size of its file
-MAX_SPARE = 1 << 26  # bytes of weights that are not stored, beyond the size of the file
+MAX_SPARE = 1 << 26  # bytes of weights and other state that are not stored, beyond the size of the file
 
 
 def save(model: Any, path: Path) -> None:
@@ -98,7 +98,8 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
 def filling(path: Path) -> Iterator[None]:
     """Around making a model and reading its weights: only what the file does not fill is initialized, at the end."""
     with waiting_weights() as waiting:
-        yield
+        with bounded_state(MAX_SPARE):
+            yield
         try:
             waiting.settle(MAX_SPARE + path.stat().st_size)
         except ValueError as error:
@@ -121,7 +122,8 @@ def make_model(config: Any, path: Path) -> Any:
 def compiling(model: Any, path: Path) -> Iterator[None]:
     """Around compiling a loaded model as it was; makes the optimizer's state, so that the stored one can be read."""
     try:
-        yield
+        with bounded_state(MAX_SPARE):
+            yield
         build_optimizer(model)
     except safe.FAULTS as error:
         text = f"{path}: cannot compile the model as it was: {safe.reason(error)} Load it with compile=False."

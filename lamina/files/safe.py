@@ -24,9 +24,14 @@ import torch
 
 MAX_MEMBERS = 10_000
 MAX_EXPANSION = 1000  # declared bytes to stored bytes, beyond what `FREE_BYTES` allows; deflate ends at 1032
+MAX_WHOLE_EXPANSION = 100  # the same for a whole file, where not everything is zeros
 FREE_BYTES = 1 << 20
-MAX_CONFIG = 1 << 28
+FREE_TEXT = 1 << 23  # bytes of JSON in any archive, and in larger ones so many to every stored byte
+MAX_TEXT_EXPANSION = 20
+FREE_PARTS = 20_000  # values in the JSON of any file, and in larger ones one to so many bytes of the whole file
+BYTES_OF_PART = 8  # Keras itself writes 15
 IN_MEMORY = 1 << 26  # larger weights are unpacked to disk
+FREE_BYTES_OF_CHUNK = 64  # beyond its values, for a checksum
 MAX_REASON = 1000  # characters of an error that a file provoked
 
 # What damaged or hostile data makes Python, torch and HDF5 raise.
@@ -113,20 +118,37 @@ def zip_members(path: Path) -> Iterator[zipfile.ZipFile]:
             raise ValueError(f"the archive has {len(members)} members; at most {MAX_MEMBERS} are read")
         if len({member.filename for member in members}) < len(members):
             raise ValueError("the archive has two members of one name")
-        if sum(member.file_size for member in members) > allowed(path.stat().st_size):
+        if sum(member.file_size for member in members) > allowed(path.stat().st_size, MAX_WHOLE_EXPANSION):
             raise ValueError("the archive declares far more data than it holds")
         yield archive
 
 
 def read_json(archive: zipfile.ZipFile, name: str) -> Any:
-    """A member as JSON. Raises ValueError where it is missing or too large."""
-    with _open_member(archive, name, MAX_CONFIG) as file:
-        return json.loads(file.read())
+    """A member as JSON. Raises ValueError where it is missing, no JSON or out of proportion to the archive."""
+    with _open_member(archive, name) as file:
+        stored, declared = archive.getinfo(name).compress_size, archive.getinfo(name).file_size
+        if declared > FREE_TEXT + MAX_TEXT_EXPANSION * stored:
+            raise ValueError(f"member {name!r} declares {declared} bytes of text but stores {stored}")
+        text = file.read()
+    return parse_json(text.decode(), os.fstat(archive.fp.fileno()).st_size, f"member {name!r}")  # type: ignore[union-attr]
+
+
+def parse_json(text: str, size: int, what: str) -> Any:
+    """JSON in a file of `size` bytes. Raises ValueError for what is none, or would take long to make objects of."""
+    parts = sum(map(text.count, ",[{"))
+    if parts > FREE_PARTS + size // BYTES_OF_PART:
+        raise ValueError(f"{what} describes {parts} values, which is out of proportion to the file's {size} bytes")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError(f"{what} is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{what} is no valid JSON: {error}") from None
 
 
 def unpacked(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     """A member as a file one can seek in: in memory if small, else a temporary file."""
-    with _open_member(archive, name, None) as file:
+    with _open_member(archive, name) as file:
         large = archive.getinfo(name).file_size > IN_MEMORY
         copy: IO[bytes] = tempfile.TemporaryFile() if large else io.BytesIO()
         shutil.copyfileobj(file, copy, 1 << 20)
@@ -134,20 +156,18 @@ def unpacked(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return copy
 
 
-def _open_member(archive: zipfile.ZipFile, name: str, limit: int | None) -> IO[bytes]:
+def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     if name not in archive.namelist():
         raise ValueError(f"the archive has no member {name!r}")
     member = archive.getinfo(name)
-    if limit is not None and member.file_size > limit:
-        raise ValueError(f"member {name!r} declares {member.file_size} bytes; at most {limit} are read")
     if member.file_size > allowed(member.compress_size):
         raise ValueError(f"member {name!r} declares {member.file_size} bytes but stores {member.compress_size}")
     return archive.open(name)
 
 
-def allowed(stored: int) -> int:
+def allowed(stored: int, expansion: int = MAX_EXPANSION) -> int:
     """How many bytes may be made of `stored` ones."""
-    return FREE_BYTES + MAX_EXPANSION * stored
+    return FREE_BYTES + expansion * stored
 
 
 # HDF5 ------------------------------------------------------------------------------------------------------------
@@ -227,6 +247,9 @@ def array(group: Any, path: str) -> StoredArray:
     return StoredArray(found)
 
 
+_FILTERS = (1, 2, 3)  # HDF5's numbers of gzip, of the shuffling before it and of the checksum behind
+
+
 class StoredArray:
     """A dataset that may be read: its shape, and on demand its values. Raises ValueError for one that may not."""
 
@@ -242,15 +265,39 @@ class StoredArray:
         if not self.half and (dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8)):
             raise ValueError(f"{name} holds {dtype} values instead of numbers")
         self.size = math.prod(dataset.shape) * dtype.itemsize
-        held = max(self.size, math.prod(dataset.chunks or (0,)) * dtype.itemsize)  # a chunk is unpacked whole
+        self._chunk = math.prod(dataset.chunks or (0,)) * dtype.itemsize
+        held = max(self.size, self._chunk)  # a chunk is unpacked whole
         if held > allowed(dataset.id.get_storage_size()):
             raise ValueError(f"{name} declares {held} bytes but stores {dataset.id.get_storage_size()}")
+        settings = dataset.id.get_create_plist()
+        filters = [settings.get_filter(index) for index in range(settings.get_nfilters())]
+        unknown = [words.decode() or str(code) for code, _, _, words in filters if code not in _FILTERS]
+        if unknown or len({code for code, *_ in filters}) < len(filters):
+            raise ValueError(
+                f"{name} is packed by {', '.join(unknown) or 'one filter twice'}; only arrays that are plain or packed "
+                "by gzip are read. Unpack it, for example with h5repack -f NONE"
+            )
+        self._packed = any(code == _FILTERS[0] for code, *_ in filters)
         self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
+
+    def _check_chunks(self) -> None:
+        """Raises ValueError where gzip makes more of a chunk than its size, as HDF5 would let it."""
+        places: list[tuple[int, ...]] = []
+        self._dataset.id.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
+        for place in places:
+            _, packed = self._dataset.id.read_direct_chunk(place)
+            unpacking = zlib.decompressobj()
+            room = self._chunk + FREE_BYTES_OF_CHUNK
+            with suppress(zlib.error):  # a chunk that is stored as it is, or damaged: HDF5 says so
+                if len(unpacking.decompress(packed, room + 1)) > room:
+                    raise ValueError(f"{self.name}: a chunk of {self._chunk} bytes unpacks to more")
 
     def read(self) -> np.ndarray:
         """The values in the machine's byte order and in memory that torch aligned; bfloat16 as float32, exactly."""
         import h5py
 
+        if self._packed:
+            self._check_chunks()
         if self.half:
             bits = np.frombuffer(self._dataset[()].tobytes(), "<u2").astype(np.uint32)
             return (bits << 16).view(np.float32).reshape(self.shape)
@@ -264,7 +311,7 @@ class StoredArray:
 def check_total(arrays: Iterable[StoredArray], file: Any) -> None:
     """Raises ValueError where arrays that stand in many places of a file make far more data than it holds."""
     declared, size = sum(array.size for array in arrays), file.file.id.get_filesize()
-    if declared > allowed(size):
+    if declared > allowed(size, MAX_WHOLE_EXPANSION):
         raise ValueError(f"its arrays declare {declared} bytes, but the file has {size}")
 
 

@@ -21,7 +21,7 @@ from ..layers.input import InputLayer
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
-from ..models.sequential import called_once
+from ..models.sequential import called_in_turn
 from ..translation import apply, origin
 from ..translation.table import Generation
 from . import shim
@@ -273,8 +273,7 @@ class _Sequential(AddsBeside, _ModelWords):
             super().build(input_shape)
             return
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
-        for layer in self._stack[1:]:
-            x = called_once(layer, x)
+        x = called_in_turn(self._stack[1:], x)
         inputs = [tensor for branch in first.branches for tensor in branch.inputs]
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(

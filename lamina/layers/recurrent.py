@@ -16,7 +16,7 @@ from ..core import random, serialize, symbolic
 from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed, short
 from ..core.errors import named, show_shape
 from ..core.layer import InputSpec, Layer, snake_case
-from ..core.weight import after_first_values
+from ..core.weight import after_first_values, spend
 from ..initializers import initializer
 from ..kernels import noise, recurrence
 from ..regularizers import regularizer
@@ -333,6 +333,7 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
+        spend((6 * self.units,), torch.int64, f"{named(self)}: the order of its gates")
         # Kept, since making it takes longer than using it; a buffer moves to where the weights go.
         self.register_buffer("order", recurrence.torch_gate_order(self.units), persistent=False)
 
@@ -545,6 +546,8 @@ class RNN(Holder):
         if self._sweeps:
             self.input_spec = InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
         if self.stateful:
+            size = 1 + sum(size or 0 for size in pytree.tree_leaves(self.cell.state_size))
+            spend((batch, size), self.dtype_policy.variable, f"{named(self)}: states")
             like = torch.empty(batch, dtype=self.dtype_policy.variable)
             for index, state in enumerate(pytree.tree_leaves(self._start_states(like))):
                 self.register_buffer(f"state_{index}", state, persistent=False)

@@ -15,7 +15,7 @@ from ..core import config, dtypes
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.serialize import deserialize, lookup, serialize
-from ..core.weight import Weight
+from ..core.weight import Weight, spend
 from ..losses.base import (
     DECLARED_BELOW,
     OWN,
@@ -85,6 +85,7 @@ class Metric(Declared):
         if "_variables" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before `add_variable`.")
         kind = dtypes.torch_dtype(dtype or config.floatx())
+        spend(shape, kind, f"{type(self).__name__}: state {name!r}")
         with torch.no_grad():
             if initializer in (None, "zeros"):
                 value = torch.zeros(tuple(shape), dtype=kind, device=self._device)

@@ -233,8 +233,13 @@ class Recall(_Share):
     _counted = ("true_positives", "false_negatives")
 
 
+MAX_THRESHOLDS = 1_000_000
+
+
 def grid(count: int) -> list[float]:
-    """`count` thresholds spread evenly over [0, 1]; a single one is 0.5."""
+    """`count` thresholds spread evenly over [0, 1]; a single one is 0.5. Raises ValueError for senselessly many."""
+    if count > MAX_THRESHOLDS:
+        raise ValueError(f"Argument `num_thresholds` must be at most {MAX_THRESHOLDS}; got {count}.")
     return [i / (count - 1) for i in range(count)] if count > 1 else [0.5]
 
 

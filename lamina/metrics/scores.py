@@ -209,8 +209,8 @@ class _Overlap(DeclaredMetric):
 
     def check(self) -> None:
         if "target_class_ids" not in self._args:
-            self.target_class_ids = list(range(self.num_classes))
-        if max(self.target_class_ids) >= self.num_classes:
+            self.target_class_ids = range(self.num_classes)
+        elif max(self.target_class_ids) >= self.num_classes:
             raise ValueError(
                 f"{type(self).__name__}: argument `target_class_ids` must lie below num_classes={self.num_classes}; "
                 f"got {self.target_class_ids}."
@@ -259,7 +259,7 @@ class _Overlap(DeclaredMetric):
     def result(self) -> Tensor:
         both = self.total_cm.diagonal()
         either = self.total_cm.sum(0) + self.total_cm.sum(1) - both
-        both, either = (counts[self.target_class_ids].float() for counts in (both, either))
+        both, either = (counts[list(self.target_class_ids)].float() for counts in (both, either))
         seen = either > 1e-9
         tiny = config.epsilon()
         return torch.where(seen, both / (either + tiny), 0).sum() / (seen.sum() + tiny)

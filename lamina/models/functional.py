@@ -33,7 +33,7 @@ class GraphModel(Model):
         """Make the layers known to torch, under names that another model made in the same way gives them, too:
         automatic names, counted through the process, are counted afresh."""
         counts: dict[str, int] = {}
-        for layer in layers:
+        for layer in {id(layer): layer for layer in layers}.values():
             kind = snake_case(type(layer).__name__)
             base = kind if re.fullmatch(rf"{kind}(_\d+)?", layer.name) else layer.name.replace(".", "_")
             count = counts.get(base, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -12,7 +12,7 @@ from ..core.declare import kept
 from ..core.errors import named
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
-from ..core.symbolic import Node, SymbolicTensor
+from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .functional import GraphModel
 from .graph_config import own_kwargs
@@ -38,8 +38,7 @@ class Sequential(GraphModel):
         Layer.__init__(self, name=name, trainable=trainable, **kwargs)
         vars(self)["_stack"] = []
         vars(self)["_input"] = None
-        for layer in layers or ():
-            self.add(layer, rebuild=False)
+        self._append(layers or ())
         self._maybe_rebuild()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
@@ -47,15 +46,38 @@ class Sequential(GraphModel):
 
         rebuild: build the model now, where its input's shape is known; else when it is called.
         """
+        (layer,) = self._append([layer])
+        try:
+            if rebuild:
+                self._maybe_rebuild()
+            else:
+                self._forget()
+                self._register(self._stack[-1:])
+        except Exception:
+            if not isinstance(layer, InputLayer):
+                self._stack.pop()
+            self._maybe_rebuild()
+            raise
+
+    def _append(self, layers: Iterable[Any]) -> list[Layer]:
+        """Put layers behind those that are there, and return them."""
         from ..layers.torch_module import as_layer
 
-        if isinstance(layer, SymbolicTensor):
-            layer = layer.node.layer if layer.node is not None else None
-        layer = as_layer(layer, "Sequential.add")
-        if any(layer is not other and layer.name == other.name for other in self._stack):
-            raise ValueError(
-                f"{named(self)}: a layer named {layer.name!r} is there already; give this one another with `name=`."
-            )
+        names = {layer.name: layer for layer in self._stack}
+        added = []
+        for item in layers:
+            if isinstance(item, SymbolicTensor):
+                item = item.node.layer if item.node is not None else None
+            layer = as_layer(item, "Sequential.add")
+            if not isinstance(layer, InputLayer) and names.setdefault(layer.name, layer) is not layer:
+                raise ValueError(
+                    f"{named(self)}: a layer named {layer.name!r} is there already; give this one another with `name=`."
+                )
+            self._place(layer)
+            added.append(layer)
+        return added
+
+    def _place(self, layer: Layer) -> None:
         if isinstance(layer, InputLayer):
             if self._input is not None:
                 raise ValueError(f"{named(self)} has an input already, of shape {self._input.batch_shape}.")
@@ -69,17 +91,6 @@ class Sequential(GraphModel):
                 elif isinstance(layer, GraphModel) and layer._graph is not None and len(layer._graph.inputs) == 1:
                     tensor = layer._graph.inputs[0]
                     vars(self)["_input"] = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
-        try:
-            if rebuild:
-                self._maybe_rebuild()
-            else:
-                self._forget()
-                self._register(self._stack[-1:])
-        except Exception:
-            if not isinstance(layer, InputLayer):
-                self._stack.pop()
-            self._maybe_rebuild()
-            raise
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; `rebuild` as in `add`. Raises ValueError when there is none."""
@@ -109,8 +120,7 @@ class Sequential(GraphModel):
             state["_input"] = InputLayer(batch_shape=tuple(input_shape), dtype=self._stack[0].input_dtype)
         first: Any = self._input
         x = inputs = first._nodes[0].outputs
-        for layer in self._stack:
-            x = called_once(layer, x)
+        x = called_in_turn(self._stack, x)
         state.update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
         self.input_spec = InputSpec(ndim=len(inputs.shape))
         self._register(self._stack)
@@ -176,32 +186,37 @@ class Sequential(GraphModel):
         if "layers" not in config:
             return cls(**config)
         model = cls(name=config.get("name"), trainable=config.get("trainable", True), dtype=config.get("dtype"))
+        layers: list[Layer] = []
         known: dict[Any, tuple[Any, Layer]] = {}  # by name: a layer that stands there twice is one
         for described in config["layers"]:
-            inner = described.get("config")
+            inner = described.get("config") if isinstance(described, Mapping) else None
             name = inner.get("name") if isinstance(inner, Mapping) else None
             before, layer = known.get(name, (None, None))
             if name is None or layer is None or before != described:
                 layer = serialize.deserialize(described, custom_objects, _HOMES)
                 known[name] = (described, layer)
-            model.add(layer, rebuild=False)
+            layers.append(layer)
+        model._append(layers)
         model._maybe_rebuild()
         if not model.built and config.get("build_input_shape") and model._stack:
             model.build(tuple(config["build_input_shape"]))
         return model
 
 
-def called_once(layer: Layer, x: Any) -> Any:
-    """What the layer gave for `x` before, else now: a stack that grows calls its layers once."""
-    before = next((node for node in layer._nodes if _is_call_on(node, x)), None)
-    return layer(x) if before is None else before.outputs
+def called_in_turn(layers: Sequence[Layer], x: Any) -> Any:
+    """Each layer on the output of the one before; what it gave already is taken, so that a stack may grow."""
 
+    def places(tensors: Any) -> tuple[int, ...]:
+        return tuple(map(id, pytree.tree_leaves(tensors)))
 
-def _is_call_on(node: Node, x: Any) -> bool:
-    """Whether a recorded call was one on `x` and no more than the masks riding there."""
-    here, there = pytree.tree_leaves(node.args), pytree.tree_leaves(x)
-    same = len(here) == len(there) and all(a is b for a, b in zip(here, there, strict=True))
-    return same and not own_kwargs(node)
+    calls = {
+        layer: {places(node.args): node.outputs for node in reversed(layer._nodes) if not own_kwargs(node)}
+        for layer in layers
+    }
+    for layer in layers:
+        known = calls[layer].get(places(x))
+        x = layer(x) if known is None else known
+    return x
 
 
 def _dtype_name(tensor: Any) -> str:

@@ -1,0 +1,264 @@
+"""The work and the memory that a file may ask for are bounded by its size."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from contract_cases import EXAMPLES
+from torch.utils import _pytree as pytree
+
+import lamina as keras
+from lamina import layers
+from lamina.files import safe
+
+HUGE = 10**9
+
+
+def _model():
+    return keras.Sequential([keras.Input((4,), name="i"), layers.Dense(2)])
+
+
+def _rewritten(source: Path, target: Path, config: object, method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(source) as good, zipfile.ZipFile(target, "w", method) as made:
+        for name in good.namelist():
+            made.writestr(name, json.dumps(config) if name == "config.json" else good.read(name))
+    return target
+
+
+def _config(path: Path) -> dict:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def _integers(node, place=()):
+    if isinstance(node, int) and not isinstance(node, bool):
+        yield place
+    elif isinstance(node, (dict, list)):
+        for key, item in node.items() if isinstance(node, dict) else enumerate(node):
+            if key != "inbound_nodes":
+                yield from _integers(item, (*place, key))
+
+
+def _put(config, place, value):
+    config = node = copy.deepcopy(config)
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = value
+    return config
+
+
+def _saved(example, folder):
+    """The example in a file; None where it has no config."""
+    symbols = example.symbols()
+    flat = pytree.tree_leaves(symbols)
+    try:
+        keras.Model(flat if len(flat) > 1 else flat[0], example.make()(*symbols)).save(folder / "m.keras")
+    except (TypeError, ValueError):
+        return None
+    return folder / "m.keras"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_first_size_of_every_layer_may_be_huge(tmp_path):
+    seen = set()
+    for example in EXAMPLES:
+        path = _saved(example, tmp_path) if example.cls not in seen else None
+        if path is None:
+            continue
+        seen.add(example.cls)
+        config = _config(path)
+        places = [
+            place for place in _integers(config) if place[-2:] != ("batch_shape", 1) and "InputLayer" not in place
+        ]
+        for place in places[-2:]:
+            _rewritten(path, tmp_path / "x.keras", _put(config, place, HUGE))
+            try:
+                keras.models.load_model(tmp_path / "x.keras")
+            except ValueError as error:
+                assert "memory" not in str(error), (example.id, place)  # it was not the system that refused
+    assert len(seen) > 60
+
+
+def _bounded(path):
+    """Loads in a process that may take 1 GB and 5 seconds more; what came of it, or None where it was killed."""
+    import resource
+
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + (1 << 30),) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(sum(os.times()[:2])) + 5, int(sum(os.times()[:2])) + 6))
+        try:
+            keras.models.load_model(path)
+            text = "loaded"
+        except ValueError as error:
+            text = f"refused {error}"
+        except BaseException as error:
+            text = f"raised {type(error).__name__} {error}"
+        os.write(writer, text.encode()[:4000])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        text = pipe.read().decode(errors="replace")
+    os.waitpid(child, 0)
+    return text or None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of a process are Linux'")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", [30_000, 10**6, HUGE])
+def test_every_integer_of_every_layer_may_be_huge(value, tmp_path):
+    for example in EXAMPLES:
+        path = _saved(example, tmp_path)
+        config = _config(path) if path is not None else {}
+        for place in _integers(config):
+            _rewritten(path, tmp_path / "x.keras", _put(config, place, value))
+            text = _bounded(tmp_path / "x.keras")
+            assert text is not None and not text.startswith("raised"), (example.id, place, text)
+            assert "memory" not in text and "alloc" not in text, (example.id, place, text)
+
+
+def test_metrics_cannot_ask_for_huge_states(tmp_path):
+    model = _model()
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "m.keras")
+    config = _config(tmp_path / "m.keras")
+    for name, arguments in {
+        "AUC": {"num_thresholds": HUGE},
+        "PrecisionAtRecall": {"recall": 0.5, "num_thresholds": HUGE},
+        "MeanIoU": {"num_classes": HUGE},
+        "OneHotMeanIoU": {"num_classes": 10**5},
+    }.items():
+        metric = {"module": "keras.metrics", "class_name": name, "config": arguments, "registered_name": None}
+        config["compile_config"]["metrics"] = [metric]
+        _rewritten(tmp_path / "m.keras", tmp_path / "x.keras", config)
+        with pytest.raises(ValueError, match=r"at most|larger than a file may ask for"):
+            keras.models.load_model(tmp_path / "x.keras")
+    keras.metrics.MeanIoU(num_classes=4100)  # who writes it may have it
+
+
+def _sequential(entries):
+    return {"class_name": "Sequential", "config": {"layers": entries}}
+
+
+DROPOUT = {"class_name": "Dropout", "config": {"rate": 0}}
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        (_sequential([DROPOUT] * 20_000), "describes 80003 values, which is out of proportion"),
+        ({"class_name": "Dense", "config": [[]] * 100_000}, "out of proportion"),
+        ({"class_name": "Dense", "config": {"name": "x" * (1 << 24)}}, "declares .* bytes of text but stores"),
+    ],
+)
+def test_configs_are_in_proportion_to_the_file(config, message, tmp_path):
+    _model().save(tmp_path / "m.keras")
+    path = _rewritten(tmp_path / "m.keras", tmp_path / "x.keras", config, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/x", np.random.default_rng(0).bytes(200_000))
+    with pytest.raises(ValueError, match=rf"x\.keras.*{message}"):
+        keras.models.load_model(path)
+
+
+def test_configs_in_hdf5_are_in_proportion_too(tmp_path):
+    with h5py.File(tmp_path / "m.h5", "w", track_order=True) as file:
+        file.attrs["model_config"] = "[" + "[]," * 200_000 + "[]]"
+        file.create_group("model_weights")
+    with pytest.raises(ValueError, match=r"m\.h5.*'model_config' describes 400\d\d\d values"):
+        keras.models.load_model(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("text, message", [("{", "no valid JSON"), ("[" * 15_000, "nested too deeply")])
+def test_what_is_no_json_is_called_so(text, message, tmp_path):
+    _model().save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as good, zipfile.ZipFile(tmp_path / "x.keras", "w") as made:
+        made.writestr("config.json", text)
+        made.writestr("model.weights.h5", good.read("model.weights.h5"))
+    with pytest.raises(ValueError, match=rf"x\.keras.*'config.json'.* {message}"):
+        keras.models.load_model(tmp_path / "x.keras")
+
+
+def _calls(function):
+    """How many Python functions were called."""
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        lambda index: DROPOUT,
+        lambda index: {"class_name": "Dropout", "config": {"rate": 0, "name": f"a{index}"}},
+        lambda index: {"class_name": "Dense", "config": {"units": 1 + index}},
+    ],
+    ids=["the same", "named", "unnamed"],
+)
+def test_layers_in_a_row_cost_the_same_each(entry):
+    def cost(count):
+        entries = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 4]}}, *map(entry, range(count))]
+        config = {"layers": entries}
+        keras.Sequential.from_config(config)
+        return _calls(lambda: keras.Sequential.from_config(config))
+
+    assert cost(600) < 2.3 * cost(300)
+
+
+# Packed arrays ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "gzip"},
+        {"compression": "gzip", "shuffle": True, "chunks": (33, 77)},
+        {"compression": "gzip", "shuffle": True, "fletcher32": True},
+        {"compression": 9, "chunks": (7, 200), "maxshape": (None, 200)},
+    ],
+)
+def test_arrays_packed_by_gzip_are_read(options, tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 200)).astype("f4")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("x", data=values, **options)
+    with h5py.File(tmp_path / "m.h5") as file:
+        assert np.array_equal(safe.array(file, "x").read(), values)
+
+
+@pytest.mark.parametrize("options, name", [({"compression": "lzf"}, "lzf"), ({"scaleoffset": 3}, "scaleoffset")])
+def test_arrays_packed_otherwise_are_refused(options, name, tmp_path):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_dataset("x", data=np.ones((9, 9)), **options)
+        with pytest.raises(ValueError, match=f"/x is packed by {name}.*h5repack"):
+            safe.array(file, "x")
+
+
+def test_a_chunk_that_unpacks_past_its_size_is_refused(tmp_path):
+    packing = zlib.compressobj(9)
+    packed = b"".join([packing.compress(bytes(1 << 20)) for _ in range(50)]) + packing.flush()
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        dataset = file.create_dataset("x", (30_000,), "f4", chunks=(30_000,), compression="gzip")
+        dataset.id.write_direct_chunk((0,), packed)
+        stored = safe.array(file, "x")
+        with pytest.raises(ValueError, match="a chunk of 120000 bytes unpacks to more"):
+            stored.read()
