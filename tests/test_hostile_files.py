@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from contract_cases import EXAMPLES
 from torch.utils import _pytree as pytree
 
@@ -262,3 +264,155 @@ def test_a_chunk_that_unpacks_past_its_size_is_refused(tmp_path):
         stored = safe.array(file, "x")
         with pytest.raises(ValueError, match="a chunk of 120000 bytes unpacks to more"):
             stored.read()
+
+
+# Kinds of values -------------------------------------------------------------------------------------------------
+
+
+KINDS = [np.complex64, np.complex128, np.bool_, np.int64, np.uint8]
+
+
+def _cast(path, wanted, dtype):
+    """Rewrites the arrays whose path holds `wanted`, in an HDF5 file or a .keras archive."""
+
+    def change(file):
+        found = []
+        file.visititems(
+            lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) and wanted in name else None
+        )
+        assert found
+        for name in found:
+            values = file[name][()].astype(dtype)
+            del file[name]
+            file[name] = values
+
+    if path.suffix != ".keras":
+        with h5py.File(path, "r+") as file:
+            change(file)
+        return
+    with zipfile.ZipFile(path) as good:
+        members = {name: good.read(name) for name in good.namelist()}
+    buffer = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(buffer, "r+") as file:
+        change(file)
+    members["model.weights.h5"] = buffer.getvalue()
+    with zipfile.ZipFile(path, "w") as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+
+
+def _trained():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.BatchNormalization()])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_weights)
+    return model
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+@pytest.mark.parametrize("dtype", KINDS, ids=lambda dtype: dtype.__name__)
+def test_weights_take_no_other_kind_of_values(dtype, suffix, tmp_path):
+    model, path = _trained(), tmp_path / f"m{suffix}"
+    (model.save_weights if suffix == ".weights.h5" else model.save)(path)
+    _cast(path, "beta" if suffix == ".h5" else "batch_normalization/vars/1", dtype)
+    before = [weight.detach().clone() for weight in model.weights]
+    with torch.no_grad():
+        for weight in model.weights:
+            weight.add_(1)
+    loads = [model.load_weights] + [keras.models.load_model] * (suffix != ".weights.h5")
+    for load in loads:
+        with pytest.raises(ValueError, match=rf"m{suffix}.*expected floating-point numbers for .*beta; the file has"):
+            load(path)
+    assert all(torch.equal(weight, old + 1) for weight, old in zip(model.weights, before, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.int32])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_optimizers_take_no_other_kind_of_values(suffix, dtype, tmp_path):
+    _trained().save(tmp_path / f"m{suffix}")
+    _cast(tmp_path / f"m{suffix}", "momentum" if suffix == ".h5" else "optimizer/vars/2", dtype)
+    with pytest.raises(ValueError, match=rf"m{suffix}.*expected floating-point numbers for .*momentum"):
+        keras.models.load_model(tmp_path / f"m{suffix}")
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f8"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_widths_and_integers_may_differ(suffix, dtype, tmp_path):
+    model = _trained()
+    model.save(tmp_path / f"m{suffix}")
+    _cast(tmp_path / f"m{suffix}", "kernel" if suffix == ".h5" else "layers/dense/vars/0", dtype)
+    _cast(tmp_path / f"m{suffix}", "iteration" if suffix == ".h5" else "optimizer/vars/0", "i8")
+    loaded = keras.models.load_model(tmp_path / f"m{suffix}")
+    assert loaded.layers[0].kernel.dtype == torch.float32
+    assert torch.allclose(loaded.layers[0].kernel, model.layers[0].kernel, atol=1e-3)
+    assert loaded.optimizer.iterations.dtype == torch.int32
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.bool, torch.uint32, torch.int64])
+def test_safetensors_of_another_kind(dtype, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    model = _trained()
+    model.save_weights(tmp_path / "m.safetensors")
+    stored = load_file(tmp_path / "m.safetensors")
+    name = next(name for name in stored if name.endswith("beta"))
+    save_file({**stored, name: stored[name].to(dtype)}, tmp_path / "m.safetensors")
+    before = [weight.detach().clone() for weight in model.weights]
+    with pytest.raises(
+        ValueError, match=r"m\.safetensors.*beta: expected floating-point numbers for beta; the file has"
+    ):
+        model.load_weights(tmp_path / "m.safetensors")
+    assert all(map(torch.equal, model.weights, before))
+
+
+def test_safetensors_with_two_entries_of_one_name(tmp_path):
+    model, path = _trained(), tmp_path / "m.safetensors"
+    model.save_weights(path)
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    name = next(iter(header.keys() - {"__metadata__"}))
+    text = json.dumps(header)[:-1] + f", {json.dumps(name)}: {json.dumps(header[name])}}}"
+    text += " " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text.encode() + data[8 + size :])
+    with pytest.raises(ValueError, match=r"m\.safetensors: damaged"):
+        model.load_weights(path)
+
+
+def test_complex_values_are_refused_by_hand_too():
+    dense = _model().layers[0]
+    for write in (
+        lambda: dense.kernel.assign(np.ones((4, 2)) * 1j),
+        lambda: dense.set_weights([np.ones((4, 2)) * 1j, np.zeros(2)]),
+        lambda: dense.set_weights([torch.ones(4, 2), torch.zeros(2, dtype=torch.complex64)]),
+    ):
+        before = dense.kernel.numpy()
+        with pytest.raises(ValueError, match=r"real numbers.*complex"):
+            write()
+        assert np.array_equal(dense.kernel.numpy(), before)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("where", ["loss", "metrics", "weighted_metrics"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"module": "keras.callbacks", "class_name": "EarlyStopping", "config": {}},
+        {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}},
+        {"module": "keras.initializers", "class_name": "Zeros", "config": {}},
+    ],
+    ids=lambda entry: entry["class_name"],
+)
+def test_a_file_names_only_losses_and_metrics_as_such(entry, where, suffix, tmp_path):
+    _trained().save(tmp_path / f"m{suffix}")
+    value = entry if where == "loss" else [entry]
+    if suffix == ".keras":
+        config = _config(tmp_path / "m.keras")
+        config["compile_config"][where] = value
+        path = _rewritten(tmp_path / "m.keras", tmp_path / "x.keras", config)
+    else:
+        path = tmp_path / "m.h5"
+        with h5py.File(path, "r+") as file:
+            training = {**json.loads(file.attrs["training_config"]), where: value}
+            file.attrs["training_config"] = json.dumps(training)
+    with pytest.raises(ValueError, match=rf"{path.name}.*{entry['class_name']}.*compile=False"):
+        keras.models.load_model(path)

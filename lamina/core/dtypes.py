@@ -128,3 +128,12 @@ def get(identifier: Any) -> DTypePolicy:
             raise ValueError(f"Unknown dtype policy {identifier!r}; expected a config with a name.")
         return DTypePolicy(name)
     return DTypePolicy(identifier)
+
+
+def kind(dtype: Any) -> str:
+    """What a type of torch's or NumPy's holds, in words: values of one kind never turn into another's silently."""
+    if isinstance(dtype, torch.dtype):
+        letter = "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype is torch.bool else "i"
+    else:
+        letter = dtype.kind
+    return {"c": "complex numbers", "f": "floating-point numbers", "b": "truth values"}.get(letter, "integers")

@@ -96,6 +96,8 @@ class Weight(nn.Parameter):
             raise ValueError(
                 f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
             )
+        if value.is_complex() and not self.is_complex():
+            raise ValueError(f"Weight {self.path!r} holds real numbers; got complex ones. Give their real part.")
         with torch.no_grad():
             self.copy_(value)
         return self

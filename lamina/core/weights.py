@@ -237,9 +237,14 @@ class Weights(nn.Module):
                     f"{named(self)}: {what} expected shape {show_shape(target.shape)} for "
                     f"`{getattr(target, 'path', 'weight')}`; got {show_shape(np.shape(value))}."
                 )
+        tensors = [torch.as_tensor(value) for value in values]
+        for target, tensor in zip(targets, tensors, strict=True):
+            if tensor.is_complex() and not target.is_complex():
+                name = getattr(target, "path", "weight")
+                raise ValueError(f"{named(self)}: {what} expected real numbers for `{name}`; got complex ones.")
         with torch.no_grad():
-            for target, value in zip(targets, values, strict=True):
-                target.copy_(torch.as_tensor(value))
+            for target, tensor in zip(targets, tensors, strict=True):
+                target.copy_(tensor)
 
     def count_params(self) -> int:
         """The number of values in all weights. Raises ValueError before the layer is built."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from ..core.errors import show_shape
 from . import safe
 from .keras3 import require_built
+from .tree import other_kind
 
 
 def save(model: Any, path: Path) -> None:
@@ -36,14 +39,18 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         stored = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged, or no safetensors file: {error}") from error
+    _check_names(path)
     own = _tensors(model)
+    fits = {name for name, tensor in own.items() if name in stored and stored[name].shape == tensor.shape}
     problems = [f"{name}: stored, but not in the model" for name in stored.keys() - own.keys()]
     problems += [f"{name}: not in the file" for name in own.keys() - stored.keys()]
     problems += [
         f"{name}: expected shape {show_shape(tensor.shape)}; the file has {show_shape(stored[name].shape)}"
         for name, tensor in own.items()
-        if name in stored and stored[name].shape != tensor.shape
+        if name in stored and name not in fits
     ]
+    kinds = {name: other_kind({name: own[name]}, {name: stored[name]}) for name in fits}
+    problems += [f"{name}: {problem}" for name, problem in kinds.items() if problem]
     if problems:
         message = f"{path}: the weights do not fit the model. " + "; ".join(sorted(problems)[:5])
         if not skip_mismatch:
@@ -51,8 +58,18 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         warnings.warn(f"{message}. These are left as they are.", UserWarning, stacklevel=3)
     with torch.no_grad():
         for name, tensor in own.items():
-            if name in stored and stored[name].shape == tensor.shape:
+            if name in fits and not kinds[name]:
                 tensor.copy_(stored[name])
+
+
+def _check_names(path: Path) -> None:
+    """Raises ValueError where a sound file has two tensors of one name, of which its readers would take either."""
+    with path.open("rb") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+    names = json.loads(header, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise ValueError(f"{path}: damaged: it has two entries of the name {doubled[0]!r}.")
 
 
 def _tensors(model: Any) -> dict[str, torch.Tensor]:

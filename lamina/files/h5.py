@@ -152,6 +152,9 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                     older.load_state(model.optimizer, optimizer_state)
             elif optimizer_state:
                 arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
+                problem = tree.other_state(model.optimizer, arrays)
+                if problem:
+                    raise ValueError(f"{path}: the optimizer's state does not fit: {problem}")
                 tree.load([(model.optimizer, arrays)], path)
     return model
 
@@ -234,6 +237,10 @@ def _assign(pairs: Pairs, skip_mismatch: bool) -> None:
             if tuple(weight.shape) != array.shape:
                 expected, got = show_shape(weight.shape), show_shape(array.shape)
                 problem = problem or f"layer {what}: expected shape {expected} for {_path(weight)}; the file has {got}"
+        if problem is None:
+            keys = [str(index) for index in range(len(arrays))]
+            kinds = tree.other_kind(dict(zip(keys, weights, strict=True)), dict(zip(keys, arrays, strict=True)))
+            problem = kinds and f"layer {what}: {kinds}"
         if problem is None:
             fitting.append((weights, arrays))
         elif skip_mismatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import json
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from torch.utils import _pytree as pytree
 
 from ..core import serialize
 from ..core.scope import at_most
@@ -124,10 +127,22 @@ def compiling(model: Any, path: Path) -> Iterator[None]:
     try:
         with bounded_state(MAX_SPARE):
             yield
+        _check_objective(model)
         build_optimizer(model)
     except safe.FAULTS as error:
         text = f"{path}: cannot compile the model as it was: {safe.reason(error)} Load it with compile=False."
         raise ValueError(text) from error
+
+
+def _check_objective(model: Any) -> None:
+    """Raises ValueError where a file names an object of another kind, such as a callback, as a loss or metric."""
+    arguments = getattr(model, "_compile_arguments", None) or {}
+    for name in ("loss", "metrics", "weighted_metrics"):
+        for item in pytree.tree_leaves(arguments.get(name)):
+            cls = item if inspect.isclass(item) else type(item)
+            home = serialize.home_of(cls)
+            if home is not None and home not in ("keras.losses", "keras.metrics"):
+                raise ValueError(f"`{name}` holds a {cls.__name__}, which is neither a loss nor a metric.")
 
 
 def build_optimizer(model: Any) -> None:

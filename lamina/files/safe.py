@@ -279,6 +279,7 @@ class StoredArray:
             )
         self._packed = any(code == _FILTERS[0] for code, *_ in filters)
         self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
+        self.dtype = np.dtype("f4") if self.half else dtype  # of what `read` gives
 
     def _check_chunks(self) -> None:
         """Raises ValueError where gzip makes more of a chunk than its size, as HDF5 would let it."""

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ..core.children import Children
+from ..core.dtypes import kind
 from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
 from ..core.weight import take
@@ -156,7 +157,7 @@ def read(
         own = _own_tensors(item)
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
-        problem = None if own is None else _misfit(own, stored)
+        problem = other_state(item, stored) if own is None else _misfit(own, stored)
         if problem:
             problems.append(f"{path or 'the model itself'}: {problem}")
         else:
@@ -200,7 +201,22 @@ def _misfit(own: Mapping[str, Any], stored: Mapping[str, StoredArray]) -> str | 
         if tuple(weight.shape) != stored[key].shape:
             name = getattr(weight, "name", key)
             return f"expected shape {show_shape(weight.shape)} for {name}; the file has {show_shape(stored[key].shape)}"
+    return other_kind(own, stored)
+
+
+def other_kind(own: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
+    """What to say where arrays hold another kind of values than the tensors that are to take them."""
+    for key, tensor in own.items():
+        expected, got = kind(tensor.dtype), kind(stored[key].dtype)
+        if expected != got:
+            return f"expected {expected} for {getattr(tensor, 'name', key)}; the file has {got}"
     return None
+
+
+def other_state(item: Any, stored: Mapping[str, Any]) -> str | None:
+    """The same for an optimizer, which reads a state of the right number of arrays in their order."""
+    state = {} if isinstance(item, Layer) else {str(index): tensor for index, tensor in enumerate(item.variables)}
+    return other_kind(state, stored) if set(state) == set(stored) else None
 
 
 def _unasked(file: Any, asked: set[str]) -> list[str]:
