@@ -6,6 +6,8 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -726,6 +728,51 @@ def test_replacing_keeps_mode_links_and_new_folders(tmp_path):
     with safe.replacing(tmp_path / "a" / "b" / "c.h5") as fresh:
         fresh.write_text("x")
     assert (tmp_path / "a" / "b" / "c.h5").read_text() == "x"
+
+
+_KILLED = """
+import os, sys
+import lamina as keras
+from lamina.files import safe
+
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+held = len(sys.argv) > 2
+os.fsync = lambda handle: (print("ready", flush=True), sys.stdin.read()) if held else os.kill(os.getpid(), 9)
+(model.save_weights if sys.argv[1].endswith(("weights.h5", "safetensors")) else model.save)(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".safetensors"])
+def test_the_next_save_removes_what_killed_ones_left(suffix, tmp_path):
+    model, path = sequential(), tmp_path / f"{'n' * 60}{suffix}"
+    save = model.save_weights if suffix in (".weights.h5", ".safetensors") else model.save
+    other = tmp_path / f".other{suffix}.0123456789ab.tmp"
+    other.write_text("x")
+    named = tmp_path / f".{path.name[:40]}.notes.tmp"
+    named.write_text("x")
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert killed.returncode == -9
+    assert len([*tmp_path.glob(".nnn*.tmp")]) == 2
+    save(path)
+    assert set(tmp_path.iterdir()) == {path, other, named}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the test asks for what flock tells")
+@pytest.mark.parametrize("name", ["m.keras", "m.safetensors"])
+def test_a_save_leaves_others_of_that_name_alone(name, tmp_path):
+    model, path = sequential(), tmp_path / name
+    save = model.save if name == "m.keras" else model.save_weights
+    command = [sys.executable, "-c", _KILLED, str(path), "held"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as beside:
+        assert beside.stdout.readline() == "ready\n"
+        save(path)
+        written = path.read_bytes()
+        assert len([*tmp_path.glob(".m.*.tmp")]) == 1
+        beside.communicate()
+    assert beside.returncode == 0
+    assert [*tmp_path.iterdir()] == [path]
+    assert path.read_bytes() != written  # the later one stands
 
 
 def test_names_as_long_as_the_system_allows_and_folders_that_are_files(tmp_path):

@@ -18,15 +18,14 @@ from .tree import other_kind
 
 def save(model: Any, path: Path) -> None:
     """Write the weights as safetensors. Raises ImportError where that package is missing."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     require_built(model, "save its weights")
     with safe.replacing(path) as fresh:
-        try:
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()}, fresh)
-        except SafetensorError as error:
-            raise OSError(f"{path} cannot be written: {error}") from error
+        # Not by its `save_file`, which writes another file and moves it over the one that is held.
+        fresh.write_bytes(
+            packed({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()})
+        )
 
 
 def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import mmap
 import os
+import re
 import secrets
 import shutil
 import struct
@@ -21,6 +22,11 @@ from typing import IO, Any
 
 import numpy as np
 import torch
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl: Any = None
 
 MAX_MEMBERS = 10_000
 MAX_EXPANSION = 1000  # declared bytes to stored bytes, beyond what `FREE_BYTES` allows; deflate ends at 1032
@@ -69,29 +75,68 @@ def replacing(path: Any) -> Iterator[Path]:
     """A fresh path beside `path`; when the block ends well, what was written there takes the place of `path` at once.
 
     When it raises, the new file is removed and the old one stays; an error of the disk names `path`. Missing folders
-    are made.
+    are made, and what killed processes left of writing the same name is removed.
     """
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
-    fresh = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # `path` may be as long as names can be
+    _remove_leftovers(target)
+    lock = None
+    fresh = target
     try:
+        fresh, lock = _claimed(target)
         yield fresh
         if target.exists():
             shutil.copymode(target, fresh)
         with fresh.open("rb+") as file:
             os.fsync(file.fileno())
+        if fcntl is None:
+            lock.close()  # Windows moves no open file
         fresh.replace(target)
     except BaseException as error:
-        with suppress(OSError):  # a disk that takes no writing hides nothing behind an error of its own
-            fresh.unlink(missing_ok=True)
+        if lock is not None:
+            if fcntl is None:
+                lock.close()
+            with suppress(OSError):  # a disk that takes no writing hides nothing behind an error of its own
+                fresh.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(fresh)):
             error.filename = str(path)
             del error.filename2
         raise
+    finally:
+        if lock is not None:
+            lock.close()
     _sync_folder(target.parent)
+
+
+def _claimed(target: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside `target`, and what holds it: open, and where the system has that, locked, until its end."""
+    while True:
+        fresh = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # names may be no longer than that
+        lock = fresh.open("xb")
+        if fcntl is not None:
+            with suppress(OSError):  # some network disks know no locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        if fcntl is None or os.fstat(lock.fileno()).st_nlink:  # else another process took it for a leftover
+            return fresh, lock
+        lock.close()
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the files of `_claimed` that nobody holds any more."""
+    name = re.compile(rf"\.{re.escape(target.name[:40])}\.[0-9a-f]{{12}}\.tmp")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        found = [entry.path for entry in entries if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+        for path in map(Path, found):
+            with suppress(OSError), path.open("rb") as file:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+            if fcntl is None:
+                with suppress(OSError):  # Windows removes no open file
+                    path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -179,7 +224,7 @@ def replacing_hdf5(path: Path) -> Iterator[Any]:
     import h5py
 
     # Through a file of Python's, since HDF5's own way crashes the process where the disk is full.
-    with replacing(path) as fresh, fresh.open("xb+") as target, h5py.File(target, "w") as file:
+    with replacing(path) as fresh, fresh.open("rb+") as target, h5py.File(target, "w") as file:
         yield file
 
 
