@@ -56,7 +56,7 @@ class Calling(Weights):
         self._losses.extend(items)
 
     @property
-    def _losses(self) -> list[Tensor]:
+    def _losses(self) -> list[Any]:
         """What this thread's last call of the layer added."""
         return self._added_losses.setdefault(scope.thread, [])
 
