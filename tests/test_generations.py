@@ -1006,3 +1006,41 @@ def test_a_layer_adds_losses_and_metrics_in_its_call(space: ModuleType) -> None:
     model.compile("sgd")
     expected = [2 * X8.sum() + X8.mean(), X8.mean()]
     assert model.evaluate(X8, None, verbose=0) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras])
+def test_weights_of_own_layers_are_added_in_the_order_of_the_time(space) -> None:
+    class Own(space.layers.Layer):
+        def build(self, shape) -> None:
+            if space is keras1:
+                self.kernel = self.add_weight((3, 4), "one", "k", True, None, None)
+                self.bias = self.add_weight((4,), "zero", name="b", trainable=False)
+            else:
+                self.kernel = self.add_weight("k", (3, 4), "float32", "ones", None, True)
+                self.bias = self.add_weight("b", [4], initializer="zeros", trainable=False)
+            super().build(shape)
+
+        def call(self, x, mask = None):
+            return space.backend.dot(x, self.kernel) + self.bias
+
+    layer = Own()
+    np.testing.assert_allclose(space.backend.get_value(layer(torch.ones(2, 3))), np.full((2, 4), 3.0))
+    assert [weight.name.rpartition("/")[2].split(":")[0] for weight in layer.weights] == ["k", "b"]
+    assert [weight.requires_grad for weight in layer.weights] == [True, False]
+
+
+def test_tensorflows_words_of_where_a_weight_lies_are_taken() -> None:
+    class Own(tf_keras.layers.Layer):
+        def build(self, shape) -> None:
+            words = {"use_resource": True, "synchronization": "auto", "aggregation": "mean", "partitioner": None}
+            self.kernel = self.add_weight(name="k", shape=(3, 4), experimental_autocast=False, trainable=None, **words)
+            with pytest.raises(TypeError, match="unheard"):
+                self.add_weight(name="l", shape=(3,), unheard=1)
+
+        def call(self, x):
+            return x @ self.kernel
+
+    layer = Own()
+    layer(torch.ones(2, 3))
+    assert not layer.kernel.autocast
+    assert layer.kernel.requires_grad

@@ -68,8 +68,8 @@ class Weights(nn.Module):
         """
         if overwrite_with_gradient:
             raise ValueError(f"{named(self)}: a weight with `overwrite_with_gradient` is not available; use False.")
-        if isinstance(shape, str):  # tf.keras: add_weight(name, shape)
-            name, shape = shape, name if not isinstance(initializer, (tuple, list)) else initializer
+        if isinstance(shape, str):
+            raise ValueError(f"{named(self)}: add_weight takes the shape first; write name={shape!r}.")
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         name = name or "variable"
         if any(size is None for size in shape):

@@ -23,8 +23,24 @@ from ..core.symbolic import SymbolicTensor
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
 
+_BY_NAME = ("name", "shape", "dtype", "initializer", "regularizer", "trainable", "constraint")
+_BY_SHAPE = ("shape", "initializer", "name", "trainable", "regularizer", "constraint")
+_WHERE_IT_LIES = ("use_resource", "partitioner", "collections", "caching_device", "getter")  # in TensorFlow
+
+
 class Adds(_Modern):
-    """The old words of a layer's `add_loss` and `add_metric`."""
+    """The old words of a layer's `add_weight`, `add_loss` and `add_metric`."""
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """By position either name, shape, dtype, initializer, ... as in Keras 2, or shape, initializer, name, ... as in
+        Keras 1."""
+        order = _BY_NAME if args and isinstance(args[0], (str, type(None))) else _BY_SHAPE
+        given = {**dict(zip(order, args, strict=False)), **kwargs}
+        given["autocast"] = given.pop("experimental_autocast", given.get("autocast", True))
+        synchronization = given.pop("synchronization", None)  # of replicas; what they only read is not trained
+        if given.get("trainable", True) is None:
+            given["trainable"] = synchronization != "on_read"
+        return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """`inputs` said what in a static graph a loss depends on; a tensor knows."""
