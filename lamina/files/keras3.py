@@ -24,7 +24,7 @@ from . import older, safe, tree
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
-CALLS, BYTES_A_CALL = 5_000, 100  # how many calls of layers a config may record, by the size of its file
+CALLS = 2_000  # of layers that a config may record, beyond two for each object that it describes
 MAX_SPARE = 1 << 26  # bytes of weights and other state that are not stored, beyond the size of the file
 
 
@@ -112,7 +112,7 @@ def filling(path: Path) -> Iterator[None]:
 def make_model(config: Any, path: Path) -> Any:
     """The model a config describes. Raises ValueError, naming the file, for one that describes none."""
     try:
-        with serialize.reading_shared(), at_most(CALLS + path.stat().st_size // BYTES_A_CALL):
+        with serialize.reading_shared(), at_most(CALLS + 2 * sum(1 for _ in origin.entries(config))):
             model = serialize.deserialize(config, homes=("keras.models", "keras.layers"))
     except safe.FAULTS as error:
         raise ValueError(f"{path}: its config cannot be made into a model: {safe.reason(error)}") from error

@@ -55,7 +55,7 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     if generation in (None, "keras3"):
         return dict(described)
     described = copy.deepcopy(dict(described))
-    found = [(entry["class_name"], entry["config"]) for entry in _entries(described)]
+    found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
     found = [(name, config) for name, config in found if isinstance(name, str) and isinstance(config, dict)]
     orderings = {config["dim_ordering"] for _, config in found if isinstance(config.get("dim_ordering"), str)}
     for name, config in found:
@@ -83,7 +83,7 @@ def otherwise(generation: str, backend: str | None) -> frozenset[str]:
 def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
     """What a file says of training, in words that the generation's own classes understand."""
     found = copy.deepcopy(dict(settings))
-    for entry in _entries(found):
+    for entry in entries(found):
         config = entry["config"]
         if not isinstance(config, dict):
             continue
@@ -130,7 +130,7 @@ def optimizer_state(
     return steps, scalars.get("m_schedule", scalars.get("momentum_cache")), found
 
 
-def _entries(value: Any) -> Iterator[dict[str, Any]]:
+def entries(value: Any) -> Iterator[dict[str, Any]]:
     """All descriptions of objects below `value`."""
     stack = [value]
     while stack:
@@ -145,7 +145,7 @@ def _entries(value: Any) -> Iterator[dict[str, Any]]:
 
 def _words(value: Any) -> Iterator[str]:
     """The arguments of all layers below `value`, and what stands beside their configs."""
-    for entry in _entries(value):
+    for entry in entries(value):
         if not _speaks_for_itself(entry):
             yield from entry
             yield from entry["config"] if isinstance(entry["config"], dict) else ()
