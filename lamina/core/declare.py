@@ -183,6 +183,8 @@ class Declared:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
         return cls(**config)
 
     def _shown_args(self) -> str:

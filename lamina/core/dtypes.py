@@ -123,9 +123,10 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if isinstance(identifier, dict):
-        name = identifier.get("config", identifier).get("name")
+        inner = identifier.get("config", identifier)
+        name = inner.get("name") if isinstance(inner, dict) else None
         if not isinstance(name, str):
-            raise ValueError(f"Unknown dtype policy {identifier!r}; expected a config with a name.")
+            raise ValueError("The config of a dtype policy must be a dictionary with its `name`.")
         return DTypePolicy(name)
     return DTypePolicy(identifier)
 

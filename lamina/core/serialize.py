@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -205,6 +206,58 @@ def reading_shared() -> AbstractContextManager[None]:
     return _within(_read, {})
 
 
+@contextmanager
+def reading_part(part: Any, expected: str, theirs: bool = False) -> Iterator[None]:
+    """Around reading one part of a config: errors learn where they arose, for `place_of`.
+
+    What Python or torch stumbled over, instead of a check, becomes a ValueError that says what was `expected`; not
+    in code of others (`theirs`), who need to see it.
+    """
+    try:
+        yield
+    except Exception as error:
+        told: Any = error
+        if isinstance(error, RecursionError):
+            told = ValueError("it is nested too deeply.")
+        elif not theirs and not hasattr(error, "parts") and not _raised_by_a_check(error):
+            told = ValueError(f"expected {expected}; got {_short(part)}.")
+        told.parts = [*getattr(error, "parts", ()), part]
+        if told is not error:
+            raise told from error
+        raise
+
+
+def _raised_by_a_check(error: BaseException) -> bool:
+    """Whether a `raise` stands where the error arose."""
+    trace: Any = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+
+
+def place_of(error: BaseException, root: Any, name: str = "") -> str:
+    """Where in a config called `name` the innermost part lies that an error arose from: " at config.layers[2]"."""
+    parts = [part for part in getattr(error, "parts", ()) if isinstance(part, (dict, list))]
+    paths = {id(part): "" for part in parts}
+    stack = [(root, name)]
+    while stack:
+        node, path = stack.pop()
+        if id(node) in paths:
+            paths[id(node)] = paths[id(node)] or path.lstrip(".")
+        if isinstance(node, dict):
+            stack.extend((item, f"{path}.{key}") for key, item in node.items())
+        elif isinstance(node, list):
+            stack.extend((item, f"{path}[{index}]") for index, item in enumerate(node))
+    found = next((paths[id(part)] for part in parts if paths[id(part)]), "")
+    return f" at {found}" if found else ""
+
+
+def _short(value: Any) -> str:
+    from .declare import short
+
+    return short(value)
+
+
 def deserialize(
     config: Any, custom_objects: Mapping[str, Any] | None = None, homes: tuple[str, ...] = ("keras.layers",)
 ) -> Any:
@@ -218,6 +271,11 @@ def deserialize(
         return config
     if "class_name" not in config:
         return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
+    with reading_part(config, "an object, with its class and module named by texts"):
+        return _object(config, custom_objects, homes)
+
+
+def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None, homes: tuple[str, ...]) -> Any:
     shared, read = config.get("shared_object_id"), _read.get()
     if read is not None and shared in read:
         before, made = read[shared]
@@ -233,14 +291,17 @@ def deserialize(
     cls: Any = _named_object(config, str(name), custom_objects, homes)
     if not isinstance(cls, type):
         return cls
-    if not hasattr(cls, "from_config"):
-        return cls(**(inner or {}))
-    # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
-    with custom_object_scope(custom_objects or {}):
-        made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
-    build_config = config.get("build_config")
-    if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
-        made.build_from_config(build_config)
+    theirs = home_of(cls) is None
+    with reading_part(inner, f"the arguments of {cls.__name__}", theirs):
+        if not hasattr(cls, "from_config"):
+            return cls(**(inner or {}))
+        # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
+        with custom_object_scope(custom_objects or {}):
+            made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
+        build_config = config.get("build_config")
+        if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
+            with reading_part(build_config, f"the shapes that {cls.__name__} was built for", theirs):
+                made.build_from_config(build_config)
     if read is not None and shared is not None:
         read[shared] = (config, made)
     return made

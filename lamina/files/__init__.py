@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..core.declare import short
 
 _H5 = (".h5", ".hdf5")
 
@@ -28,7 +31,7 @@ def save_model(
     """
     from . import h5, keras3
 
-    path = Path(filepath)
+    path = _path(filepath, "save_model")
     if path.suffix not in (".keras", *_H5) or zipped is False:
         raise ValueError(f"save_model: the name must end in .keras or, for the older format, .h5; got {str(path)!r}.")
     if not _may_write(path, overwrite):
@@ -51,7 +54,12 @@ def load_model(
     """
     from . import h5, keras3
 
-    path = Path(filepath)
+    path = _path(filepath, "load_model")
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise TypeError(
+            "load_model: `custom_objects` must be a dictionary of names and classes or functions, such as "
+            f'{{"MyLayer": MyLayer}}; got {short(custom_objects)}.'
+        )
     if not path.exists():
         kind = ValueError if path.suffix == ".keras" else FileNotFoundError
         raise kind(f"load_model: there is no file {str(filepath)!r}.")
@@ -74,7 +82,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, *, by_layers
     """
     from . import checkpoint, h5, keras3
 
-    path = Path(filepath)
+    path = _path(filepath, "save_weights")
     if by_layers:
         if _may_write(path, overwrite):
             h5.save_weights(model, path)
@@ -95,7 +103,7 @@ def load_weights(
     """
     from . import checkpoint, h5, keras3
 
-    path = Path(filepath)
+    path = _path(filepath, "load_weights")
     if not path.exists():
         raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
     if path.suffix not in (".keras", ".safetensors", *_H5):
@@ -111,6 +119,12 @@ def load_weights(
         h5.load_weights(model, path, skip_mismatch, by_name)
     else:
         keras3.load_weights(model, path, skip_mismatch, objects_to_skip)
+
+
+def _path(filepath: Any, what: str) -> Path:
+    if not isinstance(filepath, (str, os.PathLike)):
+        raise TypeError(f"{what}: expected the path of a file; got {short(filepath)}.")
+    return Path(filepath)
 
 
 def _may_write(path: Path, overwrite: bool) -> bool:

@@ -147,10 +147,10 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                 _assign(_in_file_order(model, groups, older.converter(model, writer)), skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
-            if optimizer_state and writer.generation != "keras3":
+            if optimizer_state and model.optimizer is not None and writer.generation != "keras3":
                 with safe.reading(path):
                     older.load_state(model.optimizer, optimizer_state)
-            elif optimizer_state:
+            elif optimizer_state and model.optimizer is not None:
                 arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
                 problem = tree.other_state(model.optimizer, arrays)
                 if problem:
@@ -165,7 +165,7 @@ def _json(file: Any, name: str) -> Any:
 
 def _compile(model: Any, training: Mapping[str, Any], path: Path, generation: str) -> None:
     homes = {"loss": ("keras.losses",), "metrics": ("keras.metrics",), "weighted_metrics": ("keras.metrics",)}
-    with compiling(model, path):
+    with compiling(model, training, path):
         training = older.training(training, generation)
         settings = {key: serialize.deserialize(training.get(key), homes=rooms) for key, rooms in homes.items()}
         settings["loss_weights"] = training.get("loss_weights")

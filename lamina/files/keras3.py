@@ -87,7 +87,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
             tree.load(loads, path)
         if settings:
             done = {id(item) for _, item in tree.saveables(model)}
-            with compiling(model, path):
+            with compiling(model, settings, path):
                 model.compile_from_config(older.training(settings, generation))
             with safe.reading(path), h5py.File(weights, "r") as file:
                 loads = tree.read(model, file, done=done)
@@ -115,22 +115,24 @@ def make_model(config: Any, path: Path) -> Any:
         with serialize.reading_shared(), at_most(CALLS + 2 * sum(1 for _ in origin.entries(config))):
             model = serialize.deserialize(config, homes=("keras.models", "keras.layers"))
     except safe.FAULTS as error:
-        raise ValueError(f"{path}: its config cannot be made into a model: {safe.reason(error)}") from error
+        place = serialize.place_of(error, config)
+        raise ValueError(f"{path}: its config cannot be made into a model{place}: {safe.reason(error)}") from error
     if not hasattr(model, "save_own_variables"):
         raise ValueError(f"{path}: its config describes a {type(model).__name__}, which is no model.")
     return model
 
 
 @contextmanager
-def compiling(model: Any, path: Path) -> Iterator[None]:
+def compiling(model: Any, settings: Any, path: Path) -> Iterator[None]:
     """Around compiling a loaded model as it was; makes the optimizer's state, so that the stored one can be read."""
     try:
-        with bounded_state(MAX_SPARE):
+        with bounded_state(MAX_SPARE), serialize.reading_part(settings, "the arguments of `compile`"):
             yield
         _check_objective(model)
         build_optimizer(model)
     except safe.FAULTS as error:
-        text = f"{path}: cannot compile the model as it was: {safe.reason(error)} Load it with compile=False."
+        place = serialize.place_of(error, settings, "compile_config")
+        text = f"{path}: cannot compile the model as it was{place}: {safe.reason(error)} Load it with compile=False."
         raise ValueError(text) from error
 
 

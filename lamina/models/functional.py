@@ -323,6 +323,8 @@ class Functional(GraphModel):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
         from .graph_config import graph_from_config
 
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}.from_config: expected a dictionary; got {short(config)}.")
         if "layers" not in config:
             return cls(**config)
         with serialize.custom_object_scope(custom_objects or {}):

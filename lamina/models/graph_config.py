@@ -124,6 +124,9 @@ def _map_tensors(structure: Any, describe: Callable[[SymbolicTensor], list]) -> 
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
+_CALL = "the call of a layer: its `args` and `kwargs`, or in older files a list of [layer, call, output, options]"
+
+
 def graph_from_config(config: Mapping[str, Any], make: Callable | None = None) -> tuple[Any, Any]:
     """Inputs and outputs of the model that a config describes. Raises ValueError for calls that rest on nothing.
 
@@ -141,17 +144,22 @@ class _Reader:
         self.calls: dict[str, list[list[Any]]] = {}  # the outputs of each call of a layer
         self.waiting: dict[str, deque[Any]] = {}  # for each layer the calls to make
         self.missing: set[tuple[str, int]] = set()  # calls whose outputs were asked for before they were there
-        for entry in config["layers"]:
-            name = entry.get("name") or entry["config"]["name"]
-            if name in self.layers:
-                raise ValueError(f"The config of model {config.get('name')!r} names two layers {name!r}.")
-            layer = self.layers[name] = make(entry)
-            starts = isinstance(layer, InputLayer)
-            self.calls[name] = [[layer._nodes[0].outputs]] if starts else []
-            if not starts:
-                self.waiting[name] = deque(entry.get("inbound_nodes", ()))
-        self.legacy = any(isinstance(node, list) for nodes in self.waiting.values() for node in nodes)
-        self.first = self._first_calls() if self.legacy else {}
+        with serialize.reading_part(config["layers"], "a list of layers and their calls"):
+            for entry in config["layers"]:
+                with serialize.reading_part(entry, "a layer: its `class_name`, `config`, `name` and `inbound_nodes`"):
+                    self._add(entry, make)
+            self.legacy = any(isinstance(node, list) for nodes in self.waiting.values() for node in nodes)
+            self.first = self._first_calls() if self.legacy else {}
+
+    def _add(self, entry: Mapping[str, Any], make: Callable) -> None:
+        name = entry.get("name") or entry["config"]["name"]
+        if name in self.layers:
+            raise ValueError(f"The config of model {self.config.get('name')!r} names two layers {name!r}.")
+        layer = self.layers[name] = make(entry)
+        starts = isinstance(layer, InputLayer)
+        self.calls[name] = [[layer._nodes[0].outputs]] if starts else []
+        if not starts:
+            self.waiting[name] = deque(entry.get("inbound_nodes", ()))
 
     def run(self) -> None:
         """Make all calls, in the order of the layers as far as their inputs are there."""
@@ -163,15 +171,17 @@ class _Reader:
             nodes = self.waiting[name]
             while nodes:
                 self.missing = set()
-                args, kwargs = self._arguments(nodes[0])
-                if self.missing:
+                with serialize.reading_part(nodes[0], _CALL, theirs=not getattr(self.layers[name], "_ours", True)):
+                    args, kwargs = self._arguments(nodes[0])
+                    outputs = None if self.missing else self._call(name, args, kwargs)
+                if outputs is None:
                     lacks[name] = len(self.missing)
                     for call in self.missing:
                         stopped.setdefault(call, []).append(name)
                     break
                 nodes.popleft()
                 done = (name, len(self.calls[name]))
-                self.calls[name].append(self._call(name, args, kwargs))
+                self.calls[name].append(outputs)
                 for waiter in stopped.pop(done, ()):
                     lacks[waiter] -= 1
                     if not lacks[waiter]:
@@ -205,7 +215,8 @@ class _Reader:
             return [find(item) for item in structure]
 
         self.missing = set()
-        found = find(self.config[key])
+        with serialize.reading_part(self.config[key], "layers' outputs, each as [layer, call, output]"):
+            found = find(self.config[key])
         if self.missing:
             raise ValueError(f"The config of model {self.config.get('name')!r} has no call for its {key}.")
         return found[0] if self.legacy and isinstance(found, list) and len(found) == 1 else found

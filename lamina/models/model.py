@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.declare import quoted
+from ..core.declare import quoted, short
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
@@ -102,6 +102,8 @@ class Model(Trainer, Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
         if cls is Model and "layers" in config:
             from .functional import Functional
 

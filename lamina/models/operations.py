@@ -236,7 +236,8 @@ def is_operation(config: Mapping[str, Any]) -> bool:
     module = config.get("module")
     if isinstance(module, str):
         return module.startswith(("keras.src.ops.", "keras.ops"))
-    return config.get("class_name") in _BY_CLASS and "trainable" not in config.get("config", {})
+    inner = config.get("config", {})
+    return config.get("class_name") in _BY_CLASS and isinstance(inner, Mapping) and "trainable" not in inner
 
 
 class StoredOperation:
@@ -282,5 +283,11 @@ class StoredOperation:
         signature = self.entry.signature
         if self.entry.word == "get_item" and isinstance(values.get("key"), list):
             values["key"] = tuple(values["key"])
+        needed = [
+            n for n, p in signature.parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        ]
+        missing = [name for name in needed if name not in values]
+        if missing:
+            raise ValueError(f"Operation {self.name!r}: its config lacks `{missing[0]}` of `{self.entry.word}`.")
         bound = inspect.BoundArguments(signature, {n: values[n] for n in signature.parameters if n in values})  # type: ignore
         return record(self.entry.function, bound.args, bound.kwargs, self.name)

@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils import _pytree as pytree
 
 from ..core import serialize
-from ..core.declare import kept
+from ..core.declare import kept, short
 from ..core.errors import named
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
@@ -183,6 +183,8 @@ class Sequential(GraphModel):
     def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
         if isinstance(config, (list, tuple)):
             config = {"layers": config}
+        if not isinstance(config, Mapping):
+            raise TypeError(f"{cls.__name__}.from_config: expected a dictionary or a list; got {short(config)}.")
         if "layers" not in config:
             return cls(**config)
         model = cls(name=config.get("name"), trainable=config.get("trainable", True), dtype=config.get("dtype"))
