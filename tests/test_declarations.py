@@ -161,9 +161,9 @@ SENSELESS = (
     (dict, ("function",)),
     ({}, ("dictionary",)),
     ("no such word", ("string", "function")),
-    (torch.tensor([True]), ("initializer", "mask")),
-    (np.ones((2, 2)), ("initializer", "mask")),
-    (torch.tensor(True), ("True", "initializer", "mask")),
+    (torch.tensor([True]), ("initializer", "mask", "array")),
+    (np.ones((2, 2)), ("initializer", "mask", "array")),
+    (torch.tensor(True), ("True", "initializer", "mask", "array")),
 )
 
 

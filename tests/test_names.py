@@ -298,7 +298,7 @@ def test_a_file_runs_nothing(suffix: str, tmp_path: Path) -> None:
             with zipfile.ZipFile(path, "w") as archive:
                 for name, content in members.items():
                     archive.writestr(name, content)
-    with watched() as events, pytest.raises(ValueError, match="unexpected keyword argument"):
+    with watched() as events, pytest.raises(ValueError, match="has no argument"):
         call()
     check_ran_nothing(events)
 

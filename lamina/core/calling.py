@@ -119,7 +119,7 @@ class Calling(Weights):
             args = self._checked_first(args, kwargs)
             if not self.built or self._building:
                 self.check_inputs(args[0] if args else None)
-                with building:  # another thread's first call may be building it
+                with building(self):  # another thread's first call may be building it
                     if not self.built:
                         self._build_for(args, kwargs)
             args, kwargs = self._convert(args, kwargs)

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
-from . import dtypes, serialize, symbolic
+from . import arrays, dtypes, serialize, symbolic
 from .calling import Calling
 from .children import Children, may_hold_modules
-from .declare import Arg, Declared, Kind, arg, bind, boolean, kept, looked_up, owned, quoted, text
+from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import named
 from .scope import Changes as Changes
 from .scope import building
@@ -34,7 +34,7 @@ def _guarded_build(build: Callable) -> Callable:
 
     @functools.wraps(build)
     def guarded(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with building:
+        with building(self):
             if self._building:  # a subclass calls super().build(...)
                 build(self, *args, **kwargs)
                 return
@@ -66,6 +66,8 @@ _BASE_KEYWORDS = (*_SHAPE_KEYWORDS, "activity_regularizer", "autocast", "weights
 
 def _first_values(value: Any, owner: Any) -> list[Any]:
     several = value if isinstance(value, (list, tuple)) else [value]
+    if not all(arrays.is_array(item) or arrays.is_listed(item) for item in several):
+        raise Refused
     return [item.detach().clone() if isinstance(item, Tensor) else item for item in several]
 
 
@@ -428,7 +430,7 @@ def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | Non
     cls = type(layer).__name__
     if isinstance(told.get("input_shape"), int):
         raise ValueError(f"{cls}: argument `input_shape` must be a tuple; write ({told['input_shape']},).")
-    length = (told["input_length"],) if "input_length" in told else ()
+    length = (given["input_length"],) if "input_length" in given else ()  # None: of steps, any number of them
     whole = next((tuple(told[key]) for key in ("batch_shape", "batch_input_shape") if key in told), None)
     if whole is None:
         if "input_shape" in told:
@@ -436,7 +438,7 @@ def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | Non
         elif "input_dim" in told:
             sizes = (*length, told["input_dim"])
         else:  # an `input_dim` of its own has Embedding, whose input has none
-            sizes = length if length and "input_dim" in layer._args else None
+            sizes = length if "input_length" in told and "input_dim" in layer._args else None
         whole = None if sizes is None else (told.get("batch_size"), *sizes)
     if whole is None and told:
         raise ValueError(f"{cls}: {quoted(told)} alone says no shape; give `input_shape` or `batch_shape`.")

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class _Scope(threading.local):
@@ -47,7 +48,28 @@ class Changes:
         cls.count = next(cls._counts)
 
 
-building = threading.RLock()  # held while a layer makes its weights: two first calls at once make them once
+_builders: dict[int, int] = {}  # threads by the layer (its id) whose weights they make
+_built = threading.Condition()
+
+
+@contextmanager
+def building(layer: Any) -> Iterator[None]:
+    """Inside, no other thread makes this layer's weights: of two first calls at once one waits for the other."""
+    key, thread = id(layer), threading.get_ident()
+    with _built:
+        while _builders.get(key, thread) != thread:
+            _built.wait()
+        outermost = key not in _builders
+        _builders[key] = thread
+    try:
+        yield
+    finally:
+        if outermost:
+            with _built:
+                del _builders[key]
+                _built.notify_all()
+
+
 _name_counts: dict[str, Iterator[int]] = {}
 
 

@@ -364,7 +364,7 @@ def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         del kwargs["training"]
     layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
     if not layer.built:
-        with building:  # another thread's first call may be building it
+        with building(layer):  # another thread's first call may be building it
             if not layer.built:
                 layer._build_for(args, {k: v for k, v in kwargs.items() if any_symbolic(v)})
         layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
@@ -385,7 +385,8 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
         layer._call_signature.bind_partial(layer, *args, **asked)
     except TypeError as error:
         taken = ", ".join(layer._call_parameters)
-        raise TypeError(f"{named(layer)}: its call takes ({taken}); {error}.") from None
+        what = str(error).replace("got an unexpected keyword argument", "it has no argument")
+        raise TypeError(f"{named(layer)}: its call takes ({taken}); {what}.") from None
 
 
 def record(outputs: Any, node: Node) -> Any:

@@ -113,7 +113,8 @@ def alone_in(what: str, model: Any) -> Iterator[None]:
 
 def keeps_states(module: nn.Module) -> bool:
     """Whether what a module computes depends on the batches before, in inference as well."""
-    return bool(getattr(type(module), "stateful", False) or vars(module).get("stateful"))
+    stated = vars(module).get("stateful", getattr(type(module), "stateful", False))
+    return bool(stated) and not isinstance(stated, property)  # as models have it, who ask their layers
 
 
 _REPAIR = "Wait until that is done, or work on a copy made before: copy.deepcopy(model)."

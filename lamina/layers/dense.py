@@ -37,7 +37,7 @@ class Dense(Activated, LoRA):
     kernel_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
     lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
-    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Building sets it to the rank, as in Keras 3.")
     quantization_config: Any = arg(quantization_config, default=None)
 
     supports_masking = True

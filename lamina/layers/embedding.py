@@ -32,7 +32,7 @@ class Embedding(LoRA):
     mask_zero: bool = arg(boolean, default=False, doc="Mask index 0.")
     weights: Any = arg(first_values, default=None, config=False, attribute="_initial_weights", doc="First vectors.")
     lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
-    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Scale of that product times the rank.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Building sets it to the rank, as in Keras 3.")
     quantization_config: Any = arg(quantization_config, default=None)
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 

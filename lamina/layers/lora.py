@@ -32,7 +32,7 @@ class LoRA(Layer):
     def begin_lora(self) -> None:
         """At the end of build: adapt from the start where `lora_rank` was given."""
         if self.lora_rank is not None:
-            self._adapt(self.lora_rank, alpha=self.lora_alpha)
+            self._adapt(self.lora_rank)
 
     def enable_lora(
         self,
@@ -67,7 +67,6 @@ class LoRA(Layer):
             part_name = f"lora_{name}_{part}"
             setattr(self, part_name, self.add_weight(shape, initializer, name=part_name, regularizer=regularizer))
         weight.trainable = False
-        alpha = self.lora_alpha if alpha is None else alpha
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         self._let_stand_in()
         vars(self).update(call=self._call_adapted, forward=self._call_adapted)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch.utils import _pytree as pytree
 
 from ..core import masking, serialize
+from ..core.declare import short
 from ..core.errors import named
 from ..core.operation import Operation
 from ..core.symbolic import Node, SymbolicTensor, any_symbolic
@@ -195,6 +196,8 @@ class _Reader:
     def _call(self, name: str, args: Any, kwargs: Any) -> list[Any]:
         """The outputs of a call. Raises ValueError for one on constants alone, which would do work while loading."""
         model = f"The config of model {self.config.get('name')!r}"
+        if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict):
+            raise ValueError(f"expected {_CALL}; got {short(kwargs if isinstance(args, (list, tuple)) else args)}.")
         if not any_symbolic(args, kwargs):
             raise ValueError(f"{model} calls {name!r} on no tensor of the model.")
         try:

@@ -1064,7 +1064,7 @@ class RemoteMonitor(Callback, Declared):
         text = json.dumps({"epoch": epoch, **{key: np.asarray(value).tolist() for key, value in (logs or {}).items()}})
         kind = "application/json" if self.send_as_json else "application/x-www-form-urlencoded"
         body = text if self.send_as_json else urlencode({self.field: text})
-        request = Request(self.root + self.path, body.encode(), {"Content-Type": kind, **self.headers})
+        request = Request(self.root + self.path, body.encode(), {"Content-Type": kind, **(self.headers or {})})
         try:
             urlopen(request, timeout=10).close()
         except (URLError, TimeoutError) as error:
