@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from unittest import mock
 
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lamina as keras
+from lamina import keras1, keras2, tf_keras
+from lamina.core.fusion import granted
 from lamina.kernels import eager
 
 L = keras.layers
@@ -358,3 +361,91 @@ def test_a_plan_gives_what_its_layers_give(data) -> None:
             run(given_x).sin().sum().backward()
             found.append([given_x.grad, *(weight.grad for weight in model.trainable_weights)])
         torch.testing.assert_close(found[0], found[1])
+
+
+# Wishes that a call grants ---------------------------------------------------------------------------------------
+
+SPACES = [keras, keras1, keras2, tf_keras]
+
+
+def pictures(space) -> keras.Model:
+    layers, options = space.layers, {} if space is keras else {"input_shape": (16, 16, 3)}
+    first = [keras.Input((16, 16, 3))] if space is keras else []
+    if space is keras1:
+        conv = layers.Convolution2D(8, 3, 3, border_mode="same", dim_ordering="tf", **options)
+        pool = layers.MaxPooling2D(dim_ordering="tf")
+    else:
+        conv, pool = layers.Conv2D(8, 3, padding="same", **options), layers.MaxPooling2D()
+    rest = [layers.BatchNormalization(axis=-1), layers.Activation("relu"), pool, layers.Flatten()]
+    return space.models.Sequential([*first, conv, *rest, layers.Dense(4), layers.Activation("relu")])
+
+
+def test_every_generation_has_the_same_plan() -> None:
+    plans = [pictures(space).plan.source for space in SPACES]
+    assert plans[0].count("\n") < 8
+    assert all(plan == plans[0] for plan in plans)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("training", [False, True])
+def test_plans_of_every_generation_give_what_the_layers_give(space, training) -> None:
+    model, x = scattered(pictures(space)), torch.randn(4, 16, 16, 3)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    expected = x
+    for layer in model.layers:
+        expected = layer(expected, training=training) if layer._takes_training else layer(expected)
+    model.load_state_dict(state)
+    torch.testing.assert_close(model(x, training=training), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_words_are_laid_out_time_first_in_every_generation(space) -> None:
+    words = space.layers.Input((7,))
+    model = space.models.Model(words, space.layers.LSTM(3)(space.layers.Embedding(9, 4)(words)))
+    assert "time_first=True" in model.plan.source
+    x = torch.randint(0, 9, (2, 7))
+    torch.testing.assert_close(model(x), model.layers[2](model.layers[1](x)))
+
+
+@pytest.mark.parametrize("space", [keras, keras2, tf_keras])
+@pytest.mark.parametrize("cell", ["LSTMCell", "GRUCell", "SimpleRNNCell"])
+def test_cells_of_every_generation_run_a_sequence_at_once(space, cell) -> None:
+    layer, x = space.layers.RNN(getattr(space.layers, cell)(3), return_sequences=True), torch.randn(2, 5, 4)
+    with mock.patch("lamina.layers.recurrent._step_of", side_effect=AssertionError("step by step")):
+        found = layer(x)
+    states, steps = layer.cell.get_initial_state(2), []
+    for index in range(5):
+        y, states = layer.cell(x[:, index], states)
+        steps.append(y)
+    torch.testing.assert_close(found, torch.stack(steps, 1))
+
+
+def test_a_call_of_ones_own_grants_nothing() -> None:
+    class Doubled(L.Conv2D):
+        def call(self, inputs):
+            return super().call(inputs) * 2
+
+    class Cell(L.LSTMCell):
+        def call(self, inputs, states, training=False):
+            y, states = super().call(inputs, states, training)
+            return y * 2, states
+
+    conv = Doubled(4, 3)
+    model = keras.Sequential([keras.Input((6, 6, 3)), conv, L.BatchNormalization(), L.ReLU()])
+    x = torch.randn(2, 6, 6, 3)
+    torch.testing.assert_close(model(x), model.layers[2](model.layers[1](conv(x))))
+    assert str(model.plan).count("Doubled 'doubled'\n") == 1
+    assert not granted(conv)
+    plain, own = L.RNN(L.LSTMCell(3)), L.RNN(Cell(3))
+    plain(y := torch.randn(2, 5, 4))
+    own(y)
+    own.set_weights(plain.get_weights())
+    torch.testing.assert_close(own(y), plain(y) * 2)
+
+
+@pytest.mark.parametrize(
+    "cls", [L.Conv2D, L.SeparableConv2D, L.Dense, L.BatchNormalization, L.MaxPooling2D, L.Embedding]
+)
+def test_what_plans_wish_for_is_no_part_of_the_signature(cls) -> None:
+    assert granted(cls.__new__(cls))
+    assert set(inspect.signature(cls.call).parameters) <= {"self", "inputs", "training", "mask", "states"}

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch.utils import _pytree as pytree
 
-from .layer import Layer
 from .symbolic import Node, SymbolicTensor
+
+if TYPE_CHECKING:
+    from .layer import Layer
+
+F = TypeVar("F", bound=Callable)
+
+
+def grants(*wishes: str) -> Callable[[F], F]:
+    """Says of a `call` what a plan, or a layer that holds this one, may ask for beside its arguments.
+
+    "relu": `relu=True` ends in the positive part, whatever the layer itself does, `relu=False` does not. "affine":
+    `affine=(scale, shift)` for the result before that. "time_first": how to lay the result out in memory. "sweep": a
+    cell's `sweep` computes the same for a whole sequence. The keywords are no part of the signature that users see. A
+    class that writes `call` anew grants nothing until it says so.
+    """
+
+    def mark(call: F) -> F:
+        signature = inspect.signature(call)
+        seen = [parameter for name, parameter in signature.parameters.items() if name not in wishes]
+        vars(call).update(granted=frozenset(wishes), __signature__=signature.replace(parameters=seen))
+        return call
+
+    return mark
+
+
+def granted(layer: Any) -> frozenset[str]:
+    """The wishes that a layer's `call` grants."""
+    return getattr(getattr(type(layer), "call", None), "granted", frozenset())
 
 
 class Call:
     """A line of a plan: a node, what it puts out, which values nothing needs after it.
 
-    `after`: the layer behind it that takes its call and its inputs for both. `options` go to the call:
-    `relu`, whether to end in a ReLU, whatever the layer itself does; `time_first`, how to lay the result out in memory.
+    `after`: the layer behind it that takes its call and its inputs for both. `options`: wishes for the call.
     """
 
     def __init__(self, node: Node):
@@ -61,7 +88,7 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
             call.options["relu"] = False
             positive.add(id(next_to))
         done.update(map(id, taken))
-        if "time_first" in layer._call_parameters and layer.runs_in_plan():
+        if "time_first" in granted(layer) and layer.runs_in_plan():
             users = readers.get(id(call.outputs), [])
             if users and all(user.layer._reads_time_first for user in users):
                 call.options["time_first"] = True
@@ -74,8 +101,8 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
 
 
 def _ends_in_relu(layer: Layer) -> bool | None:
-    """None unless the layer's `call`, which another may have overridden, can be told."""
-    return layer._ends_in_relu if "relu" in layer._call_parameters else None
+    """None unless the layer's `call` can be told."""
+    return layer._ends_in_relu if "relu" in granted(layer) else None
 
 
 def _may_go_first(layer: Layer) -> bool:

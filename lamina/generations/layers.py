@@ -19,6 +19,7 @@ from ..activations import activation, check_keeps_shape
 from ..constraints import Constraint, constraint
 from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
+from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
 from ..initializers import initializer
@@ -191,14 +192,21 @@ class BatchNormalization(modern.BatchNormalization):
 
     by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
 
-    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+    def may_follow(self, layer: Any) -> bool:
+        return not self.by_sample and super().may_follow(layer)
+
+    @grants("relu")
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, relu: bool = False
+    ) -> Tensor:
         if not self.by_sample:
-            return super().call(inputs, training, mask)
+            return super().call(inputs, training, mask, relu)
         mean = inputs.mean(-1, keepdim=True)
         centred = inputs - mean
         deviation = torch.sqrt(centred.square().mean(-1, keepdim=True) + self.epsilon)
         gamma: Any = self.gamma
-        return centred / (deviation + self.epsilon) * gamma + self.beta
+        outputs = centred / (deviation + self.epsilon) * gamma + self.beta
+        return torch.relu(outputs) if relu else outputs
 
 
 _Pooling: Any = Declared  # a modern pooling layer comes behind
@@ -218,9 +226,7 @@ class _TheanoPooling(_Pooling):
     def check_window(self, input_shape: tuple, size: tuple, dilation: Any = 1, padding: Any = "valid") -> None:
         super().check_window(input_shape, size, dilation, "same" if padding == "theano" else padding)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        if self.padding != "theano":
-            return super().call(inputs)
+    def _pooled(self, inputs: Tensor) -> Tensor:
         pads = self._theano_pads(inputs.shape)
         pooled = self._pool(inputs, self.pool_size, self.strides, pads, self._last)
         for axis, size in enumerate(
@@ -239,33 +245,42 @@ class _TheanoPooling(_Pooling):
 class _TheanoMax(_TheanoPooling):
     _pool = staticmethod(pooling.max_pool)
 
+    @grants("relu")
+    def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
+        if self.padding != "theano":
+            return super().call(inputs, relu)
+        return torch.relu(self._pooled(inputs)) if relu else self._pooled(inputs)
+
 
 class _TheanoAverage(_TheanoPooling):
     _pool = staticmethod(pooling.average_pool)
 
+    def call(self, inputs: Tensor) -> Tensor:
+        return self._pooled(inputs) if self.padding == "theano" else super().call(inputs)
+
 
 class MaxPooling1D(_TheanoMax, modern.MaxPooling1D):
-    call = _TheanoPooling.call
+    call = _TheanoMax.call
 
 
 class MaxPooling2D(_TheanoMax, modern.MaxPooling2D):
-    call = _TheanoPooling.call
+    call = _TheanoMax.call
 
 
 class MaxPooling3D(_TheanoMax, modern.MaxPooling3D):
-    call = _TheanoPooling.call
+    call = _TheanoMax.call
 
 
 class AveragePooling1D(_TheanoAverage, modern.AveragePooling1D):
-    call = _TheanoPooling.call
+    call = _TheanoAverage.call
 
 
 class AveragePooling2D(_TheanoAverage, modern.AveragePooling2D):
-    call = _TheanoPooling.call
+    call = _TheanoAverage.call
 
 
 class AveragePooling3D(_TheanoAverage, modern.AveragePooling3D):
-    call = _TheanoPooling.call
+    call = _TheanoAverage.call
 
 
 class UpSampling2D(modern.UpSampling2D):
@@ -322,9 +337,10 @@ class Embedding(modern.Embedding):
 
     dropout: float = arg(number(0, 1), default=0.0, kw_only=True, doc="Fraction to drop.")
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+    @grants("time_first")
+    def call(self, inputs: Tensor, training: bool = False, time_first: bool = False) -> Tensor:
         if not training or self.dropout == 0:
-            return super().call(inputs)
+            return super().call(inputs, time_first)
         kept = noise.dropout(torch.ones_like(self.embeddings[:, :1]), self.dropout)
         return functional.embedding(inputs.int(), self.embeddings * kept)
 

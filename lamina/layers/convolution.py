@@ -11,6 +11,7 @@ from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
 from ..core.errors import named
+from ..core.fusion import grants
 from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import window
@@ -20,7 +21,7 @@ from .activation import Activated
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed, data_format
 
-Affine = tuple[Tensor, Tensor] | None
+Affine = tuple[Tensor, Tensor] | None  # a scale and a shift (filters,) for the result of the convolution
 
 
 def _padding(value: Any, owner: Any) -> Any:
@@ -59,9 +60,8 @@ class _Convolution(Activated, Windowed):
     kernel_size = strides = dilation_rate = ()
     padding = "valid"
 
+    @grants("relu", "affine")
     def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
-        """As a plan asks for what follows: `relu`, whether to take the positive part, whatever the activation says;
-        `affine`, a scale and a shift (filters,) for the result of the convolution."""
         held = self._parameters
         try:  # tiny convolutions notice the way through attributes
             kernel, bias = held["kernel"], held["bias"] if self.use_bias else None
@@ -342,6 +342,7 @@ class SeparableConv(_Convolution):
             setattr(self, f"{name}_kernel", weight)
         self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
 
+    @grants("relu", "affine")
     def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
         held: dict[str, Any] = self._parameters
         try:

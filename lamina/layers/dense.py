@@ -11,6 +11,7 @@ from ..activations import relu as positive_part
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
 from ..core.errors import named
+from ..core.fusion import grants
 from ..core.layer import InputSpec
 from ..core.weight import weight
 from ..initializers import initializer
@@ -57,8 +58,8 @@ class Dense(Activated, LoRA):
         self.bias = self.new_weight("bias", (self.units,)) if self.use_bias else None
         self.begin_lora()
 
+    @grants("relu")
     def call(self, inputs: torch.Tensor, relu: bool | None = None) -> torch.Tensor:
-        """`relu`: whether to take the positive part, whatever the activation says, as a plan asks for."""
         activation = self.activation
         y = dense(inputs, self.kernel, self.bias, activation is positive_part if relu is None else relu)
         return y if activation is linear or activation is positive_part else activation(y)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ..constraints import constraint
 from ..core.declare import arg, boolean, integer
+from ..core.fusion import grants
 from ..core.layer import first_values
 from ..core.weight import weight
 from ..initializers import initializer
@@ -48,8 +49,8 @@ class Embedding(LoRA):
         self.new_weight("embeddings", (self.input_dim, self.output_dim))
         self.begin_lora()
 
+    @grants("time_first")
     def call(self, inputs: Tensor, time_first: bool = False) -> Tensor:
-        """`time_first`: lay (batch, time, output_dim) out as (time, batch, output_dim), as a plan asks for."""
         if inputs.dtype.is_floating_point or inputs.dtype in (torch.int8, torch.int16, torch.uint8, torch.bool):
             inputs = inputs.int()
         if time_first and inputs.ndim == 2:

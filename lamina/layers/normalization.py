@@ -13,6 +13,7 @@ from ..constraints import constraint
 from ..core import serialize
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named, show_shape
+from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer
 from ..core.weight import weight
 from ..initializers import TruncatedNormal, initializer
@@ -214,10 +215,10 @@ class BatchNormalization(_Normalization):
     def _initial_deviation(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
 
+    @grants("relu")
     def call(
         self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, relu: bool = False
     ) -> Tensor:
-        """`relu`: the positive part of the result, as a plan asks for where a ReLU follows."""
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
         averages, gamma, beta = self._buffers, self.gamma, self.beta
@@ -231,8 +232,8 @@ class BatchNormalization(_Normalization):
 
     def may_follow(self, layer: Any) -> bool:
         return (
-            "affine" in layer._call_parameters
-            and "relu" in self._call_parameters
+            "affine" in granted(layer)
+            and "relu" in granted(self)
             and layer.activation is linear
             and self._channels == layer.channel_axis
             and self._compute == layer._compute in (torch.float32, torch.float64)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core.declare import Kind, arg, as_sizes, boolean, one_of, sizes
+from ..core.fusion import grants
 from ..kernels import pooling, window
 from .spatial import Spatial, Windowed, data_format
 
@@ -46,8 +47,8 @@ class MaxPooling(_Pooling):
     _takes_largest, _ends_in_relu = True, False
     pool_size: Any = arg(sizes(1), default=2, doc="Size of the window.")
 
+    @grants("relu")
     def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
-        """`relu`: the positive part of the result, as a plan asks for where the input was to be made positive."""
         return pooling.run(inputs, self.plan_for(inputs), relu)
 
     def make_plan(self, shape: tuple) -> Any:

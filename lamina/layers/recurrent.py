@@ -15,6 +15,7 @@ from ..constraints import constraint
 from ..core import random, serialize, symbolic
 from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed, short
 from ..core.errors import named, show_shape
+from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
 from ..core.weight import after_first_values, spend
 from ..initializers import initializer
@@ -281,6 +282,7 @@ class SimpleRNNCell(_Seeded, _Restrained, _Regularized, _Initial, _Units, _Cell)
         relu = self.activation in _RELU
         return (self.activation,), {"fused": relu or self.activation in _TANH, "relu": relu}
 
+    @grants("sweep")
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         z = recurrence.project(x, kernel, bias, drop)
@@ -311,6 +313,7 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
         fused = self.activation in _TANH and self.recurrent_activation in _SIGMOID
         return (self.activation, self.recurrent_activation), {"fused": fused}
 
+    @grants("sweep")
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         z = recurrence.project(x, kernel, bias, drop)
@@ -341,6 +344,7 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
         fused = self.reset_after and self.activation in _TANH and self.recurrent_activation in _SIGMOID
         return (self.activation, self.recurrent_activation, self.reset_after), {"fused": fused}
 
+    @grants("sweep")
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         bias, recurrent_bias = bias.unbind(0) if self.reset_after and bias is not None else (bias, None)
@@ -378,6 +382,7 @@ class StackedRNNCells(Holder):
         like = torch.empty(batch_size or 0, dtype=self.dtype_policy.compute)
         return [_packed(cell, _initial_states(cell, like)) for cell in self.cells]
 
+    @grants("sweep")
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Any]]:
         ends = []
         for cell, state in zip(self.cells, states, strict=True):
@@ -410,9 +415,6 @@ class StackedRNNCells(Holder):
             outputs, last, end = sweep(cell, outputs, state, *how)
             ends.append(_packed(cell, end))
         return outputs, last, ends
-
-
-_SWEEPING = (SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells)
 
 
 def _listed(states: Any) -> list[Any]:
@@ -474,7 +476,7 @@ def sweep(
     training: bool,
 ) -> tuple[Tensor | None, Tensor, list[Any]]:
     """Run any cell along axis 1 of x: all outputs (None unless `sequences`), the last output, the last states."""
-    if type(cell) in _SWEEPING:
+    if "sweep" in granted(cell):
         return cell.sweep(x, states, mask, reverse, zero_output_for_mask, sequences, training)
     states = _initial_states(cell, x) if states is None else states
     return recurrence.scan(_step_of(cell, training), x, states, mask, reverse, zero_output_for_mask, sequences)
@@ -528,7 +530,7 @@ class RNN(Holder):
         vars(self).update(
             state_size=sizes,
             _nested=not all(isinstance(size, int) for size in sizes),
-            _sweeps=type(self.cell) in _SWEEPING,
+            _sweeps="sweep" in granted(self.cell),
             _kept=[],
         )
         if self._sweeps:
