@@ -160,8 +160,8 @@ DROPOUT = {"class_name": "Dropout", "config": {"rate": 0}}
 @pytest.mark.parametrize(
     "config, message",
     [
-        (_sequential([DROPOUT] * 20_000), "describes 80003 values, which is out of proportion"),
-        ({"class_name": "Dense", "config": [[]] * 100_000}, "out of proportion"),
+        (_sequential([DROPOUT] * 60_000), "describes 240003 values, which is out of proportion"),
+        ({"class_name": "Dense", "config": [[]] * 300_000}, "out of proportion"),
         ({"class_name": "Dense", "config": {"name": "x" * (1 << 24)}}, "declares .* bytes of text but stores"),
     ],
 )
@@ -416,3 +416,11 @@ def test_a_file_names_only_losses_and_metrics_as_such(entry, where, suffix, tmp_
             file.attrs["training_config"] = json.dumps(training)
     with pytest.raises(ValueError, match=rf"{path.name}.*{entry['class_name']}.*compile=False"):
         keras.models.load_model(path)
+
+
+def test_long_models_that_others_packed_are_read(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), *(keras.layers.ReLU() for _ in range(2000))])
+    model.save(tmp_path / "m.keras")
+    config = json.loads(zipfile.ZipFile(tmp_path / "m.keras").read("config.json"))
+    path = _rewritten(tmp_path / "m.keras", tmp_path / "x.keras", config, zipfile.ZIP_DEFLATED)
+    assert len(keras.models.load_model(path).layers) == 2000
