@@ -92,3 +92,10 @@ def test_version(capsys):
         cli.main(["--version"])
     assert exit.value.code == 0
     assert capsys.readouterr().out == f"lamina {__version__}\n"
+
+
+def test_the_package_runs_as_the_command():
+    command = [sys.executable, "-m", "lamina"]
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, f"lamina {__version__}\n")
+    assert subprocess.run([*command, "unknown"], capture_output=True).returncode == 2
