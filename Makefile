@@ -24,6 +24,7 @@ bench-quick: $(READY)
 
 lint: $(READY)
 	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
 	$(RUN)/pyright
 	$(RUN)/lint-imports
 

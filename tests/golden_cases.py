@@ -62,15 +62,21 @@ OTHERWISE = {
     **{
         f"keras2/convolutional/{name}": "strides with dilation: Keras 2 and 3 disagree; Keras 3's value"
         for name in (
-            "DepthwiseConv2D_007", "DepthwiseConv2D_015", "DepthwiseConv2D_017",
-            "SeparableConv1D_007", "SeparableConv1D_015",
-            "SeparableConv2D_007", "SeparableConv2D_017",
+            "DepthwiseConv2D_007",
+            "DepthwiseConv2D_015",
+            "DepthwiseConv2D_017",
+            "SeparableConv1D_007",
+            "SeparableConv1D_015",
+            "SeparableConv2D_007",
+            "SeparableConv2D_017",
         )
     },
     **{
         f"{name}": "TensorFlow 1 counted steps before or after reading their number, in no fixed order"
         for name in (
-            "keras1/optimizers/Adam_003_tf", "keras1/optimizers/RMSprop_003_tf", "keras2/optimizers/RMSprop_003",
+            "keras1/optimizers/Adam_003_tf",
+            "keras1/optimizers/RMSprop_003_tf",
+            "keras2/optimizers/RMSprop_003",
             "keras2/optimizers/SGD_004",
         )
     },

@@ -1020,7 +1020,7 @@ def test_weights_of_own_layers_are_added_in_the_order_of_the_time(space) -> None
                 self.bias = self.add_weight("b", [4], initializer="zeros", trainable=False)
             super().build(shape)
 
-        def call(self, x, mask = None):
+        def call(self, x, mask=None):
             return space.backend.dot(x, self.kernel) + self.bias
 
     layer = Own()

@@ -170,8 +170,6 @@ def _rooms(generation: Generation) -> dict[str, Find]:
     return rooms
 
 
-
-
 def _mixed_precision(key: str) -> Any:
     from ..core import dtypes
 

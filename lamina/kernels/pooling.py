@@ -24,6 +24,7 @@ _AVERAGE: Ops = {1: torch.avg_pool1d, 2: _nn.avg_pool2d}
 _ADAPTIVE_MAX: Ops = {2: _nn.adaptive_max_pool2d}
 _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
+
 class Plan(NamedTuple):
     """How to pool inputs of one shape, whatever their number.
 

@@ -101,8 +101,10 @@ def transposed_size(
     """Size of an axis after a transposed convolution."""
     if size is None:
         return None
-    return (size - 1) * stride + extent(kernel, dilation) - sum(
-        transposed_pads(kernel, stride, padding, output_padding, dilation)
+    return (
+        (size - 1) * stride
+        + extent(kernel, dilation)
+        - sum(transposed_pads(kernel, stride, padding, output_padding, dilation))
     )
 
 

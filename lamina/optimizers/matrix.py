@@ -115,9 +115,7 @@ class Muon(Rule):
     momentum: float = arg(number(0, 1), default=0.95, doc="Share of the old momentum kept each step.")
     ns_steps: int = arg(integer(0), default=5, doc="Newton-Schulz iterations.")
     nesterov: bool = arg(boolean, default=True, doc="Look ahead by the momentum.")
-    rms_rate: float | None = arg(
-        number(0).optional(), default=0.2, doc="Scale steps by rms_rate * sqrt(larger side)."
-    )
+    rms_rate: float | None = arg(number(0).optional(), default=0.2, doc="Scale steps by rms_rate * sqrt(larger side).")
 
     def _kind(self, weight: Tensor) -> bool:
         """Whether the weight is a matrix for Muon."""

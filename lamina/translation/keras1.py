@@ -30,13 +30,13 @@ _RECURRENT = (
 _LAST = {"data_format": "channels_last"}  # layers of sequences know no other
 _CONV: dict[str, Any] = {
     "home": "convolutional", "kept": "border_mode input_dim input_length", "unsaved": "weights", "adapt": "convolution",
-}
+}  # fmt: skip
 _POOL: dict[str, Any] = {"home": "pooling", "kept": "border_mode", "adapt": "pooling"}
 _PAD: dict[str, Any] = {"home": "convolutional", "kept": "padding", "unsaved": "dim_ordering", "adapt": "zero_padding"}
 _CROP: dict[str, Any] = {"home": "convolutional", "kept": "cropping", "unsaved": "dim_ordering"}
 _LOCAL: dict[str, Any] = {
     "home": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
-}
+}  # fmt: skip
 _TYPED = ("function", "output_shape", "mode", "output_mask", "mask")
 KINDS = {  # how configs say what kind of function stands in them
     **{f"{name}_type": "" for name in _TYPED},
@@ -359,9 +359,7 @@ OPTIMIZERS = {
     "Adadelta": Class("Adadelta", f"lr=1.0, rho=0.95, {_EPSILON}", aliases="adadelta", **_STEP),
     "Adam": Class("Adam", f"lr=0.001, {_BETAS}, {_EPSILON}", aliases="adam", **_STEP),
     "Adamax": Class("Adamax", f"lr=0.002, {_BETAS}, {_EPSILON}", aliases="adamax", **_STEP),
-    "Nadam": Class(
-        "Nadam", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP
-    ),
+    "Nadam": Class("Nadam", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP),
 }
 
 # Functions that had a second name.
@@ -401,7 +399,10 @@ KERAS1 = Generation(
     name="keras1",
     version="1.2.2",
     objects={
-        "layers": LAYERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS, "initializers": {},
+        "layers": LAYERS,
+        "regularizers": REGULARIZERS,
+        "constraints": CONSTRAINTS,
+        "initializers": {},
         "optimizers": OPTIMIZERS,
     },
     renamed=RENAMED,

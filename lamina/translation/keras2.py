@@ -261,9 +261,7 @@ INITIALIZERS = {
     "RandomNormal": Class("RandomNormal", "mean=0.0, stddev=0.05, seed=None", aliases="random_normal normal"),
     "RandomUniform": Class("RandomUniform", "minval=-0.05, maxval=0.05, seed=None", aliases="random_uniform uniform"),
     "TruncatedNormal": Class("TruncatedNormal", "mean=0.0, stddev=0.05, seed=None", aliases="truncated_normal"),
-    "VarianceScaling": Class(
-        "VarianceScaling", "scale=1.0, mode='fan_in', distribution='normal', seed=None"
-    ),
+    "VarianceScaling": Class("VarianceScaling", "scale=1.0, mode='fan_in', distribution='normal', seed=None"),
     "Orthogonal": Class("Orthogonal", "gain=1.0, seed=None", aliases="orthogonal"),
     "Identity": Class("Identity", "gain=1.0", aliases="identity", kept="gain"),
     "Initializer": Class("Initializer", "*args, **kwargs"),

@@ -43,6 +43,7 @@ _SEPARABLE: dict[str, Any] = {
     "renamed": dict.fromkeys(("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"), ""),
     "adapt": _STRICT,
 }
+_ZEROING: dict[str, Any] = {"home": "recurrent", "base": "_Zeroing", "write": "recurrent", "adapt": "sequence"}
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
@@ -54,7 +55,11 @@ LAYERS = {
     "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, **_UNGROUPED, aliases="Convolution1DTranspose"),
     "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, **_UNGROUPED, aliases="Convolution2DTranspose"),
     "Conv3DTranspose": Class(
-        "Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose",
+        "Conv3DTranspose",
+        transposed(3),
+        **CONV,
+        **_UNGROUPED,
+        aliases="Convolution3DTranspose",
         unsaved="dilation_rate",
     ),
     "DepthwiseConv1D": Class(
@@ -79,11 +84,9 @@ LAYERS = {
     "GlobalAveragePooling3D": _signed("GlobalAveragePooling3D", _KEEP),
     "RNN": _signed("RNN", _TIME, base="_TimeMajor", write="recurrent"),
     "GRU": Class(
-        "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", "recurrent",
-        base="_Zeroing", write="recurrent", adapt="sequence",
+        "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", **_ZEROING
     ),
-    "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", "recurrent",
-                  base="_Zeroing", write="recurrent", adapt="sequence"),
+    "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", **_ZEROING),
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
     "_Grouped": Class("Layer", "groups=1"),
@@ -108,14 +111,25 @@ LAYERS = {
         base="_Renormalizing",
     ),
     "_Renormalizing": Class("BatchNormalization", "renorm=False, renorm_clipping=None, renorm_momentum=0.99"),
-    "LayerNormalization": Class("LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization",
-                                kept="axis", write="axes", weights="axes"),
+    "LayerNormalization": Class(
+        "LayerNormalization",
+        f"axis=-1, epsilon=0.001, {NORMS}",
+        "normalization",
+        kept="axis",
+        write="axes",
+        weights="axes",
+    ),
     "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
     "UnitNormalization": Class("UnitNormalization", "axis=-1", "normalization"),
     "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
-    "Bidirectional": _signed("Bidirectional", ("weights=None", "weights=None, backward_layer=None"), fixed={},
-                             kept="layer backward_layer", write="drop_missing"),
+    "Bidirectional": _signed(
+        "Bidirectional",
+        ("weights=None", "weights=None, backward_layer=None"),
+        fixed={},
+        kept="layer backward_layer",
+        write="drop_missing",
+    ),
     "Softmax": _signed("Softmax", ("axis=-1", "axis=-1, robust_masking=False"), unsaved="robust_masking"),
     "GaussianNoise": Class("GaussianNoise", "stddev, seed=None", "noise"),
     "GaussianDropout": Class("GaussianDropout", "rate, seed=None", "noise"),
@@ -170,6 +184,7 @@ RENAMED = {
     **dict.fromkeys(("time_major", "sparse", "dynamic", "type_spec", "robust_masking", "softmax_robust_masking"), ""),
     **dict.fromkeys(("jit_compile", "is_legacy_optimizer"), ""),  # how it runs, not what it computes
 }
+
 
 def _object(config: Any) -> Any:
     """An object's modern config without what it did not have."""
@@ -240,7 +255,10 @@ TF_KERAS = replace(
     version="2.21",
     methods=METHODS,
     objects={
-        "layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS,
+        "layers": LAYERS,
+        "initializers": INITIALIZERS,
+        "regularizers": REGULARIZERS,
+        "constraints": CONSTRAINTS,
         "optimizers": OPTIMIZERS,
     },
     older=None,
