@@ -91,15 +91,6 @@ def test_transposed_size_with_output_padding_is_keras():
     assert {case: window.transposed_size(*case) for case in cases} == cases
 
 
-def test_settled_padding_is_the_one_of_every_size():
-    assert window.settled("same", (3, 5), (1, 1), (1, 2)) == (1, 4)
-    assert window.settled("same", (1, 1), (1, 1), (1, 1)) == "valid"
-    assert window.settled(((2, 2), (0, 0)), (3, 3), (2, 2), (1, 1)) == (2, 0)
-    assert window.settled("same", (3, 3), (1, 2), (1, 1)) == "same"
-    assert window.settled("same", (3, 2), (1, 1), (1, 1)) == "same"
-    assert window.settled("causal", (3,), (1,), (1,)) == "causal"
-
-
 def test_unknown_paddings_are_named():
     with pytest.raises(ValueError, match="'sane'"):
         window.pads(5, 3, 1, "sane")

@@ -138,18 +138,6 @@ def per_axis(padding: Padding | Sequence[Padding | int], rank: int) -> Sequence[
     return tuple((p, p) if isinstance(p, int) else p for p in padding)
 
 
-def settled(
-    padding: Padding | Sequence[Padding | int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
-) -> Padding | Sequence[Padding | int]:
-    """``padding`` as one integer an axis if it is symmetric at every size, else unchanged. Saves work in each call."""
-    paddings = per_axis(padding, len(kernel))
-    pairs = [pads(None, *axis) for axis in zip(kernel, strides, paddings, dilation, strict=True)]
-    both = [before for before, after in pairs if before is not None and before == after]
-    if len(both) < len(pairs):
-        return padding
-    return tuple(both) if any(both) else "valid"
-
-
 class Field(NamedTuple):
     """What the outputs of a chain of windows along one axis see of its input, borders aside.
 

@@ -1,0 +1,224 @@
+"""The house stays in order: functions are small, no imports run in circles inside a folder, nothing lies about unused.
+
+Each table says what is otherwise. A new case fails, and so does an entry that is no longer needed: tables get shorter.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_arguments_count import ROOT, all_functions, excused, functions, parameters, sources
+
+GOLDEN = Path(__file__).parent / "golden"
+LONGEST = 8  # arguments
+
+COMPLEX = {
+    "core.calling.Calling._call_with_care",
+    "core.fusion.calls",
+    "core.serialize.serialize",
+    "core.weights.Weights.add_weight",
+    "training.data.make_source",
+    "training.trainer.Trainer._pass_over",
+    "training.trainer.Trainer.fit",
+}
+# How many functions of a folder take more than `LONGEST` arguments.
+LONG = {"core": 3, "kernels": 6, "layers": 2, "ops": 2, "training": 3}
+
+# Imports inside functions that close a circle in their folder.
+CIRCLES = {
+    "core.declare > core.serialize",
+    "core.serialize > core.declare",
+    "core.symbolic > core.layer",
+    "core.symbolic > core.operation",
+    "generations.models > generations.namespaces",
+    "generations.namespaces > generations.backend",
+    "generations.shim > generations.namespaces",
+    "models.functional > models.graph_config",
+    "models.graph_config > models.functional",
+    "models.model > models.functional",
+}
+
+# What nothing in the package uses (patterns), and why it is there.
+UNUSED = {
+    "core.layer.Layer.extra_repr": "torch calls it",
+    "core.layer.Layer.stateless_call": "users call it",
+    "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
+    "core.symbolic.Nodes.*": "users call and read them",
+    "core.weight.Weight.assign_sub": "users call it",
+    "core.weights.Weights._load_from_state_dict": "torch calls it",
+    "generations.models._ModelWords.*": "users of older generations call them",
+    "kernels.local.*": "for files of tf.keras that hold kernels in these forms",
+    "layers.lora.LoRA.enable_lora": "users call it",
+    "metrics.base.Metric.stateless_*": "users call them",
+    "models.functional.Functional.input_names": "users read it",
+    "models.model.Model.get_layer": "users call it",
+    "models.model.Model.to_json": "users call it",
+    "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
+    "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",
+    "optimizers.base.Optimizer.apply_gradients": "users call it",
+    "optimizers.base.Optimizer.assign_sub": "users' own optimizers call it",
+    "optimizers.base.Optimizer.exclude_from_weight_decay": "users call it",
+    "optimizers.base.Optimizer.zero_grad": "users call it",
+    "training.callbacks.*.on_*_batch_*": "called by names put together",
+    "training.trainer.Trainer.metrics_names": "users read it",
+    "training.trainer.Trainer.*_on_batch": "users call them",
+}
+
+
+def differs(found: set[str], table: set[str], what: str) -> str:
+    more, less = sorted(found - table), sorted(table - found)
+    return f"{what}: {more}. " * bool(more) + f"no longer needed in the table: {less}" * bool(less)
+
+
+# Size ----------------------------------------------------------------------------------------------------------------
+
+
+def test_no_function_branches_more_than_ten_times() -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "C901", "--output-format", "json", "."]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode in (0, 1), said.stderr
+    found = set()
+    for fault in json.loads(said.stdout):
+        parts = Path(fault["filename"]).relative_to(ROOT.resolve()).with_suffix("").parts
+        module = ".".join(part for part in parts if part != "__init__")
+        row = fault["location"]["row"]
+        found |= {name for name, function in functions(sources()[module], module) if function.lineno == row}
+    assert found == COMPLEX, differs(found, COMPLEX, "more than ten paths through a function; take it apart")
+
+
+def test_no_more_long_signatures() -> None:
+    long = {name for name, function in all_functions() if len(parameters(function)) > LONGEST}
+    counts = Counter(name.partition(".")[0] for name in long)
+    assert counts == LONG, f"functions of more than {LONGEST} arguments, against the table {LONG}: {sorted(long)}"
+
+
+# Circles -------------------------------------------------------------------------------------------------------------
+
+
+def imported(module: str, tree: ast.AST, late: bool = False) -> Iterator[tuple[str, bool]]:
+    """The package's modules that a module imports, and whether within a function; not type checkers' imports."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom):
+            full = ["lamina", *module.split(".")] if module else ["lamina"]
+            room = full if (ROOT / Path(*full[1:])).is_dir() else full[:-1]
+            base = room[: len(room) - node.level + 1] if node.level else []
+            base = [*base, *(node.module or "").split(".")] if node.module else base
+            if base[0] == "lamina":
+                for alias in node.names:
+                    names = [".".join([*base[1:], alias.name]), ".".join(base[1:])]
+                    yield next(name for name in names if name in sources()), late
+        yield from imported(module, node, late or isinstance(node, (ast.FunctionDef, ast.Lambda)))
+
+
+def folder(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@functools.cache
+def graph() -> dict[str, dict[str, bool]]:
+    """For each module those of its folder that it imports, and whether only within functions."""
+    made: dict[str, dict[str, bool]] = {}
+    for module, tree in sources().items():
+        made[module] = {}
+        for other, late in imported(module, tree):
+            if other != module and folder(other) == folder(module):
+                made[module][other] = late and made[module].get(other, True)
+    return made
+
+
+def reached(start: str, late: bool) -> set[str]:
+    """Where imports lead from a module, those within functions too or not."""
+    seen, waiting = set(), [start]
+    while waiting:
+        for other, is_late in graph()[waiting.pop()].items():
+            if other not in seen and (late or not is_late):
+                seen.add(other)
+                waiting.append(other)
+    return seen
+
+
+def test_no_circles_of_imports() -> None:
+    assert not [module for module in graph() if module in reached(module, late=False)]
+
+
+def test_no_imports_within_functions_close_a_circle() -> None:
+    closing = {
+        f"{module} > {other}"
+        for module, others in graph().items()
+        for other, late in others.items()
+        if late and module in reached(other, late=True)
+    }
+    assert closing == CIRCLES, differs(closing, CIRCLES, "imports that close a circle in their folder")
+
+
+# Use -----------------------------------------------------------------------------------------------------------------
+
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def defined(tree: ast.AST, place: str) -> Iterator[tuple[str, ast.stmt]]:
+    """A module's functions and classes and their methods; Python's own names are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, DEFINITIONS):
+            if not re.fullmatch("__.*__", node.name):
+                yield f"{place}.{node.name}".lstrip("."), node
+            if isinstance(node, ast.ClassDef):
+                yield from defined(node, f"{place}.{node.name}")
+        elif isinstance(node, (ast.If, ast.Try)):
+            yield from defined(node, place)
+
+
+def mentions(tree: ast.AST, told: bool = False) -> Iterator[str]:
+    """The names that code reads, and the words of its texts other than docstrings and what errors tell."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node.attr
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.name
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not told:
+            yield from re.findall(r"\w+", node.value)
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        yield from mentions(node, told or docstring or isinstance(node, ast.Raise))
+
+
+@functools.cache
+def public() -> set[str]:
+    """The names that some Keras has."""
+    files = (GOLDEN / "signatures").glob("*.json")
+    return {name.rpartition(".")[2] for file in files for name in json.loads(file.read_text(encoding="utf-8"))}
+
+
+@functools.cache
+def unused() -> list[str]:
+    """What is mentioned by its own body at most, and by no list of Keras' names."""
+    everywhere = Counter(word for tree in sources().values() for word in mentions(tree))
+    found = [place for module, tree in sources().items() for place in defined(tree, module)]
+    itself: Counter[str] = Counter()
+    for place, node in found:
+        name = place.rpartition(".")[2]
+        itself[name] += sum(word == name for word in mentions(node))
+    names = {name for name, count in itself.items() if count >= everywhere[name]} - public()
+    return [place for place, _ in found if place.rpartition(".")[2] in names]
+
+
+def test_all_is_used() -> None:
+    dead = [place for place in unused() if not excused(place, UNUSED)]
+    assert not dead, "used by tests alone, or by nothing: " + ", ".join(dead)
+
+
+@pytest.mark.parametrize("pattern", UNUSED)
+def test_no_excuse_is_left_over(pattern: str) -> None:
+    assert any(pattern in excused(place, UNUSED) for place in unused())
