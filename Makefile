@@ -1,11 +1,12 @@
-# make demo | test | test-all | bench | bench-quick | lint | clean. Needs a Python of 3.10 or later; everything else goes into .venv.
+# make demo | test | test-all | bench | bench-quick | lint | lines | clean
+# Needs a Python of 3.10 or later; everything else goes into .venv.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
 	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && echo $$p && break; done)
 READY := .venv/.ready
 RUN := .venv/bin
 
-.PHONY: demo test test-all bench bench-quick lint clean
+.PHONY: demo test test-all bench bench-quick lint lines clean
 
 demo: $(READY)
 	@$(RUN)/lamina demo
@@ -27,6 +28,10 @@ lint: $(READY)
 	$(RUN)/ruff format --check .
 	$(RUN)/pyright
 	$(RUN)/lint-imports
+
+# Code lines of each folder against a commit: make lines COMMIT=HEAD~10
+lines: $(READY)
+	@$(RUN)/python tools/code_lines.py $(COMMIT)
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Found no Python >= 3.10 with venv and ensurepip" \
