@@ -1,9 +1,11 @@
-"""Every example, and the code in the README files, runs as a newcomer would run it."""
+"""Every example, and the code in the README files and the pages of `docs/`, runs as a newcomer would run it."""
 
 from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,10 +32,38 @@ def test_example_keeps_its_promise(name, capsys):
     assert capsys.readouterr().out.strip()
 
 
+def code_of(page: Path, language: str = "python") -> list[tuple[int, str]]:
+    """The blocks of a page in one language, each with the line where it begins."""
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, block.start(2)), block[2]) for block in found if block[1] == language]
+
+
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_readme_code_runs(name, capsys):
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = [code for _, code in code_of(ROOT / name)]
     assert len(blocks) >= 2
     for block in blocks:
         exec(compile(block, name, "exec"), {"__name__": name})
     assert "accuracy" in capsys.readouterr().out
+
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if code_of(page)], ids=lambda page: page.stem)
+def test_code_of_a_page_runs(page, tmp_path):
+    # Line by line where it stands on the page, so that an error names it; in a process of its own, for `install`.
+    lines: list[str] = []
+    for start, block in code_of(page):
+        lines += [""] * (start - len(lines)) + block.splitlines()
+    script = tmp_path / f"{page.stem}.py"
+    script.write_text("\n".join(lines), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_says_what_each_block_holds(page):
+    opening = re.findall(r"^ *(?:```|~~~)(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)[::2]
+    assert set(opening) <= {"python", "console", "sh"}
