@@ -67,3 +67,15 @@ def test_code_of_a_page_runs(page, tmp_path):
 def test_a_page_says_what_each_block_holds(page):
     opening = re.findall(r"^ *(?:```|~~~)(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)[::2]
     assert set(opening) <= {"python", "console", "sh"}
+
+
+def test_the_map_names_what_is_there():
+    package, text = ROOT / "lamina", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_0-9]+(?:/[a-z_0-9]+)*(?:/|\.py))(?::(\w+))?`", text)
+    assert len(named) > 40
+    for path, name in named:
+        place = (ROOT if path.startswith("tests/") else package) / path
+        assert place.exists(), path
+        assert not name or re.search(rf"\b{name}\b", place.read_text(encoding="utf-8")), f"{path} has no {name}"
+    folders = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    assert folders <= {path for path, _ in named}
