@@ -222,3 +222,14 @@ def test_all_is_used() -> None:
 @pytest.mark.parametrize("pattern", UNUSED)
 def test_no_excuse_is_left_over(pattern: str) -> None:
     assert any(pattern in excused(place, UNUSED) for place in unused())
+
+
+# One way to check ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [".ci/run", ".github/workflows/ci.yml", ".pre-commit-config.yaml"])
+def test_every_machine_calls_targets_of_make(path: str) -> None:
+    root = Path(__file__).parents[1]
+    called = re.findall(r"^[^#\n]*\bmake (?:PYTHON=\S+ )?([a-z-]+)$", (root / path).read_text(encoding="utf-8"), re.M)
+    targets = re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert called and set(called) <= set(targets)
