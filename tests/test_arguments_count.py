@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from test_declarations import CLASSES, arguments
+from support.declared import CLASSES, arguments
 
 import lamina
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from contract_cases import EXAMPLES, INSIDE, LOOPING, Example
+from support.examples import EXAMPLES, INSIDE, LOOPING, Example
+from support.frames import frames
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -20,29 +19,6 @@ import lamina as keras
 ROOT = Path(__file__).parents[1]
 L = keras.layers
 FRAMES, STEP, MODULES = 8, 20, 60
-
-
-def frames(call: Callable[[], Any]) -> list[str]:
-    """The Python functions that `call` runs, by name, itself left out; the least of three, since a collection of
-    garbage in between runs finalizers, too."""
-    return min((_frames(call) for _ in range(3)), key=len)
-
-
-def _frames(call: Callable[[], Any]) -> list[str]:
-    seen: list[str] = []
-
-    def note(frame: Any, event: str, argument: Any) -> None:
-        if event == "call":
-            seen.append(getattr(frame.f_code, "co_qualname", frame.f_code.co_name))
-
-    gc.disable()  # a collection would run what others have registered for it
-    sys.setprofile(note)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return seen[1:]
 
 
 def allowed(example: Example) -> int:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from contract_cases import EXAMPLES, FOREIGN, Example
-from test_arguments_have_effects import observed, same
-from test_declarations import FREE, required
-from test_function_arguments import FUNCTIONS, calls
+from support.declared import FREE, required
+from support.examples import EXAMPLES, FOREIGN, Example
+from support.functions import FUNCTIONS, calls
+from support.observed import observed, same
 from torch.utils import _pytree as pytree
 
 import lamina as keras

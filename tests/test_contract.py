@@ -1,4 +1,4 @@
-"""What every layer keeps: one function a property, run on every entry of `contract_cases`."""
+"""What every layer keeps: one function a property, run on every entry of `support/examples.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from contract_cases import (
+from support.examples import (
     ENTRIES,
     EXAMPLES,
     FOREIGN,
@@ -71,7 +71,7 @@ def loss_of(outputs: Any) -> Tensor:
 
 @pytest.mark.parametrize("name", sorted(public_layers()))
 def test_layer_has_an_entry(name: str) -> None:
-    assert name in ENTRIES or name in UNCALLED, f"add {name} to tests/contract_cases.py"
+    assert name in ENTRIES or name in UNCALLED, f"add {name} to tests/support/examples.py"
 
 
 @each()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from contract_cases import Example, examples, reset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import Example, examples, reset
 from torch import nn
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode

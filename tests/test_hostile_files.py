@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from contract_cases import EXAMPLES
+from support.examples import EXAMPLES
 from torch.utils import _pytree as pytree
 
 import lamina as keras

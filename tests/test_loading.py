@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 import torch
-from golden_cases import FAMILIES, _names, _namespace, _process_settings, cases
-from test_files import ROUND_TRIPS, Subclassed
+from support.golden import FAMILIES, cases, names_of, namespace, process_settings
+from support.models import ROUND_TRIPS, Subclassed
 
 import lamina as keras
 from lamina import layers
@@ -72,9 +72,9 @@ def _first_cases(generation, around=contextlib.nullcontext):
         if record["kind"] != "layer" or not record.get("weights") or record["class"] in known:
             continue
         known.add(record["class"])
-        with _process_settings(case, keras):
-            home = _namespace(case, keras)
-            names = _names(record, home)
+        with process_settings(case, keras):
+            home = namespace(case, keras)
+            names = names_of(record, home)
             symbols = [home.layers.Input(batch_shape=given["shape"]) for given in record["inputs"]]
             made = eval(record["code"], names)
             given = {f"x{index}": symbol for index, symbol in enumerate(symbols)}

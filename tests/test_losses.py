@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from golden_cases import GOLDEN, Case, cases, problems
 from hypothesis import given
 from hypothesis import strategies as st
+from support.golden import GOLDEN, Case, cases, problems
 
 from lamina import losses, metrics
 from lamina.core import config, masking, serialize

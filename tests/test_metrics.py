@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from golden_cases import GOLDEN, Case, cases, problems
 from hypothesis import given
 from hypothesis import strategies as st
+from support.golden import GOLDEN, Case, cases, problems
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lamina import losses, metrics

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from golden_cases import FAMILIES, Case, cases
+from support.golden import FAMILIES, Case, cases
 
 import lamina
 from lamina import keras1, keras2, tf_keras

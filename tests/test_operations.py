@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_ops import SETTING, SYMBOLIC, TENSORS, tensors_of, used
+from support.expressions import EXPRESSIONS, SETTING, TENSORS, tensors_of, used
 from torch.nn import functional as F
 
 import lamina
@@ -26,34 +26,6 @@ from lamina.models import operations
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 
 GOLDEN = Path(__file__).parent / "golden/keras3/operations.json"
-MORE = """\
-A + 1; 1 + A; A - B; 1 - A; 2 * A; A * B; A / 2; 2 / P; A // 0.7; 2 // P; A % 0.7; 2 % P; P ** 2; 2 ** A; A @ B4; -A
-A > 0; A >= B; A < 0; A <= B; A != B; 0 < A
-A[0]; A[:, 0]; A[..., 0]; A[:, 1:, None]; A[:, ::2, -1]; A[0, 1]; A[1, 1:]; A[:, [0, 2]]
-minimum(0.1, A); maximum(0.1, A); power(2.0, A); floor_divide(2.0, P); mod(2.0, P); where(A > 0, 0.0, A)
-where(A > 0, torch.ones(4), A); digitize(V, torch.tensor([0.0, 1.0])); meshgrid(V, V); average(A, 1, weights=P)
-add(A, torch.ones(4)); isin(I, [2, 5]); searchsorted(V, [0.5]); count_nonzero(Z, 1); array(A, "int32"); copy(A)
-arange(0, 4, 1, "float32") + M; vdot(V, V); argpartition(A, 1); append(A, [1.0]); cross(C3, C3); slogdet(SPD)
-one_hot(I3, 3, dtype="int32"); multi_hot(I3, 30); one_hot(argmax(A, -1), 6); cast(A > 0, "int32")
-in_top_k(I3[:, 0, 0], A[:, 0], 2)
-segment_sum(V, [0, 1, 1, 0, 2], num_segments=3); slice(A, [0, 1, 1], (2, 2, 2)); unravel_index(I, (4, 5)); diagflat(V)
-scatter(I[:, :1], V2[0, :2], (20,)); sqrt(square(A) + 1); top_k(A, 2)[0]; softmax(A, axis=(1, 2)); view(A, "int32")
-irfft(rfft(V)); tensordot(A, torch.ones(4, 2), axes=1); dot(A, torch.ones(4, 2)); stack([A, 2 * A], 1); split(A, 2)[1]
-logical_and(A > 0, B > 0); bitwise_left_shift(I, 2); true_divide(A, B); left_shift(I, 1); conj(A); abs(A); amax(A, 1)
-vstack([A, A]); matmul(A, B4); image.elastic_transform(X, 1.0, 2.0, seed=3); linspace(0.0, V, 3); full((2,), V[0])
-logspace(0.0, V, 3); geomspace(1.0, P[0, 0], 3); digitize(A, torch.tensor([0.0, 1.0])); heaviside(A, torch.tensor(0.5))
-correlate(V, torch.tensor([1.0, 2.0]), "same"); solve(SPD, torch.ones(3, 1)); lstsq(transpose(M), torch.ones(4))
-solve_triangular(SPD, torch.ones(3, 1), lower=True); adaptive_average_pool(X, (2, 2)); append(A, torch.ones(1))
-batch_normalization(A, torch.zeros(3), torch.ones(3), 1); sparse_categorical_crossentropy(torch.tensor([0, 2]), SM)
-ctc_loss(torch.tensor([[1, 2, 1], [1, 2, 2]]), LOG, torch.tensor([3, 2]), torch.tensor([5, 4]))
-image.affine_transform(X, torch.tensor(WARP)); image.perspective_transform(X, torch.tensor(FROM), torch.tensor(TO))
-image.map_coordinates(M, torch.tensor([[0.5, 1.2], [0.0, 1.5]]), 1); searchsorted(V, torch.tensor([0.5]))
-segment_sum(V, torch.tensor([0, 1, 1, 0, 2]), num_segments=3); normalize(A, axis=1)
-take_along_axis(A, torch.zeros(2, 3, 1, dtype=torch.int64), 2); dot_product_attention(Q, KEY, VAL, BIAS, scale=0.5)
-rms_normalization(A, torch.ones(4)); layer_normalization(A, torch.ones(4), torch.ones(4)); trapezoid(A, axis=1)
-binary_crossentropy(SM, SM); saturate_cast(A * 300, "uint8"); convert_to_tensor(A); convert_to_tensor(A, "float64")
-"""
-EXPRESSIONS = list(dict.fromkeys([*SYMBOLIC, *re.split(r"; |\n", MORE.strip())]))
 
 
 def model_of(expression: str, package: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from golden_cases import Case, cases, problems
+from support.golden import Case, cases, problems
 
 import lamina
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_budgets import frames
+from support.frames import frames
 
 import lamina
 from lamina.layers import (

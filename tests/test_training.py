@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from golden_cases import Case, cases, problems
+from support.golden import Case, cases, problems
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 

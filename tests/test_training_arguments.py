@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_arguments_have_effects import DATA, WEIGHTS, attempt, plain, same
-from test_declarations import CLASSES, required
-from test_function_arguments import FUNCTIONS
+from support.declared import CLASSES, required
+from support.functions import FUNCTIONS
+from support.observed import DATA, WEIGHTS, attempt, plain, same
 
 import lamina as keras
 from lamina import callbacks

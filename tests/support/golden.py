@@ -6,7 +6,7 @@ inputs `x0`, `x1`, ..; recorded are outputs, gradients of sum(output * cos(arang
 config, or the error (`refused`). `cases()` lists what is covered, `problems(case, keras)` replays one case and names
 every quantity that differs.
 
-As a script it prints what passes per family: `python tests/golden_cases.py [package] [family ...]`.
+As a script it prints what passes per family: `python tests/support/golden.py [package] [family ...]`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 FAMILIES = {
     "keras3": (
@@ -162,8 +162,8 @@ def problems(case: Case, keras: ModuleType) -> list[str]:
     record = case.record
     replay = _KINDS[record["kind"]]
     keras.utils.set_random_seed(20150327)
-    with _process_settings(case, keras):
-        keras = _namespace(case, keras)
+    with process_settings(case, keras):
+        keras = namespace(case, keras)
         refused = _refused(record)
         if refused is None:
             try:
@@ -194,7 +194,7 @@ def _refused(record: dict) -> tuple[type[Exception], ...] | None:
     return named.get(record["refused"]["type"], (ValueError, TypeError))
 
 
-def _namespace(case: Case, keras: ModuleType) -> ModuleType:
+def namespace(case: Case, keras: ModuleType) -> ModuleType:
     """The package that speaks a case's generation."""
     if not case.old:
         return keras
@@ -203,10 +203,10 @@ def _namespace(case: Case, keras: ModuleType) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _process_settings(case: Case, keras: ModuleType) -> Iterator[None]:
+def process_settings(case: Case, keras: ModuleType) -> Iterator[None]:
     """Data format, and for Keras 1 and 2 the backend and the learning phase, as they were for a case."""
     record, config = case.record, keras.config
-    keras = _namespace(case, keras)
+    keras = namespace(case, keras)
     before = config.image_data_format()
     theano = case.generation == "keras1" and record.get("backend") == "theano"
     config.set_image_data_format(record.get("image_data_format") or ("channels_first" if theano else before))
@@ -223,7 +223,7 @@ def _process_settings(case: Case, keras: ModuleType) -> Iterator[None]:
 
 def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
     record, arrays = case.record, case.arrays
-    names = _names(record, keras)
+    names = names_of(record, keras)
     layer = names["layer"] = eval(record["code"], names)
     inputs = _inputs(case)
     first = record["calls"][0]["code"]
@@ -443,7 +443,7 @@ def _config_differs(where: str, found: Any, new: Any) -> Iterator[str]:
 
 def _replay_model(case: Case, keras: ModuleType) -> Iterator[str]:
     record = case.record
-    names = _names(record, keras)
+    names = names_of(record, keras)
     exec(record["code"], names)
     model = names["model"]
     yield from _set_weights(case, model)
@@ -456,14 +456,14 @@ def _replay_model(case: Case, keras: ModuleType) -> Iterator[str]:
 
 
 def _replay_object(case: Case, keras: ModuleType) -> Iterator[str]:
-    names = _names(case.record, keras)
+    names = names_of(case.record, keras)
     names["obj"] = eval(case.record["code"], names)
     yield from _calls(case, names | _inputs(case))
     yield from _config(case, names["obj"])
 
 
 def _replay_function(case: Case, keras: ModuleType) -> Iterator[str]:
-    names = _names(case.record, keras) | _inputs(case, raw=case.record.get("raw_inputs", False))
+    names = names_of(case.record, keras) | _inputs(case, raw=case.record.get("raw_inputs", False))
     if "refused" in case.record:
         eval(case.record["code"], names)
         return
@@ -472,7 +472,7 @@ def _replay_function(case: Case, keras: ModuleType) -> Iterator[str]:
 
 def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
     record = case.record
-    optimizer = eval(record["code"], _names(record, keras))
+    optimizer = eval(record["code"], names_of(record, keras))
     model = keras.Sequential([keras.Input((record["inputs"][0]["shape"][-1],)), keras.layers.Dense(2)])
     model.compile(optimizer=optimizer, loss="mse")
     yield from _set_weights(case, model)
@@ -489,7 +489,7 @@ def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
 
 def _replay_initializer(case: Case, keras: ModuleType) -> Iterator[str]:
     record = case.record
-    initializer = eval(record["code"], _names(record, keras))
+    initializer = eval(record["code"], names_of(record, keras))
     if "refused" in record:
         return
     dtype = {} if case.generation == "keras1" else {"dtype": record["dtype"]}
@@ -507,7 +507,7 @@ def _replay_initializer(case: Case, keras: ModuleType) -> Iterator[str]:
 
 
 def _replay_stochastic(case: Case, keras: ModuleType) -> Iterator[str]:
-    names = _names(case.record, keras)
+    names = names_of(case.record, keras)
     names["layer"] = eval(case.record["code"], names)
     with _learning_phase(case, keras):
         output = eval(case.record["calls"][0]["code"], names | _inputs(case))
@@ -562,7 +562,7 @@ _KINDS: dict[str, Callable[[Case, ModuleType], Iterator[str]]] = {
 # Names, arrays, configs -------------------------------------------------------------------------------------------
 
 
-def _names(record: dict, keras: ModuleType) -> dict[str, Any]:
+def names_of(record: dict, keras: ModuleType) -> dict[str, Any]:
     """What the names in a case's code mean: modules, layers, and the short names of regularizers and constraints."""
     names: dict[str, Any] = {"keras": keras, "np": np}
     homes = (keras, keras.layers, keras.regularizers, keras.constraints)

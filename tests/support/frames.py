@@ -1,0 +1,31 @@
+"""Counting the Python functions that a call runs."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def frames(call: Callable[[], Any]) -> list[str]:
+    """The Python functions that `call` runs, by name, itself left out; the least of three, since a collection of
+    garbage in between runs finalizers, too."""
+    return min((_frames(call) for _ in range(3)), key=len)
+
+
+def _frames(call: Callable[[], Any]) -> list[str]:
+    seen: list[str] = []
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            seen.append(getattr(frame.f_code, "co_qualname", frame.f_code.co_name))
+
+    gc.disable()  # a collection would run what others have registered for it
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return seen[1:]
