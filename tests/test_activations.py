@@ -329,12 +329,13 @@ CHANGING = {
 }
 
 
-@pytest.mark.parametrize("function", CHANGING)
-@pytest.mark.parametrize("name", LAYERS)
+# The mean over parts takes three axes.
+FITTING = [(name, key) for name in LAYERS for key in CHANGING if key != "mean" or len(LAYERS[name][1]) == 2]
+
+
+@pytest.mark.parametrize(("name", "function"), FITTING)
 def test_an_activation_may_change_the_shape(name, function):
     make, sizes = LAYERS[name]
-    if function == "mean" and len(sizes) != 2:
-        pytest.skip("takes three axes")
     x = np.ones((2, *sizes), "float32")
     inputs = keras.Input(sizes)
     model = keras.Model(inputs, make(CHANGING[function])(inputs))
