@@ -6,12 +6,62 @@ import lamina as keras
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
-_MODULES = (
+if TYPE_CHECKING:
+    from . import activations as activations
+    from . import callbacks as callbacks
+    from . import config as config
+    from . import constraints as constraints
+    from . import data as data
+    from . import initializers as initializers
+    from . import keras1 as keras1
+    from . import keras2 as keras2
+    from . import layers as layers
+    from . import losses as losses
+    from . import metrics as metrics
+    from . import models as models
+    from . import ops as ops
+    from . import optimizers as optimizers
+    from . import random as random
+    from . import regularizers as regularizers
+    from . import saving as saving
+    from . import tf_keras as tf_keras
+    from . import utils as utils
+    from .core.declare import arg as arg
+    from .core.dtypes import DTypePolicy as DTypePolicy
+    from .core.symbolic import SymbolicTensor as KerasTensor
+    from .core.weight import Weight as Variable
+    from .initializers import Initializer as Initializer
+    from .layers import Input as Input
+    from .layers import InputSpec as InputSpec
+    from .layers import Layer as Layer
+    from .losses import Loss as Loss
+    from .metrics import Metric as Metric
+    from .models import Model as Model
+    from .models import Sequential as Sequential
+    from .optimizers import Optimizer as Optimizer
+    from .regularizers import Regularizer as Regularizer
+
+__all__ = [
+    "DTypePolicy",
+    "Initializer",
+    "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
+    "Variable",
+    "__version__",
     "activations",
+    "arg",
     "callbacks",
     "config",
     "constraints",
@@ -30,9 +80,11 @@ _MODULES = (
     "saving",
     "tf_keras",
     "utils",
-)
+    "version",
+]
+
+# Where names are that are not modules here.
 _NAMES = {
-    "Function": "lamina.models",
     "Initializer": "lamina.initializers",
     "Input": "lamina.layers",
     "InputSpec": "lamina.layers",
@@ -48,8 +100,7 @@ _NAMES = {
     "DTypePolicy": "lamina.core.dtypes:DTypePolicy",
     "arg": "lamina.core.declare:arg",
 }
-
-__all__ = ["__version__", "version", *_MODULES, *_NAMES]
+_MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__version__", "version")]
 
 
 def version() -> str:

@@ -1,0 +1,32 @@
+"""The public names: what a module lists is there, and type checkers are told the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+import lamina
+
+MODULES = ["lamina", *(f"lamina.{name}" for name in lamina._MODULES)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_names_can_be_imported_at_once(module: str) -> None:
+    names: dict[str, object] = {}
+    exec(f"from {module} import *", names)
+    listed = getattr(importlib.import_module(module), "__all__", ())
+    assert names.keys() > set(listed) and all(names[name] is not None for name in listed)
+
+
+def test_what_type_checkers_are_told_is_what_there_is() -> None:
+    tree = ast.parse(Path(lamina.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    told = {}
+    for line in block.body:
+        assert isinstance(line, ast.ImportFrom)
+        home = importlib.import_module(f".{line.module}" if line.module else "lamina", "lamina")
+        told |= {name.asname: getattr(home, name.name) for name in line.names}
+    assert told == {name: getattr(lamina, name) for name in lamina.__all__ if name not in ("__version__", "version")}
