@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import csv
 import inspect
@@ -22,7 +23,7 @@ import pytest
 import torch
 
 import lamina as keras
-from lamina import callbacks, keras1, layers, tf_keras
+from lamina import callbacks, keras1, keras2, layers, tf_keras
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 4)).astype("float32")
@@ -439,7 +440,7 @@ def test_tensorboard_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> No
 
 FIRST = {
     "LearningRateScheduler": {"schedule": float},
-    "ModelCheckpoint": {"filepath": "a.keras"},
+    "ModelCheckpoint": {"filepath": "a.weights.h5"},
     "BackupAndRestore": {"backup_dir": "a"},
     "CSVLogger": {"filename": "a"},
 }
@@ -493,6 +494,61 @@ def test_words_of_the_older_generations() -> None:
     assert keras1.callbacks.ReduceLROnPlateau("loss", 0.1, 2, 0, "auto", 0.25).min_delta == 0.25
     with pytest.warns(UserWarning, match="`write_images` is not available"):
         callbacks.TensorBoard(write_images=True)
+
+
+# Arguments of the older generations that say nothing here, and callbacks that are not made by users or take nothing.
+SILENT = {
+    "batch_size", "embeddings_data", "embeddings_freq", "embeddings_layer_names", "embeddings_metadata", "options",
+    "profile_batch", "save_before_preemption", "write_grads",
+}  # fmt: skip
+UNORDERED = {"BaseLogger", "CallbackList", "Progbar", "ProgbarLogger", "SidecarEvaluatorModelExport"}
+OTHERS = {"period": 3, "epsilon": 0.25, "headers": {"a": "b"}, "baseline": 0.5, "update_freq": 9}
+
+
+def ordered() -> Iterator[Any]:
+    """Each callback of an older generation, with the names of its arguments and what they are if not given."""
+    for old, file in ((keras1, "keras1"), (keras2, "keras2"), (tf_keras, "tf_keras2")):
+        recorded = json.loads((Path(__file__).parent / f"golden/signatures/{file}.json").read_text())
+        for path, given in recorded.items():
+            name = path.removeprefix("callbacks.")
+            words = [word.partition("=") for word in given or () if word[0] != "*"]
+            if path == f"callbacks.{name}" and "." not in name and name not in UNORDERED and words:
+                parameters = {word: ast.literal_eval(value) if sign else None for word, sign, value in words}
+                yield pytest.param(getattr(old.callbacks, name), parameters, id=f"{file}-{name}")
+
+
+@pytest.mark.filterwarnings("ignore:TensorBoard")
+@pytest.mark.parametrize(("cls", "parameters"), [*ordered()])
+def test_arguments_of_the_older_generations_have_the_places_of_their_time(cls: Any, parameters: dict) -> None:
+    defaults = parameters | FIRST.get(cls.__name__, {})
+    cls(*defaults.values())
+    for place, name in enumerate(defaults):
+        if name in SILENT or name in FIRST.get(cls.__name__, {}):
+            continue
+        good = cls._args[name].kind.good if name in getattr(cls, "_args", {}) else (print,)
+        other = OTHERS.get(name) or next(value for value in good if value not in (None, defaults[name]))
+        before = dict(list(defaults.items())[:place])
+        by_place, by_name, plain = cls(*before.values(), other), cls(**before, **{name: other}), cls(**before)
+        seen, expected, unlike = ({**vars(one), "_frequency": None} for one in (by_place, by_name, plain))
+        assert seen == expected != unlike, name
+
+
+def test_what_an_older_callback_does_not_take() -> None:
+    with pytest.raises(TypeError, match="at most 7 arguments; got 8"):
+        keras2.callbacks.ModelCheckpoint("a.h5", "loss", 0, False, False, "auto", 1, None)
+    with pytest.raises(TypeError, match="`verbose` twice"):
+        keras2.callbacks.ModelCheckpoint("a.h5", "loss", 0, verbose=1)
+    with pytest.raises((TypeError, ValueError), match="write_grads"):
+        keras2.callbacks.TensorBoard("logs", 1, 32, True, True)
+    with pytest.raises((TypeError, ValueError), match="options"):
+        tf_keras.callbacks.ModelCheckpoint("a.h5", options=object())
+
+
+@pytest.mark.parametrize("old", [keras1, keras2, tf_keras])
+def test_functions_of_batches_in_their_old_places(old: Any) -> None:
+    seen: list[int] = []
+    fit(compiled(), old.callbacks.LambdaCallback(None, None, None, lambda batch, logs: seen.append(batch)))
+    assert seen
 
 
 def test_a_name_that_cannot_be_filled_in(tmp_path: Path) -> None:

@@ -137,9 +137,6 @@ def _listed(generation: Generation, path: str) -> list[str]:
 _ELSEWHERE = {"models": ["Model", "Sequential", "model_from_config", "model_from_json"]}
 
 
-_CALLBACKS = ("ModelCheckpoint", "ReduceLROnPlateau")  # those that took something else
-
-
 def _rooms(generation: Generation) -> dict[str, Find]:
     """How names are found, for each module of a generation."""
     name = generation.name
@@ -157,7 +154,7 @@ def _rooms(generation: Generation) -> dict[str, Find]:
         second = generation.functions.get("losses" if home == "metrics" else home, {})
         rooms[home] = lambda key, home=home, second=second: _modern(home, second.get(key, key))
     modern_callback = rooms["callbacks"]
-    rooms["callbacks"] = lambda key: getattr(old_callbacks, key) if key in _CALLBACKS else modern_callback(key)
+    rooms["callbacks"] = lambda key: old_callbacks.find(name, key) or modern_callback(key)
     for alias in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
         rooms[alias] = _utility
     rooms["utils.generic_utils"] = lambda key: getattr(serialize, key, None) or _utility(key)
