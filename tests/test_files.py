@@ -27,7 +27,7 @@ from support.models import (
 from torch.utils import _pytree as pytree
 
 import lamina as keras
-from lamina import layers
+from lamina import keras1, keras2, layers, tf_keras
 from lamina.files import safe, tree
 
 RECORDED = Path(__file__).parent / "golden" / "files" / "keras3"
@@ -193,6 +193,36 @@ def test_optimizer_state_resumes(tmp_path):
             model.train_on_batch(x, y)
         assert same(loaded.weights, model.weights)
         assert keras.models.load_model(tmp_path / f"m{suffix}", compile=False).compiled is False
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Nadam", "Adafactor"])
+@pytest.mark.parametrize("package", [keras, keras1, keras2, tf_keras], ids=lambda package: package.__name__)
+def test_a_model_that_was_compiled_and_never_trained_is_read_without_a_word(package, optimizer, suffix, tmp_path):
+    model = package.models.Sequential([package.layers.Dense(4, input_shape=(4,))])
+    model.compile(getattr(keras.optimizers, optimizer)(0.125), "mse")
+    model.save(tmp_path / f"m{suffix}")
+    loaded = package.models.load_model(tmp_path / f"m{suffix}")
+    assert float(loaded.optimizer.learning_rate) == 0.125 and int(loaded.optimizer.iterations) == 0
+    x, y = np.random.default_rng(0).random((2, 8, 4), dtype="float32")
+    for one in (model, loaded):
+        one.train_on_batch(x, y)
+    assert same(loaded.weights, model.weights)
+
+
+def test_the_state_of_another_optimizer_is_not_taken_for_that_before_the_first_step(tmp_path):
+    x, y = np.random.default_rng(0).random((2, 8, 4), dtype="float32")
+    for trained in (True, False):
+        model, other = (keras.Sequential([keras.Input((4,)), layers.Dense(4)]) for _ in range(2))
+        model.compile("sgd", "mse")
+        other.compile("adam", "mse")
+        for one in (model, other)[not trained :]:
+            one.train_on_batch(x, y)
+        model.save_weights(tmp_path / "m.weights.h5")
+        before = [variable.clone() for variable in other.optimizer.variables]
+        with pytest.warns(UserWarning, match="State of optimizer 'adam.*not loaded"):
+            other.load_weights(tmp_path / "m.weights.h5")
+        assert same(other.optimizer.variables, before)
 
 
 def test_weights_by_name_and_skipped_mismatches(tmp_path):

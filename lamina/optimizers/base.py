@@ -204,6 +204,7 @@ class Optimizer(_Arguments):
         self._scalars: list[Weight] = []
         self._slots: dict[str, list[Weight | None]] = {}
         self._weights: list[Tensor] = []
+        self._unbuilt = 0  # how many variables there were before `build`
         self._groups: list[Group] | None = None
         self._spared: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
         self._capturable = False
@@ -284,7 +285,7 @@ class Optimizer(_Arguments):
                     f"{type(self).__name__}: weight {path_of(weight)!r} is a view with gaps in memory; "
                     "optimize a contiguous tensor."
                 )
-        self._weights = weights
+        self._weights, self._unbuilt = weights, len(self.variables)
         self._places = {id(weight): place for place, weight in enumerate(weights)}
         self._decays = [self._use_weight_decay(weight) for weight in weights]
         for names in self._slot_names():
@@ -374,8 +375,13 @@ class Optimizer(_Arguments):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Read what `save_own_variables` wrote; warns and reads nothing if the number of arrays differs."""
+        """Read what `save_own_variables` wrote; warns and reads nothing if the number of arrays differs.
+
+        What an optimizer wrote that was not built yet is the state before the first step, and is read as that.
+        """
         variables = self.variables
+        if len(store) == self._unbuilt and not self._iterations.any() and not torch.as_tensor(store["0"][()]).any():
+            variables = variables[: self._unbuilt]
         if len(store) != len(variables):
             warnings.warn(
                 f"State of optimizer {self.name!r} not loaded: it has {len(variables)} variables, the stored one "
