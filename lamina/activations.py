@@ -231,7 +231,7 @@ def shape_after(activation: Any, shape: tuple, layer: Any) -> tuple:
         if isinstance(activation, LazyModuleMixin):
             return shape  # a trial would give it its weights
         found = symbolic.run_on_trial_tensors(activation, (symbolic.SymbolicTensor(shape),), {}, None)
-    except Exception:
+    except Exception:  # it may need values; most keep the shape
         return shape
     if not symbolic.is_symbolic(found):
         gave = f"{short(activation)} gave {short(found)}"
