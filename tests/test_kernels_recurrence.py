@@ -278,7 +278,7 @@ def test_compiles_into_one_graph(cell, fused, masked):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype feature")
 @pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk of memory")
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("fused", [False, True])

@@ -94,6 +94,8 @@ def _batch_norm(
         weights = (gamma, beta, mean, variance)
         gamma, beta, mean, variance = [None if weight is None else weight.flatten() for weight in weights]
         seen = x.movedim(axis, last).flatten(0, -len(axis) - 1).flatten(1)
+    if gamma is None and beta is not None and x.is_cuda:
+        gamma = torch.ones_like(beta)  # without it torch has no gradient for beta there
     y = torch.batch_norm(seen, gamma, beta, mean, variance, training, rate, epsilon, not (rows or last))
     if relu:
         torch.relu_(y)  # before any view of it: autograd copies where a view changes in place

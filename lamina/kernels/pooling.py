@@ -21,6 +21,18 @@ _nn: Any = torch._C.__dict__["_nn"]  # torch.nn.functional without its Python fr
 # By rank. What is missing is composed of 2-D calls: torch's 3-D averages know neither channels-last nor half precision.
 _MAX: Ops = {1: torch.max_pool1d, 2: torch.max_pool2d, 3: torch.max_pool3d}
 _AVERAGE: Ops = {1: torch.avg_pool1d, 2: _nn.avg_pool2d}
+
+
+def _channels_first(op: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`op`, which on a GPU gets a copy: torch's gradients of means without the padding are wrong for channels last."""
+
+    def run(x: Tensor, *args: Any) -> Tensor:
+        return op(x.contiguous() if x.is_cuda and x.requires_grad else x, *args)
+
+    return run
+
+
+_AVERAGE_OF_PADDED: Ops = {rank: _channels_first(op) for rank, op in _AVERAGE.items()}
 _ADAPTIVE_MAX: Ops = {2: _nn.adaptive_max_pool2d}
 _ADAPTIVE_AVERAGE: Ops = {2: _nn.adaptive_avg_pool2d}
 
@@ -90,7 +102,8 @@ def plan_max(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_l
 
 def plan_average(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
     """The mean of the real elements of each window, as TensorFlow: padding does not count."""
-    plan = _plan_windows(_AVERAGE, shape, size, strides, padding, (padding == "same", False), channels_last)
+    ops = _AVERAGE_OF_PADDED if padding == "same" else _AVERAGE
+    plan = _plan_windows(ops, shape, size, strides, padding, (padding == "same", False), channels_last)
     shifted = _shifted(shape, size, strides, padding, channels_last)
     return plan._replace(shifted=shifted, share=1 / math.prod(size))
 

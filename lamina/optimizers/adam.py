@@ -9,7 +9,20 @@ import torch
 from torch import Tensor
 
 from ..core.declare import arg, boolean, number
-from .base import Group, Number, Rule, approach, average_squares, descend_quotient, fit, fraction, lists, rate, shrink
+from .base import (
+    Group,
+    Number,
+    Rule,
+    approach,
+    average_squares,
+    descend_quotient,
+    fit,
+    fraction,
+    lists,
+    raise_by,
+    rate,
+    shrink,
+)
 
 
 def fused_adam(
@@ -124,7 +137,7 @@ class Nadam(_Moments):
         average_squares(squares, grads, self.beta_2)
         correction = (1 - self.beta_2**step) ** 0.5
         denominators = lists._foreach_sqrt(squares)
-        lists._foreach_add_(denominators, fit(self.epsilon * correction, denominators))
+        raise_by(denominators, self.epsilon * correction)
         product = self._product.detach().double() if self.capturable else self._product.item()
         rate, following = rate * correction, self._share(step + 1)
         descend_quotient(group.weights, means, denominators, rate * following / (1 - product * following))
@@ -140,7 +153,7 @@ class Lamb(_Moments):
         average_squares(squares, grads, self.beta_2)
         updates = lists._foreach_sqrt(squares)
         lists._foreach_div_(updates, fit((1 - self.beta_2**step) ** 0.5, updates))
-        lists._foreach_add_(updates, self.epsilon)
+        raise_by(updates, self.epsilon)
         lists._foreach_mul_(updates, fit(1 - self.beta_1**step, updates))
         lists._foreach_reciprocal_(updates)
         lists._foreach_mul_(updates, means)
@@ -174,7 +187,7 @@ class ScheduleFreeAdamW(_Moments):
         average_squares(squares, grads, self.beta_2)
         correction = (1 - self.beta_2**step) ** 0.5
         denominators = lists._foreach_sqrt(squares)
-        lists._foreach_add_(denominators, fit(self.epsilon * correction, denominators))
+        raise_by(denominators, self.epsilon * correction)
         # x' = (1 - s) x + s z' with s = 1 / step, put into w: w' = (1 - s) w + s z - (1 - beta_1 (1 - s)) d.
         share = 1 / step
         approach(group.weights, iterates, share)

@@ -43,6 +43,12 @@ def fit(factor: Number, tensors: Sequence[Tensor]) -> Number:
     return factor.to(tensors[0].dtype) if isinstance(factor, Tensor) else factor
 
 
+def raise_by(tensors: Sequence[Tensor], amount: Number) -> None:
+    """tensors += amount"""
+    # A list of one tensor, since a single one to add is read back, which a CUDA graph being recorded forbids.
+    lists._foreach_add_(tensors, [fit(amount, tensors)] * len(tensors) if isinstance(amount, Tensor) else amount)
+
+
 def shrink(weights: list[Tensor], amount: Number) -> None:
     """weights -= amount * weights"""
     lists._foreach_mul_(weights, fit(1 - amount, weights))

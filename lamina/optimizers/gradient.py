@@ -20,6 +20,7 @@ from .base import (
     fit,
     fraction,
     lists,
+    raise_by,
     rate,
     shrink,
 )
@@ -198,7 +199,7 @@ class Ftrl(Rule):
         lists._foreach_sub_(before, after)
         lists._foreach_mul_(before, group.weights)
         descend(linear, before, -1 / rate)
-        lists._foreach_add_(after, fit(self.beta + 2 * self.l2_regularization_strength * rate, after))
+        raise_by(after, self.beta + 2 * self.l2_regularization_strength * rate)
         solved = [softshrink(tensor, limit) for tensor in linear]
         lists._foreach_div_(solved, after)
         lists._foreach_mul_(solved, fit(-rate, solved))

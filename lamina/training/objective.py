@@ -267,6 +267,8 @@ def _outside(least: int, most: int, classes: int) -> str:
 
 def track(mean: Any, value: Tensor, rows: int) -> None:
     """Add the mean over `rows` samples to a running `Mean`, in place, without reading anything back."""
+    if value.device != mean._device:
+        mean.to(value.device)
     mean.total.add_(value.detach(), alpha=rows)
     mean.count.add_(rows)
 

@@ -1,0 +1,175 @@
+"""What a layer computes on a GPU, and how models train there: as on the CPU."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.examples import EXAMPLES, RANDOM, Example, floats, reset
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+import lamina as keras
+from lamina import layers, losses, optimizers
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore:.*does not support masks:UserWarning"),
+    pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk of memory"),
+]
+COMPARED = [example for example in EXAMPLES if example.name not in RANDOM]
+
+
+@pytest.fixture(autouse=True)
+def without_tf32() -> Any:
+    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution
+
+
+def on(device: str, value: Any) -> Any:
+    return pytree.tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, value)
+
+
+def outputs_and_gradients(layer: Any, args: Any) -> list[Tensor]:
+    args = pytree.tree_map(lambda leaf: leaf.detach().requires_grad_(leaf.is_floating_point()), args)
+    outputs = reset(layer)(*args)
+    total = sum((y * torch.linspace(0.5, 1.5, y.numel()).to(y).reshape(y.shape)).sum() for y in floats(outputs))
+    inputs = [leaf for leaf in pytree.tree_leaves(args) if leaf.requires_grad]
+    sources = [*inputs, *(weight for weight in layer.parameters() if weight.requires_grad)]
+    found = [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
+    if sources and isinstance(total, Tensor) and total.requires_grad:
+        found += torch.autograd.grad(total, sources, allow_unused=True, materialize_grads=True)
+    return [each.detach() for each in found]
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("example", COMPARED, ids=lambda example: example.id)
+def test_layer_computes_as_on_the_cpu(example: Example, training: bool) -> None:
+    layer, args = example.built().train(training), example.tensors()
+    if training and any(getattr(each, "dropout", 0) for each in layer.modules()):
+        return  # each device draws its own
+    expected = outputs_and_gradients(copy.deepcopy(layer), args)
+    found = outputs_and_gradients(layer.to("cuda"), on("cuda", args))
+    assert all(each.is_cuda for each in found)
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-3, atol=1e-4)
+
+
+def mlp() -> Any:
+    return keras.Sequential([layers.Input((12,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")])
+
+
+def cnn() -> Any:
+    return keras.Sequential(
+        [
+            layers.Input((12, 12, 3)),
+            layers.Conv2D(8, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.DepthwiseConv2D(3, activation="relu"),
+            layers.Conv2DTranspose(4, 3, strides=2, padding="same"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+
+
+def text() -> Any:
+    return keras.Sequential(
+        [
+            layers.Input((7,), dtype="int32"),
+            layers.Embedding(20, 8, mask_zero=True),
+            layers.Bidirectional(layers.LSTM(6, return_sequences=True)),
+            layers.GRU(5),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+
+
+def branches() -> Any:
+    x = layers.Input((9, 4))
+    a = layers.Conv1D(6, 3, padding="causal", activation="tanh")(x)
+    b = layers.LocallyConnected1D(6, 1)(x)
+    y = layers.LayerNormalization()(layers.Add()([a, b]))
+    return keras.Model(x, layers.Dense(3, "softmax")(layers.Flatten()(y)))
+
+
+def data(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    shape = (50, *model.input_shape[1:])  # the last batch of an epoch is a shorter one
+    whole = model.inputs[0].dtype == "int32"
+    x = generator.integers(0, 20, shape) if whole else generator.normal(size=shape).astype("float32")
+    return x, generator.integers(0, 3, 50)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda: optimizers.Adam(0.01, clipnorm=1.0),
+    "rmsprop": lambda: optimizers.RMSprop(0.003, centered=True),
+    "schedule": lambda: optimizers.AdamW(optimizers.schedules.CosineDecay(0.01, 20)),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("make", [mlp, cnn, text, branches])
+def test_model_trains_as_on_the_cpu(make: Any, optimizer: str) -> None:
+    keras.utils.set_random_seed(1)
+    ours = make()
+    theirs = keras.models.clone_model(ours)
+    theirs.set_weights(ours.get_weights())
+    x, y = data(ours)
+    histories = []
+    for model, device in ((theirs, "cpu"), (ours, "cuda")):
+        model.to(device)
+        model.compile(OPTIMIZERS[optimizer](), losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
+        told = model.fit(x, y, batch_size=16, epochs=4, shuffle=False, verbose=0, validation_data=(x, y)).history
+        histories.append(
+            {**told, "evaluated": model.evaluate(x, y, verbose=0), "predicted": model.predict(x, verbose=0)}
+        )
+    for name, expected in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], expected, rtol=5e-3, atol=5e-4, err_msg=name)
+    for weight, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("make", [mlp, cnn, text, branches])
+def test_model_trains_in_mixed_precision(make: Any, policy: str) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = make().to("cuda")
+    finally:
+        keras.config.set_dtype_policy(before)
+    x, y = data(model)
+    model.compile(OPTIMIZERS["adam"](), losses.SparseCategoricalCrossentropy())
+    found = model.fit(x, y, batch_size=16, epochs=12, verbose=0).history["loss"]
+    assert np.isfinite(found).all()
+    assert found[-1] < found[0]
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_step_is_recorded_once_and_replayed() -> None:
+    model = cnn().to("cuda")
+    x, y = data(model)
+    model.compile("adam", losses.SparseCategoricalCrossentropy())
+    model.fit(x, y, batch_size=10, epochs=2, verbose=0)
+    assert model.train_function._replay is not None
+
+
+def test_files_written_on_a_gpu_are_read_on_the_cpu(tmp_path: Any) -> None:
+    model = text().to("cuda")
+    x, y = data(model)
+    model.compile("adam", losses.SparseCategoricalCrossentropy())
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
+    loaded.fit(x, y, verbose=0)
