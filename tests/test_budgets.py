@@ -57,7 +57,7 @@ def test_plan_has_a_line_for_each_layer() -> None:
     assert head.startswith("def ")
     assert last.strip().startswith("return ")
     assert len(lines) == len(model.layers)
-    assert model.plan.runs_bare
+    assert not model._care
 
 
 def test_import_loads_few_modules() -> None:

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lamina as keras
 from lamina import keras1, keras2, layers, tf_keras
-from lamina.core.layer import Changes
+from lamina.core.care import Changes
 from lamina.training import data as data_module
 from lamina.training import distributed, trainer
 from lamina.training.callbacks import Callback, Logs
@@ -1178,10 +1178,10 @@ def test_the_step_is_made_anew_when_layers_change() -> None:
     model = compiled()
     step = model.make_train_function()
     model.train_on_batch(X, TARGETS)
-    before = step._changes
+    before = step.changes
     model.layers[0].register_forward_hook(lambda *_: None)
     model.train_on_batch(X, TARGETS)
-    assert step._changes == Changes.count != before
+    assert step.changes == Changes.count != before
 
 
 # One graph ------------------------------------------------------------------------------------------------------------

@@ -47,8 +47,8 @@ def tensor_of(value: Any, name: str = "data") -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
-    if type(value) is np.ndarray and value.dtype in _READ and value.flags.carray:  # nothing to do for most
-        return torch.from_numpy(value)
+    if type(value) is np.ndarray and (found := at_once(value)) is not None:
+        return found
     found = numbers(value, name)
     if found.ndim == 1 and hasattr(value, "to_numpy"):
         found = found[:, None]
@@ -58,6 +58,11 @@ def tensor_of(value: Any, name: str = "data") -> Tensor:
             raise ValueError(f"{name}: {found.max()} is too large for {np.dtype(wider)}, the widest integer there is.")
         found = found.astype(wider)
     return shared(found)
+
+
+def at_once(array: np.ndarray) -> Tensor | None:
+    """A tensor of the array's memory, where there is nothing to be done for it, as for most."""
+    return torch.from_numpy(array) if array.dtype in _READ and array.flags.carray else None
 
 
 def numbers(value: Any, name: str = "data") -> np.ndarray:

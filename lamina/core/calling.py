@@ -15,25 +15,34 @@ from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_h
 from torch.utils import _pytree as pytree
 
 from . import arrays, masking, symbolic
+from .care import ADDS, AFTER, BEFORE, HOOKED, LOSSES, TOLD, Changes, tend
 from .children import Children
 from .declare import quoted, short
 from .errors import answered, named, show_shape
-from .scope import Changes, building, scope
+from .scope import building, scope
 from .spec import InputSpec
 from .weights import Weights
 from .work import training_flags
 
 
-def _noting_change(register: Callable) -> Callable:
-    """A torch hook registration that sends the layer's calls through `torch.nn.Module.__call__` from now on."""
+def _tending(register: Callable) -> Callable:
+    """A torch hook registration after which the layer's calls go through `torch.nn.Module.__call__`."""
 
     @functools.wraps(register)
-    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        vars(self).update(_hooked=True, _direct=False)
-        Changes.note()
-        return register(self, *args, **kwargs)
+    def tending(self: Any, *args: Any, **kwargs: Any) -> Any:
+        handle = register(self, *args, **kwargs)
+        tend(self)
+        return handle
 
-    return noting
+    return tending
+
+
+class Keepers:
+    """The layers within one whose calls add to the loss; a call of that one starts by clearing what they kept."""
+
+    def __init__(self, layer: Any):
+        self.changes = Changes.count
+        self.layers = [each for each in layer._flat_layers() if each._care & LOSSES]
 
 
 class Calling(Weights):
@@ -50,9 +59,9 @@ class Calling(Weights):
                 hint = " A symbolic one has no values: add the loss in the `call` of a layer." if symbol else ""
                 got = f"{short(item)}.{hint}"
                 raise ValueError(f"{named(self)}: `add_loss` takes tensors computed in `call`; got {got}")
-        if not self._adds_losses:
-            vars(self).update(_adds_losses=True, _direct=False)
-            Changes.note()
+        if not self._care & ADDS:
+            vars(self)["_care"] |= ADDS
+            Changes.note(self)
         self._losses.extend(items)
 
     @property
@@ -74,13 +83,6 @@ class Calling(Weights):
     def _flat_layers(self) -> Iterator[Any]:
         return (module for module in self.modules() if isinstance(module, Calling))
 
-    def _find_keepers(self) -> None:
-        """The layers in here whose calls add to the loss; a call of this one starts by clearing what they kept."""
-        keepers = [
-            layer for layer in self._flat_layers() if layer._adds_losses or layer.activity_regularizer is not None
-        ]
-        vars(self).update(_keepers=keepers, _keepers_at=Changes.count)
-
     # -- calling ----------------------------------------------------------------------------------------------------
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -89,8 +91,10 @@ class Calling(Weights):
     forward = call
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if self._direct and len(args) == 1 and not kwargs and not (_global_forward_pre_hooks or _global_forward_hooks):
+        if len(args) == 1 and not self._care & BEFORE and not (_global_forward_pre_hooks or _global_forward_hooks):
             x = args[0]
+            if kwargs or type(x) is np.ndarray:
+                return self._call_nearly_plain(x, kwargs)
             if (
                 type(x) is Tensor
                 and x.dtype in self._passing
@@ -106,58 +110,90 @@ class Calling(Weights):
                 except (RuntimeError, IndexError) as error:
                     self._explain(args, error)
                     raise
-                if self._has_more:
+                if self._care & AFTER:
                     self._after_direct(x, y)
                 return y
         return self._call_with_care(args, kwargs)
 
+    def _call_nearly_plain(self, x: Any, kwargs: dict[str, Any]) -> Any:
+        """A call on one argument that an explicit flag, or an array in place of a tensor, keeps from being plain."""
+        training = kwargs.get("training")
+        if kwargs and (len(kwargs) > 1 or type(training) is not bool or self._care & TOLD):
+            return self._call_with_care((x,), kwargs)
+        tensor = arrays.at_once(x) if type(x) is np.ndarray else x
+        if type(tensor) is not Tensor:
+            return self._call_with_care((x,), kwargs)
+        if tensor is not x:
+            tensor = tensor.to(device_of(self))
+            if tensor.dtype not in self._passing and tensor.is_floating_point():
+                tensor = tensor.to(self._floats)
+        if training is None:
+            return self(tensor)
+        outer, scope.training = scope.training, training
+        try:
+            return self(tensor)
+        finally:
+            scope.training = outer
+
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
+        recorded = False
         if not self._takes_as_is(args, kwargs):
-            if any(isinstance(leaf, symbolic.SymbolicTensor) for leaf in pytree.tree_leaves((args, kwargs))):
-                return symbolic.call_layer(self, args, kwargs)
-            args = self._checked_first(args, kwargs)
+            recorded = symbolic.any_symbolic(args, kwargs)
+            if recorded:
+                kwargs = symbolic.checked(self, args, kwargs)
+            else:
+                args = self._checked_first(args, kwargs)
             if not self.built or self._building:
-                self.check_inputs(args[0] if args else None)
+                self.check_inputs(_first(args, kwargs))
                 with building(self):  # another thread's first call may be building it
                     if not self.built:
                         self._build_for(args, kwargs)
-            args, kwargs = self._convert(args, kwargs)
+            if not recorded:
+                args, kwargs = self._convert(args, kwargs)
         if self.input_spec is not None:
-            self.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
-        outer_training, outer_depth, outer_path = scope.training, scope.depth, scope.path
+            self.check_inputs(_first(args, kwargs))
+        mask = self._route_masks(args, kwargs)
+        node = symbolic.Node(self, args, kwargs) if recorded else None
+        outputs = answered(self, self._perform(args, kwargs) if node is None else node.infer())
+        if mask is not None or self._creates_mask:
+            masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
+        if node is not None:
+            self._nodes.append(node)
+        return outputs
+
+    def _perform(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Run `call` on data: with its training flag, and with the losses of the last call forgotten."""
+        outer = scope.training, scope.depth, scope.path
         by_position = "training" in self._call_parameters[: len(args)]
         explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
         if explicit is not None:
             if isinstance(explicit, (Tensor, np.ndarray)) and explicit.ndim:
                 raise TypeError(f"{named(self)}: `training` must be True or False; put several inputs into one list.")
-            scope.training = bool(explicit)
+            explicit = bool(explicit)
+        training = scope.training if explicit is None else explicit
         if self._takes_training and not by_position:
-            kwargs["training"] = self.training if scope.training is None else scope.training
-        mask = self._route_masks(args, kwargs)
-        if outer_depth == 0:
-            if self._keepers_at != Changes.count:
-                self._find_keepers()
-            for layer in self._keepers:
+            kwargs["training"] = self.training if training is None else training
+        if scope.depth == 0:
+            keepers = self._keepers
+            if keepers is None or (keepers.changes != Changes.count and Changes.concern(keepers, self)):
+                keepers = vars(self)["_keepers"] = Keepers(self)
+            for layer in keepers.layers:
                 layer._losses.clear()
-        scope.depth = outer_depth + 1
-        scope.path = (*outer_path, self._name)
+        scope.training, scope.depth, scope.path = training, scope.depth + 1, (*scope.path, self._name)
         try:
-            if explicit is None:
+            if explicit is None or not self._care & TOLD:
                 outputs = self._run(args, kwargs)
             else:
-                with _torch_modules_follow(self, bool(explicit)):
+                with _torch_modules_follow(self, explicit):
                     outputs = self._run(args, kwargs)
         except (RuntimeError, IndexError) as error:
             self._explain(args, error)
             raise
         finally:
-            scope.training, scope.depth, scope.path = outer_training, outer_depth, outer_path
-        answered(self, outputs)
+            scope.training, scope.depth, scope.path = outer
         if self.activity_regularizer is not None:
             self._add_activity_loss(outputs)
-        if mask is not None or self._creates_mask:
-            masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
         return outputs
 
     def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
@@ -198,7 +234,7 @@ class Calling(Weights):
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         policy = self.dtype_policy
-        hooked = self._hooked or _global_forward_pre_hooks or _global_forward_hooks
+        hooked = self._care & HOOKED or _global_forward_pre_hooks or _global_forward_hooks
         call = functools.partial(nn.Module.__call__, self) if hooked else self.call
         if policy.compute is policy.variable:
             return call(*args, **kwargs)
@@ -228,7 +264,7 @@ class Calling(Weights):
                 if not self._ours and self._takes_untouched(leaf):
                     return leaf
                 if device is None:
-                    device = next((weight.device for weight in self.parameters()), torch.get_default_device())
+                    device = device_of(self)
                 leaf = arrays.tensor_of(leaf, named(self)).to(device)
             if compute is not None and leaf.dtype not in self._passing:
                 cast = arrays.cast(leaf, compute, named(self))
@@ -284,7 +320,7 @@ class Calling(Weights):
             first = args[0]
             mask = getattr(first, "_keras_mask", None) if isinstance(first, Tensor) else masking.masks_of(first)
             if wanted and mask is not None and not self._mask_beside_others:
-                others = pytree.tree_leaves((args[1:], kwargs))
+                others = pytree.tree_leaves((args[1:], {k: v for k, v in kwargs.items() if k != "training"}))
                 wanted = not any(isinstance(leaf, (Tensor, symbolic.SymbolicTensor)) for leaf in others)
         elif self._takes_mask and not self._mask_broadcasts and args:
             _check_mask(self, args[0], mask)
@@ -328,7 +364,23 @@ class Calling(Weights):
 
 
 for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook", "backward_hook"):
-    setattr(Calling, f"register_{_hook}", _noting_change(getattr(nn.Module, f"register_{_hook}")))
+    setattr(Calling, f"register_{_hook}", _tending(getattr(nn.Module, f"register_{_hook}")))
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the first of a module's weights lies; the default device for one without."""
+    stack = [module]
+    while stack:
+        each = stack.pop()
+        for weight in each._parameters.values():
+            if weight is not None:
+                return weight.device
+        stack += [child for child in reversed(each._modules.values()) if child is not None]
+    return torch.get_default_device()
+
+
+def _first(args: tuple, kwargs: Mapping[str, Any]) -> Any:
+    return args[0] if args else next(iter(kwargs.values()), None)
 
 
 def _torch_modules_follow(layer: Any, training: bool) -> AbstractContextManager[None]:

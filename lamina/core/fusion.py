@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch.utils import _pytree as pytree
 
+from . import care
 from .symbolic import Node, SymbolicTensor
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
             call.options["relu"] = False
             positive.add(id(next_to))
         done.update(map(id, taken))
-        if "time_first" in granted(layer) and layer.runs_in_plan():
+        if "time_first" in granted(layer) and not layer._care & care.IN_PLAN:
             users = readers.get(id(call.outputs), [])
             if users and all(user.layer._reads_time_first for user in users):
                 call.options["time_first"] = True
@@ -112,8 +113,4 @@ def _may_go_first(layer: Layer) -> bool:
 
 def _bare(layer: Layer, follower: Layer) -> bool:
     """Whether nothing has to happen between the calls of the two."""
-    return (
-        (layer._ours and layer.runs_in_plan())
-        and (follower._ours and follower.runs_in_plan())
-        and follower._compute == layer._compute
-    )
+    return not (layer._care | follower._care) & (care.IN_PLAN | care.ANSWERS) and follower._compute == layer._compute

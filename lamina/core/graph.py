@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-from . import masking
+from . import care, masking
+from .care import Changes
 from .declare import short
 from .errors import answered
 from .fusion import calls
-from .layer import Changes, Layer, scope
-from .symbolic import Node, SymbolicTensor, call_layer
+from .layer import Layer, scope
+from .symbolic import Node, SymbolicTensor
 
 
 class Graph:
@@ -104,7 +105,7 @@ class Graph:
             args, kwargs = pytree.tree_map(substitute, (node.args, node.kwargs))
             if node.layer._takes_mask and kwargs.get("mask") is node.kwargs.get("mask"):
                 kwargs.pop("mask", None)
-            outputs = call_layer(node.layer, args, kwargs)
+            outputs = node.layer._call_with_care(args, kwargs)
             fresh = pytree.tree_leaves(outputs)
             recorded: Any = next(leaf.node for leaf in fresh if isinstance(leaf, SymbolicTensor))
             node.layer._nodes.remove(recorded)
@@ -140,7 +141,6 @@ class Plan:
         }
         self.changes = Changes.count
         self.specs: dict[Any, Any] = {}  # the outputs' shapes and types by those of the inputs, as far as asked for
-        self.runs_bare = True  # no call inside needs anything around it
         parameters = ", ".join(self._variable(tensor) for tensor in graph.inputs)
         lines = [*self._lines(graph), *((line, "") for line in self._mask_lines(graph))]
         if any("training" in line for line, _ in lines):
@@ -161,8 +161,7 @@ class Plan:
     def _lines(self, graph: Graph) -> Iterator[tuple[str, str]]:
         for call in calls(graph.nodes, [*pytree.tree_leaves(graph.outputs), *graph.masks.values()]):
             node, layer = call.node, call.node.layer
-            bare = layer.runs_in_plan()
-            self.runs_bare = self.runs_bare and bare and not _holds_care(layer)
+            bare = not layer._care & care.IN_PLAN
             arguments = [self._render(value, layer, bare) for value in node.args]
             for key, value in node.kwargs.items():
                 text = self._render(value, layer, bare)
@@ -243,11 +242,6 @@ class Plan:
 def _shown(layer: Layer) -> str:
     """A layer in a remark of one line, whatever its name holds."""
     return f"{type(layer).__name__} {layer.name!r}"
-
-
-def _holds_care(layer: Layer) -> bool:
-    """Whether a layer inside keeps losses, so that a call has to start by clearing them."""
-    return any(inner._adds_losses or inner.activity_regularizer is not None for inner in layer._flat_layers())
 
 
 def masked_inputs(graph: Graph, masks: list[Any]) -> tuple[list[SymbolicTensor], list[SymbolicTensor]]:

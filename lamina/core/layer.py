@@ -16,10 +16,10 @@ from torch.utils import _pytree as pytree
 
 from . import arrays, dtypes, serialize, symbolic
 from .calling import Calling
+from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, may_hold_modules
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import named
-from .scope import Changes as Changes
 from .scope import building
 from .scope import clear_session as clear_session
 from .scope import scope as scope
@@ -107,6 +107,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
+    _has_shape_rule = False
     _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     _is_relu = False  # the positive part of the input and nothing else
@@ -134,6 +135,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             cls.build = _guarded_build(own["build"])
         if "compute_output_shape" in own:
             cls._shape_parameters = tuple(inspect.signature(own["compute_output_shape"]).parameters)[1:]
+        cls._has_shape_rule = cls.compute_output_shape is not Layer.compute_output_shape
         if "compute_mask" not in own and cls.compute_mask is Layer.compute_mask:
             cls._creates_mask = False
 
@@ -150,17 +152,13 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             training=False,
             built=False,
             _building=False,
-            _direct=False,
-            _has_more=False,
-            _hooked=False,
-            _adds_losses=False,
+            _care=UNBUILT,
             _ndim=None,
             _trainable=True,
             _added_losses={},
             _nodes=[],
             _build_shapes=None,
-            _keepers=[],
-            _keepers_at=-1,
+            _keepers=None,
             _initial_weights=first_values.convert(owned(base.get("weights")), self),
         )
         values = bind(self, args, kwargs)
@@ -181,7 +179,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         compute = policy.compute if self._autocast and policy.compute.is_floating_point else None
         integers = self._takes_integers and not (self._autocast and self._parameters)
         passing = frozenset({compute}) if compute is not None and not integers else dtypes.passing(compute)
-        vars(self).update(dtype_policy=policy, _compute=compute, _passing=passing)
+        vars(self).update(dtype_policy=policy, _compute=compute, _floats=compute, _passing=passing)
         if policy.compute is not policy.variable:
             self._let_stand_in()
 
@@ -244,7 +242,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 self._finish_build()
             super().__setattr__(name, value)
         if name in self._args and vars(self).get("built"):
-            Changes.note()
+            Changes.note(self)
 
     def _write_weight(self, name: str, value: Any) -> bool:
         """Write values to the weight of that name; False where there is none, or what came is to take its place."""
@@ -285,7 +283,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             **vars(self),
             "_nodes": [],
             "_added_losses": {},
-            "_keepers_at": -1,
+            "_keepers": None,
         }  # a copy of a layer stands outside the models the original is part of
 
     # -- configuration ----------------------------------------------------------------------------------------------
@@ -341,36 +339,15 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if self._initial_weights is not None:
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
             self.set_weights(initial)
-        vars(self)["built"] = True
         spec = self.input_spec
-        vars(self)["_ndim"] = spec.ndim if isinstance(spec, InputSpec) else None
-        vars(self)["_direct"] = self._may_run_direct()
-        if self.activity_regularizer is not None:
-            Changes.note()
-        vars(self)["_has_more"] = self.activity_regularizer is not None or self._creates_mask or not self._ours
+        vars(self).update(built=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
+        tend(self)
 
-    def _may_run_direct(self) -> bool:
-        """Whether a call with one plain tensor needs `call` alone, with at most a loss or a mask after it."""
-        spec = self.input_spec
-        checked_by_rank = spec is None or (
-            isinstance(spec, InputSpec) and spec.min_ndim is spec.max_ndim is spec.dtype is None and not spec.axes
-        )
-        return self._runs_bare() and (self._ours or (checked_by_rank and not self._creates_mask))
-
-    def runs_in_plan(self) -> bool:
-        """Whether a plan may run `call` itself, since nothing has to happen before or after it."""
-        return self._runs_bare() and self.activity_regularizer is None
+    _find_care = care_of
 
     def may_follow(self, layer: Any) -> bool:
         """Whether a plan may call `self.after(layer.call, inputs)` for `self(layer(inputs))`."""
         return False
-
-    def _runs_bare(self) -> bool:
-        return (
-            (self._ours or not self._modules)
-            and not (self._hooked or self._adds_losses)
-            and self.dtype_policy.compute == self.dtype_policy.variable
-        )
 
     def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
         """The type of the output for a first input of this type."""

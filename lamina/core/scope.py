@@ -1,4 +1,4 @@
-"""What a call hands down to the layers inside it, names, and the count of changes that make plans stale."""
+"""What a call hands down to the layers inside it, and names."""
 
 from __future__ import annotations
 
@@ -34,18 +34,6 @@ def at_most(calls: int) -> Iterator[None]:
         yield
     finally:
         scope.calls_left = outer
-
-
-class Changes:
-    """Counts what makes a plan stale: hooks, a first `add_loss`, weights replaced by a wrapper."""
-
-    count = 0
-    _counts = itertools.count(1)
-
-    @classmethod
-    def note(cls) -> None:
-        """To be called after the change. No count ever comes back, whichever threads count at once."""
-        cls.count = next(cls._counts)
 
 
 _builders: dict[int, int] = {}  # threads by the layer (its id) whose weights they make

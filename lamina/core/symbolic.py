@@ -16,8 +16,8 @@ from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
 from .arrays import no_complex
-from .errors import answered, named, show_shape
-from .scope import building, scope
+from .errors import named, show_shape
+from .scope import scope
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -166,6 +166,21 @@ class Node:
         self.layer = layer
         self.outputs: Any = None
 
+    def infer(self) -> Any:
+        """The outputs, each knowing where it comes from."""
+        kwargs = {key: value for key, value in self.kwargs.items() if key != "training"}
+        index = -1
+
+        def mark(leaf):
+            nonlocal index
+            if not isinstance(leaf, SymbolicTensor):
+                return leaf
+            index += 1
+            return SymbolicTensor(leaf.shape, leaf.torch_dtype, self.layer.name, self, index)
+
+        self.outputs = pytree.tree_map(mark, self.layer.compute_output_spec(*self.args, **kwargs))
+        return self.outputs
+
     @property
     def input(self) -> Any:
         """What the layer was called on, without masks and other keyword arguments."""
@@ -279,11 +294,9 @@ def infer_shape(layer: Any, input_shape: Any, *more: Any, **named_shapes: Any) -
 
 def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Symbolic outputs of a call, by the layer's shape rule where it has one, else by running it on trial tensors."""
-    from .layer import Layer
-
     if layer._compute is not None:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
-    if type(layer).compute_output_shape is Layer.compute_output_shape:
+    if not layer._has_shape_rule:
         return run_on_trial_tensors(layer.call, args, kwargs, layer)
     first = args[0] if args else next(iter(kwargs.values()))
     leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor))
@@ -352,30 +365,17 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) ->
             scope.trying = outer
 
 
-def call_layer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """Record a call on symbolic tensors: check, build, infer the outputs and their masks."""
+def checked(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a call that is to be recorded, without those that say nothing."""
     if scope.calls_left is not None:
         scope.calls_left -= 1
         if scope.calls_left < 0:
             raise ValueError(f"{named(layer)}: its config asks for far more calls than it describes.")
     _check_names(layer, args, kwargs)
-    kwargs = {key: value for key, value in kwargs.items() if value is not None}
-    if "training" in kwargs and not layer._takes_training and not getattr(layer, "_is_composite", False):
-        del kwargs["training"]
-    layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
-    if not layer.built:
-        with building(layer):  # another thread's first call may be building it
-            if not layer.built:
-                layer._build_for(args, {k: v for k, v in kwargs.items() if any_symbolic(v)})
-        layer.check_inputs(args[0] if args else next(iter(kwargs.values()), None))
-    mask = layer._route_masks(args, kwargs)
-    node = Node(layer, args, kwargs)
-    outputs = layer.compute_output_spec(*args, **{k: v for k, v in kwargs.items() if k not in ("training",)})
-    node.outputs = record(answered(layer, outputs), node)
-    if mask is not None or layer._creates_mask:
-        masking.set_masks(node.outputs, layer._checked_mask(args[0] if args else None, mask))
-    layer._nodes.append(node)
-    return node.outputs
+    kept = {key: value for key, value in kwargs.items() if value is not None}
+    if "training" in kept and not layer._takes_training and not getattr(layer, "_is_composite", False):
+        del kept["training"]
+    return kept
 
 
 def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
@@ -389,26 +389,13 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
         raise TypeError(f"{named(layer)}: its call takes ({taken}); {what}.") from None
 
 
-def record(outputs: Any, node: Node) -> Any:
-    """The outputs of `node`, each knowing where it comes from."""
-    index = -1
-
-    def mark(leaf):
-        nonlocal index
-        if not isinstance(leaf, SymbolicTensor):
-            return leaf
-        index += 1
-        return SymbolicTensor(leaf.shape, leaf.torch_dtype, node.layer.name, node, index)
-
-    return pytree.tree_map(mark, outputs)
-
-
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
-    from .operation import Operation
-
     args, kwargs = pytree.tree_map(_array_as_tensor, (args, kwargs))
-    return Operation(function)(*args, **kwargs)
+    return as_layer(function)(*args, **kwargs)
+
+
+as_layer: Any = None  # makes a layer of a function: `operation.Operation`, of the floor above
 
 
 def _array_as_tensor(value: Any) -> Any:

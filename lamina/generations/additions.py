@@ -13,10 +13,12 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from .. import metrics
+from ..core import care
+from ..core.care import Changes
 from ..core.declare import short
 from ..core.errors import named
 from ..core.graph import Graph
-from ..core.layer import Changes, Layer, scope, unique_name
+from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 
@@ -74,7 +76,9 @@ class Addition(Layer):
 
     def __init__(self, value: Any, act: Callable[[Layer, Any], None], metric: Any = None):
         super().__init__(name=unique_name("add_loss" if metric is None else "add_metric"))
-        self.__dict__.update(value=value, act=act, metric=metric, _adds_losses=metric is None)
+        self.__dict__.update(value=value, act=act, metric=metric)
+        if metric is None:
+            self.__dict__["_care"] |= care.ADDS
         if metric is None and isinstance(value, SymbolicTensor):
             self._losses.append(value)  # until the first call there is no other
         self._finish_build()
@@ -150,7 +154,7 @@ class AddsBeside(Adds):
     def _add(self, additions: list[Addition]) -> None:
         self._whole((*self._added, *additions))  # raises where a value does not rest on the inputs
         self.__dict__["_added"] = (*self._added, *additions)
-        Changes.note()
+        Changes.note(self)
         self._make_plan()
 
     def _whole(self, added: tuple[Addition, ...]) -> Graph:

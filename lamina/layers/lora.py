@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from ..core.care import Changes
 from ..core.declare import Kind, Refused, integer, number
 from ..core.errors import named
-from ..core.layer import Changes, Layer, scope
+from ..core.layer import Layer, scope
 from ..core.weight import Weight
 
 
@@ -70,7 +71,7 @@ class LoRA(Layer):
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         self._let_stand_in()
         vars(self).update(call=self._call_adapted, forward=self._call_adapted)
-        Changes.note()
+        Changes.note(self)
 
     def _call_adapted(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         register: Any = self._parameters

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..activations import activation
 from ..constraints import constraint
-from ..core import random, serialize, symbolic
+from ..core import care, random, serialize, symbolic
 from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed, short
 from ..core.errors import named, show_shape
 from ..core.fusion import granted, grants
@@ -454,7 +454,7 @@ def _initial_states(cell: Any, x: Tensor) -> list[Any]:
 
 def _step_of(cell: Any, training: bool) -> Any:
     """One step of any cell as a function (inputs, states) -> (output, list of states)."""
-    direct = not callable(cell) or (isinstance(cell, Layer) and cell.built and cell.runs_in_plan())
+    direct = not callable(cell) or (isinstance(cell, Layer) and not cell._care & care.IN_PLAN)
     call: Any = cell.call if direct else cell
     options = {"training": training} if getattr(cell, "_takes_training", False) else {}
 

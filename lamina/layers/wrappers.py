@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
-from ..core import serialize, symbolic
+from ..core import care, serialize, symbolic
 from ..core.declare import Kind, Refused, arg, one_of
 from ..core.errors import named, show_shape
 from ..core.layer import Layer, first_values
@@ -84,7 +84,7 @@ class TimeDistributed(Wrapper):
         if mask is not None:
             outputs = inner(merged, mask=mask.flatten(0, 1))
         else:
-            bare = not inner._takes_training and _runs_bare(merged, inner)
+            bare = not (inner._takes_training or inner._care & care.AROUND) and merged.dtype in inner._passing
             outputs = (inner.call if bare else inner)(merged)
         return outputs.view(*inputs.shape[:2], *outputs.shape[1:])
 
@@ -100,14 +100,6 @@ class TimeDistributed(Wrapper):
 
     def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
         return self.layer.output_dtype(input_dtype)
-
-
-def _runs_bare(x: Tensor, *layers: Any) -> bool:
-    """Whether `call` is all that calling these layers on x comes to: no hook, loss, mask or change of type."""
-    for one in layers:
-        if not one._direct or one._has_more or x.dtype not in one._passing:
-            return False
-    return True
 
 
 _COUPLED_IN_TRAINING = (BatchNormalization, SpectralNormalization, _NormBase)
@@ -201,7 +193,8 @@ class Bidirectional(Holder):
             self._paired
             and mask is None
             and not (training and self._drops)
-            and _runs_bare(sequences, forward, backward)
+            and not (forward._care | backward._care) & care.AROUND
+            and sequences.dtype in forward._passing
         ):
             start = None
             if initial_state is not None:
@@ -274,7 +267,8 @@ def _run(inner: Any, x: Tensor, states: Any, mask: Tensor | None, training: bool
         kwargs["training"] = training
     if states is not None:
         kwargs["initial_state"] = states
-    outputs = (inner.call if _runs_bare(x, inner) else inner)(x, **kwargs)
+    bare = not inner._care & care.AROUND and x.dtype in inner._passing
+    outputs = (inner.call if bare else inner)(x, **kwargs)
     return outputs if inner.return_state else (outputs,)
 
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core import arrays, dtypes, masking, serialize, symbolic
+from ..core import arrays, care, dtypes, masking, serialize, symbolic
+from ..core.care import Changes, care_of
 from ..core.declare import kept, owned, quoted, short
 from ..core.errors import named
 from ..core.graph import Graph, Plan, masked_inputs
-from ..core.layer import Changes, InputSpec, Layer, scope, snake_case
+from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
@@ -53,7 +54,7 @@ class GraphModel(Model):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Run the plan on one tensor, or on inputs in the structure the model was made with."""
         plan = self._plan
-        if plan is None or plan.changes != Changes.count:
+        if plan is None or (plan.changes != Changes.count and Changes.concern(plan, self)):
             plan = self._make_plan()
         if training is not None:
             outer, scope.training = scope.training, bool(training)
@@ -74,7 +75,7 @@ class GraphModel(Model):
         """The straight line of calls that runs this model; printing it shows the source."""
         if self._graph is None:
             raise ValueError(f"{named(self)} has no plan before its input shape is known: call it or build it first.")
-        if self._plan is None or self._plan.changes != Changes.count:
+        if self._plan is None or Changes.concern(self._plan, self):
             return self._make_plan()
         return self._plan
 
@@ -87,12 +88,22 @@ class GraphModel(Model):
             _ndim=None if simple is None else len(simple.shape),
             _passing=frozenset() if simple is None else _passing(simple.torch_dtype),
             _compute=None,
-            _direct=simple is not None and plan.runs_bare and self.runs_in_plan(),
+            _floats=None if simple is None else simple.torch_dtype,
+            _care=self._find_care(),
         )
         return plan
 
-    def runs_in_plan(self) -> bool:
-        return self.activity_regularizer is None and not self._hooked and (self._plan is None or self._plan.runs_bare)
+    def _find_care(self) -> int:
+        """As of any layer, but a plan tells the types and runs the layers inside; those may need care."""
+        found = care_of(self) & ~(care.CASTS | care.INSIDE | care.CHECKS)
+        if self._graph is None or len(self._graph.inputs) != 1:
+            found |= care.CHECKS
+        called = () if self._graph is None else (node.layer for node in self._graph.nodes)
+        if any(layer._care & care.IN_PLAN for layer in called) or any(
+            layer._care & care.LOSSES for layer in self._flat_layers()
+        ):
+            found |= care.INSIDE
+        return found
 
     def _finish_build(self) -> None:
         super()._finish_build()
@@ -195,7 +206,7 @@ class GraphModel(Model):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_plan": None, "_masked_plans": {}, "_direct": False}
+        return {**super().__getstate__(), "_plan": None, "_masked_plans": {}}
 
 
 def _flat_masks(mask: Any, count: int) -> list[Any]:

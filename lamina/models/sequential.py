@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils import _pytree as pytree
 
-from ..core import serialize
+from ..core import care, serialize
 from ..core.declare import kept, short
 from ..core.errors import named
 from ..core.graph import Graph
@@ -102,7 +102,7 @@ class Sequential(GraphModel):
 
     def _forget(self) -> None:
         state = vars(self)
-        state.update(_graph=None, _plan=None, built=False, _direct=False, compiled=state.get("compiled", False))
+        state.update(_graph=None, _plan=None, built=False, _care=care.UNBUILT, compiled=state.get("compiled", False))
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         self._forget()

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations
-from ..core.layer import Changes, scope
+from ..core.care import LOSSES, Changes
+from ..core.layer import scope
 from .data import pack, rows_of
 from .objective import track
 
@@ -72,10 +73,8 @@ def penalties_of(module: nn.Module) -> Callable[[], list[Tensor]] | None:
     """What is added to the loss besides the targets' part; None for nothing. Found once instead of in every step."""
     if not hasattr(type(module), "losses"):
         return None
-    added = ("_adds_losses", "activity_regularizer")
-    if any(getattr(inner, name, None) for inner in module.modules() for name in added) or not hasattr(
-        module, "weight_losses"
-    ):
+    adding = any(getattr(inner, "_care", 0) & LOSSES for inner in module.modules())
+    if adding or not hasattr(module, "weight_losses"):
         return lambda: module.losses  # type: ignore[return-value]
     weights = [weight for weight in trainable_weights(module) if getattr(weight, "regularizer", None)]
     pairs = [(weight.regularizer, weight) for weight in weights]
@@ -115,7 +114,7 @@ class Step(OfModel):
 
     def __init__(self, model: Any, own_loss: Callable | None = None, own_metrics: Callable | None = None):
         self._model = model
-        self._changes = -1
+        self.changes = -1
         self._own_loss, self._own_metrics = own_loss, own_metrics
         self._forward: Callable = torch.compile(model) if model.jit_compile is True else model
         self._scores: list[Scores] = []
@@ -123,13 +122,13 @@ class Step(OfModel):
 
     def _settle(self) -> None:
         """Find out what stays the same from step to step. Done again when a layer changes its ways."""
-        self._changes = Changes.count
+        self.changes = Changes.count
         self._penalties = penalties_of(self._model)
         self._searching = self._model.jit_compile is not True and self._own_loss is None
         self._scores = _ending_in_log_space(self._model) if self._searching else []
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        if self._changes != Changes.count:
+        if self.changes != Changes.count and Changes.concern(self, self._model):
             self._settle()
         outputs, _ = self._outputs_and_loss(x, y, sample_weight)
         return self._measure(x, y, outputs, sample_weight)
@@ -146,7 +145,7 @@ class Step(OfModel):
                     one.end()
         else:
             outputs = self._forward(x)
-        if self._changes != Changes.count:  # a layer added its first loss in this very call
+        if self.changes != Changes.count:  # a layer added its first loss in this very call
             self._penalties = penalties_of(model)
         if self._own_loss is not None:
             loss = self._own_loss(x, y, outputs, sample_weight, self.training)
@@ -195,11 +194,11 @@ class TrainStep(Step):
 
     def notice_trainable(self) -> None:
         """Settle again where other weights are trainable than before, as between the two halves of a GAN's step."""
-        if self._changes >= 0 and [*map(id, self._weights)] != [*map(id, trainable_weights(self._model))]:
-            self._changes = -1
+        if self.changes >= 0 and [*map(id, self._weights)] != [*map(id, trainable_weights(self._model))]:
+            self.changes = -1
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        if self._changes != Changes.count:
+        if self.changes != Changes.count and Changes.concern(self, self._model):
             self._settle()
         outputs, loss = self._outputs_and_loss(x, y, sample_weight)
         weights, optimizer = self._weights, self._optimizer
@@ -240,13 +239,13 @@ class Captured(OfModel):
         self._left: int | None = self.EAGER_STEPS
         self._replay: Callable[[], Any] | None = None
         self._buffers: list[Any] = []
-        self._changes = -1
+        self.changes = -1
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
         leaves, spec = pytree.tree_flatten((x, y, sample_weight))
         if self._left is None:
             return self._step(x, y, sample_weight)
-        if self._replay is None or self._changes != Changes.count:
+        if self._replay is None or Changes.concern(self, self._step._model):
             if self._left > 0:
                 self._left -= 1
                 return self._warm_up(x, y, sample_weight)
@@ -275,7 +274,7 @@ class Captured(OfModel):
 
     def _record(self, leaves: list[Any], spec: Any) -> bool:
         self._buffers = [leaf.clone() if isinstance(leaf, Tensor) else None for leaf in leaves]
-        self._formats, self._changes = [_format(leaf) for leaf in leaves], Changes.count
+        self._formats, self.changes = [_format(leaf) for leaf in leaves], Changes.count
         batch = pytree.tree_unflatten(self._buffers, spec)
         try:
             self._replay = self._capture(lambda: self._step(*batch) and None)

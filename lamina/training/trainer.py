@@ -18,9 +18,9 @@ from .. import metrics as metrics_module
 from .. import optimizers as optimizers_module
 from ..core import serialize
 from ..core.calling import Calling
+from ..core.care import Changes
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
-from ..core.layer import Changes
 from ..core.work import alone_in, keeps_states, training_flags
 from .callbacks import CallbackList, Logs, to_host
 from .data import (
@@ -162,7 +162,7 @@ class Trainer:
     @optimizer.setter
     def optimizer(self, value: Any) -> None:
         vars(self)["_optimizer"] = value
-        Changes.note()
+        Changes.note(self)
         if isinstance(self.train_function, Captured):
             self.train_function.stop()
 

@@ -1,0 +1,96 @@
+"""What has to happen around a layer's `call`: one integer a layer, 0 where nothing has.
+
+It is found anew by `tend` whenever one of its causes changes, and read, with a mask, by whoever might leave something
+out: the call itself, a plan, a layer that holds another.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from torch import nn
+
+from .children import Children
+from .spec import InputSpec
+
+UNBUILT = 1  # there are no weights yet
+CASTS = 2  # `call` sees the weights in another type than they are kept in
+HOOKED = 4  # torch's hooks are to be called
+ADDS = 8  # it has added to the loss in its `call`
+INSIDE = 16  # so it may be with layers inside: a user's own that holds some, a model one of whose calls needs care
+CHECKS = 32  # a user's own, for which more is to be checked than the rank, or which makes masks
+ACTIVITY = 64  # its regularizer sees the outputs
+MASKS = 128  # it makes a mask of its input
+ANSWERS = 256  # a user's own: what `call` gives is looked at
+TOLD = 512  # torch modules inside, which are to obey an explicit `training`
+
+LOSSES = ADDS | ACTIVITY  # calls leave something to be added to the loss
+IN_PLAN = UNBUILT | CASTS | HOOKED | ADDS | INSIDE | ACTIVITY  # a plan calls the layer, not its `call`
+BEFORE = UNBUILT | CASTS | HOOKED | ADDS | INSIDE | CHECKS  # one plain tensor is not enough for `call`
+AFTER = ACTIVITY | MASKS | ANSWERS  # something follows `call`
+AROUND = BEFORE | AFTER
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class Changes:
+    """When layers changed their ways: hooks, first losses, arguments, weights replaced by a wrapper. What was made of
+    layers before that (plans, steps) is to be made anew."""
+
+    count = 0  # of all changes in the process
+    _counts = itertools.count(1)
+
+    @classmethod
+    def note(cls, layer: Any) -> None:
+        """To be called after a change of the layer. No count ever comes back, whichever threads count at once."""
+        vars(layer)["_changed_at"] = count = next(cls._counts)
+        cls.count = count
+
+    @classmethod
+    def concern(cls, made: Any, module: nn.Module) -> bool:
+        """Whether anything in `module` has changed since `made.changes`. Where not, `made.changes` becomes now, so that
+        comparing it with `count` is enough until the next change of any layer."""
+        count = cls.count
+        for each in module.modules():
+            if vars(each).get("_changed_at", 0) > made.changes:
+                return True
+        made.changes = count
+        return False
+
+
+def tend(layer: Any) -> None:
+    """Find anew what the layer needs around its `call`, and note that something changed."""
+    vars(layer)["_care"] = care_of(layer)
+    Changes.note(layer)
+
+
+def care_of(layer: Any) -> int:
+    care = layer._care & ADDS
+    policy, ours = layer.dtype_policy, layer._ours
+    if not layer.built:
+        care |= UNBUILT
+    if policy.compute != policy.variable:
+        care |= CASTS
+    if any(getattr(layer, hooks) for hooks in _HOOKS):
+        care |= HOOKED
+    if layer.activity_regularizer is not None:
+        care |= ACTIVITY
+    if layer._creates_mask:
+        care |= MASKS
+    if not ours:
+        care |= ANSWERS
+        if layer._modules:
+            care |= INSIDE
+        if layer._creates_mask or not _by_rank(layer.input_spec):
+            care |= CHECKS
+    if any(not hasattr(module, "_care") and not isinstance(module, Children) for module in layer.modules()):
+        care |= TOLD
+    return care
+
+
+def _by_rank(spec: Any) -> bool:
+    """Whether inputs fit a specification if their rank does."""
+    if spec is None:
+        return True
+    return isinstance(spec, InputSpec) and spec.min_ndim is spec.max_ndim is spec.dtype is None and not spec.axes
