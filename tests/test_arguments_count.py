@@ -29,7 +29,7 @@ UNREAD = {
     "*.compute_mask:mask": "given to every layer: some make a mask of their own, some end it",
     "*._modules:value": "a setter that leaves the children to the items",
     "*._rule:step": "given to every optimizer: some correct a bias by it",
-    "core.layer.Layer.may_follow:layer": "a hook whose default says no",
+    "core.layer.Layer.behind:layer": "a hook whose default says no",
     "*.__torch_function__:types": "torch's protocol",
     "core.weight.Weight.__init__:*": "`__new__` reads them",
     "core.weight.Weight.numpy:force": "torch's protocol: it copies in any case",

@@ -22,7 +22,6 @@ GOLDEN = Path(__file__).parent / "golden"
 LONGEST = 8  # arguments
 
 COMPLEX = {
-    "core.calling.Calling._call_with_care",
     "core.fusion.calls",
     "core.serialize.serialize",
     "core.weights.Weights.add_weight",
@@ -37,8 +36,6 @@ LONG = {"core": 3, "kernels": 6, "layers": 2, "ops": 2, "training": 3}
 CIRCLES = {
     "core.declare > core.serialize",
     "core.serialize > core.declare",
-    "core.symbolic > core.layer",
-    "core.symbolic > core.operation",
     "generations.models > generations.namespaces",
     "generations.namespaces > generations.backend",
     "generations.shim > generations.namespaces",

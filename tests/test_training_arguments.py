@@ -732,7 +732,7 @@ ELSEWHERE = {
     "cosine.axis": "CosineSimilarity's: test_arguments_have_effects.py",
     "integer.*": "test_declarations.py",
     "number.*": "test_declarations.py",
-    "*.after.*": "a plan's way to join layers: test_plans.py",
+    "*.behind.*": "a plan's way to join layers: test_plans.py",
     "RNN.check_states.argument": "a word of its message",
     "RNN.given_states.kept": "the states of the batch before: test_recurrent.py",
     "*.compute_output_shape.initial_state_shape": "given to every layer: a state changes no shape",

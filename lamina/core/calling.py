@@ -369,13 +369,14 @@ for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_ba
 
 def device_of(module: nn.Module) -> torch.device:
     """Where the first of a module's weights lies; the default device for one without."""
-    stack = [module]
+    stack: list[Any] = [module]
     while stack:
-        each = stack.pop()
+        if (each := stack.pop()) is None:
+            continue
         for weight in each._parameters.values():
             if weight is not None:
                 return weight.device
-        stack += [child for child in reversed(each._modules.values()) if child is not None]
+        stack.extend(reversed(each._modules.values()))
     return torch.get_default_device()
 
 

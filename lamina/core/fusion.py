@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable)
 
 
-def grants(*wishes: str) -> Callable[[F], F]:
+def grants(*wishes: str, says: str = "") -> Callable[[F], F]:
     """Says of a `call` what a plan, or a layer that holds this one, may ask for beside its arguments.
 
     "relu": `relu=True` ends in the positive part, whatever the layer itself does, `relu=False` does not. "affine":
     `affine=(scale, shift)` for the result before that. "time_first": how to lay the result out in memory. "sweep": a
-    cell's `sweep` computes the same for a whole sequence. The keywords are no part of the signature that users see. A
-    class that writes `call` anew grants nothing until it says so.
+    cell's `sweep` computes the same for a whole sequence. The keywords are no part of the signature that users see.
+    `says` tells what a plan may rely on: "elementwise": nothing but the activation. "largest": results are some of the
+    inputs, larger ones where these are. "time_first": inputs are read fastest with time as the first axis in memory.
+    A class that writes `call` anew grants and says nothing until it does so itself.
     """
 
     def mark(call: F) -> F:
         signature = inspect.signature(call)
         seen = [parameter for name, parameter in signature.parameters.items() if name not in wishes]
-        vars(call).update(granted=frozenset(wishes), __signature__=signature.replace(parameters=seen))
+        vars(call).update(granted=frozenset(wishes), said=says, __signature__=signature.replace(parameters=seen))
         return call
 
     return mark
@@ -40,15 +42,20 @@ def granted(layer: Any) -> frozenset[str]:
     return getattr(getattr(type(layer), "call", None), "granted", frozenset())
 
 
+def _says(layer: Any, fact: str) -> bool:
+    return getattr(getattr(type(layer), "call", None), "said", "") == fact
+
+
 class Call:
     """A line of a plan: a node, what it puts out, which values nothing needs after it.
 
-    `after`: the layer behind it that takes its call and its inputs for both. `options`: wishes for the call.
+    `last`: the layer whose result it is; where that is the one behind the node's, `both` takes the first one's call and
+    its inputs. `options`: wishes for the call.
     """
 
     def __init__(self, node: Node):
-        self.node, self.outputs = node, node.outputs
-        self.after: Layer | None = None
+        self.node, self.outputs, self.last = node, node.outputs, node.layer
+        self.both: Callable | None = None
         self.options: dict[str, bool] = {}
         self.ended: list[SymbolicTensor] = []
 
@@ -77,11 +84,11 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
         layer, taken = node.layer, [node]
         if id(node) in positive:
             call.options["relu"] = True
-        elif (next_to := behind(call)) is not None and next_to.layer.may_follow(layer):
+        elif (next_to := behind(call)) is not None and (both := next_to.layer.behind(layer)) is not None:
             taken.append(next_to)
-            call.after, call.outputs = next_to.layer, next_to.outputs
-        ends_in_relu = _ends_in_relu(taken[-1].layer)
-        if ends_in_relu is not None and (next_to := behind(call)) is not None and next_to.layer._is_relu:
+            call.both, call.last, call.outputs = both, next_to.layer, next_to.outputs
+        ends_in_relu = _ends_in_relu(call.last)
+        if ends_in_relu is not None and (next_to := behind(call)) is not None and _is_relu(next_to.layer):
             taken.append(next_to)
             call.outputs, call.options["relu"], ends_in_relu = next_to.outputs, True, True
         # A ReLU and the largest of a window may change places, and fewer values pass the ReLU then.
@@ -91,7 +98,7 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
         done.update(map(id, taken))
         if "time_first" in granted(layer) and not layer._care & care.IN_PLAN:
             users = readers.get(id(call.outputs), [])
-            if users and all(user.layer._reads_time_first for user in users):
+            if users and all(_says(user.layer, "time_first") for user in users):
                 call.options["time_first"] = True
 
     for call in reversed(lines):
@@ -103,12 +110,16 @@ def calls(nodes: Sequence[Node], final: Iterable[Any]) -> list[Call]:
 
 def _ends_in_relu(layer: Layer) -> bool | None:
     """None unless the layer's `call` can be told."""
-    return layer._ends_in_relu if "relu" in granted(layer) else None
+    return layer.ends_in_relu if "relu" in granted(layer) else None
+
+
+def _is_relu(layer: Layer) -> bool:
+    return bool(layer.ends_in_relu) and _says(layer, "elementwise")
 
 
 def _may_go_first(layer: Layer) -> bool:
     """Whether a ReLU in front of it may as well be done by it."""
-    return layer._takes_largest and _ends_in_relu(layer) is not None
+    return _says(layer, "largest") and _ends_in_relu(layer) is not None
 
 
 def _bare(layer: Layer, follower: Layer) -> bool:

@@ -169,9 +169,9 @@ class Plan:
                 arguments.append(f"{key}={text}" if known else f"**{{{self._give(key)}: {text}}}")
             given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
             function, note = self._give(layer.call if bare else layer), _shown(layer)
-            if call.after is not None:
-                layer = call.after
-                function, arguments = self._give(layer.after), [function, *arguments]
+            if call.both is not None:
+                layer = call.last
+                function, arguments = self._give(call.both), [function, *arguments]
                 note += f", {_shown(layer)}"
             if bare and layer._takes_training and not given:  # other layers ask the scope themselves
                 arguments.append(f"training={self._give(layer)}.training if training is None else training")

@@ -110,10 +110,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _has_shape_rule = False
     _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
-    _is_relu = False  # the positive part of the input and nothing else
-    _ends_in_relu: Any = kept()  # whether it does so last; not None: `call(relu=...)` may say otherwise
-    _takes_largest = False  # results are some of the inputs, larger ones where these are
-    _reads_time_first = False  # inputs are read fastest with time as the first axis in memory
+    ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
     _call_parameters: ClassVar[tuple[str, ...]] = ()
     _call_signature: ClassVar[inspect.Signature] = inspect.signature(Calling.call)
     _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
@@ -345,9 +342,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     _find_care = care_of
 
-    def may_follow(self, layer: Any) -> bool:
-        """Whether a plan may call `self.after(layer.call, inputs)` for `self(layer(inputs))`."""
-        return False
+    def behind(self, layer: Any) -> Callable | None:
+        """What computes `self(layer(inputs))` from `layer.call` and the inputs, where that is worth while."""
+        return None
 
     def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
         """The type of the output for a first input of this type."""

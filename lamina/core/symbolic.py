@@ -155,7 +155,7 @@ class Node:
 
     __slots__ = ("args", "inputs", "kwargs", "layer", "outputs")
 
-    def __init__(self, layer: Layer, args: tuple, kwargs: dict[str, Any]):
+    def __init__(self, layer: Any, args: tuple, kwargs: dict[str, Any]):
         leaves, spec = pytree.tree_flatten((args, kwargs))
         if spec.num_nodes > MAX_DEPTH and _depth((args, kwargs)) > MAX_DEPTH + 2:
             raise ValueError(f"{named(layer)}: an argument of its call is nested more than {MAX_DEPTH} deep.")
@@ -163,7 +163,7 @@ class Node:
         # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies.
         kept = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
         self.args, self.kwargs = pytree.tree_unflatten(kept, spec)
-        self.layer = layer
+        self.layer: Layer = layer
         self.outputs: Any = None
 
     def infer(self) -> Any:

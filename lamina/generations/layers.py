@@ -192,8 +192,8 @@ class BatchNormalization(modern.BatchNormalization):
 
     by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
 
-    def may_follow(self, layer: Any) -> bool:
-        return not self.by_sample and super().may_follow(layer)
+    def behind(self, layer: Any) -> Any:
+        return None if self.by_sample else super().behind(layer)
 
     @grants("relu")
     def call(
@@ -245,7 +245,7 @@ class _TheanoPooling(_Pooling):
 class _TheanoMax(_TheanoPooling):
     _pool = staticmethod(pooling.max_pool)
 
-    @grants("relu")
+    @grants("relu", says="largest")
     def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
         if self.padding != "theano":
             return super().call(inputs, relu)

@@ -13,6 +13,7 @@ from ..constraints import constraint
 from ..core import symbolic
 from ..core.declare import Kind, Refused, arg, as_integer, number
 from ..core.errors import named
+from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
 from ..initializers import initializer
 from ..regularizers import regularizer
@@ -22,7 +23,7 @@ class Activated(Layer):
     """A layer that ends in its `activation`; where that is a ReLU or nothing, `call(relu=...)` says which."""
 
     @property
-    def _ends_in_relu(self: Any) -> bool | None:  # type: ignore[override]
+    def ends_in_relu(self: Any) -> bool | None:  # type: ignore[override]
         positive = self.activation is activations.relu
         return positive if positive or self.activation is activations.linear else None
 
@@ -37,15 +38,12 @@ class _Elementwise(Layer):
         return input_shape
 
 
-class Activation(_Elementwise):
+class Activation(Activated, _Elementwise):
     """Applies a function to every value."""
 
     activation: Any = arg(activation, doc="What to apply.")
 
-    @property
-    def _is_relu(self) -> bool:  # type: ignore[override]
-        return self.activation is activations.relu
-
+    @grants(says="elementwise")
     def call(self, inputs: Tensor) -> Tensor:
         return self.activation(inputs)
 
@@ -61,9 +59,10 @@ class ReLU(_Elementwise):
     threshold: float = arg(number(0), default=0.0, doc="Where the identity begins.")
 
     @property
-    def _is_relu(self) -> bool:  # type: ignore[override]
+    def ends_in_relu(self) -> bool:  # type: ignore[override]
         return (self.max_value, self.negative_slope, self.threshold) == (None, 0, 0)
 
+    @grants(says="elementwise")
     def call(self, inputs: Tensor) -> Tensor:
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 

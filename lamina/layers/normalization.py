@@ -139,7 +139,7 @@ class BatchNormalization(_Normalization):
     it has all axes of the input, of size 1 where they are not among `axes`.
     """
 
-    _ends_in_relu = False
+    ends_in_relu = False
     axis: int = arg(_axis, default=-1, doc="Where the channels are.")
     momentum: float = arg(number(0, 1), default=0.99, doc="What moving statistics keep of themselves in a step.")
     epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
@@ -230,16 +230,19 @@ class BatchNormalization(_Normalization):
         update = bool(training and self._trainable and by_batch != "always")
         return self._by_batch(inputs, gamma, beta, mean, variance, mask, update, relu)
 
-    def may_follow(self, layer: Any) -> bool:
-        return (
+    def behind(self, layer: Any) -> Any:
+        fits = (
             "affine" in granted(layer)
             and "relu" in granted(self)
             and layer.activation is linear
             and self._channels == layer.channel_axis
             and self._compute == layer._compute in (torch.float32, torch.float64)
         )
+        return self._of_convolution if fits else None
 
-    def after(self, convolve: Any, inputs: Tensor, training: bool | None = None, relu: bool = False) -> Tensor:
+    def _of_convolution(
+        self, convolve: Any, inputs: Tensor, training: bool | None = None, relu: bool = False
+    ) -> Tensor:
         """`self(convolve(inputs))`. With moving statistics, on a CPU, for many values and where nobody asks for
         gradients, the convolution scales its kernel, so that its result need not be read again."""
         by_batch = training or self.batch_statistics == "always"

@@ -44,10 +44,10 @@ class _Pooling(Windowed):
 class MaxPooling(_Pooling):
     """The largest value of each window. Input and output (batch, *spatial, channels)."""
 
-    _takes_largest, _ends_in_relu = True, False
+    ends_in_relu = False
     pool_size: Any = arg(sizes(1), default=2, doc="Size of the window.")
 
-    @grants("relu")
+    @grants("relu", says="largest")
     def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
         return pooling.run(inputs, self.plan_for(inputs), relu)
 

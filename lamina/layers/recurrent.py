@@ -523,7 +523,6 @@ class RNN(Holder):
 
     supports_masking = True
     _creates_mask = False
-    _reads_time_first = True
 
     def check(self) -> None:
         sizes = _listed(self.cell.state_size)
@@ -568,6 +567,7 @@ class RNN(Holder):
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         return super()._call_with_care(*with_states(self, args, kwargs))
 
+    @grants(says="time_first")
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from ..core import care, serialize, symbolic
 from ..core.declare import Kind, Refused, arg, one_of
 from ..core.errors import named, show_shape
+from ..core.fusion import grants
 from ..core.layer import Layer, first_values
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
@@ -134,7 +135,6 @@ class Bidirectional(Holder):
 
     supports_masking = True
     _creates_mask = False
-    _reads_time_first = True
 
     def check(self) -> None:
         inner = self.forward_layer
@@ -182,6 +182,7 @@ class Bidirectional(Holder):
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         return super()._call_with_care(*with_states(self, args, kwargs))
 
+    @grants(says="time_first")
     def call(
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:

@@ -1,0 +1,226 @@
+"""What a layer needs around its `call`, who notices when that changes, and calls that are nearly plain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.frames import frames
+from torch import nn
+
+import lamina as keras
+from lamina import layers as L
+from lamina.core import care
+
+X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+
+
+def model_of(*layers: Any) -> Any:
+    return keras.Sequential([keras.Input((4,)), *layers])
+
+
+class AddsLoss(L.Layer):
+    def call(self, inputs):
+        self.add_loss(inputs.square().sum())
+        return inputs
+
+
+class Hundred(L.Layer):
+    def call(self, inputs):
+        self.add_loss(torch.tensor(100.0))
+        return inputs
+
+
+class Holds(L.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = L.Dense(2)
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+MADE: dict[str, tuple[Callable[[], Any], int]] = {
+    "plain": (lambda: L.Dense(2), 0),
+    "casts": (lambda: L.Dense(2, dtype="mixed_bfloat16"), care.CASTS),
+    "activity": (lambda: L.Dense(2, activity_regularizer="l2"), care.ACTIVITY),
+    "masks": (lambda: L.Masking(), care.MASKS),
+    "adds": (AddsLoss, care.ADDS | care.ANSWERS),
+    "inside": (Holds, care.INSIDE | care.ANSWERS),
+    "told": (lambda: L.TorchModuleWrapper(nn.Linear(4, 2)), care.TOLD),
+    "model": (lambda: model_of(L.Dense(2), L.ReLU()), 0),
+    "model of one that adds": (lambda: model_of(AddsLoss()), care.INSIDE),
+    "model of an inner activity": (
+        lambda: model_of(L.RepeatVector(2), L.TimeDistributed(L.Dense(2, activity_regularizer="l2"))),
+        care.INSIDE,
+    ),
+    "model of casts": (lambda: model_of(L.Dense(2, dtype="mixed_bfloat16")), care.INSIDE),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_care_is_known_after_the_first_call(name: str) -> None:
+    make, expected = MADE[name]
+    layer = make()
+    if not layer.built:
+        assert layer._care & care.UNBUILT
+    x = X[:, None] if name == "masks" else X
+    layer(x)
+    layer(x)
+    assert layer._care == expected
+
+
+def test_each_cause_is_noticed_when_it_comes_later() -> None:
+    layer = L.Dense(2)
+    layer(X)
+    handle = layer.register_forward_hook(lambda *_: None)
+    assert layer._care == care.HOOKED
+    handle.remove()
+    layer.activity_regularizer = keras.regularizers.L2(0.1)
+    assert layer._care == care.ACTIVITY
+    layer.activity_regularizer = None
+    assert layer._care == 0
+
+
+# Changes --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_makes_stale_what_holds_the_layer_and_nothing_else() -> None:
+    shared, own = L.Dense(4), L.Dropout(0.5)
+    first, second, other = model_of(shared, own), model_of(shared), model_of(L.Dense(4))
+    outer = model_of(first, L.Dense(2))
+    models = (first, second, other, outer)
+    for model in models:
+        model(X)
+    before = [model.plan for model in models]
+    own.rate = 0.25
+    assert [model.plan is plan for model, plan in zip(models, before, strict=True)] == [False, True, True, False]
+    before = [model.plan for model in models]
+    shared.register_forward_hook(lambda *_: None)
+    assert [model.plan is plan for model, plan in zip(models, before, strict=True)] == [False, False, True, False]
+
+
+def test_a_step_is_settled_anew_for_changes_of_its_own_model_alone() -> None:
+    model, other = model_of(L.Dense(2)), model_of(L.Dropout(0.5))
+    model.compile("sgd", "mse")
+    model.train_on_batch(X, X[:, :2])
+    step = model.make_train_function()
+    settled = []
+    inner, step._settle = step._settle, lambda: (settled.append(1), inner())
+    other.layers[0].rate = 0.1
+    model.train_on_batch(X, X[:, :2])
+    assert not settled
+    model.layers[0].register_forward_hook(lambda *_: None)
+    model.train_on_batch(X, X[:, :2])
+    assert settled
+
+
+def test_a_layer_added_to_a_users_model_counts_from_then_on() -> None:
+    class Grows(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.stack = [L.Dense(4)]
+
+        def call(self, x):
+            for layer in self.stack:
+                x = layer(x)
+            return x
+
+    model = Grows()
+    model.compile("sgd", "mse")
+    plain = model.train_on_batch(X, X)
+    model.stack.append(AddsLoss())
+    model.train_on_batch(0 * X, 0 * X)
+    model.stack.append(Hundred())
+    assert plain < 100 < model.train_on_batch(X, X)
+
+
+# Calls that are nearly plain ------------------------------------------------------------------------------------------
+
+
+class Remembers(nn.Module):
+    def forward(self, x):
+        self.trained = self.training
+        return x
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_explicit_flag_reaches_every_layer_inside(training: bool) -> None:
+    seen = []
+
+    class Sees(L.Layer):
+        def call(self, inputs, training=None):
+            seen.append(training)
+            return inputs
+
+    inner = Remembers()
+    model = model_of(Sees(), model_of(Sees(), L.TorchModuleWrapper(inner)), Holder(Sees()))
+    for given in (X, X.numpy()):
+        seen.clear()
+        model(given, training=training)
+        assert seen == [training] * 3
+        assert inner.trained == training
+    assert not inner.training
+    assert not model.training
+
+
+class Holder(L.Layer):
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def test_the_flag_is_forgotten_when_the_call_fails() -> None:
+    layer = L.Dropout(0.5)
+    layer(X)
+    model = model_of(layer, L.Dense(2))
+    with pytest.raises(ValueError, match="shape"):
+        model(X[:, :3], training=True)
+    assert torch.equal(layer(X), X)
+
+
+ARRAYS = {
+    "float32": X.numpy(),
+    "float64": X.numpy().astype("float64"),
+    "strided": np.repeat(X.numpy(), 2, 1)[:, ::2],
+    "read-only": np.broadcast_to(X.numpy()[:1], (3, 4)),
+    "half": X.numpy().astype("float16"),
+    "fortran": np.asfortranarray(X.numpy()),
+    "integers": np.arange(12).reshape(3, 4),
+    "bytes": np.arange(12, dtype="uint8").reshape(3, 4),
+    "truths": X.numpy() > 0,
+    "empty": X.numpy()[:0],
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("make", [lambda: L.Dense(2), lambda: model_of(L.Dense(2), L.ReLU()), Holds])
+def test_arrays_are_what_tensors_are(make: Any, kind: str) -> None:
+    layer, array = make(), ARRAYS[kind]
+    layer(X)
+    expected = layer(torch.tensor(np.array(array), dtype=torch.float32))
+    for found in (layer(array), layer(array, training=False)):
+        assert found.dtype is torch.float32
+        torch.testing.assert_close(found, expected)
+
+
+def test_arrays_of_text_are_refused_as_before() -> None:
+    model = model_of(L.Dense(2))
+    with pytest.raises(ValueError, match="expected numbers"):
+        model(np.array([["a", "b", "c", "d"]]))
+
+
+def test_nearly_plain_calls_take_few_frames() -> None:
+    model = model_of(L.Dense(8, "relu"), L.Dense(2))
+    model(X)
+    with torch.no_grad():
+        plain = len(frames(lambda: model(X)))
+        assert len(frames(lambda: model(X, training=False))) <= plain + 2
+        assert len(frames(lambda: model(X.numpy()))) <= plain + 4
+        assert len(frames(lambda: model(X.numpy().astype("float64"), training=False))) <= plain + 4
