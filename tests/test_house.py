@@ -39,9 +39,6 @@ CIRCLES = {
     "generations.models > generations.namespaces",
     "generations.namespaces > generations.backend",
     "generations.shim > generations.namespaces",
-    "models.functional > models.graph_config",
-    "models.graph_config > models.functional",
-    "models.model > models.functional",
 }
 
 # What nothing in the package uses (patterns), and why it is there.

@@ -20,6 +20,7 @@ from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
+from .graph_config import graph_config, graph_from_config
 from .model import Model
 
 
@@ -240,6 +241,7 @@ class Functional(GraphModel):
     """A model of the calls between `inputs` and `outputs`, which are symbolic tensors or lists or dicts of them."""
 
     _home = "keras.src.models.functional"
+    _first_call = 1
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         self.__init_graph__(inputs, outputs, name=name, **kwargs)
@@ -321,8 +323,6 @@ class Functional(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """The layers and the calls between them, in Keras 3's form."""
-        from .graph_config import graph_config
-
         if type(self) is not Functional and type(self).__init__ is not Functional.__init__ and self._owns_init:
             return Layer.get_config(self)
         return graph_config(self)
@@ -332,8 +332,6 @@ class Functional(GraphModel):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        from .graph_config import graph_from_config
-
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary; got {short(config)}.")
         if "layers" not in config:
@@ -377,8 +375,4 @@ def _from_own_inputs(inputs: Any, outputs: Any, name: str) -> tuple[Any, Any]:
     return pytree.tree_unflatten(fresh, spec), outputs
 
 
-def become_functional(model: Model) -> None:
-    """Give a model whose class derives from Model itself the graph's way of calling."""
-    cls = type(model)
-    bases: Any = (cls, Functional)
-    model.__class__ = type(cls.__name__, bases, {"__module__": cls.__module__, "__doc__": cls.__doc__})
+Model._of_graph = Functional

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from .functional import Functional
 
 
+def _first_call(layer: Any) -> int:
+    """The number of a layer's first call, among the outputs: a model's is 1, for Keras counts how it was made."""
+    return getattr(layer, "_first_call", 0)
+
+
 # Writing ---------------------------------------------------------------------------------------------------------
 
 
 def graph_config(model: Functional) -> dict[str, Any]:
     """Layers, the calls between them, inputs and outputs. Masks that follow from the layers are left out."""
-    from .functional import Functional
-
     graph = model._graph
     assert graph is not None
     inputs = {id(node) for node in graph.input_nodes}
@@ -40,7 +43,7 @@ def graph_config(model: Functional) -> dict[str, Any]:
     def end(tensor: SymbolicTensor) -> list[Any]:
         name, index, output = history(tensor)
         layer = tensor.node.layer if tensor.node is not None else None
-        return [name, index + isinstance(layer, Functional), output]  # Keras counts a model's own node here
+        return [name, index + _first_call(layer), output]
 
     layers = []
     for layer in graph.layers:
@@ -206,13 +209,11 @@ class _Reader:
             raise ValueError(f"{model}, a call of {name!r}: {error}") from error
 
     def ends(self, key: str) -> Any:
-        from .functional import Functional
-
         def find(structure: Any) -> Any:
             if _is_reference(structure):
                 name, index, output = structure
-                shift = isinstance(self.layers.get(name), Functional) and not self.legacy
-                return self._tensor(name, index - shift, output)
+                first = 0 if self.legacy else _first_call(self.layers.get(name))
+                return self._tensor(name, index - first, output)
             if isinstance(structure, Mapping):
                 return {name: find(item) for name, item in structure.items()}
             return [find(item) for item in structure]

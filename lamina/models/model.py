@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..core.declare import quoted, short
 from ..core.errors import named
@@ -19,22 +19,20 @@ class Model(Trainer, Layer):
     """
 
     _is_composite = True
+    _of_graph: ClassVar[Any] = None  # the class of functional models, which derives from this one
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        made: Any = cls
-        if cls is Model and (len(args) >= 2 or "outputs" in kwargs or "inputs" in kwargs):
-            from .functional import Functional
-
-            made = Functional
+        of_graph = cls is Model and (len(args) >= 2 or "outputs" in kwargs or "inputs" in kwargs)
+        made: Any = cls._of_graph if of_graph else cls
         return super().__new__(made, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if len(args) > 1 or "inputs" in kwargs or "outputs" in kwargs:
             # A subclass that calls super().__init__(inputs=..., outputs=...) becomes functional, as in Keras.
-            from .functional import Functional, become_functional
-
-            if not isinstance(self, Functional):
-                become_functional(self)
+            cls = type(self)
+            if not isinstance(self, Model._of_graph):
+                told = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+                self.__class__ = type(cls.__name__, (cls, Model._of_graph), told)
             self.__init_graph__(*args, **kwargs)
             return
         if args and any_symbolic(*args):
@@ -105,7 +103,5 @@ class Model(Trainer, Layer):
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
         if cls is Model and "layers" in config:
-            from .functional import Functional
-
-            return Functional.from_config(config, custom_objects)
+            return cls._of_graph.from_config(config, custom_objects)
         return cls(**config)
