@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core.declare import short
 from ..core.symbolic import SymbolicTensor
-from .base import Axis, as_index, axes_of, channels_last, needs_values, op, same_dtype, tensor, tensors
+from .base import Axis, as_index, axes_of, channels_last, needs_values, op, same_dtype, saved, tensor, tensors
 from .base import tensor as _tensor
 
 _AXES = 64  # torch computes with no more
@@ -27,6 +27,7 @@ def shape(x: Any) -> tuple[int | None, ...]:
     return x.shape if isinstance(x, SymbolicTensor) else tuple(tensor(x).shape)
 
 
+@saved()
 def ndim(x: Any) -> int:
     """The number of axes."""
     return x.ndim if isinstance(x, SymbolicTensor) else tensor(x).ndim
@@ -104,7 +105,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
     return torch.moveaxis(tensor(x), source, destination)
 
 
-@op
+@op(room="einops", call="tensor,pattern,**axes_lengths")
 def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
     """Axes renamed, split, joined and reordered as a pattern says: "b (h w) c -> b c h w" with h=4."""
     x = _tensor(tensor)
@@ -281,7 +282,7 @@ def dsplit(x: Any, indices_or_sections: Any) -> list[Tensor]:
     return split(x, indices_or_sections, 2)
 
 
-@op
+@op(room="core")
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis, without it."""
     x = tensor(x)
@@ -293,7 +294,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> tuple[Tensor, ...]
 # Padding ---------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(call="x,constant_values=")
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Tensor:
     """Values round `x`: `pad_width` is one number, one pair (before, after), or a pair for each axis.
 
@@ -350,7 +351,7 @@ PLACES: dict[str, Callable[[Tensor, int], Tensor]] = {
 # Picking ---------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(call=3)
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     """x1 where the condition holds, x2 elsewhere; with the condition alone, where it holds, as `nonzero`."""
     if (x1 is None) != (x2 is None):
@@ -361,7 +362,7 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     return torch.where(tensor(condition, torch.bool, x1.device), x1, x2)
 
 
-@op
+@op(call=3)
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Tensor:
     """For each place the choice of the first condition that holds there, else the default."""
     if len(condlist) != len(choicelist):
@@ -372,13 +373,13 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return result
 
 
-@op
+@op(call=2)
 def get_item(x: Any, key: Any) -> Tensor:
     """x[key]."""
     return tensor(x)[tuple(key) if isinstance(key, list) and any(isinstance(k, builtins.slice) for k in key) else key]
 
 
-@op
+@op(call=2)
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """The slices along `axis` at these places, negative ones from the end; of the flattened tensor without an axis."""
     x = tensor(x)
@@ -391,7 +392,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     return picked if indices.ndim == 1 else picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
-@op
+@op(call=2)
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """For each place of `indices` the value there along `axis`; other axes broadcast."""
     x = tensor(x)
@@ -432,14 +433,14 @@ def _window(starts: Any, sizes: Sequence[int], device: torch.device) -> tuple[An
     )
 
 
-@op
+@op(room="core", call=2)
 def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Tensor:
     """The box of this shape whose first corner is `start_indices`, which may be a tensor."""
     x = tensor(inputs)
     return x[_window(start_indices, [int(size) for size in shape], x.device)]
 
 
-@op
+@op(room="core", call=3)
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:
     """`inputs` with `updates` in the box whose first corner is `start_indices`."""
     x = tensor(inputs)
@@ -449,7 +450,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:
     return result
 
 
-@op
+@op(room="core", call=2)
 def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Tensor:
     """Zeros of this shape with `values` added at `indices` (..., axes)."""
     values = tensor(values)
@@ -457,7 +458,7 @@ def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Tensor:
     return values.new_zeros(tuple(shape)).index_put(indices.unbind(-1), values, accumulate=True)
 
 
-@op
+@op(room="core", call=3)
 def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Tensor:
     """`inputs` with `updates` put at `indices` (..., axes), or joined to what is there: "add", "max", "min", "mul"."""
     x = tensor(inputs)
@@ -481,7 +482,7 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 # Blocks ----------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(room="nn")
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
     """Channels laid out as blocks of pictures: (N, H, W, b b C) becomes (N, b H, b W, C)."""
     x = tensor(x)
@@ -494,7 +495,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     return rearrange(x, "n (c a b) h w -> n c (h a) (w b)", a=block_size, b=block_size)
 
 
-@op
+@op(room="nn")
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
     """Blocks of pictures as channels: (N, b H, b W, C) becomes (N, H, W, b b C)."""
     x = tensor(x)
@@ -503,7 +504,7 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     return rearrange(x, "n c (h a) (w b) -> n (c a b) h w", a=block_size, b=block_size)
 
 
-@op
+@op(room="math")
 def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Tensor:
     """Windows of the last axis: (..., time) becomes (..., windows, sequence_length)."""
     return tensor(x).unfold(-1, sequence_length, sequence_stride)

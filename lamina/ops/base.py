@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from types import ModuleType
+from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
 
 import numpy as np
 import torch
@@ -26,13 +27,15 @@ from ..core.symbolic import SymbolicTensor
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable)
 Axis = int | tuple[int, ...] | list[int] | None
 
 _SEARCHED = frozenset({SymbolicTensor, list, tuple, dict})
+_OF_NUMPY = ("arrangement", "creation", "elementwise", "reduction")  # files; others are named as Keras' modules
 _SMALL = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16})
 
 
-def op(function: Callable[P, R]) -> Callable[P, R]:
+def recorded(function: Callable[P, R]) -> Callable[P, R]:
     """Make a call with a symbolic tensor anywhere in its arguments one node of a model, named as the function."""
 
     @functools.wraps(function)
@@ -52,6 +55,75 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
             raise ValueError(_misfit(function.__name__, (args, kwargs), error)) from error
 
     return call
+
+
+class Op(NamedTuple):
+    """A function that a config can hold: Keras has a class for it.
+
+    What Keras gives the class ("axis") stands in the operation's own config, what it gives the call (tensors, and the
+    constants beside them) in the node's arguments.
+    """
+
+    function: Callable
+    room: str  # Keras' module of the class
+    class_name: str
+    call: int | str | None
+
+    @property
+    def word(self) -> str:
+        return self.function.__name__
+
+    @property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @property
+    def taken(self) -> list[str]:
+        """The parameters of the call, in its order: `name`, or `name=` by keyword, `*name`, `**name`."""
+        if isinstance(self.call, str):
+            return self.call.split(",")
+        names = [*self.signature.parameters]
+        return names[: self.call or (2 if names[:2] == ["x1", "x2"] else 1)]
+
+
+OPS: dict[str, Op] = {}  # by the function's name; complete once `lamina.ops` is imported
+
+
+def saved(room: str | None = None, name: str | None = None, call: int | str | None = None) -> Callable[[F], F]:
+    """Decorator: configs may name this function, by Keras' class `name` in Keras' module `room`.
+
+    The class is by default the function's name in capitals, the module follows from the file. The call takes so many
+    leading parameters, or those listed, written as in `Op.taken`; by default a pair x1, x2 or else one.
+    """
+
+    def put(function: F) -> F:
+        word, file = function.__name__, function.__module__.rpartition(".")[2]
+        class_name = name or "".join(part.capitalize() for part in word.split("_"))
+        OPS[word] = Op(function, room or ("numpy" if file in _OF_NUMPY else file), class_name, call)
+        return function
+
+    return put
+
+
+@overload
+def op(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def op(
+    *, room: str | None = None, name: str | None = None, call: int | str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def op(function: Any = None, /, **facts: Any) -> Any:
+    """Decorator: `recorded`, and `saved` with these facts."""
+    put = saved(**facts)
+    return put(recorded(function)) if function is not None else lambda function: put(recorded(function))
+
+
+def public(room: ModuleType) -> dict[str, Any]:
+    """What a module of ops defines for everybody, by name."""
+    return {
+        name: item
+        for name, item in vars(room).items()
+        if name[0] != "_" and getattr(item, "__module__", None) == room.__name__
+    }
 
 
 def _misfit(name: str, arguments: Any, error: Exception) -> str:

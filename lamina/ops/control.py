@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core.symbolic import SymbolicTensor, apply
-from .base import is_trial, op, tensor
+from .base import is_trial, op, recorded, tensor
 
 
-@op
+@recorded
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """`true_fn()` if `pred` else `false_fn()`; inside torch.compile both are compiled."""
     if isinstance(pred, Tensor):
@@ -26,14 +26,14 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     return true_fn() if pred else false_fn()
 
 
-@op
+@recorded
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """`branches[index](*operands)`; an index beyond the ends counts as the end."""
     place = 0 if is_trial(index) else min(max(int(index), 0), len(branches) - 1)
     return branches[place](*operands)
 
 
-@op
+@recorded
 def while_loop(
     cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
 ) -> Any:
@@ -54,7 +54,7 @@ def while_loop(
     return values[0] if single else values
 
 
-@op
+@recorded
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
     """`value = body_fun(i, value)` for i from `lower` to below `upper`."""
     value = init_val
@@ -65,7 +65,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[int, Any], Any], init_
     return value
 
 
-@op
+@recorded
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -104,13 +104,13 @@ def _stacked(results: list[Any]) -> Any:
     return pytree.tree_map(stack, *results) if results else None
 
 
-@op
+@recorded
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """`f` of each slice of `xs` (a structure of tensors) along axis 0, stacked."""
     return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
 
 
-@op
+@recorded
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     """`map` in one go: `function` is written for one slice and runs on all at once (torch.vmap)."""
     return torch.vmap(function)(pytree.tree_map(tensor, elements))
@@ -156,7 +156,7 @@ def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None =
     return over_all
 
 
-@op
+@recorded
 def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
     """Running results of an associative `f` along `axis`: e0, f(e0, e1), f(f(e0, e1), e2), ...
 
@@ -181,7 +181,7 @@ def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = F
 # Derivatives -----------------------------------------------------------------------------------------------------
 
 
-@op
+@op(room="core")
 def stop_gradient(variable: Any) -> Tensor:
     """The values, through which no gradient flows."""
     return tensor(variable).detach()
@@ -219,7 +219,7 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any
     return wrapped
 
 
-@op
+@recorded
 def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """`fun(*primals)` and its derivative in the direction of `tangents`; with `has_aux` also what else it returns."""
     primals, tangents = (tuple(tensor(value) for value in values) for values in (primals, tangents))

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ..core import dtypes
 from ..core.symbolic import SymbolicTensor
-from .base import as_index, dtype_or_floatx, floating, floatx, number_dtype, op, tensor, tensors
+from .base import as_index, dtype_or_floatx, floating, floatx, number_dtype, op, recorded, saved, tensor, tensors
 from .reduction import sum
 
 # Conversion ------------------------------------------------------------------------------------------------------
 
 
+@saved(room="core")
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
     """`x` as a tensor of `dtype`; tensors of that type, and symbolic ones, as they are."""
     if sparse or ragged:
@@ -48,7 +49,7 @@ def dtype(x: Any) -> str:
     return x.dtype if isinstance(x, SymbolicTensor) else dtypes.dtype_name(tensor(x).dtype)
 
 
-@op
+@op(room="core")
 def cast(x: Any, dtype: Any) -> Tensor:
     """`x` in another number type."""
     x = tensor(x)
@@ -58,7 +59,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
     return x.to(dtype)
 
 
-@op
+@op(room="core")
 def saturate_cast(x: Any, dtype: Any) -> Tensor:
     """`cast`, with values beyond the range of the new type at its ends."""
     x = tensor(x)
@@ -101,25 +102,25 @@ def _shape(shape: Any) -> Any:
     return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
-@op
+@recorded
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """Zeros."""
     return torch.zeros(_shape(shape), dtype=dtype_or_floatx(dtype))
 
 
-@op
+@recorded
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """Ones."""
     return torch.ones(_shape(shape), dtype=dtype_or_floatx(dtype))
 
 
-@op
+@recorded
 def empty(shape: Any, dtype: Any = None) -> Tensor:
     """Values that are not set."""
     return torch.empty(_shape(shape), dtype=dtype_or_floatx(dtype))
 
 
-@op
+@op(call="fill_value")
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     """One value everywhere; it may be an array that broadcasts."""
     dtype = dtype_or_floatx(dtype)
@@ -146,7 +147,7 @@ def empty_like(x: Any, dtype: Any = None) -> Tensor:
     return torch.empty_like(tensor(x), dtype=None if dtype is None else dtypes.torch_dtype(dtype))
 
 
-@op
+@op(call=2)
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     """One value everywhere, in the shape and type of `x`."""
     x = tensor(x)
@@ -159,7 +160,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
 # Ranges ----------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(call="start,stop,step=")
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Tensor:
     """start, start + step, ... below `stop`; with one argument 0, 1, ... below it. Whole numbers give int32."""
     ends = [0, start] if stop is None else [start, stop]
@@ -174,7 +175,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return torch.arange(*ends, dtype=torch.int32 if kind is torch.bool else kind).to(kind)
 
 
-@op
+@op(call=2)
 def linspace(
     start: Any,
     stop: Any,
@@ -200,7 +201,7 @@ def linspace(
     return (values, step) if retstep else values
 
 
-@op
+@op(call=2)
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10, dtype: Any = None, axis: int = 0
 ) -> Tensor:
@@ -210,7 +211,7 @@ def logspace(
     return values if dtype is None else values.to(dtypes.torch_dtype(dtype))
 
 
-@op
+@op(call=2)
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Tensor:
     """`num` values at equal ratios from `start` to `stop`, which have the same sign."""
     start, stop = (floating(end) for end in tensors(start, stop))
@@ -220,7 +221,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     return values if dtype is None else values.to(dtypes.torch_dtype(dtype))
 
 
-@op
+@op(call="*x")
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Tensor]:
     """The coordinates of a grid over vectors; "xy" swaps the first two axes, "ij" does not."""
     if indexing not in ("xy", "ij"):
@@ -241,31 +242,31 @@ def _window(x: Any, function: Any) -> Tensor:
     return function(size, periodic=False, dtype=floatx())
 
 
-@op
+@recorded
 def bartlett(x: Any) -> Tensor:
     """The triangle of `x` values."""
     return _window(x, torch.bartlett_window)
 
 
-@op
+@recorded
 def blackman(x: Any) -> Tensor:
     """Blackman's window of `x` values."""
     return _window(x, torch.blackman_window)
 
 
-@op
+@recorded
 def hamming(x: Any) -> Tensor:
     """Hamming's window of `x` values."""
     return _window(x, torch.hamming_window)
 
 
-@op
+@recorded
 def hanning(x: Any) -> Tensor:
     """Hann's window of `x` values."""
     return _window(x, torch.hann_window)
 
 
-@op
+@recorded
 def kaiser(x: Any, beta: Any) -> Tensor:
     """Kaiser's window of `x` values; `beta` makes it narrower."""
     size = int(x)
@@ -277,19 +278,19 @@ def kaiser(x: Any, beta: Any) -> Tensor:
 # Diagonals -------------------------------------------------------------------------------------------------------
 
 
-@op
+@recorded
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     """(N, M) zeros with ones on diagonal `k`."""
     return _below(N, M, k, torch.eq, dtype)
 
 
-@op
+@recorded
 def identity(n: int, dtype: Any = None) -> Tensor:
     """(n, n) zeros with ones on the diagonal."""
     return _below(n, n, 0, torch.eq, dtype)
 
 
-@op
+@recorded
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     """(N, M) ones up to diagonal `k`, zeros above."""
     return _below(N, M, k, torch.le, dtype)
@@ -347,7 +348,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
 # Classes ---------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(room="nn")
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
     """A vector along a new axis for each class: 1 at its place; all 0 for a class that is not there."""
     _refuse_sparse("one_hot", sparse)
@@ -357,7 +358,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     return (x.unsqueeze(axis) == classes).to(dtype_or_floatx(dtype))
 
 
-@op
+@op(room="nn")
 def multi_hot(
     inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False, **kwargs: Any
 ) -> Tensor:

@@ -252,13 +252,13 @@ def less_equal(x1: Any, x2: Any) -> Tensor:
     return torch.le(*tensors(x1, x2))
 
 
-@op
+@op(call=4)
 def isclose(x1: Any, x2: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """|x1 - x2| <= atol + rtol |x2|."""
     return torch.isclose(*_broadcast(x1, x2), rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
-@op
+@op(name="AllClose")
 def allclose(x1: Any, x2: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether `isclose` holds everywhere."""
     return torch.isclose(*_broadcast(x1, x2), rtol=rtol, atol=atol, equal_nan=equal_nan).all()
@@ -350,19 +350,19 @@ def heaviside(x1: Any, x2: Any) -> Tensor:
 # Bits ------------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(call=2)
 def bitwise_and(x: Any, y: Any) -> Tensor:
     """x & y."""
     return torch.bitwise_and(*tensors(x, y))
 
 
-@op
+@op(call=2)
 def bitwise_or(x: Any, y: Any) -> Tensor:
     """x | y."""
     return torch.bitwise_or(*tensors(x, y))
 
 
-@op
+@op(call=2)
 def bitwise_xor(x: Any, y: Any) -> Tensor:
     """x ^ y."""
     return torch.bitwise_xor(*tensors(x, y))
@@ -380,25 +380,25 @@ def bitwise_invert(x: Any) -> Tensor:
     return bitwise_not(x)
 
 
-@op
+@op(call=2)
 def bitwise_left_shift(x: Any, y: Any) -> Tensor:
     """x << y."""
     return torch.bitwise_left_shift(*tensors(x, y))
 
 
-@op
+@op(call=2)
 def left_shift(x: Any, y: Any) -> Tensor:
     """`bitwise_left_shift` by another name."""
     return bitwise_left_shift(x, y)
 
 
-@op
+@op(call=2)
 def bitwise_right_shift(x: Any, y: Any) -> Tensor:
     """x >> y."""
     return torch.bitwise_right_shift(*tensors(x, y))
 
 
-@op
+@op(call=2)
 def right_shift(x: Any, y: Any) -> Tensor:
     """`bitwise_right_shift` by another name."""
     return bitwise_right_shift(x, y)
@@ -467,7 +467,7 @@ def sqrt(x: Any) -> Tensor:
     return torch.sqrt(floating(x))
 
 
-@op
+@op(room="math")
 def rsqrt(x: Any) -> Tensor:
     """1 / sqrt(x)."""
     return torch.rsqrt(floating(x))
@@ -606,19 +606,19 @@ def i0(x: Any) -> Tensor:
     return torch.i0(floating(x))
 
 
-@op
+@op(room="math")
 def erf(x: Any) -> Tensor:
     """The error function."""
     return torch.erf(floating(x))
 
 
-@op
+@op(room="math")
 def erfc(x: Any) -> Tensor:
     """1 - erf(x), exact for great x."""
     return torch.erfc(floating(x))
 
 
-@op
+@op(room="math")
 def erfinv(x: Any) -> Tensor:
     """The inverse of `erf`."""
     return torch.erfinv(floating(x))
@@ -652,19 +652,19 @@ def angle(x: Any) -> Tensor:
     return torch.angle(floating(x))
 
 
-@op
+@op(room="nn", call=2)
 def polar(abs_: Any, angle: Any) -> Tensor:
     """The complex number of this length and angle."""
     return torch.polar(*same_dtype(*floats(abs_, angle)))
 
 
-@op
+@op(room="math")
 def view_as_complex(x: Any) -> Tensor:
     """(..., 2) real numbers as (...) complex ones."""
     return torch.view_as_complex(floating(x).contiguous())
 
 
-@op
+@op(room="math")
 def view_as_real(x: Any) -> Tensor:
     """(...) complex numbers as (..., 2) real ones."""
     return torch.view_as_real(tensor(x).resolve_conj())

@@ -138,7 +138,7 @@ def _resampled(
     return (x.movedim(axis, -1) @ weights).movedim(-1, axis)
 
 
-@op
+@op(call=4)
 def scale_and_translate(
     images: Any,
     output_shape: Sequence[int],
@@ -279,7 +279,7 @@ def _colours(images: Any, data_format: str | None, name: str) -> tuple[Tensor, i
     return x, axis
 
 
-@op
+@op(name="RGBToGrayscale")
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
     """One channel of brightness: 0.299 red + 0.587 green + 0.114 blue."""
     x, axis = _colours(images, data_format, "rgb_to_grayscale")
@@ -294,7 +294,7 @@ def _floating_colours(images: Any, data_format: str | None, name: str) -> tuple[
     return x, axis
 
 
-@op
+@op(name="RGBToHSV")
 def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     """Red, green and blue to hue, saturation and value, all between 0 and 1."""
     x, axis = _floating_colours(images, data_format, "rgb_to_hsv")
@@ -313,7 +313,7 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     return torch.stack([hue, saturation, value], axis)
 
 
-@op
+@op(name="HSVToRGB")
 def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
     """The inverse of `rgb_to_hsv`."""
     x, axis = _floating_colours(images, data_format, "hsv_to_rgb")
@@ -363,7 +363,7 @@ def _sample(x: Tensor, lead: tuple, coordinates: Sequence[Tensor], order: int, m
     return _like(total, x.dtype)
 
 
-@op
+@op(call=2)
 def map_coordinates(
     inputs: Any, coordinates: Any, order: int, fill_mode: str = "constant", fill_value: float = 0
 ) -> Tensor:
@@ -397,7 +397,7 @@ def _grid(x: Tensor, last: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return rows, torch.arange(width, dtype=dtype, device=x.device).unsqueeze(0)
 
 
-@op
+@op(call=2)
 def affine_transform(
     images: Any,
     transform: Any,
@@ -429,7 +429,7 @@ def _warp_by(x: Tensor, transform: Tensor, last: bool, order: int, fill_mode: st
     return _warped(x, at_rows, at_columns, last, order, fill_mode, fill_value)
 
 
-@op
+@op(call=3)
 def perspective_transform(
     images: Any,
     start_points: Any,
@@ -535,7 +535,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Tensor:
     return y.squeeze(0) if alone else y
 
 
-@op
+@op(name="SSIM", call=2)
 def ssim(
     image1: Any,
     image2: Any,

@@ -15,7 +15,7 @@ from .elementwise import multiply
 # Products --------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(room="numpy")
 def matmul(x1: Any, x2: Any) -> Tensor:
     """The matrix product over the last two axes; others broadcast. Two int8 tensors give int32."""
     x1, x2 = _factors(x1, x2)
@@ -31,7 +31,7 @@ def _factors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return x1, x2
 
 
-@op
+@op(room="numpy")
 def dot(x1: Any, x2: Any) -> Tensor:
     """The sum over the last axis of x1 and the last but one of x2 (its only one, if a vector); a scalar multiplies."""
     x1, x2 = _factors(x1, x2)
@@ -43,33 +43,33 @@ def dot(x1: Any, x2: Any) -> Tensor:
     return torch.tensordot(x1, x2, axes)
 
 
-@op
+@op(room="numpy")
 def vdot(x1: Any, x2: Any) -> Tensor:
     """The dot product of both flattened, the first conjugated."""
     x1, x2 = _factors(x1, x2)
     return torch.vdot(x1.reshape(-1), x2.reshape(-1))
 
 
-@op
+@op(room="numpy")
 def inner(x1: Any, x2: Any) -> Tensor:
     """The sum over the last axes."""
     return torch.inner(*_factors(x1, x2))
 
 
-@op
+@op(room="numpy")
 def outer(x1: Any, x2: Any) -> Tensor:
     """All products of a value of x1 with one of x2, both flattened."""
     x1, x2 = tensors(x1, x2)
     return x1.reshape(-1, 1) * x2.reshape(1, -1)
 
 
-@op
+@op(room="numpy")
 def kron(x1: Any, x2: Any) -> Tensor:
     """The Kronecker product."""
     return torch.kron(*tensors(x1, x2))
 
 
-@op
+@op(room="numpy")
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
     """The cross product of vectors of 2 or 3 numbers; of two plane vectors the third number alone.
 
@@ -85,7 +85,7 @@ def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, a
     return product[..., 2] if flat else product.movedim(-1, axisc)
 
 
-@op
+@op(room="numpy")
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     """The sum over the last `axes` of x1 and the first of x2, or over two lists of axes."""
     if not isinstance(axes, int):
@@ -93,7 +93,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     return torch.tensordot(*_factors(x1, x2), axes)
 
 
-@op
+@op(room="numpy", call="*operands,**kwargs")
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
     """The sum of products that Einstein's notation describes: "bij,bjk->bik". `optimize` is for other engines."""
     if kwargs.keys() - {"optimize"}:
@@ -104,7 +104,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
     return torch.einsum(subscripts, *operands)
 
 
-@op
+@op(room="math", name="CDist", call=2)
 def cdist(x: Any, y: Any) -> Tensor:
     """Euclidean distances between the rows of both."""
     x, y = same_dtype(floating(x), floating(y))
@@ -150,7 +150,7 @@ def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     return tuple(torch.linalg.qr(_matrix(x, "qr", square=False), mode))
 
 
-@op
+@op(name="SVD")
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """U, the falling singular values and V^H; without `compute_uv` the values alone."""
     x = _matrix(x, "svd", square=False)
@@ -178,13 +178,13 @@ def det(x: Any) -> Tensor:
     return torch.linalg.det(_matrix(x, "det"))
 
 
-@op
+@op(room="numpy")
 def slogdet(x: Any) -> tuple[Tensor, Tensor]:
     """Sign and logarithm of the size of the determinants."""
     return tuple(torch.linalg.slogdet(_matrix(x, "slogdet")))
 
 
-@op
+@op(room="math")
 def logdet(x: Any) -> Tensor:
     """Logarithms of the determinants; NaN where they are negative."""
     return torch.logdet(_matrix(x, "logdet"))
@@ -215,7 +215,7 @@ def _sides(a: Any, b: Any, name: str) -> tuple[Tensor, Tensor, bool]:
     return a, b.unsqueeze(-1) if vector else b, vector
 
 
-@op
+@op(call=2)
 def solve(a: Any, b: Any) -> Tensor:
     """x with a x = b, for b of one column (..., n) or of several (..., n, k)."""
     a, b, vector = _sides(a, b, "solve")
@@ -223,7 +223,7 @@ def solve(a: Any, b: Any) -> Tensor:
     return x.squeeze(-1) if vector else x
 
 
-@op
+@op(call=2)
 def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
     """`solve` for triangular matrices."""
     a, b, vector = _sides(a, b, "solve_triangular")
@@ -231,7 +231,7 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
     return x.squeeze(-1) if vector else x
 
 
-@op
+@op(call=2)
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
     """x with the least |a x - b|, and the shortest such."""
     a, b = same_dtype(_matrix(a, "lstsq", square=False), floating(b))

@@ -26,31 +26,31 @@ def _parts(x: Tensor) -> Parts:
     return x.real, x.imag
 
 
-@op
+@op(name="FFT")
 def fft(x: Any) -> Parts:
     """The spectrum of the last axis."""
     return _parts(torch.fft.fft(_complex(x, "fft")))
 
 
-@op
+@op(name="FFT2")
 def fft2(x: Any) -> Parts:
     """The spectrum of the last two axes."""
     return _parts(torch.fft.fft2(_complex(x, "fft2")))
 
 
-@op
+@op(name="IFFT2")
 def ifft2(x: Any) -> Parts:
     """The inverse of `fft2`."""
     return _parts(torch.fft.ifft2(_complex(x, "ifft2")))
 
 
-@op
+@op(name="RFFT")
 def rfft(x: Any, fft_length: int | None = None) -> Parts:
     """The lower half of the spectrum of real numbers along the last axis, cut or filled up to `fft_length`."""
     return _parts(torch.fft.rfft(floating(x), fft_length))
 
 
-@op
+@op(name="IRFFT")
 def irfft(x: Any, fft_length: int | None = None) -> Tensor:
     """The inverse of `rfft`: (real, imaginary) to `fft_length` real numbers."""
     return torch.fft.irfft(_complex(x, "irfft"), fft_length)
@@ -70,7 +70,7 @@ def _window(window: Any, length: int, like: Tensor, name: str) -> Tensor:
     return window
 
 
-@op
+@op(name="STFT")
 def stft(
     x: Any, sequence_length: int, sequence_stride: int, fft_length: int, window: Any = "hann", center: bool = True
 ) -> Parts:
@@ -90,7 +90,7 @@ def stft(
     return _parts(spectra.reshape(*x.shape[:-1], *spectra.shape[-2:]))
 
 
-@op
+@op(name="ISTFT")
 def istft(
     x: Any,
     sequence_length: int,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from ..core import config
 from ..kernels import convolution, normalization, pooling
 from .arrangement import depth_to_space as depth_to_space
 from .arrangement import space_to_depth as space_to_depth
-from .base import Axis, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
+from .base import Axis, P, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
 from .creation import multi_hot as multi_hot
 from .creation import one_hot as one_hot
 from .elementwise import polar as polar
@@ -24,6 +25,39 @@ from .linalg import dot as dot
 Sizes = int | Sequence[int]
 
 # Activations -----------------------------------------------------------------------------------------------------
+
+
+def _op(activation: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Concatenate[Any, P], Tensor]:
+    """An activation as an op: of anything that makes a tensor, in floating numbers."""
+
+    @functools.wraps(activation)
+    def function(x: Any, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return activation(floating(x), *args, **kwargs)
+
+    function.__module__ = __name__
+    return op(function)
+
+
+leaky_relu = _op(activations.leaky_relu)
+elu = _op(activations.elu)
+selu = _op(activations.selu)
+celu = _op(activations.celu)
+silu = _op(activations.silu)
+hard_silu = _op(activations.hard_silu)
+sigmoid = _op(activations.sigmoid)
+hard_sigmoid = _op(activations.hard_sigmoid)
+log_sigmoid = _op(activations.log_sigmoid)
+sparse_sigmoid = _op(activations.sparse_sigmoid)
+hard_tanh = _op(activations.hard_tanh)
+tanh_shrink = _op(activations.tanh_shrink)
+hard_shrink = _op(activations.hard_shrink)
+soft_shrink = _op(activations.soft_shrink)
+softplus = _op(activations.softplus)
+squareplus = _op(activations.squareplus)
+sparse_plus = _op(activations.sparse_plus)
+softsign = _op(activations.softsign)
+glu = _op(activations.glu)
+sparsemax = _op(activations.sparsemax)
 
 
 @op
@@ -39,129 +73,15 @@ def relu6(x: Any) -> Tensor:
 
 
 @op
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
-    """x where positive, else `negative_slope * x`."""
-    return activations.leaky_relu(floating(x), negative_slope)
-
-
-@op
-def elu(x: Any, alpha: float = 1.0) -> Tensor:
-    """x where positive, else alpha (exp(x) - 1)."""
-    return activations.elu(floating(x), alpha)
-
-
-@op
-def selu(x: Any) -> Tensor:
-    """Scaled `elu` that keeps mean and variance."""
-    return activations.selu(floating(x))
-
-
-@op
-def celu(x: Any, alpha: float = 1.0) -> Tensor:
-    """An `elu` with a continuous slope."""
-    return activations.celu(floating(x), alpha)
-
-
-@op
 def gelu(x: Any, approximate: bool = True) -> Tensor:
     """x times the normal distribution function of x, by default approximated with tanh."""
     return activations.gelu(floating(x), approximate)
 
 
 @op
-def silu(x: Any) -> Tensor:
-    """x sigmoid(x)."""
-    return activations.silu(floating(x))
-
-
-@op
-def hard_silu(x: Any) -> Tensor:
-    """x hard_sigmoid(x)."""
-    return activations.hard_silu(floating(x))
-
-
-@op
-def sigmoid(x: Any) -> Tensor:
-    """1 / (1 + exp(-x))."""
-    return activations.sigmoid(floating(x))
-
-
-@op
-def hard_sigmoid(x: Any) -> Tensor:
-    """relu6(x + 3) / 6."""
-    return activations.hard_sigmoid(floating(x))
-
-
-@op
-def log_sigmoid(x: Any) -> Tensor:
-    """log(sigmoid(x)), without overflow."""
-    return activations.log_sigmoid(floating(x))
-
-
-@op
-def sparse_sigmoid(x: Any) -> Tensor:
-    """0 up to -1, 1 from 1 on, a straight line between."""
-    return activations.sparse_sigmoid(floating(x))
-
-
-@op
-def hard_tanh(x: Any) -> Tensor:
-    """x kept between -1 and 1."""
-    return activations.hard_tanh(floating(x))
-
-
-@op
-def tanh_shrink(x: Any) -> Tensor:
-    """x - tanh(x)."""
-    return activations.tanh_shrink(floating(x))
-
-
-@op
-def hard_shrink(x: Any, threshold: float = 0.5) -> Tensor:
-    """x where |x| exceeds the threshold, else 0."""
-    return activations.hard_shrink(floating(x), threshold)
-
-
-@op
-def soft_shrink(x: Any, threshold: float = 0.5) -> Tensor:
-    """x moved towards 0 by the threshold, and 0 where it would pass it."""
-    return activations.soft_shrink(floating(x), threshold)
-
-
-@op
-def softplus(x: Any) -> Tensor:
-    """log(1 + exp(x))."""
-    return activations.softplus(floating(x))
-
-
-@op
-def squareplus(x: Any, b: float = 4) -> Tensor:
-    """(x + sqrt(x**2 + b)) / 2."""
-    return activations.squareplus(floating(x), b)
-
-
-@op
-def sparse_plus(x: Any) -> Tensor:
-    """0 up to -1, x from 1 on, a parabola between."""
-    return activations.sparse_plus(floating(x))
-
-
-@op
-def softsign(x: Any) -> Tensor:
-    """x / (1 + |x|)."""
-    return activations.softsign(floating(x))
-
-
-@op
 def threshold(x: Any, threshold: float, default_value: float) -> Tensor:
     """x where it exceeds the threshold, else the default."""
     return activations.threshold(tensor(x), threshold, default_value)
-
-
-@op
-def glu(x: Any, axis: int = -1) -> Tensor:
-    """The first half of an axis times the sigmoid of the second."""
-    return activations.glu(floating(x), axis)
 
 
 @op
@@ -176,12 +96,6 @@ def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
     """log(softmax(x)), without overflow."""
     x = floating(x)
     return activations.log_softmax(x, axis if isinstance(axis, int) else axes_of(axis, x.ndim))
-
-
-@op
-def sparsemax(x: Any, axis: int = -1) -> Tensor:
-    """A softmax with exact zeros; see `activations.sparsemax`."""
-    return activations.sparsemax(floating(x), axis)
 
 
 swish = silu
@@ -217,7 +131,7 @@ def _windows(
     return strides, padding, dilation
 
 
-@op
+@op(call=2)
 def conv(
     inputs: Any,
     kernel: Any,
@@ -239,7 +153,7 @@ def conv(
     return convolution.convolution(x, kernel, None, *windows, channels // taken, last)
 
 
-@op
+@op(call=2)
 def depthwise_conv(
     inputs: Any,
     kernel: Any,
@@ -254,7 +168,7 @@ def depthwise_conv(
     return convolution.depthwise_convolution(x, kernel, None, *windows, channels_last(data_format))
 
 
-@op
+@op(call=3)
 def separable_conv(
     inputs: Any,
     depthwise_kernel: Any,
@@ -271,7 +185,7 @@ def separable_conv(
     return convolution.separable_convolution(x, depthwise, pointwise, None, *windows, last)
 
 
-@op
+@op(call=2)
 def conv_transpose(
     inputs: Any,
     kernel: Any,
@@ -373,7 +287,7 @@ def moments(x: Any, axes: Axis, keepdims: bool = False, synchronized: bool = Fal
     return mean, variance
 
 
-@op
+@op(name="BatchNorm", call="x,mean,variance,offset,scale")
 def batch_normalization(
     x: Any,
     mean: Any,
@@ -392,7 +306,7 @@ def batch_normalization(
     return normalization.normalize(x, mean, variance, scale, offset, epsilon)
 
 
-@op
+@op(name="LayerNorm", call=3)
 def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: Axis = -1, epsilon: float | None = None, **kwargs: Any
 ) -> Tensor:
@@ -411,7 +325,7 @@ def layer_normalization(
     return normalization.layer_norm(x, gamma, beta, sizes, least, axes)
 
 
-@op
+@op(name="RMSNorm", call="x,scale=")
 def rms_normalization(x: Any, scale: Any = None, axis: Axis = -1, epsilon: float | None = None) -> Tensor:
     """x / sqrt(mean(x**2) + epsilon) over the axes, times scale."""
     x, scale, _, sizes, least, axes = _per_sample(x, scale, None, axis, epsilon)
@@ -430,7 +344,7 @@ def _per_sample(x: Any, gamma: Any, beta: Any, axis: Axis, epsilon: float | None
 # Attention -------------------------------------------------------------------------------------------------------
 
 
-@op
+@op(call="query,key,value,bias=,mask=,scale=")
 def dot_product_attention(
     query: Any,
     key: Any,
@@ -480,7 +394,7 @@ def dot_product_attention(
 # Crossentropies --------------------------------------------------------------------------------------------------
 
 
-@op
+@op(call=2)
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
     """-log of the probability given to the right one of two answers, for each element."""
     from ..losses import functions
@@ -489,7 +403,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     return functions.binary_crossentropy(target, output, from_logits)
 
 
-@op
+@op(call=2)
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
     """-log of the probability given to the right class; classes lie along `axis`, the target is one-hot."""
     from ..losses import functions
@@ -497,7 +411,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     return functions.categorical_crossentropy(target, output, from_logits, axis=axis)
 
 
-@op
+@op(call=2)
 def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
     """`categorical_crossentropy` with classes as integers."""
     from ..losses import functions
@@ -505,7 +419,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     return functions.sparse_categorical_crossentropy(target, output, from_logits, axis=axis)
 
 
-@op
+@op(name="CTCLoss", call=4)
 def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, mask_index: int = 0) -> Tensor:
     """Connectionist temporal classification, a value a sample.
 
@@ -525,7 +439,7 @@ def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, m
     return F.ctc_loss(log, target, *lengths, blank=mask_index, reduction="none")
 
 
-@op
+@op(name="CTCDecode", call=2)
 def ctc_decode(
     inputs: Any,
     sequence_lengths: Any,
@@ -603,7 +517,7 @@ def _log_add(a: float, b: float) -> float:
     return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
-@op
+@op(name="PSNR")
 def psnr(x1: Any, x2: Any, max_val: float) -> Tensor:
     """Peak signal to noise ratio of two tensors of one shape, in decibels."""
     x1, x2 = same_dtype(floating(x1), floating(x2))

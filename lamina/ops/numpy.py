@@ -1,25 +1,18 @@
 """`keras.ops.numpy`: the functions that NumPy has too."""
 
-from __future__ import annotations
+# ruff: noqa: F403
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from . import arrangement, creation, elementwise, linalg, reduction
+from . import arrangement, base, creation, elementwise, linalg, reduction
 from .control import vectorize as vectorize
 
-_ROOMS = (elementwise, reduction, creation, arrangement, linalg)
+if TYPE_CHECKING:
+    from .arrangement import *
+    from .creation import *
+    from .elementwise import *
+    from .linalg import *
+    from .reduction import *
 
-
-def __getattr__(name: str) -> Any:
-    for room in _ROOMS:
-        if not name.startswith("_") and getattr(vars(room).get(name), "__module__", None) == room.__name__:
-            return vars(room)[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({name for room in _ROOMS for name, item in vars(room).items() if _own(room, name, item)})
-
-
-def _own(room: Any, name: str, item: Any) -> bool:
-    return not name.startswith("_") and getattr(item, "__module__", None) == room.__name__
+for _room in (elementwise, reduction, creation, arrangement, linalg):
+    globals().update(base.public(_room))

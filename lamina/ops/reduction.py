@@ -68,7 +68,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
     return result.reshape(kept) if keepdims else result
 
 
-@op
+@op(call="x,weights=")
 def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     """The mean in which each value counts as much as its weight; `weights` has the shape of `x` or of its one axis."""
     x = floating(x)
@@ -86,7 +86,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     return torch.sum(x * weights, axis) / torch.sum(weights.expand(x.shape), axis)
 
 
-@op
+@op(room="math")
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))), without overflow."""
     x = floating(x)
@@ -330,14 +330,14 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> Tensor:
     return argsort(x, axis)
 
 
-@op
+@op(room="math")
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     """The `k` greatest values of the last axis, falling, and where they are, int32."""
     values, indices = torch.topk(tensor(x), k, sorted=sorted)
     return values, indices.to(torch.int32)
 
 
-@op
+@op(room="math", call=2)
 def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     """Whether the score of the target class is among the `k` greatest: fewer than `k` are above it, and all are finite.
 
@@ -351,7 +351,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     return (above < k) & known.squeeze(-1) & torch.isfinite(own).squeeze(-1)
 
 
-@op
+@op(name="SearchSorted", call=2)
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tensor:
     """Where in the 1-D rising sequence each value would go, int32; equal ones go before (left) or after (right)."""
     if side not in ("left", "right"):
@@ -362,32 +362,32 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
     return torch.searchsorted(sequence.contiguous(), values.contiguous(), side=side, out_int32=True)
 
 
-@op
+@op(call=2)
 def digitize(x: Any, bins: Any) -> Tensor:
     """The number of edges in rising `bins` that are not above each value, int32."""
     x, bins = same_dtype(*tensors(x, bins))
     return torch.bucketize(x, bins, out_int32=True, right=True)
 
 
-@op
+@op(call=2)
 def quantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """What a fraction `q` (one, or a vector that becomes the first axis) of the values lies below."""
     return _quantile(torch.quantile, x, q, axis, method, keepdims)
 
 
-@op
+@op(call=2)
 def nanquantile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """`quantile` of what is not NaN."""
     return _quantile(torch.nanquantile, x, q, axis, method, keepdims)
 
 
-@op
+@op(call=2)
 def percentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """`quantile`, with `q` in percent."""
     return _quantile(torch.quantile, x, floating(q) / 100, axis, method, keepdims)
 
 
-@op
+@op(call=2)
 def nanpercentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """`percentile` of what is not NaN."""
     return _quantile(torch.nanquantile, x, floating(q) / 100, axis, method, keepdims)
@@ -505,7 +505,7 @@ def _resized(x: Tensor, size: int, axis: int, fill: Any) -> Tensor:
     return torch.cat([x, x.new_full(missing, fill)], axis)
 
 
-@op
+@op(name="IsIn")
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each value of x1 is among x2; `invert`: is not."""
     return torch.isin(*same_dtype(*tensors(x1, x2)), assume_unique=assume_unique, invert=invert)
@@ -556,7 +556,7 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, reduce: str
     return start.scatter_reduce(0, places, data, reduce)[:num_segments]
 
 
-@op
+@op(room="math", call=2)
 def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
     """For each segment the sum of its rows of `data`; 0 where it has none.
 
@@ -565,20 +565,20 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, so
     return _segments(data, segment_ids, num_segments, "sum", 0)
 
 
-@op
+@op(room="math", call=2)
 def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
     """`segment_sum` with products; 1 for empty segments."""
     return _segments(data, segment_ids, num_segments, "prod", 1)
 
 
-@op
+@op(room="math", call=2)
 def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
     """`segment_sum` with the greatest values; the least of the type for empty segments."""
     data = tensor(data)
     return _segments(data, segment_ids, num_segments, "amax", _extreme(data, -1))
 
 
-@op
+@op(room="math", call=2)
 def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
     """`segment_sum` with the smallest values; the greatest of the type for empty segments."""
     data = tensor(data)
