@@ -102,6 +102,21 @@ _NAMES = {
 }
 _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__version__", "version")]
 
+# The modules in which a config may name classes, as Keras calls them, and where they are here. Nothing else is ever
+# imported for a config. The older generations write their own modules, which are Lamina's.
+_HOMES = (
+    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "optimizers",
+    "optimizers.schedules", "random", "regularizers",
+)  # fmt: skip
+_OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
+HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}
+_OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
+HOMES |= {home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.layers")}
+# Those whose functions a config may name. Others hold functions that act, such as `save_model`.
+FUNCTION_HOMES = (
+    "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",
+)  # fmt: skip
+
 
 def version() -> str:
     """Lamina's version."""

@@ -13,32 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-# Where the classes that a config may name live. Nothing outside this table is ever imported for a config.
-HOMES = {
-    "keras.layers": "lamina.layers",
-    "keras.initializers": "lamina.initializers",
-    "keras.regularizers": "lamina.regularizers",
-    "keras.constraints": "lamina.constraints",
-    "keras.activations": "lamina.activations",
-    "keras.losses": "lamina.losses",
-    "keras.metrics": "lamina.metrics",
-    "keras.optimizers": "lamina.optimizers",
-    "keras.optimizers.schedules": "lamina.optimizers.schedules",
-    "keras.models": "lamina.models",
-    "keras.callbacks": "lamina.callbacks",
-    "keras.random": "lamina.random",
-    "keras": "lamina",
-}
-
-# The older generations write their own modules, which are Lamina's.
-_ROOMS = ("layers", "models", "regularizers", "constraints", "initializers", "optimizers")
-_OWN = [f"lamina.{generation}.{room}" for generation in ("keras1", "keras2", "tf_keras") for room in _ROOMS]
-HOMES |= {home: home for home in (*_OWN, "lamina.generations.activations", "lamina.generations.layers")}
-
-# Modules whose functions a config may name. Other rooms hold functions that act, such as `save_model`.
-_FUNCTION_HOMES = (
-    "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",
-)  # fmt: skip
+from .. import FUNCTION_HOMES, HOMES
 
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
@@ -316,9 +291,9 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
             if found is not None:
                 return found
     anywhere = module == "builtins" and config["class_name"] == "function"
-    for room in (home,) if home is not None else (*homes, *_FUNCTION_HOMES) if anywhere else homes:
+    for room in (home,) if home is not None else (*homes, *FUNCTION_HOMES) if anywhere else homes:
         found = find(name, room) if isinstance(name, str) else None
-        if inspect.isclass(found) or (callable(found) and room in _FUNCTION_HOMES):
+        if inspect.isclass(found) or (callable(found) and room in FUNCTION_HOMES):
             return found
     raise TypeError(
         f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "
