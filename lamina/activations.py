@@ -14,8 +14,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from .core import serialize as objects
 from .core import symbolic
-from .core.declare import Kind, Refused, looked_up, short
-from .core.errors import named, show_shape
+from .core.declare import Kind, Refused, looked_up
+from .core.errors import named, short, show_shape
 
 
 def linear(x: Tensor) -> Tensor:

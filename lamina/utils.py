@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .core.declare import short
 from .core.dtypes import dtype_name
+from .core.errors import short
 from .core.layer import clear_session as clear_session
 from .core.random import set_random_seed as set_random_seed
 from .core.symbolic import is_symbolic as is_keras_tensor

@@ -424,3 +424,10 @@ def test_long_models_that_others_packed_are_read(tmp_path):
     config = json.loads(zipfile.ZipFile(tmp_path / "m.keras").read("config.json"))
     path = _rewritten(tmp_path / "m.keras", tmp_path / "x.keras", config, zipfile.ZIP_DEFLATED)
     assert len(keras.models.load_model(path).layers) == 2000
+
+
+@pytest.mark.parametrize("name", ["named", "short", "keras.activations.named", "torch_dtype", "get", "Kind"])
+def test_configs_name_no_helpers(name):
+    for home in ("keras.activations", "keras.initializers", "builtins"):
+        with pytest.raises(TypeError, match="Unknown class or function"):
+            keras.saving.deserialize_keras_object({"module": home, "class_name": "function", "config": name})

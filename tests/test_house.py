@@ -34,8 +34,6 @@ LONG = {"core": 3, "kernels": 6, "layers": 2, "ops": 2, "training": 3}
 
 # Imports inside functions that close a circle in their folder.
 CIRCLES = {
-    "core.declare > core.serialize",
-    "core.serialize > core.declare",
     "generations.models > generations.namespaces",
     "generations.namespaces > generations.backend",
     "generations.shim > generations.namespaces",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .declare import short
+from .errors import short
 
 _WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}  # what torch can hardly compute with
 _READ = frozenset(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?"))

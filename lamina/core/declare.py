@@ -21,7 +21,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from typing_extensions import dataclass_transform
 
+from .errors import quoted, short
 from .random import SeedGenerator
+from .serialize import serialize
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -50,7 +52,7 @@ class Kind:
     ):
         self.none_is_default = none_is_default
         self.expected, self.convert, self.good, self.bad, self.error = expected, convert, good, bad, error
-        self.dump = dump or _dump
+        self.dump = dump or serialize
 
     def optional(self) -> Kind:
         """The same kind, or None."""
@@ -296,26 +298,6 @@ def owned(value: Any) -> Any:
     if kind is dict:
         return {key: owned(item) for key, item in value.items()}
     return value.copy() if kind is np.ndarray else value
-
-
-def short(value: Any, limit: int = 80) -> str:
-    """`repr` for messages: tensors and long values as their shape and type only."""
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    if inspect.isfunction(value) or inspect.isclass(value):
-        return value.__name__
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _dump(value: Any) -> Any:
-    from .serialize import serialize
-
-    return serialize(value)
 
 
 # Kinds of plain values. Kinds of objects (activations, initializers, ...) stand beside those objects.

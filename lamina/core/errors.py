@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
 
 _AXES = {
@@ -33,6 +35,20 @@ def named(layer: Any) -> str:
     """How a message calls a layer: its class, and its name where that says more."""
     cls, name = type(layer).__name__, getattr(layer, "name", None)
     return f'{cls} "{name}"' if name else cls
+
+
+def short(value: Any, limit: int = 80) -> str:
+    """`repr` for messages: tensors and long values as their shape and type only."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    if inspect.isfunction(value) or inspect.isclass(value):
+        return value.__name__
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def answered(layer: Any, outputs: Any) -> Any:

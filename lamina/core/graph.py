@@ -11,8 +11,7 @@ from torch.utils import _pytree as pytree
 
 from . import care, masking
 from .care import Changes
-from .declare import short
-from .errors import answered
+from .errors import answered, short
 from .fusion import calls
 from .layer import Layer, scope
 from .symbolic import Node, SymbolicTensor

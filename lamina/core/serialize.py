@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .. import FUNCTION_HOMES, HOMES
+from .errors import short
 
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
@@ -87,7 +88,8 @@ def find(name: str, home: str) -> Any:
     except ModuleNotFoundError:
         return None
     room = getattr(found, "__module__", None) or ""
-    return found if room.startswith("lamina.") and room not in ("lamina.core.declare", __name__) else None
+    helper = room.startswith("lamina.core.") and (room.endswith(".declare") or not inspect.isclass(found))
+    return found if room.startswith("lamina.") and not helper else None
 
 
 def get(identifier: Any, home: str) -> Any:
@@ -195,7 +197,7 @@ def reading_part(part: Any, expected: str, theirs: bool = False) -> Iterator[Non
         if isinstance(error, RecursionError):
             told = ValueError("it is nested too deeply.")
         elif not theirs and not hasattr(error, "parts") and not _raised_by_a_check(error):
-            told = ValueError(f"expected {expected}; got {_short(part)}.")
+            told = ValueError(f"expected {expected}; got {short(part)}.")
         told.parts = [*getattr(error, "parts", ()), part]
         if told is not error:
             raise told from error
@@ -225,12 +227,6 @@ def place_of(error: BaseException, root: Any, name: str = "") -> str:
             stack.extend((item, f"{path}[{index}]") for index, item in enumerate(node))
     found = next((paths[id(part)] for part in parts if paths[id(part)]), "")
     return f" at {found}" if found else ""
-
-
-def _short(value: Any) -> str:
-    from .declare import short
-
-    return short(value)
 
 
 def deserialize(
@@ -336,8 +332,6 @@ def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | N
         return identifier()
     if callable(identifier) and not inspect.isclass(identifier):
         return identifier
-    from .declare import short
-
     raise ValueError(f"Unknown {what} {short(identifier)}; expected a name, a config or a callable.")
 
 

@@ -12,8 +12,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import dtypes, serialize
 from .children import Children, inside
-from .declare import short
-from .errors import named, show_shape
+from .errors import named, short, show_shape
 from .scope import scope
 from .weight import Weight, allocate, context, stand_in
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.declare import short
+from ..core.errors import short
 
 _H5 = (".h5", ".hdf5")
 

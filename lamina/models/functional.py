@@ -13,8 +13,8 @@ from torch.utils import _pytree as pytree
 
 from ..core import arrays, care, dtypes, masking, serialize, symbolic
 from ..core.care import Changes, care_of
-from ..core.declare import kept, owned, quoted, short
-from ..core.errors import named
+from ..core.declare import kept, owned
+from ..core.errors import named, quoted, short
 from ..core.graph import Graph, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.operation import Operation

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch.utils import _pytree as pytree
 
 from ..core import masking, serialize
-from ..core.declare import short
-from ..core.errors import named
+from ..core.errors import named, short
 from ..core.operation import Operation
 from ..core.symbolic import Node, SymbolicTensor, any_symbolic
 from ..layers.input import InputLayer

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..core.declare import quoted, short
-from ..core.errors import named
+from ..core.errors import named, quoted, short
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
 from ..training.trainer import Trainer

@@ -8,8 +8,8 @@ from typing import Any
 from torch.utils import _pytree as pytree
 
 from ..core import care, serialize
-from ..core.declare import kept, short
-from ..core.errors import named
+from ..core.declare import kept
+from ..core.errors import named, short
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import SymbolicTensor

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.declare import short
+from ..core.errors import short
 from ..core.symbolic import SymbolicTensor
 from .base import Axis, as_index, axes_of, channels_last, needs_values, op, same_dtype, saved, tensor, tensors
 from .base import tensor as _tensor

@@ -20,8 +20,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
 from ..core.arrays import is_array, numbers, shared
-from ..core.declare import short
-from ..core.errors import show_shape
+from ..core.errors import short, show_shape
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..core import serialize as _serialization
-from ..core.declare import short
+from ..core.errors import short
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from .base import Optimizer

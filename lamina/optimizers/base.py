@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..core import config as settings
 from ..core import serialize
-from ..core.declare import Arg, Declared, Kind, arg, boolean, integer, number, short, signature, text
+from ..core.declare import Arg, Declared, Kind, arg, boolean, integer, number, signature, text
 from ..core.dtypes import torch_dtype
+from ..core.errors import short
 from ..core.layer import snake_case, unique_name
 from ..core.weight import Weight
 from .schedules import rate_function

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number, short
+from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number
+from ..core.errors import short
 from .adam import fused_adam
 from .base import Group, Number, Rule, descend, fraction, lists, path_of, shrink
 from .gradient import not_positive
