@@ -61,6 +61,19 @@ def test_layer_computes_as_on_the_cpu(example: Example, training: bool) -> None:
         torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "example", [e for e in COMPARED if e.name in ("Conv2D", "Dense", "LSTM", "GRU", "SimpleRNN")], ids=lambda e: e.id
+)
+def test_weights_may_lie_in_any_order(example: Example) -> None:
+    layer, args = example.built(), example.tensors()
+    expected = outputs_and_gradients(copy.deepcopy(layer), args)
+    layer.to("cuda")
+    for weight in layer.weights:
+        weight.data = weight.data.contiguous()
+    for ours, theirs in zip(outputs_and_gradients(layer, on("cuda", args)), expected, strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-3, atol=1e-4)
+
+
 def mlp() -> Any:
     return keras.Sequential([layers.Input((12,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")])
 

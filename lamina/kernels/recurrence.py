@@ -393,7 +393,7 @@ def _torch_weights(*directions: Sequence[Any]) -> list[Tensor]:
     """Kernel, recurrent kernel and bias as torch's fused kernels take them: transposed, and with a second bias."""
     weights: list[Tensor] = []
     for kernel, recurrent_kernel, bias in directions:
-        weights += kernel.t(), recurrent_kernel.t()
+        weights += kernel.t().contiguous(), recurrent_kernel.t().contiguous()  # as cuDNN must have them; mostly no copy
         if bias is not None:
             weights += bias, torch.zeros_like(bias)
     return weights
