@@ -126,6 +126,16 @@ def kept(default: Any = None, *, init: Literal[False] = False) -> Any:
     return default
 
 
+class _Later:
+    """An attribute of a class that is found when it is read: most are never."""
+
+    def __init__(self, find: Callable[[Any], Any]):
+        self.find = find
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self.find(owner)
+
+
 @dataclass_transform(field_specifiers=(arg, kept))
 class Declared:
     """Base of everything with declared arguments. Fields come in the order of declaration, bases first."""
@@ -154,11 +164,10 @@ class Declared:
             cls.__signature__ = _without_self(cls.__init__)
         elif own or not cls._owns_init:
             cls._owns_init = False
-            cls.__signature__ = signature(cls)
-        if vars(cls).get("__doc__"):
-            cls._told = inspect.cleandoc(cls.__doc__ or "")
+            cls.__signature__ = _signature
+        cls._told = cls.__doc__ or cls._told
         if not cls._owns_init and cls._args:
-            cls.__doc__ = f"{cls._told}\n\n{reference(cls)}".strip()
+            cls.__doc__ = _reference
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._set_args(bind(self, args, kwargs))
@@ -267,7 +276,7 @@ def _without_self(function: Callable) -> inspect.Signature:
 
 
 def reference(cls: type[Declared]) -> str:
-    """The arguments as text, one a line: name, default, meaning, what is accepted."""
+    """The docstring, then the arguments, one a line: name, default, meaning, what is accepted."""
     lines = []
     for name, a in cls._args.items():
         if a.keyword and not a.doc:
@@ -277,7 +286,12 @@ def reference(cls: type[Declared]) -> str:
         lines.append(
             f"    {name}: {doc}{' ' if doc else ''}{a.kind.expected[:1].upper()}{a.kind.expected[1:]}{default}."
         )
-    return "Args:\n" + "\n".join(lines) if lines else ""
+    arguments = ["Args:\n" + "\n".join(lines)] if lines else []
+    return "\n\n".join([inspect.cleandoc(cls._told), *arguments]).strip()
+
+
+_signature: Any = _Later(signature)
+_reference: Any = _Later(reference)
 
 
 def _derived_doc(name: str) -> str:
