@@ -18,7 +18,7 @@ from . import arrays, masking, symbolic
 from .care import ADDS, AFTER, BEFORE, HOOKED, LOSSES, TOLD, Changes, tend
 from .children import Children
 from .declare import quoted, short
-from .errors import answered, named, show_shape
+from .errors import answered, named
 from .scope import building, scope
 from .spec import InputSpec
 from .weights import Weights
@@ -411,7 +411,4 @@ def _flags_put(modules: list[nn.Module], training: bool) -> Iterator[None]:
 
 def _check_mask(layer: Any, inputs: Any, mask: Any) -> None:
     if isinstance(inputs, Tensor) and isinstance(mask, Tensor) and tuple(mask.shape) != tuple(inputs.shape[:2]):
-        raise ValueError(
-            f"{named(layer)}: `mask` must have shape {show_shape(inputs.shape[:2])}, (batch, time); "
-            f"got {show_shape(mask.shape)}."
-        )
+        raise masking.misfit(layer, mask, inputs.shape[:2])

@@ -10,6 +10,17 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from .errors import named, show_shape
+
+
+def misfit(layer: Any, mask: Any, expected: Any) -> ValueError:
+    """What is said of a mask that has not the shape of the input's first axes."""
+    axes = ", (batch, time)" if len(expected) == 2 else ""
+    return ValueError(
+        f"{named(layer)}: `mask` must have shape {show_shape(expected)}{axes}, as its input begins; "
+        f"got {show_shape(mask.shape)}."
+    )
+
 
 def get_mask(x: Any) -> Any:
     return getattr(x, "_keras_mask", None)

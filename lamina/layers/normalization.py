@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..activations import linear
 from ..constraints import constraint
-from ..core import serialize
+from ..core import masking, serialize
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named, show_shape
 from ..core.fusion import granted, grants
@@ -264,10 +264,7 @@ class BatchNormalization(_Normalization):
     ) -> Tensor:
         """The call with statistics of the batch, which with `update` enter the moving ones."""
         if mask is not None and mask.ndim != inputs.ndim - 1:
-            raise ValueError(
-                f"{named(self)}: a mask must have all axes of the input but the last; got a mask of shape "
-                f"{show_shape(mask.shape)} for an input of shape {show_shape(inputs.shape)}."
-            )
+            raise masking.misfit(self, mask, inputs.shape[:-1])
         epsilon, axis, values = self.epsilon, self._channels, inputs.numel()
         if values == 0:  # an empty batch has no statistics
             return kernels.batch_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon, axis, relu)

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..activations import activation
 from ..constraints import constraint
-from ..core import care, random, serialize, symbolic
+from ..core import care, masking, random, serialize, symbolic
 from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed, short
 from ..core.errors import named, show_shape
 from ..core.fusion import granted, grants
@@ -642,10 +642,7 @@ class RNN(Holder):
     def _checked_steps(self, sequences: Tensor, mask: Tensor) -> Tensor:
         """The mask as bool. Raises ValueError unless it is (batch, time)."""
         if tuple(mask.shape) != tuple(sequences.shape[:2]):
-            raise ValueError(
-                f"{named(self)}: the mask must have shape {show_shape(sequences.shape[:2])} (batch, time); "
-                f"got {show_shape(mask.shape)}."
-            )
+            raise masking.misfit(self, mask, sequences.shape[:2])
         return mask if mask.dtype is torch.bool else mask.bool()
 
     def _start_states(self, like: Tensor) -> list[Any]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
-from ..core import care, serialize, symbolic
+from ..core import care, masking, serialize, symbolic
 from ..core.declare import Kind, Refused, arg, one_of
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
@@ -72,10 +72,7 @@ class TimeDistributed(Wrapper):
 
     def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         if mask is not None and mask.shape[:2] != inputs.shape[:2]:
-            raise ValueError(
-                f"{named(self)}: the mask must begin with {show_shape(inputs.shape[:2])} (batch, time); "
-                f"got shape {show_shape(mask.shape)}."
-            )
+            raise masking.misfit(self, mask, inputs.shape[:2])
         inner = self._modules["layer"]
         if not inner._takes_mask:
             mask = None
