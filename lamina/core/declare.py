@@ -427,11 +427,7 @@ def sizes(minimum: int = 1) -> Kind:
 
     words = {0: "non-negative", 1: "positive"}.get(minimum, f"at least {minimum}:")
     bad = ("a", (1, 2, 3, 4), minimum - 1, 1.5, None)
-    return Kind(f"a {words} integer, or one for each spatial axis", convert, dump=_plain, good=(2, 3), bad=bad)
-
-
-def _plain(value: Any) -> Any:
-    return value
+    return Kind(f"a {words} integer, or one for each spatial axis", convert, good=(2, 3), bad=bad)
 
 
 def _text(value, owner):

@@ -96,7 +96,6 @@ class PReLU(_Elementwise):
         Kind(
             "a list of axes from 1, or one",
             lambda v, o: [as_integer(axis) for axis in (v if isinstance(v, (list, tuple)) else [v])],
-            dump=lambda v: v,
             bad=("a", 1.5),
         ).optional(),
         default=None,
@@ -131,7 +130,7 @@ def _refuse() -> Any:
 class Softmax(_Elementwise):
     """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0 as far as the type allows."""
 
-    axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, dump=lambda v: v, bad=("a", 1.5, [])), default=-1)
+    axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, bad=("a", 1.5, [])), default=-1)
 
     def build(self, input_shape: tuple) -> None:
         rank = len(input_shape)

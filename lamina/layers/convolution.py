@@ -46,7 +46,6 @@ padding = one_of("valid", "same")
 output_padding = Kind(
     "a non-negative integer, or one for each spatial axis",
     lambda value, owner: as_sizes(value, owner.rank, 0),
-    dump=lambda value: value,
     bad=("a", -1),
 ).optional()
 

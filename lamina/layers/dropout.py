@@ -22,7 +22,7 @@ def _noise_shape(value: Any, owner: Any) -> tuple | None:
     return tuple(None if size is None else as_integer(size) for size in value)
 
 
-noise_shape = Kind("a tuple of sizes or None", _noise_shape, dump=lambda v: v, good=(None, (None, 1)), bad=(3.5, "a"))
+noise_shape = Kind("a tuple of sizes or None", _noise_shape, good=(None, (None, 1)), bad=(3.5, "a"))
 
 
 class _Noise(_Elementwise):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core import symbolic
-from ..core.declare import Kind, Refused, arg, as_integer, boolean, short
+from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, short
 from ..core.errors import named
 from ..core.layer import Layer
 from ..kernels import products
@@ -137,13 +137,10 @@ class Minimum(Merge):
     combine = staticmethod(torch.minimum)
 
 
-_axis = Kind("an integer", lambda value, owner: as_integer(value), good=(-1, 1), bad=("a", 1.5, None))
-
-
 class Concatenate(Merge):
     """The inputs one behind another along `axis`; all other sizes must agree."""
 
-    axis: int = arg(_axis, default=-1, doc="The axis to join along.")
+    axis: int = arg(integer(), default=-1, doc="The axis to join along.")
 
     def build(self, input_shape: Any) -> None:
         shapes = _shapes(self, input_shape)
@@ -196,9 +193,7 @@ def _axes(value: Any, owner: Any) -> Any:
     return as_integer(value)
 
 
-_axis_or_pair = Kind(
-    "an axis, or a pair of axes", _axes, dump=lambda v: v, good=(1, (1, 1)), bad=("a", (1, 2, 3)), error=TypeError
-)
+_axis_or_pair = Kind("an axis, or a pair of axes", _axes, good=(1, (1, 1)), bad=("a", (1, 2, 3)), error=TypeError)
 
 
 class Dot(Merge):

@@ -68,7 +68,6 @@ _group_count = Kind("a positive integer, or -1 for a group for each channel", _g
 _clipping = Kind(
     'a dictionary with numbers for some of "rmin", "rmax" and "dmax"',
     _limits,
-    dump=lambda value: value,
     good=({"rmin": 0.5, "rmax": 2.0, "dmax": 1.0},),
     bad=(3, {"r": 1.0}, {"dmax": -1.0}, {"rmin": 2.0, "rmax": 1.0}),
 ).optional()

@@ -14,7 +14,6 @@ from .spatial import Spatial, Windowed, data_format
 _strides = Kind(
     "a positive integer, or one for each spatial axis (None: the pool size)",
     lambda value, owner: None if value is None else as_sizes(value, owner.rank, 1),
-    dump=lambda value: value,
     good=(None, 1, 2),
     bad=("a", 0, (1, 2, 3, 4)),
 )

@@ -21,9 +21,7 @@ def _shape(value: Any, owner: Any) -> tuple[int, ...]:
     return shape
 
 
-_target = Kind(
-    "a tuple of sizes, one of which may be -1", _shape, dump=lambda v: v, good=((2, -1),), bad=(3.5, (-1, -1))
-)
+_target = Kind("a tuple of sizes, one of which may be -1", _shape, good=((2, -1),), bad=(3.5, (-1, -1)))
 
 
 class Flatten(Layer):
@@ -85,7 +83,7 @@ class Permute(Layer):
     """The axes in another order: `dims` counts from 1 and leaves the batch axis out."""
 
     dims: Any = arg(
-        Kind("a permutation of 1, 2, ...", _permutation, dump=lambda v: v, good=((2, 1),), bad=((0, 1), (1, 1), 2.5)),
+        Kind("a permutation of 1, 2, ...", _permutation, good=((2, 1),), bad=((0, 1), (1, 1), 2.5)),
         doc="The axes' order.",
     )
     _keeps_dtype = True

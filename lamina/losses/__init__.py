@@ -62,7 +62,7 @@ def _inner_fraction(value: Any, owner: Any) -> Any:
     return value
 
 
-_AXES = Kind("an integer or several", _axes, dump=lambda value: value, good=(1, (0, 1)), bad=("a", 1.5)).optional()
+_AXES = Kind("an integer or several", _axes, good=(1, (0, 1)), bad=("a", 1.5)).optional()
 _WEIGHTS = Kind("a number, or one for each class", _weights, good=(0.5, [0.2, 0.8]), bad=("a", None))
 _INNER_FRACTION = Kind("a number between 0 and 1", _inner_fraction, good=(0.3,), bad=(0, 1, "a", None))
 
