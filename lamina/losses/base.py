@@ -262,7 +262,7 @@ def _each(structure: Any, convert: Callable[[Any], Tensor]) -> Any:
 
 # Lamina's own functions, which fit the targets to the predictions themselves, and among them those with
 # `from_logits` and the activation that this argument stands for.
-OWN: set[Callable] = set()
+OWN_LOSSES: set[Callable] = set()
 LOGITS: dict[Callable, str] = {}
 # The mean over the whole batch in one kernel, `fused(y_true, y_pred, **kwargs)`; None where that does not apply.
 FUSED: dict[Callable, Callable[..., Tensor | None]] = {}
@@ -310,7 +310,7 @@ class LossFunctionWrapper(_OfFunction):
     ):
         Loss.__init__(self, name, reduction, dtype)
         self.fn, self._kwargs = fn, owned(kwargs)
-        self._casts_targets = fn not in OWN
+        self._casts_targets = fn not in OWN_LOSSES
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor) and y_true.ndim != y_pred.ndim:
@@ -343,7 +343,7 @@ class FunctionLoss(_OfFunction):
 
     def __init_subclass__(cls, fn: Callable | None = None, **kwargs: Any) -> None:
         if fn is not None:
-            OWN.add(fn)
+            OWN_LOSSES.add(fn)
             cls.fn = staticmethod(fn)
             if "name" in cls._args and "name" not in vars(cls):
                 cls.name = name_arg(fn.__name__)

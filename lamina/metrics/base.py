@@ -18,7 +18,7 @@ from ..core.serialize import deserialize, lookup, serialize
 from ..core.weight import Weight, spend
 from ..losses.base import (
     DECLARED_BELOW,
-    OWN,
+    OWN_LOSSES,
     Loss,
     as_tensor,
     converted,
@@ -257,7 +257,7 @@ class MeanMetricWrapper(_MeanOfFunction):
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
         Metric.__init__(self, dtype, name)
         self.fn, self._kwargs = fn, owned(kwargs)
-        self._direction = "down" if fn in OWN or isinstance(fn, Loss) else None
+        self._direction = "down" if fn in OWN_LOSSES or isinstance(fn, Loss) else None
         self.make_state()
 
     def get_config(self) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from .base import (
     approach,
     average_squares,
     descend_quotient,
-    fit,
     fraction,
     lists,
     raise_by,
     rate,
     shrink,
+    typed_as,
 )
 
 
@@ -152,9 +152,9 @@ class Lamb(_Moments):
         lists._foreach_lerp_(means, grads, 1 - self.beta_1)
         average_squares(squares, grads, self.beta_2)
         updates = lists._foreach_sqrt(squares)
-        lists._foreach_div_(updates, fit((1 - self.beta_2**step) ** 0.5, updates))
+        lists._foreach_div_(updates, typed_as((1 - self.beta_2**step) ** 0.5, updates))
         raise_by(updates, self.epsilon)
-        lists._foreach_mul_(updates, fit(1 - self.beta_1**step, updates))
+        lists._foreach_mul_(updates, typed_as(1 - self.beta_1**step, updates))
         lists._foreach_reciprocal_(updates)
         lists._foreach_mul_(updates, means)
         sizes = torch.stack(lists._foreach_norm(group.weights))

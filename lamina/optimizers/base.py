@@ -39,7 +39,7 @@ fraction = number(0, 1, below=True)
 # Arithmetic on lists of tensors with a factor that is a number or a tensor ---------------------------------------
 
 
-def fit(factor: Number, tensors: Sequence[Tensor]) -> Number:
+def typed_as(factor: Number, tensors: Sequence[Tensor]) -> Number:
     """A factor in the tensors' type, in which one kernel takes it for all of them."""
     return factor.to(tensors[0].dtype) if isinstance(factor, Tensor) else factor
 
@@ -47,12 +47,12 @@ def fit(factor: Number, tensors: Sequence[Tensor]) -> Number:
 def raise_by(tensors: Sequence[Tensor], amount: Number) -> None:
     """tensors += amount"""
     # A list of one tensor, since a single one to add is read back, which a CUDA graph being recorded forbids.
-    lists._foreach_add_(tensors, [fit(amount, tensors)] * len(tensors) if isinstance(amount, Tensor) else amount)
+    lists._foreach_add_(tensors, [typed_as(amount, tensors)] * len(tensors) if isinstance(amount, Tensor) else amount)
 
 
 def shrink(weights: list[Tensor], amount: Number) -> None:
     """weights -= amount * weights"""
-    lists._foreach_mul_(weights, fit(1 - amount, weights))
+    lists._foreach_mul_(weights, typed_as(1 - amount, weights))
 
 
 def descend(weights: list[Tensor], updates: Sequence[Tensor], amount: Number) -> None:
@@ -60,7 +60,7 @@ def descend(weights: list[Tensor], updates: Sequence[Tensor], amount: Number) ->
     if isinstance(amount, float):
         lists._foreach_add_(weights, updates, alpha=-amount)
     else:
-        lists._foreach_sub_(weights, lists._foreach_mul(updates, fit(amount, updates)))
+        lists._foreach_sub_(weights, lists._foreach_mul(updates, typed_as(amount, updates)))
 
 
 def descend_quotient(

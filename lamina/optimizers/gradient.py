@@ -17,12 +17,12 @@ from .base import (
     average_squares,
     descend,
     descend_quotient,
-    fit,
     fraction,
     lists,
     raise_by,
     rate,
     shrink,
+    typed_as,
 )
 
 
@@ -202,7 +202,7 @@ class Ftrl(Rule):
         raise_by(after, self.beta + 2 * self.l2_regularization_strength * rate)
         solved = [softshrink(tensor, limit) for tensor in linear]
         lists._foreach_div_(solved, after)
-        lists._foreach_mul_(solved, fit(-rate, solved))
+        lists._foreach_mul_(solved, typed_as(-rate, solved))
         lists._foreach_copy_(group.weights, solved)
 
 
