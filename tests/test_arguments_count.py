@@ -89,6 +89,7 @@ KEPT = {
     "optimizers.Adafactor.relative_step": "Keras keeps it and caps the step either way",
     # Read where the check does not look.
     "core.arrays._Writeable._kept": "keeps the memory that it shows",
+    "core.weight.weight.adapts": "read by LoRA",
     "core.symbolic.SymbolicTensor._keras_mask": "read by all that knows masks",
     "core.symbolic.SymbolicTensor.sparse": "for whoever asks; True is refused where inputs are made",
     "generations.namespaces.Namespace.__spec__": "read by Python",

@@ -128,8 +128,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 cls._takes_training = "training" in cls._call_parameters
             cls._takes_mask = "mask" in cls._call_parameters
             cls.forward = own["call"]
-        if "build" in own:
-            cls.build = _guarded_build(own["build"])
+        if "build" in own or (cls._weights and cls.build is Layer.build):
+            cls.build = _guarded_build(cls.build)
         if "compute_output_shape" in own:
             cls._shape_parameters = tuple(inspect.signature(own["compute_output_shape"]).parameters)[1:]
         cls._has_shape_rule = cls.compute_output_shape is not Layer.compute_output_shape
@@ -325,6 +325,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
         if any(isinstance(child, Layer) and not child.built for child in self.modules() if child is not self):
             symbolic.infer_shape(self, input_shape)
+        if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
+            self.make_weights()
         vars(self)["_build_shapes"] = ((input_shape,), {})
         if not self._building:
             self._finish_build()

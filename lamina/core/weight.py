@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import threading
 import weakref
@@ -158,18 +159,64 @@ def _rebuild(data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> 
 
 
 class weight:
-    """Declares an attribute that holds a weight, or None where the layer has none: read faster than by torch."""
+    """Declares a weight of a layer: an attribute that holds it, or None where the layer has none.
+
+        kernel = weight("*kernel_size", "channels", "filters", order=_kernel_order)
+        bias = weight("filters", when="use_bias")
+
+    Its shape: numbers, and names of sizes, which `build` gives to `make_weights` or which are attributes of the layer;
+    "*name" stands for several. when: the attribute, or the function of the layer, that says whether there is one.
+    role: which arguments are its own, as in `{role}_initializer`; where not told, its name. adapts: it is what LoRA
+    adapts. options: what `add_weight` takes, or functions of the layer.
+    """
+
+    def __init__(
+        self,
+        *shape: int | str,
+        when: str | Callable[[Any], bool] | None = None,
+        role: str | None = None,
+        adapts: bool = False,
+        **options: Any,
+    ):
+        self.shape, self.when, self.role, self.adapts, self.options = shape, when, role, adapts, options
+        self.trainable = options.get("trainable", True)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
+        self.role = self.role or name
 
-    def __get__(self, layer: Any, owner: type | None = None) -> Any:
+    def __get__(self, layer: Any, owner: type | None = None) -> Any:  # read faster than by torch
         if layer is None:
             return self
         try:
             return layer._parameters[self.name]
-        except KeyError:
-            raise AttributeError(self.name) from None
+        except KeyError:  # a buffer, or kept elsewhere
+            return layer.__getattr__(self.name)
+
+    def make(self, layer: Any, sizes: Mapping[str, Any]) -> Weight | None:
+        """The layer's new weight of this declaration. `sizes`: those of its shape that are no attributes."""
+        when = self.when
+        if when is not None and not (getattr(layer, when) if isinstance(when, str) else when(layer)):
+            return None
+        shape: list[Any] = []
+        for size in self.shape:
+            if isinstance(size, str):
+                name = size.removeprefix("*")
+                known = sizes[name] if name in sizes else getattr(layer, name)
+                shape += known if size.startswith("*") else [known]
+            else:
+                shape.append(size)
+        options = {key: each(layer) if inspect.isfunction(each) else each for key, each in self.options.items()}
+        return layer.new_weight(self.name, shape, self.role, **options)
+
+
+def held(layer: Any, first: str, second: str, third: str | None = None) -> Any:
+    """The weights of these names as a call sees them, read at once: tiny layers notice the way through attributes."""
+    own = layer._parameters
+    try:
+        return (own[first], own[second]) if third is None else (own[first], own[second], own[third])
+    except KeyError:  # torch's parametrizations keep a weight elsewhere
+        return tuple(getattr(layer, name) for name in (first, second, third) if name is not None)
 
 
 def allocate(values: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from . import dtypes, serialize
 from .children import Children, inside
 from .errors import named, short, show_shape
 from .scope import scope
-from .weight import Weight, allocate, context, stand_in
+from .weight import Weight, allocate, context, stand_in, weight
 
 
 class Register(dict):
@@ -45,6 +45,21 @@ class Weights(nn.Module):
         _modules: dict[str, Any]
 
         def __getattr__(self, name: str) -> Any: ...
+
+    _weights: ClassVar[dict[str, weight]] = {}  # the declared ones, bases first
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._weights = {}
+        for base in reversed(cls.__bases__):
+            cls._weights |= getattr(base, "_weights", {})
+        cls._weights |= {name: item for name, item in vars(cls).items() if isinstance(item, weight)}
+
+    def make_weights(self, **sizes: Any) -> None:
+        """Make the declared weights; `sizes` are those of the shapes that are no attributes. Absent ones are None."""
+        for name, declared in type(self)._weights.items():
+            if declared.make(self, sizes) is None:
+                (self._parameters if declared.trainable else self._buffers)[name] = None
 
     def add_weight(
         self,
@@ -115,11 +130,17 @@ class Weights(nn.Module):
         if waiting is not None:
             waiting.add(weight, first, order)
         attribute, count = name, 0
-        while attribute in self._parameters or attribute in self._buffers or hasattr(type(self), attribute):
+        while self._is_taken(attribute):
             count += 1
             attribute = f"{name}_{count}"
         self._adopt(attribute, weight)
         return weight
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether the name is that of a weight, or of something that the class defines and does not declare as one."""
+        if name in self._parameters or name in self._buffers:
+            return True
+        return name not in type(self)._weights and hasattr(type(self), name)
 
     def _check_constraint(self, name: str, constraint: Callable, shape: tuple) -> None:
         """Raises ValueError for a constraint seen to change the shape, or to have an axis that is not there."""
@@ -137,10 +158,11 @@ class Weights(nn.Module):
             gave = show_shape(found.shape) if isinstance(found, torch.Tensor) else short(found)
             raise ValueError(f"{expected}; {short(constraint)} gave {gave}.")
 
-    def new_weight(self, name: str, shape: Iterable[int | None], **options: Any) -> Weight:
-        """The weight `name` with this layer's declared `{name}_initializer`, `_regularizer` and `_constraint`."""
-        roles = {role: getattr(self, f"{name}_{role}", None) for role in ("initializer", "regularizer", "constraint")}
-        weight = self.add_weight(tuple(shape), name=name, **roles, **options)
+    def new_weight(self, name: str, shape: Iterable[int | None], role: str | None = None, **options: Any) -> Weight:
+        """The weight `name` with this layer's arguments `{role}_initializer`, `_regularizer` and `_constraint`."""
+        for part in ("initializer", "regularizer", "constraint"):
+            options.setdefault(part, getattr(self, f"{role or name}_{part}", None))
+        weight = self.add_weight(tuple(shape), name=name, **options)
         self._adopt(name, weight)
         return weight
 
@@ -253,8 +275,8 @@ class Weights(nn.Module):
 
     def save_own_variables(self, store: Any) -> None:
         """Write the weights that belong to this layer itself, by position, into a mapping."""
-        for index, weight in enumerate(self._stored_weights()):
-            store[str(index)] = weight
+        for index, own in enumerate(self._stored_weights()):
+            store[str(index)] = own
 
     def _stored_weights(self) -> list[Weight]:
         """What `save_own_variables` writes, in its order."""

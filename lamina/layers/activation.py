@@ -15,6 +15,7 @@ from ..core.declare import Kind, Refused, arg, as_integer, number
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
+from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import regularizer
 
@@ -102,13 +103,15 @@ class PReLU(_Elementwise):
         doc="Axes along which alpha is one.",
     )
 
+    alpha = weight("*places")
+
     def build(self, input_shape: tuple) -> None:
-        shape = list(input_shape[1:])
+        places = list(input_shape[1:])
         for axis in self.shared_axes or ():
             if not 1 <= axis < len(input_shape):
                 raise ValueError(f"{named(self)}: `shared_axes` {self.shared_axes} do not fit shape {input_shape}.")
-            shape[axis - 1] = 1
-        self.new_weight("alpha", shape)
+            places[axis - 1] = 1
+        self.make_weights(places=places)
         shared = self.shared_axes or ()
         axes = {axis: size for axis, size in enumerate(input_shape) if axis and axis not in shared}
         self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)

@@ -12,7 +12,7 @@ from ..constraints import constraint
 from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
 from ..core.errors import named
 from ..core.fusion import grants
-from ..core.weight import weight
+from ..core.weight import held, weight
 from ..initializers import initializer
 from ..kernels import window
 from ..kernels.convolution import plan_convolution, plan_transposed, run, run_scaled
@@ -61,11 +61,7 @@ class _Convolution(Activated, Windowed):
 
     @grants("relu", "affine")
     def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
-        held = self._parameters
-        try:  # tiny convolutions notice the way through attributes
-            kernel, bias = held["kernel"], held["bias"] if self.use_bias else None
-        except KeyError:  # torch's parametrizations keep a weight elsewhere
-            kernel, bias = self.kernel, self.bias
+        kernel, bias = held(self, "kernel", "bias")
         return self._finish(inputs, kernel, bias, self.plan_for(inputs), relu, affine)
 
     def _finish(
@@ -114,6 +110,11 @@ def _kernel_order(layer: Windowed) -> tuple[int, ...]:
     return (rank + 1, *range(rank), rank) if pictures_last else (rank + 1, rank, *range(rank))
 
 
+def _depthwise_order(layer: Windowed) -> tuple[int, ...]:
+    """Memory order of a depthwise kernel (*k, in, multiplier): (in, multiplier, *k), as torch reads it."""
+    return (layer.rank, layer.rank + 1, *range(layer.rank))
+
+
 class Conv(LoRA, _Convolution):
     """Convolution with a kernel (*kernel_size, channels // groups, filters), and a bias (filters,).
 
@@ -141,8 +142,8 @@ class Conv(LoRA, _Convolution):
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, kw_only=True)
 
     _causal = True
-    kernel = weight()
-    bias = weight()
+    kernel = weight("*kernel_size", "channels_of_group", "filters", order=_kernel_order, adapts=True)
+    bias = weight("filters", when="use_bias")
 
     def check(self) -> None:
         _refuse_dilated_strides(self)
@@ -161,10 +162,7 @@ class Conv(LoRA, _Convolution):
             )
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        shape = (*self.kernel_size, channels // self.groups, self.filters)
-        self.new_weight("kernel", shape, order=_kernel_order(self))
-        self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
-        self.begin_lora()
+        self.make_weights(channels_of_group=channels // self.groups)
 
 
 class Conv1D(Conv):
@@ -204,8 +202,8 @@ class ConvTranspose(_Convolution):
     kernel_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
-    kernel = weight()
-    bias = weight()
+    kernel = weight("*kernel_size", "filters", "channels", order=_kernel_order)
+    bias = weight("filters", when="use_bias")
 
     def check(self) -> None:
         _refuse_dilated_strides(self)
@@ -218,8 +216,7 @@ class ConvTranspose(_Convolution):
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.fix_input(input_shape, channels)
-        self.new_weight("kernel", (*self.kernel_size, self.filters, channels), order=_kernel_order(self))
-        self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
+        self.make_weights(channels=channels)
 
     def make_plan(self, shape: tuple) -> Any:
         kernel, strides, padding, dilation = self.windows()
@@ -267,22 +264,14 @@ class DepthwiseConv(_Convolution):
     depthwise_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
-    kernel = weight()
-    bias = weight()
+    kernel = weight("*kernel_size", "channels", "depth_multiplier", role="depthwise", order=_depthwise_order)
+    bias = weight("outputs", when="use_bias")
 
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
-            name="kernel",
-            order=(self.rank, self.rank + 1, *range(self.rank)),
-        )
-        self.bias = self.new_weight("bias", (channels * self.depth_multiplier,)) if self.use_bias else None
+        self.make_weights(channels=channels, outputs=channels * self.depth_multiplier)
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.channels(input_shape) * self.depth_multiplier
@@ -322,33 +311,19 @@ class SeparableConv(_Convolution):
     pointwise_constraint: Any = arg(constraint, default=None)
     bias_constraint: Any = arg(constraint, default=None)
 
+    depthwise_kernel = weight("*kernel_size", "channels", "depth_multiplier", role="depthwise", order=_depthwise_order)
+    pointwise_kernel = weight("*window", "outputs", "filters", role="pointwise", order=_kernel_order)
+    bias = weight("filters", when="use_bias")
+
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        for name, shape, order in (
-            ("depthwise", (*self.kernel_size, channels, self.depth_multiplier), _depthwise_order(self.rank)),
-            ("pointwise", (*(1,) * self.rank, channels * self.depth_multiplier, self.filters), _kernel_order(self)),
-        ):
-            weight = self.add_weight(
-                shape,
-                getattr(self, f"{name}_initializer"),
-                regularizer=getattr(self, f"{name}_regularizer"),
-                constraint=getattr(self, f"{name}_constraint"),
-                name=f"{name}_kernel",
-                order=order,
-            )
-            setattr(self, f"{name}_kernel", weight)
-        self.bias = self.new_weight("bias", (self.filters,)) if self.use_bias else None
+        self.make_weights(channels=channels, outputs=channels * self.depth_multiplier, window=(1,) * self.rank)
 
     @grants("relu", "affine")
     def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
-        held: dict[str, Any] = self._parameters
-        try:
-            first, last = held["depthwise_kernel"], held["pointwise_kernel"]
-            bias = held["bias"] if self.use_bias else None
-        except KeyError:  # torch's parametrizations keep a weight elsewhere
-            first, last, bias = self.depthwise_kernel, self.pointwise_kernel, self.bias
+        first, last, bias = held(self, "depthwise_kernel", "pointwise_kernel", "bias")
         depthwise, pointwise = self.plan_for(inputs)
         return self._finish(run(inputs, first, None, depthwise), last, bias, pointwise, relu, affine)
 
@@ -359,11 +334,6 @@ class SeparableConv(_Convolution):
         if depthwise.row is None and pointwise.row is None and not depthwise.keep:  # no way back and forth in between
             return depthwise._replace(last=None), pointwise._replace(first=None)
         return depthwise, pointwise
-
-
-def _depthwise_order(rank: int) -> tuple[int, ...]:
-    """Memory order of a depthwise kernel (*k, in, multiplier): (in, multiplier, *k), as torch reads it."""
-    return (rank, rank + 1, *range(rank))
 
 
 class SeparableConv1D(SeparableConv):

@@ -43,8 +43,8 @@ class Dense(Activated, LoRA):
 
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
-    kernel = weight()
-    bias = weight()
+    kernel = weight("features", "units", adapts=True)
+    bias = weight("units", when="use_bias")
 
     def build(self, input_shape: tuple) -> None:
         features = input_shape[-1]
@@ -54,9 +54,7 @@ class Dense(Activated, LoRA):
                 f"got shape {input_shape}."
             )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
-        self.new_weight("kernel", (features, self.units))
-        self.bias = self.new_weight("bias", (self.units,)) if self.use_bias else None
-        self.begin_lora()
+        self.make_weights(features=features)
 
     @grants("relu")
     def call(self, inputs: torch.Tensor, relu: bool | None = None) -> torch.Tensor:

@@ -38,16 +38,14 @@ class Embedding(LoRA):
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 
     input_dtype = "int32"
-    _lora_weight = "embeddings"
     _autocast = False
-    embeddings = weight()
+    embeddings = weight("input_dim", "output_dim", adapts=True)
 
     def check(self) -> None:
         vars(self)["_creates_mask"] = self.mask_zero
 
     def build(self, input_shape: Any = None) -> None:
-        self.new_weight("embeddings", (self.input_dim, self.output_dim))
-        self.begin_lora()
+        self.make_weights()
 
     @grants("time_first")
     def call(self, inputs: Tensor, time_first: bool = False) -> Tensor:

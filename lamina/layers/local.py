@@ -51,8 +51,8 @@ class LocallyConnected(Windowed):
     bias_constraint: Any = arg(constraint, default=None)
     implementation: int = arg(_implementation, default=1, doc="Accepted for tf.keras' sake.")
 
-    kernel = weight()
-    bias = weight()
+    kernel = weight("places", "taps", "filters")
+    bias = weight("*positions", "filters", when="use_bias")
 
     def build(self, input_shape: tuple) -> None:
         channels = self.channels(input_shape)
@@ -68,8 +68,7 @@ class LocallyConnected(Windowed):
         self.input_spec.axes |= dict(enumerate(input_shape[1:], start=1))
         positions = self.spatial(self._positions(input_shape))
         taps = math.prod(self.kernel_size) * channels
-        self.new_weight("kernel", (math.prod(positions), taps, self.filters))
-        self.bias = self.new_weight("bias", (*positions, self.filters)) if self.use_bias else None
+        self.make_weights(positions=positions, places=math.prod(positions), taps=taps)
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.activation(local.run(inputs, self.kernel, self.bias, self._plan))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -25,13 +25,17 @@ quantization_config = Kind("None: quantized layers are not available", _no_confi
 
 
 class LoRA(Layer):
-    """A layer whose weight `_lora_weight` can be adapted: `weight + alpha / rank * a @ b`."""
+    """A layer one of whose weights, declared with `adapts`, can be adapted: `weight + alpha / rank * a @ b`."""
 
-    _lora_weight = "kernel"
+    _adapts: ClassVar[str]
     lora_enabled = False
 
-    def begin_lora(self) -> None:
-        """At the end of build: adapt from the start where `lora_rank` was given."""
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._adapts = next((name for name, declared in cls._weights.items() if declared.adapts), "")
+
+    def make_weights(self, **sizes: Any) -> None:
+        super().make_weights(**sizes)
         if self.lora_rank is not None:
             self._adapt(self.lora_rank)
 
@@ -56,7 +60,7 @@ class LoRA(Layer):
         self._finish_build()
 
     def _adapt(self, rank: int, a: Any = "he_uniform", b: Any = "zeros", alpha: float | None = None) -> None:
-        name = self._lora_weight
+        name = self._adapts
         if getattr(self, f"{name}_constraint", None) is not None:
             raise ValueError(f"{named(self)}: LoRA and a constraint on `{name}` cannot be used together.")
         weight = getattr(self, name)
@@ -75,7 +79,7 @@ class LoRA(Layer):
 
     def _call_adapted(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         register: Any = self._parameters
-        standing, thread, name = register.standing, scope.thread, self._lora_weight
+        standing, thread, name = register.standing, scope.thread, self._adapts
         outer = standing.get(thread)
         held = {**register, **(outer or {})}
         scale = self.lora_alpha / self.lora_rank
@@ -95,13 +99,13 @@ class LoRA(Layer):
     def save_own_variables(self, store: Any) -> None:
         """The adaptation is stored merged into its weight, as a layer without one would store it."""
         for index, weight in enumerate(self._stored_weights()):
-            merged = self.lora_enabled and weight is self._parameters[self._lora_weight]
+            merged = self.lora_enabled and weight is self._parameters[self._adapts]
             store[str(index)] = self.merged_weight() if merged else weight
 
     def merged_weight(self) -> torch.Tensor:
         """The weight with its adaptation."""
         register: dict[str, Any] = self._parameters
-        name = self._lora_weight
+        name = self._adapts
         change = register[f"lora_{name}_a"] @ register[f"lora_{name}_b"]
         return (register[name] + self.lora_alpha / self.lora_rank * change).detach()
 
@@ -109,9 +113,9 @@ class LoRA(Layer):
         super().load_own_variables(store)
         if self.lora_enabled:
             with torch.no_grad():
-                getattr(self, f"lora_{self._lora_weight}_b").zero_()
+                getattr(self, f"lora_{self._adapts}_b").zero_()
 
     def _stored_weights(self) -> list[Weight]:
-        parts = {f"lora_{self._lora_weight}_a", f"lora_{self._lora_weight}_b"}
+        parts = {f"lora_{self._adapts}_a", f"lora_{self._adapts}_b"}
         hidden = {id(self._parameters[part]) for part in parts if part in self._parameters}
         return [weight for weight in self._own_weights() if id(weight) not in hidden]

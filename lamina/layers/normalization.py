@@ -95,8 +95,6 @@ class _Normalization(Layer):
     """A layer that keeps the shape of its input."""
 
     supports_masking = True
-    gamma = weight()
-    beta = weight()
 
     def sizes_along(self, axes: list[int], shape: tuple) -> tuple[int, ...]:
         """The sizes of these axes. Raises ValueError where one is out of range or of unknown size."""
@@ -117,16 +115,17 @@ class _Normalization(Layer):
             raise ValueError(f"{named(self)}: `axis` {axes} names an axis of shape {show_shape(shape)} twice.")
         return tuple(shape[axis] for axis in axes)
 
-    def add_scales(self, shape: tuple[int, ...], **options: Any) -> None:
-        self.gamma = self.new_weight("gamma", shape, **options) if self.scale else None
-        self.beta = self.new_weight("beta", shape, **options) if self.center else None
-
     def normalized_axes(self) -> list[int]:
         return [self.axis] if isinstance(self.axis, int) else self.axis
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.sizes_along(self.normalized_axes(), tuple(0 if size is None else size for size in input_shape))
         return tuple(input_shape)
+
+
+def _deviation(layer: Any) -> Any:
+    """The initializer of a deviation: the root of what the variance starts from."""
+    return lambda shape, dtype=None: torch.sqrt(layer.moving_variance_initializer(shape, dtype=dtype))
 
 
 class BatchNormalization(_Normalization):
@@ -180,6 +179,15 @@ class BatchNormalization(_Normalization):
         config="set",
     )
 
+    # Not cast: torch takes float32 scales beside half-precision data.
+    gamma = weight("*channels", when="scale", autocast=False)
+    beta = weight("*channels", when="center", autocast=False)
+    moving_mean = weight("*channels", trainable=False)
+    moving_variance = weight("*channels", trainable=False)
+    moving_stddev = weight("*channels", when="renorm", initializer=_deviation, trainable=False)
+    renorm_mean = weight("*channels", when="renorm", role="moving_mean", trainable=False)
+    renorm_stddev = weight("*channels", when="renorm", initializer=_deviation, trainable=False)
+
     def check(self) -> None:
         if self.renorm and self.renorm_clipping is None:
             self.renorm_clipping = {}
@@ -200,19 +208,7 @@ class BatchNormalization(_Normalization):
             vars(self)["_channels"] = tuple(sorted(places))
             shape = tuple(places.get(axis, 1) for axis in range(ndim))
         vars(self)["_plain"] = not (self.renorm or self.synchronized)
-        self.add_scales(shape, autocast=False)  # torch takes float32 scales beside half-precision data
-        self.add_average("moving_mean", shape, self.moving_mean_initializer)
-        self.add_average("moving_variance", shape, self.moving_variance_initializer)
-        if self.renorm:
-            self.add_average("moving_stddev", shape, self._initial_deviation)
-            self.add_average("renorm_mean", shape, self.moving_mean_initializer)
-            self.add_average("renorm_stddev", shape, self._initial_deviation)
-
-    def add_average(self, name: str, shape: tuple[int, ...], initial: Any) -> None:
-        self.add_weight(shape, initial, trainable=False, name=name)
-
-    def _initial_deviation(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
-        return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
+        self.make_weights(channels=shape)
 
     @grants("relu")
     def call(
@@ -302,8 +298,7 @@ class BatchNormalization(_Normalization):
 class _SampleNormalization(_Normalization):
     """Statistics over some axes of each sample, and weights with those axes."""
 
-    def fix_axes(self, input_shape: tuple) -> tuple[int, ...]:
-        """Decide how the axes are read; returns the shape of the weights."""
+    def build(self, input_shape: tuple) -> None:
         axes = sorted(self.normalized_axes())
         shape, ndim = self.sizes_along(axes, input_shape), len(input_shape)
         ascending = sorted(axes, key=lambda axis: axis % ndim)
@@ -316,7 +311,7 @@ class _SampleNormalization(_Normalization):
         )
         vars(self)["_sizes"] = tuple(sizes[axis] for axis in ascending)
         vars(self)["_moved"] = None if trailing else tuple(ascending)
-        return shape
+        self.make_weights(normalized=shape)
 
 
 class LayerNormalization(_SampleNormalization):
@@ -338,12 +333,8 @@ class LayerNormalization(_SampleNormalization):
     gamma_constraint: Any = arg(constraint, default=None)
     rms_scaling: bool = arg(boolean, default=False, doc="Leave the mean where it is.", kw_only=True)
 
-    def build(self, input_shape: tuple) -> None:
-        shape = self.fix_axes(input_shape)
-        if not self.rms_scaling:
-            self.add_scales(shape)
-        else:
-            self.gamma, self.beta = self.new_weight("gamma", shape), None
+    gamma = weight("*normalized", when=lambda layer: layer.scale or layer.rms_scaling)
+    beta = weight("*normalized", when=lambda layer: layer.center and not layer.rms_scaling)
 
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point():
@@ -359,10 +350,7 @@ class RMSNormalization(_SampleNormalization):
     axis: Any = arg(_axis_or_axes, default=-1, doc="What the mean is taken over.")
     epsilon: float = arg(number(0), default=1e-6, doc="Added to the mean square.")
 
-    scale = weight()
-
-    def build(self, input_shape: tuple) -> None:
-        self.scale = self.add_weight(self.fix_axes(input_shape), "ones", name="scale")
+    scale = weight("*normalized", initializer="ones")
 
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point():
@@ -389,6 +377,9 @@ class GroupNormalization(_Normalization):
     beta_constraint: Any = arg(constraint, default=None)
     gamma_constraint: Any = arg(constraint, default=None)
 
+    gamma = weight("channels", when="scale")
+    beta = weight("channels", when="center")
+
     def build(self, input_shape: tuple) -> None:
         (channels,), ndim = self.sizes_along([self.axis], input_shape), len(input_shape)
         place = self.axis % ndim
@@ -403,7 +394,7 @@ class GroupNormalization(_Normalization):
         self.groups = groups
         self.input_spec = InputSpec(ndim=ndim, axes={self.axis: channels})
         vars(self)["_channels"] = -1 if place == ndim - 1 > 1 else place
-        self.add_scales((channels,))
+        self.make_weights(channels=channels)
 
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point():
@@ -438,6 +429,10 @@ class SpectralNormalization(Layer):
     layer: Layer = arg(_layer, doc="What is run.")
     power_iterations: int = arg(integer(1), default=1, doc="Steps of the estimate in each call.")
 
+    vector_u = weight(
+        1, "features", initializer=TruncatedNormal(stddev=0.02), dtype=lambda layer: layer.kernel.dtype, trainable=False
+    )
+
     def build(self, input_shape: tuple) -> None:
         if not self.layer.built:
             self.layer.build(input_shape)
@@ -445,10 +440,7 @@ class SpectralNormalization(Layer):
         if found is None:
             raise ValueError(f"{named(self)}: {named(self.layer)} has neither `kernel` nor `embeddings` to normalize.")
         vars(self)["_normalized"] = found
-        kernel = self.kernel
-        self.add_weight(
-            (1, kernel.shape[-1]), TruncatedNormal(stddev=0.02), dtype=kernel.dtype, trainable=False, name="vector_u"
-        )
+        self.make_weights(features=self.kernel.shape[-1])
 
     @property
     def kernel(self) -> Any:

@@ -17,7 +17,7 @@ from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, numbe
 from ..core.errors import named, show_shape
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
-from ..core.weight import after_first_values, spend
+from ..core.weight import after_first_values, held, spend, weight
 from ..initializers import initializer
 from ..kernels import noise, recurrence
 from ..regularizers import regularizer
@@ -131,25 +131,7 @@ class _Fused(Declared):
 # Cells.
 
 
-def _fitted(x: Tensor, *cells: _Cell) -> tuple[Tensor, list[Any]]:
-    """x and the kernel, recurrent kernel and bias (or None) of each cell, in the type that the cells compute in.
-
-    The weights are read where torch keeps them: it costs no call. Raises RuntimeError for another number of features.
-    """
-    found: list[Any] = []
-    for cell in cells:
-        own = cell._parameters
-        try:
-            found += own["kernel"], own["recurrent_kernel"], own["bias"] if cell.use_bias else None
-        except KeyError:  # torch's parametrizations keep a weight elsewhere
-            found += cell.kernel, cell.recurrent_kernel, cell.bias
-    kernel = found[0]
-    if x.shape[-1] != kernel.shape[0]:  # torch.lstm does not look: on a CPU it reads what lies behind the data
-        raise RuntimeError(f"{named(cells[0])}: expected {kernel.shape[0]} features; got {x.shape[-1]}.")
-    if x.dtype is kernel.dtype:
-        return x, found
-    dtype = cells[0]._compute or kernel.dtype
-    return x.to(dtype), [weight if weight is None else weight.to(dtype) for weight in found]
+_WEIGHTS = "kernel", "recurrent_kernel", "bias"
 
 
 class _Cell(Layer):
@@ -162,6 +144,9 @@ class _Cell(Layer):
     _states = 1
     _kernel: ClassVar[Any]  # what runs a whole sequence
     _fusable = True  # a layer's `use_cudnn`
+    kernel = weight("features", "width", order=(1, 0))
+    recurrent_kernel = weight("units", "width", role="recurrent", order=(1, 0))
+    bias = weight("width", when="use_bias")
 
     def check(self) -> None:
         vars(self).update(
@@ -174,9 +159,6 @@ class _Cell(Layer):
         """What the kernel takes behind the states, and the options that say whether torch has a kernel for it."""
         raise NotImplementedError
 
-    def bias_shape(self) -> tuple[int, ...]:
-        return (self._gates * self.units,)
-
     def build(self, input_shape: tuple) -> None:
         features = input_shape[-1]
         if features is None:
@@ -186,22 +168,22 @@ class _Cell(Layer):
             )
         for function in (self.activation, getattr(self, "recurrent_activation", activations.linear)):
             activations.check_keeps_shape(function, (None, self.units), self)
-        width = self._gates * self.units
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
-        self.new_weight("kernel", (features, width), order=(1, 0))
-        self.recurrent_kernel = self.add_weight(
-            (self.units, width),
-            self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-            name="recurrent_kernel",
-            order=(1, 0),
-        )
-        self.bias = self.new_weight("bias", self.bias_shape()) if self.use_bias else None
+        self.make_weights(features=features, width=self._gates * self.units)
         arguments, options = self.arithmetic()
         options["fused"] = options["fused"] and self._fusable
         drops = self.dropout > 0 or self.recurrent_dropout > 0
         vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
+
+    def _fitted(self, x: Tensor, weights: tuple) -> tuple[Tensor, tuple]:
+        """All in the type that the cell computes in. Raises RuntimeError for another number of features."""
+        kernel = weights[0]
+        if x.shape[-1] != kernel.shape[0]:  # torch.lstm does not look: on a CPU it reads what lies behind the data
+            raise RuntimeError(f"{named(self)}: expected {kernel.shape[0]} features; got {x.shape[-1]}.")
+        if x.dtype is kernel.dtype:
+            return x, weights
+        dtype = self._compute or kernel.dtype
+        return x.to(dtype), tuple(weight if weight is None else weight.to(dtype) for weight in weights)
 
     def sweep(
         self,
@@ -214,7 +196,9 @@ class _Cell(Layer):
         training: bool,
     ) -> recurrence.Result:
         """The steps of x (batch, time, features): all outputs, the last one, and the last states."""
-        x, weights = _fitted(x, self)
+        weights = held(self, *_WEIGHTS)
+        if x.dtype is not weights[0].dtype or x.shape[-1] != weights[0].shape[0]:
+            x, weights = self._fitted(x, weights)
         masks = self.dropout_masks(x, (x.shape[0], 1, x.shape[2])) if training and self._drops else (None, None)
         options = {**self._options, "order": self._buffers["order"]} if "order" in self._buffers else self._options
         return self._kernel(
@@ -241,7 +225,9 @@ class _Cell(Layer):
 
     def sweep_both(self, other: _Cell, x: Tensor, states: Any, sequences: bool) -> tuple[Tensor | None, Any, Any]:
         """Both directions of a sequence in one kernel, without masks and dropout."""
-        x, weights = _fitted(x, self, other)
+        weights = *held(self, *_WEIGHTS), *held(other, *_WEIGHTS)
+        if x.dtype is not weights[0].dtype or x.shape[-1] != weights[0].shape[0]:
+            x, weights = self._fitted(x, weights)
         relu, order = self._options.get("relu", False), self._buffers.get("order")
         return recurrence.bidirectional(self._kernel, x, weights[:3], weights[3:], states, relu, order, sequences)
 
@@ -254,12 +240,12 @@ class _Cell(Layer):
 
         return draw(self.dropout, *shape), draw(self.recurrent_dropout, shape[0], self.units)
 
-    def _prepared(self, inputs: Tensor, states: Any, training: bool) -> tuple[Tensor, list[Any], list[Tensor], tuple]:
+    def _prepared(self, inputs: Tensor, states: Any, training: bool) -> tuple[Tensor, tuple, list[Tensor], tuple]:
         """One step's inputs, weights, states and dropout masks. Raises ValueError for another number of states."""
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         if len(states) != self._states:
             raise ValueError(f"{named(self)}: expected {self._states} states; got {len(states)}.")
-        inputs, weights = _fitted(inputs, self)
+        inputs, weights = self._fitted(inputs, held(self, *_WEIGHTS))
         masks = self.dropout_masks(inputs, tuple(inputs.shape)) if training and self._drops else (None, None)
         return inputs, weights, states, masks
 
@@ -330,9 +316,11 @@ class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates,
 
     _gates = 3
     _kernel = staticmethod(recurrence.gru)
+    bias = weight("*biases", "width", when="use_bias")
 
-    def bias_shape(self) -> tuple[int, ...]:
-        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+    @property
+    def biases(self) -> tuple[int, ...]:
+        return (2,) if self.reset_after else ()
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
