@@ -37,9 +37,9 @@ class Scale(Layer):
 class Sized(Scale):
     """Another weight, and a declaration anew, which keeps its place."""
 
-    table = weight("features", "*sizes", 2, order=(2, 0, 1, 3))
+    table = weight("features", "*sizes", "pairs", order=(2, 0, 1, 3))
     scale = weight("features", role="factor")
-    sizes = (3, 4)
+    sizes, pairs = (3, 4), 2
 
     def build(self, input_shape):
         self.make_weights(features=input_shape[-1])
@@ -187,9 +187,7 @@ class Halved(prune.BasePruningMethod):
 
 
 @pytest.mark.parametrize("way", ["parametrized", "pruned"])
-@pytest.mark.parametrize(
-    ("make", "on", "name"), ELSEWHERE, ids=[f"{n}-{one[2]}" for n, one in enumerate(ELSEWHERE)]
-)
+@pytest.mark.parametrize(("make", "on", "name"), ELSEWHERE, ids=[f"{n}-{one[2]}" for n, one in enumerate(ELSEWHERE)])
 def test_torch_may_keep_a_weight_elsewhere(make: Any, on: tuple, name: str, way: str) -> None:
     layer, x = make(), torch.randn(2, *on)
     layer(x)

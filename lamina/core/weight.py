@@ -164,20 +164,13 @@ class weight:
         kernel = weight("*kernel_size", "channels", "filters", order=_kernel_order)
         bias = weight("filters", when="use_bias")
 
-    Its shape: numbers, and names of sizes, which `build` gives to `make_weights` or which are attributes of the layer;
-    "*name" stands for several. when: the attribute, or the function of the layer, that says whether there is one.
+    shape: names of sizes, which `build` gives to `make_weights` or which are attributes of the layer; "*name" stands
+    for several. when: the attribute, or the function of the layer, that says whether there is one.
     role: which arguments are its own, as in `{role}_initializer`; where not told, its name. adapts: it is what LoRA
     adapts. options: what `add_weight` takes, or functions of the layer.
     """
 
-    def __init__(
-        self,
-        *shape: int | str,
-        when: str | Callable[[Any], bool] | None = None,
-        role: str | None = None,
-        adapts: bool = False,
-        **options: Any,
-    ):
+    def __init__(self, *shape: str, when: Any = None, role: str = "", adapts: bool = False, **options: Any):
         self.shape, self.when, self.role, self.adapts, self.options = shape, when, role, adapts, options
         self.trainable = options.get("trainable", True)
 
@@ -200,12 +193,9 @@ class weight:
             return None
         shape: list[Any] = []
         for size in self.shape:
-            if isinstance(size, str):
-                name = size.removeprefix("*")
-                known = sizes[name] if name in sizes else getattr(layer, name)
-                shape += known if size.startswith("*") else [known]
-            else:
-                shape.append(size)
+            name = size.removeprefix("*")
+            known = sizes[name] if name in sizes else getattr(layer, name)
+            shape += known if size.startswith("*") else [known]
         options = {key: each(layer) if inspect.isfunction(each) else each for key, each in self.options.items()}
         return layer.new_weight(self.name, shape, self.role, **options)
 

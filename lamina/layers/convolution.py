@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation, linear, shape_after
+from ..activations import linear, shape_after
 from ..activations import relu as positive_part
 from ..constraints import constraint
-from ..core.declare import Kind, Refused, arg, as_sizes, boolean, integer, one_of, sizes
+from ..core.declare import Declared, Kind, arg, as_sizes, integer, one_of, sizes
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.weight import held, weight
@@ -18,30 +18,12 @@ from ..kernels import window
 from ..kernels.convolution import plan_convolution, plan_transposed, run, run_scaled
 from ..regularizers import regularizer
 from .activation import Activated
+from .arguments import ActivationBias, DataFormat, Dilation, Filters, KernelBias, Window
 from .lora import LoRA, lora_alpha, lora_rank
-from .spatial import Windowed, data_format
+from .spatial import Windowed
 
 Affine = tuple[Tensor, Tensor] | None  # a scale and a shift (filters,) for the result of the convolution
 
-
-def _padding(value: Any, owner: Any) -> Any:
-    """A name, or for each spatial axis an integer or a pair (before, after)."""
-    if isinstance(value, str):
-        word = value.lower()
-        if word not in ("valid", "same") and not (word == "causal" and owner.rank == 1 and owner._causal):
-            raise Refused('"causal" is for one spatial axis.' if word == "causal" else "")
-        return word
-    if not isinstance(value, (tuple, list)) or len(value) != owner.rank:
-        raise Refused
-    return tuple(as_sizes(item, 2, 0) for item in value)
-
-
-padding_or_pads = Kind(
-    '"valid", "same", "causal" (1-D), or a pair (before, after) for each spatial axis',
-    _padding,
-    good=("valid", "same"),
-    bad=("sme", 7, (1, 2, 3, 4)),
-)
 padding = one_of("valid", "same")
 output_padding = Kind(
     "a non-negative integer, or one for each spatial axis",
@@ -54,10 +36,23 @@ class _Convolution(Activated, Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
-    groups = None
+    groups: int | None = None
+    depth_multiplier = 1
     filters = 0
     kernel_size = strides = dilation_rate = ()
     padding = "valid"
+
+    def build(self, input_shape: tuple) -> None:
+        channels, groups = self.channels(input_shape), self.groups or 1
+        if channels % groups:
+            raise ValueError(
+                f"{named(self)}: the input's channels must be a multiple of `groups`; "
+                f"got {channels} channels, groups={groups}."
+            )
+        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
+        self.fix_input(input_shape, channels)
+        sizes = {"channels": channels, "channels_of_group": channels // groups, "ones": (1,) * self.rank}
+        self.make_weights(**sizes, multiplied=channels * self.depth_multiplier)
 
     @grants("relu", "affine")
     def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
@@ -115,29 +110,17 @@ def _depthwise_order(layer: Windowed) -> tuple[int, ...]:
     return (layer.rank, layer.rank + 1, *range(layer.rank))
 
 
-class Conv(LoRA, _Convolution):
+class _Groups(Declared):
+    groups: int = arg(integer(1), default=1, doc="Parts of the channels that do not see each other.")
+
+
+class Conv(KernelBias, ActivationBias, _Groups, Dilation, DataFormat, Window, Filters, LoRA, _Convolution):
     """Convolution with a kernel (*kernel_size, channels // groups, filters), and a bias (filters,).
 
     Input (batch, *spatial, channels), output (batch, *new spatial, filters); channels first likewise.
     Raises ValueError for strides together with dilation, and where groups do not divide channels and filters.
     """
 
-    filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
-    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
-    padding: Any = arg(padding_or_pads, default="valid")
-    data_format: str = arg(data_format, default=None)
-    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
-    groups: int = arg(integer(1), default=1, doc="Parts of the channels that do not see each other.")
-    activation: Any = arg(activation, default=None)
-    use_bias: bool = arg(boolean, default=True)
-    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
-    bias_initializer: Any = arg(initializer, default="zeros")
-    kernel_regularizer: Any = arg(regularizer, default=None)
-    bias_regularizer: Any = arg(regularizer, default=None)
-    activity_regularizer: Any = arg(regularizer, default=None)
-    kernel_constraint: Any = arg(constraint, default=None)
-    bias_constraint: Any = arg(constraint, default=None)
     lora_rank: Any = arg(lora_rank, default=None, config=False, kw_only=True, doc="Train a product of this rank.")
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, kw_only=True)
 
@@ -153,17 +136,6 @@ class Conv(LoRA, _Convolution):
                 f"got filters={self.filters}, groups={self.groups}."
             )
 
-    def build(self, input_shape: tuple) -> None:
-        channels = self.channels(input_shape)
-        if channels % self.groups:
-            raise ValueError(
-                f"{named(self)}: the input's channels must be a multiple of `groups`; "
-                f"got {channels} channels, groups={self.groups}."
-            )
-        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
-        self.fix_input(input_shape, channels)
-        self.make_weights(channels_of_group=channels // self.groups)
-
 
 class Conv1D(Conv):
     rank = 1
@@ -177,7 +149,11 @@ class Conv3D(Conv):
     rank = 3
 
 
-class ConvTranspose(_Convolution):
+class _OutputPadding(Declared):
+    output_padding: Any = arg(output_padding, default=None, doc="Added to the size of the output.")
+
+
+class ConvTranspose(KernelBias, ActivationBias, Dilation, DataFormat, _OutputPadding, Window, Filters, _Convolution):
     """Transposed convolution: the gradient of a convolution. Kernel (*kernel_size, filters, channels).
 
     Input (batch, *spatial, channels), output (batch, *new spatial, filters). Without `output_padding`, "same" gives
@@ -185,22 +161,8 @@ class ConvTranspose(_Convolution):
     Raises ValueError for an `output_padding` not below the stride, and for strides together with dilation.
     """
 
-    filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
     strides: Any = arg(sizes(1), default=1, doc="Steps between windows in the output.")
     padding: str = arg(padding, default="valid")
-    output_padding: Any = arg(output_padding, default=None, doc="Added to the size of the output.")
-    data_format: str = arg(data_format, default=None)
-    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
-    activation: Any = arg(activation, default=None)
-    use_bias: bool = arg(boolean, default=True)
-    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
-    bias_initializer: Any = arg(initializer, default="zeros")
-    kernel_regularizer: Any = arg(regularizer, default=None)
-    bias_regularizer: Any = arg(regularizer, default=None)
-    activity_regularizer: Any = arg(regularizer, default=None)
-    kernel_constraint: Any = arg(constraint, default=None)
-    bias_constraint: Any = arg(constraint, default=None)
 
     kernel = weight("*kernel_size", "filters", "channels", order=_kernel_order)
     bias = weight("filters", when="use_bias")
@@ -242,20 +204,16 @@ class Conv3DTranspose(ConvTranspose):
     _order = ("filters", "kernel_size", "strides", "padding", "data_format")  # as Keras 3 has it in 3-D alone
 
 
-class DepthwiseConv(_Convolution):
+class _DepthMultiplier(Declared):
+    depth_multiplier: int = arg(integer(1), default=1, doc="Outputs for each input channel.")
+
+
+class DepthwiseConv(ActivationBias, Dilation, DataFormat, _DepthMultiplier, Window, _Convolution):
     """Convolution of each channel by itself, with a kernel (*kernel_size, channels, depth_multiplier).
 
     Output (batch, *new spatial, channels * depth_multiplier).
     """
 
-    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
-    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
-    padding: Any = arg(padding_or_pads, default="valid")
-    depth_multiplier: int = arg(integer(1), default=1, doc="Outputs for each input channel.")
-    data_format: str = arg(data_format, default=None)
-    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
-    activation: Any = arg(activation, default=None)
-    use_bias: bool = arg(boolean, default=True)
     depthwise_initializer: Any = arg(initializer, default="glorot_uniform")
     bias_initializer: Any = arg(initializer, default="zeros")
     depthwise_regularizer: Any = arg(regularizer, default=None)
@@ -265,13 +223,7 @@ class DepthwiseConv(_Convolution):
     bias_constraint: Any = arg(constraint, default=None)
 
     kernel = weight("*kernel_size", "channels", "depth_multiplier", role="depthwise", order=_depthwise_order)
-    bias = weight("outputs", when="use_bias")
-
-    def build(self, input_shape: tuple) -> None:
-        channels = self.channels(input_shape)
-        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
-        self.fix_input(input_shape, channels)
-        self.make_weights(channels=channels, outputs=channels * self.depth_multiplier)
+    bias = weight("multiplied", when="use_bias")
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.channels(input_shape) * self.depth_multiplier
@@ -285,21 +237,13 @@ class DepthwiseConv2D(DepthwiseConv):
     rank = 2
 
 
-class SeparableConv(_Convolution):
+class SeparableConv(ActivationBias, _DepthMultiplier, Dilation, DataFormat, Window, Filters, _Convolution):
     """A depthwise convolution, then one of size 1 that mixes the channels.
 
     Kernels (*kernel_size, channels, depth_multiplier) and (*1, channels * depth_multiplier, filters).
     """
 
-    filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
-    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
-    padding: Any = arg(padding_or_pads, default="valid")
-    data_format: str = arg(data_format, default=None)
-    dilation_rate: Any = arg(sizes(1), default=1, doc="Steps between the taps of a window.")
     depth_multiplier: int = arg(integer(1), default=1, doc="Depthwise outputs for each input channel.")
-    activation: Any = arg(activation, default=None)
-    use_bias: bool = arg(boolean, default=True)
     depthwise_initializer: Any = arg(initializer, default="glorot_uniform")
     pointwise_initializer: Any = arg(initializer, default="glorot_uniform")
     bias_initializer: Any = arg(initializer, default="zeros")
@@ -312,14 +256,8 @@ class SeparableConv(_Convolution):
     bias_constraint: Any = arg(constraint, default=None)
 
     depthwise_kernel = weight("*kernel_size", "channels", "depth_multiplier", role="depthwise", order=_depthwise_order)
-    pointwise_kernel = weight("*window", "outputs", "filters", role="pointwise", order=_kernel_order)
+    pointwise_kernel = weight("*ones", "multiplied", "filters", role="pointwise", order=_kernel_order)
     bias = weight("filters", when="use_bias")
-
-    def build(self, input_shape: tuple) -> None:
-        channels = self.channels(input_shape)
-        self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
-        self.fix_input(input_shape, channels)
-        self.make_weights(channels=channels, outputs=channels * self.depth_multiplier, window=(1,) * self.rank)
 
     @grants("relu", "affine")
     def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:

@@ -11,7 +11,8 @@ from ..core.declare import Kind, Refused, arg, as_integer, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
-from .spatial import Spatial, data_format
+from .arguments import DataFormat, Seed
+from .spatial import Spatial
 
 
 def _noise_shape(value: Any, owner: Any) -> tuple | None:
@@ -79,20 +80,15 @@ class SpatialDropout(_Noise, Spatial):
         return {**config, "dtype": self.dtype}
 
 
-class SpatialDropout1D(SpatialDropout):
-    seed: Any = arg(seed, default=None)
+class SpatialDropout1D(Seed, SpatialDropout):
     rank = 1
 
 
-class SpatialDropout2D(SpatialDropout):
-    data_format: str = arg(data_format, default=None)
-    seed: Any = arg(seed, default=None)
+class SpatialDropout2D(Seed, DataFormat, SpatialDropout):
     rank = 2
 
 
-class SpatialDropout3D(SpatialDropout):
-    data_format: str = arg(data_format, default=None)
-    seed: Any = arg(seed, default=None)
+class SpatialDropout3D(Seed, DataFormat, SpatialDropout):
     rank = 3
 
 

@@ -10,21 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..constraints import constraint
-from ..core.declare import arg, boolean, integer
+from ..core.declare import Declared, arg, boolean, integer
 from ..core.fusion import grants
 from ..core.layer import first_values
 from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import regularizer
-from .lora import LoRA, lora_alpha, lora_rank, quantization_config
+from .lora import LoRA, LowRank
 
 
-class Embedding(LoRA):
-    """Turns integers 0 .. input_dim - 1 into vectors. Input (batch, ...), output (batch, ..., output_dim).
-
-    `mask_zero`: 0 is padding, and masked from the layers behind. Raises ValueError for an index out of range.
-    """
-
+class _Vectors(Declared):
     input_dim: int = arg(integer(1), doc="Size of the vocabulary, largest index plus 1.")
     output_dim: int = arg(integer(1), doc="Size of the vectors.")
     embeddings_initializer: Any = arg(initializer, default="uniform")
@@ -32,9 +27,14 @@ class Embedding(LoRA):
     embeddings_constraint: Any = arg(constraint, default=None)
     mask_zero: bool = arg(boolean, default=False, doc="Mask index 0.")
     weights: Any = arg(first_values, default=None, config=False, attribute="_initial_weights", doc="First vectors.")
-    lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
-    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Building sets it to the rank, as in Keras 3.")
-    quantization_config: Any = arg(quantization_config, default=None)
+
+
+class Embedding(LowRank, _Vectors, LoRA):
+    """Turns integers 0 .. input_dim - 1 into vectors. Input (batch, ...), output (batch, ..., output_dim).
+
+    `mask_zero`: 0 is padding, and masked from the layers behind. Raises ValueError for an index out of range.
+    """
+
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 
     input_dtype = "int32"

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from torch import Tensor
 
-from ..activations import activation, shape_after
-from ..constraints import constraint
-from ..core.declare import Kind, arg, boolean, integer, one_of, sizes
+from ..activations import shape_after
+from ..core.declare import Kind, arg, one_of
 from ..core.errors import named
 from ..core.weight import weight
-from ..initializers import initializer
 from ..kernels import local
-from ..regularizers import regularizer
-from .spatial import Windowed, data_format
+from .arguments import ActivationBias, DataFormat, Filters, KernelBias, Window
+from .spatial import Windowed
 
 _implementation = Kind(
     "1, 2 or 3",
@@ -25,7 +22,7 @@ _implementation = Kind(
 )
 
 
-class LocallyConnected(Windowed):
+class LocallyConnected(KernelBias, ActivationBias, DataFormat, Window, Filters, Windowed):
     """A convolution without shared weights: every output position has a kernel and a bias of its own.
 
     Input (batch, *spatial, channels) of fixed spatial sizes, output (batch, *positions, filters); kernel
@@ -35,20 +32,7 @@ class LocallyConnected(Windowed):
     Raises ValueError where a spatial size is unknown.
     """
 
-    filters: int = arg(integer(1), doc="Number of output channels.")
-    kernel_size: Any = arg(sizes(1), doc="Size of the window.")
-    strides: Any = arg(sizes(1), default=1, doc="Steps between windows.")
     padding: str = arg(one_of("valid", "same"), default="valid")
-    data_format: str = arg(data_format, default=None)
-    activation: Any = arg(activation, default=None)
-    use_bias: bool = arg(boolean, default=True)
-    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
-    bias_initializer: Any = arg(initializer, default="zeros")
-    kernel_regularizer: Any = arg(regularizer, default=None)
-    bias_regularizer: Any = arg(regularizer, default=None)
-    activity_regularizer: Any = arg(regularizer, default=None)
-    kernel_constraint: Any = arg(constraint, default=None)
-    bias_constraint: Any = arg(constraint, default=None)
     implementation: int = arg(_implementation, default=1, doc="Accepted for tf.keras' sake.")
 
     kernel = weight("places", "taps", "filters")

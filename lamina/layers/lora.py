@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..core.care import Changes
-from ..core.declare import Kind, Refused, integer, number
+from ..core.declare import Declared, Kind, Refused, arg, integer, number
 from ..core.errors import named
 from ..core.layer import Layer, scope
 from ..core.weight import Weight
@@ -21,7 +21,13 @@ def _no_config(value: Any, owner: Any) -> None:
 
 lora_rank = integer(1).optional()
 lora_alpha = number().optional()
-quantization_config = Kind("None: quantized layers are not available", _no_config, good=(None,), bad=({}, "int8"))
+_quantization = Kind("None: quantized layers are not available", _no_config, good=(None,), bad=({}, "int8"))
+
+
+class LowRank(Declared):
+    lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Building sets it to the rank, as in Keras 3.")
+    quantization_config: Any = arg(_quantization, default=None)
 
 
 class LoRA(Layer):

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from ..activations import linear
-from ..constraints import constraint
 from ..core import masking, serialize
-from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number, one_of
+from ..core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named, show_shape
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer
@@ -19,7 +18,7 @@ from ..core.weight import weight
 from ..initializers import TruncatedNormal, initializer
 from ..kernels import eager
 from ..kernels import normalization as kernels
-from ..regularizers import regularizer
+from .arguments import BetaGammaLimits, CenterScale
 
 
 def _one_axis(value: Any, owner: Any) -> int:
@@ -128,7 +127,18 @@ def _deviation(layer: Any) -> Any:
     return lambda shape, dtype=None: torch.sqrt(layer.moving_variance_initializer(shape, dtype=dtype))
 
 
-class BatchNormalization(_Normalization):
+class _Moving(Declared):
+    axis: int = arg(_axis, default=-1, doc="Where the channels are.")
+    momentum: float = arg(number(0, 1), default=0.99, doc="What moving statistics keep of themselves in a step.")
+    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
+
+
+class _MovingInitializers(Declared):
+    moving_mean_initializer: Any = arg(initializer, default="zeros")
+    moving_variance_initializer: Any = arg(initializer, default="ones")
+
+
+class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Moving, _Normalization):
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` for each channel (Ioffe & Szegedy, 2015).
 
     In training, mean and variance are those of the batch (of the values its mask lets through), and the moving ones
@@ -138,19 +148,6 @@ class BatchNormalization(_Normalization):
     """
 
     ends_in_relu = False
-    axis: int = arg(_axis, default=-1, doc="Where the channels are.")
-    momentum: float = arg(number(0, 1), default=0.99, doc="What moving statistics keep of themselves in a step.")
-    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
-    center: bool = arg(boolean, default=True, doc="Add beta.")
-    scale: bool = arg(boolean, default=True, doc="Multiply by gamma.")
-    beta_initializer: Any = arg(initializer, default="zeros")
-    gamma_initializer: Any = arg(initializer, default="ones")
-    moving_mean_initializer: Any = arg(initializer, default="zeros")
-    moving_variance_initializer: Any = arg(initializer, default="ones")
-    beta_regularizer: Any = arg(regularizer, default=None)
-    gamma_regularizer: Any = arg(regularizer, default=None)
-    beta_constraint: Any = arg(constraint, default=None)
-    gamma_constraint: Any = arg(constraint, default=None)
     renorm: bool = arg(boolean, default=False, doc="Batch renormalization (Ioffe, 2017): train by slow statistics.")
     renorm_clipping: dict | None = arg(_clipping, default=None, doc="Limits of the renormalization.")
     renorm_momentum: float = arg(number(0, 1), default=0.99, doc="What the renormalization's averages keep in a step.")
@@ -314,23 +311,18 @@ class _SampleNormalization(_Normalization):
         self.make_weights(normalized=shape)
 
 
-class LayerNormalization(_SampleNormalization):
+class _Axes(Declared):
+    axis: Any = arg(_axis_or_axes, default=-1, doc="What the statistics are taken over.")
+    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
+
+
+class LayerNormalization(BetaGammaLimits, CenterScale, _Axes, _SampleNormalization):
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` over some axes of each sample (Ba et al., 2016).
 
     gamma and beta have the sizes of those axes, in ascending order of the numbers in `axis`. With `rms_scaling` it is
     `x / sqrt(variance + epsilon) * gamma`, which is no RMS normalization: that is `RMSNormalization`.
     """
 
-    axis: Any = arg(_axis_or_axes, default=-1, doc="What the statistics are taken over.")
-    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
-    center: bool = arg(boolean, default=True, doc="Add beta.")
-    scale: bool = arg(boolean, default=True, doc="Multiply by gamma.")
-    beta_initializer: Any = arg(initializer, default="zeros")
-    gamma_initializer: Any = arg(initializer, default="ones")
-    beta_regularizer: Any = arg(regularizer, default=None)
-    gamma_regularizer: Any = arg(regularizer, default=None)
-    beta_constraint: Any = arg(constraint, default=None)
-    gamma_constraint: Any = arg(constraint, default=None)
     rms_scaling: bool = arg(boolean, default=False, doc="Leave the mean where it is.", kw_only=True)
 
     gamma = weight("*normalized", when=lambda layer: layer.scale or layer.rms_scaling)
@@ -358,24 +350,18 @@ class RMSNormalization(_SampleNormalization):
         return kernels.rms_norm(inputs, self.scale, self._sizes, self.epsilon, self._moved)
 
 
-class GroupNormalization(_Normalization):
+class _ChannelGroups(Declared):
+    groups: int = arg(_group_count, default=32, doc="Into how many parts the channels fall.")
+    axis: int = arg(_axis, default=-1, doc="Where the channels are.")
+    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
+
+
+class GroupNormalization(BetaGammaLimits, CenterScale, _ChannelGroups, _Normalization):
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta` over each group of channels of a sample (Wu & He, 2018).
 
     One group is layer normalization over all axes, as many groups as channels are instance normalization.
     Raises ValueError where `groups` does not divide the channels.
     """
-
-    groups: int = arg(_group_count, default=32, doc="Into how many parts the channels fall.")
-    axis: int = arg(_axis, default=-1, doc="Where the channels are.")
-    epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
-    center: bool = arg(boolean, default=True, doc="Add beta.")
-    scale: bool = arg(boolean, default=True, doc="Multiply by gamma.")
-    beta_initializer: Any = arg(initializer, default="zeros")
-    gamma_initializer: Any = arg(initializer, default="ones")
-    beta_regularizer: Any = arg(regularizer, default=None)
-    gamma_regularizer: Any = arg(regularizer, default=None)
-    beta_constraint: Any = arg(constraint, default=None)
-    gamma_constraint: Any = arg(constraint, default=None)
 
     gamma = weight("channels", when="scale")
     beta = weight("channels", when="center")
@@ -430,7 +416,7 @@ class SpectralNormalization(Layer):
     power_iterations: int = arg(integer(1), default=1, doc="Steps of the estimate in each call.")
 
     vector_u = weight(
-        1, "features", initializer=TruncatedNormal(stddev=0.02), dtype=lambda layer: layer.kernel.dtype, trainable=False
+        "*row", initializer=TruncatedNormal(stddev=0.02), dtype=lambda layer: layer.kernel.dtype, trainable=False
     )
 
     def build(self, input_shape: tuple) -> None:
@@ -440,7 +426,7 @@ class SpectralNormalization(Layer):
         if found is None:
             raise ValueError(f"{named(self)}: {named(self.layer)} has neither `kernel` nor `embeddings` to normalize.")
         vars(self)["_normalized"] = found
-        self.make_weights(features=self.kernel.shape[-1])
+        self.make_weights(row=(1, self.kernel.shape[-1]))
 
     @property
     def kernel(self) -> Any:

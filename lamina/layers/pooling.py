@@ -9,6 +9,7 @@ from torch import Tensor
 from ..core.declare import Kind, arg, as_sizes, boolean, one_of, sizes
 from ..core.fusion import grants
 from ..kernels import pooling, window
+from .arguments import DataFormat
 from .spatial import Spatial, Windowed, data_format
 
 _strides = Kind(
@@ -88,9 +89,8 @@ class AveragePooling3D(AveragePooling):
     rank = 3
 
 
-class _GlobalPooling(Spatial):
+class _GlobalPooling(DataFormat, Spatial):
     _stateless = True
-    data_format: str = arg(data_format, default=None)
     keepdims: bool = arg(boolean, default=False, doc="Keep the spatial axes, with size 1.")
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

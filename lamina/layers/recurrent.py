@@ -10,17 +10,14 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations
-from ..activations import activation
-from ..constraints import constraint
 from ..core import care, masking, random, serialize, symbolic
-from ..core.declare import Declared, Kind, Refused, arg, boolean, integer, number, seed, short
+from ..core.declare import Declared, Kind, Refused, arg, boolean, seed, short
 from ..core.errors import named, show_shape
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
 from ..core.weight import after_first_values, held, spend, weight
-from ..initializers import initializer
 from ..kernels import noise, recurrence
-from ..regularizers import regularizer
+from .arguments import Activity, Constraints, Dropouts, ForgetBias, Gates, Initializers, Regularizers, Seed, Units
 
 _TANH = (activations.tanh, torch.tanh)
 _SIGMOID = (activations.sigmoid, torch.sigmoid)
@@ -70,56 +67,8 @@ class Holder(Layer):
             return cls(**config)
 
 
-# The arguments of cells, and of the layers made of one, in groups: the two differ in order and in what stands between.
-
-
-class _Units(Declared):
-    units: int = arg(integer(1), doc="Size of the state and of the output.")
-    activation: Any = arg(activation, default="tanh")
-
-
-class _Gates(Declared):
-    recurrent_activation: Any = arg(activation, default="sigmoid", doc="Activation of the gates.")
-    implementation: int = arg(
-        integer(0), default=2, kw_only=True, config=False, doc="Accepted for Keras' sake; one way runs."
-    )
-
-
-class _Initial(Declared):
-    use_bias: bool = arg(boolean, default=True)
-    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
-    recurrent_initializer: Any = arg(initializer, default="orthogonal")
-    bias_initializer: Any = arg(initializer, default="zeros")
-
-
-class _ForgetBias(Declared):
-    unit_forget_bias: bool = arg(boolean, default=True, doc="Start the bias of the forget gate at 1.")
-
-
-class _Regularized(Declared):
-    kernel_regularizer: Any = arg(regularizer, default=None)
-    recurrent_regularizer: Any = arg(regularizer, default=None)
-    bias_regularizer: Any = arg(regularizer, default=None)
-
-
-class _Activity(Declared):
-    activity_regularizer: Any = arg(regularizer, default=None)
-
-
-class _Restrained(Declared):
-    kernel_constraint: Any = arg(constraint, default=None)
-    recurrent_constraint: Any = arg(constraint, default=None)
-    bias_constraint: Any = arg(constraint, default=None)
-    dropout: float = arg(number(0, 1), default=0.0, doc="Fraction of the inputs to drop in training.")
-    recurrent_dropout: float = arg(number(0, 1), default=0.0, doc="Fraction of the state to drop in training.")
-
-
 class _ResetAfter(Declared):
     reset_after: bool = arg(boolean, default=True, doc="Apply the reset gate after the product with the state.")
-
-
-class _Seeded(Declared):
-    seed: Any = arg(seed, default=None)
 
 
 class _Fused(Declared):
@@ -129,7 +78,6 @@ class _Fused(Declared):
 
 
 # Cells.
-
 
 _WEIGHTS = "kernel", "recurrent_kernel", "bias"
 
@@ -256,7 +204,7 @@ class _Cell(Layer):
         return [torch.zeros(batch_size or 0, self.units, dtype=dtype, device=device) for _ in range(self._states)]
 
 
-class SimpleRNNCell(_Seeded, _Restrained, _Regularized, _Initial, _Units, _Cell):
+class SimpleRNNCell(Seed, Dropouts, Constraints, Regularizers, Initializers, Units, _Cell):
     """`h' = activation(x @ kernel + h @ recurrent_kernel + bias)`.
 
     Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states.
@@ -275,7 +223,7 @@ class SimpleRNNCell(_Seeded, _Restrained, _Regularized, _Initial, _Units, _Cell)
         return recurrence.simple_rnn_step(z, states, recurrent, self.activation, drop_state)
 
 
-class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates, _Units, _Cell):
+class LSTMCell(Seed, Dropouts, Constraints, Regularizers, ForgetBias, Initializers, Gates, Units, _Cell):
     """Long short-term memory (Hochreiter & Schmidhuber, 1997), its gates in the order i, f, c, o.
 
     Called on inputs (batch, features) and states [h, c], each (batch, units); returns the output and the states.
@@ -307,7 +255,7 @@ class LSTMCell(_Seeded, _Restrained, _Regularized, _ForgetBias, _Initial, _Gates
         return recurrence.lstm_step(z, states, recurrent, *activations, dropout=drop_state)
 
 
-class GRUCell(_Seeded, _ResetAfter, _Restrained, _Regularized, _Initial, _Gates, _Units, _Cell):
+class GRUCell(Seed, _ResetAfter, Dropouts, Constraints, Regularizers, Initializers, Gates, Units, _Cell):
     """Gated recurrent unit (Cho et al., 2014), its gates in the order z, r, h.
 
     Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states. With
@@ -709,7 +657,7 @@ class _OwnCell(RNN):
         super().check()
 
 
-class SimpleRNN(_OwnCell, _Restrained, _Activity, _Regularized, _Initial, _Units):
+class SimpleRNN(_OwnCell, Dropouts, Constraints, Activity, Regularizers, Initializers, Units):
     """Fully connected recurrence: `h' = activation(x @ kernel + h @ recurrent_kernel + bias)`.
 
     Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
@@ -724,7 +672,9 @@ class SimpleRNN(_OwnCell, _Restrained, _Activity, _Regularized, _Initial, _Units
         super().check()
 
 
-class LSTM(_Fused, _OwnCell, _Seeded, _Restrained, _Activity, _Regularized, _ForgetBias, _Initial, _Gates, _Units):
+class LSTM(
+    _Fused, _OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, ForgetBias, Initializers, Gates, Units
+):
     """Long short-term memory (Hochreiter & Schmidhuber, 1997); its states are h and c.
 
     Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
@@ -733,7 +683,9 @@ class LSTM(_Fused, _OwnCell, _Seeded, _Restrained, _Activity, _Regularized, _For
     _makes = LSTMCell
 
 
-class GRU(_Fused, _ResetAfter, _OwnCell, _Seeded, _Restrained, _Activity, _Regularized, _Initial, _Gates, _Units):
+class GRU(
+    _Fused, _ResetAfter, _OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, Initializers, Gates, Units
+):
     """Gated recurrent unit (Cho et al., 2014).
 
     Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
