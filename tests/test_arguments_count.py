@@ -30,6 +30,7 @@ UNREAD = {
     "*._modules:value": "a setter that leaves the children to the items",
     "*._rule:step": "given to every optimizer: some correct a bias by it",
     "core.layer.Layer.behind:layer": "a hook whose default says no",
+    "training.step.PredictStep.__call__:*": "steps of all kinds are called alike",
     "*.__torch_function__:types": "torch's protocol",
     "core.weight.Weight.__init__:*": "`__new__` reads them",
     "core.weight.Weight.numpy:force": "torch's protocol: it copies in any case",

@@ -26,8 +26,6 @@ COMPLEX = {
     "core.serialize.serialize",
     "core.weights.Weights.add_weight",
     "training.data.make_source",
-    "training.trainer.Trainer._pass_over",
-    "training.trainer.Trainer.fit",
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {"core": 3, "kernels": 6, "layers": 2, "ops": 2, "training": 3}

@@ -27,11 +27,12 @@ import lamina as keras
 from lamina import keras1, keras2, layers, tf_keras
 from lamina.core.care import Changes
 from lamina.training import data as data_module
-from lamina.training import distributed, trainer
+from lamina.training import distributed
+from lamina.training import loop as loop_module
 from lamina.training.callbacks import Callback, Logs
 from lamina.training.data import PyDataset, make_source
 from lamina.training.memory import keep_buffers
-from lamina.training.step import Captured, TrainStep
+from lamina.training.step import Captured
 from lamina.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
@@ -237,7 +238,7 @@ def test_weight_regularizers_alone_are_found_once() -> None:
 def test_log_space_is_used_and_changes_no_value(activation: str, loss: Any, y: np.ndarray) -> None:
     model = compiled(loss, activation, metrics=["mae"] if y.ndim > 1 else ["accuracy"])
     inside = model.evaluate(X, y, verbose=0, batch_size=70)
-    assert len(model._test_step._scores) == 1
+    assert len(model._steps["test"].passes.scores) == 1
     outside = float(model.compute_loss(y=torch.tensor(y), y_pred=model(torch.tensor(X))).detach())
     assert inside[0] == pytest.approx(outside, abs=1e-5)
     assert model.layers[-1].activation is getattr(keras.activations, activation)
@@ -272,7 +273,7 @@ def test_log_space_only_where_the_output_is_the_activation() -> None:
     model = keras.Model(inputs, 0.5 * hidden + 0.1)
     model.compile("sgd", "sparse_categorical_crossentropy")
     value = model.evaluate(X, LABELS, verbose=0, batch_size=70)
-    assert model._test_step._scores == []
+    assert model._steps["test"].passes.scores == []
     outputs = model.predict(X, verbose=0)
     outputs /= outputs.sum(-1, keepdims=True)
     assert value == pytest.approx(-np.log(outputs[np.arange(70), LABELS]).mean(), rel=1e-5)
@@ -601,7 +602,7 @@ def test_several_outputs(as_dict: bool, settings: dict, y: Any) -> None:
     both = model.evaluate(X, y, sample_weight=weight, verbose=0)
     given = {"a": weight, "b": weight} if isinstance(y, dict) else [weight, weight]
     assert both == pytest.approx(model.evaluate(X, y, sample_weight=given, verbose=0), rel=1e-6)
-    assert len(model._test_step._scores) == 1
+    assert len(model._steps["test"].passes.scores) == 1
 
 
 def test_an_output_without_a_loss() -> None:
@@ -1178,10 +1179,10 @@ def test_the_step_is_made_anew_when_layers_change() -> None:
     model = compiled()
     step = model.make_train_function()
     model.train_on_batch(X, TARGETS)
-    before = step.changes
+    before = step.passes.changes
     model.layers[0].register_forward_hook(lambda *_: None)
     model.train_on_batch(X, TARGETS)
-    assert step.changes == Changes.count != before
+    assert step.passes.changes == Changes.count != before
 
 
 # One graph ------------------------------------------------------------------------------------------------------------
@@ -1193,8 +1194,8 @@ def replay_by_calling(run: Callable[[], Any]) -> Callable[[], Any]:
 
 def test_a_captured_step_trains_alike() -> None:
     eager, captured = (compiled(CROSS, "softmax", metrics=["accuracy"], optimizer="adam") for _ in range(2))
-    assert captured._can_capture() and captured.optimizer.capturable
-    graphed = Captured(captured._make_step(TrainStep), replay_by_calling)
+    assert captured._step("train").can_be_captured() and captured.optimizer.capturable
+    graphed = Captured(captured._step("train"), replay_by_calling)
     for _ in range(3):
         for x, y in zip(torch.tensor(X).split(32), torch.tensor(LABELS).split(32), strict=True):
             graphed(x.clone(), y.clone(), None)
@@ -1213,8 +1214,8 @@ def test_a_captured_step_trains_alike() -> None:
 @pytest.mark.parametrize("settings", [{}, {"global_clipnorm": 1.0, "weight_decay": 0.1}])
 def test_a_capturable_step_reads_nothing_at_all(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     model = compiled(CROSS, "softmax", metrics=["accuracy"], optimizer=keras.optimizers.Adam(0.01, **settings))
-    assert model._can_capture()
-    step, x, y = model._make_step(TrainStep), torch.tensor(X), torch.tensor(LABELS)
+    assert model._step("train").can_be_captured()
+    step, x, y = model._step("train"), torch.tensor(X), torch.tensor(LABELS)
     step(x, y, None)
     nothing = SimpleNamespace(optimizer=SimpleNamespace(variables=[]))
     assert waits(monkeypatch, nothing, lambda: step(x, y, None)) == 0
@@ -1225,7 +1226,7 @@ def test_a_step_that_cannot_be_captured_runs_eagerly(caplog: pytest.LogCaptureFi
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
     model = compiled()
-    graphed = Captured(model._make_step(TrainStep), fails)
+    graphed = Captured(model._step("train"), fails)
     with caplog.at_level(logging.WARNING, "lamina"):
         for _ in range(6):
             graphed(torch.tensor(X), torch.tensor(TARGETS), None)
@@ -1395,7 +1396,7 @@ def test_logs_read_values_when_asked() -> None:
 @pytest.mark.parametrize("joined", [0, 1 << 26])
 @pytest.mark.parametrize("batch_size", [3, 4, 7, 100])
 def test_predictions_of_all_batches_are_in_order(joined, batch_size, monkeypatch) -> None:
-    monkeypatch.setattr(trainer, "_JOINED", joined)
+    monkeypatch.setattr(loop_module, "_JOINED", joined)
     inputs = keras.Input((2,))
     model = keras.Model(inputs, {"same": keras.layers.Identity()(inputs), "twice": inputs * 2})
     x = np.arange(22, dtype="float32").reshape(11, 2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,3 +58,12 @@ def answered(layer: Any, outputs: Any) -> Any:
     if outputs is None:
         raise ValueError(f"{named(layer)}: its call returned nothing; end `call` with `return` and the output.")
     return outputs
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the line outside this package that led here."""
+    frame: Any = sys._getframe()
+    level, inside = 1, (__name__.partition(".")[0], "contextlib")
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)

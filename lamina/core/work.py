@@ -36,7 +36,7 @@ class _Work:
 
     @functools.cached_property
     def modules(self) -> dict[int, nn.Module]:
-        return {id(module): module for module in self._of} if isinstance(self._of, list) else _inside(self._of)
+        return {id(module): module for module in self._of} if isinstance(self._of, list) else modules_inside(self._of)
 
     def beside(self) -> list[_Work]:
         """The works of other threads on some of these modules."""
@@ -120,13 +120,15 @@ def keeps_states(module: nn.Module) -> bool:
 _REPAIR = "Wait until that is done, or work on a copy made before: copy.deepcopy(model)."
 
 
-def _inside(root: nn.Module) -> dict[int, nn.Module]:
-    found, stack = {id(root): root}, [root]
-    while stack:
-        for module in [*stack.pop()._modules.values()]:
-            if module is not None and id(module) not in found:
-                found[id(module)] = module
-                stack.append(module)
+def modules_inside(root: nn.Module) -> dict[int, nn.Module]:
+    """A module and those inside it by their id, in the order of `root.modules()`."""
+    found: dict[int, nn.Module] = {}
+    waiting: list[Any] = [root]
+    while waiting:
+        module = waiting.pop()
+        if module is not None and id(module) not in found:
+            found[id(module)] = module
+            waiting += reversed([*module._modules.values()])
     return {key: module for key, module in found.items() if type(module) is not Children}
 
 

@@ -138,7 +138,7 @@ def compiling(model: Any, settings: Any, path: Path) -> Iterator[None]:
 
 def _check_objective(model: Any) -> None:
     """Raises ValueError where a file names an object of another kind, such as a callback, as a loss or metric."""
-    arguments = getattr(model, "_compile_arguments", None) or {}
+    arguments = model._compiled.arguments
     for name in ("loss", "metrics", "weighted_metrics"):
         for item in pytree.tree_leaves(arguments.get(name)):
             cls = item if inspect.isclass(item) else type(item)

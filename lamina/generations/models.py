@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -14,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from .. import layers as modern_layers
 from ..core import serialize
-from ..core.errors import named
+from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..layers.input import InputLayer
@@ -103,17 +102,16 @@ class _Compiled:
             for layer, flag in changed:
                 layer._set_own_trainable(not flag)
 
-    def tell(self, model: Any, level: int) -> None:
+    def tell(self, model: Any) -> None:
         """Warn, once, where `trainable` was set since."""
         changed = [] if self._told else self.changed()
         if changed:
             self._told = True
             names = ", ".join(layer.name for layer, _ in changed[:3])
-            warnings.warn(
+            warn(
                 f"{named(model)}: `trainable` of {names}{', ...' if len(changed) > 3 else ''} was set after `compile`, "
                 "and training goes by what it was then, as the two halves of a GAN need it. For the change to count "
-                "here, compile this model again.",
-                stacklevel=level + 1,
+                "here, compile this model again."
             )
 
 
@@ -142,32 +140,21 @@ class _ModelWords(Adds):
         super().compile(**given)
         self.__dict__["_compiled_trainable"] = _Compiled(self)
 
-    def _as_compiled(self, level: int = 0) -> AbstractContextManager[None]:
-        """Inside, layers are trainable as at `compile`. `level`: where a warning that they are not now points."""
+    def _as_compiled(self) -> AbstractContextManager[None]:
+        """Inside, layers are trainable as at `compile`."""
         compiled = self._compiled_trainable
-        if compiled is None:
-            return nullcontext()
-        if level:
-            compiled.tell(self, level + 1)
-        return compiled.holds()
+        return nullcontext() if compiled is None else compiled.holds()
 
     @contextmanager
-    def _session(self, phase: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        held = nullcontext() if phase == "predict" else self._as_compiled(5 if phase == "train" else 0)
-        with held, super()._session(phase, *args, **kwargs) as found:
-            yield found
+    def _at_work(self, method: str) -> Iterator[None]:
+        if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
+            self._compiled_trainable.tell(self)
+        with self._as_compiled(), super()._at_work(method):
+            yield
 
     def _build_optimizer(self) -> None:
         with self._as_compiled():
             super()._build_optimizer()
-
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        with self._as_compiled(2):
-            return super().train_on_batch(*args, **kwargs)
-
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        with self._as_compiled():
-            return super().test_on_batch(*args, **kwargs)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         return super().fit(**self._modern("fit", args, kwargs))

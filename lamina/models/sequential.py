@@ -101,8 +101,7 @@ class Sequential(GraphModel):
         return layer
 
     def _forget(self) -> None:
-        state = vars(self)
-        state.update(_graph=None, _plan=None, built=False, _care=care.UNBUILT, compiled=state.get("compiled", False))
+        vars(self).update(_graph=None, _plan=None, built=False, _care=care.UNBUILT)
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         self._forget()

@@ -211,8 +211,6 @@ def _defines(callback: Callback, hook: str) -> bool:
 class CallbackList(Callback):
     """Several callbacks as one. Loops of one's own call its hooks; `fit` makes one."""
 
-    in_fit = False
-
     def __init__(
         self,
         callbacks: Any = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from ..core import config
 from ..core.arrays import PLAIN, is_array, is_listed, numbers, tensor_of
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
+from ..core.errors import warn
 
 Batch = tuple[Any, Any, Any]
 
@@ -501,10 +501,9 @@ class Feed:
             self._taken += count
             if count < self.steps:
                 self._taken = 0
-                warnings.warn(
+                warn(
                     f"The {self.source.kind} ran out of data after {count} of {self.steps} steps. "
-                    "Give more data, or fewer steps.",
-                    stacklevel=4,
+                    "Give more data, or fewer steps."
                 )
             elif self._taken != self.source.num_batches:
                 self._iterator = iterator

@@ -6,7 +6,6 @@ Nothing in a step branches on a value or reads one back, so that on a GPU the wh
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,9 @@ from torch.utils import _pytree as pytree
 
 from .. import activations
 from ..core.care import LOSSES, Changes
+from ..core.errors import warn
 from ..core.layer import scope
+from .compiled import Compiled
 from .data import pack, rows_of
 from .objective import track
 
@@ -87,11 +88,88 @@ def trainable_weights(module: nn.Module) -> list[Any]:
     return [weight for weight in module.parameters() if weight.requires_grad] if found is None else list(found)
 
 
+# Passes ---------------------------------------------------------------------------------------------------------------
+
+
+class Passes:
+    """Forward through a model to its outputs and their loss, and back to the gradients of its weights.
+
+    All that a step knows of a model is here. Gradients that are found in another way than by torch's graph, or together
+    with other processes, come from a class of their own with these methods.
+    """
+
+    def __init__(self, module: nn.Module, compiled: Compiled, training: bool, own_loss: Callable | None = None):
+        self.module, self._compiled, self._training, self.own_loss = module, compiled, training, own_loss
+        self._call: Callable = torch.compile(module) if compiled.jit_compile is True else module
+        self.changes = -1
+        self.scores: list[Scores] = []
+        self._searching = False
+
+    def settle(self) -> None:
+        """Find out what stays the same from batch to batch, until something in the model changes its ways."""
+        self.changes = Changes.count
+        self._penalties = penalties_of(self.module)
+        self._searching = self._compiled.jit_compile is not True and self.own_loss is None
+        self.scores = _ending_in_log_space(self.module) if self._searching else []
+
+    def weights(self) -> list[Any]:
+        """The weights to train."""
+        return trainable_weights(self.module)
+
+    def forward(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Tensor]:
+        """The outputs for a batch and its loss."""
+        scores = self.scores
+        if scores:
+            for one in scores:
+                one.begin()
+            try:
+                outputs = self._call(x)
+            finally:
+                for one in scores:
+                    one.end()
+        else:
+            outputs = self._call(x)
+        if self.changes != Changes.count:  # a layer added its first loss in this very call
+            self._penalties = penalties_of(self.module)
+        if self.own_loss is not None:
+            return outputs, self.own_loss(x, y, outputs, sample_weight, self._training)
+        if self._searching:
+            self._keep_used_scores(y, outputs)
+        loss = self._compiled.total_loss(y, outputs, sample_weight, self._penalties, self.scores)
+        for one in scores:
+            one.forget()
+        return outputs, loss
+
+    def both(
+        self, x: Any, y: Any, sample_weight: Any, weights: list[Any], scale: Callable[[Tensor], Tensor]
+    ) -> tuple[Any, Tensor, list[Tensor | None]]:
+        """The outputs for a batch, its loss, and the gradients of the weights from `scale(loss)`."""
+        outputs, loss = self.forward(x, y, sample_weight)
+        for weight in weights:
+            weight.grad = None
+        torch.autograd.backward(scale(loss))
+        return outputs, loss, [weight.grad for weight in weights]
+
+    def _keep_used_scores(self, y: Any, outputs: Any) -> None:
+        compiled = self._compiled.loss
+        if compiled is not None and not compiled.built:
+            compiled.build(y, outputs)
+        found, self.scores, self._searching = self.scores, [], False
+        if compiled is not None:
+            self.scores = compiled.use_scores(outputs, found)
+
+
+# Steps ----------------------------------------------------------------------------------------------------------------
+
+
 class OfModel:
     """What belongs to one model; copies of the model start without one."""
 
     def __reduce__(self) -> Any:
         return type(None), ()
+
+    def renew(self) -> None:
+        """What stayed the same no longer does: another optimizer is to update the weights."""
 
 
 class OwnStep(OfModel):
@@ -104,114 +182,90 @@ class OwnStep(OfModel):
         return self._method(pack(x, y, sample_weight))
 
 
+class PredictStep(OfModel):
+    """The outputs for one batch."""
+
+    def __init__(self, module: nn.Module):
+        self._module = module
+
+    def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        return self._module(x)
+
+
 class Step(OfModel):
     """Loss and metrics of one batch: `step(x, y, sample_weight)`.
 
     Returns logs only where `own_metrics` makes them, else None.
     """
 
-    training = False
-
-    def __init__(self, model: Any, own_loss: Callable | None = None, own_metrics: Callable | None = None):
-        self._model = model
-        self.changes = -1
-        self._own_loss, self._own_metrics = own_loss, own_metrics
-        self._forward: Callable = torch.compile(model) if model.jit_compile is True else model
-        self._scores: list[Scores] = []
-        self._searching = False
-
-    def _settle(self) -> None:
-        """Find out what stays the same from step to step. Done again when a layer changes its ways."""
-        self.changes = Changes.count
-        self._penalties = penalties_of(self._model)
-        self._searching = self._model.jit_compile is not True and self._own_loss is None
-        self._scores = _ending_in_log_space(self._model) if self._searching else []
+    def __init__(self, passes: Passes, compiled: Compiled, own_metrics: Callable | None = None):
+        self.passes, self._compiled, self._own_metrics = passes, compiled, own_metrics
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        if self.changes != Changes.count and Changes.concern(self, self._model):
+        if self.passes.changes != Changes.count and Changes.concern(self.passes, self.passes.module):
             self._settle()
-        outputs, _ = self._outputs_and_loss(x, y, sample_weight)
-        return self._measure(x, y, outputs, sample_weight)
+        outputs, loss = self.passes.forward(x, y, sample_weight)
+        return self._measure(x, y, outputs, sample_weight, loss)
 
-    def _outputs_and_loss(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Tensor]:
-        model, scores = self._model, self._scores
-        if scores:
-            for one in scores:
-                one.begin()
-            try:
-                outputs = self._forward(x)
-            finally:
-                for one in scores:
-                    one.end()
-        else:
-            outputs = self._forward(x)
-        if self.changes != Changes.count:  # a layer added its first loss in this very call
-            self._penalties = penalties_of(model)
-        if self._own_loss is not None:
-            loss = self._own_loss(x, y, outputs, sample_weight, self.training)
-        else:
-            if self._searching:
-                self._keep_used_scores(y, outputs)
-            loss = model._total_loss(y, outputs, sample_weight, self._penalties, self._scores)
-        for one in scores:
-            one.forget()
-        track(model._loss_tracker, loss, rows_of(x))
-        return outputs, loss
+    def _settle(self) -> None:
+        self.passes.settle()
 
-    def _keep_used_scores(self, y: Any, outputs: Any) -> None:
-        compiled = self._model._compiled_loss
-        if compiled is not None and not compiled.built:
-            compiled.build(y, outputs)
-        found, self._scores, self._searching = self._scores, [], False
-        if compiled is not None:
-            self._scores = compiled.use_scores(outputs, found)
-
-    def _measure(self, x: Any, y: Any, outputs: Any, sample_weight: Any) -> Any:
-        model = self._model
+    def _measure(self, x: Any, y: Any, outputs: Any, sample_weight: Any, loss: Tensor) -> Any:
+        compiled = self._compiled
+        track(compiled.mean_loss, loss, rows_of(x))
         if self._own_metrics is not None:
             return self._own_metrics(x, y, outputs, sample_weight)
-        if model._compiled_metrics is not None:
-            model._compiled_metrics.update_state(y, outputs, sample_weight)
+        if compiled.metrics is not None:
+            compiled.metrics.update_state(y, outputs, sample_weight)
         return None
 
 
 class TrainStep(Step):
     """A step that also updates the weights."""
 
-    training = True
+    def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        if self.passes.changes != Changes.count and Changes.concern(self.passes, self.passes.module):
+            self._settle()
+        weights, optimizer = self._weights, self._optimizer
+        if weights:
+            outputs, loss, grads = self.passes.both(x, y, sample_weight, weights, optimizer.scale_loss)
+            optimizer.apply(grads, self._among)
+        else:
+            outputs, loss = self.passes.forward(x, y, sample_weight)
+        return self._measure(x, y, outputs, sample_weight, loss)
 
     def _settle(self) -> None:
         super()._settle()
-        model = self._model
-        self._weights = weights = trainable_weights(model)
-        self._optimizer = optimizer = model.optimizer
+        self._weights = weights = self.passes.weights()
+        self._optimizer = optimizer = self._compiled.optimizer
         if not weights:
-            warnings.warn("The model has no trainable weights: fit only measures it.", stacklevel=3)
+            warn("The model has no trainable weights: fit only measures it.")
         elif not optimizer.built:
             optimizer.build(weights)
         built = getattr(optimizer, "_weights", None)
-        self._all = built is not None and [id(weight) for weight in weights] == [id(weight) for weight in built]
+        all_of_them = built is not None and [*map(id, weights)] == [*map(id, built)]
+        self._among = None if all_of_them else weights  # the optimizer need not look for its weights one by one
+
+    def renew(self) -> None:
+        self.passes.changes = -1
 
     def notice_trainable(self) -> None:
         """Settle again where other weights are trainable than before, as between the two halves of a GAN's step."""
-        if self.changes >= 0 and [*map(id, self._weights)] != [*map(id, trainable_weights(self._model))]:
-            self.changes = -1
+        if self.passes.changes >= 0 and [*map(id, self._weights)] != [*map(id, self.passes.weights())]:
+            self.renew()
 
-    def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        if self.changes != Changes.count and Changes.concern(self, self._model):
-            self._settle()
-        outputs, loss = self._outputs_and_loss(x, y, sample_weight)
-        weights, optimizer = self._weights, self._optimizer
-        if weights:
-            for weight in weights:
-                weight.grad = None
-            optimizer.scale_loss(loss).backward()
-            grads = [weight.grad for weight in weights]
-            if self._all:
-                optimizer.apply(grads)
-            else:
-                optimizer.apply(grads, weights)
-        return self._measure(x, y, outputs, sample_weight)
+    def can_be_captured(self) -> bool:
+        """Whether all of it may be one CUDA graph; if so, the optimizer is told."""
+        if self._own_metrics is not None or self.passes.own_loss is not None:
+            return False
+        optimizer = self._compiled.optimizer
+        try:
+            optimizer.build(self.passes.weights())
+            optimizer.capturable = True
+        except ValueError as error:
+            logger.warning("The training step runs eagerly: %s", error)
+            return False
+        return True
 
 
 # One CUDA graph -------------------------------------------------------------------------------------------------------
@@ -235,7 +289,7 @@ class Captured(OfModel):
     EAGER_STEPS = 3  # before the recording: they make the optimizer's state and let kernels be chosen
 
     def __init__(self, step: TrainStep, capture: Callable[[Callable[[], Any]], Callable[[], Any]] = cuda_capture):
-        self._step, self._capture = step, capture
+        self.step, self._capture = step, capture
         self._left: int | None = self.EAGER_STEPS
         self._replay: Callable[[], Any] | None = None
         self._buffers: list[Any] = []
@@ -244,31 +298,32 @@ class Captured(OfModel):
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
         leaves, spec = pytree.tree_flatten((x, y, sample_weight))
         if self._left is None:
-            return self._step(x, y, sample_weight)
-        if self._replay is None or Changes.concern(self, self._step._model):
+            return self.step(x, y, sample_weight)
+        if self._replay is None or (self.changes != Changes.count and Changes.concern(self, self.step.passes.module)):
             if self._left > 0:
                 self._left -= 1
                 return self._warm_up(x, y, sample_weight)
             if not self._record(leaves, spec):
-                return self._step(x, y, sample_weight)
+                return self.step(x, y, sample_weight)
         elif [_format(leaf) for leaf in leaves] != self._formats:
-            return self._step(x, y, sample_weight)
+            return self.step(x, y, sample_weight)
         for buffer, leaf in zip(self._buffers, leaves, strict=True):
             if buffer is not None:
                 buffer.copy_(leaf, non_blocking=True)
         return self._replay()  # type: ignore[misc]
 
-    def stop(self) -> None:
-        """Run eagerly from now on."""
+    def renew(self) -> None:
+        """Run eagerly from now on: another optimizer may need the host."""
         self._left = self._replay = None
+        self.step.renew()
 
     def _warm_up(self, x: Any, y: Any, sample_weight: Any) -> Any:
         if self._capture is not cuda_capture:
-            return self._step(x, y, sample_weight)
+            return self.step(x, y, sample_weight)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            logs = self._step(x, y, sample_weight)
+            logs = self.step(x, y, sample_weight)
         torch.cuda.current_stream().wait_stream(side)
         return logs
 
@@ -277,11 +332,11 @@ class Captured(OfModel):
         self._formats, self.changes = [_format(leaf) for leaf in leaves], Changes.count
         batch = pytree.tree_unflatten(self._buffers, spec)
         try:
-            self._replay = self._capture(lambda: self._step(*batch) and None)
+            self._replay = self._capture(lambda: self.step(*batch) and None)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = str(error).strip().split("\n")[0]
             logger.warning("The training step runs eagerly: it cannot be one CUDA graph (%s).", reason)
-            self.stop()
+            self._left = self._replay = None
             return False
         return True
 
