@@ -195,6 +195,15 @@ swish = silu
 hard_swish = hard_silu
 
 
+LOG_SPACE = {softmax: "softmax", sigmoid: "sigmoid"}
+
+
+def log_space(activation: Any) -> Any:
+    """The softmax or sigmoid that an activation is, in whose place a loss can take the logarithm; None for others."""
+    function = getattr(activation, "stands_for", activation)
+    return function if function is softmax or function is sigmoid else None
+
+
 def get(identifier: Any) -> Any:
     """The activation that a name, a config or a callable stands for; `linear` for None. ValueError if unknown."""
     return linear if identifier is None else objects.lookup(identifier, "keras.activations", "activation")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch.utils import _pytree as pytree
 
 from . import care
+from .scope import Watched
 from .symbolic import Node, SymbolicTensor
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ F = TypeVar("F", bound=Callable)
 def grants(*wishes: str, says: str = "") -> Callable[[F], F]:
     """Says of a `call` what a plan, or a layer that holds this one, may ask for beside its arguments.
 
-    "relu": `relu=True` ends in the positive part, whatever the layer itself does, `relu=False` does not. "affine":
+    "relu": `relu=True` ends in the positive part, `relu=False` in nothing, whatever the layer itself does. "affine":
     `affine=(scale, shift)` for the result before that. "time_first": how to lay the result out in memory. "sweep": a
     cell's `sweep` computes the same for a whole sequence. The keywords are no part of the signature that users see.
     `says` tells what a plan may rely on: "elementwise": nothing but the activation. "largest": results are some of the
@@ -125,3 +126,11 @@ def _may_go_first(layer: Layer) -> bool:
 def _bare(layer: Layer, follower: Layer) -> bool:
     """Whether nothing has to happen between the calls of the two."""
     return not (layer._care | follower._care) & (care.IN_PLAN | care.ANSWERS) and follower._compute == layer._compute
+
+
+def watched(call: Call) -> Watched | None:
+    """What can stand for the softmax or sigmoid that a call ends in, where the layer can leave that to the plan."""
+    node, layer = call.node, call.node.layer
+    alone = _says(layer, "elementwise") and len(node.args) == 1 and not node.kwargs
+    may = call.last is layer and not layer._care & care.IN_PLAN and ("relu" in granted(layer) or alone)
+    return Watched(layer.log_space) if may and layer.log_space is not None else None

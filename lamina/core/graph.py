@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from torch.utils import _pytree as pytree
 from . import care, masking
 from .care import Changes
 from .errors import answered, short
-from .fusion import calls
+from .fusion import calls, granted, watched
 from .layer import Layer, scope
 from .symbolic import Node, SymbolicTensor
 
@@ -127,7 +128,8 @@ class Plan:
     memory serves what follows.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, scored: bool = False):
+        self._graph, self._scored = graph, scored
         self._names: dict[int, str] = {}  # of symbolic tensors
         self._free: list[str] = []
         self._numbers = itertools.count()
@@ -151,6 +153,11 @@ class Plan:
         exec(compile(self.source, "<plan>", "exec"), self._space)
         self.run: Callable = self._space["plan"]
 
+    @functools.cached_property
+    def scored(self) -> Plan:
+        """A plan for the same that also tells of the softmax or sigmoid at its ends (see `Watched`)."""
+        return self if self._scored else Plan(self._graph, scored=True)
+
     def __call__(self, *inputs: Any) -> Any:
         return self.run(*inputs)
 
@@ -158,7 +165,9 @@ class Plan:
         return self._shown
 
     def _lines(self, graph: Graph) -> Iterator[tuple[str, str]]:
-        for call in calls(graph.nodes, [*pytree.tree_leaves(graph.outputs), *graph.masks.values()]):
+        outputs = pytree.tree_leaves(graph.outputs)
+        ends = {*map(id, outputs)} if self._scored else set()
+        for call in calls(graph.nodes, [*outputs, *graph.masks.values()]):
             node, layer = call.node, call.node.layer
             bare = not layer._care & care.IN_PLAN
             arguments = [self._render(value, layer, bare) for value in node.args]
@@ -177,7 +186,14 @@ class Plan:
             arguments += [f"{option}={value}" for option, value in call.options.items()]
             unused = [tensor for tensor in call.ended if id(tensor) not in self._names]
             self._free = [self._names[id(tensor)] for tensor in call.ended if id(tensor) in self._names]
+            last = watched(call) if id(call.outputs) in ends else None
+            if last is not None and "relu" in granted(layer):
+                arguments.append("relu=False")
+            elif last is not None:  # the layer does nothing else
+                function, arguments, last = self._give(last), arguments[:1], None
             result = f"{function}({', '.join(arguments)})"
+            if last is not None:
+                result = f"{self._give(last)}({result})"
             if bare and not layer._ours:
                 result = f"answered({self._give(layer)}, {result})"
             yield self._assigned(call.outputs, result), note

@@ -110,6 +110,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _has_shape_rule = False
     _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
+    log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
     _call_parameters: ClassVar[tuple[str, ...]] = ()
     _call_signature: ClassVar[inspect.Signature] = inspect.signature(Calling.call)

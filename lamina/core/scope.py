@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,12 +18,34 @@ class _Scope(threading.local):
     path: tuple[str, ...] = ()
     calls_left: int | None = None  # how many more calls may be recorded; None: any number
     trying = False  # a trial on tensors without values is in progress
+    scores: list[tuple[Any, Any, Watched]] | None = None  # what is told to a loss that asks: see Watched
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
 
 
 scope = _Scope()
+
+
+class Watched:
+    """Stands for a softmax or sigmoid and does the same. Where its thread asks, it also tells its result, what it was
+    given (the scores) and itself: a loss can do with the scores where a model's output is that very result."""
+
+    def __init__(self, function: Callable):
+        self.stands_for = function
+
+    def __call__(self, x: Any) -> Any:
+        y = self.stands_for(x)
+        if scope.scores is not None:
+            scope.scores.append((y, x, self))
+        return y
+
+    def __reduce__(self) -> Any:
+        return _itself, (self.stands_for,)  # copies and files hold the function
+
+
+def _itself(function: Callable) -> Callable:
+    return function
 
 
 @contextmanager

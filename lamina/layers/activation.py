@@ -28,6 +28,10 @@ class Activated(Layer):
         positive = self.activation is activations.relu
         return positive if positive or self.activation is activations.linear else None
 
+    @property
+    def log_space(self: Any) -> Any:  # type: ignore[override]
+        return activations.log_space(self.activation)
+
 
 class _Elementwise(Layer):
     """The output has the input's shape, and its mask."""
@@ -141,6 +145,11 @@ class Softmax(_Elementwise):
             if not -rank <= axis < rank:
                 raise ValueError(f"{named(self)}: `axis` {axis} is out of range for inputs of shape {input_shape}.")
 
+    @property
+    def log_space(self) -> Any:  # type: ignore[override]
+        return activations.softmax if self.axis == -1 else None
+
+    @grants(says="elementwise")
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             inputs = torch.where(mask.bool(), inputs, 0.5 * inputs + torch.finfo(inputs.dtype).min / 2)

@@ -68,7 +68,7 @@ class _Convolution(Activated, Windowed):
         if affine is not None:
             return run_scaled(x, kernel, bias, plan, positive, *affine)
         y = run(x, kernel, bias, plan, positive)
-        return y if activation is linear or activation is positive_part else activation(y)
+        return y if activation is linear or activation is positive_part or relu is not None else activation(y)
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
         """Kernel size, strides, padding and dilation for each spatial axis."""

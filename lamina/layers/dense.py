@@ -51,7 +51,7 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
     def call(self, inputs: torch.Tensor, relu: bool | None = None) -> torch.Tensor:
         activation = self.activation
         y = dense(inputs, self.kernel, self.bias, activation is positive_part if relu is None else relu)
-        return y if activation is linear or activation is positive_part else activation(y)
+        return y if activation is linear or activation is positive_part or relu is not None else activation(y)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return shape_after(self.activation, (*input_shape[:-1], self.units), self)

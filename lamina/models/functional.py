@@ -57,6 +57,8 @@ class GraphModel(Model):
         plan = self._plan
         if plan is None or (plan.changes != Changes.count and Changes.concern(plan, self)):
             plan = self._make_plan()
+        if scope.scores is not None:
+            plan = plan.scored
         if training is not None:
             outer, scope.training = scope.training, bool(training)
             try:
@@ -136,6 +138,8 @@ class GraphModel(Model):
             fresh, carried = masked_inputs(self._graph, masks)
             outputs = self._graph.replay(fresh)
             self._masked_plans[key] = plan = Plan(Graph([*fresh, *carried], outputs, self.name))
+        if scope.scores is not None:
+            plan = plan.scored
         return plan.run(*flat, *(item for item in masks if item is not None))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from .. import losses as losses_module
 from .. import metrics as metrics_module
+from ..activations import LOG_SPACE
 from ..core.declare import quoted, short
 from ..core.masking import get_mask, set_mask
+from ..core.scope import Watched
 from ..core.serialize import home_of
 from ..losses.base import object_name
 
@@ -118,13 +120,18 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 @dataclass
 class _Part:
-    """One output's loss, its factor in the sum, and its form for scores before the last activation."""
+    """One output's loss, its factor in the sum, and its forms for what a softmax or sigmoid is given."""
 
     name: str
     loss: Any
     factor: float | None = None
     tracker: Any = None
-    loss_of_scores: Any = None
+    forms: dict[Callable, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = home_of(type(self.loss)) is not None  # a subclass may look at y_pred
+        forms = {function: self.loss.on_logits(name) for function, name in LOG_SPACE.items()} if own else {}
+        self.forms = {function: form for function, form in forms.items() if form is not None}
 
 
 class CompiledLoss:
@@ -192,7 +199,7 @@ class CompiledLoss:
         return targets
 
     def __call__(self, y: Any, outputs: Any, sample_weight: Any = None, scores: Sequence[Any] = ()) -> Tensor | None:
-        """The sum; None where no output has a loss. `scores`: what `use_scores` returned."""
+        """The sum; None where no output has a loss. `scores`: what was told on the way (see `Watched`)."""
         if not self.built:
             self.build(y, outputs)
         parts = self.parts
@@ -209,9 +216,9 @@ class CompiledLoss:
 
     def _value(self, part: _Part, y: Any, y_pred: Tensor, sample_weight: Any, scores: Sequence[Any]) -> Tensor:
         loss, given = part.loss, y_pred
-        for one in scores:
-            if one.returned is y_pred:
-                loss, given = part.loss_of_scores, one.given
+        for result, before, last in scores:
+            if result is y_pred and last.stands_for in part.forms:
+                loss, given = part.forms[last.stands_for], before
                 set_mask(given, get_mask(y_pred))
         try:
             value = loss(y, given, sample_weight)
@@ -247,15 +254,14 @@ class CompiledLoss:
             if classes is not None and options.get("ignore_class") is None and (least < 0 or most >= classes):
                 raise ValueError(_outside(least, most, classes))
 
-    def use_scores(self, outputs: Any, found: Iterable[Any]) -> list[Any]:
-        """Those of the activations that returned one of the outputs, where its loss has a form in log space."""
-        used = []
-        for part, pred in zip(self.parts, leaves_of(outputs), strict=False):
-            one = next((one for one in found if one.returned is pred), None)
-            if part is not None and one is not None and home_of(type(part.loss)):  # a subclass may look at y_pred
-                part.loss_of_scores = part.loss.on_logits(one.name)
-                used += [one] if part.loss_of_scores is not None else []
-        return used
+    def uses(self, outputs: Any, scores: Iterable[tuple[Any, Any, Watched]]) -> set[Watched]:
+        """Those whose results are outputs with a loss that can do with what they were given."""
+        pairs = list(zip(self.parts, leaves_of(outputs), strict=True))
+        return {
+            last
+            for result, _, last in scores
+            if any(result is pred and part is not None and last.stands_for in part.forms for part, pred in pairs)
+        }
 
 
 def _outside(least: int, most: int, classes: int) -> str:

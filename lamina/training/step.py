@@ -6,7 +6,7 @@ Nothing in a step branches on a value or reads one back, so that on a GPU the wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,58 +16,12 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..core.care import LOSSES, Changes
 from ..core.errors import warn
-from ..core.layer import scope
+from ..core.scope import Watched, scope
 from .compiled import Compiled
 from .data import pack, rows_of
 from .objective import track
 
 logger = logging.getLogger("lamina")
-
-_LOG_SPACE = {activations.softmax: "softmax", activations.sigmoid: "sigmoid"}
-
-
-class Scores:
-    """Stands in for a layer's softmax or sigmoid during a call and remembers what it was given and what it returned.
-
-    Where the model's output is the very tensor it returned, the loss can use the scores instead of their probabilities.
-    Other threads may meanwhile call the layer, which is not remembered, save it or copy it.
-    """
-
-    def __init__(self, layer: nn.Module):
-        self._layer = layer
-        self.stands_for: Callable = vars(layer)["activation"]
-        self.name = _LOG_SPACE[self.stands_for]
-        self.given: Tensor | None = None
-        self.returned: Tensor | None = None
-        self._thread: int | None = None
-
-    def __call__(self, x: Tensor) -> Tensor:
-        y = self.stands_for(x)
-        if scope.thread == self._thread:
-            self.given, self.returned = x, y
-        return y
-
-    def __reduce__(self) -> Any:
-        return activations.get, (self.name,)
-
-    def begin(self) -> None:
-        self._thread = scope.thread
-        vars(self._layer)["activation"] = self
-
-    def end(self) -> None:
-        vars(self._layer)["activation"] = self.stands_for
-
-    def forget(self) -> None:
-        self.given = self.returned = None
-
-
-def _ending_in_log_space(module: nn.Module) -> list[Scores]:
-    """All places in a model whose output might be probabilities made from scores."""
-
-    def known(activation: Any) -> bool:
-        return callable(activation) and getattr(activation, "__hash__", None) is not None and activation in _LOG_SPACE
-
-    return [Scores(inner) for inner in module.modules() if known(vars(inner).get("activation"))]
 
 
 def penalties_of(module: nn.Module) -> Callable[[], list[Tensor]] | None:
@@ -102,15 +56,14 @@ class Passes:
         self.module, self._compiled, self._training, self.own_loss = module, compiled, training, own_loss
         self._call: Callable = torch.compile(module) if compiled.jit_compile is True else module
         self.changes = -1
-        self.scores: list[Scores] = []
-        self._searching = False
 
     def settle(self) -> None:
         """Find out what stays the same from batch to batch, until something in the model changes its ways."""
         self.changes = Changes.count
         self._penalties = penalties_of(self.module)
-        self._searching = self._compiled.jit_compile is not True and self.own_loss is None
-        self.scores = _ending_in_log_space(self.module) if self._searching else []
+        self._is_first = self.own_loss is None
+        self.asks = self._is_first and self._compiled.loss is not None and self._compiled.jit_compile is not True
+        self.watched = _ending_in_log_space(self.module) if self.asks else []
 
     def weights(self) -> list[Any]:
         """The weights to train."""
@@ -118,27 +71,14 @@ class Passes:
 
     def forward(self, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Tensor]:
         """The outputs for a batch and its loss."""
-        scores = self.scores
-        if scores:
-            for one in scores:
-                one.begin()
-            try:
-                outputs = self._call(x)
-            finally:
-                for one in scores:
-                    one.end()
-        else:
-            outputs = self._call(x)
+        outputs, scores = self._told(x) if self.asks else (self._call(x), ())
         if self.changes != Changes.count:  # a layer added its first loss in this very call
             self._penalties = penalties_of(self.module)
         if self.own_loss is not None:
             return outputs, self.own_loss(x, y, outputs, sample_weight, self._training)
-        if self._searching:
-            self._keep_used_scores(y, outputs)
-        loss = self._compiled.total_loss(y, outputs, sample_weight, self._penalties, self.scores)
-        for one in scores:
-            one.forget()
-        return outputs, loss
+        if self._is_first:
+            self._begin(y, outputs, scores)
+        return outputs, self._compiled.total_loss(y, outputs, sample_weight, self._penalties, scores)
 
     def both(
         self, x: Any, y: Any, sample_weight: Any, weights: list[Any], scale: Callable[[Tensor], Tensor]
@@ -150,13 +90,31 @@ class Passes:
         torch.autograd.backward(scale(loss))
         return outputs, loss, [weight.grad for weight in weights]
 
-    def _keep_used_scores(self, y: Any, outputs: Any) -> None:
-        compiled = self._compiled.loss
-        if compiled is not None and not compiled.built:
-            compiled.build(y, outputs)
-        found, self.scores, self._searching = self.scores, [], False
-        if compiled is not None:
-            self.scores = compiled.use_scores(outputs, found)
+    def _told(self, x: Any) -> tuple[Any, list[tuple[Any, Any, Watched]]]:
+        """The outputs, and what was told by each softmax or sigmoid that is watched on the way: those at the ends of
+        plans, and others for which something stands in meanwhile."""
+        outer, scope.scores = scope.scores, []
+        for layer, last in self.watched:
+            vars(layer)["activation"] = last
+        try:
+            return self._call(x), scope.scores
+        finally:
+            scope.scores = outer
+            for layer, last in self.watched:
+                vars(layer)["activation"] = last.stands_for
+
+    def _begin(self, y: Any, outputs: Any, scores: Sequence[Any]) -> None:
+        """With the first batch: settle whose each loss is, and of what it need be told."""
+        self._compiled.build(y, outputs)
+        used = self._compiled.loss.uses(outputs, scores) if self._compiled.loss is not None else set()
+        self.watched = [(layer, last) for layer, last in self.watched if last in used]
+        self.asks, self._is_first = bool(used), False
+
+
+def _ending_in_log_space(module: nn.Module) -> list[tuple[nn.Module, Watched]]:
+    """The layers in a model whose output might be probabilities made from scores, and what can stand for that."""
+    held = ((inner, activations.log_space(vars(inner).get("activation"))) for inner in module.modules())
+    return [(inner, Watched(function)) for inner, function in held if function is not None]
 
 
 # Steps ----------------------------------------------------------------------------------------------------------------
