@@ -111,7 +111,9 @@ _HOMES = (
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}
 _OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
-HOMES |= {home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.layers")}
+HOMES |= {
+    home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.objects", "lamina.layers.old")
+}
 # Those whose functions a config may name. Others hold functions that act, such as `save_model`.
 FUNCTION_HOMES = (
     "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",

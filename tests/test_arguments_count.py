@@ -36,7 +36,6 @@ UNREAD = {
     "core.weight.Weight.numpy:force": "torch's protocol: it copies in any case",
     "core.weight.Weight.__reduce_ex__:protocol": "Python's protocol",
     "core.weight.Weight.__repr__:kwargs": "torch's protocol",
-    "generations.*.compute_mask:*": "given to every layer",
     "generations.namespaces._Absent.find_spec:*": "Python's protocol of finders",
     "generations.initializations.find:generation": "given to every finder of names",
     "generations.namespaces.get_activation:generation": "given to every `get`",

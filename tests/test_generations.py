@@ -21,7 +21,9 @@ from support.golden import FAMILIES, Case, cases
 
 import lamina
 from lamina import generations, keras1, keras2, tf_keras
+from lamina.generations import objects
 from lamina.generations.detect import detect
+from lamina.layers import old
 from lamina.translation import apply
 from lamina.translation.keras1 import KERAS1
 from lamina.translation.keras2 import KERAS2
@@ -109,6 +111,16 @@ def test_a_renamed_argument_is_one_line() -> None:
     given = apply.bind(table, "Dense", (7,), {})
     assert apply.to_modern(table, "Dense", given, {})["units"] == 7
     assert apply.to_old(table, "Dense", {"units": 7, "activation": "linear"}, {"input_dim": None})["width"] == 7
+
+
+@pytest.mark.parametrize("generation", SPACES)
+def test_a_table_names_one_class_each(generation: str) -> None:
+    """No class of the past hides a modern one of its name."""
+    for room, entries in SPACES[generation][1].objects.items():
+        homes = [getattr(lamina, room), old, objects]
+        for name, entry in entries.items():
+            found = {id(item) for item in (getattr(home, entry.modern, None) for home in homes) if item is not None}
+            assert len(found) == 1 or entry.modern in {*NOT_YET, "merge"}, (name, entry.modern)
 
 
 def test_translation_knows_nothing_of_lamina() -> None:

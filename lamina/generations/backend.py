@@ -29,7 +29,6 @@ from ..kernels import convolution, pooling, resize
 from . import shim
 from .activations import hard_sigmoid as hard_sigmoid
 from .activations import relu as relu
-from .layers import between
 
 Axis = Any
 _ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
@@ -553,11 +552,7 @@ def _resize_from_corner(
     x: Any, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"
 ):
     """TensorFlow 1's bilinear values are taken at i / factor."""
-    if interpolation != "bilinear":
-        return resize_images(x, height_factor, width_factor, data_format, interpolation)
-    for axis, factor in enumerate((height_factor, width_factor), 1 if _last(data_format) else 2):
-        x = between(x, axis, factor)
-    return x
+    return resize.upsample(x, (height_factor, width_factor), interpolation, _last(data_format), half_pixel=False)
 
 
 def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None) -> Any:
@@ -740,5 +735,5 @@ def for_generation(name: str) -> dict[str, Any]:
 
 
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
-    "Any", "Axis", "Callable", "Sequence", "SymbolicTensor", "Tensor", "Weight", "between", "for_generation",
+    "Any", "Axis", "Callable", "Sequence", "SymbolicTensor", "Tensor", "Weight", "for_generation",
 }  # fmt: skip

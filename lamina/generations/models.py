@@ -17,6 +17,7 @@ from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..layers.input import InputLayer
+from ..layers.old import MergeByMode
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
@@ -25,7 +26,6 @@ from ..translation import apply, origin
 from ..translation.table import Generation
 from . import shim
 from .additions import Adds, AddsBeside
-from .layers import Merge
 
 
 def find(generation: Generation, key: str) -> Any:
@@ -256,7 +256,7 @@ class _Sequential(AddsBeside, _ModelWords):
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, their inputs are this model's."""
         first = self._stack[0] if self._stack else None
-        if not (isinstance(first, Merge) and first.branches):
+        if not (isinstance(first, MergeByMode) and first.branches):
             super().build(input_shape)
             return
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
@@ -271,12 +271,12 @@ class _Sequential(AddsBeside, _ModelWords):
 
     def _maybe_rebuild(self) -> None:
         super()._maybe_rebuild()
-        if self._stack and isinstance(self._stack[0], Merge) and self._stack[0].branches:
+        if self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
             self.build()
 
     def _weight_layers(self) -> list[Any]:
         first = self._stack[0] if self._stack else None
-        if isinstance(first, Merge) and first.branches:
+        if isinstance(first, MergeByMode) and first.branches:
             return [*first.branches, *self._stack[1:]]
         return list(self._stack)
 

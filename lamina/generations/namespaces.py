@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import layers as modern_layers
 from ..core import config, serialize
+from ..layers import old as old_layers
 from ..translation import apply
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
@@ -22,9 +23,8 @@ from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import activations as old_activations
 from . import callbacks as old_callbacks
-from . import layers as old_layers
 from . import models as old_models
-from . import shim
+from . import objects, shim
 
 GENERATIONS: dict[str, Generation] = {g.name: g for g in (KERAS1, KERAS2, TF_KERAS)}
 
@@ -238,7 +238,7 @@ def get_class(generation: Generation, name: str) -> Any:
         return _merging(generation, name, entry, module)
     if name in ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper"):
         return old_models.special(generation, name, module)
-    modern = old_layers.OWN.get(entry.modern) or getattr(modern_layers, entry.modern, None)
+    modern = getattr(modern_layers, entry.modern, None) or getattr(old_layers, entry.modern, None)
     if modern is None:
         raise AttributeError(f"{name} of Keras {generation.version} has no counterpart here yet ({entry.modern}).")
     return shim.make_class(generation, name, modern, module)
@@ -276,7 +276,7 @@ def _object(generation: Generation, home: str, key: str) -> Any:
         return shim.make_function(generation, key, lambda name: getattr(namespace, name), module, home)
     if told != key:
         return getattr(namespace, told)
-    modern = old_layers.OWN.get(entry.modern) or _modern(home, entry.modern)
+    modern = _modern(home, entry.modern) or getattr(objects, entry.modern)
     if entry.modern == "Optimizer" or (
         "*args" in entry.signature and entry.modern in ("Regularizer", "Constraint", "Initializer")
     ):
@@ -365,6 +365,8 @@ def modern_from_config(generation: str, described: Mapping[str, Any], custom_obj
     table = GENERATIONS[generation]
     settings = {"backend": shim.backends[generation], "image_data_format": config.image_data_format()}
     found = apply.modern_config(table, described, settings)
-    old = {name: getattr(old_activations, name) for name in ("hard_sigmoid", "swish")}
-    with serialize.custom_object_scope({**old_layers.OWN, **old, **(custom_objects or {})}):
+    own = {name: getattr(old_activations, name) for name in ("hard_sigmoid", "swish")}
+    for module in (old_layers, objects):
+        own |= {name: item for name, item in vars(module).items() if getattr(item, "__module__", "") == module.__name__}
+    with serialize.custom_object_scope({**own, **(custom_objects or {})}):
         return serialize.deserialize(found, homes=("keras.layers", "keras.models"))

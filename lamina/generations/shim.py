@@ -22,12 +22,12 @@ from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
 from ..core.weight import after_first_values
-from ..layers import RNN, Bidirectional
+from ..layers import RNN, Bidirectional, TimeDistributed
+from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import apply, weights
 from ..translation.table import Class, Generation
 from .additions import Adds
-from .layers import TimeDistributed, take_time_first
 
 # The backend whose arithmetic a generation follows. Only Keras 1 on Theano computes otherwise.
 backends = {"keras1": os.environ.get("KERAS_BACKEND", "tensorflow"), "keras2": "tensorflow", "tf_keras": "tensorflow"}
@@ -219,7 +219,7 @@ class LayerShim(Adds, Shim):
             base["batch_input_shape"] = tuple(shape)
             if not generation.writes_dtype:
                 base["input_dtype"] = self.input_dtype or settings.floatx()
-        if entry.modern == "Merge":
+        if entry.modern == "MergeByMode":
             del base["trainable"]
         for key, value in kept.items():
             if hasattr(value, "get_config"):

@@ -35,7 +35,7 @@ def signature(generation: Generation, name: str, home: str = "layers") -> inspec
         "InputSpec",
         "InputLayer",
         "Input",
-        "Merge",
+        "MergeByMode",
         "merge",
     )
     closed = closed and not (generation.name == "tf_keras" and entry.modern in ("Input", "InputLayer"))
@@ -222,12 +222,13 @@ def modern_config(generation: Generation, described: Mapping[str, Any], settings
     Classes without an entry, such as a user's own, stay as they are.
     """
     name, config = described["class_name"], described["config"]
-    dropped = ("class_name", "config", *(("build_config",) if name == "TimeDistributed" else ()))  # its layer has one
-    others = {key: value for key, value in described.items() if key not in dropped}
+    others = {key: value for key, value in described.items() if key not in ("class_name", "config")}
     if name in ("Sequential", "Model", "Functional"):
         return {**others, "class_name": _MODELS.get(name, name), "config": _model_config(generation, config, settings)}
     if generation.find(name) is None:
         return {**others, "class_name": name, "config": config}
+    for key in ("module", "registered_name", *(("build_config",) if name == "TimeDistributed" else ())):
+        others.pop(key, None)  # where the original's class stood; and a shape that its layer has as well
     given = {key: _modern_object(generation, key, value, settings) for key, value in config.items()}
     given = bind(generation, name, (), given)
     if given.get("time_major"):

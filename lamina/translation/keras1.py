@@ -68,10 +68,10 @@ LAYERS = {
     "Permute": Class("Permute", "dims", "core"),
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
-    "Lambda": Class("Lambda", "function, output_shape=None, arguments=None", "core", adapt="lambda_", write="lambda_",
-                    renamed=KINDS),
+    "Lambda": Class("LambdaOnCopies", "function, output_shape=None, arguments=None", "core", adapt="lambda_",
+                    write="lambda_", renamed=KINDS),
     "Merge": Class(
-        "Merge",
+        "MergeByMode",
         "layers=None, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "
         "node_indices=None, tensor_indices=None, name=None",
         "core",
@@ -117,12 +117,12 @@ LAYERS = {
     "Cropping1D": Class("Cropping1D", "cropping=(1, 1)", "convolutional"),
     "Cropping2D": Class("Cropping2D", f"cropping=((0, 0), (0, 0)), {_ORDER}", **_CROP),
     "Cropping3D": Class("Cropping3D", f"cropping=((1, 1), (1, 1), (1, 1)), {_ORDER}", **_CROP),
-    "MaxPooling1D": Class("MaxPooling1D", _POOL1, **_POOL, fixed=_LAST),
-    "MaxPooling2D": Class("MaxPooling2D", _POOL2, **_POOL),
-    "MaxPooling3D": Class("MaxPooling3D", _POOL3, **_POOL),
-    "AveragePooling1D": Class("AveragePooling1D", _POOL1, **_POOL, fixed=_LAST),
-    "AveragePooling2D": Class("AveragePooling2D", _POOL2, **_POOL),
-    "AveragePooling3D": Class("AveragePooling3D", _POOL3, **_POOL),
+    "MaxPooling1D": Class("TheanoMaxPooling1D", _POOL1, **_POOL, fixed=_LAST),
+    "MaxPooling2D": Class("TheanoMaxPooling2D", _POOL2, **_POOL),
+    "MaxPooling3D": Class("TheanoMaxPooling3D", _POOL3, **_POOL),
+    "AveragePooling1D": Class("TheanoAveragePooling1D", _POOL1, **_POOL, fixed=_LAST),
+    "AveragePooling2D": Class("TheanoAveragePooling2D", _POOL2, **_POOL),
+    "AveragePooling3D": Class("TheanoAveragePooling3D", _POOL3, **_POOL),
     "GlobalMaxPooling1D": Class("GlobalMaxPooling1D", "", "pooling", fixed=_LAST),
     "GlobalMaxPooling2D": Class("GlobalMaxPooling2D", _ORDER, "pooling"),
     "GlobalMaxPooling3D": Class("GlobalMaxPooling3D", _ORDER, "pooling"),
@@ -160,7 +160,7 @@ LAYERS = {
         "convolutional_recurrent",
     ),
     "Embedding": Class(
-        "Embedding",
+        "EmbeddingDroppingWords",
         "input_dim, output_dim, init='uniform', input_length=None, W_regularizer=None, activity_regularizer=None, "
         "W_constraint=None, mask_zero=False, weights=None, dropout=0.0",
         "embeddings",
@@ -171,7 +171,7 @@ LAYERS = {
         unsaved="weights", kept="input_length", adapt="embedding", weight_names="W",
     ),
     "BatchNormalization": Class(
-        "BatchNormalization",
+        "BatchNormalizationBySample",
         "epsilon=0.001, mode=0, axis=-1, momentum=0.99, weights=None, beta_init='zero', gamma_init='one', "
         "gamma_regularizer=None, beta_regularizer=None",
         "normalization",
@@ -198,10 +198,10 @@ LAYERS = {
     "GaussianNoise": Class("GaussianNoise", "sigma", "noise"),
     "GaussianDropout": Class("GaussianDropout", "p", "noise"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
-    "TimeDistributed": Class("TimeDistributed", "layer", "wrappers", fixed={"by_known_batch": True}),
+    "TimeDistributed": Class("TimeDistributedAtOnce", "layer", "wrappers", fixed={"by_known_batch": True}),
     "Bidirectional": Class(
-        "Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer", unsaved="weights",
-        fixed={"zero_output_for_mask": False},
+        "BidirectionalFromEitherEnd", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer",
+        unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class("InputSpec", "dtype=None, shape=None, ndim=None", "core"),
@@ -359,7 +359,9 @@ OPTIMIZERS = {
     "Adadelta": Class("Adadelta", f"lr=1.0, rho=0.95, {_EPSILON}", aliases="adadelta", **_STEP),
     "Adam": Class("Adam", f"lr=0.001, {_BETAS}, {_EPSILON}", aliases="adam", **_STEP),
     "Adamax": Class("Adamax", f"lr=0.002, {_BETAS}, {_EPSILON}", aliases="adamax", **_STEP),
-    "Nadam": Class("Nadam", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP),
+    "Nadam": Class(
+        "NadamBySchedule", f"lr=0.002, {_BETAS}, epsilon=1e-08, schedule_decay=0.004", aliases="nadam", **_STEP
+    ),
 }
 
 # Functions that had a second name.

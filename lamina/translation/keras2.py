@@ -113,9 +113,8 @@ LAYERS = {
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
     "Lambda": Class(
-        "Lambda", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask", adapt="lambda_",
-        renamed=keras1.KINDS,
-        write="lambda_",
+        "LambdaOnCopies", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask",
+        adapt="lambda_", renamed=keras1.KINDS, write="lambda_",
     ),
     "Highway": keras1.LAYERS["Highway"],
     "MaxoutDense": keras1.LAYERS["MaxoutDense"],
@@ -135,7 +134,7 @@ LAYERS = {
     "SeparableConv2D": Class("SeparableConv2D", separable(2, "None"), **CONV, aliases="SeparableConvolution2D"),
     "UpSampling1D": Class("UpSampling1D", "size=2", **CONV),
     "UpSampling2D": Class(
-        "UpSampling2D", f"size=(2, 2), {_FORMAT}, interpolation='nearest'", **CONV, fixed={"half_pixels": False},
+        "UpSampling2DFromCorners", f"size=(2, 2), {_FORMAT}, interpolation='nearest'", **CONV,
         adapt="known_interpolation",
     ),
     "UpSampling3D": Class("UpSampling3D", f"size=(2, 2, 2), {_FORMAT}", **CONV),
@@ -211,13 +210,13 @@ LAYERS = {
     "GaussianNoise": Class("GaussianNoise", "stddev", "noise"),
     "GaussianDropout": Class("GaussianDropout", "rate", "noise"),
     "AlphaDropout": Class("AlphaDropout", "rate, noise_shape=None, seed=None", "noise", unsaved="noise_shape seed"),
-    "Add": Class("Add", "", "merge"),
-    "Subtract": Class("Subtract", "", "merge"),
-    "Multiply": Class("Multiply", "", "merge"),
-    "Average": Class("Average", "", "merge"),
-    "Maximum": Class("Maximum", "", "merge"),
-    "Minimum": Class("Minimum", "", "merge"),
-    "Concatenate": Class("Concatenate", "axis=-1", "merge"),
+    "Add": Class("AddOfAllMasks", "", "merge"),
+    "Subtract": Class("SubtractOfAllMasks", "", "merge"),
+    "Multiply": Class("MultiplyOfAllMasks", "", "merge"),
+    "Average": Class("AverageOfAllMasks", "", "merge"),
+    "Maximum": Class("MaximumOfAllMasks", "", "merge"),
+    "Minimum": Class("MinimumOfAllMasks", "", "merge"),
+    "Concatenate": Class("ConcatenateOfAllMasks", "axis=-1", "merge"),
     "Dot": Class("Dot", "axes, normalize=False", "merge"),
     "add": Class("add", "inputs", "merge", makes="Add"),
     "subtract": Class("subtract", "inputs", "merge", makes="Subtract"),
@@ -227,10 +226,10 @@ LAYERS = {
     "minimum": Class("minimum", "inputs", "merge", makes="Minimum"),
     "concatenate": Class("concatenate", "inputs, axis=-1", "merge", makes="Concatenate"),
     "dot": Class("dot", "inputs, axes, normalize=False", "merge", makes="Dot"),
-    "TimeDistributed": Class("TimeDistributed", "layer", "wrappers", fixed={"by_known_batch": True}),
+    "TimeDistributed": Class("TimeDistributedAtOnce", "layer", "wrappers", fixed={"by_known_batch": True}),
     "Bidirectional": Class(
-        "Bidirectional", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer", unsaved="weights",
-        fixed={"zero_output_for_mask": False},
+        "BidirectionalFromEitherEnd", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer",
+        unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class(
@@ -250,8 +249,8 @@ RENAMED = {"implementation": "", "clipnorm": "global_clipnorm"}
 
 
 def _scaled(scale: float, mode: str, distribution: str) -> Class:
-    return Class("VarianceScaling", "seed=None", fixed={"scale": scale, "mode": mode, "distribution": distribution},
-                 makes="VarianceScaling")  # fmt: skip
+    fixed = {"scale": scale, "mode": mode, "distribution": distribution}
+    return Class("VarianceScalingOfVectors", "seed=None", fixed=fixed, makes="VarianceScaling")
 
 
 INITIALIZERS = {
@@ -261,7 +260,7 @@ INITIALIZERS = {
     "RandomNormal": Class("RandomNormal", "mean=0.0, stddev=0.05, seed=None", aliases="random_normal normal"),
     "RandomUniform": Class("RandomUniform", "minval=-0.05, maxval=0.05, seed=None", aliases="random_uniform uniform"),
     "TruncatedNormal": Class("TruncatedNormal", "mean=0.0, stddev=0.05, seed=None", aliases="truncated_normal"),
-    "VarianceScaling": Class("VarianceScaling", "scale=1.0, mode='fan_in', distribution='normal', seed=None"),
+    "VarianceScaling": Class("VarianceScalingOfVectors", "scale=1.0, mode='fan_in', distribution='normal', seed=None"),
     "Orthogonal": Class("Orthogonal", "gain=1.0, seed=None", aliases="orthogonal"),
     "Identity": Class("Identity", "gain=1.0", aliases="identity", kept="gain"),
     "Initializer": Class("Initializer", "*args, **kwargs"),
@@ -352,7 +351,7 @@ OPTIMIZERS = {
     "Adam": Class("Adam", f"learning_rate=0.001, {_BETAS}, amsgrad=False", aliases="adam", **_STEP),
     "Adamax": Class("Adamax", f"learning_rate=0.002, {_BETAS}", aliases="adamax", **_STEP),
     "Nadam": Class(
-        "Nadam", f"learning_rate=0.002, {_BETAS}", aliases="nadam", **{**_STEP, "base": "_Scheduled"}
+        "NadamBySchedule", f"learning_rate=0.002, {_BETAS}", aliases="nadam", **{**_STEP, "base": "_Scheduled"}
     ),
 }  # fmt: skip
 

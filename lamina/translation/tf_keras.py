@@ -70,7 +70,7 @@ LAYERS = {
         "CausalSeparableConv1D", separable(1, "None"), **CONV, **_SEPARABLE, aliases="SeparableConvolution1D"
     ),
     "SeparableConv2D": replace(_OWN["SeparableConv2D"], **_SEPARABLE),
-    "UpSampling2D": replace(_OWN["UpSampling2D"], fixed={}, adapt=""),
+    "UpSampling2D": replace(_OWN["UpSampling2D"], modern="UpSampling2D", adapt=""),
     "Dropout": replace(_OWN["Dropout"], adapt=""),
     "TimeDistributed": replace(_OWN["TimeDistributed"], fixed={}),
     "Lambda": replace(_OWN["Lambda"], unsaved="", write="lambda_with_modules"),
@@ -233,7 +233,10 @@ OPTIMIZERS = {
     "Adam": _optimizer("Adam", f"learning_rate=0.001, {_BETAS}, adaptive_epsilon=False, amsgrad=False"),
     "AdamW": _optimizer("AdamW", f"learning_rate=0.001, weight_decay=0.004, {_BETAS}, amsgrad=False", decayed=True),
     "Adamax": _optimizer("Adamax", f"learning_rate=0.001, {_BETAS}"),
-    "Nadam": _optimizer("Nadam", f"learning_rate=0.001, {_BETAS}", base="_LegacyNadam", adapt="nadam"),
+    "Nadam": replace(
+        _optimizer("Nadam", f"learning_rate=0.001, {_BETAS}", base="_LegacyNadam", adapt="nadam"),
+        modern="NadamBySchedule",
+    ),
     "Ftrl": _optimizer("Ftrl", _FTRL),
     "Lion": _optimizer("Lion", "learning_rate=0.0001, beta_1=0.9, beta_2=0.99"),
     "Adafactor": _optimizer("Adafactor", _ADAFACTOR),

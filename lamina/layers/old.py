@@ -1,4 +1,4 @@
-"""Layers of older generations that have no modern counterpart, written as modern ones."""
+"""Layers whose arithmetic only old generations have, and modern ones that also know theirs, by an option."""
 
 from __future__ import annotations
 
@@ -13,21 +13,33 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from .. import initializers, optimizers
-from .. import layers as modern
 from ..activations import activation, check_keeps_shape
-from ..constraints import Constraint, constraint
+from ..constraints import constraint
 from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
 from ..initializers import initializer
-from ..kernels import noise, pooling
+from ..kernels import noise, pooling, resize
 from ..kernels.convolution import transposed_convolution
-from ..layers.activation import PReLU, _Elementwise
-from ..optimizers.base import average_squares, descend_quotient, lists
-from ..regularizers import Regularizer, regularizer
+from ..regularizers import regularizer
+from .activation import PReLU, _Elementwise
+from .convolution import Conv2DTranspose, SeparableConv1D
+from .embedding import Embedding
+from .lambda_ import Lambda
+from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
+from .normalization import BatchNormalization
+from .pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
+from .reshape import UpSampling2D
+from .wrappers import Bidirectional, TimeDistributed
 
 _dims = Kind(
     "a tuple of sizes, the batch's first",
@@ -157,7 +169,7 @@ class SReLU(_PerValue):
         return torch.where(inputs < left, below, torch.where(inputs < right, inputs, above))
 
 
-class DeconvolutionTo(modern.Conv2DTranspose):
+class DeconvolutionTo(Conv2DTranspose):
     """A transposed convolution whose output has a given shape: the gradient of the convolution that reads it.
 
     `half` lets the windows of "same" begin half a kernel before the output, as with Theano.
@@ -187,7 +199,7 @@ class DeconvolutionTo(modern.Conv2DTranspose):
         return (input_shape[0], *self._output_shape[1:])
 
 
-class BatchNormalization(modern.BatchNormalization):
+class BatchNormalizationBySample(BatchNormalization):
     """With `by_sample` the statistics are those of the last axis, and epsilon is added to the deviation once more."""
 
     by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
@@ -216,24 +228,21 @@ class _TheanoPooling(_Pooling):
     """Pooling that also knows "same" of Theano: windows begin nearly a whole window before the input."""
 
     padding: Any = arg(one_of("valid", "same", "theano"), default="valid")
-
-    def _theano_pads(self, shape: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        sizes = self.spatial(tuple(shape))
-        before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
-        axes = zip(sizes, self.strides, self.pool_size, before, strict=True)
-        return tuple((b, max((-(-n // s) - 1) * s + k - n - b, 0)) for n, s, k, b in axes)
+    _pool: Callable[..., Tensor]
 
     def check_window(self, input_shape: tuple, size: tuple, dilation: Any = 1, padding: Any = "valid") -> None:
         super().check_window(input_shape, size, dilation, "same" if padding == "theano" else padding)
 
-    def _pooled(self, inputs: Tensor) -> Tensor:
-        pads = self._theano_pads(inputs.shape)
-        pooled = self._pool(inputs, self.pool_size, self.strides, pads, self._last)
-        for axis, size in enumerate(
-            self.spatial(self.compute_output_shape(tuple(inputs.shape))), 1 if self._last else 2
-        ):
-            pooled = pooled.narrow(axis, 0, size)
-        return pooled
+    def make_plan(self, shape: tuple) -> Any:
+        if self.padding != "theano":
+            return super().make_plan(shape)
+        counts = self.spatial(self.compute_output_shape(shape))
+        before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
+        axes = zip(self.spatial(shape), counts, self.strides, self.pool_size, before, strict=True)
+        pads = tuple((b, max((count - 1) * s + k - n - b, 0)) for n, count, s, k, b in axes)
+        padded = (None, None, self._pool, (self.pool_size, self.strides, pads, self._last), None)
+        kept = tuple((axis, 0, count) for axis, count in enumerate(counts, 1 if self._last else 2))
+        return pooling.Plan((padded,), None, kept)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.check_shape(input_shape)
@@ -245,73 +254,49 @@ class _TheanoPooling(_Pooling):
 class _TheanoMax(_TheanoPooling):
     _pool = staticmethod(pooling.max_pool)
 
-    @grants("relu", says="largest")
-    def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
-        if self.padding != "theano":
-            return super().call(inputs, relu)
-        return torch.relu(self._pooled(inputs)) if relu else self._pooled(inputs)
-
 
 class _TheanoAverage(_TheanoPooling):
     _pool = staticmethod(pooling.average_pool)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        return self._pooled(inputs) if self.padding == "theano" else super().call(inputs)
+
+class TheanoMaxPooling1D(_TheanoMax, MaxPooling1D):
+    pass
 
 
-class MaxPooling1D(_TheanoMax, modern.MaxPooling1D):
-    call = _TheanoMax.call
+class TheanoMaxPooling2D(_TheanoMax, MaxPooling2D):
+    pass
 
 
-class MaxPooling2D(_TheanoMax, modern.MaxPooling2D):
-    call = _TheanoMax.call
+class TheanoMaxPooling3D(_TheanoMax, MaxPooling3D):
+    pass
 
 
-class MaxPooling3D(_TheanoMax, modern.MaxPooling3D):
-    call = _TheanoMax.call
+class TheanoAveragePooling1D(_TheanoAverage, AveragePooling1D):
+    pass
 
 
-class AveragePooling1D(_TheanoAverage, modern.AveragePooling1D):
-    call = _TheanoAverage.call
+class TheanoAveragePooling2D(_TheanoAverage, AveragePooling2D):
+    pass
 
 
-class AveragePooling2D(_TheanoAverage, modern.AveragePooling2D):
-    call = _TheanoAverage.call
+class TheanoAveragePooling3D(_TheanoAverage, AveragePooling3D):
+    pass
 
 
-class AveragePooling3D(_TheanoAverage, modern.AveragePooling3D):
-    call = _TheanoAverage.call
-
-
-class UpSampling2D(modern.UpSampling2D):
-    """With `half_pixels=False` bilinear values are taken at i / size, as TensorFlow 1 does."""
-
-    half_pixels: bool = arg(boolean, default=True, kw_only=True, config=False)
+class UpSampling2DFromCorners(UpSampling2D):
+    """Values between two are taken at i / size."""
 
     def call(self, inputs: Tensor) -> Tensor:
-        if self.half_pixels or self.interpolation == "nearest":
-            return super().call(inputs)
-        for axis, factor in enumerate(self._factors, 1 if self.channels_last else 2):
-            inputs = between(inputs, axis, factor)
-        return inputs
+        return resize.upsample(inputs, self._factors, self.interpolation, self.channels_last, half_pixel=False)
 
 
-def between(x: Tensor, axis: int, factor: int) -> Tensor:
-    """`x` drawn out along an axis, on straight lines from each value to the next."""
-    size = x.shape[axis]
-    places = torch.arange(size * factor, device=x.device)
-    below = places.div(factor, rounding_mode="floor")
-    share = (places - below * factor).to(x.dtype).div(factor).reshape(-1, *(1,) * (x.ndim - 1 - axis))
-    return torch.lerp(x.index_select(axis, below), x.index_select(axis, (below + 1).clamp_max(size - 1)), share)
-
-
-class CausalSeparableConv1D(modern.SeparableConv1D):
+class CausalSeparableConv1D(SeparableConv1D):
     """Takes padding="causal" as well."""
 
     _causal = True
 
 
-class Lambda(modern.Lambda):
+class LambdaOnCopies(Lambda):
     """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are."""
 
     def check(self) -> None:
@@ -332,7 +317,7 @@ def _assigns_in_place(function: Any) -> bool:
     )
 
 
-class Embedding(modern.Embedding):
+class EmbeddingDroppingWords(Embedding):
     """With `dropout`, training drops that fraction of the words of the vocabulary (Gal & Ghahramani, 2016)."""
 
     dropout: float = arg(number(0, 1), default=0.0, kw_only=True, doc="Fraction to drop.")
@@ -345,7 +330,7 @@ class Embedding(modern.Embedding):
         return functional.embedding(inputs.int(), self.embeddings * kept)
 
 
-class TimeDistributed(modern.TimeDistributed):
+class TimeDistributedAtOnce(TimeDistributed):
     """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known."""
 
     by_known_batch: bool = arg(boolean, default=False, kw_only=True, config=False)
@@ -355,7 +340,7 @@ class TimeDistributed(modern.TimeDistributed):
         vars(self)["_coupled"] &= self.by_known_batch and input_shape[0] is not None
 
 
-class Bidirectional(modern.Bidirectional):
+class BidirectionalFromEitherEnd(Bidirectional):
     """With `zero_output_for_mask=False` masked steps repeat the output before them. A layer that runs backwards gets
     one that runs forwards beside it."""
 
@@ -382,11 +367,11 @@ class _AllMasks:
         return reduce(torch.logical_and, given) if given else None
 
 
-class Add(_AllMasks, modern.Add):
+class AddOfAllMasks(_AllMasks, Add):
     pass
 
 
-class Concatenate(modern.Concatenate):
+class ConcatenateOfAllMasks(Concatenate):
     """A step is valid where it is in all inputs."""
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -399,23 +384,23 @@ class Concatenate(modern.Concatenate):
         return torch.all(torch.cat([one.expand_as(x) for x, one in zip(inputs, full, strict=True)], self.axis), -1)
 
 
-class Subtract(_AllMasks, modern.Subtract):
+class SubtractOfAllMasks(_AllMasks, Subtract):
     pass
 
 
-class Multiply(_AllMasks, modern.Multiply):
+class MultiplyOfAllMasks(_AllMasks, Multiply):
     pass
 
 
-class Average(_AllMasks, modern.Average):
+class AverageOfAllMasks(_AllMasks, Average):
     pass
 
 
-class Maximum(_AllMasks, modern.Maximum):
+class MaximumOfAllMasks(_AllMasks, Maximum):
     pass
 
 
-class Minimum(_AllMasks, modern.Minimum):
+class MinimumOfAllMasks(_AllMasks, Minimum):
     pass
 
 
@@ -427,7 +412,7 @@ _ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class Merge(Layer):
+class MergeByMode(Layer):
     """Combines several inputs: "sum", "mul", "ave", "max", "concat", "dot", "cos", or a function of their list.
 
     `layers`: layers or models whose outputs are combined where this one comes first in a sequential model.
@@ -467,11 +452,11 @@ class Merge(Layer):
             if mode == "dot" and len(shapes[0]) != len(shapes[1]):
                 raise ValueError(f"{named(self)}: inputs of mode 'dot' must have as many axes each; got {shapes}.")
         if mode == "concat":
-            modern.Concatenate(axis=self.concat_axis).build(shapes)
+            Concatenate(axis=self.concat_axis).build(shapes)
 
     def _dot(self) -> Any:
         axes = self.dot_axes
-        return modern.Dot(axes=tuple(axes) if isinstance(axes, (list, tuple)) else axes, normalize=self.mode == "cos")
+        return Dot(axes=tuple(axes) if isinstance(axes, (list, tuple)) else axes, normalize=self.mode == "cos")
 
     def _shapes(self, input_shape: Any) -> list[tuple]:
         if is_shape(input_shape) or len(input_shape) < 2:
@@ -505,7 +490,7 @@ class Merge(Layer):
             shape: Any = given(shapes)
             return tuple(shape)
         if mode == "concat":
-            return modern.Concatenate(axis=self.concat_axis).compute_output_shape(shapes)
+            return Concatenate(axis=self.concat_axis).compute_output_shape(shapes)
         if mode == "cos":
             return (shapes[0][0], 1, 1) if len(shapes[0]) == 2 else (*shapes[0][:-1], 1)
         return self._dot().compute_output_shape(shapes) if mode == "dot" else shapes[0]
@@ -519,7 +504,7 @@ class Merge(Layer):
         if self.mode in ("dot", "cos"):
             return None
         if self.mode == "concat":
-            return Concatenate(axis=self.concat_axis).compute_mask(inputs, mask)
+            return ConcatenateOfAllMasks(axis=self.concat_axis).compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
 
 
@@ -565,81 +550,3 @@ def _first_swapped(layer: Any, outputs: Any, swap: Callable[[Any], Any]) -> Any:
 
 def _swapped(shape: tuple) -> tuple:
     return (shape[1], shape[0], *shape[2:])
-
-
-class VarianceScaling(initializers.VarianceScaling):
-    """A vector's fans are the square root of its size (Keras 2)."""
-
-    def _fill(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
-        drawn = super()._fill(values, stream)
-        return drawn.mul_(values.numel() ** 0.25) if values.ndim == 1 else drawn
-
-
-class RadialConstraint(Constraint):
-    """Kernels (n, n, in, out) that are equal along squares around their centre: of each, the value on the diagonal.
-
-    An odd n's centre has the value before it, and each square that of the square inside it, as in tf.keras.
-    """
-
-    def __call__(self, w: Tensor) -> Tensor:
-        if w.ndim != 4:
-            raise ValueError(f"RadialConstraint: expected a kernel of 4 axes; got shape {tuple(w.shape)}.")
-        size = w.shape[0]
-        distance = (2 * torch.arange(size, device=w.device) - (size - 1)).abs() // 2
-        square = torch.maximum(distance[:, None], distance)
-        place = size // 2 - 1 + square + (square > 0) * (size % 2 == 0)
-        return w[place, place]
-
-
-class RMSpropByRoot(optimizers.RMSprop):
-    """epsilon is added to the root of the mean square (Keras 1 and 2)."""
-
-    def _rule(self, group: Any, grads: list[Tensor], rate: Any, step: Any) -> None:
-        squares = group.state["velocity"]
-        average_squares(squares, grads, self.rho)
-        _descend_by_root(group, grads, squares, rate, self.epsilon)
-
-
-class AdagradByRoot(optimizers.Adagrad):
-    """epsilon is added to the root of the sum of squares (Keras 1 and 2)."""
-
-    def _rule(self, group: Any, grads: list[Tensor], rate: Any, step: Any) -> None:
-        sums = group.state["accumulator"]
-        lists._foreach_addcmul_(sums, grads, grads)
-        _descend_by_root(group, grads, sums, rate, self.epsilon)
-
-
-def _descend_by_root(group: Any, grads: list[Tensor], squares: list[Tensor], rate: Any, epsilon: float) -> None:
-    denominators = lists._foreach_sqrt(squares)
-    lists._foreach_add_(denominators, epsilon)
-    descend_quotient(group.weights, grads, denominators, rate)
-
-
-class Nadam(optimizers.Nadam):
-    """With a `schedule_decay` the momentum's share grows as much slower, as in Keras 1 and 2."""
-
-    schedule_decay: float = arg(number(0), default=0.004, kw_only=True, doc="How fast the momentum's share grows.")
-
-    def _share(self, step: Any) -> Any:
-        return super()._share(step * self.schedule_decay)
-
-
-class EigenvalueRegularizer(Regularizer):
-    """`k` times the largest eigenvalue of `w.T @ w`, by power iteration."""
-
-    k: float = arg(number(0), doc="Weight of the penalty.")
-
-    def __call__(self, x: Tensor) -> Tensor:
-        square = x.T @ x
-        vector = x.new_ones(square.shape[0], 1)
-        for _ in range(10):
-            vector = square @ vector
-            vector = vector / torch.linalg.vector_norm(vector)
-        return self.k * (vector.T @ square @ vector).sum()
-
-
-OWN = {
-    name: value
-    for name, value in globals().items()
-    if isinstance(value, type) and value.__module__ == __name__ and not name.startswith("_")
-}
