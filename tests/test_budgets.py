@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lamina as keras
+from lamina import keras1, keras2, tf_keras
 
 ROOT = Path(__file__).parents[1]
 L = keras.layers
@@ -49,6 +50,34 @@ def test_model_adds_two_frames_to_its_layers() -> None:
             x = layer(x)
         found = frames(lambda: model(torch.ones(2, 4)))
     assert len(found) <= inside + 3, " ".join(found)
+
+
+MAKING = {
+    "convolution": (
+        lambda layers: layers.Conv2D(64, 3, padding="same", input_shape=(32, 32, 3)),
+        lambda layers: layers.Convolution2D(64, 3, 3, border_mode="same", input_shape=(32, 32, 3)),
+    ),
+    "recurrence": (
+        lambda layers: layers.LSTM(8, input_shape=(5, 3)),
+        lambda layers: layers.LSTM(8, input_shape=(5, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+@pytest.mark.parametrize("kind", MAKING)
+def test_making_a_layer_in_old_words_adds_few_frames(kind: str, space: Any) -> None:
+    """Arguments are bound and first values drawn once. The first of its kind makes the class."""
+    modern, old = MAKING[kind]
+
+    def count(space: Any, make: Any) -> int:
+        space.models.Sequential([make(space.layers)])
+        empty = [space.models.Sequential() for _ in range(3)]
+        return len(frames(lambda: empty.pop().add(make(space.layers))))
+
+    found = count(space, old if space is keras1 else modern)
+    assert found <= count(keras, modern) + 250
+    assert found < 1500 or kind != "convolution"
 
 
 def test_plan_has_a_line_for_each_layer() -> None:

@@ -14,9 +14,9 @@ import torch
 
 import lamina
 from lamina import keras1, keras2, tf_keras
-from lamina.generations.namespaces import GENERATIONS
-from lamina.translation import apply
+from lamina.generations.dialect import DIALECTS
 from lamina.translation.unused import UNUSED, check
+from lamina.translation.words import signature_of, words
 
 SPACES = {"keras1": keras1, "keras2": keras2, "tf_keras": tf_keras}
 EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -24,15 +24,15 @@ EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 def dropped() -> Iterator[tuple[str, str, str, Any]]:
     """(generation, class or method, argument, its default) of every argument that the tables rename to nothing."""
-    for generation in GENERATIONS.values():
+    for generation in (dialect.table for dialect in DIALECTS.values()):
         for home, table in generation.objects.items():
-            for name, entry in table.items():
-                own = {p.name: p.default for p in apply.parameters(generation, entry, home)}
-                for word, default in {**dict.fromkeys((*apply.BASE, *apply._FIRST, *entry.renamed)), **own}.items():
-                    if not apply.modern_names(generation, entry, word):
+            for name in table:
+                own = words(generation, home, name)
+                for word, default in {**dict.fromkeys(own.known), **own.accepted}.items():
+                    if not own.now(word):
                         yield generation.name, name, word, default
         for method, signature in generation.methods.items():
-            for parameter in apply.signature_of(signature, False).parameters.values():
+            for parameter in signature_of(signature).parameters.values():
                 if not generation.method_words.get(parameter.name, parameter.name):
                     yield generation.name, method, parameter.name, parameter.default
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
-from ..translation import origin
+from ..translation import origin, weights
+from ..translation.keras1 import KERAS1
+from ..translation.table import Class
 from . import safe
 
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -51,12 +54,8 @@ def converter(model: Any, source: Writer) -> Convert:
 
     Raises Misfit where they, or what the layers compute, are others and the model is not of that generation.
     """
-    reader = getattr(model, "reader_of_arrays", None)
-    if reader is not None and model._generation.name == source.generation == "keras1":
-        try:
-            return reader(source.backend)
-        except ValueError as error:
-            raise safe.Misfit(str(error)) from error
+    if source.generation == "keras1" and _first_home(model, "lamina.keras1.models"):
+        return _by_layouts(model, source.backend)
     others = origin.otherwise(source.generation, source.backend)
     for layer in model.modules() if others else ():
         if any(cls.__name__ in others for cls in type(layer).__mro__):
@@ -68,6 +67,62 @@ def converter(model: Any, source: Writer) -> Convert:
                 f"computes something else. {remedy}"
             )
     return lambda layer, arrays: arrays
+
+
+def _first_home(item: Any, home: str) -> type | None:
+    """The class, or the first base of it, that configs name in that home."""
+    return next((cls for cls in type(item).__mro__ if serialize.home_of(cls) == home), None)
+
+
+def _by_layouts(model: Any, backend: str) -> Convert:
+    """What turns the arrays of one of Keras 1's layers into today's, by the layer's config.
+
+    Raises Misfit where the model was not made for that backend's arithmetic.
+    """
+    for layer in model.modules():
+        entry = _entry(layer)
+        if entry is not None and entry.adapt in ("convolution", "pooling") and layer._theano != (backend == "theano"):
+            made = "theano" if layer._theano else "tensorflow"
+            raise safe.Misfit(
+                f"{named(layer)} was made for {made}, and the file was written on {backend}, which computes "
+                f"it otherwise. Make the model after lamina.keras1.backend.set_backend({backend!r})."
+            )
+
+    def read(layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        parts = [(leaf, part) for part in ("trainable_weights", "non_trainable_weights") for leaf in _leaves(layer)]
+        layouts = [_layout(leaf, backend) for leaf, _ in parts]
+        counts = [len(getattr(leaf, part)) for leaf, part in parts]
+        counts = [
+            len(own.names()) if n and own.kind.endswith("gates") else n for own, n in zip(layouts, counts, strict=True)
+        ]
+        if sum(counts) != len(arrays):
+            return arrays  # a misfit, which is told where they are assigned
+        found, start = [], 0
+        for own, count in zip(layouts, counts, strict=True):
+            found += own.to_modern(arrays[start : start + count]) if count else []
+            start += count
+        return found
+
+    return read
+
+
+def _leaves(layer: Any) -> Iterator[Any]:
+    """The layers that have weights of their own."""
+    inner = layer.weight_parts() if hasattr(layer, "weight_parts") else None
+    if inner is None:
+        yield layer
+    for part in inner or ():
+        yield from _leaves(part)
+
+
+def _entry(layer: Any) -> Class | None:
+    cls = _first_home(layer, "lamina.keras1.layers")
+    return None if cls is None else KERAS1.find(cls.__name__)
+
+
+def _layout(layer: Any, backend: str) -> weights.Layout:
+    entry = _entry(layer)
+    return weights.layout(entry, layer.get_config(), backend=backend) if entry and entry.weights else weights.Layout()
 
 
 def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:

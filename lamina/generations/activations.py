@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from .. import activations
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
@@ -18,9 +22,7 @@ def swish(x: Tensor) -> Tensor:
 
 def relu(x: Tensor, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
-    from ..activations import relu
-
-    return relu(x, alpha, max_value, threshold)
+    return activations.relu(x, alpha, max_value, threshold)
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
@@ -33,3 +35,10 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
 def softmax_by_rows(x: Tensor, axis: int = -1) -> Tensor:
     """`softmax` that takes the last axis of matrices whatever `axis` says (Keras 2.3)."""
     return softmax(x, -1 if x.ndim == 2 else axis)
+
+
+def get(identifier: Any) -> Any:
+    """The activation that a name or a config stands for."""
+    if identifier in ("hard_sigmoid", "swish", "silu"):
+        return hard_sigmoid if identifier == "hard_sigmoid" else swish
+    return activations.get(identifier)

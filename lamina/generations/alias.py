@@ -8,8 +8,8 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from .namespaces import GENERATIONS, open_namespace
-from .shim import backends
+from .dialect import DIALECTS
+from .namespaces import open_namespace
 
 _NAMES = {"keras1": ("keras",), "keras2": ("keras",), "tf_keras": ("keras", "tf_keras"), "keras3": ("keras",)}
 _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
@@ -30,8 +30,8 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
             f"Keras is installed in {found}, and left alone; pass replace=True to put Lamina in its place."
         )
     uninstall()
-    if backend is not None:
-        backends[generation] = backend
+    if backend is not None and generation in DIALECTS:
+        DIALECTS[generation].follow(backend)
     modules = _modules(generation)
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
@@ -70,7 +70,7 @@ def _alias(modules: dict[str, ModuleType]) -> None:
 
 def _modules(generation: str) -> dict[str, ModuleType]:
     """The modules of a generation by their path below `keras`."""
-    if generation in GENERATIONS:
+    if generation in DIALECTS:
         open_namespace(generation)
         root = f"lamina.{generation}"
     else:
@@ -78,7 +78,7 @@ def _modules(generation: str) -> dict[str, ModuleType]:
         from .. import _MODULES
 
         for name in _MODULES:
-            if name not in GENERATIONS and importlib.util.find_spec(f"lamina.{name}") is not None:
+            if name not in DIALECTS and importlib.util.find_spec(f"lamina.{name}") is not None:
                 importlib.import_module(f"lamina.{name}")
     found = {"": importlib.import_module(root)}
     return found | {

@@ -26,9 +26,9 @@ from ..core.layer import scope
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..kernels import convolution, pooling, resize
-from . import shim
 from .activations import hard_sigmoid as hard_sigmoid
 from .activations import relu as relu
+from .dialect import Dialect
 
 Axis = Any
 _ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
@@ -85,20 +85,6 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
 
 def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
     return in_train_phase(alt, x, training)
-
-
-def clear_session() -> None:
-    """Start automatic names afresh."""
-    _clear_session()
-    shim.reset_names()
-
-
-reset_uids = clear_session
-
-
-def get_uid(prefix: str = "") -> int:
-    """1, 2, 3, ... for each prefix."""
-    return shim.count(f"uid/{prefix}")
 
 
 def manual_variable_initialization(value: bool) -> None:
@@ -716,24 +702,37 @@ def _in_keras1(function: Callable) -> Callable:
 
 
 @functools.cache
-def for_generation(name: str) -> dict[str, Any]:
+def names(dialect: Dialect) -> dict[str, Any]:
     """The names of a generation's backend."""
 
+    def backend() -> str:
+        return dialect.backend
+
     def set_backend(backend: str) -> None:
-        if backend not in ("tensorflow", "theano"):
-            raise ValueError(f'set_backend: expected "tensorflow" or "theano"; got {backend!r}.')
-        shim.backends[name] = backend
+        dialect.follow(backend)
+
+    def clear_session() -> None:
+        """Start automatic names afresh."""
+        _clear_session()
+        dialect.reset_names()
+
+    def get_uid(prefix: str = "") -> int:
+        """1, 2, 3, ... for each prefix."""
+        return dialect.count(f"uid/{prefix}")
 
     found = {key: value for key, value in globals().items() if key in _PUBLIC}
+    own = (backend, set_backend, clear_session, get_uid)
+    found |= {function.__name__: function for function in own} | {"reset_uids": clear_session}
+    name = dialect.table.name
     if name == "keras2":
         found["resize_images"] = _resize_from_corner
     if name == "keras1":
         found = {key: _in_keras1(value) for key, value in found.items()}
         for loss in ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"):
             found[loss] = lambda output, target, *args, of=found[loss], **kwargs: of(target, output, *args, **kwargs)
-    return {**found, "set_backend": set_backend, "backend": lambda: shim.backends[name]}
+    return found
 
 
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
-    "Any", "Axis", "Callable", "Sequence", "SymbolicTensor", "Tensor", "Weight", "for_generation",
+    "Any", "Axis", "Callable", "Sequence", "SymbolicTensor", "Tensor", "Weight", "Dialect", "names",
 }  # fmt: skip

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import layers as modern_layers
-from ..translation import apply
-from .namespaces import GENERATIONS
+from ..translation.table import Generation
+from ..translation.words import BASE, words
+from .dialect import DIALECTS
 
 # The newest that fits is taken; tf_keras only where a script imports it.
 _ORDER = ("keras3", "keras2", "keras1")
@@ -67,7 +68,7 @@ def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[tuple[str, .
             continue
         path = ".".join(parts[1:3])
         if path.startswith("layers.") and not hasattr(modern_layers, parts[2]):
-            here = tuple(key for key, generation in GENERATIONS.items() if _has(generation, path))
+            here = tuple(key for key, dialect in DIALECTS.items() if _has(dialect.table, path))
             if here:
                 yield here, f"line {node.lineno}: {name} is of Keras {_listed(here)}"
         elif parts[1] in ("initializations", "objectives", "engine", "ops", "saving", "random"):
@@ -76,10 +77,10 @@ def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[tuple[str, .
             yield chosen, f"line {node.lineno}: {name} is of Keras {_listed(chosen)}"
 
 
-def _has(generation: Any, path: str) -> bool:
+def _has(generation: Generation, path: str) -> bool:
     _, _, name = path.partition(".")
-    places = {entry.home for entry in generation.objects["layers"].values()}
-    return generation.name != "tf_keras" and (name in places or generation.find(name) is not None)
+    parts = {entry.part for entry in generation.objects["layers"].values()}
+    return generation.name != "tf_keras" and (name in parts or generation.find(name) is not None)
 
 
 def _of_call(node: ast.Call) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -95,20 +96,20 @@ def _of_call(node: ast.Call) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _takes(generation: str, name: str, node: ast.Call) -> bool:
     """Whether a class of that name takes such a call. Its own words count, not those it also understands."""
-    words = {keyword.arg for keyword in node.keywords if keyword.arg}
+    given = {keyword.arg for keyword in node.keywords if keyword.arg}
     if generation == "keras3":
         cls: Any = getattr(modern_layers, name, None)
         if not callable(cls):
             return False
         parameters = inspect.signature(cls).parameters
         own = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
-        return words <= {*parameters, *_COMMON} and len(node.args) <= len(own) and not _sizes_apart(name, node)
-    entry = GENERATIONS[generation].find(name)
-    if entry is None:
+        return given <= {*parameters, *_COMMON} and len(node.args) <= len(own) and not _sizes_apart(name, node)
+    table = DIALECTS[generation].table
+    if table.find(name) is None:
         return False
-    parameters = {p.name for p in apply.parameters(GENERATIONS[generation], entry, "layers")}
-    apart = generation == "keras2" and _sizes_apart(entry.modern, node)
-    return words <= {*parameters, *apply.BASE, *_COMMON} and not apart
+    own = words(table, "layers", name)
+    apart = generation == "keras2" and _sizes_apart(own.entry.modern, node)
+    return given <= {*own.accepted, *BASE, *_COMMON} and not apart
 
 
 _COMMON = ("name", "trainable", "dtype", "input_shape", "batch_input_shape", "input_dim", "input_length",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from .. import initializers
 from ..translation.keras1 import INITIALIZERS
-from ..translation.table import Generation
+from ..translation.table import Settings
+from ..translation.weights import Layout, layout
+from ..translation.words import Words
 
 
 def get_fans(shape: Sequence[int], dim_ordering: str = "th") -> tuple[float, float]:
@@ -55,12 +58,60 @@ def _made(name: str) -> Callable[..., Tensor]:
     return initialization
 
 
-_functions: dict[str, Callable[..., Tensor]] = {}
+@functools.cache
+def find(name: str) -> Any:
+    """The function of that name; None where there is none."""
+    return get_fans if name == "get_fans" else _made(name) if name in INITIALIZERS else None
 
 
-def find(generation: Generation, key: str) -> Any:
-    if key == "get_fans":
-        return get_fans
-    if key not in INITIALIZERS:
-        return None
-    return _functions.setdefault(key, _made(key))
+class InLayout:
+    """First values drawn array by array in the shapes of Keras 1, by a function of a shape. Fans follow these shapes.
+
+    `draws`: what configs call the function.
+    """
+
+    def __init__(self, draws: str, function: Callable, layout: Layout | None = None):
+        self.draws, self.function, self.layout = draws, function, layout or Layout()
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+        drawn = [self.function(each, name=None) for each in self.layout.old_shapes(shape)]
+        arrays = [torch.as_tensor(values).detach().numpy() for values in drawn]
+        return torch.from_numpy(self.layout.to_modern(arrays)[0])
+
+    def __repr__(self) -> str:
+        return self.draws
+
+    def get_config(self) -> dict[str, Any]:
+        return {"draws": self.draws}
+
+
+def in_layout(
+    words: Words, given: Mapping[str, Any], modern: Mapping[str, Any], settings: Settings
+) -> dict[str, InLayout]:
+    """Initializers of a layer's kernels that draw as Keras 1 did, for arguments that are bound."""
+    config = {"consume_less": given.get("consume_less")}
+    if "data_format" in modern:
+        config["data_format"] = modern["data_format"] or settings["image_data_format"]
+    own = layout(words.entry, config, backend=settings["backend"])
+    if not own.names() or own.names()[0][0] != "W":
+        return {}
+    ordering = "tf" if "dim_ordering" in given and not own.channels_first else "th"
+    one_by_one = own.kind == "gates" and not own.fused  # then recurrent kernels are drawn like the others
+    by_role = {
+        "kernel_initializer": ("init", "init"),
+        "embeddings_initializer": ("init", "init"),
+        "recurrent_initializer": ("inner_init", "init" if one_by_one else "inner_init"),
+    }
+    found = {}
+    for name, (told, drawn) in by_role.items():
+        function, word = _function(given.get(drawn), ordering), given.get(told)
+        if name in modern and function is not None and isinstance(word, (str, InLayout)):
+            found[name] = InLayout(word if isinstance(word, str) else word.draws, function, own)
+    return found
+
+
+def _function(init: Any, ordering: str) -> Callable | None:
+    if isinstance(init, InLayout):
+        return init.function
+    known = isinstance(init, str) and init in INITIALIZERS
+    return functools.partial(find(init), dim_ordering=ordering) if known else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -22,51 +23,29 @@ from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
-from ..translation import apply, origin
-from ..translation.table import Generation
+from ..translation.words import method_arguments, words
 from . import shim
 from .additions import Adds, AddsBeside
+from .dialect import Dialect, model_from
 
 
-def find(generation: Generation, key: str) -> Any:
-    """A model class of a generation; None for anything else."""
-    if key in ("Sequential", "Model", "Functional"):
-        return _classes(generation)[key]
-    if key in ("model_from_config", "model_from_json"):
-        from . import namespaces
-
-        def load(config: Any, custom_objects: Any = None) -> Any:
-            """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
-            described = json.loads(config) if isinstance(config, str) else config
-            told = origin.generation_of(described) or generation.name
-            if told == "keras3" or "class_name" not in described:
-                return serialize.deserialize(described, custom_objects, ("keras.models", "keras.layers"))
-            return namespaces.layer_from_config(
-                namespaces.GENERATIONS[told], origin.addressed(described, told), custom_objects
-            )
-
-        return load
-    return None
+def find(dialect: Dialect, name: str) -> Any:
+    """A model class of a generation, or what reads one's config; None for anything else."""
+    if name in ("Sequential", "Model"):
+        return _class(dialect, name, *((_Sequential, Sequential) if name == "Sequential" else (_AnyModel, Model)))
+    if name == "Functional":
+        return _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
+    return functools.partial(_load, dialect) if name in ("model_from_config", "model_from_json") else None
 
 
-@functools.cache
-def _classes_of(name: str) -> dict[str, type]:
-    from .namespaces import GENERATIONS
-
-    generation = GENERATIONS[name]
-    module = f"lamina.{name}.models"
-
-    def made(label: str, *bases: type) -> type:
-        members = {"__module__": module, "_generation": generation, "_home": module, "_told_as": label}
-        return type(label, bases, members)
-
-    model = made("Model", _AnyModel, Model)
-    functional = made("Model", _Functional, Functional, model)
-    return {"Sequential": made("Sequential", _Sequential, Sequential), "Model": model, "Functional": functional}
+def _class(dialect: Dialect, name: str, *bases: type) -> type:
+    module = dialect.module("models")
+    return type(name, bases, {"__module__": module, "_home": module, "_dialect": dialect})
 
 
-def _classes(generation: Generation) -> dict[str, type]:
-    return _classes_of(generation.name)
+def _load(dialect: Dialect, config: Any, custom_objects: Any = None) -> Any:
+    """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
+    return model_from(json.loads(config) if isinstance(config, str) else config, custom_objects, dialect)
 
 
 def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "steps") -> dict[str, Any]:
@@ -121,21 +100,19 @@ _Model: Any = object  # the modern class, which comes behind in the classes made
 class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
-    _generation: Generation
+    _dialect: Dialect
     _compile_keeps = False
     _compiled_trainable: _Compiled | None = None
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
-        from . import namespaces
-
         given = self._modern("compile", args, kwargs)
-        given["optimizer"] = namespaces.get_object(self._generation, "optimizers", given["optimizer"])
+        given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
         metrics = given.get("metrics")
         if isinstance(metrics, list) and not any(isinstance(metric, (list, tuple)) for metric in metrics):
             count = len(getattr(self, "outputs", None) or [None])
             given["metrics"] = [list(metrics) for _ in range(count)] if count > 1 else metrics  # of every output
-        if self._generation.short_accuracy:
+        if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
         self.__dict__["_compiled_trainable"] = _Compiled(self)
@@ -166,7 +143,7 @@ class _ModelWords(Adds):
         return super().predict(**self._modern("predict", args, kwargs))
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        return apply.method_arguments(self._generation, method, args, kwargs)
+        return method_arguments(self._dialect.table, method, args, kwargs)
 
     @property
     def metrics_names(self) -> list[str]:
@@ -203,7 +180,8 @@ class _ModelWords(Adds):
     def to_json(self, **options: Any) -> str:
         """The architecture in this generation's form; `model_from_json` reads it."""
         described = {"class_name": type(self).__name__, "config": self.get_config()}
-        return json.dumps({**described, "keras_version": self._generation.version, "backend": "tensorflow"}, **options)
+        written = {"keras_version": self._dialect.table.version, "backend": "tensorflow"}
+        return json.dumps({**described, **written}, **options)
 
     @property
     def stateful(self) -> bool:
@@ -229,9 +207,7 @@ class _ModelWords(Adds):
         if start != len(arrays):
             raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(arrays)}.")
 
-    def reader_of_arrays(self, backend: str) -> Callable:
-        """What turns a layer's arrays in a file of this generation, written on that backend, into today's."""
-        return shim.reader_of_arrays(self, backend)
+    weight_parts = shim.parts_of
 
     def weight_names(self) -> list[str]:
         return [name for layer in self._weight_layers() if layer.weights for name in layer.weight_names()]
@@ -251,7 +227,7 @@ class _ModelWords(Adds):
 
 class _Sequential(AddsBeside, _ModelWords):
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
-        super().__init__(layers, name=name or shim.unique_name(self._generation, "Sequential"), **kwargs)
+        super().__init__(layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, their inputs are this model's."""
@@ -283,14 +259,12 @@ class _Sequential(AddsBeside, _ModelWords):
     def get_config(self) -> Any:
         self._tell_of_added()
         stack = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self._stack]
-        return stack if self._generation.named_configs else {"name": self.name, "layers": stack}
+        return stack if self._dialect.table.named_configs else {"name": self.name, "layers": stack}
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
-        from . import namespaces
-
         stack, name = (config, None) if isinstance(config, (list, tuple)) else (config["layers"], config.get("name"))
-        made = [namespaces.layer_from_config(cls._generation, entry, custom_objects) for entry in stack]
+        made = [cls._dialect.from_config(entry, custom_objects) for entry in stack]
         model = cls(made, name=name)
         shape = config.get("build_input_shape") if isinstance(config, Mapping) else None
         if made and shape and not model.built:
@@ -302,15 +276,17 @@ class _AnyModel(_ModelWords):
     """`Model(inputs, outputs)` is functional; subclasses write their own `call`."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        classes = _classes(cls._generation)
-        functional = cls is classes["Model"] and bool(args or {"inputs", "outputs", "input", "output"} & set(kwargs))
-        return super().__new__(classes["Functional"] if functional else cls)
+        functional = cls._is_model() and bool(args or {"inputs", "outputs", "input", "output"} & set(kwargs))
+        return super().__new__(cls._dialect.find("models", "Functional") if functional else cls)
+
+    @classmethod
+    def _is_model(cls) -> bool:
+        return cls is cls._dialect.find("models", "Model")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
-        classes = _classes(cls._generation)
-        if cls is classes["Model"] and "layers" in config:
-            return classes["Functional"].from_config(config, custom_objects)
+        if cls._is_model() and "layers" in config:
+            return cls._dialect.find("models", "Functional").from_config(config, custom_objects)
         return super().from_config(config, custom_objects)
 
 
@@ -321,7 +297,7 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
-        kwargs["name"] = kwargs.get("name") or shim.unique_name(self._generation, "Model")
+        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model")
         self.__init_graph__(**kwargs)
 
     def get_config(self) -> dict[str, Any]:
@@ -342,11 +318,8 @@ class _Functional(AddsBeside, _ModelWords):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
-        from . import namespaces
-
         with serialize.custom_object_scope(custom_objects or {}):
-            make = functools.partial(namespaces.layer_from_config, cls._generation)
-            inputs, outputs = graph_from_config(config, make)
+            inputs, outputs = graph_from_config(config, cls._dialect.from_config)
         return cls(inputs, outputs, name=config.get("name"))
 
 
@@ -377,7 +350,7 @@ def _listed(ends: Any) -> list[Any]:
 class _UserLayer(Adds, Layer):
     """Base class of a user's own layers: `get_output_shape_for` is Keras 1's `compute_output_shape`."""
 
-    _generation: Generation
+    _dialect: Dialect
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
@@ -385,7 +358,7 @@ class _UserLayer(Adds, Layer):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **kwargs: Any):
-        kwargs["name"] = kwargs.get("name") or shim.unique_name(self._generation, type(self).__name__)
+        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name(type(self).__name__)
         input_dtype = kwargs.pop("input_dtype", None)
         super().__init__(**kwargs)
         if input_dtype is not None:
@@ -396,76 +369,71 @@ class _UserLayer(Adds, Layer):
 
     def get_config(self) -> dict[str, Any]:
         base = {"name": self.name, "trainable": self.trainable}
-        return {**base, "dtype": self.dtype_policy.name} if self._generation.writes_dtype else base
+        return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
 
 
-def special(generation: Generation, name: str, module: str) -> Any:
+def special(dialect: Dialect, name: str) -> Any:
     """What is no layer of a table: base classes, Input, merge."""
-    if name == "InputSpec":
-        return InputSpec
+    module = dialect.module("layers")
+    if name in _AS_TODAY:
+        return _AS_TODAY[name]
     if name == "Layer":
-        members = {"__module__": module, "_generation": generation, "__doc__": _UserLayer.__doc__}
-        cls = type("Layer", (_UserLayer,), members)
-        cls.__signature__ = apply.signature(generation, "Layer")
-        return cls
-    if name == "merge":
-        return _merge_function(generation)
-    if name in ("Recurrent", "Wrapper"):
-        return modern_layers.RNN if name == "Recurrent" else modern_layers.Wrapper
-    if name == "InputLayer":
-        return _input_layer(generation, module)
+        cls: Any = type(name, (_UserLayer,), {"__module__": module, "_dialect": dialect, "__doc__": _UserLayer.__doc__})
+    elif name == "InputLayer":
+        members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
+        cls = type(name, (_InputWords, InputLayer), members)
+    else:
+        return (_merge if name == "merge" else _input)(dialect)
+    cls.__signature__ = words(dialect.table, "layers", name).signature
+    return cls
 
-    def function(*args: Any, **kwargs: Any) -> Any:
-        from . import namespaces
 
-        given = apply.bind(generation, name, args, kwargs)
-        tensor = given.get("tensor")
-        if tensor is not None and getattr(tensor, "node", None) is not None:
-            return tensor
-        cls = namespaces.open_namespace(generation.name).layers.InputLayer
-        made = cls.__new__(cls)
-        made._init_modern(apply.to_modern(generation, name, given, {}))
-        return made._nodes[0].outputs
-
-    function.__name__ = function.__qualname__ = name
-    function.__module__, function.__doc__ = module, modern_layers.Input.__doc__
-    function.__signature__ = apply.signature(generation, name)  # type: ignore[attr-defined]
-    return function
+_AS_TODAY = {"InputSpec": InputSpec, "Recurrent": modern_layers.RNN, "Wrapper": modern_layers.Wrapper}
 
 
 class _InputWords(_Model):
-    _generation: Generation
+    _dialect: Dialect
 
     def __init__(self, *args: Any, **kwargs: Any):
-        given = apply.bind(self._generation, "InputLayer", args, kwargs)
-        self._init_modern(apply.to_modern(self._generation, "InputLayer", given, {}))
+        own = words(self._dialect.table, "layers", "InputLayer")
+        self._init_modern(own.to_modern(own.bind(args, kwargs), {}))
 
     def _init_modern(self, modern: dict[str, Any]) -> None:
-        modern["name"] = modern.get("name") or shim.unique_name(self._generation, "Input")
+        modern["name"] = modern.get("name") or self._dialect.unique_name("Input")
         modern["input_tensor"] = modern.pop("tensor", None) or modern.get("input_tensor")
         super().__init__(**{key: value for key, value in modern.items() if value is not None})
 
     def get_config(self) -> dict[str, Any]:
-        dtype = "dtype" if self._generation.writes_dtype else "input_dtype"
+        table = self._dialect.table
+        dtype = "dtype" if table.writes_dtype else "input_dtype"
         config = {"batch_input_shape": self.batch_shape, dtype: self.dtype, "sparse": self.sparse, "name": self.name}
-        return {**config, "ragged": self.ragged} if self._generation.writes_modules else config
+        return {**config, "ragged": self.ragged} if table.writes_modules else config
 
 
-def _input_layer(generation: Generation, module: str) -> type:
-    members = {"__module__": module, "_generation": generation, "_home": module, "__doc__": InputLayer.__doc__}
-    cls: Any = type("InputLayer", (_InputWords, InputLayer), members)
-    cls.__signature__ = apply.signature(generation, "InputLayer")
-    return cls
+def _input(dialect: Dialect) -> Any:
+    own = words(dialect.table, "layers", "Input")
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = own.bind(args, kwargs)
+        tensor = given.get("tensor")
+        if tensor is not None and getattr(tensor, "node", None) is not None:
+            return tensor
+        cls = dialect.find("layers", "InputLayer")
+        made = cls.__new__(cls)
+        made._init_modern(own.to_modern(given, {}))
+        return made._nodes[0].outputs
+
+    function.__doc__ = modern_layers.Input.__doc__
+    return shim.named_function(function, dialect.module("layers"), own)
 
 
-def _merge_function(generation: Generation) -> Any:
-    def merge(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+def _merge(dialect: Dialect) -> Any:
+    own = words(dialect.table, "layers", "merge")
+
+    def merge(*args: Any, **kwargs: Any) -> Any:
         """A Merge layer called on the inputs."""
-        from . import namespaces
+        given = own.bind(args, kwargs)
+        inputs = given.pop("inputs")
+        return dialect.find("layers", "Merge")(**given)(inputs)
 
-        given = apply.bind(generation, "merge", (inputs, *args), kwargs)
-        cls = namespaces.open_namespace(generation.name).layers.Merge
-        return cls(**{key: value for key, value in given.items() if key != "inputs"})(inputs)
-
-    merge.__signature__ = apply.signature(generation, "merge")
-    return merge
+    return shim.named_function(merge, dialect.module("layers"), own)

@@ -29,13 +29,13 @@ _RECURRENT = (
 
 _LAST = {"data_format": "channels_last"}  # layers of sequences know no other
 _CONV: dict[str, Any] = {
-    "home": "convolutional", "kept": "border_mode input_dim input_length", "unsaved": "weights", "adapt": "convolution",
+    "part": "convolutional", "kept": "border_mode input_dim input_length", "unsaved": "weights", "adapt": "convolution",
 }  # fmt: skip
-_POOL: dict[str, Any] = {"home": "pooling", "kept": "border_mode", "adapt": "pooling"}
-_PAD: dict[str, Any] = {"home": "convolutional", "kept": "padding", "unsaved": "dim_ordering", "adapt": "zero_padding"}
-_CROP: dict[str, Any] = {"home": "convolutional", "kept": "cropping", "unsaved": "dim_ordering"}
+_POOL: dict[str, Any] = {"part": "pooling", "kept": "border_mode", "adapt": "pooling"}
+_PAD: dict[str, Any] = {"part": "convolutional", "kept": "padding", "unsaved": "dim_ordering", "adapt": "zero_padding"}
+_CROP: dict[str, Any] = {"part": "convolutional", "kept": "cropping", "unsaved": "dim_ordering"}
 _LOCAL: dict[str, Any] = {
-    "home": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
+    "part": "local", "kept": "input_dim input_length", "unsaved": "weights", "weight_names": "W b", "adapt": "local",
 }  # fmt: skip
 _TYPED = ("function", "output_shape", "mode", "output_mask", "mask")
 KINDS = {  # how configs say what kind of function stands in them
@@ -43,11 +43,11 @@ KINDS = {  # how configs say what kind of function stands in them
     **dict.fromkeys(("module", "output_shape_module", "mask_module"), ""),
 }
 _CELL: dict[str, Any] = {
-    "home": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
+    "part": "recurrent", "base": "Recurrent", "unsaved": "weights", "learned": "input_dim", "adapt": "recurrent",
     "kept": "input_length", "write": "stateful",
 }  # fmt: skip
-_ADVANCED: dict[str, Any] = {"home": "advanced_activations", "unsaved": "weights shared_axes"}
-_CORE: dict[str, Any] = {"home": "core", "unsaved": "weights"}
+_ADVANCED: dict[str, Any] = {"part": "advanced_activations", "unsaved": "weights shared_axes"}
+_CORE: dict[str, Any] = {"part": "core", "unsaved": "weights"}
 
 LAYERS = {
     "Dense": Class("Dense", f"output_dim, {_DENSE}", **_CORE, learned="input_dim", weight_names="W b"),
@@ -75,7 +75,7 @@ LAYERS = {
         "layers=None, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "
         "node_indices=None, tensor_indices=None, name=None",
         "core",
-        unsaved="layers node_indices tensor_indices name", write="lambda_", renamed=KINDS,
+        unsaved="layers node_indices tensor_indices name", write="lambda_", renamed=KINDS, closed=True,
     ),
     "Convolution1D": Class(
         "Conv1D", f"{_CONV1}, {_BIAS}, input_dim=None, input_length=None", **_CONV, aliases="Conv1D",
@@ -150,7 +150,7 @@ LAYERS = {
         "ConvLSTM2D",
         f"nb_filter, nb_row, nb_col, {_RNN}, forget_bias_init='one', {_GATED}, {_ORDER}, border_mode='valid', "
         f"subsample=(1, 1), {_DROPOUTS}",
-        home="convolutional_recurrent", base="ConvRecurrent2D", adapt="recurrent", kept="border_mode",
+        part="convolutional_recurrent", base="ConvRecurrent2D", adapt="recurrent", kept="border_mode",
         weights="convolutional_gates", weight_names="i c f o", unsaved="weights",
     ),
     "ConvRecurrent2D": Class(
@@ -204,21 +204,22 @@ LAYERS = {
         unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
     "Layer": Class("Layer", "", "core"),
-    "InputSpec": Class("InputSpec", "dtype=None, shape=None, ndim=None", "core"),
+    "InputSpec": Class("InputSpec", "dtype=None, shape=None, ndim=None", "core", closed=True),
     "Input": Class(
-        "Input", "shape=None, batch_shape=None, name=None, dtype='float32', sparse=False, tensor=None", "core"
+        "Input", "shape=None, batch_shape=None, name=None, dtype='float32', sparse=False, tensor=None", "core",
+        closed=True,
     ),
     "InputLayer": Class(
         "InputLayer",
         "input_shape=None, batch_input_shape=None, input_dtype=None, input_tensor=None, sparse=False, name=None",
         "core",
-        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape", "input_dtype": "dtype"},
+        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape", "input_dtype": "dtype"}, closed=True,
     ),
     "merge": Class(
         "merge",
         "inputs, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "
         "name=None",
-        "core",
+        "core", closed=True,
     ),
 }  # fmt: skip
 
@@ -293,6 +294,8 @@ def _initializer_name(config: Any) -> Any:
     if config.get("class_name") == "function":
         return config["config"]
     own = {key: value for key, value in (config.get("config") or {}).items() if value is not None and key != "seed"}
+    if "draws" in own:
+        return own["draws"]
     for name, known in INITIALIZERS.items():
         if config.get("class_name") == known["class_name"] and own == known["config"]:
             return name
@@ -374,6 +377,7 @@ FUNCTIONS = {
         **dict.fromkeys(("kld", "KLD", "kullback_leibler_divergence"), "kl_divergence"),
     },
 }
+FUNCTIONS["metrics"] = FUNCTIONS["losses"]
 
 _FIT = (
     "verbose=None, callbacks=None, validation_split=0.0, validation_data=None, shuffle=True, class_weight=None, "
@@ -413,7 +417,7 @@ KERAS1 = Generation(
     modules={"initializations": "initializers", "objectives": "losses"},
     methods=METHODS,
     method_words=METHOD_WORDS,
-    functions=FUNCTIONS,
+    functions={**FUNCTIONS, "activations": {"selu": "", "exponential": ""}},
     scalars=True,
     writes_dtype=False,
     named_configs=True,

@@ -93,8 +93,8 @@ def _pool(rank: int) -> str:
     return f"pool_size={size}, strides=None, padding='valid', data_format={data_format}"
 
 
-CONV: dict[str, Any] = {"home": "convolutional"}
-_SPATIAL: dict[str, Any] = {"home": "core", "base": "Dropout", "renamed": {"noise_shape": ""}, "unsaved": "data_format"}
+CONV: dict[str, Any] = {"part": "convolutional"}
+_SPATIAL: dict[str, Any] = {"part": "core", "base": "Dropout", "renamed": {"noise_shape": ""}, "unsaved": "data_format"}
 _LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
 _LAST = "data_format='channels_last'"
@@ -233,19 +233,22 @@ LAYERS = {
     ),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class(
-        "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core"
+        "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core",
+        closed=True,
     ),
-    "Input": Class("Input", "shape=None, batch_shape=None, name=None, dtype=None, sparse=False, tensor=None", "core"),
+    "Input": Class(
+        "Input", "shape=None, batch_shape=None, name=None, dtype=None, sparse=False, tensor=None", "core", closed=True
+    ),
     "InputLayer": Class(
         "InputLayer",
         "input_shape=None, batch_size=None, batch_input_shape=None, dtype=None, input_tensor=None, sparse=False, "
         "name=None",
         "core",
-        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape"},
+        renamed={"input_shape": "shape", "batch_input_shape": "batch_shape"}, closed=True,
     ),
 }  # fmt: skip
 
-RENAMED = {"implementation": "", "clipnorm": "global_clipnorm"}
+RENAMED = {"implementation": "", "input_dtype": "", "clipnorm": "global_clipnorm"}
 
 
 def _scaled(scale: float, mode: str, distribution: str) -> Class:
@@ -395,7 +398,7 @@ KERAS2 = Generation(
     modules={"objectives": "losses"},
     methods=METHODS,
     method_words=METHOD_WORDS,
-    functions=keras1.FUNCTIONS,
+    functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},
     older=keras1.KERAS1,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

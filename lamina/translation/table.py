@@ -15,7 +15,7 @@ class Class:
 
     modern: str
     signature: str = ""  # its arguments with their defaults, as Python writes them
-    home: str = ""  # the module it lives in
+    part: str = ""  # of its home: the submodule it lives in
     aliases: str = ""  # its other names
     base: str = ""  # the class whose arguments it takes by name besides
     renamed: Mapping[str, str] = field(default_factory=dict)  # own renames; "" drops an argument, but keeps it in mind
@@ -28,6 +28,7 @@ class Class:
     weights: str = ""  # a layout of `weights`, where it is not the modern one
     weight_names: str = ""  # the generation's names, where they are not the modern ones
     makes: str = ""  # functions: the class of what they return
+    closed: bool = False  # layers: nothing is taken by name beside its signature
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,21 @@ def same(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Generation:
-    """All that is known of one generation."""
+    """All that is known of one generation. A home is a module below its root, such as `layers` or `optimizers`."""
 
     name: str
     version: str
-    objects: Mapping[str, Mapping[str, Class]]  # by module: layers, regularizers, ...
+    objects: Mapping[str, Mapping[str, Class]]  # by home, by name
     renamed: Mapping[str, str]  # arguments of any class
     joined: Mapping[tuple[str, ...], str]  # several arguments that are one now
     values: Mapping[str, Value]  # by modern argument, or by the last word of its name
-    modules: Mapping[str, str]  # where modules also are: alias -> module
+    modules: Mapping[str, str]  # where homes also are: alias -> home
     methods: Mapping[str, str]  # the models' methods: their arguments, as `signature`s
     method_words: Mapping[str, str]  # what these are called now; "" drops one
     scalars: bool = False  # one size is written as a number, not as a tuple of one
-    functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # their second names, by module
+    functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # second names by home; "": it has none
     older: Generation | None = None  # whose words calls may be in as well
     writes_dtype: bool = True
     sums_activity: bool = True  # the penalty of an activity is not divided by the size of the batch
@@ -64,11 +65,12 @@ class Generation:
     named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
     masks_may_end: bool = False  # a layer that knows no masks lets them end, instead of refusing them
     short_accuracy: bool = False  # accuracy is called "acc" in logs
+    shares_modern: bool = False  # what is in no table is today's
     draws_by_layout: bool = False  # first values follow the fans of the old layout of the weights
     first_name: str = (
         "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
     )
-    extras: Mapping[str, str] = field(default_factory=dict)  # modules that also hold the names of others
+    extras: Mapping[str, str] = field(default_factory=dict)  # parts that also hold the names of others
 
     def find(self, name: str, home: str = "layers") -> Class | None:
         """The entry of a class, by any of its names."""
@@ -81,10 +83,3 @@ class Generation:
         if name in table:
             return name
         return next((key for key, entry in table.items() if name in entry.aliases.split()), None)
-
-    def entry(self, name: str, home: str = "layers") -> Class:
-        """The entry of a class that there is. Raises KeyError else."""
-        found = self.find(name, home)
-        if found is None:
-            raise KeyError(f"Keras {self.version} has no {name!r} in `{home}`.")
-        return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras2
+from . import keras1, keras2
 from .keras2 import (
     CONV,
     CONV_LSTM,
@@ -43,7 +43,7 @@ _SEPARABLE: dict[str, Any] = {
     "renamed": dict.fromkeys(("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"), ""),
     "adapt": _STRICT,
 }
-_ZEROING: dict[str, Any] = {"home": "recurrent", "base": "_Zeroing", "write": "recurrent", "adapt": "sequence"}
+_ZEROING: dict[str, Any] = {"part": "recurrent", "base": "_Zeroing", "write": "recurrent", "adapt": "sequence"}
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
@@ -158,6 +158,7 @@ LAYERS = {
         "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, "
         "allow_last_axis_squeeze=False, name=None, optional=False",
         "core",
+        closed=True,
     ),
     "Input": Class(
         "Input",
@@ -265,7 +266,9 @@ TF_KERAS = replace(
         "optimizers": OPTIMIZERS,
     },
     older=None,
+    functions=keras1.FUNCTIONS,
     writes_modules=True,
+    shares_modern=True,
     masks_may_end=True,
     renamed=RENAMED,
     values=VALUES,

@@ -1,0 +1,142 @@
+"""One generation, ready to be spoken: its table, the backend it follows, its counts of names, what its names mean."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..core import config, serialize
+from ..core.layer import snake_case
+from ..layers import old
+from ..translation import origin
+from ..translation.keras1 import KERAS1
+from ..translation.keras2 import KERAS2
+from ..translation.table import Generation
+from ..translation.tf_keras import TF_KERAS
+from ..translation.words import modern_config
+from . import activations, objects
+
+Find = Callable[[str], Any]
+
+_finding = threading.RLock()
+_MODELS = ("Model", "Functional", "Sequential")
+
+
+class Dialect:
+    """Everything that is made of a generation's table is given this, and asks it for the rest."""
+
+    def __init__(self, table: Generation, backend: str = "tensorflow"):
+        self.table = table
+        self.backend = backend  # whose arithmetic it follows; only Keras 1 on Theano computes otherwise
+        self.homes: dict[str, Find] = {}  # how names are found in each; `names.fill` says it
+        self._found: dict[tuple[str, str], Any] = {}
+        self._counts: dict[str, Iterator[int]] = {}
+
+    def find(self, home: str, name: str) -> Any:
+        """What a name means in a home such as `layers`: one object, whichever threads ask first. None for nothing."""
+        key = home, name
+        with _finding:
+            found = self._found[key] if key in self._found else self.homes[home](name)
+            if found is not None:
+                self._found[key] = found
+            return found
+
+    def module(self, home: str) -> str:
+        """The full name of a home's module."""
+        return f"lamina.{self.table.name}.{home}".rstrip(".")
+
+    def follow(self, backend: str) -> None:
+        """Compute as that backend did. Raises ValueError for another than "tensorflow" and "theano"."""
+        if backend not in ("tensorflow", "theano"):
+            raise ValueError(f'set_backend: expected "tensorflow" or "theano"; got {backend!r}.')
+        self.backend = backend
+
+    def settings(self) -> dict[str, Any]:
+        """Of the process, as conversions ask for them."""
+        return {"backend": self.backend, "image_data_format": config.image_data_format()}
+
+    # -- names of layers --------------------------------------------------------------------------------------------
+
+    def unique_name(self, cls: str) -> str | None:
+        """The name of the next layer of a class that was given none; None where it is the modern one."""
+        style = self.table.first_name
+        if style == "snake":
+            return None
+        prefix = cls.lower() if style.startswith("lower") else snake_case(cls)
+        return f"{prefix}_{self.count(prefix)}"
+
+    def count(self, what: str) -> int:
+        """1, 2, 3, ... for each `what`."""
+        return next(self._counts.setdefault(what, itertools.count(1)))
+
+    def reset_names(self) -> None:
+        self._counts.clear()
+
+    # -- objects of names and configs -------------------------------------------------------------------------------
+
+    def get(self, home: str, identifier: Any) -> Any:
+        """The regularizer, constraint, initializer or optimizer that a name or a config stands for.
+
+        Raises ValueError for an unknown one.
+        """
+        if identifier is None or not isinstance(identifier, (str, Mapping)):
+            return identifier() if inspect.isclass(identifier) else identifier
+        text = isinstance(identifier, str)
+        described: dict[str, Any] = {"class_name": identifier} if text else dict(identifier)
+        if "class_name" not in described:  # Keras 1 keeps the name among the arguments
+            described = {"class_name": described.pop("name"), "config": described}
+        name, functions = described["class_name"], self.table.draws_by_layout and home == "initializers"
+        registered = serialize.registered_object(name) is not None
+        found = None if registered else self.find(home, name)
+        if found is None:
+            if not (text or registered or functions):
+                raise ValueError(f"Unknown {home[:-1]} {name!r} of Keras {self.table.version}.")
+            return serialize.get(identifier if text else described, f"keras.{home}")
+        if functions:
+            return found  # of a shape: it needs no making
+        own = dict(described.get("config") or {})
+        return found.from_config(own) if isinstance(found, type) else found(**own)
+
+    def from_config(self, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        """The layer or model that {"class_name": ..., "config": ...} describes."""
+        name = described["class_name"]
+        module = self.module("models" if name in _MODELS else "layers")
+        keys = [key for key in (described.get("registered_name"), name) if key]
+        registered = any(serialize.registered_object(key, custom_objects) is not None for key in keys)
+        if not registered and serialize.find(name, module) is None:
+            raise ValueError(
+                f"Unknown layer {name!r} in a config of Keras {self.table.version}; pass it in custom_objects."
+            )
+        return serialize.deserialize({**described, "module": module}, custom_objects)
+
+    def to_modern(self, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        """The same as a layer or model of today."""
+        own = {name: getattr(activations, name) for name in ("hard_sigmoid", "swish")}
+        classes = [item for module in (old, objects) for item in vars(module).values() if isinstance(item, type)]
+        own |= {cls.__name__: cls for cls in classes if cls.__module__ in (old.__name__, objects.__name__)}
+        with serialize.custom_object_scope({**own, **(custom_objects or {})}):
+            found = modern_config(self.table, described, self.settings())
+            return serialize.deserialize(found, homes=("keras.layers", "keras.models"))
+
+
+DIALECTS = {
+    table.name: Dialect(table, os.environ.get("KERAS_BACKEND", "tensorflow") if table is KERAS1 else "tensorflow")
+    for table in (KERAS1, KERAS2, TF_KERAS)
+}
+
+
+def model_from(described: Any, custom_objects: Any, otherwise: Dialect) -> Any:
+    """The model that {"class_name": ..., "config": ...} describes, as the generation that wrote it computes it."""
+    told = origin.generation_of(described) or otherwise.table.name
+    if told == "keras3" or "class_name" not in described:
+        return serialize.deserialize(described, custom_objects, ("keras.models", "keras.layers"))
+    return DIALECTS[told].from_config(origin.addressed(described, told), custom_objects)
+
+
+def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
+    """The modern layer or model of what a generation's {"class_name": ..., "config": ...} describes."""
+    return DIALECTS[generation].to_modern(described, custom_objects)
