@@ -245,6 +245,51 @@ def test_first_values_follow_the_old_fans() -> None:
     assert 0.98 * limit < np.abs(conv.get_weights()[0]).max() <= limit
 
 
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+@pytest.mark.parametrize("name", ["Dense", "Convolution1D", "LSTM", "Embedding"])
+def test_first_values_are_drawn_once(space: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = {"inner_init" if space is keras1 else "recurrent_initializer": "glorot_uniform"} if name == "LSTM" else {}
+    layer = getattr(space.layers, name)(3, *((2,) if name in ("Convolution1D", "Embedding") else ()), **inner)
+    drawn, draw = [], torch.Tensor.uniform_
+
+    def counting(values: torch.Tensor, *args: object, **options: object) -> torch.Tensor:
+        drawn.append(values.numel())
+        return draw(values, *args, **options)
+
+    monkeypatch.setattr(torch.Tensor, "uniform_", counting)
+    layer.build((None, 5, 4)[: 2 if name in ("Dense", "Embedding") else 3])
+    assert sum(drawn) == sum(weight.numel() for weight in layer.weights if weight.ndim > 1)
+
+
+@pytest.mark.parametrize("ordering", ["th", "tf"])
+def test_functions_of_ones_own_are_given_the_shapes_of_the_time(ordering: str) -> None:
+    seen = []
+
+    def mine(shape, name=None):
+        seen.append(tuple(shape))
+        return keras1.initializations.normal(shape, name=name)
+
+    conv = keras1.layers.Convolution2D(4, 3, 2, init=mine, dim_ordering=ordering)
+    conv.build((None, 5, 8, 8) if ordering == "th" else (None, 8, 8, 5))
+    assert seen == [(4, 5, 3, 2) if ordering == "th" else (3, 2, 5, 4)]
+    seen.clear()
+    keras1.layers.LSTM(3, init=mine, inner_init=mine).build((None, 4, 2))
+    assert seen == [(2, 3)] * 4 + [(3, 3)] * 4
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_input_dtype_says_what_a_first_layer_reads(space: ModuleType) -> None:
+    layer = space.layers.Flatten(input_shape=(2, 3), input_dtype="int32")
+    assert space.models.Sequential([layer]).inputs[0].dtype == "int32"
+
+
+@pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__)
+def test_objects_take_their_own_arguments_alone(space: ModuleType) -> None:
+    for make in (space.constraints.MaxNorm, space.constraints.NonNeg, space.regularizers.l2):
+        with pytest.raises(TypeError, match="of Keras .* has no argument `input_shape`"):
+            make(input_shape=(3,))
+
+
 def test_a_function_as_first_values() -> None:
     def mine(shape, name=None):
         return keras1.initializations.normal(shape, scale=0.01, name=name)
