@@ -286,7 +286,7 @@ def test_input_dtype_says_what_a_first_layer_reads(space: ModuleType) -> None:
 @pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__)
 def test_objects_take_their_own_arguments_alone(space: ModuleType) -> None:
     for make in (space.constraints.MaxNorm, space.constraints.NonNeg, space.regularizers.l2):
-        with pytest.raises(TypeError, match="of Keras .* has no argument `input_shape`"):
+        with pytest.raises(TypeError, match=r"of Keras .* has no argument `input_shape`"):
             make(input_shape=(3,))
 
 
