@@ -36,7 +36,7 @@ class _Convolution(Activated, Windowed):
     """What all convolutions share: where their windows go."""
 
     _causal = False
-    groups: int | None = None
+    groups = None
     depth_multiplier = 1
     filters = 0
     kernel_size = strides = dilation_rate = ()
