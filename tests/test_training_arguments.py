@@ -693,7 +693,6 @@ ELSEWHERE = {
     "Weights.add_weight.overwrite_with_gradient": "True is refused (below)",
     "Metric.add_variable.aggregation": "of several replicas: unknown words are refused (below)",
     "Metric.add_weight.*": "is `add_variable`",
-    "Weights.new_weight.*": "test_declared_weights.py",
     "*.make_weights.sizes": "test_declared_weights.py",
     "Trainer.compute_loss.*": "given to what users write in its place",
     "Weight.numpy.force": "torch's protocol",

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from . import config, dtypes, serialize
 from .errors import show_shape
 
+_ROLES = ("initializer", "regularizer", "constraint")
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "auto", "on_read", "on_write")
 
@@ -186,8 +187,9 @@ class weight:
         except KeyError:  # a buffer, or kept elsewhere
             return layer.__getattr__(self.name)
 
-    def make(self, layer: Any, sizes: Mapping[str, Any]) -> Weight | None:
-        """The layer's new weight of this declaration. `sizes`: those of its shape that are no attributes."""
+    def asked(self, layer: Any, sizes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What `add_weight` takes to make it for the layer, or None where there is none. `sizes`: those of the shape
+        that are no attributes."""
         when = self.when
         if when is not None and not (getattr(layer, when) if isinstance(when, str) else when(layer)):
             return None
@@ -196,8 +198,9 @@ class weight:
             name = size.removeprefix("*")
             known = sizes[name] if name in sizes else getattr(layer, name)
             shape += known if size.startswith("*") else [known]
+        roles = {part: getattr(layer, f"{self.role}_{part}", None) for part in _ROLES}
         options = {key: each(layer) if inspect.isfunction(each) else each for key, each in self.options.items()}
-        return layer.new_weight(self.name, shape, self.role, **options)
+        return {"shape": tuple(shape), "name": self.name, **roles, **options}
 
 
 def held(layer: Any, first: str, second: str, third: str | None = None) -> Any:

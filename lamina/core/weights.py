@@ -58,7 +58,10 @@ class Weights(nn.Module):
     def make_weights(self, **sizes: Any) -> None:
         """Make the declared weights; `sizes` are those of the shapes that are no attributes. Absent ones are None."""
         for name, declared in type(self)._weights.items():
-            if declared.make(self, sizes) is None:
+            asked = declared.asked(self, sizes)
+            if asked is not None:
+                self._adopt(name, self.add_weight(**asked))
+            else:
                 (self._parameters if declared.trainable else self._buffers)[name] = None
 
     def add_weight(
@@ -157,14 +160,6 @@ class Weights(nn.Module):
         if not isinstance(found, torch.Tensor) or found.shape != shape:
             gave = show_shape(found.shape) if isinstance(found, torch.Tensor) else short(found)
             raise ValueError(f"{expected}; {short(constraint)} gave {gave}.")
-
-    def new_weight(self, name: str, shape: Iterable[int | None], role: str | None = None, **options: Any) -> Weight:
-        """The weight `name` with this layer's arguments `{role}_initializer`, `_regularizer` and `_constraint`."""
-        for part in ("initializer", "regularizer", "constraint"):
-            options.setdefault(part, getattr(self, f"{role or name}_{part}", None))
-        weight = self.add_weight(tuple(shape), name=name, **options)
-        self._adopt(name, weight)
-        return weight
 
     def _let_stand_in(self) -> None:
         """Before calls see other values than the stored parameters."""

@@ -20,6 +20,7 @@ from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import is_shape
+from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import transposed_convolution
@@ -65,10 +66,12 @@ class MaxoutDense(Layer):
     use_bias: bool = arg(boolean, default=True)
     bias_initializer = "zeros"
 
+    kernel = weight("features", "inputs", "units")
+    bias = weight("features", "units", when="use_bias")
+
     def build(self, input_shape: tuple) -> None:
         self.input_spec = InputSpec(ndim=2, axes={-1: input_shape[-1]})
-        self.new_weight("kernel", (self.features, input_shape[-1], self.units))
-        self.bias = self.new_weight("bias", (self.features, self.units)) if self.use_bias else None
+        self.make_weights(inputs=input_shape[-1])
 
     def call(self, inputs: Tensor) -> Tensor:
         maps = torch.einsum("bn,fnu->bfu", inputs, self.kernel)
@@ -94,16 +97,16 @@ class Highway(Layer):
     use_bias: bool = arg(boolean, default=True)
     bias_initializer = "zeros"
 
+    kernel = weight("size", "size")
+    carry = weight("size", "size", initializer=lambda layer: layer.kernel_initializer)
+    bias = weight("size", when="use_bias")
+    carry_bias = weight("size", when="use_bias", initializer="ones")
+
     def build(self, input_shape: tuple) -> None:
         size = input_shape[-1]
         check_keeps_shape(self.activation, (None, size), self)
         self.input_spec = InputSpec(ndim=2, axes={-1: size})
-        self.new_weight("kernel", (size, size))
-        self.carry = self.add_weight((size, size), self.kernel_initializer, name="carry")
-        self.bias = self.carry_bias = None
-        if self.use_bias:
-            self.new_weight("bias", (size,))
-            self.carry_bias = self.add_weight((size,), "ones", name="carry_bias")
+        self.make_weights(size=size)
 
     def call(self, inputs: Tensor) -> Tensor:
         gate = torch.sigmoid(functional.linear(inputs, self.carry.T, self.carry_bias))
@@ -127,14 +130,12 @@ class _PerValue(_Elementwise):
     """Parameters for each value of a sample, or shared along some axes."""
 
     shared_axes: Any
-    _names: tuple[str, ...] = ()
 
     def build(self, input_shape: tuple) -> None:
         shared = self.shared_axes or ()
         shape = [1 if axis in shared else size for axis, size in enumerate(input_shape) if axis]
         self.input_spec = InputSpec(ndim=len(input_shape))
-        for name in self._names:
-            self.new_weight(name, shape)
+        self.make_weights(places=shape)
 
 
 class ParametricSoftplus(_PerValue):
@@ -143,7 +144,8 @@ class ParametricSoftplus(_PerValue):
     alpha_initializer: Any = arg(initializer, default=0.2)
     beta_initializer: Any = arg(initializer, default=5.0)
     shared_axes: Any = PReLU._args["shared_axes"]
-    _names = ("alpha", "beta")
+    alpha = weight("*places")
+    beta = weight("*places")
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.alpha * functional.softplus(self.beta * inputs)
@@ -160,7 +162,10 @@ class SReLU(_PerValue):
     t_right_initializer: Any = arg(initializer, default="glorot_uniform")
     a_right_initializer: Any = arg(initializer, default="ones")
     shared_axes: Any = PReLU._args["shared_axes"]
-    _names = ("t_left", "a_left", "t_right", "a_right")
+    t_left = weight("*places")
+    a_left = weight("*places")
+    t_right = weight("*places")
+    a_right = weight("*places")
 
     def call(self, inputs: Tensor) -> Tensor:
         left, right = self.t_left, self.t_left + torch.abs(self.t_right)
