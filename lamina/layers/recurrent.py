@@ -81,6 +81,10 @@ class _Fused(Declared):
 
 _WEIGHTS = "kernel", "recurrent_kernel", "bias"
 
+# How a cell goes along time: a mask, whether backwards, whether masked steps give zeros, whether all outputs are asked
+# for, whether in training.
+How = tuple[Tensor | None, bool, bool, bool, bool]
+
 
 class _Cell(Layer):
     """What the three cells share: weights, dropout masks, and a run along a whole sequence.
@@ -133,17 +137,9 @@ class _Cell(Layer):
         dtype = self._compute or kernel.dtype
         return x.to(dtype), tuple(weight if weight is None else weight.to(dtype) for weight in weights)
 
-    def sweep(
-        self,
-        x: Tensor,
-        states: list[Tensor] | None,
-        mask: Tensor | None,
-        reverse: bool,
-        zero_output_for_mask: bool,
-        sequences: bool,
-        training: bool,
-    ) -> recurrence.Result:
+    def sweep(self, x: Tensor, states: list[Tensor] | None, how: How) -> recurrence.Result:
         """The steps of x (batch, time, features): all outputs, the last one, and the last states."""
+        mask, reverse, zeros, sequences, training = how
         weights = held(self, *_WEIGHTS)
         if x.dtype is not weights[0].dtype or x.shape[-1] != weights[0].shape[0]:
             x, weights = self._fitted(x, weights)
@@ -157,7 +153,7 @@ class _Cell(Layer):
             mask,
             reverse,
             sequences=sequences,
-            zero_output_for_mask=zero_output_for_mask,
+            zero_output_for_mask=zeros,
             input_dropout=masks[0],
             recurrent_dropout=masks[1],
             **options,
@@ -326,20 +322,12 @@ class StackedRNNCells(Holder):
             ends.append(_packed(cell, end))
         return inputs, ends
 
-    def sweep(
-        self,
-        x: Tensor,
-        states: list[Any] | None,
-        mask: Tensor | None,
-        reverse: bool,
-        zero_output_for_mask: bool,
-        sequences: bool,
-        training: bool,
-    ) -> tuple[Tensor | None, Tensor, list[Any]]:
+    def sweep(self, x: Tensor, states: list[Any] | None, how: How) -> recurrence.Result:
         """A cell's whole sequence before the next cell: the same as all cells step by step, in fewer kernels.
 
         What a cell puts out at a masked step does not matter, for the cell above skips that step, too.
         """
+        mask, reverse, zeros, sequences, training = how
         if reverse:
             x, mask = x.flip(1), None if mask is None else mask.flip(1)
         outputs: Any = x
@@ -347,8 +335,8 @@ class StackedRNNCells(Holder):
         for index, cell in enumerate(self.cells):
             top = index == len(self.cells) - 1
             state = None if states is None else _listed(states[index])
-            how = mask, False, zero_output_for_mask and top, sequences or not top, training
-            outputs, last, end = sweep(cell, outputs, state, *how)
+            how = mask, False, zeros and top, sequences or not top, training
+            outputs, last, end = sweep(cell, outputs, state, how)
             ends.append(_packed(cell, end))
         return outputs, last, ends
 
@@ -401,21 +389,12 @@ def _step_of(cell: Any, training: bool) -> Any:
     return step
 
 
-def sweep(
-    cell: Any,
-    x: Tensor,
-    states: list[Any] | None,
-    mask: Tensor | None,
-    reverse: bool,
-    zero_output_for_mask: bool,
-    sequences: bool,
-    training: bool,
-) -> tuple[Tensor | None, Tensor, list[Any]]:
-    """Run any cell along axis 1 of x: all outputs (None unless `sequences`), the last output, the last states."""
+def sweep(cell: Any, x: Tensor, states: list[Any] | None, how: How) -> recurrence.Result:
+    """Run any cell along axis 1 of x: all outputs (None unless all are wanted), the last output, the last states."""
     if "sweep" in granted(cell):
-        return cell.sweep(x, states, mask, reverse, zero_output_for_mask, sequences, training)
+        return cell.sweep(x, states, how)
     states = _initial_states(cell, x) if states is None else states
-    return recurrence.scan(_step_of(cell, training), x, states, mask, reverse, zero_output_for_mask, sequences)
+    return recurrence.scan(_step_of(cell, how[-1]), x, states, *how[:-1])
 
 
 # Layers.
@@ -514,18 +493,18 @@ class RNN(Holder):
             mask = self._checked_steps(sequences, mask)
         how = mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, training
         if self._sweeps:
-            outputs, last, states = self._modules["cell"].sweep(sequences, states, *how)
+            outputs, last, states = self._modules["cell"].sweep(sequences, states, how)
         else:
-            outputs, last, states = self._sweep_any(sequences, states, *how)
+            outputs, last, states = self._sweep_any(sequences, states, how)
         if kept:
             for old, new in zip(kept, pytree.tree_leaves(states) if self._nested else states, strict=True):
                 old.copy_(new.detach())
         output = outputs if self.return_sequences else last
         return (output, *states) if self.return_state else output
 
-    def _sweep_any(self, sequences: Tensor, states: Any, *how: Any) -> Any:
+    def _sweep_any(self, sequences: Tensor, states: Any, how: How) -> Any:
         """The run of a cell of somebody else's, its results in this layer's type."""
-        results = sweep(self.cell, sequences, states, *how)
+        results = sweep(self.cell, sequences, states, how)
         if self._compute is not None:
             return pytree.tree_map(lambda leaf: leaf if leaf is None else leaf.to(self._compute), results)
         return results
