@@ -31,6 +31,9 @@ from .initializations import InLayout, in_layout
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
 
+_PLAIN = (type(None), bool, int, float)  # what stands for no object
+
+
 class Shim(_Modern):
     """The old words of one class. Made classes derive from it and from the modern class."""
 
@@ -45,7 +48,7 @@ class Shim(_Modern):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = self._words.bind(args, kwargs)
-        given = {key: self._resolve(key, value) for key, value in given.items()}
+        given = {key: value if type(value) in _PLAIN else self._resolve(key, value) for key, value in given.items()}
         super().__init__(**self._modern(given))
         self.__dict__["_as_given"] = self._words.kept(given)
 
@@ -54,7 +57,7 @@ class Shim(_Modern):
         return value
 
     def _modern(self, given: dict[str, Any]) -> dict[str, Any]:
-        return self._words.to_modern(given, self._dialect.settings())
+        return self._words.to_modern(given, self._dialect.settings() if self._words.entry.adapt else {})
 
     def get_config(self) -> dict[str, Any]:
         own = self._words.to_old(super().get_config(), self._as_given)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import unused
 from .conversions import ADAPT, WRITE
-from .table import Generation, Settings, Value
+from .table import Generation, Settings, Value, same
 
 # What every layer takes beside its own arguments.
 BASE = (
@@ -60,7 +60,7 @@ class Words:
         self.signature = signature_of(entry.signature, not closed)
         joined = (names for names in generation.joined if self.accepted.keys() >= {*names})
         self.several = next(joined, ())  # arguments that are one now
-        self._now: dict[str, tuple[tuple[str, Value | None], ...]] = {}
+        self._now: dict[str, tuple[tuple[str, Callable | None], ...]] = {}
         older = generation.older if home in _OPEN else None
         before = None if older is None else older.find(name, home)
         self.older = None if before is None or before.signature.startswith("*") else words(older, home, name)
@@ -96,16 +96,19 @@ class Words:
         for key, value in rest.items():
             if not self.now(key):
                 unused.check(self.name, key, value)
-            for name, kind in self.now(key):
-                new[name] = value if kind is None or name.endswith("initializer") else kind.modern(value)
+            for name, convert in self.now(key):
+                new[name] = value if convert is None or name.endswith("initializer") else convert(value)
         return args, new
 
-    def now(self, key: str) -> tuple[tuple[str, Value | None], ...]:
-        """What an argument is called now, one name, several or none, and how its values have changed."""
+    def now(self, key: str) -> tuple[tuple[str, Callable | None], ...]:
+        """What an argument is called now, one name, several or none, and what converts its values, if anything."""
         if key not in self._now:
             own = key in self.entry.renamed or key in self.positional or key not in BASE
             name = self.entry.renamed.get(key, self.generation.renamed.get(key, key)) if own else key
-            self._now[key] = tuple((new, _kind(self.generation, new)) for new in name.split())
+            kinds = {new: _kind(self.generation, new) for new in name.split()}
+            self._now[key] = tuple(
+                (new, None if kind is None or kind.modern is same else kind.modern) for new, kind in kinds.items()
+            )
         return self._now[key]
 
     def to_modern(self, given: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -118,8 +121,8 @@ class Words:
             if key in several:
                 continue
             found = self._now.get(key) or self.now(key)
-            for name, kind in found:
-                modern[name] = value if kind is None else kind.modern(value)
+            for name, convert in found:
+                modern[name] = value if convert is None else convert(value)
             if not found:
                 unused.check(self.name, key, value)
         return ADAPT[entry.adapt](modern, given, settings) if entry.adapt else modern
@@ -127,7 +130,7 @@ class Words:
     def kept(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What of a call stands in the config as it was given."""
         names = (*self.entry.kept.split(), self.entry.learned)
-        return {key: value for key, value in given.items() if key in names or not self.now(key)}
+        return {k: value for k, value in given.items() if k in names or not (self._now.get(k) or self.now(k))}
 
     def to_old(self, config: Mapping[str, Any], kept: Mapping[str, Any], shape: tuple | None = None) -> dict[str, Any]:
         """A class' own part of the config in these words, from the modern config.
