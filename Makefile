@@ -1,4 +1,4 @@
-# make demo | test | test-all | bench | bench-quick | lint | lines | clean
+# make demo | test | test-all | bench | bench-quick | lint | lines | facts | clean
 # Needs a Python of 3.10 or later; everything else goes into .venv.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; 
 READY := .venv/.ready
 RUN := .venv/bin
 
-.PHONY: demo test test-all bench bench-quick lint lines clean
+.PHONY: demo test test-all bench bench-quick lint lines facts clean
 
 demo: $(READY)
 	@$(RUN)/lamina demo
@@ -32,6 +32,10 @@ lint: $(READY)
 # Code lines of each folder against a commit: make lines COMMIT=HEAD~10
 lines: $(READY)
 	@$(RUN)/python tools/code_lines.py $(COMMIT)
+
+# What docs/ says in numbers, counted anew.
+facts: $(READY)
+	@cd tests && ../$(RUN)/python -m support.facts
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Found no Python >= 3.10 with venv and ensurepip" \

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import facts
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -67,6 +68,11 @@ def test_code_of_a_page_runs(page, tmp_path):
 def test_a_page_says_what_each_block_holds(page):
     opening = re.findall(r"^ *(?:```|~~~)(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)[::2]
     assert set(opening) <= {"python", "console", "sh"}
+
+
+def test_numbers_on_pages_are_counted():
+    now = facts.PAGE.read_text(encoding="utf-8")
+    assert now == facts.page(now), "`make facts` counts anew"
 
 
 def test_the_map_names_what_is_there():
