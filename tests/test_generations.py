@@ -1002,7 +1002,10 @@ def test_a_layer_that_only_the_loss_needs_is_trained(space: ModuleType) -> None:
 def test_what_cannot_be_added_is_refused(space: ModuleType) -> None:
     model, loss = autoencoder(space)
     elsewhere = space.layers.Input(shape=(3,))
+    row = space.models.Sequential([space.layers.Dense(8, input_shape=(8,))])
+    row.add_loss(space.backend.mean(row.output))
     refused = [
+        (lambda: lamina.models.clone_model(row), "make it a functional model"),
         (lambda: model.add_loss(0.5), "takes symbolic tensors"),
         (lambda: model.add_loss(space.backend.sum(model.layers[-1].kernel)), "once and for all"),
         (lambda: model.add_loss(elsewhere), "disconnected"),

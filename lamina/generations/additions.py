@@ -17,7 +17,7 @@ from ..core import care
 from ..core.care import Changes
 from ..core.declare import short
 from ..core.errors import named
-from ..core.graph import Graph
+from ..core.graph import Graph, Node
 from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
@@ -196,6 +196,20 @@ class AddsBeside(Adds):
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
         with self._with_all():
             return super()._apply(fn, recurse)
+
+    def nodes_to_copy(self) -> list[Node]:
+        if not self._added:
+            return super().nodes_to_copy()
+        return [node for node in self._whole_graph.nodes if node.layer not in self._added]
+
+    def finish_copy(self, made: Any, counterpart: Callable[[Any], Any] | None) -> None:
+        if not self._added:
+            return
+        if counterpart is None:
+            raise ValueError(
+                f"clone_model: {named(self)} has added losses or metrics; make it a functional model for that."
+            )
+        made._add([addition.on(counterpart(addition.value)) for addition in self._added])
 
     def _tell_of_added(self) -> None:
         """Warn, once, that a config leaves out what was added."""

@@ -103,17 +103,15 @@ def _symbolic(input_tensors: Any, count: int) -> list[SymbolicTensor]:
 
 
 def _clone_sequential(model: Sequential, input_tensors: Any, copy: Callable) -> Sequential:
-    if getattr(model, "_added", ()):
-        raise ValueError(
-            f"clone_model: {named(model)} has added losses or metrics; make it a functional model for that."
-        )
     layers = [copy(layer) for layer in model.layers]
     if input_tensors is not None:
         layers.insert(0, *_symbolic(input_tensors, 1))
     elif model._input is not None:
         layers.insert(0, _from_config(model._input))
     cls = type(model) if model._ours else Sequential
-    return cls(layers, name=model.name, trainable=model.trainable)
+    made = cls(layers, name=model.name, trainable=model.trainable)
+    model.finish_copy(made, None)
+    return made
 
 
 def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, call: Callable | None) -> Functional:
@@ -129,9 +127,7 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
     def substitute(leaf: Any) -> Any:
         return known.get(id(leaf), leaf) if isinstance(leaf, SymbolicTensor) else leaf
 
-    added = getattr(model, "_added", ())  # what a model computes beside its outputs
-    nodes = [node for node in model._whole_graph.nodes if node.layer not in added] if added else graph.nodes
-    for node in nodes:
+    for node in model.nodes_to_copy():
         layer = copy(node.layer)
         args, kwargs = pytree.tree_map(substitute, (node.args, own_kwargs(node)))
         outputs = call(layer, *args, **kwargs) if call is not None else layer(*args, **kwargs)
@@ -141,6 +137,5 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
     outputs = pytree.tree_map(substitute, model._output_structure)
     cls = type(model) if model._ours or not model._owns_init else Functional
     made = cls(inputs, outputs, name=model.name, trainable=model.trainable)
-    if added:
-        made._add([addition.on(substitute(addition.value)) for addition in added])
+    model.finish_copy(made, substitute)
     return made

@@ -15,7 +15,7 @@ from ..core import arrays, care, dtypes, masking, serialize, symbolic
 from ..core.care import Changes, care_of
 from ..core.declare import kept, owned
 from ..core.errors import named, quoted, short
-from ..core.graph import Graph, Plan, masked_inputs
+from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
@@ -112,6 +112,14 @@ class GraphModel(Model):
         super()._finish_build()
         if self._graph is not None:
             self._make_plan()
+
+    def nodes_to_copy(self) -> list[Node]:
+        """The calls that a copy of the model repeats."""
+        return self._graph.nodes
+
+    def finish_copy(self, made: Any, counterpart: Callable[[Any], Any] | None) -> None:
+        """Hook: give a copy what these calls do not say. `counterpart` tells the copy's tensor for one of the model's;
+        None where that is not known."""
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
         """The inputs in the order of the graph's. Raises ValueError where their number or names differ."""
