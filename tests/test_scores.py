@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
-from lamina.core.scope import scope
+from lamina.core.scope import asking, scope
 
 L = keras.layers
 SPARSE = "sparse_categorical_crossentropy"
@@ -163,17 +163,17 @@ def test_telling_changes_no_value_and_no_plan(case: str) -> None:
     x, _ = data(model)
     source = str(model.plan)
     losses_of(model)
-    assert str(model.plan) == str(deepcopy(model).plan) == source and scope.scores is None
+    assert str(model.plan) == str(deepcopy(model).plan) == source and not asking
     given = torch.as_tensor(x).to(model.inputs[0].torch_dtype)
     with torch.no_grad():
         for weight in model.parameters():
             weight.copy_(torch.randn(weight.shape))
         expected = pytree.tree_leaves(model(given))
-        scope.scores = told = []
+        asking[scope.thread] = told = []
         try:
             found = pytree.tree_leaves(model(given))
         finally:
-            scope.scores = None
+            del asking[scope.thread]
     assert all(map(torch.equal, found, expected))
     assert any(result is found[0] for result, _, _ in told)
     for result, before, last in told:

@@ -18,13 +18,14 @@ class _Scope(threading.local):
     path: tuple[str, ...] = ()
     calls_left: int | None = None  # how many more calls may be recorded; None: any number
     trying = False  # a trial on tensors without values is in progress
-    scores: list[tuple[Any, Any, Watched]] | None = None  # what is told to a loss that asks: see Watched
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
 
 
 scope = _Scope()
+
+asking: dict[int, list[tuple[Any, Any, Watched]]] = {}  # by thread, while its step asks for scores: those told so far
 
 
 class Watched:
@@ -36,8 +37,8 @@ class Watched:
 
     def __call__(self, x: Any) -> Any:
         y = self.stands_for(x)
-        if scope.scores is not None:
-            scope.scores.append((y, x, self))
+        if asking and scope.thread in asking:
+            asking[scope.thread].append((y, x, self))
         return y
 
     def __reduce__(self) -> Any:

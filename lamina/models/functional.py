@@ -18,6 +18,7 @@ from ..core.errors import named, quoted, short
 from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.operation import Operation
+from ..core.scope import asking
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
 from .graph_config import graph_config, graph_from_config
@@ -57,7 +58,7 @@ class GraphModel(Model):
         plan = self._plan
         if plan is None or (plan.changes != Changes.count and Changes.concern(plan, self)):
             plan = self._make_plan()
-        if scope.scores is not None:
+        if asking and scope.thread in asking:  # a step asks for them
             plan = plan.scored
         if training is not None:
             outer, scope.training = scope.training, bool(training)
@@ -146,7 +147,7 @@ class GraphModel(Model):
             fresh, carried = masked_inputs(self._graph, masks)
             outputs = self._graph.replay(fresh)
             self._masked_plans[key] = plan = Plan(Graph([*fresh, *carried], outputs, self.name))
-        if scope.scores is not None:
+        if scope.thread in asking:
             plan = plan.scored
         return plan.run(*flat, *(item for item in masks if item is not None))
 

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..core.care import LOSSES, Changes
 from ..core.errors import warn
-from ..core.scope import Watched, scope
+from ..core.scope import Watched, asking, scope
 from .compiled import Compiled
 from .data import pack, rows_of
 from .objective import track
@@ -93,13 +93,17 @@ class Passes:
     def _told(self, x: Any) -> tuple[Any, list[tuple[Any, Any, Watched]]]:
         """The outputs, and what was told by each softmax or sigmoid that is watched on the way: those at the ends of
         plans, and others for which something stands in meanwhile."""
-        outer, scope.scores = scope.scores, []
+        thread, told = scope.thread, []
+        outer, asking[thread] = asking.get(thread), told
         for layer, last in self.watched:
             vars(layer)["activation"] = last
         try:
-            return self._call(x), scope.scores
+            return self._call(x), told
         finally:
-            scope.scores = outer
+            if outer is None:
+                del asking[thread]
+            else:  # a step within another one's
+                asking[thread] = outer
             for layer, last in self.watched:
                 vars(layer)["activation"] = last.stands_for
 
