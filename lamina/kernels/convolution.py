@@ -18,6 +18,7 @@ from . import window
 
 Sizes = Sequence[int]
 Padding = str | Sequence[int | tuple[int, int]]
+Affine = tuple[Tensor, Tensor] | None  # a scale and a shift
 
 # By the rank torch computes in: a Keras kernel (*k, in, out) in torch's order, and the data to channels first and back.
 _KERNEL = {1: (2, 1, 0), 2: (3, 2, 0, 1), 3: (4, 3, 0, 1, 2)}
@@ -47,8 +48,15 @@ class Plan(NamedTuple):
     keep: tuple[tuple, ...]  # (axis, start, length) of what to keep of the result
 
 
-def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool = False) -> Tensor:
-    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,); ``relu``: its positive part."""
+def run(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool = False, affine: Affine = None
+) -> Tensor:
+    """The convolution of ``x`` with ``kernel`` as planned, plus ``bias`` (out,); ``relu``: its positive part.
+
+    ``affine``: a scale and a shift (out,) for the result, before the positive part is taken.
+    """
+    if affine is not None:
+        return _run_scaled(x, kernel, bias, plan, relu, *affine)
     op, args, order, first, last, apart, row, copy, keep = plan
     if copy is not None:
         x = torch.constant_pad_nd(x, copy)
@@ -69,10 +77,9 @@ def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool =
     return y
 
 
-def run_scaled(
+def _run_scaled(
     x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan, relu: bool, scale: Tensor, shift: Tensor
 ) -> Tensor:
-    """`run` whose result is multiplied by ``scale`` (out,) and added to ``shift`` before the positive part is taken."""
     if kernel.numel() <= x.numel():  # the smaller of kernel and result, more or less, is scaled
         if plan.apart:
             kernel, plan = kernel.flatten(-2).unsqueeze(-2), plan._replace(apart=False)

@@ -15,14 +15,12 @@ from ..core.fusion import grants
 from ..core.weight import held, weight
 from ..initializers import initializer
 from ..kernels import window
-from ..kernels.convolution import plan_convolution, plan_transposed, run, run_scaled
+from ..kernels.convolution import Affine, plan_convolution, plan_transposed, run
 from ..regularizers import regularizer
 from .activation import Activated
 from .arguments import ActivationBias, DataFormat, Dilation, Filters, KernelBias, Window
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed
-
-Affine = tuple[Tensor, Tensor] | None  # a scale and a shift (filters,) for the result of the convolution
 
 padding = one_of("valid", "same")
 output_padding = Kind(
@@ -56,18 +54,10 @@ class _Convolution(Activated, Windowed):
 
     @grants("relu", "affine")
     def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
-        kernel, bias = held(self, "kernel", "bias")
-        return self._finish(inputs, kernel, bias, self.plan_for(inputs), relu, affine)
-
-    def _finish(
-        self: Any, x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Any, relu: bool | None, affine: Affine
-    ) -> Tensor:
-        """The last convolution, and what comes after it."""
         activation = self.activation
         positive = activation is positive_part if relu is None else relu
-        if affine is not None:
-            return run_scaled(x, kernel, bias, plan, positive, *affine)
-        y = run(x, kernel, bias, plan, positive)
+        kernel, bias = held(self, "kernel", "bias")
+        y = run(inputs, kernel, bias, self.plan_for(inputs), positive, affine)
         return y if activation is linear or activation is positive_part or relu is not None else activation(y)
 
     def windows(self) -> tuple[tuple, tuple, Any, tuple]:
@@ -261,9 +251,12 @@ class SeparableConv(ActivationBias, _DepthMultiplier, Dilation, DataFormat, Wind
 
     @grants("relu", "affine")
     def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
+        activation = self.activation
+        positive = activation is positive_part if relu is None else relu
         first, last, bias = held(self, "depthwise_kernel", "pointwise_kernel", "bias")
         depthwise, pointwise = self.plan_for(inputs)
-        return self._finish(run(inputs, first, None, depthwise), last, bias, pointwise, relu, affine)
+        y = run(run(inputs, first, None, depthwise), last, bias, pointwise, positive, affine)
+        return y if activation is linear or activation is positive_part or relu is not None else activation(y)
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)
