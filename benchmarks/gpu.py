@@ -23,6 +23,7 @@ import lamina as keras
 from lamina.core import weights
 
 SECONDS = 4.0
+STEPS = 128
 HEAD = ["Lamina / PyTorch by hand", "`fit`, ms a step", "ratio to eager", "to a CUDA graph", "plain memory to Lamina"]
 WIDE = (128, 128, 256, 256)
 
@@ -116,15 +117,14 @@ def of_lamina(task: Task, x: Tensor, y: Tensor) -> Callable[[], None]:
 
 
 def measure(task: Task) -> list[str]:
-    x, y = (torch.from_numpy(part).cuda() for part in task.data(task.batch * task.steps * 4))
+    x, y = (torch.from_numpy(part).cuda() for part in task.data(task.batch * STEPS))
     sides = [by_hand(task, task.twin().cuda(), x, y), as_graph(task, task.twin().cuda(), x, y), of_lamina(task, x, y)]
     with mock.patch.object(weights, "allocate", lambda values, order: values.contiguous()):
         sides.append(of_lamina(task, x, y))
     for side in sides * 3:
         side()
     times = rounds(sides, seconds=SECONDS, least=5)
-    steps = task.steps * 4
-    eager, graph, plain = compare(times, 0, 2, steps), compare(times, 1, 2, steps), compare(times, 2, 3, steps)
+    eager, graph, plain = (compare(times, *pair, STEPS) for pair in ((0, 2), (1, 2), (2, 3)))
     shown = f"{eager.ours * 1e3:.2f} / {eager.theirs * 1e3:.2f} / {graph.theirs * 1e3:.2f}"
     return [task.name, shown, f"{eager.ratio:.2f}", f"{graph.ratio:.2f}", f"{plain.ratio:.2f}"]
 
