@@ -209,3 +209,13 @@ def test_torch_may_keep_a_weight_elsewhere(make: Any, on: tuple, name: str, way:
         found = layer(x)
     assert not torch.allclose(found, plain)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(("make", "on", "name"), [ELSEWHERE[2], ELSEWHERE[9]], ids=["Conv1D", "LSTM"])
+def test_what_torch_keeps_elsewhere_compiles(make: Any, on: tuple, name: str) -> None:
+    layer, x = make(), torch.randn(2, *on)
+    layer(x)
+    inner, _, last = name.rpartition(".")
+    parametrize.register_parametrization(layer.get_submodule(inner), last, Double())
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), layer(x))
