@@ -6,6 +6,9 @@ import ast
 import inspect
 import json
 import math
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,23 @@ def test_signature_is_that_of_keras(name: str) -> None:
             assert own[key].default == value or (a and same_value(cls, a, own[key].default, value)), (
                 f"{key}={own[key].default!r}, in Keras {default}"
             )
+
+
+@pytest.mark.slow
+def test_type_checkers_know_the_order_of_a_layers_arguments(tmp_path: Path) -> None:
+    order = {
+        name: [key for key, a in cls._args.items() if not a.keyword]
+        for name, cls in FREE.items()
+        if issubclass(cls, Layer) and "_order" not in vars(cls)
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(Path(keras.__file__).parents[1])]}))
+    shown = "".join(f"reveal_type(lamina.{name}.__init__)\n" for name in order)
+    (tmp_path / "shown.py").write_text(f"import lamina.layers\n{shown}")
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "shown.py"]
+    said = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout)
+    told = [fault["message"] for fault in said["generalDiagnostics"] if fault["message"].startswith("Type of")]
+    found = [re.findall(r"(\w+): ", text.partition("(")[2].split(", *, ")[0])[1:] for text in told]
+    assert dict(zip(order, found, strict=True)) == order
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
