@@ -25,7 +25,6 @@ COMPLEX = {
     "core.fusion.calls",
     "core.serialize.serialize",
     "core.weights.Weights.add_weight",
-    "training.data.make_source",
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {"core": 3, "kernels": 6, "layers": 2, "ops": 2, "training": 3}

@@ -397,26 +397,38 @@ def make_source(
         if kind == "PyDataset":
             return _PyBatches(x, class_weight, device, shuffle)
         return Stream(x, kind, class_weight, device)
-    x, y, sample_weight = (
-        unlisted(part, name) for part, name in ((x, "x"), (y, "y"), (sample_weight, "sample_weight"))
-    )
-    for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-        for place, leaf in _named_leaves(value, name):
-            if not is_array(leaf):
-                raise ValueError(
-                    f"{place}: expected an array, a DataLoader, a PyDataset or a generator; got {short(leaf)}."
-                )
+    x, y, sample_weight = map(_as_arrays, (x, y, sample_weight), ("x", "y", "sample_weight"))
     if x is None:
         raise ValueError("x: expected data; got None.")
-    x, y, sample_weight = (
-        tensors_of(part, name) for part, name in ((x, "x"), (y, "y"), (sample_weight, "sample_weight"))
-    )
+    return Arrays(*as_batch(x, y, sample_weight, class_weight), batch_size, steps, shuffle, device)
+
+
+def _as_arrays(structure: Any, name: str) -> Any:
+    """The structure with arrays in place of nested lists. Raises ValueError for what is no array."""
+    structure = unlisted(structure, name)
+    for place, leaf in _named_leaves(structure, name):
+        if not is_array(leaf):
+            raise ValueError(
+                f"{place}: expected an array, a DataLoader, a PyDataset or a generator; got {short(leaf)}."
+            )
+    return structure
+
+
+def as_batch(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Mapping[int, float] | None = None,
+    device: torch.device | None = None,
+) -> Batch:
+    """Arrays as tensors, with weights by sample or by class. Raises ValueError where they do not fit each other."""
+    x, y, sample_weight = map(tensors_of, (x, y, sample_weight), ("x", "y", "sample_weight"), (device,) * 3)
     if class_weight is not None:
         if sample_weight is not None:
             raise ValueError(_BOTH_WEIGHTS)
         sample_weight = class_weights(y, class_weight)
     check_lengths(x, y, sample_weight)
-    return Arrays(x, y, per_output(sample_weight, y), batch_size, steps, shuffle, device)
+    return x, y, per_output(sample_weight, y)
 
 
 def _stream_kind(x: Any) -> str | None:

@@ -57,7 +57,7 @@ class Loop:
             logs = to_host(results)
             if held is not None and _is_due(epoch, validation_freq):
                 held.restart()  # with fewer `validation_steps` than batches: the same ones every time
-                logs |= {f"val_{name}": value for name, value in self._evaluate(held).items()}
+                logs |= {f"val_{name}": value for name, value in self.evaluate(held).items()}
             called.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
@@ -65,21 +65,9 @@ class Loop:
             model.optimizer.finalize_variable_values(trainable_weights(model))
         called.on_train_end(logs)
 
-    def evaluate(self) -> dict[str, Any]:
-        return self._evaluate(self._feed)
-
-    def predict(self, whole: bool) -> Predictions:
-        """The outputs of all batches; `whole`: there are as many samples as the source has."""
-        collected = Predictions(self._feed.source.num_samples if whole else None)
-        self._called.on_predict_begin()
-        with without_gradients(self._model):
-            for outputs in self._steps(self._feed, self._run, "predict"):
-                collected.add(outputs)
-        self._called.on_predict_end()
-        return collected
-
-    def _evaluate(self, feed: Feed) -> dict[str, Any]:
-        model, called = self._model, self._called
+    def evaluate(self, feed: Feed | None = None) -> dict[str, Any]:
+        """Loss and metrics on the loop's own data, or on others held back from them."""
+        model, called, feed = self._model, self._called, feed or self._feed
         vars(model)["stop_evaluating"] = False
         with flagged(model, training=False), torch.no_grad():
             called.on_test_begin()
@@ -91,6 +79,16 @@ class Loop:
             logs = to_host(results)
             called.on_test_end(logs)
         return logs
+
+    def predict(self, whole: bool) -> Predictions:
+        """The outputs of all batches; `whole`: there are as many samples as the source has."""
+        collected = Predictions(self._feed.source.num_samples if whole else None)
+        self._called.on_predict_begin()
+        with without_gradients(self._model):
+            for outputs in self._steps(self._feed, self._run, "predict"):
+                collected.add(outputs)
+        self._called.on_predict_end()
+        return collected
 
     def _measured(self, feed: Feed, run: Callable, phase: str) -> dict[str, Any] | None:
         """The results of one epoch or evaluation, still on the device; None where there was no batch."""

@@ -8,37 +8,28 @@ import numbers
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..core import serialize
-from ..core.calling import Calling
+from ..core.calling import Calling, device_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
 from ..core.work import alone_in, modules_inside
 from ..metrics import Metric
 from .callbacks import to_host
 from .compiled import Compiled, names_in_order, results_of
-from .data import (
-    Feed,
-    check_count,
-    check_lengths,
-    class_weights,
-    make_source,
-    per_output,
-    split_end,
-    tensors_of,
-    unpack,
-)
+from .data import Feed, as_batch, check_count, make_source, split_end, tensors_of, unpack
 from .distributed import warn_of_copies
 from .loop import Loop, check_frequency, flagged, without_gradients
 from .step import Captured, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
+_Module = nn.Module if TYPE_CHECKING else object  # what a Trainer is mixed with
 
 
 def _of_compiled(name: str) -> Any:
@@ -50,7 +41,7 @@ def _of_compiled(name: str) -> Any:
     return property(lambda model: getattr(model._compiled, name), put)
 
 
-class Trainer:
+class Trainer(_Module):
     """Mixin for a `torch.nn.Module`: `class Net(Trainer, nn.Module)`.
 
     Of the module it uses `forward`, `parameters`, `train` and, where there are such things, `losses` (what a call adds
@@ -163,7 +154,7 @@ class Trainer:
             return
         self.compile(**{name: serialize.deserialize(value, homes=_HOMES) for name, value in config.items()})
         if self.optimizer is not None and getattr(self, "built", True):
-            self.optimizer.build(trainable_weights(self))  # type: ignore[arg-type]
+            self.optimizer.build(trainable_weights(self))
 
     # -- loss and metrics -------------------------------------------------------------------------------------------
 
@@ -197,7 +188,7 @@ class Trainer:
     def _find_metrics(self) -> list[Metric]:
         """The metrics that the model and its layers hold as attributes, alone or in lists or dictionaries."""
         found: list[Metric] = []
-        for module in modules_inside(self).values():  # type: ignore[arg-type]
+        for module in modules_inside(self).values():
             if module is self or not isinstance(module, Trainer):
                 for name, value in vars(module).items():
                     if isinstance(value, _HOLDERS) and name not in _OWN:
@@ -227,7 +218,7 @@ class Trainer:
 
     def predict_step(self, data: Any) -> Any:
         """The outputs for one batch. To be overridden."""
-        return self(unpack(data)[0])  # type: ignore[operator]
+        return self(unpack(data)[0])
 
     def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(Trainer, method)
@@ -241,20 +232,19 @@ class Trainer:
                 more = {"training": training} if takes_training else {}
                 return self.compute_loss(x, y, y_pred, sample_weight, **more)
 
-            module: Any = self
             kind, training = (TrainStep, True) if phase == "train" else (Step, False)
             loss = own_loss if self._overrides("compute_loss") else None
             own_metrics = self.compute_metrics if self._overrides("compute_metrics") else None
-            self._steps[phase] = kind(Passes(module, self._compiled, training, loss), self._compiled, own_metrics)
+            self._steps[phase] = kind(Passes(self, self._compiled, training, loss), self._compiled, own_metrics)
         return self._steps[phase]
 
     def make_train_function(self, force: bool = False) -> Any:
         """What `fit` calls with x, y and sample weights; returns logs, or None for "ask the metrics"."""
         if self.train_function is None or force:
-            warn_of_copies(self)  # type: ignore[arg-type]
+            warn_of_copies(self)
             self._steps.pop("train", None)
             run: Any = OwnStep(self.train_step) if self._overrides("train_step") else self._step("train")
-            graphs = self.jit_compile == "auto" and self._device().type == "cuda"
+            graphs = self.jit_compile == "auto" and device_of(self).type == "cuda"
             if graphs and isinstance(run, TrainStep) and run.can_be_captured():
                 run = Captured(run)
             vars(self)["train_function"] = run
@@ -269,14 +259,9 @@ class Trainer:
 
     def make_predict_function(self, force: bool = False) -> Any:
         if self.predict_function is None or force:
-            module: Any = self
             own = self._overrides("predict_step")
-            vars(self)["predict_function"] = OwnStep(self.predict_step) if own else PredictStep(module)
+            vars(self)["predict_function"] = OwnStep(self.predict_step) if own else PredictStep(self)
         return self.predict_function
-
-    def _device(self) -> torch.device:
-        weight = next(self.parameters(), None)  # type: ignore[attr-defined]
-        return torch.get_default_device() if weight is None else weight.device
 
     # -- fit, evaluate, predict -------------------------------------------------------------------------------------
 
@@ -362,13 +347,10 @@ class Trainer:
         callbacks: Any = None,
     ) -> Any:
         """The outputs for all samples as NumPy arrays, in the structure of the model's outputs."""
-        feed = Feed(self._source(x, batch_size=batch_size, steps=steps), steps)
+        feed = Feed(make_source(x, batch_size=batch_size, steps=steps, device=device_of(self)), steps)
         with self._loop("predict", feed, callbacks, verbose=verbose, epochs=1) as loop:
             predictions = loop.predict(whole=steps is None)
         return predictions.arrays()
-
-    def _source(self, *data: Any, **how: Any) -> Any:
-        return make_source(*data, **how, device=self._device())
 
     def _feed(
         self,
@@ -382,8 +364,16 @@ class Trainer:
         class_weight: Mapping[int, float] | None = None,
     ) -> Feed:
         """Data to learn from or to be measured on, which messages call by `name`."""
-        how = {"batch_size": batch_size, "steps": steps, "shuffle": shuffle, "class_weight": class_weight}
-        source = self._source(x, y, sample_weight, **how)
+        source = make_source(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps=steps,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            device=device_of(self),
+        )
         if not any(map(self._overrides, ("train_step", "test_step", "compute_loss"))):
             self._compiled.check_targets(source, name, self._symbolic_outputs())
         return Feed(source, steps)
@@ -407,13 +397,13 @@ class Trainer:
     def _build_by_call(self, x: Any) -> None:
         has_call = getattr(type(self), "call", None) is not Calling.call  # else its own train_step calls what is inside
         if has_call and not getattr(self, "built", True):
-            with flagged(self, training=False), torch.no_grad():  # type: ignore[arg-type]
-                self(x)  # type: ignore[operator]
+            with flagged(self, training=False), torch.no_grad():
+                self(x)
         self._compiled.name_outputs(getattr(self, "output_names", None))
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
-            weights = trainable_weights(self)  # type: ignore[arg-type]
+            weights = trainable_weights(self)
             if weights:
                 self.optimizer.build(weights)
 
@@ -436,7 +426,7 @@ class Trainer:
             if self._steps.get("train") is not None:
                 self._steps["train"].notice_trainable()
             self.reset_metrics()
-            with flagged(self, training=True):  # type: ignore[arg-type]
+            with flagged(self, training=True):
                 return self._results(run(*batch), return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -446,14 +436,14 @@ class Trainer:
             batch = self._one_batch(x, y, sample_weight)
             run = self.make_test_function()
             self.reset_metrics()
-            with flagged(self, training=False), torch.no_grad():  # type: ignore[arg-type]
+            with flagged(self, training=False), torch.no_grad():
                 return self._results(run(*batch), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch as NumPy arrays."""
-        x = tensors_of(x, "x", self._device())
+        x = tensors_of(x, "x", device_of(self))
         self._build_by_call(x)
-        with flagged(self, training=False), without_gradients(self):  # type: ignore[arg-type]
+        with flagged(self, training=False), without_gradients(self):
             outputs = self.make_predict_function()(x, None, None)
         given = {leaf.untyped_storage().data_ptr() for leaf in pytree.tree_leaves(x) if isinstance(leaf, Tensor)}
 
@@ -465,19 +455,10 @@ class Trainer:
         return pytree.tree_map(apart, outputs)
 
     def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> tuple[Any, Any, Any]:
-        device = self._device()
-        x, y, sample_weight = (
-            tensors_of(part, name, device) for part, name in ((x, "x"), (y, "y"), (sample_weight, "sample_weight"))
-        )
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError("Give `class_weight` or `sample_weight`, not both.")
-            sample_weight = class_weights(y, class_weight)
-        check_lengths(x, y, sample_weight)
-        sample_weight = per_output(sample_weight, y)
-        self._build_by_call(x)
+        batch = as_batch(x, y, sample_weight, class_weight, device_of(self))
+        self._build_by_call(batch[0])
         self._build_optimizer()
-        return x, y, sample_weight
+        return batch
 
     def _results(self, logs: Any, return_dict: bool) -> Any:
         vars(self)["_metrics_inside"] = self._find_metrics()
