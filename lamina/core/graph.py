@@ -186,14 +186,11 @@ class Plan:
             arguments += [f"{option}={value}" for option, value in call.options.items()]
             unused = [tensor for tensor in call.ended if id(tensor) not in self._names]
             self._free = [self._names[id(tensor)] for tensor in call.ended if id(tensor) in self._names]
-            last = watched(call) if id(call.outputs) in ends else None
-            if last is not None and "relu" in granted(layer):
-                arguments.append("relu=False")
-            elif last is not None:  # the layer does nothing else
-                function, arguments, last = self._give(last), arguments[:1], None
             result = f"{function}({', '.join(arguments)})"
+            last = watched(call) if id(call.outputs) in ends else None
             if last is not None:
-                result = f"{self._give(last)}({result})"
+                before = f"{function}({', '.join([*arguments, 'relu=False'])})"
+                result = f"{self._give(last)}({before if 'relu' in granted(layer) else arguments[0]})"
             if bare and not layer._ours:
                 result = f"answered({self._give(layer)}, {result})"
             yield self._assigned(call.outputs, result), note

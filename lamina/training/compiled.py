@@ -75,12 +75,6 @@ class Compiled:
             if self.metrics is not None:
                 self.metrics.check_targets(source.targets, outputs)
 
-    def build(self, y: Any, outputs: Any) -> None:
-        """Settle whose each loss and metric is. Raises ValueError where they do not fit the outputs."""
-        for part in (self.loss, self.metrics):
-            if part is not None and not part.built:
-                part.build(y, outputs)
-
     def total_loss(
         self, y: Any, outputs: Any, sample_weight: Any, penalties: Callable | None, scores: Sequence[Any] = ()
     ) -> Tensor:

@@ -61,8 +61,8 @@ class Passes:
         """Find out what stays the same from batch to batch, until something in the model changes its ways."""
         self.changes = Changes.count
         self._penalties = penalties_of(self.module)
-        self._is_first = self.own_loss is None
-        self.asks = self._is_first and self._compiled.loss is not None and self._compiled.jit_compile is not True
+        compiled = self._compiled
+        self.asks = self._seeks = not (self.own_loss or compiled.loss is None or compiled.jit_compile is True)
         self.watched = _ending_in_log_space(self.module) if self.asks else []
 
     def weights(self) -> list[Any]:
@@ -76,8 +76,8 @@ class Passes:
             self._penalties = penalties_of(self.module)
         if self.own_loss is not None:
             return outputs, self.own_loss(x, y, outputs, sample_weight, self._training)
-        if self._is_first:
-            self._begin(y, outputs, scores)
+        if self._seeks:
+            self._seek(y, outputs, scores)
         return outputs, self._compiled.total_loss(y, outputs, sample_weight, self._penalties, scores)
 
     def both(
@@ -107,12 +107,14 @@ class Passes:
             for layer, last in self.watched:
                 vars(layer)["activation"] = last.stands_for
 
-    def _begin(self, y: Any, outputs: Any, scores: Sequence[Any]) -> None:
-        """With the first batch: settle whose each loss is, and of what it need be told."""
-        self._compiled.build(y, outputs)
-        used = self._compiled.loss.uses(outputs, scores) if self._compiled.loss is not None else set()
+    def _seek(self, y: Any, outputs: Any, scores: Sequence[Any]) -> None:
+        """Find out, with the first batch, which scores the losses can do with; nothing else is asked for then."""
+        loss: Any = self._compiled.loss
+        if not loss.built:
+            loss.build(y, outputs)
+        used = loss.uses(outputs, scores)
         self.watched = [(layer, last) for layer, last in self.watched if last in used]
-        self.asks, self._is_first = bool(used), False
+        self.asks, self._seeks = bool(used), False
 
 
 def _ending_in_log_space(module: nn.Module) -> list[tuple[nn.Module, Watched]]:
