@@ -8,7 +8,7 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -212,6 +212,20 @@ def test_keras1_lstm_weights_are_twelve() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), values, strict=True))
     with pytest.raises(ValueError, match="expected 12 arrays; got 3"):
         layer.set_weights(values[:3])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras1.layers.Convolution2D(3, 3, 3),
+        lambda: keras1.layers.LSTM(3),
+        lambda: keras2.layers.LocallyConnected1D(3, 2),
+        lambda: tf_keras.layers.LocallyConnected1D(3, 2, implementation=3),
+        lambda: tf_keras.layers.BatchNormalization(axis=[1, 2]),
+    ],
+)
+def test_a_layer_that_is_not_built_has_no_arrays(make: Callable) -> None:
+    assert make().get_weights() == []
 
 
 def test_theano_turns_kernels_round() -> None:

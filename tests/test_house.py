@@ -41,7 +41,6 @@ UNUSED = {
     "core.weight.Weight.assign_sub": "users call it",
     "core.weights.Weights._load_from_state_dict": "torch calls it",
     "generations.models._ModelWords.*": "users of older generations call them",
-    "kernels.local.*": "for files of tf.keras that hold kernels in these forms",
     "layers.lora.LoRA.enable_lora": "users call it",
     "metrics.base.Metric.stateless_*": "users call them",
     "models.functional.Functional.input_names": "users read it",

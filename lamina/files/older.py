@@ -14,9 +14,11 @@ from ..core.errors import named
 from ..core.layer import Layer
 from ..translation import origin, weights
 from ..translation.keras1 import KERAS1
-from ..translation.table import Class
+from ..translation.table import Class, Generation
+from ..translation.tf_keras import TF_KERAS
 from . import safe
 
+_LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
 
 Convert = Callable[[Layer, Sequence[np.ndarray]], Sequence[np.ndarray]]
@@ -54,8 +56,9 @@ def converter(model: Any, source: Writer) -> Convert:
 
     Raises Misfit where they, or what the layers compute, are others and the model is not of that generation.
     """
-    if source.generation == "keras1" and _first_home(model, "lamina.keras1.models"):
-        return _by_layouts(model, source.backend)
+    generation = _LAYOUTS.get(source.generation)
+    if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
+        return _by_layouts(model, generation, source.backend)
     others = origin.otherwise(source.generation, source.backend)
     for layer in model.modules() if others else ():
         if any(cls.__name__ in others for cls in type(layer).__mro__):
@@ -74,13 +77,13 @@ def _first_home(item: Any, home: str) -> type | None:
     return next((cls for cls in type(item).__mro__ if serialize.home_of(cls) == home), None)
 
 
-def _by_layouts(model: Any, backend: str) -> Convert:
-    """What turns the arrays of one of Keras 1's layers into today's, by the layer's config.
+def _by_layouts(model: Any, generation: Generation, backend: str) -> Convert:
+    """What turns the arrays of one of the generation's layers into today's, by the layer's config.
 
     Raises Misfit where the model was not made for that backend's arithmetic.
     """
     for layer in model.modules():
-        entry = _entry(layer)
+        entry = _entry(layer, generation)
         if entry is not None and entry.adapt in ("convolution", "pooling") and layer._theano != (backend == "theano"):
             made = "theano" if layer._theano else "tensorflow"
             raise safe.Misfit(
@@ -90,7 +93,7 @@ def _by_layouts(model: Any, backend: str) -> Convert:
 
     def read(layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         parts = [(leaf, part) for part in ("trainable_weights", "non_trainable_weights") for leaf in _leaves(layer)]
-        layouts = [_layout(leaf, backend) for leaf, _ in parts]
+        layouts = [_layout(leaf, generation, backend) for leaf, _ in parts]
         counts = [len(getattr(leaf, part)) for leaf, part in parts]
         counts = [
             len(own.names()) if n and own.kind.endswith("gates") else n for own, n in zip(layouts, counts, strict=True)
@@ -115,14 +118,17 @@ def _leaves(layer: Any) -> Iterator[Any]:
         yield from _leaves(part)
 
 
-def _entry(layer: Any) -> Class | None:
-    cls = _first_home(layer, "lamina.keras1.layers")
-    return None if cls is None else KERAS1.find(cls.__name__)
+def _entry(layer: Any, generation: Generation) -> Class | None:
+    cls = _first_home(layer, f"lamina.{generation.name}.layers")
+    return None if cls is None else generation.find(cls.__name__)
 
 
-def _layout(layer: Any, backend: str) -> weights.Layout:
-    entry = _entry(layer)
-    return weights.layout(entry, layer.get_config(), backend=backend) if entry and entry.weights else weights.Layout()
+def _layout(layer: Any, generation: Generation, backend: str) -> weights.Layout:
+    entry = _entry(layer, generation)
+    if entry is None or not entry.weights:
+        return weights.Layout()
+    shape = layer.built_shape() if entry.weights in weights.BY_SHAPE else ()
+    return weights.layout(entry, layer.get_config(), shape, backend)
 
 
 def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from ..core.symbolic import is_shape
 from ..layers import RNN, Bidirectional, TimeDistributed
 from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
-from ..translation.weights import Layout, layout
+from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
 from . import activations
 from .additions import Adds
@@ -190,7 +190,7 @@ class LayerShim(Adds, Shim):
         generation, entry = self._dialect.table, self._words.entry
         kept = dict(self._as_given)
         if entry.learned and self._build_shapes is not None:
-            kept[entry.learned] = self._built_shape()[-1]
+            kept[entry.learned] = self.built_shape()[-1]
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if generation.writes_dtype:
             base["dtype"] = written_policy(generation, self.dtype_policy.name)
@@ -207,7 +207,7 @@ class LayerShim(Adds, Shim):
         modern = {"activity_regularizer": None, **super(Shim, self).get_config()}
         if self.activity_regularizer is not None and modern["activity_regularizer"] is None:
             modern["activity_regularizer"] = serialize.serialize(self.activity_regularizer)
-        shape = self._built_shape() if self._build_shapes is not None else None
+        shape = self.built_shape() if self._build_shapes is not None else None
         if isinstance(kept.get("backward_layer"), dict):
             kept["backward_layer"].pop("build_config", None)
         return {**base, **self._words.to_old(modern, kept, shape)}
@@ -216,7 +216,7 @@ class LayerShim(Adds, Shim):
         """tf.keras writes it for layers without weights, too, and of a TimeDistributed its layer's."""
         if not self._dialect.table.writes_modules or self._build_shapes is None:
             return super().get_build_config()
-        shape = self._built_shape()
+        shape = self.built_shape()
         return {"input_shape": (shape[0], *shape[2:]) if isinstance(self, TimeDistributed) else shape}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
@@ -225,7 +225,7 @@ class LayerShim(Adds, Shim):
             config = {"input_shape": (batch, None, *rest)}
         super().build_from_config(config)
 
-    def _built_shape(self) -> tuple:
+    def built_shape(self) -> tuple:
         args, kwargs = self._build_shapes
         shape = args[0] if args else next(iter(kwargs.values()))
         return tuple(shape if is_shape(shape) else shape[0])
@@ -238,9 +238,11 @@ class LayerShim(Adds, Shim):
 
     def weight_layout(self) -> Layout:
         """How the arrays of `get_weights` lie, and what they are called."""
-        config = {**self._as_given, "data_format": getattr(self, "data_format", None)}
-        shape = self._built_shape() if self._words.entry.weights == "axes" else ()
-        return layout(self._words.entry, config, shape, "theano" if self._theano else "")
+        entry = self._words.entry
+        given = self.get_config() if entry.weights == "local" else self._as_given
+        config = {**given, "data_format": getattr(self, "data_format", None)}
+        shape = self.built_shape() if self._build_shapes and entry.weights in BY_SHAPE else ()
+        return layout(entry, config, shape, "theano" if self._theano else "")
 
     weight_parts = parts_of
 

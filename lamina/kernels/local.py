@@ -1,8 +1,6 @@
 """Locally connected layers: a convolution whose kernel differs at every position. x is (N, *S, C) or (N, C, *S).
 
 A kernel is (positions, taps, filters), positions in row-major order; a tap is (*k, C), or (C, *k) for channels first.
-tf_keras stores two other forms, dense over all inputs and outputs (its implementation 2) and the list of the dense
-form's real entries (3); `from_dense_kernel` and `from_sparse_kernel` read them, the ``to_`` functions write them.
 """
 
 from __future__ import annotations
@@ -66,19 +64,6 @@ def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     return y.view(*out, *y.shape[1:]).permute(order)
 
 
-def locally_connected(
-    x: Tensor,
-    kernel: Tensor,
-    bias: Tensor | None,
-    kernel_size: Sizes,
-    strides: Sizes,
-    padding: str,
-    channels_last: bool,
-) -> Tensor:
-    """`plan_local` and `run` in one."""
-    return run(x, kernel, bias, plan_local(x.shape, kernel_size, strides, padding, channels_last))
-
-
 def _same_pads(sizes: Sizes, out: Sizes, kernel_size: Sizes, strides: Sizes) -> list[tuple[int, int]]:
     """Each window has element ``i * stride`` at its tap ``k // 2``, whatever the size: not TensorFlow's rule."""
     axes = zip(sizes, out, kernel_size, strides, strict=True)
@@ -122,86 +107,3 @@ class _Patches(torch.autograd.Function):
                 total[(slice(None),) * axis + (reached,)] += grad.select(offsets, tap)
             grad = total
         return grad if channels_last else grad.movedim(-1, 1), None, None, None
-
-
-def from_dense_kernel(dense: Tensor, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Tensor:
-    """From (*in, C, *out, filters), or (C, *in, filters, *out) for channels first. Taps in the padding become zero."""
-    rank, half = len(kernel_size), len(kernel_size) + 1
-    sizes = dense.shape[:rank] if channels_last else dense.shape[1:half]
-    channels, filters = (dense.shape[rank], dense.shape[-1]) if channels_last else (dense.shape[0], dense.shape[half])
-    inputs, outputs, real = _connections(sizes, channels, filters, kernel_size, strides, padding, channels_last)
-    return torch.where(real, dense.flatten(half).flatten(0, rank)[inputs, outputs], 0)
-
-
-def to_dense_kernel(
-    kernel: Tensor, sizes: Sizes, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
-) -> Tensor:
-    """The inverse of `from_dense_kernel`; unconnected entries are zero."""
-    channels, filters = kernel.shape[1] // math.prod(kernel_size), kernel.shape[2]
-    inputs, outputs, real = _connections(sizes, channels, filters, kernel_size, strides, padding, channels_last)
-    out = output_sizes(sizes, kernel_size, strides, padding)
-    dense = kernel.new_zeros(math.prod(sizes) * channels, math.prod(out) * filters)
-    dense[inputs[real], outputs[real]] = kernel[real]
-    return dense.view(*sizes, channels, *out, filters) if channels_last else dense.view(channels, *sizes, filters, *out)
-
-
-def from_sparse_kernel(
-    values: Tensor,
-    sizes: Sizes,
-    channels: int,
-    filters: int,
-    kernel_size: Sizes,
-    strides: Sizes,
-    padding: str,
-    channels_last: bool,
-) -> Tensor:
-    """From the list of connections in the order of outputs, then inputs. Taps in the padding become zero."""
-    order, shape = _sparse_order(sizes, channels, filters, kernel_size, strides, padding, channels_last)
-    kernel = values.new_zeros(math.prod(shape))
-    kernel[order] = values
-    return kernel.view(shape)
-
-
-def to_sparse_kernel(
-    kernel: Tensor, sizes: Sizes, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
-) -> Tensor:
-    """The inverse of `from_sparse_kernel`."""
-    channels = kernel.shape[1] // math.prod(kernel_size)
-    order, _ = _sparse_order(sizes, channels, kernel.shape[2], kernel_size, strides, padding, channels_last)
-    return kernel.flatten()[order]
-
-
-def _sparse_order(
-    sizes: Sizes, channels: int, filters: int, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
-) -> tuple[Tensor, torch.Size]:
-    """Where in the flattened kernel each sparse value lies, and the kernel's shape."""
-    inputs, outputs, real = _connections(sizes, channels, filters, kernel_size, strides, padding, channels_last)
-    rank_of = (outputs * (math.prod(sizes) * channels) + inputs)[real].argsort()
-    return real.flatten().nonzero().squeeze(1)[rank_of], real.shape
-
-
-def _connections(
-    sizes: Sizes, channels: int, filters: int, kernel_size: Sizes, strides: Sizes, padding: str, channels_last: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Flat input index, flat output index and whether it is real, of each kernel entry (positions, taps, filters)."""
-    out = output_sizes(sizes, kernel_size, strides, padding)
-    starts = [k // 2 if padding == "same" else 0 for k in kernel_size]
-    element = torch.zeros(math.prod(out), math.prod(kernel_size), dtype=torch.long)
-    real = torch.ones_like(element, dtype=torch.bool)
-    positions = torch.cartesian_prod(*map(torch.arange, out)).view(-1, 1, len(out))
-    offsets = torch.cartesian_prod(*map(torch.arange, kernel_size)).view(1, -1, len(out))
-    for axis, size in enumerate(sizes):
-        at = positions[..., axis] * strides[axis] + offsets[..., axis] - starts[axis]
-        real &= (at >= 0) & (at < size)
-        element = element * size + at.clamp(0, size - 1)
-    channel, filter_ = torch.arange(channels), torch.arange(filters)
-    position = torch.arange(len(element)).view(-1, 1, 1)
-    if channels_last:
-        inputs = (element[:, :, None] * channels + channel).flatten(1)
-        real = real.repeat_interleave(channels, 1)
-        outputs = position * filters + filter_
-    else:
-        inputs = (channel[:, None] * math.prod(sizes) + element[:, None]).flatten(1)
-        real = real.repeat(1, channels)
-        outputs = filter_ * len(element) + position
-    return torch.broadcast_tensors(inputs[:, :, None], outputs, real[:, :, None])

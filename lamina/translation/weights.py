@@ -6,14 +6,16 @@ A layer's table and its config, with the shape it is built for, say all that a l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .local import Places, places
 from .table import Class
 
 Arrays = list[np.ndarray]
+BY_SHAPE = ("axes", "local")  # layouts that depend on the shape of the input
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Layout:
     theano: bool = False  # kernels are turned round
     fused: bool = False  # all gates are one array
     sizes: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # along several axes, by their numbers and as given
+    places: Places | None = field(default=None, compare=False)  # of a local kernel that is stored otherwise
 
     def names(self) -> list[str]:
         """The generation's names of the weights, without the layer's."""
@@ -34,10 +37,10 @@ class Layout:
         return ["W", "U", "b"] if self.fused else [f"{part}_{gate}" for gate in self.told.split() for part in "WUb"]
 
     def to_modern(self, arrays: Sequence[np.ndarray]) -> Arrays:
-        return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][0](arrays, self)]
+        return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][0](arrays, self)] if arrays else []
 
     def to_old(self, arrays: Sequence[np.ndarray]) -> Arrays:
-        return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][1](arrays, self)]
+        return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][1](arrays, self)] if arrays else []
 
     def old_shapes(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Of the arrays that a kernel of this shape stands for."""
@@ -52,7 +55,8 @@ def layout(entry: Class, config: Mapping[str, Any], shape: Sequence[int | None] 
     if entry.weights == "axes" and shape:
         given = np.atleast_1d(config["axis"]).tolist()
         sizes = tuple(tuple(shape[axis] for axis in axes) for axes in (sorted(given), given))
-    return Layout(entry.weights, entry.weight_names, first, backend == "theano", fused, sizes)
+    local = places(config, shape) if entry.weights == "local" and shape else None
+    return Layout(entry.weights, entry.weight_names, first, backend == "theano", fused, sizes, local)
 
 
 # The modern order of the gates, by their names in Keras 1.
@@ -148,6 +152,14 @@ def _unaxes(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     return [array.reshape(layout.sizes[1]) for array in arrays]
 
 
+def _local(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
+    return [arrays[0] if layout.places is None else layout.places.to_modern(arrays[0]), *arrays[1:]]
+
+
+def _unlocal(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
+    return [arrays[0] if layout.places is None else layout.places.to_stored(arrays[0]), *arrays[1:]]
+
+
 def _same(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     return list(arrays)
 
@@ -162,6 +174,7 @@ LAYOUTS = {
     "transposed_kernel": (_transposed_kernel, _untransposed_kernel),
     "simple_rnn": (_same, _same),
     "axes": (_axes, _unaxes),
+    "local": (_local, _unlocal),
     "gates": (_gates, _ungates),
     "convolutional_gates": (_convolutional_gates, _unconvolutional_gates),
 }

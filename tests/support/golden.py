@@ -15,10 +15,9 @@ import contextlib
 import functools
 import importlib
 import json
-import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -258,23 +257,19 @@ def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
 def _set_weights(case: Case, model: Any) -> Iterator[str]:
     """Compare what building created, then set the recorded weights (in the order of `get_weights`)."""
     record, arrays = case.record, case.arrays
-    dense = _implementation(case) > 1  # stored weight by weight for the whole input: this project has one layout
     expected, weights = record["weights"], model.get_weights()
     names = _weight_names(case, model)
     if len(names) != len(expected) or not all(map(_same_name, names, (weight["name"] for weight in expected))):
         yield f"weights are {names}, expected {[weight['name'] for weight in expected]}"
         return
     for weight, new in zip(weights, expected, strict=True):
-        if not dense and list(weight.shape) != new["shape"]:
+        if list(weight.shape) != new["shape"]:
             yield f"weight {new['name']} has shape {list(weight.shape)}, expected {new['shape']}"
-        if not dense:
-            yield from _initial(f"initial {new['name']}", weight, new["initial"])
+        yield from _initial(f"initial {new['name']}", weight, new["initial"])
     trainable = sum(weight.get("trainable", True) for weight in expected)
     if not case.old and sum(weight.trainable for weight in model.weights) != trainable:
         yield f"{sum(weight.trainable for weight in model.weights)} weights are trainable, expected {trainable}"
     values = [arrays[f"weight{i}"] for i in range(len(expected))]
-    if dense:
-        values[0] = _local_kernel(case, values[0], weights[0].shape)
     model.set_weights(values)
 
 
@@ -363,8 +358,6 @@ def _gradients(case: Case, layer: Any, inputs: dict, outputs: list, wanted: dict
         if found is None:
             yield f"{name} does not exist: nothing reaches it from the output"
             continue
-        if name == "grad_weight0" and _implementation(case) > 1:
-            new, found = _local_kernel_gradient(case, new, _array(found))
         yield from _differs(name, found, new, case.record)
 
 
@@ -645,57 +638,6 @@ def _plain(value: Any, modern: bool = True) -> Any:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-# The weights of tf_keras' other implementations of locally connected layers ----------------------------------------
-
-
-def _implementation(case: Case) -> int:
-    return (case.record.get("config") or {}).get("implementation", 1) if case.family == "local" else 1
-
-
-def _local_kernel(case: Case, stored: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A kernel of implementation 2 (one weight for every input and output) or 3 (those that are used, in the order
-    (output, input)) in the layout of implementation 1: (positions, patch, filters)."""
-    there, here = _local_places(case)
-    kernel = np.zeros(np.prod(shape), stored.dtype)
-    kernel[here] = stored.ravel()[there]
-    return kernel.reshape(shape)
-
-
-def _local_kernel_gradient(case: Case, new: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    there, here = _local_places(case)
-    return new.ravel()[there], found.ravel()[here]
-
-
-def _local_places(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """For every weight in use: its place in the stored kernel, and in that of implementation 1."""
-    config, shape = case.record["config"], case.record["inputs"][0]["shape"]
-    size, strides, filters = config["kernel_size"], config["strides"], config["filters"]
-    first, same = config["data_format"] == "channels_first", config["padding"] == "same"
-    space, channels = (shape[2:], shape[1]) if first else (shape[1:-1], shape[-1])
-    pads = [k // 2 * same for k in size]  # these layers centre the kernel, whatever the stride
-    out = [-(-n // s) if same else (n - k) // s + 1 for n, k, s in zip(space, size, strides, strict=True)]
-
-    def shaped(channel: int, spatial: Sequence[int]) -> tuple[int, ...]:
-        return (channel, *spatial) if first else (*spatial, channel)
-
-    def flat(channel: int, at: Sequence[int], channels: int, spatial: Sequence[int]) -> int:
-        return int(np.ravel_multi_index(shaped(channel, at), shaped(channels, spatial)))
-
-    found = []  # (output, input, place in implementation 1)
-    for position in np.ndindex(*out):
-        for offset in np.ndindex(*size):
-            at = [p * s + o - pad for p, s, o, pad in zip(position, strides, offset, pads, strict=True)]
-            if not all(0 <= a < n for a, n in zip(at, space, strict=True)):
-                continue
-            for c, f in np.ndindex(channels, filters):
-                row = int(np.ravel_multi_index(position, out)) * channels * math.prod(size)
-                here = (row + flat(c, offset, channels, size)) * filters + f
-                found.append((flat(f, position, filters, out), flat(c, at, channels, space), here))
-    outputs, inputs, here = np.array(sorted(found)).T
-    dense = config["implementation"] == 2
-    return (inputs * filters * math.prod(out) + outputs if dense else np.arange(len(found))), here
 
 
 def main(package: str = "lamina", *families: str) -> int:
