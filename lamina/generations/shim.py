@@ -316,6 +316,11 @@ class LayerShim(Adds, Shim):
         return self.compute_output_shape(input_shape)
 
 
+def _zero_states(layer: Any) -> None:
+    """Let the next batch start from zeros."""
+    _reset_states(layer)
+
+
 def _reset_states(layer: Any, states: Any = None) -> None:
     """Let the next batch start from `states`, by default zeros: (batch, units) for each of the layer's states.
 
@@ -356,7 +361,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_home": dialect.module(home),
     }
     if issubclass(modern, RNN):
-        members["reset_states"] = _reset_states
+        members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
     return type(own.name, (base, modern), members)
