@@ -153,9 +153,9 @@ class Declared:
                 value.name = name
                 value.attribute = value.attribute or name
                 delattr(cls, name)
-            cls._args = {name: value for name, value in (_inherited(cls) | own).items() if value.init}
+            cls._args = {name: value for name, value in (inherited(cls, "_args") | own).items() if value.init}
         elif "_args" not in vars(cls):
-            cls._args = _inherited(cls)
+            cls._args = inherited(cls, "_args")
         first = vars(cls).get("_order", ())
         if first:
             cls._args = {name: cls._args[name] for name in first} | cls._args
@@ -214,10 +214,11 @@ class Declared:
         return f"{type(self).__name__}({self._shown_args()})"
 
 
-def _inherited(cls: type) -> dict[str, Arg]:
-    merged: dict[str, Arg] = {}
+def inherited(cls: type, table: str) -> dict[str, Any]:
+    """What the bases, from right to left, have in a table of declarations."""
+    merged: dict[str, Any] = {}
     for base in reversed(cls.__bases__):
-        merged.update(getattr(base, "_args", {}))
+        merged.update(getattr(base, table, {}))
     return merged
 
 

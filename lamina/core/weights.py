@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import dtypes, serialize
 from .children import Children, inside
+from .declare import inherited
 from .errors import named, short, show_shape
 from .scope import scope
 from .weight import Weight, allocate, context, stand_in, weight
@@ -46,14 +47,12 @@ class Weights(nn.Module):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    _weights: ClassVar[dict[str, weight]] = {}  # the declared ones, bases first
+    _weights: ClassVar[dict[str, weight]] = {}  # the declared ones
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._weights = {}
-        for base in reversed(cls.__bases__):
-            cls._weights |= getattr(base, "_weights", {})
-        cls._weights |= {name: item for name, item in vars(cls).items() if isinstance(item, weight)}
+        own = {name: item for name, item in vars(cls).items() if isinstance(item, weight)}
+        cls._weights = {**inherited(cls, "_weights"), **own}
 
     def make_weights(self, **sizes: Any) -> None:
         """Make the declared weights; `sizes` are those of the shapes that are no attributes. Absent ones are None."""
