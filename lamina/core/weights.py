@@ -55,13 +55,14 @@ class Weights(nn.Module):
         cls._weights = {**inherited(cls, "_weights"), **own}
 
     def make_weights(self, **sizes: Any) -> None:
-        """Make the declared weights; `sizes` are those of the shapes that are no attributes. Absent ones are None."""
+        """Make the declared weights; `sizes` are those of the shapes that are no attributes. Absent ones are None, for
+        torch and for whoever reads the attribute."""
         for name, declared in type(self)._weights.items():
             asked = declared.asked(self, sizes)
             if asked is not None:
                 self._adopt(name, self.add_weight(**asked))
             else:
-                (self._parameters if declared.trainable else self._buffers)[name] = None
+                (self._parameters if declared.trainable else self._buffers)[name] = vars(self)[name] = None
 
     def add_weight(
         self,
