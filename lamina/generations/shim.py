@@ -146,6 +146,8 @@ class LayerShim(Adds, Shim):
         if key == "dtype":
             return read_policy(value)
         home = _OBJECTS.get(key.rsplit("_", 1)[-1])
+        if key == "init" and not dialect.table.draws_by_layout:
+            home = "initializers"
         if home is not None:
             return dialect.get(home, value)
         if key.endswith("activation"):
@@ -168,6 +170,9 @@ class LayerShim(Adds, Shim):
         return modern
 
     def __getattr__(self, name: str) -> Any:
+        weights = self.__dict__.get("_parameters", ())
+        if name in weights:
+            return weights[name]  # in calls: no more hops than today's
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -289,11 +294,6 @@ class LayerShim(Adds, Shim):
 
     # -- old methods ------------------------------------------------------------------------------------------------
 
-    def _add_activity_loss(self, outputs: Any) -> None:
-        if not self._dialect.table.sums_activity:
-            return super()._add_activity_loss(outputs)
-        self._losses.extend(self.activity_regularizer(output) for output in pytree.tree_leaves(outputs))
-
     def _checked_mask(self, inputs: Any, mask: Any) -> Any:
         alone = type(self).compute_mask is Layer.compute_mask and not self.supports_masking
         if alone and mask is not None and not self._dialect.table.masks_may_end:
@@ -319,6 +319,13 @@ class LayerShim(Adds, Shim):
 def _zero_states(layer: Any) -> None:
     """Let the next batch start from zeros."""
     _reset_states(layer)
+
+
+def _add_sum(layer: Any, outputs: Any) -> None:
+    """The penalty of an activity, not divided by the size of the batch."""
+    for output in (outputs,) if isinstance(outputs, torch.Tensor) else pytree.tree_leaves(outputs):
+        if isinstance(output, torch.Tensor):
+            layer._losses.append(layer.activity_regularizer(output))
 
 
 def _reset_states(layer: Any, states: Any = None) -> None:
@@ -360,6 +367,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_words": own,
         "_home": dialect.module(home),
     }
+    if dialect.table.sums_activity:
+        members["_add_activity_loss"] = _add_sum
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
     elif issubclass(modern, Bidirectional):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from . import keras1
@@ -99,6 +100,14 @@ _LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
 _LAST = "data_format='channels_last'"
 
+# The words of two layers that were left as they had been.
+_UNCHANGED = {
+    word: keras1.RENAMED[word]
+    for word in (
+        "output_dim", "nb_feature", "init", "bias", "W_regularizer", "b_regularizer", "W_constraint", "b_constraint",
+    )
+}  # fmt: skip
+
 LAYERS = {
     "Dense": Class("Dense", f"units, {_USED}, {_KERNEL}", "core"),
     "Activation": Class("Activation", "activation", "core"),
@@ -116,8 +125,8 @@ LAYERS = {
         "LambdaOnCopies", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask",
         adapt="lambda_", renamed=keras1.KINDS, write="lambda_",
     ),
-    "Highway": keras1.LAYERS["Highway"],
-    "MaxoutDense": keras1.LAYERS["MaxoutDense"],
+    "Highway": replace(keras1.LAYERS["Highway"], renamed={**_UNCHANGED, "transform_bias": ""}),
+    "MaxoutDense": replace(keras1.LAYERS["MaxoutDense"], renamed=_UNCHANGED),
     "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D", adapt="sequence"),
     "Conv2D": Class("Conv2D", conv(2, False), **CONV, aliases="Convolution2D"),
     "Conv3D": Class("Conv3D", conv(3, False), **CONV, aliases="Convolution3D"),

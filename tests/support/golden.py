@@ -224,7 +224,7 @@ def _replay_layer(case: Case, keras: ModuleType) -> Iterator[str]:
     record, arrays = case.record, case.arrays
     names = names_of(record, keras)
     layer = names["layer"] = eval(record["code"], names)
-    inputs = _inputs(case)
+    inputs = inputs_of(case)
     first = record["calls"][0]["code"]
     with torch.no_grad():
         eval(first.replace("training=True", "training=False"), names | inputs)  # leaves moving statistics as created
@@ -440,7 +440,7 @@ def _replay_model(case: Case, keras: ModuleType) -> Iterator[str]:
     exec(record["code"], names)
     model = names["model"]
     yield from _set_weights(case, model)
-    yield from _calls(case, names | _inputs(case, raw=True))
+    yield from _calls(case, names | inputs_of(case, raw=True))
     found = [type(layer).__name__ for layer in model.layers]
     if found != [name for _, name in record["layers"]]:
         yield f"layers are {found}, expected {record['layers']}"
@@ -451,12 +451,12 @@ def _replay_model(case: Case, keras: ModuleType) -> Iterator[str]:
 def _replay_object(case: Case, keras: ModuleType) -> Iterator[str]:
     names = names_of(case.record, keras)
     names["obj"] = eval(case.record["code"], names)
-    yield from _calls(case, names | _inputs(case))
+    yield from _calls(case, names | inputs_of(case))
     yield from _config(case, names["obj"])
 
 
 def _replay_function(case: Case, keras: ModuleType) -> Iterator[str]:
-    names = names_of(case.record, keras) | _inputs(case, raw=case.record.get("raw_inputs", False))
+    names = names_of(case.record, keras) | inputs_of(case, raw=case.record.get("raw_inputs", False))
     if "refused" in case.record:
         eval(case.record["code"], names)
         return
@@ -469,7 +469,7 @@ def _replay_optimizer(case: Case, keras: ModuleType) -> Iterator[str]:
     model = keras.Sequential([keras.Input((record["inputs"][0]["shape"][-1],)), keras.layers.Dense(2)])
     model.compile(optimizer=optimizer, loss="mse")
     yield from _set_weights(case, model)
-    inputs = _inputs(case, raw=True)
+    inputs = inputs_of(case, raw=True)
     trajectory, losses = [], []
     for _ in range(5):
         loss = model.train_on_batch(inputs["x0"], inputs["x1"])
@@ -503,7 +503,7 @@ def _replay_stochastic(case: Case, keras: ModuleType) -> Iterator[str]:
     names = names_of(case.record, keras)
     names["layer"] = eval(case.record["code"], names)
     with _learning_phase(case, keras):
-        output = eval(case.record["calls"][0]["code"], names | _inputs(case))
+        output = eval(case.record["calls"][0]["code"], names | inputs_of(case))
     statistics = case.record["statistics"]
     repeats = np.prod([statistics["shape"][axis] for axis in statistics["constant_axes"]])
     yield from _statistics(_array(output), statistics, draws=repeats)
@@ -569,7 +569,7 @@ def names_of(record: dict, keras: ModuleType) -> dict[str, Any]:
     return names
 
 
-def _inputs(case: Case, raw: bool = False) -> dict[str, Any]:
+def inputs_of(case: Case, raw: bool = False) -> dict[str, Any]:
     """x0, x1, .. as tensors, or as arrays when `raw`; a refused case has only their shapes."""
     found = {}
     for i, given in enumerate(case.record["inputs"]):
