@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import math
 import re
 import subprocess
 import sys
@@ -28,6 +29,8 @@ COMPLEX = {
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {"core": 3, "kernels": 6, "layers": 2, "ops": 2, "training": 3}
+
+ANY = 37  # of a hundred annotations, how many say `Any`, rounded up
 
 # Imports inside functions that close a circle in their folder.
 CIRCLES: set[str] = set()
@@ -83,6 +86,19 @@ def test_no_more_long_signatures() -> None:
     long = {name for name, function in all_functions() if len(parameters(function)) > LONGEST}
     counts = Counter(name.partition(".")[0] for name in long)
     assert counts == LONG, f"functions of more than {LONGEST} arguments, against the table {LONG}: {sorted(long)}"
+
+
+def annotations(tree: ast.AST) -> Iterator[ast.expr]:
+    for node in ast.walk(tree):
+        found = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        yield from (annotation for annotation in found if annotation is not None)
+
+
+def test_types_do_not_get_vaguer() -> None:
+    found = [annotation for tree in sources().values() for annotation in annotations(tree)]
+    vague = [one for one in found if any(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(one))]
+    share = math.ceil(100 * len(vague) / len(found))
+    assert share == ANY, f"{len(vague)} of {len(found)} annotations say `Any`: {share} %, against the table's {ANY}"
 
 
 # Circles -------------------------------------------------------------------------------------------------------------

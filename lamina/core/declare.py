@@ -16,7 +16,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping, Set
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from typing_extensions import dataclass_transform
@@ -25,6 +25,8 @@ from .errors import quoted, short
 from .random import SeedGenerator
 from .serialize import serialize
 
+T = TypeVar("T")
+
 REQUIRED: Any = inspect.Parameter.empty
 
 
@@ -32,8 +34,8 @@ class Refused(Exception):
     """Raised by a kind's converter: the value does not fit. The text is a hint how to repair it."""
 
 
-class Kind:
-    """What an argument accepts.
+class Kind(Generic[T]):
+    """What an argument accepts, and becomes: a T.
 
     `expected` names it in words, `convert(value, owner)` returns the normal form or raises `Refused`, `dump` writes the
     normal form into a config, `good` and `bad` are examples for tests.
@@ -42,7 +44,7 @@ class Kind:
     def __init__(
         self,
         expected: str,
-        convert: Callable[[Any, Any], Any],
+        convert: Callable[[Any, Any], T],
         *,
         dump: Callable[[Any], Any] | None = None,
         good: tuple = (),
@@ -54,7 +56,7 @@ class Kind:
         self.expected, self.convert, self.good, self.bad, self.error = expected, convert, good, bad, error
         self.dump = dump or serialize
 
-    def optional(self) -> Kind:
+    def optional(self) -> Kind[T | None]:
         """The same kind, or None."""
 
         def convert(value, owner):
@@ -103,7 +105,7 @@ class Arg:
 
 
 def arg(
-    kind: Kind,
+    kind: Kind[T],
     *,
     default: Any = REQUIRED,
     doc: str = "",
@@ -111,14 +113,15 @@ def arg(
     config: bool | str = True,
     attribute: str = "",
     init: bool = True,
-) -> Any:
-    """Declare an argument of a `Declared` class.
+) -> T:
+    """Declare an argument of a `Declared` class. To a type checker it is a value of the kind.
 
     `config` says whether it stands in `get_config()`: always (True), never (False) or only when it is not None ("set").
     `attribute` is where the value is kept, where that is not the argument's own name.
     `init=False` takes back an argument of a base: the class itself gives that attribute its value.
     """
-    return Arg(kind, default, doc, kw_only, config, attribute=attribute, init=init)
+    declared: Any = Arg(kind, default, doc, kw_only, config, attribute=attribute, init=init)
+    return declared
 
 
 def kept(default: Any = None, *, init: Literal[False] = False) -> Any:
@@ -332,7 +335,7 @@ def as_integer(value: Any) -> int:
         raise Refused(f"Write {int(value)} for a whole number." if whole else "") from None
 
 
-def integer(minimum: int | None = None) -> Kind:
+def integer(minimum: int | None = None) -> Kind[int]:
     """An integer, at least `minimum`."""
 
     def convert(value, owner):
@@ -348,7 +351,7 @@ def integer(minimum: int | None = None) -> Kind:
     return Kind(expected, convert, good=((minimum or 0) + 1, (minimum or 0) + 2), bad=bad)
 
 
-def number(minimum: float | None = None, maximum: float | None = None, *, below: bool = False) -> Kind:
+def number(minimum: float | None = None, maximum: float | None = None, *, below: bool = False) -> Kind[float]:
     """A real number from `minimum` to `maximum`; `below` leaves the maximum out."""
 
     def convert(value, owner):
@@ -378,7 +381,7 @@ def number(minimum: float | None = None, maximum: float | None = None, *, below:
     return Kind(expected, convert, good=(middle,), bad=tuple(bad))
 
 
-def _boolean(value, owner):
+def _boolean(value: Any, owner: Any) -> bool:
     if isinstance(value, bool):
         return value
     if getattr(value, "shape", ()) == () and value in (0, 1):
@@ -389,7 +392,7 @@ def _boolean(value, owner):
 boolean = Kind("True or False", _boolean, good=(True, False), bad=("yes", 3))
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> Kind[str]:
     """One of some words, upper or lower case."""
 
     def convert(value, owner):
@@ -420,7 +423,7 @@ def as_sizes(value: Any, rank: int, minimum: int) -> tuple[int, ...]:
     return result
 
 
-def sizes(minimum: int = 1) -> Kind:
+def sizes(minimum: int = 1) -> Kind[tuple[int, ...]]:
     """An integer for every spatial axis, or one integer for all; the owner has a `rank`."""
 
     def convert(value, owner):
@@ -431,7 +434,7 @@ def sizes(minimum: int = 1) -> Kind:
     return Kind(f"a {words} integer, or one for each spatial axis", convert, good=(2, 3), bad=bad)
 
 
-def _text(value, owner):
+def _text(value: Any, owner: Any) -> str:
     if not isinstance(value, str):
         raise Refused
     return value

@@ -16,7 +16,7 @@ from .spatial import Windowed
 
 _implementation = Kind(
     "1, 2 or 3",
-    lambda value, owner: one_of("1", "2", "3").convert(str(value), owner) and int(value),
+    lambda value, owner: int(one_of("1", "2", "3").convert(str(value), owner)),
     good=(1, 2, 3),
     bad=(4, "a"),
 )

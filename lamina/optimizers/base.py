@@ -168,7 +168,7 @@ class _Arguments(Declared):
     gradient_accumulation_steps: int | None = arg(
         integer(2).optional(), default=None, doc="Update once in so many steps, with the mean of their gradients."
     )
-    name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
+    name: str | None = arg(text.optional(), default=None, doc="Name in configs and files.")
 
 
 class Optimizer(_Arguments):

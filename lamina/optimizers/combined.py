@@ -37,7 +37,7 @@ class LossScaleOptimizer(Optimizer, bare=True):
     inner_optimizer: Optimizer = arg(_optimizer, default=REQUIRED, doc="Does the updates.")
     initial_scale: float = arg(number(0), default=2.0**15, doc="First scale.")
     dynamic_growth_steps: int = arg(integer(1), default=2000, doc="Good steps until the scale doubles.")
-    name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
+    name: str | None = arg(text.optional(), default=None, doc="Name in configs and files.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Configs of the first Keras 3 versions carry the base's arguments, unset.
@@ -190,7 +190,7 @@ class MultiOptimizer(Optimizer, bare=True):
 
     optimizer_map: Callable[[Tensor], Optimizer] = arg(_choice, default=REQUIRED, doc="The optimizer of a weight.")
     loss_scale_factor: float | None = arg(number().optional(), default=None, doc="Factor for the loss.")
-    name: str = arg(text.optional(), default=None, doc="Name in configs and files.")
+    name: str | None = arg(text.optional(), default=None, doc="Name in configs and files.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._optimizers: list[Optimizer] = []
