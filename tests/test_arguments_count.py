@@ -10,14 +10,9 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from pathlib import Path
 
+from support.code import all_functions, excused, parameters, sources
 from support.declared import CLASSES, arguments
-
-import lamina
-
-ROOT = Path(lamina.__file__).parent
 
 # Parameters that are not read, by function and parameter (patterns), and why.
 UNREAD = {
@@ -29,6 +24,8 @@ UNREAD = {
     "*.compute_mask:mask": "given to every layer: some make a mask of their own, some end it",
     "*._modules:value": "a setter that leaves the children to the items",
     "*._rule:step": "given to every optimizer: some correct a bias by it",
+    "core.declare._Later.__get__:instance": "Python's protocol of descriptors",
+    "models.functional.GraphModel.finish_copy:*": "a hook whose default has nothing to add",
     "core.layer.Layer.behind:layer": "a hook whose default says no",
     "training.step.PredictStep.__call__:*": "steps of all kinds are called alike",
     "*.__torch_function__:types": "torch's protocol",
@@ -100,41 +97,6 @@ KEPT = {
 }
 
 
-@functools.cache
-def sources() -> dict[str, ast.Module]:
-    """The package's modules by their name within it."""
-    found = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
-
-
-def functions(node: ast.AST, place: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Every function by its dotted name. Lambdas are left out: what they are given is for their caller to say."""
-    for child in ast.iter_child_nodes(node):
-        inner = place
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
-            continue
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            inner = f"{place}.{child.name}".lstrip(".")
-            if not isinstance(child, ast.ClassDef):
-                yield inner, child
-        yield from functions(child, inner)
-
-
-def all_functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for module, tree in sources().items():
-        yield from functions(tree, module)
-
-
-def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    given = function.args
-    several = [extra.arg for extra in (given.vararg, given.kwarg) if extra is not None]
-    names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)] + several
-    return names[1:] if names[:1] in (["self"], ["cls"]) else names
-
-
 def read(function: ast.AST) -> set[str]:
     """The names a body reads; all, where it takes them together."""
     nodes = [node for statement in function.body for node in ast.walk(statement)]  # type: ignore[attr-defined]
@@ -147,10 +109,6 @@ def only_refuses(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     rest = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     stands = any(isinstance(d, ast.Name) and d.id == "overload" for d in function.decorator_list)
     return stands or (bool(rest) and all(isinstance(statement, ast.Raise) for statement in rest))
-
-
-def excused(place: str, table: dict[str, str]) -> list[str]:
-    return [pattern for pattern in table if fnmatchcase(place, pattern)]
 
 
 @functools.cache

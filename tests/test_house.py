@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_arguments_count import ROOT, all_functions, excused, functions, parameters, sources
+from support.code import ROOT, all_functions, excused, functions, parameters, sources
 
 GOLDEN = Path(__file__).parent / "golden"
 LONGEST = 8  # arguments
