@@ -30,7 +30,6 @@ UNREAD = {
     "training.step.PredictStep.__call__:*": "steps of all kinds are called alike",
     "*.__torch_function__:types": "torch's protocol",
     "*.__get__:instance": "Python's protocol",
-    "models.functional.GraphModel.finish_copy:*": "a hook that does nothing for most",
     "core.weight.Weight.__init__:*": "`__new__` reads them",
     "core.weight.Weight.numpy:force": "torch's protocol: it copies in any case",
     "core.weight.Weight.__reduce_ex__:protocol": "Python's protocol",
