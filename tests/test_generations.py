@@ -314,6 +314,16 @@ def test_a_function_as_first_values() -> None:
     assert layer.get_config()["init"] == "mine"
 
 
+@pytest.mark.parametrize("size", [5, 9, 10, 11])
+def test_a_deconvolution_fills_the_shape_it_is_given_or_refuses_it(size: int) -> None:
+    layer = keras1.layers.Deconvolution2D(2, 3, 3, (None, size, size, 2), subsample=(2, 2))  # 4 steps of 2: at most 10
+    if size > 10:
+        with pytest.raises(ValueError, match="expected less than 11"):
+            layer(torch.ones(1, 4, 4, 3))
+    else:
+        assert layer(torch.ones(1, 4, 4, 3)).shape == (1, size, size, 2)
+
+
 def test_mask_where_none_is_known() -> None:
     for space in (keras1, keras2):
         x = space.layers.Masking()(space.layers.Input(shape=(4, 3)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Pairs = Sequence[tuple[int, int]]
+
+_nn: Any = torch._C.__dict__["_nn"]  # torch.nn.functional without its Python frames
 
 
 def pad(x: Tensor, pads: Pairs, channels_last: bool, value: float = 0.0) -> Tensor:
@@ -43,8 +46,8 @@ def upsample(
         for axis, factor in enumerate(size, start=first):
             x = x.repeat_interleave(factor, axis)
         return x
-    if interpolation == "bilinear" and half_pixel:
-        return _interpolate(x, size, "bilinear", channels_last)
+    if interpolation == "bilinear":
+        return _interpolate(x, size, "bilinear", channels_last) if half_pixel else _from_corners(x, size, channels_last)
     if interpolation not in _TAPS:
         raise ValueError(
             f"Unknown interpolation {interpolation!r} of up-sampling. Expected one of {['nearest', 'area', *_TAPS]}."
@@ -63,6 +66,16 @@ def _interpolate(x: Tensor, size: tuple[int, ...], mode: str, channels_last: boo
     if channels_last:
         x = x.movedim(-1, 1)
     y = functional.interpolate(x, scale_factor=tuple(map(float, size)), mode=mode)
+    return y.movedim(1, -1) if channels_last else y
+
+
+def _from_corners(x: Tensor, size: tuple[int, ...], channels_last: bool) -> Tensor:
+    """Bilinear, output ``i`` at ``i / size``: with the last values once more, both pictures have the same corners."""
+    if channels_last:
+        x = x.movedim(-1, 1)
+    rows, columns = x.shape[2] * size[0], x.shape[3] * size[1]
+    y = _nn.upsample_bilinear2d(_nn.replication_pad2d(x, (0, 1, 0, 1)), (rows + 1, columns + 1), True)
+    y = y.narrow(2, 0, rows).narrow(3, 0, columns)
     return y.movedim(1, -1) if channels_last else y
 
 

@@ -23,7 +23,7 @@ from ..core.symbolic import is_shape
 from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import noise, pooling, resize
-from ..kernels.convolution import transposed_convolution
+from ..kernels.convolution import plan_transposed
 from ..regularizers import regularizer
 from .activation import PReLU, _Elementwise
 from .convolution import Conv2DTranspose, SeparableConv1D
@@ -183,22 +183,22 @@ class DeconvolutionTo(Conv2DTranspose):
     output_shape: Any = arg(_dims, attribute="_output_shape", kw_only=True, doc="Shape of the output.")
     half: bool = arg(boolean, default=False, kw_only=True, config=False)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        full = transposed_convolution(
-            inputs, self.kernel, None, self.strides, "valid", None, self.dilation_rate, self._last
+    def make_plan(self, shape: tuple) -> Any:
+        pads = []
+        for size, steps, k, s in zip(
+            self.spatial(self._output_shape), self.spatial(shape), self.kernel_size, self.strides, strict=True
+        ):
+            full = (steps - 1) * s + k
+            before = 0 if self.padding == "valid" else k // 2 if self.half else max(full - size, 0) // 2
+            if before + size >= full + s:
+                raise ValueError(
+                    f"{named(self)}: an `output_shape` of {size} along an axis cannot come from {steps} steps of {s}; "
+                    f"expected less than {full + s - before}."
+                )
+            pads.append((before, full - before - size))
+        return plan_transposed(
+            shape, self.kernel_size, self.strides, tuple(pads), None, self.dilation_rate, self.channels_last
         )
-        sizes, steps_in = self.spatial(self._output_shape), self.spatial(tuple(inputs.shape))
-        windows = zip(sizes, steps_in, self.kernel_size, self.strides, strict=True)
-        for axis, (size, steps, k, s) in enumerate(windows, 1 if self._last else 2):
-            around = max((steps - 1) * s + k - size, 0) // 2
-            before = 0 if self.padding == "valid" else k // 2 if self.half else around
-            short = before + size - full.shape[axis]
-            if short > 0:
-                full = functional.pad(full, (0, 0) * (full.ndim - 1 - axis) + (0, short))
-            full = full.narrow(axis, before, size)
-        if self.bias is not None:
-            full = full + (self.bias if self._last else self.bias.reshape(-1, *(1,) * self.rank))
-        return self.activation(full)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], *self._output_shape[1:])
