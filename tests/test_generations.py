@@ -496,6 +496,15 @@ def test_hard_sigmoid_is_the_old_one() -> None:
     assert torch.allclose(lamina.layers.Activation("hard_sigmoid")(x), torch.tensor([0.0, 4 / 6, 5 / 6]))
 
 
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_a_refused_layer_counts_no_name(space: ModuleType) -> None:
+    space.backend.clear_session()
+    for wrong in (lambda: space.layers.Dense(-3), lambda: space.layers.Dense(3, activation="unheard")):
+        with pytest.raises(ValueError, match=r"-3|unheard"):
+            wrong()
+    assert space.layers.Dense(3).name == ("dense" if space is tf_keras else "dense_1")
+
+
 def test_names_count_from_one() -> None:
     keras1.backend.clear_session()
     assert [keras1.layers.MaxPooling2D().name for _ in range(2)] == ["maxpooling2d_1", "maxpooling2d_2"]

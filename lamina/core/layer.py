@@ -171,7 +171,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             vars(self)["activity_regularizer"] = serialize.get(base["activity_regularizer"], "keras.regularizers")
         vars(self)["_batch_shape"] = _declared_batch_shape(self, base)
         self._set_args(values)
-        vars(self)["_name"] = name or unique_name(snake_case(type(self).__name__))
+        vars(self)["_name"] = name or self._next_name()
+
+    def _next_name(self) -> str:
+        """The name of a layer that is given none; it counts up."""
+        return unique_name(snake_case(type(self).__name__))
 
     def _set_policy(self, policy: dtypes.DTypePolicy) -> None:
         compute = policy.compute if self._autocast and policy.compute.is_floating_point else None

@@ -357,11 +357,13 @@ class _UserLayer(Adds, Layer):
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **kwargs: Any):
-        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name(type(self).__name__)
         input_dtype = kwargs.pop("input_dtype", None)
         super().__init__(**kwargs)
         if input_dtype is not None:
             self.input_dtype = input_dtype
+
+    def _next_name(self) -> str:
+        return self._dialect.unique_name(type(self).__name__) or super()._next_name()
 
     def get_output_shape_for(self, input_shape: Any) -> Any:
         return self.compute_output_shape(input_shape)

@@ -29,9 +29,7 @@ from .dialect import Dialect
 from .initializations import InLayout, in_layout
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
-
-
-_PLAIN = (type(None), bool, int, float)  # what stands for no object
+_PLAIN = (type(None), bool, int, float)  # values that stand for no object
 
 
 class Shim(_Modern):
@@ -163,11 +161,12 @@ class LayerShim(Adds, Shim):
 
     def _modern(self, given: dict[str, Any]) -> dict[str, Any]:
         modern = super()._modern(given)
-        if modern.get("name") is None:
-            modern["name"] = self._dialect.unique_name(type(self).__name__)
         if self._dialect.table.draws_by_layout:
             modern |= in_layout(self._words, given, modern, self._dialect.settings())
         return modern
+
+    def _next_name(self) -> str:
+        return self._dialect.unique_name(type(self).__name__) or super()._next_name()
 
     def __getattr__(self, name: str) -> Any:
         weights = self.__dict__.get("_parameters", ())
@@ -367,7 +366,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_words": own,
         "_home": dialect.module(home),
     }
-    if dialect.table.sums_activity:
+    if base is LayerShim and dialect.table.sums_activity:
         members["_add_activity_loss"] = _add_sum
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
