@@ -87,6 +87,27 @@ def test_plan_has_a_line_for_each_layer() -> None:
     assert not model._care
 
 
+@pytest.mark.parametrize(("activation", "more"), [(None, 10), ("softmax", 14)])
+def test_a_step_adds_few_frames_to_what_it_runs(activation: str | None, more: int) -> None:
+    model = keras.Sequential([keras.Input((8,)), L.Dense(16, activation="relu"), L.Dense(4, activation=activation)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss if activation is None else "sparse_categorical_crossentropy")
+    x, y = torch.randn(8, 8), torch.randint(4, (8,))
+    step, weights = model.make_train_function(), model.trainable_weights
+    for _ in range(2):  # the first one settles what the others rely on
+        step(x, y, None)
+    grads = [torch.ones_like(weight) for weight in weights]
+
+    def backward() -> None:
+        torch.autograd.backward(loss(y, model(x)))
+
+    model_and_loss = frames(lambda: loss(y, model(x)))
+    inside = len(model_and_loss) + len(frames(lambda: model.optimizer.apply(grads)))
+    inside += len(frames(backward)) - len(model_and_loss)
+    found = frames(lambda: step(x, y, None))
+    assert len(found) <= inside + more, f"{len(found)} frames, {inside} inside: {' '.join(found)}"
+
+
 def test_import_loads_few_modules() -> None:
     code = "import sys, torch; first = {*sys.modules}; import lamina; lamina.layers; print(*{*sys.modules} - first)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
