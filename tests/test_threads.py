@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import importlib
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -697,3 +699,20 @@ def test_trials_in_two_threads_leave_torchs_log_as_it_was() -> None:
             assert future.result(LONG).shape == (None, 3)
     record = log.makeRecord(log.name, logging.ERROR, "", 0, "a message", (), None)
     assert not log.disabled and log.filter(record)
+
+
+def test_the_losses_of_a_thread_end_with_it() -> None:
+    added = []
+
+    class Counts(L.Layer):
+        def call(self, inputs: torch.Tensor) -> torch.Tensor:
+            loss = inputs.sum()
+            added.append(weakref.ref(loss))
+            self.add_loss(loss)
+            return inputs
+
+    layer, x = Counts(), torch.from_numpy(X)
+    layer(x)
+    assert apart(lambda: (layer(x), len(layer.losses))[1]) == 1
+    gc.collect()
+    assert added[-1]() is None and len(layer.losses) == 1

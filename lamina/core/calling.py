@@ -67,7 +67,10 @@ class Calling(Weights):
     @property
     def _losses(self) -> list[Any]:
         """What this thread's last call of the layer added."""
-        return self._added_losses.setdefault(scope.thread, [])
+        found = scope.losses.get(self)
+        if found is None:
+            found = scope.losses[self] = []
+        return found
 
     @property
     def losses(self) -> list[Tensor]:
@@ -193,7 +196,7 @@ class Calling(Weights):
         finally:
             scope.training, scope.depth, scope.path = outer
         if self.activity_regularizer is not None:
-            self._add_activity_loss(outputs)
+            self._losses.extend(self._activity_losses(outputs))
         return outputs
 
     def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
@@ -351,16 +354,19 @@ class Calling(Weights):
         if outputs is None:
             answered(self, outputs)
         if self.activity_regularizer is not None:
+            losses = self._losses
             if scope.depth == 0:
-                self._losses.clear()
-            self._add_activity_loss(outputs)
+                losses.clear()
+            losses += self._activity_losses(outputs)
         if self._creates_mask:
             masking.set_masks(outputs, self.compute_mask(x, None))
 
-    def _add_activity_loss(self, outputs: Any) -> None:
+    def _activity_losses(self, outputs: Any) -> list[Tensor]:
+        found = []
         for output in (outputs,) if isinstance(outputs, Tensor) else pytree.tree_leaves(outputs):
             if isinstance(output, Tensor):
-                self._losses.append(self.activity_regularizer(output) / max(output.shape[0], 1))
+                found.append(self.activity_regularizer(output) / max(output.shape[0], 1))
+        return found
 
 
 for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook", "backward_hook"):

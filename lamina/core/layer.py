@@ -153,7 +153,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _care=UNBUILT,
             _ndim=None,
             _trainable=True,
-            _added_losses={},
             _nodes=[],
             _build_shapes=None,
             _keepers=None,
@@ -284,7 +283,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {
             **vars(self),
             "_nodes": [],
-            "_added_losses": {},
             "_keepers": None,
         }  # a copy of a layer stands outside the models the original is part of
 

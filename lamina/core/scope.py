@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 
 class _Scope(threading.local):
@@ -21,6 +22,7 @@ class _Scope(threading.local):
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
+        self.losses: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()  # by layer: what its last call added
 
 
 scope = _Scope()

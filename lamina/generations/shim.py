@@ -320,11 +320,9 @@ def _zero_states(layer: Any) -> None:
     _reset_states(layer)
 
 
-def _add_sum(layer: Any, outputs: Any) -> None:
-    """The penalty of an activity, not divided by the size of the batch."""
-    for output in (outputs,) if isinstance(outputs, torch.Tensor) else pytree.tree_leaves(outputs):
-        if isinstance(output, torch.Tensor):
-            layer._losses.append(layer.activity_regularizer(output))
+def _summed(self: Any, outputs: Any) -> list[Any]:
+    """The penalties of activities, not divided by the size of the batch."""
+    return [self.activity_regularizer(output) for output in pytree.tree_leaves(outputs)]
 
 
 def _reset_states(layer: Any, states: Any = None) -> None:
@@ -367,7 +365,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_home": dialect.module(home),
     }
     if base is LayerShim and dialect.table.sums_activity:
-        members["_add_activity_loss"] = _add_sum
+        members["_activity_losses"] = _summed
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
     elif issubclass(modern, Bidirectional):
