@@ -23,6 +23,8 @@ from torch.utils import _pytree as pytree
 import lamina
 from lamina.core.fusion import granted
 from lamina.generations.dialect import DIALECTS
+from lamina.translation.words import BASE, words
+from lamina.translation.words import FIRST as FIRST_WORDS
 
 FRAMES = 8
 SPACES = {"keras1": "keras1", "keras2": "keras2", "tf_keras2": "tf_keras"}  # the folders of cases
@@ -132,6 +134,7 @@ def written() -> Iterator[Old]:
 
 
 OLD = [*replayed(), *written()]
+FIRST = {(old.generation, old.name): old for old in reversed(OLD)}
 
 
 def each(keep: Callable[[Old], bool] = lambda old: True) -> Any:
@@ -183,6 +186,16 @@ def test_config_round_trip(old: Old) -> None:
     again.set_weights(layer.get_weights())
     assert_same(run(reset(again), old.args()), expected, rtol=0, atol=0)
     assert plain(again.get_config()) == plain(config)
+
+
+@each(lambda old: tells_all(old) and old is FIRST[old.generation, old.name])
+def test_what_binds_is_taken_by_the_class_of_today(old: Old) -> None:
+    """So there is one wording for an argument that a layer has not."""
+    layer = old.make()
+    config, own = layer.get_config(), words(DIALECTS[SPACES[old.generation]].table, "layers", old.name)
+    for word in own.known - config.keys():
+        modern = own.to_modern(own.bind((), {**config, word: None}), layer._dialect.settings())
+        assert modern.keys() <= {*layer._args, *BASE, *FIRST_WORDS}, word
 
 
 def plain(config: Any) -> Any:

@@ -31,21 +31,14 @@ def convolution(modern: Arguments, given: Mapping[str, Any], settings: Settings)
         modern["padding"] = tuple(((r + 1) // 2, r // 2) for r in reach)
     if "output_shape" in given:
         modern["half"] = settings.get("backend") == "theano"
-    if "input_length" not in given:
-        return modern
-    if modern.get("input_dim") is None:
-        del modern["input_dim"], modern["input_length"]
-    return modern
+    return recurrent(modern, given, settings)
 
 
 def local(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """Keras 1 refuses anything but "valid" windows here."""
     if modern["padding"] != "valid":
         raise ValueError(f"Locally connected layers of Keras 1 take border_mode='valid'; got {modern['padding']!r}.")
-    if modern.get("input_dim") is None:
-        modern.pop("input_dim", None)
-        modern.pop("input_length", None)
-    return modern
+    return recurrent(modern, given, settings)
 
 
 def pooling(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
@@ -81,10 +74,11 @@ def embedding(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
 
 
 def recurrent(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """`input_dim` and `input_length` stand for the input's shape."""
-    if modern.get("input_dim") is None:
+    """`input_dim` and `input_length` stand for the input's shape; where a layer has both, a length alone says none."""
+    if given.get("input_dim") is None:
         modern.pop("input_dim", None)
-        modern.pop("input_length", None)
+        if "input_dim" in given or given.get("input_length") is None:
+            modern.pop("input_length", None)
     return modern
 
 

@@ -100,13 +100,14 @@ _LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
 _LAST = "data_format='channels_last'"
 
-# The words of two layers that were left as they had been.
-_UNCHANGED = {
-    word: keras1.RENAMED[word]
-    for word in (
-        "output_dim", "nb_feature", "init", "bias", "W_regularizer", "b_regularizer", "W_constraint", "b_constraint",
-    )
-}  # fmt: skip
+
+def _as_before(name: str) -> Class:
+    """A layer of Keras 1 that was left in its words."""
+    entry = keras1.LAYERS[name]
+    own = [argument.partition("=")[0].strip() for argument in entry.signature.split(",")]
+    renamed = {word: keras1.RENAMED[word] for word in own if word in keras1.RENAMED}
+    return replace(entry, renamed={**renamed, **entry.renamed})
+
 
 LAYERS = {
     "Dense": Class("Dense", f"units, {_USED}, {_KERNEL}", "core"),
@@ -125,8 +126,8 @@ LAYERS = {
         "LambdaOnCopies", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask",
         adapt="lambda_", renamed=keras1.KINDS, write="lambda_",
     ),
-    "Highway": replace(keras1.LAYERS["Highway"], renamed={**_UNCHANGED, "transform_bias": ""}),
-    "MaxoutDense": replace(keras1.LAYERS["MaxoutDense"], renamed=_UNCHANGED),
+    "Highway": _as_before("Highway"),
+    "MaxoutDense": _as_before("MaxoutDense"),
     "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D", adapt="sequence"),
     "Conv2D": Class("Conv2D", conv(2, False), **CONV, aliases="Convolution2D"),
     "Conv3D": Class("Conv3D", conv(3, False), **CONV, aliases="Convolution3D"),

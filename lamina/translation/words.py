@@ -17,7 +17,7 @@ BASE = (
     "name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "weights", "dynamic",
     "autocast", "activity_regularizer",
 )  # fmt: skip
-_FIRST = ("input_dim", "input_length", "input_dtype", "batch_shape")  # and the first one of a model
+FIRST = ("input_dim", "input_length", "input_dtype", "batch_shape")  # and the first one of a model
 _LAYERS = ("layer", "backward_layer", "cell", "cells")  # arguments that are layers
 
 
@@ -54,7 +54,7 @@ class Words:
         base = words(generation, home, entry.base).accepted if entry.base else {}
         self.accepted = own | {key: default for key, default in base.items() if key not in own}  # with their defaults
         self.required = tuple(key for key, default in self.accepted.items() if default is _REQUIRED)
-        everywhere = {"layers": (*BASE, *_FIRST), "optimizers": ("name",)}.get(home, ())
+        everywhere = {"layers": (*BASE, *FIRST), "optimizers": ("name",)}.get(home, ())
         self.known = frozenset((*everywhere, *entry.renamed, *self.accepted))
         closed = home not in _OPEN or entry.closed or "kwargs" in entry.signature
         self.signature = signature_of(entry.signature, not closed)
