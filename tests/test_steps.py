@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,14 @@ def test_a_metric_that_the_first_batch_makes_counts() -> None:
     model.compile("sgd", "mse")
     history = model.fit(X, Y, batch_size=8, verbose=0, callbacks=[AfterBatch(lambda _, log: logs.append(set(log)))])
     assert set(history.history) == {"loss", "size"} and logs == [{"loss", "size"}] * 3
+
+
+def test_a_copy_made_in_an_epoch_looks_for_its_own_metrics() -> None:
+    copies: list[Any] = []
+    model = linear()
+    model.fit(X, Y, batch_size=8, verbose=0, callbacks=[AfterBatch(lambda model, _: copies.append(deepcopy(model)))])
+    copies[-1].late = keras.metrics.Mean(name="late")
+    assert copies[-1].metrics_names == [*model.metrics_names, "late"]
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])

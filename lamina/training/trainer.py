@@ -26,7 +26,7 @@ from .compiled import Compiled, names_in_order, results_of
 from .data import Feed, as_batch, check_count, make_source, split_end, tensors_of, unpack
 from .distributed import warn_of_copies
 from .loop import Loop, check_frequency, flagged, without_gradients
-from .step import Captured, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
+from .step import Captured, OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
 _Module = nn.Module if TYPE_CHECKING else object  # what a Trainer is mixed with
@@ -187,7 +187,7 @@ class Trainer(_Module):
 
     def _find_metrics(self) -> list[Metric]:
         """The metrics that the model and its layers hold as attributes, alone or in lists or dictionaries."""
-        found: list[Metric] = []
+        found = _Found()
         for module in modules_inside(self).values():
             if module is self or not isinstance(module, Trainer):
                 for name, value in vars(module).items():
@@ -483,6 +483,10 @@ class Trainer(_Module):
 
 _OWN = {name for name in vars(Trainer) if not name.startswith("__")} | {"_parameters", "_buffers", "_modules"}
 _HOLDERS = (Metric, list, tuple, dict)
+
+
+class _Found(OfModel, list):
+    """Metrics that were found in a model."""
 
 
 def _metrics_in(value: Any) -> list[Metric]:
