@@ -307,11 +307,11 @@ class Trainer(_Module):
         check_frequency(validation_freq)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_end((x, y, sample_weight), float(validation_split))
-        feed = self._feed("x", x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
-        held = None
+        how = {"batch_size": batch_size, "shuffle": shuffle, "class_weight": class_weight}
+        feed, held = self._feed("x", (x, y, sample_weight), steps_per_epoch, **how), None
         if validation_data is not None:
-            parts = _parts(validation_data)
-            held = self._feed("validation_data", *parts, validation_batch_size or batch_size, validation_steps)
+            how = {"batch_size": validation_batch_size or batch_size}
+            held = self._feed("validation_data", _parts(validation_data), validation_steps, **how)
         with self._loop("train", feed, callbacks, verbose=verbose, epochs=epochs) as loop:
             loop.fit(initial_epoch, epochs, held, validation_freq)
         return self.history
@@ -333,7 +333,7 @@ class Trainer(_Module):
             known = [name for name in inspect.signature(self.evaluate).parameters if name != "kwargs"]
             raise ValueError(unknown_keyword("evaluate", next(iter(kwargs)), known))
         self._require_compiled("evaluate")
-        feed = self._feed("x", x, y, sample_weight, batch_size, steps)
+        feed = self._feed("x", (x, y, sample_weight), steps, batch_size=batch_size)
         with self._loop("test", feed, callbacks, verbose=verbose, epochs=1) as loop:
             logs = loop.evaluate()
         return logs if return_dict else self._in_order(logs)
@@ -352,28 +352,9 @@ class Trainer(_Module):
             predictions = loop.predict(whole=steps is None)
         return predictions.arrays()
 
-    def _feed(
-        self,
-        name: str,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        batch_size: int | None,
-        steps: int | None,
-        shuffle: bool | str = False,
-        class_weight: Mapping[int, float] | None = None,
-    ) -> Feed:
-        """Data to learn from or to be measured on, which messages call by `name`."""
-        source = make_source(
-            x,
-            y,
-            sample_weight,
-            batch_size=batch_size,
-            steps=steps,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            device=device_of(self),
-        )
+    def _feed(self, name: str, data: tuple[Any, Any, Any], steps: int | None, **how: Any) -> Feed:
+        """x, y and sample weights to learn from or to be measured on, which messages call by `name`."""
+        source = make_source(*data, steps=steps, **how, device=device_of(self))
         if not any(map(self._overrides, ("train_step", "test_step", "compute_loss"))):
             self._compiled.check_targets(source, name, self._symbolic_outputs())
         return Feed(source, steps)
