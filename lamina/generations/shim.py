@@ -320,9 +320,13 @@ def _zero_states(layer: Any) -> None:
     _reset_states(layer)
 
 
-def _summed(self: Any, outputs: Any) -> list[Any]:
-    """The penalties of activities, not divided by the size of the batch."""
-    return [self.activity_regularizer(output) for output in pytree.tree_leaves(outputs)]
+def _summed(layer: Any, outputs: Any) -> list[torch.Tensor]:
+    """The penalties of an activity, not divided by the size of the batch."""
+    found = []
+    for output in (outputs,) if isinstance(outputs, torch.Tensor) else pytree.tree_leaves(outputs):
+        if isinstance(output, torch.Tensor):
+            found.append(layer.activity_regularizer(output))
+    return found
 
 
 def _reset_states(layer: Any, states: Any = None) -> None:
