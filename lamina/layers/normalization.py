@@ -19,6 +19,7 @@ from ..initializers import TruncatedNormal, initializer
 from ..kernels import eager
 from ..kernels import normalization as kernels
 from .arguments import BetaGammaLimits, CenterScale
+from .torch_module import layer_inside
 
 
 def _one_axis(value: Any, owner: Any) -> int:
@@ -71,18 +72,11 @@ _clipping = Kind(
     bad=(3, {"r": 1.0}, {"dmax": -1.0}, {"rmin": 2.0, "rmax": 1.0}),
 ).optional()
 _layer = Kind(
-    "a layer",
-    lambda value, owner: _as_layer(value),
+    layer_inside.expected,
+    layer_inside.convert,
     dump=lambda layer: {**serialize.serialize(layer), **_build_config(layer)},
-    bad=(3, "dense", None),
+    bad=layer_inside.bad,
 )
-
-
-def _as_layer(value: Any) -> Layer:
-    value = serialize.deserialize(value) if isinstance(value, Mapping) else value
-    if not isinstance(value, Layer):
-        raise Refused
-    return value
 
 
 def _build_config(layer: Layer) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..core import symbolic
-from ..core.declare import short
+from ..core import serialize, symbolic
+from ..core.declare import Kind, Refused
+from ..core.errors import short
 from ..core.layer import Layer
 from ..core.operation import Operation
 
@@ -59,3 +61,13 @@ def as_layer(item: Any, where: str) -> Layer:
         return Operation(item)
     hint = " Make an instance of it: add parentheses." if isinstance(item, type) else ""
     raise ValueError(f"{where}: expected a layer; got {short(item)}.{hint}")
+
+
+def _inside(value: Any, owner: Any) -> Layer:
+    value = serialize.deserialize(value) if isinstance(value, Mapping) else value
+    if not isinstance(value, nn.Module):
+        raise Refused("Make an instance of it: add parentheses." if isinstance(value, type) else "")
+    return as_layer(value, "")
+
+
+layer_inside = Kind("a layer", _inside, bad=(3, "dense", None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,32 +11,20 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
 from ..core import care, masking, serialize, symbolic
-from ..core.declare import Kind, Refused, arg, one_of
+from ..core.declare import Kind, arg, one_of
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import Layer, first_values
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
 from .recurrent import RNN, Holder, with_states
-from .torch_module import TorchModuleWrapper
-
-
-def _as_layer(value: Any, owner: Any) -> Layer:
-    value = serialize.deserialize(value) if isinstance(value, Mapping) else value
-    if isinstance(value, nn.Module) and not isinstance(value, Layer):
-        return TorchModuleWrapper(value)
-    if not isinstance(value, Layer):
-        raise Refused("Make an instance of it: add parentheses." if inspect.isclass(value) else "")
-    return value
-
-
-_inner = Kind("a layer", _as_layer, bad=(3, "dense", None))
+from .torch_module import layer_inside
 
 
 class Wrapper(Holder):
     """Base of layers round another layer, which is in `layer`."""
 
-    layer: Layer = arg(_inner, doc="The layer inside.")
+    layer: Layer = arg(layer_inside, doc="The layer inside.")
 
     def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
@@ -125,10 +112,10 @@ class Bidirectional(Holder):
     Masked steps of whole sequences give zeros. Raises ValueError where the two layers do not fit together.
     """
 
-    layer: Layer = arg(_inner, attribute="forward_layer", doc="The layer that runs forward.")
+    layer: Layer = arg(layer_inside, attribute="forward_layer", doc="The layer that runs forward.")
     merge_mode: str | None = arg(_merge_mode, default="concat", doc="None returns both outputs.")
     weights: Any = arg(first_values, default=None, config=False, attribute="_initial_weights", doc="First weights.")
-    backward_layer: Any = arg(_inner.optional(), default=None, doc="The layer that runs backward.")
+    backward_layer: Any = arg(layer_inside.optional(), default=None, doc="The layer that runs backward.")
 
     supports_masking = True
     _creates_mask = False
