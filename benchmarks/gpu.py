@@ -8,6 +8,7 @@ Lamina with every weight contiguous in Keras' shape, instead of in the order tha
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,13 @@ from lamina.core import weights
 
 SECONDS = 4.0
 STEPS = 128
-HEAD = ["Lamina / PyTorch by hand", "`fit`, ms a step", "ratio to eager", "to a CUDA graph", "plain memory to Lamina"]
+HEAD = [
+    "Lamina / PyTorch by hand, eager / as one CUDA graph",
+    "`fit`, ms a step",
+    "ratio to eager",
+    "to a CUDA graph",
+    "plain memory to Lamina",
+]
 WIDE = (128, 128, 256, 256)
 
 
@@ -136,7 +143,11 @@ def main(part: str = "") -> None:
             rows.append(measure(task))
             print(" ".join(rows[-1]), file=sys.stderr, flush=True)
     print(table(HEAD, rows))
-    print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}; by hand: eager / one CUDA graph a step.")
+    where = f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {datetime.date.today()}"
+    print(
+        f"\n{where}; `python benchmarks/gpu.py`. A ratio below 1: Lamina is faster. What a call of `fit` costs once is"
+    )
+    print(f"spread over {STEPS} steps.")
 
 
 if __name__ == "__main__":
