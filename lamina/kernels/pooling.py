@@ -61,20 +61,23 @@ def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
         if plan.share is not None:
             x.mul_(plan.share)
         return torch.relu_(x) if relu else x
-    for shape, first, op, args, last in plan.steps:
+    final = plan.steps[-1]
+    for step in plan.steps:
+        shape, first, op, args, last = step
         if shape is not None:
             x = x.reshape(shape)
         x = op(x, *args) if first is None else op(x.permute(*first), *args)
         if type(x) is tuple:  # adaptive maxima come with their indices
             x = x[0]
+        if relu and step is final:
+            torch.relu_(x)  # before any view of it: autograd copies where a view changes in place
         if last is not None:
             x = x.permute(*last)
     if plan.shape is not None:
         x = x.reshape(plan.shape)
     for axis, start, length in plan.keep:
         x = x.narrow(axis, start, length)
-    return torch.relu_(x) if relu else x
-
+    return x
 
 def _may_shift(x: Tensor, plan: Plan) -> bool:
     exact = plan.share is None or x.dtype in (torch.float32, torch.float64)  # torch sums half precision in float32
