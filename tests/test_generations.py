@@ -173,6 +173,19 @@ def test_pickle_and_copy(space: ModuleType) -> None:
         assert again.get_config() == layer.get_config()
 
 
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_models_are_pickled(space: ModuleType) -> None:
+    start, x = space.layers.Input(shape=(4,)), torch.randn(2, 4)
+    for model in (
+        space.models.Model(start, space.layers.Dense(3)(start)),
+        space.models.Sequential([space.layers.Dense(3, input_shape=(4,))]),
+    ):
+        again = pickle.loads(pickle.dumps(model))
+        assert type(again) is type(model)
+        assert torch.equal(again(x), model(x))
+        assert again.get_config() == model.get_config()
+
+
 def test_keras2_understands_keras1() -> None:
     layer = keras2.layers.Convolution2D(4, 3, 2, border_mode="same", dim_ordering="tf", bias=False, init="he_normal")
     config = layer.get_config()

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core import config, serialize
+from ..core import config as settings
+from ..core import serialize
 from ..core.layer import snake_case
 from ..layers import old
 from ..translation import origin
@@ -57,7 +58,7 @@ class Dialect:
 
     def settings(self) -> dict[str, Any]:
         """Of the process, as conversions ask for them."""
-        return {"backend": self.backend, "image_data_format": config.image_data_format()}
+        return {"backend": self.backend, "image_data_format": settings.image_data_format()}
 
     # -- names of layers --------------------------------------------------------------------------------------------
 
@@ -101,17 +102,17 @@ class Dialect:
         own = dict(described.get("config") or {})
         return found.from_config(own) if isinstance(found, type) else found(**own)
 
-    def from_config(self, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
+    def from_config(self, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         """The layer or model that {"class_name": ..., "config": ...} describes."""
-        name = described["class_name"]
+        name = config["class_name"]
         module = self.module("models" if name in _MODELS else "layers")
-        keys = [key for key in (described.get("registered_name"), name) if key]
+        keys = [key for key in (config.get("registered_name"), name) if key]
         registered = any(serialize.registered_object(key, custom_objects) is not None for key in keys)
         if not registered and serialize.find(name, module) is None:
             raise ValueError(
                 f"Unknown layer {name!r} in a config of Keras {self.table.version}; pass it in custom_objects."
             )
-        return serialize.deserialize({**described, "module": module}, custom_objects)
+        return serialize.deserialize({**config, "module": module}, custom_objects)
 
     def to_modern(self, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
         """The same as a layer or model of today."""

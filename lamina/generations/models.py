@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,21 +29,27 @@ from .dialect import Dialect, model_from
 
 def find(dialect: Dialect, name: str) -> Any:
     """A model class of a generation, or what reads one's config; None for anything else."""
-    if name in ("Sequential", "Model"):
-        return _class(dialect, name, *((_Sequential, Sequential) if name == "Sequential" else (_AnyModel, Model)))
+    if name == "Sequential":
+        return _class(dialect, name, _Sequential, Sequential)
+    if name == "Model":
+        return _class(dialect, name, _AnyModel, Model)
     if name == "Functional":
-        return _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
-    return functools.partial(_load, dialect) if name in ("model_from_config", "model_from_json") else None
+        cls = _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
+        cls.__qualname__ = name  # where pickle finds it
+        return cls
+    if name not in ("model_from_config", "model_from_json"):
+        return None
+
+    def load(config: Any, custom_objects: Any = None) -> Any:
+        """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
+        return model_from(json.loads(config) if isinstance(config, str) else config, custom_objects, dialect)
+
+    return load
 
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
     module = dialect.module("models")
     return type(name, bases, {"__module__": module, "_home": module, "_dialect": dialect})
-
-
-def _load(dialect: Dialect, config: Any, custom_objects: Any = None) -> Any:
-    """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
-    return model_from(json.loads(config) if isinstance(config, str) else config, custom_objects, dialect)
 
 
 def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "steps") -> dict[str, Any]:
