@@ -227,5 +227,14 @@ def test_every_listed_operation_is_one_of_lamina() -> None:
         assert taken <= set(entry.signature.parameters), word
 
 
+def test_every_op_is_defined_once_and_public_there() -> None:
+    rooms = [ops.arrangement, ops.control, ops.creation, ops.elementwise, ops.linalg, ops.math, ops.nn, ops.reduction]
+    names = [name for room in rooms for name in base.public(room)]
+    assert len(names) == len(set(names)) > 300
+    assert all(getattr(ops, name) is item for room in rooms for name, item in base.public(room).items())
+    listed = {word for word, op in base.OPS.items() if op.room != "image"}
+    assert listed <= set(names) and all(getattr(ops, word) is base.OPS[word].function for word in listed)
+
+
 if __name__ == "__main__":
     record()
