@@ -79,6 +79,7 @@ def run(x: Tensor, plan: Plan, relu: bool = False) -> Tensor:
         x = x.narrow(axis, start, length)
     return x
 
+
 def _may_shift(x: Tensor, plan: Plan) -> bool:
     exact = plan.share is None or x.dtype in (torch.float32, torch.float64)  # torch sums half precision in float32
     return exact and eager.on_cpu(x)
