@@ -25,7 +25,9 @@ from ..core.layer import clear_session as _clear_session
 from ..core.layer import scope
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
-from ..kernels import convolution, pooling, resize
+from ..kernels import convolution, pooling, products, resize
+from ..layers import Input as _Input
+from ..models import Model as _Model
 from .activations import hard_sigmoid as hard_sigmoid
 from .activations import relu as relu
 from .dialect import Dialect
@@ -107,10 +109,8 @@ def placeholder(
     shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None
 ) -> Any:
     """A symbolic tensor. Raises ValueError for a sparse one."""
-    from ..layers import Input
-
     batch_shape = tuple(shape) if shape is not None else (None,) * (ndim or 0)
-    return Input(batch_shape=batch_shape, dtype=dtype, sparse=sparse, name=name)
+    return _Input(batch_shape=batch_shape, dtype=dtype, sparse=sparse, name=name)
 
 
 def is_keras_tensor(x: Any) -> bool:
@@ -228,8 +228,6 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     updates: pairs (variable, symbolic value); each run ends by setting them. Raises ValueError for other updates, which
     have no value that is known later, and for options that would change what is computed.
     """
-    from ..models import Model
-
     unknown = sorted(kwargs.keys() - _HOW_IT_RUNS)
     if unknown:
         raise ValueError(f"K.function has no option {unknown[0]!r} here.")
@@ -241,7 +239,7 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
         )
     symbols = [x for x in inputs if isinstance(x, SymbolicTensor)]
     results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-    model = Model(symbols, [*results, *(value for _, value in pairs)])
+    model = _Model(symbols, [*results, *(value for _, value in pairs)])
 
     def run(values: Sequence[Any]) -> list[np.ndarray]:
         training = bool(values[len(symbols)]) if len(values) > len(symbols) else None
@@ -558,8 +556,6 @@ def dot(x: Any, y: Any) -> Any:
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     """Products summed over one axis of each, sample by sample."""
-    from ..kernels import products
-
     if axes is None:
         axes = (x.ndim - 1, 1 if y.ndim == 2 else y.ndim - 2)
     a, b = (axes, axes) if isinstance(axes, int) else axes

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch.utils import _pytree as pytree
 
+from .. import files
 from .. import layers as modern_layers
 from ..core import serialize
 from ..core.errors import named, warn
@@ -167,11 +168,9 @@ class _ModelWords(Adds):
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer."""
-        from ..files import save_weights
-
         name = str(filepath)
         by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
-        save_weights(self, filepath, overwrite, by_layers=by_layers)
+        files.save_weights(self, filepath, overwrite, by_layers=by_layers)
 
     def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
         return self.predict(x, batch_size=batch_size, verbose=verbose)

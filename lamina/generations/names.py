@@ -102,11 +102,11 @@ def _layer(dialect: Dialect, name: str) -> Any:
         return dialect.from_config
     if name == "serialize":
         return serialize.serialize
-    told = table.canonical(name)
-    if told is None:
+    own = table.canonical(name)
+    if own is None:
         return getattr(layers, name, None) if table.shares_modern else None
-    if told != name:
-        return dialect.find("layers", told)
+    if own != name:
+        return dialect.find("layers", own)
     if name in _SPECIAL:
         return models.special(dialect, name)
     entry = table.objects["layers"][name]
@@ -138,11 +138,11 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
         return functools.partial(_deserialize, dialect, home)
     if table.draws_by_layout and home == "initializers":
         return initializations.find(name)
-    told = table.canonical(name, home)
-    if told is None:
+    own = table.canonical(name, home)
+    if own is None:
         return _modern(home)(name)
-    if told != name:
-        return dialect.find(home, told)
+    if own != name:
+        return dialect.find(home, own)
     entry = table.objects[home][name]
     if entry.makes:
         return shim.make_function(dialect, home, name)

@@ -63,10 +63,10 @@ class _Absent(importlib.abc.MetaPathFinder):
         if not isinstance(parent, Namespace):
             return
         root, _, own = parent.__name__.removeprefix("lamina.").partition(".")
-        told = f"{own}.{fullname.rpartition('.')[2]}".lstrip(".")
-        hint = next((text for name, text in _INSTEAD.items() if f".{name}." in f".{told}."), "")
+        asked = f"{own}.{fullname.rpartition('.')[2]}".lstrip(".")
+        hint = next((text for name, text in _INSTEAD.items() if f".{name}." in f".{asked}."), "")
         version = DIALECTS[root].table.version
-        raise ModuleNotFoundError(f"keras.{told} of Keras {version} is not in Lamina. {hint}".strip())
+        raise ModuleNotFoundError(f"keras.{asked} of Keras {version} is not in Lamina. {hint}".strip())
 
 
 sys.meta_path.append(_Absent())

@@ -23,7 +23,7 @@ class Layout:
     """How the arrays of one layer lie."""
 
     kind: str = ""  # one of `LAYOUTS`
-    told: str = ""  # the table's `weight_names`
+    listed: str = ""  # the table's `weight_names`
     channels_first: bool = False
     theano: bool = False  # kernels are turned round
     fused: bool = False  # all gates are one array
@@ -33,8 +33,8 @@ class Layout:
     def names(self) -> list[str]:
         """The generation's names of the weights, without the layer's."""
         if not self.kind.endswith("gates"):
-            return self.told.split()
-        return ["W", "U", "b"] if self.fused else [f"{part}_{gate}" for gate in self.told.split() for part in "WUb"]
+            return self.listed.split()
+        return ["W", "U", "b"] if self.fused else [f"{part}_{gate}" for gate in self.listed.split() for part in "WUb"]
 
     def to_modern(self, arrays: Sequence[np.ndarray]) -> Arrays:
         return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][0](arrays, self)] if arrays else []
@@ -120,18 +120,18 @@ def _gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     """W, U, b of one gate after the other -> the three with all gates along the last axis."""
     if layout.fused:
         return list(arrays)
-    names = layout.told.split()
+    names = layout.listed.split()
     count = len(arrays) // len(names)
-    parts = ([arrays[count * names.index(gate) + part] for gate in _GATES[layout.told]] for part in range(count))
+    parts = ([arrays[count * names.index(gate) + part] for gate in _GATES[layout.listed]] for part in range(count))
     return [np.concatenate(part, -1) for part in parts]
 
 
 def _ungates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     if layout.fused:
         return list(arrays)
-    order = _GATES[layout.told]
+    order = _GATES[layout.listed]
     parts = [np.split(array, len(order), -1) for array in arrays]
-    return [part[order.index(name)] for name in layout.told.split() for part in parts]
+    return [part[order.index(name)] for name in layout.listed.split() for part in parts]
 
 
 def _convolutional_gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
