@@ -759,6 +759,14 @@ def test_what_is_not_there_says_what_to_use(line: str, hint: str) -> None:
 
 
 @pytest.mark.usefixtures("no_keras")
+def test_a_backend_that_is_none_changes_nothing() -> None:
+    generations.install("keras1")
+    with pytest.raises(ValueError, match='"tensorflow" or "theano"; got'):
+        generations.install("keras2", backend="jax")
+    assert sys.modules["keras"] is keras1
+
+
+@pytest.mark.usefixtures("no_keras")
 def test_star_imports() -> None:
     generations.install("keras1")
     names: dict = {}

@@ -20,7 +20,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
 
     tf_keras is `tensorflow.keras` as well, where there is no TensorFlow. `backend="theano"` turns kernels round and
     pads as Keras 1 did there. Raises ImportError where a Keras is installed already, unless `replace`; ValueError for
-    another generation.
+    another generation or backend.
     """
     if generation not in _NAMES:
         raise ValueError(f"install: expected one of {', '.join(_NAMES)}; got {generation!r}.")
@@ -29,9 +29,9 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         raise ImportError(
             f"Keras is installed in {found}, and left alone; pass replace=True to put Lamina in its place."
         )
-    uninstall()
     if backend is not None and generation in DIALECTS:
         DIALECTS[generation].follow(backend)
+    uninstall()
     modules = _modules(generation)
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})

@@ -53,7 +53,7 @@ class Dialect:
     def follow(self, backend: str) -> None:
         """Compute as that backend did. Raises ValueError for another than "tensorflow" and "theano"."""
         if backend not in ("tensorflow", "theano"):
-            raise ValueError(f'set_backend: expected "tensorflow" or "theano"; got {backend!r}.')
+            raise ValueError(f'The backend of an older Keras is "tensorflow" or "theano"; got {backend!r}.')
         self.backend = backend
 
     def settings(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Settings = Mapping[str, Any]  # of the process: "backend", "image_data_format"
 class Class:
     """A class (or function) of one generation, told in the terms of the modern one."""
 
-    modern: str
+    modern: str  # today's class, or the one that computes as that generation did, by its name
     signature: str = ""  # its arguments with their defaults, as Python writes them
     part: str = ""  # of its home: the submodule it lives in
     aliases: str = ""  # its other names
