@@ -6,11 +6,12 @@ import copy
 import gc
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
 import lamina
-from lamina import layers
+from lamina import keras1, keras2, layers
 from lamina.core import random
 from lamina.core.random import SeedGenerator
 from lamina.kernels import noise
@@ -249,3 +250,28 @@ def test_training_is_repeated_exactly():
         return model.layers[-1].kernel.detach()
 
     assert torch.equal(weights(), weights())
+
+
+@pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
+def test_numpy_seeds_the_older_generations(space):
+    """Their scripts begin with np.random.seed: weights, the order of batches and dropout followed it."""
+
+    def trained(seed, before_fit=None):
+        torch.manual_seed(len(runs))  # whatever torch was at
+        np.random.seed(seed)
+        model = space.models.Sequential(
+            [space.layers.Dense(5, input_dim=4), space.layers.Dropout(0.5), space.layers.Dense(1)]
+        )
+        if before_fit is not None:
+            np.random.seed(before_fit)
+        model.compile("sgd", "mse")
+        model.fit(X[:, 0].numpy(), X[:, 0, :1].numpy(), batch_size=3, verbose=0)
+        runs.append(np.concatenate([weight.ravel() for weight in model.get_weights()]))
+        return runs[-1]
+
+    runs: list[np.ndarray] = []
+    first = trained(1)
+    assert np.array_equal(first, trained(1))
+    assert not np.array_equal(first, trained(2))
+    assert not np.array_equal(first, trained(1, before_fit=3))
+    assert np.array_equal(trained(1, before_fit=3), trained(1, before_fit=3))

@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import torch
+
 from ..core import config as settings
 from ..core import serialize
 from ..core.layer import snake_case
@@ -59,6 +62,11 @@ class Dialect:
     def settings(self) -> dict[str, Any]:
         """Of the process, as conversions ask for them."""
         return {"backend": self.backend, "image_data_format": settings.image_data_format()}
+
+    def seed(self) -> None:
+        """Let what torch draws from now on follow NumPy's generator, where all draws of this generation did."""
+        if self.table.seeded_by_numpy:
+            torch.manual_seed(int(np.random.randint(2**31)))
 
     # -- names of layers --------------------------------------------------------------------------------------------
 

@@ -129,6 +129,8 @@ class _ModelWords(Adds):
 
     @contextmanager
     def _at_work(self, method: str) -> Iterator[None]:
+        if method == "fit":
+            self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
         with self._as_compiled(), super()._at_work(method):

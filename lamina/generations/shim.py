@@ -123,6 +123,7 @@ class LayerShim(Adds, Shim):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._dialect.seed()
         kept = self._as_given
         if kept.get("input_dtype") is not None:
             self.input_dtype = kept["input_dtype"]

@@ -423,6 +423,7 @@ KERAS1 = Generation(
     named_configs=True,
     short_accuracy=True,
     draws_by_layout=True,
+    seeded_by_numpy=True,
     resets_to_states=False,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

@@ -410,5 +410,6 @@ KERAS2 = Generation(
     method_words=METHOD_WORDS,
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},
     older=keras1.KERAS1,
+    seeded_by_numpy=True,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

@@ -255,6 +255,7 @@ METHODS = {
 
 TF_KERAS = replace(
     keras2.KERAS2,
+    seeded_by_numpy=False,
     name="tf_keras",
     version="2.21",
     methods=METHODS,
