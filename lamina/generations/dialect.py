@@ -66,7 +66,10 @@ class Dialect:
     def seed(self) -> None:
         """Let what torch draws from now on follow NumPy's generator, where all draws of this generation did."""
         if self.table.seeded_by_numpy:
-            torch.manual_seed(int(np.random.randint(2**31)))
+            seed = int(np.random.randint(2**31))
+            torch.default_generator.manual_seed(seed)
+            if torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(seed)
 
     # -- names of layers --------------------------------------------------------------------------------------------
 
