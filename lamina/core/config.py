@@ -79,7 +79,7 @@ def image_data_format() -> str:
     return _get("image_data_format")
 
 
-def set_image_data_format(value: str) -> None:
-    if value not in _FORMATS:
-        raise ValueError(f'set_image_data_format: expected "channels_last" or "channels_first"; got {value!r}.')
-    _set("image_data_format", value)
+def set_image_data_format(data_format: str) -> None:
+    if data_format not in _FORMATS:
+        raise ValueError(f'set_image_data_format: expected "channels_last" or "channels_first"; got {data_format!r}.')
+    _set("image_data_format", data_format)

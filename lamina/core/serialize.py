@@ -35,10 +35,10 @@ def register(package: str = "Custom", name: str | None = None) -> Callable[[Any]
     return decorate
 
 
-def registered_name(item: Any) -> str:
+def registered_name(obj: Any) -> str:
     """The name under which configs know a class or function; a class remade under its own name keeps it."""
-    same = (base for base in getattr(item, "__mro__", (item,)) if base.__name__ == item.__name__)
-    return next((_names[base] for base in same if base in _names), item.__name__)
+    same = (base for base in getattr(obj, "__mro__", (obj,)) if base.__name__ == obj.__name__)
+    return next((_names[base] for base in same if base in _names), obj.__name__)
 
 
 def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -97,34 +97,32 @@ def get(identifier: Any, home: str) -> Any:
     return importlib.import_module(HOMES[home]).get(identifier)
 
 
-def serialize(value: Any) -> Any:
-    """Plain data for `value`: numbers, text, lists and dictionaries as they are, objects as class and config."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, torch.dtype):
-        return str(value).removeprefix("torch.")
-    if isinstance(value, (list, tuple)):
-        return type(value)(serialize(item) for item in value) if type(value) in (list, tuple) else list(value)
-    if isinstance(value, Mapping) and not hasattr(value, "get_config"):
-        return {key: serialize(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
-    if isinstance(value, torch.Tensor):
-        array = value.detach().cpu()
+def serialize(obj: Any) -> Any:
+    """Plain data for `obj`: numbers, text, lists and dictionaries as they are, objects as class and config."""
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, np.generic):
+        return obj.item()
+    if isinstance(obj, torch.dtype):
+        return str(obj).removeprefix("torch.")
+    if isinstance(obj, (list, tuple)):
+        return type(obj)(serialize(item) for item in obj) if type(obj) in (list, tuple) else list(obj)
+    if isinstance(obj, Mapping) and not hasattr(obj, "get_config"):
+        return {key: serialize(item) for key, item in obj.items()}
+    if isinstance(obj, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if isinstance(obj, torch.Tensor):
+        array = obj.detach().cpu()
         return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": serialize(array.dtype)}}
-    if isinstance(value, slice):
-        return {"class_name": "__slice__", "config": {"start": value.start, "stop": value.stop, "step": value.step}}
-    if value is Ellipsis:
+    if isinstance(obj, slice):
+        return {"class_name": "__slice__", "config": {"start": obj.start, "stop": obj.stop, "step": obj.step}}
+    if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
-    if inspect.isfunction(value) or inspect.isbuiltin(value) or inspect.isclass(value):
-        return _serialize_callable(value)
-    if hasattr(value, "get_config"):
-        return _describe(value)
-    raise TypeError(
-        f"Cannot write {type(value).__name__} {value!r} into a config; give its class a `get_config` method."
-    )
+    if inspect.isfunction(obj) or inspect.isbuiltin(obj) or inspect.isclass(obj):
+        return _serialize_callable(obj)
+    if hasattr(obj, "get_config"):
+        return _describe(obj)
+    raise TypeError(f"Cannot write {type(obj).__name__} {obj!r} into a config; give its class a `get_config` method.")
 
 
 def _serialize_callable(value: Any) -> dict[str, Any]:

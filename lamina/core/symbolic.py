@@ -142,8 +142,8 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, inside), default=0)
 
 
-def is_symbolic(value: Any) -> bool:
-    return isinstance(value, SymbolicTensor)
+def is_symbolic(x: Any) -> bool:
+    return isinstance(x, SymbolicTensor)
 
 
 def any_symbolic(*values: Any) -> bool:

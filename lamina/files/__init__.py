@@ -19,8 +19,8 @@ def save_model(
     filepath: Any,
     overwrite: bool = True,
     *,
-    include_optimizer: bool = True,
     zipped: bool | None = None,
+    include_optimizer: bool = True,
     save_format: str | None = None,
 ) -> None:
     """Write a model to a `.keras` file, or to the older `.h5`.

@@ -103,11 +103,11 @@ def Input(
     batch_size: int | None = None,
     dtype: Any = None,
     sparse: bool | None = None,
+    ragged: bool | None = None,
     batch_shape: Any = None,
     name: str | None = None,
     tensor: Any = None,
     optional: bool = False,
-    ragged: bool | None = None,
     **kwargs: Any,
 ) -> SymbolicTensor:
     """A symbolic tensor to build a functional model from.
