@@ -306,7 +306,7 @@ def test_ops_are_the_same_at_the_edges(name):
 def test_a_masked_softmax_of_the_smallest_values(axis):
     x = torch.full((2, 3), torch.finfo(torch.float32).min)
     y = L.Softmax(axis)(x, mask=torch.zeros(2, 3, dtype=torch.bool))
-    torch.testing.assert_close(y, torch.full((2, 3), 1 / 3 if axis == -1 else 1 / 6))
+    assert not y.any()
 
 
 LAYERS = {

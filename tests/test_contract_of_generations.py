@@ -42,8 +42,7 @@ BASES = {
     "merge",
 }
 NOT_YET = {
-    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "EinsumDense", "SpectralNormalization", "Attention", "AdditiveAttention",
-    "MultiHeadAttention",
+    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "SpectralNormalization",
 }  # fmt: skip
 
 # Layers of which no case was recorded: how they are made, the shapes they are called on.
@@ -113,7 +112,9 @@ def replayed() -> Iterator[Old]:
         record = case.record
         if record["kind"] not in ("layer", "stochastic") or "refused" in record:
             continue
-        call = re.fullmatch(r"layer\((x\d|\[[x\d, ]+\])(, training=(True|False))?\)", record["calls"][0]["code"])
+        call = re.fullmatch(
+            r"layer\((x\d(?:, x\d)*|\[[x\d, ]+\])(, training=(True|False))?\)", record["calls"][0]["code"]
+        )
         name = DIALECTS[SPACES[case.generation]].table.canonical(record["class"])
         if call is not None and name is not None:
             found.setdefault((case.generation, name), []).append(Old(case.generation, name, case, call[1]))

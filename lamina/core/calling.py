@@ -329,9 +329,9 @@ class Calling(Weights):
             _check_mask(self, args[0], mask)
         if wanted and mask is not None:
             kwargs["mask"] = mask
-        for name, value in zip(self._call_parameters, args, strict=False):
+        for name, value in (*zip(self._call_parameters, args, strict=False), *kwargs.items()):
             key = f"{name}_mask"
-            if key in self._call_parameters and kwargs.get(key) is None:
+            if key in self._call_parameters[len(args) :] and kwargs.get(key) is None:
                 kwargs[key] = masking.masks_of(value)
         return mask
 

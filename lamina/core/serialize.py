@@ -141,7 +141,7 @@ def _describe(value: Any) -> dict[str, Any]:
     public = module is not None and not module.startswith("keras.src.")
     described = {
         "module": module or cls.__module__,
-        "class_name": cls.__name__,
+        "class_name": vars(cls).get("_public_name", cls.__name__),
         "config": value.get_config(),
         "registered_name": None if public else registered_name(cls),
     }

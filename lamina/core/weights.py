@@ -288,7 +288,8 @@ class Weights(nn.Module):
         self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, unexpected: Any, errors: Any
     ) -> None:
         """As torch does it; with `assign=True` weights stay Weights, and buffers buffers."""
-        if strict and not self.built and any(key.rpartition(".")[0] + "." == prefix for key in state_dict if prefix):
+        own = (key.removeprefix(prefix).partition(".")[0] for key in state_dict if prefix and key.startswith(prefix))
+        if strict and not self.built and any(name not in self._modules for name in own):
             errors.append(f"{named(self)} has no weights yet: call it on data or `build(input_shape)` before loading.")
         registers: Any = (self._parameters, self._buffers)
         before = [dict(register) for register in registers]

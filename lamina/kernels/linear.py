@@ -14,3 +14,17 @@ def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) ->
         y = torch.matmul(x, kernel)
         y = y if bias is None else y + bias
     return torch.relu_(y) if relu else y
+
+
+def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int) -> Tensor:
+    """The product that an equation says. `summed`: so many last axes of x are summed over with the first ones of the
+    kernel, whose others take their place, as `equation` says as well; 0 where only the equation tells."""
+    if not summed:
+        return torch.einsum(equation, x, kernel)
+    made = kernel.shape[summed:]
+    if len(made) > 1:
+        kernel = kernel.flatten(summed)
+    if summed > 1:
+        x, kernel = x.flatten(-summed), kernel.flatten(0, summed - 1)
+    y = torch.matmul(x, kernel)
+    return y.unflatten(-1, made) if len(made) > 1 else y

@@ -13,6 +13,10 @@ from .activation import LeakyReLU as LeakyReLU
 from .activation import PReLU as PReLU
 from .activation import ReLU as ReLU
 from .activation import Softmax as Softmax
+from .attention import AdditiveAttention as AdditiveAttention
+from .attention import Attention as Attention
+from .attention import GroupedQueryAttention as GroupedQueryAttention
+from .attention import MultiHeadAttention as MultiHeadAttention
 from .convolution import Conv1D as Conv1D
 from .convolution import Conv1DTranspose as Conv1DTranspose
 from .convolution import Conv2D as Conv2D
@@ -24,6 +28,7 @@ from .convolution import DepthwiseConv2D as DepthwiseConv2D
 from .convolution import SeparableConv1D as SeparableConv1D
 from .convolution import SeparableConv2D as SeparableConv2D
 from .dense import Dense as Dense
+from .dense import EinsumDense as EinsumDense
 from .dropout import AlphaDropout as AlphaDropout
 from .dropout import Dropout as Dropout
 from .dropout import GaussianDropout as GaussianDropout
@@ -121,6 +126,7 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
     GlobalAveragePooling2D,
     GlobalAveragePooling3D,
 )
+GroupQueryAttention = GroupedQueryAttention
 
 
 def serialize(layer: Layer) -> dict:

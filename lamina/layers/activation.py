@@ -135,7 +135,7 @@ def _refuse() -> Any:
 
 
 class Softmax(_Elementwise):
-    """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0 as far as the type allows."""
+    """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0."""
 
     axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, bad=("a", 1.5, [])), default=-1)
 
@@ -152,7 +152,8 @@ class Softmax(_Elementwise):
     @grants(says="elementwise")
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
-            inputs = torch.where(mask.bool(), inputs, 0.5 * inputs + torch.finfo(inputs.dtype).min / 2)
+            hidden = ~mask if mask.dtype is torch.bool else mask <= 0.5
+            return self.call(inputs.masked_fill(hidden, torch.finfo(inputs.dtype).min)).masked_fill(hidden, 0)
         if isinstance(self.axis, int):
             return torch.softmax(inputs, self.axis)
         return activations.softmax(inputs, tuple(self.axis))

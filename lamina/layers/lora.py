@@ -21,13 +21,20 @@ def _no_config(value: Any, owner: Any) -> None:
 
 lora_rank = integer(1).optional()
 lora_alpha = number().optional()
-_quantization = Kind("None: quantized layers are not available", _no_config, good=(None,), bad=({}, "int8"))
+unquantized = Kind("None: quantized layers are not available", _no_config, good=(None,), bad=({}, "int8"))
 
 
-class LowRank(Declared):
+class Rank(Declared):
     lora_rank: Any = arg(lora_rank, default=None, config=False, doc="Train a product of this rank instead.")
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Building sets it to the rank, as in Keras 3.")
-    quantization_config: Any = arg(_quantization, default=None)
+
+
+class Quantization(Declared):
+    quantization_config: Any = arg(unquantized, default=None)
+
+
+class LowRank(Quantization, Rank):
+    """Of layers with a weight that can be adapted."""
 
 
 class LoRA(Layer):

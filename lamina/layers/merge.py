@@ -16,16 +16,10 @@ from ..core.layer import Layer
 from ..kernels import products
 
 
-class Merge(Layer):
-    """Base of layers that `combine` a list of inputs, two at a time; sizes of 1 and missing axes broadcast."""
+class OfSeveral(Layer):
+    """Base of layers that are called on a list of inputs."""
 
-    supports_masking = True
     _creates_mask = False
-
-    combine: ClassVar[Callable[[Tensor, Tensor], Tensor]]
-
-    def build(self, input_shape: Any) -> None:
-        self.compute_output_shape(_shapes(self, input_shape))
 
     def _finish_build(self) -> None:
         super()._finish_build()
@@ -41,6 +35,18 @@ class Merge(Layer):
                 if not hasattr(each, "shape"):
                     raise ValueError(f"{named(self)}: call it on a list of tensors; item {index} is {short(each)}.")
         return args
+
+
+class Merge(OfSeveral):
+    """Base of layers that `combine` a list of inputs, two at a time; sizes of 1 and missing axes broadcast."""
+
+    supports_masking = True
+    _creates_mask = False
+
+    combine: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+
+    def build(self, input_shape: Any) -> None:
+        self.compute_output_shape(_shapes(self, input_shape))
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         if len({x.ndim for x in inputs}) > 1:

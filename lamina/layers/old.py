@@ -26,7 +26,9 @@ from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
 from ..regularizers import regularizer
 from .activation import PReLU, _Elementwise
+from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
+from .dense import EinsumDense
 from .embedding import Embedding
 from .lambda_ import Lambda
 from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
@@ -511,6 +513,49 @@ class MergeByMode(Layer):
         if self.mode == "concat":
             return ConcatenateOfAllMasks(axis=self.concat_axis).compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
+
+
+class CausalAttention(Attention):
+    """Attention that may be told once to hide what is later."""
+
+    causal: bool = arg(boolean, default=False, kw_only=True, config=False, doc="Hide what is later, at every call.")
+
+    def call(
+        self,
+        inputs: Sequence[Tensor],
+        mask: Any = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        return super().call(inputs, mask, training, return_attention_scores, use_causal_mask or self.causal)
+
+
+class CausalAdditiveAttention(AdditiveAttention, CausalAttention):
+    """The same of AdditiveAttention."""
+
+
+class EinsumDenseByShape(EinsumDense):
+    """EinsumDense whose first values follow the shape of the kernel, as those of any other."""
+
+    def _initializer(self) -> Any:
+        return self.kernel_initializer
+
+
+class MultiHeadAttentionByShape(MultiHeadAttention):
+    """MultiHeadAttention of such projections; its config tells the shapes it is built for."""
+
+    query_shape: Any = arg(_dims.optional(), default=None, kw_only=True)
+    key_shape: Any = arg(_dims.optional(), default=None, kw_only=True)
+    value_shape: Any = arg(_dims.optional(), default=None, kw_only=True)
+
+    _makes = EinsumDenseByShape
+    _zeros = _takes_masks = False
+
+    def build(self, query_shape: tuple, value_shape: Any = None, key_shape: Any = None) -> None:
+        super().build(query_shape, value_shape, key_shape)
+        key_shape = value_shape if key_shape is None else key_shape
+        vars(self).update(query_shape=tuple(query_shape), key_shape=tuple(key_shape), value_shape=tuple(value_shape))
 
 
 def _parameters(function: Any) -> Collection[str]:

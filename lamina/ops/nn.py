@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import activations
 from ..core import config
-from ..kernels import convolution, normalization, pooling
+from ..kernels import attention, convolution, normalization, pooling
 from .arrangement import depth_to_space as depth_to_space
 from .arrangement import space_to_depth as space_to_depth
 from .base import Axis, P, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
@@ -370,25 +370,18 @@ def dot_product_attention(
     bias = None if bias is None else tensor(bias, query.dtype, query.device)
     mask = None if mask is None else tensor(mask, torch.bool, query.device)
     if is_causal and (bias is not None or mask is not None or attn_logits_soft_cap is not None):
-        earlier = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril()
+        earlier = attention.earlier(query.shape[2], key.shape[2], query.device)
         mask, is_causal = earlier if mask is None else mask & earlier, False
-    if mask is not None:  # a row with nothing to attend to gets equal weights, not NaN
-        hidden = query.new_zeros(mask.shape).masked_fill(~mask, torch.finfo(query.dtype).min * 0.7)
+    if mask is not None:
+        hidden = attention.hiding(mask, query.dtype)
         bias = hidden if bias is None else bias + hidden
-    grouped = query.shape[1] != key.shape[1]
     if attn_logits_soft_cap is not None:
-        if grouped:
-            key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
-        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+        scores = attention.scores(query, key, scale)
         scores = attn_logits_soft_cap * torch.tanh(scores / attn_logits_soft_cap)
-        return (torch.softmax(scores if bias is None else scores + bias, -1) @ value).transpose(1, 2)
-    arguments = {"attn_mask": bias, "is_causal": is_causal, "scale": scale, "enable_gqa": grouped}
-    if flash_attention:
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-
-        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-            return F.scaled_dot_product_attention(query, key, value, **arguments).transpose(1, 2)
-    return F.scaled_dot_product_attention(query, key, value, **arguments).transpose(1, 2)
+        weights = torch.softmax(scores if bias is None else scores + bias, -1)
+        return attention.combine(weights, value).transpose(1, 2)
+    flash = bool(flash_attention)
+    return attention.attend(query, key, value, bias, is_causal, scale, flash=flash).transpose(1, 2)
 
 
 # Crossentropies --------------------------------------------------------------------------------------------------

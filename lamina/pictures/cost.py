@@ -17,7 +17,7 @@ from ..core.symbolic import SymbolicTensor
 from ..kernels import window
 from ..layers import convolution, merge, normalization, recurrent, reshape, wrappers
 from ..layers.activation import _Elementwise
-from ..layers.dense import Dense
+from ..layers.dense import Dense, EinsumDense
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.local import LocallyConnected
@@ -69,6 +69,14 @@ for _kind in (InputLayer, Embedding, _Elementwise, normalization._Normalization,
 @multiply_adds.register
 def _(layer: Dense, inputs: Shape, outputs: Shape) -> int:
     return window.multiply_adds(inputs[1:-1], (), inputs[-1], layer.units)
+
+
+@multiply_adds.register
+def _(layer: EinsumDense, inputs: Shape, outputs: Shape) -> int:
+    terms, (sizes, others) = layer._terms, layer._sizes(inputs)
+    letters = {*terms.inputs, *terms.kernel, *terms.outputs} - ({terms.inputs[0]} if terms.dots != "left" else set())
+    rest = others[1:] if terms.dots == "left" else others
+    return math.prod([*(sizes[letter] or 1 for letter in letters), *rest])
 
 
 @multiply_adds.register(convolution.Conv)
@@ -194,7 +202,12 @@ def _recurrent_flops(inputs: Shape, kernel: Shape, recurrent_kernel: Shape, *_: 
     return 2 * math.prod(inputs[:-1]) * (math.prod(kernel) + math.prod(recurrent_kernel))
 
 
+def _attention_flops(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
 _UNCOUNTED: dict[Any, Callable] = {  # what torch leaves out: products in place, kernels for whole sequences
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
     torch.ops.aten.addmm_: _product_flops,
     torch.ops.aten.baddbmm_: _product_flops,
     torch.ops.aten.mkldnn_rnn_layer: _recurrent_flops,

@@ -136,21 +136,29 @@ LAYERS = {
     "AlphaDropout": Class("AlphaDropout", "rate, noise_shape=None, seed=None", "noise", unsaved="noise_shape"),
     "Identity": Class("Identity", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
     "EinsumDense": Class(
-        "EinsumDense",
+        "EinsumDenseByShape",
         "equation, output_shape, activation=None, bias_axes=None, kernel_initializer='glorot_uniform', "
         "bias_initializer='zeros', kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, "
         "kernel_constraint=None, bias_constraint=None",
         "core",
     ),
-    "Attention": Class("Attention", "use_scale=False, score_mode='dot'", "attention"),
-    "AdditiveAttention": Class("AdditiveAttention", "use_scale=True", "attention"),
+    "_Attention": Class("Attention", "dropout=0.0, causal=False"),
+    "Attention": Class(
+        "CausalAttention", "use_scale=False, score_mode='dot'", "attention", base="_Attention", unsaved="causal"
+    ),
+    "AdditiveAttention": Class(
+        "CausalAdditiveAttention", "use_scale=True", "attention", base="_Attention", unsaved="causal"
+    ),
+    "_Shaped": Class("Layer", "query_shape=None, key_shape=None, value_shape=None"),
     "MultiHeadAttention": Class(
-        "MultiHeadAttention",
+        "MultiHeadAttentionByShape",
         "num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None, "
         "kernel_initializer='glorot_uniform', bias_initializer='zeros', kernel_regularizer=None, "
         "bias_regularizer=None, activity_regularizer=None, kernel_constraint=None, bias_constraint=None, "
         "softmax_robust_masking=False",
         "attention",
+        base="_Shaped",
+        kept="output_shape",
     ),
     "Layer": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
     "InputSpec": Class(

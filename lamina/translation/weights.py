@@ -37,10 +37,10 @@ class Layout:
         return ["W", "U", "b"] if self.fused else [f"{part}_{gate}" for gate in self.listed.split() for part in "WUb"]
 
     def to_modern(self, arrays: Sequence[np.ndarray]) -> Arrays:
-        return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][0](arrays, self)] if arrays else []
+        return [np.asarray(array, order="C") for array in LAYOUTS[self.kind][0](arrays, self)] if arrays else []
 
     def to_old(self, arrays: Sequence[np.ndarray]) -> Arrays:
-        return [np.ascontiguousarray(array) for array in LAYOUTS[self.kind][1](arrays, self)] if arrays else []
+        return [np.asarray(array, order="C") for array in LAYOUTS[self.kind][1](arrays, self)] if arrays else []
 
     def old_shapes(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Of the arrays that a kernel of this shape stands for."""

@@ -56,6 +56,8 @@ NEEDED: dict[str, Callable[[], Any]] = {
 # What some arguments need beside them.
 BESIDE = {
     ("AUC", "num_labels"): {"multi_label": True},
+    ("GroupedQueryAttention", "num_query_heads"): {"num_key_value_heads": 1},
+    ("GroupedQueryAttention", "num_key_value_heads"): {"num_query_heads": 12},
     ("PiecewiseConstantDecay", "boundaries"): {"values": [1.0, 2.0, 3.0]},
     ("PiecewiseConstantDecay", "values"): {"boundaries": [1]},
 }

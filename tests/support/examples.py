@@ -320,7 +320,34 @@ ENTRIES: dict[str, list[Way]] = {
     "RMSNormalization": [(lambda: L.RMSNormalization(), x(4))],
     "UnitNormalization": [(lambda: L.UnitNormalization(), x(4))],
     "Squash": [(Squash, x(4))],
-    "EinsumDense": [(lambda: L.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"), STEPS)],
+    "EinsumDense": [
+        (lambda: L.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"), STEPS),
+        (lambda: L.EinsumDense("abc,cde->abde", (None, 2, 3), "relu", "e", lora_rank=2), STEPS),
+        (lambda: L.EinsumDense("ab...,bc->ac...", 3, bias_axes="c"), x(3, 4)),
+        (lambda: L.EinsumDense("abc,bcd->abd", (None, 3)), x(5, 3)),
+    ],
+    "MultiHeadAttention": [
+        (lambda: L.MultiHeadAttention(2, 3), (STEPS, STEPS)),
+        (
+            lambda: L.MultiHeadAttention(2, 3, value_dim=4, output_shape=(2, 3), use_bias=False),
+            (STEPS, x(4, 2), x(4, 3)),
+        ),
+        (lambda: L.MultiHeadAttention(2, 3, attention_axes=(1, 3), use_gate=True), (x(2, 3, 2, 4), x(2, 3, 2, 4))),
+        (lambda: L.MultiHeadAttention(1, 2, sliding_window=2, dropout=0.5, seed=1), (STEPS, STEPS)),
+    ],
+    "GroupedQueryAttention": [
+        (lambda: L.GroupedQueryAttention(3, 4, 2), (STEPS, STEPS)),
+        (lambda: L.GroupedQueryAttention(3, 4, 1, use_gate=True, sliding_window=2), (STEPS, x(4, 3))),
+    ],
+    "Attention": [
+        (lambda: L.Attention(), ([x(5, 3, unknown=(0,)), x(4, 3)],)),
+        (lambda: L.Attention(use_scale=True, score_mode="concat"), ([x(5, 3), x(4, 2), x(4, 3)],)),
+        (lambda: L.Attention(use_scale=True, dropout=0.5, seed=1), ([x(5, 3), x(4, 3)],)),
+    ],
+    "AdditiveAttention": [
+        (lambda: L.AdditiveAttention(), ([x(5, 3), x(4, 3)],)),
+        (lambda: L.AdditiveAttention(use_scale=False), ([x(5, 3), x(4, 3)],)),
+    ],
 }
 for _name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"):
     ENTRIES[_name] = [(lambda name=_name: getattr(L, name)(), (PAIR,))]
@@ -349,7 +376,7 @@ for _rank in (1, 2, 3):
     ]
 
 # Layers that run others inside, and how many: each may take a call's frames.
-INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1} | dict.fromkeys(
+INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1, "EinsumDense-1": 1} | dict.fromkeys(
     ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
 )
 LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic

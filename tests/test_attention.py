@@ -1,0 +1,305 @@
+"""Attention: against a slow reference, masks of every kind, files of Keras 3, what a call costs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.frames import frames
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import lamina as keras
+from lamina import tf_keras
+
+L = keras.layers
+RECORDED = Path(__file__).parent / "golden" / "files" / "keras3"
+B, T, S, N = 2, 4, 5, 6
+
+
+def tensors(*shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(7)
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+QUERY, VALUE, KEY = tensors((B, T, N), (B, S, N), (B, S, 3))
+ALLOWED = torch.tensor([[[(t + s + b) % 3 > 0 for s in range(S)] for t in range(T)] for b in range(B)])
+VALID = torch.tensor([[True, True, True, False, False], [True, True, True, True, False]])
+
+
+def moved(layer: Any) -> Any:
+    """Its biases, too, away from zero."""
+    with torch.no_grad():
+        for weight in layer.weights:
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel())))
+    return layer
+
+
+def reference(layer: Any, query: Any, value: Any, key: Any, allowed: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """One target, one head after another, as the paper writes it."""
+    wq, bq, wk, bk, wv, bv, wo, bo = [weight.detach().double() for weight in layer.weights]
+    q, k, v = (torch.einsum("btn,nhd->bthd", x.double(), w) + b for x, w, b in
+               ((query, wq, bq), (key, wk, bk), (value, wv, bv)))  # fmt: skip
+    heads, groups = q.shape[2], q.shape[2] // k.shape[2]
+    outputs = torch.zeros(*q.shape[:3], v.shape[-1], dtype=torch.double)
+    weights = torch.zeros(q.shape[0], heads, q.shape[1], k.shape[1], dtype=torch.double)
+    for b in range(q.shape[0]):
+        for h in range(heads):
+            for t in range(q.shape[1]):
+                scores = k[b, :, h // groups] @ q[b, t, h] / math.sqrt(q.shape[-1])
+                chances = torch.exp(scores) * allowed[b, t]
+                weights[b, h, t] = chances / chances.sum()
+                outputs[b, t, h] = weights[b, h, t] @ v[b, :, h // groups]
+    return (torch.einsum("bthd,hdn->btn", outputs, wo) + bo).float(), weights.float()
+
+
+EARLIER = torch.ones(T, S).tril().bool().expand(B, T, S)
+NEAR = ((torch.arange(T)[:, None] - torch.arange(S)).abs() < 2).expand(B, T, S)
+WAYS: dict[str, tuple[dict, dict, torch.Tensor]] = {  # arguments, those of the call, what is allowed
+    "all": ({}, {}, torch.ones(B, T, S).bool()),
+    "mask": ({}, {"attention_mask": ALLOWED}, ALLOWED),
+    "mask by heads": ({}, {"attention_mask": ALLOWED.unsqueeze(1)}, ALLOWED),
+    "mask of numbers": ({}, {"attention_mask": ALLOWED.int()}, ALLOWED),
+    "value": ({}, {"value_mask": VALID}, VALID.unsqueeze(1).expand(B, T, S)),
+    "key": ({}, {"key_mask": VALID}, VALID.unsqueeze(1).expand(B, T, S)),
+    "causal": ({}, {"use_causal_mask": True}, EARLIER),
+    "causal and value": ({}, {"use_causal_mask": True, "value_mask": VALID}, EARLIER & VALID.unsqueeze(1)),
+    "window": ({"sliding_window": 2}, {}, NEAR),
+    "window, causal": ({"sliding_window": 2}, {"use_causal_mask": True}, NEAR & EARLIER),
+    "value and heads": (
+        {},
+        {"value_mask": VALID, "attention_mask": EARLIER.unsqueeze(1)},
+        EARLIER & VALID.unsqueeze(1),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("grouped", [False, True], ids=["heads", "groups"])
+def test_as_the_paper_writes_it(way: str, grouped: bool) -> None:
+    arguments, call, allowed = WAYS[way]
+    layer = L.GroupQueryAttention(3, 4, 2, **arguments) if grouped else L.MultiHeadAttention(2, 3, 2, **arguments)
+    layer(QUERY, VALUE, KEY)
+    expected, weights = reference(moved(layer), QUERY, VALUE, KEY, allowed)
+    torch.testing.assert_close(layer(QUERY, VALUE, KEY, **call), expected, rtol=1e-4, atol=1e-5)
+    output, found = layer(QUERY, VALUE, KEY, return_attention_scores=True, **call)
+    torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found, weights, rtol=1e-4, atol=1e-5)
+
+
+def test_several_axes_are_one() -> None:
+    (x,) = tensors((2, 3, 4, 5, 6))
+    several = L.MultiHeadAttention(2, 3, attention_axes=(-3, 3))
+    output, weights = several(x, x, return_attention_scores=True)
+    one = L.MultiHeadAttention(2, 3)
+    flat = x.flatten(2, 3).flatten(0, 1)
+    one(flat, flat)
+    one.set_weights(several.get_weights())
+    expected, scores = one(flat, flat, return_attention_scores=True)
+    assert several.attention_axes == (2, 3)
+    torch.testing.assert_close(output, expected.view(x.shape), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weights, scores.view(2, 3, 2, 4, 5, 4, 5), rtol=1e-4, atol=1e-5)
+    mask = torch.rand(2, 3, 4, 5, 4, 5) > 0.3
+    expected = one(flat, flat, attention_mask=mask.flatten(4).flatten(2, 3).flatten(0, 1))
+    torch.testing.assert_close(several(x, x, attention_mask=mask), expected.view(x.shape), rtol=1e-4, atol=1e-5)
+    steps = torch.rand(2, 3, 4, 5) > 0.3
+    expected = one(flat, flat, value_mask=steps.flatten(2).flatten(0, 1))
+    torch.testing.assert_close(several(x, x, value_mask=steps), expected.view(x.shape), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="no step is earlier"):
+        several(x, x, use_causal_mask=True)
+    with pytest.raises(ValueError, match="input's axes but for the last"):
+        several(x, x, value_mask=torch.ones(2, 3))
+
+
+def test_masks_that_ride_are_those_that_are_given() -> None:
+    valid = torch.tensor([[1.0, 1, 1, 0], [1, 1, 0, 0]])
+    masked = L.Masking()(QUERY * valid.unsqueeze(-1))
+    layer = L.MultiHeadAttention(2, 3)
+    expected = layer(masked.clone(), masked.clone(), query_mask=valid, value_mask=valid)
+    output = layer(masked, masked)
+    torch.testing.assert_close(output, expected)
+    assert torch.equal(output._keras_mask, valid.bool())
+    assert getattr(masked, "_keras_mask", None) is None  # as in Keras 3: it is off from here on
+    assert not hasattr(expected, "_keras_mask")
+    rides = L.Masking()(VALUE)
+    by_name = layer(query=QUERY, value=VALUE.clone(), key=L.Masking()(VALUE.clone()))
+    torch.testing.assert_close(layer(QUERY, rides), by_name)
+
+
+def test_in_tf_keras_masks_stay_on() -> None:
+    layers = tf_keras.layers
+    masked = layers.Masking()(QUERY)
+    layers.MultiHeadAttention(2, 3)(masked, masked)
+    assert masked._keras_mask is not None
+
+
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.5}], ids=["plain", "dropout"])
+def test_what_may_attend_to_nothing(options: dict) -> None:
+    """As recorded: the mean of all values, or nothing at all where Keras 3 forms the weights."""
+    layer = L.MultiHeadAttention(2, 3, use_bias=False, **options)
+    mask = ALLOWED.clone()
+    mask[0, 1] = False
+    output = layer(QUERY, VALUE, attention_mask=mask)[0, 1]
+    alike = layer(0 * QUERY, VALUE)[0, 1]
+    torch.testing.assert_close(output, 0 * alike if options else alike)
+    assert not layer(QUERY, VALUE, attention_mask=mask, return_attention_scores=True)[1][0, :, 1].any()
+
+
+def test_seeded_dropout_repeats() -> None:
+    made = [L.MultiHeadAttention(2, 3, dropout=0.5, seed=3) for _ in range(2)]
+    made[0](QUERY, VALUE), made[1](QUERY, VALUE)
+    made[1].set_weights(made[0].get_weights())
+    first, second = (layer(QUERY, VALUE, training=True) for layer in made)
+    assert torch.equal(first, second)
+    assert not torch.equal(made[0](QUERY, VALUE, training=True), second)
+    layer = L.Attention(dropout=0.5, seed=3)
+    assert not torch.equal(layer([QUERY, VALUE], training=True), layer([QUERY, VALUE]))
+
+
+def test_scores_of_attention_are_its_weights() -> None:
+    for layer in (L.Attention(use_scale=True), L.Attention(score_mode="concat"), L.AdditiveAttention()):
+        output, weights = layer([QUERY, VALUE], mask=[None, VALID], return_attention_scores=True, use_causal_mask=True)
+        assert (weights > 0).equal(EARLIER & VALID.unsqueeze(1))
+        torch.testing.assert_close(weights.sum(-1), torch.ones(B, T))
+        torch.testing.assert_close(output, weights @ VALUE)
+        torch.testing.assert_close(layer([QUERY, VALUE], mask=[None, VALID], use_causal_mask=True), output)
+        half = torch.tensor([[True, True, False, False]] * B)
+        masked = layer([QUERY, VALUE], mask=[half, None])
+        assert not masked[:, 2:].any()
+
+
+def test_an_attention_of_ones_own_gets_the_whole_mask() -> None:
+    class Own(L.MultiHeadAttention):
+        def _compute_attention(self, query: Any, key: Any, value: Any, attention_mask: Any = None, *args: Any) -> Any:
+            seen.append(attention_mask)
+            return super()._compute_attention(query, key, value, attention_mask, *args)
+
+    seen: list[Any] = []
+    own = Own(2, 3)
+    own(QUERY, VALUE, use_causal_mask=True)
+    assert torch.equal(seen[-1], EARLIER[0])
+    plain = L.MultiHeadAttention(2, 3)
+    plain(QUERY, VALUE)
+    plain.set_weights(own.get_weights())
+    torch.testing.assert_close(own(QUERY, VALUE, use_causal_mask=True), plain(QUERY, VALUE, use_causal_mask=True))
+
+
+def test_regularizers_of_the_activity_are_the_projections() -> None:
+    layer = L.MultiHeadAttention(2, 3, activity_regularizer="l2")
+    layer(QUERY, VALUE)
+    assert len(layer.losses) == 4
+    assert layer.activity_regularizer is None
+    assert layer.get_config()["activity_regularizer"]["class_name"] == "L2"
+    grouped = L.GroupQueryAttention(3, 4, 2, activity_regularizer="l2")
+    grouped(QUERY, VALUE)
+    assert len(grouped.losses) == 5  # and the output's, as in Keras 3
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "flash and dropout": (lambda: L.MultiHeadAttention(2, 3, dropout=0.1, flash_attention=True), "no dropout"),
+    "flash and weights": (
+        lambda: L.MultiHeadAttention(2, 3, flash_attention=True)(QUERY, VALUE, return_attention_scores=True),
+        "gives no weights",
+    ),
+    "heads": (lambda: L.GroupQueryAttention(3, 4, 3), "`num_query_heads` must be a multiple"),
+    "one input": (lambda: L.MultiHeadAttention(2, 3)(QUERY), "call it on a query and a value"),
+    "axes": (lambda: L.MultiHeadAttention(2, 3, attention_axes=2)(QUERY, VALUE), "between batch and features"),
+    "key": (lambda: L.MultiHeadAttention(2, 3)(QUERY, VALUE, QUERY), "key and value must have the same shape"),
+    "rank": (lambda: L.MultiHeadAttention(2, 3)(QUERY, VALUE[0]), "same number of axes"),
+    "unknown": (lambda: L.MultiHeadAttention(2, 3)(keras.Input((4, None)), keras.Input((4, 3))), "known sizes"),
+    "list": (lambda: L.Attention()(QUERY), "call it on a list"),
+    "one of a list": (lambda: L.Attention()([QUERY]), r"\[query, value\]"),
+    "mask": (lambda: L.Attention()([QUERY, VALUE], mask=VALID), "`mask` must be a list"),
+    "equation": (lambda: L.EinsumDense("ab,bc", 3), "ab,bc->ac"),
+    "kernel": (lambda: L.EinsumDense("ab,bx->ac", 3), '"x" of the kernel'),
+    "output": (lambda: L.EinsumDense("ab,b->ac", 3), '"c" of the output'),
+    "bias": (lambda: L.EinsumDense("ab,bc->ac", 3, bias_axes="b"), "axes of the output"),
+    "sizes": (lambda: L.EinsumDense("abc,cd->abd", (7, 3))(QUERY), "is 4 in the input"),
+    "count": (lambda: L.EinsumDense("abc,cd->abd", 3)(QUERY), "must have 2 sizes"),
+    "dims": (lambda: L.EinsumDense("ab,bc->ac", 3)(QUERY), "needs an input of 2 axes"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_does_not_fit_is_told(case: str) -> None:
+    make, says = BAD[case]
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("equation", "shape", "output_shape"),
+    [
+        ("ab,bc->ac", (3, 4), 5),
+        ("abc,cde->abde", (3, 4, 5), (None, 2, 3)),
+        ("abcd,cde->abe", (3, 4, 2, 3), (None, 6)),
+        ("...ab,abc->...c", (3, 4, 2, 3), 6),
+        ("abc,bcd->abd", (2, 3, 4), (3, 5)),
+        ("abc,bd->acd", (2, 3, 4), (4, 5)),
+        ("ab...,bc->ac...", (2, 3, 4), 5),
+        ("abc,dc->abd", (2, 3, 4), (None, 5)),
+        ("abc,c->ab", (2, 3, 4), 3),
+        ("abc,cd->ad", (2, 3, 4), 5),
+    ],
+)
+def test_einsum_dense_is_einsum(equation: str, shape: tuple[int, ...], output_shape: Any) -> None:
+    (x,) = tensors(shape)
+    layer = L.EinsumDense(equation, output_shape)
+    layer(x)
+    expected = torch.einsum(equation, x, layer.kernel)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+    assert layer.compute_output_shape(shape) == tuple(expected.shape)
+
+
+def test_a_file_of_keras_3_predicts_the_same(tmp_path: Path) -> None:
+    data = np.load(RECORDED / "attention.npz")
+    model = keras.models.load_model(RECORDED / "attention.keras")
+    np.testing.assert_allclose(model.predict(data["input0"], verbose=0), data["output0"], rtol=1e-4, atol=1e-6)
+    model.save(tmp_path / "again.keras")
+    again = keras.models.load_model(tmp_path / "again.keras")
+    np.testing.assert_array_equal(again.predict(data["input0"], verbose=0), model.predict(data["input0"], verbose=0))
+
+
+class Copies(TorchDispatchMode):
+    """Counts what writes a whole tensor without computing anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in (torch.ops.aten.clone, torch.ops.aten.copy_, torch.ops.aten._to_copy):
+            self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_call_copies_nothing_and_has_few_frames() -> None:
+    layer = L.MultiHeadAttention(2, 4)
+    layer(QUERY, QUERY)
+    with torch.no_grad():
+        with Copies() as copies:
+            layer(QUERY, QUERY, use_causal_mask=True)
+        found = frames(lambda: layer.call(QUERY, QUERY))
+    assert not copies.names
+    assert len(found) <= 8 * 5, " ".join(found)  # one call for itself and each projection
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_masks_in_half_precision(policy: str) -> None:
+    half, whole = L.MultiHeadAttention(2, 3, dtype=policy), L.MultiHeadAttention(2, 3)
+    half(QUERY, VALUE), whole(QUERY, VALUE)
+    half.set_weights(whole.get_weights())
+    mask = ALLOWED | torch.eye(T, S).bool()
+    output, expected = (layer(QUERY, VALUE, attention_mask=mask, use_causal_mask=True) for layer in (half, whole))
+    torch.testing.assert_close(output.float(), expected, rtol=0.05, atol=0.02)
+
+
+def test_no_samples_with_masks() -> None:
+    layer = L.MultiHeadAttention(2, 3)
+    layer(QUERY, VALUE)
+    output, weights = layer(QUERY[:0], VALUE[:0], value_mask=VALID[:0], return_attention_scores=True)
+    assert output.shape == (0, T, N)
+    assert weights.shape == (0, 2, T, S)
