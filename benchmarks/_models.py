@@ -1,4 +1,4 @@
-"""Six models and their data: the same Keras code for Lamina and for Keras, and the best of each by hand in PyTorch.
+"""Seven models and their data: the same Keras code for Lamina and for Keras, and the best of each by hand in PyTorch.
 
 The hand-written ones take the same channels-last data, which they read as torch's channels-last memory format, and
 return logits. What was tried and is slower on a CPU is left out.
@@ -223,11 +223,42 @@ def gru_twin() -> nn.Module:
     return TextTwin(64, nn.GRU(64, 64, bidirectional=True), 128)
 
 
+WIDTH, HEADS = 128, 4
+
+
+def transformer(keras: Any) -> Any:
+    layers = keras.layers
+    inputs = keras.Input((64, WIDTH))
+    x = layers.add([inputs, layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(inputs, inputs)])
+    x = layers.LayerNormalization(epsilon=1e-6)(x)
+    y = layers.Dense(WIDTH)(layers.Dense(2 * WIDTH, activation="relu")(x))
+    x = layers.LayerNormalization(epsilon=1e-6)(layers.add([x, y]))
+    return keras.Model(inputs, layers.Dense(1)(x))
+
+
+class TransformerTwin(nn.Module):
+    """Query, key and value by one product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.three, self.back = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.first, self.second = nn.LayerNorm(WIDTH, 1e-6), nn.LayerNorm(WIDTH, 1e-6)
+        self.wide, self.narrow = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH)
+        self.head = nn.Linear(WIDTH, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.three(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        x = self.first(x + self.back(attended))
+        return self.head(self.second(x + self.narrow(self.wide(x).relu_())))
+
+
 TASKS = (
     Task("MLP, 3 x 64, batch 32", mlp, mlp_twin, (64,), "classes", 32, 300),
     Task("MNIST CNN, batch 128", cnn, cnn_twin, (28, 28, 1), "classes", 128, 8),
     Task("Separable CNN with batch normalization, batch 64", separable, separable_twin, (32, 32, 3), "classes", 64, 16),
     Task("LSTM on 64 x 80 words", lstm, lstm_twin, (80,), "yes or no", 64, 12),
     Task("Causal dilated Conv1D, 16 x 512 steps", causal, CausalTwin, (512, 1), "values", 16, 12),
+    Task("Transformer block, 16 x 64 steps", transformer, TransformerTwin, (64, WIDTH), "values", 16, 12),
     Task("Bidirectional GRU on 64 x 80 words", gru, gru_twin, (80,), "yes or no", 64, 10),
 )

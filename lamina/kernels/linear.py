@@ -12,7 +12,7 @@ def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) ->
         y = torch.addmm(bias, x, kernel)
     else:
         y = torch.matmul(x, kernel)
-        y = y if bias is None else y + bias
+        y = y if bias is None else y.add_(bias)
     return torch.relu_(y) if relu else y
 
 
