@@ -16,6 +16,7 @@ EXAMPLES = ROOT / "examples"
 PROMISES = {
     "image_classifier": lambda accuracy: accuracy > 0.96,
     "text_classifier": lambda accuracy: accuracy > 0.98,
+    "transformer_text_classifier": lambda accuracy: accuracy > 0.97,
     "time_series_causal": lambda errors: errors[0] < 0.75 * min(errors[1:]),
     "locally_connected": lambda accuracies: min(accuracies) > 0.955,
     "custom_layer_torch_loop": lambda accuracy: accuracy > 0.97,
