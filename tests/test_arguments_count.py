@@ -42,6 +42,9 @@ UNREAD = {
     "layers.convolution._Convolution.output_channels:input_shape": "a hook: depthwise convolutions read it",
     "layers.embedding.Embedding.build:input_shape": "given to every layer: these weights do not depend on it",
     "layers.embedding.Embedding.output_dtype:input_dtype": "given to every layer: the input holds indices",
+    "layers.preprocessing.strings.Textual.build:input_shape": "given to every layer: there are no weights",
+    "layers.preprocessing.strings.Textual.compute_output_spec:kwargs": "given to every layer",
+    "layers.preprocessing.features.Discretization.output_dtype:input_dtype": "given to every layer: it gives integers",
     "layers.*.build:initial_state_shape": "names what a first call passes on; a state has the cell's size",
     "losses.base.Loss.on_logits:activation": "a hook whose default says there is no such form",
     "losses.functions._fused_binary:axis": "given to every fused loss: the mean of all values has no axis",
@@ -78,6 +81,8 @@ UNREAD = {
 KEPT = {
     "layers.input.InputLayer.sparse": "True is refused",
     "layers.input.InputLayer.ragged": "True is refused",
+    "layers.*.sparse": "True is refused",
+    "layers.IntegerLookup.vocabulary_dtype": "there is one",
     "layers.Dense.quantization_config": "anything but None is refused",
     "layers.E*.quantization_config": "anything but None is refused",
     "layers.EinsumDense.gptq_unpacked_column_size": "anything but None is refused",

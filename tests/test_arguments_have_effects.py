@@ -45,14 +45,17 @@ LAYER_VALUES: dict[str, list[Callable[[], Any]]] = {
     "cropping": [lambda: 0],
     "data_format": [lambda: "channels_first"],
     "dims": [lambda: (1, 2)],
-    "dtype": [lambda: "float64"],
+    "dtype": [lambda: "float64", lambda: "int32"],
     "equation": [lambda: "abc,cd->abd"],
+    "idf_weights": [lambda: [1.0, 2.0, 3.0]],
     "function": [lambda: torch.exp],
     "groups": [lambda: 2, lambda: 1],
     "input_dim": [lambda: 9],
     "layer": [lambda: L.LSTM(2), lambda: L.Dense(2)],
     "mask": [lambda: np.array([True, False])],
-    "mask_value": [lambda: 0.0],
+    "mask_value": [lambda: 0.0, lambda: 3],
+    "num_tokens": [lambda: 9],
+    "output_mode": [lambda: "count", lambda: "one_hot"],
     "output_padding": [lambda: 0],
     "output_shape": [lambda: (5,)],
     "rate": [lambda: 0.25],
@@ -60,12 +63,22 @@ LAYER_VALUES: dict[str, list[Callable[[], Any]]] = {
     "shared_axes": [lambda: [1]],
     "stddev": [lambda: 0.25],
     "units": [lambda: 4],
+    "vocabulary": [lambda: [6, 5, 1]],
     "weights": [lambda: [np.ones((7, 3))], lambda: [np.ones(shape) for shape in ((3, 12), (3, 12), 12) * 2]],
 }
 # What an argument needs beside it to count.
 LAYER_BESIDE: dict[str, dict[str, Any]] = {
     "dilation_rate": {"strides": 1},
     "groups": {"filters": 4, "padding": "same"},
+    "idf_weights": {"idf_weights": [1.0, 1.0, 1.0], "output_mode": "tf_idf"},
+    "invert": {"output_mode": "int"},
+    "max_tokens": {"max_tokens": 20, "pad_to_max_tokens": True, "output_mode": "count"},
+    "mean": {"mean": 0.0, "variance": 1.0},
+    "oov_method": {"num_oov_indices": 3},
+    "oov_token": {"invert": True, "output_mode": "int"},
+    "pad_to_max_tokens": {"max_tokens": 20, "output_mode": "count"},
+    "salt": {"num_oov_indices": 3, "oov_method": "farmhash"},
+    "variance": {"mean": 0.0, "variance": 1.0},
     "padding": {"kernel_size": 3, "output_padding": None},
     "output_padding": {"kernel_size": 3, "strides": 2, "padding": "same"},
     "renorm_clipping": {"renorm": True},
@@ -77,6 +90,12 @@ LAYER_EXCUSED = {
     "*.implementation": "chose between equal results",
     "*.lora_alpha": "Keras 3 sets it to the rank when it builds the layer, as recorded; `enable_lora` takes another",
     "*.unroll": "chose between equal results",
+    "*.sparse": "True is refused",
+    "Discretization.epsilon": "counts in `adapt`: test_features.py",
+    "Discretization.num_bins": "counts in `adapt`: test_features.py",
+    "IntegerLookup.vocabulary_dtype": "there is one",
+    "IntegerLookup.vocabulary_size": "of a vocabulary that a file holds: test_text.py",
+    "IntegerLookup.dtype": "Keras keeps it: indices are 64-bit integers, weights of terms of the default type",
     "*.quantization_config": "anything but None is refused",
     "*.flash_attention": "chooses the kernel; True refuses what that cannot do",
     "EinsumDense.gptq_unpacked_column_size": "anything but None is refused",
@@ -161,7 +180,7 @@ def moves(cls: type[Layer], argument: str) -> bool:
         if base is None:
             continue
         for value in layer_values(cls, argument, default):
-            layer = attempt(functools.partial(remade, example, **beside, **{argument: value}))
+            layer = attempt(functools.partial(remade, example, **{**beside, argument: value}))
             if layer is not None and differs(base, observed(layer, example)):
                 return True
     return False

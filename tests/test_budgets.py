@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.examples import EXAMPLES, INSIDE, LOOPING, Example
+from support.examples import EXAMPLES, INSIDE, LONG, LOOPING, Example
 from support.frames import frames
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,13 +19,13 @@ from lamina import keras1, keras2, tf_keras
 
 ROOT = Path(__file__).parents[1]
 L = keras.layers
-FRAMES, STEP, MODULES = 8, 20, 60
+FRAMES, STEP, MODULES = 8, 20, 70
 
 
 def allowed(example: Example) -> int:
     """The frames of a call, once more for each layer run inside; some more for each step no fused kernel can take."""
     steps = example.args[0].sizes[0] if example.id in LOOPING else 0
-    return FRAMES * (1 + INSIDE.get(example.id, INSIDE.get(example.name, 0))) + STEP * steps
+    return LONG.get(example.name) or FRAMES * (1 + INSIDE.get(example.id, INSIDE.get(example.name, 0))) + STEP * steps
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if example.plain], ids=lambda example: example.id)

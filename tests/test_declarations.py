@@ -18,7 +18,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.declared import BASE, CLASSES, FREE, arguments, required
+from support.declared import BASE, CLASSES, FREE, NOT_ALONE, arguments, required
 
 import lamina as keras
 from lamina.core import scope
@@ -32,6 +32,12 @@ RECORDED = json.loads((Path(__file__).parent / "golden" / "signatures" / "keras3
 each_class = pytest.mark.parametrize("name", sorted(FREE))
 each_argument = pytest.mark.parametrize(
     ("name", "argument"), [(name, argument) for name in sorted(FREE) for argument in arguments(FREE[name])]
+)
+
+
+alone = pytest.mark.parametrize(
+    ("name", "argument"),
+    [pair for name in sorted(FREE) for a in arguments(FREE[name]) if (pair := (name, a)) not in NOT_ALONE],
 )
 
 
@@ -147,7 +153,7 @@ def test_senseless_values_are_refused(name: str, argument: str) -> None:
             assert f"`{argument}`" in str(caught.value) and cls.__name__ in str(caught.value), value
 
 
-@each_argument
+@alone
 def test_numbers_of_any_make_mean_what_they_say(name: str, argument: str) -> None:
     cls = FREE[name]
     kind, attribute = cls._args[argument].kind, cls._args[argument].attribute
@@ -165,7 +171,7 @@ def test_numbers_of_any_make_mean_what_they_say(name: str, argument: str) -> Non
             assert json.dumps(made.get_config().get(argument)) is not None
 
 
-@each_argument
+@alone
 def test_good_values_are_kept(name: str, argument: str) -> None:
     cls = FREE[name]
     a = cls._args[argument]
@@ -180,7 +186,7 @@ def test_good_values_are_kept(name: str, argument: str) -> None:
             assert config[argument] == [good] or same_value(cls, a, config[argument], good), (good, config[argument])
 
 
-@each_argument
+@alone
 def test_the_default_is_a_value(name: str, argument: str) -> None:
     cls = FREE[name]
     default = cls._args[argument].default
@@ -202,7 +208,7 @@ def test_unknown_keyword_is_named(name: str) -> None:
 @each_class
 def test_missing_arguments_are_named(name: str) -> None:
     cls = FREE[name]
-    for argument in required(cls):
+    for argument in (name for name in required(cls) if cls._args[name].default is REQUIRED):
         values = required(cls)
         del values[argument]
         with pytest.raises(TypeError, match=rf"{cls.__name__}.*`{argument}`"):

@@ -264,7 +264,7 @@ class Calling(Weights):
             if not isinstance(leaf, Tensor):
                 if not (arrays.is_array(leaf) or isinstance(leaf, np.generic)):
                     return leaf
-                if not self._ours and self._takes_untouched(leaf):
+                if self._takes_untouched(leaf):
                     return leaf
                 if device is None:
                     device = device_of(self)
@@ -278,8 +278,10 @@ class Calling(Weights):
         return pytree.tree_map(convert, args), pytree.tree_map(convert, dict(kwargs))
 
     def _takes_untouched(self, value: Any) -> bool:
-        """Whether a layer of the user's own may want it as it is: texts."""
+        """Whether the layer may want it as it is: texts."""
         kind = getattr(getattr(value, "dtype", None), "kind", "")
+        if self._takes_text:
+            return isinstance(value, (str, bytes)) or kind in ("U", "S", "O", "T")
         return not self._ours and (isinstance(value, (str, bytes)) or kind in ("U", "S"))
 
     def check_inputs(self, inputs: Any) -> None:

@@ -49,6 +49,18 @@ def dtype_name(dtype: Any) -> str:
     return _NAMES[torch_dtype(dtype)]
 
 
+TEXT: Any = "string"  # in place of a torch type: texts, of which there are no tensors
+
+
+def data_dtype(dtype: Any) -> Any:
+    """The type of data: a torch type, or TEXT."""
+    return TEXT if isinstance(dtype, str) and dtype == TEXT else torch_dtype(dtype)
+
+
+def data_name(dtype: Any) -> str:
+    return TEXT if isinstance(dtype, str) and dtype == TEXT else dtype_name(dtype)
+
+
 def is_float(dtype: torch.dtype) -> bool:
     return dtype in _FLOAT_SET
 

@@ -105,6 +105,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _mask_beside_others = False  # the first input's mask counts as well where further tensors are given
     _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
+    _takes_text = False  # arrays of texts are data to it
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
@@ -159,6 +160,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _initial_weights=first_values.convert(owned(base.get("weights")), self),
         )
         values = bind(self, args, kwargs)
+        if values["dtype"] is None:
+            values["dtype"] = self._default_dtype(values)
         name, trainable, policy = (self._args[key].convert(values.pop(key), self) for key in Layer._args)
         if name is not None and "/" in name:
             raise ValueError(f'{type(self).__name__}: argument `name` must not contain "/"; got {name!r}.')
@@ -175,6 +178,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _next_name(self) -> str:
         """The name of a layer that is given none; it counts up."""
         return unique_name(snake_case(type(self).__name__))
+
+    def _default_dtype(self, values: Mapping[str, Any]) -> Any:
+        """Hook: the dtype or policy of a layer that is given none, by its other arguments; None is the global one."""
+        return values["dtype"]
 
     def _set_policy(self, policy: dtypes.DTypePolicy) -> None:
         compute = policy.compute if self._autocast and policy.compute.is_floating_point else None

@@ -181,6 +181,11 @@ def reading_shared() -> AbstractContextManager[None]:
     return _within(_read, {})
 
 
+def in_file() -> bool:
+    """Whether a config that a file holds is being read."""
+    return _read.get() is not None
+
+
 @contextmanager
 def reading_part(part: Any, expected: str, theirs: bool = False) -> Iterator[None]:
     """Around reading one part of a config: errors learn where they arose, for `place_of`.

@@ -44,13 +44,13 @@ class SymbolicTensor:
         record_history: bool = True,
     ):
         self.shape = tuple(None if size is None else operator.index(size) for size in shape)
-        self.torch_dtype = dtypes.torch_dtype(dtype if dtype is not None else dtypes.config.floatx())
+        self.torch_dtype = dtypes.data_dtype(dtype if dtype is not None else dtypes.config.floatx())
         self.name = name or "symbolic_tensor"
         self.node, self.index, self._keras_mask, self.sparse = node, index, mask, sparse
 
     @property
     def dtype(self) -> str:
-        return dtypes.dtype_name(self.torch_dtype)
+        return dtypes.data_name(self.torch_dtype)
 
     @property
     def ndim(self) -> int:
@@ -293,7 +293,14 @@ def infer_shape(layer: Any, input_shape: Any, *more: Any, **named_shapes: Any) -
 
 
 def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """Symbolic outputs of a call, by the layer's shape rule where it has one, else by running it on trial tensors."""
+    """Symbolic outputs of a call, by the layer's shape rule where it has one, else by running it on trial tensors.
+
+    Raises ValueError for texts: what takes them says itself what it gives.
+    """
+    if any(isinstance(leaf, SymbolicTensor) and leaf.torch_dtype == dtypes.TEXT for leaf in pytree.tree_leaves(args)):
+        raise ValueError(
+            f"{named(layer)}: expected numbers; got texts. Put a TextVectorization or StringLookup before it."
+        )
     if layer._compute is not None:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if not layer._has_shape_rule:

@@ -16,7 +16,7 @@ from ..core.errors import show_shape
 from ..core.layer import Layer
 from ..core.weight import take
 from . import older, safe, tree
-from .keras3 import KERAS_VERSION, compiling, described_model, filling, make_model, require_built
+from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 TOP = "top_level_model_weights"
@@ -26,7 +26,12 @@ TOP = "top_level_model_weights"
 
 
 def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
-    """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state."""
+    """Write a whole model as HDF5: architecture, weights, compile arguments and the optimizer's state.
+
+    Raises ValueError for a model with files of its own, such as a learned vocabulary.
+    """
+    for name, _ in assets_of(model):
+        raise ValueError(f"{path}: HDF5 has no place for {name!r}, which belongs to the model; save it as .keras.")
     described = described_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input

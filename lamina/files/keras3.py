@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -22,7 +22,7 @@ from ..core.weight import bounded_state, waiting_weights
 from ..translation import origin
 from . import older, safe, tree
 
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CONFIG, METADATA, WEIGHTS, ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
 CALLS = 2_000  # of layers that a config may record, beyond two for each object that it describes
 MAX_SPARE = 1 << 26  # bytes of weights and other state that are not stored, beyond the size of the file
@@ -43,6 +43,19 @@ def save(model: Any, path: Path) -> None:
             weights.seek(0)
             with archive.open(WEIGHTS, "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 1 << 20)
+        for name, content in assets_of(model):
+            archive.writestr(f"{ASSETS}/{name}", content)
+
+
+def assets_of(model: Any) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the files that objects write by their `save_assets`, such as learned vocabularies."""
+    for path, item in tree.saveables(model):
+        if hasattr(item, "save_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                item.save_assets(folder)
+                for file in sorted(Path(folder).rglob("*")):
+                    if file.is_file():
+                        yield f"{path}/{file.relative_to(folder).as_posix()}".lstrip("/"), file.read_bytes()
 
 
 def described_model(model: Any) -> dict[str, Any]:
@@ -78,6 +91,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         config = older.addressed(safe.read_json(archive, CONFIG), version)
         generation = origin.generation_of_version(str(version or 3))
         weights = safe.unpacked(archive, WEIGHTS)
+        assets = safe.contents(archive, f"{ASSETS}/")
     settings = config.get("compile_config") if compile and isinstance(config, dict) else None
     with weights, serialize.custom_object_scope(custom_objects or {}):
         with filling(path):
@@ -85,6 +99,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
             with safe.reading(path), h5py.File(weights, "r") as file:
                 loads = tree.read(model, file, grows=bool(settings))
             tree.load(loads, path)
+            _load_assets(model, assets, path)
         if settings:
             done = {id(item) for _, item in tree.saveables(model)}
             with compiling(model, settings, path):
@@ -95,6 +110,32 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                     loads = older.without_state(loads)
             tree.load(loads, path)
     return model
+
+
+def _load_assets(model: Any, assets: Mapping[str, bytes], path: Path) -> None:
+    """Hand every object a folder of its own files. Raises ValueError where one cannot take them."""
+    for place, item in tree.saveables(model):
+        if not hasattr(item, "load_assets") or not (assets or serialize.home_of(type(item))):
+            continue
+        below = f"{place}/".lstrip("/")
+        own = {name[len(below) :]: content for name, content in assets.items() if name.startswith(below)}
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                for name, content in own.items():
+                    file = Path(folder, *_safe_parts(name))
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(content)
+                item.load_assets(folder)
+            except safe.FAULTS as error:
+                raise ValueError(f"{path}: the files of {place!r} do not fit: {safe.reason(error)}") from error
+
+
+def _safe_parts(name: str) -> tuple[str, ...]:
+    """The parts of a name that stays inside its folder on every system. Raises ValueError for another."""
+    parts = PurePosixPath(name).parts
+    if any(part in ("..", "/") or set(part) & set('\\:*?"<>|\0') for part in parts) or len(name) > 200:
+        raise ValueError(f"{name!r} is no name for a file")
+    return parts
 
 
 @contextmanager

@@ -201,6 +201,12 @@ def unpacked(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return copy
 
 
+def contents(archive: zipfile.ZipFile, folder: str) -> dict[str, bytes]:
+    """What the members below a folder hold, by their names there."""
+    names = [name for name in archive.namelist() if name.startswith(folder) and not name.endswith("/")]
+    return {name[len(folder) :]: _open_member(archive, name).read() for name in names}
+
+
 def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     if name not in archive.namelist():
         raise ValueError(f"the archive has no member {name!r}")

@@ -84,6 +84,15 @@ from .pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
 from .pooling import MaxPooling1D as MaxPooling1D
 from .pooling import MaxPooling2D as MaxPooling2D
 from .pooling import MaxPooling3D as MaxPooling3D
+from .preprocessing.features import CategoryEncoding as CategoryEncoding
+from .preprocessing.features import Discretization as Discretization
+from .preprocessing.features import Normalization as Normalization
+from .preprocessing.features import Rescaling as Rescaling
+from .preprocessing.hashing import HashedCrossing as HashedCrossing
+from .preprocessing.hashing import Hashing as Hashing
+from .preprocessing.lookup import IntegerLookup as IntegerLookup
+from .preprocessing.lookup import StringLookup as StringLookup
+from .preprocessing.text import TextVectorization as TextVectorization
 from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN

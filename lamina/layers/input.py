@@ -50,7 +50,7 @@ class InputLayer(Layer):
         super().__init__(name=name, **kwargs)
         batch_shape = (batch_size, *_checked(shape)) if batch_shape is None else _checked(batch_shape)
         self.batch_shape = batch_shape
-        self.input_dtype: str = dtypes.dtype_name(dtype if dtype is not None else dtypes.config.floatx())
+        self.input_dtype: str = dtypes.data_name(dtype if dtype is not None else dtypes.config.floatx())
         self.sparse, self.ragged, self.optional = bool(sparse), bool(ragged), optional
         self._finish_build()
         node = Node(self, (), {})
@@ -83,7 +83,7 @@ def _check_same(tensor: SymbolicTensor, shape: Any, batch_size: int | None, batc
     batch = tensor.shape[0] if batch_size is None else batch_size
     sizes = tensor.shape[1:] if shape is None else shape
     whole = (batch, *sizes) if batch_shape is None else tuple(batch_shape)
-    if whole != tensor.shape or (dtype and dtypes.dtype_name(dtype) != tensor.dtype):
+    if whole != tensor.shape or (dtype and dtypes.data_name(dtype) != tensor.dtype):
         raise ValueError(
             f"InputLayer: the given tensor has shape {tensor.shape} and type {tensor.dtype}; say no other."
         )

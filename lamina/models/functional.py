@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -92,6 +93,7 @@ class GraphModel(Model):
             _ndim=None if simple is None else len(simple.shape),
             _passing=frozenset() if simple is None else _passing(simple.torch_dtype),
             _compute=None,
+            _takes_text=any(tensor.torch_dtype == dtypes.TEXT for tensor in self._graph.inputs),
             _floats=None if simple is None else simple.torch_dtype,
             _care=self._find_care(),
         )
@@ -171,6 +173,16 @@ class GraphModel(Model):
         """As `compute_mask`; where there are values, the plan has set the masks already."""
         return self.compute_mask(inputs, mask) if symbolic.any_symbolic(inputs) else None
 
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        if self._takes_text and args:
+            first, several = args[0], len(self._graph.inputs) > 1
+            if isinstance(first, Mapping):
+                first = {key: _as_array(value) for key, value in first.items()}
+            elif several and isinstance(first, (list, tuple)):
+                first = [*map(_as_array, first)]
+            args = (first if several else _as_array(first), *args[1:])
+        return super()._checked_first(args, kwargs)
+
     def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Inputs in the graph's order, types and ranks: a missing or surplus last axis of size 1 is mended."""
         args, kwargs = super()._convert(args, kwargs)
@@ -234,15 +246,28 @@ def _passing(dtype: torch.dtype) -> frozenset[torch.dtype]:
     return frozenset({dtype}) if dtypes.is_float(dtype) else dtypes.passing(dtype)
 
 
+def _as_array(value: Any) -> Any:
+    """A list of texts or numbers as an array of them."""
+    if not arrays.is_listed(value):
+        return value
+    return np.array(value, dtype=object if isinstance(arrays.first_of(value), (str, bytes)) else None)
+
+
 def _fit(tensor: Any, like: SymbolicTensor) -> Any:
-    if not isinstance(tensor, Tensor):
+    if not isinstance(tensor, (Tensor, np.ndarray)):
         return tensor
     mask = masking.get_mask(tensor)
     shape = like.shape
     if tensor.ndim == len(shape) + 1 and tensor.shape[-1] == 1:
-        tensor = tensor.squeeze(-1)
+        tensor = tensor[..., 0]
     elif tensor.ndim == len(shape) - 1 and shape[-1] == 1:
-        tensor = tensor.unsqueeze(-1)
+        tensor = tensor[..., None]
+    if isinstance(tensor, np.ndarray):
+        if like.torch_dtype != dtypes.TEXT:
+            raise ValueError(f"input {like.name!r}: expected numbers; got an array of texts.")
+        return tensor
+    if like.torch_dtype == dtypes.TEXT:
+        raise ValueError(f"input {like.name!r}: expected texts; got a tensor of {dtypes.dtype_name(tensor.dtype)}.")
     if tensor.dtype not in _passing(like.torch_dtype):
         tensor = arrays.cast(tensor, like.torch_dtype, f"input {like.name!r}")
     if mask is not None:

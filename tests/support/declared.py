@@ -53,11 +53,23 @@ NEEDED: dict[str, Callable[[], Any]] = {
     "layer": lambda: L.GRU(2),
     "values": lambda: [0.5, 0.1],
 }
+# What some classes cannot be made without, though there are defaults; and what cannot be tried alone.
+OTHERS: dict[str, dict[str, Any]] = {"CategoryEncoding": {"num_tokens": 4}, "Discretization": {"num_bins": 3}}
+NOT_ALONE = {
+    ("layers.CategoryEncoding", "num_tokens"), ("layers.Discretization", "num_bins"),
+    ("layers.Discretization", "bin_boundaries"), ("layers.Normalization", "mean"), ("layers.Normalization", "variance"),
+}  # fmt: skip
 # What some arguments need beside them.
 BESIDE = {
     ("AUC", "num_labels"): {"multi_label": True},
     ("GroupedQueryAttention", "num_query_heads"): {"num_key_value_heads": 1},
     ("GroupedQueryAttention", "num_key_value_heads"): {"num_query_heads": 12},
+    ("Discretization", "bin_boundaries"): {"num_bins": None},
+    ("IntegerLookup", "salt"): {"oov_method": "farmhash"},
+    **{
+        (name, "pad_to_max_tokens"): {"max_tokens": 5}
+        for name in ("IntegerLookup", "StringLookup", "TextVectorization")
+    },
     ("PiecewiseConstantDecay", "boundaries"): {"values": [1.0, 2.0, 3.0]},
     ("PiecewiseConstantDecay", "values"): {"boundaries": [1]},
 }
@@ -67,4 +79,4 @@ def required(cls: type[Declared], argument: str = "") -> dict[str, Any]:
     """Good values for the arguments without a default, and for those `argument` needs beside it."""
     needed = {name: a for name, a in cls._args.items() if a.default is REQUIRED}
     values = {name: NEEDED[name]() if name in NEEDED else a.kind.good[0] for name, a in needed.items()}
-    return {**values, **BESIDE.get((cls.__name__, argument), {})}
+    return {**values, **OTHERS.get(cls.__name__, {}), **BESIDE.get((cls.__name__, argument), {})}

@@ -96,7 +96,7 @@ class Example:
 
     @property
     def floating(self) -> bool:
-        return all(given.integers_below is None for given in pytree.tree_leaves(self.args))
+        return self.name not in FLAT and all(given.integers_below is None for given in pytree.tree_leaves(self.args))
 
     def _filled(self, fill: Callable[[Input], Any]) -> tuple[Any, ...]:
         return pytree.tree_map(fill, self.args)
@@ -319,6 +319,27 @@ ENTRIES: dict[str, list[Way]] = {
     "SpectralNormalization": [(lambda: L.SpectralNormalization(L.Dense(3)), x(4))],
     "RMSNormalization": [(lambda: L.RMSNormalization(), x(4))],
     "UnitNormalization": [(lambda: L.UnitNormalization(), x(4))],
+    "Rescaling": [(lambda: L.Rescaling(0.5), x(4)), (lambda: L.Rescaling([1.0, 2.0], [0.0, 1.0]), PICTURE)],
+    "Normalization": [
+        (lambda: L.Normalization(), x(4)),
+        (lambda: L.Normalization(axis=1), x(3, 4)),
+        (lambda: L.Normalization(mean=0.5, variance=2.0, invert=True), STEPS),
+    ],
+    "Discretization": [
+        (lambda: L.Discretization([-0.5, 0.0, 0.5]), x(4)),
+        (lambda: L.Discretization([0.0, 1.0], output_mode="multi_hot"), x(4)),
+    ],
+    "CategoryEncoding": [
+        (lambda: L.CategoryEncoding(7), ids(7, 4)),
+        (lambda: L.CategoryEncoding(7, "one_hot"), ids(7, 4)),
+        (lambda: L.CategoryEncoding(7, "count"), ids(7, 4)),
+    ],
+    "Hashing": [(lambda: L.Hashing(5), ids(7, 4)), (lambda: L.Hashing(5, 3, output_mode="one_hot"), ids(7, 1))],
+    "HashedCrossing": [(lambda: L.HashedCrossing(5), ([ids(7, 1), ids(7, 1)],))],
+    "IntegerLookup": [
+        (lambda: L.IntegerLookup(vocabulary=[5, 2, 6]), ids(7, 4)),
+        (lambda: L.IntegerLookup(vocabulary=[5, 2, 6], mask_token=1, output_mode="count"), ids(7, 4)),
+    ],
     "Squash": [(Squash, x(4))],
     "EinsumDense": [
         (lambda: L.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"), STEPS),
@@ -379,8 +400,11 @@ for _rank in (1, 2, 3):
 INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1, "EinsumDense-1": 1} | dict.fromkeys(
     ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
 )
+LONG = {"Hashing": 110}  # long arithmetic, and its frames
 LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
+TEXTUAL = {"StringLookup", "TextVectorization"}  # take texts and no tensors: test_text.py
+FLAT = {"Discretization"}  # its steps have no slope
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
 RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
 
