@@ -91,6 +91,33 @@ def normalized(name: str, rank: int, twin: nn.Module, x: Tensor, training: bool)
     yield Pair(f"{name} native", f"{tuple(y.shape)}", twin, x, made[1], y, None)
 
 
+class ConvLSTM(nn.Module):
+    """A cell of one convolution and a loop, as torch users write it, on (batch, time, channels, rows, columns)."""
+
+    def __init__(self, channels: int, filters: int, size: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(channels + filters, 4 * filters, size, padding=size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = c = x.new_zeros(len(x), self.convolution.out_channels // 4, *x.shape[3:])
+        outputs = []
+        for step in x.unbind(1):
+            i, f, g, o = self.convolution(torch.cat((step, h), 1)).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+            outputs.append(h)
+        return torch.stack(outputs, 1)
+
+
+def convolved(x: Tensor) -> Iterator[Pair]:
+    """ConvLSTM2D against a cell written by hand; x is channels first."""
+    twin, y = ConvLSTM(x.shape[2], 8, 3), x.movedim(2, -1).contiguous()
+    first, last = (L.ConvLSTM2D(8, 3, padding="same", return_sequences=True, **k) for k in (FIRST, LAST))
+    first(x), last(y)
+    yield Pair("ConvLSTM2D first", f"{tuple(x.shape)}", twin, x, first, x)
+    yield Pair("ConvLSTM2D last", f"{tuple(y.shape)}", lambda y: twin(y.movedim(-1, 2)).movedim(2, -1), y, last, y)
+
+
 def layers() -> Iterator[Pair]:
     vector, sequence = torch.randn(2, 8), torch.randn(2, 8, 8)
     line, picture = torch.randn(1, 4, 16), torch.randn(1, 4, 8, 8)
@@ -116,6 +143,7 @@ def layers() -> Iterator[Pair]:
     for name, twin in (("SimpleRNN", nn.RNN), ("LSTM", nn.LSTM), ("GRU", nn.GRU)):
         layer = getattr(L, name)(8, return_sequences=True)
         yield from plain(name, twin(8, 8, batch_first=True), layer, sequence)
+    yield from convolved(torch.randn(2, 6, 4, 8, 8))
 
 
 def models() -> Iterator[Pair]:

@@ -86,6 +86,8 @@ KEPT = {
     "layers.Dense.quantization_config": "anything but None is refused",
     "layers.E*.quantization_config": "anything but None is refused",
     "layers.EinsumDense.gptq_unpacked_column_size": "anything but None is refused",
+    "layers.ConvLSTM*.strides": "read by its cell",
+    "layers.ConvLSTM*.data_format": "read by its cell",
     "layers.*.implementation": "chose between equal results",
     "layers.*.unroll": "chose between equal results",
     "optimizers.Adafactor.relative_step": "Keras keeps it and caps the step either way",

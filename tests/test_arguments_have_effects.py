@@ -79,11 +79,12 @@ LAYER_BESIDE: dict[str, dict[str, Any]] = {
     "pad_to_max_tokens": {"max_tokens": 20, "output_mode": "count"},
     "salt": {"num_oov_indices": 3, "oov_method": "farmhash"},
     "variance": {"mean": 0.0, "variance": 1.0},
-    "padding": {"kernel_size": 3, "output_padding": None},
+    "padding": {"kernel_size": 3, "output_padding": None, "dilation_rate": 1},
     "output_padding": {"kernel_size": 3, "strides": 2, "padding": "same"},
     "renorm_clipping": {"renorm": True},
     "renorm_momentum": {"renorm": True},
     "seed": {"dropout": 0.5},
+    "strides": {"dilation_rate": 1},
 }
 
 LAYER_EXCUSED = {

@@ -67,7 +67,7 @@ MISSING: dict[str, dict[str, str]] = {
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
         LATER: "AugMix AutoContrast CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-        "ConvLSTM1D ConvLSTM2D ConvLSTM3D CutMix Discretization Equalization HashedCrossing Hashing "
+        "CutMix Discretization Equalization HashedCrossing Hashing "
         "IntegerLookup MaxNumBoundingBoxes MelSpectrogram MixUp Normalization Pipeline RandAugment "
         "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop "
         "RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue "

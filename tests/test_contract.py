@@ -242,15 +242,16 @@ def test_data_formats_give_transposed_results(example: Example) -> None:
         config = layer.get_config()
         other_format = {"channels_last": "channels_first", "channels_first": "channels_last"}[layer.data_format]
         other = type(layer).from_config({**config, "data_format": other_format})
-        move = (-1, 1) if layer.data_format == "channels_last" else (1, -1)
+        first = -1 - layer.rank
+        move = (-1, first) if layer.data_format == "channels_last" else (first, -1)
         swapped = given.movedim(*move).contiguous().requires_grad_()
         given.requires_grad_()
         run(other, (swapped,))
         other.set_weights(matching(layer, other))
-        expected = layer(given)
-        found = other(swapped)
-        if expected.ndim == given.ndim:
-            expected = expected.movedim(*move)
+        reset(other)
+        expected = pytree.tree_leaves(layer(given))
+        found = pytree.tree_leaves(other(swapped))
+        expected = [each.movedim(*move) if each.ndim > 2 else each for each in expected]
         assert_same(found, expected)
         expected_grad = torch.autograd.grad(loss_of(expected), given)[0].movedim(*move)
         assert_same(torch.autograd.grad(loss_of(found), swapped)[0], expected_grad)

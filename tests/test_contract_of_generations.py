@@ -42,7 +42,7 @@ BASES = {
     "merge",
 }
 NOT_YET = {
-    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "SpectralNormalization",
+    "SpectralNormalization",
 }  # fmt: skip
 
 # Layers of which no case was recorded: how they are made, the shapes they are called on.

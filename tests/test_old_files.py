@@ -135,7 +135,7 @@ def alone(case: Case) -> bool:
         and not record.get("learning_phase")
         and "after_build" not in record
         and record.get("backend") != "theano"
-        and ("dim_ordering" not in record["code"] or "dim_ordering" in record["config"])
+        and all(f"{word}=" not in record["code"] or word in record["config"] for word in ("dim_ordering", "subsample"))
         and "function" not in json.dumps(record["config"])
     )
 

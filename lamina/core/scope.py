@@ -86,10 +86,10 @@ def building(layer: Any) -> Iterator[None]:
 _name_counts: dict[str, Iterator[int]] = {}
 
 
-def snake_case(name: str) -> str:
-    """ "Conv2DTranspose" -> "conv2d_transpose", as Keras names layers."""
+def snake_case(name: str, small: str = "[a-z]") -> str:
+    """ "Conv2DTranspose" -> "conv2d_transpose", as Keras names layers. A capital and what is `small` begin a word."""
     name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    name = re.sub(f"(.)([A-Z]{small}+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 

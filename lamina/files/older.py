@@ -84,7 +84,8 @@ def _by_layouts(model: Any, generation: Generation, backend: str) -> Convert:
     """
     for layer in model.modules():
         entry = _entry(layer, generation)
-        if entry is not None and entry.adapt in ("convolution", "pooling") and layer._theano != (backend == "theano"):
+        differs = entry is not None and entry.adapt in ("convolution", "conv_lstm", "pooling")
+        if differs and layer._theano != (backend == "theano"):
             made = "theano" if layer._theano else "tensorflow"
             raise safe.Misfit(
                 f"{named(layer)} was made for {made}, and the file was written on {backend}, which computes "

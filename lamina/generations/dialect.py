@@ -78,7 +78,7 @@ class Dialect:
         style = self.table.first_name
         if style == "snake":
             return None
-        prefix = cls.lower() if style.startswith("lower") else snake_case(cls)
+        prefix = cls.lower() if style.startswith("lower") else snake_case(cls, "[a-z0-9]")
         return f"{prefix}_{self.count(prefix)}"
 
     def count(self, what: str) -> int:

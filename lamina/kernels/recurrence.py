@@ -78,7 +78,14 @@ def lstm_step(
 ) -> tuple[Tensor, list[Tensor]]:
     """Hochreiter and Schmidhuber's cell with a forget gate; z is (batch, 4 * units), the states are h and c."""
     h, c = states
-    i, f, g, o = _add_product(z, h, recurrent_kernel, dropout).chunk(4, -1)
+    return lstm_gates(_add_product(z, h, recurrent_kernel, dropout), c, activation, recurrent_activation)
+
+
+def lstm_gates(
+    z: Tensor, c: Tensor, activation: Activation, recurrent_activation: Activation, axis: int = -1
+) -> tuple[Tensor, list[Tensor]]:
+    """An LSTM's step from the arguments of its gates on, which lie along ``axis``: the output, the states h and c."""
+    i, f, g, o = z.chunk(4, axis)
     c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
     h = recurrent_activation(o) * activation(c)
     return h, [h, c]

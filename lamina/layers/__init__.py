@@ -27,6 +27,9 @@ from .convolution import DepthwiseConv1D as DepthwiseConv1D
 from .convolution import DepthwiseConv2D as DepthwiseConv2D
 from .convolution import SeparableConv1D as SeparableConv1D
 from .convolution import SeparableConv2D as SeparableConv2D
+from .convolutional_recurrent import ConvLSTM1D as ConvLSTM1D
+from .convolutional_recurrent import ConvLSTM2D as ConvLSTM2D
+from .convolutional_recurrent import ConvLSTM3D as ConvLSTM3D
 from .dense import Dense as Dense
 from .dense import EinsumDense as EinsumDense
 from .dropout import AlphaDropout as AlphaDropout

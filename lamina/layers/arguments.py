@@ -79,6 +79,9 @@ class Dilation(Declared):
 
 class Units(Declared):
     units: int = arg(integer(1), doc="Size of the state and of the output.")
+
+
+class Tanh(Declared):
     activation: Any = arg(activation, default="tanh")
 
 

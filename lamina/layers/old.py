@@ -28,6 +28,7 @@ from ..regularizers import regularizer
 from .activation import PReLU, _Elementwise
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
+from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
 from .dense import EinsumDense
 from .embedding import Embedding
 from .lambda_ import Lambda
@@ -335,6 +336,22 @@ class EmbeddingDroppingWords(Embedding):
             return super().call(inputs, time_first)
         kept = noise.dropout(torch.ones_like(self.embeddings[:, :1]), self.dropout)
         return functional.embedding(inputs.int(), self.embeddings * kept)
+
+
+class _FromHalf(Declared):
+    half: bool = arg(boolean, default=False, kw_only=True, config=False)
+
+
+class ConvLSTM2DCellFromHalf(_FromHalf, ConvLSTM2DCell):
+    @property
+    def same(self) -> Any:
+        return tuple((k // 2, (k - 1) // 2) for k in self.kernel_size) if self.half else "same"
+
+
+class ConvLSTM2DFromHalf(_FromHalf, ConvLSTM2D):
+    """`half` lets the windows of "same" begin half a kernel before the data, as with Theano."""
+
+    _makes = ConvLSTM2DCellFromHalf
 
 
 class TimeDistributedAtOnce(TimeDistributed):

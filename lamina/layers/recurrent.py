@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,12 +13,23 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..core import care, masking, random, serialize, symbolic
 from ..core.declare import Declared, Kind, Refused, arg, boolean, seed, short
-from ..core.errors import named, show_shape
+from ..core.errors import layout, named, show_shape
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
 from ..core.weight import after_first_values, held, spend, weight
 from ..kernels import noise, recurrence
-from .arguments import Activity, Constraints, Dropouts, ForgetBias, Gates, Initializers, Regularizers, Seed, Units
+from .arguments import (
+    Activity,
+    Constraints,
+    Dropouts,
+    ForgetBias,
+    Gates,
+    Initializers,
+    Regularizers,
+    Seed,
+    Tanh,
+    Units,
+)
 
 _TANH = (activations.tanh, torch.tanh)
 _SIGMOID = (activations.sigmoid, torch.sigmoid)
@@ -94,6 +106,7 @@ class _Cell(Layer):
 
     _gates = 1
     _states = 1
+    axis = -1  # of the features, from the end
     _kernel: ClassVar[Any]  # what runs a whole sequence
     _fusable = True  # a layer's `use_cudnn`
     kernel = weight("features", "width", order=(1, 0))
@@ -121,17 +134,28 @@ class _Cell(Layer):
         for function in (self.activation, getattr(self, "recurrent_activation", activations.linear)):
             activations.check_keeps_shape(function, (None, self.units), self)
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
-        self.make_weights(features=features, width=self._gates * self.units)
+        self.prepare(features=features, width=self._gates * self.units)
+
+    def prepare(self, **sizes: int) -> None:
+        """Make the weights, and settle what the calls go by."""
+        self.make_weights(**sizes)
+        if self.use_bias and getattr(self, "unit_forget_bias", False):
+            after_first_values([self.bias], self._open_forget_gates)
         arguments, options = self.arithmetic()
         options["fused"] = options["fused"] and self._fusable
         drops = self.dropout > 0 or self.recurrent_dropout > 0
         vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
 
+    def _open_forget_gates(self) -> None:
+        with torch.no_grad():
+            bias: Any = self.bias
+            bias[self.units : 2 * self.units] = 1
+
     def _fitted(self, x: Tensor, weights: tuple) -> tuple[Tensor, tuple]:
         """All in the type that the cell computes in. Raises RuntimeError for another number of features."""
-        kernel = weights[0]
-        if x.shape[-1] != kernel.shape[0]:  # torch.lstm does not look: on a CPU it reads what lies behind the data
-            raise RuntimeError(f"{named(self)}: expected {kernel.shape[0]} features; got {x.shape[-1]}.")
+        kernel, got = weights[0], x.shape[self.axis]
+        if got != kernel.shape[-2]:  # torch.lstm does not look: on a CPU it reads what lies behind the data
+            raise RuntimeError(f"{named(self)}: expected {kernel.shape[-2]} features; got {got}.")
         if x.dtype is kernel.dtype:
             return x, weights
         dtype = self._compute or kernel.dtype
@@ -178,11 +202,11 @@ class _Cell(Layer):
     def dropout_masks(self, x: Tensor, shape: tuple[int, ...]) -> tuple[Tensor | None, Tensor | None]:
         """What to multiply inputs of this shape and the state with; one mask a gate where the state drops, too."""
         gates = (self._gates,) if self.recurrent_dropout and self._gates > 1 else ()
+        state = *gates, shape[0], self.units
+        return self._mask(x, self.dropout, (*gates, *shape)), self._mask(x, self.recurrent_dropout, state)
 
-        def draw(rate: float, *sizes: int) -> Tensor | None:
-            return noise.dropout(x.new_ones(*gates, *sizes), rate, stream=self.seed_generator) if rate else None
-
-        return draw(self.dropout, *shape), draw(self.recurrent_dropout, shape[0], self.units)
+    def _mask(self, x: Tensor, rate: float, shape: Sequence[int]) -> Tensor | None:
+        return noise.dropout(x.new_ones(shape), rate, stream=self.seed_generator) if rate else None
 
     def _prepared(self, inputs: Tensor, states: Any, training: bool) -> tuple[Tensor, tuple, list[Tensor], tuple]:
         """One step's inputs, weights, states and dropout masks. Raises ValueError for another number of states."""
@@ -200,7 +224,7 @@ class _Cell(Layer):
         return [torch.zeros(batch_size or 0, self.units, dtype=dtype, device=device) for _ in range(self._states)]
 
 
-class SimpleRNNCell(Seed, Dropouts, Constraints, Regularizers, Initializers, Units, _Cell):
+class SimpleRNNCell(Seed, Dropouts, Constraints, Regularizers, Initializers, Tanh, Units, _Cell):
     """`h' = activation(x @ kernel + h @ recurrent_kernel + bias)`.
 
     Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states.
@@ -219,7 +243,7 @@ class SimpleRNNCell(Seed, Dropouts, Constraints, Regularizers, Initializers, Uni
         return recurrence.simple_rnn_step(z, states, recurrent, self.activation, drop_state)
 
 
-class LSTMCell(Seed, Dropouts, Constraints, Regularizers, ForgetBias, Initializers, Gates, Units, _Cell):
+class LSTMCell(Seed, Dropouts, Constraints, Regularizers, ForgetBias, Initializers, Gates, Tanh, Units, _Cell):
     """Long short-term memory (Hochreiter & Schmidhuber, 1997), its gates in the order i, f, c, o.
 
     Called on inputs (batch, features) and states [h, c], each (batch, units); returns the output and the states.
@@ -228,16 +252,6 @@ class LSTMCell(Seed, Dropouts, Constraints, Regularizers, ForgetBias, Initialize
     _gates = 4
     _states = 2
     _kernel = staticmethod(recurrence.lstm)
-
-    def build(self, input_shape: tuple) -> None:
-        super().build(input_shape)
-        if self.use_bias and self.unit_forget_bias:
-            after_first_values([self.bias], self._open_forget_gates)
-
-    def _open_forget_gates(self) -> None:
-        with torch.no_grad():
-            bias: Any = self.bias
-            bias[self.units : 2 * self.units] = 1
 
     def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
         fused = self.activation in _TANH and self.recurrent_activation in _SIGMOID
@@ -251,7 +265,7 @@ class LSTMCell(Seed, Dropouts, Constraints, Regularizers, ForgetBias, Initialize
         return recurrence.lstm_step(z, states, recurrent, *activations, dropout=drop_state)
 
 
-class GRUCell(Seed, _ResetAfter, Dropouts, Constraints, Regularizers, Initializers, Gates, Units, _Cell):
+class GRUCell(Seed, _ResetAfter, Dropouts, Constraints, Regularizers, Initializers, Gates, Tanh, Units, _Cell):
     """Gated recurrent unit (Cho et al., 2014), its gates in the order z, r, h.
 
     Called on inputs (batch, features) and states [h], h (batch, units); returns the output and the states. With
@@ -448,7 +462,11 @@ class RNN(Holder):
             _kept=[],
         )
         if self._sweeps:
-            self.input_spec = InputSpec(ndim=3)
+            self.input_spec = self._taken()
+
+    def _taken(self, shape: tuple | None = None) -> InputSpec:
+        """What a cell of this package takes, after it was built for sequences of `shape`."""
+        return InputSpec(ndim=3, axes={} if shape is None else {-1: shape[-1]})
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         self._check_shape(sequences_shape)
@@ -460,10 +478,10 @@ class RNN(Holder):
             )
         _build_cell(self.cell, (batch, *sequences_shape[2:]))
         if self._sweeps:
-            self.input_spec = InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
+            self.input_spec = self._taken(sequences_shape)
         if self.stateful:
-            size = 1 + sum(size or 0 for size in pytree.tree_leaves(self.cell.state_size))
-            spend((batch, size), self.dtype_policy.variable, f"{named(self)}: states")
+            sizes = (math.prod(size or 0 for size in shape[1:]) for shape in self.state_shapes(sequences_shape))
+            spend((batch, 1 + sum(sizes)), self.dtype_policy.variable, f"{named(self)}: states")
             like = torch.empty(batch, dtype=self.dtype_policy.variable)
             for index, state in enumerate(pytree.tree_leaves(self._start_states(like))):
                 self.register_buffer(f"state_{index}", state, persistent=False)
@@ -531,7 +549,7 @@ class RNN(Holder):
             states = [*map(torch.clone, kept)]  # what autograd keeps must not change with the next batch
         else:
             states = pytree.tree_leaves(given)
-            self.check_states([tuple(state.shape) for state in states], sequences.shape[0])
+            self.check_states([tuple(state.shape) for state in states], self.state_shapes(sequences.shape))
         if states[0].dtype is not sequences.dtype:
             states = [state.to(sequences) for state in states]
         return pytree.tree_unflatten(states, pytree.tree_structure(self.state_size)) if self._nested else states
@@ -539,19 +557,23 @@ class RNN(Holder):
     def _kept_states(self) -> list[Tensor]:
         return [*map(self._buffers.__getitem__, self._kept)]  # type: ignore[arg-type]
 
-    def check_states(self, shapes: list[tuple], batch: int | None, argument: str = "initial_state") -> None:
-        """Raises ValueError unless these are the shapes of the states, for a batch of this size."""
-        sizes = pytree.tree_leaves(self.state_size)
-        if len(shapes) != len(sizes):
+    def state_shapes(self, sequences_shape: Sequence[int | None]) -> list[tuple]:
+        """Of all states, for sequences of this shape."""
+        return [(sequences_shape[0], size) for size in pytree.tree_leaves(self.state_size)]
+
+    def check_states(self, shapes: list[tuple], expected: list[tuple], argument: str = "initial_state") -> None:
+        """Raises ValueError unless states of these shapes are as expected; unknown sizes are None."""
+        if len(shapes) != len(expected):
             raise ValueError(
-                f"{named(self)}: expected {len(sizes)} states in `{argument}`; got {len(shapes)}. "
-                f"Pass a list with one for each of the sizes {sizes}."
+                f"{named(self)}: expected {len(expected)} states in `{argument}`; got {len(shapes)}. "
+                f"Pass a list with one for each of the sizes {pytree.tree_leaves(self.state_size)}."
             )
-        for index, (shape, size) in enumerate(zip(shapes, sizes, strict=True)):
-            if len(shape) != 2 or shape[1] != size or (None not in (batch, shape[0]) and shape[0] != batch):
+        for index, (shape, wanted) in enumerate(zip(shapes, expected, strict=True)):
+            fits = (None in pair or pair[0] == pair[1] for pair in zip(shape, wanted, strict=False))
+            if len(shape) != len(wanted) or not all(fits):
                 raise ValueError(
-                    f"{named(self)}: in `{argument}`, state {index} must have shape {show_shape((batch, size))} "
-                    f"(batch, units); got {show_shape(shape)}."
+                    f"{named(self)}: in `{argument}`, state {index} must have shape {show_shape(wanted)} "
+                    f"{layout(len(wanted))}; got {show_shape(shape)}."
                 )
 
     def _checked_steps(self, sequences: Tensor, mask: Tensor) -> Tensor:
@@ -587,7 +609,8 @@ class RNN(Holder):
         if not kept:
             return
         values = [torch.as_tensor(value) for value in pytree.tree_leaves(kept if states is None else states)]
-        self.check_states([tuple(value.shape) for value in values], kept[0].shape[0], "states")
+        expected = [tuple(state.shape) for state in kept]
+        self.check_states([tuple(value.shape) for value in values], expected, "states")
         for state, value in zip(kept, values, strict=True):
             state.zero_() if states is None else state.copy_(value)
 
@@ -595,19 +618,21 @@ class RNN(Holder):
 
     def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
         self._check_shape(sequences_shape)
-        batch, time = sequences_shape[:2]
+        states = self.state_shapes(sequences_shape)
         if initial_state_shape is not None:
             given = [initial_state_shape] if symbolic.is_shape(initial_state_shape) else initial_state_shape
-            shapes = pytree.tree_leaves(given, is_leaf=symbolic.is_shape)
-            self.check_states(shapes, batch)
+            self.check_states(pytree.tree_leaves(given, is_leaf=symbolic.is_shape), states)
+        output = self._step_shape(sequences_shape)
+        output = (output[0], sequences_shape[1], *output[1:]) if self.return_sequences else output
+        nested = pytree.tree_unflatten(states, pytree.tree_structure(self.state_size))
+        return (output, *nested) if self.return_state else output
+
+    def _step_shape(self, sequences_shape: tuple) -> tuple:
+        """Of one step's output. Raises ValueError where the cell does not tell."""
         size = _output_size(self.cell)
         if not isinstance(size, int):
             raise ValueError(f"{named(self)}: the cell's `output_size` must be an integer; got {size!r}.")
-        output = (batch, time, size) if self.return_sequences else (batch, size)
-        if not self.return_state:
-            return output
-        return (output, *([(batch, n) for n in size] if isinstance(size, (list, tuple)) else (batch, size)
-                          for size in self.state_size))  # fmt: skip
+        return (sequences_shape[0], size)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask itself where all steps are returned; states have none."""
@@ -624,11 +649,15 @@ class _OwnCell(RNN):
     _makes: ClassVar[type[_Cell]]
     use_cudnn = "auto"
 
+    @property
+    def _cell_name(self) -> str:
+        return snake_case(self._makes.__name__)
+
     def check(self) -> None:
         names = [name for name in self._makes._args if name in self._args and name not in Layer._args]
         self.cell = self._makes(
             **{name: getattr(self, name) for name in names},
-            name=snake_case(self._makes.__name__),
+            name=self._cell_name,
             trainable=self._trainable,
             dtype=self.dtype_policy,
         )
@@ -636,7 +665,7 @@ class _OwnCell(RNN):
         super().check()
 
 
-class SimpleRNN(_OwnCell, Dropouts, Constraints, Activity, Regularizers, Initializers, Units):
+class SimpleRNN(_OwnCell, Dropouts, Constraints, Activity, Regularizers, Initializers, Tanh, Units):
     """Fully connected recurrence: `h' = activation(x @ kernel + h @ recurrent_kernel + bias)`.
 
     Input (batch, time, features), output (batch, units), or (batch, time, units) with `return_sequences`.
@@ -652,7 +681,7 @@ class SimpleRNN(_OwnCell, Dropouts, Constraints, Activity, Regularizers, Initial
 
 
 class LSTM(
-    _Fused, _OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, ForgetBias, Initializers, Gates, Units
+    _Fused, _OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, ForgetBias, Initializers, Gates, Tanh, Units
 ):
     """Long short-term memory (Hochreiter & Schmidhuber, 1997); its states are h and c.
 
@@ -663,7 +692,7 @@ class LSTM(
 
 
 class GRU(
-    _Fused, _ResetAfter, _OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, Initializers, Gates, Units
+    _Fused, _ResetAfter, _OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, Initializers, Gates, Tanh, Units
 ):
     """Gated recurrent unit (Cho et al., 2014).
 

@@ -173,7 +173,7 @@ class Bidirectional(Holder):
         forward, backward = self._modules["forward_layer"], self._modules["backward_layer"]
         states: tuple[Any, Any] = None, None
         if initial_state is not None:
-            states = self._halves(initial_state, symbolic.shapes_of(initial_state), sequences.shape[0])
+            states = self._halves(initial_state, symbolic.shapes_of(initial_state), sequences.shape)
         if (
             self._paired
             and mask is None
@@ -199,7 +199,7 @@ class Bidirectional(Holder):
             return merged
         return (*(merged if self.merge_mode is None else (merged,)), *ends, *back_ends)
 
-    def _halves(self, states: Any, shapes: Any, batch: int | None) -> tuple[Any, Any]:
+    def _halves(self, states: Any, shapes: Any, sequences_shape: tuple) -> tuple[Any, Any]:
         """The forward states and the backward ones. Raises ValueError where they are not a list of as many that fit."""
         count = len(shapes) if not shapes or not symbolic.is_shape(shapes) else 1
         if count % 2:
@@ -210,12 +210,13 @@ class Bidirectional(Holder):
         halves = slice(count // 2), slice(count // 2, None)
         for inner, half in zip((self.forward_layer, self.backward_layer), halves, strict=True):
             if isinstance(inner, RNN):  # both, before the forward one changes anything
-                inner.check_states(pytree.tree_leaves(shapes[half], is_leaf=symbolic.is_shape), batch)
+                given = pytree.tree_leaves(shapes[half], is_leaf=symbolic.is_shape)
+                inner.check_states(given, inner.state_shapes(sequences_shape))
         return states[halves[0]], states[halves[1]]
 
     def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
         if initial_state_shape is not None:
-            self._halves(initial_state_shape, initial_state_shape, sequences_shape[0])
+            self._halves(initial_state_shape, initial_state_shape, sequences_shape)
         output = self.forward_layer.compute_output_shape(sequences_shape)
         output, *states = output if self.return_state else (output,)
         if self.merge_mode == "concat":

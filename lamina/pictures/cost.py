@@ -15,7 +15,7 @@ from ..core import symbolic
 from ..core.graph import Graph, _input_like
 from ..core.symbolic import SymbolicTensor
 from ..kernels import window
-from ..layers import convolution, merge, normalization, recurrent, reshape, wrappers
+from ..layers import convolution, convolutional_recurrent, merge, normalization, recurrent, reshape, wrappers
 from ..layers.activation import _Elementwise
 from ..layers.dense import Dense, EinsumDense
 from ..layers.embedding import Embedding
@@ -113,6 +113,15 @@ def _(layer: merge.Dot, inputs: Shape, outputs: Shape) -> int:
 def _(cell: recurrent._Cell, inputs: Shape, outputs: Shape) -> int:
     """One step: inputs (batch, features)."""
     return (inputs[-1] + cell.units) * cell._gates * cell.units
+
+
+@multiply_adds.register
+def _(layer: convolutional_recurrent.ConvLSTM, inputs: Shape, outputs: Shape) -> int:
+    """The first step has no state to convolve; where it is the only one, it does so nevertheless."""
+    cell, steps, step = layer.cell, inputs[1], (inputs[0], *inputs[2:])
+    positions = cell.spatial(cell.compute_output_shape(step))
+    count = steps * cell.channels(step) + max(steps - (not layer.stateful), 1) * cell.filters
+    return window.multiply_adds(positions, cell.kernel_size, count, 4 * cell.filters)
 
 
 @multiply_adds.register

@@ -13,7 +13,7 @@ import torch
 from ..core.operation import Operation
 from ..kernels import window
 from ..kernels.window import EVERYTHING, Field
-from ..layers import convolution, merge, normalization, pooling, recurrent, reshape, wrappers
+from ..layers import convolution, convolutional_recurrent, merge, normalization, pooling, recurrent, reshape, wrappers
 from ..layers.activation import Softmax, _Elementwise
 from ..layers.dense import Dense
 from ..layers.embedding import Embedding
@@ -93,6 +93,12 @@ for _kinds, _axes in {
 }.items():
     for _kind in _kinds:
         fields.register(_kind, _mixing(_axes))
+
+
+@fields.register
+def _(layer: convolutional_recurrent.ConvLSTM, seen: Seen, at: At) -> Fields:
+    """With every step the state sees further."""
+    return (EVERYTHING,) * (len(at.outputs) - 2)
 
 
 @fields.register(recurrent.RNN)

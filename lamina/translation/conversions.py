@@ -82,6 +82,12 @@ def recurrent(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
     return modern
 
 
+def conv_lstm(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """On Theano the windows of "same", which the state's always are, begin half a kernel before the data."""
+    modern["half"] = settings.get("backend") == "theano"
+    return recurrent(modern, given, settings)
+
+
 def sequence(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """`input_dim` is the size of a step, of as many as `input_length` says."""
     if modern.get("input_dim") is None:
@@ -171,8 +177,8 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, clipped_rate, convolution, decaying, embedding, known_interpolation, lambda_, local,
-        nadam, pooling, recurrent, refuse_dilated_strides, sequence, several_axes, zero_padding,
+        batch_normalization, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation, lambda_,
+        local, nadam, pooling, recurrent, refuse_dilated_strides, sequence, several_axes, zero_padding,
     )
 }  # fmt: skip
 

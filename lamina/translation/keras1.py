@@ -147,11 +147,12 @@ LAYERS = {
         weights="gates", weight_names="i c f o",
     ),
     "ConvLSTM2D": Class(
-        "ConvLSTM2D",
+        "ConvLSTM2DFromHalf",
         f"nb_filter, nb_row, nb_col, {_RNN}, forget_bias_init='one', {_GATED}, {_ORDER}, border_mode='valid', "
         f"subsample=(1, 1), {_DROPOUTS}",
-        part="convolutional_recurrent", base="ConvRecurrent2D", adapt="recurrent", kept="border_mode",
-        weights="convolutional_gates", weight_names="i c f o", unsaved="weights",
+        part="convolutional_recurrent", base="ConvRecurrent2D", adapt="conv_lstm", kept="border_mode",
+        weights="convolutional_gates", weight_names="i c f o",
+        unsaved="weights subsample W_regularizer U_regularizer b_regularizer dropout_W dropout_U",
     ),
     "ConvRecurrent2D": Class(
         "ConvLSTM2D",

@@ -193,7 +193,8 @@ LAYERS = {
         "cudnn_recurrent",
         adapt="sequence",
     ),
-    "ConvLSTM2D": Class("ConvLSTM2D", CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent"),
+    "ConvLSTM2D": Class("ConvLSTM2D", CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent", base="_Sequences"),
+    "_Sequences": Class("Layer", "return_state=False, unroll=False"),
     "Embedding": Class(
         "Embedding",
         "input_dim, output_dim, embeddings_initializer='uniform', embeddings_regularizer=None, "

@@ -44,6 +44,7 @@ _SEPARABLE: dict[str, Any] = {
     "adapt": _STRICT,
 }
 _ZEROING: dict[str, Any] = {"part": "recurrent", "base": "_Zeroing", "write": "recurrent", "adapt": "sequence"}
+_CONV_RECURRENT: dict[str, Any] = {"part": "convolutional_recurrent", "base": "_Unrolled", "write": "recurrent"}
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
@@ -93,12 +94,13 @@ LAYERS = {
     "_Separable": Class("Layer", f"groups=1, {_KERNEL}"),
     "_Implemented": Class("Layer", "implementation=2"),
     "_Zeroing": Class("Layer", "implementation=2, zero_output_for_mask=False"),
+    "_Unrolled": Class("Layer", "unroll=False, time_major=False, zero_output_for_mask=False"),
     "_TimeMajor": Class("Layer", "time_major=False, zero_output_for_mask=False"),
     "SimpleRNN": replace(_OWN["SimpleRNN"], base="_TimeMajor", write="recurrent"),
     "AbstractRNNCell": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "recurrent"),
-    "ConvLSTM1D": Class("ConvLSTM1D", _CONV_LSTM.format(s="1"), "convolutional_recurrent"),
-    "ConvLSTM2D": Class("ConvLSTM2D", _CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent"),
-    "ConvLSTM3D": Class("ConvLSTM3D", _CONV_LSTM.format(s="(1, 1, 1)"), "convolutional_recurrent"),
+    "ConvLSTM1D": Class("ConvLSTM1D", _CONV_LSTM.format(s="1"), **_CONV_RECURRENT),
+    "ConvLSTM2D": Class("ConvLSTM2D", _CONV_LSTM.format(s="(1, 1)"), **_CONV_RECURRENT),
+    "ConvLSTM3D": Class("ConvLSTM3D", _CONV_LSTM.format(s="(1, 1, 1)"), **_CONV_RECURRENT),
     "Embedding": _signed("Embedding", ("input_length=None", "input_length=None, sparse=False"), unsaved="sparse"),
     "BatchNormalization": _signed(
         "BatchNormalization",

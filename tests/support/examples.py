@@ -287,6 +287,20 @@ ENTRIES: dict[str, list[Way]] = {
         (lambda: L.GRU(3, reset_after=False, return_sequences=True, unroll=True), x(5, 3)),
         (lambda: L.GRU(3, return_state=True, use_bias=False), STEPS),
     ],
+    "ConvLSTM1D": [
+        (lambda: L.ConvLSTM1D(3, 3), x(2, 6, 2)),
+        (lambda: L.ConvLSTM1D(3, 2, padding="same", data_format="channels_first", return_state=True), x(3, 2, 5)),
+        (lambda: L.ConvLSTM1D(3, 3, padding="same", dropout=0.3, recurrent_dropout=0.3, seed=1), x(3, 5, 2)),
+    ],
+    "ConvLSTM2D": [
+        (lambda: L.ConvLSTM2D(3, 3, strides=2, padding="same", return_sequences=True), x(3, 5, 4, 2)),
+        (lambda: L.ConvLSTM2D(2, (2, 3), data_format="channels_first", go_backwards=True), x(3, 2, 5, 4)),
+        (lambda: L.ConvLSTM2D(2, 2, padding="same", stateful=True, return_sequences=True), x(2, 4, 3, 2)),
+    ],
+    "ConvLSTM3D": [
+        (lambda: L.ConvLSTM3D(2, 2, padding="same", dilation_rate=2, use_bias=False), x(2, 3, 4, 3, 2)),
+        (lambda: L.ConvLSTM3D(2, 2), x(2, 3, 2, 2, 1)),
+    ],
     "SimpleRNNCell": [(lambda: L.SimpleRNNCell(3), (x(4), [x(3)]))],
     "LSTMCell": [(lambda: L.LSTMCell(3), (x(4), [x(3), x(3)]))],
     "GRUCell": [(lambda: L.GRUCell(3), (x(4), [x(3)])), (lambda: L.GRUCell(3, reset_after=False), (x(4), [x(3)]))],
@@ -300,6 +314,7 @@ ENTRIES: dict[str, list[Way]] = {
     "Bidirectional": [
         (lambda: L.Bidirectional(L.LSTM(3)), STEPS),
         (lambda: L.Bidirectional(L.GRU(3, return_sequences=True), merge_mode="sum"), STEPS),
+        (lambda: L.Bidirectional(L.ConvLSTM2D(2, 2, return_sequences=True)), x(3, 4, 3, 2)),
     ],
     "TimeDistributed": [
         (lambda: L.TimeDistributed(L.Dense(3)), STEPS),
@@ -401,7 +416,8 @@ INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1, "EinsumDense-1": 1} | d
     ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
 )
 LONG = {"Hashing": 110}  # long arithmetic, and its frames
-LOOPING = {"GRU-1", "LSTM-2"}  # no fused kernel has their arithmetic
+LOOPING = {"GRU-1", "LSTM-2", "Bidirectional-2"}  # no fused kernel has their arithmetic
+LOOPING |= {f"ConvLSTM{rank}D-{i}" for rank in (1, 2, 3) for i in range(3)}
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
 TEXTUAL = {"StringLookup", "TextVectorization"}  # take texts and no tensors: test_text.py
 FLAT = {"Discretization"}  # its steps have no slope

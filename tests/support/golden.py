@@ -31,17 +31,16 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 FAMILIES = {
     "keras3": (
-        "activations", "advanced_activations", "attention", "constraints", "convolutional", "core", "embeddings",
-        "initializers", "merge", "noise", "normalization", "pooling", "preprocessing", "recurrent", "regularizers",
-        "reshaping",
-        "wrappers",
+        "activations", "advanced_activations", "attention", "constraints", "convolutional", "convolutional_recurrent",
+        "core", "embeddings", "initializers", "merge", "noise", "normalization", "pooling", "preprocessing",
+        "recurrent", "regularizers", "reshaping", "wrappers",
     ),
     **{
         generation: (
             *(("attention",) if generation == "tf_keras2" else ()),
-            "activations", "advanced_activations", "constraints", "convolutional", "core", "embeddings", "initializers",
-            "local", "merge", "noise", "normalization", "pooling", "recurrent", "regularizers", "reshaping", "wrappers",
-            *(("optimizers",) if generation != "tf_keras2" else ()),
+            "activations", "advanced_activations", "constraints", "convolutional", "convolutional_recurrent", "core",
+            "embeddings", "initializers", "local", "merge", "noise", "normalization", "pooling", "recurrent",
+            "regularizers", "reshaping", "wrappers", *(("optimizers",) if generation != "tf_keras2" else ()),
         )
         for generation in ("keras1", "keras2", "tf_keras2")
     },
@@ -98,6 +97,7 @@ OTHERWISE = {
     "keras2/embeddings/Embedding_004": "the original wrote a shape within a shape",
     "keras2/initializers/Orthogonal_002": "the original wrote the seed of the next draw",
     "keras2/initializers/RandomNormal_002": "the original wrote the seed of the next draw",
+    "keras2/convolutional_recurrent/ConvLSTM2D_012": "computed here",
     "keras2/local/LocallyConnected1D_005": "computed here",
     "keras2/recurrent/LSTMCell_001": "computed here",
     "keras2/recurrent/SimpleRNNCell_001": "computed here",

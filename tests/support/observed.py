@@ -62,7 +62,7 @@ def observed(layer: Layer, example: Example) -> Iterator[Any]:
             y = layer(*inputs, training=training)
             masks = [getattr(leaf, "_keras_mask", None) for leaf in pytree.tree_leaves(y)]
             yield plain([y, masks, list(layer.losses)])
-        if layer._takes_mask and isinstance(inputs[0], torch.Tensor) and inputs[0].ndim == 3:
+        if layer._takes_mask and isinstance(inputs[0], torch.Tensor) and inputs[0].ndim >= 3:
             mask = torch.tensor([[True, False] * 9, [False, True, True] * 6])[:, : inputs[0].shape[1]]
             torch.manual_seed(3)
             yield attempt(lambda: layer(inputs[0], mask=mask))
