@@ -25,6 +25,8 @@ UNREAD = {
     "*._modules:value": "a setter that leaves the children to the items",
     "*._rule:step": "given to every optimizer: some correct a bias by it",
     "core.declare._Later.__get__:instance": "Python's protocol of descriptors",
+    "layers.preprocessing.*:drawn": "given to every change of pictures: some are always the same",
+    "layers.preprocessing.pictures.Pictures.*:x": "hooks whose defaults leave all as it is",
     "models.functional.GraphModel.finish_copy:*": "a hook whose default has nothing to add",
     "core.layer.Layer.behind:layer": "a hook whose default says no",
     "training.step.PredictStep.__call__:*": "steps of all kinds are called alike",

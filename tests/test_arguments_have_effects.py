@@ -59,6 +59,7 @@ LAYER_VALUES: dict[str, list[Callable[[], Any]]] = {
     "output_padding": [lambda: 0],
     "output_shape": [lambda: (5,)],
     "rate": [lambda: 0.25],
+    "seed": [lambda: 3, lambda: 4, lambda: 5, lambda: 6],
     "renorm_clipping": [lambda: {"rmax": 1.0, "rmin": 1.0, "dmax": 0.0}],
     "shared_axes": [lambda: [1]],
     "stddev": [lambda: 0.25],
@@ -83,7 +84,9 @@ LAYER_BESIDE: dict[str, dict[str, Any]] = {
     "output_padding": {"kernel_size": 3, "strides": 2, "padding": "same"},
     "renorm_clipping": {"renorm": True},
     "renorm_momentum": {"renorm": True},
-    "seed": {"dropout": 0.5},
+    "seed": {"dropout": 0.5, "factor": 0.5, "x_factor": 0.5},
+    "fill_value": {"fill_mode": "constant", "pad_to_aspect_ratio": True},
+    "y_factor": {"factor": 0.5},
     "strides": {"dilation_rate": 1},
 }
 
@@ -97,6 +100,9 @@ LAYER_EXCUSED = {
     "IntegerLookup.vocabulary_dtype": "there is one",
     "IntegerLookup.vocabulary_size": "of a vocabulary that a file holds: test_text.py",
     "IntegerLookup.dtype": "Keras keeps it: indices are 64-bit integers, weights of terms of the default type",
+    "*.bounding_box_format": "of boxes, which tests/test_pictures.py gives",
+    "RandomBrightness.data_format": "pictures of both formats become brighter alike",
+    "Resizing.fill_mode": "has one value",
     "*.quantization_config": "anything but None is refused",
     "*.flash_attention": "chooses the kernel; True refuses what that cannot do",
     "EinsumDense.gptq_unpacked_column_size": "anything but None is refused",
@@ -149,6 +155,11 @@ MORE = [
     more(L.Dot, {"axes": 1}, [x(4, 4), x(4, 4)]),
     more(L.Conv3DTranspose, {"filters": 2, "kernel_size": 2, "strides": 2}, x(2, 3, 2, 2)),
     more(L.Lambda, {"function": halved}, x(4)),
+    more(L.RandomFlip, {}, x(6, 5, 5)),
+    more(L.RandomContrast, {"factor": 0.5, "value_range": (-9, 9)}, x(6, 5, 5)),
+    more(L.RandomCrop, {"height": 3, "width": 3}, x(6, 5, 5)),
+    more(L.RandomZoom, {"height_factor": 0.5}, x(6, 5, 5)),
+    more(L.RandomTranslation, {"height_factor": 0.5, "width_factor": 0.5}, x(6, 5, 5)),
 ]
 
 BY_CLASS: dict[type, list[Example]] = {}

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from support.examples import EXAMPLES, INSIDE, LONG, LOOPING, Example
+from support.examples import DRAWING, EXAMPLES, INSIDE, LONG, LOOPING, Example
 from support.frames import frames
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
+from lamina.layers.preprocessing.pictures import Random
 
 ROOT = Path(__file__).parents[1]
 L = keras.layers
@@ -23,7 +24,10 @@ FRAMES, STEP, MODULES = 8, 20, 70
 
 
 def allowed(example: Example) -> int:
-    """The frames of a call, once more for each layer run inside; some more for each step no fused kernel can take."""
+    """The frames of a call, once more for each layer run inside; some more for each step no fused kernel can take.
+    Most that is drawn or computed of pictures costs a thousand frames."""
+    if example.id in DRAWING or (issubclass(example.cls, Random) and example.built().training):
+        return 6 * FRAMES
     steps = example.args[0].sizes[0] if example.id in LOOPING else 0
     inside = INSIDE.get(example.id, INSIDE.get(example.name, 0))
     return LONG.get(example.name) or FRAMES * (1 + inside) + STEP * steps * max(inside, 1)

@@ -25,6 +25,7 @@ OTHERWISE = {
     "EinsumDense-1": "the product of the adaptation's two matrices",
     "Embedding-2": "the product of the adaptation's two matrices",
     "UpSampling2D-2": "interpolation as a matrix product",
+    **dict.fromkeys(("Resizing-1", "Resizing-2", "Resizing-3"), "interpolation as a matrix product"),
 }
 
 

@@ -22,7 +22,7 @@ class Stream(Protocol):
     def draw(self, like: Tensor, shape: Sequence[int], how: str, *numbers: float) -> Tensor: ...
 
 
-def _draw(x: Tensor, shape: Sequence[int] | None, stream: Stream | None, how: str, *numbers: float) -> Tensor:
+def draw(x: Tensor, shape: Sequence[int] | None, stream: Stream | None, how: str, *numbers: float) -> Tensor:
     shape = x.shape if shape is None else shape
     return getattr(x.new_empty(shape), how)(*numbers) if stream is None else stream.draw(x, shape, how, *numbers)
 
@@ -35,7 +35,7 @@ def dropout(x: Tensor, rate: float, shape: Sequence[int] | None = None, stream: 
         if x.is_cpu and x.numel() > _BITS_PAY and 0.001 < rate < 0.999 and not torch.compiler.is_compiling():
             return _dropout_by_bits(x, rate)
         return functional.dropout(x, rate)
-    return x * _draw(x, shape, stream, "bernoulli_", 1 - rate).div_(1 - rate)
+    return x * draw(x, shape, stream, "bernoulli_", 1 - rate).div_(1 - rate)
 
 
 def _dropout_by_bits(x: Tensor, rate: float) -> Tensor:
@@ -48,16 +48,16 @@ def _dropout_by_bits(x: Tensor, rate: float) -> Tensor:
 
 def gaussian_noise(x: Tensor, stddev: float, stream: Stream | None = None) -> Tensor:
     """`x` plus normal noise."""
-    return x + _draw(x, None, stream, "normal_", 0, stddev)
+    return x + draw(x, None, stream, "normal_", 0, stddev)
 
 
 def gaussian_dropout(x: Tensor, rate: float, stream: Stream | None = None) -> Tensor:
     """`x` times normal noise of mean 1 and variance rate / (1 - rate)."""
-    return x * _draw(x, None, stream, "normal_", 1, (rate / (1 - rate)) ** 0.5)
+    return x * draw(x, None, stream, "normal_", 1, (rate / (1 - rate)) ** 0.5)
 
 
 def alpha_dropout(x: Tensor, rate: float, shape: Sequence[int] | None = None, stream: Stream | None = None) -> Tensor:
     """Dropout to selu's negative limit, then the affine map that restores mean 0 and variance 1."""
-    keep = _draw(x, shape, stream, "bernoulli_", 1 - rate)
+    keep = draw(x, shape, stream, "bernoulli_", 1 - rate)
     a = ((1 - rate) * (1 + rate * _ALPHA**2)) ** -0.5
     return torch.where(keep.bool(), x, _ALPHA) * a - a * _ALPHA * rate

@@ -107,3 +107,52 @@ def _weights(size: int, factor: int, interpolation: str, half_pixel: bool, like:
         centre = (centre * 1024).round() / 1024
     weights = _TAPS[interpolation]((centre[:, None] - index[:size]).abs())
     return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
+
+
+def to_ratio(x: Tensor, target: tuple[int, int], pad: bool, fill_value: float = 0.0) -> Tensor:
+    """The middle of (N, C, H, W) that has the aspect ratio of `target`; or, with `pad`, all of it with more around."""
+    height, width = x.shape[2:]
+    wanted = int(float(width * target[0]) / target[1]), int(float(height * target[1]) / target[0])
+    if pad:  # as much before as after; of an odd number of rows or columns, one fewer
+        rows, columns = ((max(have, need) - have) // 2 for have, need in zip((height, width), wanted, strict=True))
+        return functional.pad(x, (columns, columns, rows, rows), value=fill_value)
+    rows, columns = max(min(height, wanted[0]), 1), max(min(width, wanted[1]), 1)
+    top, left = int(float(height - rows) / 2), int(float(width - columns) / 2)
+    return x[:, :, top : top + rows, left : left + columns]
+
+
+def resize(x: Tensor, size: Sequence[int], interpolation: str, antialias: bool = False) -> Tensor:
+    """Pictures (N, C, H, W) of another size; integers are rounded and kept in range.
+
+    `interpolation`: nearest, bilinear, bicubic (Keys, a = -1/2), lanczos3, lanczos5, area (means over what an output
+    covers). `antialias` widens the taps when shrinking.
+    """
+    size, dtype = list(size), x.dtype
+    if interpolation == "nearest":  # torch knows no nearest kernel of other integers
+        x = x if dtype.is_floating_point or dtype is torch.uint8 else x.float()
+        return _nn._upsample_nearest_exact2d(x, size).to(dtype)
+    y = x if dtype.is_floating_point else x.float()
+    if interpolation == "bilinear":
+        y = (_nn._upsample_bilinear2d_aa if antialias else _nn.upsample_bilinear2d)(y, size, False)
+    else:
+        rows, columns = (_shares(*sizes, interpolation, antialias, y) for sizes in zip(x.shape[2:], size, strict=True))
+        y = rows @ y @ columns.T
+    if not dtype.is_floating_point:
+        y = y.round_().clamp_(torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+    return y.to(dtype)
+
+
+def _shares(before: int, after: int, interpolation: str, antialias: bool, like: Tensor) -> Tensor:
+    """(after, before): what each output takes of each input."""
+    exact = torch.promote_types(like.dtype, torch.float32)
+    outputs = torch.arange(after, dtype=exact, device=like.device).unsqueeze(1)
+    inputs, scale = torch.arange(before, dtype=exact, device=like.device), before / after
+    if interpolation == "area":
+        ends = torch.minimum((outputs + 1) * scale, inputs + 1)
+        weights = (ends - torch.maximum(outputs * scale, inputs)).clamp(min=0)
+    else:
+        centre = (outputs + 0.5) * scale - 0.5
+        if interpolation == "bicubic" and not antialias:
+            centre = (centre * 1024).round() / 1024
+        weights = _TAPS[interpolation]((centre - inputs).abs() / (max(scale, 1.0) if antialias else 1.0))
+    return (weights / weights.sum(1, keepdim=True)).to(like.dtype)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core import random
 from ..kernels import window
-from ..kernels.resize import _TAPS
+from ..kernels.resize import _TAPS, to_ratio
 from .arrangement import PLACES
 from .base import axes_of, channels_last, floating, op, same_dtype, tensor
 
@@ -82,7 +82,7 @@ def resize(
     target = (int(size[0]), int(size[1]))
     x = _first(x, last)
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
-        x = _to_ratio(x, target, pad_to_aspect_ratio, fill_value)
+        x = to_ratio(x, target, pad_to_aspect_ratio, fill_value)
     if interpolation.startswith("lanczos"):
         y = _resample(floating(x), target, interpolation, antialias)
     elif interpolation == "nearest":
@@ -93,18 +93,6 @@ def resize(
         y = F.interpolate(wide, target, mode=interpolation, align_corners=False, antialias=antialias)
     y = _like(_back(y, last), dtype)
     return y.squeeze(0) if alone else y
-
-
-def _to_ratio(x: Tensor, target: tuple[int, int], pad: bool, fill_value: float) -> Tensor:
-    height, width = x.shape[2:]
-    wanted = int(float(width * target[0]) / target[1]), int(float(height * target[1]) / target[0])
-    if pad:
-        rows, columns = max(height, wanted[0]), max(width, wanted[1])
-        top, left = (rows - height) // 2, (columns - width) // 2
-        return F.pad(x, (left, columns - width - left, top, rows - height - top), value=fill_value)
-    rows, columns = min(height, wanted[0]), min(width, wanted[1])
-    top, left = int(float(height - rows) / 2), int(float(width - columns) / 2)
-    return x[:, :, top : top + rows, left : left + columns]
 
 
 _METHODS = {

@@ -82,7 +82,7 @@ class Example:
             for weight in layer.weights:
                 if weight.is_floating_point():
                     weight.add_(0.1 * torch.rand(weight.shape).to(weight.dtype))
-        return reset(layer)
+        return reset(layer.eval() if self.name in ALWAYS_RANDOM else layer)
 
     @property
     def stateful(self) -> bool:
@@ -411,10 +411,42 @@ for _rank in (1, 2, 3):
         (lambda rank=_rank: getattr(L, f"LocallyConnected{rank}D")(2, 3, strides=2, padding="same"), _fixed),
     ]
 
+# Layers over pictures that are random in training, and in training from the start: each of these draws the same always.
+PALETTE = spatial(6, 5, 3)
+NARROW = (-9, 9)
+ENTRIES |= {
+    "Resizing": [
+        (lambda: L.Resizing(4, 7), PICTURE),
+        (lambda: L.Resizing(4, 4, "bicubic", crop_to_aspect_ratio=True), PICTURE),
+        (lambda: L.Resizing(8, 4, "area", pad_to_aspect_ratio=True, fill_value=2.0), PICTURE),
+        (lambda: L.Resizing(3, 3, "lanczos3", antialias=True), PICTURE),
+        (lambda: L.Resizing(4, 7, "nearest", data_format="channels_first"), spatial_first(6, 5, 2)),
+    ],
+    "CenterCrop": [(lambda: L.CenterCrop(4, 3), PICTURE), (lambda: L.CenterCrop(7, 4), x(6, 5, 2))],
+    "RandomCrop": [(lambda: L.RandomCrop(6, 5), x(6, 5, 2))],
+    "RandomFlip": [(lambda: L.RandomFlip("vertical"), PICTURE)],
+    "RandomRotation": [
+        (lambda: L.RandomRotation((0.1, 0.1)), PICTURE),
+        (lambda: L.RandomRotation((0.2, 0.2), "wrap"), PICTURE),
+    ],
+    "RandomZoom": [
+        (lambda: L.RandomZoom((0.2, 0.2)), PICTURE),
+        (lambda: L.RandomZoom((-0.3, -0.3), (0.1, 0.1), "constant", fill_value=2.0), PICTURE),
+    ],
+    "RandomTranslation": [
+        (lambda: L.RandomTranslation((0.2, 0.2), (-0.15, -0.15)), PICTURE),
+        (lambda: L.RandomTranslation((0.2, 0.2), 0, "nearest", data_format="channels_first"), spatial_first(6, 5, 2)),
+    ],
+    "RandomShear": [(lambda: L.RandomShear(0.0, 0.0), PICTURE)],
+    "RandomContrast": [(lambda: L.RandomContrast((0.0, 0.0), NARROW), PICTURE)],
+    "RandomBrightness": [(lambda: L.RandomBrightness((-0.2, -0.2), NARROW), PICTURE)],
+}
+
 # Layers that run others inside, and how many: each may take a call's frames.
 INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1, "EinsumDense-1": 1} | dict.fromkeys(
     ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
 )
+DRAWING = {"Resizing-1", "Resizing-2", "Resizing-3", "CenterCrop-1"}  # so much is done that frames are nothing
 LONG = {"Hashing": 110}  # long arithmetic, and its frames
 LOOPING = {"GRU-1", "LSTM-2", "Bidirectional-2"}  # no fused kernel has their arithmetic
 LOOPING |= {f"ConvLSTM{rank}D-{i}" for rank in (1, 2, 3) for i in range(3)}
@@ -422,6 +454,7 @@ UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # hol
 TEXTUAL = {"StringLookup", "TextVectorization"}  # take texts and no tensors: test_text.py
 FLAT = {"Discretization"}  # its steps have no slope
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
+ALWAYS_RANDOM = {"RandomFlip"}  # in training, whatever the arguments; and they are in training from the start
 RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
 
 

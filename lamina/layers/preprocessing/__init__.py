@@ -1,1 +1,1 @@
-"""What turns raw data (numbers of any scale, categories, texts) into tensors that layers learn from."""
+"""What turns raw data (numbers, categories, texts, pictures, sounds) into tensors that layers learn from."""

@@ -1,0 +1,54 @@
+"""Pictures drawn anew from other places of themselves. x is (N, C, H, W), in any memory order."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_ORDERS = {"bilinear": 0, "nearest": 1}
+# What lies outside: one value, the last values, the picture mirrored at its edge; for "wrap", the picture again.
+_PADDINGS = {"constant": 0, "nearest": 1, "wrap": 1, "reflect": 2}
+
+
+def project(x: Tensor, matrix: Tensor, interpolation: str, fill_mode: str, fill_value: float = 0.0) -> Tensor:
+    """Place (column, row) shows what was at `matrix @ (column, row, 1)`, divided by the third component.
+
+    `matrix` is (N, 3, 3), or (N, 2, 3) where the third component is 1. `interpolation`: bilinear, nearest;
+    `fill_mode`: constant, nearest, wrap, reflect.
+    """
+    last = matrix[:, 2:] if matrix.shape[1] == 3 else torch.eye(3, dtype=matrix.dtype, device=x.device)[2:]
+    grid = _plane(_on_grid(matrix[:, :2], _size(x, matrix).unsqueeze(-1), last), x)
+    if matrix.shape[1] == 3:
+        grid = grid / _plane(last, x)
+    return _sample(x, grid, interpolation, fill_mode, fill_value)
+
+
+def _size(x: Tensor, like: Tensor) -> Tensor:
+    return torch.stack([torch.full((), size, dtype=like.dtype, device=x.device) for size in (x.shape[3], x.shape[2])])
+
+
+def _on_grid(places: Tensor, size: Tensor, one: Tensor | float) -> Tensor:
+    """torch counts from -1 to 1 between the outer edges of a picture, not from 0 to size - 1 between its pixels."""
+    return (2 * places + one) / size - one
+
+
+def _plane(matrix: Tensor, x: Tensor) -> Tensor:
+    """`matrix @ (column, row, 1)` for all places: (N, H, W, the rows of the matrix)."""
+    columns = torch.arange(x.shape[3], dtype=matrix.dtype, device=x.device)
+    rows = torch.arange(x.shape[2], dtype=matrix.dtype, device=x.device)
+    across, down, shift = matrix.unsqueeze(-1).unbind(2)
+    return (across * columns).movedim(1, -1).unsqueeze(1) + (down * rows + shift).movedim(1, -1).unsqueeze(2)
+
+
+def _sample(x: Tensor, grid: Tensor, interpolation: str, fill_mode: str, fill_value: float) -> Tensor:
+    exact = x.to(grid.dtype)
+    offset = fill_value if fill_mode == "constant" else 0.0
+    if offset:
+        exact = exact - offset
+    if fill_mode == "wrap":
+        size = _size(x, grid)
+        grid = _on_grid(torch.remainder(((grid + 1) * size - 1) / 2, size), size + 1, 1.0)
+        exact = functional.pad(exact, (0, 1, 0, 1), mode="circular")
+    y = torch.grid_sampler(exact, grid, _ORDERS[interpolation], _PADDINGS[fill_mode], False)
+    return (y + offset if offset else y).to(x.dtype)

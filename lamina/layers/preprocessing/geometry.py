@@ -1,0 +1,259 @@
+"""Layers that change where things are in pictures: sizes, parts, turns. Boxes and masks of segments follow."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core.declare import Declared, arg, boolean, integer, number, one_of
+from ...kernels import resize, warp
+from ..arguments import DataFormat, Seed
+from .pictures import Factor, Filling, Pictures, Random, extent, extent_as_given, span
+
+# Sizes -----------------------------------------------------------------------------------------------------------
+
+
+class _Sized(Declared):
+    """Outputs of one size. Inputs (H, W, C) or (N, H, W, C), output with `height` and `width` in their place."""
+
+    height: int = arg(integer(1), doc="Rows of the output.")
+    width: int = arg(integer(1), doc="Columns of the output.")
+
+    def compute_output_shape(self: Any, input_shape: Any) -> Any:
+        place = len(input_shape) - (3 if self.channels_last else 2)
+        return (*input_shape[:place], *self.size, *input_shape[place + 2 :])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+
+def _scaled(x: Tensor, before: tuple, after: tuple, left: float = 0.0, top: float = 0.0) -> Tensor:
+    """The matrix that takes the part (rows, columns) of a picture at (left, top) to a whole one of another size."""
+    down, across = after[0] / before[0], after[1] / before[1]
+    rows = ((across, 0.0, -across * left), (0.0, down, -down * top), (0.0, 0.0, 1.0))
+    return torch.tensor(rows, dtype=torch.float32, device=x.device).unsqueeze(0)
+
+
+class Resizing(DataFormat, _Sized, Pictures):
+    """Pictures of another size, in their own type: whole, or the middle of the same aspect ratio, or filled up to it.
+
+    Raises ValueError for both `crop_to_aspect_ratio` and `pad_to_aspect_ratio`.
+    """
+
+    interpolation: str = arg(
+        one_of("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5"), default="bilinear"
+    )
+    crop_to_aspect_ratio: bool = arg(boolean, default=False, doc="Cut the middle out of the longer axis.")
+    pad_to_aspect_ratio: bool = arg(boolean, default=False, doc="Put `fill_value` round the shorter axis.")
+    fill_mode: str = arg(one_of("constant"), default="constant")
+    fill_value: float = arg(number(), default=0.0, doc="The value of what is put round.")
+    antialias: bool = arg(boolean, default=False, doc="Mean over more of the input where the output is smaller.")
+    _order = ("height", "width", "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio",
+              "fill_mode", "fill_value", "antialias", "data_format")  # fmt: skip
+    _keeps_dtype = True
+
+    def check(self) -> None:
+        if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
+            raise ValueError("Resizing: only one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio` can be True.")
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return self._resized(x, self.interpolation)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return self._resized(masks, "nearest")
+
+    def _resized(self, x: Tensor, interpolation: str) -> Tensor:
+        size = (self.height, self.width)
+        if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
+            x = resize.to_ratio(x, size, self.pad_to_aspect_ratio, self.fill_value)
+        return resize.resize(x, size, interpolation, self.antialias)
+
+    def moved(self, x: Tensor, drawn: Any) -> Tensor:
+        before = tuple(x.shape[2:])
+        whole = before
+        if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
+            whole = tuple(resize.to_ratio(x[:1, :1], self.size, self.pad_to_aspect_ratio).shape[2:])
+        top, left = ((old - new) / 2 for old, new in zip(before, whole, strict=True))
+        return _scaled(x, whole, self.size, left, top)
+
+
+class CenterCrop(DataFormat, _Sized, Pictures):
+    """The middle of pictures; of smaller ones, the largest middle part of the same aspect ratio, enlarged."""
+
+    def transform(self, x: Tensor, drawn: Any, interpolation: str = "bilinear") -> Tensor:
+        top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
+        if top >= 0 and left >= 0:
+            return x.narrow(2, top, self.height).narrow(3, left, self.width)
+        return resize.resize(resize.to_ratio(x, self.size, False), self.size, interpolation)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return self.transform(masks, drawn, "nearest")
+
+    def moved(self, x: Tensor, drawn: Any) -> Tensor:
+        before, part = tuple(x.shape[2:]), self.size
+        if any(size < target for size, target in zip(before, part, strict=True)):
+            part = tuple(resize.to_ratio(x[:1, :1], self.size, False).shape[2:])
+        top, left = ((old - new) // 2 for old, new in zip(before, part, strict=True))
+        return _scaled(x, part, self.size, left, top)
+
+
+class RandomCrop(DataFormat, Seed, _Sized, Random):
+    """In training, one part of all pictures at a random place; of those not larger both ways, the middle, resized.
+
+    At inference pictures stay whole.
+    """
+
+    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        rows, columns = x.shape[2:]
+        if rows > self.height and columns > self.width:
+            top, left = (
+                self.uniform(x[:1], (0, size - target + 1)).clamp(max=size - target).long()
+                for size, target in ((rows, self.height), (columns, self.width))
+            )
+        else:
+            part = (
+                max(min(rows, columns * self.height // self.width), 1),
+                max(min(columns, rows * self.width // self.height), 1),
+            )
+            top, left = (
+                torch.full((1,), (size - length) // 2, device=x.device)
+                for size, length in zip((rows, columns), part, strict=True)
+            )
+        return top, left
+
+    def transform(self, x: Tensor, drawn: Any, interpolation: str = "bilinear") -> Tensor:
+        for axis, (start, target) in enumerate(zip(drawn, self.size, strict=True), start=2):
+            if x.shape[axis] > target:
+                x = x.index_select(axis, start + torch.arange(target, device=x.device))
+        return x if tuple(x.shape[2:]) == self.size else resize.resize(x, self.size, interpolation)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return self.transform(masks, drawn, "nearest")
+
+    def moved(self, x: Tensor, drawn: Any) -> Tensor:
+        part = tuple(min(size, target) for size, target in zip(x.shape[2:], self.size, strict=True))
+        matrix = _scaled(x, part, self.size)
+        top, left = drawn
+        shift = torch.cat([left, top, torch.zeros_like(top)]).to(matrix.dtype)
+        return torch.cat([matrix[..., :2], matrix[..., 2:] - (matrix[0] @ shift).reshape(1, 3, 1)], -1)
+
+
+# Turns -----------------------------------------------------------------------------------------------------------
+
+
+class RandomFlip(DataFormat, Seed, Random):
+    """In training, half of the pictures mirrored, left to right, top to bottom, or both at once."""
+
+    mode: str = arg(
+        one_of("horizontal", "vertical", "horizontal_and_vertical"), default="horizontal_and_vertical", doc="Which way."
+    )
+    _order = ("mode", "seed", "data_format")
+
+    def draw(self, x: Tensor) -> Tensor:
+        return self.uniform(x, (0, 1), 1, 1, 1) <= 0.5
+
+    @property
+    def _axes(self) -> list[int]:
+        return [axis for axis, way in ((2, "vertical"), (3, "horizontal")) if way in self.mode]
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return torch.where(drawn, x.flip(self._axes), x)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return self.transform(masks, drawn)
+
+    def moved(self, x: Tensor, drawn: Any) -> Tensor:
+        same = torch.eye(3, device=x.device)
+        flipped = same.clone()
+        for axis in self._axes:
+            place = 3 - axis
+            flipped[place, place], flipped[place, 2] = -1.0, float(x.shape[axis])
+        return torch.where(drawn.reshape(-1, 1, 1), flipped, same)
+
+
+class Warped(Random):
+    """Base of layers that draw pictures anew: `draw` gives the matrix (N, 2 or 3, 3) of where places come from."""
+
+    interpolation, fill_mode, fill_value = "bilinear", "constant", 0.0
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return warp.project(x, drawn, self.interpolation, self.fill_mode, self.fill_value)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        y = warp.project(masks.to(drawn.dtype), drawn, "nearest", self.fill_mode, self.fill_value)
+        return y.to(masks.dtype)
+
+    def moved(self, x: Tensor, drawn: Any) -> Tensor:
+        last = torch.eye(3, dtype=drawn.dtype, device=x.device)[2:].expand(drawn.shape[0], 1, 3)
+        return torch.linalg.inv(torch.cat([drawn[:, :2], drawn[:, 2:] if drawn.shape[1] == 3 else last], 1))
+
+
+def _matrix(*rows: tuple[Tensor | float, Tensor | float, Tensor | float]) -> Tensor:
+    like = next(item for row in rows for item in row if isinstance(item, Tensor))
+    full = (item if isinstance(item, Tensor) else torch.full_like(like, item) for row in rows for item in row)
+    return torch.stack([*full], -1).unflatten(-1, (len(rows), 3))
+
+
+class _Factors(Declared):
+    height_factor: Any = arg(extent_as_given, doc="How far from top to bottom.")
+    width_factor: Any = arg(extent_as_given, doc="How far from left to right.")
+
+
+class RandomRotation(Filling, Factor, Warped):
+    """In training, pictures turned about their middle by a random part of a whole turn; clockwise is negative."""
+
+    def draw(self, x: Tensor) -> Tensor:
+        angle = self.uniform(x, self.factor) * (2 * math.pi)
+        cos, sin = angle.cos(), angle.sin()
+        y, x0 = ((size - 1) / 2 for size in x.shape[2:])
+        return _matrix((cos, -sin, x0 - x0 * cos + y * sin), (sin, cos, y - x0 * sin - y * cos))
+
+
+class RandomZoom(Filling, _Factors, Warped):
+    """In training, pictures farther away (positive) or nearer (negative), by a random part of their size.
+
+    Without `width_factor` both axes change alike.
+    """
+
+    width_factor: Any = arg(extent_as_given.optional(), default=None)
+
+    def check(self) -> None:
+        super().check()
+        given = [value for value in (self.height_factor, self.width_factor) if value is not None]
+        if any(-1 in (value if isinstance(value, tuple) else (value,)) for value in given):
+            raise ValueError(f"{type(self).__name__}: a factor must be larger than -1, which leaves nothing to see.")
+
+    def draw(self, x: Tensor) -> Tensor:
+        down = 1 + self.uniform(x, span(self.height_factor))
+        across = down if self.width_factor is None else 1 + self.uniform(x, span(self.width_factor))
+        y, x0 = ((size - 1) / 2 for size in x.shape[2:])
+        return _matrix((across, 0.0, x0 * (1 - across)), (0.0, down, y * (1 - down)))
+
+
+class RandomTranslation(Filling, _Factors, Warped):
+    """In training, pictures moved down (positive) and to the right by a random part of their size."""
+
+    def draw(self, x: Tensor) -> Tensor:
+        down, across = (
+            -size * self.uniform(x, span(value))
+            for size, value in zip(x.shape[2:], (self.height_factor, self.width_factor), strict=True)
+        )
+        return _matrix((1.0, 0.0, across), (0.0, 1.0, down))
+
+
+class RandomShear(Filling, Warped):
+    """In training, pictures whose rows and columns slide along each other, one way or the other."""
+
+    bounds = (-1, 1)
+    x_factor: Any = arg(extent, default=0.0, doc="How far a row slides against the next.")
+    y_factor: Any = arg(extent, default=0.0, doc="How far a column does.")
+    _order = ("x_factor", "y_factor", "interpolation", "fill_mode", "fill_value", "data_format", "seed")
+
+    def draw(self, x: Tensor) -> Tensor:
+        side = torch.where(self.uniform(x, (0, 1)) > 0.5, -1.0, 1.0)
+        across, down = (side * self.uniform(x, bounds) for bounds in (self.x_factor, self.y_factor))
+        return _matrix((1.0, across, 0.0), (down, 1.0, 0.0))

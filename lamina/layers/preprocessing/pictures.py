@@ -1,0 +1,239 @@
+"""What layers over pictures share: random draws, batches and single pictures, and what goes with a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core import random
+from ...core.declare import Declared, Kind, Refused, arg, listed, number, one_of, seed
+from ...core.errors import named
+from ...core.layer import Layer
+from ...kernels import boxes, noise
+from ..spatial import Spatial, data_format
+
+# Arguments -------------------------------------------------------------------------------------------------------
+
+
+def numbers(value: Any, owner: Any, count: int = 2) -> tuple:
+    """So many numbers, as a tuple. Raises Refused."""
+    found = tuple(number().convert(item, owner) for item in listed(value))
+    if len(found) != count:
+        raise Refused
+    return found
+
+
+def _extent(value: Any, owner: Any, bounds: tuple[float, float], strict: bool) -> tuple[float, float]:
+    low, high = bounds
+    if isinstance(value, (tuple, list)):
+        lower, upper = sorted(numbers(value, owner))
+        if lower < low or upper > high if strict else lower > high or upper < low:
+            raise Refused(f"Here these are from {low} to {high}.")
+        return lower, upper
+    try:
+        size = number(low, high).convert(value, owner)
+    except Refused:
+        raise Refused(f"Here it is from {low} to {high}.") from None
+    return max(-abs(size), low), abs(size)
+
+
+# How far a random change goes: f stands for the range from -f to f, and not below the layer's lower bound.
+_WORDS = "a number, or a pair of numbers"
+extent = Kind(_WORDS, lambda value, owner: _extent(value, owner, owner.bounds, False), good=(1,), bad=("a", None, (1,)))
+
+
+def _as_given(value: Any, owner: Any) -> Any:
+    _extent(value, owner, (-1, 1), True)
+    return tuple(value) if isinstance(value, list) else value
+
+
+extent_as_given = Kind(_WORDS, _as_given, good=(0.5,), bad=("a", None, 2, (0.1,)))
+
+
+def span(value: Any) -> tuple[float, float]:
+    """The range that `extent_as_given` stands for."""
+    lower, upper = sorted(value) if isinstance(value, tuple) else (-abs(value), abs(value))
+    return lower, upper
+
+
+value_range = Kind(
+    "a pair of numbers",
+    lambda value, owner: tuple(sorted(numbers(value, owner))),
+    good=((0, 1),),
+    bad=(3, (1,), "ab", None),
+)
+interpolation = one_of("nearest", "bilinear")
+fill_mode = one_of("reflect", "wrap", "constant", "nearest")
+
+
+class Factor(Declared):
+    bounds: ClassVar[tuple[float, float]] = (-1, 1)
+    factor: Any = arg(extent, doc="How much.")
+
+
+class ValueRange(Declared):
+    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
+
+
+class Filling(Declared):
+    fill_mode: str = arg(fill_mode, default="reflect", doc="What is outside of the picture.")
+    interpolation: str = arg(interpolation, default="bilinear")
+    seed: Any = arg(seed, default=None)
+    fill_value: float = arg(number(), default=0.0, doc="The value outside, for constant.")
+    data_format: str = arg(data_format, default=None)
+
+
+# Layers ----------------------------------------------------------------------------------------------------------
+
+
+class Pictures(Spatial):
+    """Base of layers over pictures, one (H, W, C) or a batch (N, H, W, C); channels before H for "channels_first".
+
+    The output has the layer's compute type. Called on a dictionary, it gives one, in which what is under
+    "segmentation_masks", "bounding_boxes" (in `bounding_box_format`) and "labels" has followed the "images".
+
+    A subclass says how pictures (N, C, H, W) change: `transform`; and where places come to lie: `moved`.
+    """
+
+    rank = 2
+    bounding_box_format: str | None = arg(
+        one_of(*boxes.FORMATS).optional(), default=None, kw_only=True, config="set", doc="How boxes are written."
+    )
+    _stateless = True
+    build = Layer.build  # of any rank
+
+    def call(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            return self._with_company(data)
+        x, alone = self._batch(data)
+        return self._like(self.transform(x, self.draw(x)), alone)
+
+    def draw(self, x: Tensor) -> Any:
+        """What is done to pictures like these: anything that the other methods take."""
+        return None
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} needs a `transform` method.")
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        """`transform` for masks of segments, whose values are not to be mixed."""
+        return masks
+
+    def moved(self, x: Tensor, drawn: Any) -> Tensor | None:
+        """A matrix (N, 3, 3) that says where places (column, row, 1) of the pictures come to lie; None: they stay."""
+        return None
+
+    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
+        """Boxes (N, K, 4), as left, top, right, bottom, and labels (N, K) of pictures x that have become y."""
+        matrix = self.moved(x, drawn)
+        if matrix is None:
+            return found
+        return boxes.clipped({**found, "boxes": boxes.moved(found["boxes"], matrix)}, tuple(y.shape[2:]))
+
+    def transform_labels(self, labels: Tensor, drawn: Any) -> Tensor:
+        return labels
+
+    # -- forms ------------------------------------------------------------------------------------------------------
+
+    def _batch(self, data: Any, cast: bool = True) -> tuple[Tensor, bool]:
+        """Pictures (N, C, H, W), and whether it is one alone. Raises ValueError for other than 3 or 4 axes."""
+        if data.ndim not in (3, 4):
+            form = "(height, width, channels)" if self.channels_last else "(channels, height, width)"
+            raise ValueError(
+                f"{named(self)}: expected pictures {form} or a batch of them, of 3 or 4 axes; "
+                f"got shape {tuple(data.shape)}."
+            )
+        alone = data.ndim == 3
+        x = data.unsqueeze(0) if alone else data
+        x = x.movedim(-1, 1) if self.data_format == "channels_last" else x
+        return x.to(self._kind) if cast and not self._keeps_dtype else x, alone
+
+    @property
+    def _kind(self) -> torch.dtype:
+        kind = self.dtype_policy.compute
+        return kind if kind.is_floating_point else torch.float32
+
+    def _like(self, y: Tensor, alone: bool) -> Tensor:
+        y = y.movedim(1, -1) if self.data_format == "channels_last" else y
+        return y.squeeze(0) if alone else y
+
+    # -- company ----------------------------------------------------------------------------------------------------
+
+    def _with_company(self, data: dict[str, Any]) -> dict[str, Any]:
+        if "images" not in data:
+            raise ValueError(f'{named(self)}: a dictionary needs pictures under "images"; it has {sorted(data)}.')
+        x, alone = self._batch(torch.as_tensor(data["images"]))
+        drawn = self.draw(x)
+        y = self.transform(x, drawn)
+        changed = {**data, "images": self._like(y, alone)}
+        if "labels" in data:
+            labels = torch.as_tensor(data["labels"], device=x.device)
+            labels = self.transform_labels(labels.unsqueeze(0) if alone else labels, drawn)
+            changed["labels"] = labels.squeeze(0) if alone else labels
+        if "segmentation_masks" in data:
+            masks, _ = self._batch(torch.as_tensor(data["segmentation_masks"], device=x.device), cast=False)
+            changed["segmentation_masks"] = self._like(self.transform_masks(masks, drawn), alone)
+        if "bounding_boxes" in data:
+            changed["bounding_boxes"] = self._boxes(data["bounding_boxes"], x, y, drawn, alone)
+        return changed
+
+    def _boxes(self, given: Any, x: Tensor, y: Tensor, drawn: Any, alone: bool) -> dict[str, Tensor]:
+        style = self.bounding_box_format
+        if style is None:
+            raise ValueError(
+                f"{named(self)}: there are bounding boxes, but argument `bounding_box_format` does not say how they "
+                f"are written; expected one of {', '.join(boxes.FORMATS)}."
+            )
+        if not isinstance(given, Mapping) or not {"boxes", "labels"} <= set(given):
+            raise ValueError(f'{named(self)}: bounding boxes must be a dictionary with "boxes" and "labels".')
+        found = {
+            **given,
+            "boxes": _filled(given["boxes"], alone, 0.0, 4).to(x.device, torch.float32),
+            "labels": _filled(given["labels"], alone, -1).to(x.device),
+        }
+        found["boxes"] = boxes.convert(found["boxes"], style, "xyxy", tuple(x.shape[2:]))
+        found = self.transform_boxes(found, x, y, drawn)
+        found["boxes"] = boxes.convert(found["boxes"], "xyxy", style, tuple(y.shape[2:]))
+        return {**found, **{key: found[key].squeeze(0) for key in ("boxes", "labels")}} if alone else found
+
+
+def _filled(value: Any, alone: bool, fill: float, *inner: int) -> Tensor:
+    """Boxes or labels with a batch axis; lists of different lengths are filled up."""
+    if isinstance(value, (list, tuple)) and not alone:
+        rows = [torch.as_tensor(np.asarray(row)).reshape(-1, *inner) for row in value]
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=fill)
+    whole = torch.as_tensor(value)
+    return whole.unsqueeze(0) if alone else whole
+
+
+class Random(Pictures):
+    """A layer that changes pictures at random in training, and gives them back as they are at inference.
+
+    As in Keras 3, a call outside of a model is one in training unless it says `training=False`, or `eval()` was called.
+    With a seed the layer has a random stream of its own.
+    """
+
+    seed = None
+
+    def check(self) -> None:
+        vars(self).update(seed_generator=random.stream(self.seed), training=True)
+
+    def call(self, data: Any, training: bool = True) -> Any:
+        if training:
+            return super().call(data)
+        if isinstance(data, dict):
+            return {**data, "images": torch.as_tensor(data["images"]).to(self._kind)}
+        return data.to(self._kind)
+
+    def uniform(self, x: Tensor, bounds: Sequence[float], *shape: int) -> Tensor:
+        """Numbers between the bounds, one of this shape for each picture."""
+        kind = torch.empty((), dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
+        lower, upper = bounds
+        return noise.draw(kind, (x.shape[0], *shape), self.seed_generator, "uniform_", float(lower), float(upper))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape

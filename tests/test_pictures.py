@@ -1,0 +1,305 @@
+"""Layers over pictures in training: what they draw, what they do with it, and what follows the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.frames import frames
+from torch import Tensor
+
+import lamina as keras
+from lamina import ops
+from lamina.kernels import boxes
+from lamina.layers.preprocessing.pictures import Random
+
+L = keras.layers
+
+# Each draws something else for every picture of a batch.
+DRAWN: dict[str, Callable[..., Random]] = {
+    "RandomFlip": lambda **kw: L.RandomFlip(**kw),
+    "RandomRotation": lambda **kw: L.RandomRotation(0.2, **kw),
+    "RandomZoom": lambda **kw: L.RandomZoom(0.3, 0.3, **kw),
+    "RandomTranslation": lambda **kw: L.RandomTranslation(0.3, 0.3, **kw),
+    "RandomShear": lambda **kw: L.RandomShear(0.4, 0.2, **kw),
+    "RandomContrast": lambda **kw: L.RandomContrast(0.5, **kw),
+    "RandomBrightness": lambda **kw: L.RandomBrightness(0.2, **kw),
+}
+MAKERS = {"RandomCrop": lambda **kw: L.RandomCrop(7, 6, **kw), **DRAWN}
+each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+each_drawn = pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN.keys())
+
+
+@pytest.fixture
+def pictures() -> Tensor:
+    return torch.rand(64, 12, 10, 3, generator=torch.Generator().manual_seed(0)) * 255
+
+
+@each
+def test_nothing_happens_at_inference(make: Any, pictures: Tensor) -> None:
+    layer = make()
+    torch.testing.assert_close(layer(pictures, training=False), pictures, rtol=0, atol=0)
+    torch.testing.assert_close(layer.eval()(pictures), pictures, rtol=0, atol=0)
+    found = layer({"images": pictures, "labels": 3}, training=False)
+    torch.testing.assert_close(found["images"], pictures, rtol=0, atol=0)
+    assert found["labels"] == 3
+    with torch.no_grad():
+        assert len(frames(lambda: layer(pictures))) <= 8
+
+
+@each
+def test_a_call_alone_is_one_in_training_and_predict_is_not(make: Any, pictures: Tensor) -> None:
+    model = keras.Sequential([keras.Input((12, 10, 3)), make()])
+    assert tuple(model(pictures).shape) != tuple(pictures.shape) or not torch.equal(model(pictures), pictures)
+    np.testing.assert_array_equal(model.predict(pictures.numpy(), verbose=0), pictures.numpy())
+
+
+@each
+def test_seeds_are_obeyed(make: Any, pictures: Tensor) -> None:
+    first, second, other = make(seed=1), make(seed=1), make(seed=2)
+    drawn = [layer(pictures) for layer in (first, second, other)]
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
+    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(first(pictures), drawn[0])
+    keras.utils.set_random_seed(3)
+    free = make()(pictures)
+    keras.utils.set_random_seed(3)
+    torch.testing.assert_close(make()(pictures), free, rtol=0, atol=0)
+
+
+@each_drawn
+def test_each_picture_is_drawn_for_itself(make: Any) -> None:
+    one = torch.rand(1, 12, 10, 3, generator=torch.Generator().manual_seed(0)) * 255
+    found = make(seed=1)(one.expand(64, -1, -1, -1))
+    assert len(torch.unique(found.round(decimals=2), dim=0)) >= (2 if "Flip" in str(make(seed=1)) else 32)
+
+
+@each
+def test_one_picture_a_batch_and_both_formats(make: Any, pictures: Tensor) -> None:
+    batch = make(seed=1)(pictures[:1])
+    torch.testing.assert_close(make(seed=1)(pictures[0]), batch[0])
+    first = make(seed=1, data_format="channels_first")(pictures[:1].movedim(-1, 1))
+    torch.testing.assert_close(first.movedim(1, -1), batch)
+
+
+@each
+def test_integers_become_what_floats_become(make: Any, pictures: Tensor) -> None:
+    whole = pictures.to(torch.uint8)
+    found = make(seed=1)(whole)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, make(seed=1)(whole.float()), rtol=0, atol=0)
+    assert make()(whole, training=False).dtype == torch.float32
+    assert make()(whole.numpy()).dtype == torch.float32
+
+
+@each
+def test_compiles_whole_in_training(make: Any, pictures: Tensor) -> None:
+    torch._dynamo.reset()
+    keras.utils.set_random_seed(3)
+    expected = make(seed=1)(pictures)
+    layer = make(seed=1)
+    layer(pictures, training=False)
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(pictures), expected, rtol=1e-5, atol=1e-4)
+
+
+@each
+def test_gradients_reach_the_pictures(make: Any) -> None:
+    x = (torch.rand(2, 8, 8, 2, dtype=torch.float64) * 200 + 20).requires_grad_()
+
+    def function(x: Tensor) -> Tensor:
+        return (
+            make(seed=1, dtype="float64", value_range=(-1000, 1000))(x)
+            if takes_range
+            else make(seed=1, dtype="float64")(x)
+        )
+
+    takes_range = hasattr(make(), "value_range")
+    assert torch.autograd.gradcheck(function, (x,))
+
+
+@each
+def test_other_ranks_are_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"3 or 4 axes; got shape \(2, 3\)"):
+        make()(torch.ones(2, 3))
+
+
+# What is drawn ----------------------------------------------------------------------------------------------------
+
+
+def drawn(layer: Random, count: int = 4000) -> Any:
+    return layer.draw(torch.empty(count, 3, 12, 10))
+
+
+def assert_uniform(values: Tensor, lower: float, upper: float) -> None:
+    values = values.flatten()
+    assert lower <= values.min() < lower + 0.02 * (upper - lower)
+    assert upper - 0.02 * (upper - lower) < values.max() <= upper
+    counts = torch.histc(values, 10, lower, upper)
+    assert counts.min() > 0.8 * len(values) / 10 and counts.max() < 1.2 * len(values) / 10
+
+
+def test_half_of_the_pictures_are_flipped() -> None:
+    assert abs(drawn(L.RandomFlip(seed=1)).float().mean() - 0.5) < 0.03
+
+
+def test_angles_zooms_shifts_and_shears_are_uniform() -> None:
+    turns = drawn(L.RandomRotation((-0.1, 0.2), seed=1))
+    assert_uniform(torch.atan2(turns[:, 1, 0], turns[:, 0, 0]) / (2 * torch.pi), -0.1, 0.2)
+    zooms = drawn(L.RandomZoom((-0.5, 0.2), 0.3, seed=1))
+    assert_uniform(zooms[:, 1, 1], 0.5, 1.2)
+    assert_uniform(zooms[:, 0, 0], 0.7, 1.3)
+    alike = drawn(L.RandomZoom(0.3, seed=1))
+    torch.testing.assert_close(alike[:, 0, 0], alike[:, 1, 1])
+    shifts = drawn(L.RandomTranslation((0.1, 0.2), (-0.3, 0.4), seed=1))
+    assert_uniform(shifts[:, 1, 2], -12 * 0.2, -12 * 0.1)
+    assert_uniform(shifts[:, 0, 2], -10 * 0.4, 10 * 0.3)
+    shears = drawn(L.RandomShear((0.2, 0.3), (0.1, 0.4), seed=1))
+    assert_uniform(shears[:, 0, 1].abs(), 0.2, 0.3)
+    assert_uniform(shears[:, 1, 0].abs(), 0.1, 0.4)
+    assert (shears[:, 0, 1].sign() == shears[:, 1, 0].sign()).all() and abs(shears[:, 0, 1].sign().mean()) < 0.06
+
+
+def test_contrast_and_brightness_are_uniform() -> None:
+    assert_uniform(drawn(L.RandomContrast((0.2, 0.5), seed=1)), 0.8, 1.5)
+    assert_uniform(drawn(L.RandomContrast(0.5, seed=1)), 1.0, 1.5)  # as in Keras 3: nothing below 1 for a number
+    assert_uniform(drawn(L.RandomBrightness(0.5, (0, 1), seed=1)), -0.5, 0.5)
+    assert_uniform(drawn(L.RandomBrightness((0.1, 0.3), (-1, 1), seed=1)), 0.2, 0.6)
+
+
+def test_crops_are_taken_from_everywhere() -> None:
+    x = torch.arange(12 * 10.0).reshape(1, 12, 10, 1)
+    layer = L.RandomCrop(9, 8, seed=1)
+    corners = torch.stack([layer(x)[0, 0, 0, 0] for _ in range(400)])
+    rows, columns = corners // 10, corners % 10
+    assert torch.bincount(rows.long()).tolist() == pytest.approx([100] * 4, abs=35)
+    assert torch.bincount(columns.long()).tolist() == pytest.approx([133] * 3, abs=40)
+    whole = layer(x)
+    assert torch.equal(whole[0, 1:, 0, 0] - whole[0, :-1, 0, 0], torch.full((8,), 10.0))
+    assert layer(x[:, :, :8]).shape == (1, 9, 8, 1)
+    torch.testing.assert_close(L.RandomCrop(9, 10)(x), x[:, 1:10])
+    assert L.RandomCrop(20, 4)(x).shape == (1, 20, 4, 1)
+
+
+# What is done with it ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fill_mode", ["reflect", "wrap", "constant", "nearest"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_warps_are_what_the_operation_computes(fill_mode: str, interpolation: str, pictures: Tensor) -> None:
+    layer = L.RandomRotation(0.4, fill_mode, interpolation, fill_value=7.0, seed=1)
+    matrix = layer.draw(pictures.movedim(-1, 1))
+    given = torch.cat([matrix.flatten(1), torch.zeros(64, 2)], 1)
+    expected = ops.image.affine_transform(pictures, given, interpolation, fill_mode, 7.0, "channels_last")
+    found = layer._like(layer.transform(pictures.movedim(-1, 1), matrix), False)
+    if interpolation == "bilinear":
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-2)
+    else:  # places halfway between two pixels
+        assert ((found - expected).abs() > 1e-3).float().mean() < 1e-3
+
+
+# What follows ----------------------------------------------------------------------------------------------------
+
+GEOMETRIC: dict[str, Callable[..., Any]] = {
+    "flip": lambda **kw: L.RandomFlip("horizontal", seed=3, **kw),
+    "rotation": lambda **kw: L.RandomRotation((0.25, 0.25), "constant", "nearest", **kw),
+    "zoom": lambda **kw: L.RandomZoom((-0.3, -0.3), (0.2, 0.2), "constant", "nearest", **kw),
+    "translation": lambda **kw: L.RandomTranslation((0.2, 0.2), (-0.1, -0.1), "constant", "nearest", **kw),
+    "crop": lambda **kw: L.RandomCrop(9, 8, seed=1, **kw),
+    "center": lambda **kw: L.CenterCrop(8, 6, **kw),
+    "smaller": lambda **kw: L.CenterCrop(24, 10, **kw),
+    "resizing": lambda **kw: L.Resizing(24, 30, "nearest", **kw),
+    "cut": lambda **kw: L.Resizing(24, 24, "nearest", crop_to_aspect_ratio=True, **kw),
+    "padded": lambda **kw: L.Resizing(24, 24, "nearest", pad_to_aspect_ratio=True, **kw),
+}
+
+
+@pytest.mark.parametrize("make", GEOMETRIC.values(), ids=GEOMETRIC.keys())
+def test_masks_and_boxes_stay_round_what_they_were_round(make: Any) -> None:
+    left, top, right, bottom = (2, 3, 7, 9)
+    mask = torch.zeros(8, 12, 10, 1, dtype=torch.int32)
+    mask[:, top:bottom, left:right] = 3
+    given = {"boxes": np.full((8, 1, 4), (left, top, right, bottom)), "labels": np.full((8, 1), 2)}
+    data = {"images": mask.float(), "segmentation_masks": mask, "bounding_boxes": given, "labels": torch.arange(8)}
+    found = make(bounding_box_format="xyxy")(data)
+    assert found["labels"].tolist() == list(range(8)) and given["boxes"].shape == (8, 1, 4)
+    masks = found["segmentation_masks"]
+    assert masks.dtype == torch.int32 and set(masks.unique().tolist()) <= {0, 3}
+    assert (found["images"].round() != masks).float().mean() < 0.25  # edges may be mixed there
+    for each, box in zip(masks[..., 0], found["bounding_boxes"]["boxes"][:, 0], strict=True):
+        rows, columns = each.nonzero(as_tuple=True)
+        edges = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        assert (edges - box).abs().max() <= 1.6
+
+
+def test_boxes_in_other_words_and_out_of_sight() -> None:
+    image = torch.zeros(10, 20, 3)
+    box = {"boxes": [[0.1, 0.2, 0.2, 0.3], [0.8, 0.0, 0.2, 0.2]], "labels": [1, 2]}
+    layer = L.RandomTranslation(0, (-0.5, -0.5), bounding_box_format="rel_xywh")
+    found = layer({"images": image, "bounding_boxes": box})["bounding_boxes"]
+    torch.testing.assert_close(found["boxes"][1], torch.tensor([0.3, 0.0, 0.2, 0.2]))
+    assert found["labels"].tolist() == [-1, 2] and found["boxes"][0, 2] == 0
+    assert layer.get_config()["bounding_box_format"] == "rel_xywh"
+    assert "bounding_box_format" not in L.RandomFlip().get_config()
+    with pytest.raises(ValueError, match="`bounding_box_format` does not say"):
+        L.RandomFlip()({"images": image, "bounding_boxes": box})
+
+
+def test_lists_of_boxes_are_filled_up() -> None:
+    given = {"boxes": [[[0, 0, 2, 2]], [[0, 0, 4, 4], [1, 1, 3, 3]]], "labels": [[1], [2, 3]]}
+    found = L.Resizing(20, 20, bounding_box_format="xyxy")(
+        {"images": torch.zeros(2, 10, 10, 3), "bounding_boxes": given}
+    )
+    assert found["bounding_boxes"]["labels"].tolist() == [[1, -1], [2, 3]]
+    assert found["bounding_boxes"]["boxes"][1, 1].tolist() == [2, 2, 6, 6]
+
+
+# Arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: L.RandomRotation(2),
+        lambda: L.RandomZoom(-1.0),
+        lambda: L.RandomZoom((0.1, 2)),
+        lambda: L.RandomTranslation((0.1,), 0),
+        lambda: L.RandomContrast("a"),
+        lambda: L.RandomContrast(1.5),
+        lambda: L.RandomBrightness(0.1, (1, 2, 3)),
+        lambda: L.RandomFlip("diagonal"),
+        lambda: L.RandomRotation(0.1, "mirror"),
+        lambda: L.RandomShear(2.0),
+        lambda: L.Resizing(3, 0),
+        lambda: L.Resizing(3, 3, "cubic"),
+        lambda: L.Resizing(3, 3, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: Any) -> None:
+    with pytest.raises(ValueError):
+        make()
+
+
+def test_boxes_are_written_in_every_way() -> None:
+    size, box = (10, 20), torch.tensor([[2.0, 1.0, 6.0, 5.0]])
+    ways = {
+        "yxyx": [1, 2, 5, 6],
+        "xywh": [2, 1, 4, 4],
+        "center_xywh": [4, 3, 4, 4],
+        "center_yxhw": [3, 4, 4, 4],
+        "rel_xyxy": [0.1, 0.1, 0.3, 0.5],
+        "rel_yxyx": [0.1, 0.1, 0.5, 0.3],
+        "rel_xywh": [0.1, 0.1, 0.2, 0.4],
+        "rel_center_xywh": [0.2, 0.3, 0.2, 0.4],
+        "xyxy": [2, 1, 6, 5],
+    }
+    assert set(ways) == set(boxes.FORMATS)
+    for way, expected in ways.items():
+        found = boxes.convert(box, "xyxy", way, size)
+        torch.testing.assert_close(found, torch.tensor([expected], dtype=torch.float32))
+        for other, numbers in ways.items():
+            converted = boxes.convert(found, way, other, size)
+            torch.testing.assert_close(converted, torch.tensor([numbers], dtype=torch.float32))
