@@ -298,7 +298,10 @@ def test_gradcheck(example: Example) -> None:
         assert torch.autograd.gradcheck(function, (*inputs, *weights), fast_mode=False)
 
 
-@each()
+JUMPING = {"Equalization", "RandomPosterization"}  # a rounded value may fall on the next step
+
+
+@each(lambda example: example.name not in JUMPING)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(example: Example, dtype: str) -> None:
     with policy(dtype):
@@ -316,7 +319,7 @@ def test_half_precision(example: Example, dtype: str) -> None:
     )
 
 
-@each(lambda example: example.name not in FOREIGN)
+@each(lambda example: example.name not in FOREIGN | JUMPING)
 def test_mixed_precision(example: Example) -> None:
     with policy("mixed_bfloat16"):
         layer = example.built()
@@ -608,8 +611,8 @@ def test_compiles_whole(example: Example) -> None:
 
 
 # A gru or rnn kernel is traced anew for each length; and a pooling of
-# one axis has a kernel for few values and one for many.
-UNROLLED = {"GRU", "RNN", "SimpleRNN", "MaxPooling1D"}
+# one axis has a kernel for few values and one for many; a blur as wide as a picture, for each width.
+UNROLLED = {"GRU", "RNN", "SimpleRNN", "MaxPooling1D", "RandomElasticTransform"}
 
 
 @each(lambda example: example.index == 0 and example.plain)

@@ -27,8 +27,21 @@ DRAWN: dict[str, Callable[..., Random]] = {
     "RandomShear": lambda **kw: L.RandomShear(0.4, 0.2, **kw),
     "RandomContrast": lambda **kw: L.RandomContrast(0.5, **kw),
     "RandomBrightness": lambda **kw: L.RandomBrightness(0.2, **kw),
+    "RandomPerspective": lambda **kw: L.RandomPerspective((1, 1), 0.3, **kw),
+    "RandomElasticTransform": lambda **kw: L.RandomElasticTransform((1, 1), **kw),
+    "RandomColorDegeneration": lambda **kw: L.RandomColorDegeneration(0.8, **kw),
+    "RandomHue": lambda **kw: L.RandomHue(0.8, **kw),
+    "RandomSaturation": lambda **kw: L.RandomSaturation((0.1, 0.5), **kw),
+    "RandomSharpness": lambda **kw: L.RandomSharpness(1.0, **kw),
+    "RandomPosterization": lambda **kw: L.RandomPosterization((1, 6), **kw),
+    "RandomGrayscale": lambda **kw: L.RandomGrayscale(0.5, **kw),
+    "RandomInvert": lambda **kw: L.RandomInvert((0.5, 0.5), **kw),
+    "RandomGaussianBlur": lambda **kw: L.RandomGaussianBlur((0.5, 0.5), 3, (0.5, 1), **kw),
+    "RandomErasing": lambda **kw: L.RandomErasing((1, 1), **kw),
+    "Solarization": lambda **kw: L.Solarization(0.5, 0.5, **kw),
 }
-MAKERS = {"RandomCrop": lambda **kw: L.RandomCrop(7, 6, **kw), **DRAWN}
+FEW = {"RandomFlip", "RandomPosterization", "RandomGrayscale", "RandomInvert", "RandomGaussianBlur"}  # outcomes
+MAKERS = {"RandomCrop": lambda **kw: L.RandomCrop(5, 4, **kw), **DRAWN}
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 each_drawn = pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN.keys())
 
@@ -74,7 +87,7 @@ def test_seeds_are_obeyed(make: Any, pictures: Tensor) -> None:
 def test_each_picture_is_drawn_for_itself(make: Any) -> None:
     one = torch.rand(1, 12, 10, 3, generator=torch.Generator().manual_seed(0)) * 255
     found = make(seed=1)(one.expand(64, -1, -1, -1))
-    assert len(torch.unique(found.round(decimals=2), dim=0)) >= (2 if "Flip" in str(make(seed=1)) else 32)
+    assert len(torch.unique(found.round(decimals=2), dim=0)) >= (2 if type(make()).__name__ in FEW else 32)
 
 
 @each
@@ -108,7 +121,7 @@ def test_compiles_whole_in_training(make: Any, pictures: Tensor) -> None:
 
 @each
 def test_gradients_reach_the_pictures(make: Any) -> None:
-    x = (torch.rand(2, 8, 8, 2, dtype=torch.float64) * 200 + 20).requires_grad_()
+    x = (torch.rand(1, 6, 6, 3, dtype=torch.float64) * 200 + 20).requires_grad_()
 
     def function(x: Tensor) -> Tensor:
         return (
@@ -168,6 +181,27 @@ def test_contrast_and_brightness_are_uniform() -> None:
     assert_uniform(drawn(L.RandomContrast(0.5, seed=1)), 1.0, 1.5)  # as in Keras 3: nothing below 1 for a number
     assert_uniform(drawn(L.RandomBrightness(0.5, (0, 1), seed=1)), -0.5, 0.5)
     assert_uniform(drawn(L.RandomBrightness((0.1, 0.3), (-1, 1), seed=1)), 0.2, 0.6)
+
+
+def test_colours_are_drawn_in_their_ranges() -> None:
+    assert_uniform(drawn(L.RandomColorDegeneration((-0.2, 0.7), seed=1)), -0.2, 0.7)
+    assert_uniform(drawn(L.RandomHue(0.6, seed=1)), -0.3, 0.3)
+    assert_uniform(drawn(L.RandomSaturation(0.6, seed=1)), -0.6, 0.6)
+    assert_uniform(drawn(L.RandomSharpness((0.2, 0.6), seed=1)), 0.2, 0.6)
+    bits = 8 - drawn(L.RandomPosterization((2, 6), seed=1)).log2()
+    assert torch.bincount(bits.flatten().long()).tolist()[2:] == pytest.approx([1000] * 4, abs=130)
+    assert (drawn(L.RandomPosterization((3, 3))) == 32).all()
+    more, threshold = drawn(L.Solarization(0.5, (0.2, 0.6), seed=1))
+    assert_uniform(more, 0, 127.5)
+    assert_uniform(threshold, 0.2, 153)
+    for layer, part in ((L.RandomGrayscale(0.3), 0.3), (L.RandomInvert((0.2, 0.6)), 0.4), (L.RandomInvert(), 0.5)):
+        assert abs(drawn(layer).float().mean() - part) < 0.04
+    chosen, sigma = drawn(L.RandomGaussianBlur((0.2, 0.6), 3, (0.5, 0.9)))
+    assert abs(chosen.float().mean() - 0.4) < 0.04 and 0.5 <= sigma.min() and sigma.max() <= 0.91
+    erased, values = drawn(L.RandomErasing((1, 1), (0.25, 0.25)))
+    assert (abs(erased.float().mean((1, 2, 3)) - 0.25) < 0.06).all()
+    assert values.min() == 0 and values.max() == 255 and abs((values == 0).float().mean() - 0.5) < 0.01
+    assert abs(drawn(L.RandomErasing(fill_value=3.0))[0].any(-1).any(-1).float().mean() - 0.5) < 0.04
 
 
 def test_crops_are_taken_from_everywhere() -> None:

@@ -24,6 +24,11 @@ def project(x: Tensor, matrix: Tensor, interpolation: str, fill_mode: str, fill_
     return _sample(x, grid, interpolation, fill_mode, fill_value)
 
 
+def displace(x: Tensor, places: Tensor, interpolation: str, fill_mode: str, fill_value: float = 0.0) -> Tensor:
+    """The values of `x` at places (N, H, W, 2), each a column and a row."""
+    return _sample(x, _on_grid(places, _size(x, places), 1.0), interpolation, fill_mode, fill_value)
+
+
 def _size(x: Tensor, like: Tensor) -> Tensor:
     return torch.stack([torch.full((), size, dtype=like.dtype, device=x.device) for size in (x.shape[3], x.shape[2])])
 

@@ -436,12 +436,12 @@ def perspective_transform(
             "perspective_transform: start_points and end_points must both be (4, 2) or (N, 4, 2); got "
             f"{tuple(start.shape)} and {tuple(end.shape)}."
         )
-    transform = _homography(end.reshape(-1, 4, 2), start.reshape(-1, 4, 2)).expand(x.shape[0], 8)
+    transform = homography(end.reshape(-1, 4, 2), start.reshape(-1, 4, 2)).expand(x.shape[0], 8)
     y = _warp_by(x, transform, last, order, "constant", fill_value)
     return y.squeeze(0) if alone else y
 
 
-def _homography(source: Tensor, target: Tensor) -> Tensor:
+def homography(source: Tensor, target: Tensor) -> Tensor:
     """The 8 numbers of the projection that takes four points (N, 4, 2) to four others."""
     x, y = source.unbind(-1)
     u, v = target.unbind(-1)

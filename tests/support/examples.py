@@ -440,13 +440,33 @@ ENTRIES |= {
     "RandomShear": [(lambda: L.RandomShear(0.0, 0.0), PICTURE)],
     "RandomContrast": [(lambda: L.RandomContrast((0.0, 0.0), NARROW), PICTURE)],
     "RandomBrightness": [(lambda: L.RandomBrightness((-0.2, -0.2), NARROW), PICTURE)],
+    "RandomPerspective": [(lambda: L.RandomPerspective(0.0), PICTURE)],
+    "RandomElasticTransform": [(lambda: L.RandomElasticTransform(0.0, value_range=NARROW), PICTURE)],
+    "RandomColorDegeneration": [(lambda: L.RandomColorDegeneration((0.4, 0.4), NARROW), PALETTE)],
+    "RandomHue": [(lambda: L.RandomHue(0.0, NARROW), PALETTE)],
+    "RandomSaturation": [(lambda: L.RandomSaturation((0.7, 0.7), NARROW), PALETTE)],
+    "RandomSharpness": [(lambda: L.RandomSharpness((0.8, 0.8), NARROW), PICTURE)],
+    "RandomPosterization": [(lambda: L.RandomPosterization((4, 4), NARROW), PICTURE)],
+    "RandomGrayscale": [(lambda: L.RandomGrayscale(1.0), PALETTE)],
+    "RandomInvert": [(lambda: L.RandomInvert((1, 1)), PICTURE)],
+    "RandomGaussianBlur": [(lambda: L.RandomGaussianBlur((1, 1), 3, (0.7, 0.7), NARROW), PICTURE)],
+    "RandomErasing": [(lambda: L.RandomErasing(0.0, fill_value=1.0), PICTURE)],
+    "Solarization": [(lambda: L.Solarization(value_range=NARROW), PICTURE)],
+    "AutoContrast": [(lambda: L.AutoContrast(NARROW), PICTURE)],
+    "Equalization": [(lambda: L.Equalization(NARROW, 16), x(6, 5, 2))],
 }
 
 # Layers that run others inside, and how many: each may take a call's frames.
 INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1, "EinsumDense-1": 1} | dict.fromkeys(
     ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
 )
-DRAWING = {"Resizing-1", "Resizing-2", "Resizing-3", "CenterCrop-1"}  # so much is done that frames are nothing
+DRAWING = {
+    "AutoContrast-0",
+    "Resizing-1",
+    "Resizing-2",
+    "Resizing-3",
+    "CenterCrop-1",
+}  # so much is done that frames are nothing
 LONG = {"Hashing": 110}  # long arithmetic, and its frames
 LOOPING = {"GRU-1", "LSTM-2", "Bidirectional-2"}  # no fused kernel has their arithmetic
 LOOPING |= {f"ConvLSTM{rank}D-{i}" for rank in (1, 2, 3) for i in range(3)}

@@ -6,24 +6,45 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from ...core.declare import arg
-from ..arguments import Seed
+from ...core import config
+from ...core.declare import Declared, Kind, Refused, arg, as_sizes, integer, number
+from ...kernels import noise
+from ...ops import image
+from ..arguments import DataFormat, Seed
 from ..spatial import data_format
-from .pictures import Factor, Random, ValueRange
+from .pictures import Factor, Pictures, Random, ValueRange, extent, numbers
+
+_FIRST = "channels_first"
 
 
 class _Coloured(Random):
-    """A random change of values. `data_format` is taken by name."""
+    """A random change of values between two limits."""
 
-    data_format: str = arg(data_format, default=None, kw_only=True, doc="Where the channels are.")
+    bounds = (0, 1)
     value_range = (0, 255)
 
-    def within(self, x: Tensor) -> Tensor:
-        return x.clamp(*self.value_range)
+    def within(self, y: Tensor) -> Tensor:
+        return y.clamp_(*self.value_range)
+
+    def scaled(self, x: Tensor, top: float) -> Tensor:
+        """From the value range to 0 .. `top`."""
+        lower, upper = self.value_range
+        return x if (lower, upper) == (0, top) else (x - lower) * (top / (upper - lower))
+
+    def unscaled(self, y: Tensor, top: float) -> Tensor:
+        lower, upper = self.value_range
+        return y if (lower, upper) == (0, top) else y * ((upper - lower) / top) + lower
 
 
-class RandomContrast(Seed, ValueRange, Factor, _Coloured):
+class _ByName(_Coloured):
+    """Takes `data_format` by name."""
+
+    data_format: str = arg(data_format, default=None, kw_only=True, doc="Where the channels are.")
+
+
+class RandomContrast(Seed, ValueRange, Factor, _ByName):
     """In training, the distance of values from their channel's mean, times a number from 1 - lower to 1 + upper."""
 
     bounds = (0, 1)
@@ -37,7 +58,7 @@ class RandomContrast(Seed, ValueRange, Factor, _Coloured):
         return self.within(torch.lerp(mean, x, drawn.to(x.dtype)))
 
 
-class RandomBrightness(Seed, ValueRange, Factor, _Coloured):
+class RandomBrightness(Seed, ValueRange, Factor, _ByName):
     """In training, all values of a picture plus a random part of the value range."""
 
     def draw(self, x: Tensor) -> Tensor:
@@ -46,3 +67,215 @@ class RandomBrightness(Seed, ValueRange, Factor, _Coloured):
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
         return self.within(x + drawn.to(x.dtype))
+
+
+class _Changed(Seed, DataFormat, ValueRange, Factor, _Coloured):
+    """One number a picture, uniform between the bounds of `factor`."""
+
+    def draw(self, x: Tensor) -> Tensor:
+        return self.uniform(x, self.factor, 1, 1, 1)
+
+
+class RandomColorDegeneration(_Changed):
+    """In training, colours on the way to grey: 0 leaves them, 1 is grey, below 0 they become stronger."""
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        grey = image.rgb_to_grayscale(x, _FIRST)
+        return self.within(torch.lerp(x, grey.expand_as(x), drawn.to(x.dtype)))
+
+
+class RandomHue(_Changed):
+    """In training, all hues turned one way or the other, by half a circle at most."""
+
+    bounds = (0, 1)
+
+    def draw(self, x: Tensor) -> Tensor:
+        side = torch.where(self.uniform(x, (0, 1), 1, 1, 1) > 0.5, -0.5, 0.5)
+        return side * super().draw(x)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        hue, rest = image.rgb_to_hsv(self.scaled(x, 1), _FIRST).split([1, 2], 1)
+        turned = torch.cat([torch.remainder(hue + drawn.to(x.dtype), 1.0), rest], 1)
+        return self.unscaled(image.hsv_to_rgb(turned, _FIRST).clamp(0, 1), 1)
+
+
+class RandomSaturation(_Changed):
+    """In training, the saturation times f / (1 - f): 0 is grey, 0.5 changes nothing, 1 is without limit."""
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        times = (drawn / (1 - drawn + config.epsilon())).to(x.dtype)
+        hue, saturation, value = image.rgb_to_hsv(x, _FIRST).split(1, 1)
+        return image.hsv_to_rgb(torch.cat([hue, (saturation * times).clamp(*self.value_range), value], 1), _FIRST)
+
+
+class RandomSharpness(_Changed):
+    """In training, pictures smoothed (0) to sharpened (1); 0.5 changes nothing."""
+
+    bounds = (0, 1)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        smooth = functional.avg_pool2d(x, 3, 1, 1) * (9 / 13) + x * (4 / 13)
+        return self.within(torch.lerp(smooth, x, (2 * drawn).to(x.dtype)))
+
+
+class RandomPosterization(_Changed):
+    """In training, values of fewer bits: of 8 as many remain as `factor` says, its upper end left out."""
+
+    bounds = (1, 8)
+
+    def draw(self, x: Tensor) -> Tensor:
+        lower, upper = self.factor
+        bits = self.uniform(x, (lower, upper), 1, 1, 1).floor().clamp(max=max(upper - 1, lower))
+        return torch.exp2(8 - bits)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        step = drawn.to(x.dtype)
+        return self.unscaled(torch.floor(self.scaled(x, 255).floor() / step) * step, 255)
+
+
+class RandomGrayscale(Seed, DataFormat, Random):
+    """In training, a part `factor` of the pictures in grey, in three channels as before."""
+
+    factor: float = arg(number(0, 1), default=0.5, doc="How many of all.")
+    seed: Any = arg(Seed._args["seed"].kind, default=None, config="set")
+    _order = ("factor", "data_format", "seed")
+
+    def draw(self, x: Tensor) -> Tensor:
+        return self.uniform(x, (0, 1), 1, 1, 1) < self.factor
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return torch.where(drawn, image.rgb_to_grayscale(x, _FIRST), x)
+
+
+class _Chance(Declared):
+    bounds = (0, 1)
+    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
+
+
+class RandomInvert(DataFormat, Seed, ValueRange, _Chance, _Coloured):
+    """In training, the negative of some of the pictures."""
+
+    def draw(self, x: Tensor) -> Tensor:
+        return self.chance(x, self.factor)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return torch.where(drawn, self.value_range[1] - x, x)
+
+
+def _odd(value: Any, owner: Any) -> tuple[int, ...]:
+    found = as_sizes(value, 2, 1)
+    if not all(size % 2 for size in found):
+        raise Refused("A kernel has a middle.")
+    return found
+
+
+_odds = Kind("an odd integer, or one for each of height and width", _odd, good=(3, (5, 1)), bad=(2, "a", None))
+
+
+class RandomGaussianBlur(Seed, DataFormat, ValueRange, _Chance, _Coloured):
+    """In training, some of the pictures smoothed by a Gaussian of random widths."""
+
+    kernel_size: Any = arg(_odds, default=3, doc="Size of the kernel.")
+    sigma: Any = arg(extent, default=1.0, doc="Its width, in pixels.")
+    _order = ("factor", "kernel_size", "sigma", "value_range", "data_format", "seed")
+
+    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.chance(x, self.factor), self.uniform(x, self.sigma, count=2) + 1e-6
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        chosen, sigma = drawn
+        blurred = image.gaussian_blur(x, self.kernel_size, sigma.to(x.dtype), _FIRST)
+        return self.within(torch.where(chosen, blurred, x))
+
+
+def _fill(value: Any, owner: Any) -> Any:
+    return numbers(value, owner, 3) if isinstance(value, (tuple, list)) else number().convert(value, owner)
+
+
+class RandomErasing(DataFormat, Seed, ValueRange, _Chance, _Coloured):
+    """In training, a rectangle of some of the pictures filled with one value, or with noise (Zhong et al., 2017)."""
+
+    scale: Any = arg(extent, default=(0.02, 0.33), doc="Squares of its sides, in parts of the picture's.")
+    fill_value: Any = arg(
+        Kind("a number, or one for each of 3 channels", _fill, good=(3.0, (1, 2, 3)), bad=("a", (1, 2))).optional(),
+        default=None,
+        doc="What is there then; None for noise.",
+    )
+    _order = ("factor", "scale", "fill_value", "value_range", "seed", "data_format")
+
+    def draw(self, x: Tensor) -> tuple[Tensor, Any]:
+        erased = self.chance(x, self.factor) & rectangle(self, x, self.uniform(x, self.scale, 2).sqrt())[0]
+        if self.fill_value is None:
+            values = noise.draw(x, x.shape, self.seed_generator, "normal_", 0, 1) * self.value_range[1]
+        else:
+            values = torch.as_tensor(self.fill_value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1)
+        return erased, self.within(values)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        erased, values = drawn
+        return torch.where(erased, values, x)
+
+
+def rectangle(layer: Random, x: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
+    """Where in each picture a rectangle is, (N, 1, H, W), at a random place, and its part of the area, (N,).
+
+    `sides`: (N, 2) parts of height and width.
+    """
+    within = []
+    for size, part, start in zip(x.shape[2:], sides.split(1, 1), layer.uniform(x, (0, 1), 2).split(1, 1), strict=True):
+        places = torch.arange(size, dtype=sides.dtype, device=x.device)
+        first = start * (1 - part) * size
+        within.append((places >= first) & (places < first + part * size))
+    rows, columns = within
+    return rows[:, None, :, None] & columns[:, None, None, :], sides.prod(1)
+
+
+class Solarization(Seed, ValueRange, _ByName):
+    """In training, values made larger, and the negative of what is then above a threshold."""
+
+    addition_factor: Any = arg(extent, default=0.0, doc="How much is added, in parts of the value range.")
+    threshold_factor: Any = arg(extent, default=0.0, doc="Where the negative begins.")
+    _order = ("addition_factor", "threshold_factor", "value_range", "seed")
+
+    def draw(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(
+            self.uniform(x, (lower, 255 * upper), 1, 1, 1).to(x.dtype)
+            for lower, upper in (self.addition_factor, self.threshold_factor)
+        )
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        more, threshold = drawn
+        y = (self.scaled(x, 255) + more).clamp(0, 255)
+        return self.unscaled(torch.where(y < threshold, y, 255 - y), 255)
+
+
+class AutoContrast(ValueRange, Pictures):
+    """Values stretched so that each channel of a picture reaches from end to end of the value range."""
+
+    data_format: str = arg(data_format, default=None, kw_only=True, doc="Where the channels are.")
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        lower, upper = self.value_range
+        low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        scale = (upper - lower) / torch.where(high > low, high - low, 1)
+        return torch.where(high > low, ((x - low) * scale + lower).clamp(lower, upper), x)
+
+
+class Equalization(DataFormat, ValueRange, _Coloured):
+    """In training, values spread so that all of a channel, over the batch, are about equally frequent."""
+
+    bins: int = arg(integer(2), default=256, doc="How many values are told apart.")
+    _order = ("value_range", "bins", "data_format")
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        values = self.scaled(x, 255)
+        kinds = (values * ((self.bins - 1) / 255)).clamp(0, self.bins - 1).long()
+        kinds = kinds + torch.arange(x.shape[1], device=x.device).reshape(-1, 1, 1) * self.bins
+        counts = torch.zeros(x.shape[1] * self.bins, dtype=torch.int64, device=x.device)
+        counts = counts.index_add_(0, kinds.flatten(), counts.new_ones(()).expand(kinds.numel())).reshape(-1, self.bins)
+        below = counts.cumsum(1)
+        least = torch.where(below > 0, below, below[:, -1:]).amin(1, keepdim=True)
+        spread = below[:, -1:] - least
+        table = ((below - least) * 255 / spread.clamp(min=1)).round().clamp(0, 255).to(x.dtype)
+        several = (spread > 0).reshape(-1, 1, 1)
+        return self.unscaled(torch.where(several, table.flatten()[kinds], values), 255)

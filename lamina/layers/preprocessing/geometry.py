@@ -8,10 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.declare import Declared, arg, boolean, integer, number, one_of
-from ...kernels import resize, warp
+from ...core.declare import Declared, arg, boolean, integer, number, one_of, seed
+from ...kernels import noise, resize, warp
+from ...ops import image
 from ..arguments import DataFormat, Seed
-from .pictures import Factor, Filling, Pictures, Random, extent, extent_as_given, span
+from ..spatial import data_format
+from .pictures import (
+    Factor,
+    Filling,
+    Pictures,
+    Random,
+    extent,
+    extent_as_given,
+    fill_mode,
+    interpolation,
+    span,
+    value_range,
+)
 
 # Sizes -----------------------------------------------------------------------------------------------------------
 
@@ -111,7 +124,7 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
         rows, columns = x.shape[2:]
         if rows > self.height and columns > self.width:
             top, left = (
-                self.uniform(x[:1], (0, size - target + 1)).clamp(max=size - target).long()
+                self.uniform(x, (0, size - target + 1), count=1).clamp(max=size - target).long()
                 for size, target in ((rows, self.height), (columns, self.width))
             )
         else:
@@ -257,3 +270,65 @@ class RandomShear(Filling, Warped):
         side = torch.where(self.uniform(x, (0, 1)) > 0.5, -1.0, 1.0)
         across, down = (side * self.uniform(x, bounds) for bounds in (self.x_factor, self.y_factor))
         return _matrix((1.0, across, 0.0), (down, 1.0, 0.0))
+
+
+class RandomPerspective(Warped):
+    """In training, some of the pictures as if seen from aside: each corner is moved by a random part of its place."""
+
+    bounds = (0, 1)
+    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
+    scale: float = arg(number(0, 1), default=1.0, doc="Twice the largest part.")
+    interpolation: str = arg(interpolation, default="bilinear")
+    fill_value: float = arg(number(), default=0.0, doc="The value outside.")
+    seed: Any = arg(seed, default=None)
+    data_format: str = arg(data_format, default=None)
+
+    def draw(self, x: Tensor) -> Tensor:
+        right, bottom = x.shape[3] - 1, x.shape[2] - 1
+        parts = 1 + self.uniform(x, (-self.scale / 2, self.scale / 2), 4, 2)
+        corners = torch.zeros((4, 2), dtype=parts.dtype, device=x.device)
+        corners[1::2, 0], corners[2:, 1] = right, bottom
+        numbers = image.homography(corners * parts, corners.expand_as(parts))
+        last = torch.ones_like(numbers[:, :1])
+        same = torch.eye(3, dtype=parts.dtype, device=x.device)
+        return torch.where(
+            self.chance(x, self.factor)[..., 0], torch.cat([numbers, last], 1).unflatten(1, (3, 3)), same
+        )
+
+
+class RandomElasticTransform(Random):
+    """In training, some of the pictures distorted like a sheet of rubber (Simard et al., 2003)."""
+
+    bounds = (0, 1)
+    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
+    scale: Any = arg(extent, default=1.0, doc="How strong it is.")
+    interpolation: str = arg(interpolation, default="bilinear")
+    fill_mode: str = arg(fill_mode, default="reflect", doc="What is outside of the picture.")
+    fill_value: float = arg(number(), default=0.0, doc="The value outside, for constant.")
+    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
+    seed: Any = arg(seed, default=None)
+    data_format: str = arg(data_format, default=None)
+
+    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = x.shape[2:]
+        strength = self.uniform(x, self.scale, 1, 1, 1, count=1)
+        deviation = 0.05 * min(height, width)
+        sigma = (deviation * strength.flatten()).clamp(min=1e-6).expand(2)
+        places = noise.draw(strength, (x.shape[0], 2, height, width), self.seed_generator, "normal_", 0, 1)
+        length = int(6 * deviation * self.scale[1]) | 1
+        moves = image.gaussian_blur(places * deviation * strength, (length, length), sigma, "channels_first")
+        moves = moves * (0.1 * max(height, width) * strength)
+        rows, columns = (torch.arange(size, dtype=moves.dtype, device=x.device) for size in (height, width))
+        across, down = moves.unbind(1)
+        return self.chance(x, self.factor), torch.stack([columns + across, rows.unsqueeze(1) + down], -1)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return self._displaced(x, drawn, self.interpolation).clamp(*self.value_range)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return self._displaced(masks, drawn, "nearest")
+
+    def _displaced(self, x: Tensor, drawn: Any, interpolation: str) -> Tensor:
+        chosen, places = drawn
+        y = warp.displace(x, places, interpolation, self.fill_mode, self.fill_value)
+        return torch.where(chosen, y, x)

@@ -229,11 +229,22 @@ class Random(Pictures):
             return {**data, "images": torch.as_tensor(data["images"]).to(self._kind)}
         return data.to(self._kind)
 
-    def uniform(self, x: Tensor, bounds: Sequence[float], *shape: int) -> Tensor:
-        """Numbers between the bounds, one of this shape for each picture."""
+    def uniform(self, x: Tensor, bounds: Sequence[float], *shape: int, count: int | None = None) -> Tensor:
+        """Numbers between the bounds, of this shape for each picture; or so many of this shape."""
         kind = torch.empty((), dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
         lower, upper = bounds
-        return noise.draw(kind, (x.shape[0], *shape), self.seed_generator, "uniform_", float(lower), float(upper))
+        return noise.draw(
+            kind,
+            (x.shape[0] if count is None else count, *shape),
+            self.seed_generator,
+            "uniform_",
+            float(lower),
+            float(upper),
+        )
+
+    def chance(self, x: Tensor, bounds: Sequence[float]) -> Tensor:
+        """Whether each picture is changed, (N, 1, 1, 1), with a probability drawn between the bounds."""
+        return self.uniform(x, (0, 1), 1, 1, 1) < self.uniform(x, bounds, 1, 1, 1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
