@@ -12,16 +12,20 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import activations as activations
+    from . import backend as backend
     from . import callbacks as callbacks
     from . import config as config
     from . import constraints as constraints
     from . import data as data
+    from . import dtype_policies as dtype_policies
     from . import initializers as initializers
     from . import keras1 as keras1
     from . import keras2 as keras2
     from . import layers as layers
+    from . import legacy as legacy
     from . import losses as losses
     from . import metrics as metrics
+    from . import mixed_precision as mixed_precision
     from . import models as models
     from . import ops as ops
     from . import optimizers as optimizers
@@ -29,9 +33,12 @@ if TYPE_CHECKING:
     from . import regularizers as regularizers
     from . import saving as saving
     from . import tf_keras as tf_keras
+    from . import tree as tree
     from . import utils as utils
     from .core.declare import arg as arg
     from .core.dtypes import DTypePolicy as DTypePolicy
+    from .core.dtypes import DTypePolicy as FloatDTypePolicy
+    from .core.scope import name_scope as name_scope
     from .core.symbolic import SymbolicTensor as KerasTensor
     from .core.weight import Weight as Variable
     from .initializers import Initializer as Initializer
@@ -47,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DTypePolicy",
+    "FloatDTypePolicy",
     "Initializer",
     "Input",
     "InputSpec",
@@ -62,23 +70,29 @@ __all__ = [
     "__version__",
     "activations",
     "arg",
+    "backend",
     "callbacks",
     "config",
     "constraints",
     "data",
+    "dtype_policies",
     "initializers",
     "keras1",
     "keras2",
     "layers",
+    "legacy",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
+    "name_scope",
     "ops",
     "optimizers",
     "random",
     "regularizers",
     "saving",
     "tf_keras",
+    "tree",
     "utils",
     "version",
 ]
@@ -98,6 +112,8 @@ _NAMES = {
     "Sequential": "lamina.models",
     "Variable": "lamina.core.weight:Weight",
     "DTypePolicy": "lamina.core.dtypes:DTypePolicy",
+    "FloatDTypePolicy": "lamina.core.dtypes:DTypePolicy",
+    "name_scope": "lamina.core.scope:name_scope",
     "arg": "lamina.core.declare:arg",
 }
 _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__version__", "version")]
@@ -105,8 +121,8 @@ _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__v
 # The modules in which a config may name classes, as Keras calls them, and where they are here. Nothing else is ever
 # imported for a config. The older generations write their own modules, which are Lamina's.
 _HOMES = (
-    "activations", "callbacks", "constraints", "initializers", "layers", "losses", "metrics", "models", "optimizers",
-    "optimizers.schedules", "random", "regularizers",
+    "activations", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "models", "optimizers", "optimizers.schedules", "random", "regularizers",
 )  # fmt: skip
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}

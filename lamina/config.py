@@ -1,27 +1,87 @@
 """Settings of the process, as functions to read and set them."""
 
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from .core.config import disable_interactive_logging as disable_interactive_logging
+from .core.config import enable_interactive_logging as enable_interactive_logging
 from .core.config import epsilon as epsilon
 from .core.config import floatx as floatx
 from .core.config import image_data_format as image_data_format
+from .core.config import is_interactive_logging_enabled as is_interactive_logging_enabled
+from .core.config import max_epochs as max_epochs
+from .core.config import max_steps_per_epoch as max_steps_per_epoch
 from .core.config import set_epsilon as set_epsilon
 from .core.config import set_floatx as set_floatx
 from .core.config import set_image_data_format as set_image_data_format
+from .core.config import set_max_epochs as set_max_epochs
+from .core.config import set_max_steps_per_epoch as set_max_steps_per_epoch
 from .core.dtypes import dtype_policy as dtype_policy
 from .core.dtypes import set_dtype_policy as set_dtype_policy
 
 __all__ = [
     "backend",
+    "disable_flash_attention",
+    "disable_interactive_logging",
     "dtype_policy",
+    "enable_flash_attention",
+    "enable_interactive_logging",
+    "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
     "image_data_format",
+    "is_flash_attention_enabled",
+    "is_interactive_logging_enabled",
+    "is_nnx_enabled",
+    "max_epochs",
+    "max_steps_per_epoch",
+    "set_backend",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "set_max_epochs",
+    "set_max_steps_per_epoch",
 ]
 
 
 def backend() -> str:
     """Always "torch"."""
     return "torch"
+
+
+def set_backend(backend: str) -> None:
+    """Raises ValueError for anything but "torch", which is the one there is."""
+    if backend != "torch":
+        raise ValueError(f'set_backend: Lamina runs on "torch" alone; got {backend!r}.')
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """None: torch takes flash attention where it can. False: never."""
+    return None if torch.backends.cuda.flash_sdp_enabled() else False
+
+
+def enable_flash_attention() -> None:
+    """Let torch's `scaled_dot_product_attention` take flash attention where it can."""
+    torch.backends.cuda.enable_flash_sdp(True)
+
+
+def disable_flash_attention() -> None:
+    torch.backends.cuda.enable_flash_sdp(False)
+
+
+def is_nnx_enabled() -> bool:
+    """Always False: that is a library for JAX."""
+    return False
+
+
+def enable_unsafe_deserialization() -> None:
+    """Warns that there is no such thing: files never run code here."""
+    warnings.warn(
+        "enable_unsafe_deserialization: loading never runs code from a file, whatever is set. Pass the functions that "
+        "a file names as `custom_objects`, or register them.",
+        stacklevel=2,
+    )

@@ -32,6 +32,8 @@ UNREAD = {
     "training.step.PredictStep.__call__:*": "steps of all kinds are called alike",
     "*.__torch_function__:types": "torch's protocol",
     "*.__get__:instance": "Python's protocol",
+    "*.__exit__:exception": "Python's protocol",
+    "optimizers.legacy.Optimizer.__init__:*": "refuses whatever it is given",
     "core.weight.Weight.__init__:*": "`__new__` reads them",
     "core.weight.Weight.numpy:force": "torch's protocol: it copies in any case",
     "core.weight.Weight.__reduce_ex__:protocol": "Python's protocol",

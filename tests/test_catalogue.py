@@ -28,96 +28,47 @@ TEACHING = "distillation: a recipe of a few lines of training, no layer"
 # What is missing, by module ("" is the package itself), and why. "*": every name of the module.
 MISSING: dict[str, dict[str, str]] = {
     "": {
-        LATER: "FloatDTypePolicy Function Operation RematScope StatelessScope SymbolicScope device name_scope remat",
+        LATER: "Function Operation RematScope StatelessScope SymbolicScope device remat",
         QUANTIZED: "Quantizer",
     },
-    "applications": {
-        LATER: "*",
-    },
-    "backend": {
-        LATER: "*",
-    },
-    "callbacks": {
-        "Orbax: a library for JAX": "OrbaxCheckpoint",
-    },
-    "config": {
-        LATER: "disable_flash_attention disable_interactive_logging disable_traceback_filtering "
-        "enable_flash_attention enable_interactive_logging enable_traceback_filtering "
-        "enable_unsafe_deserialization is_flash_attention_enabled is_interactive_logging_enabled "
-        "is_nnx_enabled is_traceback_filtering_enabled max_epochs max_steps_per_epoch set_backend "
-        "set_max_epochs set_max_steps_per_epoch",
-    },
-    "datasets": {
-        LATER: "*",
-    },
-    "distillation": {
-        TEACHING: "*",
-    },
-    "distribution": {
-        LATER: "*",
-    },
+    "applications": {LATER: "*"},
+    "callbacks": {"Orbax: a library for JAX": "OrbaxCheckpoint"},
+    "config": {LATER: "disable_traceback_filtering enable_traceback_filtering is_traceback_filtering_enabled"},
+    "datasets": {LATER: "*"},
+    "distillation": {TEACHING: "*"},
+    "distribution": {LATER: "*"},
     "dtype_policies": {
-        LATER: "DTypePolicy DTypePolicyMap FloatDTypePolicy deserialize get serialize",
         SMALL_NUMBERS: "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy",
         QUANTIZED: "QuantizedDTypePolicy QuantizedFloat8DTypePolicy",
     },
-    "export": {
-        LATER: "*",
-    },
+    "export": {LATER: "*"},
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "AugMix AutoContrast CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
-        "CutMix Discretization Equalization HashedCrossing Hashing "
-        "IntegerLookup MaxNumBoundingBoxes MelSpectrogram MixUp Normalization Pipeline RandAugment "
-        "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop "
-        "RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue "
-        "RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
-        "RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing ReversibleEmbedding "
-        "STFTSpectrogram Solarization StringLookup TextVectorization",
+        LATER: "AdditiveAttention Attention AugMix AutoContrast CategoryEncoding CenterCrop "
+        "ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D ConvLSTM2D ConvLSTM3D CutMix Discretization "
+        "EinsumDense Equalization GroupQueryAttention HashedCrossing Hashing IntegerLookup MaxNumBoundingBoxes "
+        "MelSpectrogram MixUp MultiHeadAttention Normalization Pipeline RandAugment RandomBrightness "
+        "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
+        "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
+        "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing "
+        "ReversibleEmbedding STFTSpectrogram Solarization StringLookup TextVectorization",
     },
-    "legacy": {
-        LATER: "*",
-    },
-    "mixed_precision": {
-        LATER: "*",
-    },
-    "optimizers.legacy": {
-        LATER: "*",
-    },
-    "preprocessing": {
-        LATER: "*",
-    },
-    "quantizers": {
-        QUANTIZED: "*",
-    },
-    "saving": {
-        LATER: "KerasFileEditor",
-    },
-    "tree": {
-        LATER: "*",
-    },
+    "preprocessing": {LATER: "*"},
+    "quantizers": {QUANTIZED: "*"},
+    "saving": {LATER: "KerasFileEditor"},
     "utils": {
-        LATER: "Config FeatureSpace Progbar array_to_img audio_dataset_from_directory "
-        "disable_interactive_logging enable_interactive_logging get_file get_source_inputs "
-        "image_dataset_from_directory img_to_array is_interactive_logging_enabled load_img model_to_dot "
-        "plot_model save_img split_dataset text_dataset_from_directory timeseries_dataset_from_array",
+        LATER: "Config FeatureSpace Progbar array_to_img audio_dataset_from_directory get_file get_source_inputs "
+        "image_dataset_from_directory img_to_array load_img model_to_dot plot_model save_img split_dataset "
+        "text_dataset_from_directory timeseries_dataset_from_array"
     },
-    "utils.bounding_boxes": {
-        LATER: "*",
-    },
-    "utils.legacy": {
-        LATER: "*",
-    },
-    "visualization": {
-        LATER: "*",
-    },
-    "wrappers": {
-        LATER: "*",
-    },
+    "utils.bounding_boxes": {LATER: "*"},
+    "visualization": {LATER: "*"},
+    "wrappers": {LATER: "*"},
 }
 
 # What is there, but takes other parameters, and why.
 OTHERWISE = {
+    "backend.clear_session": LATER,
     "KerasTensor": LATER,
     "Variable": LATER,
     "saving.deserialize_keras_object": LATER,

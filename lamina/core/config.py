@@ -22,6 +22,7 @@ def keras_home() -> Path:
 def _load() -> dict[str, Any]:
     """Defaults, overlaid with the valid entries of `keras.json`; Keras 1's `image_dim_ordering` is understood."""
     settings: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+    settings |= {"max_epochs": None, "max_steps_per_epoch": None, "interactive_logging": True}
     path = keras_home() / "keras.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -83,3 +84,40 @@ def set_image_data_format(data_format: str) -> None:
     if data_format not in _FORMATS:
         raise ValueError(f'set_image_data_format: expected "channels_last" or "channels_first"; got {data_format!r}.')
     _set("image_data_format", data_format)
+
+
+def max_epochs() -> int | None:
+    """How many epochs `fit` runs at most, whatever it is told; None for any number."""
+    return _get("max_epochs")
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    _set("max_epochs", _limit(max_epochs, "max_epochs"))
+
+
+def max_steps_per_epoch() -> int | None:
+    """How many batches of an epoch `fit`, `evaluate` and `predict` take at most; None for any number."""
+    return _get("max_steps_per_epoch")
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    _set("max_steps_per_epoch", _limit(max_steps_per_epoch, "max_steps_per_epoch"))
+
+
+def _limit(value: Any, name: str) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"set_{name}: expected a whole number from 1 on, or None; got {value!r}.")
+    return value
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress is shown as bars where there is a terminal, and not in lines alone."""
+    return _get("interactive_logging")
+
+
+def enable_interactive_logging() -> None:
+    _set("interactive_logging", True)
+
+
+def disable_interactive_logging() -> None:
+    _set("interactive_logging", False)

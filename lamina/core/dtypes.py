@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from . import config
@@ -30,6 +34,7 @@ TYPES = {
 }
 _NAMES = {value: name for name, value in TYPES.items()}
 _ALIASES = {"half": "float16", "float": "float32", "double": "float64", "int": "int64", "long": "int64"}
+_UNSIGNED = frozenset({torch.uint16, torch.uint32, torch.uint64})  # torch itself combines them with nothing
 _FLOAT_SET = frozenset(FLOATS.values())
 _UNTOUCHED = frozenset(TYPES.values()) - _FLOAT_SET
 
@@ -70,11 +75,42 @@ def passing(compute: torch.dtype | None) -> frozenset[torch.dtype]:
     return _UNTOUCHED | (_FLOAT_SET if compute is None else {compute})
 
 
+def result_type(*dtypes: Any) -> str:
+    """The number type that values of these types have together: `floatx()` without any.
+
+    Python's `int` and `float` take the others' size where these can hold their kind.
+    """
+    plain = [dtype for dtype in dtypes if dtype in (int, float)]
+    found = [torch_dtype(config.floatx() if dtype is None else dtype) for dtype in dtypes if dtype not in (int, float)]
+    if float in plain and not any(type_.is_floating_point or type_.is_complex for type_ in found):
+        found.append(torch_dtype(config.floatx()))
+    if int in plain and all(type_ is torch.bool for type_ in found):
+        found.append(torch.int32)
+    return dtype_name(functools.reduce(_together, found)) if found else config.floatx()
+
+
+def _together(one: torch.dtype, other: torch.dtype) -> torch.dtype:
+    wide = [dtype in _UNSIGNED for dtype in (one, other)]
+    if not any(wide):
+        return torch.promote_types(one, other)
+    for dtype in (one, other):
+        if dtype.is_floating_point or dtype.is_complex:
+            return dtype
+    name = np.promote_types(dtype_name(one), dtype_name(other)).name
+    return torch_dtype(config.floatx() if name == "float64" else name)
+
+
 class DTypePolicy:
     """Which type a layer computes in and which it stores: "float32", "bfloat16", "mixed_float16", ...
 
     A mixed policy stores float32 and computes in the named type.
     """
+
+    _home = "keras"
+    name: Any
+    compute: Any
+    variable: Any
+    quantization_mode = None  # Keras' own quantized types are not here
 
     def __init__(self, name: str | None = None):
         name = config.floatx() if name is None else name
@@ -114,6 +150,96 @@ class DTypePolicy:
         return f'<DTypePolicy "{self.name}">'
 
 
+class DTypePolicyMap(DTypePolicy, MutableMapping[str, DTypePolicy]):
+    """Policies by path, such as "encoder/dense": a layer takes that of its path, else `default_policy`.
+
+    A key is a path, or a regular expression that matches a whole path. Raises ValueError for a path that several
+    match, for a key that is there already, and for what is no policy.
+    """
+
+    _home = "keras.dtype_policies"
+
+    def __init__(self, default_policy: Any = None, policy_map: Mapping[str, Any] | None = None):
+        if policy_map is not None and not isinstance(policy_map, Mapping):
+            raise TypeError(f"DTypePolicyMap: `policy_map` must be a dictionary; got {policy_map!r}.")
+        self._default = None if default_policy is None else get(default_policy)
+        self._policies: dict[str, DTypePolicy] = {}
+        for key, policy in (policy_map or {}).items():
+            self[key] = policy
+
+    @property
+    def default_policy(self) -> DTypePolicy:
+        return self._default or dtype_policy()
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"map_{self.default_policy.name}"
+
+    @property
+    def compute(self) -> torch.dtype:  # type: ignore[override]
+        return self.default_policy.compute
+
+    @property
+    def variable(self) -> torch.dtype:  # type: ignore[override]
+        return self.default_policy.variable
+
+    def __getitem__(self, key: str) -> DTypePolicy:
+        if key in self._policies:
+            return self._policies[key]
+        found = [pattern for pattern in self._policies if re.fullmatch(pattern, key)]
+        if len(found) > 1:
+            raise ValueError(f"DTypePolicyMap: {key!r} matches several keys, {found}; let it match one.")
+        return self._policies[found[0]] if found else self.default_policy
+
+    def __setitem__(self, key: str, policy: Any) -> None:
+        if key in self._policies:
+            raise ValueError(f"DTypePolicyMap: {key!r} has a policy already, {self._policies[key]!r}; delete it first.")
+        if not isinstance(key, str):
+            raise ValueError(f"DTypePolicyMap: keys must be texts; got {key!r}.")
+        self._policies[key] = get(policy)
+
+    def __delitem__(self, key: str) -> None:
+        del self._policies[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._policies
+
+    def __len__(self) -> int:
+        return len(self._policies)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._policies)
+
+    def get_config(self) -> dict[str, Any]:
+        policies = {key: serialize(policy) for key, policy in self._policies.items()}
+        return {"default_policy": self._default and self._default.name, "policy_map": policies}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DTypePolicyMap:
+        """Raises ValueError for expressions that may take long: a file's hold names and a few ".*"."""
+        policies = config.get("policy_map") or {}
+        for key in policies if isinstance(policies, Mapping) else ():
+            if not re.fullmatch(r"([\w/ -]|\.\*)*", str(key)) or key.count("*") > 3:
+                raise ValueError(f"DTypePolicyMap: a config's keys hold names and up to three '.*'; got {key!r}.")
+        return cls(config.get("default_policy"), policies)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicyMap) and other.get_config() == self.get_config()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        shown = {key: policy.name for key, policy in self._policies.items()}
+        return f"<DTypePolicyMap default={self.default_policy.name}, {shown}>"
+
+
+def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
+    """The policy as plain data, as configs of layers hold it."""
+    home, name = dtype_policy._home, type(dtype_policy).__name__
+    return {"module": home, "class_name": name, "config": dtype_policy.get_config(), "registered_name": None}
+
+
 _global_policy: DTypePolicy | None = None
 
 
@@ -136,6 +262,8 @@ def get(identifier: Any) -> DTypePolicy:
         return identifier
     if isinstance(identifier, dict):
         inner = identifier.get("config", identifier)
+        if identifier.get("class_name") == "DTypePolicyMap" and isinstance(inner, dict):
+            return DTypePolicyMap.from_config(inner)
         name = inner.get("name") if isinstance(inner, dict) else None
         if not isinstance(name, str):
             raise ValueError("The config of a dtype policy must be a dictionary with its `name`.")

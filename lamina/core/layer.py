@@ -41,6 +41,7 @@ def _guarded_build(build: Callable) -> Callable:
             registers: Any = (self._parameters, self._buffers, self._modules)
             before = [dict(register) for register in registers]
             path, state = scope.path, vars(self)
+            self._find_policy()
             scope.path = (*path, self.name)
             state["_building"] = True
             try:
@@ -298,8 +299,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def get_config(self) -> dict[str, Any]:
         """The constructor arguments as plain data, with name, trainable and dtype."""
         cls = type(self)
-        policy = {"module": "keras", "class_name": "DTypePolicy", "config": self.dtype_policy.get_config()}
-        config = {"name": self.name, "trainable": self._trainable, "dtype": {**policy, "registered_name": None}}
+        policy = dtypes.serialize(vars(self).get("_policies", self.dtype_policy))
+        config = {"name": self.name, "trainable": self._trainable, "dtype": policy}
         if "activity_regularizer" not in self._args and self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize.serialize(self.activity_regularizer)
         if cls._owns_init and cls.get_config is Layer.get_config:
@@ -341,8 +342,16 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if not self._building:
             self._finish_build()
 
+    def _find_policy(self) -> None:
+        """Of a map of policies, take that of the layer's path; the config keeps the map."""
+        policy = self.dtype_policy
+        if isinstance(policy, dtypes.DTypePolicyMap):
+            vars(self)["_policies"] = policy
+            policy = policy["/".join([*scope.path, self.name])]
+        self._set_policy(policy)
+
     def _finish_build(self) -> None:
-        self._set_policy(self.dtype_policy)
+        self._find_policy()
         if not self._trainable:
             self.trainable = False
         if self._initial_weights is not None:

@@ -17,6 +17,7 @@ class _Scope(threading.local):
     training: bool | None = None
     depth = 0
     path: tuple[str, ...] = ()
+    caller: tuple[object, str] | None = None  # who opened the innermost `name_scope`, if that is known, and its name
     calls_left: int | None = None  # how many more calls may be recorded; None: any number
     trying = False  # a trial on tensors without values is in progress
 
@@ -61,6 +62,32 @@ def at_most(calls: int) -> Iterator[None]:
         scope.calls_left = outer
 
 
+class name_scope:
+    """Inside, weights and layers have a path that begins with `name`, and with the names of the scopes around it.
+
+    deduplicate: with True, a scope within one of the same `caller` and name counts as that one. override_parent: what
+    stands before the name in place of the scopes around it. Raises ValueError unless `name` is a text without "/".
+    """
+
+    def __init__(self, name: str, caller: object = None, deduplicate: bool = True, override_parent: str | None = None):
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(f'name_scope: `name` must be a text without "/"; got {name!r}.')
+        self.name, self.caller, self.deduplicate, self.override_parent = name, caller, deduplicate, override_parent
+        self._outer: list[tuple[tuple[str, ...], tuple[object, str] | None]] = []
+
+    def __enter__(self) -> name_scope:
+        path, caller = scope.path, scope.caller
+        self._outer.append((path, caller))
+        before = path if self.override_parent is None else tuple(self.override_parent.split("/"))
+        scope.caller = None if self.caller is None else (self.caller, self.name)
+        again = self.deduplicate and caller is not None and caller[0] is self.caller and caller[1] == self.name
+        scope.path = path if again else (*before, self.name)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        scope.path, scope.caller = self._outer.pop()
+
+
 _builders: dict[int, int] = {}  # threads by the layer (its id) whose weights they make
 _built = threading.Condition()
 
@@ -93,9 +120,14 @@ def snake_case(name: str, small: str = "[a-z]") -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def count_name(prefix: str) -> int:
+    """0, 1, 2, ... for each prefix, until `clear_session`."""
+    return next(_name_counts.setdefault(prefix, itertools.count()))
+
+
 def unique_name(prefix: str) -> str:
     """`prefix`, then `prefix_1`, `prefix_2`, ... within the process, until `clear_session`."""
-    count = next(_name_counts.setdefault(prefix, itertools.count()))
+    count = count_name(prefix)
     return f"{prefix}_{count}" if count else prefix
 
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from . import config, dtypes, serialize
 from .errors import show_shape
+from .scope import scope
 
 _ROLES = ("initializer", "regularizer", "constraint")
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
@@ -65,7 +66,7 @@ class Weight(nn.Parameter):
         if dtype is not None:
             data = data.to(dtypes.torch_dtype(dtype))
         weight = torch.Tensor._make_subclass(cls, data, trainable and data.is_floating_point())
-        weight._name, weight.path = name or "variable", path or name or "variable"
+        weight._name, weight.path = name or "variable", path or "/".join([*scope.path, name or "variable"])
         weight.regularizer, weight.constraint = regularizer, constraint
         weight._trainable, weight.autocast = trainable, autocast
         return weight

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..core import config
 from ..core.declare import (
     Declared,
     Kind,
@@ -405,7 +406,9 @@ class ProgbarLogger(Callback):
         interval = 0.1 if weight is None or weight.device.type == "cpu" else 0.5
         if verbose != "auto" and not isinstance(verbose, int):
             raise ValueError(f"`verbose` must be 0, 1, 2 or 'auto'; got {verbose!r}.")
-        self._progress = Progress(params.get("steps"), 1 if verbose == "auto" else int(verbose), interval)
+        if verbose == "auto":
+            verbose = 1 if config.is_interactive_logging_enabled() else 2
+        self._progress = Progress(params.get("steps"), int(verbose), interval)
         self._seen = 0
 
     def _finish(self, logs: Any) -> None:

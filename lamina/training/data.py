@@ -475,7 +475,8 @@ class Feed:
     """The epochs of a source: each a whole pass, or the next `steps` batches."""
 
     def __init__(self, source: Source, steps: int | None = None):
-        self.source, self.steps = source, steps
+        most, count = config.max_steps_per_epoch(), steps or source.num_batches
+        self.source, self.steps = source, steps if most is None or (count is not None and count <= most) else most
         self._iterator: Iterator[Batch] | None = None
         self._taken = 0
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.config import is_interactive_logging_enabled
+
 
 def per_step(seconds: float) -> str:
     """ "4ms/step" """
@@ -30,6 +32,8 @@ def show_values(logs: Mapping[str, Any]) -> str:
 
 
 def _on_terminal() -> bool:
+    if not is_interactive_logging_enabled():
+        return False
     return "ipykernel" in sys.modules or bool(getattr(sys.stdout, "isatty", bool)())
 
 

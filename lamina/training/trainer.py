@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..core import serialize
+from ..core import config, serialize
 from ..core.calling import Calling, device_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
@@ -312,6 +312,7 @@ class Trainer(_Module):
         if validation_data is not None:
             how = {"batch_size": validation_batch_size or batch_size}
             held = self._feed("validation_data", _parts(validation_data), validation_steps, **how)
+        epochs = min(epochs, config.max_epochs() or epochs)
         with self._loop("train", feed, callbacks, verbose=verbose, epochs=epochs) as loop:
             loop.fit(initial_epoch, epochs, held, validation_freq)
         return self.history
@@ -349,7 +350,7 @@ class Trainer(_Module):
         """The outputs for all samples as NumPy arrays, in the structure of the model's outputs."""
         feed = Feed(make_source(x, batch_size=batch_size, steps=steps, device=device_of(self)), steps)
         with self._loop("predict", feed, callbacks, verbose=verbose, epochs=1) as loop:
-            predictions = loop.predict(whole=steps is None)
+            predictions = loop.predict(whole=feed.steps is None)
         return predictions.arrays()
 
     def _feed(self, name: str, data: tuple[Any, Any, Any], steps: int | None, **how: Any) -> Feed:

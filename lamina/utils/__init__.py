@@ -11,22 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from .core.dtypes import dtype_name
-from .core.errors import short
-from .core.layer import clear_session as clear_session
-from .core.random import set_random_seed as set_random_seed
-from .core.symbolic import is_symbolic as is_keras_tensor
-from .saving import CustomObjectScope as CustomObjectScope
-from .saving import custom_object_scope as custom_object_scope
-from .saving import deserialize_keras_object as deserialize_keras_object
-from .saving import get_custom_objects as get_custom_objects
-from .saving import get_registered_name as get_registered_name
-from .saving import get_registered_object as get_registered_object
-from .saving import register_keras_serializable as register_keras_serializable
-from .saving import serialize_keras_object as serialize_keras_object
-from .training.data import PyDataset as PyDataset
-from .training.data import pack as pack_x_y_sample_weight
-from .training.data import unpack as unpack_x_y_sample_weight
+from ..core.config import disable_interactive_logging as disable_interactive_logging
+from ..core.config import enable_interactive_logging as enable_interactive_logging
+from ..core.config import floatx
+from ..core.config import is_interactive_logging_enabled as is_interactive_logging_enabled
+from ..core.dtypes import dtype_name
+from ..core.errors import short
+from ..core.layer import clear_session as clear_session
+from ..core.random import set_random_seed as set_random_seed
+from ..core.symbolic import is_symbolic as is_keras_tensor
+from ..saving import CustomObjectScope as CustomObjectScope
+from ..saving import custom_object_scope as custom_object_scope
+from ..saving import deserialize_keras_object as deserialize_keras_object
+from ..saving import get_custom_objects as get_custom_objects
+from ..saving import get_registered_name as get_registered_name
+from ..saving import get_registered_object as get_registered_object
+from ..saving import register_keras_serializable as register_keras_serializable
+from ..saving import serialize_keras_object as serialize_keras_object
+from ..training.data import PyDataset as PyDataset
+from ..training.data import pack as pack_x_y_sample_weight
+from ..training.data import unpack as unpack_x_y_sample_weight
+from . import legacy as legacy
 
 Sequence = PyDataset
 
@@ -38,10 +43,14 @@ __all__ = [
     "count_params",
     "custom_object_scope",
     "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "legacy",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
@@ -56,8 +65,6 @@ __all__ = [
 
 def standardize_dtype(dtype: Any) -> str:
     """The name of a number type: torch's, NumPy's or a name; None is the default float type."""
-    from .config import floatx
-
     return floatx() if dtype is None else dtype_name(dtype)
 
 
