@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import config as config
     from . import constraints as constraints
     from . import data as data
+    from . import datasets as datasets
     from . import dtype_policies as dtype_policies
     from . import initializers as initializers
     from . import keras1 as keras1
@@ -75,6 +76,7 @@ __all__ = [
     "config",
     "constraints",
     "data",
+    "datasets",
     "dtype_policies",
     "initializers",
     "keras1",

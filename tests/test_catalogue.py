@@ -34,7 +34,6 @@ MISSING: dict[str, dict[str, str]] = {
     "applications": {LATER: "*"},
     "callbacks": {"Orbax: a library for JAX": "OrbaxCheckpoint"},
     "config": {LATER: "disable_traceback_filtering enable_traceback_filtering is_traceback_filtering_enabled"},
-    "datasets": {LATER: "*"},
     "distillation": {TEACHING: "*"},
     "distribution": {LATER: "*"},
     "dtype_policies": {
@@ -44,10 +43,10 @@ MISSING: dict[str, dict[str, str]] = {
     "export": {LATER: "*"},
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "AdditiveAttention Attention AugMix AutoContrast CategoryEncoding CenterCrop "
+        LATER: "AugMix AutoContrast CategoryEncoding CenterCrop "
         "ContrastLimitedAdaptiveHistogramEqualization ConvLSTM1D ConvLSTM2D ConvLSTM3D CutMix Discretization "
-        "EinsumDense Equalization GroupQueryAttention HashedCrossing Hashing IntegerLookup MaxNumBoundingBoxes "
-        "MelSpectrogram MixUp MultiHeadAttention Normalization Pipeline RandAugment RandomBrightness "
+        "Equalization HashedCrossing Hashing IntegerLookup MaxNumBoundingBoxes "
+        "MelSpectrogram MixUp Normalization Pipeline RandAugment RandomBrightness "
         "RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing "
         "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
         "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Rescaling Resizing "
@@ -57,7 +56,7 @@ MISSING: dict[str, dict[str, str]] = {
     "quantizers": {QUANTIZED: "*"},
     "saving": {LATER: "KerasFileEditor"},
     "utils": {
-        LATER: "Config FeatureSpace Progbar array_to_img audio_dataset_from_directory get_file get_source_inputs "
+        LATER: "Config FeatureSpace Progbar array_to_img audio_dataset_from_directory get_source_inputs "
         "image_dataset_from_directory img_to_array load_img model_to_dot plot_model save_img split_dataset "
         "text_dataset_from_directory timeseries_dataset_from_array"
     },

@@ -32,6 +32,7 @@ from ..training.data import PyDataset as PyDataset
 from ..training.data import pack as pack_x_y_sample_weight
 from ..training.data import unpack as unpack_x_y_sample_weight
 from . import legacy as legacy
+from .files import get_file as get_file
 
 Sequence = PyDataset
 
@@ -46,6 +47,7 @@ __all__ = [
     "disable_interactive_logging",
     "enable_interactive_logging",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "is_interactive_logging_enabled",

@@ -1,0 +1,27 @@
+"""Pieces of clothing: 60,000 pictures to learn from and 10,000 to test with, 28 x 28, ten classes."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+
+from ..utils.files import get_file
+from .reading import ADDRESS, Pair
+
+__all__ = ["load_data"]
+
+
+def load_data() -> tuple[Pair, Pair]:
+    """(x_train, y_train), (x_test, y_test): pictures (n, 28, 28) and classes (n,), both uint8."""
+    return _pair("train"), _pair("t10k")
+
+
+def _pair(part: str) -> Pair:
+    labels = _numbers(f"{part}-labels-idx1-ubyte.gz", 8)
+    return _numbers(f"{part}-images-idx3-ubyte.gz", 16).reshape(len(labels), 28, 28), labels
+
+
+def _numbers(name: str, header: int) -> np.ndarray:
+    with gzip.open(get_file(name, ADDRESS + name, cache_subdir="datasets/fashion-mnist")) as file:
+        return np.frombuffer(file.read(), np.uint8, offset=header)

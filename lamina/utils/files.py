@@ -1,0 +1,121 @@
+"""Files from the network, kept in Keras' folder."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.config import keras_home
+
+_RATIO, _SPARE = 1000, 10**8  # an archive may unpack to so many times its size and so many bytes more
+
+
+def get_file(
+    fname: str | None = None,
+    origin: str | None = None,
+    untar: bool = False,
+    md5_hash: str | None = None,
+    file_hash: str | None = None,
+    cache_subdir: str = "datasets",
+    hash_algorithm: str = "auto",
+    extract: bool = False,
+    archive_format: str | Sequence[str] | None = "auto",
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+) -> str:
+    """The path of a file in Keras' folder (`~/.keras`), fetched from the address `origin` where it is not there yet.
+
+    file_hash: the file's sha256 or md5 sum; without the right one it is fetched anew, and refused. extract, untar: the
+    path of the folder that the archive, "tar" or "zip", is unpacked into. cache_dir, cache_subdir: the folder.
+    Raises ValueError for a file that is not the expected one, and ConnectionError where it cannot be fetched.
+    """
+    if not origin:
+        raise ValueError("get_file: argument `origin` is needed, the address of the file.")
+    fname = fname or Path(urllib.request.url2pathname(origin)).name
+    if Path(fname).name != fname or fname == "..":
+        raise ValueError(f"get_file: `fname` must be a name without folders, which `cache_dir` tells; got {fname!r}.")
+    folder = Path(cache_dir or keras_home()) / cache_subdir
+    stem = fname.removesuffix(".gz").rpartition(".")[0] if "." in fname else ""
+    unpacked = folder / (f"{stem}_extracted" if stem else fname)
+    path = folder / (fname if stem or not (extract or untar) else f"{fname}_archive")
+    expected = file_hash or md5_hash
+    algorithm = "md5" if file_hash is None else _algorithm(hash_algorithm, file_hash)
+    if force_download or not path.exists() or not _is(path, expected, algorithm):
+        _fetch(origin, path, expected, algorithm)
+        if extract or untar:
+            shutil.rmtree(unpacked, ignore_errors=True)
+    if not (extract or untar):
+        return str(path)
+    if not unpacked.exists():
+        _unpack(path, unpacked, "tar" if untar else archive_format)
+    return str(unpacked)
+
+
+def _algorithm(asked: str, expected: str) -> str:
+    if asked not in ("auto", "sha256", "md5"):
+        raise ValueError(f'get_file: `hash_algorithm` must be "auto", "sha256" or "md5"; got {asked!r}.')
+    return asked if asked != "auto" else "sha256" if len(expected) == 64 else "md5"
+
+
+def _is(path: Path, expected: str | None, algorithm: str) -> bool:
+    """Whether a file has the expected sum."""
+    if expected is None:
+        return True
+    total = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            total.update(piece)
+    return total.hexdigest() == expected.lower()
+
+
+def _fetch(origin: str, path: Path, expected: str | None, algorithm: str) -> None:
+    """Put the file of an address at `path`, which changes once all is there and right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(f"Downloading data from {origin}", flush=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        part = Path(folder) / "part"
+        try:
+            with urllib.request.urlopen(origin, timeout=60) as source, part.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        except (urllib.error.URLError, OSError) as error:
+            raise ConnectionError(
+                f"get_file: {origin} cannot be fetched: {error}. Without a network, put the file at {path}."
+            ) from error
+        if not _is(part, expected, algorithm):
+            raise ValueError(
+                f"get_file: what came from {origin} is not the expected file: its {algorithm} sum is not {expected}."
+            )
+        part.replace(path)
+
+
+def _unpack(archive: Path, target: Path, form: str | Sequence[str] | None) -> None:
+    """Unpack an archive into a folder, which is there once all is in it; nothing is written outside of it."""
+    forms = ("tar", "zip") if form == "auto" else (form,) if isinstance(form, str) else tuple(form or ())
+    if not {*forms} <= {"tar", "zip"}:
+        raise ValueError(f'get_file: `archive_format` must be "auto", "tar", "zip" or a list of them; got {form!r}.')
+    most = _RATIO * archive.stat().st_size + _SPARE
+    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+        part = Path(folder) / "part"
+        if "tar" in forms and tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as tar:
+                _check_size(archive, sum(member.size for member in tar), most)
+                tar.extractall(part, filter="data")  # refuses links and names that lead outside
+        elif "zip" in forms and zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                _check_size(archive, sum(member.file_size for member in zipped.infolist()), most)
+                zipped.extractall(part)  # drops what leads outside from names
+        else:
+            raise ValueError(f"get_file: {archive} is no archive of the format {' or '.join(forms) or None}.")
+        part.replace(target)
+
+
+def _check_size(archive: Path, size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"get_file: {archive} would unpack to {size} bytes, far more than an archive of its size may.")
