@@ -89,7 +89,7 @@ KEPT = {
     "layers.*.sparse": "True is refused",
     "layers.IntegerLookup.vocabulary_dtype": "there is one",
     "layers.Dense.quantization_config": "anything but None is refused",
-    "layers.E*.quantization_config": "anything but None is refused",
+    "layers.[ER]*.quantization_config": "anything but None is refused",
     "layers.EinsumDense.gptq_unpacked_column_size": "anything but None is refused",
     "layers.ConvLSTM*.strides": "read by its cell",
     "layers.ConvLSTM*.data_format": "read by its cell",

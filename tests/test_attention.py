@@ -303,3 +303,22 @@ def test_no_samples_with_masks() -> None:
     output, weights = layer(QUERY[:0], VALUE[:0], value_mask=VALID[:0], return_attention_scores=True)
     assert output.shape == (0, T, N)
     assert weights.shape == (0, 2, T, S)
+
+
+def test_embedding_there_and_back() -> None:
+    indices, (vectors,) = torch.tensor([[1, 2, 0], [3, 0, 0]]), tensors((2, 3, 4))
+    tied, own = L.ReversibleEmbedding(6, 4, mask_zero=True), L.ReversibleEmbedding(6, 4, tie_weights=False)
+    assert torch.equal(tied(indices), tied.embeddings[indices])
+    assert torch.equal(tied(indices)._keras_mask, indices != 0)
+    scores = tied(vectors, reverse=True)
+    torch.testing.assert_close(scores, vectors @ tied.embeddings.T)
+    assert not hasattr(scores, "_keras_mask")
+    torch.testing.assert_close(own(vectors, reverse=True), vectors @ own.reverse_embeddings)
+    capped = L.ReversibleEmbedding(6, 4, logit_soft_cap=0.1, reverse_dtype="float64")
+    found = capped(20 * vectors, reverse=True)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, 0.1 * torch.tanh((20 * vectors).double() @ capped.embeddings.double().T / 0.1))
+    inputs = keras.Input((3,), dtype="int32")
+    model = keras.Model(inputs, capped(capped(inputs), reverse=True))
+    assert (model.output_shape, model.output.dtype) == ((None, 3, 6), "float64")
+    torch.testing.assert_close(model(indices), capped(capped(indices), reverse=True))

@@ -40,6 +40,7 @@ from .dropout import SpatialDropout1D as SpatialDropout1D
 from .dropout import SpatialDropout2D as SpatialDropout2D
 from .dropout import SpatialDropout3D as SpatialDropout3D
 from .embedding import Embedding as Embedding
+from .embedding import ReversibleEmbedding as ReversibleEmbedding
 from .input import Input as Input
 from .input import InputLayer as InputLayer
 from .lambda_ import Lambda as Lambda

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..constraints import constraint
-from ..core.declare import Declared, arg, boolean, integer
+from ..core import symbolic
+from ..core.declare import Declared, Kind, arg, boolean, integer, looked_up, number
+from ..core.dtypes import FLOATS, dtype_name
 from ..core.fusion import grants
 from ..core.layer import first_values
 from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import regularizer
-from .lora import LoRA, LowRank
+from .lora import LoRA, LowRank, lora_alpha, lora_rank, unquantized
 
 
 class _Vectors(Declared):
@@ -76,3 +78,69 @@ class Embedding(LowRank, _Vectors, LoRA):
                 f"got {low} to {high}. Raise input_dim to {high + 1} or map the words outside to one index."
             ) from error
         super()._explain(args, error)
+
+
+def _float_name(dtype: Any) -> str:
+    name = dtype_name(dtype)
+    if name not in FLOATS:
+        raise ValueError(f"Give one of {', '.join(FLOATS)}.")
+    return name
+
+
+_float_type = Kind(
+    "a type of numbers",
+    looked_up(_float_name),
+    good=("float64",),
+    bad=("float99", 3.5),
+).optional()
+
+
+class ReversibleEmbedding(Embedding):
+    """An Embedding that with `reverse=True` also goes back: from vectors (..., output_dim) to a score for each index.
+
+    The scores (..., input_dim) are the products with the vectors, or with a matrix of its own (Press & Wolf, 2016).
+    """
+
+    tie_weights: bool = arg(boolean, default=True, doc="Go back by the same vectors.")
+    reverse_dtype: str | None = arg(_float_type, default=None, doc="Type in which the way back is computed.")
+    logit_soft_cap: float | None = arg(
+        number().optional(), default=None, doc="A cap c turns scores s into c tanh(s / c)."
+    )
+    weights: Any = arg(
+        first_values, default=None, config=False, attribute="_initial_weights", kw_only=True, doc="First vectors."
+    )
+    lora_rank: Any = arg(lora_rank, default=None, config=False, kw_only=True, doc="As of an Embedding.")
+    lora_alpha: Any = arg(lora_alpha, default=None, config=False, kw_only=True, doc="As of an Embedding.")
+    quantization_config: Any = arg(unquantized, default=None, kw_only=True, doc="As of an Embedding.")
+
+    _order = ("input_dim", "output_dim", "tie_weights")
+    reverse_embeddings = weight(
+        "output_dim",
+        "input_dim",
+        when=lambda layer: not layer.tie_weights,
+        initializer=lambda layer: layer.embeddings_initializer,
+    )
+
+    @grants("time_first")
+    def call(self, inputs: Tensor, reverse: bool = False, time_first: bool = False) -> Tensor:
+        if not reverse:
+            return super().call(inputs, time_first)
+        kernel = self.embeddings.t() if self.tie_weights else self.reverse_embeddings
+        dtype = FLOATS[self.reverse_dtype] if self.reverse_dtype else kernel.dtype
+        scores = torch.matmul(inputs.to(dtype), kernel.to(dtype))
+        cap = self.logit_soft_cap
+        return scores if cap is None else torch.tanh(scores / cap) * cap
+
+    def compute_output_spec(self, inputs: Any, reverse: bool = False) -> Any:
+        dtype = self.reverse_dtype if reverse and self.reverse_dtype else self.dtype_policy.compute
+        return symbolic.SymbolicTensor(self.compute_output_shape(inputs.shape, reverse), dtype)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None for vectors, which are on the way back."""
+        vectors = (
+            getattr(inputs, "torch_dtype", inputs.dtype) in FLOATS.values() and inputs.shape[-1] == self.output_dim
+        )
+        return None if vectors else super().compute_mask(inputs, mask)
+
+    def compute_output_shape(self, input_shape: tuple, reverse: bool = False) -> tuple:
+        return (*input_shape[:-1], self.input_dim) if reverse else super().compute_output_shape(input_shape)

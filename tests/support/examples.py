@@ -190,6 +190,10 @@ ENTRIES: dict[str, list[Way]] = {
         (lambda: L.Embedding(7, 3, mask_zero=True), ids(7, 5, unknown=(0,))),
         (lambda: L.Embedding(7, 3, lora_rank=2), ids(7, 5)),
     ],
+    "ReversibleEmbedding": [
+        (lambda: L.ReversibleEmbedding(7, 3), ids(7, 5, unknown=(0,))),
+        (lambda: L.ReversibleEmbedding(7, 3, mask_zero=True), ids(7, 5, unknown=(0,))),
+    ],
     "Activation": [(lambda: L.Activation("softplus"), x(4)), (lambda: L.Activation("softmax"), STEPS)],
     "ActivityRegularization": [(lambda: L.ActivityRegularization(l1=0.1, l2=0.2), x(4))],
     "ReLU": [
@@ -457,9 +461,13 @@ ENTRIES |= {
 }
 
 # Layers that run others inside, and how many: each may take a call's frames.
-INSIDE = {"Bidirectional": 2, "RNN-1": 2, "Conv1D-3": 1, "EinsumDense-1": 1} | dict.fromkeys(
-    ("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1
-)
+INSIDE = {
+    "Bidirectional": 2,
+    "RNN-1": 2,
+    "Conv1D-3": 1,
+    "EinsumDense-1": 1,
+    "ReversibleEmbedding-1": 1,
+} | dict.fromkeys(("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1)
 DRAWING = {
     "AutoContrast-0",
     "Resizing-1",

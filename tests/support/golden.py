@@ -47,7 +47,7 @@ FAMILIES = {
 }  # fmt: skip
 
 NOT_YET = {
-    "ReversibleEmbedding", "SpectralNormalization",
+    "SpectralNormalization",
     "AugMix", "MelSpectrogram", "RandomColorJitter", "STFTSpectrogram",
 }  # fmt: skip
 
