@@ -26,9 +26,11 @@ __all__ = [
     "backend",
     "disable_flash_attention",
     "disable_interactive_logging",
+    "disable_traceback_filtering",
     "dtype_policy",
     "enable_flash_attention",
     "enable_interactive_logging",
+    "enable_traceback_filtering",
     "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
@@ -36,6 +38,7 @@ __all__ = [
     "is_flash_attention_enabled",
     "is_interactive_logging_enabled",
     "is_nnx_enabled",
+    "is_traceback_filtering_enabled",
     "max_epochs",
     "max_steps_per_epoch",
     "set_backend",
@@ -85,3 +88,23 @@ def enable_unsafe_deserialization() -> None:
         "a file names as `custom_objects`, or register them.",
         stacklevel=2,
     )
+
+
+_filters = True
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """What was chosen last. Tracebacks are short here, and shown whole either way."""
+    return _filters
+
+
+def enable_traceback_filtering() -> None:
+    """Let `is_traceback_filtering_enabled` say True."""
+    global _filters
+    _filters = True
+
+
+def disable_traceback_filtering() -> None:
+    """Let `is_traceback_filtering_enabled` say False."""
+    global _filters
+    _filters = False

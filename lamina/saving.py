@@ -7,7 +7,7 @@ from typing import Any
 from .core import serialize
 from .core.serialize import custom_object_scope as CustomObjectScope
 from .core.serialize import custom_object_scope as custom_object_scope
-from .core.serialize import deserialize as deserialize_keras_object
+from .core.serialize import deserialize_keras_object as deserialize_keras_object
 from .core.serialize import register as register_keras_serializable
 from .core.serialize import registered_name as get_registered_name
 from .core.serialize import registered_object as _registered_object

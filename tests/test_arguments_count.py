@@ -71,6 +71,8 @@ UNREAD = {
     "core.declare.kept:init": "a word for type checkers",
     "core.symbolic.SymbolicTensor.__init__:record_history": "Keras keeps it and does not look at it",
     "files.save_model:save_format": "the name's suffix says it; Keras 2 warns where they differ",
+    "core.random.SeedGenerator.next:ordered": "of JAX's compiler: calls are in order here",
+    "core.serialize.deserialize_keras_object:safe_mode": "code from files never runs, whatever it says",
     "files.load_model:safe_mode": "code from files never runs, whatever it says",
     "ops.control.scan:unroll": "of JAX's compiler: the results are the same",
     "ops.reduction.segment_*:sorted": "a promise that lets other engines go faster: the results are the same",
@@ -99,8 +101,8 @@ KEPT = {
     # Read where the check does not look.
     "core.arrays._Writeable._kept": "keeps the memory that it shows",
     "core.weight.weight.adapts": "read by LoRA",
-    "core.symbolic.SymbolicTensor._keras_mask": "read by all that knows masks",
     "core.symbolic.SymbolicTensor.sparse": "for whoever asks; True is refused where inputs are made",
+    "core.symbolic.SymbolicTensor.ragged": "for whoever asks; True is refused where inputs are made",
     "generations.namespaces.Namespace.__spec__": "read by Python",
     "layers.input.InputLayer.batch_shape": "read by models",
     "layers.input.InputLayer.optional": "read by models",

@@ -37,9 +37,6 @@ MISSING: dict[str, dict[str, str]] = {
     "callbacks": {
         "Orbax: a library for JAX": "OrbaxCheckpoint",
     },
-    "config": {
-        LATER: "disable_traceback_filtering enable_traceback_filtering is_traceback_filtering_enabled",
-    },
     "distillation": {
         TEACHING: "*",
     },
@@ -56,7 +53,7 @@ MISSING: dict[str, dict[str, str]] = {
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
         LATER: "AugMix ContrastLimitedAdaptiveHistogramEqualization CutMix MaxNumBoundingBoxes MelSpectrogram "
-        "MixUp Pipeline RandAugment RandomColorJitter ReversibleEmbedding STFTSpectrogram",
+        "MixUp Pipeline RandAugment RandomColorJitter STFTSpectrogram",
     },
     "preprocessing": {
         LATER: "*",
@@ -85,13 +82,7 @@ MISSING: dict[str, dict[str, str]] = {
 
 # What is there, but takes other parameters, and why.
 OTHERWISE = {
-    "backend.clear_session": LATER,
-    "KerasTensor": LATER,
-    "Variable": LATER,
-    "saving.deserialize_keras_object": LATER,
     "saving.save_weights": LATER,
-    "utils.clear_session": LATER,
-    "utils.deserialize_keras_object": LATER,
 }
 
 

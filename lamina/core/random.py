@@ -36,14 +36,27 @@ class SeedGenerator:
         self._seed = python_random.randrange(2**31) if seed is None else int(seed)
         self.name = name
         self._generators: dict[torch.device, torch.Generator] = {}
+        self._draws = 0
         self._enter()
 
     def _enter(self) -> None:
         self._number = next(_numbers)
         _streams[self._number] = self
 
+    @property
+    def state(self) -> Tensor:
+        """The seed, and how often the stream was drawn from, as they are now."""
+        return torch.tensor([self._seed, self._draws])
+
+    def next(self, ordered: bool = True) -> Tensor:
+        """The state, which is another one after each call; `ordered` or not."""
+        state = self.state
+        self._draws += 1
+        return state
+
     def on(self, device: torch.device) -> torch.Generator:
-        """The torch generator of this stream on `device`."""
+        """The torch generator of this stream on `device`, for a draw."""
+        self._draws += 1
         generator = self._generators.get(device)
         if generator is None:
             generator = torch.Generator(device)
@@ -69,14 +82,15 @@ class SeedGenerator:
 
     def __getstate__(self) -> dict[str, Any]:
         states = {str(device): generator.get_state() for device, generator in self._generators.items()}
-        return {"_seed": self._seed, "name": self.name, "_generators": states}
+        return {"_seed": self._seed, "name": self.name, "_generators": states, "_draws": self._draws}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._seed, self.name, self._generators = state["_seed"], state["name"], {}
+        self._seed, self.name, self._generators, self._draws = state["_seed"], state["name"], {}, 0
         self._enter()
         for device, generator_state in state["_generators"].items():
             if torch.device(device).type == "cpu" or torch.cuda.is_available():
                 self.on(torch.device(device)).set_state(generator_state)
+        self._draws = state["_draws"]
 
 
 # A compiled graph holds no generators: it holds the number of a stream, and looks the stream up at every call.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 import threading
@@ -131,6 +132,8 @@ def unique_name(prefix: str) -> str:
     return f"{prefix}_{count}" if count else prefix
 
 
-def clear_session() -> None:
-    """Start automatic names afresh."""
+def clear_session(free_memory: bool = True) -> None:
+    """Start automatic names afresh; `free_memory` collects at once what nothing refers to any more."""
     _name_counts.clear()
+    if free_memory:
+        gc.collect()

@@ -50,9 +50,9 @@ def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None
 
 
 @contextmanager
-def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
+def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
     """Inside, configs that this thread reads may name these classes and functions."""
-    with _within(_scopes, (*_scopes.get(), dict(custom_objects))):
+    with _within(_scopes, (*_scopes.get(), dict(custom_objects or {}))):
         yield
 
 
@@ -247,6 +247,13 @@ def deserialize(
         return {key: deserialize(item, custom_objects, homes) for key, item in config.items()}
     with reading_part(config, "an object, with its class and module named by texts"):
         return _object(config, custom_objects, homes)
+
+
+def deserialize_keras_object(
+    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
+) -> Any:
+    """The object a config describes. Code in it is never run, whatever `safe_mode` says."""
+    return deserialize(config, custom_objects)
 
 
 def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None, homes: tuple[str, ...]) -> Any:

@@ -36,17 +36,21 @@ class SymbolicTensor:
         self,
         shape: Any,
         dtype: Any = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
         name: str | None = None,
+        *,
         node: Node | None = None,
         index: int = 0,
-        mask: SymbolicTensor | None = None,
-        sparse: bool = False,
-        record_history: bool = True,
     ):
+        if sparse and ragged:
+            raise ValueError("KerasTensor: a tensor cannot be `sparse` and `ragged`. Leave one of them out.")
         self.shape = tuple(None if size is None else operator.index(size) for size in shape)
         self.torch_dtype = dtypes.data_dtype(dtype if dtype is not None else dtypes.config.floatx())
         self.name = name or "symbolic_tensor"
-        self.node, self.index, self._keras_mask, self.sparse = node, index, mask, sparse
+        self.node, self.index, self.sparse, self.ragged = node, index, sparse, ragged
+        self._keras_mask: SymbolicTensor | None = None
 
     @property
     def dtype(self) -> str:
@@ -176,7 +180,7 @@ class Node:
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
             index += 1
-            return SymbolicTensor(leaf.shape, leaf.torch_dtype, self.layer.name, self, index)
+            return SymbolicTensor(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
 
         self.outputs = pytree.tree_map(mark, self.layer.compute_output_spec(*self.args, **kwargs))
         return self.outputs

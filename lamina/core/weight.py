@@ -51,6 +51,7 @@ class Weight(nn.Parameter):
         aggregation: Any = None,
         synchronization: Any = None,
         name: str | None = None,
+        layout: Any = None,
         *,
         path: str = "",
         regularizer: Any = None,
@@ -62,6 +63,10 @@ class Weight(nn.Parameter):
         ):
             if value is not None and value not in known:
                 raise ValueError(f"Variable: `{what}` must be one of {', '.join(known)}; got {value!r}.")
+        if layout is not None:
+            raise ValueError(
+                f"Variable: `layout` places a variable on several devices; there is one here. Got {layout!r}."
+            )
         data = initializer if isinstance(initializer, torch.Tensor) else _first_value(initializer, shape, dtype)
         if dtype is not None:
             data = data.to(dtypes.torch_dtype(dtype))

@@ -709,7 +709,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
 
     def clear_session() -> None:
         """Start automatic names afresh."""
-        _clear_session()
+        _clear_session(free_memory=False)
         dialect.reset_names()
 
     def get_uid(prefix: str = "") -> int:

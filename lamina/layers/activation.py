@@ -76,6 +76,13 @@ class LeakyReLU(_Elementwise):
     """x where positive, else `negative_slope * x`."""
 
     negative_slope: float = arg(number(0), default=0.3, doc="Slope below zero.")
+    alpha: Any = arg(
+        number(0).optional(), default=None, kw_only=True, config=False, attribute="_alpha", doc="The slope as well."
+    )
+
+    def check(self) -> None:
+        if self._alpha is not None:
+            self.negative_slope = self._alpha
 
     def call(self, inputs: Tensor) -> Tensor:
         return activations.leaky_relu(inputs, self.negative_slope)

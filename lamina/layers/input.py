@@ -55,7 +55,7 @@ class InputLayer(Layer):
         self._finish_build()
         node = Node(self, (), {})
         if input_tensor is None:
-            node.outputs = SymbolicTensor(batch_shape, self.input_dtype, self.name, node)
+            node.outputs = SymbolicTensor(batch_shape, self.input_dtype, name=self.name, node=node)
         else:
             node.outputs, input_tensor.node, input_tensor.index = input_tensor, node, 0
         self._nodes.append(node)

@@ -73,7 +73,7 @@ class Merge(OfSeveral):
         """Where any input is valid; none where one of the inputs has no mask."""
         if mask is None or any(item is None for item in mask):
             return None
-        return reduce(torch.logical_or, mask)
+        return reduce(torch.logical_or, map(torch.as_tensor, mask))
 
 
 def _shapes(layer: Layer, input_shape: Any) -> list[tuple]:
@@ -179,8 +179,9 @@ class Concatenate(Merge):
         if mask is None or all(item is None for item in mask):
             return None
         joined = []
-        for x, item in zip(inputs, mask, strict=True):
+        for x, item in zip(map(torch.as_tensor, inputs), mask, strict=True):
             full = torch.ones_like(x, dtype=torch.bool)
+            item = None if item is None else torch.as_tensor(item)
             while item is not None and item.ndim < x.ndim:
                 item = item.unsqueeze(-1)
             joined.append(full if item is None else torch.logical_and(full, item))

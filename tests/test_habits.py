@@ -1,0 +1,90 @@
+"""What Keras 3 does beside its layers' arithmetic, as scripts and its own tests rely on it."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+import lamina as keras
+
+L = keras.layers
+
+
+def test_seed_generators_tell_their_state() -> None:
+    stream = keras.random.SeedGenerator(3)
+    assert stream.state.tolist() == [3, 0]
+    keras.random.normal((2,), seed=stream)
+    assert [stream.state.tolist(), stream.next().tolist(), stream.state.tolist()] == [[3, 1], [3, 1], [3, 2]]
+    assert copy.deepcopy(stream).state.tolist() == pickle.loads(pickle.dumps(stream)).state.tolist() == [3, 2]
+
+
+def test_leaky_relu_takes_alpha() -> None:
+    layer = L.LeakyReLU(0.1, alpha=0.25)
+    assert layer(torch.tensor([-4.0])).item() == -1 and "alpha" not in layer.get_config()
+    assert layer.get_config()["negative_slope"] == 0.25
+    assert L.LeakyReLU.from_config(layer.get_config()).negative_slope == 0.25
+
+
+def test_masks_of_numpy() -> None:
+    mask = np.array([[True, False, False]]), np.array([[True, True, False]])
+    assert L.Add().compute_mask([None, None], mask).tolist() == [[True, True, False]]
+    x = np.ones((1, 3, 2), "float32")
+    joined = L.Concatenate(axis=1).compute_mask([x, x], mask)
+    assert joined.tolist() == [[True, False, False, True, True, False]]
+
+
+def test_clear_session_frees_memory_where_asked() -> None:
+    class Held:
+        pass
+
+    def held_by_a_circle() -> weakref.ref:
+        one = Held()
+        one.itself = one  # type: ignore[attr-defined]
+        return weakref.ref(one)
+
+    gc.collect()
+    gc.disable()
+    try:
+        found = held_by_a_circle()
+        keras.utils.clear_session(free_memory=False)
+        assert found() is not None
+        keras.utils.clear_session()
+        assert found() is None
+    finally:
+        gc.enable()
+    assert L.Dense(2).name == "dense"
+
+
+def test_traceback_filtering_is_remembered() -> None:
+    config = keras.config
+    assert config.is_traceback_filtering_enabled()
+    config.disable_traceback_filtering()
+    assert not config.is_traceback_filtering_enabled()
+    config.enable_traceback_filtering()
+    assert config.is_traceback_filtering_enabled()
+
+
+def test_custom_objects_may_be_none() -> None:
+    with keras.saving.custom_object_scope(None):
+        layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(L.Dense(2)), safe_mode=False)
+    assert layer.units == 2
+
+
+def test_keras_tensors_are_made_in_keras_order() -> None:
+    tensor = keras.KerasTensor((None, 3), "int32", True, False, True, "words")
+    assert (tensor.shape, tensor.dtype, tensor.sparse, tensor.ragged, tensor.name) == (
+        (None, 3), "int32", True, False, "words",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="`sparse` and `ragged`"):
+        keras.KerasTensor((2,), sparse=True, ragged=True)
+
+
+def test_variables_have_one_place() -> None:
+    with pytest.raises(ValueError, match="`layout`"):
+        keras.Variable([1.0], layout="rows")
