@@ -26,6 +26,7 @@ UNREAD = {
     "*._rule:step": "given to every optimizer: some correct a bias by it",
     "core.declare._Later.__get__:instance": "Python's protocol of descriptors",
     "layers.preprocessing.*:drawn": "given to every change of pictures: some are always the same",
+    "layers.preprocessing.mixing.*.transform_boxes:*": "given to every change of boxes: some do without the pictures",
     "layers.preprocessing.pictures.Pictures.*:x": "hooks whose defaults leave all as it is",
     "models.functional.GraphModel.finish_copy:*": "a hook whose default has nothing to add",
     "core.layer.Layer.behind:layer": "a hook whose default says no",

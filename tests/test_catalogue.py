@@ -52,8 +52,7 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "AugMix ContrastLimitedAdaptiveHistogramEqualization CutMix MaxNumBoundingBoxes MelSpectrogram "
-        "MixUp Pipeline RandAugment RandomColorJitter STFTSpectrogram",
+        LATER: "ContrastLimitedAdaptiveHistogramEqualization MelSpectrogram Pipeline STFTSpectrogram",
     },
     "preprocessing": {
         LATER: "*",

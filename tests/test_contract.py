@@ -638,7 +638,7 @@ def test_compiled_layer_takes_any_size(example: Example, growth: int) -> None:
 
 
 @pytest.mark.slow
-@each()
+@each(lambda example: example.name != "AugMix")  # what runs is drawn
 def test_compiles_whole_in_training(example: Example) -> None:
     torch._dynamo.reset()
     layer = example.built().train()

@@ -39,9 +39,19 @@ DRAWN: dict[str, Callable[..., Random]] = {
     "RandomGaussianBlur": lambda **kw: L.RandomGaussianBlur((0.5, 0.5), 3, (0.5, 1), **kw),
     "RandomErasing": lambda **kw: L.RandomErasing((1, 1), **kw),
     "Solarization": lambda **kw: L.Solarization(0.5, 0.5, **kw),
+    "RandomColorJitter": lambda **kw: L.RandomColorJitter(
+        **{"brightness_factor": 0.2, "contrast_factor": 0.5, "hue_factor": 0.2, **kw}
+    ),
+}
+MIXED: dict[str, Callable[..., Random]] = {
+    "RandAugment": lambda **kw: L.RandAugment(num_ops=3, **kw),
+    "AugMix": lambda **kw: L.AugMix(**kw),
+    "MixUp": lambda **kw: L.MixUp(**kw),
+    "CutMix": lambda **kw: L.CutMix(**kw),
 }
 FEW = {"RandomFlip", "RandomPosterization", "RandomGrayscale", "RandomInvert", "RandomGaussianBlur"}  # outcomes
 MAKERS = {"RandomCrop": lambda **kw: L.RandomCrop(5, 4, **kw), **DRAWN}
+each_or_mixed = pytest.mark.parametrize("make", [*MAKERS.values(), *MIXED.values()], ids=[*MAKERS, *MIXED])
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 each_drawn = pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN.keys())
 
@@ -51,7 +61,7 @@ def pictures() -> Tensor:
     return torch.rand(64, 12, 10, 3, generator=torch.Generator().manual_seed(0)) * 255
 
 
-@each
+@each_or_mixed
 def test_nothing_happens_at_inference(make: Any, pictures: Tensor) -> None:
     layer = make()
     torch.testing.assert_close(layer(pictures, training=False), pictures, rtol=0, atol=0)
@@ -63,14 +73,14 @@ def test_nothing_happens_at_inference(make: Any, pictures: Tensor) -> None:
         assert len(frames(lambda: layer(pictures))) <= 8
 
 
-@each
+@each_or_mixed
 def test_a_call_alone_is_one_in_training_and_predict_is_not(make: Any, pictures: Tensor) -> None:
     model = keras.Sequential([keras.Input((12, 10, 3)), make()])
     assert tuple(model(pictures).shape) != tuple(pictures.shape) or not torch.equal(model(pictures), pictures)
     np.testing.assert_array_equal(model.predict(pictures.numpy(), verbose=0), pictures.numpy())
 
 
-@each
+@each_or_mixed
 def test_seeds_are_obeyed(make: Any, pictures: Tensor) -> None:
     first, second, other = make(seed=1), make(seed=1), make(seed=2)
     drawn = [layer(pictures) for layer in (first, second, other)]
@@ -98,7 +108,7 @@ def test_one_picture_a_batch_and_both_formats(make: Any, pictures: Tensor) -> No
     torch.testing.assert_close(first.movedim(1, -1), batch)
 
 
-@each
+@each_or_mixed
 def test_integers_become_what_floats_become(make: Any, pictures: Tensor) -> None:
     whole = pictures.to(torch.uint8)
     found = make(seed=1)(whole)
@@ -134,7 +144,7 @@ def test_gradients_reach_the_pictures(make: Any) -> None:
     assert torch.autograd.gradcheck(function, (x,))
 
 
-@each
+@each_or_mixed
 def test_other_ranks_are_refused(make: Any) -> None:
     with pytest.raises(ValueError, match=r"3 or 4 axes; got shape \(2, 3\)"):
         make()(torch.ones(2, 3))
@@ -233,6 +243,52 @@ def test_warps_are_what_the_operation_computes(fill_mode: str, interpolation: st
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-2)
     else:  # places halfway between two pixels
         assert ((found - expected).abs() > 1e-3).float().mean() < 1e-3
+
+
+def test_rand_augment_and_aug_mix_stay_in_range_and_do_something(pictures: Tensor) -> None:
+    for layer in (L.RandAugment(seed=1), L.AugMix(seed=1), L.AugMix(all_ops=False, seed=1)):
+        found = [layer(pictures) for _ in range(30)]
+        assert all(each.min() >= 0 and each.max() <= 255 for each in found)
+        assert sum(not torch.equal(each, pictures) for each in found) >= 28
+    assert L.RandAugment(num_ops=0)(pictures).equal(pictures)
+    shares, own, chains = L.AugMix(seed=1).draw(pictures.movedim(-1, 1))
+    assert shares.sum() == pytest.approx(1) and 0 <= own <= 1 and len(chains) == 3
+
+
+def test_mixtures_take_labels_along() -> None:
+    labels = torch.eye(64)
+    images = labels[:, :, None, None].expand(-1, -1, 16, 16)  # a channel for each picture: its share can be read
+    for layer, atol in (
+        (L.MixUp(0.5, "channels_first", seed=1), 1e-5),
+        (L.CutMix(seed=1, data_format="channels_first"), 0.15),
+    ):
+        boxed = {"boxes": torch.ones(64, 1, 4), "labels": torch.arange(64).reshape(64, 1)}
+        layer.bounding_box_format = "xyxy"
+        found = layer({"images": images, "labels": labels, "segmentation_masks": images, "bounding_boxes": boxed})
+        torch.testing.assert_close(found["images"].mean((2, 3)), found["labels"], rtol=0, atol=atol)
+        torch.testing.assert_close(found["segmentation_masks"], found["images"])
+        torch.testing.assert_close(found["labels"].sum(1), torch.ones(64))
+        assert (found["labels"].diagonal() < 1).sum() > 40
+        assert found["bounding_boxes"]["labels"].shape[1] == (2 if isinstance(layer, L.MixUp) else 1)
+
+
+def test_shares_of_mixtures_are_of_a_beta_distribution() -> None:
+    share = drawn(L.MixUp(0.2, seed=1))[1]
+    variance = 1 / (4 * (2 * 0.2 + 1))
+    assert share.mean() == pytest.approx(0.5, abs=0.03) and share.var() == pytest.approx(variance, rel=0.1)
+    share = drawn(L.CutMix((1, 1), seed=1))[1]
+    assert share.mean() == pytest.approx(0.5, abs=0.03) and share.var() == pytest.approx(1 / 12, rel=0.1)
+
+
+def test_numbers_of_boxes_are_made_equal() -> None:
+    given = {"boxes": torch.ones(2, 2, 4), "labels": torch.ones(2, 2)}
+    for count, labels in ((3, [1, 1, -1]), (1, [1])):
+        layer = L.MaxNumBoundingBoxes(count, bounding_box_format="xyxy")
+        found = layer({"images": torch.zeros(2, 4, 4, 3), "bounding_boxes": given})["bounding_boxes"]
+        assert found["boxes"].shape == (2, count, 4) and found["labels"][0].tolist() == labels
+    layer = L.MaxNumBoundingBoxes(3, 7, bounding_box_format="xyxy")
+    found = layer({"images": torch.zeros(2, 4, 4, 3), "bounding_boxes": given})["bounding_boxes"]
+    assert found["boxes"][0, 2].tolist() == [7] * 4 and found["labels"][0, 2] == 7
 
 
 # What follows ----------------------------------------------------------------------------------------------------

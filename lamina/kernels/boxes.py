@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 FORMATS = (
     "xyxy",
@@ -66,3 +67,14 @@ def clipped(found: dict[str, Tensor], size: Sequence[int]) -> dict[str, Tensor]:
     )
     labels = torch.where((right - left) * (bottom - top) > 0, found["labels"], -1)
     return {**found, "boxes": torch.stack([left, top, right, bottom], -1), "labels": labels}
+
+
+def so_many(found: dict[str, Tensor], count: int, fill: float) -> dict[str, Tensor]:
+    """The first `count` boxes (N, K, 4) and labels (N, K), filled up to so many."""
+    boxes, labels = found["boxes"][:, :count], found["labels"][:, :count]
+    missing = count - boxes.shape[1]
+    boxes, labels = (
+        functional.pad(boxes, (0, 0, 0, missing), value=fill),
+        functional.pad(labels, (0, missing), value=fill),
+    )
+    return {**found, "boxes": boxes, "labels": labels}

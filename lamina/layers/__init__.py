@@ -120,6 +120,12 @@ from .preprocessing.hashing import HashedCrossing as HashedCrossing
 from .preprocessing.hashing import Hashing as Hashing
 from .preprocessing.lookup import IntegerLookup as IntegerLookup
 from .preprocessing.lookup import StringLookup as StringLookup
+from .preprocessing.mixing import AugMix as AugMix
+from .preprocessing.mixing import CutMix as CutMix
+from .preprocessing.mixing import MaxNumBoundingBoxes as MaxNumBoundingBoxes
+from .preprocessing.mixing import MixUp as MixUp
+from .preprocessing.mixing import RandAugment as RandAugment
+from .preprocessing.mixing import RandomColorJitter as RandomColorJitter
 from .preprocessing.text import TextVectorization as TextVectorization
 from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM

@@ -455,6 +455,12 @@ ENTRIES |= {
     "RandomInvert": [(lambda: L.RandomInvert((1, 1)), PICTURE)],
     "RandomGaussianBlur": [(lambda: L.RandomGaussianBlur((1, 1), 3, (0.7, 0.7), NARROW), PICTURE)],
     "RandomErasing": [(lambda: L.RandomErasing(0.0, fill_value=1.0), PICTURE)],
+    "RandomColorJitter": [(lambda: L.RandomColorJitter(NARROW, (-0.2, -0.2), (0.0, 0.0)), PICTURE)],
+    "RandAugment": [(lambda: L.RandAugment(NARROW, 0), PALETTE)],
+    "AugMix": [(lambda: L.AugMix(NARROW), PALETTE)],
+    "MixUp": [(lambda: L.MixUp(), PICTURE)],
+    "CutMix": [(lambda: L.CutMix(), PICTURE)],
+    "MaxNumBoundingBoxes": [(lambda: L.MaxNumBoundingBoxes(3), PICTURE)],
     "Solarization": [(lambda: L.Solarization(value_range=NARROW), PICTURE)],
     "AutoContrast": [(lambda: L.AutoContrast(NARROW), PICTURE)],
     "Equalization": [(lambda: L.Equalization(NARROW, 16), x(6, 5, 2))],
@@ -482,7 +488,12 @@ UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # hol
 TEXTUAL = {"StringLookup", "TextVectorization"}  # take texts and no tensors: test_text.py
 FLAT = {"Discretization"}  # its steps have no slope
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
-ALWAYS_RANDOM = {"RandomFlip"}  # in training, whatever the arguments; and they are in training from the start
+ALWAYS_RANDOM = {
+    "AugMix",
+    "CutMix",
+    "MixUp",
+    "RandomFlip",
+}  # in training, whatever the arguments; and they are in training from the start
 RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
 
 

@@ -48,7 +48,7 @@ FAMILIES = {
 
 NOT_YET = {
     "SpectralNormalization",
-    "AugMix", "MelSpectrogram", "RandomColorJitter", "STFTSpectrogram",
+    "MelSpectrogram", "STFTSpectrogram",
 }  # fmt: skip
 
 

@@ -1,0 +1,244 @@
+"""Layers that put several changes of pictures, or several pictures, together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...core import random
+from ...core.declare import anything, arg, boolean, integer, number
+from ...kernels import boxes
+from ..arguments import DataFormat, Seed
+from ..spatial import data_format
+from . import colours, geometry
+from .pictures import Pictures, Random, ValueRange, extent, interpolation, value_range
+
+
+class RandomColorJitter(DataFormat, Seed, ValueRange, Random):
+    """In training, RandomBrightness, RandomContrast, RandomSaturation and RandomHue, one after the other.
+
+    Each has the factor given for it; one without is left out.
+    """
+
+    brightness_factor: Any = arg(anything, default=None, doc="As of RandomBrightness.")
+    contrast_factor: Any = arg(anything, default=None, doc="As of RandomContrast.")
+    saturation_factor: Any = arg(anything, default=None, doc="As of RandomSaturation.")
+    hue_factor: Any = arg(anything, default=None, doc="As of RandomHue.")
+    _order = ("value_range", "brightness_factor", "contrast_factor", "saturation_factor", "hue_factor", "seed")
+
+    def check(self) -> None:
+        super().check()
+        given = {
+            colours.RandomBrightness: self.brightness_factor,
+            colours.RandomContrast: self.contrast_factor,
+            colours.RandomSaturation: self.saturation_factor,
+            colours.RandomHue: self.hue_factor,
+        }
+        made = (
+            cls(factor, value_range=self.value_range, seed=self.seed_generator, dtype=self.dtype_policy)
+            for cls, factor in given.items()
+            if factor is not None
+        )
+        vars(self)["_steps"] = tuple(made)
+
+    def draw(self, x: Tensor) -> list[Any]:
+        return [step.draw(x) for step in self._steps]
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        for step, what in zip(self._steps, drawn, strict=True):
+            x = step.transform(x, what)
+        return x
+
+
+# Several changes, chosen at random ---------------------------------------------------------------------------------
+
+
+class _Chosen(Random):
+    """Base of layers that choose among changes: `_changes` are what may be done, to whole batches at once."""
+
+    bounds = (0, 1)
+    value_range, interpolation, factor = (0, 255), "bilinear", (0, 1)
+
+    def check(self) -> None:
+        super().check()
+        own = {"data_format": self.data_format, "dtype": self.dtype_policy}
+        drawn = {**own, "seed": self.seed_generator}
+        valued, warped = {**drawn, "value_range": self.value_range}, {**drawn, "interpolation": self.interpolation}
+        factor = self.factor
+        changes = {
+            "shear": geometry.RandomShear(x_factor=factor, y_factor=factor, **warped),
+            "translation": geometry.RandomTranslation(factor, factor, **warped),
+            "rotation": geometry.RandomRotation(factor, **warped),
+            "posterization": colours.RandomPosterization(max(1, int(8 * factor[1])), **valued),
+            "solarization": colours.Solarization(factor, factor, **valued),
+            "auto_contrast": colours.AutoContrast(self.value_range, **own),
+            "equalization": colours.Equalization(self.value_range, **own),
+            "brightness": colours.RandomBrightness(factor, **valued),
+            "degeneration": colours.RandomColorDegeneration(factor, **valued),
+            "contrast": colours.RandomContrast(factor, **valued),
+            "sharpness": colours.RandomSharpness(factor, **valued),
+        }
+        vars(self)["_changes"] = tuple(changes.values())
+
+    def chosen(self, below: int, count: int) -> list[int]:
+        """So many integers; they are drawn on the CPU, since what runs depends on them."""
+        return self.uniform(torch.empty(1), (0, below), count=count).long().clamp(max=below - 1).tolist()
+
+
+class RandAugment(DataFormat, Seed, _Chosen):
+    """In training, `num_ops` changes out of eleven, the same ones for a whole batch (Cubuk et al., 2020)."""
+
+    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
+    num_ops: int = arg(integer(0), default=2, doc="How many changes, one after the other.")
+    factor: Any = arg(extent, default=0.5, doc="How strong each is.")
+    interpolation: str = arg(interpolation, default="bilinear")
+    _order = ("value_range", "num_ops", "factor", "interpolation", "seed", "data_format")
+
+    def draw(self, x: Tensor) -> list[tuple[Pictures, Any]]:
+        changes = (self._changes[index] for index in self.chosen(len(self._changes), self.num_ops))
+        return [(change, change.draw(x)) for change in changes]
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        for change, what in drawn:
+            x = change.transform(x, what)
+        return x
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        for change, what in drawn:
+            masks = change.transform_masks(masks, what)
+        return masks
+
+    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
+        for change, what in drawn:
+            found = change.transform_boxes(found, x, y, what)
+        return found
+
+
+class AugMix(DataFormat, Seed, _Chosen):
+    """In training, pictures mixed with several chains of changes of themselves (Hendrycks et al., 2020)."""
+
+    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
+    num_chains: int = arg(integer(1), default=3, doc="How many chains.")
+    chain_depth: int = arg(integer(0), default=3, doc="How many changes each has, at most.")
+    factor: Any = arg(extent, default=0.3, doc="How strong each is.")
+    alpha: float = arg(number(0), default=1.0, doc="The larger, the more equal are the shares of the mixture.")
+    all_ops: bool = arg(boolean, default=True, doc="With changes of brightness, contrast, colour and sharpness, too.")
+    interpolation: str = arg(interpolation, default="bilinear")
+    _order = ("value_range", "num_chains", "chain_depth", "factor", "alpha", "all_ops", "interpolation", "seed",
+              "data_format")  # fmt: skip
+
+    def draw(self, x: Tensor) -> tuple[Tensor, Tensor, list[list[tuple[Pictures, Any]]]]:
+        changes = self._changes if self.all_ops else self._changes[:7]
+        shares = gamma(self, x, self.alpha, self.num_chains)
+        chains = []
+        for _ in range(self.num_chains):
+            steps = self.chosen(len(changes) + 1, self.chain_depth)  # the last number: nothing
+            chains.append([(changes[i], changes[i].draw(x)) for i in steps if i < len(changes)])
+        return shares / shares.sum(), beta(self, x, self.alpha, 1), chains
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        shares, own, chains = drawn
+        mixed: Any = 0
+        for share, chain in zip(shares.to(x.dtype), chains, strict=True):
+            y = x
+            for change, what in chain:
+                y = change.transform(y, what)
+            mixed = mixed + share * y
+        return torch.lerp(mixed, x, own.to(x.dtype)).clamp(*self.value_range)
+
+
+# Several pictures ------------------------------------------------------------------------------------------------
+
+
+def gamma(layer: Random, x: Tensor, alpha: float | Tensor, count: int) -> Tensor:
+    """So many numbers of a gamma distribution."""
+    kind = torch.promote_types(x.dtype, torch.float32)
+    shapes = torch.as_tensor(alpha, dtype=kind, device=x.device).clamp(min=1e-6).expand(count)
+    source = random.generator(layer.seed_generator, x.device)
+    return torch.ops.aten._standard_gamma(shapes, source).clamp(min=torch.finfo(kind).tiny)
+
+
+def beta(layer: Random, x: Tensor, alpha: float | Tensor, count: int) -> Tensor:
+    """So many numbers of a beta distribution that is the same from both ends."""
+    first, second = gamma(layer, x, alpha, count), gamma(layer, x, alpha, count)
+    return first / (first + second)
+
+
+class _Partners(Random):
+    """Each picture of a batch meets another: `draw` gives which, its own share, and anything."""
+
+    def draw(self, x: Tensor) -> tuple[Tensor, Tensor, Any]:
+        order = self.uniform(x, (0, 1)).argsort()
+        return order, *self.shares(x)
+
+    def shares(self, x: Tensor) -> tuple[Tensor, Any]:
+        raise NotImplementedError(f"{type(self).__name__} needs a `shares` method.")
+
+    def transform_labels(self, labels: Tensor, drawn: Any) -> Tensor:
+        order, share = drawn[:2]
+        share = share.reshape(-1, *(1,) * (labels.ndim - 1))
+        return share * labels + (1 - share) * labels[order]
+
+
+class MixUp(Seed, DataFormat, _Partners):
+    """In training, each picture and its label mixed with those of another of the batch (Zhang et al., 2018).
+
+    Boxes of both remain.
+    """
+
+    alpha: float = arg(number(0), default=0.2, doc="The larger, the more equal are the shares.")
+    _order = ("alpha", "data_format", "seed")
+
+    def shares(self, x: Tensor) -> tuple[Tensor, Any]:
+        return beta(self, x, self.alpha, x.shape[0]), None
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        order, share, _ = drawn
+        return torch.lerp(x[order], x, share.to(x.dtype).reshape(-1, 1, 1, 1))
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        order, share, _ = drawn
+        share = share.reshape(-1, 1, 1, 1)
+        return share * masks + (1 - share) * masks[order]
+
+    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
+        order = drawn[0]
+        return {**found, **{key: torch.cat([found[key], found[key][order]], 1) for key in ("boxes", "labels")}}
+
+
+class CutMix(DataFormat, Seed, _Partners):
+    """In training, a rectangle of each picture from another of the batch, and its label mixed (Yun et al., 2019)."""
+
+    bounds = (0, 1)
+    factor: Any = arg(extent, default=1.0, doc="The larger, the more equal are the shares.")
+    _order = ("factor", "seed", "data_format")
+
+    def shares(self, x: Tensor) -> tuple[Tensor, Any]:
+        alpha = self.uniform(x, self.factor, count=1)
+        side = (1 - beta(self, x, alpha, x.shape[0])).clamp(min=0).sqrt()
+        within, area = colours.rectangle(self, x, side.unsqueeze(1).expand(-1, 2))
+        return 1 - area, within
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        order, _, within = drawn
+        return torch.where(within, x[order], x)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return self.transform(masks, drawn)
+
+
+class MaxNumBoundingBoxes(Pictures):
+    """The first so many boxes of each picture, filled up with `fill_value`; pictures stay."""
+
+    max_number: int = arg(integer(0), doc="How many.")
+    fill_value: int = arg(integer(), default=-1, config=False, doc="What boxes and labels that are missing consist of.")
+    data_format: str = arg(data_format, default=None, kw_only=True, doc="Where the channels are.")
+    _keeps_dtype = True
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return x
+
+    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
+        return boxes.so_many(found, self.max_number, self.fill_value)
