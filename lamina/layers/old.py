@@ -42,6 +42,7 @@ from .pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from .preprocessing.features import Normalization
 from .reshape import UpSampling2D
 from .wrappers import Bidirectional, TimeDistributed
 
@@ -617,3 +618,13 @@ def _first_swapped(layer: Any, outputs: Any, swap: Callable[[Any], Any]) -> Any:
 
 def _swapped(shape: tuple) -> tuple:
     return (shape[1], shape[0], *shape[2:])
+
+
+class CountingNormalization(Normalization):
+    """One that keeps in `count` how many values its statistics are of."""
+
+    def finalize_state(self) -> None:
+        count = self._seen[0]
+        super().finalize_state()
+        if count and self._learns:
+            self.count.assign(count)

@@ -174,11 +174,18 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
     return modern
 
 
+def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """A layer of texts has their type there."""
+    if modern.get("dtype") == "string":
+        del modern["dtype"]
+    return modern
+
+
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
         batch_normalization, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation, lambda_,
-        local, nadam, pooling, recurrent, refuse_dilated_strides, sequence, several_axes, zero_padding,
+        local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes, zero_padding,
     )
 }  # fmt: skip
 
@@ -249,8 +256,19 @@ def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
     return {key: value for key, value in config.items() if key not in dropped}
 
 
+def write_lookup(config: Arguments, shape: tuple | None) -> Arguments:
+    """The type of a vocabulary's layer is that of what it gives."""
+    return {**config, "dtype": "int64"} if config["output_mode"] == "int" else config
+
+
+def write_of_texts(config: Arguments, shape: tuple | None) -> Arguments:
+    return {**config, "dtype": "string"}
+
+
 WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
     "lambda_": write_lambda,
+    "lookup": write_lookup,
+    "of_texts": write_of_texts,
     "lambda_with_modules": write_lambda_with_modules,
     "axes": write_axes,
     "optimizer": write_optimizer,

@@ -48,6 +48,15 @@ _CONV_RECURRENT: dict[str, Any] = {"part": "convolutional_recurrent", "base": "_
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
 _KEEP1 = ("data_format='channels_last'", "data_format='channels_last', keepdims=False")
 
+_PREPARING = "preprocessing"
+_TO_INT = "output_mode='int', sparse=False"
+
+
+def _encoding(name: str, own: str, mode: str, **others: Any) -> Class:
+    """A layer that gives indices, or vectors made of them."""
+    return Class(name, f"{own}, {mode}", _PREPARING, **{"kept": "sparse", **others})
+
+
 LAYERS = {
     **{name: entry for name, entry in _OWN.items() if name not in ("Highway", "MaxoutDense", "CuDNNGRU", "CuDNNLSTM")},
     "Conv1D": Class("Conv1D", conv(1, True), **CONV, aliases="Convolution1D"),
@@ -162,6 +171,38 @@ LAYERS = {
         base="_Shaped",
         kept="output_shape",
     ),
+    "Rescaling": Class("Rescaling", "scale, offset=0.0", _PREPARING),
+    "Normalization": Class("CountingNormalization", "axis=-1, mean=None, variance=None, invert=False", _PREPARING),
+    "Discretization": _encoding("Discretization", "bin_boundaries=None, num_bins=None, epsilon=0.01", _TO_INT),
+    "CategoryEncoding": _encoding("CategoryEncoding", "num_tokens=None", "output_mode='multi_hot', sparse=False"),
+    "Hashing": _encoding("Hashing", "num_bins, mask_value=None, salt=None", _TO_INT),
+    "HashedCrossing": _encoding("HashedCrossing", "num_bins", _TO_INT),
+    "StringLookup": _encoding(
+        "StringLookup",
+        "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token='[UNK]', vocabulary=None, idf_weights=None, "
+        "encoding='utf-8', invert=False",
+        f"{_TO_INT}, pad_to_max_tokens=False",
+        base="_Vocabulary",
+        write="lookup",
+    ),
+    "IntegerLookup": _encoding(
+        "IntegerLookup",
+        "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token=-1, vocabulary=None, vocabulary_dtype='int64', "
+        "idf_weights=None, invert=False",
+        f"{_TO_INT}, pad_to_max_tokens=False",
+        base="_Vocabulary",
+        write="lookup",
+    ),
+    "TextVectorization": _encoding(
+        "TextVectorization",
+        "max_tokens=None, standardize='lower_and_strip_punctuation', split='whitespace', ngrams=None",
+        "output_mode='int', output_sequence_length=None, pad_to_max_tokens=False, vocabulary=None, idf_weights=None, "
+        "sparse=False, ragged=False, encoding='utf-8'",
+        base="_Vocabulary",
+        adapt="of_texts",
+        write="of_texts",
+    ),
+    "_Vocabulary": Class("Layer", "vocabulary_size=None"),
     "Layer": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
     "InputSpec": Class(
         "InputSpec",

@@ -64,7 +64,7 @@ class Rescaling(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         compute = self.dtype_policy.compute
         x = inputs if inputs.dtype is compute else inputs.to(compute)
-        factor, shift = self._factor.to(compute), self._shift.to(compute)
+        factor, shift = self._buffers["_factor"].to(compute), self._buffers["_shift"].to(compute)
         if config.image_data_format() == "channels_first":
             factor, shift = _along_channels(factor), _along_channels(shift)
         return torch.addcmul(shift, x, factor)
@@ -252,7 +252,7 @@ class Discretization(Layer, Adapting):
         if self.bin_boundaries is None:
             raise ValueError(f"{named(self)} has no bins yet: call `adapt(data)` first, or give `bin_boundaries`.")
         x = inputs if inputs.is_floating_point() else inputs.to(self.dtype_policy.compute)
-        bins = torch.bucketize(x.contiguous(), self._edges.to(x.dtype), out_int32=True, right=True)
+        bins = torch.bucketize(x.contiguous(), self._buffers["_edges"].to(x.dtype), out_int32=True, right=True)
         return encode(bins, self.output_mode, self._depth, self.output_dtype(x.dtype))
 
     @property

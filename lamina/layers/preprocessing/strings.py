@@ -65,6 +65,8 @@ def as_array(value: Any, owner: Layer) -> Data:
 def texts_of(array: np.ndarray, owner: Layer, encoding: str = "utf-8") -> list[str]:
     """All texts of an array, flat. Raises ValueError where there is anything else."""
     found: list[Any] = array.ravel().tolist()
+    if array.dtype.kind == "U":
+        return found
     kinds = set(map(type, found))
     if kinds <= {str}:
         return found

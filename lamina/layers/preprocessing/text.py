@@ -128,7 +128,7 @@ class TextVectorization(_Form, Weighing, _Output, Textual, Adapting, _Stored):
         self._lookup_layer.reset_state()
 
     def update_state(self, data: Any) -> None:
-        self._lookup_layer.count(self._words(np.asarray(self._read(data)))[0])
+        self._lookup_layer.count(self._documents(np.asarray(self._read(data)))[0])
 
     def finalize_state(self) -> None:
         self._lookup_layer.finalize_state()
@@ -136,7 +136,7 @@ class TextVectorization(_Form, Weighing, _Output, Textual, Adapting, _Stored):
     # -- calls ------------------------------------------------------------------------------------------------------
 
     def call(self, inputs: np.ndarray) -> Tensor:
-        documents, shape = self._words(inputs)
+        documents, shape = self._documents(inputs)
         lengths = np.fromiter(map(len, documents), np.int64, len(documents))
         places = self._lookup_layer.places([*itertools.chain.from_iterable(documents)], bytes)
         if self.ragged:
@@ -156,7 +156,7 @@ class TextVectorization(_Form, Weighing, _Output, Textual, Adapting, _Stored):
         found[np.arange(length) < lengths[:, None]] = places
         return found.reshape(*shape, length)
 
-    def _words(self, array: np.ndarray) -> tuple[list[list[bytes]], tuple]:
+    def _documents(self, array: np.ndarray) -> tuple[list[list[bytes]], tuple]:
         """The words of every text, and the shape that the texts have."""
         shape, flat = array.shape, texts_of(array, self, self.encoding)
         if self.split is not None and len(shape) > 1:
