@@ -229,11 +229,12 @@ class _Lookup(Textual, Adapting):
         if terms:
             vars(self)["_known_size"] = first + len(terms)
         if not self._of_texts:
-            self.register_buffer("_places", torch.arange(first, first + len(terms)), persistent=False)
-            self.register_buffer("_keys", torch.tensor(list(terms), dtype=torch.int64), persistent=False)
+            keys, places = torch.tensor(list(terms), dtype=torch.int64), torch.arange(first, first + len(terms))
             if not self.invert:
-                self._keys, order = torch.sort(self._keys)
-                self._places = self._places[order]
+                keys, order = torch.sort(keys)
+                places = places[order]
+            self.register_buffer("_places", places, persistent=False)
+            self.register_buffer("_keys", keys, persistent=False)
 
     def _set_weights(self, front: int, weights: Sequence[float]) -> None:
         """`front` places before those of `weights` get their mean; those of a vocabulary yet to grow count nothing."""

@@ -62,10 +62,10 @@ def as_array(value: Any, owner: Layer) -> Data:
     raise ValueError(f"{named(owner)}: the lists differ in length, so they are no array: {short(value)}.")
 
 
-def texts_of(array: np.ndarray, owner: Layer, encoding: str = "utf-8") -> list[str]:
+def texts_of(array: Data, owner: Layer, encoding: str = "utf-8") -> list[str]:
     """All texts of an array, flat. Raises ValueError where there is anything else."""
     found: list[Any] = array.ravel().tolist()
-    if array.dtype.kind == "U":
+    if isinstance(array, np.ndarray) and array.dtype.kind == "U":
         return found
     kinds = set(map(type, found))
     if kinds <= {str}:
