@@ -241,6 +241,21 @@ def test_one_long_text_does_not_lengthen_the_others() -> None:
     assert together.tolist() == [L.Hashing(1000)(text).item() for text in texts.tolist()]
 
 
+def test_where_tf_keras_had_them_first() -> None:
+    from lamina.tf_keras.layers.experimental import preprocessing
+
+    from lamina import tf_keras
+
+    assert preprocessing.TextVectorization is tf_keras.layers.TextVectorization
+    words = preprocessing.TextVectorization(output_mode="binary", name="words")
+    words.adapt(np.array(DOCS))
+    assert words(["a dog"]).tolist() == [[0, 0, 0, 0, 1, 1]]
+    assert words.get_config()["dtype"] == "string"
+    scaled = preprocessing.Normalization()
+    scaled.adapt(np.arange(6.0).reshape(3, 2))
+    assert [value.tolist() for value in scaled.get_weights()] == [[2, 3], [pytest.approx(8 / 3)] * 2, 3]
+
+
 # Models, workers, files -------------------------------------------------------------------------------------------
 
 

@@ -319,6 +319,11 @@ TF_KERAS = replace(
     },
     older=None,
     functions=keras1.FUNCTIONS,
+    modules={
+        **keras2.KERAS2.modules,
+        "layers.experimental": "layers",
+        "layers.experimental.preprocessing": "layers.preprocessing",
+    },
     writes_modules=True,
     shares_modern=True,
     masks_may_end=True,
