@@ -57,6 +57,7 @@ LAYER_VALUES: dict[str, list[Callable[[], Any]]] = {
     "groups": [lambda: 2, lambda: 1],
     "input_dim": [lambda: 9],
     "layer": [lambda: L.LSTM(2), lambda: L.Dense(2)],
+    "layers": [lambda: [L.Dense(4)]],
     "mask": [lambda: np.array([True, False])],
     "mask_value": [lambda: 0.0, lambda: 3],
     "num_tokens": [lambda: 9],

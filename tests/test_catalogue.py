@@ -52,7 +52,7 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "ContrastLimitedAdaptiveHistogramEqualization MelSpectrogram Pipeline STFTSpectrogram",
+        LATER: "ContrastLimitedAdaptiveHistogramEqualization MelSpectrogram STFTSpectrogram",
     },
     "preprocessing": {
         LATER: "*",

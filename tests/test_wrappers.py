@@ -1,9 +1,12 @@
-"""Bidirectional against its two layers, TimeDistributed against a loop over the steps."""
+"""Bidirectional against its two layers, TimeDistributed against a loop over the steps, Pipeline."""
 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -25,6 +28,7 @@ from lamina.layers import (
     Lambda,
     Layer,
     Masking,
+    Pipeline,
     SimpleRNN,
     TimeDistributed,
     Wrapper,
@@ -341,3 +345,37 @@ def test_unfit_states_are_refused_while_a_model_is_made():
 def test_reset_needs_states():
     with pytest.raises(AttributeError, match="stateful=True"):
         Bidirectional(GRU(3)).reset_state()
+
+
+# Pipeline ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pipeline_starts_in_training() -> None:
+    pipeline = Pipeline([Dropout(0.5, seed=1), Dense(2)], name="changes")
+    x = torch.ones(8, 6)
+    assert not torch.equal(pipeline(x), pipeline(x))
+    calm = pipeline(x, training=False)
+    assert torch.equal(calm, pipeline(x, training=False))
+    assert torch.equal(pipeline.eval()(x), calm)
+    inputs = lamina.Input((6,))
+    model = lamina.Model(inputs, Pipeline([Dropout(0.5), Dense(2)])(inputs))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert not torch.equal(model(x, training=True), model(x, training=True))
+
+
+def test_a_pipeline_is_stored_as_keras_3_stores_it(tmp_path: Path) -> None:
+    model = lamina.Sequential([lamina.Input((4,)), Pipeline([Dense(3), Dense(2)], name="both")])
+    assert {*model.layers[0].get_config()} == {"layers", "name"}
+    model.save_weights(tmp_path / "both.weights.h5")
+    with h5py.File(tmp_path / "both.weights.h5") as file:
+        assert file["layers/pipeline/layers/dense_1/vars/0"].shape == (3, 2)
+    model.save(tmp_path / "both.keras")
+    again = lamina.models.load_model(tmp_path / "both.keras")
+    torch.testing.assert_close(again(torch.ones(2, 4)), model(torch.ones(2, 4)))
+
+
+def test_a_pipeline_hands_masks_on() -> None:
+    x = Masking()(torch.tensor([[[1.0, 2.0], [0.0, 0.0]]]))
+    assert torch.equal(Pipeline([Dense(3), lamina.layers.ReLU()])(x)._keras_mask, torch.tensor([[True, False]]))
+    with pytest.raises(ValueError, match="`layers` must be a list of layers"):
+        Pipeline(Dense(3))

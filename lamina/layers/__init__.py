@@ -150,6 +150,7 @@ from .reshape import ZeroPadding2D as ZeroPadding2D
 from .reshape import ZeroPadding3D as ZeroPadding3D
 from .torch_module import TorchModuleWrapper as TorchModuleWrapper
 from .wrappers import Bidirectional as Bidirectional
+from .wrappers import Pipeline as Pipeline
 from .wrappers import TimeDistributed as TimeDistributed
 from .wrappers import Wrapper as Wrapper
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
 from ..core import care, masking, serialize, symbolic
-from ..core.declare import Kind, arg, one_of
+from ..core.declare import Kind, Refused, arg, one_of
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import Layer, first_values
@@ -29,6 +29,58 @@ class Wrapper(Holder):
     def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
             self.layer.build(input_shape)
+
+
+def _as_layers(value: Any, owner: Any) -> list[Layer]:
+    if not isinstance(value, (list, tuple)):
+        raise Refused
+    return [layer_inside.convert(item, owner) for item in value]
+
+
+_several = Kind("a list of layers", _as_layers, bad=(3, [3], None))
+
+
+class Pipeline(Holder):
+    """Layers one behind another, as one: a preparation of data, such as random changes of pictures.
+
+    It starts in training: a call that is told nothing else, and no model's `predict`, runs the layers so.
+    """
+
+    layers: Any = arg(_several, attribute="_pipeline_layers", doc="What to run, in this order.")
+
+    _autocast = False
+    _creates_mask = False
+    supports_masking = True
+
+    def check(self) -> None:
+        self._modules.pop("_pipeline_layers", None)  # as in StackedRNNCells: one name a layer
+        vars(self).update(training=True, layers=self._pipeline_layers)  # by that name files know the list
+        for index, layer in enumerate(self._pipeline_layers):
+            self.add_module(f"layer_{index}", layer)
+
+    def build(self, input_shape: Any) -> None:
+        for layer in self._pipeline_layers:
+            if not layer.built:
+                layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, inputs: Any, training: bool = True, mask: Any = None) -> Any:
+        for layer in self._pipeline_layers:
+            options: dict[str, Any] = {"training": training} if layer._takes_training else {}
+            if mask is not None and layer._takes_mask:
+                options["mask"] = mask
+            inputs = layer(inputs, **options)
+            mask = masking.masks_of(inputs)
+        return inputs
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The input's, where all layers pass it on as it is."""
+        passing = (layer.supports_masking and not layer._creates_mask for layer in self._pipeline_layers)
+        return mask if all(passing) else None
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {"layers": config["layers"], "name": config["name"]}
 
 
 class TimeDistributed(Wrapper):

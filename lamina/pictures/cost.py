@@ -151,6 +151,16 @@ def _(layer: wrappers.TimeDistributed, inputs: Shape, outputs: Shape) -> int | N
 
 
 @multiply_adds.register
+def _(layer: wrappers.Pipeline, inputs: Shape, outputs: Shape) -> int | None:
+    costs = []
+    for one in layer._pipeline_layers:
+        after = one.compute_output_shape(inputs)
+        costs.append(multiply_adds(one, inputs, after))
+        inputs = after
+    return _added(costs)
+
+
+@multiply_adds.register
 def _(layer: normalization.SpectralNormalization, inputs: Shape, outputs: Shape) -> int | None:
     return multiply_adds(layer.layer, inputs, outputs)
 

@@ -51,6 +51,7 @@ NEEDED: dict[str, Callable[[], Any]] = {
     "filters": lambda: 12,
     "function": lambda: halved,
     "layer": lambda: L.GRU(2),
+    "layers": lambda: [L.ReLU()],
     "values": lambda: [0.5, 0.1],
 }
 # What some classes cannot be made without, though there are defaults; and what cannot be tried alone.

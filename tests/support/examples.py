@@ -324,6 +324,7 @@ ENTRIES: dict[str, list[Way]] = {
         (lambda: L.TimeDistributed(L.Dense(3)), STEPS),
         (lambda: L.TimeDistributed(L.Conv2D(2, 2)), x(3, 4, 4, 2)),
     ],
+    "Pipeline": [(lambda: L.Pipeline([L.Dense(3), L.Dropout(0.0), L.Dense(2)]), STEPS)],
     "BatchNormalization": [
         (lambda: L.BatchNormalization(), x(4)),
         (lambda: L.BatchNormalization(axis=1, momentum=0.9, scale=False), x(2, 3, 4)),
@@ -470,6 +471,7 @@ ENTRIES |= {
 INSIDE = {
     "Bidirectional": 2,
     "RNN-1": 2,
+    "Pipeline": 3,
     "Conv1D-3": 1,
     "EinsumDense-1": 1,
     "ReversibleEmbedding-1": 1,
