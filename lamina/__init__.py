@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .core.declare import arg as arg
     from .core.dtypes import DTypePolicy as DTypePolicy
     from .core.dtypes import DTypePolicy as FloatDTypePolicy
+    from .core.remat import RematScope as RematScope
+    from .core.remat import remat as remat
     from .core.scope import name_scope as name_scope
     from .core.symbolic import SymbolicTensor as KerasTensor
     from .core.weight import Weight as Variable
@@ -66,6 +68,7 @@ __all__ = [
     "Model",
     "Optimizer",
     "Regularizer",
+    "RematScope",
     "Sequential",
     "Variable",
     "__version__",
@@ -92,6 +95,7 @@ __all__ = [
     "optimizers",
     "random",
     "regularizers",
+    "remat",
     "saving",
     "tf_keras",
     "tree",
@@ -116,7 +120,9 @@ _NAMES = {
     "DTypePolicy": "lamina.core.dtypes:DTypePolicy",
     "FloatDTypePolicy": "lamina.core.dtypes:DTypePolicy",
     "name_scope": "lamina.core.scope:name_scope",
+    "RematScope": "lamina.core.remat:RematScope",
     "arg": "lamina.core.declare:arg",
+    "remat": "lamina.core.remat:remat",
 }
 _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__version__", "version")]
 

@@ -16,6 +16,7 @@ from support.declared import CLASSES, arguments
 
 # Parameters that are not read, by function and parameter (patterns), and why.
 UNREAD = {
+    "core.remat.RematScope.__exit__:error": "Python passes it",
     # Protocols: the caller passes them to every function of its kind.
     "*:owner": "given to every converter of an argument: some look at the layer it belongs to",
     "*.on_*_begin:*": "given to every callback",

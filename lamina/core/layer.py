@@ -175,6 +175,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         vars(self)["_batch_shape"] = _declared_batch_shape(self, base)
         self._set_args(values)
         vars(self)["_name"] = name or self._next_name()
+        if scope.remat is not None:
+            scope.remat.install(self)
 
     def _next_name(self) -> str:
         """The name of a layer that is given none; it counts up."""

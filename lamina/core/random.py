@@ -73,6 +73,16 @@ class SeedGenerator:
             return values
         return getattr(like.new_empty(shape), how)(*numbers, generator=self.on(like.device))
 
+    def place(self) -> tuple[int, dict[torch.device, Tensor]]:
+        """Where the stream is: how often it was drawn from, and its state on each device."""
+        return self._draws, {device: generator.get_state() for device, generator in self._generators.items()}
+
+    def go_to(self, place: tuple[int, dict[torch.device, Tensor]]) -> None:
+        """Go on from where the stream was."""
+        self._draws, states = place
+        for device, generator in self._generators.items():
+            generator.set_state(states[device]) if device in states else generator.manual_seed(self._seed)
+
     def get_config(self) -> dict[str, Any]:
         return {"seed": self._seed, "name": self.name}
 

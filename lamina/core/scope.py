@@ -20,6 +20,7 @@ class _Scope(threading.local):
     path: tuple[str, ...] = ()
     caller: tuple[object, str] | None = None  # who opened the innermost `name_scope`, if that is known, and its name
     calls_left: int | None = None  # how many more calls may be recorded; None: any number
+    remat: Any = None  # how layers made now are to be rematerialized
     trying = False  # a trial on tensors without values is in progress
 
     def __init__(self) -> None:

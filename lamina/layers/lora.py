@@ -88,6 +88,8 @@ class LoRA(Layer):
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         self._let_stand_in()
         vars(self).update(call=self._call_adapted, forward=self._call_adapted)
+        if "_remat" in vars(self):
+            vars(self)["_remat"].install(self)
         Changes.note(self)
 
     def _call_adapted(self, *args: Any, **kwargs: Any) -> torch.Tensor:
