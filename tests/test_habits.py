@@ -88,3 +88,56 @@ def test_keras_tensors_are_made_in_keras_order() -> None:
 def test_variables_have_one_place() -> None:
     with pytest.raises(ValueError, match="`layout`"):
         keras.Variable([1.0], layout="rows")
+
+
+def test_layers_know_the_metrics_they_hold() -> None:
+    class Watching(L.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mean, self.inner = keras.metrics.Mean(name="mean"), Listing()
+
+    class Listing(L.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.several = [keras.metrics.Sum(name="sum"), keras.metrics.Mean(name="other")]
+
+    layer = Watching()
+    assert [metric.name for metric in layer.metrics] == ["mean", "sum", "other"]
+    assert L.Dense(2).metrics == []
+    model = keras.Sequential([keras.Input((2,)), L.Dense(1)])
+    model.watching = layer
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert [metric.name for metric in model.metrics] == ["loss", "compile_metrics", "mean", "sum", "other"]
+
+
+MASK = torch.tensor([[True, False]])
+LEFT, RIGHT = torch.tensor([[[2.0], [9.0]]]), torch.tensor([[[3.0], [5.0]]])
+
+
+@pytest.mark.parametrize(
+    ("layer", "one", "both"), [(L.Multiply, [6, 5], [6, 0]), (L.Maximum, [3, 5], [3, 9]), (L.Minimum, [2, 5], [2, 9])]
+)
+def test_what_a_mask_leaves_out_has_no_part_in_a_merge(layer: type, one: list[float], both: list[float]) -> None:
+    """As Keras 3.15 computes it: the first input is masked, then both are."""
+    assert layer()([LEFT, RIGHT], mask=[MASK, None]).flatten().tolist() == one
+    assert layer()([RIGHT, LEFT], mask=[None, MASK]).flatten().tolist() == one
+    assert layer()([LEFT, RIGHT], mask=[MASK, MASK]).flatten().tolist() == both
+    assert layer()([LEFT, RIGHT]).flatten().tolist() == layer.combine(LEFT, RIGHT).flatten().tolist()
+
+
+def test_a_masked_and_an_unmasked_input_meet_before_an_lstm() -> None:
+    inputs = keras.Input((2, 1)), keras.Input((2, 1))
+    merged = L.Multiply()([L.Masking()(inputs[0]), inputs[1]])
+    rnn = L.SimpleRNN(1, activation="linear", kernel_initializer="ones", recurrent_initializer="zeros")
+    model = keras.Model(inputs, rnn(merged))
+    assert model([torch.tensor([[[2.0], [0.0]]]), RIGHT]).item() == 5
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "alpha"),
+    [(L.Conv1D(2, 2, lora_rank=2, lora_alpha=4), (1, 4, 3), 4), (L.Dense(2, lora_rank=2, lora_alpha=4), (1, 3), 2)],
+)
+def test_convolutions_keep_lora_alpha(layer: L.Layer, shape: tuple, alpha: int) -> None:
+    """Keras 3.15 hands it on for convolutions alone; a dense layer gets its rank."""
+    layer.build(shape)
+    assert layer.lora_alpha == layer.get_config()["lora_alpha"] == alpha

@@ -776,7 +776,10 @@ def test_labels_of_several_outputs_and_ignored_ones() -> None:
 
 def test_names_of_trainer_and_layer_do_not_clash() -> None:
     own = {name for name in vars(Trainer) if not name.startswith("__")}
-    assert own & set(dir(keras.Layer)) == {"compile"}  # torch's, which Keras' takes the place of
+    assert own & set(dir(keras.Layer)) == {
+        "compile",
+        "metrics",
+    }  # torch's and the layer's, which Keras' take the place of
 
 
 # compile --------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from torch import nn
@@ -45,3 +45,17 @@ def inside(children: nn.Module) -> Iterator[Any]:
             yield from inside(child)
         elif child is not None:
             yield child
+
+
+class Counts:
+    """Base of metrics, by which layers know those that they hold."""
+
+
+def metrics_of(module: nn.Module, aside: Collection[str] = ()) -> list[Any]:
+    """The metrics that a module holds as attributes, alone or in lists or dictionaries, but for the names `aside`."""
+    found = []
+    for name, value in vars(module).items():
+        if name not in aside and isinstance(value, (Counts, list, tuple, dict)):
+            held = [value] if isinstance(value, Counts) else value.values() if isinstance(value, dict) else value
+            found += [item for item in held if isinstance(item, Counts)]
+    return found

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from . import arrays, dtypes, serialize, symbolic
 from .calling import Calling
 from .care import UNBUILT, Changes, care_of, tend
-from .children import Children, may_hold_modules
+from .children import Children, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import named
 from .scope import building
@@ -254,6 +254,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             super().__setattr__(name, value)
         if name in self._args and vars(self).get("built"):
             Changes.note(self)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Those that the layer and the layers inside hold as attributes, alone or in lists or dictionaries."""
+        found = [metric for module in self.modules() for metric in metrics_of(module)]
+        return [*{id(metric): metric for metric in found}.values()]
 
     def _write_weight(self, name: str, value: Any) -> bool:
         """Write values to the weight of that name; False where there is none, or what came is to take its place."""

@@ -114,7 +114,7 @@ class Conv(KernelBias, ActivationBias, _Groups, Dilation, DataFormat, Window, Fi
     lora_rank: Any = arg(lora_rank, default=None, config=False, kw_only=True, doc="Train a product of this rank.")
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, kw_only=True)
 
-    _causal = True
+    _causal = _takes_alpha = True
     kernel = weight("*kernel_size", "channels_of_group", "filters", order=_kernel_order, adapts=True)
     bias = weight("filters", when="use_bias")
 

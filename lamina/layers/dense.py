@@ -152,6 +152,7 @@ class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated
 
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 
+    _takes_alpha = True
     kernel = weight("*kernel_sizes", adapts=True, initializer=lambda layer: layer._initializer())
     bias = weight("*bias_sizes", when=lambda layer: layer.bias_axes is not None)
 

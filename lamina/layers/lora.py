@@ -41,6 +41,7 @@ class LoRA(Layer):
     """A layer one of whose weights, declared with `adapts`, can be adapted: `weight + alpha / rank * a @ b`."""
 
     _adapts: ClassVar[str]
+    _takes_alpha = False  # building leaves `lora_alpha` as it was given
     lora_enabled = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -50,7 +51,7 @@ class LoRA(Layer):
     def make_weights(self, **sizes: Any) -> None:
         super().make_weights(**sizes)
         if self.lora_rank is not None:
-            self._adapt(self.lora_rank)
+            self._adapt(self.lora_rank, alpha=self.lora_alpha if self._takes_alpha else None)
 
     def enable_lora(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,7 +74,35 @@ class Merge(OfSeveral):
         """Where any input is valid; none where one of the inputs has no mask."""
         if mask is None or any(item is None for item in mask):
             return None
-        return reduce(torch.logical_or, map(torch.as_tensor, mask))
+        return reduce(torch.logical_or, map(_no_array, mask))
+
+
+def _no_array(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+class OfValid(Merge):
+    """What a mask leaves out of one input has no part in the result. Older generations go by the values alone."""
+
+    by_values = False
+
+    def call(self, inputs: Sequence[Tensor], mask: Any = None) -> Tensor:
+        if mask is None or self.by_values or len({x.ndim for x in inputs}) > 1:
+            return super().call(inputs)
+        return self.combine_valid([
+            (x, None if valid is None else valid.view(*valid.shape, *[1] * (x.ndim - valid.ndim)))
+            for x, valid in zip(inputs, mask, strict=True)
+        ])  # fmt: skip
+
+    def combine_valid(self, inputs: list[tuple[Tensor, Tensor | None]]) -> Tensor:
+        """Two at a time, the other one stands in for what a mask leaves out."""
+        result, known = inputs[0]
+        for x, valid in inputs[1:]:
+            second = x if valid is None else torch.where(valid, x, result)
+            first = result if known is None else torch.where(known, result, second)
+            known = None if valid is None or known is None else known | valid
+            result = self.combine(first, second)
+        return result
 
 
 def _shapes(layer: Layer, input_shape: Any) -> list[tuple]:
@@ -116,10 +145,16 @@ class Subtract(Merge):
         return super().call(inputs)
 
 
-class Multiply(Merge):
+class Multiply(OfValid):
     """The product of the inputs."""
 
     combine = staticmethod(torch.mul)
+
+    def combine_valid(self, inputs: list[tuple[Tensor, Tensor | None]]) -> Tensor:
+        """Ones stand in for what a mask leaves out; where all inputs do, the result is zero."""
+        product = super(OfValid, self).call([x if v is None else torch.where(v, x, 1) for x, v in inputs])
+        masks = [valid for _, valid in inputs if valid is not None]
+        return product if len(masks) < len(inputs) else torch.where(reduce(torch.logical_or, masks), product, 0)
 
 
 class Average(Merge):
@@ -131,13 +166,13 @@ class Average(Merge):
         return super().call(inputs) / len(inputs)
 
 
-class Maximum(Merge):
+class Maximum(OfValid):
     """The larger of the inputs, value by value."""
 
     combine = staticmethod(torch.maximum)
 
 
-class Minimum(Merge):
+class Minimum(OfValid):
     """The smaller of the inputs, value by value."""
 
     combine = staticmethod(torch.minimum)
@@ -179,9 +214,8 @@ class Concatenate(Merge):
         if mask is None or all(item is None for item in mask):
             return None
         joined = []
-        for x, item in zip(map(torch.as_tensor, inputs), mask, strict=True):
+        for x, item in zip(map(_no_array, inputs), map(_no_array, mask), strict=True):
             full = torch.ones_like(x, dtype=torch.bool)
-            item = None if item is None else torch.as_tensor(item)
             while item is not None and item.ndim < x.ndim:
                 item = item.unsqueeze(-1)
             joined.append(full if item is None else torch.logical_and(full, item))

@@ -414,7 +414,7 @@ class SubtractOfAllMasks(_AllMasks, Subtract):
 
 
 class MultiplyOfAllMasks(_AllMasks, Multiply):
-    pass
+    by_values = True
 
 
 class AverageOfAllMasks(_AllMasks, Average):
@@ -422,11 +422,11 @@ class AverageOfAllMasks(_AllMasks, Average):
 
 
 class MaximumOfAllMasks(_AllMasks, Maximum):
-    pass
+    by_values = True
 
 
 class MinimumOfAllMasks(_AllMasks, Minimum):
-    pass
+    by_values = True
 
 
 _ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
+from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.serialize import deserialize, lookup, serialize
@@ -52,7 +53,7 @@ def _recording(update_state: Callable) -> Callable:
     return update
 
 
-class Metric(Declared):
+class Metric(Counts, Declared):
     """Base of metrics: subclasses make their state with `add_variable` and give `update_state` and `result`.
 
     State is updated in place, without waiting for the device, and follows the device of the data. Nothing in

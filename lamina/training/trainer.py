@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import config, serialize
 from ..core.calling import Calling, device_of
+from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
 from ..core.work import alone_in, modules_inside
@@ -190,9 +191,7 @@ class Trainer(_Module):
         found = _Found()
         for module in modules_inside(self).values():
             if module is self or not isinstance(module, Trainer):
-                for name, value in vars(module).items():
-                    if isinstance(value, _HOLDERS) and name not in _OWN:
-                        found += _metrics_in(value)
+                found += metrics_of(module, _OWN)
         return found
 
     @property
@@ -464,17 +463,10 @@ class Trainer(_Module):
 
 
 _OWN = {name for name in vars(Trainer) if not name.startswith("__")} | {"_parameters", "_buffers", "_modules"}
-_HOLDERS = (Metric, list, tuple, dict)
 
 
 class _Found(OfModel, list):
     """Metrics that were found in a model."""
-
-
-def _metrics_in(value: Any) -> list[Metric]:
-    """The metrics that one of `_HOLDERS` is or has."""
-    held = [value] if isinstance(value, Metric) else value.values() if isinstance(value, dict) else value
-    return [item for item in held if isinstance(item, Metric)]
 
 
 def _parts(validation_data: Any) -> tuple[Any, Any, Any]:
