@@ -472,6 +472,7 @@ OBJECT_BESIDE: dict[str, dict[str, Any]] = {
     "reduction": {"axis": 1},
 }
 OBJECT_EXCUSED = {
+    "optimizers.ScheduleFreeAdamW.beta_1": "Keras 3.15 takes it and computes the same, on torch and on TensorFlow",
     "initializers.Lecun*.output_axes": "its variance is that of the inputs",
     "initializers.He*.output_axes": "its variance is that of the inputs",
     "losses.PlainLoss.*": "is the base of others",

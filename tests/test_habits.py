@@ -141,3 +141,15 @@ def test_convolutions_keep_lora_alpha(layer: L.Layer, shape: tuple, alpha: int) 
     """Keras 3.15 hands it on for convolutions alone; a dense layer gets its rank."""
     layer.build(shape)
     assert layer.lora_alpha == layer.get_config()["lora_alpha"] == alpha
+
+
+def test_schedule_free_adamw_goes_where_keras_goes() -> None:
+    """The values are those of Keras 3.15 on torch and on TensorFlow."""
+    weight = keras.Variable([1.0, -2.0, 3.0])
+    optimizer = keras.optimizers.ScheduleFreeAdamW(learning_rate=0.1, weight_decay=0.1)
+    optimizer.build([weight])
+    for step in range(6):
+        optimizer.apply([torch.tensor([0.3 * (step + 1), -0.1, 0.5 - 0.2 * step])], [weight])
+    torch.testing.assert_close(
+        weight.detach(), torch.tensor([0.535410, -1.606437, 2.823874]), check_dtype=False, rtol=0, atol=5e-6
+    )

@@ -100,12 +100,10 @@ def lamb(w, g, s, lr, t, beta_1, beta_2, epsilon):
 
 def schedule_free(w, g, s, lr, t, beta_1, beta_2, epsilon, warmup_steps):
     z = s.get("z", w)
-    x = (w - (1 - beta_1) * z) / beta_1
     _, v = moments(g, s, t, beta_1, beta_2)
     lr = lr * min(t / warmup_steps, 1) if warmup_steps else lr
     s["z"] = z - lr * g / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
-    x = (1 - 1 / t) * x + s["z"] / t
-    return (1 - beta_1) * s["z"] + beta_1 * x
+    return w + (s["z"] - w) / t
 
 
 def adagrad(w, g, s, lr, t, initial_accumulator_value, epsilon):

@@ -167,12 +167,12 @@ class Lamb(_Moments):
 class ScheduleFreeAdamW(_Moments):
     """Adam whose weights average the path, so that no schedule is needed. Defazio et al., 2024.
 
-    z -= d, d = learning_rate * g / (sqrt(v) + epsilon); x is the mean of all z; w = beta_1 * x + (1 - beta_1) * z.
-    Keras on torch takes x from the z after its step; this is the form of its other backends and of the paper.
+    z -= learning_rate * g / (sqrt(v) + epsilon), and w is the mean of all z. Keras 3.15 takes `beta_1`, with which the
+    paper mixes z into w, and computes so on torch and on TensorFlow, whatever its value.
     """
 
     learning_rate: float = arg(rate, default=0.0025, doc="Step size.", config=False)
-    beta_1: float = arg(fraction, default=0.9, doc="How near the weights are to the average.")
+    beta_1: float = arg(fraction, default=0.9, doc="Accepted for Keras' sake.")
     epsilon: float = arg(number(0), default=1e-8, doc="Keeps the denominator above zero.")
     warmup_steps: float = arg(number(0), default=0, doc="Steps in which the step size rises from 0.")
 
@@ -188,9 +188,5 @@ class ScheduleFreeAdamW(_Moments):
         correction = (1 - self.beta_2**step) ** 0.5
         denominators = lists._foreach_sqrt(squares)
         raise_by(denominators, self.epsilon * correction)
-        # x' = (1 - s) x + s z' with s = 1 / step, put into w: w' = (1 - s) w + s z - (1 - beta_1 (1 - s)) d.
-        share = 1 / step
-        approach(group.weights, iterates, share)
-        rate = rate * correction
-        descend_quotient(group.weights, grads, denominators, rate * (1 - self.beta_1 * (1 - share)))
-        descend_quotient(iterates, grads, denominators, rate)
+        descend_quotient(iterates, grads, denominators, rate * correction)
+        approach(group.weights, iterates, 1 / step)
