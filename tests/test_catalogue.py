@@ -54,9 +54,6 @@ MISSING: dict[str, dict[str, str]] = {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
         LATER: "ContrastLimitedAdaptiveHistogramEqualization MelSpectrogram STFTSpectrogram",
     },
-    "preprocessing": {
-        LATER: "*",
-    },
     "quantizers": {
         QUANTIZED: "*",
     },
@@ -64,9 +61,7 @@ MISSING: dict[str, dict[str, str]] = {
         LATER: "KerasFileEditor",
     },
     "utils": {
-        LATER: "Config FeatureSpace Progbar array_to_img audio_dataset_from_directory get_source_inputs "
-        "image_dataset_from_directory img_to_array load_img model_to_dot plot_model save_img "
-        "split_dataset text_dataset_from_directory timeseries_dataset_from_array",
+        LATER: "Config FeatureSpace Progbar audio_dataset_from_directory get_source_inputs model_to_dot plot_model",
     },
     "utils.bounding_boxes": {
         LATER: "*",

@@ -32,7 +32,15 @@ from ..training.data import PyDataset as PyDataset
 from ..training.data import pack as pack_x_y_sample_weight
 from ..training.data import unpack as unpack_x_y_sample_weight
 from . import legacy as legacy
+from .batches import split_dataset as split_dataset
+from .batches import timeseries_dataset_from_array as timeseries_dataset_from_array
 from .files import get_file as get_file
+from .folders import image_dataset_from_directory as image_dataset_from_directory
+from .folders import text_dataset_from_directory as text_dataset_from_directory
+from .pictures import array_to_img as array_to_img
+from .pictures import img_to_array as img_to_array
+from .pictures import load_img as load_img
+from .pictures import save_img as save_img
 
 Sequence = PyDataset
 
@@ -40,6 +48,7 @@ __all__ = [
     "CustomObjectScope",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
     "count_params",
     "custom_object_scope",
@@ -50,16 +59,23 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
     "legacy",
+    "load_img",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
     "standardize_dtype",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
