@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from . import tree as tree
     from . import utils as utils
     from .core.declare import arg as arg
+    from .core.devices import device as device
     from .core.dtypes import DTypePolicy as DTypePolicy
     from .core.dtypes import DTypePolicy as FloatDTypePolicy
     from .core.remat import RematScope as RematScope
@@ -49,16 +50,19 @@ if TYPE_CHECKING:
     from .layers import Input as Input
     from .layers import InputSpec as InputSpec
     from .layers import Layer as Layer
+    from .layers.operation import Operation as Operation
     from .losses import Loss as Loss
     from .metrics import Metric as Metric
     from .models import Model as Model
     from .models import Sequential as Sequential
+    from .models.function import Function as Function
     from .optimizers import Optimizer as Optimizer
     from .regularizers import Regularizer as Regularizer
 
 __all__ = [
     "DTypePolicy",
     "FloatDTypePolicy",
+    "Function",
     "Initializer",
     "Input",
     "InputSpec",
@@ -67,6 +71,7 @@ __all__ = [
     "Loss",
     "Metric",
     "Model",
+    "Operation",
     "Optimizer",
     "Regularizer",
     "RematScope",
@@ -81,6 +86,7 @@ __all__ = [
     "constraints",
     "data",
     "datasets",
+    "device",
     "dtype_policies",
     "initializers",
     "keras1",
@@ -120,6 +126,9 @@ _NAMES = {
     "Sequential": "lamina.models",
     "Variable": "lamina.core.weight:Weight",
     "DTypePolicy": "lamina.core.dtypes:DTypePolicy",
+    "Function": "lamina.models.function",
+    "Operation": "lamina.layers.operation",
+    "device": "lamina.core.devices",
     "FloatDTypePolicy": "lamina.core.dtypes:DTypePolicy",
     "name_scope": "lamina.core.scope:name_scope",
     "RematScope": "lamina.core.remat:RematScope",

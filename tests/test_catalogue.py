@@ -61,7 +61,7 @@ MISSING: dict[str, dict[str, str]] = {
         LATER: "KerasFileEditor",
     },
     "utils": {
-        LATER: "Config FeatureSpace Progbar audio_dataset_from_directory get_source_inputs model_to_dot plot_model",
+        LATER: "FeatureSpace Progbar audio_dataset_from_directory model_to_dot plot_model",
     },
     "utils.bounding_boxes": {
         LATER: "*",

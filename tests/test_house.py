@@ -45,8 +45,10 @@ UNUSED = {
     "core.weights.Weights._load_from_state_dict": "torch calls it",
     "datasets.reading._Unpickler.find_class": "pickle calls it",
     "generations.models._ModelWords.*": "users of older generations call them",
+    "layers.operation.Operation.symbolic_call": "users call it",
     "layers.lora.LoRA.enable_lora": "users call it",
     "metrics.base.Metric.stateless_*": "users call them",
+    "models.function.Function.operations": "users read it",
     "models.functional.Functional.input_names": "users read it",
     "models.model.Model.get_layer": "users call it",
     "models.model.Model.to_json": "users call it",
@@ -59,6 +61,7 @@ UNUSED = {
     "training.callbacks.*.on_*_batch_*": "called by names put together",
     "training.trainer.Trainer.metrics_names": "users read it",
     "training.trainer.Trainer.*_on_batch": "users call them",
+    "utils.attributes.Config.*": "users call them",
 }
 
 

@@ -19,6 +19,7 @@ from ..core.dtypes import dtype_name
 from ..core.errors import short
 from ..core.layer import clear_session as clear_session
 from ..core.random import set_random_seed as set_random_seed
+from ..core.symbolic import SymbolicTensor
 from ..core.symbolic import is_symbolic as is_keras_tensor
 from ..saving import CustomObjectScope as CustomObjectScope
 from ..saving import custom_object_scope as custom_object_scope
@@ -32,6 +33,7 @@ from ..training.data import PyDataset as PyDataset
 from ..training.data import pack as pack_x_y_sample_weight
 from ..training.data import unpack as unpack_x_y_sample_weight
 from . import legacy as legacy
+from .attributes import Config as Config
 from .batches import split_dataset as split_dataset
 from .batches import timeseries_dataset_from_array as timeseries_dataset_from_array
 from .files import get_file as get_file
@@ -45,6 +47,7 @@ from .pictures import save_img as save_img
 Sequence = PyDataset
 
 __all__ = [
+    "Config",
     "CustomObjectScope",
     "PyDataset",
     "Sequence",
@@ -59,6 +62,7 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "image_dataset_from_directory",
     "img_to_array",
     "is_interactive_logging_enabled",
@@ -84,6 +88,23 @@ __all__ = [
 def standardize_dtype(dtype: Any) -> str:
     """The name of a number type: torch's, NumPy's or a name; None is the default float type."""
     return floatx() if dtype is None else dtype_name(dtype)
+
+
+def get_source_inputs(tensor: SymbolicTensor) -> list[SymbolicTensor]:
+    """The inputs that a symbolic tensor depends on."""
+    found: dict[int, SymbolicTensor] = {}
+    seen: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        before = each.node.inputs if each.node is not None else []
+        waiting += reversed(before)
+        if not before:
+            found[id(each)] = each
+    return list(found.values())
 
 
 def count_params(weights: Iterable[Any]) -> int:

@@ -1,0 +1,110 @@
+"""Operations and functions of one's own, devices, and named values."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lamina as keras
+
+
+class Times(keras.Operation):
+    def __init__(self, factor: float, name: str | None = None):
+        super().__init__(name=name)
+        self.factor = factor
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.factor
+
+
+class Doubled(keras.Operation):
+    def call(self, x: Any) -> Any:
+        return np.asarray(x) * 2 if isinstance(x, np.ndarray) else x * 2
+
+    def compute_output_spec(self, x: Any) -> Any:
+        return keras.KerasTensor(x.shape, "float16")
+
+
+def test_operations_run_and_are_recorded() -> None:
+    times = Times(3.0, name="times")
+    assert times(torch.ones(2, dtype=torch.float64)).dtype is torch.float64
+    assert times.get_config() == {"name": "times", "factor": 3.0}
+    assert Times.from_config(times.get_config()).factor == 3.0
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, times(keras.layers.Dense(2, use_bias=False)(inputs)))
+    x = torch.ones(1, 3)
+    torch.testing.assert_close(model(x), 3 * model.layers[1](x))
+    assert times.input.shape == times.output.shape == (None, 2)
+    assert Doubled().symbolic_call(inputs).dtype == "float16"
+    assert Doubled().name.startswith("doubled")
+    with pytest.raises(NotImplementedError, match="call"):
+        keras.Operation()(x)
+    with pytest.raises((ValueError, TypeError), match="name"):
+        keras.Operation(name=3)  # type: ignore[arg-type]
+
+
+def test_every_layer_is_an_operation() -> None:
+    assert isinstance(keras.layers.Dense(1), keras.Operation) and issubclass(keras.layers.Dense, keras.Operation)
+    assert isinstance(Times(1.0), Times) and not isinstance(keras.layers.Dense(1), Times)
+    assert not isinstance(3, keras.Operation) and not issubclass(int, keras.Operation)
+
+
+def test_functions_of_symbolic_tensors() -> None:
+    a = keras.Input((3,), name="a")
+    b = keras.layers.Dense(2, name="d")(a)
+    c = keras.ops.tanh(b)
+    function = keras.Function(a, c, name="f")
+    assert [operation.name for operation in function.operations] == ["a", "d", "tanh"]
+    assert function(np.ones((2, 3), "float32")).shape == (2, 2)
+    assert function(keras.Input((3,))).shape == (None, 2)
+    assert function.compute_output_shape((5, 3)) == (5, 2)
+    both = keras.Function({"x": a}, [c, b])
+    first, second = both({"x": torch.ones(1, 3)})
+    torch.testing.assert_close(first, second.tanh())
+    with pytest.raises(ValueError):
+        function(np.ones((2, 4), "float32"))
+    with pytest.raises(ValueError):
+        keras.Function(a, keras.layers.Dense(1)(keras.Input((2,))))
+    assert keras.Function(a, c).name.startswith("function")
+
+
+def test_source_inputs() -> None:
+    a, b = keras.Input((3,)), keras.Input((3,))
+    total = keras.layers.Add()([keras.layers.Dense(3)(a), b]) + a
+    assert {id(each) for each in keras.utils.get_source_inputs(total)} == {id(a), id(b)}
+    assert keras.utils.get_source_inputs(a) == [a]
+
+
+def test_devices() -> None:
+    with keras.device("meta"):
+        assert keras.ops.ones(1).device.type == "meta"
+    with keras.device("CPU:0") as device:
+        assert keras.ops.ones(1).device.type == "cpu" and device == torch.device("cpu:0")
+    assert keras.device("gpu:1") == torch.device("cuda:1") and keras.device("gpu").type == "cuda"
+    for wrong in ("nonsense", 3, None, "cpu:x"):
+        with pytest.raises(ValueError, match="device"):
+            keras.device(wrong)  # type: ignore[arg-type]
+
+
+def test_named_values() -> None:
+    config = keras.utils.Config(a=1, b=2)
+    assert (config.a, config["b"], len(config), "a" in config, list(config)) == (1, 2, 2, True, ["a", "b"])
+    config.d = [1]
+    assert config.to_json() == '{"a": 1, "b": 2, "d": [1]}' and repr(config) == "<Config {'a': 1, 'b': 2, 'd': [1]}>"
+    config.freeze()
+    for change in (lambda: config.pop("a"), lambda: setattr(config, "z", 1), lambda: config.update({"z": 1}),
+                   lambda: delattr(config, "a")):  # fmt: skip
+        with pytest.raises(ValueError, match="frozen"):
+            change()
+    assert config.frozen and config.as_dict() == {"a": 1, "b": 2, "d": [1]}
+    assert pickle.loads(pickle.dumps(config)).frozen
+    config.unfreeze()
+    assert config.pop("a") == 1 and config.get("zz", 3) == 3
+    with pytest.raises(AttributeError, match="no 'e'"):
+        _ = config.e
+    with pytest.raises(KeyError):
+        _ = config["e"]
