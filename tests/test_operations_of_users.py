@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,23 @@ def test_named_values() -> None:
         _ = config.e
     with pytest.raises(KeyError):
         _ = config["e"]
+
+
+def test_bars_of_own_loops(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = keras.utils.Progbar(3, verbose=2, unit_name="file", stateful_metrics=["a"])
+    for step in (1, 2, 3):
+        assert capsys.readouterr().out == ""
+        bar.update(step, [("a", float(step)), ("b", 1.0)])
+    assert re.fullmatch(r"3/3 - 0s - \d+us/file - a: 3.0000 - b: 1.0000\n", capsys.readouterr().out)
+    bar = keras.utils.Progbar(None, verbose=2)
+    bar.add(2)
+    bar.update(5, finalize=True)
+    assert capsys.readouterr().out.startswith("5/5 - 0s - ")
+    keras.utils.Progbar(1, verbose=0).add(1, [("a", 1.0)])
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("lamina.training.progress._on_terminal", lambda: True)
+    bar = keras.utils.Progbar(2, width=7, interval=-1)
+    bar.update(1, [("loss", 0.5)])
+    assert bar._progress is not None and bar._progress._live.columns[1].bar_width == 7
+    bar.update(2)
+    assert "2/2 - 0s" in capsys.readouterr().out

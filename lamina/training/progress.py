@@ -12,11 +12,11 @@ import numpy as np
 from ..core.config import is_interactive_logging_enabled
 
 
-def per_step(seconds: float) -> str:
+def per_step(seconds: float, unit: str = "step") -> str:
     """ "4ms/step" """
     if seconds >= 1:
-        return f"{seconds:.0f}s/step"
-    return f"{seconds * 1e3:.0f}ms/step" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us/step"
+        return f"{seconds:.0f}s/{unit}"
+    return f"{seconds * 1e3:.0f}ms/{unit}" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us/{unit}"
 
 
 def show_values(logs: Mapping[str, Any]) -> str:
@@ -43,7 +43,8 @@ class Progress:
     verbose: 1 a bar where there is a terminal, one line a pass elsewhere; 2 one line a pass; 0 nothing.
     """
 
-    def __init__(self, target: int | None, verbose: int, interval: float = 0.1):
+    def __init__(self, target: int | None, verbose: int, interval: float = 0.1, width: int = 20, unit: str = "step"):
+        self._width, self._unit = width, unit
         self.target, self.verbose, self._interval = target, verbose, interval
         self._live: Any = None
         self._task: Any = None
@@ -74,7 +75,7 @@ class Progress:
         if self.verbose:
             total = self.target or seen
             values = show_values(logs)
-            rate = per_step(seconds / max(seen, 1))
+            rate = per_step(seconds / max(seen, 1), self._unit)
             print(f"{seen}/{total} - {seconds:.0f}s - {rate}{' - ' if values else ''}{values}", flush=True)
 
     def close(self) -> None:
@@ -88,11 +89,11 @@ class Progress:
         from rich.progress import Progress as Bar
 
         left, text = TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}")
-        self._live = Bar(MofNCompleteColumn(), BarColumn(20), left, text, auto_refresh=False, transient=True)
+        self._live = Bar(MofNCompleteColumn(), BarColumn(self._width), left, text, auto_refresh=False, transient=True)
         self._task = self._live.add_task("", total=self.target, text="", start=True)
         self._live.start()
 
     def _draw(self, logs: Mapping[str, Any]) -> None:
-        rate = per_step((time.perf_counter() - self._start) / max(self._seen, 1))
+        rate = per_step((time.perf_counter() - self._start) / max(self._seen, 1), self._unit)
         self._live.update(self._task, completed=self._seen, text=f"{rate}  {show_values(logs)}")
         self._live.refresh()

@@ -43,12 +43,14 @@ from .pictures import array_to_img as array_to_img
 from .pictures import img_to_array as img_to_array
 from .pictures import load_img as load_img
 from .pictures import save_img as save_img
+from .progbar import Progbar as Progbar
 
 Sequence = PyDataset
 
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "Progbar",
     "PyDataset",
     "Sequence",
     "array_to_img",
