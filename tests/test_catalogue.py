@@ -61,7 +61,7 @@ MISSING: dict[str, dict[str, str]] = {
         LATER: "KerasFileEditor",
     },
     "utils": {
-        LATER: "FeatureSpace audio_dataset_from_directory model_to_dot plot_model",
+        LATER: "FeatureSpace model_to_dot plot_model",
     },
     "utils.bounding_boxes": {
         LATER: "*",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,23 @@ def test_folders_of_texts(folder: Path) -> None:
     assert texts.tolist() == ["firs", "seco"] and texts.dtype == object and labels.tolist() == [0, 1]
     single = utils.text_dataset_from_directory(folder, label_mode=None, batch_size=None, seed=1, verbose=False)
     assert sorted(single) == ["first", "second"]
+
+
+def test_folders_of_sounds(tmp_path: Path) -> None:
+    for name, content in (("a", [[1, 2], [3, 4], [-32768, 32767]]), ("b", [[5, 6]])):
+        (tmp_path / name).mkdir()
+        with wave.open(str(tmp_path / name / "x.wav"), "wb") as file:
+            file.setparams((2, 2, 8000, 0, "NONE", ""))
+            file.writeframes(np.array(content, "<i2").tobytes())
+    make = utils.audio_dataset_from_directory
+    ((sounds, labels),) = make(tmp_path, shuffle=False, verbose=False, sampling_rate=8000)
+    assert sounds.shape == (2, 3, 2) and sounds.dtype is torch.float32 and labels.tolist() == [0, 1]
+    np.testing.assert_array_equal(sounds[0] * 32768, [[1, 2], [3, 4], [-32768, 32767]])
+    assert sounds[1, 1:].abs().sum() == 0
+    ((sounds, _),) = make(tmp_path, shuffle=False, verbose=False, output_sequence_length=2)
+    assert sounds.shape == (2, 2, 2)
+    assert [len(sound) for sound, _ in make(tmp_path, batch_size=None, shuffle=False, verbose=False)] == [3, 1]
+    with pytest.raises(ValueError, match="ragged"):
+        make(tmp_path, ragged=True)
+    with pytest.raises(ValueError, match="8000 samples a second"):
+        list(make(tmp_path, sampling_rate=16000, verbose=False))

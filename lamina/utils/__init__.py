@@ -37,6 +37,7 @@ from .attributes import Config as Config
 from .batches import split_dataset as split_dataset
 from .batches import timeseries_dataset_from_array as timeseries_dataset_from_array
 from .files import get_file as get_file
+from .folders import audio_dataset_from_directory as audio_dataset_from_directory
 from .folders import image_dataset_from_directory as image_dataset_from_directory
 from .folders import text_dataset_from_directory as text_dataset_from_directory
 from .pictures import array_to_img as array_to_img
@@ -54,6 +55,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "audio_dataset_from_directory",
     "clear_session",
     "count_params",
     "custom_object_scope",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,3 +221,54 @@ def text_dataset_from_directory(
 
     folder = _Folder(directory, labels, label_mode, class_names, (".txt",), follow_links)
     return folder.loaders(read, together, batch_size, shuffle, seed, (validation_split, subset), verbose)
+
+
+def audio_dataset_from_directory(
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    batch_size: int | None = 32,
+    sampling_rate: int | None = None,
+    output_sequence_length: int | None = None,
+    ragged: bool = False,
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    follow_links: bool = False,
+    verbose: bool = True,
+) -> Loaders:
+    """Batches (sounds, labels) of the `.wav` files in a folder: a DataLoader, which `fit` takes.
+
+    Sounds: float32 (batch, samples, channels) from -1 to 1, with zeros behind shorter ones. output_sequence_length: the
+    number of samples, by default those of the longest in a batch. sampling_rate: what all files have. The other
+    arguments are those of `image_dataset_from_directory`. Raises ValueError for `ragged`, which torch has no tensors
+    for, and for files of other than 16 bits or of another rate.
+    """
+    _check_part(validation_split, subset, shuffle, seed)
+    if ragged:
+        raise ValueError("`ragged` must be False: give `output_sequence_length`, or let zeros fill shorter sounds up.")
+
+    def read(path: Path) -> Tensor:
+        with wave.open(str(path)) as file:
+            rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
+            if width != 2 or sampling_rate not in (None, rate):
+                raise ValueError(
+                    f"{path} has {8 * width} bits and {rate} samples a second; expected 16 bits and "
+                    f"{sampling_rate or 'any number of'} samples. Convert the file first."
+                )
+            frames = file.readframes(file.getnframes())
+        sound = torch.from_numpy(np.frombuffer(frames, "<i2").reshape(-1, channels) / np.float32(32768))
+        return sound if output_sequence_length is None else _of_length(sound, output_sequence_length)
+
+    def together(sounds: list[Tensor]) -> Tensor:
+        longest = max(len(sound) for sound in sounds)
+        return torch.stack([_of_length(sound, longest) for sound in sounds])
+
+    folder = _Folder(directory, labels, label_mode, class_names, (".wav",), follow_links)
+    return folder.loaders(read, together, batch_size, shuffle, seed, (validation_split, subset), verbose)
+
+
+def _of_length(sound: Tensor, length: int) -> Tensor:
+    return torch.nn.functional.pad(sound[:length], (0, 0, 0, max(0, length - len(sound))))
