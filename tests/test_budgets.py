@@ -25,8 +25,8 @@ FRAMES, STEP, MODULES = 8, 20, 70
 
 def allowed(example: Example) -> int:
     """The frames of a call, once more for each layer run inside; some more for each step no fused kernel can take.
-    Most that is drawn or computed of pictures costs a thousand frames."""
-    if example.id in DRAWING or (issubclass(example.cls, Random) and example.built().training):
+    Most that is drawn or computed of pictures and sounds costs a thousand frames."""
+    if DRAWING & {example.id, example.name} or (issubclass(example.cls, Random) and example.built().training):
         return 6 * FRAMES
     steps = example.args[0].sizes[0] if example.id in LOOPING else 0
     inside = INSIDE.get(example.id, INSIDE.get(example.name, 0))

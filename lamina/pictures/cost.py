@@ -21,6 +21,7 @@ from ..layers.dense import Dense, EinsumDense
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.local import LocallyConnected
+from ..layers.preprocessing.audio import STFTSpectrogram
 from ..layers.spatial import Spatial
 from .field import Fields, fields_after, fields_of_inputs, shown
 
@@ -88,6 +89,12 @@ def _(layer: Any, inputs: Shape, outputs: Shape) -> int:
     return window.multiply_adds(
         layer.spatial(outputs), layer.kernel_size, channels, outputs[layer.channel_axis], groups
     )
+
+
+@multiply_adds.register
+def _(layer: STFTSpectrogram, inputs: Shape, outputs: Shape) -> int:
+    frames = math.prod(outputs[1:]) // (2 if layer.mode == "stft" else 1)
+    return frames * sum(math.prod(weight.shape[:1]) for weight in layer.weights)
 
 
 @multiply_adds.register

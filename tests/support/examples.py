@@ -416,6 +416,20 @@ for _rank in (1, 2, 3):
         (lambda rank=_rank: getattr(L, f"LocallyConnected{rank}D")(2, 3, strides=2, padding="same"), _fixed),
     ]
 
+ENTRIES |= {
+    "MelSpectrogram": [
+        (lambda: L.MelSpectrogram(16, 8, num_mel_bins=3, sampling_rate=800), x(40)),
+        (lambda: L.MelSpectrogram(16, 8, 12, num_mel_bins=3, sampling_rate=800, power_to_db=False, mag_exp=1.5), x(40)),
+    ],
+    "STFTSpectrogram": [
+        *(
+            (lambda mode=mode: L.STFTSpectrogram(mode, 8, 4, scaling="spectrum"), x(20, 2))
+            for mode in ("log", "magnitude", "psd", "real", "imag", "stft")
+        ),
+        (lambda: L.STFTSpectrogram("magnitude", 8, 3, 16, "hamming", padding="same"), x(20, 2)),
+    ],
+}
+
 # Layers over pictures that are random in training, and in training from the start: each of these draws the same always.
 PALETTE = spatial(6, 5, 3)
 NARROW = (-9, 9)
@@ -477,6 +491,8 @@ INSIDE = {
     "ReversibleEmbedding-1": 1,
 } | dict.fromkeys(("SpectralNormalization", "Squash", "TimeDistributed", "TorchModuleWrapper"), 1)
 DRAWING = {
+    "MelSpectrogram",
+    "STFTSpectrogram",
     "AutoContrast-0",
     "Resizing-1",
     "Resizing-2",
