@@ -150,6 +150,29 @@ def test_other_ranks_are_refused(make: Any) -> None:
         make()(torch.ones(2, 3))
 
 
+class Turned(torch.utils.data.Dataset):
+    def __init__(self) -> None:
+        self.layer = L.RandomRotation(0.3, seed=1)
+        self.layer(torch.zeros(4, 4, 1))  # it has drawn before there are workers
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.layer(torch.arange(64.0).reshape(8, 8, 1))
+
+
+def test_workers_draw_each_for_themselves_and_repeatably() -> None:
+    def epochs() -> list[Tensor]:
+        torch.manual_seed(3)
+        loader = torch.utils.data.DataLoader(Turned(), num_workers=2)
+        return [torch.cat(list(loader)) for _ in range(2)]
+
+    first, second = epochs()
+    assert len(torch.unique(torch.cat([first, second]), dim=0)) == 8
+    torch.testing.assert_close(epochs(), [first, second], rtol=0, atol=0)
+
+
 # What is drawn ----------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 
 def set_random_seed(seed: int) -> None:
@@ -25,7 +26,8 @@ def set_random_seed(seed: int) -> None:
 class SeedGenerator:
     """A stream of random numbers of its own: the same seed gives the same draws, whatever else draws meanwhile.
 
-    It has a torch generator for each device it draws on. Copies and pickles go on from where the stream is.
+    It has a torch generator for each device it draws on. Copies and pickles go on from where the stream is; in each
+    worker of a DataLoader it is another stream, told by the seed and by the worker's.
     """
 
     _home = "keras.random"
@@ -37,6 +39,7 @@ class SeedGenerator:
         self.name = name
         self._generators: dict[torch.device, torch.Generator] = {}
         self._draws = 0
+        self._worker: int | None = None  # the seed of the DataLoader's worker that draws
         self._enter()
 
     def _enter(self) -> None:
@@ -57,10 +60,13 @@ class SeedGenerator:
     def on(self, device: torch.device) -> torch.Generator:
         """The torch generator of this stream on `device`, for a draw."""
         self._draws += 1
+        worker = get_worker_info()
+        if worker is not None and worker.seed != self._worker:  # not all workers of a DataLoader are to draw the same
+            self._worker, self._generators = worker.seed, {}
         generator = self._generators.get(device)
         if generator is None:
             generator = torch.Generator(device)
-            generator.manual_seed(self._seed)
+            generator.manual_seed(self._seed if worker is None else (self._seed + worker.seed) % 2**63)
             self._generators[device] = generator
         return generator
 
@@ -96,6 +102,7 @@ class SeedGenerator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._seed, self.name, self._generators, self._draws = state["_seed"], state["name"], {}, 0
+        self._worker = None
         self._enter()
         for device, generator_state in state["_generators"].items():
             if torch.device(device).type == "cpu" or torch.cuda.is_available():
