@@ -14,7 +14,6 @@ from ...core.declare import Kind, arg, boolean, integer, listed, number, one_of
 from ...core.layer import Layer
 from ...initializers import STFT
 from ...kernels import window
-from ...ops.math import stft
 from ..arguments import DataFormat
 from ..spatial import Spatial
 
@@ -65,6 +64,8 @@ class MelSpectrogram(Layer):
         vars(self)["_weights_of_bands"] = _mel_weights(*bands)
 
     def call(self, inputs: Tensor) -> Tensor:
+        from ...ops.math import stft  # brings all operations along
+
         if inputs.ndim == 2 and not inputs.shape[0]:  # torch transforms no empty batch
             return self.call(inputs.new_zeros(1, inputs.shape[1]))[:0]
         exact = torch.promote_types(inputs.dtype, torch.float32)

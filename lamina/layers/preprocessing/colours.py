@@ -11,10 +11,9 @@ from torch.nn import functional
 from ...core import config
 from ...core.declare import Declared, Kind, Refused, arg, as_sizes, integer, number
 from ...kernels import noise
-from ...ops import image
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
-from .pictures import Factor, Pictures, Random, ValueRange, extent, numbers
+from .pictures import Factor, Pictures, Random, ValueRange, extent, numbers, operations
 
 _FIRST = "channels_first"
 
@@ -80,7 +79,7 @@ class RandomColorDegeneration(_Changed):
     """In training, colours on the way to grey: 0 leaves them, 1 is grey, below 0 they become stronger."""
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        grey = image.rgb_to_grayscale(x, _FIRST)
+        grey = operations().rgb_to_grayscale(x, _FIRST)
         return self.within(torch.lerp(x, grey.expand_as(x), drawn.to(x.dtype)))
 
 
@@ -94,9 +93,9 @@ class RandomHue(_Changed):
         return side * super().draw(x)
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        hue, rest = image.rgb_to_hsv(self.scaled(x, 1), _FIRST).split([1, 2], 1)
+        hue, rest = operations().rgb_to_hsv(self.scaled(x, 1), _FIRST).split([1, 2], 1)
         turned = torch.cat([torch.remainder(hue + drawn.to(x.dtype), 1.0), rest], 1)
-        return self.unscaled(image.hsv_to_rgb(turned, _FIRST).clamp(0, 1), 1)
+        return self.unscaled(operations().hsv_to_rgb(turned, _FIRST).clamp(0, 1), 1)
 
 
 class RandomSaturation(_Changed):
@@ -104,8 +103,10 @@ class RandomSaturation(_Changed):
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
         times = (drawn / (1 - drawn + config.epsilon())).to(x.dtype)
-        hue, saturation, value = image.rgb_to_hsv(x, _FIRST).split(1, 1)
-        return image.hsv_to_rgb(torch.cat([hue, (saturation * times).clamp(*self.value_range), value], 1), _FIRST)
+        hue, saturation, value = operations().rgb_to_hsv(x, _FIRST).split(1, 1)
+        return operations().hsv_to_rgb(
+            torch.cat([hue, (saturation * times).clamp(*self.value_range), value], 1), _FIRST
+        )
 
 
 class RandomSharpness(_Changed):
@@ -144,7 +145,7 @@ class RandomGrayscale(Seed, DataFormat, Random):
         return self.uniform(x, (0, 1), 1, 1, 1) < self.factor
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return torch.where(drawn, image.rgb_to_grayscale(x, _FIRST), x)
+        return torch.where(drawn, operations().rgb_to_grayscale(x, _FIRST), x)
 
 
 class _Chance(Declared):
@@ -184,7 +185,7 @@ class RandomGaussianBlur(Seed, DataFormat, ValueRange, _Chance, _Coloured):
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
         chosen, sigma = drawn
-        blurred = image.gaussian_blur(x, self.kernel_size, sigma.to(x.dtype), _FIRST)
+        blurred = operations().gaussian_blur(x, self.kernel_size, sigma.to(x.dtype), _FIRST)
         return self.within(torch.where(chosen, blurred, x))
 
 

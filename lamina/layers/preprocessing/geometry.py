@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ...core.declare import Declared, arg, boolean, integer, number, one_of, seed
 from ...kernels import noise, resize, warp
-from ...ops import image
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
 from .pictures import (
@@ -22,6 +21,7 @@ from .pictures import (
     extent_as_given,
     fill_mode,
     interpolation,
+    operations,
     span,
     value_range,
 )
@@ -288,7 +288,7 @@ class RandomPerspective(Warped):
         parts = 1 + self.uniform(x, (-self.scale / 2, self.scale / 2), 4, 2)
         corners = torch.zeros((4, 2), dtype=parts.dtype, device=x.device)
         corners[1::2, 0], corners[2:, 1] = right, bottom
-        numbers = image.homography(corners * parts, corners.expand_as(parts))
+        numbers = operations().homography(corners * parts, corners.expand_as(parts))
         last = torch.ones_like(numbers[:, :1])
         same = torch.eye(3, dtype=parts.dtype, device=x.device)
         return torch.where(
@@ -316,7 +316,7 @@ class RandomElasticTransform(Random):
         sigma = (deviation * strength.flatten()).clamp(min=1e-6).expand(2)
         places = noise.draw(strength, (x.shape[0], 2, height, width), self.seed_generator, "normal_", 0, 1)
         length = int(6 * deviation * self.scale[1]) | 1
-        moves = image.gaussian_blur(places * deviation * strength, (length, length), sigma, "channels_first")
+        moves = operations().gaussian_blur(places * deviation * strength, (length, length), sigma, "channels_first")
         moves = moves * (0.1 * max(height, width) * strength)
         rows, columns = (torch.arange(size, dtype=moves.dtype, device=x.device) for size in (height, width))
         across, down = moves.unbind(1)

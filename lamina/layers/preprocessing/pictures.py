@@ -87,6 +87,13 @@ class Filling(Declared):
     data_format: str = arg(data_format, default=None)
 
 
+def operations() -> Any:
+    """`lamina.ops.image`, which is not read before pictures change: it brings all operations along."""
+    from ...ops import image
+
+    return image
+
+
 # Layers ----------------------------------------------------------------------------------------------------------
 
 
