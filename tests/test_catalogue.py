@@ -28,7 +28,7 @@ TEACHING = "distillation: a recipe of a few lines of training, no layer"
 # What is missing, by module ("" is the package itself), and why. "*": every name of the module.
 MISSING: dict[str, dict[str, str]] = {
     "": {
-        LATER: "Function Operation StatelessScope SymbolicScope device",
+        LATER: "StatelessScope SymbolicScope",
         QUANTIZED: "Quantizer",
     },
     "applications": {
@@ -52,7 +52,7 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "ContrastLimitedAdaptiveHistogramEqualization MelSpectrogram STFTSpectrogram",
+        LATER: "ContrastLimitedAdaptiveHistogramEqualization",
     },
     "quantizers": {
         QUANTIZED: "*",
