@@ -1,6 +1,8 @@
 """All layers."""
 
-from typing import Any
+import functools
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from ..core import serialize as _serialize
 from ..core.layer import InputSpec as InputSpec
@@ -88,47 +90,6 @@ from .pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
 from .pooling import MaxPooling1D as MaxPooling1D
 from .pooling import MaxPooling2D as MaxPooling2D
 from .pooling import MaxPooling3D as MaxPooling3D
-from .preprocessing.audio import MelSpectrogram as MelSpectrogram
-from .preprocessing.audio import STFTSpectrogram as STFTSpectrogram
-from .preprocessing.colours import AutoContrast as AutoContrast
-from .preprocessing.colours import Equalization as Equalization
-from .preprocessing.colours import RandomBrightness as RandomBrightness
-from .preprocessing.colours import RandomColorDegeneration as RandomColorDegeneration
-from .preprocessing.colours import RandomContrast as RandomContrast
-from .preprocessing.colours import RandomErasing as RandomErasing
-from .preprocessing.colours import RandomGaussianBlur as RandomGaussianBlur
-from .preprocessing.colours import RandomGrayscale as RandomGrayscale
-from .preprocessing.colours import RandomHue as RandomHue
-from .preprocessing.colours import RandomInvert as RandomInvert
-from .preprocessing.colours import RandomPosterization as RandomPosterization
-from .preprocessing.colours import RandomSaturation as RandomSaturation
-from .preprocessing.colours import RandomSharpness as RandomSharpness
-from .preprocessing.colours import Solarization as Solarization
-from .preprocessing.features import CategoryEncoding as CategoryEncoding
-from .preprocessing.features import Discretization as Discretization
-from .preprocessing.features import Normalization as Normalization
-from .preprocessing.features import Rescaling as Rescaling
-from .preprocessing.geometry import CenterCrop as CenterCrop
-from .preprocessing.geometry import RandomCrop as RandomCrop
-from .preprocessing.geometry import RandomElasticTransform as RandomElasticTransform
-from .preprocessing.geometry import RandomFlip as RandomFlip
-from .preprocessing.geometry import RandomPerspective as RandomPerspective
-from .preprocessing.geometry import RandomRotation as RandomRotation
-from .preprocessing.geometry import RandomShear as RandomShear
-from .preprocessing.geometry import RandomTranslation as RandomTranslation
-from .preprocessing.geometry import RandomZoom as RandomZoom
-from .preprocessing.geometry import Resizing as Resizing
-from .preprocessing.hashing import HashedCrossing as HashedCrossing
-from .preprocessing.hashing import Hashing as Hashing
-from .preprocessing.lookup import IntegerLookup as IntegerLookup
-from .preprocessing.lookup import StringLookup as StringLookup
-from .preprocessing.mixing import AugMix as AugMix
-from .preprocessing.mixing import CutMix as CutMix
-from .preprocessing.mixing import MaxNumBoundingBoxes as MaxNumBoundingBoxes
-from .preprocessing.mixing import MixUp as MixUp
-from .preprocessing.mixing import RandAugment as RandAugment
-from .preprocessing.mixing import RandomColorJitter as RandomColorJitter
-from .preprocessing.text import TextVectorization as TextVectorization
 from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN
@@ -155,6 +116,76 @@ from .wrappers import Bidirectional as Bidirectional
 from .wrappers import Pipeline as Pipeline
 from .wrappers import TimeDistributed as TimeDistributed
 from .wrappers import Wrapper as Wrapper
+
+if TYPE_CHECKING:
+    from .preprocessing.audio import MelSpectrogram as MelSpectrogram
+    from .preprocessing.audio import STFTSpectrogram as STFTSpectrogram
+    from .preprocessing.colours import AutoContrast as AutoContrast
+    from .preprocessing.colours import Equalization as Equalization
+    from .preprocessing.colours import RandomBrightness as RandomBrightness
+    from .preprocessing.colours import RandomColorDegeneration as RandomColorDegeneration
+    from .preprocessing.colours import RandomContrast as RandomContrast
+    from .preprocessing.colours import RandomErasing as RandomErasing
+    from .preprocessing.colours import RandomGaussianBlur as RandomGaussianBlur
+    from .preprocessing.colours import RandomGrayscale as RandomGrayscale
+    from .preprocessing.colours import RandomHue as RandomHue
+    from .preprocessing.colours import RandomInvert as RandomInvert
+    from .preprocessing.colours import RandomPosterization as RandomPosterization
+    from .preprocessing.colours import RandomSaturation as RandomSaturation
+    from .preprocessing.colours import RandomSharpness as RandomSharpness
+    from .preprocessing.colours import Solarization as Solarization
+    from .preprocessing.features import CategoryEncoding as CategoryEncoding
+    from .preprocessing.features import Discretization as Discretization
+    from .preprocessing.features import Normalization as Normalization
+    from .preprocessing.features import Rescaling as Rescaling
+    from .preprocessing.geometry import CenterCrop as CenterCrop
+    from .preprocessing.geometry import RandomCrop as RandomCrop
+    from .preprocessing.geometry import RandomElasticTransform as RandomElasticTransform
+    from .preprocessing.geometry import RandomFlip as RandomFlip
+    from .preprocessing.geometry import RandomPerspective as RandomPerspective
+    from .preprocessing.geometry import RandomRotation as RandomRotation
+    from .preprocessing.geometry import RandomShear as RandomShear
+    from .preprocessing.geometry import RandomTranslation as RandomTranslation
+    from .preprocessing.geometry import RandomZoom as RandomZoom
+    from .preprocessing.geometry import Resizing as Resizing
+    from .preprocessing.hashing import HashedCrossing as HashedCrossing
+    from .preprocessing.hashing import Hashing as Hashing
+    from .preprocessing.lookup import IntegerLookup as IntegerLookup
+    from .preprocessing.lookup import StringLookup as StringLookup
+    from .preprocessing.mixing import AugMix as AugMix
+    from .preprocessing.mixing import CutMix as CutMix
+    from .preprocessing.mixing import MaxNumBoundingBoxes as MaxNumBoundingBoxes
+    from .preprocessing.mixing import MixUp as MixUp
+    from .preprocessing.mixing import RandAugment as RandAugment
+    from .preprocessing.mixing import RandomColorJitter as RandomColorJitter
+    from .preprocessing.text import TextVectorization as TextVectorization
+
+# What prepares data is loaded with the first of its names: many files, which most programs never need.
+_PREPROCESSING = ("audio", "colours", "features", "geometry", "hashing", "lookup", "mixing", "text")
+
+
+@functools.cache
+def _load_preprocessing() -> None:
+    for room in _PREPROCESSING:
+        module = importlib.import_module(f".preprocessing.{room}", __name__)
+        own = {name: item for name, item in vars(module).items() if getattr(item, "__module__", "") == module.__name__}
+        globals().update({name: item for name, item in own.items() if name[0] != "_" and isinstance(item, type)})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return [public for public in __dir__() if public[0] != "_"]
+    if not name.startswith("__"):
+        _load_preprocessing()
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    _load_preprocessing()
+    return sorted(globals())
+
 
 # Keras' other names for the same classes.
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

@@ -517,7 +517,8 @@ RANDOM = {name for name in ENTRIES if "Dropout" in name or "Noise" in name}
 
 def public_layers() -> dict[str, type[Layer]]:
     """Every public layer of `lamina.layers` under its own name."""
-    found = {name: item for name, item in vars(L).items() if inspect.isclass(item) and issubclass(item, Layer)}
+    named = {name: getattr(L, name) for name in dir(L)}
+    found = {name: item for name, item in named.items() if inspect.isclass(item) and issubclass(item, Layer)}
     return {name: cls for name, cls in found.items() if cls not in (Layer, L.Wrapper) and cls.__name__ == name}
 
 

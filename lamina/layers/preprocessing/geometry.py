@@ -188,7 +188,7 @@ class RandomFlip(DataFormat, Seed, Random):
         return torch.where(drawn.reshape(-1, 1, 1), flipped, same)
 
 
-class Warped(Random):
+class _Warped(Random):
     """Base of layers that draw pictures anew: `draw` gives the matrix (N, 2 or 3, 3) of where places come from."""
 
     interpolation, fill_mode, fill_value = "bilinear", "constant", 0.0
@@ -216,7 +216,7 @@ class _Factors(Declared):
     width_factor: Any = arg(extent_as_given, doc="How far from left to right.")
 
 
-class RandomRotation(Filling, Factor, Warped):
+class RandomRotation(Filling, Factor, _Warped):
     """In training, pictures turned about their middle by a random part of a whole turn; clockwise is negative."""
 
     def draw(self, x: Tensor) -> Tensor:
@@ -226,7 +226,7 @@ class RandomRotation(Filling, Factor, Warped):
         return _matrix((cos, -sin, x0 - x0 * cos + y * sin), (sin, cos, y - x0 * sin - y * cos))
 
 
-class RandomZoom(Filling, _Factors, Warped):
+class RandomZoom(Filling, _Factors, _Warped):
     """In training, pictures farther away (positive) or nearer (negative), by a random part of their size.
 
     Without `width_factor` both axes change alike.
@@ -247,7 +247,7 @@ class RandomZoom(Filling, _Factors, Warped):
         return _matrix((across, 0.0, x0 * (1 - across)), (0.0, down, y * (1 - down)))
 
 
-class RandomTranslation(Filling, _Factors, Warped):
+class RandomTranslation(Filling, _Factors, _Warped):
     """In training, pictures moved down (positive) and to the right by a random part of their size."""
 
     def draw(self, x: Tensor) -> Tensor:
@@ -258,7 +258,7 @@ class RandomTranslation(Filling, _Factors, Warped):
         return _matrix((1.0, 0.0, across), (0.0, 1.0, down))
 
 
-class RandomShear(Filling, Warped):
+class RandomShear(Filling, _Warped):
     """In training, pictures whose rows and columns slide along each other, one way or the other."""
 
     bounds = (-1, 1)
@@ -272,7 +272,7 @@ class RandomShear(Filling, Warped):
         return _matrix((1.0, across, 0.0), (down, 1.0, 0.0))
 
 
-class RandomPerspective(Warped):
+class RandomPerspective(_Warped):
     """In training, some of the pictures as if seen from aside: each corner is moved by a random part of its place."""
 
     bounds = (0, 1)

@@ -68,22 +68,22 @@ _int64 = Kind('"int64"', lambda value, owner: one_of("int64").convert(value, own
 _oov_method = one_of("floormod", "farmhash")
 
 
-class Limits(Declared):
+class _Limits(Declared):
     max_tokens: int | None = arg(_most, default=None, doc="Largest size of the vocabulary, special terms included.")
 
 
-class _Special(Limits):
+class _Special(_Limits):
     num_oov_indices: int = arg(integer(0), default=1, doc="Places for terms that are not in the vocabulary.")
     mask_token: Any = arg(text.optional(), default=None, doc='At place 0 for "int"; else it counts nowhere.')
     oov_token: Any = arg(text.optional(), default="[UNK]", doc="What `invert` gives for places without a term.")
     vocabulary: Any = arg(vocabulary, default=None, attribute="input_vocabulary", doc="The terms.")
 
 
-class Weighing(Declared):
+class _Weighing(Declared):
     idf_weights: Any = arg(idf_weights, default=None, attribute="input_idf_weights", doc='Of the terms, for "tf_idf".')
 
 
-class _Invertible(Weighing):
+class _Invertible(_Weighing):
     invert: bool = arg(boolean, default=False, doc="From places to terms.")
     output_mode: str = arg(output_mode(*_MODES), default="int")
 

@@ -15,7 +15,7 @@ from ...core import config, serialize
 from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, text
 from ...core.errors import named, short, show_shape
 from .adapting import Adapting, dense, encoded_shape, output_mode
-from .lookup import Limits, StringLookup, Weighing, vocabulary
+from .lookup import StringLookup, _Limits, _Weighing, vocabulary
 from .strings import Textual, encoded, texts_of
 
 _LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
@@ -48,7 +48,7 @@ def _widths(value: Any, owner: Any) -> int | tuple[int, ...]:
 _ngrams = Kind("a positive integer or several", _widths, good=(2, (1, 3)), bad=(0, "a", 1.5, ())).optional()
 
 
-class _Splitting(Limits):
+class _Splitting(_Limits):
     standardize: Any = arg(_word_or_function(*_STANDARDS), default="lower_and_strip_punctuation", doc="First step.")
     split: Any = arg(_word_or_function("whitespace", "character"), default="whitespace", doc="Second step.")
     ngrams: Any = arg(_ngrams, default=None, doc="Widths of groups of neighbours to look up; n: all from 1 to n.")
@@ -75,7 +75,7 @@ class _Stored(Declared):
     )
 
 
-class TextVectorization(_Form, Weighing, _Output, Textual, Adapting, _Stored):
+class TextVectorization(_Form, _Weighing, _Output, Textual, Adapting, _Stored):
     """Texts, split into words, as the words' places in a vocabulary: 0 is padding, 1 an unknown word.
 
     Input: an array or list of texts, (batch,) or (batch, 1). Output: integers (batch, words), or by `output_mode` a
