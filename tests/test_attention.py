@@ -129,6 +129,17 @@ def test_masks_that_ride_are_those_that_are_given() -> None:
     torch.testing.assert_close(layer(QUERY, rides), by_name)
 
 
+def test_called_and_built_by_position_or_by_name() -> None:
+    masked = L.Masking()(QUERY)
+    layer = L.MultiHeadAttention(2, 3)
+    layer.build(QUERY.shape, VALUE.shape, KEY.shape)
+    assert layer(query=masked, value=VALUE, key=KEY)._keras_mask is not None
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    assert again.built
+    again.set_weights(layer.get_weights())
+    torch.testing.assert_close(again(QUERY, VALUE, KEY), layer(QUERY, VALUE, KEY))
+
+
 def test_in_tf_keras_masks_stay_on() -> None:
     layers = tf_keras.layers
     masked = layers.Masking()(QUERY)

@@ -321,11 +321,12 @@ class Calling(Weights):
         if mask is not None and not all(item is None or hasattr(item, "shape") for item in pytree.tree_leaves(mask)):
             raise ValueError(f"{named(self)}: `mask` must be a tensor or an array; got {short(mask)}.")
         wanted = self._takes_mask and not given
-        if mask is None and args:
-            first = args[0]
+        if mask is None and (args or kwargs):
+            first = args[0] if args else kwargs.get(next(iter(self._call_parameters), ""))
             mask = getattr(first, "_keras_mask", None) if isinstance(first, Tensor) else masking.masks_of(first)
             if wanted and mask is not None and not self._mask_beside_others:
-                others = pytree.tree_leaves((args[1:], {k: v for k, v in kwargs.items() if k != "training"}))
+                rest = {k: v for k, v in kwargs.items() if k != "training" and v is not first}
+                others = pytree.tree_leaves((args[1:], rest))
                 wanted = not any(isinstance(leaf, (Tensor, symbolic.SymbolicTensor)) for leaf in others)
         elif self._takes_mask and not self._mask_broadcasts and args:
             _check_mask(self, args[0], mask)

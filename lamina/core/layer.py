@@ -339,8 +339,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if self._build_shapes is None or self._stateless:
             return None
         args, kwargs = self._build_shapes
-        shapes = [*args, *kwargs.values()]
-        return {"input_shape": shapes[0]} if len(shapes) == 1 else {"shapes_dict": dict(kwargs)} if shapes else {}
+        names = tuple(inspect.signature(type(self).build).parameters)[1:]
+        shapes = {**dict(zip(names, args, strict=False)), **kwargs}
+        if len(shapes) == 1:
+            return {"input_shape": next(iter(shapes.values()))}
+        return {"shapes_dict": shapes} if shapes else {}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         if config and not self.built:

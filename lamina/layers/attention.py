@@ -176,17 +176,18 @@ class _Projected(_Attention):
                 "leave out `use_causal_mask` and `sliding_window`."
             )
         masks = query_mask, value_mask, key_mask, attention_mask
-        if any(mask is not None for mask in masks) or self.sliding_window is not None or self._attends_otherwise:
+        none = query_mask is value_mask is key_mask is attention_mask is None
+        if not none or self.sliding_window is not None or self._attends_otherwise:
             attention_mask, causal = self._compute_attention_mask(query, value, *masks, use_causal_mask), False
-        options = {"use_causal_mask": True} if causal else {}
+        asked = {"return_attention_scores": True} if return_attention_scores else {}  # others' may not know these
+        asked |= {"use_causal_mask": True} if causal else {}
         outputs, weights = self._compute_attention(
             self._project("_query_dense", query),
             self._project("_key_dense", key),
             self._project("_value_dense", value),
             attention_mask,
             training,
-            return_attention_scores,
-            **options,
+            **asked,
         )
         if self.use_gate:
             outputs = outputs * self._project("_gate_dense", query)
@@ -225,8 +226,9 @@ class _Projected(_Attention):
         rate = self.dropout if training else 0.0
         # On a CPU torch's own dropout of the weights takes longer than ours, and there is no kernel for both.
         whole = not return_attention_scores and (not rate or (self.seed_generator is None and not query.is_cpu))
-        if use_causal_mask and not whole:
-            attention_mask = kernels.earlier(query.shape[-2], key.shape[-2], query.device)
+        if use_causal_mask and (attention_mask is not None or not whole):
+            earlier = kernels.earlier(query.shape[-2], key.shape[-2], query.device)
+            attention_mask = earlier if attention_mask is None else attention_mask.bool() & earlier
         bias = None
         if attention_mask is not None:
             while attention_mask.ndim < query.ndim:
