@@ -48,7 +48,6 @@ UNUSED = {
     "layers.operation.Operation.symbolic_call": "users call it",
     "layers.lora.LoRA.enable_lora": "users call it",
     "metrics.base.Metric.stateless_*": "users call them",
-    "models.function.Function.operations": "users read it",
     "models.functional.Functional.input_names": "users read it",
     "models.model.Model.get_layer": "users call it",
     "models.model.Model.to_json": "users call it",
