@@ -48,7 +48,7 @@ def record() -> None:
 
     found = {}
     for expression in EXPRESSIONS:
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         try:
             config = json.loads(model_of(expression, keras).to_json())["config"]
         except Exception as error:

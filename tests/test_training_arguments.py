@@ -54,7 +54,7 @@ class Data(keras.utils.PyDataset):
 
 
 def net(**settings: Any) -> Any:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((4,)), L.Dense(3, activation="tanh", name="inner"), L.Dense(1, name="out")])
     model.compile(**{"optimizer": "sgd", "loss": "mse", **settings})
@@ -242,7 +242,7 @@ def test_data_that_brings_its_own_targets_takes_no_others() -> None:
 
 
 def nested() -> Any:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     inner = keras.Sequential([keras.Input((4,)), L.Dense(3, name="deep")], name="inner")
     return keras.Sequential(
@@ -574,7 +574,7 @@ def spared(**given: Any) -> Any:
 
 
 def applied(both: bool) -> Any:
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     optimizer, some = keras.optimizers.SGD(0.1), [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
     optimizer.build(some)
     optimizer.apply([torch.ones(2), 2 * torch.ones(2)], some[::-1] if both else None)
