@@ -120,7 +120,10 @@ LAYER_EXCUSED = {
         ),
         "each value is changed by itself, wherever it is",
     ),
-    "RandomPosterization.seed": "no factor beside it is good for all; tests/test_pictures.py holds it",
+    **dict.fromkeys(
+        ("RandomPosterization.seed", "Solarization.seed"),
+        "no factor beside it is good for all; tests/test_pictures.py holds it",
+    ),
     "MaxNumBoundingBoxes.*": "of boxes, which tests/test_pictures.py gives",
     "RandomColorJitter.data_format": "held for each of its parts",
     "CutMix.*": "in a batch of two a picture may meet itself; tests/test_pictures.py holds it",

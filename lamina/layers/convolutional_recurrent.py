@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ..core.declare import arg, integer
+from ..core.declare import arg, boolean, integer
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import InputSpec
@@ -133,6 +133,8 @@ class ConvLSTM(_OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, _A
     filters) with `return_sequences`; channels first likewise, behind time. Both states, h and c, look like an output.
     Raises ValueError for strides together with dilation, and for `stateful` without known sizes.
     """
+
+    unroll: bool = arg(boolean, default=False, kw_only=True, doc="Accepted; the loop is chosen by itself.")
 
     _makes: ClassVar[type[ConvLSTMCell]]
 

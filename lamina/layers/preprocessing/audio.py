@@ -12,6 +12,7 @@ from torch.nn import functional
 from ...core import config
 from ...core.declare import Kind, arg, boolean, integer, listed, number, one_of
 from ...core.layer import Layer
+from ...core.weight import weight
 from ...initializers import STFT
 from ...kernels import window
 from ..arguments import DataFormat
@@ -94,6 +95,15 @@ _window = Kind(_of_initializer.expected, _values_of_window, good=("hamming", Non
 _length = Kind("a positive integer", integer(1).convert, bad=("3", 2.5, 0)).optional()
 
 
+def _kernel(part: str, other: str) -> weight:
+    """The kernel of the real or imaginary part, where not the other one alone is given."""
+
+    def initializer(layer: Any) -> STFT:
+        return STFT(part, layer.window, layer.scaling, layer.periodic)
+
+    return weight("frame_length", "one", "_bins", when=lambda layer: layer.mode != other, initializer=initializer)
+
+
 class STFTSpectrogram(DataFormat, Spatial):
     """Spectra of overlapping frames, by kernels that can be trained. Input (batch, time, channels), output
     (batch, frames, channels * frequencies), or with `expand_dims` (batch, frames, frequencies, channels).
@@ -118,6 +128,7 @@ class STFTSpectrogram(DataFormat, Spatial):
     _order = ("mode", "frame_length", "frame_step", "fft_length", "window", "periodic", "scaling", "padding",
               "expand_dims", "data_format")  # fmt: skip
     _takes_integers = False
+    real_kernel, imag_kernel = _kernel("real", "imag"), _kernel("imag", "real")
 
     def check(self) -> None:
         step = self.frame_step or max(self.frame_length // 2, 1)
@@ -139,11 +150,7 @@ class STFTSpectrogram(DataFormat, Spatial):
     def build(self, input_shape: tuple) -> None:
         self.channels(input_shape)
         self.fix_input(input_shape)
-        for part, other in (("real", "imag"), ("imag", "real")):
-            if self.mode != other:
-                initializer = STFT(part, self.window, self.scaling, self.periodic)
-                kernel = self.add_weight((self.frame_length, 1, self._bins), initializer, name=f"{part}_kernel")
-                setattr(self, f"{part}_kernel", kernel)
+        self.make_weights(one=1)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         channels, (steps,) = self.channels(input_shape), self.spatial(input_shape)
