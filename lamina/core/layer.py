@@ -110,7 +110,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
-    _stateless = False  # it counts as built from the start and writes no build config
+    _stateless = False  # Keras 3 counts it as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
@@ -256,15 +256,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             Changes.note(self)
 
     @property
-    def built(self) -> bool:
-        """Whether it has its weights; without any to come, from the start."""
-        return vars(self)["built"] or self._stateless
-
-    @built.setter
-    def built(self, value: bool) -> None:
-        vars(self)["built"] = value
-
-    @property
     def metrics(self) -> list[Any]:
         """Those that the layer and the layers inside hold as attributes, alone or in lists or dictionaries."""
         found = [metric for module in self.modules() for metric in metrics_of(module)]
@@ -354,7 +345,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
-        if any(isinstance(child, Layer) and not vars(child)["built"] for child in self.modules() if child is not self):
+        if any(isinstance(child, Layer) and not child.built for child in self.modules() if child is not self):
             symbolic.infer_shape(self, input_shape)
         if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
             self.make_weights()

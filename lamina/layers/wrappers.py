@@ -27,7 +27,7 @@ class Wrapper(Holder):
     layer: Layer = arg(layer_inside, doc="The layer inside.")
 
     def build(self, input_shape: Any = None) -> None:
-        if not vars(self.layer)["built"]:
+        if not self.layer.built:
             self.layer.build(input_shape)
 
 
@@ -204,7 +204,7 @@ class Bidirectional(Holder):
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         for inner in (self.forward_layer, self.backward_layer):
-            if not vars(inner)["built"]:
+            if not inner.built:
                 inner.build(sequences_shape)
         self.input_spec = self.forward_layer.input_spec
         forward, backward = self.forward_layer, self.backward_layer
