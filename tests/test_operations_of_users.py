@@ -55,6 +55,7 @@ def test_every_layer_is_an_operation() -> None:
 
 
 def test_functions_of_symbolic_tensors() -> None:
+    keras.utils.clear_session(free_memory=False)
     a = keras.Input((3,), name="a")
     b = keras.layers.Dense(2, name="d")(a)
     c = keras.ops.tanh(b)
