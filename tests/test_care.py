@@ -224,3 +224,20 @@ def test_nearly_plain_calls_take_few_frames() -> None:
         assert len(frames(lambda: model(X, training=False))) <= plain + 2
         assert len(frames(lambda: model(X.numpy()))) <= plain + 4
         assert len(frames(lambda: model(X.numpy().astype("float64"), training=False))) <= plain + 4
+
+
+def test_a_models_care_counts_the_layers_inside_whatever_is_tended() -> None:
+    first, second = keras.Input((4,)), keras.Input((4,))
+    model = keras.Model([first, second], AddsLoss()(L.Add()([first, second])))
+    model([X, X])
+    expected = care.INSIDE | care.CHECKS
+    assert model.plan
+    assert model._care == expected
+    model.register_forward_hook(lambda *_: None)
+    assert model._care == expected | care.HOOKED
+
+
+@pytest.mark.parametrize("given", [np.array([[1.0, 2.0]]), np.array([[1, 2]]), np.array([[1, 2]], "uint8")])
+def test_models_of_integers_take_arrays_of_any_kind(given: np.ndarray) -> None:
+    model = keras.Sequential([keras.Input((2,), dtype="int32"), L.Embedding(5, 3)])
+    torch.testing.assert_close(model(given), model(torch.tensor([[1, 2]], dtype=torch.int32)))

@@ -61,7 +61,7 @@ class Changes:
 
 def tend(layer: Any) -> None:
     """Find anew what the layer needs around its `call`, and note that something changed."""
-    vars(layer)["_care"] = care_of(layer)
+    vars(layer)["_care"] = layer._find_care()
     Changes.note(layer)
 
 
