@@ -94,12 +94,12 @@ class Calling(Weights):
     forward = call
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not self._care & BEFORE and not (_global_forward_pre_hooks or _global_forward_hooks):
+        care = self._care
+        if len(args) == 1 and not care & BEFORE and not (_global_forward_pre_hooks or _global_forward_hooks):
             x = args[0]
-            if kwargs or type(x) is np.ndarray:
-                return self._call_nearly_plain(x, kwargs)
             if (
-                type(x) is Tensor
+                not kwargs
+                and type(x) is Tensor
                 and x.dtype in self._passing
                 and (self._ndim is None or x.ndim == self._ndim)
                 and getattr(x, "_keras_mask", None) is None
@@ -113,9 +113,11 @@ class Calling(Weights):
                 except (RuntimeError, IndexError) as error:
                     self._explain(args, error)
                     raise
-                if self._care & AFTER:
+                if care & AFTER:
                     self._after_direct(x, y)
                 return y
+            if kwargs or type(x) is np.ndarray:
+                return self._call_nearly_plain(x, kwargs)
         return self._call_with_care(args, kwargs)
 
     def _call_nearly_plain(self, x: Any, kwargs: dict[str, Any]) -> Any:
