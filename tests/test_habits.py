@@ -153,3 +153,12 @@ def test_schedule_free_adamw_goes_where_keras_goes() -> None:
     torch.testing.assert_close(
         weight.detach(), torch.tensor([0.535410, -1.606437, 2.823874]), check_dtype=False, rtol=0, atol=5e-6
     )
+
+
+def test_layers_without_weights_are_built_from_the_start() -> None:
+    for layer in (L.ReLU(), L.Dropout(0.1), L.MaxPooling2D(2), L.Reshape((2,)), L.Masking(), L.UnitNormalization()):
+        assert layer.built and layer.count_params() == 0 and layer.get_build_config() is None
+    for layer in (L.Dense(2), L.Flatten(), L.Add(), L.UpSampling2D(2), L.PReLU(), L.Layer()):
+        assert not layer.built
+    pooled = L.TimeDistributed(L.MaxPooling1D(2))
+    assert pooled(torch.zeros(2, 3, 4, 1)).shape == (2, 3, 2, 1)

@@ -149,10 +149,10 @@ class Calling(Weights):
                 kwargs = symbolic.checked(self, args, kwargs)
             else:
                 args = self._checked_first(args, kwargs)
-            if not self.built or self._building:
+            if not self._ready or self._building:
                 self.check_inputs(_first(args, kwargs))
                 with building(self):  # another thread's first call may be building it
-                    if not self.built:
+                    if not self._ready:
                         self._build_for(args, kwargs)
             if not recorded:
                 args, kwargs = self._convert(args, kwargs)
@@ -203,7 +203,7 @@ class Calling(Weights):
 
     def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
         """Whether the arguments need no conversion: one plain tensor or a list of some, and at most a flag."""
-        if len(args) != 1 or not self.built or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
+        if len(args) != 1 or not self._ready or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
             return False
         first = args[0]
         if type(first) is Tensor:
@@ -233,7 +233,7 @@ class Calling(Weights):
                 )
         if arrays.is_listed(first) and not self._takes_untouched(arrays.first_of(first)):
             return (arrays.numbers(first, named(self)), *args[1:])
-        if not self.built and arrays.is_array(first) and not self._takes_untouched(first):
+        if not self._ready and arrays.is_array(first) and not self._takes_untouched(first):
             arrays.tensor_of(first, named(self))  # raises before there are weights
         return args
 

@@ -68,7 +68,7 @@ def tend(layer: Any) -> None:
 def care_of(layer: Any) -> int:
     care = layer._care & ADDS
     policy, ours = layer.dtype_policy, layer._ours
-    if not layer.built:
+    if not layer._ready:
         care |= UNBUILT
     if policy.compute != policy.variable:
         care |= CASTS

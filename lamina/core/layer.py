@@ -110,7 +110,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
-    _stateless = False  # Keras 3 counts it as built from the start and writes no build config
+    _stateless = False  # it counts as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
@@ -150,7 +150,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         base = {key: kwargs.pop(key) for key in _BASE_KEYWORDS if key in kwargs and key not in self._args}
         vars(self).update(
             training=False,
-            built=False,
+            _ready=False,  # its build has run
             _building=False,
             _care=UNBUILT,
             _ndim=None,
@@ -248,12 +248,21 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         else:
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
                 value.train(self.training)
-            elif vars(self).get("built") and name in ("activity_regularizer", "input_spec"):
+            elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
                 object.__setattr__(self, name, value)
                 self._finish_build()
             super().__setattr__(name, value)
-        if name in self._args and vars(self).get("built"):
+        if name in self._args and vars(self).get("_ready"):
             Changes.note(self)
+
+    @property
+    def built(self) -> bool:
+        """Whether it has its weights; a layer that will never have any has them from the start."""
+        return self._ready or self._stateless
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        vars(self)["_ready"] = bool(value)
 
     @property
     def metrics(self) -> list[Any]:
@@ -285,7 +294,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         found = getattr(type(self), name, None)
         if isinstance(found, property):  # it raised AttributeError: let its own message through
             return found.__get__(self)
-        if "built" not in state:
+        if "_ready" not in state:
             raise AttributeError(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
@@ -337,7 +346,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {"shapes_dict": shapes} if shapes else {}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
-        if config and not self.built:
+        if config and not self._ready:
             shapes = {key: _as_shape(value) for key, value in config.get("shapes_dict", config).items()}
             self.build(shapes["input_shape"]) if set(shapes) == {"input_shape"} else self.build(**shapes)
 
@@ -345,7 +354,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
-        if any(isinstance(child, Layer) and not child.built for child in self.modules() if child is not self):
+        if any(isinstance(child, Layer) and not child._ready for child in self.modules() if child is not self):
             symbolic.infer_shape(self, input_shape)
         if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
             self.make_weights()
@@ -369,7 +378,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
             self.set_weights(initial)
         spec = self.input_spec
-        vars(self).update(built=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
+        vars(self).update(_ready=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
         tend(self)
 
     _find_care = care_of

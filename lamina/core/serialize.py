@@ -280,7 +280,7 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
         with custom_object_scope(custom_objects or {}):
             made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
         build_config = config.get("build_config")
-        if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
+        if build_config and hasattr(made, "build_from_config") and not getattr(made, "_ready", True):
             with reading_part(build_config, f"the shapes that {cls.__name__} was built for", theirs):
                 made.build_from_config(build_config)
     if read is not None and shared is not None:

@@ -414,7 +414,7 @@ class SpectralNormalization(Layer):
     )
 
     def build(self, input_shape: tuple) -> None:
-        if not self.layer.built:
+        if not self.layer._ready:
             self.layer.build(input_shape)
         found = next((name for name in ("kernel", "embeddings") if getattr(self.layer, name, None) is not None), None)
         if found is None:

@@ -372,7 +372,7 @@ def _output_size(cell: Any) -> Any:
 
 def _build_cell(cell: Any, input_shape: tuple) -> None:
     """Make the weights of a cell for inputs (batch, ...); one without a `build` is run without values."""
-    if not isinstance(cell, Layer) or cell.built:
+    if not isinstance(cell, Layer) or cell._ready:
         return
     if type(cell).build is not Layer.build:
         cell.build(input_shape)

@@ -27,7 +27,7 @@ class Wrapper(Holder):
     layer: Layer = arg(layer_inside, doc="The layer inside.")
 
     def build(self, input_shape: Any = None) -> None:
-        if not self.layer.built:
+        if not self.layer._ready:
             self.layer.build(input_shape)
 
 
@@ -60,7 +60,7 @@ class Pipeline(Holder):
 
     def build(self, input_shape: Any) -> None:
         for layer in self._pipeline_layers:
-            if not layer.built:
+            if not layer._ready:
                 layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
@@ -204,7 +204,7 @@ class Bidirectional(Holder):
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         for inner in (self.forward_layer, self.backward_layer):
-            if not inner.built:
+            if not inner._ready:
                 inner.build(sequences_shape)
         self.input_spec = self.forward_layer.input_spec
         forward, backward = self.forward_layer, self.backward_layer

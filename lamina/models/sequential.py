@@ -101,7 +101,7 @@ class Sequential(GraphModel):
         return layer
 
     def _forget(self) -> None:
-        vars(self).update(_graph=None, _plan=None, built=False, _care=care.UNBUILT)
+        vars(self).update(_graph=None, _plan=None, _ready=False, _care=care.UNBUILT)
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         self._forget()
