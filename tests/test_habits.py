@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import sys
 import weakref
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,3 +165,129 @@ def test_layers_without_weights_are_built_from_the_start() -> None:
         assert not layer.built
     pooled = L.TimeDistributed(L.MaxPooling1D(2))
     assert pooled(torch.zeros(2, 3, 4, 1)).shape == (2, 3, 2, 1)
+
+
+class Louder(L.Layer):
+    """Takes an argument that layers around it hand down."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._register_call_context_args("loud")
+
+    def call(self, x: torch.Tensor, loud: bool = False) -> torch.Tensor:
+        return x + 1 if loud else x
+
+
+class Around(L.Layer):
+    def __init__(self, inner: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("form", ["layer", "sequential", "functional"])
+def test_arguments_of_a_call_reach_the_calls_inside(form: str) -> None:
+    outer: Any = Around(Around(Louder()))
+    if form != "layer":
+        inputs = L.Input((2,))
+        outer = keras.Sequential([L.Identity(), outer]) if form == "sequential" else keras.Model(inputs, outer(inputs))
+    outer._register_call_context_args("loud")
+    for x in (torch.zeros(1, 2), np.zeros((1, 2), "float32")):
+        assert outer(x, loud=True).sum() == 2
+        assert outer(x).sum() == outer(x, loud=False).sum() == 0
+    assert Around(Louder())(torch.zeros(1, 2)).sum() == 0
+    with pytest.raises(TypeError, match="loud"):
+        Around(Louder())(torch.zeros(1, 2), loud=True)  # it never said that it hands it down
+
+
+def test_a_policy_can_be_set_later() -> None:
+    layer = L.Dense(2)
+    layer.build((None, 3))
+    layer.dtype_policy = "mixed_bfloat16"
+    assert layer(torch.ones(1, 3)).dtype is torch.bfloat16 and layer.kernel.dtype is torch.float32
+    model = keras.Sequential([keras.Input((3,)), layer])
+    layer.dtype_policy = keras.DTypePolicy("float32")
+    assert model(torch.ones(1, 3)).dtype is torch.float32
+    with pytest.raises(ValueError, match="dtype"):
+        layer.dtype_policy = "float99"
+
+
+def test_arguments_set_later_are_taken_as_by_the_constructor() -> None:
+    layer = L.Dense(2, activation="relu")
+    layer.build((None, 3))
+    layer.activation = None
+    assert (layer(torch.full((1, 3), -1.0)) == -layer.kernel.sum(0)).all()
+    layer.activation = "relu"
+    assert layer.get_config()["activation"] == "relu"
+    with pytest.raises(ValueError, match="activation"):
+        layer.activation = "rellu"
+    assert layer.get_config()["activation"] == "relu"
+
+
+def test_what_build_takes_is_named_after_what_call_takes() -> None:
+    class Strange(L.Layer):
+        def build(self, foo_shape: Any, bar: Any) -> None: ...
+
+        def call(self, foo: Any, bar: Any) -> Any:
+            return foo + bar
+
+    class Foreign(Strange):
+        def build(self, foo_shape: Any, baz_shape: Any) -> None: ...  # type: ignore[override]
+
+    ones = torch.ones(4, 1)
+    with pytest.raises(ValueError, match="`bar`, which does not end in `_shape`"):
+        Strange()(ones, ones)
+    with pytest.raises(ValueError, match=r"`baz_shape`, but `call\(\)` does not have argument `baz`"):
+        Foreign()(ones, ones)
+
+
+def test_group_normalization_of_values_beyond_half_precision() -> None:
+    large = torch.full((2, 4, 8), 70000.0)
+    outputs = L.GroupNormalization(groups=2, dtype="mixed_float16")(large)
+    assert outputs.dtype is torch.float16 and outputs.isfinite().all()
+
+
+def test_complex_numbers_pass_a_layer_of_the_users_own() -> None:
+    class Twice(L.Layer):
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    assert Twice()(torch.ones(2, dtype=torch.complex64)).dtype is torch.complex64
+    assert Twice()(keras.KerasTensor((2,), dtype="complex64")).dtype == "complex64"
+    with pytest.raises(ValueError, match="imaginary"):
+        L.Dense(2)(torch.ones(2, 3, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("layer", [L.Add(), L.Concatenate(axis=1)], ids=["Add", "Concatenate"])
+def test_masks_of_merges_are_one_for_each_input(layer: Any) -> None:
+    x, valid = np.ones((2, 3)), np.array([[True, False, True], [False, True, True]])
+    assert isinstance(layer.compute_mask([x, x], [valid, valid]), torch.Tensor)
+    for inputs, masks, said in (
+        ([x, x], valid, "`mask` should be a list"),
+        (x, [None, None], "`inputs` should be a list"),
+        ([x, x], [None, None, None], "should have the same length"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            layer.compute_mask(inputs, masks)
+
+
+class Tripled(L.Layer):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 3
+
+
+def test_files_find_loaded_classes_of_the_users_own(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), Tripled()])
+    model.save(tmp_path / "model.keras")
+    assert type(keras.models.load_model(tmp_path / "model.keras").layers[0]) is Tripled
+    described = keras.saving.serialize_keras_object(Tripled())
+    with pytest.raises(TypeError, match="Unknown class"):  # not loaded, and never imported
+        keras.saving.deserialize_keras_object({**described, "module": "this"})
+    assert "this" not in sys.modules
+    for module, name in (("torch.nn", "Linear"), ("subprocess", "Popen"), (__name__, "test_a_policy_can_be_set_later")):
+        with pytest.raises(TypeError, match="Unknown class"):  # derived from nothing of Lamina's
+            keras.saving.deserialize_keras_object(
+                {**described, "module": module, "class_name": name, "registered_name": name}
+            )

@@ -37,7 +37,9 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.layer.Layer.extra_repr": "torch calls it",
+    "core.layer.Layer.metrics_variables": "users read it",
     "core.layer.Layer.stateless_call": "users call it",
     "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
     "core.symbolic.Nodes.*": "users call and read them",

@@ -48,6 +48,8 @@ class Keepers:
 class Calling(Weights):
     """What `Layer` does when it is called."""
 
+    _context_words: tuple[str, ...] = ()  # the arguments of a call that its calls inside are to know
+
     # -- losses -----------------------------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
@@ -169,7 +171,7 @@ class Calling(Weights):
 
     def _perform(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run `call` on data: with its training flag, and with the losses of the last call forgotten."""
-        outer = scope.training, scope.depth, scope.path
+        outer = scope.training, scope.depth, scope.path, scope.context
         by_position = "training" in self._call_parameters[: len(args)]
         explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
         if explicit is not None:
@@ -185,6 +187,7 @@ class Calling(Weights):
                 keepers = vars(self)["_keepers"] = Keepers(self)
             for layer in keepers.layers:
                 layer._losses.clear()
+        scope.context = self._hand_down(kwargs) if self._context_words else scope.context
         scope.training, scope.depth, scope.path = training, scope.depth + 1, (*scope.path, self._name)
         try:
             if explicit is None or not self._care & TOLD:
@@ -196,10 +199,24 @@ class Calling(Weights):
             self._explain(args, error)
             raise
         finally:
-            scope.training, scope.depth, scope.path = outer
+            scope.training, scope.depth, scope.path, scope.context = outer
         if self.activity_regularizer is not None:
             self._losses.extend(self._activity_losses(outputs))
         return outputs
+
+    def _register_call_context_args(self, *names: str) -> None:
+        """Let calls take these arguments, and hand them to the calls inside of layers that registered and take them (of
+        Keras 3, which has it by this name). A layer's own argument wins over what was handed down."""
+        vars(self)["_context_words"] = tuple(dict.fromkeys((*self._context_words, *names)))
+        tend(self)
+
+    def _hand_down(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The context of the calls inside; gives this call what it takes of it, and keeps from it what it does not."""
+        told = {word: kwargs.pop(word) for word in self._context_words if kwargs.get(word) is not None}
+        context = {**scope.context, **told}
+        taken = context.keys() & {*self._context_words} & {*self._call_parameters}
+        kwargs |= {word: context[word] for word in taken}
+        return context
 
     def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
         """Whether the arguments need no conversion: one plain tensor or a list of some, and at most a flag."""
@@ -271,7 +288,7 @@ class Calling(Weights):
                 if device is None:
                     device = device_of(self)
                 leaf = arrays.tensor_of(leaf, named(self)).to(device)
-            if compute is not None and leaf.dtype not in self._passing:
+            if compute is not None and leaf.dtype not in self._passing and (self._ours or not leaf.is_complex()):
                 cast = arrays.cast(leaf, compute, named(self))
                 masking.set_mask(cast, masking.get_mask(leaf))
                 return cast

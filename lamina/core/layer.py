@@ -237,7 +237,14 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Weight):
+        state, declared = vars(self), self._args.get(name)
+        changed = declared is not None and state.get("_ready", False)
+        if changed and not state["_building"] and declared.attribute == name:
+            value = declared.convert(value, self)  # as from the constructor
+        if name == "dtype_policy":
+            self._set_policy(self._args["dtype"].convert(value, self))
+            tend(self)
+        elif isinstance(value, Weight):
             self._adopt(name, value)
         elif self._write_weight(name, value):
             pass
@@ -252,7 +259,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 object.__setattr__(self, name, value)
                 self._finish_build()
             super().__setattr__(name, value)
-        if name in self._args and vars(self).get("_ready"):
+        if changed:
             Changes.note(self)
 
     @property
@@ -269,6 +276,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         """Those that the layer and the layers inside hold as attributes, alone or in lists or dictionaries."""
         found = [metric for module in self.modules() for metric in metrics_of(module)]
         return [*{id(metric): metric for metric in found}.values()]
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """What the metrics of `metrics` count in."""
+        return [variable for metric in self.metrics for variable in metric.variables]
 
     def _write_weight(self, name: str, value: Any) -> bool:
         """Write values to the weight of that name; False where there is none, or what came is to take its place."""
@@ -354,7 +366,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
-        if any(isinstance(child, Layer) and not child._ready for child in self.modules() if child is not self):
+        unbuilt = any(isinstance(child, Layer) and not child._ready for child in self.modules() if child is not self)
+        if unbuilt and input_shape is not None and type(self).call is not Layer.call:
             symbolic.infer_shape(self, input_shape)
         if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
             self.make_weights()
@@ -398,12 +411,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             return
         if type(self).call is Layer.call:
             self.call()  # says that there is none
-        names = tuple(inspect.signature(type(self).build).parameters)[1:]
+        names = _shapes_of_build(self)
         given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
         shapes = {f"{key}_shape": symbolic.shapes_of(value) for key, value in given.items()}
         device = next((leaf.device for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)), None)
         with torch.device(device) if device is not None and device.type != "cpu" else nullcontext():
-            if len(names) > 1 and all(name in shapes for name in names[:1]):
+            if len(names) > 1 and names[0] in shapes:
                 self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
             else:
                 self.build(symbolic.shapes_of(next(iter(given.values()), None)))
@@ -412,6 +425,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the output for inputs of the given shape, None where unknown."""
+        if type(self).call is Layer.call:
+            self.call()  # says that there is none
         return symbolic.infer_shape(self, *args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
@@ -426,6 +441,25 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         swapped = {names[id(weight)]: value.clone() for weight, value in zip(own, given, strict=True)}
         outputs = torch.func.functional_call(self, swapped, args, kwargs)
         return outputs, [swapped[names[id(weight)]] for weight in self.non_trainable_weights]
+
+
+def _shapes_of_build(layer: Layer) -> tuple[str, ...]:
+    """The parameters of its `build`. Raises ValueError where one of several is named after none of `call`."""
+    taken, calls = list(inspect.signature(type(layer).build).parameters.values())[1:], layer._call_parameters
+    needed = [p.name for p in taken if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    strange = [name for name in needed if name.removesuffix("_shape") not in calls or not name.endswith("_shape")]
+    if len(needed) > 1 and strange:
+        name = strange[0]
+        why = (
+            f"`{name}`, but `call()` does not have argument `{name.removesuffix('_shape')}`"
+            if name.endswith("_shape")
+            else f"the argument `{name}`, which does not end in `_shape`"
+        )
+        raise ValueError(
+            f"{named(layer)}: its `build()` takes {why}. Name each after an argument of `call`: "
+            f"{', '.join(f'{call}_shape' for call in calls)}."
+        )
+    return tuple(p.name for p in taken)
 
 
 def _as_shape(value: Any) -> Any:

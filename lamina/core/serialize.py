@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -296,6 +297,8 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
             found = registered_object(key, custom_objects) if key else None
             if found is not None:
                 return found
+        if home is None and (found := _loaded_class(module, name)) is not None:
+            return found
     anywhere = module == "builtins" and config["class_name"] == "function"
     for room in (home,) if home is not None else (*homes, *FUNCTION_HOMES) if anywhere else homes:
         found = find(name, room) if isinstance(name, str) else None
@@ -305,6 +308,14 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
         f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "
         f"Pass it as custom_objects={{{name!r}: ...}} or decorate it with @register_keras_serializable()."
     )
+
+
+def _loaded_class(module: Any, name: Any) -> type | None:
+    """The class of this name that a loaded module derives from one of Lamina's. Nothing is imported for a config."""
+    found = vars(sys.modules.get(module, object)).get(name) if isinstance(module, str) else None
+    if not isinstance(found, type) or found.__module__ != module or home_of(found) is not None:
+        return None
+    return found if any(home_of(base) is not None for base in found.__mro__) else None
 
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {

@@ -326,6 +326,8 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
     """A symbolic tensor in the type the layer takes it in."""
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
+    if leaf.torch_dtype.is_complex and not layer._ours:
+        return leaf
     if leaf.torch_dtype.is_complex:
         raise no_complex(named(layer), layer._compute)
     return SymbolicTensor(leaf.shape, layer._compute)

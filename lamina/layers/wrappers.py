@@ -326,7 +326,11 @@ def _again(inner: Layer, prefix: str, **changes: Any) -> Layer:
     described = serialize.serialize(inner)
     name = prefix + inner.name.removeprefix(prefix)
     described["config"] = {**described["config"], "name": name, **changes}
-    return serialize.deserialize(described, _foreign_objects(inner))
+    made = serialize.deserialize(described, _foreign_objects(inner))
+    for declared in inner._args.values():
+        if not declared.config and declared.attribute in vars(inner):  # no config tells it
+            setattr(made, declared.attribute, getattr(inner, declared.attribute))
+    return made
 
 
 def _foreign_objects(inner: Layer) -> dict[str, Any]:

@@ -98,7 +98,10 @@ class Model(Trainer, Layer):
         return json.dumps(described_model(self), **options)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Any:
+        """Code in a config is never run, whatever `safe_mode` says."""
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
         if cls is Model and "layers" in config:

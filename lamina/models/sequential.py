@@ -179,7 +179,10 @@ class Sequential(GraphModel):
         return config
 
     @classmethod
-    def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Any:
+        """Code in a config is never run, whatever `safe_mode` says."""
         if isinstance(config, (list, tuple)):
             config = {"layers": config}
         if not isinstance(config, Mapping):
