@@ -237,10 +237,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        state, declared = vars(self), self._args.get(name)
-        changed = declared is not None and state.get("_ready", False)
-        if changed and not state["_building"] and declared.attribute == name:
-            value = declared.convert(value, self)  # as from the constructor
+        declared = self._args.get(name) if vars(self).get("_ready") else None
+        if declared is not None and declared.attribute == name and not self._building:
+            value = declared.convert(value, self)  # as by the constructor
         if name == "dtype_policy":
             self._set_policy(self._args["dtype"].convert(value, self))
             tend(self)
@@ -259,7 +258,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 object.__setattr__(self, name, value)
                 self._finish_build()
             super().__setattr__(name, value)
-        if changed:
+        if declared is not None:
             Changes.note(self)
 
     @property
