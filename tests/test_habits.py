@@ -291,3 +291,10 @@ def test_files_find_loaded_classes_of_the_users_own(tmp_path: Path) -> None:
             keras.saving.deserialize_keras_object(
                 {**described, "module": module, "class_name": name, "registered_name": name}
             )
+
+
+def test_weights_made_in_a_symbolic_call_lie_under_the_layers_around() -> None:
+    for inputs in (L.Input((4,)), torch.ones(1, 4)):
+        outer = Around(Around(L.Dense(2, name="dense"), name="inner"), name="outer")
+        outer(inputs)
+        assert [weight.path for weight in outer.weights] == ["outer/inner/dense/kernel", "outer/inner/dense/bias"]

@@ -338,13 +338,15 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
     leaves = pytree.tree_leaves((args, kwargs))
     unknown = any(None in leaf.shape for leaf in leaves if isinstance(leaf, SymbolicTensor))
     results = []
-    training, scope.training = scope.training, False
-    depth, scope.depth = scope.depth, scope.depth + 1
+    outer = scope.training, scope.depth, scope.path
+    scope.training, scope.depth = False, scope.depth + 1
+    if layer is not None and not layer._building:  # weights that layers inside make now lie under its name
+        scope.path = (*scope.path, layer.name)
     try:
         for size in _TRIAL_SIZES[: 1 + unknown]:
             results.append(_trial(function, args, kwargs, size, layer))
     finally:
-        scope.training, scope.depth = training, depth
+        scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
             inner._losses.clear()
 
