@@ -77,6 +77,7 @@ UNREAD = {
     "files.save_model:save_format": "the name's suffix says it; Keras 2 warns where they differ",
     "core.random.SeedGenerator.next:ordered": "of JAX's compiler: calls are in order here",
     "*:safe_mode": "code from files never runs, whatever it says",
+    "utils.bounding_boxes.pad:[hw]*": "boxes do not depend on the size of the picture",
     "ops.control.scan:unroll": "of JAX's compiler: the results are the same",
     "ops.reduction.segment_*:sorted": "a promise that lets other engines go faster: the results are the same",
     "generations.additions.*.add_loss:inputs": "said what a loss rests on in a static graph; a tensor knows",
