@@ -65,6 +65,7 @@ UNUSED = {
     "utils.attributes.Config.*": "users call them",
     "wrappers.SKLearnClassifier.decision_function": "scikit-learn calls it",
     "wrappers._Estimator.set_fit_request": "users call it",
+    "utils.feature_space.FeatureSpace.get_inputs": "users call it",
 }
 
 

@@ -202,11 +202,11 @@ class _Lookup(Textual, Adapting):
             raise ValueError(f"{named(self)}: there is no vocabulary file {path!r}.")
         if self.output_mode == "tf_idf":
             raise ValueError(f'{named(self)}: output_mode="tf_idf" needs a list of terms with `idf_weights`, no file.')
-        return self._as_terms(Path(path).read_text("utf-8"))
+        return self._as_terms(Path(path).read_text("utf-8").rstrip("\n"))  # empty lines at the end are none
 
     def _as_terms(self, content: str) -> list[Any]:
-        """One a line; empty lines at the end are none."""
-        lines = content.replace("\r\n", "\n").rstrip("\n").split("\n")
+        """One a line."""
+        lines = content.replace("\r\n", "\n").split("\n")
         if self._of_texts:
             return lines
         try:
@@ -263,12 +263,10 @@ class _Lookup(Textual, Adapting):
 
     def update_state(self, data: Any) -> None:
         rows = self._read(data)
-        if isinstance(rows, Tensor):
-            found: list[Any] = rows.reshape(-1).tolist()
-        elif self._of_texts:
-            found = texts_of(rows, self, self.encoding)
+        if self._of_texts:
+            found: list[Any] = texts_of(np.asarray(rows), self, self.encoding)
         else:
-            found = as_tensor(rows, self).reshape(-1).tolist()
+            found = as_tensor(rows, self).long().reshape(-1).tolist()
         length = max(rows.shape[-1] if rows.ndim > 1 else len(found), 1)
         self.count(found[start : start + length] for start in range(0, len(found), length))
 
