@@ -49,7 +49,6 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "ContrastLimitedAdaptiveHistogramEqualization",
     },
     "quantizers": {
         QUANTIZED: "*",

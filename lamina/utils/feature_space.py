@@ -320,7 +320,7 @@ class FeatureSpace(Layer):
     def call(self, inputs: dict[str, Any]) -> Any:
         return self._encoded(inputs)
 
-    def compute_output_spec(self, inputs: Any, **kwargs: Any) -> Any:
+    def compute_output_spec(self, inputs: dict[str, Any]) -> Any:  # type: ignore[override]
         return self._encoded(inputs)
 
     def _encoded(self, inputs: Mapping[str, Any]) -> Any:
@@ -384,12 +384,6 @@ class FeatureSpace(Layer):
             if not layer.built and config.get(name):
                 layer.build_from_config(config[name])
         vars(self)["_is_adapted"] = True
-
-    def save_own_variables(self, store: Any) -> None:
-        """There are none: the layers have them."""
-
-    def load_own_variables(self, store: Any) -> None:
-        """There are none."""
 
 
 def _feature(kind: str, name: str | None, dtype: str, output_mode: str, layer: Any, **options: Any) -> Feature:
