@@ -14,6 +14,7 @@ from .errors import short
 _WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}  # what torch can hardly compute with
 _READ = frozenset(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?"))
 _OTHER_FLOATS = {"f": np.float64, "c": np.complex128}  # for longdouble and its complex sister
+TEXTS = (str, bytes, np.str_, np.bytes_)
 PLAIN = int, float, complex, str, bytes, np.generic
 _BUFFERS = (memoryview, python_array.array)
 
@@ -37,6 +38,21 @@ def first_of(value: Any) -> Any:
     while isinstance(value, (list, tuple)) and len(value):
         value = value[0]
     return value
+
+
+def texts(value: Any) -> np.ndarray | None:
+    """What holds texts, among others perhaps, as an array of them; None for anything else."""
+    if isinstance(value, Tensor) or (is_listed(value) and not isinstance(first_of(value), (*TEXTS, type(None)))):
+        return None
+    if not isinstance(value, (str, bytes)) and not is_listed(value) and not is_array(value):
+        return None
+    try:
+        found = np.asarray(getattr(value, "to_numpy", lambda: value)(), object if is_listed(value) else None)
+    except ValueError:  # the lists differ in length
+        return None
+    if found.dtype.kind in "UST":
+        return found
+    return found if found.dtype.kind == "O" and any(isinstance(item, TEXTS) for item in found.flat) else None
 
 
 def tensor_of(value: Any, name: str = "data") -> Tensor:

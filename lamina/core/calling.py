@@ -298,10 +298,9 @@ class Calling(Weights):
 
     def _takes_untouched(self, value: Any) -> bool:
         """Whether the layer may want it as it is: texts."""
-        kind = getattr(getattr(value, "dtype", None), "kind", "")
-        if self._takes_text:
-            return isinstance(value, (str, bytes)) or kind in ("U", "S", "O", "T")
-        return not self._ours and (isinstance(value, (str, bytes)) or kind in ("U", "S"))
+        if self._takes_text and getattr(getattr(value, "dtype", None), "kind", "") == "O":
+            return True
+        return (self._takes_text or not self._ours) and arrays.texts(value) is not None
 
     def check_inputs(self, inputs: Any) -> None:
         """Raises ValueError where the inputs do not fit `input_spec`."""
@@ -406,6 +405,11 @@ def device_of(module: nn.Module) -> torch.device:
                 return weight.device
         stack.extend(reversed(each._modules.values()))
     return torch.get_default_device()
+
+
+def takes_texts(module: nn.Module) -> bool:
+    """Whether texts are data to a module, or to a layer in it."""
+    return any(getattr(each, "_takes_text", False) for each in module.modules())
 
 
 def _first(args: tuple, kwargs: Mapping[str, Any]) -> Any:

@@ -177,7 +177,7 @@ class GraphModel(Model):
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         if self._takes_text and args:
-            first, several = args[0], len(self._graph.inputs) > 1
+            first, several = args[0], self._graph is not None and len(self._graph.inputs) > 1
             if isinstance(first, Mapping):
                 first = {key: _as_array(value) for key, value in first.items()}
             elif several and isinstance(first, (list, tuple)):

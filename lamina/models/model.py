@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..core import arrays
+from ..core.calling import takes_texts
 from ..core.errors import named, quoted, short
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
@@ -43,6 +45,10 @@ class Model(Trainer, Layer):
         from ..core import symbolic
 
         symbolic.infer_shape(self, input_shape)
+
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        texts = arrays.texts(args[0]) if args and arrays.is_listed(args[0]) and takes_texts(self) else None
+        return super()._checked_first(args if texts is None else (texts, *args[1:]), kwargs)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or at that place. Raises ValueError where there is none."""

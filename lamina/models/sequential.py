@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils import _pytree as pytree
 
-from ..core import care, serialize
+from ..core import arrays, care, dtypes, serialize
 from ..core.declare import kept
 from ..core.errors import named, short
 from ..core.graph import Graph
@@ -107,6 +107,7 @@ class Sequential(GraphModel):
         self._forget()
         self._modules.clear()
         self._register(self._stack)
+        vars(self)["_takes_text"] = bool(self._stack) and self._stack[0]._takes_text
         if rebuild and self._input is not None and self._stack:
             self.build(self._input.batch_shape)
 
@@ -223,7 +224,5 @@ def called_in_turn(layers: Sequence[Layer], x: Any) -> Any:
     return x
 
 
-def _dtype_name(tensor: Any) -> str:
-    from ..core import dtypes
-
-    return dtypes.dtype_name(tensor.dtype)
+def _dtype_name(data: Any) -> str:
+    return dtypes.TEXT if arrays.texts(data) is not None else dtypes.dtype_name(data.dtype)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...core import arrays, config, serialize
+from ...core.arrays import TEXTS
 from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, one_of, text
 from ...core.errors import named, short
 from ...core.scope import scope
@@ -21,7 +22,7 @@ from ...core.weight import spend
 from ...kernels.encoding import encode
 from ...kernels.hashing import bucket
 from .adapting import Adapting, Salt, as_tensor, dense, encoded_shape, output_mode
-from .strings import TEXTS, Data, Textual, hashes, texts_of
+from .strings import Data, Textual, hashes, texts_of
 
 VOCABULARY = "vocabulary.txt"
 _DROPPED, _UNKNOWN = -1, -2  # places of what counts nowhere, and of what is in no vocabulary
@@ -445,7 +446,7 @@ class StringLookup(Salt, _OfTexts, _Special, _Lookup, _Stored):
                 raise self._outside(unknown)
             if unknown:
                 found[outside] = self._buckets(np.array(unknown, dtype=object)).numpy()
-        return torch.from_numpy(found).reshape(inputs.shape)
+        return self.placed(torch.from_numpy(found)).reshape(inputs.shape)
 
     def _terms_at(self, inputs: Data) -> np.ndarray:
         places, unknown = as_tensor(inputs, self).long().numpy(), len(self._terms)
