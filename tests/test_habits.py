@@ -298,3 +298,79 @@ def test_weights_made_in_a_symbolic_call_lie_under_the_layers_around() -> None:
         outer = Around(Around(L.Dense(2, name="dense"), name="inner"), name="outer")
         outer(inputs)
         assert [weight.path for weight in outer.weights] == ["outer/inner/dense/kernel", "outer/inner/dense/bias"]
+
+
+class Holding(L.Layer):
+    """Its `get_config` gives objects as they are; Keras writes them."""
+
+    def __init__(self, inner: Any, pair: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner, self.pair = keras.saving.deserialize_keras_object(inner), pair
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "inner": self.inner, "pair": self.pair}
+
+
+def test_objects_in_a_config_of_the_users_own_are_written(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), Holding(L.Dense(2, kernel_initializer="ones"), (1, b"2"))])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded(torch.ones(1, 3)).tolist() == [[3, 3]]
+    assert loaded.layers[0].inner is not model.layers[0].inner
+
+
+def test_state_trees_say_all_and_give_it_back() -> None:
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, L.BatchNormalization(name="norm")(L.Dense(2, name="out")(inputs)))
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    tree = model.get_state_tree("numpy_array")
+    assert tree["trainable_variables"]["out"].keys() == {"kernel", "bias"}
+    assert tree["non_trainable_variables"]["norm"].keys() == {"moving_mean", "moving_variance"}
+    assert tree["metrics_variables"].keys() == {"loss", "mean_absolute_error"}
+    assert tree["optimizer_variables"]["adam"]["iteration"] == 1
+    model.fit(np.zeros((4, 3)), np.ones((4, 2)), verbose=0)
+    model.set_state_tree(tree)
+    assert str(model.get_state_tree("numpy_array")) == str(tree)
+    kernel = model.layers[1].kernel.numpy().copy()
+    zeros = {"kernel": np.zeros((3, 2)), "bias": np.zeros(3)}  # the second does not fit: nothing is assigned
+    for wrong in ({"trainable_variables": {"out": zeros}}, {"weights": {}}, {"trainable_variables": {"in": 1}}):
+        with pytest.raises(ValueError, match="set_state_tree"):
+            model.set_state_tree(wrong)
+    assert (model.layers[1].kernel.numpy() == kernel).all()
+    with pytest.raises(ValueError, match="value_format"):
+        model.get_state_tree("list")
+    class Twice(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both = [L.Dense(2, name="a"), L.Dense(2, name="a")]
+
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            return self.both[1](self.both[0](x))
+
+    twice = Twice()
+    twice(torch.ones(1, 2))
+    with pytest.raises(ValueError, match="found twice"):
+        twice.get_state_tree()
+
+
+@pytest.mark.parametrize(
+    "given", [[np.ones((3, 2)), np.zeros((3, 2))], {"a": np.ones((3, 2)), "b": np.zeros((3, 2))}], ids=["list", "dict"]
+)
+def test_sequential_begins_with_several_inputs(given: Any, tmp_path: Path) -> None:
+    first = L.Add() if isinstance(given, list) else L.Lambda(named_sum)
+    model = keras.Sequential([first, L.Dense(2)])
+    expected = model(given)
+    assert expected.shape == (3, 2) and model.predict(given, verbose=0).shape == (3, 2)
+    model.summary()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects={"named_sum": named_sum})
+    torch.testing.assert_close(loaded(given), expected)
+    assert keras.Sequential([L.Dense(4), L.Dense(8)]).compute_output_shape((1, 2)) == (1, 8)
+
+
+def named_sum(inputs: Any) -> Any:
+    return inputs["a"] + inputs["b"]

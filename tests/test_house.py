@@ -39,7 +39,6 @@ CIRCLES: set[str] = set()
 UNUSED = {
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.layer.Layer.extra_repr": "torch calls it",
-    "core.layer.Layer.metrics_variables": "users read it",
     "core.layer.Layer.stateless_call": "users call it",
     "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
     "core.symbolic.Nodes.*": "users call and read them",
@@ -52,6 +51,7 @@ UNUSED = {
     "metrics.base.Metric.stateless_*": "users call them",
     "models.functional.Functional.input_names": "users read it",
     "models.model.Model.get_layer": "users call it",
+    "models.*_state_tree": "users call them",
     "models.model.Model.to_json": "users call it",
     "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
     "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",

@@ -358,7 +358,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         if config and not self._ready:
-            shapes = {key: _as_shape(value) for key, value in config.get("shapes_dict", config).items()}
+            shapes = {key: as_shape(value) for key, value in config.get("shapes_dict", config).items()}
             self.build(shapes["input_shape"]) if set(shapes) == {"input_shape"} else self.build(**shapes)
 
     # -- building ---------------------------------------------------------------------------------------------------
@@ -461,12 +461,11 @@ def _shapes_of_build(layer: Layer) -> tuple[str, ...]:
     return tuple(p.name for p in taken)
 
 
-def _as_shape(value: Any) -> Any:
+def as_shape(value: Any) -> Any:
+    """A shape, or a structure of such, whose tuples came as lists, as from JSON."""
     if isinstance(value, list):
-        return (
-            tuple(value) if all(item is None or isinstance(item, int) for item in value) else [*map(_as_shape, value)]
-        )
-    return {key: _as_shape(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return tuple(value) if all(item is None or isinstance(item, int) for item in value) else [*map(as_shape, value)]
+    return {key: as_shape(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | None:

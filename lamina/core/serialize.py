@@ -98,6 +98,9 @@ def get(identifier: Any, home: str) -> Any:
     return importlib.import_module(HOMES[home]).get(identifier)
 
 
+_ENDS = "start", "stop", "step"
+
+
 def serialize(obj: Any) -> Any:
     """Plain data for `obj`: numbers, text, lists and dictionaries as they are, objects as class and config."""
     if obj is None or isinstance(obj, (bool, int, float, str)):
@@ -115,8 +118,13 @@ def serialize(obj: Any) -> Any:
     if isinstance(obj, torch.Tensor):
         array = obj.detach().cpu()
         return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": serialize(array.dtype)}}
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
     if isinstance(obj, slice):
-        return {"class_name": "__slice__", "config": {"start": obj.start, "stop": obj.stop, "step": obj.step}}
+        return {
+            "class_name": "__slice__",
+            "config": {key: serialize(getattr(obj, key)) for key in ("start", "stop", "step")},
+        }
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if inspect.isfunction(obj) or inspect.isbuiltin(obj) or inspect.isclass(obj):
@@ -143,7 +151,7 @@ def _describe(value: Any) -> dict[str, Any]:
     described = {
         "module": module or cls.__module__,
         "class_name": vars(cls).get("_public_name", cls.__name__),
-        "config": value.get_config(),
+        "config": value.get_config() if module else serialize(value.get_config()),  # a user's own may hold objects
         "registered_name": None if public else registered_name(cls),
     }
     for part in ("build_config", "compile_config"):
@@ -322,7 +330,8 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "__tuple__": lambda config: tuple(deserialize(config["value"] if isinstance(config, Mapping) else config)),
     "__numpy__": lambda config: np.array(config["value"], dtype=_number_type(config["dtype"])),
     "__tensor__": lambda config: torch.tensor(config["value"], dtype=getattr(torch, config["dtype"])),
-    "__slice__": lambda config: slice(config["start"], config["stop"], config["step"]),
+    "__slice__": lambda config: slice(*(deserialize(config[end]) for end in _ENDS)),
+    "__bytes__": lambda config: str(config["value"]).encode(),
     "__ellipsis__": lambda config: Ellipsis,
 }
 

@@ -113,6 +113,22 @@ class Model(Trainer, Layer):
 
         export_model(self, filepath, format, verbose, input_signature, **options)
 
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """Copies of all variables' values, in dictionaries by kind and by the parts of their paths.
+
+        value_format: "backend_tensor" or "numpy_array". Raises ValueError where two variables have one path.
+        """
+        from .state import state_tree
+
+        return state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Assign what `get_state_tree` gave, or a part of it. Raises ValueError, and assigns nothing, for what does not
+        fit."""
+        from .state import set_state_tree
+
+        set_state_tree(self, state_tree)
+
     def to_json(self, **options: Any) -> str:
         """The architecture as JSON; `model_from_json` reads it."""
         import json
