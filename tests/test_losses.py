@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.golden import GOLDEN, Case, cases, problems
 
+import lamina as keras
 from lamina import losses, metrics
 from lamina.core import config, masking, serialize
 from lamina.core.random import set_random_seed
