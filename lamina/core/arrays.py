@@ -99,6 +99,7 @@ def taking_arrays(function: Function) -> Function:
 
     made: Any = taking
     made.of_tensors = function
+    function.__qualname__ += ".of_tensors"  # where pickles find it
     return made
 
 
