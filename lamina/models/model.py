@@ -79,10 +79,10 @@ class Model(Trainer, Layer):
 
         save_model(self, filepath, overwrite=overwrite, **options)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         from ..files import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def load_weights(self, filepath: Any, **options: Any) -> None:
         from ..files import load_weights
