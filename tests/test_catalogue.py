@@ -57,9 +57,6 @@ MISSING: dict[str, dict[str, str]] = {
     "quantizers": {
         QUANTIZED: "*",
     },
-    "saving": {
-        LATER: "KerasFileEditor",
-    },
     "utils": {
         LATER: "FeatureSpace model_to_dot plot_model",
     },
@@ -75,9 +72,7 @@ MISSING: dict[str, dict[str, str]] = {
 }
 
 # What is there, but takes other parameters, and why.
-OTHERWISE = {
-    "saving.save_weights": LATER,
-}
+OTHERWISE: dict[str, str] = {}
 
 
 def reason(name: str) -> str | None:

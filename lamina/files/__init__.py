@@ -125,7 +125,9 @@ def _path_of_shards(path: Path, size: Any) -> Path:
     if not path.name.endswith((".weights.json", ".weights.h5")):
         raise ValueError(f"save_weights: with `max_shard_size` the name must end in .weights.json; got {str(path)!r}.")
     if path.suffix != ".json":
-        warn(f"save_weights: with `max_shard_size`, {path.with_suffix('.json').name} is written instead of {path.name}.")
+        warn(
+            f"save_weights: with `max_shard_size`, {path.with_suffix('.json').name} is written instead of {path.name}."
+        )
     return path.with_suffix(".json")
 
 

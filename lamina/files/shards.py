@@ -41,7 +41,9 @@ class _Shards:
         return self.file.require_group(path)
 
     def description(self) -> dict[str, Any]:
-        places = {path: list(dict.fromkeys(names)) if len(names) > 1 else names[0] for path, names in self.weight_map.items()}
+        places = {
+            path: list(dict.fromkeys(names)) if len(names) > 1 else names[0] for path, names in self.weight_map.items()
+        }
         return {"metadata": {"total_size": float(self.total)}, "weight_map": places}
 
 
@@ -90,7 +92,9 @@ def reading(path: Path) -> Iterator[list[Any]]:
         for name in dict.fromkeys(name for names in weight_map.values() for name in names):
             shard = path.with_name(name)
             if not shard.is_file():
-                raise FileNotFoundError(f"{path}: beside it there is no file {name!r}, which holds some of the weights.")
+                raise FileNotFoundError(
+                    f"{path}: beside it there is no file {name!r}, which holds some of the weights."
+                )
             with safe.reading(shard):
                 files[name] = stack.enter_context(safe.opened_hdf5(shard))
         with safe.reading(path):

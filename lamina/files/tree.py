@@ -163,7 +163,9 @@ def read(
         else:
             fitting.append((item, stored))
     if not skip and not grows:
-        problems += [f"{path}: stored, but the model has no such layer" for file in files for path in _unasked(file, asked)]
+        problems += [
+            f"{path}: stored, but the model has no such layer" for file in files for path in _unasked(file, asked)
+        ]
     if problems:
         message = "the weights do not fit the model. " + "; ".join(problems[:5])
         message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
