@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import datasets as datasets
     from . import dtype_policies as dtype_policies
+    from . import export as export
     from . import initializers as initializers
     from . import keras1 as keras1
     from . import keras2 as keras2
@@ -88,6 +89,7 @@ __all__ = [
     "datasets",
     "device",
     "dtype_policies",
+    "export",
     "initializers",
     "keras1",
     "keras2",

@@ -47,9 +47,6 @@ MISSING: dict[str, dict[str, str]] = {
         SMALL_NUMBERS: "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy",
         QUANTIZED: "QuantizedDTypePolicy QuantizedFloat8DTypePolicy",
     },
-    "export": {
-        LATER: "*",
-    },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
         LATER: "ContrastLimitedAdaptiveHistogramEqualization",

@@ -89,6 +89,24 @@ class Model(Trainer, Layer):
 
         load_weights(self, filepath, **options)
 
+    def export(
+        self,
+        filepath: Any,
+        format: str = "torch",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **options: Any,
+    ) -> None:
+        """Write the model's inference as a program that runs without its classes: torch.export's `.pt2`, or ONNX.
+
+        `torch.export.load(filepath).module()(x)` then gives what `model(x)` gives. input_signature: a list of the
+        arguments' shapes and types; sizes that are None, such as the batch's, stay open. Options: those of
+        `torch.export.export`, or `opset_version` for ONNX.
+        """
+        from ..files.program import export_model
+
+        export_model(self, filepath, format, verbose, input_signature, **options)
+
     def to_json(self, **options: Any) -> str:
         """The architecture as JSON; `model_from_json` reads it."""
         import json
