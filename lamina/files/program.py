@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._decomp import decomposition_table
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, symbolic
@@ -30,8 +32,12 @@ _ELSEWHERE = {
     "openvino": 'use format="onnx" and give the file to openvino.convert_model',
     "litert": "a model is a torch module: give it to litert_torch.convert",
 }
-_BATCH, _SIZE = 2, 128  # stand for unknown sizes while a call is traced: no sizes of 0 or 1, which torch takes for fixed
-_SEQUENCES = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # torch's operators that run a whole sequence
+_BATCH, _SIZE = (
+    2,
+    128,
+)  # stand for unknown sizes while a call is traced: no sizes of 0 or 1, which torch takes for fixed
+# torch's operators that run a whole sequence, and those of ONNX.
+_SEQUENCES = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
 
 
 def export_model(
@@ -188,11 +194,20 @@ def trace(module: nn.Module, signature: Sequence[Any], **options: Any) -> Any:
     if shapes is None:
         shapes = pytree.tree_map(_open_axes, tuple(signature))
         shapes = (shapes,) if _takes_any_number(module) else shapes
-    with torch.no_grad(), training_flags(module, module, False, module.train), _whole_sequences():
-        try:
+    with torch.no_grad(), training_flags(module, module, False, module.train):
+        if isinstance(module, Layer) and not module.built:
+            module(*args)
+        with _whole_sequences(), _traced(module):
             return torch.export.export(module, args, dynamic_shapes=shapes, **options)
-        except Exception as error:
-            raise RuntimeError(f"export: {named(module)} cannot be traced: {_told(error)}") from error
+
+
+@contextmanager
+def _traced(module: nn.Module) -> Iterator[None]:
+    """What torch raises inside is one RuntimeError that names the module."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(f"export: {named(module)} cannot be traced: {_told(error)}") from error
 
 
 class _Endpoint(nn.Module):
@@ -235,7 +250,7 @@ def _sample(spec: InputSpec, device: torch.device) -> Tensor:
 
 
 def _told(error: Exception) -> str:
-    """What went wrong, with the repair where a size that was to stay open is fixed by the computation."""
+    """What went wrong, with the repair where the computation fixes a size that was to stay open."""
     fixed = re.findall(r"You marked L\['(\w+)'\]\S*size\(\)\[(\d+)\]\S* as dynamic.*constant \((\d+)\)", str(error))
     if not fixed:
         return safe.reason(error)
@@ -250,23 +265,32 @@ def _whole_sequences() -> Iterator[None]:
     torch itself would find the shapes of what they give by running a sequence step by step, which fixes its length.
     """
     operators = [getattr(torch.ops.aten, name).input for name in _SEQUENCES]
-    before = [dict(operator.py_kernels) for operator in operators]
+    before = [(operator, operator.py_kernels.copy(), decomposition_table[operator]) for operator in operators]
 
-    def put(kernels: Iterable[Mapping[Any, Any]]) -> None:
-        for operator, each in zip(operators, kernels, strict=True):
-            operator.py_kernels.clear()
-            operator.py_kernels.update(each)
-            operator._dispatch_cache.clear()
+    def put(operator: Any, kernels: Mapping[Any, Any], decomposition: Any) -> None:
+        operator.py_kernels.update(kernels)
+        operator._dispatch_cache.clear()
+        decomposition_table[operator] = decomposition
 
-    put(dict.fromkeys(each, _shapes_of_sequences) for each in before)
+    for operator, kernels, _ in before:
+        put(operator, dict.fromkeys(kernels, _shapes_of_sequences), _shapes_of_sequences)
     try:
         yield
     finally:
-        put(before)
+        for each in before:
+            put(*each)
 
 
 def _shapes_of_sequences(
-    x: Tensor, states: Any, weights: Any, bias: bool, layers: int, drop: float, train: bool, both: bool, batch_first: bool
+    x: Tensor,
+    states: Any,
+    weights: Any,
+    bias: bool,
+    layers: int,
+    drop: float,
+    train: bool,
+    both: bool,
+    batch_first: bool,
 ) -> tuple[Tensor, ...]:
     ends = (states,) if isinstance(states, Tensor) else tuple(states)
     outer = x.transpose(0, 1) if batch_first else x
@@ -324,7 +348,8 @@ def _as_spec(given: Any) -> InputSpec:
 
 
 def _write(program: Any, path: Path) -> None:
-    with path.open("wb") as file:
+    with path.open("wb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor", UserWarning)  # kernels in the order of their memory
         torch.export.save(program, file)
 
 
@@ -338,11 +363,69 @@ def _onnx_of(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
     """The program in ONNX; inputs have the signature's names, open axes are "batch" and "dim_<input>_<axis>"."""
     specs = pytree.tree_leaves(list(signature))
     names = [spec.name or f"input_{index}" for index, spec in enumerate(specs)]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _whole_sequences():
         warnings.simplefilter("ignore", FutureWarning)  # of torch's exporter, about itself
-        made = torch.onnx.export(program, (), dynamo=True, verbose=False, opset_version=opset, input_names=names)
+        made: Any = torch.onnx.export(
+            program,
+            (),
+            dynamo=True,
+            verbose=False,
+            opset_version=opset,
+            input_names=names,
+            custom_translation_table={
+                torch.ops.aten.sort.stable: _sorted,
+                torch.ops.aten.rnn_tanh.input: functools.partial(_rnn, "Tanh"),
+                torch.ops.aten.rnn_relu.input: functools.partial(_rnn, "Relu"),
+            },
+        )
+    found = {node.op_type for node in made.model.graph}
+    called = {str(node.target) for node in program.graph.nodes}
+    for name, kind in _SEQUENCES.items():
+        if f"aten.{name}.input" in called and kind not in found:
+            raise RuntimeError(f"export: this onnxscript cannot write {kind} layers: pip install -U onnxscript.")
     _name_axes(made.model.graph, specs)
     return made
+
+
+def _sorted(x: Any, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
+    """`aten.sort.stable` of a mask in ONNX, where equal values keep their order."""
+    from onnxscript import opset18 as op
+
+    count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+    values, order = op.TopK(op.Cast(x, to=6), count, axis=dim, largest=int(descending))  # 6: int32
+    return op.Cast(values, to=int(x.dtype)), order
+
+
+def _rnn(
+    activation: str,
+    x: Any,
+    states: Any,
+    weights: Sequence[Any],
+    bias: bool,
+    layers: int,
+    drop: float,
+    train: bool,
+    both: bool,
+    batch_first: bool,
+) -> Any:
+    """`aten.rnn_tanh` or `aten.rnn_relu` of one layer in ONNX."""
+    from onnxscript import opset18 as op
+
+    front = op.Constant(value_ints=[0])
+    kernels = [op.Concat(*(op.Unsqueeze(each, front) for each in weights[i :: 2 + 2 * bias]), axis=0) for i in (0, 1)]
+    biases = [op.Unsqueeze(op.Concat(*weights[i : i + 2], axis=0), front) for i in range(2, len(weights), 4) if bias]
+    outputs, end = op.RNN(
+        op.Transpose(x, perm=[1, 0, 2]) if batch_first else x,
+        *kernels,
+        op.Concat(*biases, axis=0) if bias else None,
+        None,
+        states,
+        hidden_size=weights[1].shape[-1],
+        direction="bidirectional" if both else "forward",
+        activations=[activation] * (1 + both),
+    )
+    outputs = op.Transpose(outputs, perm=[2, 0, 1, 3] if batch_first else [0, 2, 1, 3])
+    return op.Reshape(outputs, op.Constant(value_ints=[0, 0, -1])), end
 
 
 def _name_axes(graph: Any, specs: Sequence[InputSpec]) -> None:

@@ -439,7 +439,7 @@ def _pack(x: Tensor, mask: Tensor, reverse: bool) -> tuple[Tensor, _Places]:
     if reverse:
         x, mask = x.flip(1), mask.flip(1)
     padding, order = mask.logical_not().sort(dim=1, stable=True)
-    rows = torch.arange(0, mask.numel(), mask.shape[1], device=x.device).unsqueeze(1)
+    rows = torch.arange(mask.shape[0], device=x.device).mul_(mask.shape[1]).unsqueeze(1)
     return _take(x, order + rows).masked_fill_(padding.unsqueeze(-1), 0), _Places(mask, padding, rows)
 
 

@@ -43,7 +43,7 @@ def pads(
             return reach // 2, reach - reach // 2
         if size is None:
             return None, None
-        total = (-(-size // stride) - 1) * stride + reach + 1 - size
+        total = ((size + stride - 1) // stride - 1) * stride + reach + 1 - size
         if reach + 1 < stride:  # only then below 0: a size that is a symbol is not compared where it need not be
             total = max(total, 0)
         return total // 2, total - total // 2
@@ -72,7 +72,7 @@ def output_size(
         return None
     before, after = pads(size, kernel, stride, padding, dilation)
     if padding == "same":
-        return -(-size // stride)
+        return (size + stride - 1) // stride  # ONNX has no division that rounds negative numbers down
     return max((size + before + after - extent(kernel, dilation)) // stride + 1, 0)
 
 
