@@ -18,7 +18,6 @@ SIZED = "its weights of the pixels depend on the sizes"
 # Layers that keep no axis open but the batch's, and why.
 NEEDS_SIZES = {
     "LSTM-2": FIXED,
-    "LSTM-3": None,
     "Resizing-1": SIZED,
     "Resizing-2": SIZED,
 }
@@ -102,7 +101,7 @@ def residual():
     x = before = L.Conv2D(4, 3, strides=2, padding="same")(inputs)
     x = L.ReLU()(L.BatchNormalization()(x))
     x = L.Add()([L.SeparableConv2D(4, 3, padding="same")(x), before])
-    x = L.AveragePooling2D(padding="same")(L.Dropout(0.5)(x))
+    x = L.AveragePooling2D(2, padding="same")(L.Dropout(0.5)(x))
     x = L.Conv2DTranspose(2, 3, strides=2, padding="same")(x)
     return keras.Model(inputs, L.GlobalMaxPooling2D()(x))
 

@@ -1,0 +1,290 @@
+"""Places for boxes and arrows: ranks by longest paths, order by barycentres (Sugiyama et al. 1981), coordinates by least
+squares. All in points, from the top to the bottom; a model inside another is laid out first and then is one box."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .diagram import Box, Diagram
+
+GAP = 22.0  # between boxes of a rank
+CHANNEL = 26.0  # between ranks, and more for every arrow that turns there
+TURN = 7.0
+WIRE = 10.0  # the room of an arrow that passes a rank
+MARGIN = 14.0  # inside the frame of a nested model
+HEAD = 20.0  # its title
+SWEEPS = 12
+
+
+class Place(NamedTuple):
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+Points = list[tuple[float, float]]
+
+
+@dataclass
+class Layout:
+    """Where boxes, frames of nested models and arrows are; a size of the whole."""
+
+    width: float = 0.0
+    height: float = 0.0
+    boxes: dict[str, Place] = field(default_factory=dict)
+    frames: list[tuple[str, Place]] = field(default_factory=list)  # outer ones first
+    arrows: list[Points] = field(default_factory=list)
+
+    def moved(self, x: float, y: float) -> Layout:
+        return Layout(
+            self.width,
+            self.height,
+            {key: Place(at.x + x, at.y + y, at.width, at.height) for key, at in self.boxes.items()},
+            [(title, Place(at.x + x, at.y + y, at.width, at.height)) for title, at in self.frames],
+            [[(px + x, py + y) for px, py in points] for points in self.arrows],
+        )
+
+
+@dataclass(eq=False)
+class _Node:
+    """A box, a nested model or, without a part, the place where an arrow passes a rank."""
+
+    width: float
+    height: float
+    part: Box | Diagram | None = None
+    inside: Layout | None = None
+    rank: int = 0
+    x: float = 0.0  # of the middle
+    y: float = 0.0  # of the top
+    above: list[_Node] = field(default_factory=list)
+    below: list[_Node] = field(default_factory=list)
+
+    def end(self, key: str, downwards: bool) -> tuple[Points, float]:
+        """The way between a box inside and the edge of this node, and where that reaches it."""
+        if self.inside is None:
+            return [], self.x
+        at = self.inside.boxes[key]
+        x = self.x - self.width / 2 + at.x + at.width / 2
+        return [(x, self.y + at.y + (at.height if downwards else 0.0))], x
+
+
+def laid_out(diagram: Diagram, size: Callable[[Box], tuple[float, float]], head: Callable[[str], float]) -> Layout:
+    """Places for all of a diagram. size: of a box; head: the width of a nested model's title."""
+    nodes: list[_Node] = []
+    holder: dict[str, _Node] = {}
+    for part in diagram.parts:
+        if isinstance(part, Diagram):
+            inside = _framed(laid_out(part, size, head), part.title, head(part.title))
+            node = _Node(inside.width, inside.height, part, inside)
+            keys = list(inside.boxes)
+        else:
+            node = _Node(*size(part), part)
+            keys = [part.key]
+        nodes.append(node)
+        holder |= dict.fromkeys(keys, node)
+    arrows = [(before, after) for before, after in diagram.arrows if before in holder and after in holder]
+    pairs = list(dict.fromkeys((holder[a], holder[b]) for a, b in arrows if holder[a] is not holder[b]))
+    _rank(nodes, pairs)
+    ranks, chains = _with_wires(nodes, pairs)
+    _order(ranks)
+    _space(ranks)
+    height = _stack(ranks)
+    made = Layout(max((n.x + n.width / 2 for rank in ranks for n in rank), default=0.0), height)
+    for node in nodes:
+        x, y = node.x - node.width / 2, node.y
+        if node.inside is None:
+            assert isinstance(node.part, Box)
+            made.boxes[node.part.key] = Place(x, y, node.width, node.height)
+        else:
+            inside = node.inside.moved(x, y)
+            made.boxes |= inside.boxes
+            made.frames += inside.frames
+            made.arrows += inside.arrows
+    tracks = _tracks(ranks, arrows, holder, chains)
+    for before, after in arrows:
+        if holder[before] is not holder[after]:
+            made.arrows.append(_way(before, after, holder, chains, tracks))
+    return made
+
+
+def _framed(inside: Layout, title: str, head: float) -> Layout:
+    width = max(inside.width, head) + 2 * MARGIN
+    framed = inside.moved((width - inside.width) / 2, HEAD + MARGIN)
+    framed.width, framed.height = width, inside.height + HEAD + 2 * MARGIN
+    framed.frames.insert(0, (title, Place(0.0, 0.0, framed.width, framed.height)))
+    return framed
+
+
+def _rank(nodes: list[_Node], pairs: list[tuple[_Node, _Node]]) -> None:
+    """Each node below all that it reads; what reads nothing just above its first reader."""
+    readers: dict[_Node, list[_Node]] = defaultdict(list)
+    waiting = dict.fromkeys(nodes, 0)
+    for before, after in pairs:
+        readers[before].append(after)
+        waiting[after] += 1
+    sources = [node for node in nodes if not waiting[node]]
+    ready = list(sources)
+    for node in ready:
+        for reader in readers[node]:
+            reader.rank = max(reader.rank, node.rank + 1)
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                ready.append(reader)
+    for node in sources:
+        if readers[node]:
+            node.rank = min(reader.rank for reader in readers[node]) - 1
+
+
+def _with_wires(
+    nodes: list[_Node], pairs: list[tuple[_Node, _Node]]
+) -> tuple[list[list[_Node]], dict[tuple[_Node, _Node], list[_Node]]]:
+    """The nodes by rank, with one for every rank that an arrow passes; and those of each arrow."""
+    ranks: list[list[_Node]] = [[] for _ in range(max((node.rank for node in nodes), default=-1) + 1)]
+    for node in nodes:
+        ranks[node.rank].append(node)
+    chains: dict[tuple[_Node, _Node], list[_Node]] = {}
+    for before, after in pairs:
+        chain = [_Node(WIRE, 0.0, rank=rank) for rank in range(before.rank + 1, after.rank)]
+        for wire in chain:
+            ranks[wire.rank].append(wire)
+        chains[before, after] = chain
+        way = [before, *chain, after]
+        for one, next_one in zip(way, way[1:], strict=False):
+            one.below.append(next_one)
+            next_one.above.append(one)
+    return ranks, chains
+
+
+def _order(ranks: list[list[_Node]]) -> None:
+    """Sort each rank by where its neighbours are, down and up again, and keep the order with the fewest crossings."""
+    best, fewest = [list(rank) for rank in ranks], _crossings(ranks)
+    for sweep in range(SWEEPS):
+        down = sweep % 2 == 0
+        for rank in ranks[1:] if down else reversed(ranks[:-1]):
+            _sort(rank, ranks[rank[0].rank + (-1 if down else 1)], down)
+        count = _crossings(ranks)
+        if count < fewest:
+            best, fewest = [list(rank) for rank in ranks], count
+        if not count:
+            break
+    ranks[:] = best
+
+
+def _sort(rank: list[_Node], beside: list[_Node], down: bool) -> None:
+    places = {node: index for index, node in enumerate(beside)}
+    wanted: dict[_Node, float] = {}
+    for index, node in enumerate(rank):
+        near = [places[each] for each in (node.above if down else node.below)]
+        wanted[node] = sum(near) / len(near) if near else index
+    rank.sort(key=wanted.__getitem__)
+
+
+def _crossings(ranks: list[list[_Node]]) -> int:
+    count = 0
+    for upper, lower in zip(ranks, ranks[1:], strict=False):
+        places = {node: index for index, node in enumerate(lower)}
+        ends = [place for node in upper for place in sorted(places[each] for each in node.below)]
+        count += sum(1 for i, end in enumerate(ends) for other in ends[:i] if other > end)
+    return count
+
+
+def _space(ranks: list[list[_Node]]) -> None:
+    """Middles along the ranks: near those of the neighbours, wires straight, nothing over another."""
+    for rank in ranks:
+        _put(rank, [0.0] * len(rank), [1.0] * len(rank))
+    for sweep in range(2 * SWEEPS):
+        down = sweep % 2 == 0
+        for rank in ranks if down else reversed(ranks):
+            wanted, weights = [], []
+            for node in rank:
+                near = [*node.above, *node.below] if sweep >= SWEEPS else (node.above if down else node.below)
+                shares = [8.0 if node.part is None and each.part is None else 1.0 for each in near]
+                total = sum(shares)
+                wanted.append(sum(s * each.x for s, each in zip(shares, near, strict=True)) / total if near else node.x)
+                weights.append(total if near else 0.1)
+            _put(rank, wanted, weights)
+    left = min((node.x - node.width / 2 for rank in ranks for node in rank), default=0.0)
+    for rank in ranks:
+        for node in rank:
+            node.x -= left
+
+
+def _put(rank: Sequence[_Node], wanted: Iterable[float], weights: Iterable[float]) -> None:
+    """The places nearest to the wanted ones, by least squares, that keep the order and the gaps: neighbours that would
+    overlap are pooled until none do."""
+    offsets, at = [], 0.0
+    for index, node in enumerate(rank):
+        if index:
+            at += (rank[index - 1].width + node.width) / 2 + GAP
+        offsets.append(at)
+    pools: list[tuple[float, float, int]] = []  # mean, weight, count
+    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
+        pool = want - offset, weight, 1
+        while pools and pools[-1][0] > pool[0]:
+            mean, other, count = pools.pop()
+            pool = (mean * other + pool[0] * pool[1]) / (other + pool[1]), other + pool[1], count + pool[2]
+        pools.append(pool)
+    means = [mean for mean, _, count in pools for _ in range(count)]
+    for node, mean, offset in zip(rank, means, offsets, strict=True):
+        node.x = mean + offset
+
+
+def _stack(ranks: list[list[_Node]]) -> float:
+    """Tops of the ranks; returns where the last ends. Between two there is room for the arrows that turn there."""
+    y = 0.0
+    for rank in ranks:
+        height = max(node.height for node in rank)
+        for node in rank:
+            node.y = y + (height - node.height) / 2
+            if node.part is None:
+                node.y, node.height = y, height
+        y += height + CHANNEL + TURN * sum(1 for node in rank if _turns(node))
+    return y - CHANNEL if ranks else 0.0
+
+
+def _turns(node: _Node) -> bool:
+    return any(abs(each.x - node.x) > 0.5 for each in node.below)
+
+
+def _tracks(
+    ranks: list[list[_Node]],
+    arrows: list[tuple[str, str]],
+    holder: Mapping[str, _Node],
+    chains: Mapping[tuple[_Node, _Node], list[_Node]],
+) -> dict[_Node, float]:
+    """Where arrows from a node turn, below its rank: those of each on a line of their own."""
+    found: dict[_Node, float] = {}
+    for rank in ranks:
+        bottom = max(node.y + node.height for node in rank)
+        turning = [node for node in rank if _turns(node)]
+        # What goes furthest to its side turns first, so that arrows to one side do not cross.
+        for index, node in enumerate(turning):
+            found[node] = bottom + CHANNEL / 2 + TURN * index
+        for node in rank:
+            found.setdefault(node, bottom + CHANNEL / 2)
+    return found
+
+
+def _way(
+    before: str,
+    after: str,
+    holder: Mapping[str, _Node],
+    chains: Mapping[tuple[_Node, _Node], list[_Node]],
+    tracks: Mapping[_Node, float],
+) -> Points:
+    """The corners of an arrow with right angles."""
+    start, end = holder[before], holder[after]
+    out, x = start.end(before, True)
+    back, last = end.end(after, False)
+    points: Points = [*out, (x, start.y + start.height)]
+    at = start
+    for wire in (*chains[start, end], end):
+        to = last if wire is end else wire.x
+        if abs(to - x) > 0.5:
+            points += [(x, tracks[at]), (to, tracks[at])]
+        x, at = to, wire
+    return [*points, (last, end.y), *back]
