@@ -55,7 +55,7 @@ MISSING: dict[str, dict[str, str]] = {
         QUANTIZED: "*",
     },
     "utils": {
-        LATER: "FeatureSpace model_to_dot plot_model",
+        LATER: "FeatureSpace",
     },
     "utils.bounding_boxes": {
         LATER: "*",

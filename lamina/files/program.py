@@ -323,7 +323,7 @@ def _signature_of(model: Any) -> list[Any]:
 
 
 def _as_signature(given: Any) -> list[Any]:
-    """`InputSpec`s in the structure of the arguments. Raises ValueError or TypeError for what says no shape and type."""
+    """`InputSpec`s in the structure of the arguments. Raises ValueError or TypeError for what says none."""
     several = list(given) if isinstance(given, (list, tuple)) else [given]
     if not several:
         raise ValueError("export: `input_signature` must list at least one argument.")

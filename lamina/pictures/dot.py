@@ -114,7 +114,7 @@ def mermaid(diagram: Diagram, rankdir: str) -> str:
     return "\n".join([f"flowchart {rankdir}", *body(diagram, "  ")]) + "\n"
 
 
-_MERMAID = {ord(sign): f"#{ord(sign)};" for sign in "#\"<>&`[](){}|\\"}
+_MERMAID = {ord(sign): f"#{ord(sign)};" for sign in '#"<>&`[](){}|\\'}
 
 
 def _escaped(text: str) -> str:

@@ -7,14 +7,16 @@ import io
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ..core.errors import warn
 from .diagram import Box, Cell, Diagram
-from .layout import HEAD, MARGIN, Layout, Place, Points, laid_out
+from .layout import MARGIN, Layout, Place, Points, Size, laid_out, without_angles
 
 TITLE, TEXT = 12.0, 10.0  # sizes of letters, in points
 PAD = 8.0
+HEAD = 20.0  # of the title of a nested model
 EDGE = 12.0  # round the picture
 ARROW = 6.0
 MOST_PIXELS = 60_000  # a side: what matplotlib and PNG readers take
@@ -76,10 +78,14 @@ def drawn(diagram: Diagram, rankdir: str, splines: str, format: str, dpi: float)
         width, height = _size(box)
         return (height, width) if across else (width, height)
 
-    def head(title: str) -> float:
-        return HEAD if across else width_of(title, TEXT) + MARGIN
+    def room(title: str) -> tuple[Size, Size]:
+        width = width_of(title, TEXT) + 2 * MARGIN
+        return ((HEAD, 0.0), (0.0, width)) if across else ((0.0, HEAD), (width, 0.0))
 
-    placed = _turned(laid_out(diagram, size, head), rankdir)
+    placed = laid_out(diagram, size, room)
+    if splines != "ortho":
+        placed.arrows = [without_angles(points) for points in placed.arrows]
+    placed = _turned(placed, rankdir)
     shapes = list(_shapes(diagram, placed, splines))
     width, height = placed.width + 2 * EDGE, placed.height + 2 * EDGE
     if format == "svg":
@@ -137,17 +143,9 @@ def _shapes(diagram: Diagram, placed: Layout, splines: str) -> Iterator[Shape]:
         yield Rect(at, None, True)
         yield Label(at.x + MARGIN / 2, at.y + HEAD / 2 + 2, title, TEXT, "black", middle=False)
     for points in placed.arrows:
-        yield Line(points if splines == "ortho" else _direct(points), splines in ("curved", "spline"))
+        yield Line(points, splines in ("curved", "spline"))
     for box in diagram.boxes():
         yield from _box(box, placed.boxes[box.key])
-
-
-def _direct(points: Points) -> Points:
-    """Without the corners of turns: through the middle of each."""
-    kept = [points[0]]
-    for (x0, y0), (x1, y1) in zip(points[1:-1:2], points[2:-1:2], strict=False):
-        kept.append(((x0 + x1) / 2, (y0 + y1) / 2))
-    return [*kept, points[-1]]
 
 
 def _box(box: Box, at: Place) -> Iterator[Shape]:
@@ -177,8 +175,8 @@ def _head(points: Points) -> list[tuple[float, float]]:
 
 def _curve(points: Points) -> list[tuple[float, float]]:
     """Corners and middles between: a quadratic curve goes from one middle to the next, towards a corner."""
-    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False)]
-    return [each for pair in zip(points[1:-1], middles[1:-1] + [points[-1]], strict=True) for each in pair]
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in pairwise(points)]
+    return [each for pair in zip(points[1:-1], [*middles[1:-1], points[-1]], strict=True) for each in pair]
 
 
 # SVG -------------------------------------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
-"""Places for boxes and arrows: ranks by longest paths, order by barycentres (Sugiyama et al. 1981), coordinates by least
-squares. All in points, from the top to the bottom; a model inside another is laid out first and then is one box."""
+"""Places for boxes and arrows: ranks by longest paths, order by barycentres (Sugiyama et al. 1981), coordinates by
+least squares. All in points, from the top to the bottom; a model inside another is laid out first and then is one box.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from .diagram import Box, Diagram
@@ -15,7 +18,6 @@ CHANNEL = 26.0  # between ranks, and more for every arrow that turns there
 TURN = 7.0
 WIRE = 10.0  # the room of an arrow that passes a rank
 MARGIN = 14.0  # inside the frame of a nested model
-HEAD = 20.0  # its title
 SWEEPS = 12
 
 
@@ -27,6 +29,7 @@ class Place(NamedTuple):
 
 
 Points = list[tuple[float, float]]
+Size = tuple[float, float]
 
 
 @dataclass
@@ -72,13 +75,14 @@ class _Node:
         return [(x, self.y + at.y + (at.height if downwards else 0.0))], x
 
 
-def laid_out(diagram: Diagram, size: Callable[[Box], tuple[float, float]], head: Callable[[str], float]) -> Layout:
-    """Places for all of a diagram. size: of a box; head: the width of a nested model's title."""
+def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str], tuple[Size, Size]]) -> Layout:
+    """Places for all of a diagram. size: of a box; room: what the title of a nested model needs at the left and the top
+    of its frame, and how large that must be at least."""
     nodes: list[_Node] = []
     holder: dict[str, _Node] = {}
     for part in diagram.parts:
         if isinstance(part, Diagram):
-            inside = _framed(laid_out(part, size, head), part.title, head(part.title))
+            inside = _framed(laid_out(part, size, room), part.title, *room(part.title))
             node = _Node(inside.width, inside.height, part, inside)
             keys = list(inside.boxes)
         else:
@@ -104,18 +108,19 @@ def laid_out(diagram: Diagram, size: Callable[[Box], tuple[float, float]], head:
             made.boxes |= inside.boxes
             made.frames += inside.frames
             made.arrows += inside.arrows
-    tracks = _tracks(ranks, arrows, holder, chains)
+    tracks = _tracks(ranks)
     for before, after in arrows:
         if holder[before] is not holder[after]:
             made.arrows.append(_way(before, after, holder, chains, tracks))
     return made
 
 
-def _framed(inside: Layout, title: str, head: float) -> Layout:
-    width = max(inside.width, head) + 2 * MARGIN
-    framed = inside.moved((width - inside.width) / 2, HEAD + MARGIN)
-    framed.width, framed.height = width, inside.height + HEAD + 2 * MARGIN
-    framed.frames.insert(0, (title, Place(0.0, 0.0, framed.width, framed.height)))
+def _framed(inside: Layout, title: str, before: Size, least: Size) -> Layout:
+    width = max(inside.width + 2 * MARGIN + before[0], least[0])
+    height = max(inside.height + 2 * MARGIN + before[1], least[1])
+    framed = inside.moved((width + before[0] - inside.width) / 2, (height + before[1] - inside.height) / 2)
+    framed.width, framed.height = width, height
+    framed.frames.insert(0, (title, Place(0.0, 0.0, width, height)))
     return framed
 
 
@@ -153,7 +158,7 @@ def _with_wires(
             ranks[wire.rank].append(wire)
         chains[before, after] = chain
         way = [before, *chain, after]
-        for one, next_one in zip(way, way[1:], strict=False):
+        for one, next_one in pairwise(way):
             one.below.append(next_one)
             next_one.above.append(one)
     return ranks, chains
@@ -185,7 +190,7 @@ def _sort(rank: list[_Node], beside: list[_Node], down: bool) -> None:
 
 def _crossings(ranks: list[list[_Node]]) -> int:
     count = 0
-    for upper, lower in zip(ranks, ranks[1:], strict=False):
+    for upper, lower in pairwise(ranks):
         places = {node: index for index, node in enumerate(lower)}
         ends = [place for node in upper for place in sorted(places[each] for each in node.below)]
         count += sum(1 for i, end in enumerate(ends) for other in ends[:i] if other > end)
@@ -193,24 +198,53 @@ def _crossings(ranks: list[list[_Node]]) -> int:
 
 
 def _space(ranks: list[list[_Node]]) -> None:
-    """Middles along the ranks: near those of the neighbours, wires straight, nothing over another."""
-    for rank in ranks:
-        _put(rank, [0.0] * len(rank), [1.0] * len(rank))
-    for sweep in range(2 * SWEEPS):
-        down = sweep % 2 == 0
-        for rank in ranks if down else reversed(ranks):
-            wanted, weights = [], []
-            for node in rank:
-                near = [*node.above, *node.below] if sweep >= SWEEPS else (node.above if down else node.below)
-                shares = [8.0 if node.part is None and each.part is None else 1.0 for each in near]
-                total = sum(shares)
-                wanted.append(sum(s * each.x for s, each in zip(shares, near, strict=True)) / total if near else node.x)
-                weights.append(total if near else 0.1)
-            _put(rank, wanted, weights)
+    """Middles along the ranks: near those of the neighbours, chains straight, nothing over another."""
+    blocks = _blocks(ranks)
+    weights = {node: len(block) * (0.02 if node.part is None else 1.0) for block in blocks for node in block}
+    wanted = dict.fromkeys(weights, 0.0)
+    inside = {node: set(block) for block in blocks for node in block}
+    for sweep in range(SWEEPS):
+        for block in blocks if sweep else ():
+            near = [e.x for n in block for e in (*n.above, *n.below) if e not in inside[n]] or [n.x for n in block]
+            wanted |= dict.fromkeys(block, sum(near) / len(near))
+        for _ in range(4):
+            for rank in ranks:
+                _put(rank, map(wanted.__getitem__, rank), map(weights.__getitem__, rank))
+            for block in blocks:
+                wanted |= dict.fromkeys(block, sum(node.x for node in block) / len(block))
+    beside = {
+        node: (a, b) for rank in ranks for a, node, b in zip([None, *rank], rank, [*rank[1:], None], strict=False)
+    }
+    for block in blocks * 3:
+        low = max(node.x - _room(a, node) if (a := beside[node][0]) else -math.inf for node in block)
+        high = min(node.x + _room(node, b) if (b := beside[node][1]) else math.inf for node in block)
+        if low <= high:
+            x = min(max(wanted[block[0]], low), high)
+            for node in block:
+                node.x = x
     left = min((node.x - node.width / 2 for rank in ranks for node in rank), default=0.0)
     for rank in ranks:
         for node in rank:
             node.x -= left
+
+
+def _room(left: _Node, right: _Node) -> float:
+    """How much nearer two neighbours may come."""
+    return right.x - left.x - (left.width + right.width) / 2 - GAP
+
+
+def _blocks(ranks: list[list[_Node]]) -> list[list[_Node]]:
+    """Chains that are to be straight: nodes that read and are read by one alone, and the wires of an arrow."""
+    blocks: list[list[_Node]] = []
+    for node in (node for rank in ranks for node in rank):
+        before = node.above[0] if len(node.above) == 1 else None
+        joined = before is not None and len(before.below) == 1 and (before.part is None) == (node.part is None)
+        block = next((each for each in reversed(blocks) if each[-1] is before), None) if joined else None
+        if block is None:
+            blocks.append([node])
+        else:
+            block.append(node)
+    return blocks
 
 
 def _put(rank: Sequence[_Node], wanted: Iterable[float], weights: Iterable[float]) -> None:
@@ -250,22 +284,14 @@ def _turns(node: _Node) -> bool:
     return any(abs(each.x - node.x) > 0.5 for each in node.below)
 
 
-def _tracks(
-    ranks: list[list[_Node]],
-    arrows: list[tuple[str, str]],
-    holder: Mapping[str, _Node],
-    chains: Mapping[tuple[_Node, _Node], list[_Node]],
-) -> dict[_Node, float]:
+def _tracks(ranks: list[list[_Node]]) -> dict[_Node, float]:
     """Where arrows from a node turn, below its rank: those of each on a line of their own."""
     found: dict[_Node, float] = {}
     for rank in ranks:
-        bottom = max(node.y + node.height for node in rank)
-        turning = [node for node in rank if _turns(node)]
-        # What goes furthest to its side turns first, so that arrows to one side do not cross.
-        for index, node in enumerate(turning):
-            found[node] = bottom + CHANNEL / 2 + TURN * index
+        line = max(node.y + node.height for node in rank) + CHANNEL / 2
         for node in rank:
-            found.setdefault(node, bottom + CHANNEL / 2)
+            found[node] = line
+            line += TURN * _turns(node)
     return found
 
 
@@ -288,3 +314,15 @@ def _way(
             points += [(x, tracks[at]), (to, tracks[at])]
         x, at = to, wire
     return [*points, (last, end.y), *back]
+
+
+def without_angles(points: Points) -> Points:
+    """The way of an arrow with slopes in place of the turns between ranks."""
+    made = [points[0]]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if x0 != x1 and y0 == y1:
+            made[-1] = x0, y0 - CHANNEL / 2 + 2
+            made.append((x1, y1 + CHANNEL / 2 - 2))
+        else:
+            made.append((x1, y1))
+    return made
