@@ -72,28 +72,33 @@ def drawn(diagram: Diagram, rankdir: str, splines: str, format: str, dpi: float)
     """The bytes of a picture, "svg", "png" or "pdf". Raises ValueError for another format."""
     if format not in ("svg", "png", "pdf"):
         raise ValueError(f"plot_model: pictures are written as .svg, .png or .pdf; got {format!r}.")
+    layout = placed(diagram, rankdir, splines)
+    shapes = list(_shapes(diagram, layout.moved(EDGE, EDGE), splines))
+    width, height = layout.width + 2 * EDGE, layout.height + 2 * EDGE
+    if format == "svg":
+        return _svg(shapes, width, height).encode()
+    return _by_matplotlib(shapes, width, height, format, dpi)
+
+
+def placed(diagram: Diagram, rankdir: str, splines: str) -> Layout:
+    """Places of all boxes, frames and arrows, in the direction that is asked for."""
     across = rankdir in ("LR", "RL")
 
-    def size(box: Box) -> tuple[float, float]:
-        width, height = _size(box)
+    def size(box: Box) -> Size:
+        width, height = size_of(box)
         return (height, width) if across else (width, height)
 
     def room(title: str) -> tuple[Size, Size]:
         width = width_of(title, TEXT) + 2 * MARGIN
         return ((HEAD, 0.0), (0.0, width)) if across else ((0.0, HEAD), (width, 0.0))
 
-    placed = laid_out(diagram, size, room)
+    layout = laid_out(diagram, size, room)
     if splines != "ortho":
-        placed.arrows = [without_angles(points) for points in placed.arrows]
-    placed = _turned(placed, rankdir)
-    shapes = list(_shapes(diagram, placed, splines))
-    width, height = placed.width + 2 * EDGE, placed.height + 2 * EDGE
-    if format == "svg":
-        return _svg(shapes, width, height).encode()
-    return _by_matplotlib(shapes, width, height, format, dpi)
+        layout.arrows = [without_angles(points) for points in layout.arrows]
+    return _turned(layout, rankdir)
 
 
-def _size(box: Box) -> tuple[float, float]:
+def size_of(box: Box) -> Size:
     widths = [sum(map(_cell_width, row)) for row in box.rows]
     return max(width_of(box.title, TITLE, True) + 2 * PAD, *widths, 40.0), _title_height() + len(box.rows) * _row()
 
@@ -138,7 +143,6 @@ def _turned(layout: Layout, rankdir: str) -> Layout:
 
 
 def _shapes(diagram: Diagram, placed: Layout, splines: str) -> Iterator[Shape]:
-    placed = placed.moved(EDGE, EDGE)
     for title, at in placed.frames:
         yield Rect(at, None, True)
         yield Label(at.x + MARGIN / 2, at.y + HEAD / 2 + 2, title, TEXT, "black", middle=False)
