@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._decomp import decomposition_table
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, symbolic
@@ -25,19 +22,15 @@ from ..core.layer import Layer
 from ..core.spec import InputSpec
 from ..core.symbolic import SymbolicTensor
 from ..core.work import training_flags
-from . import safe
+from . import onnx, safe, sequences
 
 _ELSEWHERE = {
     "tf_saved_model": 'it is TensorFlow\'s. Use format="torch", or format="onnx"',
     "openvino": 'use format="onnx" and give the file to openvino.convert_model',
     "litert": "a model is a torch module: give it to litert_torch.convert",
 }
-_BATCH, _SIZE = (
-    2,
-    128,
-)  # stand for unknown sizes while a call is traced: no sizes of 0 or 1, which torch takes for fixed
-# torch's operators that run a whole sequence, and those of ONNX.
-_SEQUENCES = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
+# Stand for unknown sizes while a call is traced; not 0 or 1, which torch takes for fixed.
+_BATCH, _SIZE = 2, 128
 
 
 def export_model(
@@ -67,14 +60,14 @@ def export_model(
         raise ValueError(f"export: with format={format!r} the name must end in {suffix}; got {str(filepath)!r}.")
     opset = options.pop("opset_version", None) if format == "onnx" else None
     if format == "onnx":
-        _check_onnx()
+        onnx.check()
     signature = _signature_of(model) if input_signature is None else _as_signature(input_signature)
     program = trace(model, signature, **options)
     with safe.replacing(path) as fresh:
         if format == "torch":
             _write(program, fresh)
         else:
-            _onnx_of(program, signature, opset).save(fresh, external_data=False)
+            onnx.converted(program, signature, opset).save(fresh, external_data=False)
     if verbose is None or verbose:
         print(f"Saved to {filepath}")
 
@@ -197,7 +190,7 @@ def trace(module: nn.Module, signature: Sequence[Any], **options: Any) -> Any:
     with torch.no_grad(), training_flags(module, module, False, module.train):
         if isinstance(module, Layer) and not module.built:
             module(*args)
-        with _whole_sequences(), _traced(module):
+        with sequences.whole_sequences(), _traced(module):
             return torch.export.export(module, args, dynamic_shapes=shapes, **options)
 
 
@@ -258,46 +251,6 @@ def _told(error: Exception) -> str:
     return f"what it does depends on the size of {axes}. Give that size as a number in `input_signature`."
 
 
-@contextmanager
-def _whole_sequences() -> Iterator[None]:
-    """Inside, torch's recurrent operators stay one each, for sequences of any length.
-
-    torch itself would find the shapes of what they give by running a sequence step by step, which fixes its length.
-    """
-    operators = [getattr(torch.ops.aten, name).input for name in _SEQUENCES]
-    before = [(operator, operator.py_kernels.copy(), decomposition_table[operator]) for operator in operators]
-
-    def put(operator: Any, kernels: Mapping[Any, Any], decomposition: Any) -> None:
-        operator.py_kernels.update(kernels)
-        operator._dispatch_cache.clear()
-        decomposition_table[operator] = decomposition
-
-    for operator, kernels, _ in before:
-        put(operator, dict.fromkeys(kernels, _shapes_of_sequences), _shapes_of_sequences)
-    try:
-        yield
-    finally:
-        for each in before:
-            put(*each)
-
-
-def _shapes_of_sequences(
-    x: Tensor,
-    states: Any,
-    weights: Any,
-    bias: bool,
-    layers: int,
-    drop: float,
-    train: bool,
-    both: bool,
-    batch_first: bool,
-) -> tuple[Tensor, ...]:
-    ends = (states,) if isinstance(states, Tensor) else tuple(states)
-    outer = x.transpose(0, 1) if batch_first else x
-    outputs = x.new_empty(*outer.shape[:2], ends[0].shape[-1] * (1 + both))
-    return outputs.transpose(0, 1) if batch_first else outputs, *(torch.empty_like(end) for end in ends)
-
-
 # Signatures ------------------------------------------------------------------------------------------------------
 
 
@@ -351,92 +304,3 @@ def _write(program: Any, path: Path) -> None:
     with path.open("wb") as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No complete tensor", UserWarning)  # kernels in the order of their memory
         torch.export.save(program, file)
-
-
-def _check_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f'export: format="onnx" needs {" and ".join(missing)}: pip install {" ".join(missing)}.')
-
-
-def _onnx_of(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
-    """The program in ONNX; inputs have the signature's names, open axes are "batch" and "dim_<input>_<axis>"."""
-    specs = pytree.tree_leaves(list(signature))
-    names = [spec.name or f"input_{index}" for index, spec in enumerate(specs)]
-    with warnings.catch_warnings(), _whole_sequences():
-        warnings.simplefilter("ignore", FutureWarning)  # of torch's exporter, about itself
-        made: Any = torch.onnx.export(
-            program,
-            (),
-            dynamo=True,
-            verbose=False,
-            opset_version=opset,
-            input_names=names,
-            custom_translation_table={
-                torch.ops.aten.sort.stable: _sorted,
-                torch.ops.aten.rnn_tanh.input: functools.partial(_rnn, "Tanh"),
-                torch.ops.aten.rnn_relu.input: functools.partial(_rnn, "Relu"),
-            },
-        )
-    found = {node.op_type for node in made.model.graph}
-    called = {str(node.target) for node in program.graph.nodes}
-    for name, kind in _SEQUENCES.items():
-        if f"aten.{name}.input" in called and kind not in found:
-            raise RuntimeError(f"export: this onnxscript cannot write {kind} layers: pip install -U onnxscript.")
-    _name_axes(made.model.graph, specs)
-    return made
-
-
-def _sorted(x: Any, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
-    """`aten.sort.stable` of a mask in ONNX, where equal values keep their order."""
-    from onnxscript import opset18 as op
-
-    count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
-    values, order = op.TopK(op.Cast(x, to=6), count, axis=dim, largest=int(descending))  # 6: int32
-    return op.Cast(values, to=int(x.dtype)), order
-
-
-def _rnn(
-    activation: str,
-    x: Any,
-    states: Any,
-    weights: Sequence[Any],
-    bias: bool,
-    layers: int,
-    drop: float,
-    train: bool,
-    both: bool,
-    batch_first: bool,
-) -> Any:
-    """`aten.rnn_tanh` or `aten.rnn_relu` of one layer in ONNX."""
-    from onnxscript import opset18 as op
-
-    front = op.Constant(value_ints=[0])
-    kernels = [op.Concat(*(op.Unsqueeze(each, front) for each in weights[i :: 2 + 2 * bias]), axis=0) for i in (0, 1)]
-    biases = [op.Unsqueeze(op.Concat(*weights[i : i + 2], axis=0), front) for i in range(2, len(weights), 4) if bias]
-    outputs, end = op.RNN(
-        op.Transpose(x, perm=[1, 0, 2]) if batch_first else x,
-        *kernels,
-        op.Concat(*biases, axis=0) if bias else None,
-        None,
-        states,
-        hidden_size=weights[1].shape[-1],
-        direction="bidirectional" if both else "forward",
-        activations=[activation] * (1 + both),
-    )
-    outputs = op.Transpose(outputs, perm=[2, 0, 1, 3] if batch_first else [0, 2, 1, 3])
-    return op.Reshape(outputs, op.Constant(value_ints=[0, 0, -1])), end
-
-
-def _name_axes(graph: Any, specs: Sequence[InputSpec]) -> None:
-    """Call open axes by what they are, where torch has numbered its symbols."""
-    names: dict[str, str] = {}
-    for index, (value, spec) in enumerate(zip(graph.inputs, specs, strict=True)):
-        shape: Any = spec.shape
-        for axis, size in enumerate(shape):
-            if size is None:
-                names.setdefault(str(value.shape[axis]), f"dim_{index}_{axis}" if axis else "batch")
-    for value in [*graph.inputs, *(value for node in graph for value in node.outputs)]:
-        for axis, size in enumerate(value.shape or ()):
-            if not isinstance(size, int) and str(size) in names:
-                value.shape[axis] = names[str(size)]

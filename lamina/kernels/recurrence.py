@@ -334,7 +334,8 @@ def gru(
     elif reverse:
         x = x.flip(1)
     # A single sample alone is no slower in torch's own loop.
-    if eager.on_cpu(x) and (torch.is_grad_enabled() or x.shape[0] > 2):
+    count = x.shape[0]
+    if (torch.is_grad_enabled() or (type(count) is int and count > 2)) and eager.on_cpu(x):  # no symbol is compared
         outputs = _gru_on_cpu(x.transpose(0, 1), kernel, recurrent_kernel, bias, h).transpose(0, 1)
         end = outputs[:, -1]
     else:

@@ -202,30 +202,40 @@ def _space(ranks: list[list[_Node]]) -> None:
     blocks = _blocks(ranks)
     weights = {node: len(block) * (0.02 if node.part is None else 1.0) for block in blocks for node in block}
     wanted = dict.fromkeys(weights, 0.0)
-    inside = {node: set(block) for block in blocks for node in block}
     for sweep in range(SWEEPS):
         for block in blocks if sweep else ():
-            near = [e.x for n in block for e in (*n.above, *n.below) if e not in inside[n]] or [n.x for n in block]
-            wanted |= dict.fromkeys(block, sum(near) / len(near))
+            wanted |= dict.fromkeys(block, _middle(block))
         for _ in range(4):
             for rank in ranks:
                 _put(rank, map(wanted.__getitem__, rank), map(weights.__getitem__, rank))
             for block in blocks:
                 wanted |= dict.fromkeys(block, sum(node.x for node in block) / len(block))
-    beside = {
-        node: (a, b) for rank in ranks for a, node, b in zip([None, *rank], rank, [*rank[1:], None], strict=False)
-    }
+    _straighten(ranks, blocks, wanted)
+    nodes = [node for rank in ranks for node in rank]
+    left = min((node.x - node.width / 2 for node in nodes), default=0.0)
+    for node in nodes:
+        node.x -= left
+
+
+def _middle(block: list[_Node]) -> float:
+    """The middle of what a chain reads and is read by."""
+    inside = set(block)
+    near = [each.x for node in block for each in (*node.above, *node.below) if each not in inside]
+    near = near or [node.x for node in block]
+    return sum(near) / len(near)
+
+
+def _straighten(ranks: list[list[_Node]], blocks: list[list[_Node]], wanted: Mapping[_Node, float]) -> None:
+    """Put each chain as a whole, where its neighbours leave room for that."""
+    left_of = {after: before for rank in ranks for before, after in pairwise(rank)}
+    right_of = {before: after for after, before in left_of.items()}
     for block in blocks * 3:
-        low = max(node.x - _room(a, node) if (a := beside[node][0]) else -math.inf for node in block)
-        high = min(node.x + _room(node, b) if (b := beside[node][1]) else math.inf for node in block)
+        low = max(node.x - _room(before, node) if (before := left_of.get(node)) else -math.inf for node in block)
+        high = min(node.x + _room(node, after) if (after := right_of.get(node)) else math.inf for node in block)
         if low <= high:
             x = min(max(wanted[block[0]], low), high)
             for node in block:
                 node.x = x
-    left = min((node.x - node.width / 2 for rank in ranks for node in rank), default=0.0)
-    for rank in ranks:
-        for node in rank:
-            node.x -= left
 
 
 def _room(left: _Node, right: _Node) -> float:
