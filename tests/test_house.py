@@ -29,7 +29,8 @@ COMPLEX = {
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {
-    "core": 3, "datasets": 1, "generations": 2, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3, "utils": 5,
+    "core": 3, "datasets": 1, "generations": 2, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
+    "utils": 5,
 }  # fmt: skip
 
 ANY = 35  # of a hundred annotations, how many say `Any`, rounded up

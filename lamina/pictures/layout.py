@@ -5,6 +5,7 @@ least squares. All in points, from the top to the bottom; a model inside another
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ TURN = 7.0
 WIRE = 10.0  # the room of an arrow that passes a rank
 MARGIN = 14.0  # inside the frame of a nested model
 SWEEPS = 12
+MANY = 4_000  # places from which on a picture is dense whatever is done
 
 
 class Place(NamedTuple):
@@ -167,7 +169,7 @@ def _with_wires(
 def _order(ranks: list[list[_Node]]) -> None:
     """Sort each rank by where its neighbours are, down and up again, and keep the order with the fewest crossings."""
     best, fewest = [list(rank) for rank in ranks], _crossings(ranks)
-    for sweep in range(SWEEPS):
+    for sweep in range(_sweeps(ranks)):
         down = sweep % 2 == 0
         for rank in ranks[1:] if down else reversed(ranks[:-1]):
             _sort(rank, ranks[rank[0].rank + (-1 if down else 1)], down)
@@ -177,6 +179,10 @@ def _order(ranks: list[list[_Node]]) -> None:
         if not count:
             break
     ranks[:] = best
+
+
+def _sweeps(ranks: list[list[_Node]]) -> int:
+    return SWEEPS if sum(map(len, ranks)) < MANY else 3
 
 
 def _sort(rank: list[_Node], beside: list[_Node], down: bool) -> None:
@@ -192,8 +198,12 @@ def _crossings(ranks: list[list[_Node]]) -> int:
     count = 0
     for upper, lower in pairwise(ranks):
         places = {node: index for index, node in enumerate(lower)}
-        ends = [place for node in upper for place in sorted(places[each] for each in node.below)]
-        count += sum(1 for i, end in enumerate(ends) for other in ends[:i] if other > end)
+        sorted_ends: list[int] = []
+        for node in upper:
+            for place in sorted(places[each] for each in node.below):
+                before = bisect_right(sorted_ends, place)
+                count += len(sorted_ends) - before
+                sorted_ends.insert(before, place)
     return count
 
 
@@ -202,7 +212,7 @@ def _space(ranks: list[list[_Node]]) -> None:
     blocks = _blocks(ranks)
     weights = {node: len(block) * (0.02 if node.part is None else 1.0) for block in blocks for node in block}
     wanted = dict.fromkeys(weights, 0.0)
-    for sweep in range(SWEEPS):
+    for sweep in range(_sweeps(ranks)):
         for block in blocks if sweep else ():
             wanted |= dict.fromkeys(block, _middle(block))
         for _ in range(4):
@@ -246,14 +256,15 @@ def _room(left: _Node, right: _Node) -> float:
 def _blocks(ranks: list[list[_Node]]) -> list[list[_Node]]:
     """Chains that are to be straight: nodes that read and are read by one alone, and the wires of an arrow."""
     blocks: list[list[_Node]] = []
+    by_end: dict[_Node, list[_Node]] = {}
     for node in (node for rank in ranks for node in rank):
         before = node.above[0] if len(node.above) == 1 else None
         joined = before is not None and len(before.below) == 1 and (before.part is None) == (node.part is None)
-        block = next((each for each in reversed(blocks) if each[-1] is before), None) if joined else None
+        block = by_end.pop(before, None) if joined and before is not None else None
         if block is None:
-            blocks.append([node])
-        else:
-            block.append(node)
+            blocks.append(block := [])
+        block.append(node)
+        by_end[node] = block
     return blocks
 
 
