@@ -52,7 +52,7 @@ def alike(first, second):
 def check_example(example, unknown):
     model = model_of(example, unknown)
     alone = copy.deepcopy(model)  # with states of its own
-    run = program.trace(model, program._signature_of(model)).module()
+    run = program.trace(model, [model], program._signature_of(model)).module()
     sizes = ((2, 0), (2, 0)) if example.stateful else ((3, 0), (1, 2 * unknown), (2, 3 * unknown))
     for batch, by in sizes:
         x = data_for(example, batch, by)
@@ -154,6 +154,26 @@ def test_subclassed_models(tmp_path):
     alike(model.predict(x, verbose=0), run(x))
 
 
+class Listed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.steps, self.ends = [L.Dense(3), [L.BatchNormalization()]], {"end": L.Dense(2)}
+
+    def call(self, x):
+        return self.ends["end"](self.steps[1][0](self.steps[0](x)))
+
+
+def test_layers_in_plain_lists_keep_their_names(tmp_path):
+    model, x = Listed(), torch.randn(3, 4)
+    model(x)
+    run = exported(model, tmp_path / "m.pt2")
+    alike(model.predict(x, verbose=0), run(x))
+    assert set(run.state_dict()) == set(model.state_dict())
+    archive = ExportArchive()
+    served = archive.add_endpoint("serve", lambda x: model(x) * 2, [keras.InputSpec("float32", (None, 4))])
+    alike(2 * model.predict(x, verbose=0), served(x))
+
+
 def test_sizes_as_the_signature_gives_them(tmp_path):
     model = keras.Sequential([keras.Input((None, 3)), L.LSTM(2, recurrent_activation="hard_sigmoid")])
     with pytest.raises(RuntimeError, match=r"axis 1 of `inputs`.*input_signature"):
@@ -166,6 +186,18 @@ def test_sizes_as_the_signature_gives_them(tmp_path):
     run = exported(model, tmp_path / "m.pt2", input_signature=[keras.InputSpec("float32", (2, 5, 3))])
     with pytest.raises((RuntimeError, AssertionError)):
         run(x)
+
+
+@pytest.mark.parametrize("wrapped", [lambda axes: axes, lambda axes: [axes], lambda axes: [(axes,)]])
+def test_axes_may_be_given_as_torch_names_them(wrapped, tmp_path):
+    model = keras.Sequential([keras.Input((None, 3)), L.Dense(2)])
+    few = torch.export.Dim("few", max=4)
+    run = exported(model, tmp_path / "m.pt2", dynamic_shapes=wrapped({0: few}))
+    for sizes in ((1, 5), (4, 7)):
+        x = torch.randn(*sizes, 3)
+        alike(model.predict(x, verbose=0), run(x))
+    with pytest.raises((RuntimeError, AssertionError)):
+        run(torch.randn(5, 5, 3))
 
 
 def test_a_stateful_layer_keeps_its_state(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def export_model(
     if format == "onnx":
         onnx.check()
     signature = _signature_of(model) if input_signature is None else _as_signature(input_signature)
-    program = trace(model, signature, **options)
+    program = trace(model, [model], signature, **options)
     with safe.replacing(path) as fresh:
         if format == "torch":
             _write(program, fresh)
@@ -107,8 +108,8 @@ class ExportArchive:
             raise ValueError(f"add_endpoint: give an `input_signature` for {short(fn)}, as a list of InputSpec.")
         signature = _signature_of(owner) if input_signature is None else _as_signature(input_signature)
         held = [each for each in _held(fn) if not any(each is other for other in self._tracked)]
-        module = fn if isinstance(fn, nn.Module) else _Endpoint(fn, [*self._tracked, *held])
-        self._endpoints[name] = trace(module, signature, **options)
+        used = [fn] if isinstance(fn, nn.Module) else [*self._tracked, *held]
+        self._endpoints[name] = trace(fn, used, signature, **options)
         self._tracked += held
         return self._endpoints[name].module()
 
@@ -173,47 +174,70 @@ class ExportArchive:
 # Tracing ---------------------------------------------------------------------------------------------------------
 
 
-def trace(module: nn.Module, signature: Sequence[Any], **options: Any) -> Any:
-    """The program of a module's inference for arguments of these `InputSpec`s; sizes of None stay open.
+def trace(call: Callable, used: Sequence[nn.Module], signature: Sequence[Any], **options: Any) -> Any:
+    """The program of a call for arguments of these `InputSpec`s; sizes of None stay open.
 
-    Raises ValueError for options that torch.export does not have, RuntimeError where the call cannot be traced.
+    used: the modules whose weights it reads; they infer, unless the call says otherwise. Raises ValueError for options
+    that torch.export does not have, RuntimeError where the call cannot be traced.
     """
     known = set(inspect.signature(torch.export.export).parameters) - {"mod", "args", "kwargs"}
     if not known >= options.keys():
         raise ValueError(f"export: unknown options {sorted(options.keys() - known)}; torch.export has {sorted(known)}.")
-    device = device_of(module)
+    device = device_of(used[0]) if used else torch.get_default_device()
     args = pytree.tree_map(lambda spec: _sample(spec, device), tuple(signature))
-    shapes = options.pop("dynamic_shapes", None)
-    if shapes is None:
-        shapes = pytree.tree_map(_open_axes, tuple(signature))
-        shapes = (shapes,) if _takes_any_number(module) else shapes
-    with torch.no_grad(), training_flags(module, module, False, module.train):
-        if isinstance(module, Layer) and not module.built:
-            module(*args)
-        with sequences.whole_sequences(), _traced(module):
-            return torch.export.export(module, args, dynamic_shapes=shapes, **options)
+    holder = _Holder(call, used)
+    shapes = _open_shapes(options.pop("dynamic_shapes", None), tuple(signature))
+    if holder.takes_any_number and isinstance(shapes, tuple):
+        shapes = (shapes,)
+    with torch.no_grad(), ExitStack() as stack:
+        for module in used:
+            stack.enter_context(training_flags(module, module, False, module.train))
+        if isinstance(call, Layer) and not call.built:
+            call(*args)
+            holder = _Holder(call, used)
+        stack.enter_context(sequences.whole_sequences())
+        try:
+            return torch.export.export(holder, args, dynamic_shapes=shapes, **options)
+        except Exception as error:
+            name = named(call) if isinstance(call, nn.Module) else short(call)
+            raise RuntimeError(f"export: {name} cannot be traced: {_told(error)}") from error
 
 
-@contextmanager
-def _traced(module: nn.Module) -> Iterator[None]:
-    """What torch raises inside is one RuntimeError that names the module."""
-    try:
-        yield
-    except Exception as error:
-        raise RuntimeError(f"export: {named(module)} cannot be traced: {_told(error)}") from error
+class _Holder(nn.Module):
+    """A call as a module, with the weights it reads under the names that they have in the modules it uses.
 
+    torch reads and replaces weights by these names, which lead through plain lists of layers, as no attributes do.
+    """
 
-class _Endpoint(nn.Module):
-    """A function as a module that holds the layers it uses."""
-
-    def __init__(self, function: Callable, used: Iterable[nn.Module]):
+    def __init__(self, call: Callable, used: Sequence[nn.Module]):
         super().__init__()
-        self._function = function
-        for index, module in enumerate(used):
-            self.add_module(f"used_{index}", module)
+        own = call.forward if isinstance(call, nn.Module) else call
 
-    def forward(self, *args: Any) -> Any:
-        return self._function(*args)
+        @functools.wraps(own)
+        def forward(*args: Any) -> Any:
+            return call(*args)
+
+        vars(self)["forward"] = forward
+        if used and call is used[0]:
+            _mirror(self, used[0])
+        else:
+            self._modules.update({f"used_{i}": _mirror(nn.Module(), module) for i, module in enumerate(used)})
+
+    @property
+    def takes_any_number(self) -> bool:
+        parameters = inspect.signature(self.forward).parameters.values()
+        return any(each.kind is each.VAR_POSITIONAL for each in parameters)
+
+
+def _mirror(made: nn.Module, module: nn.Module) -> nn.Module:
+    """Let `made` have the very weights of a module, and such modules for those inside."""
+    vars(made).update(
+        _parameters=module._parameters,
+        _buffers=module._buffers,
+        _non_persistent_buffers_set=module._non_persistent_buffers_set,
+        _modules={name: _mirror(nn.Module(), each) for name, each in module._modules.items() if each is not None},
+    )
+    return made
 
 
 def _held(function: Any) -> list[nn.Module]:
@@ -226,9 +250,16 @@ def _held(function: Any) -> list[nn.Module]:
     return [value for value in pytree.tree_leaves(list(values)) if isinstance(value, nn.Module)]
 
 
-def _takes_any_number(module: nn.Module) -> bool:
-    parameters = inspect.signature(module.forward).parameters.values()
-    return any(each.kind is each.VAR_POSITIONAL for each in parameters)
+def _open_shapes(given: Any, signature: tuple) -> Any:
+    """The open axes as torch.export takes them. For a model of one tensor, the given axes of that stand for all."""
+    if given is None:
+        return pytree.tree_map(_open_axes, signature)
+    if len(signature) == 1 and isinstance(signature[0], InputSpec):
+        while isinstance(given, (list, tuple)) and len(given) == 1:
+            given = given[0]
+        if isinstance(given, dict) and all(isinstance(axis, int) for axis in given):
+            return ({**_open_axes(signature[0]), **given},)
+    return given
 
 
 def _open_axes(spec: InputSpec) -> dict[int, Any]:
