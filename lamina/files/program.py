@@ -276,6 +276,8 @@ def _sample(spec: InputSpec, device: torch.device) -> Tensor:
 def _told(error: Exception) -> str:
     """What went wrong, with the repair where the computation fixes a size that was to stay open."""
     fixed = re.findall(r"You marked L\['(\w+)'\]\S*size\(\)\[(\d+)\]\S* as dynamic.*constant \((\d+)\)", str(error))
+    if "data-dependent" in str(error):
+        return f"it decides by values in a tensor; use torch.where or ops.cond for that. {safe.reason(error)}"
     if not fixed:
         return safe.reason(error)
     axes = ", ".join(f"axis {axis} of `{name}`" for name, axis, _ in dict.fromkeys(fixed))
