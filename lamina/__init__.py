@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from . import tf_keras as tf_keras
     from . import tree as tree
     from . import utils as utils
+    from . import visualization as visualization
+    from . import wrappers as wrappers
     from .core.declare import arg as arg
     from .core.devices import device as device
     from .core.dtypes import DTypePolicy as DTypePolicy
@@ -111,6 +113,8 @@ __all__ = [
     "tree",
     "utils",
     "version",
+    "visualization",
+    "wrappers",
 ]
 
 # Where names are that are not modules here.
@@ -148,6 +152,7 @@ _HOMES = (
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}
 _OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
+HOMES |= dict.fromkeys(("keras.utils", "keras.src.layers.preprocessing.feature_space"), "lamina.utils.feature_space")
 HOMES |= {
     home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.objects", "lamina.layers.old")
 }

@@ -49,22 +49,9 @@ MISSING: dict[str, dict[str, str]] = {
     },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "ContrastLimitedAdaptiveHistogramEqualization",
     },
     "quantizers": {
         QUANTIZED: "*",
-    },
-    "utils": {
-        LATER: "FeatureSpace",
-    },
-    "utils.bounding_boxes": {
-        LATER: "*",
-    },
-    "visualization": {
-        LATER: "*",
-    },
-    "wrappers": {
-        LATER: "*",
     },
 }
 

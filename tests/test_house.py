@@ -30,7 +30,7 @@ COMPLEX = {
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {
     "core": 3, "datasets": 1, "generations": 2, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
-    "utils": 5,
+    "utils": 6, "visualization": 4,
 }  # fmt: skip
 
 ANY = 35  # of a hundred annotations, how many say `Any`, rounded up
@@ -40,6 +40,7 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.layer.Layer.extra_repr": "torch calls it",
     "core.layer.Layer.stateless_call": "users call it",
     "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
@@ -55,6 +56,7 @@ UNUSED = {
     "metrics.base.Metric.stateless_*": "users call them",
     "models.functional.Functional.input_names": "users read it",
     "models.model.Model.get_layer": "users call it",
+    "models.*_state_tree": "users call them",
     "models.model.Model.to_json": "users call it",
     "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
     "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",
@@ -67,6 +69,9 @@ UNUSED = {
     "training.trainer.Trainer.metrics_names": "users read it",
     "training.trainer.Trainer.*_on_batch": "users call them",
     "utils.attributes.Config.*": "users call them",
+    "wrappers.SKLearnClassifier.decision_function": "scikit-learn calls it",
+    "wrappers._Estimator.set_fit_request": "users call it",
+    "utils.feature_space.FeatureSpace.get_inputs": "users call it",
 }
 
 

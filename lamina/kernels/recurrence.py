@@ -334,8 +334,8 @@ def gru(
     elif reverse:
         x = x.flip(1)
     # A single sample alone is no slower in torch's own loop.
-    count = x.shape[0]
-    if (torch.is_grad_enabled() or (type(count) is int and count > 2)) and eager.on_cpu(x):  # no symbol is compared
+    several = type(x.shape[0]) is not int or x.shape[0] > 2  # torch.export decides nothing by a symbol
+    if (torch.is_grad_enabled() or several) and eager.on_cpu(x):
         outputs = _gru_on_cpu(x.transpose(0, 1), kernel, recurrent_kernel, bias, h).transpose(0, 1)
         end = outputs[:, -1]
     else:

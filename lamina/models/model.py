@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..core import arrays
+from ..core.calling import takes_texts
 from ..core.errors import named, quoted, short
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
@@ -43,6 +45,10 @@ class Model(Trainer, Layer):
         from ..core import symbolic
 
         symbolic.infer_shape(self, input_shape)
+
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        texts = arrays.texts(args[0]) if args and arrays.is_listed(args[0]) and takes_texts(self) else None
+        return super()._checked_first(args if texts is None else (texts, *args[1:]), kwargs)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or at that place. Raises ValueError where there is none."""
@@ -107,6 +113,22 @@ class Model(Trainer, Layer):
 
         export_model(self, filepath, format, verbose, input_signature, **options)
 
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """Copies of all variables' values, in dictionaries by kind and by the parts of their paths.
+
+        value_format: "backend_tensor" or "numpy_array". Raises ValueError where two variables have one path.
+        """
+        from .state import state_tree
+
+        return state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Assign what `get_state_tree` gave, or a part of it. Raises ValueError, and assigns nothing, for what does not
+        fit."""
+        from .state import set_state_tree
+
+        set_state_tree(self, state_tree)
+
     def to_json(self, **options: Any) -> str:
         """The architecture as JSON; `model_from_json` reads it."""
         import json
@@ -116,7 +138,10 @@ class Model(Trainer, Layer):
         return json.dumps(described_model(self), **options)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Any:
+        """Code in a config is never run, whatever `safe_mode` says."""
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
         if cls is Model and "layers" in config:

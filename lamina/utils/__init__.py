@@ -6,7 +6,7 @@ import math
 import operator
 from collections import abc
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from ..saving import serialize_keras_object as serialize_keras_object
 from ..training.data import PyDataset as PyDataset
 from ..training.data import pack as pack_x_y_sample_weight
 from ..training.data import unpack as unpack_x_y_sample_weight
+from . import bounding_boxes as bounding_boxes
 from . import legacy as legacy
 from .attributes import Config as Config
 from .batches import split_dataset as split_dataset
@@ -48,16 +49,21 @@ from .pictures import load_img as load_img
 from .pictures import save_img as save_img
 from .progbar import Progbar as Progbar
 
+if TYPE_CHECKING:
+    from .feature_space import FeatureSpace as FeatureSpace
+
 Sequence = PyDataset
 
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
     "array_to_img",
     "audio_dataset_from_directory",
+    "bounding_boxes",
     "clear_session",
     "count_params",
     "custom_object_scope",
@@ -91,6 +97,14 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FeatureSpace":  # with it come the layers that prepare data, which most programs never need
+        from .feature_space import FeatureSpace
+
+        return FeatureSpace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def standardize_dtype(dtype: Any) -> str:
