@@ -116,6 +116,42 @@ def test_chains_and_the_arrows_past_them_are_straight():
     assert max(turns) <= 2 and turns.count(0) >= 20
 
 
+def drawn(model, expand):
+    """The arrows by the boxes that they begin and end at."""
+    made = diagram(model, Shown(expand=expand))
+    titles = {box.key: box.title.partition(" ")[0] for box in made.boxes()}
+    layout = drawing.placed(made, "TB", "ortho")
+
+    def box_at(x, y):
+        near = (key for key, at in layout.boxes.items() if abs(x - at.x - at.width / 2) <= at.width / 2 + 0.1
+                and abs(y - at.y - at.height / 2) <= at.height / 2 + 0.1)  # fmt: skip
+        return titles[next(near)]
+
+    return sorted((box_at(*points[0]), box_at(*points[-1])) for points in layout.arrows)
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_drawn_arrows_lead_from_box_to_box(expand):
+    assert drawn(nested(), expand) == sorted(arrows(nested(), expand=expand))
+
+
+def shared():
+    """A layer that is called in turns, and stands in a nested model and outside."""
+    x, dense, other = keras.Input((4,), name="x"), L.Dense(4, name="dense"), L.Dense(4, name="other")
+    inside = keras.Sequential([keras.Input((4,)), dense, L.ReLU(name="relu")], name="inside")
+    return keras.Model(x, inside(dense(other(dense(other(dense(dense(x))))))))
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_arrows_back_and_to_itself_are_drawn(expand, tmp_path):
+    told = [("x", "dense"), ("dense", "dense"), ("dense", "other"), ("other", "dense")]
+    told += [("dense", "relu")] if expand else [("dense", "inside")]
+    model = shared()
+    assert sorted(arrows(model, expand=expand)) == sorted(told)
+    assert drawn(model, expand) == sorted(told)
+    plot_model(model, tmp_path / "m.svg", expand_nested=expand, splines="curved")
+
+
 @pytest.mark.parametrize("text", ["plain words", "WWWWMMMM", "图像分类网络", "ÄÖÜ (Conv2D)", "()[]iljt.,"])
 def test_texts_are_no_wider_than_their_boxes(text):
     from matplotlib.textpath import TextPath

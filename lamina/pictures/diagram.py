@@ -62,7 +62,25 @@ def diagram(model: Any, shown: Shown) -> Diagram:
         raise TypeError(f"plot_model: expected a model; got {type(model).__name__}.")
     if not model.built:
         raise ValueError(f"plot_model: {named(model)} is not built: call it on data or build it first.")
-    return _Maker(shown).diagram(model)
+    made = _Maker(shown).diagram(model)
+    _share_out(made, list(dict.fromkeys(_arrows(made))))
+    return made
+
+
+def _arrows(diagram: Diagram) -> Iterator[tuple[str, str]]:
+    yield from diagram.arrows
+    for part in diagram.parts:
+        if isinstance(part, Diagram):
+            yield from _arrows(part)
+
+
+def _share_out(diagram: Diagram, arrows: list[tuple[str, str]]) -> None:
+    """Give each arrow to the innermost diagram that has both its ends: a shared layer may stand in another model."""
+    inside = {box.key: part for part in diagram.parts if isinstance(part, Diagram) for box in part.boxes()}
+    diagram.arrows = [(a, b) for a, b in arrows if a not in inside or inside[a] is not inside.get(b)]
+    for part in diagram.parts:
+        if isinstance(part, Diagram):
+            _share_out(part, [(a, b) for a, b in arrows if inside.get(a) is part is inside.get(b)])
 
 
 class _Maker:
@@ -92,7 +110,7 @@ class _Maker:
             for before in self._ends(tensor)
             for after in self._starts(node.layer, index)
         ]
-        return Diagram(key, title, parts, list(dict.fromkeys(arrows)))
+        return Diagram(key, title, parts, arrows)
 
     def _key(self, layer: Any) -> str:
         return self._keys.setdefault(id(layer), f"n{len(self._keys)}")

@@ -17,6 +17,7 @@ from .diagram import Box, Diagram
 GAP = 22.0  # between boxes of a rank
 CHANNEL = 26.0  # between ranks, and more for every arrow that turns there
 TURN = 7.0
+LOOP = 9.0  # how far an arrow from a box to itself goes
 WIRE = 10.0  # the room of an arrow that passes a rank
 MARGIN = 14.0  # inside the frame of a nested model
 SWEEPS = 12
@@ -93,7 +94,7 @@ def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str]
         nodes.append(node)
         holder |= dict.fromkeys(keys, node)
     arrows = [(before, after) for before, after in diagram.arrows if before in holder and after in holder]
-    pairs = list(dict.fromkeys((holder[a], holder[b]) for a, b in arrows if holder[a] is not holder[b]))
+    pairs = _downwards(nodes, [(holder[a], holder[b]) for a, b in arrows if holder[a] is not holder[b]])
     _rank(nodes, pairs)
     ranks, chains = _with_wires(nodes, pairs)
     _order(ranks)
@@ -112,8 +113,12 @@ def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str]
             made.arrows += inside.arrows
     tracks = _tracks(ranks)
     for before, after in arrows:
-        if holder[before] is not holder[after]:
+        if before == after:
+            made.arrows.append(_loop(made.boxes[before]))
+        elif (holder[before], holder[after]) in chains:
             made.arrows.append(_way(before, after, holder, chains, tracks))
+        else:
+            made.arrows.append(_way(after, before, holder, chains, tracks)[::-1])
     return made
 
 
@@ -124,6 +129,33 @@ def _framed(inside: Layout, title: str, before: Size, least: Size) -> Layout:
     framed.width, framed.height = width, height
     framed.frames.insert(0, (title, Place(0.0, 0.0, width, height)))
     return framed
+
+
+def _downwards(nodes: list[_Node], pairs: list[tuple[_Node, _Node]]) -> list[tuple[_Node, _Node]]:
+    """The pairs, each once, with those turned round that lead back to where they come from, as calls of a shared layer
+    do."""
+    readers: dict[_Node, dict[_Node, None]] = {node: {} for node in nodes}
+    for before, after in pairs:
+        readers[before][after] = None
+    made: dict[tuple[_Node, _Node], None] = {}
+    open_nodes: set[_Node] = set()
+    done: set[_Node] = set()
+    for root in nodes:
+        stack = [] if root in done else [(root, iter(readers[root]))]
+        open_nodes |= {node for node, _ in stack}
+        while stack:
+            node, rest = stack[-1]
+            reader = next(rest, None)
+            if reader is None:
+                open_nodes.remove(node)
+                done.add(node)
+                stack.pop()
+                continue
+            made[(reader, node) if reader in open_nodes else (node, reader)] = None
+            if reader not in done and reader not in open_nodes:
+                open_nodes.add(reader)
+                stack.append((reader, iter(readers[reader])))
+    return list(made)
 
 
 def _rank(nodes: list[_Node], pairs: list[tuple[_Node, _Node]]) -> None:
@@ -335,6 +367,13 @@ def _way(
             points += [(x, tracks[at]), (to, tracks[at])]
         x, at = to, wire
     return [*points, (last, end.y), *back]
+
+
+def _loop(at: Place) -> Points:
+    """The way of an arrow from a box to itself, at its right."""
+    x, out = at.x + at.width, at.x + at.width + LOOP
+    upper, lower = at.y + at.height / 3, at.y + at.height * 2 / 3
+    return [(x, upper), (out, upper), (out, lower), (x, lower)]
 
 
 def without_angles(points: Points) -> Points:
