@@ -52,7 +52,7 @@ def converted(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
 
 def _sorted(x: Any, **options: Any) -> Any:
     """`aten.sort.stable` of a mask in ONNX, where equal values keep their order."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18 as op  # pyright: ignore[reportMissingImports]
 
     axis = options.get("dim", -1)
     count = op.Gather(op.Shape(x), op.Constant(value_ints=[axis]))
@@ -62,7 +62,7 @@ def _sorted(x: Any, **options: Any) -> Any:
 
 def _rnn(activation: str, x: Any, states: Any, weights: Sequence[Any], bias: bool, *others: Any) -> Any:
     """`aten.rnn_tanh` or `aten.rnn_relu` of one layer in ONNX."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18 as op  # pyright: ignore[reportMissingImports]
 
     *_, both, batch_first = others
     front = op.Constant(value_ints=[0])

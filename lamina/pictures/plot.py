@@ -70,7 +70,7 @@ def plot_model(
     if format not in ("svg", "png"):
         return None
     try:
-        from IPython import display
+        from IPython import display  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     return (display.SVG if format == "svg" else display.Image)(filename=str(path))
