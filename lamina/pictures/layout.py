@@ -93,8 +93,7 @@ def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str]
             keys = [part.key]
         nodes.append(node)
         holder |= dict.fromkeys(keys, node)
-    arrows = [(before, after) for before, after in diagram.arrows if before in holder and after in holder]
-    pairs = _downwards(nodes, [(holder[a], holder[b]) for a, b in arrows if holder[a] is not holder[b]])
+    pairs = _downwards(nodes, [(holder[a], holder[b]) for a, b in diagram.arrows if holder[a] is not holder[b]])
     _rank(nodes, pairs)
     ranks, chains = _with_wires(nodes, pairs)
     _order(ranks)
@@ -112,7 +111,7 @@ def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str]
             made.frames += inside.frames
             made.arrows += inside.arrows
     tracks = _tracks(ranks)
-    for before, after in arrows:
+    for before, after in diagram.arrows:
         if before == after:
             made.arrows.append(_loop(made.boxes[before]))
         elif (holder[before], holder[after]) in chains:
