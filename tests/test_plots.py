@@ -135,6 +135,15 @@ def test_drawn_arrows_lead_from_box_to_box(expand):
     assert drawn(nested(), expand) == sorted(arrows(nested(), expand=expand))
 
 
+def test_a_layer_has_one_box():
+    x, dense = keras.Input((4,), name="x"), L.Dense(4, name="dense")
+    inside = keras.Sequential([keras.Input((4,)), dense, L.ReLU(name="relu")], name="inside")
+    again = keras.Sequential([keras.Input((4,)), dense], name="again")
+    model = keras.Model(x, again(dense(inside(x))))
+    told = [("x", "dense"), ("dense", "relu"), ("relu", "dense"), ("dense", "dense")]
+    assert sorted(arrows(model, expand=True)) == sorted(told) == drawn(model, True)
+
+
 def shared():
     """A layer that is called in turns, and stands in a nested model and outside."""
     x, dense, other = keras.Input((4,), name="x"), L.Dense(4, name="dense"), L.Dense(4, name="other")

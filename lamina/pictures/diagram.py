@@ -98,9 +98,10 @@ class _Maker:
         for node in (*graph.input_nodes, *graph.nodes):
             calls.setdefault(id(node.layer), []).append(node)
         layers = model.layers if _is_stack(model) else graph.layers
-        fresh = [layer for layer in dict.fromkeys(layers) if id(layer) not in self._keys]
         parts: list[Box | Diagram] = []
-        for layer in fresh:
+        for layer in dict.fromkeys(layers):
+            if id(layer) in self._keys:  # it has its box elsewhere
+                continue
             inside = self._shown.expand and _graph_of(layer) is not None
             parts.append(self.diagram(layer) if inside else self._box(layer, calls.get(id(layer), [])))
         arrows = [
