@@ -53,9 +53,6 @@ MISSING: dict[str, dict[str, str]] = {
     "quantizers": {
         QUANTIZED: "*",
     },
-    "utils": {
-        LATER: "model_to_dot plot_model",
-    },
 }
 
 # What is there, but takes other parameters, and why.

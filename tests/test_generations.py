@@ -735,7 +735,6 @@ def test_install(generation: str, line: str, expected: str) -> None:
         ("from keras.datasets import mnist", "load_digits"),
         ("import keras.datasets.mnist", "load_digits"),
         ("from keras.preprocessing.image import ImageDataGenerator", "generator"),
-        ("from keras.utils.visualize_util import plot", "summary"),
         ("from keras.layers import Convolution4D", "Convolution4D of Keras 1.2.2 is not in Lamina"),
     ],
 )

@@ -49,6 +49,11 @@ def short(value: Any, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def printable(text: str) -> str:
+    """A text from outside as it may go to a terminal or into a picture."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def quoted(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.errors import short, show_shape
+from ..core.errors import printable, short, show_shape
 from . import keras3, safe, tree
 
 MAX_DEPTH = 100
@@ -230,7 +230,7 @@ def _shown(text: str) -> str:
     """A text of the file as it may go to a terminal."""
     from rich.markup import escape
 
-    return escape(text if text.isprintable() else ascii(text))
+    return escape(printable(text))
 
 
 def _check_name(what: str, name: Any) -> None:

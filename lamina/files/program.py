@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._decomp import decomposition_table
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, symbolic
@@ -25,19 +23,15 @@ from ..core.layer import Layer
 from ..core.spec import InputSpec
 from ..core.symbolic import SymbolicTensor
 from ..core.work import training_flags
-from . import safe
+from . import onnx, safe, sequences
 
 _ELSEWHERE = {
     "tf_saved_model": 'it is TensorFlow\'s. Use format="torch", or format="onnx"',
     "openvino": 'use format="onnx" and give the file to openvino.convert_model',
     "litert": "a model is a torch module: give it to litert_torch.convert",
 }
-_BATCH, _SIZE = (
-    2,
-    128,
-)  # stand for unknown sizes while a call is traced: no sizes of 0 or 1, which torch takes for fixed
-# torch's operators that run a whole sequence, and those of ONNX.
-_SEQUENCES = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
+# Stand for unknown sizes while a call is traced; not 0 or 1, which torch takes for fixed.
+_BATCH, _SIZE = 2, 128
 
 
 def export_model(
@@ -67,14 +61,14 @@ def export_model(
         raise ValueError(f"export: with format={format!r} the name must end in {suffix}; got {str(filepath)!r}.")
     opset = options.pop("opset_version", None) if format == "onnx" else None
     if format == "onnx":
-        _check_onnx()
+        onnx.check()
     signature = _signature_of(model) if input_signature is None else _as_signature(input_signature)
-    program = trace(model, signature, **options)
+    program = trace(model, [model], signature, **options)
     with safe.replacing(path) as fresh:
         if format == "torch":
             _write(program, fresh)
         else:
-            _onnx_of(program, signature, opset).save(fresh, external_data=False)
+            onnx.converted(program, signature, opset).save(fresh, external_data=False)
     if verbose is None or verbose:
         print(f"Saved to {filepath}")
 
@@ -114,8 +108,8 @@ class ExportArchive:
             raise ValueError(f"add_endpoint: give an `input_signature` for {short(fn)}, as a list of InputSpec.")
         signature = _signature_of(owner) if input_signature is None else _as_signature(input_signature)
         held = [each for each in _held(fn) if not any(each is other for other in self._tracked)]
-        module = fn if isinstance(fn, nn.Module) else _Endpoint(fn, [*self._tracked, *held])
-        self._endpoints[name] = trace(module, signature, **options)
+        used = [fn] if isinstance(fn, nn.Module) else [*self._tracked, *held]
+        self._endpoints[name] = trace(fn, used, signature, **options)
         self._tracked += held
         return self._endpoints[name].module()
 
@@ -180,47 +174,70 @@ class ExportArchive:
 # Tracing ---------------------------------------------------------------------------------------------------------
 
 
-def trace(module: nn.Module, signature: Sequence[Any], **options: Any) -> Any:
-    """The program of a module's inference for arguments of these `InputSpec`s; sizes of None stay open.
+def trace(call: Callable, used: Sequence[nn.Module], signature: Sequence[Any], **options: Any) -> Any:
+    """The program of a call for arguments of these `InputSpec`s; sizes of None stay open.
 
-    Raises ValueError for options that torch.export does not have, RuntimeError where the call cannot be traced.
+    used: the modules whose weights it reads; they infer, unless the call says otherwise. Raises ValueError for options
+    that torch.export does not have, RuntimeError where the call cannot be traced.
     """
     known = set(inspect.signature(torch.export.export).parameters) - {"mod", "args", "kwargs"}
     if not known >= options.keys():
         raise ValueError(f"export: unknown options {sorted(options.keys() - known)}; torch.export has {sorted(known)}.")
-    device = device_of(module)
+    device = device_of(used[0]) if used else torch.get_default_device()
     args = pytree.tree_map(lambda spec: _sample(spec, device), tuple(signature))
-    shapes = options.pop("dynamic_shapes", None)
-    if shapes is None:
-        shapes = pytree.tree_map(_open_axes, tuple(signature))
-        shapes = (shapes,) if _takes_any_number(module) else shapes
-    with torch.no_grad(), training_flags(module, module, False, module.train):
-        if isinstance(module, Layer) and not module.built:
-            module(*args)
-        with _whole_sequences(), _traced(module):
-            return torch.export.export(module, args, dynamic_shapes=shapes, **options)
+    holder = _Holder(call, used)
+    shapes = _open_shapes(options.pop("dynamic_shapes", None), tuple(signature))
+    if holder.takes_any_number and isinstance(shapes, tuple):
+        shapes = (shapes,)
+    with torch.no_grad(), ExitStack() as stack:
+        for module in used:
+            stack.enter_context(training_flags(module, module, False, module.train))
+        if isinstance(call, Layer) and not call.built:
+            call(*args)
+            holder = _Holder(call, used)
+        stack.enter_context(sequences.whole_sequences())
+        try:
+            return torch.export.export(holder, args, dynamic_shapes=shapes, **options)
+        except Exception as error:
+            name = named(call) if isinstance(call, nn.Module) else short(call)
+            raise RuntimeError(f"export: {name} cannot be traced: {_told(error)}") from error
 
 
-@contextmanager
-def _traced(module: nn.Module) -> Iterator[None]:
-    """What torch raises inside is one RuntimeError that names the module."""
-    try:
-        yield
-    except Exception as error:
-        raise RuntimeError(f"export: {named(module)} cannot be traced: {_told(error)}") from error
+class _Holder(nn.Module):
+    """A call as a module, with the weights it reads under the names that they have in the modules it uses.
 
+    torch reads and replaces weights by these names, which lead through plain lists of layers, as no attributes do.
+    """
 
-class _Endpoint(nn.Module):
-    """A function as a module that holds the layers it uses."""
-
-    def __init__(self, function: Callable, used: Iterable[nn.Module]):
+    def __init__(self, call: Callable, used: Sequence[nn.Module]):
         super().__init__()
-        self._function = function
-        for index, module in enumerate(used):
-            self.add_module(f"used_{index}", module)
+        own = call.forward if isinstance(call, nn.Module) else call
 
-    def forward(self, *args: Any) -> Any:
-        return self._function(*args)
+        @functools.wraps(own)
+        def forward(*args: Any) -> Any:
+            return call(*args)
+
+        vars(self)["forward"] = forward
+        if used and call is used[0]:
+            _mirror(self, used[0])
+        else:
+            self._modules.update({f"used_{i}": _mirror(nn.Module(), module) for i, module in enumerate(used)})
+
+    @property
+    def takes_any_number(self) -> bool:
+        parameters = inspect.signature(self.forward).parameters.values()
+        return any(each.kind is each.VAR_POSITIONAL for each in parameters)
+
+
+def _mirror(made: nn.Module, module: nn.Module) -> nn.Module:
+    """Let `made` have the very weights of a module, and such modules for those inside."""
+    vars(made).update(
+        _parameters=module._parameters,
+        _buffers=module._buffers,
+        _non_persistent_buffers_set=module._non_persistent_buffers_set,
+        _modules={name: _mirror(nn.Module(), each) for name, each in module._modules.items() if each is not None},
+    )
+    return made
 
 
 def _held(function: Any) -> list[nn.Module]:
@@ -233,9 +250,16 @@ def _held(function: Any) -> list[nn.Module]:
     return [value for value in pytree.tree_leaves(list(values)) if isinstance(value, nn.Module)]
 
 
-def _takes_any_number(module: nn.Module) -> bool:
-    parameters = inspect.signature(module.forward).parameters.values()
-    return any(each.kind is each.VAR_POSITIONAL for each in parameters)
+def _open_shapes(given: Any, signature: tuple) -> Any:
+    """The open axes as torch.export takes them. For a model of one tensor, the given axes of that stand for all."""
+    if given is None:
+        return pytree.tree_map(_open_axes, signature)
+    if len(signature) == 1 and isinstance(signature[0], InputSpec):
+        while isinstance(given, (list, tuple)) and len(given) == 1:
+            given = given[0]
+        if isinstance(given, dict) and all(isinstance(axis, int) for axis in given):
+            return ({**_open_axes(signature[0]), **given},)
+    return given
 
 
 def _open_axes(spec: InputSpec) -> dict[int, Any]:
@@ -252,50 +276,12 @@ def _sample(spec: InputSpec, device: torch.device) -> Tensor:
 def _told(error: Exception) -> str:
     """What went wrong, with the repair where the computation fixes a size that was to stay open."""
     fixed = re.findall(r"You marked L\['(\w+)'\]\S*size\(\)\[(\d+)\]\S* as dynamic.*constant \((\d+)\)", str(error))
+    if "data-dependent" in str(error):
+        return f"it decides by values in a tensor; use torch.where or ops.cond for that. {safe.reason(error)}"
     if not fixed:
         return safe.reason(error)
     axes = ", ".join(f"axis {axis} of `{name}`" for name, axis, _ in dict.fromkeys(fixed))
     return f"what it does depends on the size of {axes}. Give that size as a number in `input_signature`."
-
-
-@contextmanager
-def _whole_sequences() -> Iterator[None]:
-    """Inside, torch's recurrent operators stay one each, for sequences of any length.
-
-    torch itself would find the shapes of what they give by running a sequence step by step, which fixes its length.
-    """
-    operators = [getattr(torch.ops.aten, name).input for name in _SEQUENCES]
-    before = [(operator, operator.py_kernels.copy(), decomposition_table[operator]) for operator in operators]
-
-    def put(operator: Any, kernels: Mapping[Any, Any], decomposition: Any) -> None:
-        operator.py_kernels.update(kernels)
-        operator._dispatch_cache.clear()
-        decomposition_table[operator] = decomposition
-
-    for operator, kernels, _ in before:
-        put(operator, dict.fromkeys(kernels, _shapes_of_sequences), _shapes_of_sequences)
-    try:
-        yield
-    finally:
-        for each in before:
-            put(*each)
-
-
-def _shapes_of_sequences(
-    x: Tensor,
-    states: Any,
-    weights: Any,
-    bias: bool,
-    layers: int,
-    drop: float,
-    train: bool,
-    both: bool,
-    batch_first: bool,
-) -> tuple[Tensor, ...]:
-    ends = (states,) if isinstance(states, Tensor) else tuple(states)
-    outer = x.transpose(0, 1) if batch_first else x
-    outputs = x.new_empty(*outer.shape[:2], ends[0].shape[-1] * (1 + both))
-    return outputs.transpose(0, 1) if batch_first else outputs, *(torch.empty_like(end) for end in ends)
 
 
 # Signatures ------------------------------------------------------------------------------------------------------
@@ -323,7 +309,7 @@ def _signature_of(model: Any) -> list[Any]:
 
 
 def _as_signature(given: Any) -> list[Any]:
-    """`InputSpec`s in the structure of the arguments. Raises ValueError or TypeError for what says no shape and type."""
+    """`InputSpec`s in the structure of the arguments. Raises ValueError or TypeError for what says none."""
     several = list(given) if isinstance(given, (list, tuple)) else [given]
     if not several:
         raise ValueError("export: `input_signature` must list at least one argument.")
@@ -351,92 +337,3 @@ def _write(program: Any, path: Path) -> None:
     with path.open("wb") as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No complete tensor", UserWarning)  # kernels in the order of their memory
         torch.export.save(program, file)
-
-
-def _check_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f'export: format="onnx" needs {" and ".join(missing)}: pip install {" ".join(missing)}.')
-
-
-def _onnx_of(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
-    """The program in ONNX; inputs have the signature's names, open axes are "batch" and "dim_<input>_<axis>"."""
-    specs = pytree.tree_leaves(list(signature))
-    names = [spec.name or f"input_{index}" for index, spec in enumerate(specs)]
-    with warnings.catch_warnings(), _whole_sequences():
-        warnings.simplefilter("ignore", FutureWarning)  # of torch's exporter, about itself
-        made: Any = torch.onnx.export(
-            program,
-            (),
-            dynamo=True,
-            verbose=False,
-            opset_version=opset,
-            input_names=names,
-            custom_translation_table={
-                torch.ops.aten.sort.stable: _sorted,
-                torch.ops.aten.rnn_tanh.input: functools.partial(_rnn, "Tanh"),
-                torch.ops.aten.rnn_relu.input: functools.partial(_rnn, "Relu"),
-            },
-        )
-    found = {node.op_type for node in made.model.graph}
-    called = {str(node.target) for node in program.graph.nodes}
-    for name, kind in _SEQUENCES.items():
-        if f"aten.{name}.input" in called and kind not in found:
-            raise RuntimeError(f"export: this onnxscript cannot write {kind} layers: pip install -U onnxscript.")
-    _name_axes(made.model.graph, specs)
-    return made
-
-
-def _sorted(x: Any, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Any:
-    """`aten.sort.stable` of a mask in ONNX, where equal values keep their order."""
-    from onnxscript import opset18 as op
-
-    count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
-    values, order = op.TopK(op.Cast(x, to=6), count, axis=dim, largest=int(descending))  # 6: int32
-    return op.Cast(values, to=int(x.dtype)), order
-
-
-def _rnn(
-    activation: str,
-    x: Any,
-    states: Any,
-    weights: Sequence[Any],
-    bias: bool,
-    layers: int,
-    drop: float,
-    train: bool,
-    both: bool,
-    batch_first: bool,
-) -> Any:
-    """`aten.rnn_tanh` or `aten.rnn_relu` of one layer in ONNX."""
-    from onnxscript import opset18 as op
-
-    front = op.Constant(value_ints=[0])
-    kernels = [op.Concat(*(op.Unsqueeze(each, front) for each in weights[i :: 2 + 2 * bias]), axis=0) for i in (0, 1)]
-    biases = [op.Unsqueeze(op.Concat(*weights[i : i + 2], axis=0), front) for i in range(2, len(weights), 4) if bias]
-    outputs, end = op.RNN(
-        op.Transpose(x, perm=[1, 0, 2]) if batch_first else x,
-        *kernels,
-        op.Concat(*biases, axis=0) if bias else None,
-        None,
-        states,
-        hidden_size=weights[1].shape[-1],
-        direction="bidirectional" if both else "forward",
-        activations=[activation] * (1 + both),
-    )
-    outputs = op.Transpose(outputs, perm=[2, 0, 1, 3] if batch_first else [0, 2, 1, 3])
-    return op.Reshape(outputs, op.Constant(value_ints=[0, 0, -1])), end
-
-
-def _name_axes(graph: Any, specs: Sequence[InputSpec]) -> None:
-    """Call open axes by what they are, where torch has numbered its symbols."""
-    names: dict[str, str] = {}
-    for index, (value, spec) in enumerate(zip(graph.inputs, specs, strict=True)):
-        shape: Any = spec.shape
-        for axis, size in enumerate(shape):
-            if size is None:
-                names.setdefault(str(value.shape[axis]), f"dim_{index}_{axis}" if axis else "batch")
-    for value in [*graph.inputs, *(value for node in graph for value in node.outputs)]:
-        for axis, size in enumerate(value.shape or ()):
-            if not isinstance(size, int) and str(size) in names:
-                value.shape[axis] = names[str(size)]

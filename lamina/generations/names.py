@@ -11,7 +11,7 @@ from .. import layers
 from ..core import dtypes, serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, shim, utils
+from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
 from .dialect import Dialect, Find
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
@@ -27,7 +27,9 @@ def fill(dialect: Dialect) -> None:
     """Tell a dialect how names are found, in each of its homes."""
     table, homes = dialect.table, dialect.homes
     anywhere = _first(functools.partial(dialect.find, "models"), functools.partial(dialect.find, "layers"))
-    helper = _first(_defined(utils), _modern("utils"))
+    pictures, drawing = plots.FOUND[table.name]
+    helper = _first(drawing.get, _defined(utils), _modern("utils"))
+    homes[pictures] = drawing.get
     homes["layers"] = functools.partial(_layer, dialect)
     for part in sorted({entry.part for entry in table.objects["layers"].values()} - {""}):
         homes[f"layers.{part}"] = functools.partial(_in_part, dialect, part)

@@ -49,7 +49,6 @@ _INSTEAD = {
     "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
     "applications": "Build the model from its layers, and load its weights by `load_weights`.",
     "wrappers": "Call `fit` and `predict` yourself.",
-    **dict.fromkeys(("plot_model", "vis_utils", "visualize_util"), "`model.summary()` shows the layers."),
     "get_file": "Fetch the file yourself.",
     "multi_gpu_model": "Use torch's own tools for several devices.",
 }

@@ -21,6 +21,8 @@ from ..core.layer import clear_session as clear_session
 from ..core.random import set_random_seed as set_random_seed
 from ..core.symbolic import SymbolicTensor
 from ..core.symbolic import is_symbolic as is_keras_tensor
+from ..pictures.plot import model_to_dot as model_to_dot
+from ..pictures.plot import plot_model as plot_model
 from ..saving import CustomObjectScope as CustomObjectScope
 from ..saving import custom_object_scope as custom_object_scope
 from ..saving import deserialize_keras_object as deserialize_keras_object
@@ -79,9 +81,11 @@ __all__ = [
     "is_keras_tensor",
     "legacy",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
     "save_img",
     "serialize_keras_object",

@@ -1,0 +1,277 @@
+"""Diagrams as pictures: SVG as text, PNG and PDF by matplotlib (`pip install lamina[plot]`)."""
+
+from __future__ import annotations
+
+import html
+import io
+import unicodedata
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from ..core.errors import warn
+from .diagram import Box, Cell, Diagram
+from .layout import MARGIN, Layout, Place, Points, Size, laid_out, without_angles
+
+TITLE, TEXT = 12.0, 10.0  # sizes of letters, in points
+PAD = 8.0
+HEAD = 20.0  # of the title of a nested model
+EDGE = 12.0  # round the picture
+ARROW = 6.0
+MOST_PIXELS = 60_000  # a side: what matplotlib and PNG readers take
+_FONTS = (
+    "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB",
+    "Arial Unicode MS", "Unifont",
+)  # fmt: skip
+# Widths of letters in parts of their size, no less than in any usual font.
+_NARROW, _WIDE = frozenset("iljftr.,:;|!'()[]/ "), frozenset("mwMW@%")
+
+
+class Rect(NamedTuple):
+    at: Place
+    fill: str | None
+    dashed: bool = False
+
+
+class Label(NamedTuple):
+    x: float  # of its middle, or of its beginning
+    y: float  # of its middle
+    text: str
+    size: float
+    colour: str
+    bold: bool = False
+    middle: bool = True
+
+
+class Line(NamedTuple):
+    points: Points
+    curved: bool
+
+
+Shape = Rect | Label | Line
+
+
+def width_of(text: str, size: float, bold: bool = False) -> float:
+    """An upper estimate of a text's width."""
+    return size * (1.1 if bold else 1.0) * sum(map(_letter, text))
+
+
+def _letter(letter: str) -> float:
+    if unicodedata.combining(letter):
+        return 0.0
+    if letter in _NARROW:
+        return 0.42
+    if letter in _WIDE or unicodedata.east_asian_width(letter) in "WF":
+        return 1.03
+    return 0.78 if letter.isupper() else 0.66
+
+
+def drawn(diagram: Diagram, rankdir: str, splines: str, format: str, dpi: float) -> bytes:
+    """The bytes of a picture, "svg", "png" or "pdf". Raises ValueError for another format."""
+    if format not in ("svg", "png", "pdf"):
+        raise ValueError(f"plot_model: pictures are written as .svg, .png or .pdf; got {format!r}.")
+    layout = placed(diagram, rankdir, splines)
+    shapes = list(_shapes(diagram, layout.moved(EDGE, EDGE), splines))
+    width, height = layout.width + 2 * EDGE, layout.height + 2 * EDGE
+    if format == "svg":
+        return _svg(shapes, width, height).encode()
+    return _by_matplotlib(shapes, width, height, format, dpi)
+
+
+def placed(diagram: Diagram, rankdir: str, splines: str) -> Layout:
+    """Places of all boxes, frames and arrows, in the direction that is asked for."""
+    across = rankdir in ("LR", "RL")
+
+    def size(box: Box) -> Size:
+        width, height = size_of(box)
+        return (height, width) if across else (width, height)
+
+    def room(title: str) -> tuple[Size, Size]:
+        width = width_of(title, TEXT) + 2 * MARGIN
+        return ((HEAD, 0.0), (0.0, width)) if across else ((0.0, HEAD), (width, 0.0))
+
+    layout = laid_out(diagram, size, room)
+    if splines != "ortho":
+        layout.arrows = [without_angles(points) for points in layout.arrows]
+    return _turned(layout, rankdir)
+
+
+def size_of(box: Box) -> Size:
+    widths = [sum(map(_cell_width, row)) for row in box.rows]
+    return max(width_of(box.title, TITLE, True) + 2 * PAD, *widths, 40.0), _title_height() + len(box.rows) * _row()
+
+
+def _cell_width(cell: Cell) -> float:
+    return width_of(_said(cell), TEXT) + 2 * PAD
+
+
+def _said(cell: Cell) -> str:
+    return f"{cell.label}: {cell.text}" if cell.label else cell.text
+
+
+def _title_height() -> float:
+    return TITLE + PAD * 1.5
+
+
+def _row() -> float:
+    return TEXT + PAD * 1.5
+
+
+def _turned(layout: Layout, rankdir: str) -> Layout:
+    """From top to bottom into another direction."""
+    if rankdir == "TB":
+        return layout
+    across, back = rankdir in ("LR", "RL"), rankdir in ("BT", "RL")
+    end = layout.height
+
+    def point(x: float, y: float) -> tuple[float, float]:
+        y = end - y if back else y
+        return (y, x) if across else (x, y)
+
+    def place(at: Place) -> Place:
+        (x0, y0), (x1, y1) = point(at.x, at.y), point(at.x + at.width, at.y + at.height)
+        return Place(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
+
+    return Layout(
+        *((layout.height, layout.width) if across else (layout.width, layout.height)),
+        {key: place(at) for key, at in layout.boxes.items()},
+        [(title, place(at)) for title, at in layout.frames],
+        [[point(x, y) for x, y in points] for points in layout.arrows],
+    )
+
+
+def _shapes(diagram: Diagram, placed: Layout, splines: str) -> Iterator[Shape]:
+    for title, at in placed.frames:
+        yield Rect(at, None, True)
+        yield Label(at.x + MARGIN / 2, at.y + HEAD / 2 + 2, title, TEXT, "black", middle=False)
+    for points in placed.arrows:
+        yield Line(points, splines in ("curved", "spline"))
+    for box in diagram.boxes():
+        yield from _box(box, placed.boxes[box.key])
+
+
+def _box(box: Box, at: Place) -> Iterator[Shape]:
+    title = _title_height()
+    yield Rect(Place(at.x, at.y, at.width, title), "black")
+    yield Label(at.x + at.width / 2, at.y + title / 2, box.title, TITLE, "white", True)
+    y = at.y + title
+    for row in box.rows:
+        spare = (at.width - sum(map(_cell_width, row))) / len(row)
+        x = at.x
+        for cell in row:
+            width = _cell_width(cell) + spare
+            yield Rect(Place(x, y, width, _row()), cell.colour or "white")
+            colour = "white" if cell.colour else "black"
+            yield Label(x + width / 2, y + _row() / 2, _said(cell), TEXT, colour)
+            x += width
+        y += _row()
+
+
+def _head(points: Points) -> list[tuple[float, float]]:
+    """The corners of an arrow's head."""
+    (x0, y0), (x, y) = points[-2], points[-1]
+    length = max(((x - x0) ** 2 + (y - y0) ** 2) ** 0.5, 1e-9)
+    dx, dy = (x - x0) / length * ARROW, (y - y0) / length * ARROW
+    return [(x, y), (x - dx - dy / 2, y - dy + dx / 2), (x - dx + dy / 2, y - dy - dx / 2)]
+
+
+def _curve(points: Points) -> list[tuple[float, float]]:
+    """Corners and middles between: a quadratic curve goes from one middle to the next, towards a corner."""
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in pairwise(points)]
+    return [each for pair in zip(points[1:-1], [*middles[1:-1], points[-1]], strict=True) for each in pair]
+
+
+# SVG -------------------------------------------------------------------------------------------------------------
+
+
+def _svg(shapes: Sequence[Shape], width: float, height: float) -> str:
+    size = f'width="{width:.0f}pt" height="{height:.0f}pt" viewBox="0 0 {width:.1f} {height:.1f}"'
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="DejaVu Sans, Helvetica, Arial, sans-serif">']
+    lines.append(f'<rect width="{width:.1f}" height="{height:.1f}" fill="white"/>')
+    for shape in shapes:
+        if isinstance(shape, Rect):
+            x, y, w, h = shape.at
+            style = f'fill="{shape.fill or "none"}" stroke="black"' + ' stroke-dasharray="4 3"' * shape.dashed
+            lines.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" {style}/>')
+        elif isinstance(shape, Label):
+            style = f'font-size="{shape.size:g}" fill="{shape.colour}"' + ' font-weight="bold"' * shape.bold
+            place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" dominant-baseline="central"'
+            anchor = ' text-anchor="middle"' * shape.middle
+            lines.append(f"<text {place} {style}{anchor}>{html.escape(shape.text)}</text>")
+        else:
+            way = "M" + _numbers(shape.points[:1])
+            if shape.curved and len(shape.points) > 2:
+                way += "Q" + _numbers(_curve(shape.points))
+            else:
+                way += "L" + _numbers(shape.points[1:])
+            lines.append(f'<path d="{way}" fill="none" stroke="black"/>')
+            lines.append(f'<polygon points="{_numbers(_head(shape.points))}"/>')
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _numbers(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+# matplotlib ------------------------------------------------------------------------------------------------------
+
+
+def _by_matplotlib(shapes: Sequence[Shape], width: float, height: float, format: str, dpi: float) -> bytes:
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.font_manager import fontManager
+        from matplotlib.patches import PathPatch, Polygon, Rectangle
+        from matplotlib.path import Path as Way
+    except ImportError as error:
+        raise ImportError(
+            f"plot_model: {format} pictures are drawn by matplotlib: pip install matplotlib. "
+            "A name that ends in .svg needs nothing."
+        ) from error
+    if format == "png" and max(width, height) / 72 * dpi > MOST_PIXELS:
+        dpi = MOST_PIXELS / max(width, height) * 72
+        warn(f"plot_model: the picture is drawn at {dpi:.0f} dots per inch: at more, it would be too long.")
+    figure = Figure(figsize=(width / 72, height / 72), dpi=dpi)
+    axes: Any = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    there = {font.name for font in fontManager.ttflist}
+    fonts: Any = {"family": [name for name in _FONTS if name in there] or ["sans-serif"]}
+    for order, shape in enumerate(shapes):
+        if isinstance(shape, Rect):
+            x, y, w, h = shape.at
+            style = "--" if shape.dashed else "-"
+            axes.add_patch(
+                Rectangle(
+                    (x, y), w, h, facecolor=shape.fill or "none", edgecolor="black", linestyle=style, zorder=order
+                )
+            )
+        elif isinstance(shape, Label):
+            axes.text(
+                shape.x,
+                shape.y,
+                shape.text,
+                fontsize=shape.size,
+                color=shape.colour,
+                fontweight="bold" if shape.bold else "normal",
+                ha="center" if shape.middle else "left",
+                va="center",
+                parse_math=False,
+                zorder=order,
+                **fonts,
+            )
+        else:
+            points, codes = list(shape.points), [Way.MOVETO] + [Way.LINETO] * (len(shape.points) - 1)
+            if shape.curved and len(points) > 2:
+                points = [points[0], *_curve(points)]
+                codes = [Way.MOVETO] + [Way.CURVE3] * (len(points) - 1)
+            axes.add_patch(PathPatch(Way(points, codes), fill=False, edgecolor="black", zorder=order))
+            axes.add_patch(Polygon(_head(shape.points), facecolor="black", linewidth=0, zorder=order))
+    target = io.BytesIO()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        figure.savefig(target, format=format)
+    if any("missing from font" in str(each.message) for each in said):
+        warn("plot_model: no installed font has all letters of the names; a name that ends in .svg shows them.")
+    return target.getvalue()
