@@ -343,6 +343,7 @@ def test_state_trees_say_all_and_give_it_back() -> None:
     assert (model.layers[1].kernel.numpy() == kernel).all()
     with pytest.raises(ValueError, match="value_format"):
         model.get_state_tree("list")
+
     class Twice(keras.Model):
         def __init__(self) -> None:
             super().__init__()

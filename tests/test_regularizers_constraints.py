@@ -225,7 +225,16 @@ def test_kinds(field):
 
 @pytest.mark.parametrize(
     "called",
-    [constraints.MaxNorm(1), constraints.NonNeg(), constraints.UnitNorm(), constraints.MinMaxNorm(0.5, 1), regularizers.L1(0.1), regularizers.L2(0.1), regularizers.L1L2(0.1, 0.2), regularizers.OrthogonalRegularizer()],
+    [
+        constraints.MaxNorm(1),
+        constraints.NonNeg(),
+        constraints.UnitNorm(),
+        constraints.MinMaxNorm(0.5, 1),
+        regularizers.L1(0.1),
+        regularizers.L2(0.1),
+        regularizers.L1L2(0.1, 0.2),
+        regularizers.OrthogonalRegularizer(),
+    ],
     ids=lambda called: type(called).__name__,
 )
 def test_arrays_and_lists_are_taken(called):
