@@ -77,6 +77,7 @@ UNREAD = {
     "core.random.SeedGenerator.next:ordered": "of JAX's compiler: calls are in order here",
     "core.serialize.deserialize_keras_object:safe_mode": "code from files never runs, whatever it says",
     "files.load_model:safe_mode": "code from files never runs, whatever it says",
+    "utils.bounding_boxes.pad:[hw]*": "boxes do not depend on the size of the picture",
     "ops.control.scan:unroll": "of JAX's compiler: the results are the same",
     "ops.reduction.segment_*:sorted": "a promise that lets other engines go faster: the results are the same",
     "generations.additions.*.add_loss:inputs": "said what a loss rests on in a static graph; a tensor knows",

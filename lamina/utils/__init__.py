@@ -32,6 +32,7 @@ from ..saving import serialize_keras_object as serialize_keras_object
 from ..training.data import PyDataset as PyDataset
 from ..training.data import pack as pack_x_y_sample_weight
 from ..training.data import unpack as unpack_x_y_sample_weight
+from . import bounding_boxes as bounding_boxes
 from . import legacy as legacy
 from .attributes import Config as Config
 from .batches import split_dataset as split_dataset
@@ -56,6 +57,7 @@ __all__ = [
     "Sequence",
     "array_to_img",
     "audio_dataset_from_directory",
+    "bounding_boxes",
     "clear_session",
     "count_params",
     "custom_object_scope",
