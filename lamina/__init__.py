@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from . import tf_keras as tf_keras
     from . import tree as tree
     from . import utils as utils
+    from . import visualization as visualization
     from .core.declare import arg as arg
     from .core.devices import device as device
     from .core.dtypes import DTypePolicy as DTypePolicy
@@ -109,6 +110,7 @@ __all__ = [
     "tree",
     "utils",
     "version",
+    "visualization",
 ]
 
 # Where names are that are not modules here.

@@ -63,9 +63,6 @@ MISSING: dict[str, dict[str, str]] = {
     "utils": {
         LATER: "FeatureSpace model_to_dot plot_model",
     },
-    "visualization": {
-        LATER: "*",
-    },
     "wrappers": {
         LATER: "*",
     },
