@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from . import tree as tree
     from . import utils as utils
     from . import visualization as visualization
+    from . import wrappers as wrappers
     from .core.declare import arg as arg
     from .core.devices import device as device
     from .core.dtypes import DTypePolicy as DTypePolicy
@@ -111,6 +112,7 @@ __all__ = [
     "utils",
     "version",
     "visualization",
+    "wrappers",
 ]
 
 # Where names are that are not modules here.

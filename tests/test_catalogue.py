@@ -63,9 +63,6 @@ MISSING: dict[str, dict[str, str]] = {
     "utils": {
         LATER: "FeatureSpace model_to_dot plot_model",
     },
-    "wrappers": {
-        LATER: "*",
-    },
 }
 
 # What is there, but takes other parameters, and why.

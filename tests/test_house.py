@@ -61,6 +61,8 @@ UNUSED = {
     "training.trainer.Trainer.metrics_names": "users read it",
     "training.trainer.Trainer.*_on_batch": "users call them",
     "utils.attributes.Config.*": "users call them",
+    "wrappers.SKLearnClassifier.decision_function": "scikit-learn calls it",
+    "wrappers._Estimator.set_fit_request": "users call it",
 }
 
 
