@@ -72,6 +72,7 @@ UNREAD = {
     "translation.weights._same:layout": "given to every rule",
     # What has no effect in the original, or none on one engine and one device.
     "core.declare.kept:init": "a word for type checkers",
+    "core.stateless.StatelessScope.__init__:initialize_variables": "variables have their values from the start",
     "core.symbolic.SymbolicTensor.__init__:record_history": "Keras keeps it and does not look at it",
     "files.save_model:save_format": "the name's suffix says it; Keras 2 warns where they differ",
     "core.random.SeedGenerator.next:ordered": "of JAX's compiler: calls are in order here",

@@ -39,6 +39,7 @@ CIRCLES: set[str] = set()
 UNUSED = {
     "core.layer.Layer.extra_repr": "torch calls it",
     "core.layer.Layer.stateless_call": "users call it",
+    "core.stateless.in_symbolic_scope": "users call it",
     "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
     "core.symbolic.Nodes.*": "users call and read them",
     "core.weight.Weight.assign_sub": "users call it",
@@ -56,8 +57,10 @@ UNUSED = {
     "optimizers.base.Optimizer.apply_gradients": "users call it",
     "optimizers.base.Optimizer.assign_sub": "users' own optimizers call it",
     "optimizers.base.Optimizer.exclude_from_weight_decay": "users call it",
+    "optimizers.base.Optimizer.stateless_apply": "users call it",
     "optimizers.base.Optimizer.zero_grad": "users call it",
     "training.callbacks.*.on_*_batch_*": "called by names put together",
+    "training.trainer.Trainer.stateless_compute_loss": "users call it",
     "training.trainer.Trainer.metrics_names": "users read it",
     "training.trainer.Trainer.*_on_batch": "users call them",
     "utils.attributes.Config.*": "users call them",

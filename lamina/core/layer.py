@@ -26,6 +26,7 @@ from .scope import scope as scope
 from .scope import snake_case as snake_case
 from .scope import unique_name as unique_name
 from .spec import InputSpec as InputSpec
+from .stateless import StatelessScope, paired
 from .weight import Weight
 
 
@@ -409,14 +410,30 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         """Symbolic outputs for symbolic inputs, without recording the call."""
         return symbolic.infer(self, args, kwargs)
 
-    def stateless_call(self, trainable: Any, non_trainable: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
-        """The call with other weights: returns its outputs and the non-trainable weights after it."""
-        names = {id(tensor): name for name, tensor in (*self.named_parameters(), *self.named_buffers())}
-        own = [*self.trainable_weights, *self.non_trainable_weights]
-        given = [torch.as_tensor(value) for value in (*trainable, *non_trainable)]
-        swapped = {names[id(weight)]: value.clone() for weight, value in zip(own, given, strict=True)}
-        outputs = torch.func.functional_call(self, swapped, args, kwargs)
-        return outputs, [swapped[names[id(weight)]] for weight in self.non_trainable_weights]
+    def stateless_call(
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Any, ...]:
+        """The call with other weights: returns its outputs and the non-trainable weights after it.
+
+        return_losses: return also what the call and the regularizers add to the loss. Raises ValueError for a layer
+        that is not built, and for other numbers of weights than it has.
+        """
+        if not self.built:
+            raise ValueError(f"{named(self)}: `stateless_call` needs a layer with weights; call or build it first.")
+        pairs = [
+            *paired(self, "trainable_variables", self.trainable_weights, trainable_variables),
+            *paired(self, "non_trainable_variables", self.non_trainable_weights, non_trainable_variables),
+        ]
+        with StatelessScope(pairs, return_losses) as stateless:
+            outputs = self(*args, **kwargs)
+            losses = self.losses if return_losses else None
+        after = [stateless.get_current_value(weight) for weight in self.non_trainable_weights]
+        return (outputs, after, losses) if return_losses else (outputs, after)
 
 
 def _as_shape(value: Any) -> Any:

@@ -16,6 +16,7 @@ from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.serialize import deserialize, lookup, serialize
+from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
 from ..losses.base import (
     DECLARED_BELOW,
@@ -146,23 +147,11 @@ class Metric(Counts, Declared):
     def stateless_reset_state(self) -> list[Tensor]:
         return self._aside(self.variables, self.reset_state)[1]
 
-    def _aside(self, values: Sequence[Tensor], act: Callable[[], Any]) -> tuple[Any, list[Tensor]]:
+    def _aside(self, values: Sequence[Tensor], act: Callable[[], Any]) -> tuple[Any, list[Any]]:
         variables = self.variables
-        if len(values) != len(variables):
-            raise ValueError(
-                f"{type(self).__name__}: `metric_variables` must be as many tensors as `variables`, "
-                f"{len(variables)}; got {len(values)}."
-            )
-        kept = [variable.detach().clone() for variable in variables]
-        given = [as_tensor(value).clone() for value in values]
-        try:
-            for variable, value in zip(variables, given, strict=True):
-                variable.assign(value)
+        with StatelessScope(paired(self, "metric_variables", variables, values)) as stateless:
             made = act()
-            return made, [variable.detach().clone() for variable in variables]
-        finally:
-            for variable, value in zip(variables, kept, strict=True):
-                variable.assign(value)
+        return made, [stateless.get_current_value(variable) for variable in variables]
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, **super().get_config()}

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core.symbolic import SymbolicTensor, apply
+from ..kernels import eager
 from .base import is_trial, op, recorded, tensor
 
 
@@ -214,7 +215,7 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any
     @op
     @functools.wraps(f)
     def wrapped(*args: Any) -> Any:
-        return Custom.apply(*args)
+        return Custom.apply(*eager.seen(*args))
 
     return wrapped
 
