@@ -17,9 +17,8 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:  # the classes are there all the same, and say what to install when one is made
     _missing: ImportError | None = error
-    BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin = (  # type: ignore[misc,assignment]
-        type(name, (), {}) for name in ("BaseEstimator", "ClassifierMixin", "RegressorMixin", "TransformerMixin")
-    )
+    stand_ins: Any = [type(name, (), {}) for name in ("BaseEstimator", "Classifier", "Regressor", "Transformer")]
+    BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin = stand_ins
 else:
     _missing = None
 

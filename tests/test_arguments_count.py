@@ -44,6 +44,7 @@ UNREAD = {
     "datasets.reading._[AK]*:*": "stands for a class of NumPy's, and takes what a pickle gives it",
     "generations.namespaces._Absent.find_spec:*": "Python's protocol of finders",
     "generations.initializations._made.initialization:name": "Keras 1 gives every initialization a name",
+    "generations.scikit_learn.BaseWrapper.get_params:params": "scikit-learn passes `deep`",
     "generations.shim.Shim._resolve:key": "a hook: some classes look at the name",
     "generations.initializations.InLayout.__call__:dtype": "functions of Keras 1 take no dtype; the weight has its own",
     "kernels.noise.Stream.draw:*": "says what a stream of random numbers is",
