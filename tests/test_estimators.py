@@ -166,7 +166,7 @@ def test_what_does_not_fit(kind: Any, call: Any, message: str) -> None:
 
 
 def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(W, "_missing", ImportError("no"))
+    monkeypatch.setattr(W, "sklearn", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         W.SKLearnRegressor(make)
 

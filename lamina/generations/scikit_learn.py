@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -40,17 +40,18 @@ class BaseWrapper(wrappers.BaseEstimator):
         self.build_fn, self.sk_params = build_fn, sk_params
         self.check_params(sk_params)
 
-    def check_params(self, params: Any) -> None:
+    def check_params(self, params: Iterable[str]) -> None:
         known = {"nb_epoch"}.union(self._taken(self._build), *map(self._taken, _METHODS))
         for name in params:
             if name not in known:
                 raise ValueError(f"{type(self).__name__}: {name!r} is no argument of `build_fn` or of the model's.")
 
     @property
-    def _build(self) -> Any:
-        return self if self.build_fn is None else self.build_fn
+    def _build(self) -> Callable:
+        own: Any = self
+        return own if self.build_fn is None else self.build_fn
 
-    def _taken(self, function: Any) -> list[str]:
+    def _taken(self, function: str | Callable) -> list[str]:
         """The arguments that a function takes by name, or a method of models in this generation."""
         if isinstance(function, str):
             told = self._dialect.table.methods.get(function)
@@ -61,7 +62,7 @@ class BaseWrapper(wrappers.BaseEstimator):
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         return [parameter.name for parameter in signature.parameters.values() if parameter.kind in named]
 
-    def filter_sk_params(self, fn: Any, override: Any = None) -> dict[str, Any]:
+    def filter_sk_params(self, fn: str | Callable, override: Any = None) -> dict[str, Any]:
         """Of the arguments given, those that a function (or method, by name) takes, and others over them."""
         taken = {*self._taken(fn), *(("nb_epoch",) if fn == "fit" else ())}
         return {**{name: value for name, value in self.sk_params.items() if name in taken}, **(override or {})}
@@ -69,7 +70,7 @@ class BaseWrapper(wrappers.BaseEstimator):
     def get_params(self, **params: Any) -> dict[str, Any]:
         return {**self.sk_params, "build_fn": self.build_fn}
 
-    def set_params(self, **params: Any) -> Any:
+    def set_params(self, **params: Any) -> BaseWrapper:
         given = dict(params)
         build = given.pop("build_fn", self.build_fn)
         before, self.build_fn = self.build_fn, build
