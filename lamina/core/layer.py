@@ -19,7 +19,7 @@ from .calling import Calling
 from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
-from .errors import named
+from .errors import NotInitialized, named
 from .scope import building
 from .scope import clear_session as clear_session
 from .scope import scope as scope
@@ -287,7 +287,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if isinstance(found, property):  # it raised AttributeError: let its own message through
             return found.__get__(self)
         if "built" not in state:
-            raise AttributeError(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
+            raise NotInitialized(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def extra_repr(self) -> str:

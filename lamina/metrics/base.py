@@ -128,10 +128,10 @@ class Metric(Counts, Declared):
             variable.zero_()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError(f"{type(self).__name__} must define `update_state`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `update_state`.")
 
     def result(self) -> Any:
-        raise TypeError(f"{type(self).__name__} must define `result`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `result`.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.update_state(*args, **kwargs)
