@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import data as data
     from . import datasets as datasets
     from . import dtype_policies as dtype_policies
+    from . import export as export
     from . import initializers as initializers
     from . import keras1 as keras1
     from . import keras2 as keras2
@@ -94,6 +95,7 @@ __all__ = [
     "datasets",
     "device",
     "dtype_policies",
+    "export",
     "initializers",
     "keras1",
     "keras2",
@@ -156,6 +158,7 @@ _HOMES = (
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}
 _OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
+HOMES |= dict.fromkeys(("keras.utils", "keras.src.layers.preprocessing.feature_space"), "lamina.utils.feature_space")
 HOMES |= {
     home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.objects", "lamina.layers.old")
 }

@@ -14,15 +14,18 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from .core import serialize as objects
 from .core import symbolic
+from .core.arrays import taking_arrays
 from .core.declare import Kind, Refused, looked_up
 from .core.errors import named, short, show_shape
 
 
+@taking_arrays
 def linear(x: Tensor) -> Tensor:
     """`x` itself."""
     return x
 
 
+@taking_arrays
 def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `negative_slope * (x - threshold)` below, and never more than `max_value`."""
     if threshold == 0 and negative_slope == 0:
@@ -36,137 +39,164 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
     return kept if max_value is None else torch.clamp(kept, max=max_value)
 
 
+@taking_arrays
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
     """`x` where positive, else `negative_slope * x`."""
     return F.leaky_relu(x, negative_slope)
 
 
+@taking_arrays
 def relu6(x: Tensor) -> Tensor:
     """`x` kept between 0 and 6."""
     return F.relu6(x)
 
 
+@taking_arrays
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """`x` where positive, else `alpha * (exp(x) - 1)` (Clevert et al., 2015)."""
     return F.elu(x, alpha)
 
 
+@taking_arrays
 def selu(x: Tensor) -> Tensor:
     """Scaled `elu` that keeps mean 0 and variance 1 from layer to layer (Klambauer et al., 2017)."""
     return torch.selu(x)
 
 
+@taking_arrays
 def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """`x` where positive, else `alpha * (exp(x / alpha) - 1)`: an `elu` with a continuous slope (Barron, 2017)."""
     return torch.celu(x, alpha)
 
 
+@taking_arrays
 def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     """`x` times the normal distribution function of `x`, or its tanh approximation (Hendrycks and Gimpel, 2016)."""
     return F.gelu(x, approximate="tanh" if approximate else "none")
 
 
+@taking_arrays
 def silu(x: Tensor) -> Tensor:
     """`x * sigmoid(x)`, also called swish (Ramachandran et al., 2017)."""
     return F.silu(x)
 
 
+@taking_arrays
 def hard_silu(x: Tensor) -> Tensor:
     """`x * relu6(x + 3) / 6`: `silu` of straight pieces (Howard et al., 2019)."""
     return F.hardswish(x)
 
 
+@taking_arrays
 def mish(x: Tensor) -> Tensor:
     """`x * tanh(softplus(x))` (Misra, 2019)."""
     return F.mish(x)
 
 
+@taking_arrays
 def sigmoid(x: Tensor) -> Tensor:
     """`1 / (1 + exp(-x))`."""
     return torch.sigmoid(x)
 
 
+@taking_arrays
 def hard_sigmoid(x: Tensor) -> Tensor:
     """`relu6(x + 3) / 6`."""
     return F.hardsigmoid(x)
 
 
+@taking_arrays
 def log_sigmoid(x: Tensor) -> Tensor:
     """`log(sigmoid(x))`, without overflow."""
     return F.logsigmoid(x)
 
 
+@taking_arrays
 def sparse_sigmoid(x: Tensor) -> Tensor:
     """0 up to -1, 1 from 1 on, a straight line between."""
     return torch.clamp(0.5 * (x + 1.0), 0.0, 1.0)
 
 
+@taking_arrays
 def tanh(x: Tensor) -> Tensor:
     """Hyperbolic tangent."""
     return torch.tanh(x)
 
 
+@taking_arrays
 def hard_tanh(x: Tensor) -> Tensor:
     """`x` kept between -1 and 1."""
     return F.hardtanh(x)
 
 
+@taking_arrays
 def tanh_shrink(x: Tensor) -> Tensor:
     """`x - tanh(x)`."""
     return F.tanhshrink(x)
 
 
+@taking_arrays
 def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
     """`x` where `|x|` exceeds `threshold`, else 0."""
     return F.hardshrink(x, threshold)
 
 
+@taking_arrays
 def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
     """`x` moved towards 0 by `threshold`, and 0 where it would pass it."""
     return F.softshrink(x, threshold)
 
 
+@taking_arrays
 def softplus(x: Tensor) -> Tensor:
     """`log(1 + exp(x))`."""
     return F.softplus(x, threshold=40)
 
 
+@taking_arrays
 def squareplus(x: Tensor, b: float = 4) -> Tensor:
     """`(x + sqrt(x * x + b)) / 2`: a `softplus` without exponentials (Barron, 2021)."""
     half = 0.5 * x  # hypot: the square of a large x overflows, in float16 from 256 on
     return half + torch.hypot(half, torch.tensor(0.5 * math.sqrt(b), dtype=torch.float64, device="cpu"))
 
 
+@taking_arrays
 def sparse_plus(x: Tensor) -> Tensor:
     """0 up to -1, `x` from 1 on, a parabola between: the integral of `sparse_sigmoid`."""
     return torch.where(x < 1.0, 0.25 * torch.square(torch.clamp(x + 1.0, 0.0, 2.0)), x)
 
 
+@taking_arrays
 def softsign(x: Tensor) -> Tensor:
     """`x / (1 + |x|)`."""
     return F.softsign(x)
 
 
+@taking_arrays
 def exponential(x: Tensor) -> Tensor:
     """`exp(x)`."""
     return torch.exp(x)
 
 
+@taking_arrays
 def threshold(x: Tensor, threshold: float, default_value: float) -> Tensor:
     """`x` where it exceeds `threshold`, else `default_value`."""
     return F.threshold(x, threshold, default_value)
 
 
+@taking_arrays
 def glu(x: Tensor, axis: int = -1) -> Tensor:
     """The first half of `x` along `axis`, times the sigmoid of the second (Dauphin et al., 2016)."""
     return F.glu(x, axis)
 
 
+@taking_arrays
 def softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Exponentials that sum to 1 along `axis`, or over several axes together."""
     return torch.softmax(x, axis) if isinstance(axis, int) else torch.exp(log_softmax(x, axis))
 
 
+@taking_arrays
 def log_softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     """`log(softmax(x))`, without overflow."""
     if isinstance(axis, int):
@@ -175,6 +205,7 @@ def log_softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     return x - torch.logsumexp(x, axis, keepdim=True)
 
 
+@taking_arrays
 def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     """`relu(x - tau)` along `axis`, with `tau` so that many values are exactly 0 (after Martins and Astudillo, 2016).
 

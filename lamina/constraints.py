@@ -10,10 +10,11 @@ from torch import Tensor
 
 from .core import config
 from .core import serialize as objects
+from .core.arrays import TakesArrays
 from .core.declare import Declared, Kind, arg, as_integer, looked_up, number
 
 
-class Constraint(Declared):
+class Constraint(TakesArrays, Declared):
     """A projection of a weight, as a new tensor; subclasses write `__call__`."""
 
     def __call__(self, w: Tensor) -> Tensor:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from .core import config
 from .core import serialize as objects
+from .core.arrays import TakesArrays
 from .core.declare import Declared, Kind, Refused, arg, looked_up, one_of
 
 
-class Regularizer(Declared):
+class Regularizer(TakesArrays, Declared):
     """A penalty on a weight; subclasses write `__call__`."""
 
     def __call__(self, x: Tensor) -> Tensor:

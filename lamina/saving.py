@@ -16,9 +16,11 @@ from .files import load_model as load_model
 from .files import load_weights as load_weights
 from .files import save_model as save_model
 from .files import save_weights as save_weights
+from .files.editor import KerasFileEditor as KerasFileEditor
 
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",

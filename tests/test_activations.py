@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import mpmath as mp
 import numpy as np
@@ -401,3 +403,25 @@ def test_unknown_names_come_with_near_ones():
 def test_kind():
     kind = activations.activation
     assert [kind.dump(kind.convert(value, None)) for value in kind.good] == ["linear", "relu", "hard_silu", "tanh"]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, function in vars(activations).items() if hasattr(function, "of_tensors"))
+)
+def test_arrays_lists_and_symbols(name: str) -> None:
+    function = getattr(activations, name)
+    more = (0.5, 0.0) if name == "threshold" else ()
+    values = np.array([[1.0, -2.0], [0.5, 3.0]])
+    expected = function(torch.tensor(values), *more)
+    torch.testing.assert_close(function(values, *more), expected, rtol=0, atol=0)
+    torch.testing.assert_close(function(values.tolist(), *more), expected, check_dtype=False)
+    torch.testing.assert_close(function(np.array([[1, -2]]), *more), function(torch.tensor([[1.0, -2.0]]), *more))
+    symbol = function(keras.KerasTensor((None, 2)), *more)
+    assert symbol.shape == (None, 1 if name == "glu" else 2)
+    with pytest.raises(ValueError, match=function.__name__):
+        function("relu", *more)
+
+
+def test_symbols_need_nothing_loaded_before() -> None:
+    code = "import lamina; x = lamina.KerasTensor((2, 3)); assert (x + 1).shape == lamina.activations.relu(x).shape"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -46,28 +46,19 @@ MISSING: dict[str, dict[str, str]] = {
         SMALL_NUMBERS: "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy",
         QUANTIZED: "QuantizedDTypePolicy QuantizedFloat8DTypePolicy",
     },
-    "export": {
-        LATER: "*",
-    },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
-        LATER: "ContrastLimitedAdaptiveHistogramEqualization",
     },
     "quantizers": {
         QUANTIZED: "*",
     },
-    "saving": {
-        LATER: "KerasFileEditor",
-    },
     "utils": {
-        LATER: "FeatureSpace model_to_dot plot_model",
+        LATER: "model_to_dot plot_model",
     },
 }
 
 # What is there, but takes other parameters, and why.
-OTHERWISE = {
-    "saving.save_weights": LATER,
-}
+OTHERWISE: dict[str, str] = {}
 
 
 def reason(name: str) -> str | None:

@@ -16,6 +16,8 @@ EXAMPLES = ROOT / "examples"
 PROMISES = {
     "image_classifier": lambda accuracy: accuracy > 0.96,
     "text_classifier": lambda accuracy: accuracy > 0.98,
+    "unet_segmentation": lambda overlap: overlap > 0.6,
+    "variational_autoencoder": lambda losses: losses[-1] < 0.75 * losses[0],
     "transformer_text_classifier": lambda accuracy: accuracy > 0.97,
     "time_series_causal": lambda errors: errors[0] < 0.75 * min(errors[1:]),
     "locally_connected": lambda accuracies: min(accuracies) > 0.955,

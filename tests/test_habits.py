@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import sys
 import weakref
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,3 +156,222 @@ def test_schedule_free_adamw_goes_where_keras_goes() -> None:
     torch.testing.assert_close(
         weight.detach(), torch.tensor([0.535410, -1.606437, 2.823874]), check_dtype=False, rtol=0, atol=5e-6
     )
+
+
+def test_layers_without_weights_are_built_from_the_start() -> None:
+    for layer in (L.ReLU(), L.Dropout(0.1), L.MaxPooling2D(2), L.Reshape((2,)), L.Masking(), L.UnitNormalization()):
+        assert layer.built and layer.count_params() == 0 and layer.get_build_config() is None
+    for layer in (L.Dense(2), L.Flatten(), L.Add(), L.UpSampling2D(2), L.PReLU(), L.Layer()):
+        assert not layer.built
+    pooled = L.TimeDistributed(L.MaxPooling1D(2))
+    assert pooled(torch.zeros(2, 3, 4, 1)).shape == (2, 3, 2, 1)
+
+
+class Louder(L.Layer):
+    """Takes an argument that layers around it hand down."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._register_call_context_args("loud")
+
+    def call(self, x: torch.Tensor, loud: bool = False) -> torch.Tensor:
+        return x + 1 if loud else x
+
+
+class Around(L.Layer):
+    def __init__(self, inner: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("form", ["layer", "sequential", "functional"])
+def test_arguments_of_a_call_reach_the_calls_inside(form: str) -> None:
+    outer: Any = Around(Around(Louder()))
+    if form != "layer":
+        inputs = L.Input((2,))
+        outer = keras.Sequential([L.Identity(), outer]) if form == "sequential" else keras.Model(inputs, outer(inputs))
+    outer._register_call_context_args("loud")
+    for x in (torch.zeros(1, 2), np.zeros((1, 2), "float32")):
+        assert outer(x, loud=True).sum() == 2
+        assert outer(x).sum() == outer(x, loud=False).sum() == 0
+    assert Around(Louder())(torch.zeros(1, 2)).sum() == 0
+    with pytest.raises(TypeError, match="loud"):
+        Around(Louder())(torch.zeros(1, 2), loud=True)  # it never said that it hands it down
+
+
+def test_a_policy_can_be_set_later() -> None:
+    layer = L.Dense(2)
+    layer.build((None, 3))
+    layer.dtype_policy = "mixed_bfloat16"
+    assert layer(torch.ones(1, 3)).dtype is torch.bfloat16 and layer.kernel.dtype is torch.float32
+    model = keras.Sequential([keras.Input((3,)), layer])
+    layer.dtype_policy = keras.DTypePolicy("float32")
+    assert model(torch.ones(1, 3)).dtype is torch.float32
+    with pytest.raises(ValueError, match="dtype"):
+        layer.dtype_policy = "float99"
+
+
+def test_arguments_set_later_are_taken_as_by_the_constructor() -> None:
+    layer = L.Dense(2, activation="relu")
+    layer.build((None, 3))
+    layer.activation = None
+    assert (layer(torch.full((1, 3), -1.0)) == -layer.kernel.sum(0)).all()
+    layer.activation = "relu"
+    assert layer.get_config()["activation"] == "relu"
+    with pytest.raises(ValueError, match="activation"):
+        layer.activation = "rellu"
+    assert layer.get_config()["activation"] == "relu"
+
+
+def test_what_build_takes_is_named_after_what_call_takes() -> None:
+    class Strange(L.Layer):
+        def build(self, foo_shape: Any, bar: Any) -> None: ...
+
+        def call(self, foo: Any, bar: Any) -> Any:
+            return foo + bar
+
+    class Foreign(Strange):
+        def build(self, foo_shape: Any, baz_shape: Any) -> None: ...  # type: ignore[override]
+
+    ones = torch.ones(4, 1)
+    with pytest.raises(ValueError, match="`bar`, which does not end in `_shape`"):
+        Strange()(ones, ones)
+    with pytest.raises(ValueError, match=r"`baz_shape`, but `call\(\)` does not have argument `baz`"):
+        Foreign()(ones, ones)
+
+
+def test_group_normalization_of_values_beyond_half_precision() -> None:
+    large = torch.full((2, 4, 8), 70000.0)
+    outputs = L.GroupNormalization(groups=2, dtype="mixed_float16")(large)
+    assert outputs.dtype is torch.float16 and outputs.isfinite().all()
+
+
+def test_complex_numbers_pass_a_layer_of_the_users_own() -> None:
+    class Twice(L.Layer):
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    assert Twice()(torch.ones(2, dtype=torch.complex64)).dtype is torch.complex64
+    assert Twice()(keras.KerasTensor((2,), dtype="complex64")).dtype == "complex64"
+    with pytest.raises(ValueError, match="imaginary"):
+        L.Dense(2)(torch.ones(2, 3, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("layer", [L.Add(), L.Concatenate(axis=1)], ids=["Add", "Concatenate"])
+def test_masks_of_merges_are_one_for_each_input(layer: Any) -> None:
+    x, valid = np.ones((2, 3)), np.array([[True, False, True], [False, True, True]])
+    assert isinstance(layer.compute_mask([x, x], [valid, valid]), torch.Tensor)
+    for inputs, masks, said in (
+        ([x, x], valid, "`mask` should be a list"),
+        (x, [None, None], "`inputs` should be a list"),
+        ([x, x], [None, None, None], "should have the same length"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            layer.compute_mask(inputs, masks)
+
+
+class Tripled(L.Layer):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 3
+
+
+def test_files_find_loaded_classes_of_the_users_own(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), Tripled()])
+    model.save(tmp_path / "model.keras")
+    assert type(keras.models.load_model(tmp_path / "model.keras").layers[0]) is Tripled
+    described = keras.saving.serialize_keras_object(Tripled())
+    with pytest.raises(TypeError, match="Unknown class"):  # not loaded, and never imported
+        keras.saving.deserialize_keras_object({**described, "module": "this"})
+    assert "this" not in sys.modules
+    for module, name in (("torch.nn", "Linear"), ("subprocess", "Popen"), (__name__, "test_a_policy_can_be_set_later")):
+        with pytest.raises(TypeError, match="Unknown class"):  # derived from nothing of Lamina's
+            keras.saving.deserialize_keras_object(
+                {**described, "module": module, "class_name": name, "registered_name": name}
+            )
+
+
+def test_weights_made_in_a_symbolic_call_lie_under_the_layers_around() -> None:
+    for inputs in (L.Input((4,)), torch.ones(1, 4)):
+        outer = Around(Around(L.Dense(2, name="dense"), name="inner"), name="outer")
+        outer(inputs)
+        assert [weight.path for weight in outer.weights] == ["outer/inner/dense/kernel", "outer/inner/dense/bias"]
+
+
+class Holding(L.Layer):
+    """Its `get_config` gives objects as they are; Keras writes them."""
+
+    def __init__(self, inner: Any, pair: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner, self.pair = keras.saving.deserialize_keras_object(inner), pair
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "inner": self.inner, "pair": self.pair}
+
+
+def test_objects_in_a_config_of_the_users_own_are_written(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), Holding(L.Dense(2, kernel_initializer="ones"), (1, b"2"))])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded(torch.ones(1, 3)).tolist() == [[3, 3]]
+    assert loaded.layers[0].inner is not model.layers[0].inner
+
+
+def test_state_trees_say_all_and_give_it_back() -> None:
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, L.BatchNormalization(name="norm")(L.Dense(2, name="out")(inputs)))
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    tree = model.get_state_tree("numpy_array")
+    assert tree["trainable_variables"]["out"].keys() == {"kernel", "bias"}
+    assert tree["non_trainable_variables"]["norm"].keys() == {"moving_mean", "moving_variance"}
+    assert tree["metrics_variables"].keys() == {"loss", "mean_absolute_error"}
+    assert tree["optimizer_variables"]["adam"]["iteration"] == 1
+    model.fit(np.zeros((4, 3)), np.ones((4, 2)), verbose=0)
+    model.set_state_tree(tree)
+    assert str(model.get_state_tree("numpy_array")) == str(tree)
+    kernel = model.layers[1].kernel.numpy().copy()
+    zeros = {"kernel": np.zeros((3, 2)), "bias": np.zeros(3)}  # the second does not fit: nothing is assigned
+    for wrong in ({"trainable_variables": {"out": zeros}}, {"weights": {}}, {"trainable_variables": {"in": 1}}):
+        with pytest.raises(ValueError, match="set_state_tree"):
+            model.set_state_tree(wrong)
+    assert (model.layers[1].kernel.numpy() == kernel).all()
+    with pytest.raises(ValueError, match="value_format"):
+        model.get_state_tree("list")
+
+    class Twice(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both = [L.Dense(2, name="a"), L.Dense(2, name="a")]
+
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            return self.both[1](self.both[0](x))
+
+    twice = Twice()
+    twice(torch.ones(1, 2))
+    with pytest.raises(ValueError, match="found twice"):
+        twice.get_state_tree()
+
+
+@pytest.mark.parametrize(
+    "given", [[np.ones((3, 2)), np.zeros((3, 2))], {"a": np.ones((3, 2)), "b": np.zeros((3, 2))}], ids=["list", "dict"]
+)
+def test_sequential_begins_with_several_inputs(given: Any, tmp_path: Path) -> None:
+    first = L.Add() if isinstance(given, list) else L.Lambda(named_sum)
+    model = keras.Sequential([first, L.Dense(2)])
+    expected = model(given)
+    assert expected.shape == (3, 2) and model.predict(given, verbose=0).shape == (3, 2)
+    model.summary()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects={"named_sum": named_sum})
+    torch.testing.assert_close(loaded(given), expected)
+    assert keras.Sequential([L.Dense(4), L.Dense(8)]).compute_output_shape((1, 2)) == (1, 8)
+
+
+def named_sum(inputs: Any) -> Any:
+    return inputs["a"] + inputs["b"]

@@ -37,6 +37,7 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.layer.Layer.extra_repr": "torch calls it",
     "core.layer.Layer.stateless_call": "users call it",
     "core.stateless.in_symbolic_scope": "users call it",
@@ -52,6 +53,7 @@ UNUSED = {
     "metrics.base.Metric.stateless_*": "users call them",
     "models.functional.Functional.input_names": "users read it",
     "models.model.Model.get_layer": "users call it",
+    "models.*_state_tree": "users call them",
     "models.model.Model.to_json": "users call it",
     "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
     "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",
@@ -66,6 +68,7 @@ UNUSED = {
     "utils.attributes.Config.*": "users call them",
     "wrappers.SKLearnClassifier.decision_function": "scikit-learn calls it",
     "wrappers._Estimator.set_fit_request": "users call it",
+    "utils.feature_space.FeatureSpace.get_inputs": "users call it",
 }
 
 

@@ -473,3 +473,12 @@ def test_a_result_before_the_first_value_is_a_number_or_refused(name: str) -> No
         metric.update_state(torch.ones(3, 2), torch.ones(3, 2))
         metric.reset_state()
     assert isinstance(torch.as_tensor(metric.result()), torch.Tensor)
+
+
+def test_auc_by_thresholds_alone_and_of_negative_weights() -> None:
+    metric = metrics.AUC(num_thresholds=None, thresholds=[0.3, 0.5], curve="PR")
+    assert metric.num_thresholds == 4 and metrics.AUC.from_config(metric.get_config()).num_thresholds == 4
+    with pytest.raises(ValueError, match="num_thresholds"):
+        metrics.AUC(num_thresholds=None)
+    counts = metrics.AUC(num_thresholds=3, curve="PR")([0, 1, 0, 1], [0, 0.5, 0.3, 0.9], sample_weight=[-1, -2, -3, -4])
+    assert float(counts) == 0  # as Keras has it: no positives are left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -416,3 +417,54 @@ def test_boxes_are_written_in_every_way() -> None:
         for other, numbers in ways.items():
             converted = boxes.convert(found, way, other, size)
             torch.testing.assert_close(converted, torch.tensor([numbers], dtype=torch.float32))
+
+
+def _by_the_book(x: np.ndarray, grid: tuple[int, int], limit: float) -> np.ndarray:
+    """CLAHE of one channel (H, W), pixel by pixel."""
+    (height, width), (rows, columns) = x.shape, grid
+    tall, wide = -(-height // rows), -(-width // columns)
+    padded = np.pad(x, ((0, tall * rows - height), (0, wide * columns - width)), mode="symmetric").astype(int)
+    tables = np.zeros((rows, columns, 256))
+    for row, column in np.ndindex(rows, columns):
+        tile = padded[row * tall : (row + 1) * tall, column * wide : (column + 1) * wide]
+        counts = np.bincount(tile.ravel(), minlength=256).astype(float)
+        if limit > 0:
+            kept = np.minimum(counts, limit * tile.size / 256)
+            counts = kept + (counts - kept).sum() / 256
+        below = counts.cumsum()
+        tables[row, column] = ((below - below[0]) * 255 / max(tile.size - below[0], 1e-9)).clip(0, 255)
+    found = np.zeros((height, width))
+    for i, j in np.ndindex(height, width):
+        y, z = (i - tall / 2) / tall, (j - wide / 2) / wide
+        for row in (math.floor(y), math.floor(y) + 1):
+            for column in (math.floor(z), math.floor(z) + 1):
+                share = (1 - abs(y - row)) * (1 - abs(z - column))
+                tile = tables[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)]
+                found[i, j] += share * tile[int(x[i, j])]
+    return found
+
+
+@pytest.mark.parametrize("limit", [4.0, 0.5, 40.0, 0, -1])
+@pytest.mark.parametrize(("size", "grid"), [((24, 24), (8, 8)), ((9, 11), (2, 3)), ((5, 3), (4, 1)), ((3, 2), (8, 8))])
+def test_local_equalization_by_the_book(size: tuple, grid: tuple, limit: float) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (2, *size, 2)).astype("float32")
+    found = L.ContrastLimitedAdaptiveHistogramEqualization(clip_limit=limit, tile_grid_size=grid)(x)
+    expected = [[_by_the_book(x[i, ..., c], grid, limit) for c in range(2)] for i in range(2)]
+    np.testing.assert_allclose(found, np.moveaxis(np.array(expected), 1, -1), atol=2e-3)
+
+
+def test_local_equalization_in_every_form() -> None:
+    layer = L.ContrastLimitedAdaptiveHistogramEqualization
+    x = torch.randint(0, 256, (2, 20, 17, 3), generator=torch.Generator().manual_seed(0))
+    whole = layer()(x.float())
+    torch.testing.assert_close(layer()(x[1].float()), whole[1])
+    torch.testing.assert_close(layer(data_format="channels_first")(x.float().movedim(-1, 1)).movedim(1, -1), whole)
+    assert layer()(x.to(torch.uint8)).dtype is torch.uint8
+    assert ((layer()(x.to(torch.uint8)).float() - whole).abs() <= 1).all()
+    torch.testing.assert_close(layer(value_range=(-1, 1))((x + 0.5) / 127.5 - 1), whole / 127.5 - 1, atol=0.02, rtol=0)
+    assert (layer()(torch.full((16, 16, 1), 77.0)).unique().numel()) == 1
+    assert layer()(x[:0].float()).shape == (0, 20, 17, 3)
+    # The corner of a ramp, as Keras 3.15.1 gives it.
+    ramp = torch.arange(64.0).reshape(1, 8, 8, 1) * 4
+    found = layer(tile_grid_size=(2, 2))(ramp)[0, :2, :3, 0]
+    np.testing.assert_allclose(found, [[0, 7.104477, 14.208955], [40.597015, 47.701492, 54.805969]], rtol=1e-5)

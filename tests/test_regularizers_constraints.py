@@ -221,3 +221,16 @@ def test_kinds(field):
             kind.convert(value, None)
         with pytest.raises(ValueError, match=f"Owner: argument `{field}`"):
             Owner(**{field: value})
+
+
+@pytest.mark.parametrize(
+    "called",
+    [constraints.MaxNorm(1), constraints.NonNeg(), constraints.UnitNorm(), constraints.MinMaxNorm(0.5, 1)]
+    + [regularizers.L1(0.1), regularizers.L2(0.1), regularizers.L1L2(0.1, 0.2), regularizers.OrthogonalRegularizer()],
+    ids=lambda called: type(called).__name__,
+)
+def test_arrays_and_lists_are_taken(called):
+    values = np.array([[1.0, -2.0], [0.5, 3.0]])
+    expected = called(torch.tensor(values))
+    torch.testing.assert_close(called(values), expected)
+    torch.testing.assert_close(called(values.tolist()), expected, check_dtype=False)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import array as python_array
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from . import config
 from .errors import short
 
 _WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}  # what torch can hardly compute with
 _READ = frozenset(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?"))
 _OTHER_FLOATS = {"f": np.float64, "c": np.complex128}  # for longdouble and its complex sister
+TEXTS = (str, bytes, np.str_, np.bytes_)
 PLAIN = int, float, complex, str, bytes, np.generic
 _BUFFERS = (memoryview, python_array.array)
 
@@ -39,6 +43,21 @@ def first_of(value: Any) -> Any:
     return value
 
 
+def texts(value: Any) -> np.ndarray | None:
+    """What holds texts, among others perhaps, as an array of them; None for anything else."""
+    if isinstance(value, Tensor) or (is_listed(value) and not isinstance(first_of(value), (*TEXTS, type(None)))):
+        return None
+    if not isinstance(value, (str, bytes)) and not is_listed(value) and not is_array(value):
+        return None
+    try:
+        found = np.asarray(getattr(value, "to_numpy", lambda: value)(), object if is_listed(value) else None)
+    except ValueError:  # the lists differ in length
+        return None
+    if found.dtype.kind in "UST":
+        return found
+    return found if found.dtype.kind == "O" and any(isinstance(item, TEXTS) for item in found.flat) else None
+
+
 def tensor_of(value: Any, name: str = "data") -> Tensor:
     """An array, a nested list of numbers or a tensor as a tensor, in its own type where torch can compute with that,
     and without a copy where possible. A pandas Series becomes a column, as in Keras.
@@ -58,6 +77,46 @@ def tensor_of(value: Any, name: str = "data") -> Tensor:
             raise ValueError(f"{name}: {found.max()} is too large for {np.dtype(wider)}, the widest integer there is.")
         found = found.astype(wider)
     return shared(found)
+
+
+def floats_of(value: Any, name: str) -> Any:
+    """What is no tensor as one, integers as the default type of floats."""
+    if hasattr(value, "__torch_function__"):
+        return value
+    found = tensor_of(value, name)
+    return found if found.is_floating_point() else found.to(getattr(torch, config.floatx()))
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def taking_arrays(function: Function) -> Function:
+    """A function of a tensor `x` that also takes an array, nested lists or a number."""
+
+    @functools.wraps(function)
+    def taking(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(x if isinstance(x, Tensor) else floats_of(x, function.__name__), *args, **kwargs)
+
+    made: Any = taking
+    made.of_tensors = function
+    return made
+
+
+def of_tensors(function: Any) -> Any:
+    """What a function does with tensors, without a look at what it is given."""
+    return getattr(function, "of_tensors", function)
+
+
+class TakesArrays:
+    """Base of objects that are called on a tensor, and may be on an array."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        call = vars(cls).get("__call__")
+        if call is not None:
+            cls.__call__ = functools.wraps(call)(
+                lambda self, x: call(self, x if isinstance(x, Tensor) else floats_of(x, cls.__name__))
+            )
 
 
 def at_once(array: np.ndarray) -> Tensor | None:

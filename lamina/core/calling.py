@@ -48,6 +48,8 @@ class Keepers:
 class Calling(Weights):
     """What `Layer` does when it is called."""
 
+    _context_words: tuple[str, ...] = ()  # the arguments of a call that its calls inside are to know
+
     # -- losses -----------------------------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
@@ -149,10 +151,10 @@ class Calling(Weights):
                 kwargs = symbolic.checked(self, args, kwargs)
             else:
                 args = self._checked_first(args, kwargs)
-            if not self.built or self._building:
+            if not self._ready or self._building:
                 self.check_inputs(_first(args, kwargs))
                 with building(self):  # another thread's first call may be building it
-                    if not self.built:
+                    if not self._ready:
                         self._build_for(args, kwargs)
             if not recorded:
                 args, kwargs = self._convert(args, kwargs)
@@ -169,7 +171,7 @@ class Calling(Weights):
 
     def _perform(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run `call` on data: with its training flag, and with the losses of the last call forgotten."""
-        outer = scope.training, scope.depth, scope.path
+        outer = scope.training, scope.depth, scope.path, scope.context
         by_position = "training" in self._call_parameters[: len(args)]
         explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
         if explicit is not None:
@@ -185,6 +187,7 @@ class Calling(Weights):
                 keepers = vars(self)["_keepers"] = Keepers(self)
             for layer in keepers.layers:
                 layer._losses.clear()
+        scope.context = self._hand_down(kwargs) if self._context_words else scope.context
         scope.training, scope.depth, scope.path = training, scope.depth + 1, (*scope.path, self._name)
         try:
             if explicit is None or not self._care & TOLD:
@@ -196,14 +199,28 @@ class Calling(Weights):
             self._explain(args, error)
             raise
         finally:
-            scope.training, scope.depth, scope.path = outer
+            scope.training, scope.depth, scope.path, scope.context = outer
         if self.activity_regularizer is not None:
             self._losses.extend(self._activity_losses(outputs))
         return outputs
 
+    def _register_call_context_args(self, *names: str) -> None:
+        """Let calls take these arguments, and hand them to the calls inside of layers that registered and take them (of
+        Keras 3, which has it by this name). A layer's own argument wins over what was handed down."""
+        vars(self)["_context_words"] = tuple(dict.fromkeys((*self._context_words, *names)))
+        tend(self)
+
+    def _hand_down(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The context of the calls inside; gives this call what it takes of it, and keeps from it what it does not."""
+        told = {word: kwargs.pop(word) for word in self._context_words if kwargs.get(word) is not None}
+        context = {**scope.context, **told}
+        taken = context.keys() & {*self._context_words} & {*self._call_parameters}
+        kwargs |= {word: context[word] for word in taken}
+        return context
+
     def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
         """Whether the arguments need no conversion: one plain tensor or a list of some, and at most a flag."""
-        if len(args) != 1 or not self.built or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
+        if len(args) != 1 or not self._ready or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
             return False
         first = args[0]
         if type(first) is Tensor:
@@ -233,7 +250,7 @@ class Calling(Weights):
                 )
         if arrays.is_listed(first) and not self._takes_untouched(arrays.first_of(first)):
             return (arrays.numbers(first, named(self)), *args[1:])
-        if not self.built and arrays.is_array(first) and not self._takes_untouched(first):
+        if not self._ready and arrays.is_array(first) and not self._takes_untouched(first):
             arrays.tensor_of(first, named(self))  # raises before there are weights
         return args
 
@@ -271,7 +288,7 @@ class Calling(Weights):
                 if device is None:
                     device = device_of(self)
                 leaf = arrays.tensor_of(leaf, named(self)).to(device)
-            if compute is not None and leaf.dtype not in self._passing:
+            if compute is not None and leaf.dtype not in self._passing and (self._ours or not leaf.is_complex()):
                 cast = arrays.cast(leaf, compute, named(self))
                 masking.set_mask(cast, masking.get_mask(leaf))
                 return cast
@@ -281,10 +298,9 @@ class Calling(Weights):
 
     def _takes_untouched(self, value: Any) -> bool:
         """Whether the layer may want it as it is: texts."""
-        kind = getattr(getattr(value, "dtype", None), "kind", "")
-        if self._takes_text:
-            return isinstance(value, (str, bytes)) or kind in ("U", "S", "O", "T")
-        return not self._ours and (isinstance(value, (str, bytes)) or kind in ("U", "S"))
+        if self._takes_text and getattr(getattr(value, "dtype", None), "kind", "") == "O":
+            return True
+        return (self._takes_text or not self._ours) and arrays.texts(value) is not None
 
     def check_inputs(self, inputs: Any) -> None:
         """Raises ValueError where the inputs do not fit `input_spec`."""
@@ -389,6 +405,11 @@ def device_of(module: nn.Module) -> torch.device:
                 return weight.device
         stack.extend(reversed(each._modules.values()))
     return torch.get_default_device()
+
+
+def takes_texts(module: nn.Module) -> bool:
+    """Whether texts are data to a module, or to a layer in it."""
+    return any(getattr(each, "_takes_text", False) for each in module.modules())
 
 
 def _first(args: tuple, kwargs: Mapping[str, Any]) -> Any:

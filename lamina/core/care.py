@@ -18,7 +18,7 @@ UNBUILT = 1  # there are no weights yet
 CASTS = 2  # `call` sees the weights in another type than they are kept in
 HOOKED = 4  # torch's hooks are to be called
 ADDS = 8  # it has added to the loss in its `call`
-INSIDE = 16  # so it may be with layers inside: a user's own that holds some, a model one of whose calls needs care
+INSIDE = 16  # so it may be with layers inside, of a user's own or a model; or a call hands arguments down to them
 CHECKS = 32  # a user's own, for which more is to be checked than the rank, or which makes masks
 ACTIVITY = 64  # its regularizer sees the outputs
 MASKS = 128  # it makes a mask of its input
@@ -68,7 +68,7 @@ def tend(layer: Any) -> None:
 def care_of(layer: Any) -> int:
     care = layer._care & ADDS
     policy, ours = layer.dtype_policy, layer._ours
-    if not layer.built:
+    if not layer._ready:
         care |= UNBUILT
     if policy.compute != policy.variable:
         care |= CASTS
@@ -78,10 +78,10 @@ def care_of(layer: Any) -> int:
         care |= ACTIVITY
     if layer._creates_mask:
         care |= MASKS
+    if layer._context_words or (layer._modules and not ours):
+        care |= INSIDE
     if not ours:
         care |= ANSWERS
-        if layer._modules:
-            care |= INSIDE
         if layer._creates_mask or not _by_rank(layer.input_spec):
             care |= CHECKS
     if any(not hasattr(module, "_care") and not isinstance(module, Children) for module in layer.modules()):

@@ -111,7 +111,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
-    _stateless = False  # Keras 3 counts it as built from the start and writes no build config
+    _stateless = False  # it counts as built from the start and writes no build config
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
@@ -151,7 +151,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         base = {key: kwargs.pop(key) for key in _BASE_KEYWORDS if key in kwargs and key not in self._args}
         vars(self).update(
             training=False,
-            built=False,
+            _ready=False,  # its build has run
             _building=False,
             _care=UNBUILT,
             _ndim=None,
@@ -238,7 +238,13 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Weight):
+        declared = self._args.get(name) if vars(self).get("_ready") else None
+        if declared is not None and declared.attribute == name and not self._building:
+            value = declared.convert(value, self)  # as by the constructor
+        if name == "dtype_policy":
+            self._set_policy(self._args["dtype"].convert(value, self))
+            tend(self)
+        elif isinstance(value, Weight):
             self._adopt(name, value)
         elif self._write_weight(name, value):
             pass
@@ -249,18 +255,32 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         else:
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
                 value.train(self.training)
-            elif vars(self).get("built") and name in ("activity_regularizer", "input_spec"):
+            elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
                 object.__setattr__(self, name, value)
                 self._finish_build()
             super().__setattr__(name, value)
-        if name in self._args and vars(self).get("built"):
+        if declared is not None:
             Changes.note(self)
+
+    @property
+    def built(self) -> bool:
+        """Whether it has its weights; a layer that will never have any has them from the start."""
+        return self._ready or self._stateless
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        vars(self)["_ready"] = bool(value)
 
     @property
     def metrics(self) -> list[Any]:
         """Those that the layer and the layers inside hold as attributes, alone or in lists or dictionaries."""
         found = [metric for module in self.modules() for metric in metrics_of(module)]
         return [*{id(metric): metric for metric in found}.values()]
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """What the metrics of `metrics` count in."""
+        return [variable for metric in self.metrics for variable in metric.variables]
 
     def _write_weight(self, name: str, value: Any) -> bool:
         """Write values to the weight of that name; False where there is none, or what came is to take its place."""
@@ -286,7 +306,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         found = getattr(type(self), name, None)
         if isinstance(found, property):  # it raised AttributeError: let its own message through
             return found.__get__(self)
-        if "built" not in state:
+        if "_ready" not in state:
             raise NotInitialized(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
@@ -338,15 +358,16 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {"shapes_dict": shapes} if shapes else {}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
-        if config and not self.built:
-            shapes = {key: _as_shape(value) for key, value in config.get("shapes_dict", config).items()}
+        if config and not self._ready:
+            shapes = {key: as_shape(value) for key, value in config.get("shapes_dict", config).items()}
             self.build(shapes["input_shape"]) if set(shapes) == {"input_shape"} else self.build(**shapes)
 
     # -- building ---------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
-        if any(isinstance(child, Layer) and not child.built for child in self.modules() if child is not self):
+        unbuilt = any(isinstance(child, Layer) and not child._ready for child in self.modules() if child is not self)
+        if unbuilt and input_shape is not None and type(self).call is not Layer.call:
             symbolic.infer_shape(self, input_shape)
         if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
             self.make_weights()
@@ -370,7 +391,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
             self.set_weights(initial)
         spec = self.input_spec
-        vars(self).update(built=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
+        vars(self).update(_ready=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
         tend(self)
 
     _find_care = care_of
@@ -390,12 +411,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             return
         if type(self).call is Layer.call:
             self.call()  # says that there is none
-        names = tuple(inspect.signature(type(self).build).parameters)[1:]
+        names = _shapes_of_build(self)
         given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
         shapes = {f"{key}_shape": symbolic.shapes_of(value) for key, value in given.items()}
         device = next((leaf.device for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)), None)
         with torch.device(device) if device is not None and device.type != "cpu" else nullcontext():
-            if len(names) > 1 and all(name in shapes for name in names[:1]):
+            if len(names) > 1 and names[0] in shapes:
                 self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
             else:
                 self.build(symbolic.shapes_of(next(iter(given.values()), None)))
@@ -404,6 +425,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the output for inputs of the given shape, None where unknown."""
+        if type(self).call is Layer.call:
+            self.call()  # says that there is none
         return symbolic.infer_shape(self, *args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
@@ -436,12 +459,30 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return (outputs, after, losses) if return_losses else (outputs, after)
 
 
-def _as_shape(value: Any) -> Any:
-    if isinstance(value, list):
-        return (
-            tuple(value) if all(item is None or isinstance(item, int) for item in value) else [*map(_as_shape, value)]
+def _shapes_of_build(layer: Layer) -> tuple[str, ...]:
+    """The parameters of its `build`. Raises ValueError where one of several is named after none of `call`."""
+    taken, calls = list(inspect.signature(type(layer).build).parameters.values())[1:], layer._call_parameters
+    needed = [p.name for p in taken if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    strange = [name for name in needed if name.removesuffix("_shape") not in calls or not name.endswith("_shape")]
+    if len(needed) > 1 and strange:
+        name = strange[0]
+        why = (
+            f"`{name}`, but `call()` does not have argument `{name.removesuffix('_shape')}`"
+            if name.endswith("_shape")
+            else f"the argument `{name}`, which does not end in `_shape`"
         )
-    return {key: _as_shape(item) for key, item in value.items()} if isinstance(value, dict) else value
+        raise ValueError(
+            f"{named(layer)}: its `build()` takes {why}. Name each after an argument of `call`: "
+            f"{', '.join(f'{call}_shape' for call in calls)}."
+        )
+    return tuple(p.name for p in taken)
+
+
+def as_shape(value: Any) -> Any:
+    """A shape, or a structure of such, whose tuples came as lists, as from JSON."""
+    if isinstance(value, list):
+        return tuple(value) if all(item is None or isinstance(item, int) for item in value) else [*map(as_shape, value)]
+    return {key: as_shape(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | None:

@@ -6,8 +6,9 @@ import gc
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,7 @@ class _Scope(threading.local):
     caller: tuple[object, str] | None = None  # who opened the innermost `name_scope`, if that is known, and its name
     calls_left: int | None = None  # how many more calls may be recorded; None: any number
     remat: Any = None  # how layers made now are to be rematerialized
+    context: Mapping[str, Any] = MappingProxyType({})  # what calls around told the layers inside, by argument
     trying = False  # a trial on tensors without values is in progress
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -97,6 +98,9 @@ def get(identifier: Any, home: str) -> Any:
     return importlib.import_module(HOMES[home]).get(identifier)
 
 
+_ENDS = "start", "stop", "step"
+
+
 def serialize(obj: Any) -> Any:
     """Plain data for `obj`: numbers, text, lists and dictionaries as they are, objects as class and config."""
     if obj is None or isinstance(obj, (bool, int, float, str)):
@@ -114,8 +118,13 @@ def serialize(obj: Any) -> Any:
     if isinstance(obj, torch.Tensor):
         array = obj.detach().cpu()
         return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": serialize(array.dtype)}}
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
     if isinstance(obj, slice):
-        return {"class_name": "__slice__", "config": {"start": obj.start, "stop": obj.stop, "step": obj.step}}
+        return {
+            "class_name": "__slice__",
+            "config": {key: serialize(getattr(obj, key)) for key in ("start", "stop", "step")},
+        }
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if inspect.isfunction(obj) or inspect.isbuiltin(obj) or inspect.isclass(obj):
@@ -142,7 +151,7 @@ def _describe(value: Any) -> dict[str, Any]:
     described = {
         "module": module or cls.__module__,
         "class_name": vars(cls).get("_public_name", cls.__name__),
-        "config": value.get_config(),
+        "config": value.get_config() if module else serialize(value.get_config()),  # a user's own may hold objects
         "registered_name": None if public else registered_name(cls),
     }
     for part in ("build_config", "compile_config"):
@@ -280,7 +289,7 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
         with custom_object_scope(custom_objects or {}):
             made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
         build_config = config.get("build_config")
-        if build_config and hasattr(made, "build_from_config") and not getattr(made, "built", True):
+        if build_config and hasattr(made, "build_from_config") and not getattr(made, "_ready", True):
             with reading_part(build_config, f"the shapes that {cls.__name__} was built for", theirs):
                 made.build_from_config(build_config)
     if read is not None and shared is not None:
@@ -296,6 +305,8 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
             found = registered_object(key, custom_objects) if key else None
             if found is not None:
                 return found
+        if home is None and (found := _loaded_class(module, name)) is not None:
+            return found
     anywhere = module == "builtins" and config["class_name"] == "function"
     for room in (home,) if home is not None else (*homes, *FUNCTION_HOMES) if anywhere else homes:
         found = find(name, room) if isinstance(name, str) else None
@@ -307,11 +318,20 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
     )
 
 
+def _loaded_class(module: Any, name: Any) -> type | None:
+    """The class of this name that a loaded module derives from one of Lamina's. Nothing is imported for a config."""
+    found = vars(sys.modules.get(module, object)).get(name) if isinstance(module, str) else None
+    if not isinstance(found, type) or found.__module__ != module or home_of(found) is not None:
+        return None
+    return found if any(home_of(base) is not None for base in found.__mro__) else None
+
+
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "__tuple__": lambda config: tuple(deserialize(config["value"] if isinstance(config, Mapping) else config)),
     "__numpy__": lambda config: np.array(config["value"], dtype=_number_type(config["dtype"])),
     "__tensor__": lambda config: torch.tensor(config["value"], dtype=getattr(torch, config["dtype"])),
-    "__slice__": lambda config: slice(config["start"], config["stop"], config["step"]),
+    "__slice__": lambda config: slice(*(deserialize(config[end]) for end in _ENDS)),
+    "__bytes__": lambda config: str(config["value"]).encode(),
     "__ellipsis__": lambda config: Ellipsis,
 }
 

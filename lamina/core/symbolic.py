@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -326,6 +327,8 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
     """A symbolic tensor in the type the layer takes it in."""
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
+    if leaf.torch_dtype.is_complex and not layer._ours:
+        return leaf
     if leaf.torch_dtype.is_complex:
         raise no_complex(named(layer), layer._compute)
     return SymbolicTensor(leaf.shape, layer._compute)
@@ -336,13 +339,15 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
     leaves = pytree.tree_leaves((args, kwargs))
     unknown = any(None in leaf.shape for leaf in leaves if isinstance(leaf, SymbolicTensor))
     results = []
-    training, scope.training = scope.training, False
-    depth, scope.depth = scope.depth, scope.depth + 1
+    outer = scope.training, scope.depth, scope.path
+    scope.training, scope.depth = False, scope.depth + 1
+    if layer is not None and not layer._building:  # weights that layers inside make now lie under its name
+        scope.path = (*scope.path, layer.name)
     try:
         for size in _TRIAL_SIZES[: 1 + unknown]:
             results.append(_trial(function, args, kwargs, size, layer))
     finally:
-        scope.training, scope.depth = training, depth
+        scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
             inner._losses.clear()
 
@@ -403,6 +408,8 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
     args, kwargs = pytree.tree_map(_array_as_tensor, (args, kwargs))
+    if as_layer is None:
+        importlib.import_module(f"{__package__}.operation")
     return as_layer(function)(*args, **kwargs)
 
 

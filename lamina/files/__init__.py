@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import short
+from ..core.errors import short, warn
 
 _H5 = (".h5", ".hdf5")
 
@@ -74,29 +74,67 @@ def load_model(
     raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.")
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True, *, by_layers: bool = False) -> None:
+def save_weights(
+    model: Any,
+    filepath: Any,
+    overwrite: bool = True,
+    max_shard_size: float | None = None,
+    *,
+    by_layers: bool = False,
+    objects_to_skip: Any = None,
+) -> None:
     """Write a model's weights to a `.weights.h5` or `.safetensors` file, with the optimizer's state in the former.
 
-    `by_layers`: as the older HDF5, under any name. Raises ValueError for another suffix or a model that is not built;
-    the rest is as for `save_model`.
+    `max_shard_size`, in units of 2**30 bytes, writes a `.weights.json` and beside it files `name_00000.weights.h5` with
+    at most so many weights each. `objects_to_skip`: layers or an optimizer to leave out. `by_layers`: as the older
+    HDF5, under any name. Raises ValueError for another suffix, a model that is not built, or a weight that is larger
+    than a file may be; the rest is as for `save_model`.
     """
-    from . import checkpoint, h5, keras3
+    from . import checkpoint, h5, keras3, shards
 
     path = _path(filepath, "save_weights")
     if by_layers:
         if _may_write(path, overwrite):
             h5.save_weights(model, path)
         return
-    if path.suffix != ".safetensors" and not path.name.endswith(".weights.h5"):
-        raise ValueError(f"save_weights: the name must end in .weights.h5 or .safetensors; got {str(filepath)!r}.")
+    skip = _ids(objects_to_skip)
+    if max_shard_size is not None:
+        path = _path_of_shards(path, max_shard_size)
+        keras3.require_built(model, "save its weights")
+        if _may_write(path, overwrite):
+            shards.save(model, path, max_shard_size * 2**30, skip)
+        return
+    safetensors = path.suffix == ".safetensors"
+    if not safetensors and not path.name.endswith(".weights.h5"):
+        raise ValueError(
+            f"save_weights: the name must end in .weights.h5 or .safetensors, or with `max_shard_size` in "
+            f".weights.json; got {str(filepath)!r}."
+        )
+    if safetensors and skip:
+        raise ValueError("save_weights: `objects_to_skip` is for .weights.h5 and .weights.json files.")
     if _may_write(path, overwrite):
-        (checkpoint.save if path.suffix == ".safetensors" else keras3.save_weights)(model, path)
+        if safetensors:
+            checkpoint.save(model, path)
+        else:
+            keras3.save_weights(model, path, skip)
+
+
+def _path_of_shards(path: Path, size: Any) -> Path:
+    if isinstance(size, bool) or not isinstance(size, (int, float)) or not size > 0:
+        raise ValueError(f"save_weights: `max_shard_size` must be a number of GB above 0; got {short(size)}.")
+    if not path.name.endswith((".weights.json", ".weights.h5")):
+        raise ValueError(f"save_weights: with `max_shard_size` the name must end in .weights.json; got {str(path)!r}.")
+    if path.suffix != ".json":
+        warn(
+            f"save_weights: with `max_shard_size`, {path.with_suffix('.json').name} is written instead of {path.name}."
+        )
+    return path.with_suffix(".json")
 
 
 def load_weights(
     model: Any, filepath: Any, skip_mismatch: bool = False, *, by_name: bool = False, objects_to_skip: Any = None
 ) -> None:
-    """Set a model's weights from a `.weights.h5`, `.keras`, `.h5` or `.safetensors` file.
+    """Set a model's weights from a `.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.safetensors` file.
 
     All names and shapes are compared before a weight changes; what does not fit raises ValueError, or with
     `skip_mismatch=True` warns and keeps its values. `by_name` (older `.h5`) matches layers by name instead of order.
@@ -106,11 +144,15 @@ def load_weights(
     path = _path(filepath, "load_weights")
     if not path.exists():
         raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
-    if path.suffix not in (".keras", ".safetensors", *_H5):
+    if path.suffix not in (".keras", ".safetensors", *_H5) and not path.name.endswith(".weights.json"):
         raise ValueError(
-            f"load_weights: the name must end in .weights.h5, .keras, .h5 or .safetensors; got {str(filepath)!r}."
+            "load_weights: the name must end in .weights.h5, .weights.json, .keras, .h5 or .safetensors; "
+            f"got {str(filepath)!r}."
         )
     older = path.suffix in _H5 and h5.is_by_layers(path)
+    skip = _ids(objects_to_skip)
+    if skip and (older or path.suffix == ".safetensors"):
+        raise ValueError(f"load_weights: `objects_to_skip` is not for {path.suffix} files.")
     if by_name and not older:
         raise ValueError("load_weights: `by_name` is for the older .h5 files; others are matched by their structure.")
     if path.suffix == ".safetensors":
@@ -118,7 +160,13 @@ def load_weights(
     elif older:
         h5.load_weights(model, path, skip_mismatch, by_name)
     else:
-        keras3.load_weights(model, path, skip_mismatch, objects_to_skip)
+        keras3.load_weights(model, path, skip_mismatch, skip)
+
+
+def _ids(objects: Any) -> set[int]:
+    if objects is not None and not isinstance(objects, Iterable):
+        raise TypeError(f"`objects_to_skip` must be a list of layers or other objects; got {short(objects)}.")
+    return {id(item) for item in objects or ()}
 
 
 def _path(filepath: Any, what: str) -> Path:

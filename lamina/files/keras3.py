@@ -9,9 +9,9 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -20,7 +20,7 @@ from ..core import serialize
 from ..core.scope import at_most
 from ..core.weight import bounded_state, waiting_weights
 from ..translation import origin
-from . import older, safe, tree
+from . import older, safe, shards, tree
 
 CONFIG, METADATA, WEIGHTS, ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
@@ -97,7 +97,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         with filling(path):
             model = make_model(config, path)
             with safe.reading(path), h5py.File(weights, "r") as file:
-                loads = tree.read(model, file, grows=bool(settings))
+                loads = tree.read(model, [file], grows=bool(settings))
             tree.load(loads, path)
             _load_assets(model, assets, path)
         if settings:
@@ -105,7 +105,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
             with compiling(model, settings, path):
                 model.compile_from_config(older.training(settings, generation))
             with safe.reading(path), h5py.File(weights, "r") as file:
-                loads = tree.read(model, file, done=done)
+                loads = tree.read(model, [file], done=done)
                 if generation == "tf_keras":
                     loads = older.without_state(loads)
             tree.load(loads, path)
@@ -122,20 +122,12 @@ def _load_assets(model: Any, assets: Mapping[str, bytes], path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 for name, content in own.items():
-                    file = Path(folder, *_safe_parts(name))
+                    file = Path(folder, *safe.parts(name))
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_bytes(content)
                 item.load_assets(folder)
             except safe.FAULTS as error:
                 raise ValueError(f"{path}: the files of {place!r} do not fit: {safe.reason(error)}") from error
-
-
-def _safe_parts(name: str) -> tuple[str, ...]:
-    """The parts of a name that stays inside its folder on every system. Raises ValueError for another."""
-    parts = PurePosixPath(name).parts
-    if any(part in ("..", "/") or set(part) & set('\\:*?"<>|\0') for part in parts) or len(name) > 200:
-        raise ValueError(f"{name!r} is no name for a file")
-    return parts
 
 
 @contextmanager
@@ -193,28 +185,38 @@ def build_optimizer(model: Any) -> None:
         model._build_optimizer()
 
 
-def save_weights(model: Any, path: Path) -> None:
+def save_weights(model: Any, path: Path, skip: Collection[int] = ()) -> None:
     """Write a `.weights.h5` file. Raises ValueError for a model that has no weights yet."""
     require_built(model, "save its weights")
     with safe.replacing_hdf5(path) as file:
-        tree.write(model, file)
+        tree.write(model, file, skip)
 
 
-def load_weights(model: Any, path: Path, skip_mismatch: bool = False, objects_to_skip: Any = None) -> None:
-    """Set a model's weights from a `.weights.h5` or `.keras` file; the optimizer's state too where both have one."""
-    import h5py
-
+def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Collection[int] = ()) -> None:
+    """Set a model's weights from a file; the optimizer's state too where both have one."""
     require_built(model, "load weights")
     build_optimizer(model)
-    skip = {id(item) for item in objects_to_skip or ()}
+    with stored_weights(path) as files:
+        loads = tree.read(model, files, skip, skip_mismatch)
+    tree.load(loads, path)
+
+
+@contextmanager
+def stored_weights(path: Path) -> Iterator[list[Any]]:
+    """The open HDF5 files of weights that a `.weights.h5`, `.keras` or `.weights.json` file means."""
+    import h5py
+
+    if path.suffix == ".json":
+        with shards.reading(path) as files:
+            yield files
+        return
     if zipfile.is_zipfile(path):
         with safe.zip_members(path) as archive:
             source: Any = safe.unpacked(archive, WEIGHTS)
     else:
         source = path.open("rb")
     with source, safe.reading(path), h5py.File(source, "r") as file:
-        loads = tree.read(model, file, skip, skip_mismatch)
-    tree.load(loads, path)
+        yield [file]
 
 
 def require_built(model: Any, what: str) -> None:

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
@@ -216,6 +216,14 @@ def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return archive.open(name)
 
 
+def parts(name: str) -> tuple[str, ...]:
+    """The parts of a name that stays inside its folder on every system. Raises ValueError for another."""
+    found = PurePosixPath(name).parts
+    if any(part in ("..", "/") or set(part) & set('\\:*?"<>|\0') for part in found) or len(name) > 200:
+        raise ValueError(f"{name!r} is no name for a file")
+    return found
+
+
 def allowed(stored: int, expansion: int = MAX_EXPANSION) -> int:
     """How many bytes may be made of `stored` ones."""
     return FREE_BYTES + expansion * stored
@@ -237,12 +245,16 @@ def replacing_hdf5(path: Path) -> Iterator[Any]:
 @contextmanager
 def reading_hdf5(path: Path) -> Iterator[Any]:
     """The HDF5 file at `path`; what goes wrong inside is one ValueError that names it."""
+    with reading(path), opened_hdf5(path) as file:
+        yield file
+
+
+def opened_hdf5(path: Path) -> Any:
+    """The HDF5 file at `path`, open for reading."""
     import h5py
 
-    with reading(path):
-        _check_heaps(path)
-        with h5py.File(path, "r") as file:
-            yield file
+    _check_heaps(path)
+    return h5py.File(path, "r")
 
 
 def _check_heaps(path: Path) -> None:
@@ -360,9 +372,9 @@ class StoredArray:
         return values
 
 
-def check_total(arrays: Iterable[StoredArray], file: Any) -> None:
-    """Raises ValueError where arrays that stand in many places of a file make far more data than it holds."""
-    declared, size = sum(array.size for array in arrays), file.file.id.get_filesize()
+def check_total(arrays: Iterable[StoredArray], *files: Any) -> None:
+    """Raises ValueError where arrays that stand in many places of files make far more data than these hold."""
+    declared, size = sum(array.size for array in arrays), sum(file.file.id.get_filesize() for file in files)
     if declared > allowed(size, MAX_WHOLE_EXPANSION):
         raise ValueError(f"its arrays declare {declared} bytes, but the file has {size}")
 

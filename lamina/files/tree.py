@@ -7,7 +7,7 @@ Members of lists and dicts are named by their class and numbered. What is reache
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,35 +96,35 @@ def _public_names(item: Layer, found: Mapping[str, Any]) -> dict[str, Any]:
 # Writing ---------------------------------------------------------------------------------------------------------
 
 
-class _Writer:
-    """The place for one object's arrays, as `save_own_variables` fills it."""
+def own_arrays(item: Any) -> dict[str, Any]:
+    """What one object stores, by key."""
+    if not hasattr(item, "save_own_variables"):
+        return item.state_dict()
+    arrays: dict[str, Any] = {}
+    item.save_own_variables(arrays)
+    return arrays
 
-    def __init__(self, group: Any):
-        self._group = group
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        if isinstance(value, torch.Tensor):
-            value = value.detach().cpu()
-            if value.dtype is torch.bfloat16:
-                bits = value.contiguous().view(torch.int16).numpy().view("V2")
-                self._group.create_dataset(key, data=bits).attrs["dtype"] = "bfloat16"
-                return
-            value = value.numpy()
-        self._group[key] = np.asarray(value)
+def put(group: Any, key: str, value: Any) -> None:
+    """Write one array into an HDF5 group; bfloat16 as its bits, as Keras does."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        if value.dtype is torch.bfloat16:
+            bits = value.contiguous().view(torch.int16).numpy().view("V2")
+            group.create_dataset(key, data=bits).attrs["dtype"] = "bfloat16"
+            return
+        value = value.numpy()
+    group.create_dataset(key, data=np.asarray(value))
 
 
 def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
-    """Write the weights of everything below `root` into an open HDF5 file."""
+    """Write the weights of everything below `root` into an open HDF5 file, or the shards of one."""
     for path, item in saveables(root, skip):
         group = file.create_group(f"{path}/vars".lstrip("/"))
         if isinstance(getattr(item, "name", None), str):
             group.attrs["name"] = item.name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-        store = _Writer(group)
-        if hasattr(item, "save_own_variables"):
-            item.save_own_variables(store)
-        else:
-            for key, tensor in item.state_dict().items():
-                store[key] = tensor
+        for key, value in own_arrays(item).items():
+            put(group, key, value)
 
 
 # Reading ---------------------------------------------------------------------------------------------------------
@@ -135,13 +135,13 @@ Loads = list[tuple[Any, dict[str, np.ndarray]]]
 
 def read(
     root: Any,
-    file: Any,
+    files: Sequence[Any],
     skip: Collection[int] = (),
     skip_mismatch: bool = False,
     done: Collection[int] = (),
     grows: bool = False,
 ) -> Loads:
-    """The arrays in an open HDF5 file for everything below `root`, for `load`; nothing changes yet.
+    """The arrays in open HDF5 files for everything below `root`, for `load`; nothing changes yet.
 
     `done` holds ids of what has been read, `grows` says that more will hang below `root`. Raises Misfit with all names,
     numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
@@ -153,7 +153,7 @@ def read(
         asked.add(path)
         if id(item) in done:
             continue
-        stored = _stored(file, path)
+        stored = _stored(files, path)
         own = _own_tensors(item)
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
@@ -163,23 +163,28 @@ def read(
         else:
             fitting.append((item, stored))
     if not skip and not grows:
-        problems += [f"{path}: stored, but the model has no such layer" for path in _unasked(file, asked)]
+        problems += [
+            f"{path}: stored, but the model has no such layer" for file in files for path in _unasked(file, asked)
+        ]
     if problems:
         message = "the weights do not fit the model. " + "; ".join(problems[:5])
         message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         if not skip_mismatch:
             raise Misfit(message)
         warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
-    check_total((array for _, stored in fitting for array in stored.values()), file)
+    check_total((array for _, stored in fitting for array in stored.values()), *files)
     return [(item, {key: array.read() for key, array in stored.items()}) for item, stored in fitting]
 
 
-def _stored(file: Any, path: str) -> dict[str, StoredArray]:
+def _stored(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
     own = f"{path}/vars".lstrip("/")
     for place in (own, own.replace("layers", "_layer_checkpoint_dependencies")):  # the latter of TensorFlow 2.13
-        group = child(file, place)
-        if group is not None:
-            return {key: array(group, key) for key in as_group(group)}
+        groups = [as_group(group) for file in files if (group := child(file, place)) is not None]
+        if groups:
+            arrays = {key: array(group, key) for group in groups for key in group}
+            if len(arrays) < sum(map(len, groups)):
+                raise ValueError(f"an array of {place} stands in two files")
+            return arrays
     return {}
 
 

@@ -185,7 +185,7 @@ class LayerShim(Adds, Shim):
                 return self._as_given[name]
             entry = self._words.entry
             known = entry.weight_names.split()
-            if not entry.weights and name in known and vars(self).get("built"):
+            if not entry.weights and name in known and vars(self).get("_ready"):
                 return self._own_weights()[known.index(name)]
             raise
 

@@ -113,11 +113,12 @@ def plan_convolution(
     pads = [window.pads(*axis) for axis in axes]
     before = tuple(pair[0] for pair in pads)
     copy, keep = None, ()
-    if any(first != last for first, last in pads):
+    if not all(map(window.known, pads)) or any(first != last for first, last in pads):
         # Padding both sides and dropping the end saves a copy of x; it pays while few outputs are computed in vain, and
         # while oneDNN has its fast backward for such a pad. For the shifted windows of "same" it does not: the backward
         # of a slice costs more than the copy.
-        if padding == "causal" and rank == 1 and before[0] <= min(_FAST_PAD, sizes[0] // 4):
+        known = window.known(sizes)
+        if padding == "causal" and rank == 1 and known and before[0] <= min(_FAST_PAD, sizes[0] // 4):
             keep = ((1 if channels_last else 2, 0, window.output_size(*axes[0])),)
         else:
             flat = [n for pair in reversed(pads) for n in pair]
@@ -169,7 +170,7 @@ def _plan(
     rank = len(shape) - 2
     row = None
     axes: list[Sizes] = list(windows)
-    if rank == 1 and math.prod(shape[1:]) >= ROW_PAYS:
+    if rank == 1 and not (window.known(shape[1:]) and math.prod(shape[1:]) < ROW_PAYS):
         row, rank = 1 if channels_last else 2, 2
         axes = [(neutral, *given) for neutral, given in zip((1, 0, 1), windows, strict=True)]
         append = append and (0, *append)

@@ -101,16 +101,29 @@ def _combined(combine: Callable[..., Tensor], x: Tensor, axis: int, size: int, s
 
 def plan_max(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
     """The largest element of each window; padding never wins."""
+    if pads := _unknown_pads(shape, size, strides, padding, channels_last):
+        return Plan(((None, None, max_pool, (size, strides, pads, channels_last), None),), None, ())
     plan = _plan_windows(_MAX, shape, size, strides, padding, (1, padding == "same"), channels_last)
     return plan._replace(shifted=_shifted(shape, size, strides, padding, channels_last))
 
 
 def plan_average(shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool) -> Plan:
     """The mean of the real elements of each window, as TensorFlow: padding does not count."""
+    if pads := _unknown_pads(shape, size, strides, padding, channels_last):
+        return Plan(((None, None, average_pool, (size, strides, pads, channels_last), None),), None, ())
     ops = _AVERAGE_OF_PADDED if padding == "same" else _AVERAGE
     plan = _plan_windows(ops, shape, size, strides, padding, (padding == "same", False), channels_last)
     shifted = _shifted(shape, size, strides, padding, channels_last)
     return plan._replace(shifted=shifted, share=1 / math.prod(size))
+
+
+def _unknown_pads(
+    shape: Sizes, size: Sizes, strides: Sizes, padding: str, channels_last: bool
+) -> tuple[tuple[int, int], ...] | None:
+    """The pads where torch.export must work them out anew for every input; torch's pooling takes numbers alone."""
+    axes = zip(shape[1:-1] if channels_last else shape[2:], size, strides, strict=True)
+    pads = tuple(window.pads(*axis, padding) for axis in axes)
+    return None if all(map(window.known, pads)) else pads
 
 
 def _shifted(
@@ -172,7 +185,7 @@ def _plan(
         return seen, first, ops[places], (*map(alike, axes), *extra), last
 
     whole = (-1, *out, channels) if channels_last else (-1, channels, *out)
-    if rank in ops and (rank > 1 or math.prod(shape[1:]) < ROW_PAYS):
+    if rank in ops and (rank > 1 or (window.known(shape[1:]) and math.prod(shape[1:]) < ROW_PAYS)):
         return Plan((step(None, windows),), None, ())
     sizes = tuple(shape[1:-1] if channels_last else shape[2:])
     if rank == 1:

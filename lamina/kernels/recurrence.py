@@ -334,7 +334,8 @@ def gru(
     elif reverse:
         x = x.flip(1)
     # A single sample alone is no slower in torch's own loop.
-    if (torch.is_grad_enabled() or x.shape[0] > 2) and eager.on_cpu(x):
+    several = type(x.shape[0]) is not int or x.shape[0] > 2  # torch.export decides nothing by a symbol
+    if (torch.is_grad_enabled() or several) and eager.on_cpu(x):
         outputs = _gru_on_cpu(x.transpose(0, 1), kernel, recurrent_kernel, bias, h).transpose(0, 1)
         end = outputs[:, -1]
     else:
@@ -439,7 +440,7 @@ def _pack(x: Tensor, mask: Tensor, reverse: bool) -> tuple[Tensor, _Places]:
     if reverse:
         x, mask = x.flip(1), mask.flip(1)
     padding, order = mask.logical_not().sort(dim=1, stable=True)
-    rows = torch.arange(0, mask.numel(), mask.shape[1], device=x.device).unsqueeze(1)
+    rows = torch.arange(mask.shape[0], device=x.device).mul_(mask.shape[1]).unsqueeze(1)
     return _take(x, order + rows).masked_fill_(padding.unsqueeze(-1), 0), _Places(mask, padding, rows)
 
 

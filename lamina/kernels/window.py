@@ -15,6 +15,11 @@ def extent(kernel: int, dilation: int = 1) -> int:
     return (kernel - 1) * dilation + 1
 
 
+def known(sizes: Iterable[int]) -> bool:
+    """Whether all sizes are numbers, not symbols of torch.export, which nothing may be decided by."""
+    return all(type(size) is int for size in sizes)
+
+
 @overload
 def pads(size: int, kernel: int, stride: int = 1, padding: Padding = "valid", dilation: int = 1) -> Pair: ...
 @overload
@@ -34,9 +39,13 @@ def pads(
     if padding == "valid":
         return 0, 0
     if padding == "same":
+        if stride == 1:
+            return reach // 2, reach - reach // 2
         if size is None:
-            return (None, None) if stride > 1 else (reach // 2, reach - reach // 2)
-        total = max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
+            return None, None
+        total = ((size + stride - 1) // stride - 1) * stride + reach + 1 - size
+        if reach + 1 < stride:  # only then below 0: a size that is a symbol is not compared where it need not be
+            total = max(total, 0)
         return total // 2, total - total // 2
     if padding == "causal":
         return reach, 0
@@ -63,7 +72,7 @@ def output_size(
         return None
     before, after = pads(size, kernel, stride, padding, dilation)
     if padding == "same":
-        return -(-size // stride)
+        return (size + stride - 1) // stride  # ONNX has no division that rounds negative numbers down
     return max((size + before + after - extent(kernel, dilation)) // stride + 1, 0)
 
 

@@ -122,6 +122,9 @@ if TYPE_CHECKING:
     from .preprocessing.audio import MelSpectrogram as MelSpectrogram
     from .preprocessing.audio import STFTSpectrogram as STFTSpectrogram
     from .preprocessing.colours import AutoContrast as AutoContrast
+    from .preprocessing.colours import (
+        ContrastLimitedAdaptiveHistogramEqualization as ContrastLimitedAdaptiveHistogramEqualization,
+    )
     from .preprocessing.colours import Equalization as Equalization
     from .preprocessing.colours import RandomBrightness as RandomBrightness
     from .preprocessing.colours import RandomColorDegeneration as RandomColorDegeneration

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from ..core.arrays import of_tensors
 from ..core.declare import arg, boolean, integer
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
@@ -86,8 +87,8 @@ class ConvLSTMCell(Seed, Dropouts, Constraints, Regularizers, _Arguments, _Cell,
             recurrent_kernel=recurrent_kernel,
             plan=state[drop_state is not None],
             axis=axis,
-            activation=self.activation,
-            recurrent_activation=self.recurrent_activation,
+            activation=of_tensors(self.activation),
+            recurrent_activation=of_tensors(self.recurrent_activation),
             dropout=drop_state,
         )
         states = kernels.initial_states(z, axis, how[0] is not None) if states is None else states

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core import random
-from ..core.declare import Kind, Refused, arg, as_integer, number, seed
+from ..core.declare import Kind, Refused, arg, integer, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
@@ -20,10 +20,10 @@ def _noise_shape(value: Any, owner: Any) -> tuple | None:
         return None
     if not isinstance(value, (tuple, list)):
         raise Refused("Give a tuple of sizes, None where the mask has the input's size.")
-    return tuple(None if size is None else as_integer(size) for size in value)
+    return tuple(None if size is None else integer(1).convert(size, owner) for size in value)
 
 
-noise_shape = Kind("a tuple of sizes or None", _noise_shape, good=(None, (None, 1)), bad=(3.5, "a"))
+noise_shape = Kind("a tuple of sizes or None", _noise_shape, good=(None, (None, 1)), bad=(3.5, "a", (0, 1), (-1, None)))
 
 
 class _Noise(_Elementwise):

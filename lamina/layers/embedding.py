@@ -44,7 +44,7 @@ class Embedding(LowRank, _Vectors, LoRA):
     embeddings = weight("input_dim", "output_dim", adapts=True)
 
     def check(self) -> None:
-        vars(self)["_creates_mask"] = self.mask_zero
+        vars(self).update(_creates_mask=self.mask_zero, supports_masking=self.mask_zero)
 
     def build(self, input_shape: Any = None) -> None:
         self.make_weights()

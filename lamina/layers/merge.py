@@ -72,13 +72,22 @@ class Merge(OfSeveral):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Where any input is valid; none where one of the inputs has no mask."""
-        if mask is None or any(item is None for item in mask):
-            return None
-        return reduce(torch.logical_or, map(_no_array, mask))
+        masks = _masks(self, inputs, mask)
+        return None if None in masks else reduce(torch.logical_or, masks)
 
 
-def _no_array(value: Any) -> Any:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+def _masks(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
+    """A mask, or None, for each input. Raises ValueError for anything else."""
+    if mask is None:
+        return [None]
+    for name, value in (("inputs", inputs), ("mask", mask)):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{named(layer)}: `{name}` should be a list, as of a call; got {short(value)}.")
+    if len(mask) != len(inputs):
+        raise ValueError(
+            f"{named(layer)}: `inputs` and `mask` should have the same length; got {len(inputs)} and {len(mask)}."
+        )
+    return [torch.from_numpy(item) if isinstance(item, np.ndarray) else item for item in mask]
 
 
 class OfValid(Merge):
@@ -211,14 +220,17 @@ class Concatenate(Merge):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks joined likewise, True for inputs without one; reduced over the last axis."""
-        if mask is None or all(item is None for item in mask):
+        masks = _masks(self, inputs, mask)
+        if all(item is None for item in masks):
             return None
         joined = []
-        for x, item in zip(map(_no_array, inputs), map(_no_array, mask), strict=True):
-            full = torch.ones_like(x, dtype=torch.bool)
-            while item is not None and item.ndim < x.ndim:
-                item = item.unsqueeze(-1)
-            joined.append(full if item is None else torch.logical_and(full, item))
+        for x, item in zip(inputs, masks, strict=True):
+            if item is None or item.ndim < x.ndim:
+                everywhere = torch.ones_like(torch.from_numpy(x) if isinstance(x, np.ndarray) else x, dtype=torch.bool)
+                while item is not None and item.ndim < x.ndim:
+                    item = item.unsqueeze(-1)
+                item = everywhere if item is None else torch.logical_and(everywhere, item)
+            joined.append(item.bool())
         return torch.any(torch.cat(joined, self.axis), -1)
 
 

@@ -358,8 +358,9 @@ class GroupNormalization(BetaGammaLimits, CenterScale, _ChannelGroups, _Normaliz
     Raises ValueError where `groups` does not divide the channels.
     """
 
-    gamma = weight("channels", when="scale")
-    beta = weight("channels", when="center")
+    _autocast = False  # float32 inputs may be larger than any of half precision; the output is cast
+    gamma = weight("channels", when="scale", autocast=False)
+    beta = weight("channels", when="center", autocast=False)
 
     def build(self, input_shape: tuple) -> None:
         (channels,), ndim = self.sizes_along([self.axis], input_shape), len(input_shape)
@@ -378,9 +379,13 @@ class GroupNormalization(BetaGammaLimits, CenterScale, _ChannelGroups, _Normaliz
         self.make_weights(channels=channels)
 
     def call(self, inputs: Tensor) -> Tensor:
-        if not inputs.is_floating_point():
-            inputs = inputs.to(self.dtype_policy.compute)
-        return kernels.group_norm(inputs, self.gamma, self.beta, self.groups, self.epsilon, self._channels)
+        policy = self.dtype_policy
+        wide = inputs.to(policy.variable)
+        outputs = kernels.group_norm(wide, self.gamma, self.beta, self.groups, self.epsilon, self._channels)
+        return outputs.to(policy.compute)
+
+    def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
+        return self.dtype_policy.compute
 
 
 class UnitNormalization(_Normalization):
@@ -415,7 +420,7 @@ class SpectralNormalization(Layer):
     )
 
     def build(self, input_shape: tuple) -> None:
-        if not self.layer.built:
+        if not self.layer._ready:
             self.layer.build(input_shape)
         found = next((name for name in ("kernel", "embeddings") if getattr(self.layer, name, None) is not None), None)
         if found is None:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from .. import activations
 from ..core import care, masking, random, serialize, symbolic
+from ..core.arrays import of_tensors
 from ..core.declare import Declared, Kind, Refused, arg, boolean, seed, short
 from ..core.errors import layout, named, show_shape
 from ..core.fusion import granted, grants
@@ -144,7 +145,7 @@ class _Cell(Layer):
         arguments, options = self.arithmetic()
         options["fused"] = options["fused"] and self._fusable
         drops = self.dropout > 0 or self.recurrent_dropout > 0
-        vars(self).update(_arithmetic=arguments, _options=options, _drops=drops)
+        vars(self).update(_arithmetic=tuple(map(of_tensors, arguments)), _options=options, _drops=drops)
 
     def _open_forget_gates(self) -> None:
         with torch.no_grad():
@@ -240,7 +241,8 @@ class SimpleRNNCell(Seed, Dropouts, Constraints, Regularizers, Initializers, Tan
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Tensor]]:
         x, (kernel, recurrent, bias), states, (drop, drop_state) = self._prepared(inputs, states, training)
         z = recurrence.project(x, kernel, bias, drop)
-        return recurrence.simple_rnn_step(z, states, recurrent, self.activation, drop_state)
+        (activation,) = self._arithmetic
+        return recurrence.simple_rnn_step(z, states, recurrent, activation, drop_state)
 
 
 class LSTMCell(Seed, Dropouts, Constraints, Regularizers, ForgetBias, Initializers, Gates, Tanh, Units, _Cell):
@@ -372,7 +374,7 @@ def _output_size(cell: Any) -> Any:
 
 def _build_cell(cell: Any, input_shape: tuple) -> None:
     """Make the weights of a cell for inputs (batch, ...); one without a `build` is run without values."""
-    if not isinstance(cell, Layer) or cell.built:
+    if not isinstance(cell, Layer) or cell._ready:
         return
     if type(cell).build is not Layer.build:
         cell.build(input_shape)

@@ -218,6 +218,8 @@ class _UpSampling(Spatial):
         vars(self)["_factors"] = as_sizes(self.size, self.rank, 1)
 
     def call(self, inputs: Tensor) -> Tensor:
+        if not inputs.is_floating_point() and self.interpolation != "nearest":
+            inputs = inputs.to(self.dtype_policy.compute)
         return resize.upsample(inputs, self._factors, self.interpolation, self._last)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

@@ -114,7 +114,10 @@ class Windowed(Spatial):
         if is_dynamo_compiling():  # sizes may be symbols there, which no table can hold
             return self.make_plan(inputs.shape)
         shape = inputs.shape
-        plan = self._plans.get(shape)
+        try:
+            plan = self._plans.get(shape)
+        except TypeError:  # the same while torch.export traces
+            return self.make_plan(shape)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()

@@ -27,7 +27,7 @@ class Wrapper(Holder):
     layer: Layer = arg(layer_inside, doc="The layer inside.")
 
     def build(self, input_shape: Any = None) -> None:
-        if not self.layer.built:
+        if not self.layer._ready:
             self.layer.build(input_shape)
 
 
@@ -60,7 +60,7 @@ class Pipeline(Holder):
 
     def build(self, input_shape: Any) -> None:
         for layer in self._pipeline_layers:
-            if not layer.built:
+            if not layer._ready:
                 layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
@@ -204,7 +204,7 @@ class Bidirectional(Holder):
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         for inner in (self.forward_layer, self.backward_layer):
-            if not inner.built:
+            if not inner._ready:
                 inner.build(sequences_shape)
         self.input_spec = self.forward_layer.input_spec
         forward, backward = self.forward_layer, self.backward_layer
@@ -326,7 +326,11 @@ def _again(inner: Layer, prefix: str, **changes: Any) -> Layer:
     described = serialize.serialize(inner)
     name = prefix + inner.name.removeprefix(prefix)
     described["config"] = {**described["config"], "name": name, **changes}
-    return serialize.deserialize(described, _foreign_objects(inner))
+    made = serialize.deserialize(described, _foreign_objects(inner))
+    for declared in inner._args.values():
+        if not declared.config and declared.attribute in vars(inner):  # no config tells it
+            setattr(made, declared.attribute, getattr(inner, declared.attribute))
+    return made
 
 
 def _foreign_objects(inner: Layer) -> dict[str, Any]:

@@ -343,7 +343,7 @@ class AUC(Thresholded):
     """
 
     _direction = "up"
-    num_thresholds: int = arg(integer(2), default=200, doc="How many thresholds, spread over [0, 1].")
+    num_thresholds: Any = arg(integer(2).optional(), default=200, doc="How many thresholds, spread over [0, 1].")
     curve: str = arg(_CURVE, default="ROC", doc="Which curve.")
     summation_method: str = arg(
         one_of("interpolation", "minoring", "majoring"), default="interpolation", doc="Height between two thresholds."
@@ -359,6 +359,8 @@ class AUC(Thresholded):
     from_logits: bool = arg(boolean, default=False, doc="Whether predictions are scores rather than probabilities.")
 
     def check(self) -> None:
+        if self.num_thresholds is None and self.thresholds is None:
+            raise ValueError("AUC: argument `num_thresholds` must be an integer of at least 2 without `thresholds`.")
         if self.num_labels and not self.multi_label:
             raise ValueError(f"AUC: argument `num_labels` is for `multi_label=True`; got num_labels={self.num_labels}.")
         if self.num_labels and self.label_weights and len(self.label_weights) != self.num_labels:
@@ -408,7 +410,7 @@ class AUC(Thresholded):
     def _areas(self) -> Tensor:
         hits, false_alarms, rejections, misses = (getattr(self, kind) for kind in _COUNTS)
         if self.curve == "PR" and self.summation_method == "interpolation":
-            return self._interpolated_pr(hits, hits + false_alarms, hits + misses)
+            return self._interpolated_pr(hits, hits + false_alarms, (hits + misses).clamp_min(0))
         recall = _ratio(hits, misses)
         if self.curve == "ROC":
             x, y = _ratio(false_alarms, rejections), recall

@@ -105,8 +105,10 @@ class GraphModel(Model):
         if self._graph is None or len(self._graph.inputs) != 1:
             found |= care.CHECKS
         called = () if self._graph is None else (node.layer for node in self._graph.nodes)
-        if any(layer._care & care.IN_PLAN for layer in called) or any(
-            layer._care & care.LOSSES for layer in self._flat_layers()
+        if (
+            self._context_words
+            or any(layer._care & care.IN_PLAN for layer in called)
+            or any(layer._care & care.LOSSES for layer in self._flat_layers())
         ):
             found |= care.INSIDE
         return found
@@ -175,7 +177,7 @@ class GraphModel(Model):
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         if self._takes_text and args:
-            first, several = args[0], len(self._graph.inputs) > 1
+            first, several = args[0], self._graph is not None and len(self._graph.inputs) > 1
             if isinstance(first, Mapping):
                 first = {key: _as_array(value) for key, value in first.items()}
             elif several and isinstance(first, (list, tuple)):
@@ -369,7 +371,10 @@ class Functional(GraphModel):
         return {"input_shape": None}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Any:
+        """Code in a config is never run, whatever `safe_mode` says."""
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary; got {short(config)}.")
         if "layers" not in config:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..core import arrays
+from ..core.calling import takes_texts
 from ..core.errors import named, quoted, short
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
@@ -44,6 +46,10 @@ class Model(Trainer, Layer):
 
         symbolic.infer_shape(self, input_shape)
 
+    def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        texts = arrays.texts(args[0]) if args and arrays.is_listed(args[0]) and takes_texts(self) else None
+        return super()._checked_first(args if texts is None else (texts, *args[1:]), kwargs)
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or at that place. Raises ValueError where there is none."""
         layers = self.layers
@@ -79,15 +85,49 @@ class Model(Trainer, Layer):
 
         save_model(self, filepath, overwrite=overwrite, **options)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         from ..files import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def load_weights(self, filepath: Any, **options: Any) -> None:
         from ..files import load_weights
 
         load_weights(self, filepath, **options)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "torch",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **options: Any,
+    ) -> None:
+        """Write the model's inference as a program that runs without its classes: torch.export's `.pt2`, or ONNX.
+
+        `torch.export.load(filepath).module()(x)` then gives what `model(x)` gives. input_signature: a list of the
+        arguments' shapes and types; sizes that are None, such as the batch's, stay open. Options: those of
+        `torch.export.export`, or `opset_version` for ONNX.
+        """
+        from ..files.program import export_model
+
+        export_model(self, filepath, format, verbose, input_signature, **options)
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """Copies of all variables' values, in dictionaries by kind and by the parts of their paths.
+
+        value_format: "backend_tensor" or "numpy_array". Raises ValueError where two variables have one path.
+        """
+        from .state import state_tree
+
+        return state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Assign what `get_state_tree` gave, or a part of it. Raises ValueError, and assigns nothing, for what does not
+        fit."""
+        from .state import set_state_tree
+
+        set_state_tree(self, state_tree)
 
     def to_json(self, **options: Any) -> str:
         """The architecture as JSON; `model_from_json` reads it."""
@@ -98,7 +138,10 @@ class Model(Trainer, Layer):
         return json.dumps(described_model(self), **options)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Any:
+        """Code in a config is never run, whatever `safe_mode` says."""
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
         if cls is Model and "layers" in config:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from torch.utils import _pytree as pytree
 
-from ..core import care, serialize
+from ..core import arrays, care, dtypes, serialize, symbolic
 from ..core.declare import kept
 from ..core.errors import named, short
 from ..core.graph import Graph
-from ..core.layer import InputSpec, Layer
+from ..core.layer import InputSpec, Layer, as_shape
 from ..core.symbolic import SymbolicTensor
-from ..layers.input import InputLayer
+from ..layers.input import Input, InputLayer
 from .functional import GraphModel
 from .graph_config import own_kwargs
 
@@ -101,12 +102,13 @@ class Sequential(GraphModel):
         return layer
 
     def _forget(self) -> None:
-        vars(self).update(_graph=None, _plan=None, built=False, _care=care.UNBUILT)
+        vars(self).update(_graph=None, _plan=None, _ready=False, _care=care.UNBUILT)
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         self._forget()
         self._modules.clear()
         self._register(self._stack)
+        vars(self)["_takes_text"] = bool(self._stack) and self._stack[0]._takes_text
         if rebuild and self._input is not None and self._stack:
             self.build(self._input.batch_shape)
 
@@ -114,22 +116,37 @@ class Sequential(GraphModel):
         """Build all layers for inputs of shape (batch, ...)."""
         if not self._stack:
             raise ValueError(f"{named(self)} has no layers: add some before building it.")
-        state = vars(self)
+        kind = self._stack[0].input_dtype
+        if not symbolic.is_shape(input_shape):
+            self._begin_with(symbolic.map_shapes(lambda shape: Input(batch_shape=shape, dtype=kind), input_shape))
+            return
         if self._input is None or tuple(self._input.batch_shape) != tuple(input_shape):
-            state["_input"] = InputLayer(batch_shape=tuple(input_shape), dtype=self._stack[0].input_dtype)
+            vars(self)["_input"] = InputLayer(batch_shape=tuple(input_shape), dtype=kind)
         first: Any = self._input
-        x = inputs = first._nodes[0].outputs
-        x = called_in_turn(self._stack, x)
-        state.update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
-        self.input_spec = InputSpec(ndim=len(inputs.shape))
+        self._begin_with(first._nodes[0].outputs)
+
+    def _begin_with(self, inputs: Any) -> None:
+        """Build all layers for symbolic inputs: one, or what the first layer takes of several."""
+        x = called_in_turn(self._stack, inputs)
+        vars(self).update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
+        self.input_spec = InputSpec(ndim=len(inputs.shape)) if isinstance(inputs, SymbolicTensor) else None
         self._register(self._stack)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        if self._input is None:
+            alike = pytree.tree_map(_first_of, args[0])
+            if not isinstance(alike, InputLayer):
+                self._begin_with(pytree.tree_map(lambda first: first._nodes[0].outputs, alike))
+                self._finish_build()
+                return
+            vars(self)["_input"] = alike
         first: Any = self._input
-        if first is None:
-            first = InputLayer(batch_shape=(None, *args[0].shape[1:]), dtype=_dtype_name(args[0]))
-            vars(self)["_input"] = first
         self.build(first.batch_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self._graph is not None:
+            return super().compute_output_shape(input_shape)
+        return reduce(lambda shape, layer: layer.compute_output_shape(shape), self._stack, input_shape)
 
     @property
     def layers(self) -> list[Layer]:
@@ -145,7 +162,7 @@ class Sequential(GraphModel):
 
     @property
     def input(self) -> Any:
-        return self._known_graph("input").inputs[0]
+        return self._known_graph("input") and self._input_structure
 
     @property
     def output(self) -> Any:
@@ -153,7 +170,7 @@ class Sequential(GraphModel):
 
     @property
     def input_shape(self) -> Any:
-        return self.input.shape
+        return symbolic.shapes_of(self.input)
 
     @property
     def output_shape(self) -> Any:
@@ -175,11 +192,14 @@ class Sequential(GraphModel):
         config = {"name": config["name"], "trainable": config["trainable"], "dtype": config["dtype"]}
         config["layers"] = [serialize.serialize(layer) for layer in stack]
         if self._graph is not None:
-            config["build_input_shape"] = stack[0].batch_shape
+            config["build_input_shape"] = symbolic.shapes_of(self._input_structure)
         return config
 
     @classmethod
-    def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Any:
+        """Code in a config is never run, whatever `safe_mode` says."""
         if isinstance(config, (list, tuple)):
             config = {"layers": config}
         if not isinstance(config, Mapping):
@@ -200,7 +220,7 @@ class Sequential(GraphModel):
         model._append(layers)
         model._maybe_rebuild()
         if not model.built and config.get("build_input_shape") and model._stack:
-            model.build(tuple(config["build_input_shape"]))
+            model.build(as_shape(config["build_input_shape"]))
         return model
 
 
@@ -220,7 +240,11 @@ def called_in_turn(layers: Sequence[Layer], x: Any) -> Any:
     return x
 
 
-def _dtype_name(tensor: Any) -> str:
-    from ..core import dtypes
-
-    return dtypes.dtype_name(tensor.dtype)
+def _first_of(data: Any) -> Any:
+    """An input for data like these; anything else as it is."""
+    kind = dtypes.TEXT if arrays.texts(data) is not None else getattr(data, "dtype", None)
+    if kind is None:
+        return data
+    return InputLayer(
+        batch_shape=(None, *data.shape[1:]), dtype=kind if isinstance(kind, str) else dtypes.dtype_name(kind)
+    )

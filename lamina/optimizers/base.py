@@ -492,6 +492,8 @@ class Optimizer(_Arguments):
                     f"{type(self).__name__} was built without the weight {path_of(weight)!r}; "
                     "make a new optimizer for another set of weights."
                 )
+            if grad is not None and not isinstance(grad, Tensor):
+                grad = torch.as_tensor(grad, dtype=weight.dtype, device=weight.device)
             ordered[self._places[id(weight)]] = grad
         return ordered
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader
 
-from ..core import config
+from ..core import arrays, config
 from ..core.arrays import PLAIN, is_array, is_listed, numbers, tensor_of
+from ..core.calling import device_of, takes_texts
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
 from ..core.errors import warn
@@ -30,11 +31,14 @@ _GATHERED = 1 << 20  # bytes of samples that are fetched from arrays at a time, 
 # One array ------------------------------------------------------------------------------------------------------------
 
 
-def as_tensor(value: Any, name: str = "data", device: torch.device | None = None) -> Tensor:
-    """An array as a tensor: floats of any size as `floatx`, integers as they are, without a copy where possible.
+def as_tensor(value: Any, name: str = "data", device: torch.device | None = None, texts: bool = False) -> Any:
+    """An array as a tensor: floats of any size as `floatx`, integers as they are, without a copy where possible. Where
+    there may be `texts`, they stay an array of NumPy.
 
-    Raises ValueError for text and other values that are no numbers.
+    Raises ValueError for other values that are no numbers.
     """
+    if texts and (found := arrays.texts(value)) is not None:
+        return found
     value = tensor_of(value, name).detach()
     if value.layout is not torch.strided:
         raise ValueError(f"{name}: sparse tensors are not supported; pass {name}.to_dense().")
@@ -44,14 +48,15 @@ def as_tensor(value: Any, name: str = "data", device: torch.device | None = None
     return value if device is None or value.device == device else value.to(device, non_blocking=True)
 
 
-def unlisted(structure: Any, name: str) -> Any:
-    """The structure with arrays in place of nested lists of numbers, which are data, not several inputs."""
+def unlisted(structure: Any, name: str, texts: bool = False) -> Any:
+    """The structure with arrays in place of nested lists of numbers or texts, which are data, not several inputs."""
     if is_listed(structure):
-        return numbers(structure, name)
+        found = arrays.texts(structure) if texts else None
+        return numbers(structure, name) if found is None else found
     if isinstance(structure, Mapping):
-        return {key: unlisted(item, f"{name}[{key!r}]") for key, item in structure.items()}
+        return {key: unlisted(item, f"{name}[{key!r}]", texts) for key, item in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(unlisted(item, f"{name}[{i}]") for i, item in enumerate(structure))
+        return type(structure)(unlisted(item, f"{name}[{i}]", texts) for i, item in enumerate(structure))
     return structure
 
 
@@ -67,15 +72,15 @@ def _named_leaves(structure: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield name, structure
 
 
-def tensors_of(structure: Any, name: str, device: torch.device | None = None) -> Any:
+def tensors_of(structure: Any, name: str, device: torch.device | None = None, texts: bool = False) -> Any:
     """A structure of arrays as the same structure of tensors; dictionaries of any kind become plain ones."""
     if isinstance(structure, Tensor):
         return as_tensor(structure, name, device)
     if isinstance(structure, Mapping):
-        return {key: tensors_of(item, f"{name}[{key!r}]", device) for key, item in structure.items()}
+        return {key: tensors_of(item, f"{name}[{key!r}]", device, texts) for key, item in structure.items()}
     if isinstance(structure, (list, tuple)) and not is_listed(structure):
-        return type(structure)(tensors_of(item, f"{name}[{i}]", device) for i, item in enumerate(structure))
-    return None if structure is None else as_tensor(structure, name, device)
+        return type(structure)(tensors_of(item, f"{name}[{i}]", device, texts) for i, item in enumerate(structure))
+    return None if structure is None else as_tensor(structure, name, device, texts)
 
 
 def unpack(data: Any) -> Batch:
@@ -122,7 +127,7 @@ def class_weights(y: Any, weights: Mapping[int, float]) -> Tensor:
     return found
 
 
-def split_end(data: tuple, fraction: float) -> tuple[Any, Any]:
+def split_end(data: tuple, fraction: float, texts: bool = False) -> tuple[Any, Any]:
     """The first samples of all arrays and, as a second structure, the last `fraction` of them (Keras' rule).
 
     Raises ValueError for what cannot be sliced and where one of the parts would be empty.
@@ -133,7 +138,8 @@ def split_end(data: tuple, fraction: float) -> tuple[Any, Any]:
         raise ValueError(
             f"`validation_split` works on arrays; got {', '.join(others)}. Pass `validation_data` instead."
         )
-    data = tuple(tensors_of(part, name) for part, name in zip(data, ("x", "y", "sample_weight"), strict=True))
+    x, y, sample_weight = data
+    data = (tensors_of(x, "x", texts=texts), tensors_of(y, "y"), tensors_of(sample_weight, "sample_weight"))
     leaves = [leaf for leaf in pytree.tree_leaves(data) if leaf is not None]
     count = len(leaves[0])
     place = math.floor(count * (1 - fraction))
@@ -200,7 +206,7 @@ class Arrays(Source):
         if device.type == "cuda":
             free = torch.cuda.mem_get_info(device)[0]
             if sum(tensor.nbytes for tensor in tensors) < free // 4:
-                leaves = [leaf if leaf is None else leaf.to(device) for leaf in leaves]
+                leaves = [leaf.to(device) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         self._leaves = leaves
         row = max(1, sum(tensor.nbytes for tensor in tensors) // self.num_samples)
         self._gathered = self.batch_size * max(1, _GATHERED // (row * self.batch_size))
@@ -218,12 +224,14 @@ class Arrays(Source):
             place = slice(start, start + self._gathered)
             index = None if order is None else order[place]
             pieces = [
-                itertools.repeat(None) if leaf is None else self._fetch(leaf, place, index).split(size)
+                itertools.repeat(None) if leaf is None else _split(self._fetch(leaf, place, index), size)
                 for leaf in self._leaves
             ]
             yield from zip(*pieces, strict=False) if assemble is None else map(assemble, zip(*pieces, strict=False))
 
-    def _fetch(self, leaf: Tensor, place: slice, index: Tensor | None) -> Tensor:
+    def _fetch(self, leaf: Any, place: slice, index: Tensor | None) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf[place if index is None else index.numpy()]
         found = leaf[place] if index is None else leaf.index_select(0, index.to(leaf.device))
         if found.device == self._device:
             return found
@@ -242,11 +250,19 @@ class Arrays(Source):
         return torch.cat([start + torch.randperm(size) for start, size in zip(starts, sizes, strict=True)])
 
 
+def _split(samples: Any, size: int) -> Iterable[Any]:
+    if isinstance(samples, Tensor):
+        return samples.split(size)
+    return (samples[start : start + size] for start in range(0, len(samples), size))
+
+
 class Stream(Source):
     """Batches that something else makes: a DataLoader, a generator, any iterable, a PyDataset."""
 
-    def __init__(self, data: Iterable, kind: str, weights: Mapping[int, float] | None, device: torch.device):
-        self.data, self.kind, self._weights, self._device = data, kind, weights, device
+    def __init__(
+        self, data: Iterable, kind: str, weights: Mapping[int, float] | None, device: torch.device, texts: bool
+    ):
+        self.data, self.kind, self._weights, self._device, self._texts = data, kind, weights, device, texts
         self.restarts = not hasattr(data, "__next__")
         if kind == "torch DataLoader" and hasattr(data.dataset, "__len__"):  # type: ignore[attr-defined]
             self.num_batches = len(data)  # type: ignore[arg-type]
@@ -272,10 +288,10 @@ class Stream(Source):
                 f"Each batch of the {self.kind} must be x, (x, y) or (x, y, sample_weight), made of arrays; "
                 f"got {short(batch)}."
             )
-        parts = unpack(batch)
-        x, y, weight = (
-            tensors_of(part, name, self._device) for part, name in zip(parts, ("x", "y", "sample_weight"), strict=True)
-        )
+        alone = self._texts and isinstance(batch, list) and bool(batch) and isinstance(batch[0], str)
+        x, y, weight = (batch, None, None) if alone else unpack(batch)
+        x = tensors_of(x, "x", self._device, self._texts)
+        y, weight = tensors_of(y, "y", self._device), tensors_of(weight, "sample_weight", self._device)
         if self._weights is not None:
             if weight is not None:
                 raise ValueError(_BOTH_WEIGHTS)
@@ -319,8 +335,10 @@ class PyDataset:
 
 
 class _PyBatches(Stream):
-    def __init__(self, data: PyDataset, weights: Mapping[int, float] | None, device: torch.device, shuffle: Any):
-        super().__init__(data, "PyDataset", weights, device)
+    def __init__(
+        self, data: PyDataset, weights: Mapping[int, float] | None, device: torch.device, texts: bool, shuffle: Any
+    ):
+        super().__init__(data, "PyDataset", weights, device, texts)
         self._shuffle = shuffle
         self.on_epoch_begin, self.on_epoch_end = data.on_epoch_begin, data.on_epoch_end
 
@@ -379,10 +397,11 @@ def make_source(
     steps: int | None = None,
     shuffle: bool | str = False,
     class_weight: Mapping[int, float] | None = None,
-    device: torch.device | None = None,
+    model: nn.Module | None = None,
 ) -> Source:
-    """The source for what a user passed as data. Raises ValueError where it is empty, of no known kind, or uneven."""
-    device = device or torch.device("cpu")
+    """The source for what a user passed as data for a model. Raises ValueError where it is empty, of no known kind, or
+    uneven."""
+    device, texts = (torch.device("cpu"), False) if model is None else (device_of(model), takes_texts(model))
     if batch_size is not None:
         check_count(batch_size, "batch_size")
         batch_size = int(batch_size)  # torch takes no NumPy integers
@@ -395,17 +414,17 @@ def make_source(
                 a = "an" if kind[0] in "aeiou" else "a"
                 raise ValueError(f"Leave out `{name}` where x is {a} {kind}: its batches are (x, y, sample_weight).")
         if kind == "PyDataset":
-            return _PyBatches(x, class_weight, device, shuffle)
-        return Stream(x, kind, class_weight, device)
-    x, y, sample_weight = map(_as_arrays, (x, y, sample_weight), ("x", "y", "sample_weight"))
+            return _PyBatches(x, class_weight, device, texts, shuffle)
+        return Stream(x, kind, class_weight, device, texts)
+    x, y, sample_weight = map(_as_arrays, (x, y, sample_weight), ("x", "y", "sample_weight"), (texts, False, False))
     if x is None:
         raise ValueError("x: expected data; got None.")
-    return Arrays(*as_batch(x, y, sample_weight, class_weight), batch_size, steps, shuffle, device)
+    return Arrays(*as_batch(x, y, sample_weight, class_weight, texts=texts), batch_size, steps, shuffle, device)
 
 
-def _as_arrays(structure: Any, name: str) -> Any:
+def _as_arrays(structure: Any, name: str, texts: bool) -> Any:
     """The structure with arrays in place of nested lists. Raises ValueError for what is no array."""
-    structure = unlisted(structure, name)
+    structure = unlisted(structure, name, texts)
     for place, leaf in _named_leaves(structure, name):
         if not is_array(leaf):
             raise ValueError(
@@ -420,9 +439,11 @@ def as_batch(
     sample_weight: Any,
     class_weight: Mapping[int, float] | None = None,
     device: torch.device | None = None,
+    texts: bool = False,
 ) -> Batch:
     """Arrays as tensors, with weights by sample or by class. Raises ValueError where they do not fit each other."""
-    x, y, sample_weight = map(tensors_of, (x, y, sample_weight), ("x", "y", "sample_weight"), (device,) * 3)
+    x = tensors_of(x, "x", device, texts)
+    y, sample_weight = tensors_of(y, "y", device), tensors_of(sample_weight, "sample_weight", device)
     if class_weight is not None:
         if sample_weight is not None:
             raise ValueError(_BOTH_WEIGHTS)

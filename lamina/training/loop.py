@@ -192,7 +192,7 @@ class Predictions:
     def __init__(self, samples: int | None):
         self._samples, self._row = samples, 0
         self._whole: list[Tensor] | None = None
-        self._pieces: list[list[Tensor]] = []
+        self._pieces: list[list[np.ndarray]] = []
         self._spec: Any = None
 
     def add(self, outputs: Any) -> None:
@@ -200,10 +200,11 @@ class Predictions:
         if self._spec is None:
             self._spec = pytree.tree_structure(outputs)
             self._pieces = [[] for _ in leaves]
-            if self._samples is not None and all(leaf.ndim and leaf.shape[0] <= self._samples for leaf in leaves):
-                size = sum(leaf.nbytes * self._samples // max(len(leaf), 1) for leaf in leaves)
+            most = self._samples if all(isinstance(leaf, Tensor) for leaf in leaves) else None  # else they are texts
+            if most is not None and all(leaf.ndim and leaf.shape[0] <= most for leaf in leaves):
+                size = sum(leaf.nbytes * most // max(len(leaf), 1) for leaf in leaves)
                 if size > _JOINED or not all(leaf.is_cpu for leaf in leaves):
-                    self._whole = [torch.empty((self._samples, *leaf.shape[1:]), dtype=_kept(leaf)) for leaf in leaves]
+                    self._whole = [torch.empty((most, *leaf.shape[1:]), dtype=_kept(leaf)) for leaf in leaves]
         if self._whole is not None:
             end = self._row + leaves[0].shape[:1].numel()
             places = [whole[self._row : end] for whole in self._whole]
@@ -213,10 +214,10 @@ class Predictions:
                 self._row = end
                 return
             for pieces, whole in zip(self._pieces, self._whole, strict=True):  # sizes vary after all
-                pieces.append(whole[: self._row])
+                pieces.append(whole[: self._row].numpy())
             self._whole = None
         for pieces, leaf in zip(self._pieces, leaves, strict=True):
-            pieces.append(leaf.detach().to("cpu", _kept(leaf)))
+            pieces.append(leaf.detach().to("cpu", _kept(leaf)).numpy() if isinstance(leaf, Tensor) else leaf)
 
     def arrays(self) -> Any:
         if self._spec is None:
@@ -226,7 +227,7 @@ class Predictions:
                 torch.cuda.synchronize()
             found = [whole[: self._row].numpy() for whole in self._whole]
         else:
-            found = [np.concatenate([piece.numpy() for piece in pieces]) for pieces in self._pieces]
+            found = [np.concatenate(pieces) for pieces in self._pieces]
         return pytree.tree_unflatten(found, self._spec)
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -292,6 +293,9 @@ class Captured(OfModel):
         return logs
 
     def _record(self, leaves: list[Any], spec: Any) -> bool:
+        if any(isinstance(leaf, np.ndarray) for leaf in leaves):  # texts, which are read on the host
+            self._left = None
+            return False
         self._buffers = [leaf.clone() if isinstance(leaf, Tensor) else None for leaf in leaves]
         self._formats, self.changes = [_format(leaf) for leaf in leaves], Changes.count
         batch = pytree.tree_unflatten(self._buffers, spec)

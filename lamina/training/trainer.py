@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..core import config, serialize
-from ..core.calling import Calling, device_of
+from ..core.calling import Calling, device_of, takes_texts
 from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
@@ -335,7 +335,9 @@ class Trainer(_Module):
             raise ValueError(f"`validation_split` must be a number from 0 to below 1; got {validation_split!r}.")
         check_frequency(validation_freq)
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = split_end((x, y, sample_weight), float(validation_split))
+            (x, y, sample_weight), validation_data = split_end(
+                (x, y, sample_weight), float(validation_split), takes_texts(self)
+            )
         how = {"batch_size": batch_size, "shuffle": shuffle, "class_weight": class_weight}
         feed, held = self._feed("x", (x, y, sample_weight), steps_per_epoch, **how), None
         if validation_data is not None:
@@ -377,14 +379,14 @@ class Trainer(_Module):
         callbacks: Any = None,
     ) -> Any:
         """The outputs for all samples as NumPy arrays, in the structure of the model's outputs."""
-        feed = Feed(make_source(x, batch_size=batch_size, steps=steps, device=device_of(self)), steps)
+        feed = Feed(make_source(x, batch_size=batch_size, steps=steps, model=self), steps)
         with self._loop("predict", feed, callbacks, verbose=verbose, epochs=1) as loop:
             predictions = loop.predict(whole=feed.steps is None)
         return predictions.arrays()
 
     def _feed(self, name: str, data: tuple[Any, Any, Any], steps: int | None, **how: Any) -> Feed:
         """x, y and sample weights to learn from or to be measured on, which messages call by `name`."""
-        source = make_source(*data, steps=steps, **how, device=device_of(self))
+        source = make_source(*data, steps=steps, **how, model=self)
         if not any(map(self._overrides, ("train_step", "test_step", "compute_loss"))):
             self._compiled.check_targets(source, name, self._symbolic_outputs())
         return Feed(source, steps)
@@ -452,7 +454,7 @@ class Trainer(_Module):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch as NumPy arrays."""
-        x = tensors_of(x, "x", device_of(self))
+        x = tensors_of(x, "x", device_of(self), takes_texts(self))
         self._build_by_call(x)
         with flagged(self, training=False), without_gradients(self):
             outputs = self.make_predict_function()(x, None, None)
@@ -466,7 +468,7 @@ class Trainer(_Module):
         return pytree.tree_map(apart, outputs)
 
     def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> tuple[Any, Any, Any]:
-        batch = as_batch(x, y, sample_weight, class_weight, device_of(self))
+        batch = as_batch(x, y, sample_weight, class_weight, device_of(self), takes_texts(self))
         self._build_by_call(batch[0])
         self._build_optimizer()
         return batch

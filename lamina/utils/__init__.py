@@ -6,7 +6,7 @@ import math
 import operator
 from collections import abc
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -47,11 +47,15 @@ from .pictures import load_img as load_img
 from .pictures import save_img as save_img
 from .progbar import Progbar as Progbar
 
+if TYPE_CHECKING:
+    from .feature_space import FeatureSpace as FeatureSpace
+
 Sequence = PyDataset
 
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
@@ -89,6 +93,14 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FeatureSpace":  # with it come the layers that prepare data, which most programs never need
+        from .feature_space import FeatureSpace
+
+        return FeatureSpace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def standardize_dtype(dtype: Any) -> str:

@@ -479,6 +479,9 @@ ENTRIES |= {
     "Solarization": [(lambda: L.Solarization(value_range=NARROW), PICTURE)],
     "AutoContrast": [(lambda: L.AutoContrast(NARROW), PICTURE)],
     "Equalization": [(lambda: L.Equalization(NARROW, 16), x(6, 5, 2))],
+    "ContrastLimitedAdaptiveHistogramEqualization": [
+        (lambda: L.ContrastLimitedAdaptiveHistogramEqualization(NARROW, tile_grid_size=(2, 3)), x(6, 5, 2))
+    ],
 }
 
 # Layers that run others inside, and how many: each may take a call's frames.
@@ -498,13 +501,14 @@ DRAWING = {
     "Resizing-2",
     "Resizing-3",
     "CenterCrop-1",
+    "ContrastLimitedAdaptiveHistogramEqualization-0",
 }  # so much is done that frames are nothing
 LONG = {"Hashing": 110}  # long arithmetic, and its frames
 LOOPING = {"GRU-1", "LSTM-2", "Bidirectional-2"}  # no fused kernel has their arithmetic
 LOOPING |= {f"ConvLSTM{rank}D-{i}" for rank in (1, 2, 3) for i in range(3)}
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
 TEXTUAL = {"StringLookup", "TextVectorization"}  # take texts and no tensors: test_text.py
-FLAT = {"Discretization"}  # its steps have no slope
+FLAT = {"ContrastLimitedAdaptiveHistogramEqualization", "Discretization"}  # steps have no slope
 FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
 ALWAYS_RANDOM = {
     "AugMix",

@@ -64,7 +64,11 @@ def first_part(batch: Any) -> Any:
     if not isinstance(batch, (tuple, list)) or not batch:
         return batch
     first = next(iter(batch))
-    pair = arrays.is_array(first) or (isinstance(batch, tuple) and not isinstance(first, arrays.PLAIN))
+    pair = (
+        arrays.is_array(first)
+        or isinstance(first, Mapping)
+        or (isinstance(batch, tuple) and not isinstance(first, arrays.PLAIN))
+    )
     return first if pair else batch
 
 

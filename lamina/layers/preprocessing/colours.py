@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...core import config
-from ...core.declare import Declared, Kind, Refused, arg, as_sizes, integer, number
-from ...kernels import noise
+from ...core.declare import Declared, Kind, Refused, arg, as_integer, as_sizes, integer, listed, number
+from ...kernels import histogram, noise
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
 from .pictures import Factor, Pictures, Random, ValueRange, extent, numbers, operations
@@ -18,23 +18,28 @@ from .pictures import Factor, Pictures, Random, ValueRange, extent, numbers, ope
 _FIRST = "channels_first"
 
 
-class _Coloured(Random):
-    """A random change of values between two limits."""
+class _Scaled:
+    """Values of one range in another."""
 
-    bounds = (0, 1)
-    value_range = (0, 255)
-
-    def within(self, y: Tensor) -> Tensor:
-        return y.clamp_(*self.value_range)
+    value_range: Any = (0, 255)
 
     def scaled(self, x: Tensor, top: float) -> Tensor:
         """From the value range to 0 .. `top`."""
         lower, upper = self.value_range
-        return x if (lower, upper) == (0, top) else (x - lower) * (top / (upper - lower))
+        return x if (lower, upper) == (0, top) else (x - lower) / (upper - lower) * top  # as Keras rounds it
 
     def unscaled(self, y: Tensor, top: float) -> Tensor:
         lower, upper = self.value_range
-        return y if (lower, upper) == (0, top) else y * ((upper - lower) / top) + lower
+        return y if (lower, upper) == (0, top) else y / top * (upper - lower) + lower
+
+
+class _Coloured(_Scaled, Random):
+    """A random change of values between two limits."""
+
+    bounds = (0, 1)
+
+    def within(self, y: Tensor) -> Tensor:
+        return y.clamp_(*self.value_range)
 
 
 class _ByName(_Coloured):
@@ -280,3 +285,27 @@ class Equalization(DataFormat, ValueRange, _Coloured):
         table = ((below - least) * 255 / spread.clamp(min=1)).round().clamp(0, 255).to(x.dtype)
         several = (spread > 0).reshape(-1, 1, 1)
         return self.unscaled(torch.where(several, table.flatten()[kinds], values), 255)
+
+
+def _grid(value: Any, owner: Any) -> tuple[int, ...]:
+    found = tuple(as_integer(count) for count in listed(value))
+    if len(found) != 2 or min(found) < 1:
+        raise Refused
+    return found
+
+
+_tiles = Kind("a pair of positive integers", _grid, good=((1, 2),), bad=(8, (1,), (0, 1), "ab", None))
+
+
+class ContrastLimitedAdaptiveHistogramEqualization(ValueRange, _Scaled, Pictures):
+    """Values spread so that all are about equally frequent in each part of a picture, in the input's type (Zuiderveld,
+    1994). Between the middles of neighbouring tiles, the values that these give are interpolated."""
+
+    clip_limit: float = arg(number(), default=4.0, doc="How many times the mean a value may count; 0 or less: any.")
+    tile_grid_size: Any = arg(_tiles, default=(8, 8), doc="How many tiles there are down and across.")
+    data_format: str = arg(data_format, default=None)
+    _keeps_dtype = True
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        values = self.scaled(x.float(), 255)
+        return self.unscaled(histogram.locally_equalized(values, self.tile_grid_size, self.clip_limit), 255).to(x.dtype)

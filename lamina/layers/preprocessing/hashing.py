@@ -62,6 +62,7 @@ class Hashing(Salt, _Masked, _Buckets):
         bins = bucket(hashes(inputs, self, self.salt), self.num_bins - masked)
         if masked:
             bins = torch.where(self._is_mask(inputs), 0, bins + 1)
+        bins = bins if isinstance(inputs, Tensor) else self.placed(bins)
         return encode(bins, self.output_mode, self.num_bins, self._output_type())
 
     def _is_mask(self, inputs: Data) -> Tensor:
@@ -91,7 +92,7 @@ class HashedCrossing(_Buckets):
         for each in inputs:
             if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
                 raise ValueError(f"{named(self)}: features must be texts or integers; got {each.dtype}.")
-            columns.append(each.long() if isinstance(each, Tensor) else hashes(each, self))
+            columns.append(each.long() if isinstance(each, Tensor) else self.placed(hashes(each, self)))
         return encode(crossed(columns, self.num_bins), self.output_mode, self.num_bins, self._output_type())
 
     def _check(self, shapes: list[tuple]) -> None:

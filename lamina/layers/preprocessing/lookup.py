@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...core import arrays, config, serialize
+from ...core.arrays import TEXTS
 from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, one_of, text
 from ...core.errors import named, short
 from ...core.scope import scope
@@ -21,7 +22,7 @@ from ...core.weight import spend
 from ...kernels.encoding import encode
 from ...kernels.hashing import bucket
 from .adapting import Adapting, Salt, as_tensor, dense, encoded_shape, output_mode
-from .strings import TEXTS, Data, Textual, hashes, texts_of
+from .strings import Data, Textual, hashes, texts_of
 
 VOCABULARY = "vocabulary.txt"
 _DROPPED, _UNKNOWN = -1, -2  # places of what counts nowhere, and of what is in no vocabulary
@@ -202,11 +203,11 @@ class _Lookup(Textual, Adapting):
             raise ValueError(f"{named(self)}: there is no vocabulary file {path!r}.")
         if self.output_mode == "tf_idf":
             raise ValueError(f'{named(self)}: output_mode="tf_idf" needs a list of terms with `idf_weights`, no file.')
-        return self._as_terms(Path(path).read_text("utf-8"))
+        return self._as_terms(Path(path).read_text("utf-8").rstrip("\n"))  # empty lines at the end are none
 
     def _as_terms(self, content: str) -> list[Any]:
-        """One a line; empty lines at the end are none."""
-        lines = content.replace("\r\n", "\n").rstrip("\n").split("\n")
+        """One a line."""
+        lines = content.replace("\r\n", "\n").split("\n")
         if self._of_texts:
             return lines
         try:
@@ -263,12 +264,10 @@ class _Lookup(Textual, Adapting):
 
     def update_state(self, data: Any) -> None:
         rows = self._read(data)
-        if isinstance(rows, Tensor):
-            found: list[Any] = rows.reshape(-1).tolist()
-        elif self._of_texts:
-            found = texts_of(rows, self, self.encoding)
+        if self._of_texts:
+            found: list[Any] = texts_of(np.asarray(rows), self, self.encoding)
         else:
-            found = as_tensor(rows, self).reshape(-1).tolist()
+            found = as_tensor(rows, self).long().reshape(-1).tolist()
         length = max(rows.shape[-1] if rows.ndim > 1 else len(found), 1)
         self.count(found[start : start + length] for start in range(0, len(found), length))
 
@@ -447,7 +446,7 @@ class StringLookup(Salt, _OfTexts, _Special, _Lookup, _Stored):
                 raise self._outside(unknown)
             if unknown:
                 found[outside] = self._buckets(np.array(unknown, dtype=object)).numpy()
-        return torch.from_numpy(found).reshape(inputs.shape)
+        return self.placed(torch.from_numpy(found)).reshape(inputs.shape)
 
     def _terms_at(self, inputs: Data) -> np.ndarray:
         places, unknown = as_tensor(inputs, self).long().numpy(), len(self._terms)

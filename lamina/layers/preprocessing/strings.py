@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import arrays
+from ...core import arrays, dtypes
+from ...core.arrays import TEXTS
 from ...core.errors import named, short
 from ...core.layer import Layer
+from ...core.scope import scope
 from ...core.symbolic import SymbolicTensor, any_symbolic, shapes_of
 from ...kernels import hashing
-
-TEXTS = (str, bytes, np.str_, np.bytes_)
-
 
 Data = Tensor | np.ndarray
 
@@ -27,9 +27,22 @@ class Textual(Layer):
     _autocast = False
 
     def __call__(self, /, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if scope.trying and self._takes_text and (kind := self._output_type()) != dtypes.TEXT:
+            sizes = self.compute_output_shape(shapes_of(inputs))  # of what stands in for texts, a shape is all there is
+            batch = torch.as_tensor(inputs[0] if isinstance(inputs, list) else inputs).shape[0]
+            return torch.empty([batch if size is None else size for size in sizes], dtype=dtypes.torch_dtype(kind))
         if type(inputs) is not Tensor and not any_symbolic(inputs if type(inputs) is not list else inputs[:1]):
             inputs = self._read(inputs)
         return super().__call__(inputs, *args, **kwargs)
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        vars(self)["_place"] = fn(torch.empty(0)).device
+        return self
+
+    def placed(self, found: Tensor) -> Tensor:
+        """What came of texts, where the layer is: where its model was moved, else where tensors are made."""
+        return found.to(vars(self).get("_place") or torch.get_default_device())
 
     def _read(self, inputs: Any) -> Data:
         return as_array(inputs, self)

@@ -141,11 +141,12 @@ class TextVectorization(_Form, _Weighing, _Output, Textual, Adapting, _Stored):
         places = self._lookup_layer.places([*itertools.chain.from_iterable(documents)], bytes)
         if self.ragged:
             length = self.output_sequence_length
-            rows = torch.from_numpy(places).split(lengths.tolist())
+            rows = self.placed(torch.from_numpy(places)).split(lengths.tolist())
             return torch.nested.nested_tensor([row[:length] for row in rows], layout=torch.jagged)
         if self.output_mode == "int":
-            return torch.from_numpy(self._padded(places, lengths, shape, 0))
-        return self._lookup_layer.encode(torch.from_numpy(self._padded(places, lengths, shape, -1)))
+            return self.placed(torch.from_numpy(self._padded(places, lengths, shape, 0)))
+        padded = torch.from_numpy(self._padded(places, lengths, shape, -1))
+        return self._lookup_layer.encode(self.placed(padded))
 
     def _padded(self, places: np.ndarray, lengths: np.ndarray, shape: tuple, fill: int) -> np.ndarray:
         length = int(lengths.max(initial=0)) if self.output_sequence_length is None else self.output_sequence_length
