@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -435,8 +435,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def stateless_call(
         self,
-        trainable_variables: Any,
-        non_trainable_variables: Any,
+        trainable_variables: Sequence[Tensor],
+        non_trainable_variables: Sequence[Tensor],
         *args: Any,
         return_losses: bool = False,
         **kwargs: Any,
@@ -455,7 +455,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         with StatelessScope(pairs, return_losses) as stateless:
             outputs = self(*args, **kwargs)
             losses = self.losses if return_losses else None
-        after = [stateless.get_current_value(weight) for weight in self.non_trainable_weights]
+        after = [stateless.value_of(weight) for weight in self.non_trainable_weights]
         return (outputs, after, losses) if return_losses else (outputs, after)
 
 

@@ -39,9 +39,9 @@ class StatelessScope(TorchFunctionMode):
         super().__init__()
         self.collect_losses = collect_losses
         self._held: dict[int, _Held] = {}
-        self._added: list[Any] = []
-        self._losses: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
-        self._outer: list[WeakKeyDictionary[Any, list[Any]]] = []
+        self._added: list[Tensor] = []
+        self._losses: WeakKeyDictionary[object, list[Tensor]] = WeakKeyDictionary()
+        self._outer: list[WeakKeyDictionary[object, list[Tensor]]] = []
         for variable, value in state_mapping or ():
             if not isinstance(variable, nn.Parameter):
                 raise ValueError(f"StatelessScope: the keys of `state_mapping` must be weights; got {short(variable)}.")
@@ -59,20 +59,20 @@ class StatelessScope(TorchFunctionMode):
         scope.losses = self._losses
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         scope.losses = self._outer.pop()
         super().__exit__(*exception)
 
     @property
-    def losses(self) -> list[Any]:
+    def losses(self) -> list[Tensor]:
         """What calls inside have added to the loss, with `collect_losses`."""
         found = [loss for losses in self._losses.values() for loss in losses] if self.collect_losses else []
         return found + self._added
 
-    def add_loss(self, loss: Any) -> None:
+    def add_loss(self, loss: Tensor) -> None:
         self._added.append(loss)
 
-    def add_update(self, update: tuple[Tensor, Any]) -> None:
+    def add_update(self, update: tuple[Tensor, Tensor]) -> None:
         """Give a weight a value: `(weight, value)`."""
         variable, value = update
         self._held[id(variable)] = _Held(variable, torch.as_tensor(value).clone(), -1)
@@ -83,6 +83,10 @@ class StatelessScope(TorchFunctionMode):
         if held is None or (held.weight.requires_grad and held.value._version == held.version):
             return None
         return held.value  # kernels of normalization write to state without telling
+
+    def value_of(self, variable: Tensor) -> Tensor:
+        """The value of a weight in `state_mapping`, as it is now."""
+        return self._held[id(variable)].value
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # Where a dispatch mode runs, it is that of FakeTensors, which looks at shapes alone.
@@ -117,7 +121,9 @@ class StatelessScope(TorchFunctionMode):
         return value
 
 
-def paired(owner: Any, name: str, variables: Sequence[Tensor], values: Sequence[Any]) -> Iterator[tuple[Tensor, Any]]:
+def paired(
+    owner: object, name: str, variables: Sequence[Tensor], values: Sequence[Any]
+) -> Iterator[tuple[Tensor, Any]]:
     """Weights with their values. Raises ValueError unless there are as many."""
     if len(values) != len(variables):
         raise ValueError(
@@ -134,7 +140,7 @@ class SymbolicScope:
         self._outer, scope.trying = scope.trying, True
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         scope.trying = self._outer
 
 

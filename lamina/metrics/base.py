@@ -147,11 +147,11 @@ class Metric(Counts, Declared):
     def stateless_reset_state(self) -> list[Tensor]:
         return self._aside(self.variables, self.reset_state)[1]
 
-    def _aside(self, values: Sequence[Tensor], act: Callable[[], Any]) -> tuple[Any, list[Any]]:
+    def _aside(self, values: Sequence[Tensor], act: Callable[[], Any]) -> tuple[Any, list[Tensor]]:
         variables = self.variables
         with StatelessScope(paired(self, "metric_variables", variables, values)) as stateless:
             made = act()
-        return made, [stateless.get_current_value(variable) for variable in variables]
+        return made, [stateless.value_of(variable) for variable in variables]
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, **super().get_config()}

@@ -464,8 +464,8 @@ class Optimizer(_Arguments):
             self._apply(grads)
 
     def stateless_apply(
-        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
-    ) -> tuple[list[Any], list[Any]]:
+        self, optimizer_variables: Sequence[Tensor], grads: Sequence[Tensor], trainable_variables: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """What `apply` would make of other values of the weights and of `variables`, in this order.
 
         Raises ValueError for an optimizer that is not built, and for other numbers of values.
@@ -477,7 +477,7 @@ class Optimizer(_Arguments):
         ]
         with StatelessScope(pairs) as stateless:
             self.apply(grads)
-        weights, state = ([*map(stateless.get_current_value, own)] for own in (self._weights, self.variables))
+        weights, state = ([*map(stateless.value_of, own)] for own in (self._weights, self.variables))
         return weights, state
 
     def _in_order(self, grads: list[Tensor | None], weights: list[Tensor]) -> list[Tensor | None]:

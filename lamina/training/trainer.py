@@ -171,15 +171,15 @@ class Trainer(_Module):
 
     def stateless_compute_loss(
         self,
-        trainable_variables: Any,
-        non_trainable_variables: Any,
-        metrics_variables: Any,
+        trainable_variables: Sequence[Tensor],
+        non_trainable_variables: Sequence[Tensor],
+        metrics_variables: Sequence[Tensor],
         x: Any = None,
         y: Any = None,
         y_pred: Any = None,
         sample_weight: Any = None,
         training: bool = True,
-    ) -> tuple[Tensor, tuple[Any, list[Any], list[Any]]]:
+    ) -> tuple[Tensor, tuple[Sequence[Tensor], list[Tensor], list[Tensor]]]:
         """`compute_loss` with other values of weights and of `metrics_variables`, and all of these after it."""
         model: Any = self
         non_trainable, metrics = model.non_trainable_weights, self.metrics_variables
@@ -190,7 +190,7 @@ class Trainer(_Module):
         ]
         with StatelessScope(pairs) as stateless:
             loss = self.compute_loss(x, y, y_pred, sample_weight, training)
-        after, counted = ([*map(stateless.get_current_value, own)] for own in (non_trainable, metrics))
+        after, counted = ([*map(stateless.value_of, own)] for own in (non_trainable, metrics))
         return loss, (trainable_variables, after, counted)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Trainer(_Module):
         return found
 
     @property
-    def metrics_variables(self) -> list[Any]:
+    def metrics_variables(self) -> list[Tensor]:
         """The state of all metrics."""
         return [variable for metric in self.metrics for variable in metric.variables]
 
