@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.golden import GOLDEN, Case, cases, problems
 
+import lamina as keras
 from lamina import losses, metrics
 from lamina.core import config, masking, serialize
 from lamina.core.random import set_random_seed
@@ -386,3 +387,23 @@ def test_no_class_number_is_left_out_unasked() -> None:
     for from_logits in (False, True):
         with pytest.raises(IndexError, match="-100"):
             losses.SparseCategoricalCrossentropy(from_logits=from_logits)(torch.tensor([1, -100]), y_pred)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (lambda a, b: [a, (b, a)], {"a_loss", "1/a_loss", "1/b_loss"}),
+        (lambda a, b: {"p": (a, b), "q": b}, {"p/a_loss", "p/b_loss", "q_loss"}),
+        (lambda a, b: {"p": {"x": a, "y": b}}, {"p/x_loss", "p/y_loss"}),
+        (lambda a, b: (a, b), {"a_loss", "b_loss"}),
+    ],
+)
+def test_each_of_nested_outputs_has_its_name(outputs, expected):
+    inputs = keras.Input((3,))
+    made = outputs(keras.layers.Dense(1, name="a")(inputs), keras.layers.Dense(1, name="b")(inputs))
+    model = keras.Model(inputs, made)
+    model.compile("sgd", "mse")
+    targets = keras.tree.map_structure(lambda tensor: np.ones((4, 1)), made)
+    history = model.fit(np.ones((4, 3)), targets, verbose=0).history
+    assert set(history) == {"loss", *expected}  # as Keras 3 has it
+    np.testing.assert_allclose(history["loss"][0], sum(history[name][0] for name in expected), rtol=1e-5)

@@ -100,15 +100,24 @@ def leaves_of(outputs: Any) -> list[Any]:
 
 
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
-    """A name for each output: its key, else what the model calls it."""
-    if isinstance(outputs, Mapping):
-        return [
-            "/".join(filter(None, (str(key), inner)))
-            for key, part in outputs.items()
-            for inner in _names_of(part, None)
-        ]
-    count = len(leaves_of(outputs))
-    return list(names) if names and len(names) == count else [None] * count
+    """A name for each output: its keys and places, the last place by what the model calls it there."""
+    paths = list(_paths(outputs))
+    called = list(names) if names and len(names) == len(paths) else [None] * len(paths)
+    found: list[str | None] = []
+    for path, name in zip(paths, called, strict=True):
+        own = path[-1:] if path and isinstance(path[-1], str) else [name] if name or len(path) < 2 else path[-1:]
+        found.append("/".join(str(part) for part in (*path[:-1], *own) if part is not None) or None)
+    return found
+
+
+def _paths(outputs: Any) -> Iterator[list[Any]]:
+    """Of each tensor in nested outputs: keys as texts, places as numbers."""
+    if not _is_nest(outputs):
+        yield []
+        return
+    parts = ((str(key), part) for key, part in outputs.items()) if isinstance(outputs, Mapping) else enumerate(outputs)
+    for key, part in parts:
+        yield from ([key, *path] for path in _paths(part))
 
 
 def _shape(value: Any) -> tuple[int, ...]:
