@@ -40,6 +40,7 @@ UNUSED = {
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.layer.Layer.extra_repr": "torch calls it",
     "core.layer.Layer.stateless_call": "users call it",
+    "core.stateless.StatelessScope.get_current_value": "users call it",
     "core.stateless.in_symbolic_scope": "users call it",
     "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
     "core.symbolic.Nodes.*": "users call and read them",

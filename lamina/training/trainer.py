@@ -182,7 +182,7 @@ class Trainer(_Module):
     ) -> tuple[Tensor, tuple[Sequence[Tensor], list[Tensor], list[Tensor]]]:
         """`compute_loss` with other values of weights and of `metrics_variables`, and all of these after it."""
         model: Any = self
-        non_trainable, metrics = model.non_trainable_weights, self.metrics_variables
+        non_trainable, metrics = model.non_trainable_weights, model.metrics_variables
         pairs = [
             *paired(self, "trainable_variables", model.trainable_weights, trainable_variables),
             *paired(self, "non_trainable_variables", non_trainable, non_trainable_variables),
@@ -218,11 +218,6 @@ class Trainer(_Module):
             if module is self or not isinstance(module, Trainer):
                 found += metrics_of(module, _OWN)
         return found
-
-    @property
-    def metrics_variables(self) -> list[Tensor]:
-        """The state of all metrics."""
-        return [variable for metric in self.metrics for variable in metric.variables]
 
     @property
     def metrics_names(self) -> list[str]:
