@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .core.remat import RematScope as RematScope
     from .core.remat import remat as remat
     from .core.scope import name_scope as name_scope
+    from .core.stateless import StatelessScope as StatelessScope
+    from .core.stateless import SymbolicScope as SymbolicScope
     from .core.symbolic import SymbolicTensor as KerasTensor
     from .core.weight import Weight as Variable
     from .initializers import Initializer as Initializer
@@ -79,6 +81,8 @@ __all__ = [
     "Regularizer",
     "RematScope",
     "Sequential",
+    "StatelessScope",
+    "SymbolicScope",
     "Variable",
     "__version__",
     "activations",
@@ -130,6 +134,8 @@ _NAMES = {
     "Optimizer": "lamina.optimizers",
     "Regularizer": "lamina.regularizers",
     "Sequential": "lamina.models",
+    "StatelessScope": "lamina.core.stateless",
+    "SymbolicScope": "lamina.core.stateless",
     "Variable": "lamina.core.weight:Weight",
     "DTypePolicy": "lamina.core.dtypes:DTypePolicy",
     "Function": "lamina.models.function",

@@ -75,13 +75,18 @@ def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32"
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
     """Classes drawn with probabilities softmax(logits): (batch, classes) to (batch, num_samples)."""
-    chances = torch.softmax(torch.as_tensor(logits), -1)
+    logits = torch.as_tensor(logits)
+    if logits.ndim != 2:
+        raise ValueError(f"categorical: expected logits (batch, classes); got shape {tuple(logits.shape)}.")
+    chances = torch.softmax(logits, -1)
     drawn = torch.multinomial(chances, num_samples, replacement=True, generator=_source(seed, chances.device))
     return drawn.to(torch_dtype(dtype))
 
 
 def dropout(inputs: Any, rate: float, noise_shape: Sequence[int] | None = None, seed: Any = None) -> Tensor:
     """`inputs` with a fraction `rate` set to 0 and the rest scaled by 1 / (1 - rate)."""
+    if not 0 <= rate <= 1:
+        raise ValueError(f"dropout: `rate` must be from 0 to 1; got {rate}.")
     x = torch.as_tensor(inputs)
     return noise.dropout(x, rate, noise_shape, stream(seed))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,18 +12,16 @@ import numpy as np
 from .core.errors import short
 from .models import Model, clone_model
 
+_BASES = ("BaseEstimator", "ClassifierMixin", "RegressorMixin", "TransformerMixin")
+sklearn: Any = None
 try:
-    from sklearn import get_config
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
-    from sklearn.utils.multiclass import type_of_target
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as error:  # the classes are there all the same, and say what to install when one is made
-    _missing: ImportError | None = error
-    BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin = (  # type: ignore[misc,assignment]
-        type(name, (), {}) for name in ("BaseEstimator", "ClassifierMixin", "RegressorMixin", "TransformerMixin")
-    )
-else:
-    _missing = None
+    sklearn = importlib.import_module("sklearn")
+    classes: Any = importlib.import_module("sklearn.base")
+    type_of_target = importlib.import_module("sklearn.utils.multiclass").type_of_target
+    validation = importlib.import_module("sklearn.utils.validation")
+except ImportError:  # the classes are there all the same, and say what to install when one is made
+    classes = SimpleNamespace(**{name: type(name, (), {}) for name in _BASES})
+BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin = (getattr(classes, name) for name in _BASES)
 
 __all__ = ["SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"]
 
@@ -38,12 +38,12 @@ class _Estimator(BaseEstimator):
         model_kwargs: Mapping[str, Any] | None = None,
         fit_kwargs: Mapping[str, Any] | None = None,
     ):
-        if _missing is not None:
-            raise ImportError(f"{type(self).__name__} needs scikit-learn: pip install scikit-learn.") from _missing
+        if sklearn is None:
+            raise ImportError(f"{type(self).__name__} needs scikit-learn: pip install scikit-learn.")
         self.model, self.warm_start, self.model_kwargs, self.fit_kwargs = model, warm_start, model_kwargs, fit_kwargs
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags = super().__sklearn_tags__()
         tags.non_deterministic = True
         return tags
 
@@ -52,26 +52,26 @@ class _Estimator(BaseEstimator):
         """How many epochs the last `fit` trained."""
         return len(self.history_.epoch) if hasattr(self, "history_") else 0
 
-    def set_fit_request(self, **kwargs: Any) -> Any:
+    def set_fit_request(self, **kwargs: bool | str | None) -> _Estimator:
         """Say which arguments of `fit` meta-estimators pass on: by name True, False, None or another name for it.
 
         Raises RuntimeError unless scikit-learn's metadata routing is enabled.
         """
-        if not get_config()["enable_metadata_routing"]:
+        if not sklearn.get_config()["enable_metadata_routing"]:
             raise RuntimeError("set_fit_request: first call sklearn.set_config(enable_metadata_routing=True).")
-        requests = self._get_metadata_request()  # type: ignore[attr-defined]
+        requests = self._get_metadata_request()
         for param, alias in kwargs.items():
             requests.fit.add_request(param=param, alias=alias)
         self._metadata_request = requests
         return self
 
-    def fit(self, X: Any, y: Any, **kwargs: Any) -> Any:
+    def fit(self, X: Any, y: Any, **kwargs: Any) -> _Estimator:
         """Train on X (samples, features) and y (samples,), or (samples, targets) except for classes.
 
         kwargs: what the model's `fit` takes. Raises RuntimeError for a model without loss or optimizer.
         """
         several = self._several and np.asarray(y).shape[1:] not in ((), (1,))
-        X, y = validate_data(self, X, y, multi_output=several)
+        X, y = validation.validate_data(self, X, y, multi_output=several)
         y = self._encoded(y)
         model = self._model_for(X, y)
         if not (getattr(model, "compiled", False) and model.loss and model.optimizer):
@@ -80,7 +80,7 @@ class _Estimator(BaseEstimator):
         self.model_ = model
         return self
 
-    def _model_for(self, X: np.ndarray, y: np.ndarray) -> Any:
+    def _model_for(self, X: np.ndarray, y: np.ndarray) -> Model:
         if self.warm_start and hasattr(self, "model_"):
             return self.model_
         if isinstance(self.model, Model):
@@ -95,8 +95,8 @@ class _Estimator(BaseEstimator):
         return y.reshape(len(y), -1)
 
     def _outputs(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return self.model_.predict(validate_data(self, X, reset=False))
+        validation.check_is_fitted(self)
+        return self.model_.predict(validation.validate_data(self, X, reset=False))
 
     def predict(self, X: Any) -> np.ndarray:
         """What the model gives for X (samples, features); one number for each is (samples,)."""

@@ -44,6 +44,7 @@ UNREAD = {
     "datasets.reading._[AK]*:*": "stands for a class of NumPy's, and takes what a pickle gives it",
     "generations.namespaces._Absent.find_spec:*": "Python's protocol of finders",
     "generations.initializations._made.initialization:name": "Keras 1 gives every initialization a name",
+    "generations.scikit_learn.BaseWrapper.get_params:params": "scikit-learn passes `deep`",
     "generations.shim.Shim._resolve:key": "a hook: some classes look at the name",
     "generations.initializations.InLayout.__call__:dtype": "functions of Keras 1 take no dtype; the weight has its own",
     "kernels.noise.Stream.draw:*": "says what a stream of random numbers is",
@@ -73,6 +74,7 @@ UNREAD = {
     "translation.weights._same:layout": "given to every rule",
     # What has no effect in the original, or none on one engine and one device.
     "core.declare.kept:init": "a word for type checkers",
+    "core.stateless.StatelessScope.__init__:initialize_variables": "variables have their values from the start",
     "core.symbolic.SymbolicTensor.__init__:record_history": "Keras keeps it and does not look at it",
     "files.save_model:save_format": "the name's suffix says it; Keras 2 warns where they differ",
     "core.random.SeedGenerator.next:ordered": "of JAX's compiler: calls are in order here",

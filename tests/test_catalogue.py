@@ -28,7 +28,6 @@ TEACHING = "distillation: a recipe of a few lines of training, no layer"
 # What is missing, by module ("" is the package itself), and why. "*": every name of the module.
 MISSING: dict[str, dict[str, str]] = {
     "": {
-        LATER: "StatelessScope SymbolicScope",
         QUANTIZED: "Quantizer",
     },
     "applications": {

@@ -166,6 +166,84 @@ def test_what_does_not_fit(kind: Any, call: Any, message: str) -> None:
 
 
 def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(W, "_missing", ImportError("no"))
+    monkeypatch.setattr(W, "sklearn", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         W.SKLearnRegressor(make)
+
+
+# Older generations ---------------------------------------------------------------------------------------------------
+
+
+def old_model(space: Any, outputs: int, **compiled: Any) -> Callable:
+    def build(units: int = 8) -> Any:
+        keras.utils.set_random_seed(0)
+        Dense = space.layers.Dense
+        end = "softmax" if outputs > 1 else "sigmoid" if "metrics" in compiled else None
+        model = space.models.Sequential([Dense(units, activation="relu", input_dim=6), Dense(outputs, activation=end)])
+        model.compile(optimizer=space.optimizers.Adam(lr=0.05), **compiled)
+        return model
+
+    return build
+
+
+OLD = pytest.mark.parametrize(("space", "epochs"), [(keras.keras1, "nb_epoch"), (keras.keras2, "epochs")])
+
+
+@OLD
+def test_a_classifier_of_an_older_generation(space: Any, epochs: str) -> None:
+    home = space.wrappers.scikit_learn
+    build = old_model(space, 3, loss="categorical_crossentropy", metrics=["accuracy"])
+    found = home.KerasClassifier(build, units=16, verbose=0, **{epochs: 20})
+    assert type(found.fit(X, CLASSES)).__name__ == "History" and found.model.layers[0].units == 16
+    assert found.score(X, CLASSES) > 0.7 and found.predict_proba(X).shape == (200, 3)
+    assert (found.predict(X) == CLASSES).mean() == pytest.approx(found.score(X, CLASSES))
+    assert len(found.fit(X, CLASSES, sample_weight=np.ones(200), **{epochs: 1}).history["loss"]) == 1
+    again = clone(found)
+    assert again.get_params() == found.get_params() and type(again) is home.KerasClassifier
+    search = GridSearchCV(again, {"units": [2, 4], epochs: [1]}, cv=2).fit(X, CLASSES)
+    assert search.best_params_["units"] in (2, 4)
+    assert found.set_params(units=4).get_params()["units"] == 4
+    with pytest.raises(ValueError, match="'unit' is no argument"):
+        home.KerasClassifier(build, unit=4)
+    with pytest.raises(ValueError, match="'unit' is no argument"):
+        found.set_params(unit=4)
+    with pytest.raises(ValueError, match="call `fit` before"):
+        home.KerasClassifier(build).predict(X)
+
+
+def test_classes_of_an_older_generation() -> None:
+    home = keras.keras2.wrappers.scikit_learn
+    found = home.KerasClassifier(
+        old_model(keras.keras2, 3, loss="sparse_categorical_crossentropy"), epochs=20, verbose=0
+    )
+    found.fit(X, WORDS)
+    assert (found.predict(X) == WORDS).mean() > 0.7
+    with pytest.raises(ValueError, match="accuracy"):
+        found.score(X, WORDS)
+    found = home.KerasClassifier(
+        old_model(keras.keras2, 1, loss="binary_crossentropy", metrics=["accuracy"]), epochs=20, verbose=0
+    )
+    found.fit(X, WORDS == "a")
+    assert found.predict_proba(X).shape == (200, 2) and found.score(X, WORDS == "a") > 0.7
+
+
+@OLD
+def test_a_regressor_of_an_older_generation(space: Any, epochs: str) -> None:
+    rows, values = X, X @ np.arange(6) / 10
+    build = old_model(space, 1, loss="mse")
+    found = space.wrappers.scikit_learn.KerasRegressor(build, verbose=0, batch_size=16, **{epochs: 20})
+    found.fit(rows, values)
+    outputs = found.predict(rows)
+    error = ((outputs - values) ** 2).mean()
+    assert outputs.shape == (200,)
+    assert found.score(rows, values) == pytest.approx(error if space is keras.keras1 else -error, rel=1e-3)
+
+
+def test_a_class_that_builds_itself() -> None:
+    class Own(keras.keras2.wrappers.scikit_learn.KerasRegressor):  # type: ignore[name-defined]
+        def __call__(self, units: int = 2) -> Any:
+            return old_model(keras.keras2, 1, loss="mse")(units)
+
+    found = Own(units=3, epochs=1, verbose=0)
+    found.fit(X, X[:, 0])
+    assert found.model.layers[0].units == 3

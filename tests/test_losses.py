@@ -349,7 +349,7 @@ def test_one_class_warns():
 
 
 def test_base_needs_call():
-    with pytest.raises(TypeError, match="must define `call"):
+    with pytest.raises(NotImplementedError, match="must define `call"):
         losses.Loss()(torch.zeros(1), torch.zeros(1))
 
 

@@ -328,9 +328,9 @@ def test_forgotten_constructor():
 
     with pytest.raises(RuntimeError, match=r"super\(\).__init__"):
         Forgets()
-    with pytest.raises(TypeError, match="must define `update_state`"):
+    with pytest.raises(NotImplementedError, match="must define `update_state`"):
         metrics.Metric().update_state()
-    with pytest.raises(TypeError, match="must define `result`"):
+    with pytest.raises(NotImplementedError, match="must define `result`"):
         metrics.Metric().result()
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 from typing_extensions import dataclass_transform
 
-from .errors import quoted, short
+from .errors import UnknownArgument, quoted, short
 from .random import SeedGenerator
 from .serialize import serialize
 
@@ -236,7 +236,7 @@ def _equals_default(owner: Any, declared: Arg, value: Any) -> bool:
 
 
 def bind(owner: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Constructor arguments by name. Raises TypeError for missing or surplus ones, ValueError for unknown keywords."""
+    """Constructor arguments by name. Raises TypeError for missing or surplus ones, and UnknownArgument."""
     declared = owner._args
     cls = type(owner).__name__
     positional = [name for name, a in declared.items() if not a.keyword]
@@ -247,7 +247,7 @@ def bind(owner: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(zip(positional, args, strict=False))
     for name, value in kwargs.items():
         if name not in declared:
-            raise ValueError(unknown_keyword(cls, name, declared))
+            raise UnknownArgument(unknown_keyword(cls, name, declared))
         if name in values:
             raise TypeError(f"{cls} got argument `{name}` twice: by position and by name.")
         values[name] = value

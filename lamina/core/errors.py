@@ -8,6 +8,15 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+
+class UnknownArgument(TypeError, ValueError):
+    """A keyword that is none of a class's arguments. Keras raises ValueError for those of layers, else TypeError."""
+
+
+class NotInitialized(RuntimeError, AttributeError):
+    """A layer whose `__init__` did not call that of its base: Keras raises RuntimeError, attributes AttributeError."""
+
+
 _AXES = {
     "channels_last": {3: ("steps",), 4: ("height", "width"), 5: ("depth", "height", "width")},
 }

@@ -31,6 +31,8 @@ def grants(*wishes: str, says: str = "") -> Callable[[F], F]:
 
     def mark(call: F) -> F:
         signature = inspect.signature(call)
+        own = [signature.parameters[name] for name in wishes if name in signature.parameters]
+        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in own)  # users may pass any by position
         seen = [parameter for name, parameter in signature.parameters.items() if name not in wishes]
         vars(call).update(granted=frozenset(wishes), said=says, __signature__=signature.replace(parameters=seen))
         return call

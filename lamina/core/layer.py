@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,13 +19,14 @@ from .calling import Calling
 from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
-from .errors import named
+from .errors import NotInitialized, named
 from .scope import building
 from .scope import clear_session as clear_session
 from .scope import scope as scope
 from .scope import snake_case as snake_case
 from .scope import unique_name as unique_name
 from .spec import InputSpec as InputSpec
+from .stateless import StatelessScope, paired
 from .weight import Weight
 
 
@@ -306,7 +307,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if isinstance(found, property):  # it raised AttributeError: let its own message through
             return found.__get__(self)
         if "_ready" not in state:
-            raise AttributeError(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
+            raise NotInitialized(f"{type(self).__name__}: call `super().__init__()` first in its `__init__`.")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def extra_repr(self) -> str:
@@ -432,14 +433,30 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         """Symbolic outputs for symbolic inputs, without recording the call."""
         return symbolic.infer(self, args, kwargs)
 
-    def stateless_call(self, trainable: Any, non_trainable: Any, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
-        """The call with other weights: returns its outputs and the non-trainable weights after it."""
-        names = {id(tensor): name for name, tensor in (*self.named_parameters(), *self.named_buffers())}
-        own = [*self.trainable_weights, *self.non_trainable_weights]
-        given = [torch.as_tensor(value) for value in (*trainable, *non_trainable)]
-        swapped = {names[id(weight)]: value.clone() for weight, value in zip(own, given, strict=True)}
-        outputs = torch.func.functional_call(self, swapped, args, kwargs)
-        return outputs, [swapped[names[id(weight)]] for weight in self.non_trainable_weights]
+    def stateless_call(
+        self,
+        trainable_variables: Sequence[Tensor],
+        non_trainable_variables: Sequence[Tensor],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Any, ...]:
+        """The call with other weights: returns its outputs and the non-trainable weights after it.
+
+        return_losses: return also what the call and the regularizers add to the loss. Raises ValueError for a layer
+        that is not built, and for other numbers of weights than it has.
+        """
+        if not self.built:
+            raise ValueError(f"{named(self)}: `stateless_call` needs a layer with weights; call or build it first.")
+        pairs = [
+            *paired(self, "trainable_variables", self.trainable_weights, trainable_variables),
+            *paired(self, "non_trainable_variables", self.non_trainable_weights, non_trainable_variables),
+        ]
+        with StatelessScope(pairs, return_losses) as stateless:
+            outputs = self(*args, **kwargs)
+            losses = self.losses if return_losses else None
+        after = [stateless.value_of(weight) for weight in self.non_trainable_weights]
+        return (outputs, after, losses) if return_losses else (outputs, after)
 
 
 def _shapes_of_build(layer: Layer) -> tuple[str, ...]:

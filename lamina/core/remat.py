@@ -101,6 +101,8 @@ def _twice(f: Callable, layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """f(*args, **kwargs), of which nothing is kept but the arguments and what it takes to do the same again."""
     if not torch.is_grad_enabled() or torch.compiler.is_compiling() or symbolic.any_symbolic(args, kwargs):
         return f(*args, **kwargs)  # a compiler decides itself what to compute again
+    if torch._C._len_torch_function_stack():  # a StatelessScope, which is over when gradients are computed
+        return f(*args, **kwargs)
     from torch.utils.checkpoint import checkpoint
 
     before, first = _Moment(layer), True

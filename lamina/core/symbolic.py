@@ -408,9 +408,8 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
     args, kwargs = pytree.tree_map(_array_as_tensor, (args, kwargs))
-    if as_layer is None:
-        importlib.import_module(f"{__package__}.operation")
-    return as_layer(function)(*args, **kwargs)
+    make = as_layer or importlib.import_module(f"{__package__}.operation").Operation
+    return make(function)(*args, **kwargs)
 
 
 as_layer: Any = None  # makes a layer of a function: `operation.Operation`, of the floor above

@@ -243,7 +243,7 @@ class _Context(threading.local):
 context = _Context()
 
 # What may be asked of a weight without looking at its values.
-_BLIND: Any = frozenset(
+BLIND: Any = frozenset(
     {Tensor.requires_grad_, Tensor.is_floating_point, Tensor.is_complex, Tensor.size, Tensor.dim, Tensor.numel}
     | {getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "requires_grad", "is_leaf")}
     | {Tensor.element_size, Tensor.requires_grad.__set__}  # type: ignore[attr-defined]
@@ -263,7 +263,7 @@ class Waiting(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         # Where a dispatch mode runs, it is that of FakeTensors, which looks at shapes alone.
-        if func not in _BLIND and not torch._C._len_torch_dispatch_stack():
+        if func not in BLIND and not torch._C._len_torch_dispatch_stack():
             for value in (*args, *kwargs.values()):
                 for item in value if isinstance(value, (list, tuple)) else (value,):
                     if isinstance(item, Weight):

@@ -46,6 +46,9 @@ def fill(dialect: Dialect) -> None:
     homes["utils.generic_utils"] = _first(_defined(serialize), helper)
     if table.shares_modern:
         homes["mixed_precision"], homes["optimizers.schedules"] = _PRECISION.get, _modern("optimizers.schedules")
+    else:
+        homes["wrappers"] = lambda _: None
+        homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
@@ -86,6 +89,12 @@ def modern_module(home: str) -> ModuleType | None:
 
 def _modern(home: str) -> Find:
     return lambda name: getattr(modern_module(home), name, None)
+
+
+def _estimator(dialect: Dialect, name: str) -> Any:
+    from . import scikit_learn  # which brings scikit-learn along
+
+    return scikit_learn.find(dialect, name)
 
 
 def _in_part(dialect: Dialect, part: str, name: str) -> Any:

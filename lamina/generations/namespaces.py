@@ -48,7 +48,7 @@ _INSTEAD = {
     "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
     "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
     "applications": "Build the model from its layers, and load its weights by `load_weights`.",
-    "wrappers": "Call `fit` and `predict` yourself.",
+    "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
     "get_file": "Fetch the file yourself.",
     "multi_gpu_model": "Use torch's own tools for several devices.",
 }

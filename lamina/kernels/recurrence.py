@@ -478,7 +478,7 @@ def _gru_on_cpu(x: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Tenso
     """
     bias = kernel.new_zeros(*kernel.shape[:-2], 2, kernel.shape[-1]) if bias is None else bias
     if torch.is_grad_enabled():
-        return _GRU.apply(x, kernel, recurrent_kernel, bias, h)
+        return _GRU.apply(*eager.seen(x, kernel, recurrent_kernel, bias, h))
     states = x.new_empty(*x.shape[:-1], h.shape[-1])
     _gru_forward(x, kernel, recurrent_kernel, bias, h, itertools.repeat(torch.empty_like(h)), states.unbind(-3))
     return states

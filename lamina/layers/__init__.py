@@ -4,6 +4,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..core import errors as _errors
 from ..core import serialize as _serialize
 from ..core.layer import InputSpec as InputSpec
 from ..core.layer import Layer as Layer
@@ -215,8 +216,11 @@ def serialize(layer: Layer) -> dict:
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The layer that `serialize` described. Raises ValueError for an unknown class."""
-    return _serialize.deserialize(config, custom_objects)
+    """The layer that `serialize` described. Raises ValueError for an unknown class, and for what is no layer's."""
+    found = _serialize.deserialize(config, custom_objects)
+    if not isinstance(found, Layer):
+        raise ValueError(f"deserialize: expected the config of a layer; got {_errors.short(config)}.")
+    return found
 
 
 def layer_from_config(config: Any, custom_objects: Any = None) -> Any:

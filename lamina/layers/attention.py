@@ -140,7 +140,7 @@ class _Projected(_Attention):
     def _checked_shapes(self, query: tuple, value: tuple | None, key: tuple | None) -> list[tuple]:
         """Of query, key and value."""
         if value is None:
-            raise ValueError(f"{named(self)}: call it on a query and a value, as in layer(x, x).")
+            raise TypeError(f"{named(self)}: call it on a query and a value, as in layer(x, x).")
         shapes = [tuple(query), tuple(value if key is None else key), tuple(value)]
         if len({len(shape) for shape in shapes}) > 1 or len(query) < 3:
             raise ValueError(

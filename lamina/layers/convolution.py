@@ -53,7 +53,7 @@ class _Convolution(Activated, Windowed):
         self.make_weights(**sizes, multiplied=channels * self.depth_multiplier)
 
     @grants("relu", "affine")
-    def call(self: Any, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
+    def call(self: Any, inputs: Tensor, *, relu: bool | None = None, affine: Affine = None) -> Tensor:
         activation = self.activation
         positive = activation is positive_part if relu is None else relu
         kernel, bias = held(self, "kernel", "bias")
@@ -250,7 +250,7 @@ class SeparableConv(ActivationBias, _DepthMultiplier, Dilation, DataFormat, Wind
     bias = weight("filters", when="use_bias")
 
     @grants("relu", "affine")
-    def call(self, inputs: Tensor, relu: bool | None = None, affine: Affine = None) -> Tensor:
+    def call(self, inputs: Tensor, *, relu: bool | None = None, affine: Affine = None) -> Tensor:
         activation = self.activation
         positive = activation is positive_part if relu is None else relu
         first, last, bias = held(self, "depthwise_kernel", "pointwise_kernel", "bias")

@@ -51,7 +51,7 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
         self.make_weights(features=features)
 
     @grants("relu")
-    def call(self, inputs: torch.Tensor, relu: bool | None = None) -> torch.Tensor:
+    def call(self, inputs: torch.Tensor, *, relu: bool | None = None) -> torch.Tensor:
         activation = self.activation
         y = dense(inputs, self.kernel, self.bias, activation is positive_part if relu is None else relu)
         return y if activation is linear or activation is positive_part or relu is not None else activation(y)
@@ -218,7 +218,7 @@ class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated
         return type(given).from_config({**given.get_config(), **axes})
 
     @grants("relu")
-    def call(self, inputs: Tensor, relu: bool | None = None) -> Tensor:
+    def call(self, inputs: Tensor, *, relu: bool | None = None) -> Tensor:
         y = einsum(self.equation, inputs, self.kernel, self._summed)
         if self.bias is not None:
             y = y.add_(self.bias)

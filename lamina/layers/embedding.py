@@ -50,7 +50,7 @@ class Embedding(LowRank, _Vectors, LoRA):
         self.make_weights()
 
     @grants("time_first")
-    def call(self, inputs: Tensor, time_first: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, *, time_first: bool = False) -> Tensor:
         if inputs.dtype.is_floating_point or inputs.dtype in (torch.int8, torch.int16, torch.uint8, torch.bool):
             inputs = inputs.int()
         if time_first and inputs.ndim == 2:
@@ -122,9 +122,9 @@ class ReversibleEmbedding(Embedding):
     )
 
     @grants("time_first")
-    def call(self, inputs: Tensor, reverse: bool = False, time_first: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, reverse: bool = False, *, time_first: bool = False) -> Tensor:
         if not reverse:
-            return super().call(inputs, time_first)
+            return super().call(inputs, time_first=time_first)
         kernel = self.embeddings.t() if self.tie_weights else self.reverse_embeddings
         dtype = FLOATS[self.reverse_dtype] if self.reverse_dtype else kernel.dtype
         scores = torch.matmul(inputs.to(dtype), kernel.to(dtype))

@@ -203,7 +203,7 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
 
     @grants("relu")
     def call(
-        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, relu: bool = False
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, *, relu: bool = False
     ) -> Tensor:
         if not inputs.is_floating_point():
             inputs = inputs.to(self.dtype_policy.compute)
@@ -233,9 +233,10 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         gradients, the convolution scales its kernel, so that its result need not be read again."""
         by_batch = training or self.batch_statistics == "always"
         if by_batch or torch.is_grad_enabled() or inputs.numel() < eager.MANY or not eager.on_cpu(inputs):
-            return self.call(convolve(inputs), training, None, relu)
+            return self.call(convolve(inputs), training, relu=relu)
         averages = self.moving_mean, self.moving_variance
-        return convolve(inputs, relu, kernels.scale_and_shift(self.gamma, self.beta, *averages, self.epsilon))
+        affine = kernels.scale_and_shift(self.gamma, self.beta, *averages, self.epsilon)
+        return convolve(inputs, relu=relu, affine=affine)
 
     def _by_batch(
         self,

@@ -218,10 +218,10 @@ class BatchNormalizationBySample(BatchNormalization):
 
     @grants("relu")
     def call(
-        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, relu: bool = False
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, *, relu: bool = False
     ) -> Tensor:
         if not self.by_sample:
-            return super().call(inputs, training, mask, relu)
+            return super().call(inputs, training, mask, relu=relu)
         mean = inputs.mean(-1, keepdim=True)
         centred = inputs - mean
         deviation = torch.sqrt(centred.square().mean(-1, keepdim=True) + self.epsilon)
@@ -332,9 +332,9 @@ class EmbeddingDroppingWords(Embedding):
     dropout: float = arg(number(0, 1), default=0.0, kw_only=True, doc="Fraction to drop.")
 
     @grants("time_first")
-    def call(self, inputs: Tensor, training: bool = False, time_first: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, training: bool = False, *, time_first: bool = False) -> Tensor:
         if not training or self.dropout == 0:
-            return super().call(inputs, time_first)
+            return super().call(inputs, time_first=time_first)
         kept = noise.dropout(torch.ones_like(self.embeddings[:, :1]), self.dropout)
         return functional.embedding(inputs.int(), self.embeddings * kept)
 

@@ -48,7 +48,7 @@ class MaxPooling(_Pooling):
     pool_size: Any = arg(sizes(1), default=2, doc="Size of the window.")
 
     @grants("relu", says="largest")
-    def call(self, inputs: Tensor, relu: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, *, relu: bool = False) -> Tensor:
         return pooling.run(inputs, self.plan_for(inputs), relu)
 
     def make_plan(self, shape: tuple) -> Any:

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import arrays, config, dtypes
 from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up, owned
-from ..core.errors import show_shape
+from ..core.errors import short, show_shape
 from ..core.layer import snake_case, unique_name
 from ..core.masking import get_mask
 from ..core.serialize import deserialize, serialize
@@ -26,10 +26,17 @@ _MEANS = REDUCTIONS[:3]
 
 def as_tensor(value: Any, like: Tensor | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """`value` as a tensor of that dtype, on the device of `like`."""
-    tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    tensor = value if isinstance(value, Tensor) else _of_numbers(value)
     if tensor.is_complex() and (dtype is not None or like is not None):
         tensor = arrays.cast(tensor, dtype or like.dtype, "targets or weights of a loss")  # type: ignore[union-attr]
     return tensor.to(tensor.device if like is None else like.device, dtype or tensor.dtype)
+
+
+def _of_numbers(value: Any) -> Tensor:
+    try:
+        return torch.as_tensor(value)
+    except TypeError as error:  # torch's word for what is no number
+        raise ValueError(f"A loss or metric takes numbers; got {short(value)}.") from error
 
 
 def as_float(value: Any) -> Tensor:
@@ -241,7 +248,7 @@ class Loss(Declared):
         return reduce_weighted(values, sample_weight, mask, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
-        raise TypeError(f"{type(self).__name__} must define `call(y_true, y_pred)`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `call(y_true, y_pred)`.")
 
     def on_logits(self, activation: str) -> Loss | None:
         """The loss that sees the scores before `activation` ("softmax" over the last axis, or "sigmoid") and

@@ -16,6 +16,7 @@ from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.serialize import deserialize, lookup, serialize
+from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
 from ..losses.base import (
     DECLARED_BELOW,
@@ -127,10 +128,10 @@ class Metric(Counts, Declared):
             variable.zero_()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError(f"{type(self).__name__} must define `update_state`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `update_state`.")
 
     def result(self) -> Any:
-        raise TypeError(f"{type(self).__name__} must define `result`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `result`.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.update_state(*args, **kwargs)
@@ -148,21 +149,9 @@ class Metric(Counts, Declared):
 
     def _aside(self, values: Sequence[Tensor], act: Callable[[], Any]) -> tuple[Any, list[Tensor]]:
         variables = self.variables
-        if len(values) != len(variables):
-            raise ValueError(
-                f"{type(self).__name__}: `metric_variables` must be as many tensors as `variables`, "
-                f"{len(variables)}; got {len(values)}."
-            )
-        kept = [variable.detach().clone() for variable in variables]
-        given = [as_tensor(value).clone() for value in values]
-        try:
-            for variable, value in zip(variables, given, strict=True):
-                variable.assign(value)
+        with StatelessScope(paired(self, "metric_variables", variables, values)) as stateless:
             made = act()
-            return made, [variable.detach().clone() for variable in variables]
-        finally:
-            for variable, value in zip(variables, kept, strict=True):
-                variable.assign(value)
+        return made, [stateless.value_of(variable) for variable in variables]
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, **super().get_config()}

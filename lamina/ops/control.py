@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..core.errors import short
 from ..core.symbolic import SymbolicTensor, apply
+from ..kernels import eager
 from .base import is_trial, op, recorded, tensor
 
 
@@ -79,6 +81,8 @@ def scan(
     `xs` may be a structure of tensors, or None with a `length`; `reverse` starts at the end. `unroll` is for other
     engines.
     """
+    if not callable(f):
+        raise TypeError(f"scan: `f` must be a function; got {short(f)}.")
     leaves, spec = pytree.tree_flatten(xs)
     leaves = [tensor(leaf) for leaf in leaves] if xs is not None else []
     if length is None and not leaves:
@@ -122,6 +126,8 @@ def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None =
     `signature` such as "(n),(n)->()" names the axes that belong to one call; without it, a call takes single values.
     `excluded`: places and names of arguments passed as they are.
     """
+    if not callable(pyfunc):
+        raise ValueError(f"vectorize: `pyfunc` must be a function; got {short(pyfunc)}.")
     excluded = set(excluded or ())
     left = [] if signature is None else signature.replace(" ", "").split("->")[0].strip("()").split("),(")
 
@@ -214,7 +220,7 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any
     @op
     @functools.wraps(f)
     def wrapped(*args: Any) -> Any:
-        return Custom.apply(*args)
+        return Custom.apply(*eager.seen(*args))
 
     return wrapped
 

@@ -160,8 +160,10 @@ def _borders(
         total = sign * (target - size)
         before, after = (total - (after or 0), after) if before is None else (before, total - before)
     assert before is not None and after is not None
-    if before < 0 or after < 0:
-        raise ValueError(f"{name}: borders must not be negative; got {before} and {after} for {axis} {size}.")
+    if before < 0 or after < 0 or size + sign * (before + after) < 0:
+        raise ValueError(
+            f"{name}: borders must not be negative, or more than there is; got {before} and {after} for {axis} {size}."
+        )
     return before, after
 
 

@@ -126,7 +126,10 @@ def _matrix(x: Any, name: str, square: bool = True) -> Tensor:
 @op
 def cholesky(x: Any, upper: bool = False) -> Tensor:
     """The triangle L with L L^T = x, or its transpose."""
-    return torch.linalg.cholesky(_matrix(x, "cholesky"), upper=upper)
+    try:
+        return torch.linalg.cholesky(_matrix(x, "cholesky"), upper=upper)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"cholesky: the matrix is not positive definite ({error}).") from error
 
 
 @op

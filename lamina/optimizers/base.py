@@ -17,6 +17,7 @@ from ..core.declare import Arg, Declared, Kind, arg, boolean, integer, number, s
 from ..core.dtypes import torch_dtype
 from ..core.errors import short
 from ..core.layer import snake_case, unique_name
+from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight
 from .schedules import rate_function
 
@@ -119,6 +120,14 @@ class Group:
         if [_format(grad) for grad in grads] == self.formats:
             return grads
         return [_align(*pair) for pair in zip(grads, self.weights, self.formats, strict=True)]
+
+
+def _plain(weight: Tensor) -> Tensor:
+    """A weight as a tensor that no call looks at twice; a StatelessScope finds the weight by it."""
+    with torch._C.DisableTorchFunction():
+        tensor: Any = weight.detach()
+    tensor.stands_for = weight
+    return tensor
 
 
 def _align(grad: Tensor, weight: Tensor, expected: tuple) -> Tensor:
@@ -454,6 +463,23 @@ class Optimizer(_Arguments):
         with torch.no_grad():
             self._apply(grads)
 
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Tensor], grads: Sequence[Tensor], trainable_variables: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """What `apply` would make of other values of the weights and of `variables`, in this order.
+
+        Raises ValueError for an optimizer that is not built, and for other numbers of values.
+        """
+        self._require_built("stateless_apply")
+        pairs = [
+            *paired(self, "trainable_variables", self._weights, trainable_variables),
+            *paired(self, "optimizer_variables", self.variables, optimizer_variables),
+        ]
+        with StatelessScope(pairs) as stateless:
+            self.apply(grads)
+        weights, state = ([*map(stateless.value_of, own)] for own in (self._weights, self.variables))
+        return weights, state
+
     def _in_order(self, grads: list[Tensor | None], weights: list[Tensor]) -> list[Tensor | None]:
         """A gradient or None for each weight the optimizer was built with; builds it if need be."""
         if not self.built:
@@ -519,7 +545,7 @@ class Optimizer(_Arguments):
         weights = [self._weights[place] for place in places]
         state = {}
         for name, made in self._slots.items():
-            tensors = [tensor.detach() for place in places if (tensor := made[place]) is not None]
+            tensors = [_plain(tensor) for place in places if (tensor := made[place]) is not None]
             if len(tensors) == len(places):
                 state[name] = tensors
         return Group(places, weights, state, [_format(weight) for weight in weights], decays, kind)

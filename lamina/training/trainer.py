@@ -20,6 +20,7 @@ from ..core.calling import Calling, device_of, takes_texts
 from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
+from ..core.stateless import StatelessScope, paired
 from ..core.work import alone_in, modules_inside
 from ..metrics import Metric
 from .callbacks import to_host
@@ -167,6 +168,30 @@ class Trainer(_Module):
         Raises ValueError where there is no loss at all.
         """
         return self._compiled.total_loss(y, y_pred, sample_weight, lambda: getattr(self, "losses", ()))
+
+    def stateless_compute_loss(
+        self,
+        trainable_variables: Sequence[Tensor],
+        non_trainable_variables: Sequence[Tensor],
+        metrics_variables: Sequence[Tensor],
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tuple[Tensor, tuple[Sequence[Tensor], list[Tensor], list[Tensor]]]:
+        """`compute_loss` with other values of weights and of `metrics_variables`, and all of these after it."""
+        model: Any = self
+        non_trainable, metrics = model.non_trainable_weights, model.metrics_variables
+        pairs = [
+            *paired(self, "trainable_variables", model.trainable_weights, trainable_variables),
+            *paired(self, "non_trainable_variables", non_trainable, non_trainable_variables),
+            *paired(self, "metrics_variables", metrics, metrics_variables),
+        ]
+        with StatelessScope(pairs) as stateless:
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training)
+        after, counted = ([*map(stateless.value_of, own)] for own in (non_trainable, metrics))
+        return loss, (trainable_variables, after, counted)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Update the compiled metrics and return all results. To be overridden."""

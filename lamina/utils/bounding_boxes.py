@@ -6,8 +6,8 @@ corner; "yxyx" and "center_yxhw" name rows first; "rel_" counts in parts of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 FORMATS = kernel.FORMATS
+Number: TypeAlias = float | Tensor
 
 
 def _format(value: Any, where: str) -> str:
@@ -47,7 +48,12 @@ def _boxes(given: Any, where: str) -> Tensor:
 
 
 def convert_format(
-    boxes: Any, source: str, target: str, height: Any = None, width: Any = None, dtype: Any = "float32"
+    boxes: Any,
+    source: str,
+    target: str,
+    height: Number | None = None,
+    width: Number | None = None,
+    dtype: str | torch.dtype = "float32",
 ) -> Any:
     """Boxes of format `source` in format `target`, as a tensor of type `dtype`.
 
@@ -78,7 +84,10 @@ def _changed(
 
 
 def clip_to_image_size(
-    bounding_boxes: Mapping[str, Any], height: Any = None, width: Any = None, bounding_box_format: str = "xyxy"
+    bounding_boxes: Mapping[str, Any],
+    height: Number | None = None,
+    width: Number | None = None,
+    bounding_box_format: str = "xyxy",
 ) -> dict[str, Any]:
     """A copy of a dictionary with "boxes" cut off at the edges of the picture.
 
@@ -110,10 +119,10 @@ def affine_transform(
     scale: Any,
     shear_x: Any,
     shear_y: Any,
-    height: Any,
-    width: Any,
-    center_x: Any = None,
-    center_y: Any = None,
+    height: Number,
+    width: Number,
+    center_x: Number | None = None,
+    center_y: Number | None = None,
     bounding_box_format: str = "xyxy",
 ) -> Tensor:
     """The smallest upright boxes round boxes that are turned, moved, enlarged and sheared, each a number or (batch,).
@@ -136,7 +145,9 @@ def affine_transform(
     return _changed(boxes, bounding_box_format, "affine_transform", change, size)
 
 
-def crop(boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_format: str = "xyxy") -> Tensor:
+def crop(
+    boxes: Any, top: Number, left: Number, height: Number, width: Number, bounding_box_format: str = "xyxy"
+) -> Tensor:
     """Boxes of a picture in a part of it: what of them lies there, counted from its corner.
 
     Raises ValueError for "rel_" formats.
@@ -149,7 +160,12 @@ def crop(boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_
 
 
 def pad(
-    boxes: Any, top: Any, left: Any, height: Any = None, width: Any = None, bounding_box_format: str = "xyxy"
+    boxes: Any,
+    top: Number,
+    left: Number,
+    height: Number | None = None,
+    width: Number | None = None,
+    bounding_box_format: str = "xyxy",
 ) -> Tensor:
     """Boxes of a picture to which rows are added above and columns on the left.
 
@@ -161,7 +177,7 @@ def pad(
 # Boxes and others --------------------------------------------------------------------------------------------------
 
 
-def _size(image_shape: Any, where: str, *styles: str) -> tuple[Any, Any]:
+def _size(image_shape: Sequence[int] | None, where: str, *styles: str) -> tuple[int | None, int | None]:
     if image_shape is None:
         if any("rel" in style for style in styles):
             raise ValueError(f'{where}: formats that begin with "rel_" need `image_shape` (height, width, channels).')
@@ -170,7 +186,7 @@ def _size(image_shape: Any, where: str, *styles: str) -> tuple[Any, Any]:
     return height, width
 
 
-def _pair(boxes1: Any, boxes2: Any, style: str, image_shape: Any, where: str) -> tuple[Tensor, Tensor]:
+def _pair(boxes1: Any, boxes2: Any, style: str, image_shape: Sequence[int] | None, where: str) -> tuple[Tensor, Tensor]:
     size = _size(image_shape, where, style)
     one, other = (convert_format(boxes, style, "xyxy", *size) for boxes in (boxes1, boxes2))
     return one, other
@@ -182,7 +198,7 @@ def compute_iou(
     bounding_box_format: str,
     use_masking: bool = False,
     mask_val: float = -1,
-    image_shape: Any = None,
+    image_shape: Sequence[int] | None = None,
 ) -> Tensor:
     """Each box with each other: the area in common divided by that of both together. ([batch,] M, N).
 
@@ -201,7 +217,9 @@ def compute_iou(
     return found
 
 
-def compute_ciou(boxes1: Any, boxes2: Any, bounding_box_format: str, image_shape: Any = None) -> Tensor:
+def compute_ciou(
+    boxes1: Any, boxes2: Any, bounding_box_format: str, image_shape: Sequence[int] | None = None
+) -> Tensor:
     """How well boxes fit others, at most 1: the area in common, less for distant centres and other proportions.
 
     boxes1, boxes2: (..., 4), which broadcast. image_shape: (height, width, channels), for "rel_" formats.
@@ -230,7 +248,7 @@ def encode_box_to_deltas(
     box_format: str,
     encoding_format: str = "center_yxhw",
     variance: Any = None,
-    image_shape: Any = None,
+    image_shape: Sequence[int] | None = None,
 ) -> Tensor:
     """What turns anchors (N, 4) into boxes ([batch,] N, 4): moves in sizes of the anchor, logarithms of its growth.
 
@@ -255,7 +273,7 @@ def decode_deltas_to_boxes(
     box_format: str,
     encoded_format: str = "center_yxhw",
     variance: Any = None,
-    image_shape: Any = None,
+    image_shape: Sequence[int] | None = None,
 ) -> Any:
     """The boxes that `encode_box_to_deltas` encodes so, in `box_format`. Dictionaries of both give one, level by level.
 
