@@ -1,0 +1,135 @@
+"""The architectures of `keras.applications`, and weights and pictures that a formula makes on any engine.
+
+`tools/record_applications.py` records with them what the original says; `tests/test_applications.py` holds
+`lamina.applications` against it. What is recorded lies in `golden/applications.json.xz`:
+
+    {case: {"top": model, "features": model}}
+
+A case is a call, such as "MobileNetV2(alpha=0.35)"; `top` is the model as the call makes it with random weights,
+`features` ends in the mean over the picture. Of both there is all that `described` tells, and `outputs` for two
+pictures of the size `SIZE`: the first `KEPT` features, and what `tried` gives, ten classes before any activation.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import lzma
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RECORDED = Path(__file__).parents[1] / "golden" / "applications.json.xz"
+KEPT = 32  # of the features, the first
+SIZE = (80, 107, 3)  # small, not square, odd on one side
+
+CASES = (
+    "VGG16", "VGG19", "Xception", "InceptionV3", "InceptionResNetV2",
+    *(f"ResNet{depth}{version}" for version in ("", "V2") for depth in (50, 101, 152)),
+    *(f"DenseNet{depth}" for depth in (121, 169, 201)),
+    "MobileNet", "MobileNet(alpha=0.25)", "MobileNet(alpha=1.5, depth_multiplier=2, dropout=0)",
+    "MobileNetV2", "MobileNetV2(alpha=0.35)", "MobileNetV2(alpha=1.4)",
+    *(
+        f"MobileNetV3{size}{options}"
+        for size in ("Small", "Large")
+        for options in ("", "(alpha=0.75)", "(minimalistic=True)",
+                        "(alpha=1.25, dropout_rate=0, include_preprocessing=False)")
+    ),
+    *(f"EfficientNetB{number}" for number in range(8)),
+    *(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")),
+    "EfficientNetV2B0(include_preprocessing=False)", "EfficientNetV2S(include_preprocessing=False)",
+    *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
+    "ConvNeXtTiny(include_preprocessing=False)",
+    "NASNetMobile", "NASNetLarge",
+)  # fmt: skip
+
+
+def call_of(case: str) -> tuple[str, dict[str, Any]]:
+    """The name of the architecture and the arguments of its call."""
+    tree: Any = ast.parse(case, mode="eval").body
+    if isinstance(tree, ast.Name):
+        return tree.id, {}
+    return tree.func.id, {word.arg: ast.literal_eval(word.value) for word in tree.keywords}
+
+
+def variants(case: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """For each of a case's two models the arguments of the call that is described, and of the one that is tried."""
+    given = {**call_of(case)[1], "weights": None}
+    features = {**given, "include_top": False, "pooling": "avg"}
+    sized = {**features, "input_shape": SIZE} if case == "NASNetMobile" else features  # the others take any size
+    small = {**given, "classes": 10, "classifier_activation": None, "input_shape": SIZE}
+    return {"top": (given, small), "features": (features, sized)}
+
+
+@functools.cache
+def recorded() -> dict[str, Any]:
+    return json.loads(lzma.decompress(RECORDED.read_bytes()))
+
+
+@functools.cache
+def _pool() -> np.ndarray:
+    return np.random.RandomState(0).uniform(-1, 1, 1_000_003).astype("float32")
+
+
+def numbers(index: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform numbers between -1 and 1, others for each index."""
+    pool, count = _pool(), math.prod(shape)
+    start = 7_919 * index % len(pool)
+    return np.resize(np.concatenate([pool[start:], pool[:start]]), count).reshape(shape)
+
+
+def gain(case: str) -> float:
+    """Of the normalizations: where smooth activations or many sums follow, signals keep their size with another."""
+    return 1.25 if case.startswith(("EfficientNet", "MobileNetV3")) else 0.7 if case.startswith("ResNet") else 1
+
+
+def values(index: int, path: str, shape: tuple[int, ...], gain: float = 1) -> np.ndarray:
+    """What the weight of this place, path and shape holds."""
+    made, name = numbers(index, shape), path.rpartition("/")[2]
+    if name == "count":
+        return np.zeros(shape, "int64")
+    if name in ("gamma", "variance", "moving_variance", "variable"):
+        return (1 + made / 4) * np.float32(gain if name == "gamma" else 1)
+    if len(shape) < 2:
+        return made / 4
+    fan_in = math.prod(shape[:2] if re.search("dw|depthwise", path) else shape[:-1])
+    return made * np.float32(math.sqrt(4.5 / fan_in))
+
+
+def fill(model: Any, gain: float = 1) -> None:
+    """Give every weight of a model, here or of Keras, the values of the formula."""
+    for index, weight in enumerate(model.weights):
+        weight.assign(values(index, weight.path, tuple(weight.shape), gain))
+
+
+def pictures(shape: tuple[int, int, int], most: float = 255) -> np.ndarray:
+    """Two pictures with values up to `most`: waves and noise."""
+    height, width, channels = shape
+    y, x, c = np.ogrid[:height, :width, :channels]
+    waves = [np.sin(x / 5 + c) * np.cos(y / 7), np.sin((x + 2 * y) / 9 - c)]
+    return ((np.stack(waves) / 4 + numbers(0, (2, *shape)) / 4 + 0.5) * most).astype("float32")
+
+
+def described(model: Any) -> dict[str, Any]:
+    """All that a model says of itself: its config, its weights, the shape of each layer's output."""
+    return _plain(
+        {
+            "config": model.get_config(),
+            "weights": [[weight.path, list(weight.shape), weight.trainable] for weight in model.weights],
+            "shapes": [list(layer.output.shape) for layer in model.layers],
+            "counts": [model.count_params(), sum(math.prod(weight.shape) for weight in model.trainable_weights)],
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON would give it back: lists for tuples, and for arrays."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
