@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,10 @@ from ..core.layer import Layer
 from ..core.symbolic import SymbolicTensor
 from ..layers import Activation, BatchNormalization, Conv2D
 from .network import channel_axis
+
+
+def _relu(name: Any) -> Layer:
+    return Activation("relu", name=name)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Blocks:
     options: Mapping[str, Any] = field(default_factory=dict)
     normal: Mapping[str, Any] = field(default_factory=dict)
     axis: int = 3
-    activate: Callable[..., Layer] = functools.partial(Activation, "relu")
+    activate: Callable[..., Layer] = _relu
 
     def __call__(
         self, x: SymbolicTensor, name: str | None, *sizes: Any, active: bool = True, **options: Any
@@ -47,5 +50,5 @@ class Blocks:
     def act(self, x: SymbolicTensor, name: str | None) -> SymbolicTensor:
         return self.activate(name=self._named(2, name))(x)
 
-    def _named(self, place: int, name: str | None) -> str | None:
+    def _named(self, place: int, name: str | None) -> Any:
         return name and self.names.split()[place].format(name)
