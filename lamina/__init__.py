@@ -12,6 +12,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import activations as activations
+    from . import applications as applications
     from . import backend as backend
     from . import callbacks as callbacks
     from . import config as config
@@ -79,6 +80,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "applications",
     "arg",
     "backend",
     "callbacks",
