@@ -142,8 +142,8 @@ _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__v
 # The modules in which a config may name classes, as Keras calls them, and where they are here. Nothing else is ever
 # imported for a config. The older generations write their own modules, which are Lamina's.
 _HOMES = (
-    "activations", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics",
-    "models", "optimizers", "optimizers.schedules", "random", "regularizers",
+    "activations", "applications", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses",
+    "metrics", "models", "optimizers", "optimizers.schedules", "random", "regularizers",
 )  # fmt: skip
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}

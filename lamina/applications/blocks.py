@@ -34,8 +34,7 @@ class Blocks:
         self, x: SymbolicTensor, name: str | None, *sizes: Any, active: bool = True, **options: Any
     ) -> SymbolicTensor:
         """All three; `active=False`: without the activation."""
-        x = self.norm(self.conv(x, name, *sizes, **options), name)
-        return self.act(x, name) if active else x
+        return self.norm(self.conv(x, name, *sizes, **options), name, active)
 
     def conv(
         self, x: SymbolicTensor, name: str | None, *sizes: Any, kind: Callable[..., Layer] = Conv2D, **options: Any
@@ -43,9 +42,11 @@ class Blocks:
         """sizes: what a convolution takes first: filters and kernel. kind: the convolution's class."""
         return kind(*sizes, **{**self.options, **options}, name=self._named(0, name))(x)
 
-    def norm(self, x: SymbolicTensor, name: str | None) -> SymbolicTensor:
+    def norm(self, x: SymbolicTensor, name: str | None, active: bool = False) -> SymbolicTensor:
+        """active: with the activation after it."""
         axis = 1 if channel_axis() == 1 else self.axis
-        return BatchNormalization(axis=axis, **self.normal, name=self._named(1, name))(x)
+        x = BatchNormalization(axis=axis, **self.normal, name=self._named(1, name))(x)
+        return self.act(x, name) if active else x
 
     def act(self, x: SymbolicTensor, name: str | None) -> SymbolicTensor:
         return self.activate(name=self._named(2, name))(x)

@@ -65,7 +65,7 @@ class Network:
     include_top: bool
     weights: Any
     input_tensor: SymbolicTensor | None
-    input_shape: tuple[int | None, ...] | None
+    input_shape: tuple[int | None, ...]  # () where it is not given
     pooling: str | None
     classes: int
     classifier_activation: Any
@@ -78,10 +78,15 @@ class Network:
             raise self.error("classes", '1000 with `weights="imagenet"` and the top', self.classes)
         if self.pooling not in (None, "avg", "max"):
             raise self.error("pooling", 'None, "avg" or "max"', self.pooling)
-        self.input_shape = tuple(self.input_shape) if self.input_shape else None
+        self.input_shape = tuple(self.input_shape or ())
 
     def error(self, argument: str, expected: str, got: Any) -> ValueError:
         return ValueError(f"{self.architecture}: `{argument}` must be {expected}; got {short(got)}.")
+
+    def only_channels_last(self) -> None:
+        """Raises ValueError where pictures have their channels first."""
+        if channel_axis() == 1:
+            raise ValueError(f'{self.architecture}: `image_data_format` must be "channels_last"; set it so.')
 
     @property
     def pretrained(self) -> bool:
@@ -101,7 +106,7 @@ class Network:
     def _checked_shape(self, size: int, smallest: int) -> tuple[int | None, ...]:
         """As the top and the weights need it. Raises ValueError for sizes that they cannot work with."""
         shape = self.input_shape
-        if shape is None:
+        if not shape:
             return shaped(size, 3) if self.include_top else shaped(None, 3)
         if len(shape) != 3:
             raise self.error("input_shape", "three sizes", shape)
@@ -152,6 +157,14 @@ class Network:
 
 def channel_axis() -> int:
     return 1 if image_data_format() == "channels_first" else 3
+
+
+def channels_of(x: SymbolicTensor) -> int:
+    """How many there are. Raises ValueError where that is unknown."""
+    channels = x.shape[channel_axis()]
+    if channels is None:
+        raise ValueError(f"How many channels {x!r} has must be known.")
+    return channels
 
 
 def places(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
