@@ -19,7 +19,19 @@ import keras
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.applications import CASES, KEPT, RECORDED, SIZE, call_of, described, fill, gain, pictures, recorded, variants
+from support.applications import (
+    CASES,
+    KEPT,
+    RECORDED,
+    SIZE,
+    call_of,
+    described,
+    fill,
+    gain,
+    pictures,
+    recorded,
+    variants,
+)
 
 
 def record(case: str) -> dict[str, Any]:

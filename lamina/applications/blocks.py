@@ -8,8 +8,8 @@ from typing import Any
 
 from ..core.layer import Layer
 from ..core.symbolic import SymbolicTensor
-from ..layers import Activation, BatchNormalization, Conv2D
-from .network import channel_axis
+from ..layers import Activation, BatchNormalization, Conv2D, ZeroPadding2D
+from .network import channel_axis, places
 
 
 def _relu(name: Any) -> Layer:
@@ -20,8 +20,9 @@ def _relu(name: Any) -> Layer:
 class Blocks:
     """A family's way to write convolution, normalization and activation.
 
-    names: of the three, where "{}" stands for what they belong to. options: of the convolutions, normal: of the
-    normalizations. axis: of the channels if they are last. activate: makes the activation of a name.
+    names: of the three, where "{}" stands for what they belong to; one left out is a counted one. options: of the
+    convolutions, normal: of the normalizations. axis: of the channels if they are last. activate: makes the activation
+    of a name.
     """
 
     names: str = "{}_conv {}_bn {}_relu"
@@ -52,4 +53,18 @@ class Blocks:
         return self.activate(name=self._named(2, name))(x)
 
     def _named(self, place: int, name: str | None) -> Any:
-        return name and self.names.split()[place].format(name)
+        names = self.names.split()
+        return names[place].format(name) if name and place < len(names) else None
+
+
+def rounded(filters: float, most_less: float = 0.1) -> int:
+    """To a multiple of 8, at least 8, and no smaller by more than that part."""
+    near = max(8, int(filters + 4) // 8 * 8)
+    return near + 8 if near < (1 - most_less) * filters else near
+
+
+def padded_to_halve(x: SymbolicTensor, kernel: int, name: str) -> tuple[SymbolicTensor, str]:
+    """With zeros around it, so that a window of strides 2 halves it; and the padding that the window is left with."""
+    half = kernel // 2
+    even = [1 if size is None else 1 - size % 2 for size in places(x.shape[1:])]
+    return ZeroPadding2D([(half - less, half) for less in even], name=name)(x), "valid"

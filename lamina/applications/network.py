@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from .. import activations
 from ..core.config import image_data_format
@@ -34,7 +35,7 @@ _ARGUMENTS = """
 
 @dataclass(frozen=True)
 class Published:
-    """Weights of ImageNet: an address below Keras' folder, "{}" where the name says that the top is left out.
+    """Weights of ImageNet: an address, or one below Keras' folder; "{}" where the name says that the top is left out.
 
     sums: of the files with and without the top, where they are known. file: the name here, where it is another.
     """
@@ -48,8 +49,10 @@ class Published:
         """Where the file is on this machine, fetched if need be. Raises ConnectionError where it cannot be."""
         mark = "" if include_top else self.without_top
         address = self.address.format(mark)
-        name = (self.file or address.rpartition("/")[2]).format(mark)
-        return get_file(name, _BASE + address, cache_subdir="models", file_hash=self.sums[0 if include_top else 1])
+        name = self.file.format(mark.replace("-", "_")) if self.file else address.rpartition("/")[2]
+        return get_file(
+            name, urljoin(_BASE, address), cache_subdir="models", file_hash=self.sums[0 if include_top else 1]
+        )
 
 
 def tf_kernels(path: str, sums: tuple[str, str]) -> Published:
@@ -97,26 +100,26 @@ class Network:
         rows, columns = places(self.input_shape) if self.input_shape else (None, None)
         return rows if rows == columns and rows in sizes else None
 
-    def input(self, size: int, smallest: int) -> SymbolicTensor:
-        """The pictures, of `size` where nothing else is said, and of at least `smallest`."""
+    def input(self, size: int | None, smallest: int) -> SymbolicTensor:
+        """The pictures, of `size` where nothing else is said (None: of any), and of at least `smallest`."""
         self.input_shape = shape = self._checked_shape(size, smallest)
         self.start = Input(shape) if self.input_tensor is None else Input(tensor=self.input_tensor)
         return self.start
 
-    def _checked_shape(self, size: int, smallest: int) -> tuple[int | None, ...]:
+    def _checked_shape(self, size: int | None, smallest: int) -> tuple[int | None, ...]:
         """As the top and the weights need it. Raises ValueError for sizes that they cannot work with."""
         shape = self.input_shape
         if not shape:
             return shaped(size, 3) if self.include_top else shaped(None, 3)
         if len(shape) != 3:
             raise self.error("input_shape", "three sizes", shape)
-        if self.pretrained and self.include_top and shape != shaped(size, 3):
+        if size and self.pretrained and self.include_top and shape != shaped(size, 3):
             raise self.error("input_shape", f'{shaped(size, 3)} with `weights="imagenet"` and the top', shape)
         if self.pretrained and shape[channel_axis() - 1] != 3:
             raise self.error("input_shape", 'of 3 channels with `weights="imagenet"`', shape)
         if any(length is not None and length < smallest for length in places(shape)):
             raise self.error("input_shape", f"at least {smallest}x{smallest}", shape)
-        if self.include_top and None in shape:
+        if size and self.include_top and None in shape:
             raise self.error("input_shape", "of known sizes with the top (or pass `include_top=False`)", shape)
         return shape
 
@@ -126,8 +129,8 @@ class Network:
             return self.classified(GlobalAveragePooling2D(name="avg_pool")(x))
         return self.pooled(x, named)
 
-    def classified(self, x: SymbolicTensor) -> SymbolicTensor:
-        return Dense(self.classes, activation=self.activation, name="predictions")(x)
+    def classified(self, x: SymbolicTensor, **options: Any) -> SymbolicTensor:
+        return Dense(self.classes, activation=self.activation, **{"name": "predictions", **options})(x)
 
     @property
     def activation(self) -> Any:

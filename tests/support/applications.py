@@ -127,9 +127,9 @@ def described(model: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON would give it back: lists for tuples, and for arrays."""
+    """As JSON would give it back, without what only repeats what else is said."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items() if key not in ("build_config", "mask", "optional")}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
