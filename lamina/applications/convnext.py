@@ -36,6 +36,9 @@ class LayerScale(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         return inputs * self.gamma
 
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
 
 class StochasticDepth(Layer):
     """In training leaves out whole samples, and scales the others up for it (Huang et al. 2016, arXiv:1603.09382)."""
@@ -48,6 +51,9 @@ class StochasticDepth(Layer):
         if not training or self.drop_path_rate == 0:
             return inputs
         return noise.dropout(inputs, self.drop_path_rate, (len(inputs), *[1] * (inputs.ndim - 1)))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
 
 
 @application("convnext_tiny", _ORDER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from .. import ops
 from ..core.symbolic import SymbolicTensor
 from ..layers import (
     Activation,
@@ -142,5 +143,5 @@ def _excited(x: SymbolicTensor, name: str, channels: int) -> SymbolicTensor:
     y = Conv2D(rounded(channels * 0.25), 1, padding="same", name=f"{name}conv")(y)
     y = ReLU(name=f"{name}relu")(y)
     y = Conv2D(channels, 1, padding="same", name=f"{name}conv_1")(y)
-    y = ReLU(6.0)(y + 3.0) * (1.0 / 6.0)
+    y = ops.multiply(ReLU(6.0)(y + 3.0), 1.0 / 6.0)
     return Multiply(name=f"{name}mul")([x, y])

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 RECORDED = Path(__file__).parents[1] / "golden" / "applications.json.xz"
+_REPEATED = ("build_config", "mask", "optional", "training")  # None or False, or told elsewhere
 KEPT = 32  # of the features, the first
 SIZE = (80, 107, 3)  # small, not square, odd on one side
 
@@ -83,8 +84,10 @@ def numbers(index: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def gain(case: str) -> float:
-    """Of the normalizations: where smooth activations or many sums follow, signals keep their size with another."""
-    return 1.25 if case.startswith(("EfficientNet", "MobileNetV3")) else 0.7 if case.startswith("ResNet") else 1
+    """Of the normalizations: where smooth activations or many sums follow, signals keep their size with another, and
+    do not grow until rounding decides."""
+    gains = {"EfficientNetV2B": 1, "EfficientNetV2": 0.9, "EfficientNetB": 1.15, "MobileNetV3": 1.15, "ResNet": 0.7}
+    return next((found for start, found in gains.items() if case.startswith(start)), 1)
 
 
 def values(index: int, path: str, shape: tuple[int, ...], gain: float = 1) -> np.ndarray:
@@ -92,12 +95,13 @@ def values(index: int, path: str, shape: tuple[int, ...], gain: float = 1) -> np
     made, name = numbers(index, shape), path.rpartition("/")[2]
     if name == "count":
         return np.zeros(shape, "int64")
-    if name in ("gamma", "variance", "moving_variance", "variable"):
+    if re.fullmatch(r"gamma|variance|moving_variance|variable(_\d+)?", name):
         return (1 + made / 4) * np.float32(gain if name == "gamma" else 1)
     if len(shape) < 2:
         return made / 4
     fan_in = math.prod(shape[:2] if re.search("dw|depthwise", path) else shape[:-1])
-    return made * np.float32(math.sqrt(4.5 / fan_in))
+    excitation = 0.2 if re.search("_se_|squeeze_excite_", path) else 1
+    return made * np.float32(excitation * math.sqrt(4.5 / fan_in))
 
 
 def fill(model: Any, gain: float = 1) -> None:
@@ -119,17 +123,22 @@ def described(model: Any) -> dict[str, Any]:
     return _plain(
         {
             "config": model.get_config(),
-            "weights": [[weight.path, list(weight.shape), weight.trainable] for weight in model.weights],
+            "weights": [[_path(weight), list(weight.shape), weight.trainable] for weight in model.weights],
             "shapes": [list(layer.output.shape) for layer in model.layers],
             "counts": [model.count_params(), sum(math.prod(weight.shape) for weight in model.trainable_weights)],
         }
     )
 
 
+def _path(weight: Any) -> str:
+    """Layer and weight, without scopes and counts."""
+    return re.sub(r"variable_\d+$", "variable", "/".join(weight.path.split("/")[-2:]))
+
+
 def _plain(value: Any) -> Any:
     """As JSON would give it back, without what only repeats what else is said."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items() if key not in ("build_config", "mask", "optional")}
+        return {str(key): _plain(item) for key, item in value.items() if key not in _REPEATED}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
