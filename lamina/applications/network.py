@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from .. import activations
 from ..core.config import image_data_format
 from ..core.errors import short
 from ..core.symbolic import SymbolicTensor
+from ..core.weight import waiting_weights
 from ..layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
 from ..models import Functional
 from ..utils import get_file, get_source_inputs
@@ -72,7 +75,8 @@ class Network:
     name: str | None
 
     def __post_init__(self) -> None:
-        if self.weights not in (None, "imagenet") and not Path(self.weights).exists():
+        known = self.weights is None or self.pretrained
+        if not (known or (isinstance(self.weights, (str, os.PathLike)) and Path(self.weights).exists())):
             raise self.error("weights", 'None, "imagenet" or the path of a file that is there', self.weights)
         if self.pretrained and self.include_top and self.classes != 1000:
             raise self.error("classes", '1000 with `weights="imagenet"` and the top', self.classes)
@@ -110,6 +114,9 @@ class Network:
             return shaped(size, 3) if self.include_top else shaped(None, 3)
         if len(shape) != 3:
             raise self.error("input_shape", "three sizes", shape)
+        given = self.input_tensor.shape[1:] if isinstance(self.input_tensor, SymbolicTensor) else shape
+        if any(None not in (one, other) and one != other for one, other in zip(given, shape, strict=False)):
+            raise self.error("input_shape", f"that of `input_tensor`, {given}, or left out", shape)
         if self.pretrained and self.include_top and shape != shaped(size, 3):
             raise self.error("input_shape", f'{shaped(size, 3)} with `weights="imagenet"` and the top', shape)
         if self.pretrained and shape[channel_axis() - 1] != 3:
@@ -196,7 +203,13 @@ def application(name: str | None = None, order: str = " ".join(_SHARED)) -> Call
                 raise TypeError(f"{body.__name__}: {error}.") from None
             bound.apply_defaults()
             options = {key: bound.arguments.pop(key) for key in own}
-            return body(Network(body.__name__, **bound.arguments), **options)
+            net = Network(body.__name__, **bound.arguments)
+            if net.weights is None:
+                return body(net, **options)
+            with waiting_weights() as waiting:  # none is drawn that the file replaces
+                model = body(net, **options)
+                waiting.settle(sys.maxsize)
+            return model
 
         build.__signature__ = signature  # type: ignore[attr-defined]
         build.__doc__ = (body.__doc__ or "").rstrip() + _ARGUMENTS
