@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class Network:
     classes: int
     classifier_activation: Any
     name: str | None
+    start: SymbolicTensor = field(init=False)  # what `input` gave
 
     def __post_init__(self) -> None:
         known = self.weights is None or self.pretrained
@@ -82,7 +83,10 @@ class Network:
             raise self.error("classes", '1000 with `weights="imagenet"` and the top', self.classes)
         if self.pooling not in (None, "avg", "max"):
             raise self.error("pooling", 'None, "avg" or "max"', self.pooling)
-        self.input_shape = tuple(self.input_shape or ())
+        shape = self.input_shape or ()
+        if not isinstance(shape, (list, tuple)) or len(shape) not in (0, 3):
+            raise self.error("input_shape", "three sizes, without the batch axis", shape)
+        self.input_shape = tuple(shape)
 
     def error(self, argument: str, expected: str, got: Any) -> ValueError:
         return ValueError(f"{self.architecture}: `{argument}` must be {expected}; got {short(got)}.")
@@ -112,19 +116,18 @@ class Network:
         shape = self.input_shape
         if not shape:
             return shaped(size, 3) if self.include_top else shaped(None, 3)
-        if len(shape) != 3:
-            raise self.error("input_shape", "three sizes", shape)
         given = self.input_tensor.shape[1:] if isinstance(self.input_tensor, SymbolicTensor) else shape
-        if any(None not in (one, other) and one != other for one, other in zip(given, shape, strict=False)):
-            raise self.error("input_shape", f"that of `input_tensor`, {given}, or left out", shape)
-        if self.pretrained and self.include_top and shape != shaped(size, 3):
-            raise self.error("input_shape", f'{shaped(size, 3)} with `weights="imagenet"` and the top', shape)
-        if self.pretrained and shape[channel_axis() - 1] != 3:
-            raise self.error("input_shape", 'of 3 channels with `weights="imagenet"`', shape)
-        if any(length is not None and length < smallest for length in places(shape)):
-            raise self.error("input_shape", f"at least {smallest}x{smallest}", shape)
-        if self.include_top and None in shape:
-            raise self.error("input_shape", "of known sizes with the top (or pass `include_top=False`)", shape)
+        whole, short_side = self.pretrained and self.include_top, min(length or smallest for length in places(shape))
+        wrong = {
+            f"that of `input_tensor`, {given}, or left out": not _agree(shape, given),
+            f'{shaped(size, 3)} with `weights="imagenet"` and the top': whole and shape != shaped(size, 3),
+            'of 3 channels with `weights="imagenet"`': self.pretrained and shape[channel_axis() - 1] != 3,
+            f"at least {smallest}x{smallest}": short_side < smallest,
+            "of known sizes with the top (or pass `include_top=False`)": self.include_top and None in shape,
+        }
+        for expected, is_wrong in wrong.items():
+            if is_wrong:
+                raise self.error("input_shape", expected, shape)
         return shape
 
     def top(self, x: SymbolicTensor, named: bool = True) -> SymbolicTensor:
@@ -177,6 +180,11 @@ def channels_of(x: SymbolicTensor) -> int:
 def places(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
     """Height and width of a picture's shape."""
     return shape[1:] if channel_axis() == 1 else shape[:2]
+
+
+def _agree(shape: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
+    """Whether shapes are the same where both are known."""
+    return len(shape) == len(other) and all(a == b or None in (a, b) for a, b in zip(shape, other, strict=True))
 
 
 def shaped(size: int | None, channels: int) -> tuple[int | None, ...]:
