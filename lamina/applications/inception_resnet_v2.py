@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..core.declare import arg, number
-from ..core.layer import Layer
 from ..core.symbolic import SymbolicTensor
+from ..layers.merge import Merge
 from ..models import Functional
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
@@ -22,15 +24,16 @@ _BLOCK8: list[list[Any]] = [[(192, 1)], [(192, 1), (224, (1, 3)), (256, (3, 1))]
 preprocess_input = preprocessing("tf")
 
 
-class CustomScaleLayer(Layer):
-    """The sum of two tensors, the second one scaled."""
+class CustomScaleLayer(Merge):
+    """The sum of two inputs, the second one scaled."""
 
     _home = "keras.src.applications.inception_resnet_v2"
 
-    scale: float = arg(number(), doc="Factor of the second tensor.")
+    scale: float = arg(number(), doc="Factor of the second input.")
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
-        return inputs[0] + inputs[1] * self.scale
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
+        first, second = inputs
+        return torch.add(first, second, alpha=self.scale)
 
 
 @application("inception_resnet_v2")

@@ -41,8 +41,10 @@ def MobileNet(net: Network, alpha: float = 1.0, depth_multiplier: int = 1, dropo
     """
     x = net.input(net.square(*_SIZES) or 224, 32)
     rows = (net.square(*_SIZES) or 224) if net.pretrained else places(net.input_shape)[0]
-    if net.pretrained and (depth_multiplier != 1 or alpha not in _ALPHAS):
-        raise net.error("alpha", f'one of {[*_ALPHAS]} with `weights="imagenet"`, `depth_multiplier` 1', alpha)
+    if net.pretrained and alpha not in _ALPHAS:
+        raise net.error("alpha", f'one of {[*_ALPHAS]} with `weights="imagenet"`', alpha)
+    if net.pretrained and depth_multiplier != 1:
+        raise net.error("depth_multiplier", '1 with `weights="imagenet"`', depth_multiplier)
     net.name = net.name or f"mobilenet_{alpha:0.2f}_{rows}"
     x = _BLOCKS(x, "conv1", int(32 * alpha), 3, strides=2)
     for number, filters in enumerate(_FILTERS, 1):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -14,6 +16,7 @@ from .. import activations
 from ..core.config import image_data_format
 from ..core.errors import short
 from ..core.symbolic import SymbolicTensor
+from ..core.weight import waiting_weights
 from ..layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
 from ..models import Functional
 from ..utils import get_file, get_source_inputs
@@ -73,15 +76,20 @@ class Network:
     classes: int
     classifier_activation: Any
     name: str | None
+    start: SymbolicTensor = field(init=False)  # what `input` gave
 
     def __post_init__(self) -> None:
-        if self.weights not in (None, "imagenet") and not Path(self.weights).exists():
+        known = self.weights is None or self.pretrained
+        if not (known or (isinstance(self.weights, (str, os.PathLike)) and Path(self.weights).exists())):
             raise self.error("weights", 'None, "imagenet" or the path of a file that is there', self.weights)
         if self.pretrained and self.include_top and self.classes != 1000:
             raise self.error("classes", '1000 with `weights="imagenet"` and the top', self.classes)
         if self.pooling not in (None, "avg", "max"):
             raise self.error("pooling", 'None, "avg" or "max"', self.pooling)
-        self.input_shape = tuple(self.input_shape or ())
+        shape = self.input_shape or ()
+        if not isinstance(shape, (list, tuple)) or len(shape) not in (0, 3):
+            raise self.error("input_shape", "three sizes, without the batch axis", shape)
+        self.input_shape = tuple(shape)
 
     def error(self, argument: str, expected: str, got: Any) -> ValueError:
         return ValueError(f"{self.architecture}: `{argument}` must be {expected}; got {short(got)}.")
@@ -111,16 +119,20 @@ class Network:
         shape = self.input_shape
         if not shape:
             return shaped(size, 3) if self.include_top else shaped(None, 3)
-        if len(shape) != 3:
-            raise self.error("input_shape", "three sizes", shape)
-        if size and self.pretrained and self.include_top and shape != shaped(size, 3):
-            raise self.error("input_shape", f'{shaped(size, 3)} with `weights="imagenet"` and the top', shape)
-        if self.pretrained and shape[channel_axis() - 1] != 3:
-            raise self.error("input_shape", 'of 3 channels with `weights="imagenet"`', shape)
-        if any(length is not None and length < smallest for length in places(shape)):
-            raise self.error("input_shape", f"at least {smallest}x{smallest}", shape)
-        if size and self.include_top and None in shape:
-            raise self.error("input_shape", "of known sizes with the top (or pass `include_top=False`)", shape)
+        given = self.input_tensor.shape[1:] if isinstance(self.input_tensor, SymbolicTensor) else shape
+        fixed, short_side = size and self.include_top, min(length or smallest for length in places(shape))
+        wrong = {
+            f"that of `input_tensor`, {given}, or left out": not _agree(shape, given),
+            f'{shaped(size, 3)} with `weights="imagenet"` and the top': fixed
+            and self.pretrained
+            and shape != shaped(size, 3),
+            'of 3 channels with `weights="imagenet"`': self.pretrained and shape[channel_axis() - 1] != 3,
+            f"at least {smallest}x{smallest}": short_side < smallest,
+            "of known sizes with the top (or pass `include_top=False`)": fixed and None in shape,
+        }
+        for expected, is_wrong in wrong.items():
+            if is_wrong:
+                raise self.error("input_shape", expected, shape)
         return shape
 
     def top(self, x: SymbolicTensor, named: bool = True) -> SymbolicTensor:
@@ -175,6 +187,11 @@ def places(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
     return shape[1:] if channel_axis() == 1 else shape[:2]
 
 
+def _agree(shape: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
+    """Whether shapes are the same where both are known."""
+    return len(shape) == len(other) and all(a == b or None in (a, b) for a, b in zip(shape, other, strict=True))
+
+
 def shaped(size: int | None, channels: int) -> tuple[int | None, ...]:
     return (channels, size, size) if channel_axis() == 1 else (size, size, channels)
 
@@ -199,7 +216,13 @@ def application(name: str | None = None, order: str = " ".join(_SHARED)) -> Call
                 raise TypeError(f"{body.__name__}: {error}.") from None
             bound.apply_defaults()
             options = {key: bound.arguments.pop(key) for key in own}
-            return body(Network(body.__name__, **bound.arguments), **options)
+            net = Network(body.__name__, **bound.arguments)
+            if net.weights is None:
+                return body(net, **options)
+            with waiting_weights() as waiting:  # none is drawn that the file replaces
+                model = body(net, **options)
+                waiting.settle(sys.maxsize)
+            return model
 
         build.__signature__ = signature  # type: ignore[attr-defined]
         build.__doc__ = (body.__doc__ or "").rstrip() + _ARGUMENTS
