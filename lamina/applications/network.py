@@ -120,7 +120,8 @@ class Network:
         if not shape:
             return shaped(size, 3) if self.include_top else shaped(None, 3)
         given = self.input_tensor.shape[1:] if isinstance(self.input_tensor, SymbolicTensor) else shape
-        fixed, short_side = size and self.include_top, min(length or smallest for length in places(shape))
+        fixed = size is not None and self.include_top  # the top, or what is before it, knows the size
+        whole, short_side = fixed and self.pretrained, min(length or smallest for length in places(shape))
         wrong = {
             f"that of `input_tensor`, {given}, or left out": not _agree(shape, given),
             f'{shaped(size, 3)} with `weights="imagenet"` and the top': fixed

@@ -1,13 +1,14 @@
 """The architectures of `keras.applications`, and weights and pictures that a formula makes on any engine.
 
 `tools/record_applications.py` records with them what the original says; `tests/test_applications.py` holds
-`lamina.applications` against it. What is recorded lies in `golden/applications.json.xz`:
+`lamina.applications` against it. In `golden/applications.xz` each line is a case and, behind a tab, JSON:
 
-    {case: {"top": model, "features": model}}
+    {"top": model, "features": model, "files": [[name, address, sum], [likewise, without the top]]}
 
 A case is a call, such as "MobileNetV2(alpha=0.35)"; `top` is the model as the call makes it with random weights,
 `features` ends in the mean over the picture. Of both there is all that `described` tells, and `outputs` for two
 pictures of the size `SIZE`: the first `KEPT` features, and what `tried` gives, ten classes before any activation.
+`files` are those of the published weights, where there are any.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-RECORDED = Path(__file__).parents[1] / "golden" / "applications.json.xz"
+RECORDED = Path(__file__).parents[1] / "golden" / "applications.xz"
 _REPEATED = ("build_config", "mask", "optional", "training")  # None or False, or told elsewhere
 KEPT = 32  # of the features, the first
 SIZE = (80, 107, 3)  # small, not square, odd on one side
@@ -67,8 +68,19 @@ def variants(case: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
 
 
 @functools.cache
-def recorded() -> dict[str, Any]:
-    return json.loads(lzma.decompress(RECORDED.read_bytes()))
+def lines() -> dict[str, str]:
+    """What is recorded, as text: objects by the hundred thousand would slow down whatever collects garbage."""
+    text = lzma.decompress(RECORDED.read_bytes()).decode()
+    return dict(line.split("\t") for line in text.splitlines())
+
+
+def recorded(case: str) -> dict[str, Any]:
+    return json.loads(lines()[case])
+
+
+def record(cases: dict[str, str]) -> None:
+    text = "\n".join(f"{case}\t{cases[case]}" for case in CASES if case in cases)
+    RECORDED.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
 
 
 @functools.cache
