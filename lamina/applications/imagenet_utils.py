@@ -17,9 +17,9 @@ from ..core.symbolic import SymbolicTensor
 from ..utils import get_file
 
 _CLASSES = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
-# For each mode: whether channels are turned round, what is taken from them, and what they are divided by then.
+# For each mode: whether channels are turned round, what is taken from them, what they are divided by then.
 _MODES = {
-    "caffe": (True, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "caffe": (True, (103.939, 116.779, 123.68), None),
     "tf": (False, 127.5, 127.5),
     "torch": (False, (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)),
 }
@@ -38,19 +38,22 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
         raise ValueError(
             f'preprocess_input: `data_format` must be "channels_first" or "channels_last"; got {data_format!r}.'
         )
-    turned, mean, deviation = _MODES[mode]
     y = x if isinstance(x, SymbolicTensor) else ops.convert_to_tensor(x)
     y = y if torch_dtype(y.dtype).is_floating_point else ops.cast(y, floatx())
     axis = -1 if data_format == "channels_last" else 0 if len(y.shape) == 3 else 1
+    turned, mean, deviation = _MODES[mode]
     y = ops.flip(y, axis) if turned else y
-    y = (y - _along(axis, mean, y)) / _along(axis, deviation, y)
+    y = y - _along(axis, mean, y)
+    y = y if deviation is None else y / _along(axis, deviation, y)
     return ops.convert_to_numpy(y) if isinstance(x, np.ndarray) else y
 
 
 def _along(axis: int, values: Any, x: Any) -> Any:
-    """Numbers, one for each channel, as they meet the channels of `x`."""
+    """A number, or one for each channel, as they meet the channels of `x`. Raises ValueError for other channels."""
     if isinstance(values, float):
         return values
+    if x.shape[axis] not in (None, len(values)):
+        raise ValueError(f"preprocess_input: expected pictures of 3 channels (axis {axis}); got {tuple(x.shape)}.")
     after = len(x.shape) - 1 - axis if axis >= 0 else 0
     return ops.convert_to_tensor(np.reshape(values, (-1, *[1] * after)), dtype=x.dtype)
 

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -22,10 +22,6 @@ from ..models import Functional
 from ..utils import get_file, get_source_inputs
 
 _BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
-_SHARED = {
-    "include_top": True, "weights": "imagenet", "input_tensor": None, "input_shape": None, "pooling": None,
-    "classes": 1000, "classifier_activation": "softmax", "name": None,
-}  # fmt: skip
 _ARGUMENTS = """
 
     include_top: whether the network ends in its classifier. weights: "imagenet" for the published ones, which are
@@ -68,14 +64,14 @@ class Network:
     """The arguments that all networks take, checked, and what is made with them."""
 
     architecture: str
-    include_top: bool
-    weights: Any
-    input_tensor: SymbolicTensor | None
-    input_shape: tuple[int | None, ...]  # () where it is not given
-    pooling: str | None
-    classes: int
-    classifier_activation: Any
-    name: str | None
+    include_top: bool = True
+    weights: Any = "imagenet"
+    input_tensor: SymbolicTensor | None = None
+    input_shape: tuple[int | None, ...] = ()
+    pooling: str | None = None
+    classes: int = 1000
+    classifier_activation: Any = "softmax"
+    name: str | None = None
     start: SymbolicTensor = field(init=False)  # what `input` gave
 
     def __post_init__(self) -> None:
@@ -197,17 +193,20 @@ def shaped(size: int | None, channels: int) -> tuple[int | None, ...]:
     return (channels, size, size) if channel_axis() == 1 else (size, size, channels)
 
 
-def application(name: str | None = None, order: str = " ".join(_SHARED)) -> Callable[[Callable], Callable[..., Any]]:
+def application(name: str | None = None, order: str = "") -> Callable[[Callable], Callable[..., Functional]]:
     """Make a public function of one that takes a `Network` and an architecture's own arguments.
 
-    name: the model's, where no other is given. order: of all arguments, by Keras.
+    name: the model's, where no other is given. order: of all arguments, if it is not that of `Network`.
     """
 
     def decorate(body: Callable[..., Functional]) -> Callable[..., Functional]:
+        shared = {each.name: each.default for each in fields(Network)[1:] if each.init}
         own = {key: each.default for key, each in [*inspect.signature(body).parameters.items()][1:]}
-        defaults = {**_SHARED, "name": name, **own}
+        defaults = {**shared, "input_shape": None, "name": name, **own}
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        signature = inspect.Signature([inspect.Parameter(key, kind, default=defaults[key]) for key in order.split()])
+        signature = inspect.Signature(
+            [inspect.Parameter(key, kind, default=defaults[key]) for key in order.split() or shared]
+        )
 
         @functools.wraps(body)
         def build(*args: Any, **kwargs: Any) -> Functional:
