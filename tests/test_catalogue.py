@@ -31,9 +31,6 @@ MISSING: dict[str, dict[str, str]] = {
         LATER: "StatelessScope SymbolicScope",
         QUANTIZED: "Quantizer",
     },
-    "applications": {
-        LATER: "*",
-    },
     "callbacks": {
         "Orbax: a library for JAX": "OrbaxCheckpoint",
     },

@@ -122,7 +122,10 @@ def _efficientnet(
     x, padding = padded_to_halve(x, 3, "stem_conv_pad")
     x = BLOCKS(x, "stem_", rounded(32 * wide), 3, strides=2, padding=padding)
     block = partial(bottleneck, blocks=BLOCKS)
-    stages = [(block, math.ceil(deep * count), rounded(filters * wide), *sizes) for count, filters, *sizes in _STAGES]
+    stages = [
+        (block, math.ceil(deep * count), rounded(filters * wide), wider, kernel, strides)
+        for count, filters, wider, kernel, strides in _STAGES
+    ]
     x = stacked(x, stages, sum(count for _, count, *_ in stages))
     x = finished(net, x, BLOCKS, rounded(1280 * wide), dropout)
     folder = "https://storage.googleapis.com/keras-applications/"
@@ -156,7 +159,7 @@ def bottleneck(
     y = blocks(x, f"{name}expand_", wider * channels, 1) if wider > 1 else x
     if strides == 2 and blocks is BLOCKS:
         y, padding = padded_to_halve(y, kernel, f"{name}dwconv_pad")
-    options = {"padding": padding, "use_bias": False, "depthwise_initializer": _KERNELS}
+    options: dict[str, Any] = {"padding": padding, "use_bias": False, "depthwise_initializer": _KERNELS}
     y = DepthwiseConv2D(kernel, strides=strides, **options, name=name + depthwise)(y)
     y = _excited(blocks.norm(y, name, active=True), f"{name}se_", max(1, channels // 4))
     return blocks(y, f"{name}project_", filters, 1, active=False)
@@ -166,7 +169,7 @@ def _excited(x: SymbolicTensor, name: str, between: int) -> SymbolicTensor:
     """Squeeze and excitation: each channel times what a small network makes of all channels' means."""
     channels = channels_of(x)
     y = Reshape(shaped(1, channels), name=f"{name}reshape")(GlobalAveragePooling2D(name=f"{name}squeeze")(x))
-    options = {"padding": "same", "kernel_initializer": _KERNELS}
+    options: dict[str, Any] = {"padding": "same", "kernel_initializer": _KERNELS}
     y = Conv2D(between, 1, activation="swish", **options, name=f"{name}reduce")(y)
     y = Conv2D(channels, 1, activation="sigmoid", **options, name=f"{name}expand")(y)
     return Multiply(name=f"{name}excite")([x, y])

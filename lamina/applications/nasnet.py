@@ -26,8 +26,8 @@ from .imagenet_utils import preprocessing
 from .network import Network, Published, application, channels_of, shaped
 
 _ORDER = "input_shape include_top weights input_tensor pooling classes classifier_activation name"
-_NORMAL = {"momentum": 0.9997, "epsilon": 1e-3}
-_narrow = partial(Conv2D, padding="same", use_bias=False, kernel_initializer="he_normal")
+_NORMAL: dict[str, Any] = {"momentum": 0.9997, "epsilon": 1e-3}
+_narrow: Any = partial(Conv2D, padding="same", use_bias=False, kernel_initializer="he_normal")
 
 preprocess_input = preprocessing("tf")
 
@@ -144,7 +144,7 @@ def _separable(x: SymbolicTensor, filters: int, kernel: int, name: str, strides:
         x, padding = Activation("relu")(x), "same"
         if strides == 2:
             x, padding = padded_to_halve(x, kernel, f"separable_conv_1_pad_{name}")
-        options = {"strides": strides, "padding": padding, "use_bias": False}
+        options: dict[str, Any] = {"strides": strides, "padding": padding, "use_bias": False}
         x = SeparableConv2D(filters, kernel, **options, name=f"separable_conv_{number}_{name}")(x)
         x = BatchNormalization(**_NORMAL, name=f"separable_conv_{number}_bn_{name}")(x)
         strides = 1

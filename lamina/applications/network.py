@@ -120,9 +120,7 @@ class Network:
         whole, short_side = fixed and self.pretrained, min(length or smallest for length in places(shape))
         wrong = {
             f"that of `input_tensor`, {given}, or left out": not _agree(shape, given),
-            f'{shaped(size, 3)} with `weights="imagenet"` and the top': fixed
-            and self.pretrained
-            and shape != shaped(size, 3),
+            f'{shaped(size, 3)} with `weights="imagenet"` and the top': whole and shape != shaped(size, 3),
             'of 3 channels with `weights="imagenet"`': self.pretrained and shape[channel_axis() - 1] != 3,
             f"at least {smallest}x{smallest}": short_side < smallest,
             "of known sizes with the top (or pass `include_top=False`)": fixed and None in shape,

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 RECORDED = Path(__file__).parents[1] / "golden" / "applications.xz"
-_REPEATED = ("build_config", "mask", "optional", "training")  # None or False, or told elsewhere
+_REPEATED = ("build_config", "dtype", "mask", "optional", "training")  # usual ones, or told elsewhere
 KEPT = 32  # of the features, the first
 SIZE = (80, 107, 3)  # small, not square, odd on one side
 
@@ -62,6 +62,8 @@ def variants(case: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """For each of a case's two models the arguments of the call that is described, and of the one that is tried."""
     given = {**call_of(case)[1], "weights": None}
     features = {**given, "include_top": False, "pooling": "avg"}
+    if case == "NASNetLarge":  # for pictures of unknown sizes, parts of Keras' network do not fit together
+        features["input_shape"] = SIZE
     sized = {**features, "input_shape": SIZE} if case == "NASNetMobile" else features  # the others take any size
     small = {**given, "classes": 10, "classifier_activation": None, "input_shape": SIZE}
     return {"top": (given, small), "features": (features, sized)}
@@ -105,9 +107,9 @@ def gain(case: str) -> float:
 def values(index: int, path: str, shape: tuple[int, ...], gain: float = 1) -> np.ndarray:
     """What the weight of this place, path and shape holds."""
     made, name = numbers(index, shape), path.rpartition("/")[2]
-    if name == "count":
-        return np.zeros(shape, "int64")
-    if re.fullmatch(r"gamma|variance|moving_variance|variable(_\d+)?", name):
+    if name in ("count", "mean", "variance"):  # of Normalization, which reads them when they are loaded
+        return np.full(shape, name == "variance", "float32" if name != "count" else "int32")
+    if re.fullmatch(r"gamma|moving_variance|variable(_\d+)?", name):
         return (1 + made / 4) * np.float32(gain if name == "gamma" else 1)
     if len(shape) < 2:
         return made / 4
@@ -149,6 +151,8 @@ def _path(weight: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """As JSON would give it back, without what only repeats what else is said."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        return value["config"]["keras_history"][0]  # the layer that it comes from
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items() if key not in _REPEATED}
     if isinstance(value, (list, tuple)):
