@@ -12,6 +12,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import activations as activations
+    from . import applications as applications
     from . import backend as backend
     from . import callbacks as callbacks
     from . import config as config
@@ -86,6 +87,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "applications",
     "arg",
     "backend",
     "callbacks",
@@ -152,8 +154,8 @@ _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__v
 # The modules in which a config may name classes, as Keras calls them, and where they are here. Nothing else is ever
 # imported for a config. The older generations write their own modules, which are Lamina's.
 _HOMES = (
-    "activations", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics",
-    "models", "optimizers", "optimizers.schedules", "random", "regularizers",
+    "activations", "applications", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses",
+    "metrics", "models", "optimizers", "optimizers.schedules", "random", "regularizers",
 )  # fmt: skip
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}

@@ -30,9 +30,6 @@ MISSING: dict[str, dict[str, str]] = {
     "": {
         QUANTIZED: "Quantizer",
     },
-    "applications": {
-        LATER: "*",
-    },
     "callbacks": {
         "Orbax: a library for JAX": "OrbaxCheckpoint",
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import dtypes
+from ..core.errors import short
 from ..core.layer import Layer
 from ..core.symbolic import Node, SymbolicTensor
 
@@ -40,7 +41,7 @@ class InputLayer(Layer):
         batch_shape, shape = (one if one is not None else other for one, other in (told[:2], told[2:]))
         if input_tensor is not None:
             if not isinstance(input_tensor, SymbolicTensor):
-                raise ValueError(f"InputLayer: `input_tensor` must be a symbolic tensor; got {input_tensor!r}.")
+                raise ValueError(f"InputLayer: `input_tensor` must be a symbolic tensor; got {short(input_tensor)}.")
             _check_same(input_tensor, shape, batch_size, batch_shape, dtype)
             batch_shape, shape, batch_size, dtype = input_tensor.shape, None, None, input_tensor.dtype
         if shape is None and batch_shape is None:

@@ -265,7 +265,7 @@ class _Reader:
 def _make(entry: Mapping[str, Any]) -> Any:
     if is_operation(entry):
         return StoredOperation(entry)
-    made = serialize.deserialize(entry, homes=("keras.layers", "keras.models"))
+    made = serialize.deserialize(entry, homes=("keras.layers", "keras.models", "keras.applications"))
     if not callable(made) or isinstance(made, type):
         raise ValueError(f"The config names {entry.get('class_name')!r} as a layer, which it is not.")
     return made

@@ -69,6 +69,10 @@ class Rescaling(Layer):
             factor, shift = _along_channels(factor), _along_channels(shift)
         return torch.addcmul(shift, x, factor)
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        numbers = all(value.ndim == 0 for value in self._buffers.values() if value is not None)
+        return input_shape if numbers else super().compute_output_shape(input_shape)
+
 
 def _along_channels(values: Tensor) -> Tensor:
     return values.reshape(*values.shape, *(1,) * (3 - values.ndim)) if values.ndim else values

@@ -1,0 +1,186 @@
+"""EfficientNets: one network, made wider, deeper and finer in fixed proportions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from ..core.symbolic import SymbolicTensor
+from ..layers import (
+    Activation,
+    Add,
+    Conv2D,
+    DepthwiseConv2D,
+    Dropout,
+    GlobalAveragePooling2D,
+    Multiply,
+    Normalization,
+    Rescaling,
+    Reshape,
+)
+from ..models import Functional
+from .blocks import Blocks, padded_to_halve, rounded
+from .imagenet_utils import decode_predictions as decode_predictions
+from .imagenet_utils import preprocessing
+from .network import Network, Published, application, channel_axis, channels_of, shaped
+
+# Of each stage: blocks, filters, how many times wider they are inside, kernel, strides of the first.
+_STAGES = (
+    (1, 16, 1, 3, 1), (2, 24, 6, 3, 2), (2, 40, 6, 5, 2), (3, 80, 6, 3, 2), (3, 112, 6, 5, 1), (4, 192, 6, 5, 2),
+    (1, 320, 6, 3, 1),
+)  # fmt: skip
+_DEVIATIONS = (0.229, 0.224, 0.225)  # of ImageNet's channels, of values up to 1
+
+
+def _scaled(scale: float, distribution: str) -> dict[str, Any]:
+    options = {"scale": scale, "mode": "fan_out", "distribution": distribution}
+    return {"class_name": "VarianceScaling", "config": options}
+
+
+_KERNELS = _scaled(2.0, "truncated_normal")
+BLOCKS = Blocks(
+    "{}conv {}bn {}activation",
+    {"padding": "same", "use_bias": False, "kernel_initializer": _KERNELS},
+    activate=lambda name: Activation("swish", name=name),
+)
+
+preprocess_input = preprocessing(None)
+
+
+@application("efficientnetb0")
+def EfficientNetB0(net: Network) -> Functional:
+    """The network that the others are made from (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.0, 1.0, 224, 0.2, ("902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d")
+    )
+
+
+@application("efficientnetb1")
+def EfficientNetB1(net: Network) -> Functional:
+    """1.0 times as wide and 1.1 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.0, 1.1, 240, 0.2, ("1d254153d4ab51201f1646940f018540", "74c4e6b3e1f6a1eea24c589628592432")
+    )
+
+
+@application("efficientnetb2")
+def EfficientNetB2(net: Network) -> Functional:
+    """1.1 times as wide and 1.2 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.1, 1.2, 260, 0.3, ("b15cce36ff4dcbd00b6dd88e7857a6ad", "111f8e2ac8aa800a7a99e3239f7bfb39")
+    )
+
+
+@application("efficientnetb3")
+def EfficientNetB3(net: Network) -> Functional:
+    """1.2 times as wide and 1.4 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.2, 1.4, 300, 0.3, ("ffd1fdc53d0ce67064dc6a9c7960ede0", "af6d107764bb5b1abb91932881670226")
+    )
+
+
+@application("efficientnetb4")
+def EfficientNetB4(net: Network) -> Functional:
+    """1.4 times as wide and 1.8 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.4, 1.8, 380, 0.4, ("18c95ad55216b8f92d7e70b3a046e2fc", "ebc24e6d6c33eaebbd558eafbeedf1ba")
+    )
+
+
+@application("efficientnetb5")
+def EfficientNetB5(net: Network) -> Functional:
+    """1.6 times as wide and 2.2 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.6, 2.2, 456, 0.4, ("ace28f2a6363774853a83a0b21b9421a", "38879255a25d3c92d5e44e04ae6cec6f")
+    )
+
+
+@application("efficientnetb6")
+def EfficientNetB6(net: Network) -> Functional:
+    """1.8 times as wide and 2.6 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 1.8, 2.6, 528, 0.5, ("165f6e37dce68623721b423839de8be5", "9ecce42647a20130c1f39a5d4cb75743")
+    )
+
+
+@application("efficientnetb7")
+def EfficientNetB7(net: Network) -> Functional:
+    """2.0 times as wide and 3.1 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
+    return _efficientnet(
+        net, 2.0, 3.1, 600, 0.5, ("8c03f828fec3ef71311cd463b6759d99", "cbcfe4450ddf6f3ad90b1b398090fe4a")
+    )
+
+
+def _efficientnet(
+    net: Network, wide: float, deep: float, size: int, dropout: float, sums: tuple[str, str]
+) -> Functional:
+    x = Normalization(axis=channel_axis())(Rescaling(1 / 255)(net.input(size, 32)))
+    if net.pretrained:  # they were trained with a division by the variance
+        x = Rescaling([1 / math.sqrt(each) for each in _DEVIATIONS])(x)
+    x, padding = padded_to_halve(x, 3, "stem_conv_pad")
+    x = BLOCKS(x, "stem_", rounded(32 * wide), 3, strides=2, padding=padding)
+    block = partial(bottleneck, blocks=BLOCKS)
+    stages = [
+        (block, math.ceil(deep * count), rounded(filters * wide), wider, kernel, strides)
+        for count, filters, wider, kernel, strides in _STAGES
+    ]
+    x = stacked(x, stages, sum(count for _, count, *_ in stages))
+    x = finished(net, x, BLOCKS, rounded(1280 * wide), dropout)
+    folder = "https://storage.googleapis.com/keras-applications/"
+    return net.model(x, Published(f"{folder}{net.architecture.lower()}{{}}.h5", sums))
+
+
+def stacked(
+    x: SymbolicTensor, stages: Iterable[tuple[Callable, int, int, int, int, int]], count: int
+) -> SymbolicTensor:
+    """stages: what makes a block, how many there are, filters, how many times wider inside, kernel, strides of the
+    first. count: of blocks in all; the later one is, the more often training leaves it out."""
+    number = 0
+    for stage, (block, repeats, filters, wider, kernel, first) in enumerate(stages, 1):
+        for index in range(repeats):
+            name, strides = f"block{stage}{chr(ord('a') + index)}_", 1 if index else first
+            y = block(x, name, filters, wider, kernel, strides)
+            if strides == 1 and channels_of(x) == filters:
+                if number:
+                    y = Dropout(0.2 * number / count, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(y)
+                y = Add(name=f"{name}add")([y, x])
+            x, number = y, number + 1
+    return x
+
+
+def bottleneck(
+    x: SymbolicTensor, name: str, filters: int, wider: int, kernel: int, strides: int, blocks: Blocks,
+    depthwise: str = "dwconv",
+) -> SymbolicTensor:  # fmt: skip
+    """Wider, depthwise, excited, narrower. depthwise: what the second convolution is called."""
+    channels, padding = channels_of(x), "same"
+    y = blocks(x, f"{name}expand_", wider * channels, 1) if wider > 1 else x
+    if strides == 2 and blocks is BLOCKS:
+        y, padding = padded_to_halve(y, kernel, f"{name}dwconv_pad")
+    options: dict[str, Any] = {"padding": padding, "use_bias": False, "depthwise_initializer": _KERNELS}
+    y = DepthwiseConv2D(kernel, strides=strides, **options, name=name + depthwise)(y)
+    y = _excited(blocks.norm(y, name, active=True), f"{name}se_", max(1, channels // 4))
+    return blocks(y, f"{name}project_", filters, 1, active=False)
+
+
+def _excited(x: SymbolicTensor, name: str, between: int) -> SymbolicTensor:
+    """Squeeze and excitation: each channel times what a small network makes of all channels' means."""
+    channels = channels_of(x)
+    y = Reshape(shaped(1, channels), name=f"{name}reshape")(GlobalAveragePooling2D(name=f"{name}squeeze")(x))
+    options: dict[str, Any] = {"padding": "same", "kernel_initializer": _KERNELS}
+    y = Conv2D(between, 1, activation="swish", **options, name=f"{name}reduce")(y)
+    y = Conv2D(channels, 1, activation="sigmoid", **options, name=f"{name}expand")(y)
+    return Multiply(name=f"{name}excite")([x, y])
+
+
+def finished(
+    net: Network, x: SymbolicTensor, blocks: Blocks, filters: int, dropout: float, **options: Any
+) -> SymbolicTensor:
+    """The last convolution and the top. options: of the classifier."""
+    x = blocks(x, "top_", filters, 1)
+    if not net.include_top:
+        return net.pooled(x, named=True)
+    x = Dropout(dropout, name="top_dropout")(GlobalAveragePooling2D(name="avg_pool")(x))
+    return net.classified(x, kernel_initializer=_scaled(1 / 3, "uniform"), **options)

@@ -1,0 +1,147 @@
+"""MobileNetV3: blocks of MobileNetV2, searched for by machine, with squeeze and excitation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .. import ops
+from ..core.symbolic import SymbolicTensor
+from ..layers import (
+    Activation,
+    Add,
+    Conv2D,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    Multiply,
+    ReLU,
+    Rescaling,
+)
+from ..models import Functional
+from .blocks import Blocks, padded_to_halve, rounded
+from .imagenet_utils import decode_predictions as decode_predictions
+from .imagenet_utils import preprocessing
+from .network import Network, Published, application, channels_of
+
+# Of each block: how many times wider it is inside, filters, kernel, strides, squeeze and excitation, hard swish.
+_SMALL = (
+    (1, 16, 3, 2, True, False), (72 / 16, 24, 3, 2, False, False), (88 / 24, 24, 3, 1, False, False),
+    (4, 40, 5, 2, True, True), (6, 40, 5, 1, True, True), (6, 40, 5, 1, True, True), (3, 48, 5, 1, True, True),
+    (3, 48, 5, 1, True, True), (6, 96, 5, 2, True, True), (6, 96, 5, 1, True, True), (6, 96, 5, 1, True, True),
+)  # fmt: skip
+_LARGE = (
+    (1, 16, 3, 1, False, False), (4, 24, 3, 2, False, False), (3, 24, 3, 1, False, False),
+    (3, 40, 5, 2, True, False), (3, 40, 5, 1, True, False), (3, 40, 5, 1, True, False),
+    (6, 80, 3, 2, False, True), (2.5, 80, 3, 1, False, True), (2.3, 80, 3, 1, False, True),
+    (2.3, 80, 3, 1, False, True), (6, 112, 3, 1, True, True), (6, 112, 3, 1, True, True),
+    (6, 160, 5, 2, True, True), (6, 160, 5, 1, True, True), (6, 160, 5, 1, True, True),
+)  # fmt: skip
+_SUMS = {
+    "large_224_0.75": ("765b44a33ad4005b3ac83185abf1d0eb", "40af19a13ebea4e2ee0c676887f69a2e"),
+    "large_224_1.0": ("59e551e166be033d707958cf9e29a6a7", "07fb09a5933dd0c8eaafa16978110389"),
+    "large_minimalistic_224_1.0": ("675e7b876c45c57e9e63e6d90a36599c", "ec5221f64a2f6d1ef965a614bdae7973"),
+    "small_224_0.75": ("cb65d4e5be93758266aa0a7f2c6708b7", "ebdb5cc8e0b497cd13a7c275d475c819"),
+    "small_224_1.0": ("8768d4c2e7dee89b9d02b2d03d65d862", "d3e8ec802a04aa4fc771ee12a9a9b836"),
+    "small_minimalistic_224_1.0": ("99cd97fb2fcdad2bf028eb838de69e37", "cde8136e733e811080d9fcd8a252f7e4"),
+}
+_RELU = Blocks(
+    "{} {}_bn",
+    {"padding": "same", "use_bias": False},
+    {"epsilon": 1e-3, "momentum": 0.999},
+    axis=-1,
+    activate=lambda name: ReLU(),
+)
+_SWISH = replace(_RELU, activate=lambda name: Activation("hard_swish"))
+
+_ORDER = (
+    "input_shape alpha minimalistic include_top weights input_tensor classes pooling dropout_rate "
+    "classifier_activation include_preprocessing name"
+)
+
+preprocess_input = preprocessing(None)
+
+
+@application("MobileNetV3Small", _ORDER)
+def MobileNetV3Small(
+    net: Network,
+    alpha: float = 1.0,
+    minimalistic: bool = False,
+    dropout_rate: float = 0.2,
+    include_preprocessing: bool = True,
+) -> Functional:
+    """The smaller of two networks found by search (Howard et al. 2019, arXiv:1905.02244).
+
+    alpha: the part of the filters that each layer has. minimalistic: without squeeze and excitation, hard swish and
+    kernels of 5. dropout_rate: before the classifier. include_preprocessing: whether the network takes values from
+    0 to 255; else from -1 to 1.
+    """
+    return _mobilenet(net, _SMALL, 1024, alpha, minimalistic, dropout_rate, include_preprocessing)
+
+
+@application("MobileNetV3Large", _ORDER)
+def MobileNetV3Large(
+    net: Network,
+    alpha: float = 1.0,
+    minimalistic: bool = False,
+    dropout_rate: float = 0.2,
+    include_preprocessing: bool = True,
+) -> Functional:
+    """The larger of two networks found by search (Howard et al. 2019, arXiv:1905.02244).
+
+    Its own arguments are those of MobileNetV3Small.
+    """
+    return _mobilenet(net, _LARGE, 1280, alpha, minimalistic, dropout_rate, include_preprocessing)
+
+
+def _mobilenet(
+    net: Network, blocks: Any, last: int, alpha: float, minimalistic: bool, dropout_rate: float, preprocess: bool
+) -> Functional:
+    """last: filters of the last convolution before the classifier's."""
+    x = net.input(None, 32)
+    kind = f"{net.architecture.removeprefix('MobileNetV3').lower()}{'_minimalistic' * minimalistic}_224_{float(alpha)}"
+    if net.pretrained and kind not in _SUMS:
+        raise net.error("alpha", '0.75 or 1.0 with `weights="imagenet"`, 1.0 if minimalistic', alpha)
+    swish = _RELU if minimalistic else _SWISH
+    x = swish(Rescaling(1 / 127.5, -1.0)(x) if preprocess else x, "conv", 16, 3, strides=2)
+    for number, (wider, filters, kernel, strides, excited, smooth) in enumerate(blocks):
+        name = f"expanded_conv_{number}_" if number else "expanded_conv_"
+        size = min(kernel, 3) if minimalistic else kernel
+        style = swish if smooth else _RELU
+        x = _block(x, name, rounded(filters * alpha), wider, size, strides, excited and not minimalistic, style)
+    x = swish(x, "conv_1", rounded(channels_of(x) * 6), 1)
+    if net.include_top:
+        x = GlobalAveragePooling2D(keepdims=True)(x)
+        x = swish.act(Conv2D(rounded(last * max(alpha, 1)), 1, padding="same", name="conv_2")(x), None)
+        x = Dropout(dropout_rate)(x) if dropout_rate else x
+        x = Flatten()(Conv2D(net.classes, 1, padding="same", name="logits")(x))
+        x = Activation(net.activation, name="predictions")(x)
+    else:
+        x = net.pooled(x, named=True)
+    address = f"mobilenet_v3/weights_mobilenet_v3_{kind}_float{{}}.h5"
+    return net.model(x, Published(address, _SUMS.get(kind, (None, None)), "_no_top_v2"))
+
+
+def _block(
+    x: SymbolicTensor, name: str, filters: int, wider: float, kernel: int, strides: int, excited: bool, blocks: Blocks
+) -> SymbolicTensor:
+    """Wider, depthwise, excited, narrower; added to what came in where the sizes stay."""
+    channels = channels_of(x)
+    inside = rounded(channels * wider)
+    y = blocks(x, f"{name}expand", inside, 1) if name != "expanded_conv_" else x
+    y, padding = padded_to_halve(y, kernel, f"{name}depthwise_pad") if strides == 2 else (y, "same")
+    y = blocks(y, f"{name}depthwise", kernel, kind=DepthwiseConv2D, strides=strides, padding=padding)
+    y = _excited(y, f"{name}squeeze_excite_", inside) if excited else y
+    y = blocks(y, f"{name}project", filters, 1, active=False)
+    return Add(name=f"{name}add")([x, y]) if strides == 1 and channels == filters else y
+
+
+def _excited(x: SymbolicTensor, name: str, channels: int) -> SymbolicTensor:
+    """Squeeze and excitation: each channel times what a small network makes of all channels' means."""
+    y = GlobalAveragePooling2D(keepdims=True, name=f"{name}avg_pool")(x)
+    y = Conv2D(rounded(channels * 0.25), 1, padding="same", name=f"{name}conv")(y)
+    y = ReLU(name=f"{name}relu")(y)
+    y = Conv2D(channels, 1, padding="same", name=f"{name}conv_1")(y)
+    y = ops.multiply(ReLU(6.0)(y + 3.0), 1.0 / 6.0)
+    return Multiply(name=f"{name}mul")([x, y])
