@@ -245,6 +245,5 @@ def _first_of(data: Any) -> Any:
     kind = dtypes.TEXT if arrays.texts(data) is not None else getattr(data, "dtype", None)
     if kind is None:
         return data
-    return InputLayer(
-        batch_shape=(None, *data.shape[1:]), dtype=kind if isinstance(kind, str) else dtypes.dtype_name(kind)
-    )
+    kind = kind if isinstance(kind, str) else dtypes.dtype_name(kind)
+    return InputLayer(batch_shape=(None, *data.shape[1:]), dtype=kind)
