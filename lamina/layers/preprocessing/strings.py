@@ -108,21 +108,21 @@ def hashes(inputs: Data, owner: Layer, key: list[int] | None = None) -> Tensor:
         rows: Any = texts_of(inputs, owner)
         rows = rows if "".join(rows).isascii() else encoded(rows)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        if lengths.max(initial=0) > _WIDE:
+        if lengths.max(initial=0) > WIDE:
             return _by_length(rows, lengths, key).reshape(inputs.shape)
         packed = _words(rows, lengths), lengths
     words, lengths = map(torch.from_numpy, packed)
-    return _hash(words, lengths, key, int(packed[1].min(initial=_WIDE))).reshape(inputs.shape)
+    return _hash(words, lengths, key, int(packed[1].min(initial=WIDE))).reshape(inputs.shape)
 
 
-_WIDE = 64  # bytes up to which texts of all lengths are hashed together
+WIDE = 64  # bytes up to which texts of all lengths are hashed together
 
 
 def ascii_words(array: Any) -> tuple[np.ndarray, np.ndarray] | None:
     """The bytes of an array's short texts, eight to a word as `kernels.hashing` reads them, and their number; None
     where it holds texts as objects, long ones or letters beyond ASCII."""
     size = {"U": 4, "S": 1}.get(array.dtype.kind, 0) if isinstance(array, np.ndarray) else 0
-    if not size or not array.size or not 0 < array.itemsize <= _WIDE * size or not array.dtype.isnative:
+    if not size or not array.size or not 0 < array.itemsize <= WIDE * size or not array.dtype.isnative:
         return None
     codes = np.ascontiguousarray(array).reshape(-1).view("u4" if size == 4 else "u1").reshape(array.size, -1)
     if codes.max() > 127:
@@ -141,7 +141,7 @@ def _by_length(rows: list[Any], lengths: np.ndarray, key: list[int] | None) -> T
     """The hashes of rows, like lengths together: one long text must not make the others long."""
     found, at_most = torch.zeros(len(rows), dtype=torch.int64), 0
     while (lengths > at_most).any() or not at_most:
-        least, at_most = at_most + bool(at_most), max(2 * at_most, _WIDE)
+        least, at_most = at_most + bool(at_most), max(2 * at_most, WIDE)
         chosen = np.flatnonzero((lengths >= least) & (lengths <= at_most))
         if len(chosen):
             some = lengths[chosen]
