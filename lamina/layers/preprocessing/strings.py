@@ -134,7 +134,7 @@ def ascii_words(array: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _words(rows: list[Any], lengths: np.ndarray) -> np.ndarray:
     width = int(lengths.max(initial=1)) + 15 & -8
-    return np.array(rows, dtype=f"S{width}").view("<i8").reshape(len(rows), -1)
+    return np.array(rows, dtype=f"S{width}").view("<i8").reshape(len(rows), width // 8)
 
 
 def _by_length(rows: list[Any], lengths: np.ndarray, key: list[int] | None) -> Tensor:
