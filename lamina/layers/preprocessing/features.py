@@ -101,7 +101,7 @@ class Normalization(_Statistics, _Normalization, Adapting):
     count = weight(when="_learns", initializer="zeros", dtype="int32", trainable=False)
 
     _takes_integers = False
-    _ready: Any = kept()
+    _known_statistics: Any = kept()
 
     def check(self) -> None:
         mean, variance = np.shape(self.input_mean), np.shape(self.input_variance)
@@ -160,7 +160,7 @@ class Normalization(_Statistics, _Normalization, Adapting):
         """The mean and the deviation for inputs of a type, kept for as long as the weights stay the same."""
         if torch.compiler.is_compiling():
             return self._computed(dtype)
-        own, known = self._buffers, self._ready
+        own, known = self._buffers, self._known_statistics
         first, second = (own["adapt_mean"], own["adapt_variance"]) if self._learns else (own["_given"],) * 2
         if known is not None and known[0] is first and known[1] == (first._version, second._version, dtype):
             return known[2]
@@ -168,7 +168,7 @@ class Normalization(_Statistics, _Normalization, Adapting):
             return self._computed(dtype)  # a recorded graph reads the weights anew, and others do not tell of changes
         with torch.inference_mode(False):
             found = self._computed(dtype)
-        vars(self)["_ready"] = (first, (first._version, second._version, dtype), found)
+        vars(self)["_known_statistics"] = (first, (first._version, second._version, dtype), found)
         return found
 
     def _computed(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -176,7 +176,7 @@ class Normalization(_Statistics, _Normalization, Adapting):
         return mean.to(dtype), variance.sqrt().clamp(min=config.epsilon()).to(dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_ready": None}
+        return {**super().__getstate__(), "_known_statistics": None}
 
     def adapt(self, data: Any, steps: int | None = None, *, batch_size: int | None = None) -> None:
         """Find mean and variance of an array, or of an iterable of batches."""
