@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,34 @@ def test_normalization_of_large_numbers_and_constants() -> None:
     np.testing.assert_allclose(layer.variance, [[2 / 3, 0]])
     assert torch.isfinite(layer(data)).all()
     assert L.Normalization(mean=2, variance=4)(torch.tensor([[4, 0]])).tolist() == [[1, -1]]
+
+
+def test_normalization_follows_its_weights() -> None:
+    x = torch.tensor([[2.0], [6.0]])
+    layer = L.Normalization()
+    layer.adapt(np.array([[0.0], [2.0]]))
+    other = copy.deepcopy(layer)
+
+    def expect(mean: float, deviation: float, made: Any = layer) -> None:
+        for _ in range(2):
+            torch.testing.assert_close(made(x), (x - mean) / deviation)
+
+    expect(1, 1)
+    layer.adapt(np.array([[0.0], [8.0]]))
+    expect(4, 4)
+    layer.set_weights([np.array([1.0]), np.array([4.0]), np.array(0)])
+    expect(1, 2)
+    layer.load_state_dict(other.state_dict())
+    expect(1, 1)
+    with torch.inference_mode():
+        expect(1, 1)
+        layer.adapt_variance.assign([9.0])
+    expect(1, 3)
+    expect(1, 3, pickle.loads(pickle.dumps(layer)))
+    y = layer(x.requires_grad_())
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), x)[0], torch.full((2, 1), 1 / 3))
+    torch.testing.assert_close(layer.double()(x.double()), (x.double() - 1) / 3)
+    expect(1, 1, other)
 
 
 def test_adapting_again_forgets() -> None:

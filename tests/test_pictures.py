@@ -468,3 +468,51 @@ def test_local_equalization_in_every_form() -> None:
     ramp = torch.arange(64.0).reshape(1, 8, 8, 1) * 4
     found = layer(tile_grid_size=(2, 2))(ramp)[0, :2, :3, 0]
     np.testing.assert_allclose(found, [[0, 7.104477, 14.208955], [40.597015, 47.701492, 54.805969]], rtol=1e-5)
+
+
+# tf.keras ------------------------------------------------------------------------------------------------------------
+
+OLD = keras.tf_keras.layers
+
+
+@pytest.mark.parametrize(("name", "axis"), [("RandomHeight", 1), ("RandomWidth", 2)])
+def test_random_sides(name: str, axis: int, pictures: Tensor) -> None:
+    make = getattr(OLD, name)
+    sizes = {make((-0.5, 0.5), seed=seed)(pictures, training=True).shape[axis] for seed in range(30)}
+    size = pictures.shape[axis]
+    assert len(sizes) > 4 and size * 0.5 <= min(sizes) <= max(sizes) < size * 1.5
+    for interpolation in ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5"):
+        found = make((0.3, 0.3), interpolation)(pictures, training=True)
+        rows, columns = (int(n * 1.3) if side == axis else n for side, n in ((1, 12), (2, 10)))
+        torch.testing.assert_close(found, L.Resizing(rows, columns, interpolation)(pictures), rtol=1e-6, atol=1e-4)
+    assert make(0.3)(pictures[0], training=True).shape[2 - axis] == pictures.shape[3 - axis]
+    torch.testing.assert_close(make(0.3)(pictures, training=False), pictures)
+    assert make(0.3, seed=3).get_config()["factor"] == 0.3
+    assert make(0.3).compute_output_shape((None, 12, 10, 3))[axis] is None
+    for bad in (-0.2, (0.5, 0.2), (-2, 0), "a"):
+        with pytest.raises(ValueError, match="factor"):
+            make(bad)
+
+
+def test_a_crop_at_inference_is_the_middle_resized(pictures: Tensor) -> None:
+    layer = OLD.RandomCrop(6, 4)
+    assert layer(pictures, training=True).shape == (64, 6, 4, 3)
+    torch.testing.assert_close(
+        layer(pictures, training=False), L.Resizing(6, 4, crop_to_aspect_ratio=True)(pictures), rtol=1e-6, atol=1e-4
+    )
+
+
+def test_one_number_of_contrast_goes_both_ways(pictures: Tensor) -> None:
+    layer = OLD.RandomContrast(0.5, seed=1)
+    layer(pictures, training=True)
+    assert layer.get_config()["factor"] == 0.5
+    assert_uniform(drawn(layer), 0.5, 1.5)
+
+
+def test_names_under_experimental() -> None:
+    home = OLD.experimental.preprocessing
+    names = "CenterCrop RandomContrast RandomCrop RandomFlip RandomHeight RandomRotation RandomTranslation RandomWidth"
+    for name in (*names.split(), "RandomZoom", "Rescaling", "Resizing", "Normalization", "StringLookup"):
+        assert getattr(home, name) is getattr(OLD, name)
+    layer = home.RandomRotation(0.1, "constant", "nearest", 3, 0.5, rng_type="stateless")
+    assert (layer.fill_mode, layer.interpolation, layer.seed, layer.fill_value) == ("constant", "nearest", 3, 0.5)

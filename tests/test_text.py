@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 import lamina as keras
 from lamina.core import serialize
 from lamina.kernels import hashing
+from lamina.kernels.table import Table
 from lamina.layers.preprocessing.strings import hashes
 
 L = keras.layers
@@ -402,3 +404,54 @@ def test_files_of_a_users_layer(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", custom_objects={"Kept": Kept})
     assert again.layers[0].note == "kept"
+
+
+# Many at once --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mask", [None, "", "ab"])
+@pytest.mark.parametrize("letters", ["ab", "ab \0", "ab\u00e9"])
+@pytest.mark.parametrize("longest", [3, 9, 70])
+def test_an_array_of_many_texts_is_looked_up_as_each_of_them(mask: Any, letters: str, longest: int) -> None:
+    draw = random.Random(0)
+
+    def some(count: int) -> list[str]:
+        return ["".join(draw.choices(letters, k=draw.randrange(longest + 1))) for _ in range(count)]
+
+    terms = [term for term in dict.fromkeys(some(200)) if term not in (mask, "[UNK]") and not term.endswith("\0")]
+    layer = L.StringLookup(vocabulary=terms, mask_token=mask)
+    for texts in (some(1500), draw.choices(terms, k=1500), [term[:40] for term in draw.choices(terms, k=1500)]):
+        array = np.array(texts).reshape(-1, 3)
+        expected = [int(layer([text])[0]) for text in array.ravel()[:300].tolist()]
+        assert layer(array).reshape(-1)[:300].tolist() == expected
+        assert torch.equal(layer(array), layer(array.tolist()))
+
+
+@pytest.mark.parametrize("options", [{}, {"mask_token": 5}, {"num_oov_indices": 3}])
+def test_an_array_of_many_integers_is_looked_up_as_each_of_them(options: dict) -> None:
+    layer = L.IntegerLookup(vocabulary=[3, -7, 2**40, 0, 11], **options)
+    array = np.random.default_rng(0).choice([3, -7, 2**40, 0, 11, 5, -1, 12], (500, 3))
+    assert layer(array).tolist() == [layer(row).tolist() for row in array]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 5000])
+def test_a_table_finds_what_is_in_it(count: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    everywhere = torch.randint(-(2**63), 2**63 - 1, (count,), generator=generator).unique()
+    for keys in (everywhere[torch.randperm(len(everywhere))], torch.arange(count) * 2**20, -torch.arange(count)):
+        table = Table(keys)
+        assert torch.equal(table.find(keys.flip(0)), torch.arange(len(keys)).flip(0))
+        assert (table.find(torch.tensor([2**62 + 3, 5 * 2**40 + 1])) == -1).all()
+    assert len(Table(everywhere).find(torch.zeros(0, dtype=torch.int64))) == 0
+
+
+def test_hashes_of_short_and_long_texts_together() -> None:
+    texts = ["x" * length for length in range(140)] + ["\u00e9" * 40, "a\0b"]
+    layer = L.Hashing(10**6)
+    each = [int(layer([text])[0]) for text in texts]
+    assert layer(texts).tolist() == each
+    for some in (texts[:65], texts[8:17], texts[4:9], texts[:4], texts[60:]):
+        assert layer(np.array(some)).tolist() == [int(layer([text])[0]) for text in some]
+        assert layer(np.array(some, dtype=object)).tolist() == layer(some).tolist()
+    whole = torch.tensor([0, -1, 10**18, -(2**63), 2**63 - 1, 7])
+    assert layer(whole).tolist() == layer([str(number) for number in whole.tolist()]).tolist()

@@ -21,15 +21,15 @@ DIGITS = 19  # of the largest integer
 
 def _right(value: Tensor, by: int) -> Tensor:
     """Shifted right with zeros moving in."""
-    return (value >> by) & ((1 << (64 - by)) - 1)
+    return (value >> by).bitwise_and_((1 << (64 - by)) - 1)
 
 
 def _rotated(value: Tensor, right: int) -> Tensor:
-    return _right(value, right) | (value << (64 - right))
+    return _right(value, right).bitwise_or_(value << (64 - right))
 
 
 def _mixed(value: Tensor) -> Tensor:
-    return value ^ _right(value, 47)
+    return _right(value, 47).bitwise_xor_(value)
 
 
 class _Rows:
@@ -43,17 +43,18 @@ class _Rows:
         return self.words[:, start // 8]
 
     def before_end(self, back: int) -> Tensor:
-        start = (self.lengths - back).clamp(min=0)
-        place, bits = (start >> 3)[:, None], (start & 7) * 8
+        start = (self.lengths - back).clamp_(min=0)
+        place, bits = (start >> 3)[:, None], (start & 7).mul_(8)
         low, high = self.words.gather(1, place)[:, 0], self.words.gather(1, place + 1)[:, 0]
         # By one and the rest: a shift by all 64 bits would be none.
-        return ((low >> bits) & ~(-2 << 63 - bits)) | ((high << 1) << 63 - bits)
+        rest, ones = 63 - bits, torch.full_like(bits, -2)
+        return (low >> bits).bitwise_and_((ones << rest).bitwise_not_()).bitwise_or_((high << 1) << rest)
 
 
-def fingerprint(words: Tensor, lengths: Tensor) -> Tensor:
-    """FarmHash's Fingerprint64 of every row (Pike, 2014)."""
+def fingerprint(words: Tensor, lengths: Tensor, shortest: int = 0) -> Tensor:
+    """FarmHash's Fingerprint64 of every row (Pike, 2014), of which none is shorter than so many bytes."""
     rows, width = _Rows(words, lengths), 8 * (words.shape[1] - 1)
-    found = _up_to_16(rows)
+    found = _from_8_to_16(rows) if shortest >= 8 else _up_to_16(rows, shortest)
     for above, hashed in ((16, _up_to_32), (32, _up_to_64), (64, _beyond_64)):
         if width > above:
             found = torch.where(lengths > above, hashed(rows), found)
@@ -65,18 +66,23 @@ def _joined(u: Tensor, v: Tensor, factor: Tensor) -> Tensor:
     return _mixed((v ^ a) * factor) * factor
 
 
-def _up_to_16(rows: _Rows) -> Tensor:
+def _from_8_to_16(rows: _Rows) -> Tensor:
+    factor, a, end = _K2 + rows.lengths * 2, rows.at(0) + _K2, rows.before_end(8)
+    return _joined(_rotated(end, 37) * factor + a, (_rotated(a, 25) + end) * factor, factor)
+
+
+def _up_to_16(rows: _Rows, shortest: int) -> Tensor:
     n = rows.lengths
-    factor, start, end = _K2 + n * 2, rows.at(0), rows.before_end(8)
-    a = start + _K2
-    long = _joined(_rotated(end, 37) * factor + a, (_rotated(a, 25) + end) * factor, factor)
+    factor, start = _K2 + n * 2, rows.at(0)
     half = 0xFFFFFFFF
-    middle = _joined(n + ((start & half) << 3), rows.before_end(4) & half, factor)
-    first, last = start & 255, rows.before_end(1) & 255
-    second = (start >> ((n >> 1) * 8).clamp(max=63)) & 255
+    middle = _joined(n + ((start & half) << 3), (start >> (n - 4).clamp_(0, 4).mul_(8)) & half, factor)
+    middle = torch.where(n >= 8, _from_8_to_16(rows), middle)
+    if shortest >= 4:
+        return middle
+    first, last = start & 255, (start >> (n - 1).clamp_(0, 3).mul_(8)) & 255
+    second = (start >> ((n >> 1) * 8).clamp_(max=63)) & 255
     short = _mixed(((first + (second << 8)) * _K2) ^ ((n + (last << 2)) * _K0)) * _K2
-    found = torch.where(n >= 4, middle, torch.where(n > 0, short, torch.full_like(n, _K2)))
-    return torch.where(n >= 8, long, found)
+    return torch.where(n >= 4, middle, torch.where(n > 0, short, torch.full_like(n, _K2)))
 
 
 def _up_to_32(rows: _Rows) -> Tensor:

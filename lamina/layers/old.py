@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ..activations import activation, check_keeps_shape
 from ..constraints import constraint
-from ..core.declare import Declared, Kind, anything, arg, as_integer, boolean, integer, number, one_of
+from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
@@ -43,6 +43,8 @@ from .pooling import (
     MaxPooling3D,
 )
 from .preprocessing.features import Normalization
+from .preprocessing.geometry import RandomCrop, Resizing
+from .preprocessing.pictures import Random, numbers, span
 from .reshape import UpSampling2D
 from .wrappers import Bidirectional, TimeDistributed
 
@@ -628,3 +630,59 @@ class CountingNormalization(Normalization):
         super().finalize_state()
         if count and self._learns:
             self.count.assign(count)
+
+
+class RandomCropOrMiddle(RandomCrop):
+    """At inference, the largest middle part of the same aspect ratio, resized."""
+
+    def call(self, data: Any, training: bool = True) -> Any:
+        if training:
+            return super().call(data)
+        x, alone = self._batch(data)
+        return self._like(resize.resize(resize.to_ratio(x, self.size, False), self.size, "bilinear"), alone)
+
+
+def _stretch(value: Any, owner: Any) -> Any:
+    lone = not isinstance(value, (tuple, list))
+    lower, upper = (-number().convert(value, owner), value) if lone else numbers(value, owner)
+    if not -1 <= lower <= upper:
+        raise Refused("The lower bound is at least -1, and not above the upper one.")
+    return tuple(value) if isinstance(value, list) else value
+
+
+_stretches = Kind("a positive number, or a pair of numbers", _stretch, good=(0.5, (0.2, 0.3)), bad=(-0.1, (1, 0), "a"))
+
+
+class _Stretched(Random):
+    """Base of layers that make one side of all pictures longer or shorter, by a random part of it."""
+
+    factor: Any = arg(_stretches, doc="How much longer, in parts of the side.")
+    interpolation: str = arg(Resizing._args["interpolation"].kind, default="bilinear")
+    seed: Any = arg(RandomCrop._args["seed"].kind, default=None)
+    side = 0
+
+    def draw(self, x: Tensor) -> tuple[int, ...]:
+        lower, upper = span(self.factor)
+        size = list(x.shape[2:])
+        size[self.side] = int((self.uniform(x, (1 + lower, 1 + upper), count=1) * size[self.side]).item())
+        return tuple(size)
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        return resize.resize(x, drawn, self.interpolation)
+
+    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
+        return resize.resize(masks, drawn, "nearest")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        place = len(input_shape) - 3 + self.side
+        return (*input_shape[:place], None, *input_shape[place + 1 :])
+
+
+class RandomHeight(_Stretched):
+    """In training, pictures of another height; all of a batch alike."""
+
+
+class RandomWidth(_Stretched):
+    """In training, pictures of another width; all of a batch alike."""
+
+    side = 1

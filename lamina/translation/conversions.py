@@ -174,6 +174,13 @@ def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings
     return modern
 
 
+def both_ways(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """One number is how far both bounds are from 1."""
+    if isinstance(modern.get("factor"), (int, float)):
+        modern["factor"] = (modern["factor"],) * 2
+    return modern
+
+
 def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """A layer of texts has their type there."""
     if modern.get("dtype") == "string":
@@ -184,8 +191,9 @@ def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) ->
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation, lambda_,
-        local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes, zero_padding,
+        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation,
+        lambda_, local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
+        zero_padding,
     )
 }  # fmt: skip
 

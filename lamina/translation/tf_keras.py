@@ -57,6 +57,15 @@ def _encoding(name: str, own: str, mode: str, **others: Any) -> Class:
     return Class(name, f"{own}, {mode}", _PREPARING, **{"kept": "sparse", **others})
 
 
+_DRAWN = "interpolation='bilinear', seed=None"
+_FILLED = f"fill_mode='reflect', {_DRAWN}, fill_value=0.0"
+
+
+def _random(modern: str, own: str, **others: Any) -> Class:
+    """A layer that changes pictures at random."""
+    return Class(modern, own, _PREPARING, base="_Random", **others)
+
+
 LAYERS = {
     **{name: entry for name, entry in _OWN.items() if name not in ("Highway", "MaxoutDense", "CuDNNGRU", "CuDNNLSTM")},
     "Conv1D": Class("Conv1D", conv(1, True), **CONV, aliases="Convolution1D"),
@@ -203,6 +212,18 @@ LAYERS = {
         write="of_texts",
     ),
     "_Vocabulary": Class("Layer", "vocabulary_size=None"),
+    "_Random": Class("Layer", "rng_type='stateful'"),
+    "CenterCrop": Class("CenterCrop", "height, width", _PREPARING),
+    "Resizing": Class("Resizing", "height, width, interpolation='bilinear', crop_to_aspect_ratio=False", _PREPARING),
+    "RandomBrightness": _random("RandomBrightness", "factor, value_range=(0, 255), seed=None"),
+    "RandomContrast": _random("RandomContrast", "factor, seed=None", kept="factor", adapt="both_ways"),
+    "RandomCrop": _random("RandomCropOrMiddle", "height, width, seed=None"),
+    "RandomFlip": _random("RandomFlip", "mode='horizontal_and_vertical', seed=None"),
+    "RandomHeight": _random("RandomHeight", f"factor, {_DRAWN}"),
+    "RandomRotation": _random("RandomRotation", f"factor, {_FILLED}", kept="factor"),
+    "RandomTranslation": _random("RandomTranslation", f"height_factor, width_factor, {_FILLED}"),
+    "RandomWidth": _random("RandomWidth", f"factor, {_DRAWN}"),
+    "RandomZoom": _random("RandomZoom", f"height_factor, width_factor=None, {_FILLED}"),
     "Layer": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
     "InputSpec": Class(
         "InputSpec",
@@ -234,6 +255,7 @@ REGULARIZERS = {"L1L2": keras2.REGULARIZERS["L1L2"], "l1_l2": keras2.REGULARIZER
 RENAMED = {
     **keras2.RENAMED,
     **dict.fromkeys(("time_major", "sparse", "dynamic", "type_spec", "robust_masking", "softmax_robust_masking"), ""),
+    "rng_type": "",
     **dict.fromkeys(("jit_compile", "is_legacy_optimizer"), ""),  # how it runs, not what it computes
 }
 

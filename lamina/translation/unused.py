@@ -45,6 +45,7 @@ UNUSED = {
     **{f"{name}_type": _SPELLING for name in ("function", "output_shape", "mode", "output_mask", "mask")},
     **dict.fromkeys(("module", "output_shape_module", "mask_module"), _SPELLING),
     "sparse": Unused("gradients of embeddings are the same, dense or sparse", (None, False, True)),
+    "rng_type": Unused("how the generator keeps its state"),
     "type_spec": Unused("the shape and the type say the same", ()),
     "dynamic": _RUNNING,
     "jit_compile": _RUNNING,

@@ -49,10 +49,8 @@ FAMILIES = {
 
 NOT_YET = {
     "SpectralNormalization",
-    "RandomCrop", "RandomHeight", "RandomWidth",
+    "keras3/RandomCrop",
     "fit_on_texts", "len", "skipgrams", "text_to_word_sequence", "TimeseriesGenerator",
-    "tf_keras2/CenterCrop", "tf_keras2/RandomBrightness", "tf_keras2/RandomContrast", "tf_keras2/RandomFlip",
-    "tf_keras2/RandomRotation", "tf_keras2/RandomTranslation", "tf_keras2/RandomZoom", "tf_keras2/Resizing",
 }  # fmt: skip
 
 
@@ -108,6 +106,12 @@ OTHERWISE = {
         f"tf_keras2/preprocessing/{name}": "the original announced another shape than it gave"
         for name in ("Discretization_003", "Discretization_004", "Hashing_005")
     },
+    **{
+        f"tf_keras2/preprocessing/Random{side}_001": "a symbol does not know that there is no training: of any size"
+        for side in ("Height", "Width")
+    },
+    "tf_keras2/preprocessing/RandomContrast_002": "computed here; the original draws between bounds that differ",
+    "tf_keras2/preprocessing/RandomTranslation_004": "between the last row and the first: Keras 3's value",
     "tf_keras2/preprocessing/StringLookup_007": "texts are objects of an array, as in Keras 3",
     "tf_keras2/recurrent/RNN_008": "states of stacked cells come nested, as in Keras 3",
     "tf_keras2/core/EinsumDense_003": "the original announced another shape than it gave",

@@ -21,11 +21,13 @@ from ...core.scope import scope
 from ...core.weight import spend
 from ...kernels.encoding import encode
 from ...kernels.hashing import bucket
+from ...kernels.table import Table
 from .adapting import Adapting, Salt, as_tensor, dense, encoded_shape, output_mode
-from .strings import Data, Textual, hashes, texts_of
+from .strings import WIDE, Data, Textual, ascii_words, hashes, texts_of
 
 VOCABULARY = "vocabulary.txt"
 _DROPPED, _UNKNOWN = -1, -2  # places of what counts nowhere, and of what is in no vocabulary
+_MANY = 1_000  # terms, from which on they are looked up in a table of their numbers or bytes
 _MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 
 
@@ -403,6 +405,39 @@ def as_text(term: str | bytes | int) -> str | int:
     return term.decode("utf-8", "surrogateescape") if isinstance(term, bytes) else term
 
 
+class _Packed:
+    """The places of short texts in ASCII, found by their bytes. An array's texts are no objects yet: to make some, and
+    to hash each, takes twice the time."""
+
+    def __init__(self, table: Mapping[str, int]):
+        short = {text: place for text, place in table.items() if text.isascii() and len(text) <= WIDE}
+        words = ascii_words(np.array([*short])) if short else None
+        found = torch.zeros(0, 1, dtype=torch.int64) if words is None else torch.from_numpy(words[0])
+        self._table, self._places = Table(_mixed(found)), torch.tensor([*short.values()], dtype=torch.int64)
+        used = int((found != 0).any(0).sum())
+        self._columns = found[:, :used].mT.contiguous()
+
+    def places(self, words: Tensor, default: int) -> Tensor:
+        """The place of each row of words."""
+        index = self._table.find(_mixed(words))
+        same, at = index >= 0, index.clamp(min=0)
+        if not len(self._places):
+            return torch.full_like(index, default)
+        for known, word in itertools.zip_longest(self._columns, words.unbind(1)):
+            expected = 0 if known is None else known.index_select(0, at)
+            same &= expected == (0 if word is None else word)
+        return torch.where(same, self._places.index_select(0, at), default)
+
+
+def _mixed(words: Tensor) -> Tensor:
+    """One integer for each row, whatever zeros follow."""
+    found = torch.zeros(len(words), dtype=torch.int64)
+    for column, word in enumerate(words.unbind(1)):
+        mixed = word * (0x1F83D9ABFB41BD6B + 2 * column)
+        found += (mixed ^ (mixed >> 29)) * (0x5BE0CD19137E2179 - 4 * column)
+    return found
+
+
 class _OfTexts(_Invertible):
     pad_to_max_tokens: bool = arg(boolean, default=False, doc="Encode into `max_tokens` values, however few terms.")
     sparse: bool = arg(dense, default=False)
@@ -430,6 +465,11 @@ class StringLookup(Salt, _OfTexts, _Special, _Lookup, _Stored):
             self._tables[kind] = table
         return table
 
+    def _packed_terms(self) -> _Packed:
+        if _Packed not in self._tables:
+            self._tables[_Packed] = _Packed(self._table(str))
+        return self._tables[_Packed]
+
     def places(self, terms: Sequence[Any], kind: type = str) -> np.ndarray:
         """The place of each of some texts, or of the bytes of some."""
         default = self._first_oov if self.num_oov_indices == 1 else _UNKNOWN
@@ -437,6 +477,11 @@ class StringLookup(Salt, _OfTexts, _Special, _Lookup, _Stored):
         return np.fromiter(map(table.get, terms, itertools.repeat(default)), np.int64, len(terms))
 
     def _places_of(self, inputs: Data) -> Tensor:
+        many = isinstance(inputs, np.ndarray) and inputs.dtype.kind == "U" and inputs.size >= _MANY
+        packed = ascii_words(inputs) if many and self.num_oov_indices == 1 else None
+        if packed is not None:
+            found = self._packed_terms().places(torch.from_numpy(packed[0]), self._first_oov)
+            return self.placed(found).reshape(inputs.shape)
         terms = texts_of(np.asarray(inputs), self, self.encoding)
         found = self.places(terms)
         if self.num_oov_indices != 1:
@@ -468,6 +513,11 @@ class _IntegerTerms(_Special):
     vocabulary_dtype: str = arg(_int64, default="int64")
 
 
+def _looked_at() -> bool:
+    """Whether torch follows what is done, without values: no place for a loop that goes by these."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
 class IntegerLookup(Salt, _OfIntegers, _IntegerTerms, _Lookup, _Stored):
     """Integers as places in a vocabulary: a mask, places for unknown integers, then the terms.
 
@@ -481,11 +531,14 @@ class IntegerLookup(Salt, _OfIntegers, _IntegerTerms, _Lookup, _Stored):
     def _places_of(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
         n, own = inputs.long(), self._buffers
         default, keys = self._first_oov if self.num_oov_indices == 1 else _UNKNOWN, own["_keys"]
-        if self._terms:
+        if not self._terms:
+            found = torch.full_like(n, default)
+        elif n.numel() < _MANY or not n.is_cpu or _looked_at():
             index = torch.searchsorted(keys, n).clamp(max=len(self._terms) - 1)
             found = torch.where(keys[index] == n, own["_places"][index], default)
         else:
-            found = torch.full_like(n, default)
+            index = self._integers().find(n.reshape(-1)).reshape(n.shape)
+            found = torch.where(index < 0, default, index + self._first)
         if self.num_oov_indices > 1:
             found = torch.where(found == _UNKNOWN, self._buckets(n), found)
         if self.mask_token is not None:
@@ -495,6 +548,11 @@ class IntegerLookup(Salt, _OfIntegers, _IntegerTerms, _Lookup, _Stored):
             if len(unknown):
                 raise self._outside(unknown.unique().tolist())
         return found
+
+    def _integers(self) -> Table:
+        if int not in self._tables:
+            self._tables[int] = Table(torch.tensor(self._terms))
+        return self._tables[int]
 
     def _terms_at(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
         places = inputs.long() - self._first

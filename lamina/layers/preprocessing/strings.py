@@ -98,23 +98,57 @@ def encoded(texts: list[str]) -> list[bytes]:
 
 def hashes(inputs: Data, owner: Layer, key: list[int] | None = None) -> Tensor:
     """The 64-bit hash of every text, or of the decimal text of every integer: FarmHash, with a `key` SipHash."""
-    if isinstance(inputs, Tensor):
+    if isinstance(inputs, Tensor) and (inputs.device.type != "cpu" or scope.trying or torch.compiler.is_compiling()):
         words, lengths = hashing.decimal(inputs.reshape(-1))
-        return _hash(words, lengths, key).reshape(inputs.shape)
-    rows = encoded(texts_of(inputs, owner))
-    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
-    found = torch.zeros(len(rows), dtype=torch.int64)
-    at_most = 16
-    while True:  # rows of like lengths together: one long text must not make the others long
-        chosen = ((lengths <= at_most) & ((lengths > at_most // 2) | (at_most == 16))).nonzero()[:, 0]
+        return _hash(words, lengths, key, 0).reshape(inputs.shape)
+    if isinstance(inputs, Tensor):
+        inputs = inputs.numpy().astype("S")
+    packed = ascii_words(inputs)
+    if packed is None:
+        rows: Any = texts_of(inputs, owner)
+        rows = rows if "".join(rows).isascii() else encoded(rows)
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        if lengths.max(initial=0) > WIDE:
+            return _by_length(rows, lengths, key).reshape(inputs.shape)
+        packed = _words(rows, lengths), lengths
+    words, lengths = map(torch.from_numpy, packed)
+    return _hash(words, lengths, key, int(packed[1].min(initial=WIDE))).reshape(inputs.shape)
+
+
+WIDE = 64  # bytes up to which texts of all lengths are hashed together
+
+
+def ascii_words(array: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The bytes of an array's short texts, eight to a word as `kernels.hashing` reads them, and their number; None
+    where it holds texts as objects, long ones or letters beyond ASCII."""
+    size = {"U": 4, "S": 1}.get(array.dtype.kind, 0) if isinstance(array, np.ndarray) else 0
+    if not size or not array.size or not 0 < array.itemsize <= WIDE * size or not array.dtype.isnative:
+        return None
+    codes = np.ascontiguousarray(array).reshape(-1).view("u4" if size == 4 else "u1").reshape(array.size, -1)
+    if codes.max() > 127:
+        return None
+    padded = np.zeros((array.size, codes.shape[1] + 15 & -8), np.uint8)
+    padded[:, : codes.shape[1]] = codes
+    return padded.view("<i8"), np.char.str_len(array.reshape(-1))
+
+
+def _words(rows: list[Any], lengths: np.ndarray) -> np.ndarray:
+    width = int(lengths.max(initial=1)) + 15 & -8
+    return np.array(rows, dtype=f"S{width}").view("<i8").reshape(len(rows), width // 8)
+
+
+def _by_length(rows: list[Any], lengths: np.ndarray, key: list[int] | None) -> Tensor:
+    """The hashes of rows, like lengths together: one long text must not make the others long."""
+    found, at_most = torch.zeros(len(rows), dtype=torch.int64), 0
+    while (lengths > at_most).any() or not at_most:
+        least, at_most = at_most + bool(at_most), max(2 * at_most, WIDE)
+        chosen = np.flatnonzero((lengths >= least) & (lengths <= at_most))
         if len(chosen):
-            some = [rows[index] for index in chosen.tolist()] if len(chosen) < len(rows) else rows
-            words = np.array(some, dtype=f"S{at_most + 8}").view("<i8").reshape(len(some), -1)
-            found[chosen] = _hash(torch.from_numpy(words), lengths[chosen], key)
-        if not (lengths > at_most).any():
-            return found.reshape(inputs.shape)
-        at_most *= 2
+            some = lengths[chosen]
+            words = _words([rows[index] for index in chosen.tolist()], some)
+            found[chosen] = _hash(torch.from_numpy(words), torch.from_numpy(some), key, int(some.min()))
+    return found
 
 
-def _hash(words: Tensor, lengths: Tensor, key: list[int] | None) -> Tensor:
-    return hashing.fingerprint(words, lengths) if key is None else hashing.keyed(words, lengths, key)
+def _hash(words: Tensor, lengths: Tensor, key: list[int] | None, shortest: int) -> Tensor:
+    return hashing.fingerprint(words, lengths, shortest) if key is None else hashing.keyed(words, lengths, key)
