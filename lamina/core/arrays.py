@@ -45,7 +45,9 @@ def first_of(value: Any) -> Any:
 
 def texts(value: Any) -> np.ndarray | None:
     """What holds texts, among others perhaps, as an array of them; None for anything else."""
-    if hasattr(value, "__torch_function__") or (is_listed(value) and not isinstance(first_of(value), (*TEXTS, type(None)))):
+    if hasattr(value, "__torch_function__") or (
+        is_listed(value) and not isinstance(first_of(value), (*TEXTS, type(None)))
+    ):
         return None
     if not isinstance(value, (str, bytes)) and not is_listed(value) and not is_array(value):
         return None
