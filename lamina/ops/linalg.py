@@ -128,7 +128,7 @@ def cholesky(x: Any, upper: bool = False) -> Tensor:
     """The triangle L with L L^T = x, or its transpose."""
     try:
         return torch.linalg.cholesky(_matrix(x, "cholesky"), upper=upper)
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]
         raise ValueError(f"cholesky: the matrix is not positive definite ({error}).") from error
 
 
