@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import tempfile
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +224,7 @@ def test_arguments_of_single_batches_count(method: str) -> None:
 def test_arguments_of_a_dataset_count() -> None:
     def see(given: dict[str, Any]) -> Any:
         data = Data(**given)
-        ahead = keras.training.data._PyBatches(data, None, torch.device("cpu"), False)
+        ahead = keras.training.data._PyBatches(data, None, torch.device("cpu"), False, False)
         return type(ahead._raw()).__name__, data.max_queue_size
 
     check({"workers": ({}, 1, 2), "max_queue_size": ({"workers": 2}, 10, 3)}, Data, see, skip=("use_multiprocessing",))
@@ -622,7 +624,71 @@ def merged(kind: str, **given: Any) -> Any:
 
 
 # Each argument: two calls that must differ.
+def diagram(**given: Any) -> str:
+    inner = keras.Sequential([keras.Input((4,)), L.Dense(3, "relu", name="deep", trainable=False)], name="inner")
+    return keras.utils.model_to_dot(keras.Sequential([keras.Input((4,)), inner]), **given).to_string()
+
+
+def picture(**given: Any) -> Any:
+    inner = keras.Sequential([keras.Input((4,)), L.Dense(3, "relu", name="deep", trainable=False)], name="inner")
+    inputs = keras.Input((4,), name="in")
+    model = keras.Model(inputs, L.Add(name="sum")([L.Dense(3, name="one")(inputs), inner(inputs)]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / given.pop("to_file", "model.svg")
+        keras.utils.plot_model(model, path, **given)
+        return path.suffix, path.read_bytes()
+
+
+def column(kind: str, *first: Any, **given: Any) -> Any:
+    found = getattr(keras.utils.FeatureSpace, kind)(*first, **given)
+    return re.sub(r"_\d+", "", str(found.get_config())) if "name" not in given else found.get_config()
+
+
+PLOTTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "show_shapes": ({}, {"show_shapes": True}),
+    "show_dtype": ({}, {"show_dtype": True}),
+    "show_layer_names": ({"show_layer_names": True}, {"show_layer_names": False}),
+    "rankdir": ({}, {"rankdir": "LR"}),
+    "expand_nested": ({}, {"expand_nested": True}),
+    "dpi": ({"to_file": "model.png"}, {"to_file": "model.png", "dpi": 50}),
+    "show_layer_activations": ({"expand_nested": True}, {"expand_nested": True, "show_layer_activations": True}),
+    "show_trainable": ({"expand_nested": True}, {"expand_nested": True, "show_trainable": True}),
+    "splines": ({}, {"splines": "line"}),
+    "to_file": ({"to_file": "model.svg"}, {"to_file": "model.dot"}),
+    "subgraph": ({}, {"subgraph": True}),
+}
+DRAWN = {
+    f"{called.__name__}.{name}": (partial(see, **kept), partial(see, **changed))
+    for called, see in ((keras.utils.model_to_dot, diagram), (keras.utils.plot_model, picture))
+    for name, (kept, changed) in PLOTTED.items()
+    if name in inspect.signature(called).parameters
+} | {"model_to_dot.dpi": (diagram, lambda: diagram(dpi=50))}
+COLUMNS: dict[str, tuple[tuple, dict[str, tuple[dict[str, Any], dict[str, Any]]]]] = {
+    "cross": ((("a", "b"), 8), {"output_mode": ({}, {"output_mode": "int"})}),
+    "float": ((), {}),
+    "float_rescaled": ((), {"scale": ({}, {"scale": 2.0}), "offset": ({}, {"offset": 1.0})}),
+    "float_normalized": ((), {}),
+    "float_discretized": (
+        (), {"bin_boundaries": ({"num_bins": 3}, {"num_bins": None, "bin_boundaries": [0.0, 1.0]}),
+             "output_mode": ({"num_bins": 3}, {"num_bins": 3, "output_mode": "int"}),
+             "name": ({"num_bins": 3}, {"num_bins": 3, "name": "mine"})},
+    ),
+    **dict.fromkeys(
+        ("integer_categorical", "string_categorical"),
+        ((), {"max_tokens": ({}, {"max_tokens": 9}), "num_oov_indices": ({}, {"num_oov_indices": 2}),
+              "output_mode": ({}, {"output_mode": "int"})}),
+    ),
+    **dict.fromkeys(("integer_hashed", "string_hashed"), ((8,), {"output_mode": ({}, {"output_mode": "int"})})),
+}  # fmt: skip
+SPACES = {
+    f"FeatureSpace.{kind}.{name}": (partial(column, kind, *first, **kept), partial(column, kind, *first, **changed))
+    for kind, (first, names) in COLUMNS.items()
+    for name, (kept, changed) in {**({} if kind == "cross" else {"name": ({}, {"name": "mine"})}), **names}.items()
+}
+
 METHODS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    **DRAWN,
+    **SPACES,
     "Weights.add_weight.shape": (weight, lambda: weight(shape=(4,))),
     "Weights.add_weight.initializer": (weight, lambda: weight(initializer="ones")),
     "Weights.add_weight.dtype": (weight, lambda: weight(dtype="float64")),
@@ -689,6 +755,9 @@ def test_argument_of_a_method_counts(argument: str) -> None:
 
 # Where else the arguments of a public callable are tried, or why they are not.
 ELSEWHERE = {
+    "*.safe_mode": "code from files never runs, whatever it says: test_habits.py",
+    "Model.export.*": "test_export.py",
+    "Model.get_state_tree.value_format": "test_habits.py",
     "Weights.add_weight.aggregation": "of several replicas: unknown words are refused (below)",
     "Weights.add_weight.overwrite_with_gradient": "True is refused (below)",
     "Metric.add_variable.aggregation": "of several replicas: unknown words are refused (below)",

@@ -335,6 +335,11 @@ def _curve(value: Any, owner: Any) -> str:
 _CURVE = Kind('one of "ROC", "PR", "PRGAIN"', _curve, good=("ROC", "pr"), bad=("area", 3))
 
 
+_GRID = Kind(  # None says nothing where thresholds are given
+    integer(2).expected, integer(2).optional().convert, good=(2,), bad=(1, 0, 2.5, "a")
+)
+
+
 class AUC(Thresholded):
     """Area under a curve through the thresholds: ROC (recall over false positive rate), PR (precision over recall)
     or PRGAIN (precision gain over recall gain, Flach and Kull 2015).
@@ -343,7 +348,7 @@ class AUC(Thresholded):
     """
 
     _direction = "up"
-    num_thresholds: Any = arg(integer(2).optional(), default=200, doc="How many thresholds, spread over [0, 1].")
+    num_thresholds: Any = arg(_GRID, default=200, doc="How many thresholds, spread over [0, 1].")
     curve: str = arg(_CURVE, default="ROC", doc="Which curve.")
     summation_method: str = arg(
         one_of("interpolation", "minoring", "majoring"), default="interpolation", doc="Height between two thresholds."
