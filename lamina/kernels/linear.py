@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
     """`x @ kernel + bias`, or the positive part of it: x (..., in), kernel (in, out), bias (out,) or None."""
-    if bias is not None and x.ndim == 2:
+    if bias is None:
+        y = torch.matmul(x, kernel)
+    elif x.ndim == 2:
         y = torch.addmm(bias, x, kernel)
     else:
-        y = torch.matmul(x, kernel)
-        y = y if bias is None else y.add_(bias)
+        y = functional.linear(x, kernel.t(), bias)
     return torch.relu_(y) if relu else y
 
 
-def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int) -> Tensor:
-    """The product that an equation says. `summed`: so many last axes of x are summed over with the first ones of the
-    kernel, whose others take their place, as `equation` says as well; 0 where only the equation tells."""
+def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int, bias: Tensor | None = None) -> Tensor:
+    """The product that an equation says, plus a bias. `summed`: so many last axes of x are summed over with the first
+    ones of the kernel, whose others take their place, as `equation` says as well; 0 where only the equation tells."""
     if not summed:
-        return torch.einsum(equation, x, kernel)
+        y = torch.einsum(equation, x, kernel)
+        return y if bias is None else y.add_(bias)
     made = kernel.shape[summed:]
     if len(made) > 1:
         kernel = kernel.flatten(summed)
     if summed > 1:
         x, kernel = x.flatten(-summed), kernel.flatten(0, summed - 1)
-    y = torch.matmul(x, kernel)
-    return y.unflatten(-1, made) if len(made) > 1 else y
+    whole = bias is not None and bias.ndim == len(made)
+    y = dense(x, kernel, bias.flatten() if whole else None)
+    y = y.unflatten(-1, made) if len(made) > 1 else y
+    return y if whole or bias is None else y.add_(bias)

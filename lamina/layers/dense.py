@@ -219,9 +219,7 @@ class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated
 
     @grants("relu")
     def call(self, inputs: Tensor, *, relu: bool | None = None) -> Tensor:
-        y = einsum(self.equation, inputs, self.kernel, self._summed)
-        if self.bias is not None:
-            y = y.add_(self.bias)
+        y = einsum(self.equation, inputs, self.kernel, self._summed, self.bias)
         activation = self.activation
         if relu or (relu is None and activation is positive_part):
             return y.relu_()
