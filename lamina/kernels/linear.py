@@ -29,7 +29,7 @@ def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int, bias: Tensor |
         kernel = kernel.flatten(summed)
     if summed > 1:
         x, kernel = x.flatten(-summed), kernel.flatten(0, summed - 1)
-    inside, after = (None, bias) if bias is None or bias.ndim < len(made) else (bias.flatten(), None)
+    inside, after = (None, bias) if bias is None or bias.shape != made else (bias.flatten(), None)
     y = dense(x, kernel, inside)
     y = y.unflatten(-1, made) if len(made) > 1 else y
     return y if after is None else y.add_(after)
