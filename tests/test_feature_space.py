@@ -244,3 +244,9 @@ def test_parts_go_through_configs() -> None:
 def test_bad_input(fails: Callable, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         fails()
+
+
+def test_bins_that_were_asked_for_are_all_columns() -> None:
+    space = FeatureSpace({"x": "float_discretized"})
+    space.adapt({"x": [0.0, 0.1, 0.2]})  # three values make no 32 bins
+    assert space({"x": 0.1}).shape == (32,) and space({"x": [0.0, 0.1]}).shape == (2, 32)

@@ -163,6 +163,12 @@ def test_layers_without_weights_are_built_from_the_start() -> None:
         assert layer.built and layer.count_params() == 0 and layer.get_build_config() is None
     for layer in (L.Dense(2), L.Flatten(), L.Add(), L.UpSampling2D(2), L.PReLU(), L.Layer()):
         assert not layer.built
+
+    class WithWeights(L.ReLU):
+        def build(self, input_shape: Any) -> None:
+            self.factor = self.add_weight((), "ones")
+
+    assert not WithWeights().built and WithWeights()(torch.ones(1, 2)).shape == (1, 2)
     pooled = L.TimeDistributed(L.MaxPooling1D(2))
     assert pooled(torch.zeros(2, 3, 4, 1)).shape == (2, 3, 2, 1)
 
@@ -375,3 +381,17 @@ def test_sequential_begins_with_several_inputs(given: Any, tmp_path: Path) -> No
 
 def named_sum(inputs: Any) -> Any:
     return inputs["a"] + inputs["b"]
+
+
+def test_masks_of_softmax_are_no_larger_than_its_input() -> None:
+    x = torch.ones(1, 3)
+    assert L.Softmax()(x, mask=torch.tensor([True, False, True])).tolist() == [[0.5, 0, 0.5]]
+    for mask in (torch.ones(2, 3), torch.ones(1, 1, 3), torch.ones(1, 2)):
+        with pytest.raises(ValueError, match="broadcastable"):
+            L.Softmax()(x, mask=mask)
+
+
+def test_a_mask_of_a_lambda_comes_back_from_its_config() -> None:
+    layer = L.Lambda(keras.ops.square, mask=torch.ones(2, 3, dtype=torch.bool))
+    again = L.Lambda.from_config(layer.get_config())
+    assert again.compute_mask(torch.ones(2, 3)).tolist() == layer.mask.tolist()

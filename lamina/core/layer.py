@@ -132,6 +132,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 cls._takes_training = "training" in cls._call_parameters
             cls._takes_mask = "mask" in cls._call_parameters
             cls.forward = own["call"]
+        if "build" in own and "_stateless" not in own and not cls._ours:
+            cls._stateless = False  # what a user's own build makes is not there from the start
         if "build" in own or (cls._weights and cls.build is Layer.build):
             cls.build = _guarded_build(cls.build)
         if "compute_output_shape" in own:

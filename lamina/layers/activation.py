@@ -12,7 +12,7 @@ from ..activations import activation
 from ..constraints import constraint
 from ..core import symbolic
 from ..core.declare import Kind, Refused, arg, as_integer, number
-from ..core.errors import named
+from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
 from ..core.weight import weight
@@ -159,6 +159,12 @@ class Softmax(_Elementwise):
     @grants(says="elementwise")
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
+            sizes = zip(reversed(mask.shape), reversed(inputs.shape), strict=False)
+            if mask.ndim > inputs.ndim or any(own not in (1, size) for own, size in sizes):
+                raise ValueError(
+                    f"{named(self)}: `mask` must be broadcastable to inputs of shape {show_shape(inputs.shape)}; "
+                    f"got {show_shape(mask.shape)}."
+                )
             hidden = ~mask if mask.dtype is torch.bool else mask <= 0.5
             return self.call(inputs.masked_fill(hidden, torch.finfo(inputs.dtype).min)).masked_fill(hidden, 0)
         if isinstance(self.axis, int):

@@ -57,6 +57,8 @@ _code = Kind("a function", _function, dump=_dump_function, bad=(3.5, None), erro
 
 
 def _mask_or_function(value: Any, owner: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("class_name") in ("__tensor__", "__numpy__"):
+        value = serialize.deserialize(value)
     return value if value is None or hasattr(value, "shape") else _function(value, owner)
 
 

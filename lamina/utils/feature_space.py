@@ -410,5 +410,5 @@ def _depth(layer: Any) -> int | None:
     if isinstance(layer, CategoryEncoding):
         return layer.num_tokens
     if isinstance(layer, Discretization):
-        return layer._depth
+        return layer.num_bins or layer._depth  # as wide as asked for, though fewer bins may have been found
     return layer.num_bins if isinstance(layer, (Hashing, HashedCrossing)) else None
