@@ -393,5 +393,5 @@ def test_masks_of_softmax_are_no_larger_than_its_input() -> None:
 
 def test_a_mask_of_a_lambda_comes_back_from_its_config() -> None:
     layer = L.Lambda(keras.ops.square, mask=torch.ones(2, 3, dtype=torch.bool))
-    again = L.Lambda.from_config(layer.get_config())
+    again = L.Lambda.from_config(layer.get_config(), custom_objects={"square": keras.ops.square})
     assert again.compute_mask(torch.ones(2, 3)).tolist() == layer.mask.tolist()
