@@ -1360,6 +1360,7 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture, monkeypatch: pytest.
 
     monkeypatch.setattr(progress, "_on_terminal", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")  # what another test, or who runs this, has is not meant
     bar = progress.Progress(10, 1, interval=0.0)
     assert bar.due()
     bar.update(4, lambda: {"loss": 0.25})
