@@ -1359,8 +1359,9 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture, monkeypatch: pytest.
     from lamina.training import progress
 
     monkeypatch.setattr(progress, "_on_terminal", lambda: True)
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")  # what another test, or who runs this, has is not meant
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100", "TTY_INTERACTIVE": "1"}.items():
+        monkeypatch.setenv(name, value)  # what who runs this has is not meant
+    monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
     bar = progress.Progress(10, 1, interval=0.0)
     assert bar.due()
     bar.update(4, lambda: {"loss": 0.25})
@@ -1368,6 +1369,15 @@ def test_a_bar_on_a_terminal(capsys: pytest.CaptureFixture, monkeypatch: pytest.
     out = capsys.readouterr().out
     assert "4/10" in out and "loss: 0.2500" in out
     assert out.splitlines()[-1].endswith("loss: 0.1250")
+
+
+def test_a_bar_sees_the_terminal_of_its_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    import rich
+
+    monkeypatch.setattr(rich, "_console", None)
+    monkeypatch.setenv("TERM", "dumb")
+    rich.get_console()  # made by something else before there was a terminal
+    test_a_bar_on_a_terminal(capsys, monkeypatch)
 
 
 def test_kept_buffers_nest_and_end(monkeypatch: pytest.MonkeyPatch) -> None:

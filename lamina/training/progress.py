@@ -85,11 +85,16 @@ class Progress:
             live.stop()
 
     def _open(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
         left, text = TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}")
-        self._live = Bar(MofNCompleteColumn(), BarColumn(self._width), left, text, auto_refresh=False, transient=True)
+        # rich's shared console keeps what the terminal was when something first asked for it, and shows one bar at a time.
+        self._live = Bar(
+            MofNCompleteColumn(), BarColumn(self._width), left, text,
+            console=Console(), auto_refresh=False, transient=True,
+        )  # fmt: skip
         self._task = self._live.add_task("", total=self.target, text="", start=True)
         self._live.start()
 
