@@ -90,7 +90,7 @@ class Progress:
         from rich.progress import Progress as Bar
 
         left, text = TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}")
-        # rich's shared console keeps what the terminal was when something first asked for it, and shows one bar at a time.
+        # rich's shared console keeps what the terminal was when it was first asked for, and shows one bar at a time.
         self._live = Bar(
             MofNCompleteColumn(), BarColumn(self._width), left, text,
             console=Console(), auto_refresh=False, transient=True,
