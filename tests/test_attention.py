@@ -159,6 +159,41 @@ def test_what_may_attend_to_nothing(options: dict) -> None:
     assert not layer(QUERY, VALUE, attention_mask=mask, return_attention_scores=True)[1][0, :, 1].any()
 
 
+@pytest.mark.parametrize("way", ["MultiHeadAttention", "Attention", "Attention, scores", "an operation", "a bias"])
+def test_gradients_where_a_target_may_attend_to_nothing(way: str) -> None:
+    """Its weights are all the same, whatever the scores."""
+    mask = ALLOWED.clone()
+    mask[0, 1] = mask[1] = False
+    query, value = QUERY.clone().requires_grad_(), VALUE.clone().requires_grad_()
+
+    def formed(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, bias: Any = 0.0) -> torch.Tensor:
+        weights = torch.softmax((scale * q @ k.mT + bias).masked_fill(~mask, -1e30), -1)
+        return torch.where(mask.any(-1, keepdim=True), weights, 1 / weights.shape[-1]) @ v
+
+    if way == "MultiHeadAttention":
+        layer = L.MultiHeadAttention(1, 3)
+        found = layer(query, value, attention_mask=mask)
+        parts = (layer.query_dense, layer.key_dense, layer.value_dense)
+        q, k, v = (part(x).squeeze(-2) for part, x in zip(parts, (query, value, value), strict=True))
+        expected = layer.output_dense(formed(q, k, v, 3**-0.5).unsqueeze(-2))
+    elif "Attention" in way:
+        mask = torch.stack([VALID[0], torch.zeros_like(VALID[0])])
+        found = L.Attention()([query, value], mask=[None, mask], return_attention_scores="scores" in way)
+        found = found[0] if "scores" in way else found
+        mask = mask.unsqueeze(1)
+        expected = formed(query, value, value, 1.0)
+    else:
+        q, k, v = (x.unsqueeze(2) for x in (query, value, value))
+        bias = torch.linspace(-1, 1, mask.numel()).reshape(mask.shape)
+        given = {"bias": bias.unsqueeze(1)} if "bias" in way else {"bias": None}
+        found = keras.ops.dot_product_attention(q, k, v, mask=mask.unsqueeze(1), **given).squeeze(2)
+        expected = formed(query, value, value, query.shape[-1] ** -0.5, bias if "bias" in way else 0.0)
+    torch.testing.assert_close(found, expected)
+    weights = torch.linspace(0.5, 1.5, found.numel()).reshape(found.shape)
+    ours, theirs = (torch.autograd.grad((weights * y).sum(), (query, value)) for y in (found, expected))
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_seeded_dropout_repeats() -> None:
     made = [L.MultiHeadAttention(2, 3, dropout=0.5, seed=3) for _ in range(2)]
     made[0](QUERY, VALUE), made[1](QUERY, VALUE)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support.examples import EXAMPLES, RANDOM, Example, floats, reset
+from test_pictures import MAKERS, MIXED, each_or_mixed
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -20,7 +21,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not support masks:UserWarning"),
     pytest.mark.filterwarnings("ignore:RNN module weights are not part of single contiguous chunk of memory"),
 ]
-COMPARED = [example for example in EXAMPLES if example.name not in RANDOM]
+DRAWING = RANDOM | MAKERS.keys() | MIXED.keys()  # each device draws its own
+COMPARED = [example for example in EXAMPLES if example.name not in DRAWING]
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +188,66 @@ def test_files_written_on_a_gpu_are_read_on_the_cpu(tmp_path: Any) -> None:
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
     loaded.fit(x, y, verbose=0)
+
+
+@each_or_mixed
+def test_augmentation_computes_as_on_the_cpu(make: Any) -> None:
+    images = torch.rand(256, 12, 10, 3, generator=torch.Generator().manual_seed(0)) * 255
+    expected, found = make(seed=1)(images), make(seed=1)(images.cuda())
+    assert found.is_cuda and found.dtype == expected.dtype
+    torch.testing.assert_close(make(seed=1)(images.cuda()), found)
+    kept = make(seed=1)(images.cuda(), training=False)
+    torch.testing.assert_close(kept.cpu(), make(seed=1)(images, training=False), rtol=1e-4, atol=1e-2)
+    assert make(seed=1)(images.to("cuda", torch.uint8)).dtype == torch.float32
+    if type(make()).__name__ not in ("RandAugment", "AugMix", "RandomElasticTransform"):  # draw a few for all pictures
+        # Each device may draw its own, of one distribution: the ranks of the pictures' means are near each other.
+        for of in (lambda y: y.mean((1, 2, 3)), lambda y: y.std((1, 2, 3))):
+            ours, theirs = of(found).cpu().sort().values, of(expected).sort().values
+            assert (ours - theirs).abs().mean() < 0.35 * theirs.std() + 1e-3
+
+
+@pytest.mark.parametrize("name", ["ResNet50V2", "MobileNetV3Small", "EfficientNetV2B0", "DenseNet121", "ConvNeXtTiny"])
+def test_network_computes_as_on_the_cpu(name: str) -> None:
+    keras.utils.set_random_seed(2)
+    model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classes=5)
+    x = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    model.to("cuda")
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-3, atol=1e-4)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert np.isfinite(model.fit(x, np.arange(3), verbose=0).history["loss"]).all()
+
+
+def test_words_train_an_attention_block() -> None:
+    words = keras.Input((9,), dtype="int32")
+    x = layers.Embedding(20, 16, mask_zero=True)(words)
+    x = layers.LayerNormalization()(layers.add([x, layers.MultiHeadAttention(2, 8)(x, x, use_causal_mask=True)]))
+    ours = keras.Model(words, layers.Dense(3, "softmax")(layers.GlobalAveragePooling1D()(x)))
+    theirs = keras.models.clone_model(ours)
+    theirs.set_weights(ours.get_weights())
+    x, y = data(ours)
+    losses_of = []
+    for model in (ours.to("cuda"), theirs):
+        model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        losses_of.append(model.fit(x, y, batch_size=16, epochs=5, shuffle=False, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses_of, rtol=5e-3)
+    assert losses_of[0][-1] < losses_of[0][0]
+
+
+def test_model_that_begins_with_texts_or_columns() -> None:
+    texts = layers.TextVectorization(output_sequence_length=4)
+    texts.adapt(["a b c", "b c d e"])
+    model = keras.Sequential([keras.Input((), dtype="string"), texts, layers.Embedding(9, 4), layers.GRU(3)])
+    expected = model.predict(np.array(["a d", "e"]), verbose=0)
+    model.to("cuda")
+    np.testing.assert_allclose(model.predict(np.array(["a d", "e"]), verbose=0), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning")  # torch.export.load
+def test_program_written_on_a_gpu(tmp_path: Any) -> None:
+    model = cnn().to("cuda")
+    x, _ = data(model)
+    expected = model.predict(x, verbose=0)
+    model.export(tmp_path / "model.pt2", format="torch", verbose=False)
+    found = torch.export.load(tmp_path / "model.pt2").module()(torch.from_numpy(x).cuda())
+    np.testing.assert_allclose(pytree.tree_leaves(found)[0].detach().cpu().numpy(), expected, rtol=1e-3, atol=1e-4)

@@ -12,6 +12,7 @@ def attend(
     key: Tensor,
     value: Tensor,
     bias: Tensor | None = None,
+    mask: Tensor | None = None,
     causal: bool = False,
     scale: float | None = None,
     rate: float = 0.0,
@@ -20,9 +21,17 @@ def attend(
     """softmax(scale * query key^T + bias) value in one kernel: (..., heads, targets, size).
 
     query (..., heads, targets, n), key (..., heads or a divisor of them, sources, n), value likewise (..., sources,
-    size); `bias` broadcasts to (..., heads, targets, sources). `causal` and a bias exclude each other. `scale` defaults
-    to n**-0.5; `rate` is that of a dropout of the weights. `flash` accepts no other kernel than that.
+    size); `bias` and `mask`, true where there is attention, broadcast to (..., heads, targets, sources). A target that
+    may attend to nothing attends to all alike. `causal` excludes both. `scale` defaults to n**-0.5; `rate` is that of
+    a dropout of the weights. `flash` accepts no other kernel than that.
     """
+    if mask is not None:
+        # The backward pass of torch's kernels is wrong where a bias is very low for all sources of a target: it makes
+        # the weights anew, and each becomes 1. A query of zeros and no bias have the same meaning.
+        idle = ~mask.any(-1, keepdim=True)
+        query = query.masked_fill(idle, 0)
+        bias = query.new_zeros(()) if bias is None else bias.masked_fill(idle, 0)
+        bias = torch.where(mask | idle, bias, _low(query.dtype))
     batch = query.shape[:-3]
     if len(batch) != 1:  # torch's fast kernels know one batch axis
         query, key, value = query.flatten(0, -4), key.flatten(0, -4), value.flatten(0, -4)
@@ -53,10 +62,15 @@ def combine(weights: Tensor, value: Tensor) -> Tensor:
     return weights @ value
 
 
-def hiding(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A bias with which only what the mask allows is attended to. A target that may attend to nothing attends to all
-    alike."""
-    return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min * 0.7)
+def shares(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """The weights (..., heads, targets, sources) of scores: softmax over what the mask allows. A target that may attend
+    to nothing attends to all alike."""
+    return torch.softmax(scores if mask is None else scores.masked_fill(~mask, _low(scores.dtype)), -1)
+
+
+def _low(dtype: torch.dtype) -> float:
+    """A score that gives no weight, and no NaN where others are added to it."""
+    return torch.finfo(dtype).min * 0.7
 
 
 def earlier(targets: int, sources: int, device: torch.device) -> Tensor:

@@ -229,22 +229,19 @@ class _Projected(_Attention):
         if use_causal_mask and (attention_mask is not None or not whole):
             earlier = kernels.earlier(query.shape[-2], key.shape[-2], query.device)
             attention_mask = earlier if attention_mask is None else attention_mask.bool() & earlier
-        bias = None
         if attention_mask is not None:
             while attention_mask.ndim < query.ndim:
                 attention_mask = attention_mask.unsqueeze(-3)
             attention_mask = attention_mask.bool()
-            bias = kernels.hiding(attention_mask, query.dtype)
         # What may attend to nothing gets 0 where Keras forms the weights, and the mean of all values elsewhere.
-        zeros = self._zeros and bias is not None and bool(self.dropout or return_attention_scores or len(sizes) > 4)
+        zeros = self._zeros and bool(self.dropout or return_attention_scores or len(sizes) > 4)
         if whole:
-            causal, flash = use_causal_mask and bias is None, bool(self.flash_attention)
-            y = kernels.attend(query, key, value, bias, causal, self._scale, rate, flash)
+            causal, flash = use_causal_mask and attention_mask is None, bool(self.flash_attention)
+            y = kernels.attend(query, key, value, None, attention_mask, causal, self._scale, rate, flash)
             if zeros and attention_mask is not None:
                 y = y.masked_fill(~attention_mask.any(-1, keepdim=True), 0)
             return self._heads_last(y, sizes), None
-        scores = kernels.scores(query, key, self._scale)
-        weights = torch.softmax(scores if bias is None else scores + bias, -1)
+        weights = kernels.shares(kernels.scores(query, key, self._scale), attention_mask)
         if zeros and attention_mask is not None:
             weights = weights.masked_fill(~attention_mask, 0)
         dropped = noise.dropout(weights, rate, stream=self.seed_generator) if rate else weights
@@ -478,15 +475,13 @@ class Attention(_Attention, OfSeveral):
         if use_causal_mask and not causal:
             earlier = kernels.earlier(query.shape[-2], value.shape[-2], query.device)
             allowed = earlier if allowed is None else allowed & earlier
-        bias = None if allowed is None else kernels.hiding(allowed, query.dtype)
         if whole:
             query = query if self.scale is None else query * self.scale
-            bias = None if bias is None else bias.unsqueeze(-3)
+            allowed = None if allowed is None else allowed.unsqueeze(-3)
             query, key, value = query.unsqueeze(-3), key.unsqueeze(-3), value.unsqueeze(-3)
-            outputs, weights = kernels.attend(query, key, value, bias, causal, 1.0).squeeze(-3), None
+            outputs, weights = kernels.attend(query, key, value, None, allowed, causal, 1.0).squeeze(-3), None
         else:
-            scores = self._calculate_scores(query, key)
-            weights = torch.softmax(scores if bias is None else scores + bias, -1)
+            weights = kernels.shares(self._calculate_scores(query, key), allowed)
             weights = noise.dropout(weights, rate, stream=self.seed_generator) if rate else weights
             outputs = kernels.combine(weights, value)
         if query_mask is not None:

@@ -372,16 +372,13 @@ def dot_product_attention(
     if is_causal and (bias is not None or mask is not None or attn_logits_soft_cap is not None):
         earlier = attention.earlier(query.shape[2], key.shape[2], query.device)
         mask, is_causal = earlier if mask is None else mask & earlier, False
-    if mask is not None:
-        hidden = attention.hiding(mask, query.dtype)
-        bias = hidden if bias is None else bias + hidden
     if attn_logits_soft_cap is not None:
         scores = attention.scores(query, key, scale)
         scores = attn_logits_soft_cap * torch.tanh(scores / attn_logits_soft_cap)
-        weights = torch.softmax(scores if bias is None else scores + bias, -1)
-        return attention.combine(weights, value).transpose(1, 2)
+        scores = scores if bias is None else scores + bias
+        return attention.combine(attention.shares(scores, mask), value).transpose(1, 2)
     flash = bool(flash_attention)
-    return attention.attend(query, key, value, bias, is_causal, scale, flash=flash).transpose(1, 2)
+    return attention.attend(query, key, value, bias, mask, is_causal, scale, flash=flash).transpose(1, 2)
 
 
 # Crossentropies --------------------------------------------------------------------------------------------------
