@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +13,10 @@ from .. import layers
 from ..core import dtypes, serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
+from ..core.symbolic import Node
+from . import activations, backend, callbacks, initializations, models, objects, plots, shim
 from .dialect import Dialect, Find
+from .utils import data_utils, generic_utils, io_utils, layer_utils, losses_utils, np_utils, test_utils
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
@@ -28,7 +32,7 @@ def fill(dialect: Dialect) -> None:
     table, homes = dialect.table, dialect.homes
     anywhere = _first(functools.partial(dialect.find, "models"), functools.partial(dialect.find, "layers"))
     pictures, drawing = plots.FOUND[table.name]
-    helper = _first(drawing.get, _defined(utils), _modern("utils"))
+    helper = _helpers(dialect)
     homes[pictures] = drawing.get
     homes["layers"] = functools.partial(_layer, dialect)
     for part in sorted({entry.part for entry in table.objects["layers"].values()} - {""}):
@@ -43,7 +47,6 @@ def fill(dialect: Dialect) -> None:
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
         homes[home] = helper
-    homes["utils.generic_utils"] = _first(_defined(serialize), helper)
     if table.shares_modern:
         homes["mixed_precision"], homes["optimizers.schedules"] = _PRECISION.get, _modern("optimizers.schedules")
     else:
@@ -52,6 +55,11 @@ def fill(dialect: Dialect) -> None:
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
+    named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
+    around = _first(helper, *(homes[home] for home in named))
+    for home, held in table.holds.items():
+        own = functools.partial(_held, dialect, around, frozenset(held.split()))
+        homes[home] = _first(homes[home], own) if home in homes else own
     homes[""] = anywhere
 
 
@@ -85,6 +93,53 @@ def modern_module(home: str) -> ModuleType | None:
         return importlib.import_module(f"lamina.{home}")
     except ModuleNotFoundError:
         return None
+
+
+# What the functions and classes around layers are, by the modules that have them.
+_AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils
+
+# Names of modules that others import; and the names under which they do.
+_CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
+_OUTSIDE = {
+    **{name: name for name in (
+        "codecs collections contextlib copy csv functools h5py hashlib inspect io json marshal multiprocessing os queue "
+        "random re shutil sys tarfile threading time warnings zipfile"
+    ).split()},
+    **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
+    "Iterable": "collections.abc:Iterable", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
+    "range": "builtins:range", "zip": "builtins:zip",
+}  # fmt: skip
+
+
+def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> Any:
+    """What a name means in a module that holds it beside the names of tables."""
+    if name not in held:
+        return None
+    if name in _OUTSIDE:
+        module, _, attribute = _OUTSIDE[name].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
+    called = _CALLED.get(name, name)
+    places = (f"{above}{called}" for above in ("", "utils.", "legacy.", "engine.", "layers."))
+    home = next((place for place in places if place in dialect.homes), None)
+    return around(name) if home is None else sys.modules[dialect.module(home)]
+
+
+def _helpers(dialect: Dialect) -> Find:
+    """The functions and classes around layers."""
+    _, drawing = plots.FOUND[dialect.table.name]
+    modern = _modern("utils")
+    own = [modern] if dialect.table.shares_modern else []
+    return _first(drawing.get, *own, *(functools.partial(_own, dialect, module) for module in _AROUND), modern)
+
+
+def _own(dialect: Dialect, module: ModuleType, name: str) -> Any:
+    """What a module of `generations.utils` defines; with the dialect in place of its first argument `dialect`."""
+    found = _defined(module)(name)
+    if not (inspect.isfunction(found) and next(iter(inspect.signature(found).parameters), "") == "dialect"):
+        return found
+    bound = functools.partial(found, dialect)
+    return functools.update_wrapper(bound, found)
 
 
 def _modern(home: str) -> Find:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1
+from . import keras1, modules
 from .table import Class, Generation, Value, same
 
 
@@ -407,6 +407,7 @@ KERAS2 = Generation(
     joined={},
     values=VALUES,
     modules={"objectives": "losses"},
+    holds=modules.KERAS2,
     methods=METHODS,
     method_words=METHOD_WORDS,
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},

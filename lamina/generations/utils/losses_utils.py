@@ -1,0 +1,1 @@
+"""`keras.utils.losses_utils` of Keras 2."""
