@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import inspect
-import marshal
 from collections.abc import Callable, Mapping, Sequence
-from types import CellType, CodeType, FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from ... import utils
-from ...core import serialize
+from ...core import functions, serialize
 from ..dialect import Dialect
 
 getargspec = inspect.getfullargspec
@@ -88,34 +86,28 @@ def make_tuple(*args: Any) -> tuple[Any, ...]:
 
 # Functions ------------------------------------------------------------------------------------------------------------
 
-_codes: dict[str, CodeType] = {}  # what `func_dump` has written in this process
-
-
 def func_dump(func: Any) -> tuple[str, Any, Any]:
     """A function as (code, defaults, closure), of which `func_load` makes it again in the same process."""
-    code = base64.encodebytes(marshal.dumps(func.__code__)).decode("ascii")
-    _codes[code] = func.__code__
-    return code, func.__defaults__, tuple(cell.cell_contents for cell in func.__closure__ or ()) or None
+    return functions.dump(func)
 
 
-def func_load(
-    code: Any, defaults: Any = None, closure: Any = None, globs: dict[str, Any] | None = None
-) -> FunctionType:
-    """The function that `func_dump` wrote. globs: its global names, by default those of this module.
+def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any = None) -> FunctionType:
+    """The function that `func_dump` wrote. globs: its global names, by default those that it had.
 
     Raises ValueError for code of another process: what a file holds is never run.
     """
     if isinstance(code, (tuple, list)):
         code, defaults, closure = code
-    known = _codes.get(code)
-    if known is None:
+    known = functions.known_functions(code)
+    if not known:
         raise ValueError(
             "func_load: this code was not written by `func_dump` in this process, and code out of a file is not run. "
             "Define the function in your program and pass it in custom_objects."
         )
     cells = tuple(cell if isinstance(cell, CellType) else CellType(cell) for cell in closure or ())
     defaults = tuple(defaults) if isinstance(defaults, list) else defaults
-    return FunctionType(known, globals() if globs is None else globs, known.co_name, defaults, cells)
+    own = known[0].__globals__ if globs is None else globs
+    return FunctionType(known[0].__code__, own, known[0].__name__, defaults, cells)
 
 
 # Objects of names -----------------------------------------------------------------------------------------------------
