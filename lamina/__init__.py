@@ -162,11 +162,16 @@ HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HO
 _OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
 HOMES |= dict.fromkeys(("keras.utils", "keras.src.layers.preprocessing.feature_space"), "lamina.utils.feature_space")
 HOMES |= {
-    home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.objects", "lamina.layers.old")
-}
+    home: home
+    for home in (
+        *_OLD, "lamina.generations.activations", "lamina.generations.losses", "lamina.generations.objects",
+        "lamina.layers.old",
+    )
+}  # fmt: skip
 # Those whose functions a config may name. Others hold functions that act, such as `save_model`.
 FUNCTION_HOMES = (
     "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",
+    "lamina.generations.losses",
 )  # fmt: skip
 
 

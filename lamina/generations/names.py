@@ -10,13 +10,15 @@ from types import ModuleType
 from typing import Any
 
 from .. import layers
+from ..callbacks import Callback
 from ..core import dtypes, serialize
+from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
 from ..core.symbolic import Node
-from . import activations, backend, callbacks, initializations, models, objects, plots, shim
+from . import activations, backend, callbacks, initializations, losses, models, objects, plots, shim
 from .dialect import Dialect, Find
-from .utils import data_utils, generic_utils, io_utils, layer_utils, losses_utils, np_utils, test_utils
+from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
@@ -42,7 +44,8 @@ def fill(dialect: Dialect) -> None:
     for home in ("regularizers", "constraints", "initializers", "optimizers"):
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
-    homes["losses"], homes["metrics"] = _modern("losses"), _modern("metrics")
+    for home in ("losses", "metrics"):
+        homes[home] = _first(functools.partial(losses.find, dialect, home), _modern(home))
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
@@ -56,7 +59,9 @@ def fill(dialect: Dialect) -> None:
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
     named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
-    around = _first(helper, *(homes[home] for home in named))
+    around = _first(_also(dialect), helper, *(homes[home] for home in named))
+    if "legacy" in table.holds:
+        homes["legacy.interfaces"] = interfaces.find
     for home, held in table.holds.items():
         own = functools.partial(_held, dialect, around, frozenset(held.split()))
         homes[home] = _first(homes[home], own) if home in homes else own
@@ -82,7 +87,8 @@ def _defined(module: ModuleType) -> Find:
 
     def find(name: str) -> Any:
         found = getattr(module, name, None)
-        return found if getattr(found, "__module__", None) == module.__name__ else None
+        plain = not hasattr(found, "__module__") and name.isupper()
+        return found if plain or getattr(found, "__module__", None) == module.__name__ else None
 
     return find
 
@@ -106,7 +112,8 @@ _OUTSIDE = {
         "random re shutil sys tarfile threading time warnings zipfile"
     ).split()},
     **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
-    "Iterable": "collections.abc:Iterable", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
+    "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",
+    "urlretrieve": "urllib.request:urlretrieve", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
     "range": "builtins:range", "zip": "builtins:zip",
 }  # fmt: skip
 
@@ -131,6 +138,17 @@ def _helpers(dialect: Dialect) -> Find:
     modern = _modern("utils")
     own = [modern] if dialect.table.shares_modern else []
     return _first(drawing.get, *own, *(functools.partial(_own, dialect, module) for module in _AROUND), modern)
+
+
+def _also(dialect: Dialect) -> Find:
+    """Classes that code asks for to tell objects apart, by their names of the time."""
+
+    def find(name: str) -> Any:
+        if name in ("Container", "Network"):
+            return dialect.find("models", "Model")
+        return {"Node": Node, "Wrapper": layers.Wrapper, "Recurrent": layers.RNN, "BaseLogger": Callback}.get(name)
+
+    return find
 
 
 def _own(dialect: Dialect, module: ModuleType, name: str) -> Any:
@@ -185,13 +203,19 @@ def _layer(dialect: Dialect, name: str) -> Any:
 
 
 def _calling(dialect: Dialect, name: str) -> Any:
-    """A function that makes a layer and calls it."""
+    """A function that makes a layer, and calls it if it takes `inputs`."""
     own = words(dialect.table, "layers", name)
+    made = functools.partial(dialect.find, "layers", own.entry.makes)
 
-    def function(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return dialect.find("layers", own.entry.makes)(*args, **kwargs)(inputs)
+    def called(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return made()(*args, **kwargs)(inputs)
 
-    function.__doc__ = f"`{own.entry.makes}` as a function of a list of inputs."
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return made()(*args, **{own.entry.renamed.get(key, key): value for key, value in kwargs.items()})
+
+    calls = "inputs" in own.accepted
+    function = called if calls else plain
+    function.__doc__ = f"`{own.entry.makes}` as a function{' of a list of inputs' * calls}."
     return shim.named_function(function, dialect.module("layers"), own)
 
 

@@ -72,11 +72,11 @@ _AROUND2 = {
     "engine": "Input InputLayer InputSpec Layer get_source_inputs Model",
     "engine.base_layer": (
         "Layer InputSpec Node count_params has_arg object_list_uid to_list unpack_singleton is_all_none K initializers "
-        "interfaces re threading"
+        " re threading"
     ),
-    "engine.input_layer": "Input InputLayer Layer Node K interfaces unpack_singleton",
+    "engine.input_layer": "Input InputLayer Layer Node K unpack_singleton",
     "engine.network": (
-        "Network Layer Node InputLayer get_source_inputs has_arg to_list object_list_uid unpack_singleton K interfaces np "
+        "Network Layer Node InputLayer get_source_inputs has_arg to_list object_list_uid unpack_singleton K np "
         "json warnings copy os h5py ask_to_proceed_with_overwrite"
     ),
     "engine.saving": "save_model load_model model_from_config model_from_yaml model_from_json K losses optimizers np h5py os json warnings",
@@ -106,8 +106,8 @@ _AROUND2 = {
     ),
     "utils.losses_utils": "Reduction squeeze_or_expand_dimensions reduce_weighted_loss broadcast_weights compute_weighted_loss K np",
     "utils.metrics_utils": (
-        "Reduction ConfusionMatrix AUCCurve AUCSummationMethod filter_top_k assert_thresholds_range to_list "
-        "parse_init_thresholds NEG_INF K losses_utils"
+        "ConfusionMatrix AUCCurve AUCSummationMethod filter_top_k assert_thresholds_range to_list "
+        "parse_init_thresholds NEG_INF K"
     ),
     "utils.multi_gpu_utils": "multi_gpu_model concatenate K Lambda Model clone_model to_list",
     "utils.np_utils": "to_categorical normalize np",

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.request import urlretrieve as urlretrieve
 
 from ...training.data import PyDataset
 

@@ -13,8 +13,6 @@ from ... import utils
 from ...core import functions, serialize
 from ..dialect import Dialect
 
-getargspec = inspect.getfullargspec
-
 
 def has_arg(fn: Callable, name: str, accept_all: bool = False) -> bool:
     """Whether `fn` takes an argument by that name. accept_all: by `**kwargs`, too."""

@@ -9,6 +9,8 @@ import numpy as np
 
 from ... import utils
 from ...core.symbolic import SymbolicTensor
+from ...layers import Wrapper
+from ...models import Model
 from ..dialect import Dialect
 from . import np_utils
 
@@ -87,6 +89,15 @@ def convert_dense_weights_data_format(
     before, axes = ((*shape[1:], shape[0]), (2, 0, 1)) if first else ((shape[2], *shape[:2]), (1, 2, 0))
     rows = kernel.reshape(*before, kernel.shape[1]).transpose(*axes, 3)
     dense.set_weights([np.ascontiguousarray(rows).reshape(kernel.shape), *bias])
+
+
+def is_model(layer: Any) -> bool:
+    return isinstance(layer, Model)
+
+
+def is_wrapped_model(layer: Any) -> bool:
+    """Whether it is a wrapper, such as a TimeDistributed, of a model."""
+    return isinstance(layer, Wrapper) and isinstance(layer.layer, Model)
 
 
 def multi_gpu_model(model: Any, gpus: Any = None, cpu_merge: bool = True, cpu_relocation: bool = False) -> Any:
