@@ -424,7 +424,7 @@ def special(dialect: Dialect, name: str) -> Any:
     return cls
 
 
-_AS_TODAY = {"InputSpec": InputSpec, "Recurrent": modern_layers.RNN, "Wrapper": modern_layers.Wrapper}
+_AS_TODAY = {"InputSpec": InputSpec, "Wrapper": modern_layers.Wrapper}
 
 
 class _InputWords(_Model):

@@ -16,11 +16,11 @@ from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
 from ..core.symbolic import Node
-from . import activations, backend, callbacks, initializations, losses, models, objects, plots, shim
+from . import activations, backend, callbacks, initializations, losses, models, objects, plots, recurrent, shim
 from .dialect import Dialect, Find
 from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
 
-_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
+_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Wrapper")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _PRECISION = {
     "Policy": dtypes.DTypePolicy,
@@ -37,6 +37,8 @@ def fill(dialect: Dialect) -> None:
     helper = _helpers(dialect)
     homes[pictures] = drawing.get
     homes["layers"] = functools.partial(_layer, dialect)
+    if not table.shares_modern:
+        homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
     for part in sorted({entry.part for entry in table.objects["layers"].values()} - {""}):
         homes[f"layers.{part}"] = functools.partial(_in_part, dialect, part)
     homes["models"] = _first(functools.partial(models.find, dialect), _modern("models"))
@@ -146,7 +148,7 @@ def _also(dialect: Dialect) -> Find:
     def find(name: str) -> Any:
         if name in ("Container", "Network"):
             return dialect.find("models", "Model")
-        return {"Node": Node, "Wrapper": layers.Wrapper, "Recurrent": layers.RNN, "BaseLogger": Callback}.get(name)
+        return {"Node": Node, "Wrapper": layers.Wrapper, "BaseLogger": Callback}.get(name)
 
     return find
 
