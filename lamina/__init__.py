@@ -6,8 +6,10 @@ import lamina as keras
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
+from . import _absent
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -186,8 +188,11 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         module, _, attribute = _NAMES[name].partition(":")
         return getattr(importlib.import_module(module), attribute or name)
-    raise AttributeError(f"module 'lamina' has no attribute {name!r}")
+    raise _absent.attribute(__name__, name)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+sys.meta_path.append(_absent.Finder(__name__))  # type: ignore[arg-type]

@@ -116,7 +116,6 @@ _OUTSIDE = {
     **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
     "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",
     "urlretrieve": "urllib.request:urlretrieve", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
-    "range": "builtins:range", "zip": "builtins:zip",
 }  # fmt: skip
 
 

@@ -19,6 +19,15 @@ _BUILT = f"{_BUILT} convert_all_kernels_in_model decode_predictions"
 _SCIKIT = "BaseWrapper KerasClassifier KerasRegressor Sequential copy np to_categorical"
 _TRAINING = "make_batches batch_shuffle np warnings copy K optimizers callbacks cbks metrics_module Progbar"
 
+_LOSSES = (
+    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error squared_hinge "
+    "hinge categorical_crossentropy sparse_categorical_crossentropy binary_crossentropy kullback_leibler_divergence "
+    "poisson cosine_proximity mse MSE mae MAE mape MAPE msle MSLE kld KLD get"
+)
+_ACCURACIES = (
+    "binary_accuracy categorical_accuracy sparse_categorical_accuracy top_k_categorical_accuracy"
+)
+
 KERAS1: Mapping[str, str] = {
     "engine": "Container Network",
     "engine.topology": (
@@ -42,16 +51,19 @@ KERAS1: Mapping[str, str] = {
     "initializers": "K np get_from_module",
     "constraints": "K get_from_module",
     "regularizers": "K get_from_module warnings",
-    "losses": "K get_from_module",
-    "metrics": "K get_from_module",
-    "optimizers": "K zip clip_norm optimizer_from_config get_from_module get_custom_objects",
+    "losses": f"{_LOSSES} cosine K get_from_module",
+    "metrics": (
+        f"{_LOSSES} {_ACCURACIES} cosine matthews_correlation precision recall fbeta_score fmeasure fscore f1score K "
+        "get_from_module"
+    ),
+    "optimizers": "K clip_norm optimizer_from_config get_from_module get_custom_objects",
     "models": "K Node Layer Merge get_source_inputs optimizers optimizer_from_config ask_to_proceed_with_overwrite np copy json os warnings",
     "callbacks": "K Progbar np os csv time json warnings deque OrderedDict Iterable",
     "utils": "",
     "utils.generic_utils": f"{_SCOPES} get_from_module make_tuple func_dump func_load Progbar np time sys marshal python_types",
     "utils.np_utils": (
         "to_categorical normalize binary_logloss multiclass_logloss accuracy probas_to_classes "
-        f"categorical_probas_to_classes convert_kernel {_LENGTHS} K np zip range"
+        f"categorical_probas_to_classes convert_kernel {_LENGTHS} K np"
     ),
     "utils.data_utils": "get_file validate_file urlretrieve Progbar functools tarfile os sys shutil hashlib",
     "utils.io_utils": f"{_HDF5} save_array load_array",
@@ -93,7 +105,7 @@ _AROUND2 = {
         "convert_all_kernels_in_model get_source_inputs print_summary model_to_dot plot_model to_categorical normalize "
         "multi_gpu_model"
     ),
-    "utils.conv_utils": f"normalize_tuple normalize_padding convert_kernel {_LENGTHS} deconv_length K np range",
+    "utils.conv_utils": f"normalize_tuple normalize_padding convert_kernel {_LENGTHS} deconv_length K np",
     "utils.data_utils": (
         "get_file validate_file _hash_file urlretrieve Sequence SequenceEnqueuer OrderedEnqueuer GeneratorEnqueuer "
         "Progbar hashlib os random shutil sys tarfile threading time warnings zipfile mp np queue"
@@ -141,9 +153,12 @@ KERAS2: Mapping[str, str] = {
     "initializers": f"K np {_OBJECTS}",
     "constraints": f"K {_OBJECTS}",
     "regularizers": f"K {_OBJECTS}",
-    "losses": f"K losses_utils {_OBJECTS}",
-    "metrics": f"K np Layer losses_utils metrics_utils {_OBJECTS}",
-    "optimizers": f"K zip clip_norm copy np interfaces {_OBJECTS}",
+    "losses": f"{_LOSSES} cosine cosine_similarity logcosh huber_loss categorical_hinge K losses_utils {_OBJECTS}",
+    "metrics": (
+        f"{_LOSSES} {_ACCURACIES} sparse_top_k_categorical_accuracy cosine cosine_similarity logcosh categorical_hinge K "
+        f"np Layer losses_utils metrics_utils {_OBJECTS}"
+    ),
+    "optimizers": f"K clip_norm copy np interfaces {_OBJECTS}",
     "models": "K Input InputLayer has_arg to_list save_model load_model h5py",
     "callbacks": "K",
     "callbacks.callbacks": (
