@@ -11,6 +11,7 @@ from types import FunctionType
 from typing import Any
 
 _written: dict[str, list[FunctionType]] = {}
+_named: dict[str, list[Any]] = {}
 
 
 def dump(function: FunctionType) -> tuple[str, Any, Any]:
@@ -31,6 +32,19 @@ def written(code: Any, defaults: Any, closure: Any) -> FunctionType | None:
     """The very function that `dump` wrote so; None for any other."""
     told = _plain([defaults, closure])
     return next((f for f in known_functions(code) if _plain([f.__defaults__, _closure(f)]) == told), None)
+
+
+def note(function: Any) -> None:
+    """Keep in mind a function whose name alone is written."""
+    known = _named.setdefault(getattr(function, "__name__", ""), [])
+    if not any(function is one for one in known):
+        known.append(function)
+
+
+def noted(name: str) -> Any:
+    """The function of that name that `note` was told; None where there is none, or several."""
+    known = _named.get(name, [])
+    return known[0] if len(known) == 1 else None
 
 
 def _closure(function: FunctionType) -> tuple[Any, ...] | None:

@@ -11,7 +11,9 @@ from ..training.data import check_count
 _CHECKPOINT = "filepath monitor verbose save_best_only save_weights_only mode"
 _LAMBDA = "on_epoch_begin on_epoch_end on_batch_begin on_batch_end on_train_begin on_train_end"
 _PLATEAU = "monitor factor patience verbose mode min_delta cooldown min_lr"
+_STOPPING = "monitor min_delta patience verbose mode baseline restore_best_weights"
 _KERAS2 = {
+    "EarlyStopping": _STOPPING,
     "LambdaCallback": _LAMBDA,
     "ModelCheckpoint": f"{_CHECKPOINT} period",
     "ReduceLROnPlateau": _PLATEAU,
@@ -26,6 +28,7 @@ _ORDERS = {
     },
     "tf_keras": {
         "BackupAndRestore": "backup_dir save_freq delete_checkpoint save_before_preemption",
+        "EarlyStopping": f"{_STOPPING} start_from_epoch",
         "LambdaCallback": _LAMBDA,
         "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
         "ReduceLROnPlateau": _PLATEAU,
@@ -65,7 +68,21 @@ class _Ordered:
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 
 
-class ModelCheckpoint(callbacks.ModelCheckpoint):
+class _Guessing:
+    """Where nothing says whether more is better, the name does: it is for what is called accuracy, and not else."""
+
+    def _known_direction(self) -> str:
+        try:
+            return super()._known_direction()  # type: ignore[misc]
+        except ValueError:
+            return "max" if "acc" in self.monitor or self.monitor.endswith("auc") else "min"  # type: ignore[attr-defined]
+
+
+class EarlyStopping(_Guessing, callbacks.EarlyStopping):
+    """As today's."""
+
+
+class ModelCheckpoint(_Guessing, callbacks.ModelCheckpoint):
     """Also takes the names of the time, and saves only every `period` epochs."""
 
     _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
@@ -80,7 +97,7 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
             super().on_epoch_end(epoch, logs)
 
 
-class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
+class ReduceLROnPlateau(_Guessing, callbacks.ReduceLROnPlateau):
     """Also takes `min_delta` under the name of the time, `epsilon`."""
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -17,6 +17,11 @@ from ..translation.weights import Layout, layout
 from ..translation.words import Words
 
 
+def fans_of(shape: Sequence[int], data_format: str = "channels_last") -> tuple[float, float]:
+    """As `get_fans`, with Keras 2's words for the order of axes."""
+    return get_fans(shape, {"channels_first": "th", "channels_last": "tf"}[data_format])
+
+
 def get_fans(shape: Sequence[int], dim_ordering: str = "th") -> tuple[float, float]:
     """Inputs and outputs of a unit: (out, in, *window) for "th", (*window, in, out) for "tf"; else square roots."""
     if len(shape) == 2:

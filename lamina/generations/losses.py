@@ -49,8 +49,8 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
 
 
 def mean_cosine_proximity(y_true: Any, y_pred: Any) -> Tensor:
-    """The negative cosine divided by the number of features, of the batch (Keras 1)."""
-    return -_similarity(y_true, y_pred).mean()
+    """The negative cosine divided by the number of features (Keras 1)."""
+    return -_similarity(y_true, y_pred).mean(-1)
 
 
 def _rounded(values: Tensor) -> Tensor:
@@ -114,6 +114,25 @@ _COSINES = ("cosine_proximity", "cosine", "cosine_similarity")
 _KERAS1 = dict.fromkeys(_COSINES[:2], mean_cosine_proximity)
 _COUNTS = {one.__name__: one for one in (precision, recall, fbeta_score, fmeasure, matthews_correlation)}
 _COUNTS |= dict.fromkeys(("fscore", "f1score"), fmeasure)
+
+
+def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    @functools.wraps(function)
+    def mean(*args: Any, **kwargs: Any) -> Tensor:
+        return function(*args, **kwargs).mean()
+
+    return mean
+
+
+# Metrics of Keras 1 are means over the batch.
+_MEANS = {
+    name: _of_batch(getattr(metrics, name, None) or getattr(losses, name))
+    for name in (
+        "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
+        "hinge", "squared_hinge", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
+        "kl_divergence", "poisson", *_COMPARED,
+    )
+}  # fmt: skip
 _LOGCOSH = {"logcosh": losses.log_cosh}
 
 # By generation and home: the functions that names mean which mean nothing today, or another function.
@@ -132,7 +151,8 @@ OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
 
 def find(dialect: Dialect, home: str, name: str) -> Callable[..., Any] | None:
     """The function of a name in `losses` or `metrics` that is not today's; None for any other name."""
-    return OWN[dialect.table.name][home].get(name) or _COMPARED.get(name)
+    of_batch = home == "metrics" and dialect.table.draws_by_layout
+    return OWN[dialect.table.name][home].get(name) or (_MEANS if of_batch else _COMPARED).get(name)
 
 
 def named(dialect: Dialect, home: str, name: Any) -> Any:

@@ -134,10 +134,11 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        metrics = given.get("metrics")
-        if isinstance(metrics, list) and not any(isinstance(metric, (list, tuple)) for metric in metrics):
-            count = len(getattr(self, "outputs", None) or [None])
-            given["metrics"] = [list(metrics) for _ in range(count)] if count > 1 else metrics  # of every output
+        count = len(getattr(self, "outputs", None) or [None])
+        for word in ("metrics", "weighted_metrics"):
+            told = given.get(word)
+            if count > 1 and isinstance(told, list) and not any(isinstance(one, (list, tuple)) for one in told):
+                given[word] = [list(told) for _ in range(count)]  # of every output
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(losses.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
@@ -271,7 +272,7 @@ class _Sequential(AddsBeside, _ModelWords):
             return
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
         x = called_in_turn(self._stack[1:], x)
-        inputs = [tensor for branch in first.branches for tensor in branch.inputs]
+        inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
             _graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x, input_spec=specs
@@ -279,8 +280,8 @@ class _Sequential(AddsBeside, _ModelWords):
         self._register(self._stack)
         self._finish_build()
 
-    def _maybe_rebuild(self) -> None:
-        super()._maybe_rebuild()
+    def _maybe_rebuild(self, rebuild: bool = True) -> None:
+        super()._maybe_rebuild(rebuild)
         if self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
             self.build()
 

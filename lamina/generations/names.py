@@ -21,6 +21,7 @@ from .dialect import Dialect, Find
 from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Wrapper")
+_OBJECTS = ("regularizers", "constraints", "initializers", "optimizers")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _PRECISION = {
     "Policy": dtypes.DTypePolicy,
@@ -43,7 +44,7 @@ def fill(dialect: Dialect) -> None:
         homes[f"layers.{part}"] = functools.partial(_in_part, dialect, part)
     homes["models"] = _first(functools.partial(models.find, dialect), _modern("models"))
     homes |= dict.fromkeys(("engine", "engine.topology", "engine.training", "engine.base_layer"), anywhere)
-    for home in ("regularizers", "constraints", "initializers", "optimizers"):
+    for home in _OBJECTS:
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
     for home in ("losses", "metrics"):
@@ -57,6 +58,12 @@ def fill(dialect: Dialect) -> None:
     else:
         homes["wrappers"] = lambda _: None
         homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
+    if not table.shares_modern:
+        written = {"serialize": generic_utils.serialize_keras_object}.get
+        for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
+            homes[home] = _first(written, homes[home])
+        fans = {"_compute_fans": initializations.fans_of}.get
+        homes["initializers"] = _first(fans, homes["initializers"])
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}

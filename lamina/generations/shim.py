@@ -112,6 +112,15 @@ def parts_of(layer: Any) -> list[Any] | None:
     return None
 
 
+def _function(value: Any) -> Any:
+    """The function that a Lambda's config of this process stands for; anything else as it is."""
+    if isinstance(value, (list, tuple)) and len(value) == 3:
+        return functions.written(*value) or value
+    if isinstance(value, str) and serialize.registered_object(value) is None:
+        return functions.noted(value) or value
+    return value
+
+
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
@@ -138,8 +147,8 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
-        if key in ("function", "output_shape", "mask") and isinstance(value, (list, tuple)) and len(value) == 3:
-            return functions.written(*value) or value
+        if key in ("function", "output_shape", "mask"):
+            return _function(value)
         if key.endswith("init") and inspect.isfunction(value):
             return InLayout(value.__name__, value)
         if value is None or not isinstance(value, (str, Mapping)):

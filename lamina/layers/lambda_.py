@@ -44,6 +44,7 @@ def _function(value: Any, owner: Any) -> Any:
 def _dump_function(function: Any) -> Any:
     """A named function by its name; a lambda as Keras 3 writes it, so that Keras can read the file. Never read back."""
     if getattr(function, "__name__", "") != "<lambda>":
+        functions.note(function)
         return serialize.serialize(function)
     code, defaults, closure = functions.dump(function)
     return {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}

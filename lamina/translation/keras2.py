@@ -175,7 +175,7 @@ LAYERS = {
     "RNN": Class("RNN", f"cell, {SEQUENCES}, unroll=False", "recurrent", adapt="sequence"),
     "SimpleRNN": Class(
         "SimpleRNN", f"units, activation='tanh', use_bias=True, {RNN}, {SEQUENCES}, unroll=False", "recurrent",
-        adapt="sequence",
+        adapt="sequence", renamed={"implementation": ""},
     ),
     "GRU": Class(
         "GRU", f"units, {GATED}, {RNN}, implementation=2, {SEQUENCES}, unroll=False, reset_after=False", "recurrent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import CellType, FunctionType
 from typing import Any
 
@@ -105,10 +106,18 @@ def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any =
     cells = tuple(cell if isinstance(cell, CellType) else CellType(cell) for cell in closure or ())
     defaults = tuple(defaults) if isinstance(defaults, list) else defaults
     own = known[0].__globals__ if globs is None else globs
-    return FunctionType(known[0].__code__, own, known[0].__name__, defaults, cells)
+    return FunctionType(known[0].__code__, own, known[0].__name__, defaults, cells or None)
 
 
 # Objects of names -----------------------------------------------------------------------------------------------------
+
+
+def custom_object_scope(*args: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Inside, names mean what the dictionaries say."""
+    return serialize.custom_object_scope({name: item for one in args for name, item in one.items()})
+
+
+CustomObjectScope = custom_object_scope
 
 
 def serialize_keras_object(instance: Any) -> Any:
