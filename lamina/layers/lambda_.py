@@ -46,6 +46,10 @@ def _dump_function(function: Any) -> Any:
     if getattr(function, "__name__", "") != "<lambda>":
         functions.note(function)
         return serialize.serialize(function)
+    return dump_code(function)
+
+
+def dump_code(function: Any) -> dict[str, Any]:
     code, defaults, closure = functions.dump(function)
     return {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
 

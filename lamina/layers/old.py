@@ -319,6 +319,14 @@ class LambdaOnCopies(Lambda):
             inputs = pytree.tree_map(torch.clone, inputs)
         return super().call(inputs, mask, training)
 
+    def get_config(self) -> dict[str, Any]:
+        """Of functions inside of functions, whose name finds nothing, the code: it stands for them in this process."""
+        config, own = super().get_config(), (self.function, self._output_shape, self.mask)
+        for key, value in zip(("function", "output_shape", "mask"), own, strict=True):
+            if inspect.isfunction(value) and "<locals>" in value.__qualname__ and serialize.is_unregistered(value):
+                config[key] = dump_code(value)
+        return config
+
 
 def _assigns_in_place(function: Any) -> bool:
     code = getattr(function, "__code__", None)
