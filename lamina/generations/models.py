@@ -23,7 +23,7 @@ from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..translation.words import method_arguments, words
-from . import shim
+from . import recurrent, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 
@@ -357,6 +357,10 @@ class _UserLayer(Adds, Layer):
 
     _dialect: Dialect
 
+    @property
+    def _listed_alone(self) -> bool:
+        return self._dialect.table.lists_weights
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
             cls.compute_output_shape = vars(cls)["get_output_shape_for"]
@@ -375,7 +379,9 @@ class _UserLayer(Adds, Layer):
         return self.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        base = {"name": self.name, "trainable": self.trainable}
+        base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if vars(self).get("_batch_shape") is not None:
+            base["batch_input_shape"] = self.batch_input_shape
         return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
 
 
@@ -386,16 +392,83 @@ def special(dialect: Dialect, name: str) -> Any:
         return _AS_TODAY[name]
     if name == "Layer":
         cls: Any = type(name, (_UserLayer,), {"__module__": module, "_dialect": dialect, "__doc__": _UserLayer.__doc__})
+    elif name in ("Recurrent", "Wrapper"):
+        cls = _own_base(dialect, name)
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
     else:
-        return (_merge if name == "merge" else _input)(dialect)
+        return _atrous(dialect, name) if "Atrous" in name else (_merge if name == "merge" else _input)(dialect)
     cls.__signature__ = words(dialect.table, "layers", name).signature
     return cls
 
 
-_AS_TODAY = {"InputSpec": InputSpec, "Recurrent": modern_layers.RNN, "Wrapper": modern_layers.Wrapper}
+_AS_TODAY = {"InputSpec": InputSpec}
+
+
+class _RecurrentWords(recurrent.Recurrent):
+    def __init__(self, *args: Any, **kwargs: Any):
+        own = words(self._dialect.table, "layers", "Recurrent")
+        told = own.bind(args, {key: value for key, value in kwargs.items() if key in own.accepted})
+        size = told.get("input_dim")
+        if size and "input_shape" not in kwargs:
+            kwargs["input_shape"] = (told["input_length"], size)
+        super().__init__(**{key: value for key, value in kwargs.items() if key == "weights" or key not in own.accepted})
+        for name, value in told.items():
+            if name != "weights":
+                setattr(self, name, value)
+        if self.input_spec is None:
+            self.input_spec = [InputSpec(ndim=3)]
+
+    def get_config(self) -> dict[str, Any]:
+        names = words(self._dialect.table, "layers", "Recurrent").accepted
+        shaped = ("weights", *(("input_dim", "input_length") if self.stateful else ()))
+        return {**super().get_config(), **{name: getattr(self, name) for name in names if name not in shaped}}
+
+
+class _WrapperWords(_UserLayer):
+    """Base class of a user's own layers around one."""
+
+    def __init__(self, layer: Any, **kwargs: Any):
+        self.layer = layer
+        super().__init__(**kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.supports_masking = self.layer.supports_masking
+        if input_shape is not None and not self.layer.built:
+            self.layer.build(input_shape)
+            self.layer.built = True
+        super().build(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        described = {"class_name": type(self.layer).__name__, "config": self.layer.get_config()}
+        return {"layer": described, **super().get_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        layer = cls._dialect.from_config(config["layer"], custom_objects)
+        return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
+
+
+def _own_base(dialect: Dialect, name: str) -> Any:
+    layer = dialect.find("layers", "Layer")
+    bases: tuple[type, ...] = (_WrapperWords,)
+    if name == "Recurrent":
+        later = () if dialect.table.lists_weights else (recurrent.InWordsOfKeras2,)
+        bases = (*later, _RecurrentWords, layer)
+    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": bases[0].__doc__}
+    if name == "Recurrent":  # what `Layer` looks at where a class defines it
+        members |= {method: getattr(bases[0], method) for method in ("call", "compute_mask", "compute_output_shape")}
+    return type(name, bases, members)
+
+
+def _atrous(dialect: Dialect, name: str) -> Any:
+    """A convolution whose dilation is called `atrous_rate` (Keras 2)."""
+
+    def convolution(*args: Any, atrous_rate: Any = 1, **kwargs: Any) -> Any:
+        return dialect.find("layers", f"Conv{name[-2:]}")(*args, dilation_rate=atrous_rate, **kwargs)
+
+    return shim.named_function(convolution, dialect.module("layers"), words(dialect.table, "layers", name))
 
 
 class _InputWords(_Model):

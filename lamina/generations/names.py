@@ -14,7 +14,7 @@ from ..translation.words import words
 from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
 from .dialect import Dialect, Find
 
-_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
+_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper", "AtrousConvolution1D", "AtrousConvolution2D")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _PRECISION = {
     "Policy": dtypes.DTypePolicy,
@@ -118,7 +118,7 @@ def _layer(dialect: Dialect, name: str) -> Any:
         return getattr(layers, name, None) if table.shares_modern else None
     if own != name:
         return dialect.find("layers", own)
-    if name in _SPECIAL:
+    if name in _SPECIAL and not table.objects["layers"][name].modern.startswith("Conv"):
         return models.special(dialect, name)
     entry = table.objects["layers"][name]
     if entry.makes:

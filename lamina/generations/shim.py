@@ -18,12 +18,12 @@ from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
-from ..layers import RNN, Bidirectional, TimeDistributed
+from ..layers import GRU, LSTM, RNN, Bidirectional, SimpleRNN, TimeDistributed
 from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
-from . import activations
+from . import activations, recurrent
 from .additions import Adds
 from .dialect import Dialect
 from .initializations import InLayout, in_layout
@@ -120,6 +120,10 @@ class LayerShim(Adds, Shim):
 
     _theano = False
     _mask_beside_others = True
+
+    @property
+    def _listed_alone(self) -> bool:
+        return self._dialect.table.lists_weights
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -263,7 +267,8 @@ class LayerShim(Adds, Shim):
         """Arrays in the modern order and shapes (the weights', or their gradients) as this generation has them."""
         inner = parts_of(self)
         if inner is None:
-            return self.weight_layout().to_old(arrays)
+            count = self._count_laid_out(arrays)
+            return [*self.weight_layout().to_old(arrays[:count]), *arrays[count:]]
         found, start = [], 0
         for part in inner:
             count = len(part.weights)
@@ -279,13 +284,19 @@ class LayerShim(Adds, Shim):
         if inner is None:
             arrays = list(map(np.asarray, arrays))
             self._check_count(arrays)
-            super().set_weights(self.weight_layout().to_modern(arrays))
+            count = len(arrays) - len(self.weights) + self._count_laid_out(self.weights)
+            super().set_weights([*self.weight_layout().to_modern(arrays[:count]), *arrays[count:]])
             return
         start = 0
         for part in inner:
             count = len(part.get_weights())
             part.set_weights(arrays[start : start + count])
             start += count
+
+    def _count_laid_out(self, weights: Sequence[Any]) -> int:
+        """How many of the weights the layout concerns; a subclass' own come behind these."""
+        cell = getattr(self, "cell", None) if isinstance(self, RNN) else None
+        return len(cell.weights) if isinstance(cell, Layer) else len(weights)
 
     def _check_count(self, arrays: Sequence[Any]) -> None:
         expected = len(self.get_weights())
@@ -311,6 +322,9 @@ class LayerShim(Adds, Shim):
             return found
         count = len(self.weight_losses())
         return [*found[len(found) - count :], *found[: len(found) - count]]
+
+    def _weights_come_first(self) -> bool:
+        return self._dialect.table.sums_activity
 
     def get_output_shape_for(self, input_shape: Any) -> Any:
         return self.compute_output_shape(input_shape)
@@ -371,11 +385,14 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     }
     if base is LayerShim and dialect.table.sums_activity:
         members["_activity_losses"] = _summed
+    bases: tuple[type, ...] = (base, modern)
+    if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
+        bases = (base, recurrent.StepsOfOurs, modern)
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
-    return type(own.name, (base, modern), members)
+    return type(own.name, bases, members)
 
 
 def make_function(dialect: Dialect, home: str, name: str) -> Callable:

@@ -425,6 +425,7 @@ KERAS1 = Generation(
     short_accuracy=True,
     draws_by_layout=True,
     seeded_by_numpy=True,
+    lists_weights=True,
     resets_to_states=False,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

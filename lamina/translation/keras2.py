@@ -242,6 +242,13 @@ LAYERS = {
         "BidirectionalFromEitherEnd", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer",
         unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
+    "Wrapper": Class("Wrapper", "*args, **kwargs", "wrappers"),
+    "Recurrent": Class(
+        "RNN", "return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False, "
+        "implementation=0", "recurrent",
+    ),
+    "AtrousConvolution1D": Class("", "*args, **kwargs", "convolutional", aliases="AtrousConv1D"),
+    "AtrousConvolution2D": Class("", "*args, **kwargs", "convolutional", aliases="AtrousConv2D"),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class(
         "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core",
