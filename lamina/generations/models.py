@@ -398,7 +398,7 @@ def special(dialect: Dialect, name: str) -> Any:
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
     else:
-        return _atrous(dialect, name) if "Atrous" in name else (_merge if name == "merge" else _input)(dialect)
+        return (_merge if name == "merge" else _input)(dialect)
     cls.__signature__ = words(dialect.table, "layers", name).signature
     return cls
 
@@ -462,13 +462,14 @@ def _own_base(dialect: Dialect, name: str) -> Any:
     return type(name, bases, members)
 
 
-def _atrous(dialect: Dialect, name: str) -> Any:
-    """A convolution whose dilation is called `atrous_rate` (Keras 2)."""
+def with_rate(dialect: Dialect, name: str) -> Any:
+    """A function that makes a convolution whose dilation is called `atrous_rate` (Keras 2)."""
+    own = words(dialect.table, "layers", name)
 
     def convolution(*args: Any, atrous_rate: Any = 1, **kwargs: Any) -> Any:
-        return dialect.find("layers", f"Conv{name[-2:]}")(*args, dilation_rate=atrous_rate, **kwargs)
+        return dialect.find("layers", own.entry.makes)(*args, dilation_rate=atrous_rate, **kwargs)
 
-    return shim.named_function(convolution, dialect.module("layers"), words(dialect.table, "layers", name))
+    return shim.named_function(convolution, dialect.module("layers"), own)
 
 
 class _InputWords(_Model):

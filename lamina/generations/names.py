@@ -11,10 +11,10 @@ from .. import layers
 from ..core import dtypes, serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
+from . import activations, backend, callbacks, initializations, models, objects, plots, rules, shim, utils
 from .dialect import Dialect, Find
 
-_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper", "AtrousConvolution1D", "AtrousConvolution2D")
+_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _PRECISION = {
     "Policy": dtypes.DTypePolicy,
@@ -118,11 +118,11 @@ def _layer(dialect: Dialect, name: str) -> Any:
         return getattr(layers, name, None) if table.shares_modern else None
     if own != name:
         return dialect.find("layers", own)
-    if name in _SPECIAL and not table.objects["layers"][name].modern.startswith("Conv"):
+    if name in _SPECIAL:
         return models.special(dialect, name)
     entry = table.objects["layers"][name]
     if entry.makes:
-        return _calling(dialect, name)
+        return models.with_rate(dialect, name) if "Atrous" in name else _calling(dialect, name)
     modern = getattr(layers, entry.modern, None) or getattr(old, entry.modern, None)
     if modern is None:
         raise AttributeError(f"{name} of Keras {table.version} has no counterpart here yet ({entry.modern}).")
@@ -158,6 +158,8 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     if entry.makes:
         return shim.make_function(dialect, home, name)
     modern = _modern(home)(entry.modern) or getattr(objects, entry.modern)
+    if entry.modern == "Optimizer" == name and not table.shares_modern:
+        return type(name, (rules.OptimizerOfUsers,), {"__module__": dialect.module(home), "_dialect": dialect})
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 

@@ -18,6 +18,7 @@ from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
+from ..core.weight import Weight
 from ..layers import GRU, LSTM, RNN, Bidirectional, SimpleRNN, TimeDistributed
 from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -27,6 +28,7 @@ from . import activations, recurrent
 from .additions import Adds
 from .dialect import Dialect
 from .initializations import InLayout, in_layout
+from .rules import ByUpdates
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -68,14 +70,32 @@ class Shim(_Modern):
         return cls(**{key: value for key, value in config.items() if key != "name"})
 
 
-class OptimizerShim(Shim):
+class Shared(Weight):
+    """A variable of Theano."""
+
+    def get_value(self, borrow: bool = False) -> np.ndarray:
+        return self.numpy()
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        self.assign(new_value)
+
+
+class OptimizerShim(ByUpdates, Shim):
     """The old words of an optimizer. `lr`, or `learning_rate`, is what `decay` starts from, a tensor to write to."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        rate: Any = self._learning_rate
         if self._decaying():
-            schedule: Any = self._learning_rate
-            vars(schedule)["initial_learning_rate"] = torch.tensor(schedule.initial_learning_rate)
+            vars(rate)["initial_learning_rate"] = rate = Shared(torch.tensor(rate.initial_learning_rate), trainable=False)
+        elif isinstance(rate, Weight) and self._dialect.table.lists_weights:
+            rate.__class__ = Shared
+
+    def __getattr__(self, name: str) -> Any:
+        given = vars(self).get("_as_given", {})
+        if name in given and not name.startswith("_"):
+            return given[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def _decaying(self) -> bool:
         """Whether its schedule is the one that `decay` asked for."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core.layer import scope
+from ..core.weight import Weight
 
 
 class Update(tuple):
@@ -48,7 +49,8 @@ def made_once(function: Callable[..., Any]) -> Callable[..., Any]:
         if made is None:
             return function(*args, **kwargs)
         if _collecting.place == len(made):
-            made.append(function(*args, **kwargs))
+            value = function(*args, **kwargs)
+            made.append(value if isinstance(value, Weight) else Weight(value, trainable=False, name=kwargs.get("name")))
         _collecting.place += 1
         return made[_collecting.place - 1]
 
