@@ -12,20 +12,24 @@ from torch.utils import _pytree as pytree
 
 from .. import files
 from .. import layers as modern_layers
-from ..core import serialize
+from ..core import masking, serialize
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
+from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import MergeByMode
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
+from ..training.callbacks import CallbackList
+from ..training.data import split_end
 from ..translation.words import method_arguments, words
-from . import recurrent, shim
+from . import callbacks, recurrent, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
+from .habits import Call, Told
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -141,7 +145,23 @@ class _ModelWords(Adds):
             super()._build_optimizer()
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return super().fit(**self._modern("fit", args, kwargs))
+        return self._fit(self._modern("fit", args, kwargs))
+
+    def _fit(self, given: dict[str, Any]) -> Any:
+        if given.get("callbacks") and given.get("validation_split") and given.get("validation_data") is None:
+            data = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
+            kept, given["validation_data"] = split_end(data, float(given.pop("validation_split")))
+            given |= dict(zip(("x", "y", "sample_weight"), kept, strict=True))
+        vars(self)["_facts"] = callbacks.facts_of(self._dialect.table, given, self.metrics_names)
+        try:
+            return super().fit(**given)
+        finally:
+            vars(self)["_facts"] = {}
+
+    def _callback_list(self, *args: Any, **kwargs: Any) -> Any:
+        if self._dialect.table.shares_modern:
+            return CallbackList(*args, **kwargs)
+        return callbacks.ToldMore(vars(self).get("_facts", {}), *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         return super().evaluate(**self._modern("evaluate", args, kwargs))
@@ -160,13 +180,15 @@ class _ModelWords(Adds):
     def fit_generator(self, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""
         given = _by_steps(self._modern("fit_generator", args, kwargs), "x", "samples_per_epoch", "steps_per_epoch")
-        return super().fit(**_by_steps(given, "validation_data", "nb_val_samples", "validation_steps"))
+        return self._fit(_by_steps(given, "validation_data", "nb_val_samples", "validation_steps"))
 
     def evaluate_generator(self, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(**_by_steps(self._modern("evaluate_generator", args, kwargs), "x", "val_samples"))
+        given = {"verbose": 0, **self._modern("evaluate_generator", args, kwargs)}
+        return super().evaluate(**_by_steps(given, "x", "val_samples"))
 
     def predict_generator(self, *args: Any, **kwargs: Any) -> Any:
-        return super().predict(**_by_steps(self._modern("predict_generator", args, kwargs), "x", "val_samples"))
+        given = {"verbose": 0, **self._modern("predict_generator", args, kwargs)}
+        return super().predict(**_by_steps(given, "x", "val_samples"))
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer."""
@@ -229,6 +251,79 @@ class _ModelWords(Adds):
     def _weight_layers(self) -> list[Any]:
         return list(self.layers)
 
+    # -- what scripts of the time looked at -------------------------------------------------------------------------
+
+    def _make_train_function(self) -> None:
+        self._build_optimizer()
+        self.make_train_function()
+
+    def _make_test_function(self) -> None:
+        self.make_test_function()
+
+    def _make_predict_function(self) -> None:
+        self.make_predict_function()
+
+    def run_internal_graph(self, inputs: Any, masks: Any = None) -> tuple[list[Any], list[Any], list[Any]]:
+        """The outputs for a list of inputs, their masks and shapes."""
+        alone = isinstance(inputs, (list, tuple)) and len(inputs) == 1
+        outputs = pytree.tree_leaves(self(inputs[0] if alone else inputs, mask=masks))
+        return outputs, [masking.get_mask(output) for output in outputs], shapes_of(outputs)
+
+    uses_learning_phase = True
+
+    @property
+    def input_layers(self) -> list[Any]:
+        return [tensor.node.layer for tensor in self.inputs]
+
+    @property
+    def output_layers(self) -> list[Any]:
+        return [tensor.node.layer for tensor in self.outputs]
+
+    @property
+    def nodes_by_depth(self) -> dict[int, list[Any]]:
+        """The calls, as `inbound_nodes` has them, by their longest way to an output."""
+        depths: dict[int, int] = {}
+        nodes = [tensor.node for tensor in self.inputs] + self._graph.nodes
+        for node in reversed(nodes):
+            depth = depths.setdefault(id(node), 0)
+            for tensor in node.inputs:
+                depths[id(tensor.node)] = max(depths.get(id(tensor.node), 0), depth + 1)
+        found: dict[int, list[Any]] = {}
+        for node in nodes:
+            found.setdefault(depths[id(node)], []).append(Call(node))
+        return found
+
+    @property
+    def layers_by_depth(self) -> dict[int, list[Any]]:
+        """The layers by the depth of their deepest call."""
+        found: dict[int, list[Any]] = {}
+        seen: set[int] = set()
+        for depth, calls in sorted(self.nodes_by_depth.items(), reverse=True):
+            layers = {id(call.outbound_layer): call.outbound_layer for call in calls}
+            found[depth] = [layer for key, layer in layers.items() if key not in seen]
+            seen |= layers.keys()
+        return found
+
+    @property
+    def container_nodes(self) -> set[str]:
+        """The calls inside, each as its layer's name and which call of it it is."""
+        calls = (call.node for calls in self.nodes_by_depth.values() for call in calls)
+        return {f"{node.layer.name}_ib-{node.layer._nodes.index(node)}" for node in calls}
+
+    _input_layers, _output_layers, _network_nodes = input_layers, output_layers, container_nodes
+    _nodes_by_depth, _layers_by_depth = nodes_by_depth, layers_by_depth
+
+    # -- inputs of another rank -------------------------------------------------------------------------------------
+
+    _any_rank = False
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Keras 2 lets a model be called on symbolic inputs of any shape that its layers take."""
+        if self._dialect.table.calls_models_freely and any_symbolic(inputs):
+            vars(self)["_any_rank"] = True
+        if not self._any_rank:
+            super().check_inputs(inputs)
+
 
 class _Sequential(AddsBeside, _ModelWords):
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
@@ -254,6 +349,36 @@ class _Sequential(AddsBeside, _ModelWords):
         super()._maybe_rebuild()
         if self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
             self.build()
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers; to take one out of this list takes it out of the model."""
+        return Told([*self._stack, *self._beside], self._set_layers)
+
+    def _set_layers(self, layers: list[Any]) -> None:
+        vars(self)["_stack"] = [layer for layer in layers if all(layer is not one for one in self._beside)]
+        self._maybe_rebuild()
+
+    @property
+    def outputs(self) -> list[Any]:
+        return list(super().outputs)
+
+    @outputs.setter
+    def outputs(self, outputs: list[Any]) -> None:
+        """Raises ValueError for anything but the output of one of the layers: those behind it go."""
+        places = [place for place, layer in enumerate(self._stack) if len(outputs) == 1 and layer.output is outputs[0]]
+        if not places:
+            raise ValueError(f"{named(self)}: its output must be that of one of its layers, in a list.")
+        self._set_layers(self._stack[: places[0] + 1])
+
+    @property
+    def model(self) -> Any:
+        """Itself: there is no model inside."""
+        return self
+
+    @property
+    def flattened_layers(self) -> list[Any]:
+        return list(self._stack)
 
     def _weight_layers(self) -> list[Any]:
         first = self._stack[0] if self._stack else None
@@ -296,6 +421,31 @@ class _AnyModel(_ModelWords):
 
 
 class _Functional(AddsBeside, _ModelWords):
+    _gone: frozenset[int] = frozenset()  # the layers taken out of `layers`
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers. One that is taken out of this list goes on in the model's calls, as in Keras 1 and 2."""
+        return Told([layer for layer in super().layers if id(layer) not in self._gone], self._set_layers)
+
+    def _set_layers(self, layers: list[Any]) -> None:
+        kept = {id(layer) for layer in layers}
+        vars(self)["_gone"] = frozenset(id(layer) for layer in super().layers if id(layer) not in kept)
+
+    @property
+    def outputs(self) -> list[Any]:
+        return list(super().outputs)
+
+    @outputs.setter
+    def outputs(self, outputs: list[Any]) -> None:
+        """Raises ValueError where these do not rest on the model's inputs alone."""
+        found = outputs[0] if len(outputs) == 1 else list(outputs)
+        graph = Graph(self._input_structure, found, named(self))
+        self._modules.clear()
+        vars(self).update(_graph=graph, _output_structure=found)
+        self._register(graph.layers)
+        self._finish_build()
+
     def __init__(self, *args: Any, **kwargs: Any):
         for old, new in (("input", "inputs"), ("output", "outputs")):
             if old in kwargs:

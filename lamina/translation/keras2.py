@@ -423,5 +423,6 @@ KERAS2 = Generation(
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},
     older=keras1.KERAS1,
     seeded_by_numpy=True,
+    calls_models_freely=True,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

@@ -329,6 +329,7 @@ METHODS = {
 TF_KERAS = replace(
     keras2.KERAS2,
     seeded_by_numpy=False,
+    calls_models_freely=False,
     name="tf_keras",
     version="2.21",
     methods=METHODS,
