@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import MergeByMode
+from ..losses import kl_divergence
+from ..metrics import MeanMetricWrapper
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
@@ -26,10 +29,11 @@ from ..models.sequential import called_in_turn
 from ..training.callbacks import CallbackList
 from ..training.data import split_end
 from ..translation.words import method_arguments, words
-from . import callbacks, recurrent, shim
+from . import callbacks, losses, recurrent, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told
+from .weighting import LossOfThoseCounted, LossOfTheTime, check_modes, weigh
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -117,14 +121,34 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        metrics = given.get("metrics")
-        if isinstance(metrics, list) and not any(isinstance(metric, (list, tuple)) for metric in metrics):
-            count = len(getattr(self, "outputs", None) or [None])
-            given["metrics"] = [list(metrics) for _ in range(count)] if count > 1 else metrics  # of every output
+        count = len(getattr(self, "outputs", None) or [None])
+        for name in ("metrics", "weighted_metrics"):
+            metrics = given.get(name)
+            if count > 1 and isinstance(metrics, list) and not any(isinstance(one, (list, tuple)) for one in metrics):
+                given[name] = [list(metrics) for _ in range(count)]  # of every output
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
+        homes = {"loss": "losses", "metrics": "metrics", "weighted_metrics": "metrics"}
+        told = {name: pytree.tree_map(losses.word_for, given.get(name)) for name in homes}
+        for name, home in homes.items():
+            given[name] = pytree.tree_map(functools.partial(self._own_meaning, home), given.get(name))
         super().compile(**given)
-        self.__dict__["_compiled_trainable"] = _Compiled(self)
+        self._compiled.arguments.update(told)  # configs have the words
+        modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
+        vars(self).update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
+        if not self._dialect.table.shares_modern and self._compiled.loss is not None:
+            self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
+
+    def _own_meaning(self, home: str, identifier: Any) -> Any:
+        """A loss or metric that this generation alone has, by its name; anything else as it is."""
+        if not isinstance(identifier, str):
+            return identifier
+        found = losses.find(self._dialect.table.name, home, identifier)
+        if found is None and self._dialect.table.functions[home].get(identifier) == "kl_divergence":
+            found = kl_divergence
+        if found is not None and home == "metrics":
+            return MeanMetricWrapper(found, name=identifier)  # logs have the name it was asked for by
+        return identifier if found is None else found
 
     def _as_compiled(self) -> AbstractContextManager[None]:
         """Inside, layers are trainable as at `compile`."""
@@ -147,7 +171,40 @@ class _ModelWords(Adds):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         return self._fit(self._modern("fit", args, kwargs))
 
+    _weight_modes: Any = None  # `sample_weight_mode`
+
+    def _weighed(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Arguments with the weights of classes in those of samples; tf.keras has today's words."""
+        if self._dialect.table.shares_modern:
+            return given
+        names = getattr(self, "output_names", None) or [self.name]
+        if given.get("sample_weight") is not None:
+            check_modes(self._weight_modes, names, given["sample_weight"])
+        return weigh(names, given)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As today's; `reset_metrics=False` goes on counting."""
+        given = self._weighed(self._modern("train_on_batch", args, kwargs))
+        with self._counting(given.pop("reset_metrics", True)):
+            return super().train_on_batch(**given)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        given = self._weighed(self._modern("test_on_batch", args, kwargs))
+        with self._counting(given.pop("reset_metrics", True)):
+            return super().test_on_batch(**given)
+
+    @contextmanager
+    def _counting(self, afresh: bool) -> Iterator[None]:
+        """Inside, metrics start afresh, or go on."""
+        if not afresh:
+            vars(self)["reset_metrics"] = lambda: None
+        try:
+            yield
+        finally:
+            vars(self).pop("reset_metrics", None)
+
     def _fit(self, given: dict[str, Any]) -> Any:
+        given = self._weighed(given)
         if given.get("callbacks") and given.get("validation_split") and given.get("validation_data") is None:
             data = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
             kept, given["validation_data"] = split_end(data, float(given.pop("validation_split")))
@@ -164,12 +221,15 @@ class _ModelWords(Adds):
         return callbacks.ToldMore(vars(self).get("_facts", {}), *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(**self._modern("evaluate", args, kwargs))
+        return super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         return super().predict(**self._modern("predict", args, kwargs))
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        own = f"Sequential.{method}"
+        if isinstance(self, Sequential) and own in self._dialect.table.methods:
+            method = own
         return method_arguments(self._dialect.table, method, args, kwargs)
 
     @property
@@ -278,6 +338,11 @@ class _ModelWords(Adds):
     @property
     def output_layers(self) -> list[Any]:
         return [tensor.node.layer for tensor in self.outputs]
+
+    input_layers_node_indices = property(lambda self: [tensor._keras_history[1] for tensor in self.inputs])
+    input_layers_tensor_indices = property(lambda self: [tensor.index for tensor in self.inputs])
+    output_layers_node_indices = property(lambda self: [tensor._keras_history[1] for tensor in self.outputs])
+    output_layers_tensor_indices = property(lambda self: [tensor.index for tensor in self.outputs])
 
     @property
     def nodes_by_depth(self) -> dict[int, list[Any]]:

@@ -11,7 +11,7 @@ from .. import layers
 from ..core import dtypes, serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, plots, rules, shim, utils
+from . import activations, backend, callbacks, initializations, losses, models, objects, plots, rules, shim, utils
 from .dialect import Dialect, Find
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
@@ -38,7 +38,8 @@ def fill(dialect: Dialect) -> None:
     for home in ("regularizers", "constraints", "initializers", "optimizers"):
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
-    homes["losses"], homes["metrics"] = _modern("losses"), _modern("metrics")
+    for home in ("losses", "metrics"):
+        homes[home] = _first(functools.partial(losses.find, table.name, home), _modern(home))
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):

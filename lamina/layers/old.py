@@ -25,7 +25,7 @@ from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
 from ..regularizers import regularizer
-from .activation import PReLU, _Elementwise
+from .activation import LeakyReLU, PReLU, _Elementwise
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
 from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
@@ -121,6 +121,12 @@ class Highway(Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
+
+
+class LeakyReLUOfAnySlope(LeakyReLU):
+    """The slope below zero may be negative (Keras 1 and 2, tf.keras)."""
+
+    negative_slope: float = arg(number(), default=0.3, doc="Slope below zero.")
 
 
 class ThresholdedReLU(_Elementwise):
