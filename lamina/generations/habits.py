@@ -240,6 +240,9 @@ class Habits(_Modern):
 
     # -- calls ------------------------------------------------------------------------------------------------------
 
+    def get_output_shape_for(self, input_shape: Any) -> Any:
+        return self.compute_output_shape(input_shape)
+
     @property
     def inbound_nodes(self) -> list[Any]:
         """The calls on symbolic tensors."""

@@ -284,15 +284,15 @@ class _ModelWords(Adds):
     def get_weights(self) -> list[Any]:
         return [array for layer in self._weight_layers() for array in layer.get_weights()]
 
-    def set_weights(self, arrays: Sequence[Any]) -> None:
+    def set_weights(self, weights: Sequence[Any]) -> None:
         start = 0
         for layer in self._weight_layers():
             count = len(layer.get_weights())
             if count:
-                layer.set_weights(arrays[start : start + count])
+                layer.set_weights(weights[start : start + count])
             start += count
-        if start != len(arrays):
-            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(arrays)}.")
+        if start != len(weights):
+            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(weights)}.")
 
     weight_parts = shim.parts_of
 
@@ -589,9 +589,6 @@ class _UserLayer(Adds, Layer):
 
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
-
-    def get_output_shape_for(self, input_shape: Any) -> Any:
-        return self.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}

@@ -260,8 +260,9 @@ class LayerShim(Adds, Shim):
         return tuple(shape if is_shape(shape) else shape[0])
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return cls(**config)
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return cls(**config)
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
@@ -299,8 +300,8 @@ class LayerShim(Adds, Shim):
     def get_weights(self) -> list[np.ndarray]:
         return self.to_old_weights(super().get_weights())
 
-    def set_weights(self, arrays: Sequence[Any]) -> None:
-        inner = parts_of(self)
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        inner, arrays = parts_of(self), weights
         if inner is None:
             arrays = list(map(np.asarray, arrays))
             self._check_count(arrays)
@@ -346,9 +347,6 @@ class LayerShim(Adds, Shim):
     def _weights_come_first(self) -> bool:
         return self._dialect.table.sums_activity
 
-    def get_output_shape_for(self, input_shape: Any) -> Any:
-        return self.compute_output_shape(input_shape)
-
 
 def _zero_states(layer: Any) -> None:
     """Let the next batch start from zeros."""
@@ -386,6 +384,13 @@ def _as_state(layer: Any, value: Any) -> torch.Tensor:
     return value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value, dtype="float64"))
 
 
+def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = None) -> list[Any]:
+    """Zeros for the states of a batch as large as `inputs`, or `batch_size`."""
+    if not hasattr(inputs, "shape"):
+        return layer._start_states(torch.empty(inputs or batch_size or 0, dtype=layer.dtype_policy.compute))
+    return layer._start_states(inputs)
+
+
 def _reset_both(layer: Any) -> None:
     """Let the next batch start from zeros, in both directions. Raises AttributeError unless they are stateful."""
     layer.forward_layer.reset_states()
@@ -410,6 +415,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         bases = (base, recurrent.StepsOfOurs, modern)
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
+        members["get_initial_state"] = _initial_states
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
     return type(own.name, bases, members)
