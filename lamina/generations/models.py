@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +19,6 @@ from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import MergeByMode
-from ..losses import kl_divergence
-from ..metrics import MeanMetricWrapper
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
@@ -29,7 +26,7 @@ from ..models.sequential import called_in_turn
 from ..training.callbacks import CallbackList
 from ..training.data import split_end
 from ..translation.words import method_arguments, words
-from . import callbacks, losses, recurrent, shim
+from . import callbacks, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told
@@ -128,27 +125,11 @@ class _ModelWords(Adds):
                 given[name] = [list(metrics) for _ in range(count)]  # of every output
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
-        homes = {"loss": "losses", "metrics": "metrics", "weighted_metrics": "metrics"}
-        told = {name: pytree.tree_map(losses.word_for, given.get(name)) for name in homes}
-        for name, home in homes.items():
-            given[name] = pytree.tree_map(functools.partial(self._own_meaning, home), given.get(name))
         super().compile(**given)
-        self._compiled.arguments.update(told)  # configs have the words
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         vars(self).update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if not self._dialect.table.shares_modern and self._compiled.loss is not None:
             self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
-
-    def _own_meaning(self, home: str, identifier: Any) -> Any:
-        """A loss or metric that this generation alone has, by its name; anything else as it is."""
-        if not isinstance(identifier, str):
-            return identifier
-        found = losses.find(self._dialect.table.name, home, identifier)
-        if found is None and self._dialect.table.functions[home].get(identifier) == "kl_divergence":
-            found = kl_divergence
-        if found is not None and home == "metrics":
-            return MeanMetricWrapper(found, name=identifier)  # logs have the name it was asked for by
-        return identifier if found is None else found
 
     def _as_compiled(self) -> AbstractContextManager[None]:
         """Inside, layers are trainable as at `compile`."""
@@ -604,8 +585,8 @@ def special(dialect: Dialect, name: str) -> Any:
         return _AS_TODAY[name]
     if name == "Layer":
         cls: Any = type(name, (_UserLayer,), {"__module__": module, "_dialect": dialect, "__doc__": _UserLayer.__doc__})
-    elif name in ("Recurrent", "Wrapper"):
-        cls = _own_base(dialect, name)
+    elif name == "Wrapper":
+        cls = _own_wrapper(dialect)
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
@@ -616,26 +597,6 @@ def special(dialect: Dialect, name: str) -> Any:
 
 
 _AS_TODAY = {"InputSpec": InputSpec}
-
-
-class _RecurrentWords(recurrent.Recurrent):
-    def __init__(self, *args: Any, **kwargs: Any):
-        own = words(self._dialect.table, "layers", "Recurrent")
-        told = own.bind(args, {key: value for key, value in kwargs.items() if key in own.accepted})
-        size = told.get("input_dim")
-        if size and "input_shape" not in kwargs:
-            kwargs["input_shape"] = (told["input_length"], size)
-        super().__init__(**{key: value for key, value in kwargs.items() if key == "weights" or key not in own.accepted})
-        for name, value in told.items():
-            if name != "weights":
-                setattr(self, name, value)
-        if self.input_spec is None:
-            self.input_spec = [InputSpec(ndim=3)]
-
-    def get_config(self) -> dict[str, Any]:
-        names = words(self._dialect.table, "layers", "Recurrent").accepted
-        shaped = ("weights", *(("input_dim", "input_length") if self.stateful else ()))
-        return {**super().get_config(), **{name: getattr(self, name) for name in names if name not in shaped}}
 
 
 class _WrapperWords(_UserLayer):
@@ -662,26 +623,9 @@ class _WrapperWords(_UserLayer):
         return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
 
 
-def _own_base(dialect: Dialect, name: str) -> Any:
-    layer = dialect.find("layers", "Layer")
-    bases: tuple[type, ...] = (_WrapperWords,)
-    if name == "Recurrent":
-        later = () if dialect.table.lists_weights else (recurrent.InWordsOfKeras2,)
-        bases = (*later, _RecurrentWords, layer)
-    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": bases[0].__doc__}
-    if name == "Recurrent":  # what `Layer` looks at where a class defines it
-        members |= {method: getattr(bases[0], method) for method in ("call", "compute_mask", "compute_output_shape")}
-    return type(name, bases, members)
-
-
-def with_rate(dialect: Dialect, name: str) -> Any:
-    """A function that makes a convolution whose dilation is called `atrous_rate` (Keras 2)."""
-    own = words(dialect.table, "layers", name)
-
-    def convolution(*args: Any, atrous_rate: Any = 1, **kwargs: Any) -> Any:
-        return dialect.find("layers", own.entry.makes)(*args, dilation_rate=atrous_rate, **kwargs)
-
-    return shim.named_function(convolution, dialect.module("layers"), own)
+def _own_wrapper(dialect: Dialect) -> Any:
+    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": _WrapperWords.__doc__}
+    return type("Wrapper", (_WrapperWords,), members)
 
 
 class _InputWords(_Model):

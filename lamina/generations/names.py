@@ -11,7 +11,7 @@ from .. import layers
 from ..core import dtypes, serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, losses, models, objects, plots, rules, shim, utils
+from . import activations, backend, callbacks, initializations, models, objects, plots, rules, shim, utils
 from .dialect import Dialect, Find
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
@@ -38,8 +38,7 @@ def fill(dialect: Dialect) -> None:
     for home in ("regularizers", "constraints", "initializers", "optimizers"):
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
-    for home in ("losses", "metrics"):
-        homes[home] = _first(functools.partial(losses.find, table.name, home), _modern(home))
+    homes["losses"], homes["metrics"] = _modern("losses"), _modern("metrics")
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
@@ -123,7 +122,7 @@ def _layer(dialect: Dialect, name: str) -> Any:
         return models.special(dialect, name)
     entry = table.objects["layers"][name]
     if entry.makes:
-        return models.with_rate(dialect, name) if "Atrous" in name else _calling(dialect, name)
+        return _calling(dialect, name)
     modern = getattr(layers, entry.modern, None) or getattr(old, entry.modern, None)
     if modern is None:
         raise AttributeError(f"{name} of Keras {table.version} has no counterpart here yet ({entry.modern}).")

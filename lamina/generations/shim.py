@@ -24,7 +24,7 @@ from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
-from . import activations, recurrent
+from . import activations, steps
 from .additions import Adds
 from .dialect import Dialect
 from .initializations import InLayout, in_layout
@@ -412,7 +412,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_activity_losses"] = _summed
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
-        bases = (base, recurrent.StepsOfOurs, modern)
+        bases = (base, steps.StepsOfOurs, modern)
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members["get_initial_state"] = _initial_states

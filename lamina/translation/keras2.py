@@ -252,16 +252,6 @@ LAYERS = {
         unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
     "Wrapper": Class("Wrapper", "*args, **kwargs", "wrappers"),
-    "Recurrent": Class(
-        "RNN", "return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False, "
-        "implementation=0", "recurrent",
-    ),
-    "AtrousConvolution1D": Class(
-        "Conv1D", "*args, **kwargs", "convolutional", aliases="AtrousConv1D", makes="Conv1D"
-    ),
-    "AtrousConvolution2D": Class(
-        "Conv2D", "*args, **kwargs", "convolutional", aliases="AtrousConv2D", makes="Conv2D"
-    ),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class(
         "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core",

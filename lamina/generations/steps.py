@@ -1,15 +1,12 @@
-"""Recurrent layers that people wrote in Keras 1's words: `step`, `get_constants`, `preprocess_input`, run along time."""
+"""Subclasses that people wrote of Keras 1's LSTM, GRU and SimpleRNN: another `step`, other constants or states."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..core.errors import named
-from ..core.symbolic import is_shape
 from ..layers import GRU, LSTM, RNN
 
 from . import backend as K
@@ -28,99 +25,6 @@ def run_steps(self: Any, x: Any, mask: Any = None) -> Any:
     if self.stateful:
         carry_out(zip(states, ends, strict=True))
     return outputs if self.return_sequences else last
-
-
-class Recurrent(_Modern):
-    """Base class of a user's own recurrent layers (Keras 1). It makes its weights in `build` and sets `states` there:
-    None for each, or variables where it is stateful; `output_dim` is the size of an output."""
-
-    supports_masking = True
-    _creates_mask = True
-
-    def step(self, x: Any, states: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} needs a method `step(x, states)`.")
-
-    def get_constants(self, x: Any) -> list[Any]:
-        return []
-
-    def preprocess_input(self, x: Any) -> Any:
-        return x
-
-    def get_initial_states(self, x: Any) -> list[Any]:
-        """Zeros, (batch, output_dim) for each of `states`."""
-        zeros = x.new_zeros(x.shape[0], self.output_dim)
-        return [zeros for _ in self.states]
-
-    call = run_steps
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        shape = input_shape if is_shape(input_shape) else input_shape[0]
-        return (shape[0], shape[1], self.output_dim) if self.return_sequences else (shape[0], self.output_dim)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return mask if self.return_sequences else None
-
-    def reset_states(self) -> None:
-        """Let the next batch start from zeros."""
-        for state in self.states:
-            K.set_value(state, torch.zeros_like(state))
-
-
-class InWordsOfKeras2(_Modern):
-    """The protocol as Keras 2 has it: the initial states are asked by `get_initial_state(inputs)`, and may be given."""
-
-    return_state = False
-
-    def get_initial_state(self, inputs: Any) -> list[Any]:
-        zeros = inputs.new_zeros(inputs.shape[0], self.units)
-        return [zeros for _ in self.states]
-
-    def get_constants(self, inputs: Any, training: Any = None) -> list[Any]:
-        return []
-
-    def preprocess_input(self, inputs: Any, training: Any = None) -> Any:
-        return inputs
-
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
-        if isinstance(inputs, (list, tuple)):
-            inputs, *initial_state = inputs
-        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        if initial_state is None:
-            initial_state = list(self.states) if self.stateful else self.get_initial_state(inputs)
-        constants, prepared = self.get_constants(inputs, training=None), self.preprocess_input(inputs, training=None)
-        last, outputs, ends = K.rnn(self.step, prepared, initial_state, self.go_backwards, mask, constants, self.unroll)
-        if self.stateful:
-            carry_out(zip(self.states, ends, strict=True))
-        output = outputs if self.return_sequences else last
-        return [output, *ends] if self.return_state else output
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        shape = input_shape if is_shape(input_shape) else input_shape[0]
-        output = (shape[0], shape[1], self.units) if self.return_sequences else (shape[0], self.units)
-        return [output, *[(shape[0], self.units) for _ in self.states]] if self.return_state else output
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        output = mask if self.return_sequences else None
-        return [output, *[None for _ in self.states]] if self.return_state else output
-
-    def reset_states(self, states: Any = None) -> None:
-        """Let the next batch start from `states`, by default zeros."""
-        if not self.stateful:
-            raise AttributeError(f"Layer must be stateful: make {named(self)} with stateful=True.")
-        if self.states[0] is None:
-            size = self.input_spec[0].shape[0] if self.input_spec[0].shape else None
-            if not size:
-                raise ValueError(f"{named(self)}: a stateful layer needs to know its batch size.")
-            self.states = [K.zeros((size, self.units)) for _ in self.states]
-        given = [None] * len(self.states) if states is None else states if isinstance(states, (list, tuple)) else [states]
-        if len(given) != len(self.states):
-            raise ValueError(f"{named(self)}: expected {len(self.states)} states; got {len(given)}.")
-        values = [torch.zeros_like(state) if one is None else torch.as_tensor(one) for state, one in zip(self.states, given)]
-        for state, value in zip(self.states, values, strict=True):
-            if value.shape != state.shape:
-                raise ValueError(f"{named(self)}: expected states of shape {tuple(state.shape)}; got {tuple(value.shape)}.")
-        carry_out(zip(self.states, values, strict=True))
 
 
 _GATES = {LSTM: "ifco", GRU: "zrh"}  # in the order of the kernel's columns
@@ -185,7 +89,9 @@ class StepsOfOurs(_Modern):
     def preprocess_input(self, x: Any) -> Any:
         return x @ self.W + self.b if self.consume_less == "cpu" else x
 
-    get_initial_states = Recurrent.get_initial_states
+    def get_initial_states(self, x: Any) -> list[Any]:
+        zeros = x.new_zeros(x.shape[0], self.output_dim)
+        return [zeros for _ in self.states]
 
     def step(self, x: Any, states: Any) -> tuple[Any, list[Any]]:
         count = len(self._gates)
