@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from ..models.sequential import called_in_turn
 from ..training.callbacks import CallbackList
 from ..training.data import split_end
 from ..translation.words import method_arguments, words
-from . import callbacks, shim
+from . import callbacks, losses, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told
@@ -36,21 +37,41 @@ from .weighting import LossOfThoseCounted, LossOfTheTime, check_modes, weigh
 def find(dialect: Dialect, name: str) -> Any:
     """A model class of a generation, or what reads one's config; None for anything else."""
     if name == "Sequential":
-        return _class(dialect, name, _Sequential, Sequential)
+        return _class(dialect, name, _Sequential, dialect.find("models", "Model"), Sequential)
     if name == "Model":
         return _class(dialect, name, _AnyModel, Model)
     if name == "Functional":
         cls = _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
         cls.__qualname__ = name  # where pickle finds it
         return cls
-    if name not in ("model_from_config", "model_from_json"):
+    read = {"model_from_config": dict, "model_from_json": json.loads, "model_from_yaml": _yaml_read}.get(name)
+    if read is None:
         return None
 
     def load(config: Any, custom_objects: Any = None) -> Any:
-        """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
-        return model_from(json.loads(config) if isinstance(config, str) else config, custom_objects, dialect)
+        """The model that `to_json`, `to_yaml` or `get_config` beside its class described, as its writer computed it."""
+        return model_from(read(config), custom_objects, dialect)
 
     return load
+
+
+def _yaml(what: str) -> Any:
+    """PyYAML, which makes nothing but plain data of a text here."""
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"{what} needs PyYAML: pip install pyyaml. `to_json` needs nothing.") from None
+    return yaml
+
+
+def _yaml_read(text: str) -> Any:
+    yaml = _yaml("model_from_yaml")
+
+    class Loader(yaml.SafeLoader):
+        """Reads the tuples that Keras wrote as well."""
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda own, node: tuple(own.construct_sequence(node, True)))
+    return yaml.load(text, Loader)
 
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
@@ -123,6 +144,8 @@ class _ModelWords(Adds):
             metrics = given.get(name)
             if count > 1 and isinstance(metrics, list) and not any(isinstance(one, (list, tuple)) for one in metrics):
                 given[name] = [list(metrics) for _ in range(count)]  # of every output
+        for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
+            given[word] = pytree.tree_map(functools.partial(losses.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
@@ -247,9 +270,15 @@ class _ModelWords(Adds):
 
     def to_json(self, **options: Any) -> str:
         """The architecture in this generation's form; `model_from_json` reads it."""
+        return json.dumps(self._described(), **options)
+
+    def to_yaml(self, **options: Any) -> str:
+        """As `to_json`, in YAML; `model_from_yaml` reads it. Raises ModuleNotFoundError without PyYAML."""
+        return _yaml("to_yaml").safe_dump(json.loads(self.to_json()), **options)
+
+    def _described(self) -> dict[str, Any]:
         described = {"class_name": type(self).__name__, "config": self.get_config()}
-        written = {"keras_version": self._dialect.table.version, "backend": "tensorflow"}
-        return json.dumps({**described, **written}, **options)
+        return {**described, "keras_version": self._dialect.table.version, "backend": "tensorflow"}
 
     @property
     def stateful(self) -> bool:
@@ -623,9 +652,17 @@ class _WrapperWords(_UserLayer):
         return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
 
 
+class _AlsoToday(type):
+    """Wrappers of today, such as TimeDistributed, count as instances, too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        today = "_is_base" in vars(cls) and isinstance(instance, modern_layers.Wrapper)
+        return today or super().__instancecheck__(instance)
+
+
 def _own_wrapper(dialect: Dialect) -> Any:
     members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": _WrapperWords.__doc__}
-    return type("Wrapper", (_WrapperWords,), members)
+    return _AlsoToday("Wrapper", (_WrapperWords,), {**members, "_is_base": True})
 
 
 class _InputWords(_Model):

@@ -14,7 +14,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ..core import config as settings
-from ..core import serialize
+from ..core import functions, serialize
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
@@ -162,6 +162,8 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
+        if key in ("function", "output_shape", "mask") and isinstance(value, (list, tuple)) and len(value) == 3:
+            return functions.written(*value) or value
         if key.endswith("init") and inspect.isfunction(value):
             return InLayout(value.__name__, value)
         if value is None or not isinstance(value, (str, Mapping)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import modules
 from .table import Class, Generation, Value, same
 
 _FORMATS = {"th": "channels_first", "tf": "channels_last", "default": None}
@@ -421,6 +422,7 @@ KERAS1 = Generation(
     joined=JOINED,
     values=VALUES,
     modules={"initializations": "initializers", "objectives": "losses"},
+    holds=modules.KERAS1,
     methods=METHODS,
     method_words=METHOD_WORDS,
     functions={**FUNCTIONS, "activations": {"selu": "", "exponential": ""}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1
+from . import keras1, modules
 from .table import Class, Generation, Value, same
 
 
@@ -95,6 +95,7 @@ def _pool(rank: int) -> str:
 
 
 CONV: dict[str, Any] = {"part": "convolutional"}
+_ATROUS: dict[str, Any] = {**CONV, "renamed": {"atrous_rate": "dilation_rate"}}
 _SPATIAL: dict[str, Any] = {"part": "core", "base": "Dropout", "renamed": {"noise_shape": ""}, "unsaved": "data_format"}
 _LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
@@ -131,6 +132,7 @@ LAYERS = {
     ),
     "Highway": _as_before("Highway"),
     "MaxoutDense": _as_before("MaxoutDense"),
+    "Merge": _as_before("Merge"),
     "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D", adapt="sequence"),
     "Conv2D": Class("Conv2D", conv(2, False), **CONV, aliases="Convolution2D"),
     "Conv3D": Class("Conv3D", conv(3, False), **CONV, aliases="Convolution3D"),
@@ -138,6 +140,8 @@ LAYERS = {
         "Conv2DTranspose", transposed(2), **CONV, aliases="Deconvolution2D Deconv2D Convolution2DTranspose"
     ),
     "Conv3DTranspose": Class("Conv3DTranspose", transposed(3, False), **CONV, aliases="Deconvolution3D Deconv3D"),
+    "AtrousConvolution1D": Class("Conv1D", "*args, **kwargs", **_ATROUS, aliases="AtrousConv1D", makes="Conv1D"),
+    "AtrousConvolution2D": Class("Conv2D", "*args, **kwargs", **_ATROUS, aliases="AtrousConv2D", makes="Conv2D"),
     "DepthwiseConv2D": Class(
         "DepthwiseConv2D", depthwise(2), **CONV, weight_names="depthwise_kernel bias",
         renamed={"filters": "", **OF_NO_KERNEL},
@@ -201,6 +205,9 @@ LAYERS = {
         adapt="sequence",
     ),
     "ConvLSTM2D": Class("ConvLSTM2D", CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent", base="_Sequences"),
+    "ConvLSTM2DCell": Class(
+        "ConvLSTM2DCell", f"{_CONV_LSTM}{_LSTM_CELL}".format(s="(1, 1)"), "convolutional_recurrent"
+    ),
     "_Sequences": Class("Layer", "return_state=False, unroll=False"),
     "Embedding": Class(
         "Embedding",
@@ -419,6 +426,7 @@ KERAS2 = Generation(
     joined={},
     values=VALUES,
     modules={"objectives": "losses"},
+    holds=modules.KERAS2,
     methods=METHODS,
     method_words=METHOD_WORDS,
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},

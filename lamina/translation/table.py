@@ -54,6 +54,7 @@ class Generation:
     joined: Mapping[tuple[str, ...], str]  # several arguments that are one now
     values: Mapping[str, Value]  # by modern argument, or by the last word of its name
     modules: Mapping[str, str]  # where homes also are: alias -> home
+    holds: Mapping[str, str]  # what modules hold beside: names by module
     methods: Mapping[str, str]  # the models' methods: their arguments, as `signature`s
     method_words: Mapping[str, str]  # what these are called now; "" drops one
     scalars: bool = False  # one size is written as a number, not as a tuple of one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1, keras2
+from . import keras1, keras2, modules
 from .keras2 import (
     CONV,
     CONV_LSTM,
@@ -345,6 +345,7 @@ TF_KERAS = replace(
     },
     older=None,
     functions=keras1.FUNCTIONS,
+    holds=modules.TF_KERAS,
     modules={
         **keras2.KERAS2.modules,
         "layers.experimental": "layers",
