@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
+from torch.utils import _pytree as pytree
 
 from .. import callbacks
 from ..training.data import check_count
+from ..translation.table import Generation
 
 _CHECKPOINT = "filepath monitor verbose save_best_only save_weights_only mode"
 _LAMBDA = "on_epoch_begin on_epoch_end on_batch_begin on_batch_end on_train_begin on_train_end"
+_STOPPING = "monitor min_delta patience verbose mode"
 _PLATEAU = "monitor factor patience verbose mode min_delta cooldown min_lr"
-_STOPPING = "monitor min_delta patience verbose mode baseline restore_best_weights"
 _KERAS2 = {
-    "EarlyStopping": _STOPPING,
+    "EarlyStopping": f"{_STOPPING} baseline restore_best_weights",
     "LambdaCallback": _LAMBDA,
     "ModelCheckpoint": f"{_CHECKPOINT} period",
     "ReduceLROnPlateau": _PLATEAU,
 }
 # Their arguments in the order of the time.
 _ORDERS = {
-    "keras1": _KERAS2,
+    "keras1": {**_KERAS2, "EarlyStopping": _STOPPING},
     "keras2": _KERAS2
     | {
         "TensorBoard": "log_dir histogram_freq batch_size write_graph write_grads write_images embeddings_freq "
         "embeddings_layer_names embeddings_metadata embeddings_data update_freq",
     },
     "tf_keras": {
+        "EarlyStopping": f"{_STOPPING} baseline restore_best_weights start_from_epoch",
         "BackupAndRestore": "backup_dir save_freq delete_checkpoint save_before_preemption",
-        "EarlyStopping": f"{_STOPPING} start_from_epoch",
         "LambdaCallback": _LAMBDA,
         "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
         "ReduceLROnPlateau": _PLATEAU,
@@ -64,25 +69,56 @@ class _Ordered:
         if twice:
             raise TypeError(f"{type(self).__name__}: got `{min(twice)}` twice, by its place and by its name.")
         given |= kwargs
+        if "mode" in self._words and given.get("mode", "auto") == "auto":
+            watched = given.get("monitor", "val_loss")
+            given["mode"] = "max" if "acc" in watched or watched.startswith("fmeasure") else "min"
         ignored = [name for name in _NOTHING.intersection(self._words) if name == "batch_size" or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 
 
-class _Guessing:
-    """Where nothing says whether more is better, the name does: it is for what is called accuracy, and not else."""
+class ToldMore(callbacks.CallbackList):
+    """Callbacks of Keras 1 and 2: told in `params` what is trained on, in logs which batch it is and how large, and in
+    `validation_data` the arrays that are held back."""
 
-    def _known_direction(self) -> str:
-        try:
-            return super()._known_direction()  # type: ignore[misc]
-        except ValueError:
-            return "max" if "acc" in self.monitor or self.monitor.endswith("auc") else "min"  # type: ignore[attr-defined]
+    def __init__(self, facts: Mapping[str, Any], *args: Any, **kwargs: Any):
+        self.facts = facts
+        super().__init__(*args, **kwargs)
+        for callback in self.callbacks:
+            callback.validation_data = facts.get("held")
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params({**params, **self.facts.get("params", {})})
+
+    def batch_hooks(self, phase: str, moment: str) -> list[Callable[..., None]]:
+        return [functools.partial(self._tell, hook) for hook in super().batch_hooks(phase, moment)]
+
+    def _tell(self, hook: Callable[..., None], batch: int, logs: Any) -> None:
+        """Calls a hook with logs that also hold the batch's number and size."""
+        samples, size = self.facts.get("samples"), self.facts.get("batch_size")
+        logs["batch"] = batch
+        if samples and size:
+            logs["size"] = min(size, samples - batch * size)
+        hook(batch, logs)
 
 
-class EarlyStopping(_Guessing, callbacks.EarlyStopping):
-    """As today's."""
+def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """What the callbacks of a `fit` with these arguments are told."""
+    leaf = next((leaf for leaf in pytree.tree_leaves(given.get("x")) if hasattr(leaf, "shape")), None)
+    samples, held = None if leaf is None else len(leaf), given.get("validation_data")
+    size = None if leaf is None else given.get("batch_size") or 32
+    metrics = [*names, *(f"val_{name}" for name in names)] if held is not None else list(names)
+    old = table.lists_weights
+    params = {"batch_size": size, "do_validation": held is not None, "metrics": metrics}
+    params |= {"nb_epoch" if old else "epochs": given.get("epochs"), "nb_sample" if old else "samples": samples}
+    facts = {"params": params, "samples": samples, "batch_size": size, "held": None}
+    if isinstance(held, (list, tuple)) and len(held) in (2, 3):
+        x, y, *weights = (each if isinstance(each, list) else [each] for each in held)
+        weights = weights[0] if weights else [np.ones(len(each), "float32") for each in y if hasattr(each, "shape")]
+        facts["held"] = [*x, *y, *weights]
+    return facts
 
 
-class ModelCheckpoint(_Guessing, callbacks.ModelCheckpoint):
+class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Also takes the names of the time, and saves only every `period` epochs."""
 
     _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
@@ -97,7 +133,7 @@ class ModelCheckpoint(_Guessing, callbacks.ModelCheckpoint):
             super().on_epoch_end(epoch, logs)
 
 
-class ReduceLROnPlateau(_Guessing, callbacks.ReduceLROnPlateau):
+class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
     """Also takes `min_delta` under the name of the time, `epsilon`."""
 
     def __init__(self, *args: Any, **kwargs: Any):

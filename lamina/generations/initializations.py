@@ -78,7 +78,10 @@ class InLayout:
     def __init__(self, draws: str, function: Callable, layout: Layout | None = None):
         self.draws, self.function, self.layout = draws, function, layout or Layout()
 
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None, name: str | None = None) -> Any:
+        """First values for a weight of today's; without a type, as a user's own layer asks, of an array of this shape."""
+        if dtype is None:
+            return self.function(shape, name=name)
         drawn = [self.function(each, name=None) for each in self.layout.old_shapes(shape)]
         arrays = [torch.as_tensor(values).detach().numpy() for values in drawn]
         return torch.from_numpy(self.layout.to_modern(arrays)[0])

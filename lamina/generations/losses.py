@@ -53,6 +53,17 @@ def mean_cosine_proximity(y_true: Any, y_pred: Any) -> Tensor:
     return -_similarity(y_true, y_pred).mean(-1)
 
 
+def hinge(y_true: Any, y_pred: Any) -> Tensor:
+    """For targets -1 and 1; 0 and 1 are not turned into these (Keras 1)."""
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return (1 - y_true * y_pred).clamp(min=0).mean(-1)
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return (1 - y_true * y_pred).clamp(min=0).square().mean(-1)
+
+
 def _rounded(values: Tensor) -> Tensor:
     return values.clamp(0, 1).round()
 
@@ -111,7 +122,7 @@ _COMPARED = {
     )
 }  # fmt: skip
 _COSINES = ("cosine_proximity", "cosine", "cosine_similarity")
-_KERAS1 = dict.fromkeys(_COSINES[:2], mean_cosine_proximity)
+_KERAS1 = dict.fromkeys(_COSINES[:2], mean_cosine_proximity) | {"hinge": hinge, "squared_hinge": squared_hinge}
 _COUNTS = {one.__name__: one for one in (precision, recall, fbeta_score, fmeasure, matthews_correlation)}
 _COUNTS |= dict.fromkeys(("fscore", "f1score"), fmeasure)
 
@@ -161,7 +172,8 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
         return name
     function = OWN[dialect.table.name][home].get(name)
     second = dialect.table.functions.get(home, {}).get(name)
-    if function is None and second and not hasattr(losses, name) and name not in losses._ALIASES:
+    known = losses._ALIASES if home == "losses" else metrics._ALIASES
+    if function is None and second and not hasattr(losses, name) and name not in known:
         function = getattr(losses, second)
     if function is None or home == "losses":
         return function or name

@@ -15,8 +15,9 @@ from ..core import dtypes, serialize
 from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
-from ..core.symbolic import Node
-from . import activations, backend, callbacks, initializations, losses, models, objects, plots, recurrent, shim
+from . import (
+    activations, backend, callbacks, initializations, losses, models, objects, plots, recurrent, rules, shim,
+)  # fmt: skip
 from .dialect import Dialect, Find
 from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
 
@@ -154,7 +155,7 @@ def _also(dialect: Dialect) -> Find:
     def find(name: str) -> Any:
         if name in ("Container", "Network"):
             return dialect.find("models", "Model")
-        return {"Node": Node, "Wrapper": layers.Wrapper, "BaseLogger": Callback}.get(name)
+        return {"Node": Node, "Wrapper": dialect.find("layers", "Wrapper"), "BaseLogger": Callback}.get(name)
 
     return find
 
@@ -245,6 +246,8 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     if entry.makes:
         return shim.make_function(dialect, home, name)
     modern = _modern(home)(entry.modern) or getattr(objects, entry.modern)
+    if entry.modern == "Optimizer" == name and not table.shares_modern:
+        return type(name, (rules.OptimizerOfUsers,), {"__module__": dialect.module(home), "_dialect": dialect})
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 

@@ -44,7 +44,7 @@ class Recurrent(_Layer):
             kwargs["input_shape"] = (length, size)
         super().__init__(**kwargs)
         vars(self).update(given, initial_weights=weights, return_state=return_state, supports_masking=True, **effort)
-        vars(self).update(input_dim=size, input_length=length, states=[None])
+        vars(self).update(input_dim=size, input_length=length)
         self.input_spec = [InputSpec(ndim=3)]
 
     def step(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -67,13 +67,18 @@ class Recurrent(_Layer):
     get_initial_state = get_initial_states
 
     def call(self, x: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+        if isinstance(x, (list, tuple)):
+            x, *initial_state = x
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         own = {"training": training}
         steps, constants = (
             method(x, **own) if has_arg(method, "training") else method(x)
             for method in (self.preprocess_input, self.get_constants)
         )
         kept = self.stateful and self.states and self.states[0] is not None
-        states = initial_state or (self.states if kept else self.get_initial_states(x))
+        by_keras2 = type(self).get_initial_state is not Recurrent.get_initial_state
+        begin = self.get_initial_state if by_keras2 else self.get_initial_states
+        states = initial_state or (self.states if kept else begin(x))
         last, outputs, states = backend.names(self._dialect)["rnn"](
             self.step, steps, list(states), go_backwards=self.go_backwards, mask=mask, constants=constants,
             unroll=self.unroll,

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ..activations import activation, check_keeps_shape
 from ..constraints import constraint
+from ..core import serialize
 from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.fusion import grants
@@ -25,13 +26,13 @@ from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
 from ..regularizers import regularizer
-from .activation import PReLU, _Elementwise
+from .activation import LeakyReLU, PReLU, _Elementwise
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
 from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
 from .dense import EinsumDense
 from .embedding import Embedding
-from .lambda_ import Lambda
+from .lambda_ import Lambda, dump_code
 from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization
 from .pooling import (
@@ -121,6 +122,12 @@ class Highway(Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
+
+
+class LeakyReLUOfAnySlope(LeakyReLU):
+    """The slope below zero may be negative (Keras 1 and 2, tf.keras)."""
+
+    negative_slope: float = arg(number(), default=0.3, doc="Slope below zero.")
 
 
 class ThresholdedReLU(_Elementwise):
@@ -323,7 +330,7 @@ class LambdaOnCopies(Lambda):
         """Of functions inside of functions, whose name finds nothing, the code: it stands for them in this process."""
         config, own = super().get_config(), (self.function, self._output_shape, self.mask)
         for key, value in zip(("function", "output_shape", "mask"), own, strict=True):
-            if inspect.isfunction(value) and "<locals>" in value.__qualname__ and serialize.is_unregistered(value):
+            if inspect.isfunction(value) and "<locals>" in value.__qualname__ and value not in serialize._names:
                 config[key] = dump_code(value)
         return config
 

@@ -180,7 +180,9 @@ LAYERS = {
         kept="mode", unsaved="weights beta_init gamma_init", adapt="batch_normalization",
         weight_names="gamma beta running_mean running_std",
     ),
-    "LeakyReLU": Class("LeakyReLU", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}),
+    "LeakyReLU": Class(
+        "LeakyReLUOfAnySlope", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}
+    ),
     "ELU": Class("ELU", "alpha=1.0", "advanced_activations"),
     "ThresholdedReLU": Class("ThresholdedReLU", "theta=1.0", "advanced_activations"),
     "PReLU": Class(
@@ -305,7 +307,7 @@ def _initializer_name(config: Any) -> Any:
 
 
 def _initializer(value: Any) -> Any:
-    if isinstance(value, float):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"class_name": "Constant", "config": {"value": value}}
     return INITIALIZERS.get(value, value) if isinstance(value, str) else value
 
@@ -395,6 +397,9 @@ METHODS = {
         "generator, samples_per_epoch, nb_epoch, verbose=None, callbacks=None, validation_data=None, "
         f"nb_val_samples=None, class_weight=None, {_QUEUE}, initial_epoch=0"
     ),
+    "train_on_batch": "x, y, sample_weight=None, class_weight=None",
+    "Sequential.train_on_batch": "x, y, class_weight=None, sample_weight=None",
+    "test_on_batch": "x, y, sample_weight=None",
     "evaluate_generator": f"generator, val_samples, {_QUEUE}",
     "predict_generator": f"generator, val_samples, {_QUEUE}",
 }
@@ -427,6 +432,7 @@ KERAS1 = Generation(
     short_accuracy=True,
     draws_by_layout=True,
     seeded_by_numpy=True,
+    lists_weights=True,
     resets_to_states=False,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

@@ -110,6 +110,9 @@ def _as_before(name: str) -> Class:
     return replace(entry, renamed={**renamed, **entry.renamed})
 
 
+# What layers without a `kernel` take and leave out.
+OF_NO_KERNEL = dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), "")
+
 LAYERS = {
     "Dense": Class("Dense", f"units, {_USED}, {_KERNEL}", "core"),
     "Activation": Class("Activation", "activation", "core"),
@@ -140,12 +143,16 @@ LAYERS = {
     "AtrousConvolution1D": Class("Conv1D", "*args, **kwargs", **_ATROUS, aliases="AtrousConv1D", makes="Conv1D"),
     "AtrousConvolution2D": Class("Conv2D", "*args, **kwargs", **_ATROUS, aliases="AtrousConv2D", makes="Conv2D"),
     "DepthwiseConv2D": Class(
-        "DepthwiseConv2D", depthwise(2), **CONV, weight_names="depthwise_kernel bias"
+        "DepthwiseConv2D", depthwise(2), **CONV, weight_names="depthwise_kernel bias",
+        renamed={"filters": "", **OF_NO_KERNEL},
     ),
     "SeparableConv1D": Class(
-        "SeparableConv1D", separable(1, "'channels_last'"), **CONV, aliases="SeparableConvolution1D"
+        "SeparableConv1D", separable(1, "'channels_last'"), **CONV, aliases="SeparableConvolution1D",
+        renamed=OF_NO_KERNEL,
     ),
-    "SeparableConv2D": Class("SeparableConv2D", separable(2, "None"), **CONV, aliases="SeparableConvolution2D"),
+    "SeparableConv2D": Class(
+        "SeparableConv2D", separable(2, "None"), **CONV, aliases="SeparableConvolution2D", renamed=OF_NO_KERNEL
+    ),
     "UpSampling1D": Class("UpSampling1D", "size=2", **CONV),
     "UpSampling2D": Class(
         "UpSampling2DFromCorners", f"size=(2, 2), {_FORMAT}, interpolation='nearest'", **CONV,
@@ -215,7 +222,9 @@ LAYERS = {
         "normalization",
         fixed={"unbiased_variance": "always", "batch_statistics": "frozen"},
     ),
-    "LeakyReLU": Class("LeakyReLU", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}),
+    "LeakyReLU": Class(
+        "LeakyReLUOfAnySlope", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}
+    ),
     "ELU": Class("ELU", "alpha=1.0", "advanced_activations"),
     "ThresholdedReLU": Class("ThresholdedReLU", "theta=1.0", "advanced_activations"),
     "PReLU": Class(
@@ -249,6 +258,7 @@ LAYERS = {
         "BidirectionalFromEitherEnd", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer",
         unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
+    "Wrapper": Class("Wrapper", "*args, **kwargs", "wrappers"),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class(
         "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core",
@@ -395,6 +405,8 @@ METHODS = {
         "generator, steps_per_epoch=None, epochs=1, verbose=None, callbacks=None, validation_data=None, "
         f"validation_steps=None, validation_freq=1, class_weight=None, {_QUEUE}, shuffle=True, initial_epoch=0"
     ),
+    "train_on_batch": "x, y, sample_weight=None, class_weight=None, reset_metrics=True",
+    "test_on_batch": "x, y, sample_weight=None, reset_metrics=True",
     "evaluate_generator": f"generator, steps=None, callbacks=None, {_QUEUE}, verbose=0",
     "predict_generator": f"generator, steps=None, callbacks=None, {_QUEUE}, verbose=0",
 }
@@ -420,5 +432,6 @@ KERAS2 = Generation(
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},
     older=keras1.KERAS1,
     seeded_by_numpy=True,
+    calls_models_freely=True,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

@@ -39,6 +39,7 @@ UNUSED = {
     "transform_bias": _IGNORED,
     "noise_shape": Unused("spatial dropout has one of its own; the original takes another and leaves it out"),
     **dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _IGNORED),  # separable ones
+    "filters": Unused("a depthwise convolution has those of its input", ()),
     "groups": Unused("there is one group", (1,)),
     "time_major": Unused("it is read beside the table"),
     "input_dtype": Unused("it is read beside the table"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core import config
 from ...core.layer import clear_session
 from ..dialect import Dialect
 from .generic_utils import has_arg
@@ -73,7 +74,7 @@ def layer_test(
         if not input_shape:
             raise ValueError("layer_test: give `input_shape` or `input_data`.")
         sizes = [np.random.randint(1, 4) if size is None else size for size in input_shape]
-        input_data = (10 * np.random.random(sizes)).astype(input_dtype or "float32")
+        input_data = (10 * np.random.random(sizes)).astype(input_dtype or config.floatx())
     shape = tuple(input_shape or input_data.shape)
     dtype = str(np.dtype(input_dtype or input_data.dtype))
     layer = layer_cls(**dict(kwargs or {}))
@@ -91,7 +92,7 @@ def layer_test(
     if expected_output is not None:
         np.testing.assert_allclose(output, expected_output, rtol=1e-3)
     again = model_class.from_config(model.get_config())
-    if model.weights:
+    if model.weights and not dialect.table.draws_by_layout:  # configs of Keras 1 do not tell all of a layer
         again.set_weights(model.get_weights())
         np.testing.assert_allclose(again.predict(input_data), output, rtol=1e-3)
     if has_arg(layer.call, "training"):
