@@ -171,7 +171,7 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
-        if key in ("function", "output_shape", "mask"):
+        if key in ("function", "mode", "output_shape", "output_mask", "mask"):
             return _function(value)
         if key.endswith("init") and inspect.isfunction(value):
             return InLayout(value.__name__, value)
@@ -424,6 +424,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
+    if hasattr(modern, "_least"):
+        members["_least"] = 0  # nothing may be left
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members["get_initial_state"] = _initial_states

@@ -454,6 +454,11 @@ _ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+_maybe_function = Kind(
+    anything.expected, anything.convert, dump=lambda v: dump_code(v) if inspect.isfunction(v) else anything.dump(v)
+)
+
+
 class MergeByMode(Layer):
     """Combines several inputs: "sum", "mul", "ave", "max", "concat", "dot", "cos", or a function of their list.
 
@@ -461,11 +466,11 @@ class MergeByMode(Layer):
     """
 
     layers: Any = arg(anything, default=None, config=False, attribute="branches", doc="Where the inputs come from.")
-    mode: Any = arg(anything, default="sum", doc="How to combine.")
+    mode: Any = arg(_maybe_function, default="sum", doc="How to combine.")
     concat_axis: int = arg(Kind("an integer", lambda v, o: as_integer(v)), default=-1, doc="Of concat.")
     dot_axes: Any = arg(anything, default=-1, doc="Of dot and cos.")
-    output_shape: Any = arg(anything, default=None, attribute="_output_shape", doc="A shape, or a function of shapes.")
-    mask: Any = arg(anything, default=None, attribute="_output_mask", doc="A function of the masks.")
+    output_shape: Any = arg(_maybe_function, default=None, attribute="_output_shape", doc="A shape, or a function of shapes.")
+    mask: Any = arg(_maybe_function, default=None, attribute="_output_mask", doc="A function of the masks.")
     arguments: Any = arg(anything, default=None, doc="More arguments for a function.")
 
     supports_masking = True

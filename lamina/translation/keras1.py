@@ -53,7 +53,8 @@ _CORE: dict[str, Any] = {"part": "core", "unsaved": "weights"}
 LAYERS = {
     "Dense": Class("Dense", f"output_dim, {_DENSE}", **_CORE, learned="input_dim", weight_names="W b"),
     "TimeDistributedDense": Class(
-        "Dense", f"output_dim, {_DENSE}, input_length=None", **_CORE, weight_names="W b", learned="input_dim"
+        "Dense", f"output_dim, {_DENSE}, input_length=None", **_CORE, weight_names="W b", learned="input_dim",
+        adapt="of_steps",
     ),
     "MaxoutDense": Class("MaxoutDense", _MAXOUT, **_CORE, weight_names="W b"),
     "Highway": Class("Highway", _DENSE, **_CORE, renamed={"transform_bias": ""}, weight_names="W W_carry b b_carry"),
