@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -38,8 +39,6 @@ def _told(path: str, name: str, near: Iterable[str] = ()) -> str:
     from .translation.absent import hint
 
     if path == "backend":
-        from . import ops
-
-        if name in ops.__all__:
+        if callable(getattr(importlib.import_module("lamina.ops"), name, None)):
             return f"Use `lamina.ops.{name}`."
     return hint(path, name, near) or hint(f"{path}.{name}".lstrip("."))

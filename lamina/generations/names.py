@@ -16,7 +16,17 @@ from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
 from . import (
-    activations, backend, callbacks, initializations, losses, models, objects, plots, recurrent, rules, shim,
+    activations,
+    backend,
+    callbacks,
+    initializations,
+    losses,
+    models,
+    objects,
+    plots,
+    recurrent,
+    rules,
+    shim,
 )  # fmt: skip
 from .dialect import Dialect, Find
 from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
@@ -70,6 +80,9 @@ def fill(dialect: Dialect) -> None:
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
     named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
     around = _first(_also(dialect), helper, *(homes[home] for home in named))
+    for home in table.holds:
+        if home.startswith("applications"):
+            homes[home] = functools.partial(_network, dialect, home.partition(".")[2])
     if "legacy" in table.holds:
         homes["legacy.interfaces"] = interfaces.find
     for home, held in table.holds.items():
@@ -177,6 +190,12 @@ def _estimator(dialect: Dialect, name: str) -> Any:
     from . import scikit_learn  # which brings scikit-learn along
 
     return scikit_learn.find(dialect, name)
+
+
+def _network(dialect: Dialect, module: str, name: str) -> Any:
+    from . import networks  # which brings all networks along
+
+    return networks.find(dialect, module, name)
 
 
 def _in_part(dialect: Dialect, part: str, name: str) -> Any:

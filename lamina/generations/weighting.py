@@ -16,7 +16,7 @@ from ..training.objective import CompiledLoss
 def _by_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
     """What is given for each output. Raises ValueError for a list of another length, TypeError for what is neither a
     list nor a dictionary where there are several outputs."""
-    if given is None or isinstance(given, (list, tuple, Mapping)) and not len(given):
+    if given is None or (isinstance(given, (list, tuple, Mapping)) and not len(given)):
         return [None] * len(names)
     if len(names) == 1:
         if isinstance(given, (list, tuple)) and len(given) == 1:

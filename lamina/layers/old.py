@@ -469,7 +469,9 @@ class MergeByMode(Layer):
     mode: Any = arg(_maybe_function, default="sum", doc="How to combine.")
     concat_axis: int = arg(Kind("an integer", lambda v, o: as_integer(v)), default=-1, doc="Of concat.")
     dot_axes: Any = arg(anything, default=-1, doc="Of dot and cos.")
-    output_shape: Any = arg(_maybe_function, default=None, attribute="_output_shape", doc="A shape, or a function of shapes.")
+    output_shape: Any = arg(
+        _maybe_function, default=None, attribute="_output_shape", doc="A shape, or a function of shapes."
+    )
     mask: Any = arg(_maybe_function, default=None, attribute="_output_mask", doc="A function of the masks.")
     arguments: Any = arg(anything, default=None, doc="More arguments for a function.")
 

@@ -24,11 +24,45 @@ _LOSSES = (
     "hinge categorical_crossentropy sparse_categorical_crossentropy binary_crossentropy kullback_leibler_divergence "
     "poisson cosine_proximity mse MSE mae MAE mape MAPE msle MSLE kld KLD get"
 )
-_ACCURACIES = (
-    "binary_accuracy categorical_accuracy sparse_categorical_accuracy top_k_categorical_accuracy"
-)
+_ACCURACIES = "binary_accuracy categorical_accuracy sparse_categorical_accuracy top_k_categorical_accuracy"
+
+
+_NETWORKS1 = {
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+    "resnet50": "ResNet50",
+    "inception_v3": "InceptionV3",
+    "xception": "Xception",
+}
+_NETWORKS2 = {
+    **_NETWORKS1,
+    "inception_resnet_v2": "InceptionResNetV2",
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "densenet": "DenseNet121 DenseNet169 DenseNet201",
+    "nasnet": "NASNetMobile NASNetLarge",
+    "resnet": "ResNet50 ResNet101 ResNet152",
+    "resnet_v2": "ResNet50V2 ResNet101V2 ResNet152V2",
+}
+_LARGER = [f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")]
+_NETWORKS_TF = {
+    **_NETWORKS2,
+    "efficientnet": " ".join(f"EfficientNetB{size}" for size in range(8)),
+    "efficientnet_v2": " ".join(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")),
+    "convnext": " ".join(_LARGER),
+    "mobilenet_v3": "",
+}
+
+
+def _networks(modules: Mapping[str, str]) -> dict[str, str]:
+    """The modules of networks, each with what goes with it, and `applications` with all of them."""
+    beside = "preprocess_input decode_predictions"
+    own = {f"applications.{module}": f"{names} {beside}" for module, names in modules.items()}
+    return {"applications": " ".join(modules.values()), **own, "applications.imagenet_utils": beside}
+
 
 KERAS1: Mapping[str, str] = {
+    **_networks(_NETWORKS1),
     "engine": "Container Network",
     "engine.topology": (
         "Layer Input InputLayer InputSpec Merge merge Node Container get_source_inputs to_list object_list_uid np "
@@ -129,6 +163,7 @@ _AROUND2 = {
 
 KERAS2: Mapping[str, str] = {
     **_AROUND2,
+    **_networks(_NETWORKS2),
     "legacy": "",
     "legacy.layers": (
         "MaxoutDense Highway AtrousConvolution1D AtrousConvolution2D Recurrent ConvRecurrent2D Merge merge K activations "
@@ -172,5 +207,7 @@ KERAS2: Mapping[str, str] = {
 }  # fmt: skip
 
 TF_KERAS: Mapping[str, str] = {
-    home: names for home, names in _AROUND2.items() if home not in ("utils", "utils.losses_utils")
+    **{home: names for home, names in _AROUND2.items() if home not in ("utils", "utils.losses_utils")},
+    **_networks(_NETWORKS_TF),
+    "applications": " ".join([*_NETWORKS_TF.values(), "MobileNetV3Large MobileNetV3Small"]),
 }

@@ -54,7 +54,7 @@ def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any
     return _rows(arrays, start, stop) if hasattr(start, "__len__") or hasattr(arrays, "__getitem__") else [None]
 
 
-slice_X = slice_arrays  # noqa: N816  # Keras 1's name
+slice_X = slice_arrays  # Keras 1's name
 
 
 def _rows(array: Any, start: Any, stop: int | None) -> Any:
@@ -84,6 +84,7 @@ def make_tuple(*args: Any) -> tuple[Any, ...]:
 
 
 # Functions ------------------------------------------------------------------------------------------------------------
+
 
 def func_dump(func: Any) -> tuple[str, Any, Any]:
     """A function as (code, defaults, closure), of which `func_load` makes it again in the same process."""
@@ -147,9 +148,15 @@ def deserialize_keras_object(
         raise ValueError(f"Unknown {printable_module_name}: {name!r}. Pass it in custom_objects.")
     if text:
         return cls
-    given = {"custom_objects": custom_objects or {}} if has_arg(getattr(cls, "from_config", cls), "custom_objects") else {}
+    given = (
+        {"custom_objects": custom_objects or {}} if has_arg(getattr(cls, "from_config", cls), "custom_objects") else {}
+    )
     with serialize.custom_object_scope(custom_objects or {}):
-        return cls.from_config(identifier["config"], **given) if hasattr(cls, "from_config") else cls(**identifier["config"])
+        return (
+            cls.from_config(identifier["config"], **given)
+            if hasattr(cls, "from_config")
+            else cls(**identifier["config"])
+        )
 
 
 def get_from_module(

@@ -119,7 +119,9 @@ class H5Dict:
     def _set_list(self, name: str, items: list[Any]) -> None:
         """As one attribute, or as several where one would be too long."""
         if any(np.asarray(item).nbytes > HDF5_OBJECT_HEADER_LIMIT for item in items):
-            raise RuntimeError(f"H5Dict: an item of {name!r} is longer than the {HDF5_OBJECT_HEADER_LIMIT} bytes of HDF5.")
+            raise RuntimeError(
+                f"H5Dict: an item of {name!r} is longer than the {HDF5_OBJECT_HEADER_LIMIT} bytes of HDF5."
+            )
         count, parts = 1, [np.asarray(items)]
         while any(part.nbytes > HDF5_OBJECT_HEADER_LIMIT for part in parts):
             count += 1

@@ -38,7 +38,9 @@ def print_summary(
     """The table of a model's layers; of a list of layers as of a stack of them."""
     if isinstance(model, (list, tuple)):
         for layer in model:
-            print(f"{layer.name} ({type(layer).__name__}): {getattr(layer, 'output_shape', '')}, {layer.count_params()}")
+            print(
+                f"{layer.name} ({type(layer).__name__}): {getattr(layer, 'output_shape', '')}, {layer.count_params()}"
+            )
         trainable, others = count_total_params(model)
         print(f"Total params: {trainable + others:,}")
         return
