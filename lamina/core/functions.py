@@ -1,4 +1,4 @@
-"""Functions written as code, as configs of Keras hold lambdas. Code is never run: only what this process wrote is known.
+"""Functions written as code, as configs of Keras hold lambdas. Code is never run: what this process wrote is known.
 
 A text of code stands for the function that it was made of, in the process that made it; elsewhere it is nothing.
 """

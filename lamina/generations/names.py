@@ -131,8 +131,8 @@ _AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_uti
 _CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
 _OUTSIDE = {
     **{name: name for name in (
-        "codecs collections contextlib copy csv functools h5py hashlib inspect io json marshal multiprocessing os queue "
-        "random re shutil sys tarfile threading time warnings zipfile"
+        "codecs collections contextlib copy csv functools h5py hashlib inspect io json marshal multiprocessing os "
+        "queue random re shutil sys tarfile threading time warnings zipfile"
     ).split()},
     **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
     "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",

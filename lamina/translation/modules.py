@@ -20,7 +20,8 @@ _SCIKIT = "BaseWrapper KerasClassifier KerasRegressor Sequential copy np to_cate
 _TRAINING = "make_batches batch_shuffle np warnings copy K optimizers callbacks cbks metrics_module Progbar"
 
 _LOSSES = (
-    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error squared_hinge "
+    "mean_squared_error mean_absolute_error mean_absolute_percentage_error "
+    "mean_squared_logarithmic_error squared_hinge "
     "hinge categorical_crossentropy sparse_categorical_crossentropy binary_crossentropy kullback_leibler_divergence "
     "poisson cosine_proximity mse MSE mae MAE mape MAPE msle MSLE kld KLD get"
 )
@@ -69,10 +70,15 @@ KERAS1: Mapping[str, str] = {
         "python_types warnings copy os inspect K initializations ask_to_proceed_with_overwrite func_dump func_load"
     ),
     "engine.training": f"Model Container slice_X {_TRAINING} objectives time multiprocessing threading queue",
-    "layers": f"{_KERAS1} np copy inspect python_types warnings functools {_LENGTHS} func_dump func_load get_from_module",
+    "layers": (
+        f"{_KERAS1} np copy inspect python_types warnings functools {_LENGTHS} func_dump func_load "
+        "get_from_module"
+    ),
     "layers.core": f"{_KERAS1} Merge np copy inspect python_types warnings func_dump func_load get_from_module",
     "layers.convolutional": f"{_KERAS1} functools {_LENGTHS}",
-    "layers.convolutional_recurrent": "K activations initializations regularizers np Layer InputSpec conv_output_length warnings",
+    "layers.convolutional_recurrent": (
+        "K activations initializations regularizers np Layer InputSpec conv_output_length warnings"
+    ),
     "layers.pooling": "K Layer InputSpec conv_output_length",
     "layers.local": f"{_KERAS1} conv_output_length",
     "layers.recurrent": "K activations initializations regularizers np Layer InputSpec",
@@ -91,10 +97,15 @@ KERAS1: Mapping[str, str] = {
         "get_from_module"
     ),
     "optimizers": "K clip_norm optimizer_from_config get_from_module get_custom_objects",
-    "models": "K Node Layer Merge get_source_inputs optimizers optimizer_from_config ask_to_proceed_with_overwrite np copy json os warnings",
+    "models": (
+        "K Node Layer Merge get_source_inputs optimizers optimizer_from_config ask_to_proceed_with_overwrite "
+        "np copy json os warnings"
+    ),
     "callbacks": "K Progbar np os csv time json warnings deque OrderedDict Iterable",
     "utils": "",
-    "utils.generic_utils": f"{_SCOPES} get_from_module make_tuple func_dump func_load Progbar np time sys marshal python_types",
+    "utils.generic_utils": (
+        f"{_SCOPES} get_from_module make_tuple func_dump func_load Progbar np time sys marshal python_types"
+    ),
     "utils.np_utils": (
         "to_categorical normalize binary_logloss multiclass_logloss accuracy probas_to_classes "
         f"categorical_probas_to_classes convert_kernel {_LENGTHS} K np"
@@ -102,7 +113,8 @@ KERAS1: Mapping[str, str] = {
     "utils.data_utils": "get_file validate_file urlretrieve Progbar functools tarfile os sys shutil hashlib",
     "utils.io_utils": f"{_HDF5} save_array load_array",
     "utils.layer_utils": (
-        "layer_from_config print_summary count_total_params convert_all_kernels_in_model convert_kernel get_from_module "
+        "layer_from_config print_summary count_total_params convert_all_kernels_in_model "
+        "convert_kernel get_from_module "
         "get_custom_objects Model Sequential K inspect"
     ),
     "utils.test_utils": "get_test_data layer_test keras_test np inspect Model Input Sequential model_from_json K",
@@ -125,7 +137,10 @@ _AROUND2 = {
         "Network Layer Node InputLayer get_source_inputs has_arg to_list object_list_uid unpack_singleton K np "
         "json warnings copy os h5py ask_to_proceed_with_overwrite"
     ),
-    "engine.saving": "save_model load_model model_from_config model_from_yaml model_from_json K losses optimizers np h5py os json warnings",
+    "engine.saving": (
+        "save_model load_model model_from_config model_from_yaml model_from_json K losses optimizers np h5py "
+        "os json warnings"
+    ),
     "engine.sequential": "Sequential Model Layer Input InputLayer K layer_module warnings copy h5py",
     "engine.topology": "Layer Node InputSpec Input InputLayer Network Container get_source_inputs",
     "engine.training": f"Model Network Layer slice_arrays to_list unpack_singleton losses {_TRAINING} training_utils",
@@ -145,12 +160,17 @@ _AROUND2 = {
         "Progbar hashlib os random shutil sys tarfile threading time warnings zipfile mp np queue"
     ),
     "utils.generic_utils": _GENERIC,
-    "utils.io_utils": f"{_HDF5} H5Dict h5dict load_from_binary_h5py save_to_binary_h5py HDF5_OBJECT_HEADER_LIMIT contextlib",
+    "utils.io_utils": (
+        f"{_HDF5} H5Dict h5dict load_from_binary_h5py save_to_binary_h5py HDF5_OBJECT_HEADER_LIMIT contextlib"
+    ),
     "utils.layer_utils": (
         "count_params print_summary convert_all_kernels_in_model convert_dense_weights_data_format get_source_inputs "
         "convert_kernel K np"
     ),
-    "utils.losses_utils": "Reduction squeeze_or_expand_dimensions reduce_weighted_loss broadcast_weights compute_weighted_loss K np",
+    "utils.losses_utils": (
+        "Reduction squeeze_or_expand_dimensions reduce_weighted_loss broadcast_weights compute_weighted_loss "
+        "K np"
+    ),
     "utils.metrics_utils": (
         "ConfusionMatrix AUCCurve AUCSummationMethod filter_top_k assert_thresholds_range to_list "
         "parse_init_thresholds NEG_INF K"
@@ -166,7 +186,8 @@ KERAS2: Mapping[str, str] = {
     **_networks(_NETWORKS2),
     "legacy": "",
     "legacy.layers": (
-        "MaxoutDense Highway AtrousConvolution1D AtrousConvolution2D Recurrent ConvRecurrent2D Merge merge K activations "
+        "MaxoutDense Highway AtrousConvolution1D AtrousConvolution2D Recurrent ConvRecurrent2D "
+        "Merge merge K activations "
         "initializers regularizers constraints Layer InputSpec conv_utils to_list np warnings"
     ),
     "layers.core": f"{_KERAS2} np copy python_types warnings func_dump func_load deserialize_keras_object has_arg",
@@ -190,15 +211,18 @@ KERAS2: Mapping[str, str] = {
     "regularizers": f"K {_OBJECTS}",
     "losses": f"{_LOSSES} cosine cosine_similarity logcosh huber_loss categorical_hinge K losses_utils {_OBJECTS}",
     "metrics": (
-        f"{_LOSSES} {_ACCURACIES} sparse_top_k_categorical_accuracy cosine cosine_similarity logcosh categorical_hinge K "
+        f"{_LOSSES} {_ACCURACIES} sparse_top_k_categorical_accuracy cosine cosine_similarity "
+        "logcosh categorical_hinge K "
         f"np Layer losses_utils metrics_utils {_OBJECTS}"
     ),
     "optimizers": f"K clip_norm copy np interfaces {_OBJECTS}",
     "models": "K Input InputLayer has_arg to_list save_model load_model h5py",
     "callbacks": "K",
     "callbacks.callbacks": (
-        "Callback CallbackList BaseLogger TerminateOnNaN ProgbarLogger History ModelCheckpoint EarlyStopping RemoteMonitor "
-        "LearningRateScheduler ReduceLROnPlateau CSVLogger LambdaCallback K Progbar np os csv time json warnings io deque "
+        "Callback CallbackList BaseLogger TerminateOnNaN ProgbarLogger History ModelCheckpoint "
+        "EarlyStopping RemoteMonitor "
+        "LearningRateScheduler ReduceLROnPlateau CSVLogger LambdaCallback K Progbar np os csv time "
+        "json warnings io deque "
         "OrderedDict Iterable defaultdict"
     ),
     "callbacks.tensorboard_v1": "TensorBoard Callback K np os warnings",

@@ -1,4 +1,4 @@
-"""`keras.legacy.interfaces` of Keras 2: decorators that let a function or a class' `__init__` be called in older words."""
+"""`keras.legacy.interfaces` of Keras 2: decorators that let functions and `__init__`s be called in older words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def generate_legacy_interface(
                 args, kwargs, _ = preprocessor(args, kwargs)
             if allowed_positional_args is not None and len(args) > len(allowed_positional_args) + 1:
                 raise TypeError(
-                    f"{type(args[0]).__name__}: takes {', '.join(allowed_positional_args) or 'nothing'} by position; got "
+                    f"{type(args[0]).__name__}: takes {', '.join(allowed_positional_args) or 'none'} by position; got "
                     f"{len(args) - 1} arguments."
                 )
             for key, values in (value_conversions or {}).items():

@@ -105,6 +105,6 @@ def is_wrapped_model(layer: Any) -> bool:
 def multi_gpu_model(model: Any, gpus: Any = None, cpu_merge: bool = True, cpu_relocation: bool = False) -> Any:
     """Raises ValueError: says how a model is trained on several devices here."""
     raise ValueError(
-        "multi_gpu_model: a model is not split inside one process here. Start the unchanged script once for each device "
+        "multi_gpu_model: a model is not split inside one process here. Start the script as it is once a device "
         "with `torchrun --nproc_per_node=GPUS script.py`, or wrap the model in torch.nn.DataParallel for inference."
     )
