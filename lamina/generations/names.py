@@ -49,8 +49,6 @@ def fill(dialect: Dialect) -> None:
     helper = _helpers(dialect)
     homes[pictures] = drawing.get
     homes["layers"] = functools.partial(_layer, dialect)
-    if not table.shares_modern:
-        homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
     for part in sorted({entry.part for entry in table.objects["layers"].values()} - {""}):
         homes[f"layers.{part}"] = functools.partial(_in_part, dialect, part)
     homes["models"] = _first(functools.partial(models.find, dialect), _modern("models"))
@@ -64,31 +62,43 @@ def fill(dialect: Dialect) -> None:
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
         homes[home] = helper
-    if table.shares_modern:
-        homes["mixed_precision"], homes["optimizers.schedules"] = _PRECISION.get, _modern("optimizers.schedules")
-    else:
-        homes["wrappers"] = lambda _: None
-        homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
-    if not table.shares_modern:
-        written = {"serialize": generic_utils.serialize_keras_object}.get
-        for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
-            homes[home] = _first(written, homes[home])
-        fans = {"_compute_fans": initializations.fans_of}.get
-        homes["initializers"] = _first(fans, homes["initializers"])
+    (_fill_newer if table.shares_modern else _fill_older)(dialect)
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
+    _fill_held(dialect, helper)
+    homes[""] = anywhere
+
+
+def _fill_newer(dialect: Dialect) -> None:
+    """What tf.keras has beside the others."""
+    dialect.homes |= {"mixed_precision": _PRECISION.get, "optimizers.schedules": _modern("optimizers.schedules")}
+
+
+def _fill_older(dialect: Dialect) -> None:
+    """What Keras 1 and 2 have beside tf.keras, or write otherwise."""
+    homes = dialect.homes
+    homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
+    homes["wrappers"] = lambda _: None
+    homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
+    written = {"serialize": generic_utils.serialize_keras_object}.get
+    for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
+        homes[home] = _first(written, homes[home])
+    homes["initializers"] = _first({"_compute_fans": initializations.fans_of}.get, homes["initializers"])
+
+
+def _fill_held(dialect: Dialect, helper: Find) -> None:
+    """The modules, and the names in them, that the table of modules tells."""
+    homes, holds = dialect.homes, dialect.table.holds
     named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
     around = _first(_also(dialect), helper, *(homes[home] for home in named))
-    for home in table.holds:
+    if "legacy" in holds:
+        homes["legacy.interfaces"] = interfaces.find
+    for home, held in holds.items():
         if home.startswith("applications"):
             homes[home] = functools.partial(_network, dialect, home.partition(".")[2])
-    if "legacy" in table.holds:
-        homes["legacy.interfaces"] = interfaces.find
-    for home, held in table.holds.items():
         own = functools.partial(_held, dialect, around, frozenset(held.split()))
         homes[home] = _first(homes[home], own) if home in homes else own
-    homes[""] = anywhere
 
 
 def _first(*finders: Find) -> Find:

@@ -61,7 +61,7 @@ def _name(dialect: Dialect, layer: Any) -> str | None:
 
 def _layer(dialect: Dialect, layer: Any) -> Any:
     """A layer in the generation's words."""
-    name = _name(dialect, layer)
+    name = _name(dialect, layer) or type(layer).__name__
     if name == "Merge":
         return dialect.find("layers", name)(mode=_MERGED[type(layer)], name=layer.name)
     told = words(dialect.table, "layers", name)

@@ -134,8 +134,13 @@ def parts_of(layer: Any) -> list[Any] | None:
     return None
 
 
-def _function(value: Any) -> Any:
-    """The function that a Lambda's config of this process stands for; anything else as it is."""
+_FUNCTIONS = ("function", "mode", "output_shape", "output_mask", "mask")
+
+
+def _function(key: str, value: Any) -> Any:
+    """The function that a Lambda's config of this process stands for, first values by a function; others as they are."""
+    if key not in _FUNCTIONS:
+        return InLayout(value.__name__, value)
     if isinstance(value, (list, tuple)) and len(value) == 3:
         return functions.written(*value) or value
     if isinstance(value, str) and serialize.registered_object(value) is None:
@@ -173,10 +178,8 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
-        if key in ("function", "mode", "output_shape", "output_mask", "mask"):
-            return _function(value)
-        if key.endswith("init") and inspect.isfunction(value):
-            return InLayout(value.__name__, value)
+        if key in _FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
+            return _function(key, value)
         if value is None or not isinstance(value, (str, Mapping)):
             return value
         if key == "dtype":

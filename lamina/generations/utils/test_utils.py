@@ -11,7 +11,7 @@ import numpy as np
 from ...core import config
 from ...core.layer import clear_session
 from ..dialect import Dialect
-from .generic_utils import has_arg
+from .generic_utils import check_for_unexpected_keys, has_arg
 
 
 def get_test_data(
@@ -21,16 +21,16 @@ def get_test_data(
     output_shape: tuple[int, ...] = (2,),
     classification: bool = True,
     num_classes: int = 2,
-    *,
-    nb_train: int | None = None,
-    nb_class: int | None = None,
-    nb_test: int | None = None,
+    **older: int,
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Data round centres that the targets tell: (x, y) to train on, (x, y) to test with.
 
-    classification: `y` holds classes (samples,), else numbers of `output_shape`. Keras 1 called counts `nb_...`.
+    classification: `y` holds classes (samples,), else numbers of `output_shape`. Keras 1 called the counts `nb_train`,
+    `nb_test` and `nb_class`.
     """
-    train, test, classes = nb_train or num_train, nb_test or num_test, nb_class or num_classes
+    check_for_unexpected_keys("get_test_data", older, ("nb_train", "nb_test", "nb_class"))
+    train, test = older.get("nb_train", num_train), older.get("nb_test", num_test)
+    classes = older.get("nb_class", num_classes)
     count = train + test
     centres = np.random.randint(0, classes, count) if classification else np.random.random(count)
 
