@@ -202,7 +202,8 @@ class Habits(_Modern):
         what in a static graph they depend on."""
         if callable(updates):
             updates = updates()
-        pairs = [updates] if isinstance(updates, (Update, Tensor)) or _is_pair(updates) else list(updates or ())
+        several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
+        pairs = list(updates) if several else [] if updates is None else [updates]
         if "_ready" not in vars(self):
             return
         if pairs and not self._care & care.ADDS:  # from now on its calls are told from calls of K alone
@@ -223,6 +224,11 @@ class Habits(_Modern):
     def state_updates(self) -> list[Any]:
         """Nothing: states of stateful layers are kept without updates."""
         return []
+
+    @property
+    def uses_learning_phase(self) -> bool:
+        """Whether it computes otherwise in training."""
+        return self._takes_training
 
     # -- losses -----------------------------------------------------------------------------------------------------
 

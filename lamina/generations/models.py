@@ -420,9 +420,9 @@ class _Sequential(AddsBeside, _ModelWords):
         self._register(self._stack)
         self._finish_build()
 
-    def _maybe_rebuild(self) -> None:
-        super()._maybe_rebuild()
-        if self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
+    def _maybe_rebuild(self, rebuild: bool = True) -> None:
+        super()._maybe_rebuild(rebuild)
+        if rebuild and self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
             self.build()
 
     @property
