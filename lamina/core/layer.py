@@ -417,6 +417,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         """Build from the shapes of a first call's arguments, on the device of the data."""
         if type(self).build is Layer.build:
+            if self._has_shape_rule and symbolic.any_symbolic(args, kwargs) and not self._ours:
+                symbolic.run_inside(self, args, kwargs)  # its shape rule alone would leave the layers inside unbuilt
             self._finish_build()
             return
         if type(self).call is Layer.call:

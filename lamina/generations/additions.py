@@ -55,8 +55,8 @@ class Adds(Habits):
         """
         if self._building and not scope.trying:
             raise ValueError(
-                f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, or "
-                "give the weight a `regularizer=` in `add_weight`."
+                f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, "
+                "or give the weight a `regularizer=` in `add_weight`."
             )
         super().add_loss(_constants(losses, torch.tensor))
 

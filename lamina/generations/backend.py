@@ -28,9 +28,9 @@ from ..core.weight import Weight
 from ..kernels import convolution, pooling, products, resize
 from ..layers import Input as _Input
 from ..models import Model as _Model
+from . import updates
 from .activations import hard_sigmoid as hard_sigmoid
 from .activations import relu as relu
-from . import updates
 from .dialect import Dialect
 
 Axis = Any

@@ -73,7 +73,6 @@ class _Ordered:
         ignored = [name for name in _NOTHING.intersection(self._words) if name == "batch_size" or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 
-
     def _known_direction(self) -> str:
         """What `mode="auto"` means, by the name of what is watched."""
         watched: str = self.monitor  # type: ignore[attr-defined]
@@ -148,8 +147,8 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
     facts = {"params": params, "samples": samples, "batch_size": size, "held": None}
     if isinstance(held, (list, tuple)) and len(held) in (2, 3):
         x, y, *weights = (each if isinstance(each, list) else [each] for each in held)
-        weights = weights[0] if weights else [np.ones(len(each), "float32") for each in y if hasattr(each, "shape")]
-        facts["held"] = [*x, *y, *weights]
+        told = weights[0] if weights and weights[0] != [None] else [np.ones(len(each), "float32") for each in y]
+        facts["held"] = [*x, *y, *told]
     return facts
 
 

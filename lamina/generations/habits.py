@@ -198,8 +198,10 @@ class Habits(_Modern):
         self.add_update(updates)
 
     def add_update(self, updates: Any, inputs: Any = None) -> None:
-        """Change variables beside the call, in training: pairs (variable, value), or what `K.update` gave. `inputs` said
-        what in a static graph they depend on."""
+        """Change variables beside the call, in training: pairs (variable, value), or what `K.update` gave.
+
+        `inputs` said what in a static graph they depend on.
+        """
         if callable(updates):
             updates = updates()
         several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
@@ -258,7 +260,7 @@ class Habits(_Modern):
 
     @property
     def outbound_nodes(self) -> list[Any]:
-        """What `layer.outbound_nodes = []` writes to. Raises AttributeError when read: calls know their inputs alone."""
+        """May be set to []. Raises AttributeError when read: calls know what they rest on, not what rests on them."""
         raise AttributeError(f"{named(self)}: ask the layers behind it for their `inbound_nodes`.")
 
     @outbound_nodes.setter

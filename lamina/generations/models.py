@@ -31,7 +31,7 @@ from . import callbacks, losses, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told
-from .weighting import LossOfThoseCounted, LossOfTheTime, check_modes, weigh
+from .weighting import LossOfTheTime, LossOfThoseCounted, check_modes, weigh
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -70,7 +70,9 @@ def _yaml_read(text: str) -> Any:
     class Loader(yaml.SafeLoader):
         """Reads the tuples that Keras wrote as well."""
 
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda own, node: tuple(own.construct_sequence(node, True)))
+    Loader.add_constructor(
+        "tag:yaml.org,2002:python/tuple", lambda own, node: tuple(own.construct_sequence(node, True))
+    )
     return yaml.load(text, Loader)
 
 

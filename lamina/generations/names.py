@@ -16,7 +16,17 @@ from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
 from . import (
-    activations, backend, callbacks, initializations, losses, models, objects, plots, recurrent, rules, shim,
+    activations,
+    backend,
+    callbacks,
+    initializations,
+    losses,
+    models,
+    objects,
+    plots,
+    recurrent,
+    rules,
+    shim,
 )  # fmt: skip
 from .dialect import Dialect, Find
 from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils

@@ -132,7 +132,9 @@ class ConvRecurrent2D(Recurrent):
     def compute_output_shape(self, input_shape: Any) -> Any:
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         first = self.data_format == "channels_first"
-        places = zip(shape[3:] if first else shape[2:4], self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        places = zip(
+            shape[3:] if first else shape[2:4], self.kernel_size, self.strides, self.dilation_rate, strict=True
+        )
         space = [conv_output_length(size, kernel, self.padding, by, rate) for size, kernel, by, rate in places]
         one = (self.filters, *space) if first else (*space, self.filters)
         return (*shape[: 1 + self.return_sequences], *one)
@@ -147,6 +149,11 @@ def find(dialect: Dialect, name: str) -> Any:
     base = {"Recurrent": Recurrent, "ConvRecurrent2D": ConvRecurrent2D}.get(name)
     if base is None:
         return None
-    facts = {"__module__": dialect.module("layers"), "__doc__": base.__doc__, "_dialect": dialect, "_is_recurrent": True}
+    facts = {
+        "__module__": dialect.module("layers"),
+        "__doc__": base.__doc__,
+        "_dialect": dialect,
+        "_is_recurrent": True,
+    }
     facts |= {key: getattr(base, key) for key in ("call", "compute_output_shape", "compute_mask")}  # looked for in it
     return AlsoBuiltIn(name, (base, dialect.find("layers", "Layer")), facts)

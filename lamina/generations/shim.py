@@ -87,7 +87,9 @@ class OptimizerShim(ByUpdates, Shim):
         super().__init__(*args, **kwargs)
         rate: Any = self._learning_rate
         if self._decaying():
-            vars(rate)["initial_learning_rate"] = rate = Shared(torch.tensor(rate.initial_learning_rate), trainable=False)
+            vars(rate)["initial_learning_rate"] = rate = Shared(
+                torch.tensor(rate.initial_learning_rate), trainable=False
+            )
         elif isinstance(rate, Weight) and self._dialect.table.lists_weights:
             rate.__class__ = Shared
 

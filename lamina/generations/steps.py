@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from ..layers import GRU, LSTM, RNN
-
 from . import backend as K
 from .updates import carry_out
 
