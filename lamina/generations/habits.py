@@ -264,7 +264,7 @@ class Habits(_Modern):
         raise AttributeError(f"{named(self)}: ask the layers behind it for their `inbound_nodes`.")
 
     @outbound_nodes.setter
-    def outbound_nodes(self, nodes: list[Any]) -> None:
+    def outbound_nodes(self, _: list[Any]) -> None:
         pass
 
     _outbound_nodes = outbound_nodes
