@@ -245,9 +245,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_ready" not in vars(self):  # before `__init__`, which will look at it
+        if "_ready" in vars(self):
+            self._set_attribute(name, value)
+        else:  # before `__init__`, which will look at it
             object.__setattr__(self, name, value)
-            return
+
+    def _set_attribute(self, name: str, value: Any) -> None:
         declared = self._args.get(name) if vars(self)["_ready"] else None
         if declared is not None and declared.attribute == name and not self._building:
             value = declared.convert(value, self)  # as by the constructor
@@ -417,6 +420,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         """Build from the shapes of a first call's arguments, on the device of the data."""
         if type(self).build is Layer.build:
+            if self._has_shape_rule and symbolic.any_symbolic(args, kwargs) and not self._ours:
+                symbolic.run_inside(self, args, kwargs)  # its shape rule alone would leave the layers inside unbuilt
             self._finish_build()
             return
         if type(self).call is Layer.call:

@@ -321,6 +321,14 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
 
 
+def run_inside(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Run `call` without values where a layer inside has no weights yet, which makes them."""
+    inside = (each for each in layer._flat_layers() if each is not layer)
+    if any(not each._ready and type(each)._weights for each in inside):
+        told = {key: value for key, value in kwargs.items() if key != "training"}
+        run_on_trial_tensors(layer.call, args, told, layer)
+
+
 def _as_computed(leaf: Any, layer: Layer) -> Any:
     """A symbolic tensor in the type the layer takes it in."""
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:

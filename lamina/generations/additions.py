@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
@@ -54,10 +55,10 @@ class Adds(Habits):
         """
         if self._building and not scope.trying:
             raise ValueError(
-                f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, or "
-                "give the weight a `regularizer=` in `add_weight`."
+                f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, "
+                "or give the weight a `regularizer=` in `add_weight`."
             )
-        super().add_loss(losses)
+        super().add_loss(_constants(losses, torch.tensor))
 
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
         """Add a value of the call in progress to the mean that logs show as `name`."""
@@ -68,6 +69,15 @@ class Adds(Habits):
             own[name] = _mean(self, name, aggregation)
         if not isinstance(value, FakeTensor):  # while shapes are inferred
             own[name].update_state(value)
+
+
+def _constants(losses: Any, make: Callable[[float], Any]) -> Any:
+    """Losses with what `make` makes of a number in its place."""
+    return pytree.tree_map(lambda one: make(float(one)) if isinstance(one, (int, float)) else one, losses)
+
+
+def _giving(value: float) -> Callable[[], Tensor]:
+    return lambda: torch.tensor(value)
 
 
 def _of_shape(initializer: Any) -> Any:
@@ -151,6 +161,7 @@ class AddsBeside(Adds):
 
         In a call, or in a training step of one's own, it takes tensors, as that of layers.
         """
+        losses = _constants(losses, _giving)
         items = [item for item in pytree.tree_leaves(losses) if item is not None]
         if items and all(isinstance(item, Tensor) for item in items):
             if scope.depth == 0 and not self._overrides("train_step"):

@@ -53,6 +53,7 @@ def find(generation: str, name: str) -> Any:
         return None
     cls = globals().get(name, getattr(callbacks, name))
     facts = {"_words": tuple(order.split()), "__module__": f"lamina.{generation}.callbacks", "__doc__": cls.__doc__}
+    facts["_of_time"] = generation
     return type(name, (_Ordered, cls), facts)
 
 
@@ -69,11 +70,44 @@ class _Ordered:
         if twice:
             raise TypeError(f"{type(self).__name__}: got `{min(twice)}` twice, by its place and by its name.")
         given |= kwargs
-        if "mode" in self._words and given.get("mode", "auto") == "auto":
-            watched = given.get("monitor", "val_loss")
-            given["mode"] = "max" if "acc" in watched or watched.startswith("fmeasure") else "min"
         ignored = [name for name in _NOTHING.intersection(self._words) if name == "batch_size" or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
+
+    def _known_direction(self) -> str:
+        """What `mode="auto"` means, by the name of what is watched."""
+        watched: str = self.monitor  # type: ignore[attr-defined]
+        return "max" if "acc" in watched or watched.endswith("auc") or watched.startswith("fmeasure") else "min"
+
+
+class EarlyStopping(callbacks.EarlyStopping):
+    """In Keras 2 `baseline` is the best value at first; in Keras 1 one epoch more than `patience` must be worse."""
+
+    _of_time = ""  # the generation
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._of_time == "tf_keras":
+            super().on_epoch_end(epoch, logs)
+            return
+        self._direction()
+        value = self._value(logs)
+        if value is None:
+            return
+        best = self.baseline if self.best is None else self.best
+        if self.is_improvement(value, best):
+            self.best, self.wait = value, 0
+            if self.restore_best_weights:
+                self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+            return
+        self.wait += 1
+        if self.wait >= self.patience + (self._of_time == "keras1"):
+            self.stopped_epoch, self.model.stop_training = epoch, True
+            if self.best_weights is not None:
+                self.model.set_weights(self.best_weights)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._of_time != "tf_keras":
+            self.best_weights = None  # they are set where training was stopped, and there alone
+        super().on_train_end(logs)
 
 
 class ToldMore(callbacks.CallbackList):
@@ -113,8 +147,8 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
     facts = {"params": params, "samples": samples, "batch_size": size, "held": None}
     if isinstance(held, (list, tuple)) and len(held) in (2, 3):
         x, y, *weights = (each if isinstance(each, list) else [each] for each in held)
-        weights = weights[0] if weights else [np.ones(len(each), "float32") for each in y if hasattr(each, "shape")]
-        facts["held"] = [*x, *y, *weights]
+        told = weights[0] if weights and weights[0] != [None] else [np.ones(len(each), "float32") for each in y]
+        facts["held"] = [*x, *y, *told]
     return facts
 
 

@@ -198,11 +198,14 @@ class Habits(_Modern):
         self.add_update(updates)
 
     def add_update(self, updates: Any, inputs: Any = None) -> None:
-        """Change variables beside the call, in training: pairs (variable, value), or what `K.update` gave. `inputs` said
-        what in a static graph they depend on."""
+        """Change variables beside the call, in training: pairs (variable, value), or what `K.update` gave.
+
+        `inputs` said what in a static graph they depend on.
+        """
         if callable(updates):
             updates = updates()
-        pairs = [updates] if isinstance(updates, (Update, Tensor)) or _is_pair(updates) else list(updates or ())
+        several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
+        pairs = list(updates) if several else [] if updates is None else [updates]
         if "_ready" not in vars(self):
             return
         if pairs and not self._care & care.ADDS:  # from now on its calls are told from calls of K alone
@@ -223,6 +226,11 @@ class Habits(_Modern):
     def state_updates(self) -> list[Any]:
         """Nothing: states of stateful layers are kept without updates."""
         return []
+
+    @property
+    def uses_learning_phase(self) -> bool:
+        """Whether it computes otherwise in training."""
+        return self._takes_training
 
     # -- losses -----------------------------------------------------------------------------------------------------
 
@@ -252,11 +260,11 @@ class Habits(_Modern):
 
     @property
     def outbound_nodes(self) -> list[Any]:
-        """What `layer.outbound_nodes = []` writes to. Raises AttributeError when read: calls know their inputs alone."""
+        """May be set to []. Raises AttributeError when read: calls know what they rest on, not what rests on them."""
         raise AttributeError(f"{named(self)}: ask the layers behind it for their `inbound_nodes`.")
 
     @outbound_nodes.setter
-    def outbound_nodes(self, nodes: list[Any]) -> None:
+    def outbound_nodes(self, _: list[Any]) -> None:
         pass
 
     _outbound_nodes = outbound_nodes

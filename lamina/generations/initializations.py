@@ -79,7 +79,7 @@ class InLayout:
         self.draws, self.function, self.layout = draws, function, layout or Layout()
 
     def __call__(self, shape: Sequence[int], dtype: Any = None, name: str | None = None) -> Any:
-        """First values for a weight of today's; without a type, as a user's own layer asks, of an array of this shape."""
+        """First values of a weight of today's; without a type, as own layers ask for it, of an array of this shape."""
         if dtype is None:
             return self.function(shape, name=name)
         drawn = [self.function(each, name=None) for each in self.layout.old_shapes(shape)]

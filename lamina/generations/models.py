@@ -424,7 +424,7 @@ class _Sequential(AddsBeside, _ModelWords):
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         super()._maybe_rebuild(rebuild)
-        if self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
+        if rebuild and self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
             self.build()
 
     @property

@@ -138,7 +138,7 @@ _FUNCTIONS = ("function", "mode", "output_shape", "output_mask", "mask")
 
 
 def _function(key: str, value: Any) -> Any:
-    """The function that a Lambda's config of this process stands for, first values by a function; others as they are."""
+    """The function that a Lambda's config of this process stands for, or that draws first values."""
     if key not in _FUNCTIONS:
         return InLayout(value.__name__, value)
     if isinstance(value, (list, tuple)) and len(value) == 3:

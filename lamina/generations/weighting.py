@@ -127,7 +127,7 @@ class LossOfThoseCounted(LossOfTheTime):
 
 
 def check_modes(given: Any, names: Sequence[str], sample_weight: Any) -> None:
-    """Raises ValueError for weights of steps where `sample_weight_mode` is not "temporal", and of samples where it is."""
+    """Raises ValueError for weights of steps where the mode is not "temporal", and for those of samples where it is."""
     modes = [given] * len(names) if isinstance(given, str) else _by_output(given, names, "sample_weight_mode")
     for mode, weights in zip(modes, _by_output(sample_weight, names, "sample_weight"), strict=True):
         axes = 2 if mode == "temporal" else 1
@@ -136,5 +136,3 @@ def check_modes(given: Any, names: Sequence[str], sample_weight: Any) -> None:
                 f"Found a sample_weight array with shape {np.shape(weights)}; with sample_weight_mode={mode!r} it has "
                 f"{axes} {'axes, (samples, steps)' if axes == 2 else 'axis, (samples,)'}."
             )
-
-

@@ -390,7 +390,7 @@ _FIT = (
 )
 _QUEUE = "max_q_size=10, nb_worker=1, pickle_safe=False"
 METHODS = {
-    "compile": "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None",
+    "compile": "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None, mode=None",
     "fit": f"x, y, batch_size=32, nb_epoch=10, {_FIT}, show_accuracy=False",
     "evaluate": "x, y, batch_size=32, verbose=None, sample_weight=None, show_accuracy=False",
     "predict": "x, batch_size=32, verbose=0",
@@ -406,7 +406,7 @@ METHODS = {
 }
 METHOD_WORDS = {
     **{"nb_epoch": "epochs", "generator": "x"},
-    **dict.fromkeys(("sample_weight_mode", "show_accuracy", "max_q_size", "nb_worker", "pickle_safe"), ""),
+    **dict.fromkeys(("sample_weight_mode", "mode", "show_accuracy", "max_q_size", "nb_worker", "pickle_safe"), ""),
 }
 
 KERAS1 = Generation(

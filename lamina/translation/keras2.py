@@ -391,7 +391,7 @@ _STEPS = "initial_epoch=0, steps_per_epoch=None, validation_steps=None, validati
 METHODS = {
     "compile": (
         "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None, weighted_metrics=None, "
-        "target_tensors=None"
+        "target_tensors=None, mode=None"
     ),
     "fit": (
         "x=None, y=None, batch_size=None, epochs=1, verbose=None, callbacks=None, validation_split=0.0, "

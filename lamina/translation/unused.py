@@ -57,6 +57,7 @@ UNUSED = {
     **dict.fromkeys(("max_queue_size", "workers", "use_multiprocessing"), _LOADING),
     "show_accuracy": Unused("the original takes it and leaves it out: accuracy is a metric"),
     "sample_weight_mode": Unused("the shape of the weights tells", _timewise),
+    "mode": Unused("how Theano ran a function", lambda mode: not isinstance(mode, int)),
     "target_tensors": Unused("targets are what `fit` is given", ()),
 }  # fmt: skip
 
