@@ -6,8 +6,10 @@ import lamina as keras
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
+from . import _absent
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -162,11 +164,16 @@ HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HO
 _OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
 HOMES |= dict.fromkeys(("keras.utils", "keras.src.layers.preprocessing.feature_space"), "lamina.utils.feature_space")
 HOMES |= {
-    home: home for home in (*_OLD, "lamina.generations.activations", "lamina.generations.objects", "lamina.layers.old")
-}
+    home: home
+    for home in (
+        *_OLD, "lamina.generations.activations", "lamina.generations.losses", "lamina.generations.objects",
+        "lamina.layers.old",
+    )
+}  # fmt: skip
 # Those whose functions a config may name. Others hold functions that act, such as `save_model`.
 FUNCTION_HOMES = (
     "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",
+    "lamina.generations.losses",
 )  # fmt: skip
 
 
@@ -181,8 +188,11 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         module, _, attribute = _NAMES[name].partition(":")
         return getattr(importlib.import_module(module), attribute or name)
-    raise AttributeError(f"module 'lamina' has no attribute {name!r}")
+    raise _absent.attribute(__name__, name)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+sys.meta_path.append(_absent.Finder(__name__))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _absent
 from .config import backend as backend
 from .config import epsilon as epsilon
 from .config import floatx as floatx
@@ -16,6 +17,7 @@ from .core.scope import count_name
 from .core.symbolic import is_symbolic as is_keras_tensor
 from .utils import standardize_dtype as standardize_dtype
 
+__path__: list[str] = []  # `from lamina.backend import name` is told as well what to use
 __all__ = [
     "backend",
     "clear_session",
@@ -32,6 +34,10 @@ __all__ = [
     "set_image_data_format",
     "standardize_dtype",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise _absent.attribute(__name__, name)
 
 
 def get_uid(prefix: str = "") -> int:

@@ -29,11 +29,11 @@ COMPLEX = {
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {
-    "core": 3, "datasets": 1, "generations": 2, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
+    "core": 3, "datasets": 1, "generations": 3, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
     "utils": 6, "visualization": 4,
 }  # fmt: skip
 
-ANY = 34  # of a hundred annotations, how many say `Any`, rounded up
+ANY = 35  # of a hundred annotations, how many say `Any`, rounded up
 
 # Imports inside functions that close a circle in their folder.
 CIRCLES: set[str] = set()
@@ -45,7 +45,6 @@ UNUSED = {
     "core.layer.Layer.stateless_call": "users call it",
     "core.stateless.StatelessScope.get_current_value": "users call it",
     "core.stateless.in_symbolic_scope": "users call it",
-    "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
     "core.symbolic.Nodes.*": "users call and read them",
     "core.weight.Weight.assign_sub": "users call it",
     "core.weights.Weights._load_from_state_dict": "torch calls it",
@@ -53,14 +52,16 @@ UNUSED = {
     "files.editor.KerasFileEditor.*": "users call them",
     "files.program.ExportArchive.*": "users call and read them",
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
+    "generations.habits.*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",
+    "generations.models._Sequential.flattened_layers": "users of Keras 1 read it",
+    "generations.rules.ByUpdates.get_gradients": "users' own optimizers call it",
     "layers.operation.Operation.symbolic_call": "users call it",
     "layers.lora.LoRA.enable_lora": "users call it",
     "metrics.base.Metric.stateless_*": "users call them",
     "models.functional.Functional.input_names": "users read it",
     "models.model.Model.get_layer": "users call it",
     "models.*_state_tree": "users call them",
-    "models.model.Model.to_json": "users call it",
     "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
     "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",
     "optimizers.base.Optimizer.apply_gradients": "users call it",

@@ -89,6 +89,12 @@ SILENT = {  # parameters that a function of `generations` never reads, by their 
     "target": "an import hook's argument",
     "key": "a hook's argument",
     "params": "scikit-learn's protocol: `deep`",
+    "loss": "the only one in a step",
+    "borrow": "how Theano kept memory",
+    "args": "a hook's arguments",
+    "kwargs": "a hook's arguments",
+    "x": "a hook's argument",
+    "states": "a hook's argument",
 }
 
 

@@ -149,6 +149,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        early = {name: value for name, value in vars(self).items() if name != "_init_arguments"}
         nn.Module.__init__(self)
         base = {key: kwargs.pop(key) for key in _BASE_KEYWORDS if key in kwargs and key not in self._args}
         vars(self).update(
@@ -163,6 +164,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _keepers=None,
             _initial_weights=first_values.convert(owned(base.get("weights")), self),
         )
+        for name, value in early.items():  # what a subclass set before it called this: it may be or hold layers
+            if isinstance(value, (nn.Module, nn.Parameter, list, tuple, dict)):
+                del vars(self)[name]
+                setattr(self, name, value)
         values = bind(self, args, kwargs)
         if values["dtype"] is None:
             values["dtype"] = self._default_dtype(values)
@@ -240,7 +245,13 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        declared = self._args.get(name) if vars(self).get("_ready") else None
+        if "_ready" in vars(self):
+            self._set_attribute(name, value)
+        else:  # before `__init__`, which will look at it
+            object.__setattr__(self, name, value)
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        declared = self._args.get(name) if vars(self)["_ready"] else None
         if declared is not None and declared.attribute == name and not self._building:
             value = declared.convert(value, self)  # as by the constructor
         if name == "dtype_policy":
@@ -409,6 +420,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         """Build from the shapes of a first call's arguments, on the device of the data."""
         if type(self).build is Layer.build:
+            if self._has_shape_rule and symbolic.any_symbolic(args, kwargs) and not self._ours:
+                symbolic.run_inside(self, args, kwargs)  # its shape rule alone would leave the layers inside unbuilt
             self._finish_build()
             return
         if type(self).call is Layer.call:

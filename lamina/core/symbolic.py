@@ -71,13 +71,10 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    def __len__(self) -> int:
+    def __iter__(self) -> Iterator[Any]:  # and no `__len__`, which would take it for a list of tensors
         if not self.shape or self.shape[0] is None:
             raise TypeError(f"{self!r} has no known length.")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[index] for index in range(len(self)))
+        return (self[index] for index in range(self.shape[0]))
 
     def __bool__(self) -> bool:
         raise TypeError("A symbolic tensor has no truth value: use lamina.ops.where instead of `if` in a model.")
@@ -316,11 +313,20 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if len(names) > 1:
         given = {**dict(zip(layer._call_parameters, args, strict=False)), **kwargs}
         by_name = {f"{key}_shape": shapes_of(value) for key, value in given.items()}
-        shapes = layer.compute_output_shape(**{name: by_name[name] for name in names if by_name.get(name) is not None})
+        named_shapes = {name: by_name[name] for name in names[1:] if by_name.get(name) is not None}
+        shapes = layer.compute_output_shape(shapes_of(first), **named_shapes)  # a subclass may call the first otherwise
     else:
         shapes = layer.compute_output_shape(shapes_of(first))
     dtype = layer.output_dtype(leaf.torch_dtype)
     return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
+
+
+def run_inside(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> None:
+    """Run `call` without values where a layer inside has no weights yet, which makes them."""
+    inside = (each for each in layer._flat_layers() if each is not layer)
+    if any(not each._ready and type(each)._weights for each in inside):
+        told = {key: value for key, value in kwargs.items() if key != "training"}
+        run_on_trial_tensors(layer.call, args, told, layer)
 
 
 def _as_computed(leaf: Any, layer: Layer) -> Any:

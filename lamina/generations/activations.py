@@ -15,6 +15,11 @@ def hard_sigmoid(x: Tensor) -> Tensor:
     return torch.clamp(0.2 * x + 0.5, 0.0, 1.0)
 
 
+def linear(x: Any) -> Any:
+    """`x` as it is."""
+    return x
+
+
 def swish(x: Tensor) -> Tensor:
     """`x * sigmoid(x)` (Ramachandran et al., 2017)."""
     return torch.nn.functional.silu(x)

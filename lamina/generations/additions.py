@@ -3,11 +3,13 @@ tensors, which the model then computes beside its outputs."""
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
@@ -21,6 +23,7 @@ from ..core.graph import Graph, Node
 from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
+from .habits import Habits
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -30,7 +33,7 @@ _BY_SHAPE = ("shape", "initializer", "name", "trainable", "regularizer", "constr
 _WHERE_IT_LIES = ("use_resource", "partitioner", "collections", "caching_device", "getter")  # in TensorFlow
 
 
-class Adds(_Modern):
+class Adds(Habits):
     """The old words of a layer's `add_weight`, `add_loss` and `add_metric`."""
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,11 +45,20 @@ class Adds(_Modern):
         synchronization = given.pop("synchronization", None)  # of replicas; what they only read is not trained
         if given.get("trainable", True) is None:
             given["trainable"] = synchronization != "on_read"
+        given["initializer"] = _of_shape(given.get("initializer"))
         return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """`inputs` said what in a static graph a loss depends on; a tensor knows."""
-        super().add_loss(losses)
+        """`inputs` said what in a static graph a loss depends on; a tensor knows.
+
+        Raises ValueError in `build`, where a tensor is computed once and for all.
+        """
+        if self._building and not scope.trying:
+            raise ValueError(
+                f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, "
+                "or give the weight a `regularizer=` in `add_weight`."
+            )
+        super().add_loss(_constants(losses, torch.tensor))
 
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
         """Add a value of the call in progress to the mean that logs show as `name`."""
@@ -57,6 +69,33 @@ class Adds(_Modern):
             own[name] = _mean(self, name, aggregation)
         if not isinstance(value, FakeTensor):  # while shapes are inferred
             own[name].update_state(value)
+
+
+def _constants(losses: Any, make: Callable[[float], Any]) -> Any:
+    """Losses with what `make` makes of a number in its place."""
+    return pytree.tree_map(lambda one: make(float(one)) if isinstance(one, (int, float)) else one, losses)
+
+
+def _giving(value: float) -> Callable[[], Tensor]:
+    return lambda: torch.tensor(value)
+
+
+def _of_shape(initializer: Any) -> Any:
+    """An initializer that is called with a shape and a type, of one that may be written for the shape alone."""
+    if initializer is None or isinstance(initializer, (str, Mapping, type)) or not callable(initializer):
+        return initializer
+    try:
+        taken = inspect.signature(initializer).parameters.values()
+    except (TypeError, ValueError):
+        return initializer
+    if any(p.name == "dtype" or p.kind is p.VAR_KEYWORD for p in taken):
+        return initializer
+    named_too = any(p.name == "name" and p.default is p.empty for p in taken)
+
+    def first(shape: Any, dtype: Any = None) -> Any:
+        return initializer(shape, name=None) if named_too else initializer(shape)
+
+    return first
 
 
 def _mean(owner: Any, name: str | None, aggregation: str | None) -> Any:
@@ -122,6 +161,7 @@ class AddsBeside(Adds):
 
         In a call, or in a training step of one's own, it takes tensors, as that of layers.
         """
+        losses = _constants(losses, _giving)
         items = [item for item in pytree.tree_leaves(losses) if item is not None]
         if items and all(isinstance(item, Tensor) for item in items):
             if scope.depth == 0 and not self._overrides("train_step"):

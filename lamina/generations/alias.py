@@ -8,10 +8,12 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from .. import _absent
 from .dialect import DIALECTS
 from .namespaces import open_namespace
 
 _NAMES = {"keras1": ("keras",), "keras2": ("keras",), "tf_keras": ("keras", "tf_keras"), "keras3": ("keras",)}
+_finder = _absent.Finder("keras")
 _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
 
 
@@ -33,6 +35,10 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         DIALECTS[generation].follow(backend)
     uninstall()
     modules = _modules(generation)
+    if generation in DIALECTS:
+        modules[""].__name__ = "keras"  # which some code asks for
+    if generation == "keras3":
+        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]  # before files here are read under Keras' names
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if generation == "tf_keras" and importlib.util.find_spec("tensorflow") is None:
@@ -46,6 +52,11 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
 
 def uninstall() -> None:
     """Undo `install`."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)  # type: ignore[arg-type]
+    for dialect in DIALECTS.values():
+        if root := sys.modules.get(dialect.module("")):
+            root.__name__ = dialect.module("")
     for name, before in _installed.items():
         if before is None:
             sys.modules.pop(name, None)

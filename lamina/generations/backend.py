@@ -28,6 +28,7 @@ from ..core.weight import Weight
 from ..kernels import convolution, pooling, products, resize
 from ..layers import Input as _Input
 from ..models import Model as _Model
+from . import updates
 from .activations import hard_sigmoid as hard_sigmoid
 from .activations import relu as relu
 from .dialect import Dialect
@@ -96,6 +97,7 @@ def manual_variable_initialization(value: bool) -> None:
 # Variables and values -------------------------------------------------------------------------------------------------
 
 
+@updates.made_once
 def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Tensor:
     return Weight(_tensor(value).to(_dtype(dtype)).clone(), name=name, constraint=constraint)
 
@@ -157,20 +159,20 @@ def batch_set_value(tuples: Sequence[tuple[Any, Any]]) -> None:
         set_value(x, value)
 
 
-def update(x: Tensor, new_x: Any) -> Tensor:
-    set_value(x, new_x)
-    return x
+def update(x: Tensor, new_x: Any) -> Any:
+    """Gives `x` another value: at once, or, in a layer's call, where `add_update` is told what this returns."""
+    return updates.change(x, new_x)
 
 
-def update_add(x: Tensor, increment: Any) -> Tensor:
+def update_add(x: Tensor, increment: Any) -> Any:
     return update(x, x + increment)
 
 
-def update_sub(x: Tensor, decrement: Any) -> Tensor:
+def update_sub(x: Tensor, decrement: Any) -> Any:
     return update(x, x - decrement)
 
 
-def moving_average_update(x: Tensor, value: Any, momentum: float) -> Tensor:
+def moving_average_update(x: Tensor, value: Any, momentum: float) -> Any:
     return update(x, x * momentum + value * (1 - momentum))
 
 
@@ -259,10 +261,12 @@ Function = function
 # Creation -------------------------------------------------------------------------------------------------------------
 
 
+@updates.made_once
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.zeros(tuple(shape), dtype=_dtype(dtype))
 
 
+@updates.made_once
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.ones(tuple(shape), dtype=_dtype(dtype))
 
@@ -271,10 +275,12 @@ def eye(size: int, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.eye(size, dtype=_dtype(dtype))
 
 
+@updates.made_once
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     return torch.zeros_like(x, dtype=None if dtype is None else _dtype(dtype))
 
 
+@updates.made_once
 def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     return torch.ones_like(x, dtype=None if dtype is None else _dtype(dtype))
 
@@ -682,6 +688,7 @@ def _like(mask: Any, x: Any) -> Any:
     return mask.reshape(-1, *(1,) * (x.ndim - 1))
 
 
+_UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 _WORDS = {"border_mode": "padding", "dim_ordering": "data_format", "stride": "strides"}
 
 
@@ -722,6 +729,8 @@ def names(dialect: Dialect) -> dict[str, Any]:
     name = dialect.table.name
     if name == "keras2":
         found["resize_images"] = _resize_from_corner
+    if name == "tf_keras":
+        found |= {key: updates.at_once(found[key]) for key in _UPDATES}
     if name == "keras1":
         found = {key: _in_keras1(value) for key, value in found.items()}
         for loss in ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"):

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
+from torch.utils import _pytree as pytree
 
 from .. import callbacks
 from ..training.data import check_count
+from ..translation.table import Generation
 
 _CHECKPOINT = "filepath monitor verbose save_best_only save_weights_only mode"
 _LAMBDA = "on_epoch_begin on_epoch_end on_batch_begin on_batch_end on_train_begin on_train_end"
+_STOPPING = "monitor min_delta patience verbose mode"
 _PLATEAU = "monitor factor patience verbose mode min_delta cooldown min_lr"
 _KERAS2 = {
+    "EarlyStopping": f"{_STOPPING} baseline restore_best_weights",
     "LambdaCallback": _LAMBDA,
     "ModelCheckpoint": f"{_CHECKPOINT} period",
     "ReduceLROnPlateau": _PLATEAU,
 }
 # Their arguments in the order of the time.
 _ORDERS = {
-    "keras1": _KERAS2,
+    "keras1": {**_KERAS2, "EarlyStopping": _STOPPING},
     "keras2": _KERAS2
     | {
         "TensorBoard": "log_dir histogram_freq batch_size write_graph write_grads write_images embeddings_freq "
         "embeddings_layer_names embeddings_metadata embeddings_data update_freq",
     },
     "tf_keras": {
+        "EarlyStopping": f"{_STOPPING} baseline restore_best_weights start_from_epoch",
         "BackupAndRestore": "backup_dir save_freq delete_checkpoint save_before_preemption",
         "LambdaCallback": _LAMBDA,
         "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
@@ -45,6 +53,7 @@ def find(generation: str, name: str) -> Any:
         return None
     cls = globals().get(name, getattr(callbacks, name))
     facts = {"_words": tuple(order.split()), "__module__": f"lamina.{generation}.callbacks", "__doc__": cls.__doc__}
+    facts["_of_time"] = generation
     return type(name, (_Ordered, cls), facts)
 
 
@@ -63,6 +72,84 @@ class _Ordered:
         given |= kwargs
         ignored = [name for name in _NOTHING.intersection(self._words) if name == "batch_size" or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
+
+    def _known_direction(self) -> str:
+        """What `mode="auto"` means, by the name of what is watched."""
+        watched: str = self.monitor  # type: ignore[attr-defined]
+        return "max" if "acc" in watched or watched.endswith("auc") or watched.startswith("fmeasure") else "min"
+
+
+class EarlyStopping(callbacks.EarlyStopping):
+    """In Keras 2 `baseline` is the best value at first; in Keras 1 one epoch more than `patience` must be worse."""
+
+    _of_time = ""  # the generation
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._of_time == "tf_keras":
+            super().on_epoch_end(epoch, logs)
+            return
+        self._direction()
+        value = self._value(logs)
+        if value is None:
+            return
+        best = self.baseline if self.best is None else self.best
+        if self.is_improvement(value, best):
+            self.best, self.wait = value, 0
+            if self.restore_best_weights:
+                self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+            return
+        self.wait += 1
+        if self.wait >= self.patience + (self._of_time == "keras1"):
+            self.stopped_epoch, self.model.stop_training = epoch, True
+            if self.best_weights is not None:
+                self.model.set_weights(self.best_weights)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._of_time != "tf_keras":
+            self.best_weights = None  # they are set where training was stopped, and there alone
+        super().on_train_end(logs)
+
+
+class ToldMore(callbacks.CallbackList):
+    """Callbacks of Keras 1 and 2: told in `params` what is trained on, in logs which batch it is and how large, and in
+    `validation_data` the arrays that are held back."""
+
+    def __init__(self, facts: Mapping[str, Any], *args: Any, **kwargs: Any):
+        self.facts = facts
+        super().__init__(*args, **kwargs)
+        for callback in self.callbacks:
+            callback.validation_data = facts.get("held")
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params({**params, **self.facts.get("params", {})})
+
+    def batch_hooks(self, phase: str, moment: str) -> list[Callable[..., None]]:
+        return [functools.partial(self._tell, hook) for hook in super().batch_hooks(phase, moment)]
+
+    def _tell(self, hook: Callable[..., None], batch: int, logs: Any) -> None:
+        """Calls a hook with logs that also hold the batch's number and size."""
+        samples, size = self.facts.get("samples"), self.facts.get("batch_size")
+        logs["batch"] = batch
+        if samples and size:
+            logs["size"] = min(size, samples - batch * size)
+        hook(batch, logs)
+
+
+def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """What the callbacks of a `fit` with these arguments are told."""
+    leaf = next((leaf for leaf in pytree.tree_leaves(given.get("x")) if hasattr(leaf, "shape")), None)
+    samples, held = None if leaf is None else len(leaf), given.get("validation_data")
+    size = None if leaf is None else given.get("batch_size") or 32
+    metrics = [*names, *(f"val_{name}" for name in names)] if held is not None else list(names)
+    old = table.lists_weights
+    params = {"batch_size": size, "do_validation": held is not None, "metrics": metrics}
+    params |= {"nb_epoch" if old else "epochs": given.get("epochs"), "nb_sample" if old else "samples": samples}
+    facts = {"params": params, "samples": samples, "batch_size": size, "held": None}
+    if isinstance(held, (list, tuple)) and len(held) in (2, 3):
+        x, y, *weights = (each if isinstance(each, list) else [each] for each in held)
+        told = weights[0] if weights and weights[0] != [None] else [np.ones(len(each), "float32") for each in y]
+        facts["held"] = [*x, *y, *told]
+    return facts
 
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):

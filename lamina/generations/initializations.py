@@ -17,6 +17,11 @@ from ..translation.weights import Layout, layout
 from ..translation.words import Words
 
 
+def fans_of(shape: Sequence[int], data_format: str = "channels_last") -> tuple[float, float]:
+    """As `get_fans`, with Keras 2's words for the order of axes."""
+    return get_fans(shape, {"channels_first": "th", "channels_last": "tf"}[data_format])
+
+
 def get_fans(shape: Sequence[int], dim_ordering: str = "th") -> tuple[float, float]:
     """Inputs and outputs of a unit: (out, in, *window) for "th", (*window, in, out) for "tf"; else square roots."""
     if len(shape) == 2:
@@ -73,7 +78,10 @@ class InLayout:
     def __init__(self, draws: str, function: Callable, layout: Layout | None = None):
         self.draws, self.function, self.layout = draws, function, layout or Layout()
 
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+    def __call__(self, shape: Sequence[int], dtype: Any = None, name: str | None = None) -> Any:
+        """First values of a weight of today's; without a type, as own layers ask for it, of an array of this shape."""
+        if dtype is None:
+            return self.function(shape, name=name)
         drawn = [self.function(each, name=None) for each in self.layout.old_shapes(shape)]
         arrays = [torch.as_tensor(values).detach().numpy() for values in drawn]
         return torch.from_numpy(self.layout.to_modern(arrays)[0])

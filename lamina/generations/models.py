@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,40 +13,67 @@ from torch.utils import _pytree as pytree
 
 from .. import files
 from .. import layers as modern_layers
-from ..core import serialize
+from ..core import masking, serialize
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
+from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import MergeByMode
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
+from ..training.callbacks import CallbackList
+from ..training.data import split_end
 from ..translation.words import method_arguments, words
-from . import shim
+from . import callbacks, losses, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
+from .habits import Call, Told
+from .weighting import LossOfTheTime, LossOfThoseCounted, check_modes, weigh
 
 
 def find(dialect: Dialect, name: str) -> Any:
     """A model class of a generation, or what reads one's config; None for anything else."""
     if name == "Sequential":
-        return _class(dialect, name, _Sequential, Sequential)
+        return _class(dialect, name, _Sequential, dialect.find("models", "Model"), Sequential)
     if name == "Model":
         return _class(dialect, name, _AnyModel, Model)
     if name == "Functional":
         cls = _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
         cls.__qualname__ = name  # where pickle finds it
         return cls
-    if name not in ("model_from_config", "model_from_json"):
+    read = {"model_from_config": dict, "model_from_json": json.loads, "model_from_yaml": _yaml_read}.get(name)
+    if read is None:
         return None
 
     def load(config: Any, custom_objects: Any = None) -> Any:
-        """The model that `to_json` (or `get_config` beside its class) described, as its writer computed it."""
-        return model_from(json.loads(config) if isinstance(config, str) else config, custom_objects, dialect)
+        """The model that `to_json`, `to_yaml` or `get_config` beside its class described, as its writer computed it."""
+        return model_from(read(config), custom_objects, dialect)
 
     return load
+
+
+def _yaml(what: str) -> Any:
+    """PyYAML, which makes nothing but plain data of a text here."""
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"{what} needs PyYAML: pip install pyyaml. `to_json` needs nothing.") from None
+    return yaml
+
+
+def _yaml_read(text: str) -> Any:
+    yaml = _yaml("model_from_yaml")
+
+    class Loader(yaml.SafeLoader):
+        """Reads the tuples that Keras wrote as well."""
+
+    Loader.add_constructor(
+        "tag:yaml.org,2002:python/tuple", lambda own, node: tuple(own.construct_sequence(node, True))
+    )
+    return yaml.load(text, Loader)
 
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
@@ -113,14 +141,20 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        metrics = given.get("metrics")
-        if isinstance(metrics, list) and not any(isinstance(metric, (list, tuple)) for metric in metrics):
-            count = len(getattr(self, "outputs", None) or [None])
-            given["metrics"] = [list(metrics) for _ in range(count)] if count > 1 else metrics  # of every output
+        count = len(getattr(self, "outputs", None) or [None])
+        for name in ("metrics", "weighted_metrics"):
+            metrics = given.get(name)
+            if count > 1 and isinstance(metrics, list) and not any(isinstance(one, (list, tuple)) for one in metrics):
+                given[name] = [list(metrics) for _ in range(count)]  # of every output
+        for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
+            given[word] = pytree.tree_map(functools.partial(losses.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
-        self.__dict__["_compiled_trainable"] = _Compiled(self)
+        modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
+        vars(self).update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
+        if not self._dialect.table.shares_modern and self._compiled.loss is not None:
+            self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
 
     def _as_compiled(self) -> AbstractContextManager[None]:
         """Inside, layers are trainable as at `compile`."""
@@ -141,15 +175,67 @@ class _ModelWords(Adds):
             super()._build_optimizer()
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        return super().fit(**self._modern("fit", args, kwargs))
+        return self._fit(self._modern("fit", args, kwargs))
+
+    _weight_modes: Any = None  # `sample_weight_mode`
+
+    def _weighed(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Arguments with the weights of classes in those of samples; tf.keras has today's words."""
+        if self._dialect.table.shares_modern:
+            return given
+        names = getattr(self, "output_names", None) or [self.name]
+        if given.get("sample_weight") is not None:
+            check_modes(self._weight_modes, names, given["sample_weight"])
+        return weigh(names, given)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As today's; `reset_metrics=False` goes on counting."""
+        given = self._weighed(self._modern("train_on_batch", args, kwargs))
+        with self._counting(given.pop("reset_metrics", True)):
+            return super().train_on_batch(**given)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        given = self._weighed(self._modern("test_on_batch", args, kwargs))
+        with self._counting(given.pop("reset_metrics", True)):
+            return super().test_on_batch(**given)
+
+    @contextmanager
+    def _counting(self, afresh: bool) -> Iterator[None]:
+        """Inside, metrics start afresh, or go on."""
+        if not afresh:
+            vars(self)["reset_metrics"] = lambda: None
+        try:
+            yield
+        finally:
+            vars(self).pop("reset_metrics", None)
+
+    def _fit(self, given: dict[str, Any]) -> Any:
+        given = self._weighed(given)
+        if given.get("callbacks") and given.get("validation_split") and given.get("validation_data") is None:
+            data = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
+            kept, given["validation_data"] = split_end(data, float(given.pop("validation_split")))
+            given |= dict(zip(("x", "y", "sample_weight"), kept, strict=True))
+        vars(self)["_facts"] = callbacks.facts_of(self._dialect.table, given, self.metrics_names)
+        try:
+            return super().fit(**given)
+        finally:
+            vars(self)["_facts"] = {}
+
+    def _callback_list(self, *args: Any, **kwargs: Any) -> Any:
+        if self._dialect.table.shares_modern:
+            return CallbackList(*args, **kwargs)
+        return callbacks.ToldMore(vars(self).get("_facts", {}), *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(**self._modern("evaluate", args, kwargs))
+        return super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         return super().predict(**self._modern("predict", args, kwargs))
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        own = f"Sequential.{method}"
+        if isinstance(self, Sequential) and own in self._dialect.table.methods:
+            method = own
         return method_arguments(self._dialect.table, method, args, kwargs)
 
     @property
@@ -160,13 +246,15 @@ class _ModelWords(Adds):
     def fit_generator(self, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""
         given = _by_steps(self._modern("fit_generator", args, kwargs), "x", "samples_per_epoch", "steps_per_epoch")
-        return super().fit(**_by_steps(given, "validation_data", "nb_val_samples", "validation_steps"))
+        return self._fit(_by_steps(given, "validation_data", "nb_val_samples", "validation_steps"))
 
     def evaluate_generator(self, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(**_by_steps(self._modern("evaluate_generator", args, kwargs), "x", "val_samples"))
+        given = {"verbose": 0, **self._modern("evaluate_generator", args, kwargs)}
+        return super().evaluate(**_by_steps(given, "x", "val_samples"))
 
     def predict_generator(self, *args: Any, **kwargs: Any) -> Any:
-        return super().predict(**_by_steps(self._modern("predict_generator", args, kwargs), "x", "val_samples"))
+        given = {"verbose": 0, **self._modern("predict_generator", args, kwargs)}
+        return super().predict(**_by_steps(given, "x", "val_samples"))
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer."""
@@ -184,9 +272,15 @@ class _ModelWords(Adds):
 
     def to_json(self, **options: Any) -> str:
         """The architecture in this generation's form; `model_from_json` reads it."""
+        return json.dumps(self._described(), **options)
+
+    def to_yaml(self, **options: Any) -> str:
+        """As `to_json`, in YAML; `model_from_yaml` reads it. Raises ModuleNotFoundError without PyYAML."""
+        return _yaml("to_yaml").safe_dump(json.loads(self.to_json()), **options)
+
+    def _described(self) -> dict[str, Any]:
         described = {"class_name": type(self).__name__, "config": self.get_config()}
-        written = {"keras_version": self._dialect.table.version, "backend": "tensorflow"}
-        return json.dumps({**described, **written}, **options)
+        return {**described, "keras_version": self._dialect.table.version, "backend": "tensorflow"}
 
     @property
     def stateful(self) -> bool:
@@ -202,15 +296,15 @@ class _ModelWords(Adds):
     def get_weights(self) -> list[Any]:
         return [array for layer in self._weight_layers() for array in layer.get_weights()]
 
-    def set_weights(self, arrays: Sequence[Any]) -> None:
+    def set_weights(self, weights: Sequence[Any]) -> None:
         start = 0
         for layer in self._weight_layers():
             count = len(layer.get_weights())
             if count:
-                layer.set_weights(arrays[start : start + count])
+                layer.set_weights(weights[start : start + count])
             start += count
-        if start != len(arrays):
-            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(arrays)}.")
+        if start != len(weights):
+            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(weights)}.")
 
     weight_parts = shim.parts_of
 
@@ -229,6 +323,84 @@ class _ModelWords(Adds):
     def _weight_layers(self) -> list[Any]:
         return list(self.layers)
 
+    # -- what scripts of the time looked at -------------------------------------------------------------------------
+
+    def _make_train_function(self) -> None:
+        self._build_optimizer()
+        self.make_train_function()
+
+    def _make_test_function(self) -> None:
+        self.make_test_function()
+
+    def _make_predict_function(self) -> None:
+        self.make_predict_function()
+
+    def run_internal_graph(self, inputs: Any, masks: Any = None) -> tuple[list[Any], list[Any], list[Any]]:
+        """The outputs for a list of inputs, their masks and shapes."""
+        alone = isinstance(inputs, (list, tuple)) and len(inputs) == 1
+        outputs = pytree.tree_leaves(self(inputs[0] if alone else inputs, mask=masks))
+        return outputs, [masking.get_mask(output) for output in outputs], shapes_of(outputs)
+
+    uses_learning_phase = True
+
+    @property
+    def input_layers(self) -> list[Any]:
+        return [tensor.node.layer for tensor in self.inputs]
+
+    @property
+    def output_layers(self) -> list[Any]:
+        return [tensor.node.layer for tensor in self.outputs]
+
+    input_layers_node_indices = property(lambda self: [tensor._keras_history[1] for tensor in self.inputs])
+    input_layers_tensor_indices = property(lambda self: [tensor.index for tensor in self.inputs])
+    output_layers_node_indices = property(lambda self: [tensor._keras_history[1] for tensor in self.outputs])
+    output_layers_tensor_indices = property(lambda self: [tensor.index for tensor in self.outputs])
+
+    @property
+    def nodes_by_depth(self) -> dict[int, list[Any]]:
+        """The calls, as `inbound_nodes` has them, by their longest way to an output."""
+        depths: dict[int, int] = {}
+        nodes = [tensor.node for tensor in self.inputs] + self._graph.nodes
+        for node in reversed(nodes):
+            depth = depths.setdefault(id(node), 0)
+            for tensor in node.inputs:
+                depths[id(tensor.node)] = max(depths.get(id(tensor.node), 0), depth + 1)
+        found: dict[int, list[Any]] = {}
+        for node in nodes:
+            found.setdefault(depths[id(node)], []).append(Call(node))
+        return found
+
+    @property
+    def layers_by_depth(self) -> dict[int, list[Any]]:
+        """The layers by the depth of their deepest call."""
+        found: dict[int, list[Any]] = {}
+        seen: set[int] = set()
+        for depth, calls in sorted(self.nodes_by_depth.items(), reverse=True):
+            layers = {id(call.outbound_layer): call.outbound_layer for call in calls}
+            found[depth] = [layer for key, layer in layers.items() if key not in seen]
+            seen |= layers.keys()
+        return found
+
+    @property
+    def container_nodes(self) -> set[str]:
+        """The calls inside, each as its layer's name and which call of it it is."""
+        calls = (call.node for calls in self.nodes_by_depth.values() for call in calls)
+        return {f"{node.layer.name}_ib-{node.layer._nodes.index(node)}" for node in calls}
+
+    _input_layers, _output_layers, _network_nodes = input_layers, output_layers, container_nodes
+    _nodes_by_depth, _layers_by_depth = nodes_by_depth, layers_by_depth
+
+    # -- inputs of another rank -------------------------------------------------------------------------------------
+
+    _any_rank = False
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Keras 2 lets a model be called on symbolic inputs of any shape that its layers take."""
+        if self._dialect.table.calls_models_freely and any_symbolic(inputs):
+            vars(self)["_any_rank"] = True
+        if not self._any_rank:
+            super().check_inputs(inputs)
+
 
 class _Sequential(AddsBeside, _ModelWords):
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
@@ -242,7 +414,7 @@ class _Sequential(AddsBeside, _ModelWords):
             return
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
         x = called_in_turn(self._stack[1:], x)
-        inputs = [tensor for branch in first.branches for tensor in branch.inputs]
+        inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
             _graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x, input_spec=specs
@@ -250,10 +422,40 @@ class _Sequential(AddsBeside, _ModelWords):
         self._register(self._stack)
         self._finish_build()
 
-    def _maybe_rebuild(self) -> None:
-        super()._maybe_rebuild()
-        if self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
+    def _maybe_rebuild(self, rebuild: bool = True) -> None:
+        super()._maybe_rebuild(rebuild)
+        if rebuild and self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
             self.build()
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers; to take one out of this list takes it out of the model."""
+        return Told([*self._stack, *self._beside], self._set_layers)
+
+    def _set_layers(self, layers: list[Any]) -> None:
+        vars(self)["_stack"] = [layer for layer in layers if all(layer is not one for one in self._beside)]
+        self._maybe_rebuild()
+
+    @property
+    def outputs(self) -> list[Any]:
+        return list(super().outputs)
+
+    @outputs.setter
+    def outputs(self, outputs: list[Any]) -> None:
+        """Raises ValueError for anything but the output of one of the layers: those behind it go."""
+        places = [place for place, layer in enumerate(self._stack) if len(outputs) == 1 and layer.output is outputs[0]]
+        if not places:
+            raise ValueError(f"{named(self)}: its output must be that of one of its layers, in a list.")
+        self._set_layers(self._stack[: places[0] + 1])
+
+    @property
+    def model(self) -> Any:
+        """Itself: there is no model inside."""
+        return self
+
+    @property
+    def flattened_layers(self) -> list[Any]:
+        return list(self._stack)
 
     def _weight_layers(self) -> list[Any]:
         first = self._stack[0] if self._stack else None
@@ -296,6 +498,31 @@ class _AnyModel(_ModelWords):
 
 
 class _Functional(AddsBeside, _ModelWords):
+    _gone: frozenset[int] = frozenset()  # the layers taken out of `layers`
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers. One that is taken out of this list goes on in the model's calls, as in Keras 1 and 2."""
+        return Told([layer for layer in super().layers if id(layer) not in self._gone], self._set_layers)
+
+    def _set_layers(self, layers: list[Any]) -> None:
+        kept = {id(layer) for layer in layers}
+        vars(self)["_gone"] = frozenset(id(layer) for layer in super().layers if id(layer) not in kept)
+
+    @property
+    def outputs(self) -> list[Any]:
+        return list(super().outputs)
+
+    @outputs.setter
+    def outputs(self, outputs: list[Any]) -> None:
+        """Raises ValueError where these do not rest on the model's inputs alone."""
+        found = outputs[0] if len(outputs) == 1 else list(outputs)
+        graph = Graph(self._input_structure, found, named(self))
+        self._modules.clear()
+        vars(self).update(_graph=graph, _output_structure=found)
+        self._register(graph.layers)
+        self._finish_build()
+
     def __init__(self, *args: Any, **kwargs: Any):
         for old, new in (("input", "inputs"), ("output", "outputs")):
             if old in kwargs:
@@ -357,6 +584,10 @@ class _UserLayer(Adds, Layer):
 
     _dialect: Dialect
 
+    @property
+    def _listed_alone(self) -> bool:
+        return self._dialect.table.lists_weights
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
             cls.compute_output_shape = vars(cls)["get_output_shape_for"]
@@ -371,11 +602,10 @@ class _UserLayer(Adds, Layer):
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
 
-    def get_output_shape_for(self, input_shape: Any) -> Any:
-        return self.compute_output_shape(input_shape)
-
     def get_config(self) -> dict[str, Any]:
-        base = {"name": self.name, "trainable": self.trainable}
+        base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if vars(self).get("_batch_shape") is not None:
+            base["batch_input_shape"] = self.batch_input_shape
         return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
 
 
@@ -386,6 +616,8 @@ def special(dialect: Dialect, name: str) -> Any:
         return _AS_TODAY[name]
     if name == "Layer":
         cls: Any = type(name, (_UserLayer,), {"__module__": module, "_dialect": dialect, "__doc__": _UserLayer.__doc__})
+    elif name == "Wrapper":
+        cls = _own_wrapper(dialect)
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
@@ -395,7 +627,44 @@ def special(dialect: Dialect, name: str) -> Any:
     return cls
 
 
-_AS_TODAY = {"InputSpec": InputSpec, "Recurrent": modern_layers.RNN, "Wrapper": modern_layers.Wrapper}
+_AS_TODAY = {"InputSpec": InputSpec}
+
+
+class _WrapperWords(_UserLayer):
+    """Base class of a user's own layers around one."""
+
+    def __init__(self, layer: Any, **kwargs: Any):
+        self.layer = layer
+        super().__init__(**kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.supports_masking = self.layer.supports_masking
+        if input_shape is not None and not self.layer.built:
+            self.layer.build(input_shape)
+            self.layer.built = True
+        super().build(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        described = {"class_name": type(self.layer).__name__, "config": self.layer.get_config()}
+        return {"layer": described, **super().get_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        layer = cls._dialect.from_config(config["layer"], custom_objects)
+        return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
+
+
+class _AlsoToday(type):
+    """Wrappers of today, such as TimeDistributed, count as instances, too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        today = "_is_base" in vars(cls) and isinstance(instance, modern_layers.Wrapper)
+        return today or super().__instancecheck__(instance)
+
+
+def _own_wrapper(dialect: Dialect) -> Any:
+    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": _WrapperWords.__doc__}
+    return _AlsoToday("Wrapper", (_WrapperWords,), {**members, "_is_base": True})
 
 
 class _InputWords(_Model):

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
+import sys
 from types import ModuleType
 from typing import Any
 
 from .. import layers
+from ..callbacks import Callback
 from ..core import dtypes, serialize
+from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
+from . import (
+    activations,
+    backend,
+    callbacks,
+    initializations,
+    losses,
+    models,
+    objects,
+    plots,
+    recurrent,
+    rules,
+    shim,
+)  # fmt: skip
 from .dialect import Dialect, Find
+from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
 
-_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
+_SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Wrapper")
+_OBJECTS = ("regularizers", "constraints", "initializers", "optimizers")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _PRECISION = {
     "Policy": dtypes.DTypePolicy,
@@ -28,31 +46,59 @@ def fill(dialect: Dialect) -> None:
     table, homes = dialect.table, dialect.homes
     anywhere = _first(functools.partial(dialect.find, "models"), functools.partial(dialect.find, "layers"))
     pictures, drawing = plots.FOUND[table.name]
-    helper = _first(drawing.get, _defined(utils), _modern("utils"))
+    helper = _helpers(dialect)
     homes[pictures] = drawing.get
     homes["layers"] = functools.partial(_layer, dialect)
     for part in sorted({entry.part for entry in table.objects["layers"].values()} - {""}):
         homes[f"layers.{part}"] = functools.partial(_in_part, dialect, part)
     homes["models"] = _first(functools.partial(models.find, dialect), _modern("models"))
     homes |= dict.fromkeys(("engine", "engine.topology", "engine.training", "engine.base_layer"), anywhere)
-    for home in ("regularizers", "constraints", "initializers", "optimizers"):
+    for home in _OBJECTS:
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
-    homes["losses"], homes["metrics"] = _modern("losses"), _modern("metrics")
+    for home in ("losses", "metrics"):
+        homes[home] = _first(functools.partial(losses.find, dialect, home), _modern(home))
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
         homes[home] = helper
-    homes["utils.generic_utils"] = _first(_defined(serialize), helper)
-    if table.shares_modern:
-        homes["mixed_precision"], homes["optimizers.schedules"] = _PRECISION.get, _modern("optimizers.schedules")
-    else:
-        homes["wrappers"] = lambda _: None
-        homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
+    (_fill_newer if table.shares_modern else _fill_older)(dialect)
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
+    _fill_held(dialect, helper)
     homes[""] = anywhere
+
+
+def _fill_newer(dialect: Dialect) -> None:
+    """What tf.keras has beside the others."""
+    dialect.homes |= {"mixed_precision": _PRECISION.get, "optimizers.schedules": _modern("optimizers.schedules")}
+
+
+def _fill_older(dialect: Dialect) -> None:
+    """What Keras 1 and 2 have beside tf.keras, or write otherwise."""
+    homes = dialect.homes
+    homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
+    homes["wrappers"] = lambda _: None
+    homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
+    written = {"serialize": generic_utils.serialize_keras_object}.get
+    for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
+        homes[home] = _first(written, homes[home])
+    homes["initializers"] = _first({"_compute_fans": initializations.fans_of}.get, homes["initializers"])
+
+
+def _fill_held(dialect: Dialect, helper: Find) -> None:
+    """The modules, and the names in them, that the table of modules tells."""
+    homes, holds = dialect.homes, dialect.table.holds
+    named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
+    around = _first(_also(dialect), helper, *(homes[home] for home in named))
+    if "legacy" in holds:
+        homes["legacy.interfaces"] = interfaces.find
+    for home, held in holds.items():
+        if home.startswith("applications"):
+            homes[home] = functools.partial(_network, dialect, home.partition(".")[2])
+        own = functools.partial(_held, dialect, around, frozenset(held.split()))
+        homes[home] = _first(homes[home], own) if home in homes else own
 
 
 def _first(*finders: Find) -> Find:
@@ -74,7 +120,8 @@ def _defined(module: ModuleType) -> Find:
 
     def find(name: str) -> Any:
         found = getattr(module, name, None)
-        return found if getattr(found, "__module__", None) == module.__name__ else None
+        plain = not hasattr(found, "__module__") and name.isupper()
+        return found if plain or getattr(found, "__module__", None) == module.__name__ else None
 
     return find
 
@@ -87,6 +134,64 @@ def modern_module(home: str) -> ModuleType | None:
         return None
 
 
+# What the functions and classes around layers are, by the modules that have them.
+_AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils
+
+# Names of modules that others import; and the names under which they do.
+_CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
+_OUTSIDE = {
+    **{name: name for name in (
+        "codecs collections contextlib copy csv functools h5py hashlib inspect io json marshal multiprocessing os "
+        "queue random re shutil sys tarfile threading time warnings zipfile"
+    ).split()},
+    **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
+    "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",
+    "urlretrieve": "urllib.request:urlretrieve", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
+}  # fmt: skip
+
+
+def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> Any:
+    """What a name means in a module that holds it beside the names of tables."""
+    if name not in held:
+        return None
+    if name in _OUTSIDE:
+        module, _, attribute = _OUTSIDE[name].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
+    called = _CALLED.get(name, name)
+    places = (f"{above}{called}" for above in ("", "utils.", "legacy.", "engine.", "layers."))
+    home = next((place for place in places if place in dialect.homes), None)
+    return around(name) if home is None else sys.modules[dialect.module(home)]
+
+
+def _helpers(dialect: Dialect) -> Find:
+    """The functions and classes around layers."""
+    _, drawing = plots.FOUND[dialect.table.name]
+    modern = _modern("utils")
+    own = [modern] if dialect.table.shares_modern else []
+    return _first(drawing.get, *own, *(functools.partial(_own, dialect, module) for module in _AROUND), modern)
+
+
+def _also(dialect: Dialect) -> Find:
+    """Classes that code asks for to tell objects apart, by their names of the time."""
+
+    def find(name: str) -> Any:
+        if name in ("Container", "Network"):
+            return dialect.find("models", "Model")
+        return {"Node": Node, "Wrapper": dialect.find("layers", "Wrapper"), "BaseLogger": Callback}.get(name)
+
+    return find
+
+
+def _own(dialect: Dialect, module: ModuleType, name: str) -> Any:
+    """What a module of `generations.utils` defines; with the dialect in place of its first argument `dialect`."""
+    found = _defined(module)(name)
+    if not (inspect.isfunction(found) and next(iter(inspect.signature(found).parameters), "") == "dialect"):
+        return found
+    bound = functools.partial(found, dialect)
+    return functools.update_wrapper(bound, found)
+
+
 def _modern(home: str) -> Find:
     return lambda name: getattr(modern_module(home), name, None)
 
@@ -95,6 +200,12 @@ def _estimator(dialect: Dialect, name: str) -> Any:
     from . import scikit_learn  # which brings scikit-learn along
 
     return scikit_learn.find(dialect, name)
+
+
+def _network(dialect: Dialect, module: str, name: str) -> Any:
+    from . import networks  # which brings all networks along
+
+    return networks.find(dialect, module, name)
 
 
 def _in_part(dialect: Dialect, part: str, name: str) -> Any:
@@ -130,13 +241,19 @@ def _layer(dialect: Dialect, name: str) -> Any:
 
 
 def _calling(dialect: Dialect, name: str) -> Any:
-    """A function that makes a layer and calls it."""
+    """A function that makes a layer, and calls it if it takes `inputs`."""
     own = words(dialect.table, "layers", name)
+    made = functools.partial(dialect.find, "layers", own.entry.makes)
 
-    def function(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        return dialect.find("layers", own.entry.makes)(*args, **kwargs)(inputs)
+    def called(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        return made()(*args, **kwargs)(inputs)
 
-    function.__doc__ = f"`{own.entry.makes}` as a function of a list of inputs."
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        return made()(*args, **{own.entry.renamed.get(key, key): value for key, value in kwargs.items()})
+
+    calls = "inputs" in own.accepted
+    function = called if calls else plain
+    function.__doc__ = f"`{own.entry.makes}` as a function{' of a list of inputs' * calls}."
     return shim.named_function(function, dialect.module("layers"), own)
 
 
@@ -158,6 +275,8 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     if entry.makes:
         return shim.make_function(dialect, home, name)
     modern = _modern(home)(entry.modern) or getattr(objects, entry.modern)
+    if entry.modern == "Optimizer" == name and not table.shares_modern:
+        return type(name, (rules.OptimizerOfUsers,), {"__module__": dialect.module(home), "_dialect": dialect})
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 

@@ -11,10 +11,21 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from ..translation.absent import hint
 from . import backend, names
 from .dialect import DIALECTS, Dialect, Find
 
 _making = threading.RLock()
+
+
+class _Missing(AttributeError):
+    """What to use is looked for when it is asked: most such errors are `hasattr`'s."""
+
+    def __str__(self) -> str:
+        module, name = self.args
+        path = ".".join(module.split(".")[2:])
+        told = hint(path, name) or hint(f"{path}.{name}".lstrip("."))
+        return f"module {module!r} has no attribute {name!r}. {told}".rstrip(" .")
 
 
 class Namespace(ModuleType):
@@ -24,7 +35,7 @@ class Namespace(ModuleType):
         super().__init__(name, doc)
         self.__path__: list[str] = []  # it may have submodules
         self.__spec__ = ModuleSpec(name, None, is_package=True)
-        vars(self).update(_find=find, _names=names)
+        vars(self).update(_find=find, _names=names, _own_name=name)  # `install` calls the root `keras`
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
@@ -34,24 +45,12 @@ class Namespace(ModuleType):
         with _making:  # one object for each name, whichever threads ask for it first
             found = vars(self)[name] if name in vars(self) else vars(self)["_find"](name)
             if found is None:
-                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+                raise _Missing(vars(self)["_own_name"], name)
             setattr(self, name, found)
         return found
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *vars(self)["_names"]()})
-
-
-# What to use for what is not here, by a part of its path below `keras`.
-_INSTEAD = {
-    "datasets": "Load arrays of your own, or the digits of lamina.data.load_digits().",
-    "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
-    "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
-    "applications": "`lamina.applications` has the networks of Keras 3, as models of Keras 3.",
-    "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
-    "get_file": "Fetch the file yourself.",
-    "multi_gpu_model": "Use torch's own tools for several devices.",
-}
 
 
 class _Absent(importlib.abc.MetaPathFinder):
@@ -61,11 +60,11 @@ class _Absent(importlib.abc.MetaPathFinder):
         parent = sys.modules.get(fullname.rpartition(".")[0])
         if not isinstance(parent, Namespace):
             return
-        root, _, own = parent.__name__.removeprefix("lamina.").partition(".")
-        asked = f"{own}.{fullname.rpartition('.')[2]}".lstrip(".")
-        hint = next((text for name, text in _INSTEAD.items() if f".{name}." in f".{asked}."), "")
-        version = DIALECTS[root].table.version
-        raise ModuleNotFoundError(f"keras.{asked} of Keras {version} is not in Lamina. {hint}".strip())
+        root, _, own = vars(parent)["_own_name"].removeprefix("lamina.").partition(".")
+        name = fullname.rpartition(".")[2]
+        told = hint(own, name, near=vars(parent)["_names"]()) or hint(f"{own}.{name}".lstrip("."))
+        asked, version = f"{own}.{name}".lstrip("."), DIALECTS[root].table.version
+        raise ModuleNotFoundError(f"keras.{asked} of Keras {version} is not in Lamina. {told}".strip())
 
 
 sys.meta_path.append(_Absent())
@@ -109,5 +108,6 @@ def _listed(dialect: Dialect, home: str) -> list[str]:
         found += backend.names(dialect)
     elif own not in ("", "layers", "engine"):
         found += getattr(names.modern_module(own), "__all__", ())
+    found += table.holds.get(table.modules.get(home, home), "").split()
     module = sys.modules[dialect.module(home)]
     return [name for name in dict.fromkeys(found) if name[0] != "_" and hasattr(module, name)]

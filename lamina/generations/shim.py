@@ -14,19 +14,21 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ..core import config as settings
-from ..core import serialize
+from ..core import functions, serialize
 from ..core.errors import named
 from ..core.layer import Layer
 from ..core.symbolic import is_shape
-from ..layers import RNN, Bidirectional, TimeDistributed
+from ..core.weight import Weight
+from ..layers import GRU, LSTM, RNN, Bidirectional, SimpleRNN, TimeDistributed
 from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
-from . import activations
+from . import activations, steps
 from .additions import Adds
 from .dialect import Dialect
 from .initializations import InLayout, in_layout
+from .rules import ByUpdates
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -68,14 +70,34 @@ class Shim(_Modern):
         return cls(**{key: value for key, value in config.items() if key != "name"})
 
 
-class OptimizerShim(Shim):
+class Shared(Weight):
+    """A variable of Theano."""
+
+    def get_value(self, borrow: bool = False) -> np.ndarray:
+        return self.numpy()
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        self.assign(new_value)
+
+
+class OptimizerShim(ByUpdates, Shim):
     """The old words of an optimizer. `lr`, or `learning_rate`, is what `decay` starts from, a tensor to write to."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        rate: Any = self._learning_rate
         if self._decaying():
-            schedule: Any = self._learning_rate
-            vars(schedule)["initial_learning_rate"] = torch.tensor(schedule.initial_learning_rate)
+            vars(rate)["initial_learning_rate"] = rate = Shared(
+                torch.tensor(rate.initial_learning_rate), trainable=False
+            )
+        elif isinstance(rate, Weight) and self._dialect.table.lists_weights:
+            rate.__class__ = Shared
+
+    def __getattr__(self, name: str) -> Any:
+        given = vars(self).get("_as_given", {})
+        if name in given and not name.startswith("_"):
+            return given[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     def _decaying(self) -> bool:
         """Whether its schedule is the one that `decay` asked for."""
@@ -112,6 +134,20 @@ def parts_of(layer: Any) -> list[Any] | None:
     return None
 
 
+_FUNCTIONS = ("function", "mode", "output_shape", "output_mask", "mask")
+
+
+def _function(key: str, value: Any) -> Any:
+    """The function that a Lambda's config of this process stands for, or that draws first values."""
+    if key not in _FUNCTIONS:
+        return InLayout(value.__name__, value)
+    if isinstance(value, (list, tuple)) and len(value) == 3:
+        return functions.written(*value) or value
+    if isinstance(value, str) and serialize.registered_object(value) is None:
+        return functions.noted(value) or value
+    return value
+
+
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
@@ -120,6 +156,10 @@ class LayerShim(Adds, Shim):
 
     _theano = False
     _mask_beside_others = True
+
+    @property
+    def _listed_alone(self) -> bool:
+        return self._dialect.table.lists_weights
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -138,8 +178,8 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
-        if key.endswith("init") and inspect.isfunction(value):
-            return InLayout(value.__name__, value)
+        if key in _FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
+            return _function(key, value)
         if value is None or not isinstance(value, (str, Mapping)):
             return value
         if key == "dtype":
@@ -236,8 +276,9 @@ class LayerShim(Adds, Shim):
         return tuple(shape if is_shape(shape) else shape[0])
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return cls(**config)
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return cls(**config)
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
@@ -263,7 +304,8 @@ class LayerShim(Adds, Shim):
         """Arrays in the modern order and shapes (the weights', or their gradients) as this generation has them."""
         inner = parts_of(self)
         if inner is None:
-            return self.weight_layout().to_old(arrays)
+            count = self._count_laid_out(arrays)
+            return [*self.weight_layout().to_old(arrays[:count]), *arrays[count:]]
         found, start = [], 0
         for part in inner:
             count = len(part.weights)
@@ -274,18 +316,24 @@ class LayerShim(Adds, Shim):
     def get_weights(self) -> list[np.ndarray]:
         return self.to_old_weights(super().get_weights())
 
-    def set_weights(self, arrays: Sequence[Any]) -> None:
-        inner = parts_of(self)
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        inner, arrays = parts_of(self), weights
         if inner is None:
             arrays = list(map(np.asarray, arrays))
             self._check_count(arrays)
-            super().set_weights(self.weight_layout().to_modern(arrays))
+            count = len(arrays) - len(self.weights) + self._count_laid_out(self.weights)
+            super().set_weights([*self.weight_layout().to_modern(arrays[:count]), *arrays[count:]])
             return
         start = 0
         for part in inner:
             count = len(part.get_weights())
             part.set_weights(arrays[start : start + count])
             start += count
+
+    def _count_laid_out(self, weights: Sequence[Any]) -> int:
+        """How many of the weights the layout concerns; a subclass' own come behind these."""
+        cell = getattr(self, "cell", None) if isinstance(self, RNN) else None
+        return len(cell.weights) if isinstance(cell, Layer) else len(weights)
 
     def _check_count(self, arrays: Sequence[Any]) -> None:
         expected = len(self.get_weights())
@@ -312,8 +360,8 @@ class LayerShim(Adds, Shim):
         count = len(self.weight_losses())
         return [*found[len(found) - count :], *found[: len(found) - count]]
 
-    def get_output_shape_for(self, input_shape: Any) -> Any:
-        return self.compute_output_shape(input_shape)
+    def _weights_come_first(self) -> bool:
+        return self._dialect.table.sums_activity
 
 
 def _zero_states(layer: Any) -> None:
@@ -352,6 +400,13 @@ def _as_state(layer: Any, value: Any) -> torch.Tensor:
     return value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value, dtype="float64"))
 
 
+def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = None) -> list[Any]:
+    """Zeros for the states of a batch as large as `inputs`, or `batch_size`."""
+    if not hasattr(inputs, "shape"):
+        return layer._start_states(torch.empty(inputs or batch_size or 0, dtype=layer.dtype_policy.compute))
+    return layer._start_states(inputs)
+
+
 def _reset_both(layer: Any) -> None:
     """Let the next batch start from zeros, in both directions. Raises AttributeError unless they are stateful."""
     layer.forward_layer.reset_states()
@@ -371,11 +426,17 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     }
     if base is LayerShim and dialect.table.sums_activity:
         members["_activity_losses"] = _summed
+    bases: tuple[type, ...] = (base, modern)
+    if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
+        bases = (base, steps.StepsOfOurs, modern)
+    if hasattr(modern, "_least"):
+        members["_least"] = 0  # nothing may be left
     if issubclass(modern, RNN):
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
+        members["get_initial_state"] = _initial_states
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
-    return type(own.name, (base, modern), members)
+    return type(own.name, bases, members)
 
 
 def make_function(dialect: Dialect, home: str, name: str) -> Callable:

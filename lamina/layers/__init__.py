@@ -4,6 +4,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .. import _absent
 from ..core import errors as _errors
 from ..core import serialize as _serialize
 from ..core.layer import InputSpec as InputSpec
@@ -183,7 +184,7 @@ def __getattr__(name: str) -> Any:
         _load_preprocessing()
         if name in globals():
             return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _absent.attribute(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import inspect
-import marshal
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import serialize
+from ..core import functions, serialize
 from ..core.declare import Kind, Refused, arg, as_integer, listed, mapping, number
 from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
@@ -46,11 +44,14 @@ def _function(value: Any, owner: Any) -> Any:
 def _dump_function(function: Any) -> Any:
     """A named function by its name; a lambda as Keras 3 writes it, so that Keras can read the file. Never read back."""
     if getattr(function, "__name__", "") != "<lambda>":
+        functions.note(function)
         return serialize.serialize(function)
-    code = codecs.encode(marshal.dumps(function.__code__), "base64").decode("ascii")
-    closure = tuple(cell.cell_contents for cell in function.__closure__) if function.__closure__ else None
-    config = {"code": code, "defaults": function.__defaults__, "closure": closure}
-    return {"class_name": "__lambda__", "config": config}
+    return dump_code(function)
+
+
+def dump_code(function: Any) -> dict[str, Any]:
+    code, defaults, closure = functions.dump(function)
+    return {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
 
 
 _code = Kind("a function", _function, dump=_dump_function, bad=(3.5, None), error=TypeError)

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ..activations import activation, check_keeps_shape
 from ..constraints import constraint
+from ..core import serialize
 from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.fusion import grants
@@ -25,13 +26,13 @@ from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
 from ..regularizers import regularizer
-from .activation import PReLU, _Elementwise
+from .activation import LeakyReLU, PReLU, _Elementwise
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
 from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
 from .dense import EinsumDense
 from .embedding import Embedding
-from .lambda_ import Lambda
+from .lambda_ import Lambda, dump_code
 from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization
 from .pooling import (
@@ -121,6 +122,12 @@ class Highway(Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
+
+
+class LeakyReLUOfAnySlope(LeakyReLU):
+    """The slope below zero may be negative (Keras 1 and 2, tf.keras)."""
+
+    negative_slope: float = arg(number(), default=0.3, doc="Slope below zero.")
 
 
 class ThresholdedReLU(_Elementwise):
@@ -319,6 +326,14 @@ class LambdaOnCopies(Lambda):
             inputs = pytree.tree_map(torch.clone, inputs)
         return super().call(inputs, mask, training)
 
+    def get_config(self) -> dict[str, Any]:
+        """Of functions inside of functions, whose name finds nothing, the code: it stands for them in this process."""
+        config, own = super().get_config(), (self.function, self._output_shape, self.mask)
+        for key, value in zip(("function", "output_shape", "mask"), own, strict=True):
+            if inspect.isfunction(value) and "<locals>" in value.__qualname__ and value not in serialize._names:
+                config[key] = dump_code(value)
+        return config
+
 
 def _assigns_in_place(function: Any) -> bool:
     code = getattr(function, "__code__", None)
@@ -439,6 +454,11 @@ _ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+_maybe_function = Kind(
+    anything.expected, anything.convert, dump=lambda v: dump_code(v) if inspect.isfunction(v) else anything.dump(v)
+)
+
+
 class MergeByMode(Layer):
     """Combines several inputs: "sum", "mul", "ave", "max", "concat", "dot", "cos", or a function of their list.
 
@@ -446,11 +466,13 @@ class MergeByMode(Layer):
     """
 
     layers: Any = arg(anything, default=None, config=False, attribute="branches", doc="Where the inputs come from.")
-    mode: Any = arg(anything, default="sum", doc="How to combine.")
+    mode: Any = arg(_maybe_function, default="sum", doc="How to combine.")
     concat_axis: int = arg(Kind("an integer", lambda v, o: as_integer(v)), default=-1, doc="Of concat.")
     dot_axes: Any = arg(anything, default=-1, doc="Of dot and cos.")
-    output_shape: Any = arg(anything, default=None, attribute="_output_shape", doc="A shape, or a function of shapes.")
-    mask: Any = arg(anything, default=None, attribute="_output_mask", doc="A function of the masks.")
+    output_shape: Any = arg(
+        _maybe_function, default=None, attribute="_output_shape", doc="A shape, or a function of shapes."
+    )
+    mask: Any = arg(_maybe_function, default=None, attribute="_output_mask", doc="A function of the masks.")
     arguments: Any = arg(anything, default=None, doc="More arguments for a function.")
 
     supports_masking = True

@@ -167,6 +167,7 @@ class ZeroPadding3D(ZeroPadding):
 
 class _Cropping(Spatial):
     cropping = ()
+    _least = 1  # how much must be left of each axis
     _keeps_dtype = True
 
     def build(self, input_shape: tuple) -> None:
@@ -179,7 +180,7 @@ class _Cropping(Spatial):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.check_shape(input_shape)
         for size, pair in zip(self.spatial(input_shape), self.cropping, strict=True):
-            if size is not None and sum(pair) >= size:
+            if size is not None and sum(pair) > size - self._least:
                 raise ValueError(
                     f"{named(self)}: `cropping` {self.cropping} leaves nothing of the spatial sizes "
                     f"{self.spatial(input_shape)}; crop less than {size} there."

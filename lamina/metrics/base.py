@@ -69,6 +69,8 @@ class Metric(Counts, Declared):
         super().__init_subclass__(**kwargs)
         if "update_state" in vars(cls):
             cls.update_state = _recording(cls.update_state)
+        if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
+            cls.reset_state = vars(cls)["reset_states"]
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.dtype: str = converted(self, "dtype", dtype)
@@ -126,6 +128,10 @@ class Metric(Counts, Declared):
     def reset_state(self) -> None:
         for variable in self.variables:
             variable.zero_()
+
+    def reset_states(self) -> None:
+        """The name of Keras 2 and tf.keras for `reset_state`."""
+        self.reset_state()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must define `update_state`.")

@@ -112,10 +112,17 @@ class Sequential(GraphModel):
         if rebuild and self._input is not None and self._stack:
             self.build(self._input.batch_shape)
 
-    def build(self, input_shape: Any) -> None:
-        """Build all layers for inputs of shape (batch, ...)."""
+    def build(self, input_shape: Any = None) -> None:
+        """Build all layers for inputs of shape (batch, ...); None: of the shape that the first layer says.
+
+        Raises ValueError where there are no layers, or no shape.
+        """
         if not self._stack:
             raise ValueError(f"{named(self)} has no layers: add some before building it.")
+        if input_shape is None and self._input is None:
+            raise ValueError(f"{named(self)}: give the shape of its input, as in build((None, 4)).")
+        if input_shape is None:
+            input_shape = self._input.batch_shape
         kind = self._stack[0].input_dtype
         if not symbolic.is_shape(input_shape):
             self._begin_with(symbolic.map_shapes(lambda shape: Input(batch_shape=shape, dtype=kind), input_shape))

@@ -167,6 +167,10 @@ class Callback:
     def model(self) -> Any:
         return self._model
 
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._model = model
+
     def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Another name for `on_train_batch_begin`."""
 

@@ -28,7 +28,8 @@ class Loop:
         self._run: Callable[[Any, Any, Any], Any] = getattr(model, f"make_{phase}_function")()
         if not isinstance(callbacks, CallbackList):
             params["steps"] = feed.num_batches
-            callbacks = CallbackList(callbacks, phase == "train", params["verbose"] != 0, model=model, **params)
+            make = getattr(model, "_callback_list", CallbackList)  # older generations tell their callbacks more
+            callbacks = make(callbacks, phase == "train", params["verbose"] != 0, model=model, **params)
         self._called = callbacks
 
     @contextmanager

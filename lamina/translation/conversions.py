@@ -52,11 +52,8 @@ def zero_padding(modern: Arguments, given: Mapping[str, Any], settings: Settings
     """Keras 1 also took (top, bottom, left, right) and a dictionary."""
     value = given["padding"]
     if isinstance(value, Mapping):
-        keys = (
-            ("left_pad", "right_pad") if "top_pad" not in value and "bottom_pad" not in value and len(value) < 3 else ()
-        )
-        keys = keys if "data_format" not in modern else ("top_pad", "bottom_pad", "left_pad", "right_pad")
-        value = tuple(value.get(key, 0) for key in keys or ("left_pad", "right_pad"))
+        sides = ("top_pad", "bottom_pad") if "dim_ordering" in given else ()
+        value = tuple(value.get(side, 0) for side in (*sides, "left_pad", "right_pad"))
     if isinstance(value, (tuple, list)) and len(value) == 4:
         value = (tuple(value[:2]), tuple(value[2:]))
     modern["padding"] = value
@@ -119,6 +116,11 @@ def lambda_(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> 
     if isinstance(modern.get("output_shape"), list):
         modern["output_shape"] = tuple(modern["output_shape"])
     return modern
+
+
+def of_steps(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """A number of steps says a shape only beside their size."""
+    return modern if given.get("input_dim") else {**modern, "input_length": None}
 
 
 def refuse_dilated_strides(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
@@ -192,7 +194,7 @@ ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] 
     function.__name__: function
     for function in (
         batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation,
-        lambda_, local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
+        lambda_, local, nadam, of_steps, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
         zero_padding,
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import modules
 from .table import Class, Generation, Value, same
 
 _FORMATS = {"th": "channels_first", "tf": "channels_last", "default": None}
@@ -52,7 +53,8 @@ _CORE: dict[str, Any] = {"part": "core", "unsaved": "weights"}
 LAYERS = {
     "Dense": Class("Dense", f"output_dim, {_DENSE}", **_CORE, learned="input_dim", weight_names="W b"),
     "TimeDistributedDense": Class(
-        "Dense", f"output_dim, {_DENSE}, input_length=None", **_CORE, weight_names="W b", learned="input_dim"
+        "Dense", f"output_dim, {_DENSE}, input_length=None", **_CORE, weight_names="W b", learned="input_dim",
+        adapt="of_steps",
     ),
     "MaxoutDense": Class("MaxoutDense", _MAXOUT, **_CORE, weight_names="W b"),
     "Highway": Class("Highway", _DENSE, **_CORE, renamed={"transform_bias": ""}, weight_names="W W_carry b b_carry"),
@@ -179,7 +181,9 @@ LAYERS = {
         kept="mode", unsaved="weights beta_init gamma_init", adapt="batch_normalization",
         weight_names="gamma beta running_mean running_std",
     ),
-    "LeakyReLU": Class("LeakyReLU", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}),
+    "LeakyReLU": Class(
+        "LeakyReLUOfAnySlope", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}
+    ),
     "ELU": Class("ELU", "alpha=1.0", "advanced_activations"),
     "ThresholdedReLU": Class("ThresholdedReLU", "theta=1.0", "advanced_activations"),
     "PReLU": Class(
@@ -304,7 +308,7 @@ def _initializer_name(config: Any) -> Any:
 
 
 def _initializer(value: Any) -> Any:
-    if isinstance(value, float):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"class_name": "Constant", "config": {"value": value}}
     return INITIALIZERS.get(value, value) if isinstance(value, str) else value
 
@@ -386,7 +390,7 @@ _FIT = (
 )
 _QUEUE = "max_q_size=10, nb_worker=1, pickle_safe=False"
 METHODS = {
-    "compile": "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None",
+    "compile": "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None, mode=None",
     "fit": f"x, y, batch_size=32, nb_epoch=10, {_FIT}, show_accuracy=False",
     "evaluate": "x, y, batch_size=32, verbose=None, sample_weight=None, show_accuracy=False",
     "predict": "x, batch_size=32, verbose=0",
@@ -394,12 +398,15 @@ METHODS = {
         "generator, samples_per_epoch, nb_epoch, verbose=None, callbacks=None, validation_data=None, "
         f"nb_val_samples=None, class_weight=None, {_QUEUE}, initial_epoch=0"
     ),
+    "train_on_batch": "x, y, sample_weight=None, class_weight=None",
+    "Sequential.train_on_batch": "x, y, class_weight=None, sample_weight=None",
+    "test_on_batch": "x, y, sample_weight=None",
     "evaluate_generator": f"generator, val_samples, {_QUEUE}",
     "predict_generator": f"generator, val_samples, {_QUEUE}",
 }
 METHOD_WORDS = {
     **{"nb_epoch": "epochs", "generator": "x"},
-    **dict.fromkeys(("sample_weight_mode", "show_accuracy", "max_q_size", "nb_worker", "pickle_safe"), ""),
+    **dict.fromkeys(("sample_weight_mode", "mode", "show_accuracy", "max_q_size", "nb_worker", "pickle_safe"), ""),
 }
 
 KERAS1 = Generation(
@@ -416,6 +423,7 @@ KERAS1 = Generation(
     joined=JOINED,
     values=VALUES,
     modules={"initializations": "initializers", "objectives": "losses"},
+    holds=modules.KERAS1,
     methods=METHODS,
     method_words=METHOD_WORDS,
     functions={**FUNCTIONS, "activations": {"selu": "", "exponential": ""}},
@@ -425,6 +433,7 @@ KERAS1 = Generation(
     short_accuracy=True,
     draws_by_layout=True,
     seeded_by_numpy=True,
+    lists_weights=True,
     resets_to_states=False,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1
+from . import keras1, modules
 from .table import Class, Generation, Value, same
 
 
@@ -95,6 +95,7 @@ def _pool(rank: int) -> str:
 
 
 CONV: dict[str, Any] = {"part": "convolutional"}
+_ATROUS: dict[str, Any] = {**CONV, "renamed": {"atrous_rate": "dilation_rate"}}
 _SPATIAL: dict[str, Any] = {"part": "core", "base": "Dropout", "renamed": {"noise_shape": ""}, "unsaved": "data_format"}
 _LAST_ONLY = {"data_format": "channels_last"}
 _FORMAT = "data_format=None"
@@ -108,6 +109,9 @@ def _as_before(name: str) -> Class:
     renamed = {word: keras1.RENAMED[word] for word in own if word in keras1.RENAMED}
     return replace(entry, renamed={**renamed, **entry.renamed})
 
+
+# What layers without a `kernel` take and leave out.
+OF_NO_KERNEL = dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), "")
 
 LAYERS = {
     "Dense": Class("Dense", f"units, {_USED}, {_KERNEL}", "core"),
@@ -128,6 +132,7 @@ LAYERS = {
     ),
     "Highway": _as_before("Highway"),
     "MaxoutDense": _as_before("MaxoutDense"),
+    "Merge": _as_before("Merge"),
     "Conv1D": Class("Conv1D", conv(1, False), **CONV, aliases="Convolution1D", adapt="sequence"),
     "Conv2D": Class("Conv2D", conv(2, False), **CONV, aliases="Convolution2D"),
     "Conv3D": Class("Conv3D", conv(3, False), **CONV, aliases="Convolution3D"),
@@ -135,13 +140,19 @@ LAYERS = {
         "Conv2DTranspose", transposed(2), **CONV, aliases="Deconvolution2D Deconv2D Convolution2DTranspose"
     ),
     "Conv3DTranspose": Class("Conv3DTranspose", transposed(3, False), **CONV, aliases="Deconvolution3D Deconv3D"),
+    "AtrousConvolution1D": Class("Conv1D", "*args, **kwargs", **_ATROUS, aliases="AtrousConv1D", makes="Conv1D"),
+    "AtrousConvolution2D": Class("Conv2D", "*args, **kwargs", **_ATROUS, aliases="AtrousConv2D", makes="Conv2D"),
     "DepthwiseConv2D": Class(
-        "DepthwiseConv2D", depthwise(2), **CONV, weight_names="depthwise_kernel bias"
+        "DepthwiseConv2D", depthwise(2), **CONV, weight_names="depthwise_kernel bias",
+        renamed={"filters": "", **OF_NO_KERNEL},
     ),
     "SeparableConv1D": Class(
-        "SeparableConv1D", separable(1, "'channels_last'"), **CONV, aliases="SeparableConvolution1D"
+        "SeparableConv1D", separable(1, "'channels_last'"), **CONV, aliases="SeparableConvolution1D",
+        renamed=OF_NO_KERNEL,
     ),
-    "SeparableConv2D": Class("SeparableConv2D", separable(2, "None"), **CONV, aliases="SeparableConvolution2D"),
+    "SeparableConv2D": Class(
+        "SeparableConv2D", separable(2, "None"), **CONV, aliases="SeparableConvolution2D", renamed=OF_NO_KERNEL
+    ),
     "UpSampling1D": Class("UpSampling1D", "size=2", **CONV),
     "UpSampling2D": Class(
         "UpSampling2DFromCorners", f"size=(2, 2), {_FORMAT}, interpolation='nearest'", **CONV,
@@ -171,7 +182,7 @@ LAYERS = {
     "RNN": Class("RNN", f"cell, {SEQUENCES}, unroll=False", "recurrent", adapt="sequence"),
     "SimpleRNN": Class(
         "SimpleRNN", f"units, activation='tanh', use_bias=True, {RNN}, {SEQUENCES}, unroll=False", "recurrent",
-        adapt="sequence",
+        adapt="sequence", renamed={"implementation": ""},
     ),
     "GRU": Class(
         "GRU", f"units, {GATED}, {RNN}, implementation=2, {SEQUENCES}, unroll=False, reset_after=False", "recurrent",
@@ -194,6 +205,9 @@ LAYERS = {
         adapt="sequence",
     ),
     "ConvLSTM2D": Class("ConvLSTM2D", CONV_LSTM.format(s="(1, 1)"), "convolutional_recurrent", base="_Sequences"),
+    "ConvLSTM2DCell": Class(
+        "ConvLSTM2DCell", f"{_CONV_LSTM}{_LSTM_CELL}".format(s="(1, 1)"), "convolutional_recurrent"
+    ),
     "_Sequences": Class("Layer", "return_state=False, unroll=False"),
     "Embedding": Class(
         "Embedding",
@@ -208,7 +222,9 @@ LAYERS = {
         "normalization",
         fixed={"unbiased_variance": "always", "batch_statistics": "frozen"},
     ),
-    "LeakyReLU": Class("LeakyReLU", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}),
+    "LeakyReLU": Class(
+        "LeakyReLUOfAnySlope", "alpha=0.3", "advanced_activations", renamed={"alpha": "negative_slope"}
+    ),
     "ELU": Class("ELU", "alpha=1.0", "advanced_activations"),
     "ThresholdedReLU": Class("ThresholdedReLU", "theta=1.0", "advanced_activations"),
     "PReLU": Class(
@@ -242,6 +258,7 @@ LAYERS = {
         "BidirectionalFromEitherEnd", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer",
         unsaved="weights", fixed={"zero_output_for_mask": False},
     ),
+    "Wrapper": Class("Wrapper", "*args, **kwargs", "wrappers"),
     "Layer": Class("Layer", "", "core"),
     "InputSpec": Class(
         "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None", "core",
@@ -374,7 +391,7 @@ _STEPS = "initial_epoch=0, steps_per_epoch=None, validation_steps=None, validati
 METHODS = {
     "compile": (
         "optimizer, loss=None, metrics=None, loss_weights=None, sample_weight_mode=None, weighted_metrics=None, "
-        "target_tensors=None"
+        "target_tensors=None, mode=None"
     ),
     "fit": (
         "x=None, y=None, batch_size=None, epochs=1, verbose=None, callbacks=None, validation_split=0.0, "
@@ -388,6 +405,8 @@ METHODS = {
         "generator, steps_per_epoch=None, epochs=1, verbose=None, callbacks=None, validation_data=None, "
         f"validation_steps=None, validation_freq=1, class_weight=None, {_QUEUE}, shuffle=True, initial_epoch=0"
     ),
+    "train_on_batch": "x, y, sample_weight=None, class_weight=None, reset_metrics=True",
+    "test_on_batch": "x, y, sample_weight=None, reset_metrics=True",
     "evaluate_generator": f"generator, steps=None, callbacks=None, {_QUEUE}, verbose=0",
     "predict_generator": f"generator, steps=None, callbacks=None, {_QUEUE}, verbose=0",
 }
@@ -407,10 +426,12 @@ KERAS2 = Generation(
     joined={},
     values=VALUES,
     modules={"objectives": "losses"},
+    holds=modules.KERAS2,
     methods=METHODS,
     method_words=METHOD_WORDS,
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},
     older=keras1.KERAS1,
     seeded_by_numpy=True,
+    calls_models_freely=True,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

@@ -54,6 +54,7 @@ class Generation:
     joined: Mapping[tuple[str, ...], str]  # several arguments that are one now
     values: Mapping[str, Value]  # by modern argument, or by the last word of its name
     modules: Mapping[str, str]  # where homes also are: alias -> home
+    holds: Mapping[str, str]  # what modules hold beside: names by module
     methods: Mapping[str, str]  # the models' methods: their arguments, as `signature`s
     method_words: Mapping[str, str]  # what these are called now; "" drops one
     scalars: bool = False  # one size is written as a number, not as a tuple of one
@@ -68,6 +69,8 @@ class Generation:
     shares_modern: bool = False  # what is in no table is today's
     draws_by_layout: bool = False  # first values follow the fans of the old layout of the weights
     seeded_by_numpy: bool = False  # NumPy's generator seeds all that is drawn
+    calls_models_freely: bool = False  # on symbolic inputs of any rank that the layers take
+    lists_weights: bool = False  # an own layer's variables are weights where its lists hold them
     resets_to_states: bool = True  # `reset_states` takes what to start from
     first_name: str = (
         "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"

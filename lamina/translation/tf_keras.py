@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1, keras2
+from . import keras1, keras2, modules
 from .keras2 import (
     CONV,
     CONV_LSTM,
@@ -37,10 +37,11 @@ _TIME = ("unroll=False", "unroll=False, time_major=False")
 _CONV_LSTM = CONV_LSTM.replace("return_sequences=False", "return_sequences=False, return_state=False")
 _KERNEL = "kernel_initializer='glorot_uniform', kernel_regularizer=None, kernel_constraint=None"
 _UNGROUPED: dict[str, Any] = {"base": "_Grouped", "renamed": {"groups": ""}}  # a single group, in configs only
+_DEPTHWISE = {**_UNGROUPED, "renamed": {"groups": "", "filters": "", **keras2.OF_NO_KERNEL}}
 _STRICT = "refuse_dilated_strides"
 _SEPARABLE: dict[str, Any] = {
     "base": "_Separable",
-    "renamed": dict.fromkeys(("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"), ""),
+    "renamed": {"groups": "", **keras2.OF_NO_KERNEL},
     "adapt": _STRICT,
 }
 _ZEROING: dict[str, Any] = {"part": "recurrent", "base": "_Zeroing", "write": "recurrent", "adapt": "sequence"}
@@ -82,9 +83,9 @@ LAYERS = {
         unsaved="dilation_rate",
     ),
     "DepthwiseConv1D": Class(
-        "DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias", **_UNGROUPED, adapt=_STRICT
+        "DepthwiseConv1D", depthwise(1), **CONV, weight_names="depthwise_kernel bias", **_DEPTHWISE, adapt=_STRICT
     ),
-    "DepthwiseConv2D": replace(_OWN["DepthwiseConv2D"], **_UNGROUPED, adapt=_STRICT),
+    "DepthwiseConv2D": replace(_OWN["DepthwiseConv2D"], **_DEPTHWISE, adapt=_STRICT),
     "SeparableConv1D": Class(
         "CausalSeparableConv1D", separable(1, "None"), **CONV, **_SEPARABLE, aliases="SeparableConvolution1D"
     ),
@@ -323,12 +324,15 @@ METHODS = {
         "steps_per_execution=None, jit_compile=None"
     ),
     "fit": keras2.METHODS["fit"].replace("validation_freq", "validation_batch_size=None, validation_freq"),
+    "train_on_batch": "x, y=None, sample_weight=None, class_weight=None, reset_metrics=True, return_dict=False",
+    "test_on_batch": "x, y=None, sample_weight=None, reset_metrics=True, return_dict=False",
     "predict": keras2.METHODS["predict"].replace("verbose=0", "verbose=None"),
 }
 
 TF_KERAS = replace(
     keras2.KERAS2,
     seeded_by_numpy=False,
+    calls_models_freely=False,
     name="tf_keras",
     version="2.21",
     methods=METHODS,
@@ -341,6 +345,7 @@ TF_KERAS = replace(
     },
     older=None,
     functions=keras1.FUNCTIONS,
+    holds=modules.TF_KERAS,
     modules={
         **keras2.KERAS2.modules,
         "layers.experimental": "layers",

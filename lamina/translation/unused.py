@@ -39,6 +39,7 @@ UNUSED = {
     "transform_bias": _IGNORED,
     "noise_shape": Unused("spatial dropout has one of its own; the original takes another and leaves it out"),
     **dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _IGNORED),  # separable ones
+    "filters": Unused("a depthwise convolution has those of its input", ()),
     "groups": Unused("there is one group", (1,)),
     "time_major": Unused("it is read beside the table"),
     "input_dtype": Unused("it is read beside the table"),
@@ -56,6 +57,7 @@ UNUSED = {
     **dict.fromkeys(("max_queue_size", "workers", "use_multiprocessing"), _LOADING),
     "show_accuracy": Unused("the original takes it and leaves it out: accuracy is a metric"),
     "sample_weight_mode": Unused("the shape of the weights tells", _timewise),
+    "mode": Unused("how Theano ran a function", lambda mode: not isinstance(mode, int)),
     "target_tensors": Unused("targets are what `fit` is given", ()),
 }  # fmt: skip
 

@@ -87,6 +87,12 @@ class Words:
         several = self.several
         if several and len(args) > len(several) and all(isinstance(size, int) for size in args[1 : 1 + len(several)]):
             args = (args[0], tuple(args[1 : 1 + len(several)]), *args[1 + len(several) :])
+        elif several and len(args) > 1 and not any(part in newer.known for part in several):
+            begun = args[1 : 1 + len(several)]  # by position, the rest of them by name
+            if len(begun) < len(several) and all(part in kwargs for part in several[len(begun) :]):
+                rest = tuple(kwargs[part] for part in several[len(begun) :])
+                kwargs = {key: value for key, value in kwargs.items() if key not in several}
+                args = (args[0], (*begun, *rest))
         if kwargs.keys() <= newer.known:
             return args, kwargs
         new = {key: value for key, value in kwargs.items() if key in newer.known or key not in self.accepted}

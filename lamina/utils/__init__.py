@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from .. import _absent
 from ..core.config import disable_interactive_logging as disable_interactive_logging
 from ..core.config import enable_interactive_logging as enable_interactive_logging
 from ..core.config import floatx
@@ -104,7 +105,7 @@ def __getattr__(name: str) -> Any:
         from .feature_space import FeatureSpace
 
         return FeatureSpace
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _absent.attribute(__name__, name)
 
 
 def standardize_dtype(dtype: Any) -> str:

@@ -1,0 +1,345 @@
+"""What layers that people wrote for the older generations do with their weights, updates, losses and calls."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..core import care
+from ..core.care import Changes
+from ..core.declare import short
+from ..core.errors import named
+from ..core.layer import scope
+from ..core.symbolic import Node, SymbolicTensor, shapes_of
+from ..core.weight import Weight
+from .updates import Update, carry_out
+
+_Modern: Any = object  # the modern class, which comes behind in the classes made
+
+
+class Told(list):
+    """A list whose changes a function is told, as `layer.trainable_weights.append(w)` relies on."""
+
+    def __init__(self, items: Iterable[Any], tell: Callable[[list[Any]], None]):
+        super().__init__(items)
+        self.tell = tell
+
+
+def _telling(method: str) -> Callable:
+    def changing(self: Told, *args: Any) -> Any:
+        found = getattr(list, method)(self, *args)
+        self.tell(self)
+        return found
+
+    return changing
+
+
+for _method in ("append", "extend", "insert", "remove", "pop", "clear", "__iadd__", "__setitem__", "__delitem__"):
+    setattr(Told, _method, _telling(_method))
+
+
+class Habits(_Modern):
+    """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
+
+    _listed_alone = False  # a variable is a weight where it stands in one of the lists, not as an attribute (Keras 1)
+
+    # -- weights ----------------------------------------------------------------------------------------------------
+
+    @property
+    def initial_weights(self) -> Any:
+        """What `weights=` gave, until it is set; `del layer.initial_weights` forgets it."""
+        return self._initial_weights
+
+    @initial_weights.setter
+    def initial_weights(self, weights: Any) -> None:
+        vars(self)["_initial_weights"] = weights
+
+    @initial_weights.deleter
+    def initial_weights(self) -> None:
+        vars(self)["_initial_weights"] = None
+
+    @property
+    def batch_input_shape(self) -> Any:
+        shape = vars(self).get("_batch_shape")
+        if shape is None:
+            raise AttributeError(f"{named(self)} was not told the shape of its input.")
+        return shape
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._listed_alone and isinstance(value, Weight) and "_ready" in vars(self):
+            if not any(value is own for own in self._own_weights()):
+                value.trainable = False
+                vars(self)["_unlisted"] = {*vars(self).get("_unlisted", ()), id(value)}
+        super().__setattr__(name, value)
+
+    def _own_weights(self) -> list[Any]:
+        unlisted, own = vars(self).get("_unlisted"), super()._own_weights()
+        return [weight for weight in own if id(weight) not in unlisted] if unlisted else own
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        return Told(super().trainable_weights, self._train)
+
+    @trainable_weights.setter
+    def trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._train(weights)
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        return Told(super().non_trainable_weights, self._keep)
+
+    @non_trainable_weights.setter
+    def non_trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._keep(weights)
+
+    @property
+    def _trainable_weights(self) -> list[Any]:
+        return Told([weight for weight in self._own_weights() if weight._trainable], self._train)
+
+    @_trainable_weights.setter
+    def _trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._train(weights)
+
+    @property
+    def _non_trainable_weights(self) -> list[Any]:
+        return Told([weight for weight in self._own_weights() if not weight._trainable], self._keep)
+
+    @_non_trainable_weights.setter
+    def _non_trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._keep(weights)
+
+    def _train(self, weights: Iterable[Any]) -> None:
+        self._list_weights(weights, True)
+
+    def _keep(self, weights: Iterable[Any]) -> None:
+        self._list_weights(weights, False)
+
+    def _list_weights(self, given: Iterable[Any], trainable: bool) -> None:
+        """Let these be the layer's trained weights, in this order, or its others; own ones that are left out of the
+        trained ones are not trained."""
+        if "_ready" not in vars(self):  # an empty list, before `__init__`
+            return
+        weights = [self._as_weight(weight) for weight in given]
+        if isinstance(given, list):  # `+=` tells of it twice
+            list.__setitem__(given, slice(None), weights)
+        listed = {id(weight) for weight in weights}
+        vars(self)["_unlisted"] = {*vars(self).get("_unlisted", ())} - listed
+        known = {id(weight) for weight in self.weights}
+        for weight in self._own_weights() if trainable else ():
+            if weight._trainable and id(weight) not in listed:
+                self._settle_weight(weight, False)
+        own = {id(weight) for weight in self._own_weights()}
+        for weight in weights:
+            if id(weight) in own or id(weight) not in known:
+                self._settle_weight(weight, trainable)
+        Changes.note(self)
+
+    def _settle_weight(self, weight: Any, trainable: bool) -> None:
+        """Register it as the last of those that are trained, or of the others."""
+        name = next((key for key, one in self._registered() if one is weight), None)
+        if name is None:
+            name = base = weight.name
+            numbers = itertools.count(1)
+            while hasattr(self, name):
+                name = f"{base}_{next(numbers)}"
+        for register in (self._parameters, self._buffers):
+            register.pop(name, None)
+        weight._trainable = trainable
+        weight.requires_grad_(trainable and self._trainable and weight.is_floating_point())
+        self._adopt(name, weight)
+
+    def _registered(self) -> list[tuple[str, Any]]:
+        return [*self._parameters.items(), *self._buffers.items()]
+
+    def _as_weight(self, value: Any) -> Any:
+        """A variable: a tensor that is none becomes one, where the layer holds it, too."""
+        if isinstance(value, Weight):
+            return value
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{named(self)}: its weights must be variables; got {short(value)}.")
+        made = Weight(value.detach(), name=next((key for key, held in vars(self).items() if held is value), None))
+        for name, held in list(vars(self).items()):
+            if held is value:
+                setattr(self, name, made)
+            elif isinstance(held, list):
+                held[:] = [made if item is value else item for item in held]
+        return made
+
+    @property
+    def constraints(self) -> Any:
+        """Constraints by weight; `layer.constraints[w] = c` sets one (Keras 1)."""
+        return _Constraints(self)
+
+    @constraints.setter
+    def constraints(self, constraints: Mapping[Any, Any]) -> None:
+        _Constraints(self).update(constraints)
+
+    # -- updates ----------------------------------------------------------------------------------------------------
+
+    @property
+    def updates(self) -> list[Any]:
+        """What the last calls, here and in the layers inside, change besides: pairs (variable, value)."""
+        inside = (layer for layer in self._flat_layers() if layer is not self)
+        found = [*self._own_updates, *(update for layer in inside for update in getattr(layer, "_own_updates", ()))]
+        return Told(found, self._set_updates)
+
+    @updates.setter
+    def updates(self, updates: Any) -> None:
+        self._set_updates(updates)
+
+    _own_updates: tuple[Any, ...] = ()
+
+    def _set_updates(self, updates: Any) -> None:
+        vars(self)["_own_updates"] = ()
+        self.add_update(updates)
+
+    def add_update(self, updates: Any, inputs: Any = None) -> None:
+        """Change variables beside the call, in training: pairs (variable, value), or what `K.update` gave.
+
+        `inputs` said what in a static graph they depend on.
+        """
+        if callable(updates):
+            updates = updates()
+        several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
+        pairs = list(updates) if several else [] if updates is None else [updates]
+        if "_ready" not in vars(self):
+            return
+        if pairs and not self._care & care.ADDS:  # from now on its calls are told from calls of K alone
+            vars(self)["_care"] |= care.ADDS
+            Changes.note(self)
+        vars(self)["_own_updates"] = (*self._own_updates, *pairs)[-max(len(pairs), 16) :]
+        training = self.training if scope.training is None else scope.training
+        if training:
+            carry_out(pairs)
+
+    add_updates = add_update
+
+    def get_updates_for(self, inputs: Any) -> list[Any]:
+        """The updates; those that depend on no input are not told apart."""
+        return [] if inputs is None else list(self.updates)
+
+    @property
+    def state_updates(self) -> list[Any]:
+        """Nothing: states of stateful layers are kept without updates."""
+        return []
+
+    @property
+    def uses_learning_phase(self) -> bool:
+        """Whether it computes otherwise in training."""
+        return self._takes_training
+
+    # -- losses -----------------------------------------------------------------------------------------------------
+
+    def add_losses(self, losses: Any, inputs: Any = None) -> None:
+        self.add_loss(losses, inputs)
+
+    def get_losses_for(self, inputs: Any) -> list[Any]:
+        """The losses that depend on inputs; for None those of the weights alone."""
+        found, count = list(self.losses), len(self.weight_losses())
+        alone = found[:count] if self._weights_come_first() else found[len(found) - count :]
+        return alone if inputs is None else [loss for loss in found if all(loss is not one for one in alone)]
+
+    def _weights_come_first(self) -> bool:
+        return False
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    def get_output_shape_for(self, input_shape: Any) -> Any:
+        return self.compute_output_shape(input_shape)
+
+    @property
+    def inbound_nodes(self) -> list[Any]:
+        """The calls on symbolic tensors."""
+        return [Call(node) for node in self._nodes]
+
+    _inbound_nodes = inbound_nodes
+
+    @property
+    def outbound_nodes(self) -> list[Any]:
+        """May be set to []. Raises AttributeError when read: calls know what they rest on, not what rests on them."""
+        raise AttributeError(f"{named(self)}: ask the layers behind it for their `inbound_nodes`.")
+
+    @outbound_nodes.setter
+    def outbound_nodes(self, _: list[Any]) -> None:
+        pass
+
+    _outbound_nodes = outbound_nodes
+
+
+class _Constraints(dict):
+    """A layer's weights and their constraints, which it sets."""
+
+    def __init__(self, layer: Any):
+        weights = layer.weights if "_ready" in vars(layer) else ()
+        super().__init__((weight, weight.constraint) for weight in weights if weight.constraint is not None)
+        self._layer = layer
+
+    def __setitem__(self, weight: Any, constraint: Any) -> None:
+        weight = self._layer._as_weight(weight)
+        weight.constraint = constraint
+        super().__setitem__(weight, constraint)
+
+    def update(self, constraints: Mapping[Any, Any]) -> None:  # type: ignore[override]
+        for weight, constraint in constraints.items():
+            self[weight] = constraint
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Weight)
+
+
+class Call:
+    """A call of a layer on symbolic tensors, in the words of Keras 1 and 2."""
+
+    def __init__(self, node: Node):
+        self.node, self.outbound_layer = node, node.layer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Call) and other.node is self.node
+
+    def __hash__(self) -> int:
+        return hash(self.node)
+
+    @property
+    def input_tensors(self) -> list[Any]:
+        return list(self.node.inputs) or self.output_tensors
+
+    @property
+    def output_tensors(self) -> list[Any]:
+        return [leaf for leaf in pytree.tree_leaves(self.node.outputs) if isinstance(leaf, SymbolicTensor)]
+
+    @property
+    def inbound_layers(self) -> list[Any]:
+        return [tensor.node.layer for tensor in self.node.inputs if tensor.node is not None]
+
+    @property
+    def node_indices(self) -> list[int]:
+        return [tensor._keras_history[1] for tensor in self.node.inputs if tensor.node is not None]
+
+    @property
+    def tensor_indices(self) -> list[int]:
+        return [tensor.index for tensor in self.node.inputs]
+
+    @property
+    def input_shapes(self) -> list[Any]:
+        return shapes_of(self.input_tensors)
+
+    @property
+    def output_shapes(self) -> list[Any]:
+        return shapes_of(self.output_tensors)
+
+    @property
+    def input_masks(self) -> list[Any]:
+        return [tensor._keras_mask for tensor in self.input_tensors]
+
+    @property
+    def output_masks(self) -> list[Any]:
+        return [tensor._keras_mask for tensor in self.output_tensors]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.node.kwargs)

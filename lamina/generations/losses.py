@@ -1,0 +1,180 @@
+"""Losses and metrics, as functions of tensors, that older generations compute otherwise than today or alone have."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .. import losses, metrics
+from ..core import config
+from ..losses.base import as_float, as_tensor
+from .dialect import Dialect
+
+
+def _tensors(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+    y_pred = as_float(as_tensor(y_pred))
+    return as_tensor(y_true).to(y_pred), y_pred
+
+
+def _similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return F.normalize(y_true, dim=axis) * F.normalize(y_pred, dim=axis)
+
+
+# Keras 2 --------------------------------------------------------------------------------------------------------------
+
+
+def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """The negative cosine between targets and predictions, along `axis`."""
+    return -_similarity(y_true, y_pred, axis).sum(axis)
+
+
+def cosine_of(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """The cosine between targets and predictions, along `axis`."""
+    return _similarity(y_true, y_pred, axis).sum(axis)
+
+
+def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
+    """Half the square of an error up to `delta`, beyond it the tangent: of each value."""
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return F.huber_loss(y_pred, y_true.expand_as(y_pred), reduction="none", delta=delta)
+
+
+# Keras 1 --------------------------------------------------------------------------------------------------------------
+
+
+def mean_cosine_proximity(y_true: Any, y_pred: Any) -> Tensor:
+    """The negative cosine divided by the number of features (Keras 1)."""
+    return -_similarity(y_true, y_pred).mean(-1)
+
+
+def hinge(y_true: Any, y_pred: Any) -> Tensor:
+    """For targets -1 and 1; 0 and 1 are not turned into these (Keras 1)."""
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return (1 - y_true * y_pred).clamp(min=0).mean(-1)
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return (1 - y_true * y_pred).clamp(min=0).square().mean(-1)
+
+
+def _rounded(values: Tensor) -> Tensor:
+    return values.clamp(0, 1).round()
+
+
+def precision(y_true: Any, y_pred: Any) -> Tensor:
+    """Of the labels that are predicted, how many are right, in this batch."""
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return _rounded(y_true * y_pred).sum() / (_rounded(y_pred).sum() + config.epsilon())
+
+
+def recall(y_true: Any, y_pred: Any) -> Tensor:
+    """Of the labels that are right, how many are predicted, in this batch."""
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return _rounded(y_true * y_pred).sum() / (_rounded(y_true).sum() + config.epsilon())
+
+
+def fbeta_score(y_true: Any, y_pred: Any, beta: float = 1) -> Tensor:
+    """The weighted harmonic mean of precision and recall in this batch. Raises ValueError for a negative `beta`."""
+    if beta < 0:
+        raise ValueError(f"fbeta_score: `beta` must be at least 0, which is precision alone; got {beta}.")
+    p, r, square = precision(y_true, y_pred), recall(y_true, y_pred), beta**2
+    return (1 + square) * (p * r) / (square * p + r + config.epsilon())
+
+
+def fmeasure(y_true: Any, y_pred: Any) -> Tensor:
+    """The harmonic mean of precision and recall in this batch."""
+    return fbeta_score(y_true, y_pred)
+
+
+def matthews_correlation(y_true: Any, y_pred: Any) -> Tensor:
+    """Matthews' correlation of binary labels in this batch, from -1 to 1."""
+    y_true, y_pred = map(_rounded, _tensors(y_true, y_pred))
+    right, wrong = (y_true * y_pred).sum(), ((1 - y_true) * y_pred).sum()
+    missed, left = (y_true * (1 - y_pred)).sum(), ((1 - y_true) * (1 - y_pred)).sum()
+    square = (right + wrong) * (right + missed) * (left + wrong) * (left + missed)
+    return (right * left - wrong * missed) / (square.sqrt() + config.epsilon())
+
+
+# Today's functions take (n, 1) and (n,) as n pairs; those of older generations compared each of n with each.
+
+
+def _broadcasting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(function)
+    def compared(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Tensor:
+        y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
+        return function(y_true, y_pred, *args, **kwargs)
+
+    return compared
+
+
+_COMPARED = {
+    function.__name__: _broadcasting(function)
+    for function in (
+        losses.mean_squared_error, losses.mean_absolute_error, losses.mean_absolute_percentage_error,
+        losses.mean_squared_logarithmic_error,
+    )
+}  # fmt: skip
+_COSINES = ("cosine_proximity", "cosine", "cosine_similarity")
+_KERAS1 = dict.fromkeys(_COSINES[:2], mean_cosine_proximity) | {"hinge": hinge, "squared_hinge": squared_hinge}
+_COUNTS = {one.__name__: one for one in (precision, recall, fbeta_score, fmeasure, matthews_correlation)}
+_COUNTS |= dict.fromkeys(("fscore", "f1score"), fmeasure)
+
+
+def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    @functools.wraps(function)
+    def mean(*args: Any, **kwargs: Any) -> Tensor:
+        return function(*args, **kwargs).mean()
+
+    return mean
+
+
+# Metrics of Keras 1 are means over the batch.
+_MEANS = {
+    name: _of_batch(getattr(metrics, name, None) or getattr(losses, name))
+    for name in (
+        "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
+        "hinge", "squared_hinge", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
+        "kl_divergence", "poisson", *_COMPARED,
+    )
+}  # fmt: skip
+_LOGCOSH = {"logcosh": losses.log_cosh}
+
+# By generation and home: the functions that names mean which mean nothing today, or another function.
+OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
+    "keras1": {"losses": _KERAS1, "metrics": {**_KERAS1, **_COUNTS}},
+    "keras2": {
+        "losses": {**dict.fromkeys(_COSINES, cosine_proximity), "huber_loss": huber_loss, **_LOGCOSH},
+        "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH},
+    },
+    "tf_keras": {
+        "losses": {"huber_loss": losses.huber, **_LOGCOSH},
+        "metrics": {**dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_of), **_LOGCOSH},
+    },
+}
+
+
+def find(dialect: Dialect, home: str, name: str) -> Callable[..., Any] | None:
+    """The function of a name in `losses` or `metrics` that is not today's; None for any other name."""
+    of_batch = home == "metrics" and dialect.table.draws_by_layout
+    return OWN[dialect.table.name][home].get(name) or (_MEANS if of_batch else _COMPARED).get(name)
+
+
+def named(dialect: Dialect, home: str, name: Any) -> Any:
+    """What `compile` is to be told for a name: the function it means, where today's `compile` knows none of it."""
+    if not isinstance(name, str):
+        return name
+    function = OWN[dialect.table.name][home].get(name)
+    second = dialect.table.functions.get(home, {}).get(name)
+    known = losses._ALIASES if home == "losses" else metrics._ALIASES
+    if function is None and second and not hasattr(losses, name) and name not in known:
+        function = getattr(losses, second)
+    if function is None or home == "losses":
+        return function or name
+    return metrics.MeanMetricWrapper(function, name=function.__name__ if dialect.table.short_accuracy else name)

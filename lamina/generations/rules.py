@@ -1,0 +1,127 @@
+"""Optimizers that people wrote for Keras 1 and 2: `get_updates` says once, for a static graph, what each step does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.weight import Weight
+from ..optimizers import Optimizer
+from .updates import carry_out, rule_of
+
+_Modern: Any = object  # the modern class, which comes behind in the classes made
+
+
+class ByUpdates(_Modern):
+    """Runs a subclass' own `get_updates(loss, params)`, in Keras 1 `get_updates(params, constraints, loss)`, in every
+    step: the variables that it makes are those of the first step, and updates happen when all are found."""
+
+    _dialect: Any
+
+    def get_updates(self, *args: Any, **kwargs: Any) -> list[Any]:
+        raise NotImplementedError(f"{type(self).__name__} needs a method `get_updates`, with its rule.")
+
+    def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Tensor]:
+        """The step's gradients, clipped; only the loss that is trained has some."""
+        return [self._step_gradients[id(param)] for param in params]
+
+    def _apply(self, grads: Sequence[Tensor | None]) -> None:
+        if self._in_todays_words():
+            super()._apply(grads)
+            return
+        found = {id(weight): grad for weight, grad in zip(self._weights, grads, strict=True) if grad is not None}
+        params = [weight for weight in self._weights if id(weight) in found]
+        vars(self)["_step_gradients"] = dict(zip(found, self._clipped([*found.values()]), strict=True))
+        constraints = {param: param.constraint for param in params if getattr(param, "constraint", None) is not None}
+        given = {"loss": None, "params": params, "constraints": constraints}
+        updates = self._asked(given)
+        if vars(self).get("_stored"):  # from a file, read before there were variables to hold it
+            self.set_weights(vars(self).pop("_stored"))
+            updates = self._asked(given)
+        carry_out(updates or self.updates)
+        self._iterations.add_(1)
+
+    def _in_todays_words(self) -> bool:
+        return getattr(type(self).get_updates, "__module__", "").startswith("lamina.")
+
+    def _set_capturable(self, value: bool) -> None:
+        if not self._in_todays_words():
+            raise ValueError(f"{type(self).__name__}: a rule that `get_updates` tells runs step by step.")
+        super()._set_capturable(value)
+
+    def _asked(self, given: dict[str, Any]) -> Any:
+        names = list(inspect.signature(self.get_updates).parameters)
+        if not set(names) <= given.keys():
+            names = ["params", "constraints", "loss"] if self._dialect.table.lists_weights else ["loss", "params"]
+        with rule_of(vars(self).setdefault("_made", [])):
+            return self.get_updates(*(given[name] for name in names))
+
+    def _clipped(self, grads: list[Tensor]) -> list[Tensor]:
+        limit = vars(self).get("clipnorm") or 0
+        if limit > 0:
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad) for grad in grads]))
+            grads = [grad * (limit / norm) if norm >= limit else grad for grad in grads]
+        limit = vars(self).get("clipvalue") or 0
+        return [grad.clamp(-limit, limit) for grad in grads] if limit > 0 else grads
+
+
+class OptimizerOfUsers(ByUpdates, Optimizer):
+    """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
+    variables that files keep."""
+
+    iterations: Any = None
+
+    def __init__(self, **kwargs: Any):
+        unknown = kwargs.keys() - {"clipnorm", "clipvalue", "name"}
+        if unknown:
+            raise TypeError(f"Unexpected keyword argument passed to optimizer: {min(unknown)}")
+        super().__init__(0.0, name=kwargs.get("name"))
+        vars(self).update({"updates": [], "weights": [], **kwargs})
+        if self.iterations is None:
+            self.iterations = self._iterations
+
+    @property
+    def learning_rate(self) -> Any:
+        return vars(self).get("_learning_rate")
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(self.learning_rate, Weight) and not isinstance(value, Tensor):
+            self.learning_rate.assign(value)
+        else:
+            vars(self)["_learning_rate"] = value
+
+    lr = learning_rate
+
+    @property
+    def variables(self) -> list[Weight]:
+        found = list(vars(self).get("weights") or ())
+        for place, weight in enumerate(found):
+            weight.path = f"{self.name}/{place}"
+        return found
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `weights`."""
+        variables = self.variables
+        if len(variables) != len(weights):
+            raise ValueError(f"{type(self).__name__}: expected {len(variables)} arrays; got {len(weights)}.")
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(value)
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        arrays = [store[str(place)][()] for place in range(len(store))]
+        if self.variables:
+            self.set_weights(arrays)
+        else:
+            vars(self)["_stored"] = arrays
+
+    def get_weights(self) -> list[Any]:
+        return [weight.numpy() for weight in self.variables]
+
+    def get_config(self) -> dict[str, Any]:
+        found = {key: vars(self).get(key) for key in ("clipnorm", "clipvalue")}
+        return {key: value for key, value in found.items() if value is not None}

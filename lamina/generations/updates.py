@@ -1,0 +1,95 @@
+"""Updates of variables as Keras 1 and 2 hand them on: pairs of a variable and what it becomes."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+
+from ..core.layer import scope
+from ..core.weight import Weight
+
+
+class Update(tuple):
+    """`(variable, value)`: what `K.update` gives where it is not done at once."""
+
+
+class _Collecting(threading.local):
+    made: list[Any] | None = None  # the variables that a rule made in its first run, in turn
+    place = 0
+
+
+_collecting = _Collecting()
+
+
+@contextmanager
+def rule_of(made: list[Any]) -> Iterator[None]:
+    """Inside runs, for one step more, a rule written for a static graph: updates are handed on, and the variables it
+    makes are those it made in the first step."""
+    outer = _collecting.made, _collecting.place
+    _collecting.made, _collecting.place = made, 0
+    try:
+        yield
+    finally:
+        _collecting.made, _collecting.place = outer
+
+
+def made_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What makes a variable, made to give in every step of a rule the one of its first step."""
+
+    @functools.wraps(function)
+    def making(*args: Any, **kwargs: Any) -> Any:
+        made = _collecting.made
+        if made is None:
+            return function(*args, **kwargs)
+        if _collecting.place == len(made):
+            value = function(*args, **kwargs)
+            made.append(value if isinstance(value, Weight) else Weight(value, trainable=False, name=kwargs.get("name")))
+        _collecting.place += 1
+        return made[_collecting.place - 1]
+
+    return making
+
+
+def change(variable: Any, value: Any) -> Any:
+    """Give a variable a value: at once, or in a layer's call and a rule by the pair that is handed on."""
+    update = Update((variable, value))
+    if scope.depth or _collecting.made is not None:
+        return update
+    carry_out([update])
+    return variable
+
+
+def at_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An update made to happen wherever it is called (tf.keras), but for trials without values."""
+
+    @functools.wraps(function)
+    def updating(*args: Any, **kwargs: Any) -> Any:
+        found = function(*args, **kwargs)
+        if not isinstance(found, Update) or _collecting.made is not None:
+            return found
+        carry_out([found])
+        return found[0]
+
+    return updating
+
+
+def carry_out(updates: Iterable[Any]) -> None:
+    """Give variables the values that go with them, all found before. What is no pair has happened already."""
+    with torch.no_grad():
+        for update in updates:
+            if isinstance(update, (tuple, list)) and len(update) == 2 and isinstance(update[0], Tensor):
+                variable, value = update
+                if not isinstance(value, FakeTensor) and not scope.trying:
+                    target, value = variable.detach(), torch.as_tensor(value)
+                    if value.shape != target.shape:
+                        raise ValueError(
+                            f"An update of a variable of shape {tuple(target.shape)} has shape {tuple(value.shape)}."
+                        )
+                    target.copy_(value)

@@ -1,0 +1,138 @@
+"""`class_weight` and `sample_weight` as Keras 1 and 2 take them: by output, and both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..core.errors import short
+from ..training.data import PyDataset
+from ..training.objective import CompiledLoss
+
+
+def _by_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
+    """What is given for each output. Raises ValueError for a list of another length, TypeError for what is neither a
+    list nor a dictionary where there are several outputs."""
+    if given is None or (isinstance(given, (list, tuple, Mapping)) and not len(given)):
+        return [None] * len(names)
+    if len(names) == 1:
+        if isinstance(given, (list, tuple)) and len(given) == 1:
+            return [given[0]]
+        return [given[names[0]] if isinstance(given, Mapping) and names[0] in given else given]
+    if isinstance(given, Mapping):
+        return [given.get(name) for name in names]
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(f"`{what}` of a model with several outputs must be a list or a dictionary; got {short(given)}.")
+    if len(given) != len(names):
+        raise ValueError(f"`{what}` has {len(given)} entries; the model has {len(names)} outputs.")
+    return list(given)
+
+
+def _of_classes(y: Any, weights: Any) -> Any:
+    """A weight for each sample, by its class; None where the weights say nothing, as "auto" does.
+
+    Raises ValueError for targets of more than two axes, and for classes without a weight.
+    """
+    if not isinstance(weights, Mapping):
+        return None
+    y = np.asarray(y)
+    if y.ndim > 2:
+        raise ValueError(f"`class_weight` not supported for 3+ dimensional targets; got shape {y.shape}.")
+    classes = y.reshape(len(y)) if y.ndim < 2 or y.shape[1] == 1 else y.argmax(1)
+    missing = sorted({one.item() for one in classes} - {*weights})
+    if missing:
+        raise ValueError(f"`class_weight` must contain all classes in the data; it has none for {missing}.")
+    return np.asarray([weights[one] for one in classes.tolist()], "float32")
+
+
+def weighted(names: Sequence[str], y: Any, sample_weight: Any, class_weight: Any) -> Any:
+    """Sample weights that hold the weights of classes, in the structure of the outputs; None for none."""
+    targets = _by_output(y, names, "y") if len(names) > 1 else [y[0] if isinstance(y, list) and len(y) == 1 else y]
+    samples, classes = (
+        _by_output(given, names, what)
+        for given, what in ((sample_weight, "sample_weight"), (class_weight, "class_weight"))
+    )
+    found = []
+    for target, sample, of_classes in zip(targets, samples, classes, strict=True):
+        own = _of_classes(target, of_classes)
+        found.append(own if sample is None else sample if own is None else np.asarray(sample) * own)
+    if all(one is None for one in found):
+        return None
+    if len(names) == 1:
+        return found[0]
+    return [np.ones(len(y), "float32") if one is None else one for one, y in zip(found, targets, strict=True)]
+
+
+class Weighted(PyDataset):
+    """The batches of a dataset, with the weights of classes."""
+
+    def __init__(self, data: Any, names: Sequence[str], class_weight: Any):
+        super().__init__()
+        self.data, self.names, self.class_weight = data, names, class_weight
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.of(self.data[index])
+
+    def of(self, batch: Any) -> Any:
+        x, y, *more = batch
+        return x, y, weighted(self.names, y, more[0] if more else None, self.class_weight)
+
+    def on_epoch_end(self) -> None:
+        if hasattr(self.data, "on_epoch_end"):
+            self.data.on_epoch_end()
+
+    def each(self) -> Iterator[Any]:
+        return map(self.of, self.data)
+
+
+def weigh(names: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `fit` or `train_on_batch`, with the weights of classes in those of samples."""
+    class_weight = given.get("class_weight")
+    if class_weight is None:
+        return given
+    given = {**given, "class_weight": None}
+    if not isinstance(class_weight, (Mapping, list, tuple)):
+        return given  # "auto", which says nothing in the originals
+    x = given["x"]
+    if isinstance(given.get("y"), (list, tuple, Mapping)) or hasattr(given.get("y"), "shape"):
+        given["sample_weight"] = weighted(names, given["y"], given.get("sample_weight"), class_weight)
+    elif hasattr(x, "__getitem__") and hasattr(x, "__len__"):
+        given["x"] = Weighted(x, names, class_weight)
+    else:
+        given["x"] = Weighted(x, names, class_weight).each()
+    return given
+
+
+class LossOfTheTime(CompiledLoss):
+    """One weight a sample also where a loss has further axes; in Keras 1, samples of weight 0 are not counted."""
+
+    leaves_out_zeros = False
+
+    def _value(self, part: Any, y: Any, y_pred: Tensor, sample_weight: Any, scores: Any) -> Tensor:
+        if sample_weight is not None and sample_weight.ndim == 1 and y_pred.ndim > 2:
+            sample_weight = sample_weight.reshape(-1, *(1,) * (y_pred.ndim - 2))
+        if sample_weight is not None and self.leaves_out_zeros:
+            sample_weight = sample_weight / (sample_weight != 0).to(y_pred.dtype).mean()
+        return super()._value(part, y, y_pred, sample_weight, scores)
+
+
+class LossOfThoseCounted(LossOfTheTime):
+    leaves_out_zeros = True
+
+
+def check_modes(given: Any, names: Sequence[str], sample_weight: Any) -> None:
+    """Raises ValueError for weights of steps where the mode is not "temporal", and for those of samples where it is."""
+    modes = [given] * len(names) if isinstance(given, str) else _by_output(given, names, "sample_weight_mode")
+    for mode, weights in zip(modes, _by_output(sample_weight, names, "sample_weight"), strict=True):
+        axes = 2 if mode == "temporal" else 1
+        if weights is not None and np.ndim(weights) != axes:
+            raise ValueError(
+                f"Found a sample_weight array with shape {np.shape(weights)}; with sample_weight_mode={mode!r} it has "
+                f"{axes} {'axes, (samples, steps)' if axes == 2 else 'axis, (samples,)'}."
+            )

@@ -1,0 +1,67 @@
+"""What to use instead of a module or name that one generation of Keras has and another, or Lamina, has not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from .keras1 import KERAS1
+from .keras2 import KERAS2
+from .table import Generation
+from .tf_keras import TF_KERAS
+
+# What to use, by a part of the path below `keras`.
+_INSTEAD = {
+    "datasets": "Load arrays of your own, or the digits of lamina.data.load_digits().",
+    "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
+    "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
+    "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
+    "TFOptimizer": "It holds an optimizer of TensorFlow; use one of `optimizers`, or a torch optimizer's own loop.",
+    "GeneratorEnqueuer": "Pass the generator to `fit_generator` itself.",
+    "music_tagger_crnn": "Its weights are no longer published; build it of `layers`.",
+    "np_utils": "`utils` has `to_categorical` and `normalize`.",
+    "Graph": "Use `Model(inputs, outputs)`.",
+    "placeholder": "Use `Input`.",
+    "variable": "Use `lamina.Variable`, or a torch.Tensor.",
+    "learning_phase": "Pass `training=` in a call.",
+    "set_image_dim_ordering": "Use `set_image_data_format`.",
+    "image_dim_ordering": "Use `image_data_format`.",
+    "get_session": "There are no sessions: tensors have values at once.",
+    "function": "There are no sessions: call the model, or make a `Model(inputs, outputs)`.",
+    "gradients": "Use torch.autograd.grad.",
+    "get_value": "Tensors have values at once: `lamina.ops.convert_to_numpy`.",
+    "set_value": "Use the weight's `assign`.",
+    "dot": "Use `lamina.ops.matmul`.",
+}
+
+
+_RUN = {"keras1": "1", "keras2": "2", "tf_keras": "tf"}  # as `lamina run --keras` calls them
+
+
+def hint(path: str, name: str = "", near: Iterable[str] = ()) -> str:
+    """Where to find a name, or a module itself, of a path below `keras`; empty where nothing is known.
+
+    near: the names that there are, for words that are misspelt.
+    """
+    asked = f"{path}.{name}".strip(".")
+    told = [text for part, text in _INSTEAD.items() if f".{part}." in f".{asked}."][:1]
+    having = next((table for table in (KERAS2, KERAS1, TF_KERAS) if _has(table, path, name)), None)
+    if having is not None:
+        told.append(
+            f"Keras {having.version} has it: `lamina.{having.name}.{asked}`, and `lamina run --keras "
+            f"{_RUN[having.name]} script.py` runs a script written for it."
+        )
+    elif path == "backend":
+        told.append("Functions of tensors are in `lamina.ops`; those of Keras 2 in `lamina.keras2.backend`.")
+    close = [] if told else difflib.get_close_matches(name, near, 1, 0.75)
+    return " ".join([*told, *(f"Did you mean `{one}`?" for one in close)])
+
+
+def _has(table: Generation, path: str, name: str) -> bool:
+    """Whether a generation has a name in a module, or the module."""
+    home = table.modules.get(path, path)
+    if not name:
+        return home in table.holds or home in table.objects
+    first, _, part = home.partition(".")
+    entry = table.find(name, first) if first in table.objects else None
+    return name in table.holds.get(home, "").split() or (entry is not None and (not part or entry.part == part))

@@ -1,0 +1,552 @@
+"""What people wrote beside the layers for Keras 1, Keras 2 and tf.keras: own layers, optimizers, callbacks, losses."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import keras1, keras2, tf_keras
+
+OLD = pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=["keras1", "keras2", "tf_keras"])
+STATIC = pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
+ALL = pytest.mark.parametrize(
+    "space", [keras1, keras2, tf_keras, lamina], ids=["keras1", "keras2", "tf_keras", "keras3"]
+)
+DRAWN = np.random.default_rng(0)
+X, Y = DRAWN.normal(size=(8, 4)).astype("float32"), DRAWN.normal(size=(8, 3)).astype("float32")
+STEPS = DRAWN.normal(size=(4, 5, 2)).astype("float32")
+
+
+def sequential(space: ModuleType, *layers: Any) -> Any:
+    model = space.models.Sequential()
+    for layer in layers:
+        model.add(layer)
+    return model
+
+
+def functional(space: ModuleType, inputs: Any, outputs: Any) -> Any:
+    return (
+        space.models.Model(**dict(zip(("input", "output"), (inputs, outputs), strict=True)))
+        if (space is keras1)
+        else space.models.Model(inputs, outputs)
+    )
+
+
+def fit(model: Any, space: ModuleType, x: Any = X, y: Any = Y, epochs: int = 1, **options: Any) -> Any:
+    if not model.compiled:
+        model.compile("sgd", "mse")
+    return model.fit(x, y, verbose=0, **{"nb_epoch" if space is keras1 else "epochs": epochs}, **options)
+
+
+def moved(before: list[Any], model: Any) -> list[bool]:
+    return [not np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True)]
+
+
+# Weights --------------------------------------------------------------------------------------------------------------
+
+
+def affine(space: ModuleType, listing: str) -> type:
+    """A layer that makes its variables itself, and says which are its weights in one of the ways of the time."""
+    K = space.backend
+
+    class Affine(space.layers.Layer):  # type: ignore[name-defined]
+        def __init__(self, size: int, **kwargs: Any) -> None:
+            self.size, self.notes = size, {"sizes": [size]}
+            super().__init__(**kwargs)
+
+        def build(self, shape: Any) -> None:
+            self.W, self.b, self.c = (
+                K.variable(np.ones(s)) for s in ((shape[1], self.size), (self.size,), (self.size,))
+            )
+            if listing == "assigned":
+                self.trainable_weights, self.non_trainable_weights = [self.W, self.b], [self.c]
+            elif listing == "added":
+                self.trainable_weights = []
+                self.trainable_weights += [self.W, self.b]
+                self.non_trainable_weights += [self.c]
+            else:
+                self._trainable_weights = []
+                self._trainable_weights.append(self.W)
+                self._trainable_weights.extend([self.b])
+                self._non_trainable_weights.append(self.c)
+            super().build(shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return K.dot(x, self.W) + self.b + self.c
+
+        def get_output_shape_for(self, shape: Any) -> Any:
+            return shape[0], self.size
+
+        compute_output_shape = get_output_shape_for
+
+    return Affine
+
+
+@OLD
+@pytest.mark.parametrize("listing", ["assigned", "added", "appended"])
+def test_weights_are_those_in_the_lists(space: ModuleType, listing: str) -> None:
+    model = sequential(space, affine(space, listing)(3, input_shape=(4,)))
+    layer = model.layers[0]
+    assert [id(w) for w in layer.trainable_weights] == [id(layer.W), id(layer.b)]
+    assert [id(w) for w in layer.non_trainable_weights] == [id(layer.c)]
+    before = model.get_weights()
+    fit(model, space)
+    assert moved(before, model) == [True, True, False] and model.count_params() == 18
+    layer.trainable = False
+    assert not layer.trainable_weights and len(layer.non_trainable_weights) == 3
+
+
+def test_what_keras1_does_not_list_is_no_weight() -> None:
+    K = keras1.backend
+
+    class Shifted(keras1.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.shift, self.factor = K.variable(np.ones(shape[1])), K.ones((shape[1],))
+            self.trainable_weights = [self.factor]
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x * self.factor + self.shift
+
+    model = sequential(keras1, Shifted(input_shape=(4,)))
+    fit(model, keras1, y=X)
+    assert len(model.get_weights()) == 1 and moved([np.ones(4)], model) == [True]
+    assert (K.get_value(model.layers[0].shift) == 1).all()
+
+
+@OLD
+def test_weights_of_a_layer_inside_are_listed_once(space: ModuleType) -> None:
+    class Doubled(space.layers.Layer):  # type: ignore[name-defined]
+        def __init__(self, layer: Any, **kwargs: Any) -> None:
+            self.layer = layer
+            super().__init__(**kwargs)
+
+        def build(self, shape: Any) -> None:
+            self.layer.build(shape)
+            self.trainable_weights = self.layer.trainable_weights
+            super().build(shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return self.layer.call(x) * 2
+
+        def get_output_shape_for(self, shape: Any) -> Any:
+            return shape[0], 3
+
+        compute_output_shape = get_output_shape_for
+
+    model = sequential(space, Doubled(space.layers.Dense(3), input_shape=(4,)))
+    before = model.get_weights()
+    fit(model, space)
+    assert moved(before, model) == [True, True]
+
+
+@STATIC
+def test_constraints_and_initializers_of_the_users_own(space: ModuleType) -> None:
+    K = space.backend
+    if space is keras1:
+        layer = space.layers.Dense(3, input_dim=4, init=lambda shape, name: K.variable(np.full(shape, 0.5), name=name))
+    else:
+        layer = space.layers.Dense(3, input_dim=4, kernel_initializer=lambda shape: K.constant(np.full(shape, 0.5)))
+    assert (sequential(space, layer).get_weights()[0] == 0.5).all()
+    own = affine(space, "assigned")(3, input_shape=(4,))
+    model = sequential(space, own)
+    own.constraints = {own.W: lambda w: w * 0}
+    fit(model, space)
+    assert not model.get_weights()[0].any() and own.constraints.keys() == {own.W}
+
+
+@ALL
+def test_attributes_come_before_the_init_of_the_base(space: ModuleType) -> None:
+    class Early(space.layers.Layer):  # type: ignore[name-defined]
+        def __init__(self, layer: Any, **kwargs: Any) -> None:
+            self.layer, self.several, self.named = layer, [space.layers.Dense(3)], {"a": space.layers.Dense(2)}
+            self.supports_masking, self.sizes = True, [1, 2]
+            super().__init__(**kwargs)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return self.several[0](self.layer(x)) + self.named["a"](x).sum()
+
+        def get_output_shape_for(self, shape: Any) -> Any:
+            return shape[0], 3
+
+        compute_output_shape = get_output_shape_for
+
+    inputs = space.layers.Input(shape=(4,))
+    model = functional(space, inputs, Early(space.layers.Dense(5))(inputs))
+    before = model.get_weights()
+    fit(model, space)
+    assert len(before) == 6 and all(moved(before, model)) and model.layers[1].sizes == [1, 2]
+
+
+# Updates, losses, calls -----------------------------------------------------------------------------------------------
+
+
+@OLD
+@pytest.mark.parametrize("how", ["assigned", "added", "pair"])
+def test_updates_happen_once_a_step_and_in_training_alone(space: ModuleType, how: str) -> None:
+    K = space.backend
+
+    class Counting(space.layers.Layer):  # type: ignore[name-defined]
+        def build(self, shape: Any) -> None:
+            self.count = K.variable(np.zeros(()))
+            self.non_trainable_weights = [self.count]
+            super().build(shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            if how == "assigned":
+                self.updates = [(self.count, self.count + 1)]
+            else:
+                self.add_update(
+                    [(self.count, self.count + 1)] if how == "pair" else K.update(self.count, self.count + 1), x
+                )
+            return x
+
+    if how == "added" and space is tf_keras:
+        return  # it is done wherever `K.update` is called
+    model = sequential(space, Counting(input_shape=(4,)), space.layers.Dense(3))
+    fit(model, space, batch_size=4)
+    model.predict(X, verbose=0)
+    model.evaluate(X, Y, verbose=0)
+    assert K.get_value(model.layers[0].count) == 2 and model.layers[0].get_updates_for(X) and model.updates
+
+
+@OLD
+def test_losses_by_input(space: ModuleType) -> None:
+    class Penalty(space.layers.Dense):  # type: ignore[name-defined]
+        def call(self, x: Any, mask: Any = None) -> Any:
+            self.add_loss((x**2).mean(), inputs=x)
+            return super().call(x)
+
+    regularizer = {"W_regularizer" if space is keras1 else "kernel_regularizer": space.regularizers.l2(0.1)}
+    model = sequential(space, Penalty(3, input_shape=(4,), **regularizer))
+    fit(model, space)
+    layer = model.layers[0]
+    assert len(layer.losses) == 2
+    (of_input,), (of_weights,) = layer.get_losses_for(layer.input), layer.get_losses_for(None)
+    assert float(of_input.detach()) == pytest.approx((X**2).mean(), rel=1e-5)
+    assert float(of_weights.detach()) == pytest.approx(0.1 * (model.get_weights()[0] ** 2).sum(), rel=1e-5)
+
+    class Early(space.layers.Layer):  # type: ignore[name-defined]
+        def build(self, shape: Any) -> None:
+            self.add_loss((self.add_weight(shape=(2,), initializer="uniform", name="w") ** 2).sum())
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x
+
+    with pytest.raises(ValueError, match="once and for all"):
+        Early()(X)
+
+
+@OLD
+def test_calls_are_recorded_in_the_words_of_the_time(space: ModuleType) -> None:
+    inputs, layer = space.layers.Input(shape=(4,), name="x"), space.layers.Dense(3, name="out")
+    first, second = layer(inputs), layer(inputs)
+    nodes = layer.inbound_nodes if space is keras1 else layer._inbound_nodes
+    assert len(nodes) == 2 and nodes[0].output_tensors[0] is first and nodes[1].input_tensors[0] is inputs
+    assert nodes[1].node_indices == nodes[1].tensor_indices == [0] and nodes[0].outbound_layer is layer
+    assert [each.name for each in nodes[0].inbound_layers] == ["x"] and nodes[0].output_shapes == [(None, 3)]
+    assert not hasattr(inputs, "__len__")
+    model = functional(space, inputs, second)
+    assert [each.name for each in (*model.input_layers, *model.output_layers)] == ["x", "out"]
+    assert model.container_nodes == {"x_ib-0", "out_ib-1"} and model.output_layers_node_indices == [1]
+    assert {depth: [call.outbound_layer.name for call in calls] for depth, calls in model.nodes_by_depth.items()} == {
+        0: ["out"], 1: ["x"],
+    }  # fmt: skip
+    assert model.layers_by_depth[0] == [layer] and model.run_internal_graph([inputs])[2] == [(None, 3)]
+
+
+@STATIC
+def test_layers_are_taken_out_of_the_list(space: ModuleType) -> None:
+    dense = space.layers.Dense
+    model = sequential(space, dense(5, input_shape=(4,)), dense(3), dense(2))
+    model.layers.pop()
+    model.outputs = [model.layers[-1].output]
+    model.layers[-1].outbound_nodes = []
+    assert model.predict(X).shape == (8, 3) and model.model is model
+    model.add(dense(7))
+    assert model.predict(X).shape == (8, 7) and len(model.layers) == 3 and model.pop() is not None
+    inputs = space.layers.Input(shape=(4,))
+    whole = functional(space, inputs, dense(3)(dense(5)(inputs)))
+    whole.layers.pop()
+    cut = functional(space, whole.input, whole.layers[-1].output)
+    whole.outputs = [whole.layers[-1].output]
+    np.testing.assert_array_equal(cut.predict(X), whole.predict(X))
+    with pytest.raises(ValueError, match="one of its layers"):
+        model.outputs = [inputs]
+
+
+def test_keras2_calls_models_on_inputs_of_another_rank() -> None:
+    model = sequential(keras2, keras2.layers.Dense(3, input_shape=(4,)))
+    inputs = keras2.layers.Input(shape=(5, 4))
+    assert keras2.models.Model(inputs, model(inputs)).predict(np.ones((2, 5, 4))).shape == (2, 5, 3)
+    for space in (keras1, tf_keras):
+        with pytest.raises(ValueError, match="2 axes"):
+            sequential(space, space.layers.Dense(3, input_shape=(4,)))(space.layers.Input(shape=(5, 4)))
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras, lamina])
+def test_sequential_is_built_without_a_shape(space: ModuleType) -> None:
+    model = space.models.Sequential([space.layers.Dense(3, input_shape=(4,))])
+    model.build()
+    assert len(model.weights) == 2
+    with pytest.raises(ValueError, match="shape of its input"):
+        space.models.Sequential([space.layers.Dense(3)]).build()
+
+
+# Recurrent layers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["cpu", "mem", "gpu"])
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_a_step_of_ones_own_in_keras1s_recurrent_layers(name: str, mode: str) -> None:
+    K, base = keras1.backend, getattr(keras1.layers, name)
+
+    class Gated(base):  # type: ignore[misc, valid-type]
+        def build(self, shape: Any) -> None:
+            super().build(shape)
+            self.U_a = self.inner_init((self.output_dim, self.output_dim), name="U_a")
+            self.b_a = K.zeros((self.output_dim,))
+            self.trainable_weights += [self.U_a, self.b_a]
+
+        def get_constants(self, x: Any) -> list[Any]:
+            return [*super().get_constants(x), K.sum(x, axis=1)[:, :1] * 0]
+
+        def step(self, x: Any, states: Any) -> Any:
+            h, after = super().step(x, states)
+            return h * K.sigmoid(K.dot(h, self.U_a) * 0 + self.b_a + states[-1]) * 2, after
+
+    plain = sequential(keras1, base(3, input_shape=(5, 2), consume_less=mode, return_sequences=True))
+    own = sequential(keras1, Gated(3, input_shape=(5, 2), consume_less=mode, return_sequences=True, dropout_U=0.1))
+    arrays = own.get_weights()
+    plain.set_weights(arrays[:-2])
+    np.testing.assert_allclose(own.predict(STEPS), plain.predict(STEPS), rtol=1e-4, atol=1e-5)
+    own.set_weights(arrays)
+    assert not any(moved(arrays, own))
+    fit(own, keras1, STEPS, np.zeros((4, 5, 3)))
+    assert moved(arrays, own)[-1]
+
+
+def test_a_subclass_with_a_call_of_its_own() -> None:
+    for space in (keras1, keras2):
+
+        class Twice(space.layers.LSTM):  # type: ignore[name-defined]
+            def call(self, inputs: Any, mask: Any = None, **options: Any) -> Any:
+                return super().call(inputs, mask=mask, **options) * 2
+
+        own, plain = (sequential(space, cls(3, input_shape=(5, 2))) for cls in (Twice, space.layers.LSTM))
+        plain.set_weights(own.get_weights())
+        np.testing.assert_allclose(own.predict(STEPS), 2 * plain.predict(STEPS), rtol=1e-4, atol=1e-6)
+
+
+@OLD
+def test_wrappers_of_the_users_own(space: ModuleType) -> None:
+    class Times(space.layers.wrappers.Wrapper):  # type: ignore[name-defined]
+        def __init__(self, layer: Any, times: int = 2, **kwargs: Any) -> None:
+            self.times = times
+            super().__init__(layer, **kwargs)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return self.times * self.layer.call(x)
+
+        def get_output_shape_for(self, shape: Any) -> Any:
+            return self.layer.get_output_shape_for(shape)
+
+        compute_output_shape = get_output_shape_for
+
+    model = sequential(space, Times(space.layers.Dense(3), input_shape=(4,)))
+    fit(model, space)
+    again = space.models.model_from_json(model.to_json(), custom_objects={"Times": Times})
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert isinstance(space.layers.TimeDistributed(space.layers.Dense(2)), space.layers.wrappers.Wrapper)
+
+
+# Optimizers -----------------------------------------------------------------------------------------------------------
+
+
+def accumulating(space: ModuleType) -> type:
+    """Adagrad with a decay, as a graph that is told once."""
+    K = space.backend
+
+    class Accumulating(space.optimizers.Optimizer):  # type: ignore[name-defined]
+        def __init__(self, lr: float = 0.1, decay: float = 0.5, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.iterations, self.lr, self.decay = K.variable(0), K.variable(lr), K.variable(decay)
+
+        def rule(self, loss: Any, params: Any) -> Any:
+            grads = self.get_gradients(loss, params)
+            self.updates = [K.update_add(self.iterations, 1)]
+            rate = self.lr / (1.0 + self.decay * self.iterations)  # of the steps before this one
+            sums = [K.zeros(K.get_value(p).shape) for p in params]
+            self.weights = [self.iterations, *sums]
+            for p, g, s in zip(params, grads, sums, strict=True):
+                self.updates.append((s, s + K.square(g)))
+                self.updates.append(K.update(p, p - rate * g / (K.sqrt(s + K.square(g)) + 1e-7)))
+            return self.updates
+
+        def get_config(self) -> dict[str, Any]:
+            own = {"lr": float(K.get_value(self.lr)), "decay": float(K.get_value(self.decay))}
+            return {**super().get_config(), **own}
+
+    if space is keras1:
+        Accumulating.get_updates = lambda self, params, constraints, loss: self.rule(loss, params)
+    else:
+        Accumulating.get_updates = lambda self, loss, params: self.rule(loss, params)
+    return Accumulating
+
+
+@STATIC
+def test_an_optimizer_of_ones_own_follows_its_rule(space: ModuleType, tmp_path: Any) -> None:
+    def trained(optimizer: Any) -> Any:
+        model = sequential(space, space.layers.Dense(3, input_shape=(4,)))
+        model.set_weights([np.ones((4, 3)), np.zeros(3)])
+        model.compile(optimizer, "mse")
+        fit(model, space, epochs=3, batch_size=4, shuffle=False)
+        return model
+
+    cls, K = accumulating(space), space.backend
+    own = trained(cls())
+    for got, expected in zip(
+        own.get_weights(), trained(space.optimizers.Adagrad(lr=0.1, decay=0.5, epsilon=1e-7)).get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    assert K.get_value(own.optimizer.iterations) == 6 and len(own.optimizer.get_weights()) == 3
+    assert any(moved(trained(cls(clipnorm=0.01)).get_weights(), own))
+    K.set_value(own.optimizer.lr, 0.02)
+    own.save(tmp_path / "model.h5")
+    again = space.models.load_model(tmp_path / "model.h5", custom_objects={"Accumulating": cls})
+    if not again.compiled:
+        return  # files of Keras 1 come without it
+    own.train_on_batch(X, Y)
+    again.train_on_batch(X, Y)
+    assert not any(moved(own.get_weights(), again))
+    with pytest.raises(TypeError, match="momentum"):
+        cls(momentum=1)
+
+
+def test_the_rate_as_a_variable_of_theano() -> None:
+    for options in ({}, {"decay": 0.1}):
+        optimizer = keras1.optimizers.SGD(lr=0.1, **options)
+        optimizer.lr.set_value(np.float32(0.05))
+        assert optimizer.lr.get_value() == np.float32(0.05) and optimizer.decay == options.get("decay", 0.0)
+
+
+# Callbacks, weights of classes, losses --------------------------------------------------------------------------------
+
+
+@STATIC
+def test_callbacks_are_told_what_they_were_told(space: ModuleType) -> None:
+    told: list[Any] = []
+
+    class Telling(space.callbacks.Callback):  # type: ignore[name-defined]
+        def on_train_begin(self, logs: Any = {}) -> None:  # noqa: B006
+            told.append(self.params)
+
+        def on_batch_end(self, batch: int, logs: Any = {}) -> None:  # noqa: B006
+            told.append((logs.get("batch"), logs.get("size"), "loss" in logs))
+
+    callback = Telling()
+    model = sequential(space, space.layers.Dense(3, input_shape=(4,)))
+    fit(model, space, batch_size=3, validation_split=0.25, callbacks=[callback], epochs=1)
+    params, *batches = told
+    epochs, samples = ("nb_epoch", "nb_sample") if space is keras1 else ("epochs", "samples")
+    assert (params[epochs], params[samples], params["batch_size"], params["do_validation"]) == (1, 6, 3, True)
+    assert batches == [(0, 3, True), (1, 3, True)]
+    x, y, weights = callback.validation_data
+    assert (np.asarray(x) == X[6:]).all() and (np.asarray(y) == Y[6:]).all() and weights.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("space", "epochs"), [(keras1, 4), (keras2, 3), (tf_keras, 3)])
+def test_early_stopping_counts_as_it_counted(space: ModuleType, epochs: int) -> None:
+    callback, values = space.callbacks.EarlyStopping(monitor="acc", patience=2), iter([0.9, 0.8, 0.7, 0.6, 0.5])
+    callback.model = model = sequential(space, space.layers.Dense(1, input_shape=(1,)))
+    callback.on_train_begin()
+    seen = 0
+    for epoch, value in enumerate(values):
+        seen += 1
+        callback.on_epoch_end(epoch, {"acc": value})
+        if model.stop_training:
+            break
+    assert seen == epochs  # higher is better, by its name
+
+
+@STATIC
+def test_weights_of_classes_by_output(space: ModuleType) -> None:
+    inputs, softmax = space.layers.Input(shape=(4,)), {"activation": "softmax"}
+    heads = [space.layers.Dense(size, name=name, **softmax)(inputs) for name, size in (("a", 3), ("b", 2))]
+    model = functional(space, inputs, heads)
+    model.compile("sgd", "categorical_crossentropy")
+    classes = np.arange(8) % 3, np.arange(8) % 2
+    y = [np.eye(3)[classes[0]], np.eye(2)[classes[1]]]
+    losses = [-np.log((p * t).sum(1)) for p, t in zip(model.predict(X), y, strict=True)]
+    first, second = {0: 1.0, 1: 2.0, 2: 3.0}, {0: 1.0, 1: 5.0}
+    for given, factors in (
+        ({"a": first, "b": second}, [np.array([1, 2, 3])[classes[0]], np.array([1, 5])[classes[1]]]),
+        ([first, second], [np.array([1, 2, 3])[classes[0]], np.array([1, 5])[classes[1]]]),
+        ({"b": second}, [1, np.array([1, 5])[classes[1]]]),
+        ("auto", [1, 1]),
+    ):
+        before = model.get_weights()
+        found = fit(model, space, X, y, batch_size=8, class_weight=given).history["loss"][0]
+        assert found == pytest.approx(sum((loss * f).mean() for loss, f in zip(losses, factors, strict=True)), rel=1e-4)
+        model.set_weights(before)
+    with pytest.raises(ValueError, match="all classes in the data"):
+        fit(model, space, X, y, class_weight={"a": {0: 1.0}})
+
+
+@STATIC
+def test_weights_of_samples(space: ModuleType) -> None:
+    model = sequential(space, space.layers.Dense(3, input_shape=(4,)))
+    model.compile("sgd", "mse")
+    each, weights = ((model.predict(X) - Y) ** 2).mean(1), np.arange(8) % 2
+    counted = 4 if space is keras1 else 8  # Keras 1 leaves out those without weight
+    assert model.evaluate(X, Y, sample_weight=weights, verbose=0) == pytest.approx(
+        (each * weights).sum() / counted, rel=1e-4
+    )
+    steps = sequential(space, space.layers.SimpleRNN(3, return_sequences=True, input_shape=(5, 2)))
+    target = np.zeros((4, 5, 3))
+    steps.compile("sgd", "mse")
+    each, by_sample, by_step = (
+        (steps.predict(STEPS) ** 2).mean(2),
+        np.arange(1.0, 5.0),
+        np.arange(1.0, 21.0).reshape(4, 5),
+    )
+    found = steps.evaluate(STEPS, target, sample_weight=by_sample, verbose=0)
+    assert found == pytest.approx((each.mean(1) * by_sample).mean(), rel=1e-4)
+    with pytest.raises(ValueError, match="1 axis"):
+        steps.evaluate(STEPS, target, sample_weight=by_step, verbose=0)
+    steps.compile("sgd", "mse", sample_weight_mode="temporal")
+    assert steps.evaluate(STEPS, target, sample_weight=by_step, verbose=0) == pytest.approx(
+        (each * by_step).mean(), rel=1e-4
+    )
+    with pytest.raises(ValueError, match="2 axes"):
+        steps.evaluate(STEPS, target, sample_weight=by_sample, verbose=0)
+
+
+def test_metrics_go_on_where_they_are_not_reset() -> None:
+    for space in (keras2, tf_keras):
+        model = sequential(space, space.layers.Dense(3, input_shape=(4,)))
+        model.compile("sgd", "mse", metrics=["mae"])
+        model.test_on_batch(X[:4], Y[:4])
+        both = model.test_on_batch(X[4:], Y[4:], reset_metrics=False)
+        assert both == pytest.approx(model.evaluate(X, Y, verbose=0), rel=1e-5)
+    metric = tf_keras.metrics.Mean()
+    metric.update_state(3.0)
+    metric.reset_states()
+    assert float(metric.result()) == 0
+
+
+@OLD
+def test_slopes_may_be_negative_and_words_without_effect_are_taken(space: ModuleType) -> None:
+    model = sequential(space, space.layers.LeakyReLU(alpha=-0.2, input_shape=(4,)))
+    np.testing.assert_allclose(model.predict(X, verbose=0), np.where(X > 0, X, -0.2 * X), rtol=1e-6)
+    if space is not keras1:
+        space.layers.SeparableConv2D(2, 3, kernel_regularizer="l2")
+        space.layers.DepthwiseConv2D(3, filters=None, kernel_initializer="zeros")
+        with pytest.raises(ValueError, match="filters"):
+            space.layers.DepthwiseConv2D(3, filters=4)
+    if space is not tf_keras:
+        model.compile("sgd", "mse", mode=None)
