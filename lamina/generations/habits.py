@@ -73,12 +73,14 @@ class Habits(_Modern):
         if self._listed_alone and isinstance(value, Weight) and "_ready" in self.__dict__:
             if not any(value is own for own in self._own_weights()):
                 value.trainable = False
-                self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), id(value)}
+                self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
         super().__setattr__(name, value)
 
     def _own_weights(self) -> list[Any]:
-        unlisted, own = self.__dict__.get("_unlisted"), super()._own_weights()
-        return [weight for weight in own if id(weight) not in unlisted] if unlisted else own
+        unlisted = self.__dict__.get("_unlisted")
+        if not unlisted:
+            return super()._own_weights()
+        return [one for name, one in self._registered() if isinstance(one, Weight) and name not in unlisted]
 
     @property
     def trainable_weights(self) -> list[Any]:
@@ -127,9 +129,11 @@ class Habits(_Modern):
         if isinstance(given, list):  # `+=` tells of it twice
             list.__setitem__(given, slice(None), weights)
         listed = {id(weight) for weight in weights}
-        self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ())} - listed
+        self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ())} - {
+            name for name, weight in self._registered() if id(weight) in listed
+        }
         known = {id(weight) for weight in self.weights}
-        for weight in self._own_weights() if trainable else ():
+        for weight in self._own_weights() if trainable and self._trainable else ():
             if weight._trainable and id(weight) not in listed:
                 self._settle_weight(weight, False)
         own = {id(weight) for weight in self._own_weights()}
@@ -211,7 +215,8 @@ class Habits(_Modern):
         if pairs and not self._care & care.ADDS:  # from now on its calls are told from calls of K alone
             self.__dict__["_care"] |= care.ADDS
             Changes.note(self)
-        self.__dict__["_own_updates"] = (*self._own_updates, *pairs)[-max(len(pairs), 16) :]
+        kept = ((one[0], one[1].detach()) if _is_pair(one) and isinstance(one[1], Tensor) else one for one in pairs)
+        self.__dict__["_own_updates"] = (*self._own_updates, *kept)[-max(len(pairs), 16) :]
         training = self.training if scope.training is None else scope.training
         if training:
             carry_out(pairs)
