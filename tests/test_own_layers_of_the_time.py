@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import ModuleType
 from typing import Any
 
@@ -550,3 +551,10 @@ def test_slopes_may_be_negative_and_words_without_effect_are_taken(space: Module
             space.layers.DepthwiseConv2D(3, filters=4)
     if space is not tf_keras:
         model.compile("sgd", "mse", mode=None)
+
+
+def test_copies_know_what_is_no_weight() -> None:
+    layer = affine(keras1, "appended")(3)
+    layer.build((None, 4))
+    layer.scale = keras1.backend.variable(np.ones(()))
+    assert len(copy.deepcopy(layer).weights) == len(layer.weights) == 3

@@ -321,7 +321,7 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
 
 
-def run_inside(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> None:
+def run_inside(layer: Layer, args: tuple, kwargs: Mapping[str, Any]) -> None:
     """Run `call` without values where a layer inside has no weights yet, which makes them."""
     inside = (each for each in layer._flat_layers() if each is not layer)
     if any(not each._ready and type(each)._weights for each in inside):

@@ -97,7 +97,6 @@ def manual_variable_initialization(value: bool) -> None:
 # Variables and values -------------------------------------------------------------------------------------------------
 
 
-@updates.made_once
 def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Tensor:
     return Weight(_tensor(value).to(_dtype(dtype)).clone(), name=name, constraint=constraint)
 
@@ -261,12 +260,10 @@ Function = function
 # Creation -------------------------------------------------------------------------------------------------------------
 
 
-@updates.made_once
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.zeros(tuple(shape), dtype=_dtype(dtype))
 
 
-@updates.made_once
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.ones(tuple(shape), dtype=_dtype(dtype))
 
@@ -275,12 +272,10 @@ def eye(size: int, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.eye(size, dtype=_dtype(dtype))
 
 
-@updates.made_once
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     return torch.zeros_like(x, dtype=None if dtype is None else _dtype(dtype))
 
 
-@updates.made_once
 def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
     return torch.ones_like(x, dtype=None if dtype is None else _dtype(dtype))
 
@@ -688,6 +683,7 @@ def _like(mask: Any, x: Any) -> Any:
     return mask.reshape(-1, *(1,) * (x.ndim - 1))
 
 
+_MAKING = ("variable", "zeros", "ones", "zeros_like", "ones_like")
 _UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 _WORDS = {"border_mode": "padding", "dim_ordering": "data_format", "stride": "strides"}
 
@@ -731,6 +727,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
         found["resize_images"] = _resize_from_corner
     if name == "tf_keras":
         found |= {key: updates.at_once(found[key]) for key in _UPDATES}
+    found |= {key: updates.made_once(found[key]) for key in _MAKING}
     if name == "keras1":
         found = {key: _in_keras1(value) for key, value in found.items()}
         for loss in ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy"):

@@ -56,29 +56,31 @@ class Habits(_Modern):
 
     @initial_weights.setter
     def initial_weights(self, weights: Any) -> None:
-        vars(self)["_initial_weights"] = weights
+        self.__dict__["_initial_weights"] = weights
 
     @initial_weights.deleter
     def initial_weights(self) -> None:
-        vars(self)["_initial_weights"] = None
+        self.__dict__["_initial_weights"] = None
 
     @property
     def batch_input_shape(self) -> Any:
-        shape = vars(self).get("_batch_shape")
+        shape = self.__dict__.get("_batch_shape")
         if shape is None:
             raise AttributeError(f"{named(self)} was not told the shape of its input.")
         return shape
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._listed_alone and isinstance(value, Weight) and "_ready" in vars(self):
+        if self._listed_alone and isinstance(value, Weight) and "_ready" in self.__dict__:
             if not any(value is own for own in self._own_weights()):
                 value.trainable = False
-                vars(self)["_unlisted"] = {*vars(self).get("_unlisted", ()), id(value)}
+                self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
         super().__setattr__(name, value)
 
     def _own_weights(self) -> list[Any]:
-        unlisted, own = vars(self).get("_unlisted"), super()._own_weights()
-        return [weight for weight in own if id(weight) not in unlisted] if unlisted else own
+        unlisted = self.__dict__.get("_unlisted")
+        if not unlisted:
+            return super()._own_weights()
+        return [one for name, one in self._registered() if isinstance(one, Weight) and name not in unlisted]
 
     @property
     def trainable_weights(self) -> list[Any]:
@@ -121,15 +123,17 @@ class Habits(_Modern):
     def _list_weights(self, given: Iterable[Any], trainable: bool) -> None:
         """Let these be the layer's trained weights, in this order, or its others; own ones that are left out of the
         trained ones are not trained."""
-        if "_ready" not in vars(self):  # an empty list, before `__init__`
+        if "_ready" not in self.__dict__:  # an empty list, before `__init__`
             return
         weights = [self._as_weight(weight) for weight in given]
         if isinstance(given, list):  # `+=` tells of it twice
             list.__setitem__(given, slice(None), weights)
         listed = {id(weight) for weight in weights}
-        vars(self)["_unlisted"] = {*vars(self).get("_unlisted", ())} - listed
+        self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ())} - {
+            name for name, weight in self._registered() if id(weight) in listed
+        }
         known = {id(weight) for weight in self.weights}
-        for weight in self._own_weights() if trainable else ():
+        for weight in self._own_weights() if trainable and self._trainable else ():
             if weight._trainable and id(weight) not in listed:
                 self._settle_weight(weight, False)
         own = {id(weight) for weight in self._own_weights()}
@@ -161,8 +165,8 @@ class Habits(_Modern):
             return value
         if not isinstance(value, Tensor):
             raise ValueError(f"{named(self)}: its weights must be variables; got {short(value)}.")
-        made = Weight(value.detach(), name=next((key for key, held in vars(self).items() if held is value), None))
-        for name, held in list(vars(self).items()):
+        made = Weight(value.detach(), name=next((key for key, held in self.__dict__.items() if held is value), None))
+        for name, held in list(self.__dict__.items()):
             if held is value:
                 setattr(self, name, made)
             elif isinstance(held, list):
@@ -194,7 +198,7 @@ class Habits(_Modern):
     _own_updates: tuple[Any, ...] = ()
 
     def _set_updates(self, updates: Any) -> None:
-        vars(self)["_own_updates"] = ()
+        self.__dict__["_own_updates"] = ()
         self.add_update(updates)
 
     def add_update(self, updates: Any, inputs: Any = None) -> None:
@@ -206,12 +210,13 @@ class Habits(_Modern):
             updates = updates()
         several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
         pairs = list(updates) if several else [] if updates is None else [updates]
-        if "_ready" not in vars(self):
+        if "_ready" not in self.__dict__:
             return
         if pairs and not self._care & care.ADDS:  # from now on its calls are told from calls of K alone
-            vars(self)["_care"] |= care.ADDS
+            self.__dict__["_care"] |= care.ADDS
             Changes.note(self)
-        vars(self)["_own_updates"] = (*self._own_updates, *pairs)[-max(len(pairs), 16) :]
+        kept = ((one[0], one[1].detach()) if _is_pair(one) and isinstance(one[1], Tensor) else one for one in pairs)
+        self.__dict__["_own_updates"] = (*self._own_updates, *kept)[-max(len(pairs), 16) :]
         training = self.training if scope.training is None else scope.training
         if training:
             carry_out(pairs)

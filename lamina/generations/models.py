@@ -152,7 +152,7 @@ class _ModelWords(Adds):
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
-        vars(self).update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
+        self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if not self._dialect.table.shares_modern and self._compiled.loss is not None:
             self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
 
@@ -203,11 +203,11 @@ class _ModelWords(Adds):
     def _counting(self, afresh: bool) -> Iterator[None]:
         """Inside, metrics start afresh, or go on."""
         if not afresh:
-            vars(self)["reset_metrics"] = lambda: None
+            self.__dict__["reset_metrics"] = lambda: None
         try:
             yield
         finally:
-            vars(self).pop("reset_metrics", None)
+            self.__dict__.pop("reset_metrics", None)
 
     def _fit(self, given: dict[str, Any]) -> Any:
         given = self._weighed(given)
@@ -215,16 +215,16 @@ class _ModelWords(Adds):
             data = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
             kept, given["validation_data"] = split_end(data, float(given.pop("validation_split")))
             given |= dict(zip(("x", "y", "sample_weight"), kept, strict=True))
-        vars(self)["_facts"] = callbacks.facts_of(self._dialect.table, given, self.metrics_names)
+        self.__dict__["_facts"] = callbacks.facts_of(self._dialect.table, given, self.metrics_names)
         try:
             return super().fit(**given)
         finally:
-            vars(self)["_facts"] = {}
+            self.__dict__["_facts"] = {}
 
     def _callback_list(self, *args: Any, **kwargs: Any) -> Any:
         if self._dialect.table.shares_modern:
             return CallbackList(*args, **kwargs)
-        return callbacks.ToldMore(vars(self).get("_facts", {}), *args, **kwargs)
+        return callbacks.ToldMore(self.__dict__.get("_facts", {}), *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         return super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
@@ -341,7 +341,9 @@ class _ModelWords(Adds):
         outputs = pytree.tree_leaves(self(inputs[0] if alone else inputs, mask=masks))
         return outputs, [masking.get_mask(output) for output in outputs], shapes_of(outputs)
 
-    uses_learning_phase = True
+    @property
+    def uses_learning_phase(self) -> bool:
+        return True
 
     @property
     def input_layers(self) -> list[Any]:
@@ -397,7 +399,7 @@ class _ModelWords(Adds):
     def check_inputs(self, inputs: Any) -> None:
         """Keras 2 lets a model be called on symbolic inputs of any shape that its layers take."""
         if self._dialect.table.calls_models_freely and any_symbolic(inputs):
-            vars(self)["_any_rank"] = True
+            self.__dict__["_any_rank"] = True
         if not self._any_rank:
             super().check_inputs(inputs)
 
@@ -433,7 +435,7 @@ class _Sequential(AddsBeside, _ModelWords):
         return Told([*self._stack, *self._beside], self._set_layers)
 
     def _set_layers(self, layers: list[Any]) -> None:
-        vars(self)["_stack"] = [layer for layer in layers if all(layer is not one for one in self._beside)]
+        self.__dict__["_stack"] = [layer for layer in layers if all(layer is not one for one in self._beside)]
         self._maybe_rebuild()
 
     @property
@@ -507,7 +509,7 @@ class _Functional(AddsBeside, _ModelWords):
 
     def _set_layers(self, layers: list[Any]) -> None:
         kept = {id(layer) for layer in layers}
-        vars(self)["_gone"] = frozenset(id(layer) for layer in super().layers if id(layer) not in kept)
+        self.__dict__["_gone"] = frozenset(id(layer) for layer in super().layers if id(layer) not in kept)
 
     @property
     def outputs(self) -> list[Any]:
@@ -519,7 +521,7 @@ class _Functional(AddsBeside, _ModelWords):
         found = outputs[0] if len(outputs) == 1 else list(outputs)
         graph = Graph(self._input_structure, found, named(self))
         self._modules.clear()
-        vars(self).update(_graph=graph, _output_structure=found)
+        self.__dict__.update(_graph=graph, _output_structure=found)
         self._register(graph.layers)
         self._finish_build()
 
@@ -604,7 +606,7 @@ class _UserLayer(Adds, Layer):
 
     def get_config(self) -> dict[str, Any]:
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
-        if vars(self).get("_batch_shape") is not None:
+        if self.__dict__.get("_batch_shape") is not None:
             base["batch_input_shape"] = self.batch_input_shape
         return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
 

@@ -35,12 +35,12 @@ class ByUpdates(_Modern):
             return
         found = {id(weight): grad for weight, grad in zip(self._weights, grads, strict=True) if grad is not None}
         params = [weight for weight in self._weights if id(weight) in found]
-        vars(self)["_step_gradients"] = dict(zip(found, self._clipped([*found.values()]), strict=True))
+        self.__dict__["_step_gradients"] = dict(zip(found, self._clipped([*found.values()]), strict=True))
         constraints = {param: param.constraint for param in params if getattr(param, "constraint", None) is not None}
         given = {"loss": None, "params": params, "constraints": constraints}
         updates = self._asked(given)
-        if vars(self).get("_stored"):  # from a file, read before there were variables to hold it
-            self.set_weights(vars(self).pop("_stored"))
+        if self.__dict__.get("_stored"):  # from a file, read before there were variables to hold it
+            self.set_weights(self.__dict__.pop("_stored"))
             updates = self._asked(given)
         carry_out(updates or self.updates)
         self._iterations.add_(1)
@@ -57,15 +57,15 @@ class ByUpdates(_Modern):
         names = list(inspect.signature(self.get_updates).parameters)
         if not set(names) <= given.keys():
             names = ["params", "constraints", "loss"] if self._dialect.table.lists_weights else ["loss", "params"]
-        with rule_of(vars(self).setdefault("_made", [])):
+        with rule_of(self.__dict__.setdefault("_made", [])):
             return self.get_updates(*(given[name] for name in names))
 
     def _clipped(self, grads: list[Tensor]) -> list[Tensor]:
-        limit = vars(self).get("clipnorm") or 0
+        limit = self.__dict__.get("clipnorm") or 0
         if limit > 0:
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad) for grad in grads]))
             grads = [grad * (limit / norm) if norm >= limit else grad for grad in grads]
-        limit = vars(self).get("clipvalue") or 0
+        limit = self.__dict__.get("clipvalue") or 0
         return [grad.clamp(-limit, limit) for grad in grads] if limit > 0 else grads
 
 
@@ -80,26 +80,26 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         if unknown:
             raise TypeError(f"Unexpected keyword argument passed to optimizer: {min(unknown)}")
         super().__init__(0.0, name=kwargs.get("name"))
-        vars(self).update({"updates": [], "weights": [], **kwargs})
+        self.__dict__.update({"updates": [], "weights": [], **kwargs})
         if self.iterations is None:
             self.iterations = self._iterations
 
     @property
     def learning_rate(self) -> Any:
-        return vars(self).get("_learning_rate")
+        return self.__dict__.get("_learning_rate")
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         if isinstance(self.learning_rate, Weight) and not isinstance(value, Tensor):
             self.learning_rate.assign(value)
         else:
-            vars(self)["_learning_rate"] = value
+            self.__dict__["_learning_rate"] = value
 
     lr = learning_rate
 
     @property
     def variables(self) -> list[Weight]:
-        found = list(vars(self).get("weights") or ())
+        found: list[Any] = list(self.__dict__.get("weights") or ())
         for place, weight in enumerate(found):
             weight.path = f"{self.name}/{place}"
         return found
@@ -117,11 +117,11 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         if self.variables:
             self.set_weights(arrays)
         else:
-            vars(self)["_stored"] = arrays
+            self.__dict__["_stored"] = arrays
 
     def get_weights(self) -> list[Any]:
         return [weight.numpy() for weight in self.variables]
 
     def get_config(self) -> dict[str, Any]:
-        found = {key: vars(self).get(key) for key in ("clipnorm", "clipvalue")}
+        found = {key: self.__dict__.get(key) for key in ("clipnorm", "clipvalue")}
         return {key: value for key, value in found.items() if value is not None}

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..layers import GRU, LSTM, RNN
+from ..layers import GRU, LSTM
 from . import backend as K
 from .updates import carry_out
 
@@ -48,14 +48,14 @@ class StepsOfOurs(_Modern):
 
     @property
     def states(self) -> Any:
-        own = vars(self).get("_own_states")
+        own = self.__dict__.get("_own_states")
         if own is not None:
             return own
-        return (RNN.states.fget(self) if self.stateful else None) or [None] * len(self.state_size)
+        return (super().states if self.stateful else None) or [None] * len(self.state_size)
 
     @states.setter
     def states(self, states: Any) -> None:
-        vars(self)["_own_states"] = states
+        self.__dict__["_own_states"] = states
 
     @property
     def weights(self) -> list[Any]:
