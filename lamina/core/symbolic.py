@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
-from .arrays import no_complex
+from .arrays import beside, no_complex, reversing_item, twin
 from .errors import named, show_shape
 from .scope import scope
 
@@ -52,6 +52,7 @@ class SymbolicTensor:
         self.name = name or "symbolic_tensor"
         self.node, self.index, self.sparse, self.ragged = node, index, sparse, ragged
         self._keras_mask: SymbolicTensor | None = None
+        self.known: tuple[Tensor, ...] | None = None  # of what is made of sizes alone: its values in the trials
 
     @property
     def dtype(self) -> str:
@@ -71,13 +72,10 @@ class SymbolicTensor:
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    def __len__(self) -> int:
+    def __iter__(self) -> Iterator[Any]:
         if not self.shape or self.shape[0] is None:
             raise TypeError(f"{self!r} has no known length.")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[index] for index in range(len(self)))
+        return (self[index] for index in range(self.shape[0]))
 
     def __bool__(self) -> bool:
         raise TypeError("A symbolic tensor has no truth value: use lamina.ops.where instead of `if` in a model.")
@@ -86,11 +84,10 @@ class SymbolicTensor:
         raise TypeError("A symbolic tensor has no values: use functions of torch or lamina.ops instead of NumPy's.")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators, as in `array - tensor`. Raises TypeError for its other functions."""
-        function = _OF_NUMPY.get(ufunc)
+        """NumPy's operators and functions, as in `array - tensor`. Raises TypeError for those that torch has not."""
+        function = twin(ufunc)
         if function is None or method != "__call__" or options:
-            name = ufunc.__name__
-            raise TypeError(f"np.{name} cannot take a symbolic tensor: use lamina.ops.{name} or torch's function.")
+            raise TypeError(f"np.{ufunc.__name__} cannot take a symbolic tensor: use a function of lamina.ops or torch.")
         return apply(function, *inputs)
 
     @classmethod
@@ -98,7 +95,8 @@ class SymbolicTensor:
         return apply(func, *args, **(kwargs or {}))
 
     def __getitem__(self, key: Any) -> Any:
-        return apply(operator.getitem, self, key)
+        back = any(isinstance(each, slice) and (each.step or 1) < 0 for each in (key if type(key) is tuple else (key,)))
+        return apply(reversing_item if back else operator.getitem, self, key)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(Tensor, name, None)
@@ -133,13 +131,6 @@ for _name, _function in {"lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": t
     setattr(SymbolicTensor, f"__{_name}__", _binary(_function)[0])
 for _name, _function in {"neg": torch.neg, "abs": torch.abs, "invert": torch.bitwise_not}.items():
     setattr(SymbolicTensor, f"__{_name}__", (lambda f: lambda self: apply(f, self))(_function))
-_OF_NUMPY: dict[Any, Callable] = {
-    np.add: torch.add, np.subtract: torch.sub, np.multiply: torch.mul, np.true_divide: torch.true_divide,
-    np.floor_divide: torch.floor_divide, np.remainder: torch.remainder, np.power: torch.pow, np.matmul: torch.matmul,
-    np.bitwise_and: torch.bitwise_and, np.bitwise_or: torch.bitwise_or, np.bitwise_xor: torch.bitwise_xor,
-    np.less: torch.lt, np.less_equal: torch.le, np.greater: torch.gt, np.greater_equal: torch.ge,
-    np.not_equal: torch.ne,
-}  # fmt: skip
 
 
 def _depth(value: Any) -> int:
@@ -181,7 +172,9 @@ class Node:
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
             index += 1
-            return SymbolicTensor(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
+            made = SymbolicTensor(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
+            made.known = leaf.known
+            return made
 
         self.outputs = pytree.tree_map(mark, self.layer.compute_output_spec(*self.args, **kwargs))
         return self.outputs
@@ -337,15 +330,17 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
     leaves = pytree.tree_leaves((args, kwargs))
-    unknown = any(None in leaf.shape for leaf in leaves if isinstance(leaf, SymbolicTensor))
+    symbols = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
+    unknown = any(None in leaf.shape or leaf.known is not None for leaf in symbols)
+    of_sizes = any(leaf.known is not None for leaf in symbols) or function in SIZES
     results = []
     outer = scope.training, scope.depth, scope.path
     scope.training, scope.depth = False, scope.depth + 1
     if layer is not None and not layer._building:  # weights that layers inside make now lie under its name
         scope.path = (*scope.path, layer.name)
     try:
-        for size in _TRIAL_SIZES[: 1 + unknown]:
-            results.append(_trial(function, args, kwargs, size, layer))
+        for number in range(1 + unknown):
+            results.append(_trial(function, args, kwargs, number, layer))
     finally:
         scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
@@ -355,17 +350,33 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
         if not isinstance(first, Tensor):
             return first
         sizes = zip(*(tuple(int(s) for s in t.shape) for t in (first, *others)), strict=True)
-        return SymbolicTensor([same[0] if len(set(same)) == 1 else None for same in sizes], first.dtype)
+        made = SymbolicTensor([same[0] if len(set(same)) == 1 else None for same in sizes], first.dtype)
+        values = [getattr(tensor, "constant", None) for tensor in (first, *others)] if of_sizes else [None]
+        made.known = None if any(value is None for value in values) else tuple(values)
+        return made
 
     return pytree.tree_map(merge, *results)
 
 
-def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) -> Any:
-    with FakeTensorMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
+SIZES: set[Callable] = set()  # functions whose results are made of the sizes of what they get
+
+
+class _TrialMode(FakeTensorMode):
+    """Tensors have no values, but what is made of a few numbers, as sizes are, keeps them."""
+
+    def may_turn_const(self, t: Tensor) -> bool:
+        return t.numel() <= 64 and type(t) is Tensor and t.device.type == "cpu"
+
+
+def _trial(function: Callable, args: Any, kwargs: Any, number: int, layer: Any) -> Any:
+    with _TrialMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
+        size = _TRIAL_SIZES[number]
 
         def concrete(leaf):
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
+            if leaf.known is not None:
+                return torch.tensor(leaf.known[min(number, len(leaf.known) - 1)].tolist(), dtype=leaf.torch_dtype)
             return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
@@ -407,16 +418,14 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
 
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
-    args, kwargs = pytree.tree_map(_array_as_tensor, (args, kwargs))
+    leaves = pytree.tree_leaves((args, kwargs))
+    like = next((leaf.torch_dtype for leaf in leaves if isinstance(leaf, SymbolicTensor)), None)
+    args, kwargs = pytree.tree_map(lambda leaf: beside(leaf, like), (args, kwargs))
     make = as_layer or importlib.import_module(f"{__package__}.operation").Operation
     return make(function)(*args, **kwargs)
 
 
 as_layer: Any = None  # makes a layer of a function: `operation.Operation`, of the floor above
-
-
-def _array_as_tensor(value: Any) -> Any:
-    return torch.tensor(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" else value
 
 
 class _BesideArrays(TorchFunctionMode):

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from . import backend, names
+from . import backend, names, tensors
 from .dialect import DIALECTS, Dialect, Find
 
 _making = threading.RLock()
@@ -80,6 +80,7 @@ def open_namespace(name: str) -> ModuleType:
 
 def _made(dialect: Dialect) -> ModuleType:
     names.fill(dialect)
+    tensors.equip()
     modules: dict[str, Namespace] = {}
     for home in dialect.homes:
         doc = f"Keras {dialect.table.version} on Lamina's layers." if not home else ""
