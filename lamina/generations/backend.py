@@ -27,6 +27,7 @@ from ..core.operation import Gradients, recorded
 from ..core.scope import name_scope as name_scope
 from ..core.symbolic import SymbolicTensor, any_symbolic
 from ..core.weight import Weight
+from ..core.work import phase
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
 from ..models import Model as _Model
@@ -58,7 +59,7 @@ def normalize_data_format(value: str | None) -> str:
 
 def learning_phase() -> int:
     """1 where layers are told to be in training, else 0."""
-    return int(bool(scope.training))
+    return int(bool(phase()))
 
 
 def set_learning_phase(value: Any) -> None:
@@ -203,7 +204,7 @@ def eval(x: Any) -> np.ndarray:
     """Its values. Raises ValueError for a symbolic tensor that rests on inputs."""
     if isinstance(x, SymbolicTensor):
         raise ValueError(f"K.eval: {x!r} has no values; make a K.function from the inputs that it rests on.")
-    return to_dense(arithmetic._tensor(x)).detach().cpu().numpy()
+    return np.array(to_dense(arithmetic._tensor(x)).detach().cpu())
 
 
 get_value = eval
@@ -503,6 +504,6 @@ def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None
 
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
     "AbstractContextManager", "Any", "Callable", "Dialect", "Gradients", "Iterator", "Sequence", "SymbolicTensor",
-    "Tensor", "Weight", "any_symbolic", "contextmanager", "names", "nodes_before", "nullcontext", "recorded",
+    "Tensor", "Weight", "any_symbolic", "contextmanager", "names", "nodes_before", "nullcontext", "phase", "recorded",
     "torch_dtype",
 }  # fmt: skip

@@ -109,10 +109,15 @@ class _ModelWords(Adds):
     _compile_keeps = False
     _compiled_trainable: _Compiled | None = None
 
+    def resting(self, losses: Any) -> Any:
+        """Hook: losses that name symbolic tensors of a model."""
+        return losses
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
+        given["loss"] = self.resting(given.get("loss"))
         metrics = given.get("metrics")
         if isinstance(metrics, list) and not any(isinstance(metric, (list, tuple)) for metric in metrics):
             count = len(getattr(self, "outputs", None) or [None])
