@@ -29,11 +29,11 @@ COMPLEX = {
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {
-    "core": 3, "datasets": 1, "generations": 2, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
+    "core": 3, "datasets": 1, "generations": 3, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
     "utils": 6, "visualization": 4,
 }  # fmt: skip
 
-ANY = 34  # of a hundred annotations, how many say `Any`, rounded up
+ANY = 33  # of a hundred annotations, how many say `Any`, rounded up
 
 # Imports inside functions that close a circle in their folder.
 CIRCLES: set[str] = set()
@@ -46,6 +46,7 @@ UNUSED = {
     "core.stateless.StatelessScope.get_current_value": "users call it",
     "core.stateless.in_symbolic_scope": "users call it",
     "core.symbolic.SymbolicTensor._keras_history": "users read it: Keras' name",
+    "core.symbolic._TrialMode.may_turn_const": "torch calls it",
     "core.symbolic.Nodes.*": "users call and read them",
     "core.weight.Weight.assign_sub": "users call it",
     "core.weights.Weights._load_from_state_dict": "torch calls it",
@@ -53,6 +54,7 @@ UNUSED = {
     "files.editor.KerasFileEditor.*": "users call them",
     "files.program.ExportArchive.*": "users call and read them",
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
+    "generations.tensors.Shape.*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",
     "layers.operation.Operation.symbolic_call": "users call it",
     "layers.lora.LoRA.enable_lora": "users call it",

@@ -227,7 +227,8 @@ def no_complex(who: str, dtype: torch.dtype | None) -> ValueError:
 # Arrays beside tensors ------------------------------------------------------------------------------------------------
 
 _TWINS: dict[Any, Callable] = {
-    np.power: torch.pow, np.equal: torch.eq, np.rint: torch.round, np.invert: torch.bitwise_not, np.conjugate: torch.conj,
+    np.conjugate: torch.conj, np.equal: torch.eq, np.invert: torch.bitwise_not, np.power: torch.pow,
+    np.rint: torch.round,
 }  # fmt: skip
 
 

@@ -48,7 +48,7 @@ class Operation(Layer):
         )
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return symbolic.run_on_trial_tensors(self.function, args, kwargs, self)
+        return symbolic.run_beside_known_sizes(self.function, args, kwargs, self)
 
 
 symbolic.as_layer = Operation

@@ -87,12 +87,12 @@ class SymbolicTensor:
         """NumPy's operators and functions, as in `array - tensor`. Raises TypeError for those that torch has not."""
         function = twin(ufunc)
         if function is None or method != "__call__" or options:
-            raise TypeError(f"np.{ufunc.__name__} cannot take a symbolic tensor: use a function of lamina.ops or torch.")
+            raise TypeError(f"np.{ufunc.__name__} cannot take a symbolic tensor: use one of lamina.ops or torch.")
         return apply(function, *inputs)
 
     @classmethod
     def __torch_function__(cls, func: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
-        return apply(func, *args, **(kwargs or {}))
+        return apply(_OUT_OF_PLACE.get(func, func), *args, **(kwargs or {}))
 
     def __getitem__(self, key: Any) -> Any:
         back = any(isinstance(each, slice) and (each.step or 1) < 0 for each in (key if type(key) is tuple else (key,)))
@@ -111,6 +111,7 @@ def _binary(function: Callable) -> tuple[Callable, Callable]:
     return (lambda self, other: apply(function, self, other)), (lambda self, other: apply(function, other, self))
 
 
+_OUT_OF_PLACE: dict[Any, Callable] = {}  # for `tensor += symbol`
 for _name, _function in {
     "add": torch.add,
     "sub": torch.sub,
@@ -127,6 +128,7 @@ for _name, _function in {
     _forward, _reflected = _binary(_function)
     setattr(SymbolicTensor, f"__{_name}__", _forward)
     setattr(SymbolicTensor, f"__r{_name}__", _reflected)
+    _OUT_OF_PLACE[getattr(Tensor, f"__i{_name}__", None)] = _function
 for _name, _function in {"lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge, "ne": torch.ne}.items():
     setattr(SymbolicTensor, f"__{_name}__", _binary(_function)[0])
 for _name, _function in {"neg": torch.neg, "abs": torch.abs, "invert": torch.bitwise_not}.items():
@@ -329,6 +331,26 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
+    return _tried(function, args, kwargs, layer, _TRIAL_SIZES)
+
+
+def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
+    """The same for a plain function: unknown sizes may turn out to be 1, or to equal known ones beside them."""
+    try:
+        return run_on_trial_tensors(function, args, kwargs, layer)
+    except ValueError:
+        shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, (Tensor, SymbolicTensor))]
+        if not any(None in leaf.shape for leaf in shaped):
+            raise
+        for size in dict.fromkeys([1, *(size for leaf in shaped for size in leaf.shape if size is not None)]):
+            try:
+                return _tried(function, args, kwargs, layer, (size, size))
+            except ValueError:
+                continue
+        raise
+
+
+def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[int, int]) -> Any:
     leaves = pytree.tree_leaves((args, kwargs))
     symbols = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
     unknown = any(None in leaf.shape or leaf.known is not None for leaf in symbols)
@@ -340,7 +362,7 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
         scope.path = (*scope.path, layer.name)
     try:
         for number in range(1 + unknown):
-            results.append(_trial(function, args, kwargs, number, layer))
+            results.append(_trial(function, args, kwargs, tried[number], number, layer))
     finally:
         scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
@@ -350,7 +372,9 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
         if not isinstance(first, Tensor):
             return first
         sizes = zip(*(tuple(int(s) for s in t.shape) for t in (first, *others)), strict=True)
-        made = SymbolicTensor([same[0] if len(set(same)) == 1 else None for same in sizes], first.dtype)
+        perhaps = tried[0] if tried[0] == tried[1] else None  # the size that stood for an unknown one
+        shape = [same[0] if len(set(same)) == 1 and same[0] != perhaps else None for same in sizes]
+        made = SymbolicTensor(shape, first.dtype)
         values = [getattr(tensor, "constant", None) for tensor in (first, *others)] if of_sizes else [None]
         made.known = None if any(value is None for value in values) else tuple(values)
         return made
@@ -368,9 +392,8 @@ class _TrialMode(FakeTensorMode):
         return t.numel() <= 64 and type(t) is Tensor and t.device.type == "cpu"
 
 
-def _trial(function: Callable, args: Any, kwargs: Any, number: int, layer: Any) -> Any:
+def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, layer: Any) -> Any:
     with _TrialMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
-        size = _TRIAL_SIZES[number]
 
         def concrete(leaf):
             if not isinstance(leaf, SymbolicTensor):

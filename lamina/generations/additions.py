@@ -131,7 +131,7 @@ class RestingLoss:
 
         def rests(tensor: SymbolicTensor) -> bool:
             if id(tensor) not in resting:
-                resting[id(tensor)] = any([rests(each) for each in nodes[id(tensor)].inputs])
+                resting[id(tensor)] = sum(map(rests, nodes[id(tensor)].inputs)) > 0  # asks all
             return resting[id(tensor)]
 
         rests(value)

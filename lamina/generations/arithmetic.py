@@ -1,7 +1,7 @@
 """The tensor functions of `keras.backend` of Keras 1 and 2, on torch.
 
-Each takes symbolic tensors, too, and is then one step of a model. Parameters said to be `X` are tensors: numbers, arrays
-and lists become some, in the type of the tensor beside them; `Xs` are several.
+Each takes symbolic tensors, too, and is then one step of a model. Parameters said to be `X` are tensors: numbers,
+arrays and lists become some, in the type of the tensor beside them; `Xs` are several.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 @public
 def eye(size: int, dtype: Any = None, name: str | None = None) -> Tensor:
-    return torch.eye(int(size), dtype=torch_dtype(dtype))
+    return torch.eye(*sizes(size), dtype=torch_dtype(dtype))
 
 
 @public
@@ -193,9 +193,7 @@ def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any
 
 
 @public
-def random_uniform(
-    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Tensor:
+def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     kind, stream = torch_dtype(dtype), _stream(seed)
     if not kind.is_floating_point:
         return torch.randint(int(minval), int(maxval), sizes(shape), dtype=kind, generator=stream)
@@ -220,7 +218,10 @@ def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: 
 
 @public
 def dropout(x: X, level: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
-    shape = x.shape if noise_shape is None else [b if a is None else a for a, b in zip(noise_shape, x.shape, strict=True)]
+    if not 0 <= level < 1:
+        raise ValueError(f"dropout: `level` is the share to drop, from 0 to below 1; got {level!r}.")
+    asked = [None] * x.ndim if noise_shape is None else noise_shape
+    shape = [have if size is None else size for size, have in zip(asked, x.shape, strict=True)]
     kept = (torch.rand(sizes(shape), generator=_stream(seed)) >= level).to(x.device, x.dtype)
     return x * kept / (1 - level)
 
@@ -358,11 +359,9 @@ def clip(x: X, min_value: Any, max_value: Any) -> Tensor:
 @public
 def relu(x: X, alpha: X = 0.0, max_value: Any = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
-    alpha = _tensor(alpha)
-    if not alpha.ndim and not alpha.requires_grad and not base.is_trial(alpha):
-        return activations.relu(_float(x), float(alpha), max_value, threshold)
-    kept = torch.where(x > threshold, x, alpha * (x - threshold))
-    return kept if max_value is None else torch.clamp(kept, max=max_value)
+    kept = torch.relu(x) if threshold == 0 else torch.where(x > threshold, x, 0.0)
+    kept = kept if max_value is None else torch.clamp(kept, 0.0, max_value)
+    return kept if isinstance(alpha, float) else kept + alpha * torch.clamp(x - threshold, max=0.0)
 
 
 @public
@@ -385,16 +384,18 @@ def _chosen(condition: X, then: X, other: X) -> Tensor:
 PUBLIC.pop("_chosen")
 
 
+def _called(expression: Any) -> Any:
+    return expression() if callable(expression) and not isinstance(expression, Tensor) else expression
+
+
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
     """What `condition` says, value by value. Raises ValueError for one of more axes than the expressions."""
     if not isinstance(condition, SymbolicTensor) and not base.is_trial(condition):
         condition = _tensor(condition)
         if condition.ndim == 0 and callable(then_expression) and callable(else_expression):
             return then_expression() if condition else else_expression()
-    then, other = (
-        expression() if callable(expression) and not isinstance(expression, Tensor) else expression
-        for expression in (then_expression, else_expression)
-    )
+    then: Any = _called(then_expression)
+    other: Any = _called(else_expression)
     if isinstance(then, (Tensor, SymbolicTensor)) and condition.ndim > then.ndim:
         raise ValueError(f"switch: `condition` has {condition.ndim} axes, more than the expressions' {then.ndim}.")
     return _chosen(condition, then, other)
@@ -539,9 +540,7 @@ def resize_from_corner(
 
 
 @public
-def resize_volumes(
-    x: X, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None
-) -> Tensor:
+def resize_volumes(x: X, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None) -> Tensor:
     factors = int(depth_factor), int(height_factor), int(width_factor)
     return resize.upsample(x, factors, "nearest", _last(data_format))
 
@@ -572,11 +571,15 @@ def batch_dot(x: X, y: X, axes: Any = None) -> Tensor:
     return products.batch_dot(x, y, a, b)
 
 
-def batch_matmul(x: X, y: X, axes: Any = None) -> Tensor:
-    """`batch_dot` as Keras 1 had it: of more than three axes all but the last two are the batch."""
+@recorded
+def batch_matmul(x: Any, y: Any, axes: Any = None) -> Tensor:
+    """`batch_dot` as Keras 1 had it: matrices may be summed over their rows, and of more than three axes all but the
+    last two are the batch."""
+    pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else tuple(axes)
+    if x.ndim == y.ndim == 2 and axes is not None:
+        return torch.sum((x if pair[0] == pair[1] else x.t()) * y, pair[1]).unsqueeze(1)
     if builtins.min(x.ndim, y.ndim) < 4:
         return batch_dot(x, y, axes)
-    pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else axes
     x = x if pair[0] % x.ndim == x.ndim - 1 else x.transpose(-1, -2)
     return torch.matmul(x, y.transpose(-1, -2) if pair[1] % y.ndim == y.ndim - 1 else y)
 
@@ -589,11 +592,12 @@ def bias_add(x: X, bias: X, data_format: str | None = None) -> Tensor:
         return x + bias
     if bias.ndim == 1:
         return x + bias.reshape(1, -1, *(1,) * (x.ndim - 2))
-    return x + bias.movedim(-1, 0)
+    return x + bias.reshape(bias.shape[-1], *bias.shape[:-1])  # as the original has it: numbers in another order
 
 
 def _conv(rank: int) -> None:
-    def conv(x: X, kernel: X, strides: Any = 1, padding: Any = "valid", data_format: Any = None, dilation_rate: Any = 1):
+    def conv(x: X, kernel: X, strides: Any = 1, padding: Any = "valid",
+             data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
         pads: Any = (padding,) * rank
         steps, dilation = _times(strides, rank), _times(dilation_rate, rank)
         return convolution.convolution(x, kernel, None, steps, pads, dilation, 1, _last(data_format))
@@ -616,8 +620,9 @@ def depthwise_conv2d(x: X, depthwise_kernel: X, strides: Any = (1, 1), padding: 
 def _separable_conv(rank: int) -> None:
     def conv(x: X, depthwise_kernel: X, pointwise_kernel: X, strides: Any = 1, padding: Any = "valid",
              data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
-        sizes: Any = _times(strides, rank), (padding,) * rank, _times(dilation_rate, rank)
-        return convolution.separable_convolution(x, depthwise_kernel, pointwise_kernel, None, *sizes, _last(data_format))
+        kernels = depthwise_kernel, pointwise_kernel, None
+        how: Any = _times(strides, rank), (padding,) * rank, _times(dilation_rate, rank), _last(data_format)
+        return convolution.separable_convolution(x, *kernels, *how)
 
     conv.__name__ = conv.__qualname__ = f"separable_conv{rank}d"
     public(conv)
@@ -688,9 +693,7 @@ for _rank in (2, 3):
 
 
 @public
-def batch_normalization(
-    x: X, mean: X, var: X, beta: X, gamma: X, axis: int = -1, epsilon: float = 1e-3
-) -> Tensor:
+def batch_normalization(x: X, mean: X, var: X, beta: X, gamma: X, axis: int = -1, epsilon: float = 1e-3) -> Tensor:
     """`x` by the statistics and parameters of its `axis`, where these are vectors."""
     if mean.ndim == 1 and axis % x.ndim != x.ndim - 1:
         shape = [-1 if one == axis % x.ndim else 1 for one in range(x.ndim)]
@@ -770,8 +773,17 @@ def ctc_decode(y_pred: X, input_length: X, greedy: bool = True, beam_width: int 
     scores, blank = torch.log(y_pred + epsilon()), y_pred.shape[-1] - 1
     strategy = "greedy" if greedy else "beam_search"
     merged = greedy or merge_repeated
-    paths, found = nn.ctc_decode(scores, input_length, strategy, beam_width, top_paths, merged, blank)
+    paths, found = nn.ctc_decode(scores, input_length.reshape(-1), strategy, beam_width, top_paths, merged, blank)
     return list(paths.long().unbind(0)), found
+
+
+@recorded
+def ctc_decode_shortly(y_pred: Any, input_length: Any, *args: Any, **kwargs: Any) -> tuple[list[Tensor], Tensor]:
+    """`ctc_decode` of Keras 1 and 2: each path as wide as its longest sample."""
+    paths, found = PUBLIC["ctc_decode"](y_pred, input_length, *args, **kwargs)
+    if base.is_trial(found):
+        return paths, found
+    return [path[:, : int((path >= 0).sum(1).max())] for path in paths], found
 
 
 @public
@@ -812,7 +824,8 @@ def rnn(
     """
     time = 0 if time_major else 1
     leaves, spec = pytree.tree_flatten(inputs)
-    steps = [pytree.tree_unflatten(list(each), spec) for each in zip(*(_tensor(x).unbind(time) for x in leaves), strict=True)]
+    unbound = zip(*(_tensor(x).unbind(time) for x in leaves), strict=True)
+    steps = [pytree.tree_unflatten(list(each), spec) for each in unbound]
     valid: list[Any] = [None] * len(steps)
     if mask is not None:
         valid = list(mask.bool().reshape(mask.shape[:2]).unbind(time))

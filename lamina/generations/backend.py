@@ -64,6 +64,8 @@ def learning_phase() -> int:
 
 def set_learning_phase(value: Any) -> None:
     """1: all layers called from now on are in training; 0: none is; None: their own flag counts."""
+    if value not in (None, 0, 1):
+        raise ValueError(f"set_learning_phase: expected 0 or 1; got {value!r}.")
     scope.training = None if value is None else bool(value)
 
 
@@ -86,12 +88,10 @@ def _by_phase(x: Any, alt: Any) -> Any:
 
 def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
     if training is None and scope.depth == 0:  # a step of a model, perhaps, which will know
-        x, alt = (value() if callable(value) and not isinstance(value, Tensor) else value for value in (x, alt))
-        return _by_phase(x, alt)
+        return _by_phase(arithmetic._called(x), arithmetic._called(alt))
     if any_symbolic(training):
         return arithmetic.switch(training, x, alt)
-    chosen = x if (learning_phase() if training is None else training) else alt
-    return chosen() if callable(chosen) and not isinstance(chosen, Tensor) else chosen
+    return arithmetic._called(x if (learning_phase() if training is None else training) else alt)
 
 
 def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
@@ -169,7 +169,7 @@ def placeholder(
     shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None,
     ragged: bool = False,
 ) -> Any:  # fmt: skip
-    """A symbolic tensor. Raises ValueError for a sparse or ragged one, and where neither `shape` nor `ndim` is given."""
+    """A symbolic tensor. Raises ValueError for a sparse or ragged one, and without `shape` and `ndim`."""
     if shape is None and ndim is None:
         raise ValueError("placeholder: give its `shape`, or the number of its axes as `ndim`.")
     batch_shape = tuple(shape) if shape is not None else (None,) * (ndim or 0)
@@ -177,6 +177,9 @@ def placeholder(
 
 
 def is_keras_tensor(x: Any) -> bool:
+    """Raises ValueError for what is no tensor at all, as an array."""
+    if not is_tensor(x):
+        raise ValueError(f"is_keras_tensor: expected a tensor; got {type(x).__name__}.")
     return isinstance(x, SymbolicTensor)
 
 
@@ -204,7 +207,7 @@ def eval(x: Any) -> np.ndarray:
     """Its values. Raises ValueError for a symbolic tensor that rests on inputs."""
     if isinstance(x, SymbolicTensor):
         raise ValueError(f"K.eval: {x!r} has no values; make a K.function from the inputs that it rests on.")
-    return np.array(to_dense(arithmetic._tensor(x)).detach().cpu())
+    return to_dense(arithmetic._tensor(x)).detach().cpu().numpy().copy()
 
 
 get_value = eval
@@ -484,6 +487,8 @@ def names(dialect: Dialect) -> dict[str, Any]:
     own = (backend, set_backend, clear_session, get_uid)
     found |= {function.__name__: function for function in own} | {"reset_uids": clear_session}
     name = dialect.table.name
+    if name != "tf_keras":
+        found["ctc_decode"] = arithmetic.ctc_decode_shortly
     if name == "keras2":
         found["resize_images"] = arithmetic.resize_from_corner
     if name == "keras1":

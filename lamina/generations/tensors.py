@@ -5,10 +5,12 @@ Nothing that works changes its result, but for arrays beside tensors: NumPy woul
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..core.arrays import of_numpy, reversing_item
@@ -35,14 +37,12 @@ def get_shape(self: Any) -> Shape:
     return Shape(self.shape)
 
 
-class Told:
+def told(name: str, tell: Callable[[Any], Any]) -> property:
     """An attribute that a function tells until code sets it, as code of the time did."""
-
-    def __init__(self, tell: Callable[[Any], Any]):
-        self.tell = tell
-
-    def __get__(self, owner: Any, cls: type) -> Any:
-        return self if owner is None else self.tell(owner)
+    return property(
+        lambda self: vars(self)[name] if name in vars(self) else tell(self),
+        lambda self, value: vars(self).update({name: value}),
+    )
 
 
 def uses_learning_phase(self: Any) -> bool:
@@ -82,19 +82,31 @@ def item(self: Tensor, key: Any) -> Tensor:
         return reversing_item(self, key)
 
 
+def out_of_place(name: str) -> Callable[[Weight, Any], Any]:
+    """`loss += ...` of a variable that gradients are taken by makes another tensor, where torch refuses to write."""
+    inside, beside = getattr(Weight, f"__i{name}__"), getattr(Weight, f"__{name}__")
+
+    def combined(self: Weight, other: Any) -> Any:
+        return (beside if self.requires_grad and torch.is_grad_enabled() else inside)(self, other)
+
+    return combined
+
+
 def itself(self: Weight) -> Weight:
     return self
 
 
+@functools.cache
 def equip() -> None:
     """Give torch's tensors, symbolic ones and weights these methods."""
-    tensor, symbolic, weight = (_open(cls) for cls in (Tensor, SymbolicTensor, Weight))
+    tensor: Any = Tensor
+    symbolic: Any = SymbolicTensor
+    weight: Any = Weight
     for cls in (tensor, symbolic):
-        cls.get_shape, cls._keras_shape = get_shape, Told(lambda x: tuple(x.shape))
-        cls._uses_learning_phase = Told(uses_learning_phase)
+        cls.get_shape = get_shape
+        cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
+        cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__getitem__, tensor.__array_ufunc__ = numpy, evaluated, item, of_numpy
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
-
-
-def _open(cls: Any) -> Any:
-    return cls
+    for name in ("add", "sub", "mul", "truediv"):
+        setattr(weight, f"__i{name}__", out_of_place(name))
