@@ -369,14 +369,21 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
             inner._losses.clear()
 
     def merge(first, *others):
+        if isinstance(first, SymbolicTensor):
+            raise ValueError(
+                f"{named(layer) if layer is not None else function.__name__}: its function computes with symbolic "
+                "tensors from outside; give it all that it needs as its inputs."
+            )
         if not isinstance(first, Tensor):
             return first
         sizes = zip(*(tuple(int(s) for s in t.shape) for t in (first, *others)), strict=True)
         perhaps = tried[0] if tried[0] == tried[1] else None  # the size that stood for an unknown one
         shape = [same[0] if len(set(same)) == 1 and same[0] != perhaps else None for same in sizes]
         made = SymbolicTensor(shape, first.dtype)
-        values = [getattr(tensor, "constant", None) for tensor in (first, *others)] if of_sizes else [None]
-        made.known = None if any(value is None for value in values) else tuple(values)
+        if of_sizes:
+            values = [getattr(tensor, "constant", None) for tensor in (first, *others)]
+            found = tuple(value for value in values if value is not None)
+            made.known = found if len(found) == len(values) else None
         return made
 
     return pytree.tree_map(merge, *results)

@@ -3,8 +3,6 @@ tensors, which the model then computes beside its outputs."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +23,7 @@ from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..layers import Input
-from .tensors import nodes_before
+from .tensors import names_symbols, nodes_before
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -109,11 +107,12 @@ class Held(Addition):
     """Keeps the value for a loss that rests on it."""
 
     def __init__(self, value: SymbolicTensor):
-        super().__init__(value, Held.keep, self)
+        super().__init__(value, _keep, self)
         self.__dict__["kept"] = threading.local()
 
-    def keep(self, value: Any) -> None:
-        self.kept.value = value
+
+def _keep(layer: Any, value: Any) -> None:
+    layer.kept.value = value
 
 
 class RestingLoss:
@@ -152,31 +151,6 @@ class RestingLoss:
         return self._plan.run(y_true, *values)
 
 
-def names_symbols(value: Any, seen: set[int]) -> bool:
-    """Whether a value is, holds or, as a function of users, names symbolic tensors."""
-    if isinstance(value, SymbolicTensor):
-        return True
-    if id(value) in seen:
-        return False
-    seen.add(id(value))
-    inside: list[Any] = []
-    if isinstance(value, (list, tuple, set)):
-        inside = list(value)
-    elif isinstance(value, dict):
-        inside = list(value.values())
-    elif isinstance(value, functools.partial):
-        inside = [value.func, *value.args, *value.keywords.values()]
-    elif inspect.ismethod(value):
-        inside = [value.__func__, vars(value.__self__)]
-    elif inspect.isfunction(value) and not value.__module__.startswith("lamina."):
-        try:
-            told = inspect.getclosurevars(value)
-        except ValueError:  # a variable that is not yet there
-            return False
-        inside = [*told.nonlocals.values(), *told.globals.values()]
-    return any(names_symbols(each, seen) for each in inside)
-
-
 def _as_loss(layer: Any, value: Any) -> None:
     layer.add_loss(layer.value() if callable(layer.value) else value)
 
@@ -196,12 +170,12 @@ class AddsBeside(Adds):
 
     def resting(self, losses: Any) -> Any:
         """Losses for `compile`; those that name symbolic tensors of the model as functions that know their values."""
-        if self._graph is None or not names_symbols(losses, set()):
+        if self._graph is None or not names_symbols(losses):
             return losses
         held: list[Held] = []
 
         def rest(loss: Any, output: Any) -> Any:
-            if not callable(loss) or not names_symbols(loss, set()):
+            if not callable(loss) or not names_symbols(loss):
                 return loss
             made = RestingLoss(loss, output)
             held.extend(made.held)

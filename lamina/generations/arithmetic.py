@@ -30,6 +30,7 @@ from ..kernels import convolution, local, normalization, pooling, products, resi
 from ..losses import functions as losses
 from ..ops import base, nn
 from . import activations
+from .tensors import names_symbols
 
 X = Any
 Xs = Any
@@ -39,13 +40,16 @@ PUBLIC: dict[str, Callable] = {}
 
 
 def public(function: Callable) -> Callable:
-    """Makes a function of the backend: converts what it gets, and records it where that is symbolic."""
+    """Makes a function of the backend: converts what it gets, and records it where that is symbolic.
+
+    A loop over a function that itself names symbolic tensors is written out, step by step.
+    """
     signature = inspect.signature(function)
     kinds = {name: parameter.annotation for name, parameter in signature.parameters.items()}
 
     @recorded
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def recording(*args: Any, **kwargs: Any) -> Any:
         given = {**dict(zip(kinds, args, strict=False)), **kwargs}
         named = [key for key in given if kinds.get(key) in ("X", "Xs") and given[key] is not None]
         found = [leaf for key in named for leaf in pytree.tree_leaves(given[key]) if isinstance(leaf, Tensor)]
@@ -55,12 +59,17 @@ def public(function: Callable) -> Callable:
         return function(*(values.get(key, value) for key, value in zip(kinds, args, strict=False)), *rest,
                         **{key: values.get(key, value) for key, value in kwargs.items()})  # fmt: skip
 
+    @functools.wraps(function)
+    def written_out(first: Callable, *args: Any, **kwargs: Any) -> Any:
+        return (function if names_symbols(first) else recording)(first, *args, **kwargs)
+
+    call = written_out if "Callable" in kinds.values() else recording
     PUBLIC[function.__name__] = call
     return call
 
 
-def _tensor(value: Any, like: Tensor | None = None) -> Tensor:
-    if isinstance(value, Tensor):
+def _tensor(value: Any, like: Tensor | None = None) -> Any:
+    if isinstance(value, (Tensor, SymbolicTensor)):
         return value
     dtype, device = (None, None) if like is None else (like.dtype, like.device)
     if isinstance(value, (np.ndarray, np.generic)):

@@ -17,8 +17,8 @@ from ..core import config as settings
 from ..core import serialize
 from ..core.errors import named
 from ..core.layer import Layer
-from ..core.symbolic import is_shape
-from ..layers import RNN, Bidirectional, TimeDistributed
+from ..core.symbolic import any_symbolic, is_shape
+from ..layers import RNN, Bidirectional, Lambda, TimeDistributed
 from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
@@ -27,6 +27,7 @@ from . import activations
 from .additions import Adds
 from .dialect import Dialect
 from .initializations import InLayout, in_layout
+from .tensors import names_symbols
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -130,6 +131,12 @@ class LayerShim(Adds, Shim):
         self.__dict__["_theano"] = self._dialect.backend == "theano"
         if kept.get("time_major"):
             take_time_first(self)
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """A Lambda whose function names symbolic tensors stands for what the function does."""
+        if isinstance(self, Lambda) and any_symbolic(args) and names_symbols(self.function):
+            return self.function(*args, **self.arguments)
+        return super()._call_with_care(args, kwargs)
 
     def _resolve(self, key: str, value: Any) -> Any:
         dialect = self._dialect

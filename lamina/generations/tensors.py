@@ -6,6 +6,7 @@ Nothing that works changes its result, but for arrays beside tensors: NumPy woul
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,6 +61,32 @@ def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:
             seen.add(id(node))
             yield node
             stack += [tensor.node for tensor in node.inputs]
+
+
+def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
+    """Whether a value is, holds or, as a function of users, names symbolic tensors."""
+    seen = set() if seen is None else seen
+    if isinstance(value, SymbolicTensor):
+        return True
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    inside: list[Any] = []
+    if isinstance(value, (list, tuple, set)):
+        inside = list(value)
+    elif isinstance(value, dict):
+        inside = list(value.values())
+    elif isinstance(value, functools.partial):
+        inside = [value.func, *value.args, *value.keywords.values()]
+    elif inspect.ismethod(value):
+        inside = [value.__func__, vars(value.__self__)]
+    elif inspect.isfunction(value) and not value.__module__.startswith("lamina."):
+        try:
+            told = inspect.getclosurevars(value)
+        except ValueError:  # a variable that is not yet there
+            return False
+        inside = [*told.nonlocals.values(), *told.globals.values()]
+    return any(names_symbols(each, seen) for each in inside)
 
 
 def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
