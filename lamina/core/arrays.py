@@ -242,7 +242,7 @@ def beside(value: Any, dtype: torch.dtype | None, device: Any = None) -> Any:
     if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biufc":
         return value
     follows = value.dtype.kind == "f" and dtype is not None and dtype.is_floating_point
-    return torch.tensor(value, dtype=dtype if follows else None, device=device)
+    return shared(np.array(value, order="C")).to(dtype=dtype if follows else None, device=device)
 
 
 def of_numpy(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:

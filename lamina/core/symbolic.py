@@ -339,7 +339,8 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
     try:
         return run_on_trial_tensors(function, args, kwargs, layer)
     except ValueError:
-        shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, (Tensor, SymbolicTensor))]
+        kinds = Tensor, SymbolicTensor, np.ndarray
+        shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
         if not any(None in leaf.shape for leaf in shaped):
             raise
         for size in dict.fromkeys([1, *(size for leaf in shaped for size in leaf.shape if size is not None)]):

@@ -40,7 +40,13 @@ PUBLIC: dict[str, Callable] = {}
 
 
 def public(function: Callable) -> Callable:
-    """Makes a function of the backend: converts what it gets, and records it where that is symbolic.
+    """Makes a function, by its name, one of the backend."""
+    call = PUBLIC[function.__name__] = taking_all(function)
+    return call
+
+
+def taking_all(function: Callable) -> Callable:
+    """A function that converts what it gets, and is recorded where that is symbolic.
 
     A loop over a function that itself names symbolic tensors is written out, step by step.
     """
@@ -63,9 +69,7 @@ def public(function: Callable) -> Callable:
     def written_out(first: Callable, *args: Any, **kwargs: Any) -> Any:
         return (function if names_symbols(first) else recording)(first, *args, **kwargs)
 
-    call = written_out if "Callable" in kinds.values() else recording
-    PUBLIC[function.__name__] = call
-    return call
+    return written_out if "Callable" in kinds.values() else recording
 
 
 def _tensor(value: Any, like: Tensor | None = None) -> Any:
@@ -74,8 +78,11 @@ def _tensor(value: Any, like: Tensor | None = None) -> Any:
     dtype, device = (None, None) if like is None else (like.dtype, like.device)
     if isinstance(value, (np.ndarray, np.generic)):
         return beside(value, dtype, device) if value.dtype.kind in "biufc" else base.tensor(value)
-    floats = dtype is not None and (dtype.is_floating_point or isinstance(value, int))
-    return base.tensor(value, dtype if floats and not isinstance(value, bool) else None, device)
+    follows = dtype is not None and (dtype.is_floating_point or isinstance(value, int)) and not isinstance(value, bool)
+    kind = dtype if follows else None
+    if isinstance(value, (bool, int, float)):
+        return torch.tensor(value, dtype=kind or base.number_dtype(value), device=device)  # which a trial can read
+    return base.tensor(value, kind, device)
 
 
 def _tensors(values: Any, like: Tensor | None) -> list[Tensor]:
@@ -178,17 +185,14 @@ SIZES.update((shape, size))
 
 # Random numbers -------------------------------------------------------------------------------------------------------
 
-_streams: dict[Any, torch.Generator] = {}
+_streams: dict[int, torch.Generator] = {}
 
 
 def _stream(seed: Any) -> torch.Generator | None:
-    """Numbers of a seed: those of a layer go on from call to call, others start afresh."""
+    """The numbers of a seed, which go on from call to call."""
     if seed is None or scope.trying:
         return None
-    if scope.depth == 0:
-        return torch.Generator().manual_seed(int(seed))
-    key = scope.path, int(seed)
-    return _streams.setdefault(key, torch.Generator().manual_seed(int(seed)))
+    return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
 
 
 def forget_streams() -> None:
@@ -383,14 +387,11 @@ def softmax(x: X, axis: int = -1) -> Tensor:
     return torch.softmax(x, axis)
 
 
-@public
+@taking_all
 def _chosen(condition: X, then: X, other: X) -> Tensor:
     while condition.ndim < then.ndim:
         condition = condition.unsqueeze(-1)
     return torch.where(condition.bool(), then, other)
-
-
-PUBLIC.pop("_chosen")
 
 
 def _called(expression: Any) -> Any:
@@ -580,8 +581,8 @@ def batch_dot(x: X, y: X, axes: Any = None) -> Tensor:
     return products.batch_dot(x, y, a, b)
 
 
-@recorded
-def batch_matmul(x: Any, y: Any, axes: Any = None) -> Tensor:
+@taking_all
+def batch_matmul(x: X, y: X, axes: Any = None) -> Tensor:
     """`batch_dot` as Keras 1 had it: matrices may be summed over their rows, and of more than three axes all but the
     last two are the batch."""
     pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else tuple(axes)
@@ -799,7 +800,8 @@ def ctc_decode_shortly(y_pred: Any, input_length: Any, *args: Any, **kwargs: Any
 def ctc_label_dense_to_sparse(labels: X, label_lengths: X) -> Tensor:
     """A sparse tensor of the labels within these lengths."""
     places = (torch.arange(labels.shape[1]) < label_lengths.reshape(-1, 1)).nonzero()
-    return torch.sparse_coo_tensor(places.t(), labels[tuple(places.t())], labels.shape).coalesce()
+    values = labels[tuple(places.t())]
+    return torch.sparse_coo_tensor(places.t(), values, labels.shape, check_invariants=True).coalesce()
 
 
 # Loops ----------------------------------------------------------------------------------------------------------------

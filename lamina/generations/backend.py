@@ -132,8 +132,8 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
     """A tensor that functions may set, and gradients are taken by. Sparse matrices of SciPy become sparse tensors."""
     if hasattr(value, "tocoo"):
         entries = value.tocoo()
-        places = torch.as_tensor(np.stack([entries.row, entries.col]))
-        return torch.sparse_coo_tensor(places, torch.as_tensor(entries.data), entries.shape, dtype=torch_dtype(dtype))
+        places, values = np.stack([entries.row, entries.col]), torch.as_tensor(entries.data, dtype=torch_dtype(dtype))
+        return torch.sparse_coo_tensor(torch.as_tensor(places), values, entries.shape, check_invariants=True)
     made = PUBLIC["constant"](value, dtype=dtype).detach().clone()
     return Weight(made, name=name, constraint=constraint)
 
@@ -457,6 +457,7 @@ def _swapped(kernel: Any, data_format: Any) -> Any:
 
 @recorded
 def _as_modern(kernel: Any, data_format: Any, turned: bool) -> Any:
+    kernel = arithmetic._tensor(kernel)
     rank = kernel.ndim - 2
     if rank > 1 and not arithmetic._last(data_format):
         kernel = kernel.permute(*range(2, rank + 2), 1, 0)
