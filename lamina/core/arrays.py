@@ -222,3 +222,56 @@ def no_complex(who: str, dtype: torch.dtype | None) -> ValueError:
         f"{who}: got complex numbers, whose imaginary part would be lost in {str(dtype).removeprefix('torch.')}. "
         "Pass the real and the imaginary part (x.real, x.imag) as two features."
     )
+
+
+# Arrays beside tensors ------------------------------------------------------------------------------------------------
+
+_TWINS: dict[Any, Callable] = {
+    np.conjugate: torch.conj, np.equal: torch.eq, np.invert: torch.bitwise_not, np.power: torch.pow,
+    np.rint: torch.round,
+}  # fmt: skip
+
+
+def twin(ufunc: Any) -> Callable | None:
+    """torch's function for one of NumPy's, by its own name or another."""
+    return _TWINS.get(ufunc) or getattr(torch, ufunc.__name__, None)
+
+
+def beside(value: Any, dtype: torch.dtype | None, device: Any = None) -> Any:
+    """An array of numbers as a tensor, floats in the type of the floating tensor beside it; else what it is."""
+    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biufc":
+        return value
+    follows = value.dtype.kind == "f" and dtype is not None and dtype.is_floating_point
+    return shared(np.array(value, order="C")).to(dtype=dtype if follows else None, device=device)
+
+
+def of_numpy(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """The `__array_ufunc__` of tensors: NumPy's operators and functions are torch's, and gradients pass.
+
+    Where torch has none, or there is an `out`, the tensors are arrays to NumPy.
+    """
+    function = twin(ufunc)
+    if function is None or method != "__call__" or options:
+        inputs = tuple(np.asarray(value) if isinstance(value, Tensor) else value for value in inputs)
+        return getattr(ufunc, method)(*inputs, **options)
+    like = next(value for value in inputs if isinstance(value, Tensor))
+    return function(*(torch.as_tensor(beside(value, like.dtype, like.device)) for value in inputs))
+
+
+def reversing_item(x: Tensor, key: Any) -> Tensor:
+    """`x[key]` with negative steps, which torch refuses."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if not any(each is Ellipsis for each in keys):
+        keys.append(Ellipsis)
+    takes = [getattr(each, "ndim", 1) if getattr(each, "dtype", None) in (torch.bool, bool) else 1 for each in keys]
+    takes = [0 if each is None or each is Ellipsis else count for each, count in zip(keys, takes, strict=True)]
+    axis, flipped = 0, []
+    for place, (each, count) in enumerate(zip(keys, takes, strict=True)):
+        if each is Ellipsis:
+            axis += x.ndim - sum(takes)
+        elif isinstance(each, slice) and (each.step or 1) < 0:
+            size, positions = x.shape[axis], range(*each.indices(x.shape[axis]))
+            keys[place] = slice(size - 1 - positions[0], size - positions[-1], -each.step) if positions else slice(0, 0)
+            flipped.append(axis)
+        axis += count
+    return x.flip(flipped)[tuple(keys)]

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from . import symbolic
+from .errors import show_shape
 from .layer import Layer, unique_name
+from .symbolic import SymbolicTensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_SEARCHED = frozenset({SymbolicTensor, list, tuple, dict})
 
 
 class Operation(Layer):
@@ -34,7 +48,120 @@ class Operation(Layer):
         )
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return symbolic.run_on_trial_tensors(self.function, args, kwargs, self)
+        return symbolic.run_beside_known_sizes(self.function, args, kwargs, self)
 
 
 symbolic.as_layer = Operation
+
+
+class Gradients(Operation):
+    """Gradients of the sum of some tensors by others. A plan that holds one tracks what it computes (see `tracked`)."""
+
+    def __init__(self) -> None:
+        super().__init__(self.of, unique_name("gradients"))
+
+    @staticmethod
+    def of(losses: Sequence[Tensor], variables: Sequence[Tensor]) -> list[Tensor | None]:
+        """None for a variable that no loss rests on. Gradients may be taken of the result."""
+        total = functools.reduce(torch.add, [loss.sum() for loss in losses])
+        return list(torch.autograd.grad(total, list(variables), create_graph=True, allow_unused=True))
+
+    def call(self, losses: Sequence[Tensor], variables: Sequence[Tensor]) -> list[Tensor]:
+        found = self.of(losses, variables)
+        return [torch.zeros_like(x) if grad is None else grad for grad, x in zip(found, variables, strict=True)]
+
+    def compute_output_spec(self, losses: Any, variables: Any) -> list[SymbolicTensor]:
+        types = [x.torch_dtype if isinstance(x, SymbolicTensor) else x.dtype for x in variables]
+        return [SymbolicTensor(x.shape, dtype) for x, dtype in zip(variables, types, strict=True)]
+
+
+def tracked(run: Callable[..., Any], nodes: Sequence[symbolic.Node]) -> Callable[..., Any]:
+    """A plan's function, gradients by its inputs and by weights known inside, whatever is asked for outside."""
+    taken = [leaf for node in nodes if isinstance(node.layer, Gradients) for leaf in pytree.tree_leaves(node.args[1])]
+    weights = [leaf for leaf in taken if isinstance(leaf, Tensor)]
+
+    def leaf(x: Any) -> Any:
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.requires_grad:
+            return x
+        return (x.clone() if x.is_inference() else x.detach()).requires_grad_()
+
+    def tracking(*inputs: Any) -> Any:
+        frozen = [weight for weight in weights if not weight.requires_grad]
+        outside = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.enable_grad():
+            try:
+                for weight in frozen:
+                    weight.requires_grad_()
+                found = run(*map(leaf, inputs))
+            finally:
+                for weight in frozen:
+                    weight.requires_grad_(False)
+        return found if outside else pytree.tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, found)
+
+    return tracking
+
+
+def recorded(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a call with a symbolic tensor anywhere in its arguments one node of a model, named as the function."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for value in args:
+            if type(value) in _SEARCHED and _holds_symbolic(value):
+                return record(call, args, kwargs)
+        if kwargs:
+            for value in kwargs.values():
+                if type(value) in _SEARCHED and _holds_symbolic(value):
+                    return record(call, args, kwargs)
+        try:
+            return function(*args, **kwargs)
+        except (RuntimeError, IndexError) as error:
+            if type(error) not in (RuntimeError, IndexError):  # such as what a device without memory raises
+                raise
+            raise ValueError(_misfit(function.__name__, (args, kwargs), error)) from error
+
+    return call
+
+
+def _misfit(name: str, arguments: Any, error: Exception) -> str:
+    """What torch says against a call, with the name of the op and the shapes it got."""
+    shapes = [show_shape(leaf.shape) for leaf in pytree.tree_leaves(arguments) if hasattr(leaf, "shape")]
+    reason = str(error).strip().split("\n")[0][:200]
+    return f"{name} cannot take inputs of shape {', '.join(shapes)}: {reason}"
+
+
+def _holds_symbolic(value: Any) -> bool:
+    kind = type(value)
+    if kind is SymbolicTensor:
+        return True
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return False
+    for item in value:
+        if type(item) in _SEARCHED and _holds_symbolic(item):
+            return True
+    return False
+
+
+def record(function: Callable, args: tuple, kwargs: dict[str, Any], name: str | None = None) -> Any:
+    """The outputs of a call as a node of a model.
+
+    Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way.
+    """
+    if kwargs:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        parameters = list(bound.signature.parameters.values())
+        if all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
+            first = len(args)
+            for place, parameter in enumerate(parameters):
+                value = bound.arguments[parameter.name]
+                if isinstance(value, (Tensor, np.ndarray)) or _holds_symbolic(value):
+                    first = max(first, place + 1)
+                elif value is None and parameter.default is not None:
+                    first = max(first, place + 1)
+            args = tuple(bound.arguments.values())[:first]
+            later = {parameter.name for parameter in parameters[first:]}
+            kwargs = {key: value for key, value in kwargs.items() if key in later}
+    return Operation(function, name)(*args, **kwargs)

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
-from .arrays import no_complex
+from .arrays import beside, no_complex, reversing_item, twin
 from .errors import named, show_shape
 from .scope import scope
 
@@ -52,6 +52,7 @@ class SymbolicTensor:
         self.name = name or "symbolic_tensor"
         self.node, self.index, self.sparse, self.ragged = node, index, sparse, ragged
         self._keras_mask: SymbolicTensor | None = None
+        self.known: tuple[Tensor, ...] | None = None  # of what is made of sizes alone: its values in the trials
 
     @property
     def dtype(self) -> str:
@@ -83,19 +84,19 @@ class SymbolicTensor:
         raise TypeError("A symbolic tensor has no values: use functions of torch or lamina.ops instead of NumPy's.")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators, as in `array - tensor`. Raises TypeError for its other functions."""
-        function = _OF_NUMPY.get(ufunc)
+        """NumPy's operators and functions, as in `array - tensor`. Raises TypeError for those that torch has not."""
+        function = twin(ufunc)
         if function is None or method != "__call__" or options:
-            name = ufunc.__name__
-            raise TypeError(f"np.{name} cannot take a symbolic tensor: use lamina.ops.{name} or torch's function.")
+            raise TypeError(f"np.{ufunc.__name__} cannot take a symbolic tensor: use one of lamina.ops or torch.")
         return apply(function, *inputs)
 
     @classmethod
     def __torch_function__(cls, func: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
-        return apply(func, *args, **(kwargs or {}))
+        return apply(_OUT_OF_PLACE.get(func, func), *args, **(kwargs or {}))
 
     def __getitem__(self, key: Any) -> Any:
-        return apply(operator.getitem, self, key)
+        back = any(isinstance(each, slice) and (each.step or 1) < 0 for each in (key if type(key) is tuple else (key,)))
+        return apply(reversing_item if back else operator.getitem, self, key)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(Tensor, name, None)
@@ -110,6 +111,7 @@ def _binary(function: Callable) -> tuple[Callable, Callable]:
     return (lambda self, other: apply(function, self, other)), (lambda self, other: apply(function, other, self))
 
 
+_OUT_OF_PLACE: dict[Any, Callable] = {}  # for `tensor += symbol`
 for _name, _function in {
     "add": torch.add,
     "sub": torch.sub,
@@ -126,17 +128,11 @@ for _name, _function in {
     _forward, _reflected = _binary(_function)
     setattr(SymbolicTensor, f"__{_name}__", _forward)
     setattr(SymbolicTensor, f"__r{_name}__", _reflected)
+    _OUT_OF_PLACE[getattr(Tensor, f"__i{_name}__", None)] = _function
 for _name, _function in {"lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge, "ne": torch.ne}.items():
     setattr(SymbolicTensor, f"__{_name}__", _binary(_function)[0])
 for _name, _function in {"neg": torch.neg, "abs": torch.abs, "invert": torch.bitwise_not}.items():
     setattr(SymbolicTensor, f"__{_name}__", (lambda f: lambda self: apply(f, self))(_function))
-_OF_NUMPY: dict[Any, Callable] = {
-    np.add: torch.add, np.subtract: torch.sub, np.multiply: torch.mul, np.true_divide: torch.true_divide,
-    np.floor_divide: torch.floor_divide, np.remainder: torch.remainder, np.power: torch.pow, np.matmul: torch.matmul,
-    np.bitwise_and: torch.bitwise_and, np.bitwise_or: torch.bitwise_or, np.bitwise_xor: torch.bitwise_xor,
-    np.less: torch.lt, np.less_equal: torch.le, np.greater: torch.gt, np.greater_equal: torch.ge,
-    np.not_equal: torch.ne,
-}  # fmt: skip
 
 
 def _depth(value: Any) -> int:
@@ -178,7 +174,9 @@ class Node:
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
             index += 1
-            return SymbolicTensor(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
+            made = SymbolicTensor(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
+            made.known = leaf.known
+            return made
 
         self.outputs = pytree.tree_map(mark, self.layer.compute_output_spec(*self.args, **kwargs))
         return self.outputs
@@ -342,36 +340,83 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
+    return _tried(function, args, kwargs, layer, _TRIAL_SIZES)
+
+
+def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
+    """The same for a plain function: unknown sizes may turn out to be 1, or to equal known ones beside them."""
+    try:
+        return run_on_trial_tensors(function, args, kwargs, layer)
+    except ValueError:
+        kinds = Tensor, SymbolicTensor, np.ndarray
+        shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
+        if not any(None in leaf.shape for leaf in shaped):
+            raise
+        for size in dict.fromkeys([1, *(size for leaf in shaped for size in leaf.shape if size is not None)]):
+            try:
+                return _tried(function, args, kwargs, layer, (size, size))
+            except ValueError:
+                continue
+        raise
+
+
+def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[int, int]) -> Any:
     leaves = pytree.tree_leaves((args, kwargs))
-    unknown = any(None in leaf.shape for leaf in leaves if isinstance(leaf, SymbolicTensor))
+    symbols = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
+    unknown = any(None in leaf.shape or leaf.known is not None for leaf in symbols)
+    of_sizes = any(leaf.known is not None for leaf in symbols) or function in SIZES
     results = []
     outer = scope.training, scope.depth, scope.path
     scope.training, scope.depth = False, scope.depth + 1
     if layer is not None and not layer._building:  # weights that layers inside make now lie under its name
         scope.path = (*scope.path, layer.name)
     try:
-        for size in _TRIAL_SIZES[: 1 + unknown]:
-            results.append(_trial(function, args, kwargs, size, layer))
+        for number in range(1 + unknown):
+            results.append(_trial(function, args, kwargs, tried[number], number, layer))
     finally:
         scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
             inner._losses.clear()
 
     def merge(first, *others):
+        if isinstance(first, SymbolicTensor):
+            raise ValueError(
+                f"{named(layer) if layer is not None else function.__name__}: its function computes with symbolic "
+                "tensors from outside; give it all that it needs as its inputs."
+            )
         if not isinstance(first, Tensor):
             return first
         sizes = zip(*(tuple(int(s) for s in t.shape) for t in (first, *others)), strict=True)
-        return SymbolicTensor([same[0] if len(set(same)) == 1 else None for same in sizes], first.dtype)
+        perhaps = tried[0] if tried[0] == tried[1] else None  # the size that stood for an unknown one
+        shape = [same[0] if len(set(same)) == 1 and same[0] != perhaps else None for same in sizes]
+        made = SymbolicTensor(shape, first.dtype)
+        if of_sizes:
+            values = [getattr(tensor, "constant", None) for tensor in (first, *others)]
+            found = tuple(value for value in values if value is not None)
+            made.known = found if len(found) == len(values) else None
+        return made
 
     return pytree.tree_map(merge, *results)
 
 
-def _trial(function: Callable, args: Any, kwargs: Any, size: int, layer: Any) -> Any:
-    with FakeTensorMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
+SIZES: set[Callable] = set()  # functions whose results are made of the sizes of what they get
+
+
+class _TrialMode(FakeTensorMode):
+    """Tensors have no values, but what is made of a few numbers, as sizes are, keeps them."""
+
+    def may_turn_const(self, t: Tensor) -> bool:
+        return t.numel() <= 64 and type(t) is Tensor and t.device.type == "cpu"
+
+
+def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, layer: Any) -> Any:
+    with _TrialMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
 
         def concrete(leaf):
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
+            if leaf.known is not None:
+                return torch.tensor(leaf.known[min(number, len(leaf.known) - 1)].tolist(), dtype=leaf.torch_dtype)
             return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
@@ -413,16 +458,14 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
 
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
-    args, kwargs = pytree.tree_map(_array_as_tensor, (args, kwargs))
+    leaves = pytree.tree_leaves((args, kwargs))
+    like = next((leaf.torch_dtype for leaf in leaves if isinstance(leaf, SymbolicTensor)), None)
+    args, kwargs = pytree.tree_map(lambda leaf: beside(leaf, like), (args, kwargs))
     make = as_layer or importlib.import_module(f"{__package__}.operation").Operation
     return make(function)(*args, **kwargs)
 
 
 as_layer: Any = None  # makes a layer of a function: `operation.Operation`, of the floor above
-
-
-def _array_as_tensor(value: Any) -> Any:
-    return torch.tensor(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" else value
 
 
 class _BesideArrays(TorchFunctionMode):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from . import config, dtypes, serialize
+from . import arrays, config, dtypes, serialize
 from .errors import show_shape
 from .scope import scope
 
@@ -127,6 +127,8 @@ class Weight(nn.Parameter):
             raise ValueError(f"Weight {self.path!r}: NumPy gets a copy of its value; copy=False cannot be had.")
         array = self.numpy()
         return array if dtype is None else array.astype(dtype)
+
+    __array_ufunc__ = arrays.of_numpy
 
     def like(self, data: torch.Tensor) -> Weight:
         """The same weight holding other data, after a move or a change of type."""

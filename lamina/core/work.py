@@ -117,6 +117,12 @@ def keeps_states(module: nn.Module) -> bool:
     return bool(stated) and not isinstance(stated, property)  # as models have it, who ask their layers
 
 
+def phase() -> bool | None:
+    """Whether this thread's calls are in training, as far as a call or the work it does on a model has said so."""
+    told = [work.training for work in _at_work if work.thread == scope.thread and work.training is not None]
+    return scope.training if scope.training is not None or not told else told[-1]
+
+
 _REPAIR = "Wait until that is done, or work on a copy made before: copy.deepcopy(model)."
 
 

@@ -4,6 +4,7 @@ tensors, which the model then computes beside its outputs."""
 from __future__ import annotations
 
 import inspect
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +20,15 @@ from ..core import care
 from ..core.care import Changes
 from ..core.declare import short
 from ..core.errors import named
-from ..core.graph import Graph, Node
+from ..core.graph import Graph, Node, Plan
 from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
+from ..layers import Input
 from .habits import Habits
+from .tensors import names_symbols, nodes_before
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
-
 
 _BY_NAME = ("name", "shape", "dtype", "initializer", "regularizer", "trainable", "constraint")
 _BY_SHAPE = ("shape", "initializer", "name", "trainable", "regularizer", "constraint")
@@ -140,6 +142,54 @@ class Addition(Layer):
         return Addition(value, self.act, metric)
 
 
+class Held(Addition):
+    """Keeps the value for a loss that rests on it."""
+
+    def __init__(self, value: SymbolicTensor):
+        super().__init__(value, _keep, self)
+        self.__dict__["kept"] = threading.local()
+
+
+def _keep(layer: Any, value: Any) -> None:
+    layer.kept.value = value
+
+
+class RestingLoss:
+    """A loss function in which symbolic tensors of the model stand beside `y_true` and `y_pred`.
+
+    What does not rest on `y_true` the model computes beside its outputs; `held` are the additions that do so.
+    """
+
+    def __init__(self, function: Callable, output: SymbolicTensor):
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        target = Input(batch_shape=output.shape)
+        value = function(target, output)
+        nodes = {id(tensor): node for node in nodes_before(value) for tensor in pytree.tree_leaves(node.outputs)}
+        resting: dict[int, bool] = {id(target): True}
+
+        def rests(tensor: SymbolicTensor) -> bool:
+            if id(tensor) not in resting:
+                resting[id(tensor)] = sum(map(rests, nodes[id(tensor)].inputs)) > 0  # asks all
+            return resting[id(tensor)]
+
+        rests(value)
+        readers = [node for key, node in nodes.items() if resting.get(key)]
+        apart = {id(each): each for node in readers for each in node.inputs if not resting[id(each)]}
+        if not resting[id(value)]:
+            apart = {id(value): value}
+        self._output = list(apart).index(id(output)) if id(output) in apart else None
+        self.held = [Held(each) for key, each in apart.items() if key != id(output)]
+        self._plan = Plan(Graph([target, *apart.values()], value, self.__name__)) if resting[id(value)] else None
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        values = [held.kept.value for held in self.held]
+        if self._plan is None:
+            return values[0]
+        if self._output is not None:
+            values.insert(self._output, y_pred)
+        return self._plan.run(y_true, *values)
+
+
 def _as_loss(layer: Any, value: Any) -> None:
     layer.add_loss(layer.value() if callable(layer.value) else value)
 
@@ -155,6 +205,33 @@ class AddsBeside(Adds):
     _whole_graph: Any = None
     _beside: tuple[Layer, ...] = ()  # layers that only what was added rests on
     _told = False
+    _held: tuple[Held, ...] = ()
+
+    def resting(self, losses: Any) -> Any:
+        """Losses for `compile`; those that name symbolic tensors of the model as functions that know their values."""
+        if self._graph is None or not names_symbols(losses):
+            return losses
+        held: list[Held] = []
+
+        def rest(loss: Any, output: Any) -> Any:
+            if not callable(loss) or not names_symbols(loss):
+                return loss
+            made = RestingLoss(loss, output)
+            held.extend(made.held)
+            return made
+
+        outputs = pytree.tree_leaves(self._output_structure)
+        if isinstance(losses, Mapping):
+            names = dict(zip(self.output_names, outputs, strict=True))
+            made: Any = {key: rest(loss, names[key]) for key, loss in losses.items()}
+        elif isinstance(losses, (list, tuple)):
+            made = [rest(loss, output) for loss, output in zip(losses, outputs, strict=True)]
+        else:
+            each = [rest(losses, output) for output in outputs]
+            made = each if len(each) > 1 else each[0]
+        self.__dict__["_held"] = tuple(held)
+        self._remake()
+        return made
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Add symbolic tensors, which rest on the model's inputs, or functions without arguments to the model's loss.
@@ -194,6 +271,9 @@ class AddsBeside(Adds):
     def _add(self, additions: list[Addition]) -> None:
         self._whole((*self._added, *additions))  # raises where a value does not rest on the inputs
         self.__dict__["_added"] = (*self._added, *additions)
+        self._remake()
+
+    def _remake(self) -> None:
         Changes.note(self)
         self._make_plan()
 
@@ -220,8 +300,8 @@ class AddsBeside(Adds):
             state["_graph"] = graph
 
     def _make_plan(self) -> Any:
-        if self._added:
-            whole, own = self._whole(self._added), {id(layer) for layer in self._graph.layers}
+        if self._added or self._held:
+            whole, own = self._whole((*self._added, *self._held)), {id(layer) for layer in self._graph.layers}
             beside = [layer for layer in whole.layers if id(layer) not in own]
             self._register(beside)
             self.__dict__["_beside"] = tuple(one for one in beside if not isinstance(one, (Operation, Addition)))
@@ -238,9 +318,9 @@ class AddsBeside(Adds):
             return super()._apply(fn, recurse)
 
     def nodes_to_copy(self) -> list[Node]:
-        if not self._added:
+        if not self._added and not self._held:
             return super().nodes_to_copy()
-        return [node for node in self._whole_graph.nodes if node.layer not in self._added]
+        return [node for node in self._whole_graph.nodes if not isinstance(node.layer, Addition)]
 
     def finish_copy(self, made: Any, counterpart: Callable[[Any], Any] | None) -> None:
         if not self._added:

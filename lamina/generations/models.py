@@ -137,6 +137,10 @@ class _ModelWords(Adds):
     _compile_keeps = False
     _compiled_trainable: _Compiled | None = None
 
+    def resting(self, losses: Any) -> Any:
+        """Hook: losses that name symbolic tensors of a model."""
+        return losses
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
@@ -146,6 +150,7 @@ class _ModelWords(Adds):
             metrics = given.get(name)
             if count > 1 and isinstance(metrics, list) and not any(isinstance(one, (list, tuple)) for one in metrics):
                 given[name] = [list(metrics) for _ in range(count)]  # of every output
+        given["loss"] = self.resting(given.get("loss"))
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(losses.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..translation.absent import hint
-from . import backend, names
+from . import backend, names, tensors
 from .dialect import DIALECTS, Dialect, Find
 
 _making = threading.RLock()
@@ -79,6 +79,7 @@ def open_namespace(name: str) -> ModuleType:
 
 def _made(dialect: Dialect) -> ModuleType:
     names.fill(dialect)
+    tensors.equip()
     modules: dict[str, Namespace] = {}
     for home in dialect.homes:
         doc = f"Keras {dialect.table.version} on Lamina's layers." if not home else ""

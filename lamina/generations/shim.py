@@ -17,9 +17,9 @@ from ..core import config as settings
 from ..core import functions, serialize
 from ..core.errors import named
 from ..core.layer import Layer
-from ..core.symbolic import is_shape
+from ..core.symbolic import any_symbolic, is_shape
 from ..core.weight import Weight
-from ..layers import GRU, LSTM, RNN, Bidirectional, SimpleRNN, TimeDistributed
+from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, SimpleRNN, TimeDistributed
 from ..layers.old import take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
@@ -29,6 +29,7 @@ from .additions import Adds
 from .dialect import Dialect
 from .initializations import InLayout, in_layout
 from .rules import ByUpdates
+from .tensors import names_symbols
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -170,6 +171,12 @@ class LayerShim(Adds, Shim):
         self.__dict__["_theano"] = self._dialect.backend == "theano"
         if kept.get("time_major"):
             take_time_first(self)
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """A Lambda whose function names symbolic tensors stands for what the function does."""
+        if isinstance(self, Lambda) and any_symbolic(args) and names_symbols(self.function):
+            return self.function(*args, **self.arguments)
+        return super()._call_with_care(args, kwargs)
 
     def _resolve(self, key: str, value: Any) -> Any:
         dialect = self._dialect

@@ -15,6 +15,7 @@ from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up, owned
 from ..core.errors import short, show_shape
 from ..core.layer import snake_case, unique_name
 from ..core.masking import get_mask
+from ..core.operation import recorded
 from ..core.serialize import deserialize, serialize
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
@@ -231,6 +232,7 @@ class Loss(Declared):
         self.reduction: str | None = converted(self, "reduction", reduction)
         self.dtype: str = converted(self, "dtype", dtype)
 
+    @recorded
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         mask = get_mask(y_pred)
         dtype = dtypes.TYPES[self.dtype]

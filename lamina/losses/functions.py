@@ -18,27 +18,32 @@ from torch import Tensor
 from ..core import config
 from ..core.errors import show_shape
 from ..core.masking import set_mask
+from ..core.operation import recorded
 from .base import FUSED, LOGITS, as_float, as_tensor, class_numbers, misfit, pair
 
 # Regression ------------------------------------------------------------------------------------------------------
 
 
+@recorded
 def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = pair(y_true, y_pred, "mean_squared_error")
     return (y_true - y_pred).square().mean(-1)
 
 
+@recorded
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = pair(y_true, y_pred, "mean_absolute_error")
     return (y_true - y_pred).abs().mean(-1)
 
 
+@recorded
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
     """In percent of `y_true`, which counts as at least `epsilon()`."""
     y_true, y_pred = pair(y_true, y_pred, "mean_absolute_percentage_error")
     return 100 * ((y_true - y_pred) / y_true.abs().clamp(min=config.epsilon())).abs().mean(-1)
 
 
+@recorded
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
     """Squared difference of log(1 + y); values below `epsilon()` count as that."""
     y_true, y_pred = pair(y_true, y_pred, "mean_squared_logarithmic_error")
@@ -46,6 +51,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
     return (y_true.clamp(min=least).log1p() - y_pred.clamp(min=least).log1p()).square().mean(-1)
 
 
+@recorded
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Half the square of an error up to `delta`, beyond it the tangent."""
     y_true, y_pred = pair(y_true, y_pred, "huber")
@@ -53,23 +59,27 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     return torch.where(error <= delta, 0.5 * error * error, delta * (error - 0.5 * delta)).mean(-1)
 
 
+@recorded
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = pair(y_true, y_pred, "log_cosh")
     error = y_pred - y_true
     return (error + F.softplus(-2 * error) - math.log(2)).mean(-1)
 
 
+@recorded
 def poisson(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = pair(y_true, y_pred, "poisson")
     return (y_pred - y_true * (y_pred + config.epsilon()).log()).mean(-1)
 
 
+@recorded
 def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = pair(y_true, y_pred, "kl_divergence")
     y_true, y_pred = y_true.clamp(config.epsilon(), 1), y_pred.clamp(config.epsilon(), 1)
     return (y_true * (y_true / y_pred).log()).sum(-1)
 
 
+@recorded
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The cosine with its sign turned: -1 for parallel vectors, 0 where one of them is 0."""
     y_true, y_pred = pair(y_true, y_pred, "cosine_similarity")
@@ -87,14 +97,17 @@ def _margin(y_true: Any, y_pred: Any, name: str) -> Tensor:
     return (1 - torch.where(binary, 2 * y_true - 1, y_true) * y_pred).clamp(min=0)
 
 
+@recorded
 def hinge(y_true: Any, y_pred: Any) -> Tensor:
     return _margin(y_true, y_pred, "hinge").mean(-1)
 
 
+@recorded
 def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
     return _margin(y_true, y_pred, "squared_hinge").square().mean(-1)
 
 
+@recorded
 def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
     """max(0, 1 + the best wrong score - the right score) for one-hot `y_true`."""
     y_true, y_pred = pair(y_true, y_pred, "categorical_hinge")
@@ -142,6 +155,7 @@ def _smooth(y_true: Tensor, amount: float, towards: float) -> Tensor:
     return y_true * (1 - amount) + amount * towards
 
 
+@recorded
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:
@@ -152,6 +166,7 @@ def binary_crossentropy(
     return _binary(y_true, y_pred, from_logits).mean(axis)
 
 
+@recorded
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -177,6 +192,7 @@ def binary_focal_crossentropy(
     return losses.mean(axis)
 
 
+@recorded
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:
@@ -185,6 +201,7 @@ def categorical_crossentropy(
     return -(y_true * _log_probabilities(y_pred, from_logits, axis)).sum(axis)
 
 
+@recorded
 def categorical_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -204,6 +221,7 @@ def categorical_focal_crossentropy(
 _NO_CLASS = -(1 << 40)  # what torch's kernels leave out where no class is to be
 
 
+@recorded
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Tensor:
@@ -233,6 +251,7 @@ def sparse_categorical_crossentropy(
     return losses
 
 
+@recorded
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Tensor:
     """(1 - p**q) / q for the probability p of class `y_true` (Zhang and Sabuncu 2018): robust to wrong labels."""
     y_pred = as_float(y_pred)
@@ -307,6 +326,7 @@ LOGITS.update(
 # Overlap, sequences, embeddings ----------------------------------------------------------------------------------
 
 
+@recorded
 def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None) -> Tensor:
     """1 - Tversky index over `axis` (None: everything). `alpha` weighs missed positives, `beta` false ones."""
     y_true, y_pred = pair(y_true, y_pred, "tversky")
@@ -316,12 +336,14 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     return 1 - both / (both + missed * alpha + false * beta + config.epsilon())
 
 
+@recorded
 def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
     """1 - Dice coefficient over `axis` (None: everything)."""
     y_true, y_pred = pair(y_true, y_pred, "dice")
     return 1 - 2 * (y_true * y_pred).sum(axis) / (y_true.sum(axis) + y_pred.sum(axis) + config.epsilon())
 
 
+@recorded
 def ctc(y_true: Any, y_pred: Any) -> Tensor:
     """Connectionist temporal classification. `y_true`: labels (batch, length), padded with the blank, 0.
     `y_pred`: scores (batch, steps, classes). torch's kernel waits for the device to read the lengths."""
@@ -335,6 +357,7 @@ def ctc(y_true: Any, y_pred: Any) -> Tensor:
     return F.ctc_loss(log, labels, steps, (labels != 0).sum(-1), reduction="none")
 
 
+@recorded
 def circle(
     y_true: Any,
     y_pred: Any,

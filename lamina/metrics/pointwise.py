@@ -9,6 +9,7 @@ from torch import Tensor
 from .. import losses
 from ..core import config, dtypes
 from ..core.declare import arg, boolean, integer, number
+from ..core.operation import recorded
 from ..losses.base import as_float, as_tensor, class_numbers, dtype_arg, misfit, name_arg, pair
 from .base import FunctionMetric, Mean, PlainMetric
 
@@ -20,18 +21,21 @@ def _as_matches(matches: Tensor) -> Tensor:
 # Accuracies ------------------------------------------------------------------------------------------------------
 
 
+@recorded
 def accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the values are equal, else 0."""
     y_true, y_pred = pair(y_true, y_pred, "accuracy")
     return _as_matches(y_true == y_pred)
 
 
+@recorded
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """1 where `y_pred` lies on the side of `threshold` that `y_true` (0 or 1) says, else 0."""
     y_true, y_pred = pair(y_true, y_pred, "binary_accuracy")
     return _as_matches((y_pred > threshold) == y_true)
 
 
+@recorded
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest entries of `y_true` (one-hot) and `y_pred` lie at the same place of the last axis."""
     y_true, y_pred = pair(y_true, y_pred, "categorical_accuracy")
@@ -48,6 +52,7 @@ def _labels(y_true: Any, y_pred: Any, name: str) -> tuple[Tensor, Tensor]:
     return class_numbers(labels, name), y_pred
 
 
+@recorded
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest entry of `y_pred` along the last axis is the one that `y_true` numbers."""
     labels, y_pred = _labels(y_true, y_pred, "sparse_categorical_accuracy")
@@ -60,12 +65,14 @@ def _in_top_k(labels: Tensor, y_pred: Tensor, k: int) -> Tensor:
     return _as_matches((y_pred > right).sum(-1) < k)
 
 
+@recorded
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     """1 where the right class (one-hot) is among the `k` with the highest scores; ties count."""
     y_true, y_pred = pair(y_true, y_pred, "top_k_categorical_accuracy")
     return _in_top_k(y_true.argmax(-1), y_pred, k)
 
 
+@recorded
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Tensor:
     """1 where class `y_true` is among the `k` with the highest scores, or the first `k` ids in `y_pred`."""
     given = as_tensor(y_true).shape
@@ -204,6 +211,7 @@ class SparseCategoricalCrossentropy(PlainMetric, fn=losses.sparse_categorical_cr
 # Correlations ----------------------------------------------------------------------------------------------------
 
 
+@recorded
 def cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The cosine of the angle between targets and predictions: 1 for parallel vectors."""
     return -losses.cosine_similarity(y_true, y_pred, axis)
@@ -219,12 +227,14 @@ def _moments(y_true: Any, y_pred: Any, axis: int, name: str) -> tuple[Tensor, Te
     return covariance, true_variance, pred_variance, true_mean.squeeze(axis), pred_mean.squeeze(axis)
 
 
+@recorded
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """Covariance divided by both standard deviations, along `axis`."""
     covariance, true_variance, pred_variance, *_ = _moments(y_true, y_pred, axis, "pearson_correlation")
     return covariance / (true_variance * pred_variance).sqrt()
 
 
+@recorded
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """Agreement with y_true = y_pred along `axis` (Lin 1989): 2 cov / (var + var + squared difference of means)."""
     covariance, *variances, true_mean, pred_mean = _moments(y_true, y_pred, axis, "concordance_correlation")

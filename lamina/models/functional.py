@@ -314,7 +314,7 @@ class Functional(GraphModel):
         self._register(graph.layers)
         specs = [
             InputSpec(
-                shape=(None, *tensor.shape[1:]),
+                shape=(None, *tensor.shape[1:]) if tensor.shape else (),
                 allow_last_axis_squeeze=True,
                 name=tensor.name,
                 optional=getattr(getattr(tensor.node, "layer", None), "optional", False),

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes
 from ..core.arrays import is_array, numbers, shared
-from ..core.errors import short, show_shape
-from ..core.operation import Operation
+from ..core.errors import short
+from ..core.operation import record as record
+from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor
 
 P = ParamSpec("P")
@@ -29,31 +29,8 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable)
 Axis = int | tuple[int, ...] | list[int] | None
 
-_SEARCHED = frozenset({SymbolicTensor, list, tuple, dict})
 _OF_NUMPY = ("arrangement", "creation", "elementwise", "reduction")  # files; others are named as Keras' modules
 _SMALL = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16})
-
-
-def recorded(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a call with a symbolic tensor anywhere in its arguments one node of a model, named as the function."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        for value in args:
-            if type(value) in _SEARCHED and _holds_symbolic(value):
-                return record(call, args, kwargs)
-        if kwargs:
-            for value in kwargs.values():
-                if type(value) in _SEARCHED and _holds_symbolic(value):
-                    return record(call, args, kwargs)
-        try:
-            return function(*args, **kwargs)
-        except (RuntimeError, IndexError) as error:
-            if type(error) not in (RuntimeError, IndexError):  # such as what a device without memory raises
-                raise
-            raise ValueError(_misfit(function.__name__, (args, kwargs), error)) from error
-
-    return call
 
 
 class Op(NamedTuple):
@@ -123,50 +100,6 @@ def public(room: ModuleType) -> dict[str, Any]:
         for name, item in vars(room).items()
         if name[0] != "_" and getattr(item, "__module__", None) == room.__name__
     }
-
-
-def _misfit(name: str, arguments: Any, error: Exception) -> str:
-    """What torch says against a call, with the name of the op and the shapes it got."""
-    shapes = [show_shape(leaf.shape) for leaf in pytree.tree_leaves(arguments) if hasattr(leaf, "shape")]
-    reason = str(error).strip().split("\n")[0][:200]
-    return f"{name} cannot take inputs of shape {', '.join(shapes)}: {reason}"
-
-
-def _holds_symbolic(value: Any) -> bool:
-    kind = type(value)
-    if kind is SymbolicTensor:
-        return True
-    if kind is dict:
-        value = value.values()
-    elif kind is not list and kind is not tuple:
-        return False
-    for item in value:
-        if type(item) in _SEARCHED and _holds_symbolic(item):
-            return True
-    return False
-
-
-def record(function: Callable, args: tuple, kwargs: dict[str, Any], name: str | None = None) -> Any:
-    """The outputs of a call as a node of a model.
-
-    Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way.
-    """
-    if kwargs:
-        bound = inspect.signature(function).bind(*args, **kwargs)
-        bound.apply_defaults()
-        parameters = list(bound.signature.parameters.values())
-        if all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
-            first = len(args)
-            for place, parameter in enumerate(parameters):
-                value = bound.arguments[parameter.name]
-                if isinstance(value, (Tensor, np.ndarray)) or _holds_symbolic(value):
-                    first = max(first, place + 1)
-                elif value is None and parameter.default is not None:
-                    first = max(first, place + 1)
-            args = tuple(bound.arguments.values())[:first]
-            later = {parameter.name for parameter in parameters[first:]}
-            kwargs = {key: value for key, value in kwargs.items() if key in later}
-    return Operation(function, name)(*args, **kwargs)
 
 
 def is_trial(x: Any) -> bool:

@@ -1,0 +1,869 @@
+"""The tensor functions of `keras.backend` of Keras 1 and 2, on torch.
+
+Each takes symbolic tensors, too, and is then one step of a model. Parameters said to be `X` are tensors: numbers,
+arrays and lists become some, in the type of the tensor beside them; `Xs` are several.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils import _pytree as pytree
+
+from ..activations import elu as _elu
+from ..core import dtypes
+from ..core.arrays import beside
+from ..core.config import epsilon, floatx, image_data_format
+from ..core.operation import recorded
+from ..core.scope import scope
+from ..core.symbolic import SIZES, SymbolicTensor
+from ..kernels import convolution, local, normalization, pooling, products, resize, window
+from ..losses import functions as losses
+from ..ops import base, nn
+from . import activations
+from .tensors import names_symbols
+
+X = Any
+Xs = Any
+Axis = Any
+FORMATS = {"th": "channels_first", "tf": "channels_last"}
+PUBLIC: dict[str, Callable] = {}
+
+
+def public(function: Callable) -> Callable:
+    """Makes a function, by its name, one of the backend."""
+    call = PUBLIC[function.__name__] = taking_all(function)
+    return call
+
+
+def taking_all(function: Callable) -> Callable:
+    """A function that converts what it gets, and is recorded where that is symbolic.
+
+    A loop over a function that itself names symbolic tensors is written out, step by step.
+    """
+    signature = inspect.signature(function)
+    kinds = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+
+    @recorded
+    @functools.wraps(function)
+    def recording(*args: Any, **kwargs: Any) -> Any:
+        given = {**dict(zip(kinds, args, strict=False)), **kwargs}
+        named = [key for key in given if kinds.get(key) in ("X", "Xs") and given[key] is not None]
+        found = [leaf for key in named for leaf in pytree.tree_leaves(given[key]) if isinstance(leaf, Tensor)]
+        like = next((x for x in found if x.is_floating_point()), found[0] if found else None)
+        values = {key: _tensors(given[key], like) if kinds[key] == "Xs" else _tensor(given[key], like) for key in named}
+        rest = args[len(kinds) :]
+        return function(*(values.get(key, value) for key, value in zip(kinds, args, strict=False)), *rest,
+                        **{key: values.get(key, value) for key, value in kwargs.items()})  # fmt: skip
+
+    @functools.wraps(function)
+    def written_out(first: Callable, *args: Any, **kwargs: Any) -> Any:
+        return (function if names_symbols(first) else recording)(first, *args, **kwargs)
+
+    return written_out if "Callable" in kinds.values() else recording
+
+
+def _tensor(value: Any, like: Tensor | None = None) -> Any:
+    if isinstance(value, (Tensor, SymbolicTensor)):
+        return value
+    dtype, device = (None, None) if like is None else (like.dtype, like.device)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return beside(value, dtype, device) if value.dtype.kind in "biufc" else base.tensor(value)
+    follows = dtype is not None and (dtype.is_floating_point or isinstance(value, int)) and not isinstance(value, bool)
+    kind = dtype if follows else None
+    if isinstance(value, (bool, int, float)):
+        return torch.tensor(value, dtype=kind or base.number_dtype(value), device=device)  # which a trial can read
+    return base.tensor(value, kind, device)
+
+
+def _tensors(values: Any, like: Tensor | None) -> list[Tensor]:
+    return [_tensor(value, like) for value in values]
+
+
+def sizes(shape: Any) -> tuple[int, ...]:
+    """A shape that may be a tensor, or hold some, as Python's numbers; -1 for None."""
+    shape = shape.tolist() if hasattr(shape, "tolist") else shape
+    return tuple(-1 if size is None else int(size) for size in ((shape,) if isinstance(shape, int) else shape))
+
+
+def _axes(x: Tensor, axis: Axis) -> Any:
+    return tuple(axis) if isinstance(axis, (list, tuple)) else tuple(range(x.ndim)) if axis is None else axis
+
+
+def _float(x: Tensor) -> Tensor:
+    return x if x.is_floating_point() else x.to(torch_dtype(None))
+
+
+def torch_dtype(dtype: Any) -> torch.dtype:
+    return dtypes.torch_dtype(floatx() if dtype is None else dtype)
+
+
+def _last(data_format: str | None) -> bool:
+    chosen = image_data_format() if data_format in (None, "default") else FORMATS.get(data_format, data_format)
+    if chosen not in FORMATS.values():
+        raise ValueError(f"data_format: expected 'channels_last' or 'channels_first'; got {data_format!r}.")
+    return chosen == "channels_last"
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _times(value: Any, rank: int) -> tuple[int, ...]:
+    return (value,) * rank if isinstance(value, int) else tuple(value)
+
+
+# Creation -------------------------------------------------------------------------------------------------------------
+
+
+@public
+def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    return torch.zeros(sizes(shape), dtype=torch_dtype(dtype))
+
+
+@public
+def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    return torch.ones(sizes(shape), dtype=torch_dtype(dtype))
+
+
+@public
+def eye(size: int, dtype: Any = None, name: str | None = None) -> Tensor:
+    return torch.eye(*sizes(size), dtype=torch_dtype(dtype))
+
+
+@public
+def zeros_like(x: X, dtype: Any = None, name: str | None = None) -> Tensor:
+    return torch.zeros_like(x, dtype=None if dtype is None else torch_dtype(dtype), requires_grad=False)
+
+
+@public
+def ones_like(x: X, dtype: Any = None, name: str | None = None) -> Tensor:
+    return torch.ones_like(x, dtype=None if dtype is None else torch_dtype(dtype), requires_grad=False)
+
+
+@public
+def constant(value: X, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
+    made = value.to(torch_dtype(dtype))
+    return made if shape is None else made.expand(sizes(shape)).clone()
+
+
+@public
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Tensor:
+    first, end = (0, builtins.max(start, 0)) if stop is None else (start, stop)
+    numbers = [value.item() if isinstance(value, Tensor) else value for value in (first, end, step)]
+    return torch.arange(*numbers, dtype=torch_dtype(dtype))
+
+
+@public
+def cast(x: X, dtype: Any) -> Tensor:
+    return x.to(dtypes.torch_dtype(dtype))
+
+
+@public
+def shape(x: X) -> Tensor:
+    """The sizes, as a tensor."""
+    return torch.tensor(list(x.shape), dtype=torch.int32)
+
+
+@public
+def size(x: X, name: str | None = None) -> Tensor:
+    """How many elements there are, as a tensor."""
+    return torch.tensor(x.numel(), dtype=torch.int32)
+
+
+SIZES.update((shape, size))
+
+
+# Random numbers -------------------------------------------------------------------------------------------------------
+
+_streams: dict[int, torch.Generator] = {}
+
+
+def _stream(seed: Any) -> torch.Generator | None:
+    """The numbers of a seed, which go on from call to call."""
+    if seed is None or scope.trying:
+        return None
+    return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
+
+
+def forget_streams() -> None:
+    """Let the numbers of all seeds start afresh."""
+    _streams.clear()
+
+
+@public
+def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
+    return torch.randn(sizes(shape), dtype=torch_dtype(dtype), generator=_stream(seed)) * stddev + mean
+
+
+@public
+def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
+    kind, stream = torch_dtype(dtype), _stream(seed)
+    if not kind.is_floating_point:
+        return torch.randint(int(minval), int(maxval), sizes(shape), dtype=kind, generator=stream)
+    return torch.rand(sizes(shape), dtype=kind, generator=stream) * (maxval - minval) + minval
+
+
+@public
+def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = None) -> Tensor:
+    return (torch.rand(sizes(shape), generator=_stream(seed)) < p).to(torch_dtype(dtype))
+
+
+@public
+def random_bernoulli(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = None) -> Tensor:
+    return random_binomial(shape, p, dtype, seed)
+
+
+@public
+def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
+    values = torch.empty(sizes(shape), dtype=torch_dtype(dtype))
+    return torch.nn.init.trunc_normal_(values, 0.0, 1.0, -2.0, 2.0, _stream(seed)).mul_(stddev).add_(mean)
+
+
+@public
+def dropout(x: X, level: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
+    if not 0 <= level < 1:
+        raise ValueError(f"dropout: `level` is the share to drop, from 0 to below 1; got {level!r}.")
+    asked = [None] * x.ndim if noise_shape is None else noise_shape
+    shape = [have if size is None else size for size, have in zip(asked, x.shape, strict=True)]
+    kept = (torch.rand(sizes(shape), generator=_stream(seed)) >= level).to(x.device, x.dtype)
+    return x * kept / (1 - level)
+
+
+# Reductions -----------------------------------------------------------------------------------------------------------
+
+
+@public
+def mean(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.mean(_float(x), _axes(x, axis), keepdims)
+
+
+@public
+def sum(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.sum(x, _axes(x, axis), keepdims, dtype=x.dtype)
+
+
+@public
+def max(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.amax(x, _axes(x, axis), keepdims)
+
+
+@public
+def min(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.amin(x, _axes(x, axis), keepdims)
+
+
+@public
+def prod(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    for one in sorted(base.axes_of(axis, x.ndim), reverse=True):
+        x = torch.prod(x, one, keepdims, dtype=x.dtype)
+    return x
+
+
+@public
+def var(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.var(_float(x), _axes(x, axis), correction=0, keepdim=keepdims)
+
+
+@public
+def std(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.sqrt(var(x, axis, keepdims))
+
+
+@public
+def any(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.amax(x.bool().to(torch.uint8), _axes(x, axis), keepdims).bool()
+
+
+@public
+def all(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.amin(x.bool().to(torch.uint8), _axes(x, axis), keepdims).bool()
+
+
+@public
+def logsumexp(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    return torch.logsumexp(x, _axes(x, axis), keepdims)
+
+
+@public
+def argmax(x: X, axis: int = -1) -> Tensor:
+    return torch.argmax(x, axis)
+
+
+@public
+def argmin(x: X, axis: int = -1) -> Tensor:
+    return torch.argmin(x, axis)
+
+
+@public
+def cumsum(x: X, axis: int = 0) -> Tensor:
+    return torch.cumsum(x, axis, dtype=x.dtype)
+
+
+@public
+def cumprod(x: X, axis: int = 0) -> Tensor:
+    return torch.cumprod(x, axis, dtype=x.dtype)
+
+
+@public
+def l2_normalize(x: X, axis: Axis = None) -> Tensor:
+    """`x` divided by its norm along `axis` (at least 1e-6)."""
+    return x * torch.rsqrt(torch.clamp(sum(torch.square(x), axis, True), min=1e-12))
+
+
+# Value by value -------------------------------------------------------------------------------------------------------
+
+
+def _of_one(name: str, function: Callable[[Any], Tensor]) -> None:
+    def of_one(x: X) -> Tensor:
+        return function(x)
+
+    of_one.__name__ = of_one.__qualname__ = name
+    public(of_one)
+
+
+def _of_two(name: str, function: Callable[[Any, Any], Tensor]) -> None:
+    def of_two(x: X, y: X) -> Tensor:
+        return function(x, y)
+
+    of_two.__name__ = of_two.__qualname__ = name
+    public(of_two)
+
+
+for _name in ("abs", "square", "exp", "log", "sin", "cos", "sign", "round", "sigmoid", "tanh"):
+    _of_one(_name, getattr(torch, _name))
+_of_one("softplus", lambda x: functional.softplus(_float(x)))
+_of_one("softsign", functional.softsign)
+_of_one("sqrt", lambda x: torch.sqrt(torch.clamp(x, min=0)))
+_of_one("hard_sigmoid", activations.hard_sigmoid)
+for _name, _function in {
+    "maximum": torch.maximum, "minimum": torch.minimum, "equal": torch.eq, "not_equal": torch.ne, "greater": torch.gt,
+    "greater_equal": torch.ge, "less": torch.lt, "less_equal": torch.le, "lesser": torch.lt, "lesser_equal": torch.le,
+}.items():  # fmt: skip
+    _of_two(_name, _function)
+
+
+@public
+def identity(x: X, name: str | None = None) -> Tensor:
+    return x
+
+
+@public
+def pow(x: X, a: X) -> Tensor:
+    return torch.pow(x, a)
+
+
+@public
+def clip(x: X, min_value: Any, max_value: Any) -> Tensor:
+    low, high = (-math.inf if min_value is None else min_value, math.inf if max_value is None else max_value)
+    low, high = (value if isinstance(value, (int, float)) else _tensor(value, x) for value in (low, high))
+    return torch.minimum(torch.maximum(x, _tensor(low, x)), torch.maximum(_tensor(high, x), _tensor(low, x)))
+
+
+@public
+def relu(x: X, alpha: X = 0.0, max_value: Any = None, threshold: float = 0.0) -> Tensor:
+    """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
+    kept = torch.relu(x) if threshold == 0 else torch.where(x > threshold, x, 0.0)
+    kept = kept if max_value is None else torch.clamp(kept, 0.0, max_value)
+    return kept if isinstance(alpha, float) else kept + alpha * torch.clamp(x - threshold, max=0.0)
+
+
+@public
+def elu(x: X, alpha: float = 1.0) -> Tensor:
+    return _elu(x, alpha)
+
+
+@public
+def softmax(x: X, axis: int = -1) -> Tensor:
+    return torch.softmax(x, axis)
+
+
+@taking_all
+def _chosen(condition: X, then: X, other: X) -> Tensor:
+    while condition.ndim < then.ndim:
+        condition = condition.unsqueeze(-1)
+    return torch.where(condition.bool(), then, other)
+
+
+def _called(expression: Any) -> Any:
+    return expression() if callable(expression) and not isinstance(expression, Tensor) else expression
+
+
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+    """What `condition` says, value by value. Raises ValueError for one of more axes than the expressions."""
+    if not isinstance(condition, SymbolicTensor) and not base.is_trial(condition):
+        condition = _tensor(condition)
+        if condition.ndim == 0 and callable(then_expression) and callable(else_expression):
+            return then_expression() if condition else else_expression()
+    then: Any = _called(then_expression)
+    other: Any = _called(else_expression)
+    if isinstance(then, (Tensor, SymbolicTensor)) and condition.ndim > then.ndim:
+        raise ValueError(f"switch: `condition` has {condition.ndim} axes, more than the expressions' {then.ndim}.")
+    return _chosen(condition, then, other)
+
+
+PUBLIC["switch"] = switch
+
+
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+
+@public
+def reshape(x: X, shape: Any) -> Tensor:
+    return torch.reshape(x, sizes(shape))
+
+
+@public
+def flatten(x: X) -> Tensor:
+    return torch.reshape(x, (-1,))
+
+
+@public
+def batch_flatten(x: X) -> Tensor:
+    return torch.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+
+@public
+def permute_dimensions(x: X, pattern: Sequence[int]) -> Tensor:
+    return torch.permute(x, sizes(pattern))
+
+
+@public
+def transpose(x: X) -> Tensor:
+    return torch.permute(x, tuple(reversed(range(x.ndim))))
+
+
+@public
+def expand_dims(x: X, axis: int = -1) -> Tensor:
+    return torch.unsqueeze(x, axis)
+
+
+@public
+def squeeze(x: X, axis: int) -> Tensor:
+    if x.shape[axis] != 1:
+        raise ValueError(f"squeeze: axis {axis} has size {x.shape[axis]}, not 1.")
+    return torch.squeeze(x, axis)
+
+
+@public
+def concatenate(tensors: Xs, axis: int = -1) -> Tensor:
+    return torch.cat(tensors, axis)
+
+
+@public
+def stack(x: Xs, axis: int = 0) -> Tensor:
+    return torch.stack(tensors=x, dim=axis)
+
+
+@public
+def repeat(x: X, n: int) -> Tensor:
+    """(batch, features) -> (batch, n, features)."""
+    if x.ndim != 2:
+        raise ValueError(f"repeat: expected (batch, features); got shape {tuple(x.shape)}.")
+    return torch.unsqueeze(x, 1).expand(-1, int(n), -1)
+
+
+@public
+def repeat_elements(x: X, rep: int, axis: int) -> Tensor:
+    return torch.repeat_interleave(x, int(rep), axis)
+
+
+@public
+def tile(x: X, n: Any) -> Tensor:
+    return torch.tile(x, sizes(n))
+
+
+@public
+def reverse(x: X, axes: Axis) -> Tensor:
+    return torch.flip(x, sizes(axes))
+
+
+@public
+def slice(x: X, start: Any, size: Any) -> Tensor:
+    for axis, (first, length) in enumerate(zip(sizes(start), sizes(size), strict=True)):
+        x = x.narrow(axis, first, x.shape[axis] - first if length == -1 else length)
+    return x
+
+
+@public
+def gather(reference: X, indices: X) -> Tensor:
+    indices = indices.long()
+    return functional.embedding(indices, reference) if reference.ndim == 2 else reference[indices]
+
+
+@public
+def one_hot(indices: X, num_classes: int) -> Tensor:
+    """Zeros for an index that is none of the classes."""
+    classes = torch.arange(int(num_classes), device=indices.device)
+    return (indices.long().unsqueeze(-1) == classes).to(torch_dtype(None))
+
+
+@public
+def temporal_padding(x: X, padding: Any = (1, 1)) -> Tensor:
+    return resize.pad(x, (_pair(padding),), True)
+
+
+@public
+def asymmetric_temporal_padding(x: X, left_pad: int = 1, right_pad: int = 1) -> Tensor:
+    return resize.pad(x, ((left_pad, right_pad),), True)
+
+
+@public
+def spatial_2d_padding(x: X, padding: Any = ((1, 1), (1, 1)), data_format: str | None = None) -> Tensor:
+    return resize.pad(x, tuple(map(_pair, padding)), _last(data_format))
+
+
+@public
+def asymmetric_spatial_2d_padding(
+    x: X, top_pad: int = 1, bottom_pad: int = 1, left_pad: int = 1, right_pad: int = 1, data_format: str | None = None
+) -> Tensor:
+    return resize.pad(x, ((top_pad, bottom_pad), (left_pad, right_pad)), _last(data_format))
+
+
+@public
+def spatial_3d_padding(x: X, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None) -> Tensor:
+    return resize.pad(x, tuple(map(_pair, padding)), _last(data_format))
+
+
+@public
+def resize_images(
+    x: X, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"
+) -> Tensor:
+    return resize.upsample(x, (int(height_factor), int(width_factor)), interpolation, _last(data_format))
+
+
+def resize_from_corner(
+    x: X, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"
+) -> Tensor:
+    """TensorFlow 1's bilinear values are taken at i / factor."""
+    factors = int(height_factor), int(width_factor)
+    return resize.upsample(x, factors, interpolation, _last(data_format), half_pixel=False)
+
+
+@public
+def resize_volumes(x: X, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None) -> Tensor:
+    factors = int(depth_factor), int(height_factor), int(width_factor)
+    return resize.upsample(x, factors, "nearest", _last(data_format))
+
+
+# Products -------------------------------------------------------------------------------------------------------------
+
+
+@public
+def dot(x: X, y: X) -> Tensor:
+    """Products summed over the last axis of `x` and the last but one of `y`."""
+    if y.ndim <= 2:
+        return torch.matmul(x, y)
+    axes: Any = ([x.ndim - 1], [y.ndim - 2])
+    return torch.tensordot(x, y, axes)
+
+
+@public
+def batch_dot(x: X, y: X, axes: Any = None) -> Tensor:
+    """Products summed over one axis of each, sample by sample. Raises ValueError for axes that cannot be summed."""
+    if axes is None:
+        axes = (x.ndim - 1, 1 if y.ndim == 2 else y.ndim - 2)
+    pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
+    if builtins.min(x.ndim, y.ndim) < 2 or not builtins.all(isinstance(axis, int) for axis in pair):
+        raise ValueError(f"batch_dot: expected two axes of two batches; got {axes!r} of {x.ndim} and {y.ndim} axes.")
+    a, b = pair[0] % x.ndim, pair[1] % y.ndim
+    if a == 0 or b == 0:
+        raise ValueError("batch_dot: axis 0 is the batch, which is not summed over.")
+    return products.batch_dot(x, y, a, b)
+
+
+@taking_all
+def batch_matmul(x: X, y: X, axes: Any = None) -> Tensor:
+    """`batch_dot` as Keras 1 had it: matrices may be summed over their rows, and of more than three axes all but the
+    last two are the batch."""
+    pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else tuple(axes)
+    if x.ndim == y.ndim == 2 and axes is not None:
+        return torch.sum((x if pair[0] == pair[1] else x.t()) * y, pair[1]).unsqueeze(1)
+    if builtins.min(x.ndim, y.ndim) < 4:
+        return batch_dot(x, y, axes)
+    x = x if pair[0] % x.ndim == x.ndim - 1 else x.transpose(-1, -2)
+    return torch.matmul(x, y.transpose(-1, -2) if pair[1] % y.ndim == y.ndim - 1 else y)
+
+
+@public
+def bias_add(x: X, bias: X, data_format: str | None = None) -> Tensor:
+    if bias.ndim not in (1, x.ndim - 1):
+        raise ValueError(f"bias_add: the bias has {bias.ndim} axes; expected 1 or {x.ndim - 1}.")
+    if x.ndim < 3 or _last(data_format):
+        return x + bias
+    if bias.ndim == 1:
+        return x + bias.reshape(1, -1, *(1,) * (x.ndim - 2))
+    return x + bias.reshape(bias.shape[-1], *bias.shape[:-1])  # as the original has it: numbers in another order
+
+
+def _conv(rank: int) -> None:
+    def conv(x: X, kernel: X, strides: Any = 1, padding: Any = "valid",
+             data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
+        pads: Any = (padding,) * rank
+        steps, dilation = _times(strides, rank), _times(dilation_rate, rank)
+        return convolution.convolution(x, kernel, None, steps, pads, dilation, 1, _last(data_format))
+
+    conv.__name__ = conv.__qualname__ = f"conv{rank}d"
+    public(conv)
+
+
+for _rank in (1, 2, 3):
+    _conv(_rank)
+
+
+@public
+def depthwise_conv2d(x: X, depthwise_kernel: X, strides: Any = (1, 1), padding: Any = "valid",
+                     data_format: str | None = None, dilation_rate: Any = (1, 1)) -> Tensor:  # fmt: skip
+    sizes = _times(strides, 2), (padding,) * 2, _times(dilation_rate, 2)
+    return convolution.depthwise_convolution(x, depthwise_kernel, None, *sizes, _last(data_format))
+
+
+def _separable_conv(rank: int) -> None:
+    def conv(x: X, depthwise_kernel: X, pointwise_kernel: X, strides: Any = 1, padding: Any = "valid",
+             data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
+        kernels = depthwise_kernel, pointwise_kernel, None
+        how: Any = _times(strides, rank), (padding,) * rank, _times(dilation_rate, rank), _last(data_format)
+        return convolution.separable_convolution(x, *kernels, *how)
+
+    conv.__name__ = conv.__qualname__ = f"separable_conv{rank}d"
+    public(conv)
+
+
+def _conv_transpose(rank: int) -> None:
+    def conv(x: X, kernel: X, output_shape: Any, strides: Any = 1, padding: Any = "valid",
+             data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
+        """What a convolution of `output_shape` passes back to its input; kernel (*k, out, in)."""
+        last, steps, dilation = _last(data_format), _times(strides, rank), _times(dilation_rate, rank)
+        inside = builtins.slice(1, -1) if last else builtins.slice(2, None)
+        pads: Any = ("valid",) * rank
+        full = convolution.transposed_convolution(x, kernel, None, steps, pads, None, dilation, last)
+        cut = []
+        for size, have, k, s, d in zip(
+            sizes(output_shape)[inside], full.shape[inside], kernel.shape, steps, dilation, strict=False
+        ):
+            before = window.pads(size, k, s, padding, d)[0]
+            cut.append((-before, size + before - have))
+        return resize.pad(full, cut, last)
+
+    conv.__name__ = conv.__qualname__ = f"conv{rank}d_transpose"
+    public(conv)
+
+
+for _rank in (1, 2):
+    _separable_conv(_rank)
+for _rank in (2, 3):
+    _conv_transpose(_rank)
+
+
+def _local_conv(inputs: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, data_format: Any) -> Tensor:
+    plan = local.plan_local(inputs.shape, sizes(kernel_size), sizes(strides), "valid", _last(data_format))
+    return local.run(inputs, kernel, None, plan)
+
+
+@public
+def local_conv1d(inputs: X, kernel: X, kernel_size: Any, strides: Any, data_format: str | None = None) -> Tensor:
+    """Another kernel at each step: (steps, taps, filters)."""
+    return _local_conv(inputs, kernel, kernel_size, strides, data_format)
+
+
+@public
+def local_conv2d(
+    inputs: X, kernel: X, kernel_size: Any, strides: Any, output_shape: Any, data_format: str | None = None
+) -> Tensor:
+    """Another kernel at each position, row by row: (positions, taps, filters)."""
+    return _local_conv(inputs, kernel, kernel_size, strides, data_format)
+
+
+def _pool(rank: int) -> None:
+    def pool(x: X, pool_size: Any, strides: Any = (1,) * rank, padding: str = "valid",
+             data_format: str | None = None, pool_mode: str = "max") -> Tensor:  # fmt: skip
+        if pool_mode not in ("max", "avg"):
+            raise ValueError(f"pool_mode: expected 'max' or 'avg'; got {pool_mode!r}.")
+        run = pooling.max_pool if pool_mode == "max" else pooling.average_pool
+        return run(x, tuple(pool_size), tuple(strides), padding, _last(data_format))
+
+    pool.__name__ = pool.__qualname__ = f"pool{rank}d"
+    public(pool)
+
+
+for _rank in (2, 3):
+    _pool(_rank)
+
+
+# Normalization, losses ------------------------------------------------------------------------------------------------
+
+
+@public
+def batch_normalization(x: X, mean: X, var: X, beta: X, gamma: X, axis: int = -1, epsilon: float = 1e-3) -> Tensor:
+    """`x` by the statistics and parameters of its `axis`, where these are vectors."""
+    if mean.ndim == 1 and axis % x.ndim != x.ndim - 1:
+        shape = [-1 if one == axis % x.ndim else 1 for one in range(x.ndim)]
+        mean, var, beta, gamma = (part if part is None else part.reshape(shape) for part in (mean, var, beta, gamma))
+    return normalization.normalize(x, mean, var, gamma, beta, epsilon)
+
+
+@public
+def normalize_batch_in_training(
+    x: X, gamma: X, beta: X, reduction_axes: Any, epsilon: float = 1e-3
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`x` by its own statistics over these axes, and these: mean and variance, of pictures the unbiased one."""
+    axes = base.axes_of(sizes(reduction_axes), x.ndim)
+    mean, variance = nn.moments(x, axes, keepdims=True)
+    shape = [1 if axis in axes else count for axis, count in enumerate(x.shape)]
+    scale, shift = (None if part is None else part.reshape(shape) for part in (gamma, beta))
+    y = normalization.normalize(x, mean, variance, scale, shift, epsilon)
+    if x.ndim == 4 and axes == (0, 1, 2):
+        count = x.numel() // x.shape[-1]
+        variance = variance * (count / builtins.max(count - 1, 1))
+    return y, mean.squeeze(axes), variance.squeeze(axes)
+
+
+@public
+def categorical_crossentropy(target: X, output: X, from_logits: bool = False, axis: int = -1) -> Tensor:
+    return losses.categorical_crossentropy(target, output, from_logits, axis=axis)
+
+
+@public
+def sparse_categorical_crossentropy(
+    target: X, output: X, from_logits: bool = False, axis: int = -1, ignore_class: int | None = None
+) -> Tensor:
+    """The targets may be in another shape than one of the output without its `axis`."""
+    kept = [count for place, count in enumerate(output.shape) if place != axis % output.ndim]
+    return losses.sparse_categorical_crossentropy(target.reshape(kept), output, from_logits, ignore_class, axis=axis)
+
+
+@public
+def binary_crossentropy(target: X, output: X, from_logits: bool = False) -> Tensor:
+    return losses.binary_crossentropy(target.unsqueeze(-1), output.unsqueeze(-1), from_logits)
+
+
+@public
+def binary_focal_crossentropy(
+    target: X, output: X, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0,
+    from_logits: bool = False,
+) -> Tensor:  # fmt: skip
+    pair = target.unsqueeze(-1), output.unsqueeze(-1)  # the loss takes means of the last axis
+    return losses.binary_focal_crossentropy(*pair, apply_class_balancing, alpha, gamma, from_logits)
+
+
+@public
+def categorical_focal_crossentropy(
+    target: X, output: X, alpha: Any = 0.25, gamma: float = 2.0, from_logits: bool = False, axis: int = -1
+) -> Tensor:
+    return losses.categorical_focal_crossentropy(target, output, alpha, gamma, from_logits, axis=axis)
+
+
+@public
+def in_top_k(predictions: X, targets: X, k: int) -> Tensor:
+    chosen = torch.gather(predictions, 1, targets.long().unsqueeze(1))
+    return ((predictions > chosen).sum(1) < k) & torch.isfinite(chosen.squeeze(1))
+
+
+@public
+def ctc_batch_cost(y_true: X, y_pred: X, input_length: X, label_length: X) -> Tensor:
+    """Connectionist temporal classification of probabilities (batch, steps, classes), the last of them the blank."""
+    scores, blank = torch.log(y_pred + epsilon()), y_pred.shape[-1] - 1
+    lengths = label_length.reshape(-1), input_length.reshape(-1)
+    return nn.ctc_loss(y_true, scores, *lengths, mask_index=blank).unsqueeze(1)
+
+
+@public
+def ctc_decode(y_pred: X, input_length: X, greedy: bool = True, beam_width: int = 100, top_paths: int = 1,
+               merge_repeated: bool = False) -> tuple[list[Tensor], Tensor]:  # fmt: skip
+    """The likeliest labels (batch, steps), -1 behind their ends, as a list of paths, and the score of each path."""
+    scores, blank = torch.log(y_pred + epsilon()), y_pred.shape[-1] - 1
+    strategy = "greedy" if greedy else "beam_search"
+    merged = greedy or merge_repeated
+    paths, found = nn.ctc_decode(scores, input_length.reshape(-1), strategy, beam_width, top_paths, merged, blank)
+    return list(paths.long().unbind(0)), found
+
+
+@recorded
+def ctc_decode_shortly(y_pred: Any, input_length: Any, *args: Any, **kwargs: Any) -> tuple[list[Tensor], Tensor]:
+    """`ctc_decode` of Keras 1 and 2: each path as wide as its longest sample."""
+    paths, found = PUBLIC["ctc_decode"](y_pred, input_length, *args, **kwargs)
+    if base.is_trial(found):
+        return paths, found
+    return [path[:, : int((path >= 0).sum(1).max())] for path in paths], found
+
+
+@public
+def ctc_label_dense_to_sparse(labels: X, label_lengths: X) -> Tensor:
+    """A sparse tensor of the labels within these lengths."""
+    places = (torch.arange(labels.shape[1]) < label_lengths.reshape(-1, 1)).nonzero()
+    values = labels[tuple(places.t())]
+    return torch.sparse_coo_tensor(places.t(), values, labels.shape, check_invariants=True).coalesce()
+
+
+# Loops ----------------------------------------------------------------------------------------------------------------
+
+
+@public
+def map_fn(fn: Callable, elems: X, name: str | None = None, dtype: Any = None) -> Tensor:
+    found = torch.stack([_tensor(fn(x)) for x in elems])
+    return found if dtype is None else found.to(torch_dtype(dtype))
+
+
+@public
+def foldl(fn: Callable, elems: X, initializer: Any = None, name: str | None = None) -> Any:
+    return functools.reduce(fn, elems) if initializer is None else functools.reduce(fn, elems, initializer)
+
+
+@public
+def foldr(fn: Callable, elems: X, initializer: Any = None, name: str | None = None) -> Any:
+    return foldl(fn, elems.flip(0), initializer)
+
+
+@public
+def rnn(
+    step_function: Callable, inputs: Any, initial_states: Any, go_backwards: bool = False, mask: X = None,
+    constants: Any = None, unroll: bool = False, input_length: int | None = None, time_major: bool = False,
+    zero_output_for_mask: bool = False, return_all_outputs: bool = True,
+) -> tuple[Any, Any, list]:  # fmt: skip
+    """Runs `step_function(x, states)` along time: the last output, all outputs (batch, time, ...), the last states.
+
+    Where the mask (batch, time) is false, states stay, and the output is the one before, or 0.
+    """
+    time = 0 if time_major else 1
+    leaves, spec = pytree.tree_flatten(inputs)
+    unbound = zip(*(_tensor(x).unbind(time) for x in leaves), strict=True)
+    steps = [pytree.tree_unflatten(list(each), spec) for each in unbound]
+    valid: list[Any] = [None] * len(steps)
+    if mask is not None:
+        valid = list(mask.bool().reshape(mask.shape[:2]).unbind(time))
+    pairs = list(zip(steps, valid, strict=True))
+    states, outputs, output = list(initial_states), [], None
+    for x, here in reversed(pairs) if go_backwards else pairs:
+        before = output
+        output, new = step_function(x, states + list(constants or []))
+        if here is not None:
+            if before is None or zero_output_for_mask:
+                before = pytree.tree_map(torch.zeros_like, output)
+            output = pytree.tree_map(functools.partial(_where, here), output, before)
+            new = pytree.tree_map(functools.partial(_where, here), list(new), states)
+        outputs.append(output)
+        states = list(new)
+    kept = outputs if return_all_outputs else outputs[-1:]
+    return outputs[-1], pytree.tree_map(lambda *each: torch.stack(each, time), *kept), states
+
+
+def _where(mask: Tensor, now: Tensor, before: Tensor) -> Tensor:
+    return torch.where(mask.reshape(-1, *(1,) * (now.ndim - 1)), now, before)
+
+
+@public
+def print_tensor(x: X, message: str = "", summarize: int = 3) -> Tensor:
+    """The same; prints its values, of each axis so many at either end."""
+    if not base.is_trial(x):
+        with np.printoptions(threshold=2 * summarize, edgeitems=summarize):
+            print(message, x.detach().cpu().numpy())
+    return x
