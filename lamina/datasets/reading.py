@@ -102,9 +102,18 @@ def unpickled(file: IO[bytes]) -> Any:
         found = _Unpickler(file, encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError, TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"The file is damaged: {error}") from error
+    return _plain(found)
+
+
+def _plain(found: Any) -> Any:
+    """With arrays in place of what stood for them; a list of numbers or of lists has none inside."""
+    if isinstance(found, _Array):
+        return found.value()
+    if isinstance(found, tuple):
+        return tuple(map(_plain, found))
     if isinstance(found, dict):
-        return {key: item.value() if isinstance(item, _Array) else item for key, item in found.items()}
-    return found.value() if isinstance(found, _Array) else found
+        return {key: _plain(item) for key, item in found.items()}
+    return found
 
 
 # Sequences of words --------------------------------------------------------------------------------------------------

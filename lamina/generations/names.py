@@ -11,7 +11,7 @@ from .. import layers
 from ..core import dtypes, serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
+from . import activations, backend, callbacks, initializations, models, objects, plots, preparing, shim, utils
 from .dialect import Dialect, Find
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
@@ -41,8 +41,11 @@ def fill(dialect: Dialect) -> None:
     homes["losses"], homes["metrics"] = _modern("losses"), _modern("metrics")
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
-    for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
+    for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing"):
         homes[home] = helper
+    homes["utils"] = functools.partial(preparing.find, dialect, "utils.data_utils", helper)
+    for home in ("datasets", *preparing.homes(table)):
+        homes[home] = functools.partial(preparing.find, dialect, home, homes.get(home) or _modern(home))
     homes["utils.generic_utils"] = _first(_defined(serialize), helper)
     if table.shares_modern:
         homes["mixed_precision"], homes["optimizers.schedules"] = _PRECISION.get, _modern("optimizers.schedules")

@@ -44,12 +44,8 @@ class Namespace(ModuleType):
 
 # What to use for what is not here, by a part of its path below `keras`.
 _INSTEAD = {
-    "datasets": "Load arrays of your own, or the digits of lamina.data.load_digits().",
-    "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
-    "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
     "applications": "`lamina.applications` has the networks of Keras 3, as models of Keras 3.",
     "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
-    "get_file": "Fetch the file yourself.",
     "multi_gpu_model": "Use torch's own tools for several devices.",
 }
 

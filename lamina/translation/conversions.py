@@ -6,6 +6,7 @@ and returns the modern arguments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -188,11 +189,26 @@ def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) ->
     return modern
 
 
+def degrees(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """Keras 1 sheared pictures by radians."""
+    for key in ("intensity", "shear_range"):
+        if key in modern:
+            modern[key] = math.degrees(modern[key])
+    return modern
+
+
+def grayscale(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """`grayscale` was a flag before it was a `color_mode`."""
+    if modern.pop("grayscale"):
+        modern["color_mode"] = "grayscale"
+    return modern
+
+
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation,
-        lambda_, local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
+        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, degrees, embedding, grayscale,
+        known_interpolation, lambda_, local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
         zero_padding,
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import preparing
 from .table import Class, Generation, Value, same
 
 _FORMATS = {"th": "channels_first", "tf": "channels_last", "default": None}
@@ -411,6 +412,7 @@ KERAS1 = Generation(
         "constraints": CONSTRAINTS,
         "initializers": {},
         "optimizers": OPTIMIZERS,
+        **preparing.KERAS1,
     },
     renamed=RENAMED,
     joined=JOINED,

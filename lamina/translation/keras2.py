@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1
+from . import keras1, preparing
 from .table import Class, Generation, Value, same
 
 
@@ -401,7 +401,7 @@ KERAS2 = Generation(
     version="2.3.1",
     objects={
         "layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS,
-        "optimizers": OPTIMIZERS,
+        "optimizers": OPTIMIZERS, **preparing.KERAS2,
     },
     renamed=RENAMED,
     joined={},
