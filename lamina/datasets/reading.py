@@ -88,7 +88,15 @@ class _Unpickler(pickle.Unpickler):
         return _STAND_INS[module, name]
 
 
-_STAND_INS: dict[tuple[str, str], type] = {
+def _encoded(text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes for Python 2 to read."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise ValueError("The file holds bytes in another form than that of pickles.")
+    return text.encode("latin1")
+
+
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("_codecs", "encode"): _encoded,
     ("numpy", "dtype"): _Kind,
     ("numpy", "ndarray"): _Array,
     ("numpy.core.multiarray", "_reconstruct"): _Array,

@@ -34,7 +34,7 @@ def load_data(
 
 def read(file: str) -> Pair:
     """The lists and topics, as they are in the file."""
-    return sequences_of(file, "x"), *arrays_of(file, "y")
+    return sequences_of(file, "x"), arrays_of(file, "y")[0]
 
 
 def prepared(

@@ -6,9 +6,8 @@ import functools
 import gzip
 import json
 import operator
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -26,6 +25,7 @@ from ..utils import files
 from . import shim
 from .dialect import Dialect
 
+
 def homes(table: Generation) -> list[str]:
     """Of what prepares data: all of `preprocessing`, and what the table names."""
     parts = ("preprocessing.image", "preprocessing.text", "preprocessing.sequence")
@@ -37,22 +37,21 @@ def find(dialect: Dialect, home: str, modern: Callable[[str], Any], name: str) -
     """What a name means in a home whose names are `modern`, but for those in the table."""
     if "." in name:
         return None
+    if name == "get_file" and home.startswith("datasets."):
+        return dialect.find("utils.data_utils", name)
     entry = dialect.table.objects.get(home, {}).get(name)
     if entry is None:
         return modern(name)
     own = words(dialect.table, home, name)
     if entry.modern in _OWN:
         return _function(dialect, home, own, functools.partial(_OWN[entry.modern], dialect))
-    try:
-        meant = operator.attrgetter(entry.modern)(old)
-    except AttributeError:
-        meant = modern(entry.modern)
+    meant = _PLAIN.get(entry.modern) or modern(entry.modern) or operator.attrgetter(entry.modern)(old)
     return _class(dialect, home, own, meant) if isinstance(meant, type) else _function(dialect, home, own, meant)
 
 
 def _function(dialect: Dialect, home: str, own: Words, meant: Callable) -> Callable:
     def function(*args: Any, **kwargs: Any) -> Any:
-        return meant(**own.to_modern(own.bind(args, kwargs), dialect.settings()))
+        return meant(**_modern(dialect, own, args, kwargs))
 
     function.__doc__ = meant.__doc__
     return shim.named_function(function, dialect.module(home), own)
@@ -69,7 +68,9 @@ def _class(dialect: Dialect, home: str, own: Words, meant: Any) -> type:
             setattr(made, method, _method(dialect, words(dialect.table, home, name), getattr(meant, method)))
     if issubclass(meant, ImageDataGenerator):
         names = ("NumpyArrayIterator", "DirectoryIterator", "DataFrameIterator")
-        made._iterators = tuple(_maker(dialect.find(home, n), cls) for n, cls in zip(names, meant._iterators, strict=True))
+        made._iterators = tuple(
+            _maker(dialect.find(home, n), cls) for n, cls in zip(names, meant._iterators, strict=True)
+        )
     return made
 
 
@@ -87,9 +88,16 @@ def _maker(cls: Any, meant: Any) -> Callable:
 def _method(dialect: Dialect, own: Words, meant: FunctionType) -> Callable:
     @functools.wraps(meant)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return meant(self, **own.to_modern(own.bind(args, kwargs), dialect.settings()))
+        return meant(self, **_modern(dialect, own, args, kwargs))
 
     return method
+
+
+def _modern(dialect: Dialect, own: Words, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The modern arguments of a call; a word of the generation before counts as its own."""
+    former = {key: word for key, word in own.entry.renamed.items() if key not in own.accepted}
+    given = {former.get(key, key): value for key, value in kwargs.items()}
+    return own.to_modern(own.bind(args, given), dialect.settings())
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -120,13 +128,15 @@ def _get_file(
     """
     if not origin:
         raise ValueError("get_file: argument `origin` is needed, the address of the file.")
-    fname = fname or os.path.basename(origin)
+    fname = fname or origin.rpartition("/")[2]
     folder = Path(cache_dir or keras_home()).expanduser() / cache_subdir
     path = folder / (f"{fname}.tar.gz" if untar else fname)
     if file_hash is None and md5_hash is not None:
         file_hash, hash_algorithm = md5_hash, "md5"
 
-    anew = files.keep(origin, path, file_hash, hash_algorithm, lambda name, expected, _: _valid(dialect)(name, expected))
+    anew = files.keep(
+        origin, path, file_hash, hash_algorithm, lambda name, expected, _: _valid(dialect)(name, expected)
+    )
     if untar and (anew or not (folder / fname).exists()):
         files.unpack_beside(path, "tar", anew=True)
     if untar:
@@ -140,15 +150,18 @@ def _get_file(
 # What lies in Keras' folder is read in the form that its generation gave it; else today's file is fetched.
 
 
-def _file(dialect: Dialect, path: str, today: tuple[str, str], cache_dir: Any, *older: str) -> str:
-    """`older`: sums of the files that the generation knew."""
+def _file(dialect: Dialect, of: Any, path: str, today: tuple[str, str], cache_dir: Any = None) -> str:
+    """The path of a file of a data set, today's module `of`."""
     found = Path(cache_dir or keras_home()).expanduser() / "datasets" / path
     name, own = today
+    older = _SUMS.get(path, ())
     sums = older if _holds_pickle(path) else (*older, own)
     if found.exists() and (not sums or any(_valid(dialect)(str(found), each) for each in sums)):
         return str(found)
     fname = name if _holds_pickle(path) else path
-    return _get_file(dialect, fname, reading.ADDRESS + name, file_hash=own, cache_dir=cache_dir)
+    home = sys.modules[dialect.module(of.__name__.removeprefix("lamina."))]  # whose `get_file` may be another's
+    elsewhere = {"cache_dir": cache_dir} if cache_dir else {}
+    return home.get_file(fname, reading.ADDRESS + name, False, own, **elsewhere)
 
 
 def _holds_pickle(path: str) -> bool:
@@ -156,13 +169,12 @@ def _holds_pickle(path: str) -> bool:
 
 
 def _pickled(path: str) -> Any:
-    opener: Any = gzip.open if path.endswith(".gz") else open
-    with opener(path, "rb") as file:
-        return reading.unpickled(file)
+    with gzip.open(path) if path.endswith(".gz") else Path(path).open("rb") as file:
+        return reading.unpickled(file)  # type: ignore[arg-type]
 
 
 def _mnist(dialect: Dialect, path: str, cache_dir: Any = None) -> Any:
-    file = _file(dialect, path, datasets.mnist.FILE, cache_dir, *_SUMS.get(path, ()))
+    file = _file(dialect, datasets.mnist, path, datasets.mnist.FILE, cache_dir)
     return _pickled(file) if _holds_pickle(file) else datasets.mnist.read(file)
 
 
@@ -171,7 +183,7 @@ def _fashion_mnist(dialect: Dialect, cache_dir: Any = None) -> Any:
 
 
 def _boston_housing(dialect: Dialect, path: str, test_split: float, seed: int, cache_dir: Any = None) -> Any:
-    file = _file(dialect, path, datasets.boston_housing.FILE, cache_dir)
+    file = _file(dialect, datasets.boston_housing, path, datasets.boston_housing.FILE, cache_dir)
     return datasets.boston_housing.read(file, test_split, seed)
 
 
@@ -188,9 +200,9 @@ def _cifar100(dialect: Dialect, label_mode: str, cache_dir: Any = None) -> Any:
     return datasets.cifar100.read(_cifar(dialect, datasets.cifar100, cache_dir), label_mode)
 
 
-def _load_batch(dialect: Dialect, fpath: Any, label_key: str) -> tuple[np.ndarray, list[int]]:
+def load_batch(fpath: Any, label_key: str) -> tuple[np.ndarray, list[int]]:
     """Pictures (n, 3, 32, 32) and labels of one of the files of CIFAR."""
-    with open(fpath, "rb") as file:
+    with Path(fpath).open("rb") as file:
         found = reading.unpickled(file)
     return found[b"data"].reshape(-1, 3, 32, 32), found[label_key.encode()]
 
@@ -209,7 +221,7 @@ def _imdb(
     **options: Any,
 ) -> Any:
     """See `lamina.datasets.imdb`. one_stream: both parts are mixed by one generator; apart: as `prepared` says."""
-    file = _file(dialect, path, datasets.imdb.FILE, cache_dir, *_SUMS.get(path, ()))
+    file = _file(dialect, datasets.imdb, path, datasets.imdb.FILE, cache_dir)
     parts = [_labelled(*each) for each in _pickled(file)] if _holds_pickle(file) else datasets.imdb.read(file)
     first = np.random.RandomState(seed)
     randoms = (first, first if one_stream else np.random.RandomState(2 * seed))
@@ -217,7 +229,7 @@ def _imdb(
 
 
 def _reuters(dialect: Dialect, path: str, cache_dir: Any = None, as_lists: bool = False, **options: Any) -> Any:
-    file = _file(dialect, path, datasets.reuters.FILE, cache_dir, *_SUMS.get(path, ()))
+    file = _file(dialect, datasets.reuters, path, datasets.reuters.FILE, cache_dir)
     data = _labelled(*_pickled(file)) if _holds_pickle(file) else datasets.reuters.read(file)
     parts = datasets.reuters.prepared(data, **options)
     return tuple((list(x), list(y)) for x, y in parts) if as_lists else parts
@@ -225,7 +237,7 @@ def _reuters(dialect: Dialect, path: str, cache_dir: Any = None, as_lists: bool 
 
 def _words_of(of: Any, dialect: Dialect, path: str) -> dict[str, int]:
     """Words to their numbers."""
-    file = _file(dialect, path, of.WORDS, None, *_SUMS.get(path, ()))
+    file = _file(dialect, of, path, of.WORDS)
     if not _holds_pickle(file):
         return json.loads(Path(file).read_text(encoding="utf-8"))
     return {
@@ -242,6 +254,8 @@ _SUMS = {
     "reuters.npz": ("87aedbeb0cb229e378797a632c1997b6",),
 }
 
+_PLAIN = {"validate_file": files.validate_file, "load_batch": load_batch}
+
 # What the tables mean by names that need the generation itself.
 _OWN: dict[str, Callable[..., Any]] = {
     "get_file": _get_file,
@@ -250,7 +264,6 @@ _OWN: dict[str, Callable[..., Any]] = {
     "boston_housing": _boston_housing,
     "cifar10": _cifar10,
     "cifar100": _cifar100,
-    "load_batch": _load_batch,
     "imdb": _imdb,
     "imdb_words": functools.partial(_words_of, datasets.imdb),
     "reuters": _reuters,

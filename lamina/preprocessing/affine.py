@@ -10,12 +10,11 @@ import torch
 
 
 def matrix_of(theta: float, tx: float, ty: float, shear: float, zx: float, zy: float) -> np.ndarray:
-    """The 3 x 3 matrix of a rotation, a shift, a shear and a zoom, in this order; angles in degrees."""
-    turn, lean = np.deg2rad(theta), np.deg2rad(shear)
-    made = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    """The 3 x 3 matrix of a rotation, a shift, a shear and a zoom, in this order; angles in radians."""
+    made = np.array([[np.cos(theta), -np.sin(theta), 0], [np.sin(theta), np.cos(theta), 0], [0, 0, 1]])
     for each in (
         [[1, 0, tx], [0, 1, ty], [0, 0, 1]],
-        [[1, -np.sin(lean), 0], [0, np.cos(lean), 0], [0, 0, 1]],
+        [[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]],
         [[zx, 0, 0], [0, zy, 0], [0, 0, 1]],
     ):
         made = made @ np.array(each)
@@ -53,7 +52,8 @@ def _spline(plane: np.ndarray, matrix: np.ndarray, fill_mode: str, cval: float, 
         from scipy import ndimage
     except ImportError as error:
         raise ImportError(f"Interpolation of order {order} is done by scipy: pip install scipy.") from error
-    return ndimage.affine_transform(plane, matrix[:2, :2], matrix[:2, 2], order=order, mode=fill_mode, cval=cval)
+    offset: Any = matrix[:2, 2]
+    return ndimage.affine_transform(plane, matrix[:2, :2], offset, order=order, mode=fill_mode, cval=cval)
 
 
 def _drawn(planes: np.ndarray, matrix: np.ndarray, fill_mode: str, cval: float, order: int) -> np.ndarray:

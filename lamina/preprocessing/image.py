@@ -97,6 +97,7 @@ class Moves:
     """Changes of a picture's place, in one arithmetic: by default that of tf.keras and Keras 3."""
 
     centre: float = -0.5  # the middle of `size` pixels lies at size / 2 + centre
+    shears_by_radians: bool = False
     across_first: bool = True  # matrices are of (column, row), where a picture's columns come behind its rows
 
     def apply_affine_transform(
@@ -128,7 +129,8 @@ class Moves:
             )
         if (theta, tx, ty, shear, zx, zy) == (0, 0, 0, 0, 1, 1):
             return x
-        matrix = matrix_of(theta, tx, ty, shear, zx, zy)
+        lean = shear if self.shears_by_radians else np.deg2rad(shear)
+        matrix = matrix_of(np.deg2rad(theta), tx, ty, lean, zx, zy)
         matrix = about(matrix, x.shape[row_axis] / 2 + self.centre, x.shape[col_axis] / 2 + self.centre)
         if self.across_first and col_axis > row_axis:
             matrix = matrix[[1, 0, 2]][:, [1, 0, 2]]

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Iterator as Iterating
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ class _Pictures(Iterator):
             return
         for picture, number in zip(pictures, numbers, strict=True):
             name = f"{self.save_prefix}_{number}_{np.random.randint(self._names)}.{self.save_format}"
-            array_to_img(picture, self.data_format, scale=True).save(os.path.join(self.save_to_dir, name))
+            array_to_img(picture, self.data_format, scale=True).save(Path(self.save_to_dir) / name)
 
 
 class NumpyArrayIterator(_Pictures):
@@ -151,9 +152,13 @@ class NumpyArrayIterator(_Pictures):
         if isinstance(x, (tuple, list)):
             others = [np.asarray(each) for each in (x[1] if isinstance(x[1], list) else [x[1]])]
             x = x[0]
-        for name, each in (*(("x", other) for other in others), ("y", y), ("sample_weight", sample_weight)):
+        for name, each in (
+            *(("All of the arrays in `x`", other) for other in others),
+            ("`x` (images tensor) and `y` (labels)", y),
+            ("`x` (images tensor) and `sample_weight`", sample_weight),
+        ):
             if each is not None and len(each) != len(x):
-                raise ValueError(f"`x` has {len(x)} pictures, and `{name}` {len(each)} rows: there must be as many.")
+                raise ValueError(f"{name} should have the same length; got {len(x)} and {len(each)}.")
         if subset is not None:
             part = _part(subset, int(len(x) * image_data_generator._validation_split))
             if y is not None and not ignore_class_split:
@@ -222,7 +227,7 @@ class _Files(_Pictures):
     def _settle(
         self,
         image_data_generator: Any,
-        target_size: Sequence[int],
+        target_size: Any,
         color_mode: str,
         class_mode: str | None,
         data_format: str | None,
@@ -238,7 +243,8 @@ class _Files(_Pictures):
             known = ", ".join(sorted(map(repr, self.allowed_class_modes)))
             raise ValueError(f"`class_mode` must be one of {known}; got {class_mode!r}.")
         self.image_data_generator = image_data_generator
-        self.target_size, self.color_mode, self.class_mode = tuple(target_size), color_mode, class_mode
+        height, width = target_size
+        self.target_size, self.color_mode, self.class_mode = (height, width), color_mode, class_mode
         self.data_format = data_format or config.image_data_format()
         self.dtype = dtype or config.floatx()
         channels = (_CHANNELS[color_mode],)
@@ -336,29 +342,29 @@ class DirectoryIterator(_Files):
         self.filenames: list[str] = []
         numbers: list[int] = []
         for name, number in self.class_indices.items():
-            found = self._in_part(list(self._files_in(os.path.join(directory, name), follow_links)))
-            self.filenames += [os.path.join(name, file) for file in found]
+            found = self._in_part(list(self._files_in(Path(directory) / name, follow_links)))
+            self.filenames += [str(Path(name) / file) for file in found]
             numbers += [number] * len(found)
         self.classes, self.samples = np.array(numbers, "int32"), len(numbers)
         print(f"Found {self.samples} images belonging to {self.num_classes} classes.")
-        self._filepaths = [os.path.join(directory, file) for file in self.filenames]
+        self._filepaths = [str(Path(directory) / file) for file in self.filenames]
         super().__init__(self.samples, batch_size, shuffle, seed)
 
-    def _files_in(self, folder: str, follow_links: bool) -> Iterating[str]:
+    def _files_in(self, folder: Path, follow_links: bool) -> Iterating[str]:
         """Pictures below a folder, by their paths from there."""
         for place, _, names in sorted(os.walk(folder, followlinks=follow_links), key=lambda found: found[0]):
             for name in sorted(names):
                 if name.lower().endswith(".tiff"):
                     warnings.warn("TIFF files with several bands come out distorted; look at them.", stacklevel=4)
                 if name.lower().endswith(self.white_list_formats):
-                    yield os.path.relpath(os.path.join(place, name), folder)
+                    yield str((Path(place) / name).relative_to(folder))
 
 
 class DataFrameIterator(_Files):
     """Batches of the pictures that a pandas DataFrame names; see `ImageDataGenerator.flow_from_dataframe`."""
 
     allowed_class_modes = frozenset({"binary", "categorical", "input", "multi_output", "raw", "sparse", None})
-    _in_order: Callable[[Any], Any] = staticmethod(list)  # of the classes that are given
+    _in_order: Callable[[Any], Any] = staticmethod(lambda classes: list(classes))  # of the classes that are given
 
     def __init__(
         self,
@@ -414,7 +420,7 @@ class DataFrameIterator(_Files):
         checked = "validated" if validate_filenames else "non-validated"
         of_classes = f" belonging to {len(self.class_indices)} classes" if by_class else ""
         print(f"Found {self.samples} {checked} image filenames{of_classes}.")
-        self._filepaths = [os.path.join(self.directory, file) for file in self.filenames]
+        self._filepaths = [str(Path(self.directory) / file) for file in self.filenames]
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     @property
@@ -443,8 +449,8 @@ class DataFrameIterator(_Files):
             raise TypeError(f"Column weight_col={weight_col} must be numeric.")
 
     def _readable(self, table: Any, x_col: str) -> Any:
-        paths = [os.path.join(self.directory, name) for name in table[x_col]]
-        there = np.array([p.lower().endswith(self.white_list_formats) and os.path.isfile(p) for p in paths], bool)
+        paths = [Path(self.directory) / name for name in table[x_col]]
+        there = np.array([p.name.lower().endswith(self.white_list_formats) and p.is_file() for p in paths], bool)
         if not there.all():
             warnings.warn(
                 f'Found {(~there).sum()} invalid image filename(s) in x_col="{x_col}". These filename(s) will be '

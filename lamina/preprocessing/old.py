@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator as Iterating
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .text import FILTERS, Tokenizer, hashing_trick
 
 # The middle of a picture lay a whole pixel further, and matrices were of (row, column).
 moves = Moves(centre=0.5, across_first=False)
+moves1 = Moves(centre=0.5, across_first=False, shears_by_radians=True)
 
 
 class DataFrameIterator2(iterators.DataFrameIterator):
@@ -58,7 +60,7 @@ class _Passes:
     seed: int | None
     batch_index: int
 
-    def _flow_index(self: Any, *_: Any) -> Iterating[Any]:
+    def _flow_index(self: Any) -> Iterating[Any]:
         self.reset()
         while True:
             self._count_batch()
@@ -112,6 +114,7 @@ class DirectoryIterator1(_Passes, iterators.DirectoryIterator):
 class ImageDataGenerator1(ImageDataGenerator2):
     """As in Keras 1: one way of scaling brings no other along, each channel is shifted by itself, shifts are shares."""
 
+    _moves = moves1
     _epsilon = 1e-7
     _iterators = (NumpyArrayIterator1, DirectoryIterator1, DataFrameIterator2)
 
@@ -135,6 +138,8 @@ class ImageDataGenerator1(ImageDataGenerator2):
         return np.random.uniform(-far, far) * size if far else 0
 
     def get_random_transform(self, img_shape: Sequence[int], seed: int | None = None) -> dict[str, Any]:
+        if seed is not None:
+            np.random.seed(seed)
         drawn = self._drawn_moves(img_shape)
         far = self.channel_shift_range
         if far:
@@ -173,7 +178,7 @@ def array_to_img1(x: Any, data_format: str | None = None, scale: bool = True) ->
 def list_pictures(directory: Any, ext: str = "jpg|jpeg|bmp|png") -> list[str]:
     """The pictures below a folder; `ext`: endings, as a regular expression."""
     wanted = re.compile(rf"\w+\.(?:{ext})")
-    return [os.path.join(root, name) for root, _, names in os.walk(directory) for name in names if wanted.match(name)]
+    return [str(Path(root) / name) for root, _, names in os.walk(directory) for name in names if wanted.match(name)]
 
 
 class Tokenizer1(Tokenizer):

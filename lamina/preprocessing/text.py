@@ -15,9 +15,7 @@ __all__ = ["Tokenizer", "hashing_trick", "one_hot", "text_to_word_sequence", "to
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
-def text_to_word_sequence(
-    input_text: str, filters: str = FILTERS, lower: bool = True, split: str = " "
-) -> list[str]:
+def text_to_word_sequence(input_text: str, filters: str = FILTERS, lower: bool = True, split: str = " ") -> list[str]:
     """A text's words: in lower case, without the characters in `filters`, parted at `split`."""
     text = input_text.lower() if lower else input_text
     return [word for word in text.translate(dict.fromkeys(map(ord, filters), split)).split(split) if word]
@@ -177,7 +175,9 @@ class Tokenizer:
         """
         width = self.num_words or (len(self.word_index) + 1 if self.word_index else None)
         if width is None:
-            raise ValueError("Give `num_words`, or call `fit_on_texts` first: nothing tells how many columns there are.")
+            raise ValueError(
+                "Give `num_words`, or call `fit_on_texts` first: nothing tells how many columns there are."
+            )
         if mode not in ("binary", "count", "freq", "tfidf"):
             raise ValueError(f'`mode` must be "binary", "count", "freq" or "tfidf"; got {mode!r}.')
         if mode == "tfidf" and not self.document_count:

@@ -6,7 +6,6 @@ and returns the modern arguments.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -189,14 +188,6 @@ def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) ->
     return modern
 
 
-def degrees(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """Keras 1 sheared pictures by radians."""
-    for key in ("intensity", "shear_range"):
-        if key in modern:
-            modern[key] = math.degrees(modern[key])
-    return modern
-
-
 def grayscale(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """`grayscale` was a flag before it was a `color_mode`."""
     if modern.pop("grayscale"):
@@ -207,9 +198,9 @@ def grayscale(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, degrees, embedding, grayscale,
-        known_interpolation, lambda_, local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
-        zero_padding,
+        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, grayscale,
+        known_interpolation, lambda_, local, nadam, of_texts, pooling, recurrent, refuse_dilated_strides,
+        sequence, several_axes, zero_padding,
     )
 }  # fmt: skip
 

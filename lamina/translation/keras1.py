@@ -427,6 +427,7 @@ KERAS1 = Generation(
     short_accuracy=True,
     draws_by_layout=True,
     seeded_by_numpy=True,
+    cuts_to_first=True,
     resets_to_states=False,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

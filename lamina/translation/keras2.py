@@ -412,5 +412,6 @@ KERAS2 = Generation(
     functions={**keras1.FUNCTIONS, "activations": {"softmax": "softmax_by_rows"}},
     older=keras1.KERAS1,
     seeded_by_numpy=True,
+    cuts_to_first=True,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

@@ -14,9 +14,7 @@ _MOVES = {
     "random_zoom": "x, zoom_range",
 }  # fmt: skip
 _SAVE = "save_to_dir=None, save_prefix='', save_format="
-_WORDS = (
-    "skip_top=0, maxlen=None, {split}seed=113, start_char=1, oov_char=2, index_from=3"  # of the data sets of texts
-)
+_WORDS = "skip_top=0, maxlen=None, {split}seed=113, start_char=1, oov_char=2, index_from=3"  # of the data sets of texts
 _JOINED = {"apart": False}  # both parts are rid of long texts together
 _FORMER: dict[str, Any] = {"renamed": {"nb_words": "num_words"}}  # a word of the generation before, still taken
 
@@ -24,7 +22,9 @@ _FORMER: dict[str, Any] = {"renamed": {"nb_words": "num_words"}}  # a word of th
 
 _ORDER = "dim_ordering='default'"
 _ORDERED: dict[str, Any] = {"renamed": {"dim_ordering": "data_format"}}
-_FILES1 = f"classes=None, class_mode='categorical', batch_size=32, shuffle=True, seed=None, {_SAVE}'jpeg', follow_links=False"
+_FILES1 = (
+    f"classes=None, class_mode='categorical', batch_size=32, shuffle=True, seed=None, {_SAVE}'jpeg', follow_links=False"
+)
 
 KERAS1 = {
     "preprocessing.image": {
@@ -33,8 +33,9 @@ KERAS1 = {
             "featurewise_center=False, samplewise_center=False, featurewise_std_normalization=False, "
             "samplewise_std_normalization=False, zca_whitening=False, rotation_range=0.0, width_shift_range=0.0, "
             "height_shift_range=0.0, shear_range=0.0, zoom_range=0.0, channel_shift_range=0.0, fill_mode='nearest', "
-            f"cval=0.0, horizontal_flip=False, vertical_flip=False, rescale=None, preprocessing_function=None, {_ORDER}",
-            fixed={"interpolation_order": 0}, adapt="degrees", **_ORDERED,
+            "cval=0.0, horizontal_flip=False, vertical_flip=False, rescale=None, preprocessing_function=None, "
+            f"{_ORDER}",
+            fixed={"interpolation_order": 0}, **_ORDERED,
         ),
         "ImageDataGenerator.flow": Class(
             "", f"X, y=None, batch_size=32, shuffle=True, seed=None, {_SAVE}'jpeg'", renamed={"X": "x"}
@@ -54,12 +55,9 @@ KERAS1 = {
             **_ORDERED,
         ),
         **{
-            name: Class(f"moves.{name}", f"{own}, {_AXES}", fixed={"interpolation_order": 0})
+            name: Class(f"moves1.{name}", f"{own}, {_AXES}", fixed={"interpolation_order": 0})
             for name, own in _MOVES.items()
         },
-        "random_shear": Class(
-            "moves.random_shear", f"x, intensity, {_AXES}", fixed={"interpolation_order": 0}, adapt="degrees"
-        ),
         "random_channel_shift": Class("random_channel_shift1", "x, intensity, channel_axis=0"),
         "apply_transform": Class(
             "apply_transform", "x, transform_matrix, channel_axis=0, fill_mode='nearest', cval=0.0"

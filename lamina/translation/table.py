@@ -68,6 +68,7 @@ class Generation:
     shares_modern: bool = False  # what is in no table is today's
     draws_by_layout: bool = False  # first values follow the fans of the old layout of the weights
     seeded_by_numpy: bool = False  # NumPy's generator seeds all that is drawn
+    cuts_to_first: bool = False  # `predict` takes of every input as many samples as the first one has
     resets_to_states: bool = True  # `reset_states` takes what to start from
     first_name: str = (
         "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"

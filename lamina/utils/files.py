@@ -65,7 +65,7 @@ def _algorithm(asked: str, expected: str) -> str:
 def validate_file(fpath: str | Path, file_hash: str, algorithm: str = "auto", chunk_size: int = 1 << 20) -> bool:
     """Whether a file has the expected sum, sha256 or md5; it is read in pieces of `chunk_size` bytes."""
     total = hashlib.new(_algorithm(algorithm, file_hash), usedforsecurity=False)
-    with open(fpath, "rb") as file:
+    with Path(fpath).open("rb") as file:
         while piece := file.read(chunk_size):
             total.update(piece)
     return total.hexdigest() == file_hash.lower()
