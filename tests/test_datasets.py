@@ -353,4 +353,6 @@ def test_lists_may_be_arrays(tmp_path: Path) -> None:
     lists[:] = [np.array([1, 2]), np.array([3], "int16")]
     np.savez(tmp_path / "w.npz", x=lists)
     assert sequences_of(tmp_path / "w.npz", "x").tolist() == [[1, 2], [3]]
+    np.savez(tmp_path / "w.npz", x=np.array([[1, 2], [3, 4]]))
+    assert sequences_of(tmp_path / "w.npz", "x").tolist() == [[1, 2], [3, 4]]
     assert unpickled(io.BytesIO(old_pickle([1, "a"]))) == [1, "a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import inspect
 import json
 import operator
 import sys
@@ -61,7 +62,6 @@ def _class(dialect: Dialect, home: str, own: Words, meant: Any) -> type:
     """A class whose arguments, and those of its methods in the table, are in the generation's words."""
     made = type(own.name, (meant,), {"__module__": dialect.module(home), "__doc__": meant.__doc__})
     made.__init__ = _method(dialect, own, meant.__init__)  # type: ignore[misc]
-    made.__signature__ = own.signature  # type: ignore[attr-defined]
     for name in dialect.table.objects[home]:
         cls, _, method = name.partition(".")
         if method and cls == own.name:
@@ -90,6 +90,9 @@ def _method(dialect: Dialect, own: Words, meant: FunctionType) -> Callable:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return meant(self, **_modern(dialect, own, args, kwargs))
 
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [this, *own.signature.parameters.values()]
+    method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return method
 
 
