@@ -66,7 +66,7 @@ class _Passes:
             self._count_batch()
             if self.batch_index == 0:
                 self._set_index_array()
-            start = self.batch_index * self.batch_size % self.n
+            start = self.batch_index * self.batch_size % max(self.n, 1)
             size = min(self.batch_size, self.n - start)
             self.batch_index = self.batch_index + 1 if size == self.batch_size else 0
             yield self.index_array[start : start + size], start, size

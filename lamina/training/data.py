@@ -169,9 +169,7 @@ class Source:
     lacks_targets = False
     targets: Any = None  # all of them, where they are at hand
     restarts = True  # False: what was read is gone
-    endless = (
-        False  # True: the next pass follows by itself; an epoch is one of `num_batches` where nothing else is said
-    )
+    endless = False  # True: the next pass follows by itself, and an epoch has `num_batches` unless told otherwise
 
     def batches(self) -> Iterator[Batch]:
         raise NotImplementedError
