@@ -96,6 +96,7 @@ UNREAD = {
 
 # Arguments that are kept for whoever asks and read nowhere.
 KEPT = {
+    "preprocessing.image.ImageDataGenerator._validation_split": "read by its iterators",
     "layers.input.InputLayer.sparse": "True is refused",
     "layers.input.InputLayer.ragged": "True is refused",
     "layers.*.sparse": "True is refused",

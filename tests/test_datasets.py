@@ -267,7 +267,7 @@ def test_indices_and_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.mkdir(parents=True)
     for name, module in (("imdb", imdb), ("reuters", reuters)):
         (home / "index.json").write_text(json.dumps({"the": 1}))
-        monkeypatch.setattr(module, "get_file", lambda path, *_, **__: str(home / path))
+        monkeypatch.setattr(reading, "get_file", lambda path, *_, **__: str(home / path))
         assert module.get_word_index("index.json") == {"the": 1}, name
     assert len(reuters.get_label_names()) == 46 and reuters.get_label_names()[3] == "earn"
 
@@ -353,4 +353,6 @@ def test_lists_may_be_arrays(tmp_path: Path) -> None:
     lists[:] = [np.array([1, 2]), np.array([3], "int16")]
     np.savez(tmp_path / "w.npz", x=lists)
     assert sequences_of(tmp_path / "w.npz", "x").tolist() == [[1, 2], [3]]
+    np.savez(tmp_path / "w.npz", x=np.array([[1, 2], [3, 4]]))
+    assert sequences_of(tmp_path / "w.npz", "x").tolist() == [[1, 2], [3, 4]]
     assert unpickled(io.BytesIO(old_pickle([1, "a"]))) == [1, "a"]

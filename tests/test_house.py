@@ -29,17 +29,18 @@ COMPLEX = {
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {
-    "core": 3, "datasets": 1, "generations": 3, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "training": 3,
-    "utils": 6, "visualization": 4,
+    "core": 3, "datasets": 3, "generations": 3, "kernels": 6, "layers": 3, "ops": 2, "pictures": 2, "preprocessing": 11,
+    "training": 3, "utils": 6, "visualization": 4,
 }  # fmt: skip
 
-ANY = 48  # of a hundred annotations, how many say `Any`, rounded up
+ANY = 50  # of a hundred annotations, how many say `Any`, rounded up
 
 # Imports inside functions that close a circle in their folder.
 CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "preprocessing.*": "Keras 1 and 2 have it",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.layer.Layer.extra_repr": "torch calls it",
     "core.layer.Layer.stateless_call": "users call it",

@@ -88,7 +88,15 @@ class _Unpickler(pickle.Unpickler):
         return _STAND_INS[module, name]
 
 
-_STAND_INS: dict[tuple[str, str], type] = {
+def _encoded(text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes for Python 2 to read."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise ValueError("The file holds bytes in another form than that of pickles.")
+    return text.encode("latin1")
+
+
+_STAND_INS: dict[tuple[str, str], Any] = {
+    ("_codecs", "encode"): _encoded,
     ("numpy", "dtype"): _Kind,
     ("numpy", "ndarray"): _Array,
     ("numpy.core.multiarray", "_reconstruct"): _Array,
@@ -102,9 +110,18 @@ def unpickled(file: IO[bytes]) -> Any:
         found = _Unpickler(file, encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError, TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"The file is damaged: {error}") from error
+    return _plain(found)
+
+
+def _plain(found: Any) -> Any:
+    """With arrays in place of what stood for them; a list of numbers or of lists has none inside."""
+    if isinstance(found, _Array):
+        return found.value()
+    if isinstance(found, tuple):
+        return tuple(map(_plain, found))
     if isinstance(found, dict):
-        return {key: item.value() if isinstance(item, _Array) else item for key, item in found.items()}
-    return found.value() if isinstance(found, _Array) else found
+        return {key: _plain(item) for key, item in found.items()}
+    return found
 
 
 # Sequences of words --------------------------------------------------------------------------------------------------
@@ -115,7 +132,9 @@ def sequences_of(path: str | Path, name: str) -> np.ndarray:
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        dtype = read(file)[2]
+        shape, _, dtype = read(file)
+        if dtype.kind in "iu" and len(shape) == 2:  # lists of one length
+            return as_objects(arrays_of(path, name)[0].tolist())
         if not dtype.hasobject:
             raise ValueError(f"{path}: expected lists in {name!r}; got an array of {dtype}.")
         found = unpickled(file)

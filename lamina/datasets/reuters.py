@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..utils.files import get_file
-from .reading import ADDRESS, Pair, arrays_of, fetched, known_words, marked, mixed, no_longer, sequences_of, split
+from .reading import Pair, arrays_of, fetched, known_words, marked, mixed, no_longer, sequences_of, split
 
 __all__ = ["get_label_names", "get_word_index", "load_data"]
+
+FILE = "reuters.npz", "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
+WORDS = "reuters_word_index.json", "4d44cc38712099c9e383dc6e5f11a921"
 
 
 def load_data(
@@ -26,16 +28,35 @@ def load_data(
 
     test_split: the part to test with. The other arguments are those of `imdb.load_data`.
     """
-    file = fetched(path, "reuters.npz", "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916")
-    x, y = mixed([sequences_of(file, "x"), *arrays_of(file, "y")], seed)
+    data = read(fetched(path, *FILE))
+    return prepared(data, num_words, skip_top, maxlen, test_split, seed, start_char, oov_char, index_from)
+
+
+def read(file: str) -> Pair:
+    """The lists and topics, as they are in the file."""
+    return sequences_of(file, "x"), arrays_of(file, "y")[0]
+
+
+def prepared(
+    data: Pair,
+    num_words: int | None,
+    skip_top: int,
+    maxlen: int | None,
+    test_split: float,
+    seed: int,
+    start_char: int | None,
+    oov_char: int | None,
+    index_from: int,
+) -> tuple[Pair, Pair]:
+    """Both parts as `load_data` gives them, of the lists and labels of a file."""
+    x, y = mixed(data, seed)
     lists, labels = no_longer(marked(x, start_char, index_from), y, maxlen)
     return split(known_words(lists, num_words, skip_top, oov_char)(lists), labels, test_split)
 
 
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """Words to their numbers, before `index_from` is added."""
-    file = get_file(path, f"{ADDRESS}reuters_word_index.json", file_hash="4d44cc38712099c9e383dc6e5f11a921")
-    return json.loads(Path(file).read_text(encoding="utf-8"))
+    return json.loads(Path(fetched(path, *WORDS)).read_text(encoding="utf-8"))
 
 
 def get_label_names() -> tuple[str, ...]:

@@ -8,12 +8,16 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+import numpy as np
+
 from .. import _absent
 from .dialect import DIALECTS
 from .namespaces import open_namespace
 
 _NAMES = {"keras1": ("keras",), "keras2": ("keras",), "tf_keras": ("keras", "tf_keras"), "keras3": ("keras",)}
 _finder = _absent.Finder("keras")
+_NUMPY_NAMES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
+_restored: list[str] = []
 _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
 
 
@@ -37,6 +41,10 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     modules = _modules(generation)
     if generation in DIALECTS:
         modules[""].__name__ = "keras"  # which some code asks for
+        _restore_numpy_names()
+        if importlib.util.find_spec("keras_preprocessing") is None:  # where Keras 2 had its `preprocessing` from
+            parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
+            _alias({f"keras_{path}": module for path, module in parts.items()})
     if generation == "keras3":
         sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]  # before files here are read under Keras' names
     for name in _NAMES[generation]:
@@ -63,6 +71,16 @@ def uninstall() -> None:
         else:
             sys.modules[name] = before
     _installed.clear()
+    while _restored:
+        delattr(np, _restored.pop())
+
+
+def _restore_numpy_names() -> None:
+    """Names of Python's types that NumPy had as well, which code of these years uses: `np.float`, `np.bool`."""
+    for name, value in _NUMPY_NAMES.items():
+        if name not in vars(np):  # vars: asking the module for one warns
+            setattr(np, name, value)
+            _restored.append(name)
 
 
 def installed_keras() -> str | None:

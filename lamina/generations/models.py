@@ -235,7 +235,11 @@ class _ModelWords(Adds):
         return super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        return super().predict(**self._modern("predict", args, kwargs))
+        given = self._modern("predict", args, kwargs)
+        x = given["x"]
+        if self._dialect.table.cuts_to_first and isinstance(x, list) and all(hasattr(each, "shape") for each in x):
+            given["x"] = [each[: len(x[0])] for each in x]
+        return super().predict(**given)
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         own = f"Sequential.{method}"

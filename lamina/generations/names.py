@@ -24,6 +24,7 @@ from . import (
     models,
     objects,
     plots,
+    preparing,
     recurrent,
     rules,
     shim,
@@ -60,8 +61,11 @@ def fill(dialect: Dialect) -> None:
         homes[home] = _first(functools.partial(losses.find, dialect, home), _modern(home))
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
-    for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing", "preprocessing.sequence"):
+    for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing"):
         homes[home] = helper
+    homes["utils"] = functools.partial(preparing.find, dialect, "utils.data_utils", helper)
+    for home in ("datasets", *preparing.homes(table)):
+        homes[home] = functools.partial(preparing.find, dialect, home, homes.get(home) or _modern(home))
     (_fill_newer if table.shares_modern else _fill_older)(dialect)
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])

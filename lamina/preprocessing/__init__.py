@@ -5,11 +5,13 @@ from ..utils.folders import image_dataset_from_directory as image_dataset_from_d
 from ..utils.folders import text_dataset_from_directory as text_dataset_from_directory
 from . import image as image
 from . import sequence as sequence
+from . import text as text
 
 __all__ = [
     "image",
     "image_dataset_from_directory",
     "sequence",
+    "text",
     "text_dataset_from_directory",
     "timeseries_dataset_from_array",
 ]

@@ -169,6 +169,7 @@ class Source:
     lacks_targets = False
     targets: Any = None  # all of them, where they are at hand
     restarts = True  # False: what was read is gone
+    endless = False  # True: the next pass follows by itself, and an epoch has `num_batches` unless told otherwise
 
     def batches(self) -> Iterator[Batch]:
         raise NotImplementedError
@@ -340,13 +341,24 @@ class _PyBatches(Stream):
     ):
         super().__init__(data, "PyDataset", weights, device, texts)
         self._shuffle = shuffle
-        self.on_epoch_begin, self.on_epoch_end = data.on_epoch_begin, data.on_epoch_end
+        self.endless = hasattr(data, "__next__")  # passes follow each other, however many steps an epoch has
+        self.on_epoch_begin = data.on_epoch_begin
+        if not self.endless:
+            self.on_epoch_end = data.on_epoch_end
 
     @property
     def num_batches(self) -> int | None:  # type: ignore[override]  # it may change between epochs
         return self.data.num_batches  # type: ignore[attr-defined]
 
     def _raw(self) -> Iterator[Any]:
+        return self._passes() if self.endless else self._pass()
+
+    def _passes(self) -> Iterator[Any]:
+        while True:
+            yield from self._pass()
+            self.data.on_epoch_end()  # type: ignore[attr-defined]
+
+    def _pass(self) -> Iterator[Any]:
         data: Any = self.data
         count = data.num_batches
         indices: Iterable[int] = itertools.count() if count is None else range(count)
@@ -496,6 +508,7 @@ class Feed:
     """The epochs of a source: each a whole pass, or the next `steps` batches."""
 
     def __init__(self, source: Source, steps: int | None = None):
+        steps = source.num_batches if steps is None and source.endless else steps
         most, count = config.max_steps_per_epoch(), steps or source.num_batches
         self.source, self.steps = source, steps if most is None or (count is not None and count <= most) else most
         self._iterator: Iterator[Batch] | None = None
@@ -539,7 +552,7 @@ class Feed:
                     f"The {self.source.kind} ran out of data after {count} of {self.steps} steps. "
                     "Give more data, or fewer steps."
                 )
-            elif self._taken != self.source.num_batches:
+            elif self.source.endless or self._taken != self.source.num_batches:
                 self._iterator = iterator
             else:
                 self._taken = 0

@@ -12,9 +12,6 @@ from .tf_keras import TF_KERAS
 
 # What to use, by a part of the path below `keras`.
 _INSTEAD = {
-    "datasets": "Load arrays of your own, or the digits of lamina.data.load_digits().",
-    "preprocessing.text": "Split and count words in Python; `preprocessing.sequence.pad_sequences` is here.",
-    "preprocessing.image": "Augment arrays with NumPy or torchvision, and pass them to `fit` as a generator.",
     "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
     "TFOptimizer": "It holds an optimizer of TensorFlow; use one of `optimizers`, or a torch optimizer's own loop.",
     "GeneratorEnqueuer": "Pass the generator to `fit_generator` itself.",

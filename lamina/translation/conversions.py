@@ -190,12 +190,19 @@ def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) ->
     return modern
 
 
+def grayscale(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """`grayscale` was a flag before it was a `color_mode`."""
+    if modern.pop("grayscale"):
+        modern["color_mode"] = "grayscale"
+    return modern
+
+
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, known_interpolation,
-        lambda_, local, nadam, of_steps, of_texts, pooling, recurrent, refuse_dilated_strides, sequence, several_axes,
-        zero_padding,
+        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, grayscale,
+        known_interpolation, lambda_, local, nadam, of_steps, of_texts, pooling, recurrent,
+        refuse_dilated_strides, sequence, several_axes, zero_padding,
     )
 }  # fmt: skip
 

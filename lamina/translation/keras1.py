@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import modules
+from . import modules, preparing
 from .table import Class, Generation, Value, same
 
 _FORMATS = {"th": "channels_first", "tf": "channels_last", "default": None}
@@ -418,6 +418,7 @@ KERAS1 = Generation(
         "constraints": CONSTRAINTS,
         "initializers": {},
         "optimizers": OPTIMIZERS,
+        **preparing.KERAS1,
     },
     renamed=RENAMED,
     joined=JOINED,
@@ -434,6 +435,7 @@ KERAS1 = Generation(
     draws_by_layout=True,
     seeded_by_numpy=True,
     lists_weights=True,
+    cuts_to_first=True,
     resets_to_states=False,
     first_name="lower_1",
     extras={"convolutional": "pooling"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1, modules
+from . import keras1, modules, preparing
 from .table import Class, Generation, Value, same
 
 
@@ -420,7 +420,7 @@ KERAS2 = Generation(
     version="2.3.1",
     objects={
         "layers": LAYERS, "initializers": INITIALIZERS, "regularizers": REGULARIZERS, "constraints": CONSTRAINTS,
-        "optimizers": OPTIMIZERS,
+        "optimizers": OPTIMIZERS, **preparing.KERAS2,
     },
     renamed=RENAMED,
     joined={},
@@ -433,5 +433,6 @@ KERAS2 = Generation(
     older=keras1.KERAS1,
     seeded_by_numpy=True,
     calls_models_freely=True,
+    cuts_to_first=True,
     extras={"convolutional": "pooling"},
 )  # fmt: skip

@@ -71,6 +71,7 @@ class Generation:
     seeded_by_numpy: bool = False  # NumPy's generator seeds all that is drawn
     calls_models_freely: bool = False  # on symbolic inputs of any rank that the layers take
     lists_weights: bool = False  # an own layer's variables are weights where its lists hold them
+    cuts_to_first: bool = False  # `predict` takes of every input as many samples as the first one has
     resets_to_states: bool = True  # `reset_states` takes what to start from
     first_name: str = (
         "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"

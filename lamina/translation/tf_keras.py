@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import keras1, keras2, modules
+from . import keras1, keras2, modules, preparing
 from .keras2 import (
     CONV,
     CONV_LSTM,
@@ -342,6 +342,7 @@ TF_KERAS = replace(
         "regularizers": REGULARIZERS,
         "constraints": CONSTRAINTS,
         "optimizers": OPTIMIZERS,
+        **preparing.TF_KERAS,
     },
     older=None,
     functions=keras1.FUNCTIONS,

@@ -9,7 +9,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..core.config import keras_home
@@ -47,10 +47,8 @@ def get_file(
     path = folder / (fname if stem or not (extract or untar) else f"{fname}_archive")
     expected = file_hash or md5_hash
     algorithm = "md5" if file_hash is None else _algorithm(hash_algorithm, file_hash)
-    if force_download or not path.exists() or not _is(path, expected, algorithm):
-        _fetch(origin, path, expected, algorithm)
-        if extract or untar:
-            shutil.rmtree(unpacked, ignore_errors=True)
+    if keep(origin, path, expected, algorithm, anew=force_download) and (extract or untar):
+        shutil.rmtree(unpacked, ignore_errors=True)
     if not (extract or untar):
         return str(path)
     if not unpacked.exists():
@@ -64,18 +62,33 @@ def _algorithm(asked: str, expected: str) -> str:
     return asked if asked != "auto" else "sha256" if len(expected) == 64 else "md5"
 
 
-def _is(path: Path, expected: str | None, algorithm: str) -> bool:
-    """Whether a file has the expected sum."""
-    if expected is None:
-        return True
-    total = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
+def validate_file(fpath: str | Path, file_hash: str, algorithm: str = "auto", chunk_size: int = 1 << 20) -> bool:
+    """Whether a file has the expected sum, sha256 or md5; it is read in pieces of `chunk_size` bytes."""
+    total = hashlib.new(_algorithm(algorithm, file_hash), usedforsecurity=False)
+    with Path(fpath).open("rb") as file:
+        while piece := file.read(chunk_size):
             total.update(piece)
-    return total.hexdigest() == expected.lower()
+    return total.hexdigest() == file_hash.lower()
 
 
-def _fetch(origin: str, path: Path, expected: str | None, algorithm: str) -> None:
+def keep(
+    origin: str,
+    path: Path,
+    expected: str | None,
+    algorithm: str,
+    valid: Callable[[str, str, str], bool] = validate_file,
+    anew: bool = False,
+) -> bool:
+    """Have the file of an address at `path`, with its sum where one is known; True where it was fetched now."""
+    if not anew and path.exists() and (expected is None or valid(str(path), expected, algorithm)):
+        return False
+    _fetch(origin, path, expected, algorithm, valid)
+    return True
+
+
+def _fetch(
+    origin: str, path: Path, expected: str | None, algorithm: str, valid: Callable[[str, str, str], bool]
+) -> None:
     """Put the file of an address at `path`, which changes once all is there and right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"Downloading data from {origin}", flush=True)
@@ -88,7 +101,7 @@ def _fetch(origin: str, path: Path, expected: str | None, algorithm: str) -> Non
             raise ConnectionError(
                 f"get_file: {origin} cannot be fetched: {error}. Without a network, put the file at {path}."
             ) from error
-        if not _is(part, expected, algorithm):
+        if expected is not None and not valid(str(part), expected, algorithm):
             raise ValueError(
                 f"get_file: what came from {origin} is not the expected file: its {algorithm} sum is not {expected}."
             )
@@ -96,24 +109,51 @@ def _fetch(origin: str, path: Path, expected: str | None, algorithm: str) -> Non
 
 
 def _unpack(archive: Path, target: Path, form: str | Sequence[str] | None) -> None:
-    """Unpack an archive into a folder, which is there once all is in it; nothing is written outside of it."""
+    """Unpack an archive into a folder, which is there once all is in it."""
+    forms = _forms(form)
+    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+        part = Path(folder) / "part"
+        if not _unpacked(archive, part, forms):
+            raise ValueError(f"get_file: {archive} is no archive of the format {' or '.join(forms) or None}.")
+        part.replace(target)
+
+
+def unpack_beside(archive: Path, form: str | Sequence[str] | None, anew: bool) -> None:
+    """Unpack an archive into the folder it lies in, without what lies there already, unless `anew`; a file that is no
+    archive stays as it is."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+        part = Path(folder) / "part"
+        if not _unpacked(archive, part, _forms(form)):
+            return
+        for item in part.iterdir():
+            target = archive.parent / item.name
+            if target.is_dir() and item.is_dir() and anew:
+                shutil.copytree(item, target, dirs_exist_ok=True)
+            elif anew or not target.exists():
+                item.replace(target)
+
+
+def _forms(form: str | Sequence[str] | None) -> tuple[str, ...]:
     forms = ("tar", "zip") if form == "auto" else (form,) if isinstance(form, str) else tuple(form or ())
     if not {*forms} <= {"tar", "zip"}:
         raise ValueError(f'get_file: `archive_format` must be "auto", "tar", "zip" or a list of them; got {form!r}.')
+    return forms
+
+
+def _unpacked(archive: Path, target: Path, forms: Sequence[str]) -> bool:
+    """Unpack into a folder, outside of which nothing is written; False for a file that is no such archive."""
     most = _RATIO * archive.stat().st_size + _SPARE
-    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-        part = Path(folder) / "part"
-        if "tar" in forms and tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as tar:
-                _check_size(archive, sum(member.size for member in tar), most)
-                tar.extractall(part, filter="data")  # refuses links and names that lead outside
-        elif "zip" in forms and zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as zipped:
-                _check_size(archive, sum(member.file_size for member in zipped.infolist()), most)
-                zipped.extractall(part)  # drops what leads outside from names
-        else:
-            raise ValueError(f"get_file: {archive} is no archive of the format {' or '.join(forms) or None}.")
-        part.replace(target)
+    if "tar" in forms and tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as tar:
+            _check_size(archive, sum(member.size for member in tar), most)
+            tar.extractall(target, filter="data")  # refuses links and names that lead outside
+        return True
+    if "zip" in forms and zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            _check_size(archive, sum(member.file_size for member in zipped.infolist()), most)
+            zipped.extractall(target)  # drops what leads outside from names
+        return True
+    return False
 
 
 def _check_size(archive: Path, size: int, most: int) -> None:

@@ -51,7 +51,7 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
     if scale:
         x = x - x.min(initial=np.inf)
         highest = x.max(initial=0)
-        x = x * (255 / highest) if highest else x
+        x = x / highest * 255 if highest else x
     if x.shape[2] > 1:
         return pillow().fromarray(x.astype("uint8"))
     return pillow().fromarray(x[:, :, 0].astype("int32" if x.max(initial=0) > 255 else "uint8"))
