@@ -84,10 +84,14 @@ UNREAD = {
     "ops.reduction.segment_*:sorted": "a promise that lets other engines go faster: the results are the same",
     "generations.additions.*.add_loss:inputs": "said what a loss rests on in a static graph; a tensor knows",
     "generations.additions.Addition.compute_output_spec:value": "given to every layer: the output is the first input",
-    "generations.backend.*:name": "names of operations in TensorFlow's graph",
+    "core.operation.Gradients.compute_output_spec:losses": "gradients have the shapes of the variables",
+    "generations.arithmetic.*:name": "names of operations in TensorFlow's graph",
+    "generations.arithmetic.local_conv2d:output_shape": "follows from the other sizes",
     "generations.backend.manual_variable_initialization:value": "variables have their values from the start",
-    "generations.backend.rnn:unroll": "the loop is always written out",
-    "generations.backend.rnn:input_length": "the input has its length",
+    "generations.backend.control_dependencies:control_inputs": "calls are in order here",
+    "generations.arithmetic.rnn:unroll": "the loop is always written out",
+    "generations.arithmetic.rnn:input_length": "the input has its length",
+    "generations.tensors.evaluated:session": "of TensorFlow 1: a tensor has its values",
 }  # fmt: skip
 
 # Arguments that are kept for whoever asks and read nowhere.
