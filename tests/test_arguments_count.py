@@ -89,9 +89,14 @@ UNREAD = {
     "generations.rules.ByUpdates.get_gradients:loss": "there is one loss in a step",
     "generations.shim.Shared.*:borrow": "how Theano kept memory",
     "generations.backend.*:name": "names of operations in TensorFlow's graph",
+    "core.operation.Gradients.compute_output_spec:losses": "gradients have the shapes of the variables",
+    "generations.arithmetic.*:name": "names of operations in TensorFlow's graph",
+    "generations.arithmetic.local_conv2d:output_shape": "follows from the other sizes",
     "generations.backend.manual_variable_initialization:value": "variables have their values from the start",
-    "generations.backend.rnn:unroll": "the loop is always written out",
-    "generations.backend.rnn:input_length": "the input has its length",
+    "generations.backend.control_dependencies:control_inputs": "calls are in order here",
+    "generations.arithmetic.rnn:unroll": "the loop is always written out",
+    "generations.arithmetic.rnn:input_length": "the input has its length",
+    "generations.tensors.evaluated:session": "of TensorFlow 1: a tensor has its values",
 }  # fmt: skip
 
 # Arguments that are kept for whoever asks and read nowhere.

@@ -450,6 +450,7 @@ def _convolutions_of_keras1(dialect: Dialect) -> Iterator[Callable]:
 @recorded
 def _swapped(kernel: Any, data_format: Any) -> Any:
     """Kernels of deconvolutions came as those of the convolutions whose gradients these are."""
+    kernel = arithmetic._tensor(kernel)
     return kernel.transpose(-1, -2) if arithmetic._last(data_format) else kernel.transpose(0, 1)
 
 

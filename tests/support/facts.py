@@ -52,7 +52,8 @@ def backend() -> str:
         names = [name.removeprefix("backend.") for name in listed if re.fullmatch(r"backend\.\w+", name)]
         module = importlib.import_module(f"lamina.{MODULES[generation]}.backend")
         absent = [f"`{name}`" for name in names if not hasattr(module, name)]
-        lines.append(f"- {title} lacks {len(absent)} of {len(names)}: {', '.join(absent)}")
+        lacks = f"lacks {len(absent)} of {len(names)}: {', '.join(absent)}"
+        lines.append(f"- {title} {lacks if absent else f'has all {len(names)}'}")
     return "\n".join(lines)
 
 
