@@ -1042,7 +1042,7 @@ def test_what_cannot_be_added_is_refused(space: ModuleType) -> None:
     row.add_loss(space.backend.mean(row.output))
     refused = [
         (lambda: lamina.models.clone_model(row), "make it a functional model"),
-        (lambda: model.add_loss(0.5), "takes symbolic tensors"),
+        (lambda: model.add_loss("0.5"), "takes symbolic tensors"),
         (lambda: model.add_loss(space.backend.sum(model.layers[-1].kernel)), "once and for all"),
         (lambda: model.add_loss(elsewhere), "disconnected"),
         (lambda: model.layers[-1].add_loss(loss), "A symbolic one has no values"),

@@ -456,6 +456,7 @@ def test_callbacks_are_told_what_they_were_told(space: ModuleType) -> None:
     epochs, samples = ("nb_epoch", "nb_sample") if space is keras1 else ("epochs", "samples")
     assert (params[epochs], params[samples], params["batch_size"], params["do_validation"]) == (1, 6, 3, True)
     assert batches == [(0, 3, True), (1, 3, True)]
+    fit(model, space, validation_split=0.25, callbacks=[Telling()], sample_weight=np.ones(8))
     x, y, weights = callback.validation_data
     assert (np.asarray(x) == X[6:]).all() and (np.asarray(y) == Y[6:]).all() and weights.tolist() == [1, 1]
 

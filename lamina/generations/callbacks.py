@@ -147,11 +147,8 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
     facts = {"params": params, "samples": samples, "batch_size": size, "held": None}
     if isinstance(held, (list, tuple)) and len(held) in (2, 3):
         x, y, *weights = (each if isinstance(each, list) else [each] for each in held)
-        told = (
-            weights[0]
-            if weights and weights[0] != [None]
-            else [np.ones(len(each), "float32") for each in y if each is not None]
-        )
+        given_weights = bool(weights) and weights[0][0] is not None
+        told = weights[0] if given_weights else [np.ones(len(each), "float32") for each in y if each is not None]
         facts["held"] = [*x, *y, *told]
     return facts
 
