@@ -87,7 +87,7 @@ UNREAD = {
     "*.H5Dict.__exit__:_": "Python's protocol",
     "generations.recurrent.Recurrent.get_constants:x": "a hook whose default has none",
     "generations.utils.interfaces.generate_legacy_interface:object_type": "a word in the original's warnings",
-    "generations.utils.data_utils.GeneratorEnqueuer.__init__:*": "how it waits, and seeds of processes, which are refused",
+    "generations.utils.data_utils.GeneratorEnqueuer.__init__:*": "how it waits; seeds of processes",
     "generations.additions.*.add_loss:inputs": "said what a loss rests on in a static graph; a tensor knows",
     "generations.additions.Addition.compute_output_spec:value": "given to every layer: the output is the first input",
     "generations.additions._of_shape.first:dtype": "the function takes a shape alone; the weight has its type",
