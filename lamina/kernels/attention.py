@@ -12,7 +12,6 @@ def attend(
     key: Tensor,
     value: Tensor,
     bias: Tensor | None = None,
-    mask: Tensor | None = None,
     causal: bool = False,
     scale: float | None = None,
     rate: float = 0.0,
@@ -21,17 +20,9 @@ def attend(
     """softmax(scale * query key^T + bias) value in one kernel: (..., heads, targets, size).
 
     query (..., heads, targets, n), key (..., heads or a divisor of them, sources, n), value likewise (..., sources,
-    size); `bias` and `mask`, true where there is attention, broadcast to (..., heads, targets, sources). A target that
-    may attend to nothing attends to all alike. `causal` excludes both. `scale` defaults to n**-0.5; `rate` is that of
-    a dropout of the weights. `flash` accepts no other kernel than that.
+    size); `bias` broadcasts to (..., heads, targets, sources). `causal` and a bias exclude each other. `scale` defaults
+    to n**-0.5; `rate` is that of a dropout of the weights. `flash` accepts no other kernel than that.
     """
-    if mask is not None:
-        # The backward pass of torch's kernels is wrong where a bias is very low for all sources of a target: it makes
-        # the weights anew, and each becomes 1. A query of zeros and no bias have the same meaning.
-        idle = ~mask.any(-1, keepdim=True)
-        query = query.masked_fill(idle, 0)
-        bias = query.new_zeros(()) if bias is None else bias.masked_fill(idle, 0)
-        bias = torch.where(mask | idle, bias, _low(query.dtype))
     batch = query.shape[:-3]
     if len(batch) != 1:  # torch's fast kernels know one batch axis
         query, key, value = query.flatten(0, -4), key.flatten(0, -4), value.flatten(0, -4)
@@ -60,6 +51,20 @@ def combine(weights: Tensor, value: Tensor) -> Tensor:
     if weights.ndim > 3 and weights.shape[-3] != value.shape[-3]:
         value = value.repeat_interleave(weights.shape[-3] // value.shape[-3], -3)
     return weights @ value
+
+
+def masked(query: Tensor, mask: Tensor | None, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """The query and bias with which `attend` heeds a mask, true where there is attention. A target that may attend to
+    nothing attends to all alike.
+
+    The backward pass of torch's kernels is wrong where a bias is very low for all sources of a target: it makes the
+    weights anew, and each becomes 1. A query of zeros without a bias has the same meaning.
+    """
+    if mask is None:
+        return query, bias
+    idle = ~mask.any(-1, keepdim=True)
+    bias = query.new_zeros(()) if bias is None else bias.masked_fill(idle, 0)
+    return query.masked_fill(idle, 0), torch.where(mask | idle, bias, _low(query.dtype))
 
 
 def shares(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -237,7 +237,8 @@ class _Projected(_Attention):
         zeros = self._zeros and bool(self.dropout or return_attention_scores or len(sizes) > 4)
         if whole:
             causal, flash = use_causal_mask and attention_mask is None, bool(self.flash_attention)
-            y = kernels.attend(query, key, value, None, attention_mask, causal, self._scale, rate, flash)
+            query, bias = kernels.masked(query, attention_mask)
+            y = kernels.attend(query, key, value, bias, causal, self._scale, rate, flash)
             if zeros and attention_mask is not None:
                 y = y.masked_fill(~attention_mask.any(-1, keepdim=True), 0)
             return self._heads_last(y, sizes), None
@@ -477,9 +478,10 @@ class Attention(_Attention, OfSeveral):
             allowed = earlier if allowed is None else allowed & earlier
         if whole:
             query = query if self.scale is None else query * self.scale
-            allowed = None if allowed is None else allowed.unsqueeze(-3)
+            query, bias = kernels.masked(query, allowed)
+            bias = None if bias is None else bias.unsqueeze(-3)
             query, key, value = query.unsqueeze(-3), key.unsqueeze(-3), value.unsqueeze(-3)
-            outputs, weights = kernels.attend(query, key, value, None, allowed, causal, 1.0).squeeze(-3), None
+            outputs, weights = kernels.attend(query, key, value, bias, causal, 1.0).squeeze(-3), None
         else:
             weights = kernels.shares(self._calculate_scores(query, key), allowed)
             weights = noise.dropout(weights, rate, stream=self.seed_generator) if rate else weights

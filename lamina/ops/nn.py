@@ -377,8 +377,9 @@ def dot_product_attention(
         scores = attn_logits_soft_cap * torch.tanh(scores / attn_logits_soft_cap)
         scores = scores if bias is None else scores + bias
         return attention.combine(attention.shares(scores, mask), value).transpose(1, 2)
+    query, bias = attention.masked(query, mask, bias)
     flash = bool(flash_attention)
-    return attention.attend(query, key, value, bias, mask, is_causal, scale, flash=flash).transpose(1, 2)
+    return attention.attend(query, key, value, bias, is_causal, scale, flash=flash).transpose(1, 2)
 
 
 # Crossentropies --------------------------------------------------------------------------------------------------
