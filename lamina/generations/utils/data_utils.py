@@ -127,7 +127,6 @@ class GeneratorEnqueuer(SequenceEnqueuer):
                 "batches; make it a Sequence, or pass use_multiprocessing=False."
             )
         super().__init__(sequence)
-        self.wait_time, self.random_seed = wait_time, random_seed
 
     def _run(self) -> None:
         while True:

@@ -29,7 +29,6 @@ def count_total_params(layers: Sequence[Any], layer_set: Any = None) -> tuple[in
 
 
 def print_summary(
-    dialect: Dialect,
     model: Any,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
