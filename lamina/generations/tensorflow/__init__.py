@@ -93,7 +93,8 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
         made[f"tensorflow.{home}"] = keras[home]
     for word, name in _INITIALIZERS.items():
         setattr(root, word, getattr(keras["initializers"], name))
-    root.__version__ = root.VERSION = _VERSIONS[generation]  # type: ignore[attr-defined]
+    root.__version__ = module("version").VERSION = _VERSIONS[generation]  # type: ignore[attr-defined]
+    module("version").COMPILER_VERSION = module("version").GIT_VERSION = "lamina"  # type: ignore[attr-defined]
     for path in ("compat.v1", "compat.v2"):  # whoever names a version finds the same
         vars(module(path)).update({key: item for key, item in vars(root).items() if key not in vars(module(path))})
     return made

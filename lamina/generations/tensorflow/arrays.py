@@ -20,7 +20,7 @@ from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops.base import as_index, floating, recorded, tensor, tensors
-from .base import NAMES, Texts, named, taking, texts, whole
+from .base import NAMES, Sizes, Texts, named, taking, texts, whole
 
 _UNARY = """
 abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
@@ -55,7 +55,6 @@ linspace linspace start stop num
 cast cast x dtype
 saturate_cast saturate_cast value dtype
 clip_by_value clip t clip_value_min clip_value_max
-math.count_nonzero count_nonzero input axis
 math.top_k top_k input k sorted
 math.bincount bincount arr weights minlength
 math.segment_sum segment_sum data segment_ids
@@ -91,7 +90,6 @@ nn.log_softmax log_softmax logits axis
 nn.top_k top_k input k sorted
 nn.depth_to_space depth_to_space input block_size
 nn.space_to_depth space_to_depth input block_size
-image.rgb_to_grayscale rgb_to_grayscale images
 image.rgb_to_hsv rgb_to_hsv images
 image.hsv_to_rgb hsv_to_rgb images
 """
@@ -170,7 +168,7 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
 
 @named("rank")
 def rank(input):
-    return input.ndim if isinstance(input, SymbolicTensor) else np.ndim(input)
+    return input.ndim if isinstance(input, SymbolicTensor) else np.array(np.ndim(input), "int32").view(Sizes)
 
 
 @named("split")
@@ -308,6 +306,7 @@ def ensure_shape(x, shape):
 @named("unique")
 def unique(x, out_idx="int32"):
     """The values in the order in which they come first, and the place of each value among these."""
+    x = convert_to_tensor(x)
     _, first, back = np.unique(np.asarray(x), return_index=True, return_inverse=True)
     order = np.argsort(first)
     places = np.empty_like(order)
@@ -347,6 +346,12 @@ def reduce_mean(x, axis=None, keepdims=False):
     return found if x.is_floating_point() or x.is_complex() else found.to(x.dtype)
 
 
+@named("math.count_nonzero count_nonzero", "input")
+@recorded
+def count_nonzero(x, axis=None, keepdims=False, dtype="int64"):
+    return ops.sum(tensor(x) != 0, axis, keepdims).to(dtypes.torch_dtype(dtype))
+
+
 @named("argmax math.argmax", "input axis output_type")
 @recorded
 def argmax(x, axis=None, output_type="int64"):
@@ -362,13 +367,13 @@ def argmin(x, axis=None, output_type="int64"):
 @named("sort")
 @recorded
 def sort(values, axis=-1, direction="ASCENDING"):
-    return torch.sort(tensor(values), axis, direction == "DESCENDING", stable=True)[0]
+    return torch.sort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True)[0]
 
 
 @named("argsort")
 @recorded
 def argsort(values, axis=-1, direction="ASCENDING", stable=False):
-    return torch.argsort(tensor(values), axis, direction == "DESCENDING", stable=True).to(torch.int32)
+    return torch.argsort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True).int()
 
 
 def _running(function):
@@ -566,20 +571,18 @@ def separable_conv2d(input, depthwise_filter, pointwise_filter, strides, padding
 @recorded
 def conv_transpose(input, filters, output_shape, strides, padding="SAME", data_format=None, dilations=1):
     """The gradient of a convolution of something of `output_shape`; kernels (*sizes, out, in)."""
-    spatial = _window(output_shape, data_format) if _format(data_format) == "channels_last" else output_shape[2:]
-    spatial = whole(output_shape)[1:-1] if _format(data_format) == "channels_last" else whole(output_shape)[2:]
+    layout, shape = _format(data_format), whole(output_shape)
+    spatial = shape[1:-1] if layout == "channels_last" else shape[2:]
     found = ops.conv_transpose(
-        input, filters, _window(strides, data_format), padding.lower(), None, _format(data_format),
-        _window(dilations or 1, data_format),
-    )  # fmt: skip
-    at = 1 if _format(data_format) == "channels_last" else 2
-    for axis, length in enumerate(spatial, at):
-        found = found.narrow(axis, 0, length) if found.shape[axis] >= length else _lengthened(found, axis, length)
+        input, filters, _window(strides, data_format), "valid", None, layout, _window(dilations or 1, data_format)
+    )
+    for axis, length in enumerate(spatial, 1 if layout == "channels_last" else 2):
+        more = found.shape[axis] - length
+        if more > 0:
+            found = found.narrow(axis, more // 2 if padding == "SAME" else 0, length)
+        elif more < 0:
+            found = F.pad(found, (*(0, 0) * (found.ndim - 1 - axis), 0, -more))
     return found
-
-
-def _lengthened(x, axis, length):
-    return F.pad(x, (*(0, 0) * (x.ndim - 1 - axis), 0, length - x.shape[axis]))
 
 
 for _path in ("nn.conv1d_transpose", "nn.conv2d_transpose", "nn.conv3d_transpose"):
@@ -660,7 +663,8 @@ def moments(x, axes, shift=None, keepdims=False):
 @named("nn.batch_normalization")
 @recorded
 def batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
-    factor = ops.rsqrt(variance + variance_epsilon)
+    x, mean, variance = floating(x), tensor(mean), tensor(variance)
+    factor = torch.rsqrt(variance + variance_epsilon)
     factor = factor if scale is None else factor * scale
     y = x * factor - mean * factor
     return y if offset is None else y + offset
@@ -711,14 +715,14 @@ def sparse_softmax_cross_entropy_with_logits(labels, logits):
 @named("nn.sigmoid_cross_entropy_with_logits")
 @recorded
 def sigmoid_cross_entropy_with_logits(labels=None, logits=None):
-    logits = floating(logits)
+    logits, labels = floating(logits), tensor(labels)
     return torch.clamp(logits, min=0) - logits * labels + torch.log1p(torch.exp(-logits.abs()))
 
 
 @named("nn.weighted_cross_entropy_with_logits", "labels logits pos_weight")
 @recorded
 def weighted_cross_entropy_with_logits(labels, logits, pos_weight):
-    logits = floating(logits)
+    logits, labels = floating(logits), tensor(labels)
     factor = 1 + (pos_weight - 1) * labels
     return (1 - labels) * logits + factor * (torch.log1p(torch.exp(-logits.abs())) + torch.clamp(-logits, min=0))
 
@@ -739,7 +743,8 @@ def in_top_k(targets, predictions, k):
 
 @named("nn.compute_average_loss")
 def compute_average_loss(per_example_loss, sample_weight=None, global_batch_size=None):
-    loss = per_example_loss if sample_weight is None else per_example_loss * sample_weight
+    loss = tensor(per_example_loss)
+    loss = loss if sample_weight is None else loss * tensor(sample_weight)
     return loss.sum() / (global_batch_size or loss.shape[0])
 
 
@@ -837,11 +842,12 @@ def map_structure(func, *structure):
 
 @named("nest.flatten")
 def flatten(structure):
-    return [structure[key] for key in builtins.sorted(structure)] if _flat(structure) else pytree.tree_leaves(structure)
-
-
-def _flat(structure):
-    return isinstance(structure, dict) and not any(isinstance(each, (dict, list, tuple)) for each in structure.values())
+    """The leaves, those of a dictionary in the order of its keys."""
+    if isinstance(structure, dict):
+        structure = [structure[key] for key in builtins.sorted(structure)]
+    if not isinstance(structure, (list, tuple)):
+        return [structure]
+    return [leaf for part in structure for leaf in flatten(part)]
 
 
 @named("nest.pack_sequence_as")

@@ -27,6 +27,7 @@ NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
 _OLDER = {
     "keep_dims": "keepdims", "reduction_indices": "axis", "dim": "axis", "dimension": "axis", "squeeze_dims": "axis",
     "concat_dim": "axis", "filter": "filters", "images": "input", "value": "input",
+    "stride": "strides",
 }  # fmt: skip
 # What labels a node of a graph, or says how one runs.
 _UNHEARD = {"name", "validate_indices", "back_prop", "swap_memory", "parallel_iterations", "use_cudnn_on_gpu", "_sentinel"}
@@ -170,27 +171,35 @@ def shape(input, out_type=None):
 @named("size")
 def size(input, out_type=None):
     """The number of values."""
-    return functools.reduce(operator.mul, shape(input), 1) if isinstance(input, SymbolicTensor) else int(np.prod(np.shape(input)))
+    if isinstance(input, SymbolicTensor):
+        return functools.reduce(operator.mul, shape(input), 1)
+    return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)
 
 
 @named("TensorShape")
 class TensorShape(tuple):
-    """Sizes of a tensor, None where unknown."""
+    """Sizes of a tensor, None where unknown; of None not even their number is known."""
 
-    def __new__(cls, dims: Iterable[int | None] | int):
-        return super().__new__(cls, (dims,) if isinstance(dims, int) else tuple(dims))
+    def __new__(cls, dims: Iterable[int | None] | int | None = None):
+        made = super().__new__(cls, (dims,) if isinstance(dims, int) else tuple(dims or ()))
+        made._known = dims is not None
+        return made
+
+    _known: bool
 
     def as_list(self) -> list[int | None]:
+        if not self._known:
+            raise ValueError("as_list: the shape is not known.")
         return list(self)
 
     @property
-    def rank(self) -> int:
-        return len(self)
+    def rank(self) -> int | None:
+        return len(self) if self._known else None
 
     ndims, dims = rank, property(as_list)
 
     def is_fully_defined(self) -> bool:
-        return None not in self
+        return self._known and None not in self
 
     def num_elements(self) -> int | None:
         return None if None in self else math.prod(self)  # type: ignore[arg-type]
@@ -200,7 +209,7 @@ class TensorShape(tuple):
 
     def is_compatible_with(self, other: Iterable[int | None]) -> bool:
         other = tuple(other)
-        return len(self) == len(other) and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
+        return not self._known or len(self) == len(other) and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -210,7 +219,7 @@ class TensorShape(tuple):
         return self.concatenate(other)
 
     def __repr__(self) -> str:
-        return f"TensorShape({list(self)})"
+        return f"TensorShape({list(self) if self._known else None})"
 
 
 # Number types ---------------------------------------------------------------------------------------------------------

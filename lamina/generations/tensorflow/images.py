@@ -35,17 +35,31 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
         scale = min(size[0] / height, size[1] / width)
         size = (round(height * scale), round(width * scale))
     if method == "area":
-        x = floating(images).movedim(-1, -3)
-        return torch.nn.functional.adaptive_avg_pool2d(x, tuple(size)).movedim(-3, -1)
+        height, width = (_covering(images.shape[axis], length) for axis, length in zip((-3, -2), size, strict=True))
+        return torch.einsum("ih,...hwc,jw->...ijc", height, images.to(torch.float32), width)
     if method not in ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"):
         raise ValueError(f"image.resize: no method {method!r} here; use bilinear, nearest, bicubic, lanczos3, lanczos5 or area.")
-    images = images if method == "nearest" else images.to(torch.float32) if not images.is_floating_point() else images
+    images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
+    if method == "bicubic":  # torch's own cubic is another
+        shape = (*images.shape[:-3], *size, images.shape[-1])
+        scale = [target / length for target, length in zip(size, images.shape[-3:-1], strict=True)]
+        return pictures.scale_and_translate(images, shape, scale, [0.0, 0.0], (-3, -2), "cubic", antialias)
     return pictures.resize(images, size, method, antialias, data_format=_LAST)
 
 
+def _covering(length: int, target: int) -> Tensor:
+    """How much of each pixel lies in each of the target's, in shares of the latter: (target, length)."""
+    step = length / target
+    starts, places = torch.arange(target)[:, None] * step, torch.arange(length)
+    return ((places + 1).minimum(starts + step) - torch.maximum(places, starts)).clamp(min=0) / step
+
+
 @named("image.resize_with_pad")
+@recorded
 def resize_with_pad(image, target_height, target_width, method="bilinear", antialias=False):
-    found = resize(image, (target_height, target_width), method, True, antialias)
+    height, width = tensor(image).shape[-3:-1]
+    scale = max(height / target_height, width / target_width)
+    found = resize(image, (int(height / scale), int(width / scale)), method, False, antialias)
     return resize_with_crop_or_pad(found, target_height, target_width)
 
 
@@ -148,7 +162,8 @@ def _in_floats(change: Any) -> Any:
 
     def function(image, *args, **kwargs):
         image = tensor(image)
-        return convert_image_dtype(change(convert_image_dtype(image, "float32"), *args, **kwargs), image.dtype, True)
+        found = change(convert_image_dtype(image, "float32"), *args, **kwargs)
+        return convert_image_dtype(found, image.dtype, True)
 
     function.__name__ = change.__name__
     return recorded(function)
@@ -182,7 +197,12 @@ def adjust_gamma(image, gamma=1, gain=1):
     return gain * image**gamma
 
 
-for _change in (adjust_brightness, adjust_saturation, adjust_hue, adjust_contrast, adjust_gamma):
+@_in_floats
+def rgb_to_grayscale(images):
+    return pictures.rgb_to_grayscale(images, _LAST)
+
+
+for _change in (rgb_to_grayscale, adjust_brightness, adjust_saturation, adjust_hue, adjust_contrast, adjust_gamma):
     NAMES[f"image.{_change.__name__}"] = taking(_change)
 
 
