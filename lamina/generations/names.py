@@ -8,19 +8,14 @@ from types import ModuleType
 from typing import Any
 
 from .. import layers
-from ..core import dtypes, serialize
+from ..core import serialize
 from ..layers import old
 from ..translation.words import words
-from . import activations, backend, callbacks, initializations, models, objects, plots, shim, utils
+from . import activations, backend, callbacks, initializations, models, objects, plots, shim, tf_only, utils
 from .dialect import Dialect, Find
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Recurrent", "Wrapper")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
-_PRECISION = {
-    "Policy": dtypes.DTypePolicy,
-    "set_global_policy": dtypes.set_dtype_policy,
-    "global_policy": dtypes.dtype_policy,
-}
 
 
 def fill(dialect: Dialect) -> None:
@@ -45,7 +40,8 @@ def fill(dialect: Dialect) -> None:
         homes[home] = helper
     homes["utils.generic_utils"] = _first(_defined(serialize), helper)
     if table.shares_modern:
-        homes["mixed_precision"], homes["optimizers.schedules"] = _PRECISION.get, _modern("optimizers.schedules")
+        homes["optimizers.legacy"] = functools.partial(_object, dialect, "optimizers.legacy")
+        tf_only.fill(dialect, homes, _first, _modern)
     else:
         homes["wrappers"] = lambda _: None
         homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
@@ -150,14 +146,15 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     if table.draws_by_layout and home == "initializers":
         return initializations.find(name)
     own = table.canonical(name, home)
+    today = _modern(home.partition(".")[0])
     if own is None:
-        return _modern(home)(name)
+        return today(name)
     if own != name:
         return dialect.find(home, own)
     entry = table.objects[home][name]
     if entry.makes:
         return shim.make_function(dialect, home, name)
-    modern = _modern(home)(entry.modern) or getattr(objects, entry.modern)
+    modern = today(entry.modern) or getattr(objects, entry.modern)
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 

@@ -272,7 +272,12 @@ def image_gradients(image):
 @named("image.sobel_edges")
 @recorded
 def sobel_edges(image):
-    return pictures.sobel_edges(image, _LAST)
+    """The slopes down and across, along a new last axis."""
+    x = ops.pad(tensor(image), [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
+    down, across = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
+    down = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
+    across = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
+    return torch.stack([down, across], -1)
 
 
 @named("image.psnr")
