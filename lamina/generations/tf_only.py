@@ -16,6 +16,7 @@ from ..losses import Loss
 from ..metrics import Metric
 from .dialect import Dialect, Find
 
+
 class Reduction:
     """How a loss's values become one."""
 
@@ -140,8 +141,12 @@ def _linear(dialect: Dialect) -> Any:
             shapes = list(input_shape.values()) if isinstance(input_shape, dict) else input_shape
             count = len(shapes) if isinstance(shapes[0], (tuple, list)) else 1
             self.dense_layers = [
-                dense(self.units, use_bias=self._use_bias and not place, **self._options,
-                      **(self._with_bias if not place else {}))  # fmt: skip
+                dense(
+                    self.units,
+                    use_bias=self._use_bias and not place,
+                    **self._options,
+                    **(self._with_bias if not place else {}),
+                )  # fmt: skip
                 for place in range(count)
             ]
             self.activation = dialect.find("layers", "Activation")(self._activation or "linear")

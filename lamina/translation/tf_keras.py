@@ -317,7 +317,6 @@ OPTIMIZERS = {
 }
 
 
-
 def _legacy(name: str, own: str, **others: Any) -> Class:
     return Class(name, f"{own}, name={name!r}", aliases=name.lower(), **{**_LEGACY, "base": "_Clipped", **others})
 
@@ -326,7 +325,10 @@ def _legacy(name: str, own: str, **others: Any) -> Class:
 LEGACY_OPTIMIZERS = {
     "_Clipped": Class("Optimizer", "clipnorm=None, clipvalue=None, global_clipnorm=None, lr=None, decay=0.0"),
     "SGD": _legacy("SGD", "learning_rate=0.01, momentum=0.0, nesterov=False"),
-    "RMSprop": _legacy("RMSprop", "learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-07, centered=False"),
+    "RMSprop": replace(
+        _legacy("RMSprop", "learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-07, centered=False"),
+        modern="RMSpropByRoot",
+    ),
     "Adagrad": replace(
         _legacy("Adagrad", "learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-07"), modern="AdagradByRoot"
     ),

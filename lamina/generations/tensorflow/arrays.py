@@ -147,7 +147,9 @@ def fill(shape, value):
 @recorded
 def range_(start, limit=None, delta=1, dtype=None):
     start, limit = (0, start) if limit is None else (start, limit)
-    ends = [each.item() if isinstance(each, (Tensor, np.ndarray, np.generic)) else each for each in (start, limit, delta)]
+    ends = [
+        each.item() if isinstance(each, (Tensor, np.ndarray, np.generic)) else each for each in (start, limit, delta)
+    ]
     return ops.arange(*ends, dtype=dtype)
 
 
@@ -163,7 +165,9 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
     found = ops.one_hot(indices, int(depth), -1 if axis is None else axis, dtype)
     if on_value is None and off_value is None:
         return found
-    return torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value).to(found.dtype)
+    return torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value).to(
+        found.dtype
+    )
 
 
 @named("rank")
@@ -261,7 +265,9 @@ def where(condition, x=None, y=None):
 @named("boolean_mask")
 def boolean_mask(tensor, mask, axis=0):
     mask = np.asarray(mask) if isinstance(tensor, Texts) else ops.convert_to_tensor(mask, "bool")
-    return (tensor if isinstance(tensor, Texts) else ops.convert_to_tensor(tensor))[(slice(None),) * (axis or 0) + (mask,)]
+    return (tensor if isinstance(tensor, Texts) else ops.convert_to_tensor(tensor))[
+        (slice(None),) * (axis or 0) + (mask,)
+    ]
 
 
 @named("sequence_mask")

@@ -30,7 +30,15 @@ _OLDER = {
     "stride": "strides",
 }  # fmt: skip
 # What labels a node of a graph, or says how one runs.
-_UNHEARD = {"name", "validate_indices", "back_prop", "swap_memory", "parallel_iterations", "use_cudnn_on_gpu", "_sentinel"}
+_UNHEARD = {
+    "name",
+    "validate_indices",
+    "back_prop",
+    "swap_memory",
+    "parallel_iterations",
+    "use_cudnn_on_gpu",
+    "_sentinel",
+}
 _OF_NUMBERS = frozenset({"shape", "newshape", "axis", "axes", "repeats", "num_classes", "size", "multiples", "perm"})
 
 
@@ -209,7 +217,11 @@ class TensorShape(tuple):
 
     def is_compatible_with(self, other: Iterable[int | None]) -> bool:
         other = tuple(other)
-        return not self._known or len(self) == len(other) and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
+        return (
+            not self._known
+            or len(self) == len(other)
+            and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
+        )
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)

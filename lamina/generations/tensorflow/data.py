@@ -144,8 +144,12 @@ class Dataset:
         return Dataset(start, count)
 
     @staticmethod
-    def list_files(file_pattern: Any, shuffle: bool | None = None, seed: int | None = None, name: Any = None) -> Dataset:
-        patterns = [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
+    def list_files(
+        file_pattern: Any, shuffle: bool | None = None, seed: int | None = None, name: Any = None
+    ) -> Dataset:
+        patterns = (
+            [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
+        )
         found = sorted(path for pattern in patterns for path in glob(str(texts(pattern))))
         if not found:
             raise FileNotFoundError(f"list_files: no file matches {file_pattern!r}.")
@@ -211,7 +215,9 @@ class Dataset:
 
     # -- element by element ----------------------------------------------------------------------------------------------
 
-    def map(self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None, **options: Any) -> Dataset:
+    def map(
+        self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None, **options: Any
+    ) -> Dataset:
         """The function of each element, whose parts are its arguments where it is a tuple."""
         function = _arguments(map_func)
 
@@ -240,7 +246,10 @@ class Dataset:
         def start() -> Iterator[Any]:
             waiting, running = iter(self), []
             while True:
-                running += [iter(function(each)) for each in itertools.islice(waiting, (width if width > 0 else 4) - len(running))]
+                running += [
+                    iter(function(each))
+                    for each in itertools.islice(waiting, (width if width > 0 else 4) - len(running))
+                ]
                 if not running:
                     return
                 for one in list(running):
@@ -326,14 +335,17 @@ class Dataset:
         most = int(count)
         if most < 0:
             return self
-        return self._ordered(lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most))
+        return self._ordered(
+            lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most)
+        )
 
     def skip(self, count: Any, name: Any = None) -> Dataset:
         first = int(count)
         if first < 0:
             return self.take(0)
         return self._ordered(
-            lambda elements: itertools.islice(elements, first, None), self._shorter(lambda n: max(n - first, 0), INFINITE)
+            lambda elements: itertools.islice(elements, first, None),
+            self._shorter(lambda n: max(n - first, 0), INFINITE),
         )
 
     def shard(self, num_shards: int, index: int, name: Any = None) -> Dataset:
@@ -416,7 +428,11 @@ class Dataset:
         def start() -> Iterator[Any]:
             for group in _groups(self, size, drop_remainder):
                 columns = _mapped(lambda *items: list(items), *group)
-                shapes = _alike(columns, padded_shapes, lambda each: isinstance(each, (TensorShape, list)) or each is None or _is_sizes(each))
+                shapes = _alike(
+                    columns,
+                    padded_shapes,
+                    lambda each: isinstance(each, (TensorShape, list)) or each is None or _is_sizes(each),
+                )
                 values = _alike(columns, padding_values, lambda each: not isinstance(each, (tuple, Mapping)))
                 yield _mapped(lambda items, shape, value: padded(shape, value, items), columns, shapes, values)
 
@@ -479,7 +495,9 @@ class Rows(Dataset):
     """Rows of arrays in some order: batches are taken from the arrays at once."""
 
     def __init__(self, arrays: Any, places: Dataset):
-        super().__init__(lambda: (_mapped(lambda leaf: _row(leaf, place), arrays) for place in places._start()), places._count)
+        super().__init__(
+            lambda: (_mapped(lambda leaf: _row(leaf, place), arrays) for place in places._start()), places._count
+        )
         self._arrays, self._places = arrays, places
 
     def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
@@ -544,7 +562,10 @@ class Options:
 
     def __init__(self) -> None:
         vars(self).update(
-            {word: type(word, (), {})() for word in ("experimental_distribute", "experimental_optimization", "threading", "autotune")}
+            {
+                word: type(word, (), {})()
+                for word in ("experimental_distribute", "experimental_optimization", "threading", "autotune")
+            }
         )
 
 

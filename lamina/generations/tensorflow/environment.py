@@ -53,7 +53,9 @@ def set_visible_devices(devices, device_type=None):
         return
     if torch.cuda.is_initialized():
         raise RuntimeError("Visible devices cannot be changed once they are in use.")
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(one.name.rpartition(":")[2] for one in devices if one.device_type == "GPU")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(
+        one.name.rpartition(":")[2] for one in devices if one.device_type == "GPU"
+    )
 
 
 @named("device compat.v1.device")
@@ -291,7 +293,12 @@ def print_(*inputs, output_stream=None, summarize=3, sep=" ", end=os.linesep, **
     import sys
 
     stream = sys.stdout if output_stream is sys.stdout else sys.stderr
-    print(*(each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs), sep=sep, end=end, file=stream)
+    print(
+        *(each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs),
+        sep=sep,
+        end=end,
+        file=stream,
+    )
 
 
 @named("Print compat.v1.Print")
@@ -477,7 +484,11 @@ def substr(input, pos, len, unit="BYTE"):
 @named("strings.join")
 def join(inputs, separator=""):
     parts = np.broadcast_arrays(*(texts(each) for each in inputs))
-    return texts(np.array([separator.join(row) for row in zip(*(part.flat for part in parts), strict=True)], object).reshape(parts[0].shape))
+    return texts(
+        np.array([separator.join(row) for row in zip(*(part.flat for part in parts), strict=True)], object).reshape(
+            parts[0].shape
+        )
+    )
 
 
 @named("strings.reduce_join")

@@ -38,7 +38,9 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
         height, width = (_covering(images.shape[axis], length) for axis, length in zip((-3, -2), size, strict=True))
         return torch.einsum("ih,...hwc,jw->...ijc", height, images.to(torch.float32), width)
     if method not in ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"):
-        raise ValueError(f"image.resize: no method {method!r} here; use bilinear, nearest, bicubic, lanczos3, lanczos5 or area.")
+        raise ValueError(
+            f"image.resize: no method {method!r} here; use bilinear, nearest, bicubic, lanczos3, lanczos5 or area."
+        )
     images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
     if method == "bicubic":  # torch's own cubic is another
         shape = (*images.shape[:-3], *size, images.shape[-1])
@@ -92,7 +94,11 @@ def pad_to_bounding_box(image, offset_height, offset_width, target_height, targe
 @named("image.crop_to_bounding_box")
 @recorded
 def crop_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
-    return tensor(image).narrow(-3, int(offset_height), int(target_height)).narrow(-2, int(offset_width), int(target_width))
+    return (
+        tensor(image)
+        .narrow(-3, int(offset_height), int(target_height))
+        .narrow(-2, int(offset_width), int(target_width))
+    )
 
 
 @named("image.central_crop")
@@ -283,7 +289,10 @@ def sobel_edges(image):
 @named("image.psnr")
 @recorded
 def psnr(a, b, max_val):
-    x, y = (convert_image_dtype(each, "float32") if not tensor(each).is_floating_point() else tensor(each) for each in (a, b))
+    x, y = (
+        convert_image_dtype(each, "float32") if not tensor(each).is_floating_point() else tensor(each)
+        for each in (a, b)
+    )
     top = max_val if tensor(a).is_floating_point() else max_val / torch.iinfo(tensor(a).dtype).max
     return 10 * torch.log10(top**2 / (x - y).square().mean((-3, -2, -1)))
 

@@ -83,9 +83,9 @@ class Variable(Weight, metaclass=_AnyWeight):
 
 
 for _word in ("assign", "assign_add", "assign_sub"):
-    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (
-        lambda word: lambda ref, value, **options: getattr(ref, word)(value)
-    )(_word)
+    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (lambda word: lambda ref, value, **options: getattr(ref, word)(value))(
+        _word
+    )
 
 
 # Gradients ------------------------------------------------------------------------------------------------------------
@@ -131,7 +131,9 @@ class GradientTape:
         """Count tensors of floats among what gradients may be asked of."""
         for leaf in _leaves(tensor):
             if not isinstance(leaf, Tensor):
-                raise ValueError(f"GradientTape.watch: expected tensors; got {type(leaf).__name__}. Make it one with tf.constant.")
+                raise ValueError(
+                    f"GradientTape.watch: expected tensors; got {type(leaf).__name__}. Make it one with tf.constant."
+                )
             if leaf.is_floating_point() and not leaf.requires_grad:
                 self._watched.append(leaf.requires_grad_())
             elif leaf.requires_grad and isinstance(leaf, nn.Parameter):
@@ -226,7 +228,9 @@ NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, 
 def gradients(ys, xs, grad_ys=None, stop_gradients=None, unconnected_gradients=_NONE):
     """Of the sum of `ys`, for each of `xs`. Raises ValueError for symbolic tensors."""
     if not all(isinstance(one, Tensor) for one in _leaves((ys, xs))):
-        raise ValueError("tf.gradients: a symbolic tensor has no gradients; compute them with tf.GradientTape in a call.")
+        raise ValueError(
+            "tf.gradients: a symbolic tensor has no gradients; compute them with tf.GradientTape in a call."
+        )
     return GradientTape().gradient(ys, _leaves(xs), grad_ys, unconnected_gradients)
 
 
@@ -275,7 +279,9 @@ class Module:
     """Variables, layers and modules by attribute: `variables`, `trainable_variables`, `submodules`."""
 
     def __init__(self, name: str | None = None):
-        self._name = name or "".join("_" * (c.isupper() and i > 0) + c.lower() for i, c in enumerate(type(self).__name__))
+        self._name = name or "".join(
+            "_" * (c.isupper() and i > 0) + c.lower() for i, c in enumerate(type(self).__name__)
+        )
 
     @property
     def name(self) -> str:
@@ -403,9 +409,13 @@ def _numbered(directory: Any, name: str = "*") -> list[str]:
 
 @named("train.latest_checkpoint")
 def latest_checkpoint(checkpoint_dir, latest_filename=None):
-    """The path, for `restore`, of the last of a folder's checkpoints; None where there is none."""
-    found = _numbered(checkpoint_dir)
-    return found[-1] if found else None
+    """The path of the last of a folder's checkpoints, for `restore` or a model's `load_weights`; None where none is."""
+    endings = (".npz", ".weights.h5")
+    found = [path for path in Path(checkpoint_dir).glob("*") if path.name.endswith(endings)]
+    if not found:
+        return None
+    last = str(max(found, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+    return last.removesuffix(endings[0]).removesuffix(endings[1])
 
 
 @named("train.CheckpointManager")
@@ -414,7 +424,12 @@ class CheckpointManager:
 
     def __init__(self, checkpoint: Checkpoint, directory: Any, max_to_keep: int | None = None,
                  checkpoint_name: str = "ckpt", **options: Any):  # fmt: skip
-        self.checkpoint, self.directory, self._most, self._name = checkpoint, str(directory), max_to_keep, checkpoint_name
+        self.checkpoint, self.directory, self._most, self._name = (
+            checkpoint,
+            str(directory),
+            max_to_keep,
+            checkpoint_name,
+        )
 
     @property
     def checkpoints(self) -> list[str]:
@@ -426,7 +441,11 @@ class CheckpointManager:
 
     def save(self, checkpoint_number: Any = None, **options: Any) -> str:
         path = f"{self.directory}/{self._name}"
-        saved = self.checkpoint.save(path) if checkpoint_number is None else self.checkpoint.write(f"{path}-{int(checkpoint_number)}")
+        saved = (
+            self.checkpoint.save(path)
+            if checkpoint_number is None
+            else self.checkpoint.write(f"{path}-{int(checkpoint_number)}")
+        )
         for old in self.checkpoints[: -self._most] if self._most else ():
             _file(old).unlink()
         return saved
