@@ -42,7 +42,7 @@ UNREAD = {
     "core.weight.Weight.__reduce_ex__:protocol": "Python's protocol",
     "core.weight.Weight.__repr__:kwargs": "torch's protocol",
     "datasets.reading._[AK]*:*": "stands for a class of NumPy's, and takes what a pickle gives it",
-    "generations.namespaces._Absent.find_spec:*": "Python's protocol of finders",
+    "generations.*_Absent.find_spec:*": "Python's protocol of finders",
     "generations.initializations._made.initialization:name": "Keras 1 gives every initialization a name",
     "generations.scikit_learn.BaseWrapper.get_params:params": "scikit-learn passes `deep`",
     "generations.shim.Shim._resolve:key": "a hook: some classes look at the name",

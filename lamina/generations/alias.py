@@ -17,9 +17,9 @@ _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` bef
 def install(generation: str, *, backend: str | None = None, replace: bool = False) -> None:
     """From now on `import keras` and its submodules mean this generation: keras1, keras2, tf_keras or keras3.
 
-    Where there is no TensorFlow, `import tensorflow` gives a stand-in for a part of it, with `tensorflow.keras`. `backend="theano"` turns kernels round and
-    pads as Keras 1 did there. Raises ImportError where a Keras is installed already, unless `replace`; ValueError for
-    another generation or backend.
+    Where there is no TensorFlow, `import tensorflow` gives a stand-in for a part of it, with `tensorflow.keras`.
+    `backend="theano"` turns kernels round and pads as Keras 1 did there. Raises ImportError where a Keras is installed
+    already, unless `replace`; ValueError for another generation or backend.
     """
     if generation not in _NAMES:
         raise ValueError(f"install: expected one of {', '.join(_NAMES)}; got {generation!r}.")

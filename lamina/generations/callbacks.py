@@ -30,8 +30,8 @@ _ORDERS = {
         "LambdaCallback": _LAMBDA,
         "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
         "ReduceLROnPlateau": _PLATEAU,
-        "TensorBoard": "log_dir histogram_freq write_graph write_images write_steps_per_second update_freq profile_batch "
-        "embeddings_freq embeddings_metadata",
+        "TensorBoard": "log_dir histogram_freq write_graph write_images write_steps_per_second update_freq "
+        "profile_batch embeddings_freq embeddings_metadata",
     },
 }
 # What may be left out or say nothing; anything else is no argument here.

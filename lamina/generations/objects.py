@@ -39,7 +39,7 @@ class RadialConstraint(Constraint):
 
 
 class RMSpropByRoot(optimizers.RMSprop):
-    """epsilon is added to the root of the mean square (Keras 1 and 2), unless there is a momentum (TensorFlow's own)."""
+    """epsilon is added to the root of the mean square (Keras 1 and 2), without a momentum."""
 
     def _rule(self, group: Any, grads: list[Tensor], rate: Any, step: Any) -> None:
         if self.momentum:

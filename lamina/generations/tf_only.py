@@ -57,43 +57,40 @@ def _loss(name: str) -> Any:
 class MeanTensor(Metric):
     """The mean of each place over all tensors of one `shape`, by default that of the first."""
 
-    def __init__(self, name: str | None = "mean_tensor", dtype: Any = None, shape: Any = None):
+    def __init__(self, name: str = "mean_tensor", dtype: Any = None, shape: Any = None):
         super().__init__(name=name, dtype=dtype)
-        self.total: Any = None
-        self.count: Any = None
+        self._sums: Any = None  # of weighted values, of weights
         if shape is not None:
             self._make(tuple(shape))
 
     def _make(self, shape: tuple[int, ...]) -> None:
-        self.total = self.add_variable(shape, "zeros", name="total")
-        self.count = self.add_variable(shape, "zeros", name="count")
+        self._sums = [self.add_variable(shape, "zeros", name=name) for name in ("total", "count")]
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values = torch.as_tensor(values).to(dtypes.torch_dtype(self.dtype))
-        if self.total is None:
+        if self._sums is None:
             self._make(tuple(values.shape))
-        if tuple(values.shape) != tuple(self.total.shape):
-            raise ValueError(
-                f"MeanTensor: expected tensors of shape {tuple(self.total.shape)}; got {tuple(values.shape)}."
-            )
+        total, count = self._sums
+        if values.shape != total.shape:
+            raise ValueError(f"MeanTensor: expected tensors of shape {tuple(total.shape)}; got {tuple(values.shape)}.")
         weights = torch.ones_like(values)
         if sample_weight is not None:
             given = torch.as_tensor(sample_weight).to(values)
             weights = weights * given.reshape(*given.shape, *(1,) * (values.ndim - given.ndim))
-        self.total.assign_add(values * weights)
-        self.count.assign_add(weights)
+        total.assign_add(values * weights)
+        count.assign_add(weights)
 
     def result(self) -> Tensor:
-        if self.total is None:
+        if self._sums is None:
             raise ValueError("MeanTensor: give it a tensor, or a `shape`, before its result.")
-        return torch.nan_to_num(self.total / self.count, 0.0, 0.0, 0.0)
+        return torch.nan_to_num(self._sums[0] / self._sums[1], 0.0, 0.0, 0.0)
 
 
 class MeanRelativeError(metrics.Mean):
     """The mean of |target - prediction| / normalizer; 0 where the normalizer is 0."""
 
     def __init__(self, normalizer: Any, name: str | None = None, dtype: Any = None):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name or "mean_relative_error", dtype=dtype)
         self.normalizer = torch.as_tensor(normalizer).float()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -146,7 +143,7 @@ def _linear(dialect: Dialect) -> Any:
                     use_bias=self._use_bias and not place,
                     **self._options,
                     **(self._with_bias if not place else {}),
-                )  # fmt: skip
+                )
                 for place in range(count)
             ]
             self.activation = dialect.find("layers", "Activation")(self._activation or "linear")

@@ -20,7 +20,7 @@ from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops.base import as_index, floating, recorded, tensor, tensors
-from .base import NAMES, Sizes, Texts, named, taking, texts, whole
+from .base import NAMES, Sizes, Texts, heard, named, taking, texts, whole
 
 _UNARY = """
 abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
@@ -29,7 +29,8 @@ negative real reciprocal round rsqrt sigmoid sign sin sinh softplus sqrt square 
 """
 _BINARY = """
 add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod greater greater_equal less less_equal
-logical_and logical_or logical_xor maximum minimum mod multiply not_equal pow=power subtract truediv=true_divide div=divide
+logical_and logical_or logical_xor maximum minimum mod multiply not_equal pow=power subtract
+truediv=true_divide div=divide
 """
 _REDUCING = """
 all=all any=any logsumexp=logsumexp max=max min=min prod=prod std=std sum=sum variance=var
@@ -114,11 +115,11 @@ def _table() -> None:
 _table()
 
 
-# Making and shaping -----------------------------------------------------------------------------------------------------
+# Making and shaping ---------------------------------------------------------------------------------------------------
 
 
 @named("constant convert_to_tensor")
-def convert_to_tensor(value, dtype=None, shape=None, dtype_hint=None, verify_shape=False):
+def convert_to_tensor(value, dtype=None, shape=None):
     """A tensor of an array, of numbers or of texts; one that is a tensor already, in that type."""
     if isinstance(value, SymbolicTensor):
         return value if dtype is None else ops.cast(value, dtype)
@@ -177,7 +178,7 @@ def rank(input):
 
 @named("split")
 @recorded
-def split(value, num_or_size_splits, axis=0, num=None):
+def split(value, num_or_size_splits, axis=0):
     """Parts of equal size, or of the sizes told, of which one may be -1."""
     value, sizes = tensor(value), whole(num_or_size_splits)
     if isinstance(sizes, int):
@@ -189,7 +190,10 @@ def split(value, num_or_size_splits, axis=0, num=None):
 @named("unstack")
 @recorded
 def unstack(value, num=None, axis=0):
-    return list(tensor(value).unbind(axis))
+    found = list(tensor(value).unbind(axis))
+    if num not in (None, len(found)):
+        raise ValueError(f"unstack: expected {num} parts along axis {axis}; there are {len(found)}.")
+    return found
 
 
 @named("slice", "input_ begin size")
@@ -378,7 +382,7 @@ def sort(values, axis=-1, direction="ASCENDING"):
 
 @named("argsort")
 @recorded
-def argsort(values, axis=-1, direction="ASCENDING", stable=False):
+def argsort(values, axis=-1, direction="ASCENDING"):
     return torch.argsort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True).int()
 
 
@@ -386,7 +390,7 @@ def _running(function):
     def call(x, axis=0, exclusive=False, reverse=False):
         x = tensor(x)
         x = x.flip(axis) if reverse else x
-        found = function(x, axis)
+        found = function(x, axis, dtype=x.dtype)
         if exclusive:
             first = torch.full_like(found.narrow(axis, 0, 1), function is torch.cumprod)
             found = torch.cat([first, found.narrow(axis, 0, found.shape[axis] - 1)], axis)
@@ -437,18 +441,20 @@ def histogram_fixed_width(values, value_range, nbins=100, dtype="int32"):
 @named("clip_by_norm")
 @recorded
 def clip_by_norm(t, clip_norm, axes=None):
+    t = floating(t)
     size = norm(t, axis=axes, keepdims=axes is not None)
     return t * clip_norm / torch.maximum(size, torch.full_like(size, clip_norm))
 
 
 @named("linalg.global_norm global_norm")
 def global_norm(t_list):
-    return torch.sqrt(sum(t.square().sum() for t in t_list if t is not None))
+    return torch.stack([t.square().sum() for t in t_list if t is not None]).sum().sqrt()
 
 
 @named("clip_by_global_norm")
 def clip_by_global_norm(t_list, clip_norm, use_norm=None):
     """The tensors, made shorter together where they are longer than `clip_norm`; and how long they were."""
+    t_list = [None if t is None else floating(t) for t in t_list]
     size = global_norm(t_list) if use_norm is None else use_norm
     scale = clip_norm / torch.clamp(size, min=float(clip_norm))
     return [None if t is None else t * scale for t in t_list], size
@@ -524,7 +530,7 @@ def expm(input):
 @named("linalg.normalize")
 def normalize(tensor, ord="euclidean", axis=None):
     size = norm(tensor, ord, axis, True)
-    return tensor / size, size
+    return floating(tensor) / size, size
 
 
 # Networks -------------------------------------------------------------------------------------------------------------
@@ -644,13 +650,14 @@ for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix
                     "select": "where", "neg": "negative", "mul": "multiply", "sub": "subtract",
                     "matrix_solve": "linalg.solve", "batch_matmul": "matmul", "mod": "math.floormod",
                     "bincount": "math.bincount", "lin_space": "linspace", "softmax": "nn.softmax",
-                    "segment_sum": "math.segment_sum", "unsorted_segment_sum": "math.unsorted_segment_sum"}.items():  # fmt: skip
+                    "segment_sum": "math.segment_sum",
+                    "unsorted_segment_sum": "math.unsorted_segment_sum"}.items():  # fmt: skip
     NAMES[_old] = NAMES[_path]
 
 
 @named("nn.dropout", "x")
 @recorded
-def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=None):
+def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
     """Zeros in place of a share of the values, the others larger. TensorFlow 1's second argument is what is kept."""
     from .randomness import stream
 
@@ -662,7 +669,7 @@ def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=None):
 
 @named("nn.moments")
 @recorded
-def moments(x, axes, shift=None, keepdims=False):
+def moments(x, axes, keepdims=False):
     return ops.moments(x, axes, keepdims)
 
 
@@ -764,12 +771,12 @@ def scale_regularization_loss(regularization_loss):
 
 
 @named("cond")
-def cond(pred, true_fn=None, false_fn=None):
+def cond(pred, true_fn, false_fn):
     return ops.cond(pred, true_fn, false_fn)
 
 
 @named("case")
-def case(pred_fn_pairs, default=None, exclusive=False, strict=False):
+def case(pred_fn_pairs, default=None):
     for pred, function in pred_fn_pairs:
         if pred:
             return function()
@@ -785,18 +792,20 @@ def switch_case(branch_index, branch_fns, default=None):
 
 
 @named("while_loop")
-def while_loop(cond, body, loop_vars, shape_invariants=None, maximum_iterations=None):
+def while_loop(cond, body, loop_vars, maximum_iterations=None):
     return ops.while_loop(cond, body, loop_vars, maximum_iterations)
 
 
 @named("map_fn")
 @recorded
-def map_fn(fn, elems, dtype=None, infer_shape=True, fn_output_signature=None):
-    """`fn` of each slice along axis 0, stacked; tuples go in, and come out, as tuples."""
+def map_fn(fn, elems, dtype=None, fn_output_signature=None):
+    """`fn` of each slice along axis 0, stacked, in a number type if told; tuples go in, and come out, as tuples."""
+    told = getattr(fn_output_signature, "dtype", fn_output_signature) or dtype
+    kind = dtypes.torch_dtype(told) if isinstance(told, str) else None
     leaves, spec = pytree.tree_flatten(elems)
     rows = zip(*(tensor(leaf) for leaf in leaves), strict=True)
     found = [fn(pytree.tree_unflatten(list(row), spec)) for row in rows]
-    return pytree.tree_map(lambda *each: torch.stack([tensor(one) for one in each]), *found)
+    return pytree.tree_map(lambda *each: torch.stack([tensor(one, kind) for one in each]), *found)
 
 
 @named("vectorized_map")
@@ -835,10 +844,14 @@ def foldr(fn, elems, initializer=None):
 
 
 @named("py_function py_func numpy_function compat.v1.py_func")
-def py_function(func=None, inp=(), Tout=None, stateful=True):
-    """The function itself: everything here is Python. What it gives is made tensors."""
+def py_function(func, inp=(), Tout=None):
+    """The function itself: everything here is Python. What it gives is made tensors, of the types told."""
     found = func(*inp)
-    return pytree.tree_map(convert_to_tensor, found) if found is not None else None
+    if found is None or not isinstance(found, (list, tuple)):
+        kind = Tout[0] if isinstance(Tout, (list, tuple)) else Tout
+        return None if found is None else convert_to_tensor(found, kind)
+    kinds = Tout if isinstance(Tout, (list, tuple)) else [Tout] * len(found)
+    return [convert_to_tensor(one, kind) for one, kind in zip(found, kinds, strict=True)]
 
 
 @named("nest.map_structure")
@@ -867,16 +880,18 @@ def assert_same_structure(nest1, nest2):
         raise ValueError("The two structures differ.")
 
 
+@heard
 class TensorArray:
     """A list of tensors that is written and read by place."""
 
-    def __init__(self, dtype: Any = None, size: Any = 0, dynamic_size: bool = False, **options: Any):
+    def __init__(self, dtype: Any = None, size: Any = 0):
+        self._kind = None if dtype is None else dtypes.torch_dtype(dtype)
         self._items: list[Any] = [None] * int(size)
 
     def write(self, index: Any, value: Any) -> TensorArray:
         index = int(index)
         self._items += [None] * (index + 1 - len(self._items))
-        self._items[index] = tensor(value)
+        self._items[index] = tensor(value, self._kind)
         return self
 
     def read(self, index: Any) -> Any:

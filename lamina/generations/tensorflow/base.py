@@ -29,16 +29,19 @@ _OLDER = {
     "concat_dim": "axis", "filter": "filters", "images": "input", "value": "input",
     "stride": "strides",
 }  # fmt: skip
-# What labels a node of a graph, or says how one runs.
-_UNHEARD = {
-    "name",
-    "validate_indices",
-    "back_prop",
-    "swap_memory",
-    "parallel_iterations",
-    "use_cudnn_on_gpu",
-    "_sentinel",
-}
+# What labels a node of a graph, or says how one runs, where and on how many threads: nothing here depends on it.
+UNHEARD = frozenset(
+    """
+    _sentinel acceptable_fraction aggregation alg back_prop caching_device clear_after_read collections
+    colocate_with_first_write_call compression cuda_only dct_method deterministic dtype_hint dynamic_size
+    element_shape encoding errors exclusive expand_animations experimental_enable_variable_lifting
+    experimental_use_pfor fancy_upscaling filename_suffix flush_millis ignore_errors import_scope infer_shape
+    input_encoding max_queue metadata min_cuda_compute_capability name num num_parallel_calls options
+    parallel_iterations ratio rerandomize_each_iteration reuse shape_invariants shift stable stateful strict
+    summarize swap_memory synchronization try_recover_truncated use_cudnn_on_gpu use_locking
+    use_unbounded_threadpool validate_indices validate_shape values variable_def verify_shape
+    """.split()
+)
 _OF_NUMBERS = frozenset({"shape", "newshape", "axis", "axes", "repeats", "num_classes", "size", "multiples", "perm"})
 
 
@@ -49,7 +52,7 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
     for older, word in _OLDER.items():
         if older not in own and (word in own or word in table):
             table.setdefault(older, table.get(word, word))
-    unheard = _UNHEARD.difference(own)
+    unheard = UNHEARD.difference(own, words)
     numbers = [(place, word) for place, word in enumerate(own) if word in _OF_NUMBERS]
 
     @functools.wraps(function)
@@ -69,6 +72,26 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
         return function(*args, **kwargs)
 
     call.__name__ = called or function.__name__
+    return call
+
+
+def heard(cls: type) -> type:
+    """Decorator: methods of the class take what functions do not hear."""
+    for name, method in list(vars(cls).items()):
+        plain = method.__func__ if isinstance(method, (staticmethod, classmethod)) else method
+        if inspect.isfunction(plain) and (name[0] != "_" or name == "__init__"):
+            kind: Any = type(method) if plain is not method else lambda made: made
+            setattr(cls, name, kind(_hearing(plain)))
+    return cls
+
+
+def _hearing(function: Callable) -> Callable:
+    unheard = UNHEARD.difference(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **{word: value for word, value in kwargs.items() if word not in unheard})
+
     return call
 
 
@@ -94,7 +117,7 @@ def whole(value: Any) -> Any:
         return value.tolist() if value.ndim == 0 else tuple(value.tolist())
     if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value):  # type: ignore[arg-type]
         return tuple(whole(each) for each in value)
-    return operator.index(value) if hasattr(value, "__index__") else value
+    return operator.index(value) if hasattr(value, "__index__") else value  # type: ignore[arg-type]
 
 
 class Sizes(np.ndarray):
@@ -217,10 +240,8 @@ class TensorShape(tuple):
 
     def is_compatible_with(self, other: Iterable[int | None]) -> bool:
         other = tuple(other)
-        return (
-            not self._known
-            or len(self) == len(other)
-            and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
+        return not self._known or (
+            len(self) == len(other) and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
         )
 
     def __getitem__(self, key: Any) -> Any:
@@ -314,6 +335,10 @@ def as_dtype(type_value):
 class Texts(np.ndarray):
     """Texts, as TensorFlow's tensors of strings hold them."""
 
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return found if isinstance(found, np.ndarray) else texts(found)
+
     def numpy(self) -> Any:
         """Their bytes."""
         found = np.array([item if isinstance(item, bytes) else str(item).encode() for item in self.flat], object)
@@ -340,8 +365,10 @@ class TensorSpec:
     def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
         return cls(tuple(tensor.shape), dtypes.dtype_name(tensor.dtype), name)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TensorSpec) and (self.shape, self.dtype) == (other.shape, other.dtype)
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, TensorSpec):
+            return False
+        return (self.shape, self.dtype) == (other.shape, other.dtype)
 
     __hash__ = object.__hash__
 

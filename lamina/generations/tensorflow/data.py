@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...core import dtypes
 from .arrays import convert_to_tensor
-from .base import NAMES, TensorShape, TensorSpec, Texts, named, texts, whole
+from .base import NAMES, TensorShape, TensorSpec, Texts, heard, named, texts, whole
 
 AUTOTUNE = -1
 INFINITE, UNKNOWN = -1, -2  # what `cardinality` says instead of a number
@@ -71,6 +71,7 @@ def _spec(leaf: Any) -> Any:
 
 
 @named("data.Dataset compat.v1.data.Dataset compat.v2.data.Dataset")
+@heard
 class Dataset:
     """Elements that can be gone through again and again; `fit`, `evaluate` and `predict` take batches of it.
 
@@ -85,7 +86,7 @@ class Dataset:
     # -- where elements come from --------------------------------------------------------------------------------------
 
     @staticmethod
-    def from_tensor_slices(tensors: Any, name: Any = None) -> Dataset:
+    def from_tensor_slices(tensors: Any) -> Dataset:
         """The slices along axis 0 of arrays of one length."""
         arrays = _element(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
         lengths = {len(leaf) for leaf in _leaves(arrays)}
@@ -95,13 +96,13 @@ class Dataset:
         return Rows(arrays, Dataset(lambda: iter(places), len(places)))
 
     @staticmethod
-    def from_tensors(tensors: Any, name: Any = None) -> Dataset:
+    def from_tensors(tensors: Any) -> Dataset:
         element = _element(_columns(tensors))
         return Dataset(lambda: iter((element,)), 1)
 
     @staticmethod
     def from_generator(generator: Callable, output_types: Any = None, output_shapes: Any = None, args: Any = (),
-                       output_signature: Any = None, name: Any = None) -> Dataset:  # fmt: skip
+                       output_signature: Any = None) -> Dataset:  # fmt: skip
         """What a function yields, in the number types told. Raises TypeError unless it is a function."""
         if not callable(generator):
             raise TypeError("from_generator: expected a function that returns an iterator; wrap it in a lambda.")
@@ -117,10 +118,12 @@ class Dataset:
 
         made = Dataset(start)
         made._known_spec = output_signature
+        if output_signature is None and output_shapes is not None:
+            made._known_spec = _mapped(lambda dtype, shape: TensorSpec(shape, dtype), output_types, output_shapes)
         return made
 
     @staticmethod
-    def range(*args: Any, output_type: Any = "int64", **options: Any) -> Dataset:
+    def range(*args: Any, output_type: Any = "int64") -> Dataset:
         numbers, kind = range(*map(int, args)), dtypes.torch_dtype(output_type)
         return Dataset(lambda: (torch.tensor(number, dtype=kind) for number in numbers), len(numbers))
 
@@ -144,13 +147,11 @@ class Dataset:
         return Dataset(start, count)
 
     @staticmethod
-    def list_files(
-        file_pattern: Any, shuffle: bool | None = None, seed: int | None = None, name: Any = None
-    ) -> Dataset:
+    def list_files(file_pattern: Any, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
         patterns = (
             [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
         )
-        found = sorted(path for pattern in patterns for path in glob(str(texts(pattern))))
+        found = sorted(path for pattern in patterns for path in glob(str(texts(pattern))))  # noqa: PTH207
         if not found:
             raise FileNotFoundError(f"list_files: no file matches {file_pattern!r}.")
         made = Dataset.from_tensor_slices(found)
@@ -158,7 +159,7 @@ class Dataset:
 
     @staticmethod
     def sample_from_datasets(datasets: Any, weights: Any = None, seed: int | None = None,
-                             stop_on_empty_dataset: bool = False, rerandomize_each_iteration: Any = None) -> Dataset:  # fmt: skip
+                             stop_on_empty_dataset: bool = False) -> Dataset:  # fmt: skip
         """Elements of several, each drawn from one of them by chance."""
         shares = [1.0] * len(datasets) if weights is None else [float(each) for each in weights]
 
@@ -199,7 +200,7 @@ class Dataset:
 
         return (_mapped(plain, element) for element in self)
 
-    def get_single_element(self, name: Any = None) -> Any:
+    def get_single_element(self) -> Any:
         (element,) = self
         return element
 
@@ -213,11 +214,9 @@ class Dataset:
             self._known_spec = _mapped(_spec, first)
         return self._known_spec
 
-    # -- element by element ----------------------------------------------------------------------------------------------
+    # -- element by element --------------------------------------------------------------------------------------------
 
-    def map(
-        self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None, **options: Any
-    ) -> Dataset:
+    def map(self, map_func: Callable, num_parallel_calls: Any = None) -> Dataset:
         """The function of each element, whose parts are its arguments where it is a tuple."""
         function = _arguments(map_func)
 
@@ -229,17 +228,16 @@ class Dataset:
 
         return Dataset(start, self._count)
 
-    def filter(self, predicate: Callable, name: Any = None) -> Dataset:
+    def filter(self, predicate: Callable) -> Dataset:
         holds = _arguments(predicate)
         return Dataset(lambda: (element for element in self if bool(holds(element))), UNKNOWN if self._count else 0)
 
-    def flat_map(self, map_func: Callable, name: Any = None) -> Dataset:
+    def flat_map(self, map_func: Callable) -> Dataset:
         """All elements of the datasets that the function makes of each element."""
         function = _arguments(map_func)
         return Dataset(lambda: itertools.chain.from_iterable(map(function, self)))
 
-    def interleave(self, map_func: Callable, cycle_length: Any = None, block_length: int = 1,
-                   num_parallel_calls: Any = None, **options: Any) -> Dataset:  # fmt: skip
+    def interleave(self, map_func: Callable, cycle_length: Any = None, block_length: int = 1) -> Dataset:
         """As `flat_map`, of `cycle_length` datasets in turn, `block_length` elements at a time."""
         function, width = _arguments(map_func), int(cycle_length or 0)
 
@@ -260,13 +258,13 @@ class Dataset:
 
         return Dataset(start)
 
-    def enumerate(self, start: int = 0, name: Any = None) -> Dataset:
+    def enumerate(self, start: int = 0) -> Dataset:
         first = int(start)
         return Dataset(
             lambda: ((torch.tensor(index), element) for index, element in enumerate(iter(self), first)), self._count
         )
 
-    def scan(self, initial_state: Any, scan_func: Callable, name: Any = None) -> Dataset:
+    def scan(self, initial_state: Any, scan_func: Callable) -> Dataset:
         def start() -> Iterator[Any]:
             state = _element(initial_state)
             for element in self:
@@ -275,7 +273,7 @@ class Dataset:
 
         return Dataset(start, self._count)
 
-    def reduce(self, initial_state: Any, reduce_func: Callable, name: Any = None) -> Any:
+    def reduce(self, initial_state: Any, reduce_func: Callable) -> Any:
         state = _element(initial_state)
         for element in self:
             state = _element(reduce_func(state, element))
@@ -284,14 +282,15 @@ class Dataset:
     def apply(self, transformation_func: Callable) -> Any:
         return transformation_func(self)
 
-    # -- which elements, in which order ------------------------------------------------------------------------------------
+    # -- which elements, in which order --------------------------------------------------------------------------------
 
     def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
         """Some of the same elements in another order."""
         return Dataset(lambda: start(self), count)
 
-    def shuffle(self, buffer_size: Any, seed: int | None = None, reshuffle_each_iteration: bool | None = None,
-                name: Any = None) -> Dataset:  # fmt: skip
+    def shuffle(
+        self, buffer_size: Any, seed: int | None = None, reshuffle_each_iteration: bool | None = None
+    ) -> Dataset:
         """In random order: each element is drawn from the `buffer_size` that come next."""
         most = int(buffer_size)
         if most < 1:
@@ -315,7 +314,7 @@ class Dataset:
 
         return self._ordered(start, self._count)
 
-    def repeat(self, count: Any = None, name: Any = None) -> Dataset:
+    def repeat(self, count: Any = None) -> Dataset:
         """`count` times over; without end where it is None or -1."""
         times = INFINITE if count is None else int(count)
 
@@ -331,7 +330,7 @@ class Dataset:
         unending = INFINITE if self._count else 0
         return self._ordered(start, unending if times < 0 else self._count * times if self._count >= 0 else self._count)
 
-    def take(self, count: Any, name: Any = None) -> Dataset:
+    def take(self, count: Any) -> Dataset:
         most = int(count)
         if most < 0:
             return self
@@ -339,7 +338,7 @@ class Dataset:
             lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most)
         )
 
-    def skip(self, count: Any, name: Any = None) -> Dataset:
+    def skip(self, count: Any) -> Dataset:
         first = int(count)
         if first < 0:
             return self.take(0)
@@ -348,7 +347,7 @@ class Dataset:
             self._shorter(lambda n: max(n - first, 0), INFINITE),
         )
 
-    def shard(self, num_shards: int, index: int, name: Any = None) -> Dataset:
+    def shard(self, num_shards: int, index: int) -> Dataset:
         return self._ordered(
             lambda elements: itertools.islice(elements, index, None, num_shards),
             self._shorter(lambda n: len(range(index, n, num_shards)), INFINITE),
@@ -357,16 +356,16 @@ class Dataset:
     def _shorter(self, of: Callable[[int], int], endless: int) -> int:
         return of(self._count) if self._count >= 0 else endless if self._count == INFINITE else UNKNOWN
 
-    def take_while(self, predicate: Callable, name: Any = None) -> Dataset:
+    def take_while(self, predicate: Callable) -> Dataset:
         holds = _arguments(predicate)
         return Dataset(lambda: itertools.takewhile(lambda element: bool(holds(element)), self))
 
-    def concatenate(self, dataset: Dataset, name: Any = None) -> Dataset:
+    def concatenate(self, dataset: Dataset) -> Dataset:
         counts = (self._count, dataset._count)
         count = INFINITE if INFINITE in counts else UNKNOWN if UNKNOWN in counts else sum(counts)
         return Dataset(lambda: itertools.chain(self, dataset), count)
 
-    def cache(self, filename: Any = "", name: Any = None) -> Dataset:
+    def cache(self, filename: Any = "") -> Dataset:
         """Elements of the first whole pass are kept in memory."""
         kept: list[Any] = []
         whole_pass: list[bool] = []
@@ -384,16 +383,15 @@ class Dataset:
 
         return Dataset(start, self._count)
 
-    def prefetch(self, buffer_size: Any, name: Any = None) -> Dataset:
+    def prefetch(self, buffer_size: Any) -> Dataset:
         return self
 
-    def with_options(self, options: Any, name: Any = None) -> Dataset:
+    def with_options(self, options: Any) -> Dataset:
         return self
 
-    # -- batches -----------------------------------------------------------------------------------------------------------
+    # -- batches -------------------------------------------------------------------------------------------------------
 
-    def batch(self, batch_size: Any, drop_remainder: bool = False, num_parallel_calls: Any = None,
-              deterministic: Any = None, name: Any = None) -> Dataset:  # fmt: skip
+    def batch(self, batch_size: Any, drop_remainder: bool = False) -> Dataset:
         """`batch_size` elements as one, stacked; the last may be smaller."""
         size = _positive(batch_size, "batch_size")
 
@@ -407,7 +405,7 @@ class Dataset:
         return Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
 
     def padded_batch(self, batch_size: Any, padded_shapes: Any = None, padding_values: Any = None,
-                     drop_remainder: bool = False, name: Any = None) -> Dataset:  # fmt: skip
+                     drop_remainder: bool = False) -> Dataset:  # fmt: skip
         """Batches of elements of different shapes, made as large as the largest, or as told."""
         size = _positive(batch_size, "batch_size")
 
@@ -438,7 +436,7 @@ class Dataset:
 
         return self._batches(start, size, drop_remainder)
 
-    def unbatch(self, name: Any = None) -> Dataset:
+    def unbatch(self) -> Dataset:
         def start() -> Iterator[Any]:
             for element in self:
                 for row in range(len(_leaves(element)[0])):
@@ -446,11 +444,10 @@ class Dataset:
 
         return Dataset(start, UNKNOWN if self._count else 0)
 
-    def rebatch(self, batch_size: Any, drop_remainder: bool = False, name: Any = None) -> Dataset:
+    def rebatch(self, batch_size: Any, drop_remainder: bool = False) -> Dataset:
         return self.unbatch().batch(batch_size, drop_remainder)
 
-    def window(self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False,
-               name: Any = None) -> Dataset:  # fmt: skip
+    def window(self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False) -> Dataset:
         """Datasets of `size` elements, `stride` apart, each beginning `shift` after the one before."""
         step = size if shift is None else int(shift)
 
@@ -465,12 +462,10 @@ class Dataset:
         return Dataset(start)
 
     def bucket_by_sequence_length(self, element_length_func: Callable, bucket_boundaries: Any, bucket_batch_sizes: Any,
-                                  padded_shapes: Any = None, padding_values: Any = None, pad_to_bucket_boundary: bool = False,
-                                  no_padding: bool = False, drop_remainder: bool = False, name: Any = None) -> Dataset:  # fmt: skip
-        """Batches of elements of about the same length."""
+                                  padded_shapes: Any = None, padding_values: Any = None,
+                                  drop_remainder: bool = False) -> Dataset:  # fmt: skip
+        """Batches of elements of about the same length, padded to their longest."""
         length = _arguments(element_length_func)
-        if pad_to_bucket_boundary or no_padding:
-            raise ValueError("bucket_by_sequence_length: only batches padded to their longest element are made here.")
 
         def start() -> Iterator[Any]:
             buckets: list[list[Any]] = [[] for _ in bucket_batch_sizes]
@@ -491,22 +486,24 @@ class Dataset:
         return Dataset(start)
 
 
+@heard
 class Rows(Dataset):
     """Rows of arrays in some order: batches are taken from the arrays at once."""
 
     def __init__(self, arrays: Any, places: Dataset):
         super().__init__(
-            lambda: (_mapped(lambda leaf: _row(leaf, place), arrays) for place in places._start()), places._count
+            lambda: (_mapped(lambda leaf, place=place: _row(leaf, place), arrays) for place in places._start()),
+            places._count,
         )
         self._arrays, self._places = arrays, places
 
     def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
         return Rows(self._arrays, self._places._ordered(start, count))
 
-    def cache(self, filename: Any = "", name: Any = None) -> Dataset:
+    def cache(self, filename: Any = "") -> Dataset:
         return Rows(self._arrays, self._places.cache())
 
-    def batch(self, batch_size: Any, drop_remainder: bool = False, *args: Any, **options: Any) -> Dataset:
+    def batch(self, batch_size: Any, drop_remainder: bool = False, *args: Any) -> Dataset:
         size = _positive(batch_size, "batch_size")
 
         def start() -> Iterator[Any]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from ... import ops
 from ...core.devices import device as device_of
 from ...ops.base import tensor
-from .base import NAMES, DType, named, texts, whole
+from .base import NAMES, heard, named, taking, texts
 
 # Devices --------------------------------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ def device(device_name):
 
 
 @named("test.is_gpu_available")
-def is_gpu_available(cuda_only=False, min_cuda_compute_capability=None):
+def is_gpu_available():
     return torch.cuda.is_available()
 
 
@@ -86,7 +86,7 @@ def _says(answer: Any) -> Callable[..., Any]:
 
 
 # Where it runs and how is torch's matter: said, these change no result.
-for _path in (
+for _word in (
     "config.experimental.set_memory_growth", "config.set_soft_device_placement", "config.optimizer.set_jit",
     "config.optimizer.set_experimental_options", "config.threading.set_inter_op_parallelism_threads",
     "config.experimental.enable_mlir_graph_optimization", "config.run_functions_eagerly", "autograph.set_verbosity",
@@ -94,21 +94,24 @@ for _path in (
     "config.set_logical_device_configuration", "debugging.set_log_device_placement", "compat.v1.enable_eager_execution",
     "enable_eager_execution", "compat.v1.enable_v2_behavior", "enable_v2_behavior", "compat.v1.disable_eager_execution",
     "disable_eager_execution", "compat.v1.disable_v2_behavior", "disable_v2_behavior", "reset_default_graph",
-    "compat.v1.reset_default_graph", "compat.v1.experimental.output_all_intermediates", "data.experimental.enable_debug_mode",
-    "debugging.enable_traceback_filtering", "debugging.disable_traceback_filtering", "no_op", "group", "compat.v1.no_op",
+    "compat.v1.reset_default_graph", "compat.v1.experimental.output_all_intermediates",
+    "data.experimental.enable_debug_mode",
+    "debugging.enable_traceback_filtering", "debugging.disable_traceback_filtering", "no_op", "group",
+    "compat.v1.no_op",
     "compat.v1.enable_resource_variables", "enable_resource_variables", "compat.v1.disable_resource_variables",
     "config.experimental.enable_tensor_float_32_execution", "compat.v1.disable_v2_tensorshape",
     "config.experimental.set_synchronous_execution", "data.experimental.debug_mode",
 ):  # fmt: skip
-    NAMES[_path] = _says(None)
-for _path, _answer in {
+    NAMES[_word] = _says(None)
+for _word, _answer in {
     "executing_eagerly": True, "compat.v1.executing_eagerly": True, "inside_function": False,
     "config.functions_run_eagerly": True, "test.is_built_with_cuda": torch.version.cuda is not None,
     "compat.v1.executing_eagerly_outside_functions": True, "config.experimental.get_memory_growth": False,
-    "config.get_soft_device_placement": True, "distribute.has_strategy": False, "distribute.in_cross_replica_context": True,
+    "config.get_soft_device_placement": True, "distribute.has_strategy": False,
+    "distribute.in_cross_replica_context": True,
     "test.is_built_with_gpu_support": torch.version.cuda is not None,
 }.items():  # fmt: skip
-    NAMES[_path] = _says(_answer)
+    NAMES[_word] = _says(_answer)
 NAMES["config.LogicalDeviceConfiguration"] = NAMES["config.experimental.VirtualDeviceConfiguration"] = dict
 
 
@@ -122,9 +125,10 @@ def enable_op_determinism():
     torch.use_deterministic_algorithms(True)
 
 
-# Strategies: one device, one replica ------------------------------------------------------------------------------------
+# Strategies: one device, one replica ----------------------------------------------------------------------------------
 
 
+@heard
 class Strategy:
     """One replica on one device, whatever it is told: `scope`, `run`, `reduce`."""
 
@@ -138,7 +142,7 @@ class Strategy:
     def scope(self) -> Iterator[Strategy]:
         yield self
 
-    def run(self, fn: Callable, args: Any = (), kwargs: Any = None, options: Any = None) -> Any:
+    def run(self, fn: Callable, args: Any = (), kwargs: Any = None) -> Any:
         return fn(*args, **(kwargs or {}))
 
     experimental_run_v2 = run
@@ -149,10 +153,10 @@ class Strategy:
             return value
         return tensor(value).float().mean(axis) if "MEAN" in str(reduce_op).upper() else tensor(value).sum(axis)
 
-    def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
+    def experimental_distribute_dataset(self, dataset: Any) -> Any:
         return dataset
 
-    def distribute_datasets_from_function(self, dataset_fn: Callable, options: Any = None) -> Any:
+    def distribute_datasets_from_function(self, dataset_fn: Callable) -> Any:
         return dataset_fn(InputContext())
 
     experimental_distribute_datasets_from_function = distribute_datasets_from_function
@@ -230,8 +234,8 @@ class Options:
 class Session:
     """Stands where a session was opened or handed on. There is no graph to run: values are there at once."""
 
-    def __init__(self, target: str = "", graph: Any = None, config: Any = None):
-        self.graph = graph or Graph()
+    def __init__(self, *how: Any, **options: Any):
+        self.graph = options.get("graph") or _graph
 
     def __enter__(self) -> Session:
         return self
@@ -245,7 +249,7 @@ class Session:
     def as_default(self) -> Session:
         return self
 
-    def run(self, fetches: Any, feed_dict: Any = None, **options: Any) -> Any:
+    def run(self, fetches: Any, feed_dict: Any = None) -> Any:
         """What initializes variables has nothing left to do. Raises RuntimeError for anything else."""
         wanted = fetches if isinstance(fetches, (list, tuple)) else [fetches]
         if feed_dict is None and all(one is None for one in wanted):
@@ -267,10 +271,12 @@ class Graph:
         pass
 
 
-_graph, _session = Graph(), Session()
+_graph = Graph()
+_session = Session()
 for _word, _item in {
     "Session": Session, "InteractiveSession": Session, "ConfigProto": Options, "GPUOptions": Options, "Graph": Graph,
-    "get_default_graph": _says(_graph), "get_default_session": _says(_session), "RunOptions": Options, "OptimizerOptions": Options,
+    "get_default_graph": _says(_graph), "get_default_session": _says(_session),
+    "RunOptions": Options, "OptimizerOptions": Options,
     "global_variables_initializer": _says(None), "local_variables_initializer": _says(None),
     "tables_initializer": _says(None), "initialize_all_variables": _says(None), "variables_initializer": _says(None),
 }.items():  # fmt: skip
@@ -284,11 +290,11 @@ def control_dependencies(control_inputs=None):
     yield
 
 
-# Words printed and logged -----------------------------------------------------------------------------------------------
+# Words printed and logged ---------------------------------------------------------------------------------------------
 
 
 @named("print")
-def print_(*inputs, output_stream=None, summarize=3, sep=" ", end=os.linesep, **options):
+def print_(*inputs, output_stream=None, sep=" ", end=os.linesep):
     """Values on the standard error stream, as TensorFlow prints them, or where told."""
     import sys
 
@@ -302,7 +308,7 @@ def print_(*inputs, output_stream=None, summarize=3, sep=" ", end=os.linesep, **
 
 
 @named("Print compat.v1.Print")
-def print_through(input_, data, message="", **options):
+def print_through(input_, data, message=""):
     print(message, *data)
     return input_
 
@@ -322,16 +328,16 @@ def do_not_convert(func=None):
     return func or (lambda function: function)
 
 
-# Assertions and errors --------------------------------------------------------------------------------------------------
+# Assertions and errors ------------------------------------------------------------------------------------------------
 
 
 def _asserts(word: str, holds: Callable[[Tensor, Tensor], Tensor]) -> None:
-    def check(x, y, message=None, summarize=None, name=None):
+    def check(x, y, message=None):
         if not bool(holds(tensor(x), tensor(y)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r} and {y!r}.")
 
     for path in (f"debugging.assert_{word}", f"compat.v1.assert_{word}", f"assert_{word}"):
-        NAMES[path] = check
+        NAMES[path] = taking(check)
 
 
 for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
@@ -341,11 +347,11 @@ for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.l
 
 
 def _asserts_of_one(word: str, holds: Callable[[Tensor], Tensor]) -> None:
-    def check(x, message=None, summarize=None, name=None):
+    def check(x, message=None):
         if not bool(holds(tensor(x)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r}.")
 
-    NAMES[f"debugging.assert_{word}"] = check
+    NAMES[f"debugging.assert_{word}"] = taking(check)
 
 
 for _word, _holds_one in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
@@ -354,7 +360,7 @@ for _word, _holds_one in {"positive": lambda x: x > 0, "negative": lambda x: x <
 
 
 @named("debugging.Assert Assert")
-def assert_(condition, data, summarize=None):
+def assert_(condition, data):
     if not bool(tensor(condition).all()):
         raise ValueError(f"Assert: {data}")
 
@@ -376,7 +382,8 @@ for _word, _error in {
     "InvalidArgumentError": ValueError, "OpError": Exception, "NotFoundError": FileNotFoundError,
     "ResourceExhaustedError": torch.OutOfMemoryError, "OutOfRangeError": StopIteration, "InternalError": RuntimeError,
     "UnimplementedError": NotImplementedError, "FailedPreconditionError": RuntimeError, "AbortedError": RuntimeError,
-    "UnavailableError": ConnectionError, "PermissionDeniedError": PermissionError, "AlreadyExistsError": FileExistsError,
+    "UnavailableError": ConnectionError,
+    "PermissionDeniedError": PermissionError, "AlreadyExistsError": FileExistsError,
     "UnknownError": RuntimeError, "CancelledError": RuntimeError, "DataLossError": OSError,
     "DeadlineExceededError": TimeoutError,
 }.items():  # fmt: skip
@@ -416,7 +423,7 @@ for _home in ("io.gfile", "gfile", "compat.v1.gfile"):
         "exists Exists": lambda path: _path(path).exists(),
         "isdir IsDirectory": lambda path: _path(path).is_dir(),
         "listdir ListDirectory": lambda path: [each.name for each in _path(path).iterdir()],
-        "glob Glob": lambda pattern: sorted(glob(str(_path(pattern)))),
+        "glob Glob": lambda pattern: sorted(glob(str(_path(pattern)))),  # noqa: PTH207
         "makedirs MakeDirs": lambda path: _path(path).mkdir(parents=True, exist_ok=True),
         "mkdir MkDir": lambda path: _path(path).mkdir(),
         "remove Remove": lambda path: _path(path).unlink(),
@@ -446,12 +453,12 @@ def _of_each(function: Callable[[str], Any], kind: Any = object) -> Callable[[An
 
 
 @named("strings.lower")
-def lower(input, encoding=""):
+def lower(input):
     return _of_each(str.lower)(input)
 
 
 @named("strings.upper")
-def upper(input, encoding=""):
+def upper(input):
     return _of_each(str.upper)(input)
 
 
@@ -478,6 +485,8 @@ def regex_full_match(input, pattern):
 
 @named("strings.substr")
 def substr(input, pos, len, unit="BYTE"):
+    if unit != "BYTE":
+        return _of_each(lambda text: text[pos:][:len])(input)
     return _of_each(lambda text: text.encode()[pos:][:len].decode("utf-8", "replace"))(input)
 
 
@@ -492,7 +501,7 @@ def join(inputs, separator=""):
 
 
 @named("strings.reduce_join")
-def reduce_join(inputs, axis=None, keepdims=False, separator=""):
+def reduce_join(inputs, axis=None, separator=""):
     found = texts(inputs)
     if axis is None:
         return texts(separator.join(found.flat))
@@ -510,6 +519,8 @@ def split(input, sep=None, maxsplit=-1):
 
 @named("strings.unicode_split strings.bytes_split")
 def unicode_split(input, input_encoding="UTF-8"):
+    if input_encoding != "UTF-8":
+        raise ValueError(f"strings.unicode_split: texts are UTF-8 here; got {input_encoding!r}.")
     found = texts(input)
     if found.ndim:
         raise ValueError("strings.unicode_split: only a single text is split here; of several, use list() in Python.")
@@ -529,7 +540,7 @@ def as_string(input, precision=-1):
 
 
 @named("strings.format")
-def format_(template, inputs, placeholder="{}", summarize=3):
+def format_(template, inputs, placeholder="{}"):
     given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     for each in given:
         template = template.replace(placeholder, str(each.numpy() if isinstance(each, Tensor) else each), 1)
@@ -547,12 +558,14 @@ NAMES["compat.as_text"] = NAMES["compat.as_str_any"] = NAMES["compat.as_str"]
 # Summaries ------------------------------------------------------------------------------------------------------------
 
 
+@heard
 class Writer:
     """Writes what TensorBoard shows. Raises ImportError without the package tensorboard."""
 
-    current: Writer | None = None
+    current: Any = None
+    step: Any = None
 
-    def __init__(self, logdir: Any, **options: Any):
+    def __init__(self, logdir: Any):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -562,6 +575,7 @@ class Writer:
     @contextlib.contextmanager
     def as_default(self, step: Any = None) -> Iterator[Writer]:
         outer, Writer.current = Writer.current, self
+        self.step = step
         try:
             yield self
         finally:
@@ -578,11 +592,13 @@ NAMES["summary.create_file_writer"] = NAMES["summary.SummaryWriter"] = Writer
 
 
 def _writes(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
-    def write(name, data, step=None, **options):
-        if Writer.current is not None:
-            getattr(Writer.current.file, method)(name, change(data), None if step is None else int(step))
+    def write(name, data, step=None):
+        writer = Writer.current
+        if writer is not None:
+            step = writer.step if step is None else step
+            getattr(writer.file, method)(name, change(data), None if step is None else int(step))
 
-    return write
+    return taking(write)
 
 
 NAMES["summary.scalar"] = _writes("add_scalar", float)

@@ -18,8 +18,8 @@ from .base import NAMES, named, taking, whole
 from .randomness import _fresh
 
 _LAST = "channels_last"
-METHODS = {"BILINEAR": "bilinear", "NEAREST_NEIGHBOR": "nearest", "BICUBIC": "bicubic", "LANCZOS3": "lanczos3",
-           "LANCZOS5": "lanczos5", "AREA": "area", "GAUSSIAN": "gaussian", "MITCHELLCUBIC": "mitchellcubic"}  # fmt: skip
+METHODS = {word.upper(): word for word in "bilinear bicubic lanczos3 lanczos5 area gaussian mitchellcubic".split()}
+METHODS["NEAREST_NEIGHBOR"] = "nearest"
 _OF_TF1 = ("bilinear", "nearest", "bicubic", "area")  # by number
 NAMES.update({f"image.ResizeMethod.{key}": value for key, value in METHODS.items()})
 
@@ -342,7 +342,7 @@ def _image_library() -> Any:
 
 @named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
-def decode_image(contents, channels=0, dtype="uint8", expand_animations=True, **options):
+def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
     raw = contents if isinstance(contents, bytes) else np.asarray(contents, object).item()
     found = _image_library().open(io.BytesIO(raw))
@@ -353,12 +353,12 @@ def decode_image(contents, channels=0, dtype="uint8", expand_animations=True, **
 
 
 @named("io.encode_jpeg image.encode_jpeg")
-def encode_jpeg(image, format="", quality=95, **options):
+def encode_jpeg(image, quality=95):
     return _encoded(image, "JPEG", quality=quality)
 
 
 @named("io.encode_png image.encode_png")
-def encode_png(image, compression=-1):
+def encode_png(image):
     return _encoded(image, "PNG")
 
 

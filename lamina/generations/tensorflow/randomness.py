@@ -11,7 +11,7 @@ from ... import random as draws
 from ...core import dtypes
 from ...ops.base import recorded, tensor
 from ...utils import set_random_seed
-from .base import NAMES, named, whole
+from .base import NAMES, heard, named, whole
 
 _streams: dict[int, torch.Generator] = {}
 
@@ -104,6 +104,7 @@ def stateless_categorical(logits, num_samples, seed, dtype="int64"):
     return draws.categorical(tensor(logits), int(num_samples), dtype, _of_seed(seed))
 
 
+@heard
 class Generator:
     """Draws that follow from a seed of their own."""
 
@@ -111,11 +112,11 @@ class Generator:
         self._draws = draws.SeedGenerator(seed)
 
     @classmethod
-    def from_seed(cls, seed: Any, alg: Any = None) -> Generator:
+    def from_seed(cls, seed: Any) -> Generator:
         return cls(int(seed))
 
     @classmethod
-    def from_non_deterministic_state(cls, alg: Any = None) -> Generator:
+    def from_non_deterministic_state(cls) -> Generator:
         return cls()
 
     def normal(self, shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = "float32") -> torch.Tensor:

@@ -18,7 +18,7 @@ from ... import ops
 from ...core import dtypes
 from ...core.weight import Weight
 from ...ops.base import tensor
-from .base import NAMES, Sizes, TensorShape, named
+from .base import NAMES, UNHEARD, Sizes, TensorShape, heard, named
 
 _NONE, _ZERO = "none", "zero"
 
@@ -31,20 +31,25 @@ class _AnyWeight(type(Weight)):
 
 
 @named("Variable compat.v1.Variable")
+@heard
 class Variable(Weight, metaclass=_AnyWeight):
-    """A tensor that is written to: `assign`, `assign_add`, `assign_sub`. One of floats is trained unless told not to."""
+    """A tensor that is written to: `assign`, `assign_add`, `assign_sub`. Floats are trained unless told not to."""
 
-    def __new__(cls, initial_value: Any = None, trainable: bool | None = None, validate_shape: bool = True,
-                caching_device: Any = None, name: str | None = None, variable_def: Any = None, dtype: Any = None,
-                **options: Any) -> Any:  # fmt: skip
+    def __new__(cls, initial_value: Any = None, trainable: bool | None = None, *, name: str | None = None,
+                dtype: Any = None, constraint: Any = None, shape: Any = None, **options: Any) -> Any:  # fmt: skip
+        unknown = sorted(options.keys() - UNHEARD)
+        if unknown:
+            raise TypeError(f"Variable has no argument {unknown[0]!r}.")
         value = initial_value() if callable(initial_value) and not isinstance(initial_value, Tensor) else initial_value
         if value is None:
             raise ValueError("Variable: `initial_value` is needed.")
         if isinstance(value, Sizes):
             value = value.numpy()
         made = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype)).detach().clone()
+        if shape is not None and not TensorShape(shape).is_compatible_with(made.shape):
+            raise ValueError(f"Variable: expected a value of shape {shape}; got {tuple(made.shape)}.")
         found = super().__new__(cls, made, trainable=trainable is not False, name=name or "Variable",
-                                constraint=options.get("constraint"), path=name or "Variable")  # fmt: skip
+                                constraint=constraint, path=name or "Variable")  # fmt: skip
         return found
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,14 +60,14 @@ class Variable(Weight, metaclass=_AnyWeight):
 
     read_value = value
 
-    def assign(self, value: Any, use_locking: Any = None, name: Any = None, read_value: bool = True) -> Any:
+    def assign(self, value: Any) -> Any:
         """Write a value of the variable's shape."""
         return super().assign(tensor(value, self.dtype).detach())
 
-    def assign_add(self, delta: Any, **options: Any) -> Any:
+    def assign_add(self, delta: Any) -> Any:
         return self.assign(self.detach() + tensor(delta, self.dtype).detach())
 
-    def assign_sub(self, delta: Any, **options: Any) -> Any:
+    def assign_sub(self, delta: Any) -> Any:
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
     def scatter_nd_update(self, indices: Any, updates: Any) -> Any:
@@ -79,13 +84,12 @@ class Variable(Weight, metaclass=_AnyWeight):
         return made
 
     def __repr__(self, **kwargs: Any) -> str:
-        return f"<tf.Variable {self.name!r} shape={tuple(self.shape)} dtype={dtypes.dtype_name(self.dtype)}, numpy={self.numpy()}>"
+        shape, dtype = tuple(self.shape), dtypes.dtype_name(self.dtype)
+        return f"<tf.Variable {self.name!r} shape={shape} dtype={dtype}, numpy={self.numpy()}>"
 
 
 for _word in ("assign", "assign_add", "assign_sub"):
-    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (lambda word: lambda ref, value, **options: getattr(ref, word)(value))(
-        _word
-    )
+    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (lambda word: lambda ref, value: getattr(ref, word)(value))(_word)
 
 
 # Gradients ------------------------------------------------------------------------------------------------------------
@@ -103,6 +107,7 @@ def _leaves(structure: Any) -> list[Any]:
 
 
 @named("GradientTape")
+@heard
 class GradientTape:
     """Gradients of what is computed inside, with respect to variables and to tensors that are watched.
 
@@ -192,7 +197,7 @@ class GradientTape:
             for one in again:
                 one.requires_grad_(False)
 
-    def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: Any = _NONE, **options: Any) -> Any:
+    def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: Any = _NONE) -> Any:
         """The derivative of each value of the target: (*target's shape, *source's shape)."""
         leaves, spec = pytree.tree_flatten(sources)
         with torch.enable_grad():
@@ -204,7 +209,7 @@ class GradientTape:
             found.append(None if absent else torch.stack(parts).reshape(*target.shape, *leaf.shape))
         return pytree.tree_unflatten(found, spec)
 
-    def batch_jacobian(self, target: Tensor, source: Tensor, **options: Any) -> Tensor:
+    def batch_jacobian(self, target: Tensor, source: Tensor) -> Tensor:
         """The derivative within each sample: (batch, *target's shape, *source's shape)."""
         with torch.enable_grad():
             columns = [self._gradients([one.sum()], [source])[0] for one in target.flatten(1).unbind(1)]
@@ -225,7 +230,7 @@ NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, 
 
 
 @named("gradients compat.v1.gradients")
-def gradients(ys, xs, grad_ys=None, stop_gradients=None, unconnected_gradients=_NONE):
+def gradients(ys, xs, grad_ys=None, unconnected_gradients=_NONE):
     """Of the sum of `ys`, for each of `xs`. Raises ValueError for symbolic tensors."""
     if not all(isinstance(one, Tensor) for one in _leaves((ys, xs))):
         raise ValueError(
@@ -325,7 +330,7 @@ class Module:
         return tuple(each for part in own for each in (part, *getattr(part, "submodules", ())))
 
 
-# What is kept in files --------------------------------------------------------------------------------------------------
+# What is kept in files ------------------------------------------------------------------------------------------------
 
 
 def _state(item: Any) -> list[Any] | None:
@@ -339,6 +344,7 @@ def _state(item: Any) -> list[Any] | None:
 
 
 @named("train.Checkpoint compat.v1.train.Checkpoint")
+@heard
 class Checkpoint:
     """Models, optimizers and variables whose values are saved together: `prefix-1.npz`, `prefix-2.npz`, ...
 
@@ -366,7 +372,7 @@ class Checkpoint:
         self.save_counter.assign_add(1)
         return self.write(f"{file_prefix}-{int(self.save_counter)}")
 
-    def restore(self, save_path: Any, options: Any = None) -> Checkpoint:
+    def restore(self, save_path: Any) -> Checkpoint:
         """Take the saved values. A part whose variables are made later, such as an optimizer before its first step,
         has to be built first: ValueError. None is no checkpoint, and changes nothing."""
         if save_path is None:
@@ -408,7 +414,7 @@ def _numbered(directory: Any, name: str = "*") -> list[str]:
 
 
 @named("train.latest_checkpoint")
-def latest_checkpoint(checkpoint_dir, latest_filename=None):
+def latest_checkpoint(checkpoint_dir):
     """The path of the last of a folder's checkpoints, for `restore` or a model's `load_weights`; None where none is."""
     endings = (".npz", ".weights.h5")
     found = [path for path in Path(checkpoint_dir).glob("*") if path.name.endswith(endings)]
@@ -419,11 +425,12 @@ def latest_checkpoint(checkpoint_dir, latest_filename=None):
 
 
 @named("train.CheckpointManager")
+@heard
 class CheckpointManager:
     """Checkpoints of one folder, the last `max_to_keep` of them."""
 
     def __init__(self, checkpoint: Checkpoint, directory: Any, max_to_keep: int | None = None,
-                 checkpoint_name: str = "ckpt", **options: Any):  # fmt: skip
+                 checkpoint_name: str = "ckpt"):  # fmt: skip
         self.checkpoint, self.directory, self._most, self._name = (
             checkpoint,
             str(directory),
@@ -439,7 +446,7 @@ class CheckpointManager:
     def latest_checkpoint(self) -> str | None:
         return self.checkpoints[-1] if self.checkpoints else None
 
-    def save(self, checkpoint_number: Any = None, **options: Any) -> str:
+    def save(self, checkpoint_number: Any = None) -> str:
         path = f"{self.directory}/{self._name}"
         saved = (
             self.checkpoint.save(path)
@@ -458,7 +465,7 @@ class CheckpointManager:
 
 @named("name_scope compat.v1.name_scope variable_scope compat.v1.variable_scope")
 @contextlib.contextmanager
-def _name_scope(name=None, default_name=None, values=None, **options):
+def _name_scope(name=None, default_name=None):
     """Names of layers stay as they are; a graph would have had the prefix."""
     yield f"{name or default_name}/"
 
