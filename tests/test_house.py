@@ -54,6 +54,7 @@ UNUSED = {
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
     "generations.models._ModelWords.*": "users of older generations call them",
     "generations.tensorflow.*": "scripts call and read them: TensorFlow's names",
+    "generations.tf_only.LossScaleOptimizer.get_*": "training steps of one's own call them",
     "layers.operation.Operation.symbolic_call": "users call it",
     "layers.lora.LoRA.enable_lora": "users call it",
     "metrics.base.Metric.stateless_*": "users call them",

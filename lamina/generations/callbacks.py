@@ -99,6 +99,6 @@ class TensorBoard(callbacks.TensorBoard):
 
     def __init__(self, *args: Any, profile_batch: Any = 0, embeddings_freq: int = 0, embeddings_metadata: Any = None,
                  **kwargs: Any):  # fmt: skip
-        if profile_batch or embeddings_freq:
+        if profile_batch or embeddings_freq or embeddings_metadata:
             warn("TensorBoard: profiles and embeddings are not written; torch.profiler does the former.")
         super().__init__(*args, **kwargs)

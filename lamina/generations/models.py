@@ -105,8 +105,8 @@ _ENDINGS = (".h5", ".hdf5", ".keras", ".safetensors", ".weights.json")
 
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:
-    """What says something: not how TensorFlow would have written, and not what is None."""
-    return {key: value for key, value in options.items() if key != "options" and value is not None}
+    """What says something: the name says the format, and how TensorFlow writes is its own matter."""
+    return {key: value for key, value in options.items() if key not in ("options", "save_format") and value is not None}
 
 
 class _ModelWords(Adds):
@@ -175,14 +175,12 @@ class _ModelWords(Adds):
     def predict_generator(self, *args: Any, **kwargs: Any) -> Any:
         return super().predict(**_by_steps(self._modern("predict_generator", args, kwargs), "x", "val_samples"))
 
-    def save_weights(
-        self, filepath: Any, overwrite: bool = True, save_format: str | None = None, options: Any = None
-    ) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer. tf.keras' other names,
         such as `cp.ckpt`, become `cp.ckpt.weights.h5`."""
         name = self._weights_file(filepath)
         by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
-        files.save_weights(self, name, overwrite, by_layers=by_layers)
+        files.save_weights(self, name, overwrite, by_layers=by_layers, **_told(options))
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **options: Any) -> Any:
         name = self._weights_file(filepath) if not Path(filepath).is_file() else filepath

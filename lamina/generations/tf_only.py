@@ -70,7 +70,7 @@ class MeanTensor(Metric):
         values = torch.as_tensor(values).to(dtypes.torch_dtype(self.dtype))
         if self._sums is None:
             self._make(tuple(values.shape))
-        total, count = self._sums
+        total, count = vars(self)["_sums"]
         if values.shape != total.shape:
             raise ValueError(f"MeanTensor: expected tensors of shape {tuple(total.shape)}; got {tuple(values.shape)}.")
         weights = torch.ones_like(values)

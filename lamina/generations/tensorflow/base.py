@@ -355,15 +355,16 @@ def texts(value: Any) -> Texts:
 
 
 @named("TensorSpec")
+@heard
 class TensorSpec:
     """Shape and number type of a tensor to come."""
 
-    def __init__(self, shape: Any, dtype: Any = "float32", name: str | None = None):
-        self.shape, self.dtype, self.name = TensorShape(shape), as_dtype(dtype), name
+    def __init__(self, shape: Any, dtype: Any = "float32"):
+        self.shape, self.dtype = TensorShape(shape), as_dtype(dtype)
 
     @classmethod
-    def from_tensor(cls, tensor: Any, name: str | None = None) -> TensorSpec:
-        return cls(tuple(tensor.shape), dtypes.dtype_name(tensor.dtype), name)
+    def from_tensor(cls, tensor: Any) -> TensorSpec:
+        return cls(tuple(tensor.shape), dtypes.dtype_name(tensor.dtype))
 
     def __eq__(self, other: Any) -> bool:
         if not isinstance(other, TensorSpec):

@@ -23,7 +23,7 @@ AUTOTUNE = -1
 INFINITE, UNKNOWN = -1, -2  # what `cardinality` says instead of a number
 
 
-def _mapped(function: Callable[..., Any], *structures: Any) -> Any:
+def _mapped(function: Callable[..., Any], *structures) -> Any:
     """The structure with the function of its leaves: lists are leaves, other than tuples and dictionaries."""
     first = structures[0]
     if isinstance(first, Mapping):
@@ -34,13 +34,13 @@ def _mapped(function: Callable[..., Any], *structures: Any) -> Any:
     return function(*structures)
 
 
-def _leaves(structure: Any) -> list[Any]:
+def _leaves(structure) -> list[Any]:
     found: list[Any] = []
     _mapped(found.append, structure)
     return found
 
 
-def _as_leaf(value: Any) -> Any:
+def _as_leaf(value) -> Any:
     if isinstance(value, Dataset):
         return value
     if hasattr(value, "to_numpy"):  # of pandas
@@ -48,11 +48,11 @@ def _as_leaf(value: Any) -> Any:
     return convert_to_tensor(value)
 
 
-def _element(value: Any) -> Any:
+def _element(value) -> Any:
     return _mapped(_as_leaf, value)
 
 
-def _stacked(*items: Any) -> Any:
+def _stacked(*items) -> Any:
     if isinstance(items[0], Tensor):
         return torch.stack(items)
     return np.stack(items).view(Texts)
@@ -63,7 +63,7 @@ def _arguments(function: Callable) -> Callable[[Any], Any]:
     return lambda element: function(*element) if isinstance(element, tuple) else function(element)
 
 
-def _spec(leaf: Any) -> Any:
+def _spec(leaf) -> Any:
     if isinstance(leaf, Dataset):
         return leaf.element_spec
     dtype = "string" if isinstance(leaf, np.ndarray) else dtypes.dtype_name(leaf.dtype)
@@ -86,7 +86,7 @@ class Dataset:
     # -- where elements come from --------------------------------------------------------------------------------------
 
     @staticmethod
-    def from_tensor_slices(tensors: Any) -> Dataset:
+    def from_tensor_slices(tensors) -> Dataset:
         """The slices along axis 0 of arrays of one length."""
         arrays = _element(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
         lengths = {len(leaf) for leaf in _leaves(arrays)}
@@ -96,19 +96,19 @@ class Dataset:
         return Rows(arrays, Dataset(lambda: iter(places), len(places)))
 
     @staticmethod
-    def from_tensors(tensors: Any) -> Dataset:
+    def from_tensors(tensors) -> Dataset:
         element = _element(_columns(tensors))
         return Dataset(lambda: iter((element,)), 1)
 
     @staticmethod
-    def from_generator(generator: Callable, output_types: Any = None, output_shapes: Any = None, args: Any = (),
-                       output_signature: Any = None) -> Dataset:  # fmt: skip
+    def from_generator(generator: Callable, output_types = None, output_shapes = None, args = (),
+                       output_signature = None) -> Dataset:  # fmt: skip
         """What a function yields, in the number types told. Raises TypeError unless it is a function."""
         if not callable(generator):
             raise TypeError("from_generator: expected a function that returns an iterator; wrap it in a lambda.")
         told = output_types if output_signature is None else output_signature
 
-        def cast(spec: Any, value: Any) -> Any:
+        def cast(spec, value) -> Any:
             return convert_to_tensor(value, getattr(spec, "dtype", spec))
 
         def start() -> Iterator[Any]:
@@ -123,12 +123,12 @@ class Dataset:
         return made
 
     @staticmethod
-    def range(*args: Any, output_type: Any = "int64") -> Dataset:
+    def range(*args, output_type="int64") -> Dataset:
         numbers, kind = range(*map(int, args)), dtypes.torch_dtype(output_type)
         return Dataset(lambda: (torch.tensor(number, dtype=kind) for number in numbers), len(numbers))
 
     @staticmethod
-    def zip(*datasets: Any, **options: Any) -> Dataset:
+    def zip(*datasets, **options) -> Dataset:
         """Tuples of the elements of several, until the shortest ends."""
         given = options["datasets"] if "datasets" in options else datasets[0] if len(datasets) == 1 else datasets
         counts = [each._count for each in _leaves(given)]
@@ -147,7 +147,7 @@ class Dataset:
         return Dataset(start, count)
 
     @staticmethod
-    def list_files(file_pattern: Any, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
+    def list_files(file_pattern, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
         patterns = (
             [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
         )
@@ -158,7 +158,7 @@ class Dataset:
         return made.shuffle(len(found), seed) if shuffle is not False else made
 
     @staticmethod
-    def sample_from_datasets(datasets: Any, weights: Any = None, seed: int | None = None,
+    def sample_from_datasets(datasets, weights = None, seed: int | None = None,
                              stop_on_empty_dataset: bool = False) -> Dataset:  # fmt: skip
         """Elements of several, each drawn from one of them by chance."""
         shares = [1.0] * len(datasets) if weights is None else [float(each) for each in weights]
@@ -194,7 +194,7 @@ class Dataset:
         return torch.tensor(self._count)
 
     def as_numpy_iterator(self) -> Iterator[Any]:
-        def plain(leaf: Any) -> Any:
+        def plain(leaf) -> Any:
             found = leaf.numpy()
             return found[()] if isinstance(leaf, Tensor) and not leaf.ndim else found
 
@@ -216,7 +216,7 @@ class Dataset:
 
     # -- element by element --------------------------------------------------------------------------------------------
 
-    def map(self, map_func: Callable, num_parallel_calls: Any = None) -> Dataset:
+    def map(self, map_func: Callable, num_parallel_calls=None) -> Dataset:
         """The function of each element, whose parts are its arguments where it is a tuple."""
         function = _arguments(map_func)
 
@@ -237,7 +237,7 @@ class Dataset:
         function = _arguments(map_func)
         return Dataset(lambda: itertools.chain.from_iterable(map(function, self)))
 
-    def interleave(self, map_func: Callable, cycle_length: Any = None, block_length: int = 1) -> Dataset:
+    def interleave(self, map_func: Callable, cycle_length=None, block_length: int = 1) -> Dataset:
         """As `flat_map`, of `cycle_length` datasets in turn, `block_length` elements at a time."""
         function, width = _arguments(map_func), int(cycle_length or 0)
 
@@ -264,7 +264,7 @@ class Dataset:
             lambda: ((torch.tensor(index), element) for index, element in enumerate(iter(self), first)), self._count
         )
 
-    def scan(self, initial_state: Any, scan_func: Callable) -> Dataset:
+    def scan(self, initial_state, scan_func: Callable) -> Dataset:
         def start() -> Iterator[Any]:
             state = _element(initial_state)
             for element in self:
@@ -273,7 +273,7 @@ class Dataset:
 
         return Dataset(start, self._count)
 
-    def reduce(self, initial_state: Any, reduce_func: Callable) -> Any:
+    def reduce(self, initial_state, reduce_func: Callable) -> Any:
         state = _element(initial_state)
         for element in self:
             state = _element(reduce_func(state, element))
@@ -288,9 +288,7 @@ class Dataset:
         """Some of the same elements in another order."""
         return Dataset(lambda: start(self), count)
 
-    def shuffle(
-        self, buffer_size: Any, seed: int | None = None, reshuffle_each_iteration: bool | None = None
-    ) -> Dataset:
+    def shuffle(self, buffer_size, seed: int | None = None, reshuffle_each_iteration: bool | None = None) -> Dataset:
         """In random order: each element is drawn from the `buffer_size` that come next."""
         most = int(buffer_size)
         if most < 1:
@@ -314,7 +312,7 @@ class Dataset:
 
         return self._ordered(start, self._count)
 
-    def repeat(self, count: Any = None) -> Dataset:
+    def repeat(self, count=None) -> Dataset:
         """`count` times over; without end where it is None or -1."""
         times = INFINITE if count is None else int(count)
 
@@ -330,7 +328,7 @@ class Dataset:
         unending = INFINITE if self._count else 0
         return self._ordered(start, unending if times < 0 else self._count * times if self._count >= 0 else self._count)
 
-    def take(self, count: Any) -> Dataset:
+    def take(self, count) -> Dataset:
         most = int(count)
         if most < 0:
             return self
@@ -338,7 +336,7 @@ class Dataset:
             lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most)
         )
 
-    def skip(self, count: Any) -> Dataset:
+    def skip(self, count) -> Dataset:
         first = int(count)
         if first < 0:
             return self.take(0)
@@ -365,7 +363,7 @@ class Dataset:
         count = INFINITE if INFINITE in counts else UNKNOWN if UNKNOWN in counts else sum(counts)
         return Dataset(lambda: itertools.chain(self, dataset), count)
 
-    def cache(self, filename: Any = "") -> Dataset:
+    def cache(self, filename="") -> Dataset:
         """Elements of the first whole pass are kept in memory."""
         kept: list[Any] = []
         whole_pass: list[bool] = []
@@ -383,15 +381,15 @@ class Dataset:
 
         return Dataset(start, self._count)
 
-    def prefetch(self, buffer_size: Any) -> Dataset:
+    def prefetch(self, buffer_size) -> Dataset:
         return self
 
-    def with_options(self, options: Any) -> Dataset:
+    def with_options(self, options) -> Dataset:
         return self
 
     # -- batches -------------------------------------------------------------------------------------------------------
 
-    def batch(self, batch_size: Any, drop_remainder: bool = False) -> Dataset:
+    def batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
         """`batch_size` elements as one, stacked; the last may be smaller."""
         size = _positive(batch_size, "batch_size")
 
@@ -404,12 +402,12 @@ class Dataset:
     def _batches(self, start: Callable[[], Iterator[Any]], size: int, drop: bool) -> Dataset:
         return Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
 
-    def padded_batch(self, batch_size: Any, padded_shapes: Any = None, padding_values: Any = None,
+    def padded_batch(self, batch_size, padded_shapes = None, padding_values = None,
                      drop_remainder: bool = False) -> Dataset:  # fmt: skip
         """Batches of elements of different shapes, made as large as the largest, or as told."""
         size = _positive(batch_size, "batch_size")
 
-        def padded(shape: Any, value: Any, items: list[Any]) -> Any:
+        def padded(shape, value, items: list[Any]) -> Any:
             longest = [max(sizes) for sizes in zip(*(item.shape for item in items), strict=True)]
             told = [None] * len(longest) if shape is None else list(whole(shape))
             sizes = [long if want in (None, -1) else want for want, long in zip(told, longest, strict=True)]
@@ -444,7 +442,7 @@ class Dataset:
 
         return Dataset(start, UNKNOWN if self._count else 0)
 
-    def rebatch(self, batch_size: Any, drop_remainder: bool = False) -> Dataset:
+    def rebatch(self, batch_size, drop_remainder: bool = False) -> Dataset:
         return self.unbatch().batch(batch_size, drop_remainder)
 
     def window(self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False) -> Dataset:
@@ -461,8 +459,8 @@ class Dataset:
 
         return Dataset(start)
 
-    def bucket_by_sequence_length(self, element_length_func: Callable, bucket_boundaries: Any, bucket_batch_sizes: Any,
-                                  padded_shapes: Any = None, padding_values: Any = None,
+    def bucket_by_sequence_length(self, element_length_func: Callable, bucket_boundaries, bucket_batch_sizes,
+                                  padded_shapes = None, padding_values = None,
                                   drop_remainder: bool = False) -> Dataset:  # fmt: skip
         """Batches of elements of about the same length, padded to their longest."""
         length = _arguments(element_length_func)
@@ -490,7 +488,7 @@ class Dataset:
 class Rows(Dataset):
     """Rows of arrays in some order: batches are taken from the arrays at once."""
 
-    def __init__(self, arrays: Any, places: Dataset):
+    def __init__(self, arrays, places: Dataset):
         super().__init__(
             lambda: (_mapped(lambda leaf, place=place: _row(leaf, place), arrays) for place in places._start()),
             places._count,
@@ -500,10 +498,10 @@ class Rows(Dataset):
     def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
         return Rows(self._arrays, self._places._ordered(start, count))
 
-    def cache(self, filename: Any = "") -> Dataset:
+    def cache(self, filename="") -> Dataset:
         return Rows(self._arrays, self._places.cache())
 
-    def batch(self, batch_size: Any, drop_remainder: bool = False, *args: Any) -> Dataset:
+    def batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
         size = _positive(batch_size, "batch_size")
 
         def start() -> Iterator[Any]:
@@ -513,23 +511,23 @@ class Rows(Dataset):
         return self._batches(start, size, drop_remainder)
 
 
-def _columns(tensors: Any) -> Any:
+def _columns(tensors) -> Any:
     """A data frame or a dictionary of columns as a dictionary of arrays."""
     if hasattr(tensors, "columns") and hasattr(tensors, "to_numpy"):
         return tensors.to_numpy()
     return dict(tensors) if isinstance(tensors, Mapping) else tensors
 
 
-def _row(leaf: Any, place: Any) -> Any:
+def _row(leaf, place) -> Any:
     return leaf[place] if isinstance(leaf, Tensor) else texts(leaf[int(place)])
 
 
-def _chance(seed: Any) -> random.Random:
+def _chance(seed) -> random.Random:
     """Draws that follow from the seed, or else from torch's."""
     return random.Random(int(torch.randint(2**62, ())) if seed is None else int(seed))
 
 
-def _positive(value: Any, name: str) -> int:
+def _positive(value, name: str) -> int:
     if int(value) < 1:
         raise ValueError(f"`{name}` must be at least 1; got {value}.")
     return int(value)
@@ -541,11 +539,11 @@ def _groups(elements: Iterable[Any], size: int, drop: bool) -> Iterator[list[Any
         yield group
 
 
-def _is_sizes(value: Any) -> bool:
+def _is_sizes(value) -> bool:
     return isinstance(value, tuple) and all(each is None or isinstance(each, int) for each in value)
 
 
-def _alike(columns: Any, told: Any, is_leaf: Callable[[Any], bool]) -> Any:
+def _alike(columns, told, is_leaf: Callable[[Any], bool]) -> Any:
     """What is told for all, or for each part, in the structure of the columns."""
     if isinstance(columns, Mapping) and isinstance(told, Mapping):
         return {key: _alike(part, told[key], is_leaf) for key, part in columns.items()}
@@ -566,7 +564,7 @@ class Options:
         )
 
 
-def _of_lines(filenames: Any) -> Dataset:
+def _of_lines(filenames) -> Dataset:
     paths = [filenames] if not np.ndim(filenames) or isinstance(filenames, (str, Path)) else filenames
 
     def start() -> Iterator[Any]:

@@ -80,7 +80,7 @@ def gpu_device_name():
     return "/device:GPU:0" if torch.cuda.is_available() else ""
 
 
-def _says(answer: Any) -> Callable[..., Any]:
+def _says(answer) -> Callable[..., Any]:
     """Takes anything and answers what is so."""
     return lambda *args, **kwargs: answer
 
@@ -135,25 +135,25 @@ class Strategy:
     num_replicas_in_sync = 1
     extended = property(lambda self: self)
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args, **kwargs):
         pass
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[Strategy]:
         yield self
 
-    def run(self, fn: Callable, args: Any = (), kwargs: Any = None) -> Any:
+    def run(self, fn: Callable, args=(), kwargs=None) -> Any:
         return fn(*args, **(kwargs or {}))
 
     experimental_run_v2 = run
 
-    def reduce(self, reduce_op: Any, value: Any, axis: int | None = None) -> Any:
+    def reduce(self, reduce_op, value, axis: int | None = None) -> Any:
         """The value of the one replica, added up or averaged along an axis."""
         if axis is None:
             return value
         return tensor(value).float().mean(axis) if "MEAN" in str(reduce_op).upper() else tensor(value).sum(axis)
 
-    def experimental_distribute_dataset(self, dataset: Any) -> Any:
+    def experimental_distribute_dataset(self, dataset) -> Any:
         return dataset
 
     def distribute_datasets_from_function(self, dataset_fn: Callable) -> Any:
@@ -161,10 +161,10 @@ class Strategy:
 
     experimental_distribute_datasets_from_function = distribute_datasets_from_function
 
-    def experimental_local_results(self, value: Any) -> tuple[Any, ...]:
+    def experimental_local_results(self, value) -> tuple[Any, ...]:
         return (value,)
 
-    def gather(self, value: Any, axis: int) -> Any:
+    def gather(self, value, axis: int) -> Any:
         return value
 
 
@@ -182,10 +182,10 @@ class ReplicaContext:
     num_replicas_in_sync = 1
     replica_id_in_sync_group = 0
 
-    def all_reduce(self, reduce_op: Any, value: Any) -> Any:
+    def all_reduce(self, reduce_op, value) -> Any:
         return value
 
-    def merge_call(self, merge_fn: Callable, args: Any = (), kwargs: Any = None) -> Any:
+    def merge_call(self, merge_fn: Callable, args=(), kwargs=None) -> Any:
         return merge_fn(_strategy, *args, **(kwargs or {}))
 
 
@@ -220,7 +220,7 @@ NAMES["distribute.cluster_resolver.TPUClusterResolver.connect"] = no_tpu
 class Options:
     """How a session would run: it may be written to."""
 
-    def __init__(self, **options: Any):
+    def __init__(self, **options):
         vars(self).update(options)
 
     def __getattr__(self, name: str) -> Any:
@@ -234,13 +234,13 @@ class Options:
 class Session:
     """Stands where a session was opened or handed on. There is no graph to run: values are there at once."""
 
-    def __init__(self, *how: Any, **options: Any):
+    def __init__(self, *how, **options):
         self.graph = options.get("graph") or _graph
 
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error) -> None:
         pass
 
     def close(self) -> None:
@@ -249,7 +249,7 @@ class Session:
     def as_default(self) -> Session:
         return self
 
-    def run(self, fetches: Any, feed_dict: Any = None) -> Any:
+    def run(self, fetches, feed_dict=None) -> Any:
         """What initializes variables has nothing left to do. Raises RuntimeError for anything else."""
         wanted = fetches if isinstance(fetches, (list, tuple)) else [fetches]
         if feed_dict is None and all(one is None for one in wanted):
@@ -393,7 +393,7 @@ for _word, _error in {
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-def _path(value: Any) -> Path:
+def _path(value) -> Path:
     return Path(str(texts(value)))
 
 
@@ -410,11 +410,11 @@ def write_file(filename, contents):
     path.write_bytes(contents if isinstance(contents, bytes) else str(texts(contents)).encode())
 
 
-def _remove_tree(path: Any) -> None:
+def _remove_tree(path) -> None:
     shutil.rmtree(_path(path))
 
 
-def _open_file(name: Any, mode: str = "r") -> Any:
+def _open_file(name, mode: str = "r") -> Any:
     return _path(name).open(mode, encoding=None if "b" in mode else "utf-8")
 
 
@@ -442,7 +442,7 @@ for _home in ("io.gfile", "gfile", "compat.v1.gfile"):
 
 
 def _of_each(function: Callable[[str], Any], kind: Any = object) -> Callable[[Any], Any]:
-    def call(value: Any) -> Any:
+    def call(value) -> Any:
         found = texts(value)
         made = np.empty(found.size, object)
         made[:] = [function(item) for item in found.flat]
@@ -565,7 +565,7 @@ class Writer:
     current: Any = None
     step: Any = None
 
-    def __init__(self, logdir: Any):
+    def __init__(self, logdir):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -573,7 +573,7 @@ class Writer:
         self.file = SummaryWriter(str(logdir))
 
     @contextlib.contextmanager
-    def as_default(self, step: Any = None) -> Iterator[Writer]:
+    def as_default(self, step=None) -> Iterator[Writer]:
         outer, Writer.current = Writer.current, self
         self.step = step
         try:

@@ -26,7 +26,7 @@ _NONE, _ZERO = "none", "zero"
 class _AnyWeight(type(Weight)):
     """Weights of layers are variables, too."""
 
-    def __instancecheck__(cls, instance: Any) -> bool:
+    def __instancecheck__(cls, instance) -> bool:
         return isinstance(instance, Weight) or super().__instancecheck__(instance)
 
 
@@ -35,8 +35,8 @@ class _AnyWeight(type(Weight)):
 class Variable(Weight, metaclass=_AnyWeight):
     """A tensor that is written to: `assign`, `assign_add`, `assign_sub`. Floats are trained unless told not to."""
 
-    def __new__(cls, initial_value: Any = None, trainable: bool | None = None, *, name: str | None = None,
-                dtype: Any = None, constraint: Any = None, shape: Any = None, **options: Any) -> Any:  # fmt: skip
+    def __new__(cls, initial_value = None, trainable: bool | None = None, *, name: str | None = None,
+                dtype = None, constraint = None, shape = None, **options) -> Any:  # fmt: skip
         unknown = sorted(options.keys() - UNHEARD)
         if unknown:
             raise TypeError(f"Variable has no argument {unknown[0]!r}.")
@@ -52,7 +52,7 @@ class Variable(Weight, metaclass=_AnyWeight):
                                 constraint=constraint, path=name or "Variable")  # fmt: skip
         return found
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args, **kwargs) -> None:
         pass
 
     def value(self) -> Tensor:  # type: ignore[override]
@@ -60,17 +60,17 @@ class Variable(Weight, metaclass=_AnyWeight):
 
     read_value = value
 
-    def assign(self, value: Any) -> Any:
+    def assign(self, value) -> Any:
         """Write a value of the variable's shape."""
         return super().assign(tensor(value, self.dtype).detach())
 
-    def assign_add(self, delta: Any) -> Any:
+    def assign_add(self, delta) -> Any:
         return self.assign(self.detach() + tensor(delta, self.dtype).detach())
 
-    def assign_sub(self, delta: Any) -> Any:
+    def assign_sub(self, delta) -> Any:
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
-    def scatter_nd_update(self, indices: Any, updates: Any) -> Any:
+    def scatter_nd_update(self, indices, updates) -> Any:
         with torch.no_grad():
             self[tuple(tensor(indices).long().movedim(-1, 0))] = tensor(updates, self.dtype)
         return self
@@ -83,7 +83,7 @@ class Variable(Weight, metaclass=_AnyWeight):
         vars(made).update(vars(self))
         return made
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self, **kwargs) -> str:
         shape, dtype = tuple(self.shape), dtypes.dtype_name(self.dtype)
         return f"<tf.Variable {self.name!r} shape={shape} dtype={dtype}, numpy={self.numpy()}>"
 
@@ -102,7 +102,7 @@ class _Open(threading.local):
 _open = _Open()
 
 
-def _leaves(structure: Any) -> list[Any]:
+def _leaves(structure) -> list[Any]:
     return [leaf for leaf in pytree.tree_leaves(structure) if leaf is not None]
 
 
@@ -126,13 +126,13 @@ class GradientTape:
         self._stack.enter_context(torch.enable_grad())
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *exception) -> None:
         _open.tapes -= 1
         self._stack.close()
         for watched in self._watched:
             watched.requires_grad_(False)  # what follows outside is not recorded
 
-    def watch(self, tensor: Any) -> None:
+    def watch(self, tensor) -> None:
         """Count tensors of floats among what gradients may be asked of."""
         for leaf in _leaves(tensor):
             if not isinstance(leaf, Tensor):
@@ -148,13 +148,13 @@ class GradientTape:
     def _known(self) -> set[int]:
         return set()
 
-    def _counts(self, source: Any) -> bool:
+    def _counts(self, source) -> bool:
         if not isinstance(source, Tensor) or not source.is_floating_point():
             return False
         return self._all or not isinstance(source, nn.Parameter) or id(source) in self._known
 
-    def gradient(self, target: Any, sources: Any, output_gradients: Any = None,
-                 unconnected_gradients: Any = _NONE) -> Any:  # fmt: skip
+    def gradient(self, target, sources, output_gradients = None,
+                 unconnected_gradients = _NONE) -> Any:  # fmt: skip
         """Of the sum of the target's values, in the structure of `sources`. None, or zeros if so told, for a source
         that the target does not rest on. Raises RuntimeError for a second call unless the tape is persistent."""
         if self._asked and not self._persistent:
@@ -168,7 +168,7 @@ class GradientTape:
             found = [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found, strict=True)]
         return pytree.tree_unflatten(found, spec)
 
-    def _gradients(self, targets: list[Tensor], sources: list[Any], given: Any = None) -> list[Tensor | None]:
+    def _gradients(self, targets: list[Tensor], sources: list[Any], given=None) -> list[Tensor | None]:
         weights = [None] * len(targets) if given is None else _leaves(given)
         pairs = [
             (one, torch.ones_like(one) if weight is None else weight)
@@ -197,7 +197,7 @@ class GradientTape:
             for one in again:
                 one.requires_grad_(False)
 
-    def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: Any = _NONE) -> Any:
+    def jacobian(self, target: Tensor, sources, unconnected_gradients=_NONE) -> Any:
         """The derivative of each value of the target: (*target's shape, *source's shape)."""
         leaves, spec = pytree.tree_flatten(sources)
         with torch.enable_grad():
@@ -270,7 +270,7 @@ def function(func=None, **options):
         return functools.partial(function, **options)
 
     @functools.wraps(func)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args, **kwargs) -> Any:
         return func(*args, **kwargs)
 
     call.python_function = func  # type: ignore[attr-defined]
@@ -333,7 +333,7 @@ class Module:
 # What is kept in files ------------------------------------------------------------------------------------------------
 
 
-def _state(item: Any) -> list[Any] | None:
+def _state(item) -> list[Any] | None:
     """The arrays' holders of a model, an optimizer, a module or a variable; None for anything else."""
     if isinstance(item, Weight):
         return [item]
@@ -351,12 +351,12 @@ class Checkpoint:
     TensorFlow's own checkpoints are not read.
     """
 
-    def __init__(self, root: Any = None, **parts: Any):
+    def __init__(self, root=None, **parts):
         self._parts = {**({} if root is None else {"root": root}), **parts}
         self.save_counter = Variable(0, trainable=False, dtype="int64", name="save_counter")
         vars(self).update(parts)
 
-    def write(self, file_prefix: Any) -> str:
+    def write(self, file_prefix) -> str:
         arrays = {"save_counter": self.save_counter.numpy()}
         for name, part in self._parts.items():
             held = _state(part)
@@ -368,11 +368,11 @@ class Checkpoint:
         np.savez(path, **arrays)
         return str(file_prefix)
 
-    def save(self, file_prefix: Any) -> str:
+    def save(self, file_prefix) -> str:
         self.save_counter.assign_add(1)
         return self.write(f"{file_prefix}-{int(self.save_counter)}")
 
-    def restore(self, save_path: Any) -> Checkpoint:
+    def restore(self, save_path) -> Checkpoint:
         """Take the saved values. A part whose variables are made later, such as an optimizer before its first step,
         has to be built first: ValueError. None is no checkpoint, and changes nothing."""
         if save_path is None:
@@ -403,11 +403,11 @@ class Checkpoint:
     assert_existing_objects_matched = expect_partial = assert_nontrivial_match = assert_consumed
 
 
-def _file(prefix: Any) -> Any:
+def _file(prefix) -> Any:
     return Path(f"{prefix}.npz")
 
 
-def _numbered(directory: Any, name: str = "*") -> list[str]:
+def _numbered(directory, name: str = "*") -> list[str]:
     found = [path.with_suffix("") for path in Path(directory).glob(f"{name}-*.npz")]
     found = [path for path in found if path.name.rpartition("-")[2].isdigit()]
     return [str(path) for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))]
@@ -429,7 +429,7 @@ def latest_checkpoint(checkpoint_dir):
 class CheckpointManager:
     """Checkpoints of one folder, the last `max_to_keep` of them."""
 
-    def __init__(self, checkpoint: Checkpoint, directory: Any, max_to_keep: int | None = None,
+    def __init__(self, checkpoint: Checkpoint, directory, max_to_keep: int | None = None,
                  checkpoint_name: str = "ckpt"):  # fmt: skip
         self.checkpoint, self.directory, self._most, self._name = (
             checkpoint,
@@ -446,7 +446,7 @@ class CheckpointManager:
     def latest_checkpoint(self) -> str | None:
         return self.checkpoints[-1] if self.checkpoints else None
 
-    def save(self, checkpoint_number: Any = None) -> str:
+    def save(self, checkpoint_number=None) -> str:
         path = f"{self.directory}/{self._name}"
         saved = (
             self.checkpoint.save(path)
