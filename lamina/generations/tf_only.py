@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import callbacks, losses, metrics, optimizers
+from .. import callbacks, losses, metrics, optimizers, utils
 from ..core import dtypes
 from ..losses import Loss
 from ..metrics import Metric
@@ -52,6 +52,26 @@ def _loss(name: str) -> Any:
     if not (inspect.isclass(found) and issubclass(found, Loss)):
         return Reduction if name == "Reduction" else None
     return type(name, (_Reduced, found), {"__module__": "lamina.tf_keras.losses", "__doc__": found.__doc__})
+
+
+class _Resets(_Modern):
+    """A metric that starts afresh by either name; what a user's class calls the older one is that."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
+            cls.reset_state = vars(cls)["reset_states"]
+        super().__init_subclass__(**kwargs)
+
+    def reset_states(self) -> None:
+        super().reset_state()
+
+
+def _metric(name: str) -> Any:
+    found = _METRICS.get(name) or getattr(metrics, name, None)
+    if not (inspect.isclass(found) and issubclass(found, Metric)):
+        return None
+    facts = {"__module__": "lamina.tf_keras.metrics", "__doc__": found.__doc__}
+    return type(name, (_Resets, found), facts)
 
 
 class MeanTensor(Metric):
@@ -118,6 +138,29 @@ class LossScaleOptimizer(optimizers.LossScaleOptimizer):
     def get_unscaled_gradients(self, grads: Any) -> list[Any]:
         """As they are: `apply_gradients` divides them."""
         return list(grads)
+
+
+def _as_dataset(function: Callable) -> Callable:
+    """The function with pipelines of `tf.data` for the DataLoaders it gives."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from .tensorflow.data import Dataset, made_of
+
+        found = function(*args, **kwargs)
+        loaders = found if isinstance(found, (tuple, list)) else [found]
+        made = [Dataset(functools.partial(map, made_of, loader), len(loader)) for loader in loaders]
+        for dataset, loader in zip(made, loaders, strict=True):
+            vars(dataset).update(
+                {key: vars(loader)[key] for key in ("class_names", "file_paths") if key in vars(loader)}
+            )
+        return made[0] if found is loaders[0] else tuple(made)
+
+    return call
+
+
+def _folder(name: str) -> Any:
+    return _as_dataset(getattr(utils, name)) if name.endswith(("_from_directory", "dataset_from_array")) else None
 
 
 def _linear(dialect: Dialect) -> Any:
@@ -203,8 +246,10 @@ def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], m
     homes["mixed_precision"] = homes["mixed_precision.experimental"] = _PRECISION.get
     homes["optimizers.schedules"], homes["experimental"] = schedules, experimental
     homes["losses"] = first(_loss, homes["losses"])
-    homes["metrics"] = first(_METRICS.get, homes["metrics"])
+    homes["metrics"] = first(_metric, homes["metrics"])
     homes["layers.experimental"] = of_layers
+    for home in ("utils", "preprocessing"):
+        homes[home] = first(_folder, homes[home])
     homes["saving"] = first(functools.partial(find, "models"), modern("saving"))
     homes["estimator"] = {"model_to_estimator": _estimator}.get
     homes["callbacks.experimental"] = {"BackupAndRestore": callbacks.BackupAndRestore}.get

@@ -6,6 +6,7 @@ Most are an op under another name, a line of the table; the rest have arguments,
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from typing import Any
 
@@ -96,6 +97,22 @@ image.hsv_to_rgb hsv_to_rgb images
 """
 
 
+_OF_TEXTS = ("expand_dims", "squeeze", "reshape", "concatenate", "stack", "tile")
+
+
+def _of_texts_too(function, of_numpy):
+    """The op, and NumPy's function for texts."""
+
+    @functools.wraps(function)
+    def call(x, *args, **kwargs):
+        first = x[0] if isinstance(x, (list, tuple)) and len(x) else x
+        if isinstance(first, (str, bytes)) or (isinstance(first, np.ndarray) and first.dtype.kind in "OUS"):
+            return of_numpy(texts(x), *args, **kwargs).view(Texts)
+        return function(x, *args, **kwargs)
+
+    return call
+
+
 def _table() -> None:
     for lines, words in ((_UNARY, ["x"]), (_BINARY, ["x", "y"])):
         for line in lines.split():
@@ -109,6 +126,7 @@ def _table() -> None:
     for line in filter(None, _OTHERS.splitlines()):
         path, word, *words = line.split()
         function = getattr(ops, word, None) or getattr(pictures, word)
+        function = _of_texts_too(function, getattr(np, word)) if word in _OF_TEXTS else function
         NAMES[path] = taking(function, words, path.rpartition(".")[2])
 
 

@@ -42,7 +42,9 @@ UNHEARD = frozenset(
     use_unbounded_threadpool validate_indices validate_shape values variable_def verify_shape
     """.split()
 )
-_OF_NUMBERS = frozenset({"shape", "newshape", "axis", "axes", "repeats", "num_classes", "size", "multiples", "perm"})
+_OF_NUMBERS = frozenset(
+    {"shape", "newshape", "axis", "axes", "repeats", "num_classes", "size", "multiples", "perm", "shift"}
+)
 
 
 def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> Callable:

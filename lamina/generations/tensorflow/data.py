@@ -48,7 +48,7 @@ def _as_leaf(value) -> Any:
     return convert_to_tensor(value)
 
 
-def _element(value) -> Any:
+def made_of(value) -> Any:
     return _mapped(_as_leaf, value)
 
 
@@ -70,6 +70,26 @@ def _spec(leaf) -> Any:
     return TensorSpec(leaf.shape, dtype)
 
 
+class NumpyIterator:
+    """The elements as arrays of NumPy."""
+
+    def __init__(self, elements: Iterator[Any]):
+        self._elements = elements
+
+    def __iter__(self) -> NumpyIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return _mapped(_as_numpy, next(self._elements))
+
+    next = __next__
+
+
+def _as_numpy(leaf) -> Any:
+    found = leaf.numpy()
+    return found[()] if isinstance(leaf, Tensor) and not leaf.ndim else found
+
+
 @named("data.Dataset compat.v1.data.Dataset compat.v2.data.Dataset")
 @heard
 class Dataset:
@@ -88,7 +108,7 @@ class Dataset:
     @staticmethod
     def from_tensor_slices(tensors) -> Dataset:
         """The slices along axis 0 of arrays of one length."""
-        arrays = _element(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
+        arrays = made_of(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
         lengths = {len(leaf) for leaf in _leaves(arrays)}
         if len(lengths) != 1:
             raise ValueError(f"from_tensor_slices: expected arrays of one length; got lengths {sorted(lengths)}.")
@@ -97,7 +117,7 @@ class Dataset:
 
     @staticmethod
     def from_tensors(tensors) -> Dataset:
-        element = _element(_columns(tensors))
+        element = made_of(_columns(tensors))
         return Dataset(lambda: iter((element,)), 1)
 
     @staticmethod
@@ -114,7 +134,7 @@ class Dataset:
         def start() -> Iterator[Any]:
             for item in generator(*args):
                 item = tuple(item) if isinstance(told, tuple) and isinstance(item, list) else item
-                yield _element(item) if told is None else _mapped(cast, told, item)
+                yield made_of(item) if told is None else _mapped(cast, told, item)
 
         made = Dataset(start)
         made._known_spec = output_signature
@@ -193,12 +213,8 @@ class Dataset:
         """The number of elements; -1 without end, -2 where only going through it tells."""
         return torch.tensor(self._count)
 
-    def as_numpy_iterator(self) -> Iterator[Any]:
-        def plain(leaf) -> Any:
-            found = leaf.numpy()
-            return found[()] if isinstance(leaf, Tensor) and not leaf.ndim else found
-
-        return (_mapped(plain, element) for element in self)
+    def as_numpy_iterator(self) -> NumpyIterator:
+        return NumpyIterator(iter(self))
 
     def get_single_element(self) -> Any:
         (element,) = self
@@ -224,7 +240,7 @@ class Dataset:
             for element in self:
                 with torch.no_grad():
                     found = function(element)
-                yield _element(tuple(found) if isinstance(found, list) else found)
+                yield made_of(tuple(found) if isinstance(found, list) else found)
 
         return Dataset(start, self._count)
 
@@ -266,17 +282,17 @@ class Dataset:
 
     def scan(self, initial_state, scan_func: Callable) -> Dataset:
         def start() -> Iterator[Any]:
-            state = _element(initial_state)
+            state = made_of(initial_state)
             for element in self:
                 state, found = scan_func(state, element)
-                yield _element(found)
+                yield made_of(found)
 
         return Dataset(start, self._count)
 
     def reduce(self, initial_state, reduce_func: Callable) -> Any:
-        state = _element(initial_state)
+        state = made_of(initial_state)
         for element in self:
-            state = _element(reduce_func(state, element))
+            state = made_of(reduce_func(state, element))
         return state
 
     def apply(self, transformation_func: Callable) -> Any:
@@ -581,7 +597,7 @@ NAMES.update({
     "data.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.INFINITE_CARDINALITY": INFINITE,
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
     "data.Options": Options, "data.TextLineDataset": _of_lines, "data.DatasetSpec": TensorSpec,
-    "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": Iterator,
+    "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
     "data.Iterator": Iterator,
     "data.experimental.Counter": lambda start=0, step=1, dtype="int64": Dataset(
         functools.partial(lambda: (torch.tensor(n) for n in itertools.count(start, step))), INFINITE),

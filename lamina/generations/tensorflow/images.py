@@ -15,7 +15,7 @@ from ...core import dtypes
 from ...ops import image as pictures
 from ...ops.base import floating, recorded, tensor
 from .base import NAMES, named, taking, whole
-from .randomness import _fresh
+from .randomness import fresh
 
 _LAST = "channels_last"
 METHODS = {word.upper(): word for word in "bilinear bicubic lanczos3 lanczos5 area gaussian mitchellcubic".split()}
@@ -109,12 +109,12 @@ def central_crop(image, central_fraction):
     return x[..., starts[0] : x.shape[-3] - starts[0], starts[1] : x.shape[-2] - starts[1], :]
 
 
-@named("image.random_crop random_crop")
+@named("image.random_crop random_crop image.stateless_random_crop")
 @recorded
 def random_crop(value, size, seed=None):
     x = tensor(value)
     for axis, length in enumerate(whole(size)):
-        start = int(draws.randint((), 0, x.shape[axis] - length + 1, seed=_fresh(seed)))
+        start = int(draws.randint((), 0, x.shape[axis] - length + 1, seed=fresh(seed)))
         x = x.narrow(axis, start, length)
     return x
 
@@ -147,14 +147,14 @@ def _at_random(flip: Any) -> Any:
     def function(image, seed=None):
         x = tensor(image)
         if x.ndim == 3:
-            return flip(x) if draws.uniform((), seed=_fresh(seed)) < 0.5 else x
-        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=_fresh(seed)).to(x.device) < 0.5, flip(x), x)
+            return flip(x) if draws.uniform((), seed=fresh(seed)) < 0.5 else x
+        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=fresh(seed)).to(x.device) < 0.5, flip(x), x)
 
     return recorded(function)
 
 
-named("image.random_flip_left_right")(_at_random(flip_left_right))
-named("image.random_flip_up_down")(_at_random(flip_up_down))
+named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at_random(flip_left_right))
+named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(flip_up_down))
 
 
 @named("image.grayscale_to_rgb")
@@ -212,24 +212,24 @@ for _change in (rgb_to_grayscale, adjust_brightness, adjust_saturation, adjust_h
     NAMES[f"image.{_change.__name__}"] = taking(_change)
 
 
-@named("image.random_brightness")
+@named("image.random_brightness image.stateless_random_brightness")
 def random_brightness(image, max_delta, seed=None):
-    return adjust_brightness(image, float(draws.uniform((), -max_delta, max_delta, seed=_fresh(seed))))
+    return adjust_brightness(image, float(draws.uniform((), -max_delta, max_delta, seed=fresh(seed))))
 
 
-@named("image.random_hue")
+@named("image.random_hue image.stateless_random_hue")
 def random_hue(image, max_delta, seed=None):
-    return adjust_hue(image, float(draws.uniform((), -max_delta, max_delta, seed=_fresh(seed))))
+    return adjust_hue(image, float(draws.uniform((), -max_delta, max_delta, seed=fresh(seed))))
 
 
-@named("image.random_contrast")
+@named("image.random_contrast image.stateless_random_contrast")
 def random_contrast(image, lower, upper, seed=None):
-    return adjust_contrast(image, float(draws.uniform((), lower, upper, seed=_fresh(seed))))
+    return adjust_contrast(image, float(draws.uniform((), lower, upper, seed=fresh(seed))))
 
 
-@named("image.random_saturation")
+@named("image.random_saturation image.stateless_random_saturation")
 def random_saturation(image, lower, upper, seed=None):
-    return adjust_saturation(image, float(draws.uniform((), lower, upper, seed=_fresh(seed))))
+    return adjust_saturation(image, float(draws.uniform((), lower, upper, seed=fresh(seed))))
 
 
 @named("image.convert_image_dtype")

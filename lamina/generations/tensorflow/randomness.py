@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ... import ops
@@ -23,7 +24,10 @@ def stream(seed: Any) -> torch.Generator | None:
     return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
 
 
-def _fresh(seed: Any) -> int | None:
+def fresh(seed: Any) -> int | None:
+    """The seed of one draw: of a pair of numbers, as `stateless` functions take it, the same, else another each time."""
+    if np.ndim(seed):
+        return _of_seed(seed)
     source = stream(seed)
     return None if source is None else int(torch.randint(2**31, (), generator=source))
 
@@ -39,8 +43,8 @@ def set_seed(seed):
 @recorded
 def normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
     if isinstance(mean, torch.Tensor) or isinstance(stddev, torch.Tensor):
-        return draws.normal(shape, dtype=dtype, seed=_fresh(seed)) * stddev + mean
-    return draws.normal(shape, mean, stddev, dtype, _fresh(seed))
+        return draws.normal(shape, dtype=dtype, seed=fresh(seed)) * stddev + mean
+    return draws.normal(shape, mean, stddev, dtype, fresh(seed))
 
 
 @named("random.uniform random_uniform")
@@ -49,31 +53,31 @@ def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
     """Numbers from `minval` up to but without `maxval`, by default 1."""
     if maxval is None and not dtypes.torch_dtype(dtype).is_floating_point:
         raise ValueError(f"random.uniform: `maxval` is needed for {dtype}.")
-    return draws.uniform(shape, float(minval), float(1 if maxval is None else maxval), dtype, _fresh(seed))
+    return draws.uniform(shape, float(minval), float(1 if maxval is None else maxval), dtype, fresh(seed))
 
 
 @named("random.truncated_normal truncated_normal")
 @recorded
 def truncated_normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
-    return draws.truncated_normal(shape, mean, stddev, dtype, _fresh(seed))
+    return draws.truncated_normal(shape, mean, stddev, dtype, fresh(seed))
 
 
 @named("random.shuffle random_shuffle")
 @recorded
 def shuffle(value, seed=None):
-    return draws.shuffle(value, 0, _fresh(seed))
+    return draws.shuffle(value, 0, fresh(seed))
 
 
 @named("random.categorical multinomial random.multinomial")
 @recorded
 def categorical(logits, num_samples, dtype="int64", seed=None):
-    return draws.categorical(tensor(logits), int(num_samples), dtype or "int64", _fresh(seed))
+    return draws.categorical(tensor(logits), int(num_samples), dtype or "int64", fresh(seed))
 
 
 @named("random.gamma random_gamma")
 @recorded
 def gamma(shape, alpha, beta=1.0, dtype="float32", seed=None):
-    return draws.gamma((*shape, *tensor(alpha).shape), alpha, dtype, _fresh(seed)) / beta
+    return draws.gamma((*shape, *tensor(alpha).shape), alpha, dtype, fresh(seed)) / beta
 
 
 @named("random.poisson")

@@ -18,6 +18,7 @@ from ... import ops
 from ...core import dtypes
 from ...core.weight import Weight
 from ...ops.base import tensor
+from ...optimizers import Optimizer
 from .base import NAMES, UNHEARD, Sizes, TensorShape, heard, named
 
 _NONE, _ZERO = "none", "zero"
@@ -373,8 +374,9 @@ class Checkpoint:
         return self.write(f"{file_prefix}-{int(self.save_counter)}")
 
     def restore(self, save_path) -> Checkpoint:
-        """Take the saved values. A part whose variables are made later, such as an optimizer before its first step,
-        has to be built first: ValueError. None is no checkpoint, and changes nothing."""
+        """Take the saved values; an optimizer before its first step takes them then. None changes nothing.
+
+        Raises ValueError where another part has other variables than are saved, as a model before its first call."""
         if save_path is None:
             return self
         if not _file(save_path).exists():
@@ -384,15 +386,16 @@ class Checkpoint:
         pairs = []
         for name, part in self._parts.items():
             held, saved = _state(part) or [], [key for key in arrays if key.rpartition("/")[0] == name]
+            if isinstance(part, Optimizer) and not part.built:
+                _restore_when_built(part, [arrays[f"{name}/{place}"] for place in range(len(saved))])
+                continue
             if len(held) != len(saved):
                 raise ValueError(
                     f"Checkpoint: {name} has {len(held)} arrays here and {len(saved)} in {_file(save_path)}. Build it "
-                    "first: call a model once, `build` an optimizer."
+                    "first: call a model once."
                 )
             pairs += [(one, arrays[f"{name}/{place}"]) for place, one in enumerate(held)]
-        for one, array in [*pairs, (self.save_counter, arrays["save_counter"])]:
-            with torch.no_grad():
-                one.copy_(torch.from_numpy(array))
+        _write([*pairs, (self.save_counter, arrays["save_counter"])])
         return self
 
     read = restore
@@ -411,6 +414,21 @@ def _numbered(directory, name: str = "*") -> list[str]:
     found = [path.with_suffix("") for path in Path(directory).glob(f"{name}-*.npz")]
     found = [path for path in found if path.name.rpartition("-")[2].isdigit()]
     return [str(path) for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))]
+
+
+def _write(pairs: list[tuple[Any, np.ndarray]]) -> None:
+    with torch.no_grad():
+        for one, array in pairs:
+            one.copy_(torch.from_numpy(array))
+
+
+def _restore_when_built(optimizer: Any, arrays: list[np.ndarray]) -> None:
+    def build(variables: Any) -> None:
+        del vars(optimizer)["build"]
+        optimizer.build(variables)
+        _write(list(zip(optimizer.variables, arrays, strict=True)))
+
+    vars(optimizer)["build"] = build
 
 
 @named("train.latest_checkpoint")
