@@ -47,11 +47,18 @@ def _told(reduction: Any) -> Any:
     return Reduction.SUM_OVER_BATCH_SIZE if reduction == Reduction.AUTO else reduction
 
 
+def _made(home: str, name: str, found: Any, *bases: type) -> type:
+    return type(name, (*bases, found), {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__})
+
+
+_LOSS = _made("losses", "Loss", Loss, _Reduced)
+
+
 def _loss(name: str) -> Any:
     found = getattr(losses, name, None)
     if not (inspect.isclass(found) and issubclass(found, Loss)):
         return Reduction if name == "Reduction" else None
-    return type(name, (_Reduced, found), {"__module__": "lamina.tf_keras.losses", "__doc__": found.__doc__})
+    return _LOSS if found is Loss else _made("losses", name, found, _LOSS)
 
 
 class _Resets(_Modern):
@@ -66,12 +73,14 @@ class _Resets(_Modern):
         super().reset_state()
 
 
+_METRIC = _made("metrics", "Metric", Metric, _Resets)
+
+
 def _metric(name: str) -> Any:
     found = _METRICS.get(name) or getattr(metrics, name, None)
     if not (inspect.isclass(found) and issubclass(found, Metric)):
         return None
-    facts = {"__module__": "lamina.tf_keras.metrics", "__doc__": found.__doc__}
-    return type(name, (_Resets, found), facts)
+    return _METRIC if found is Metric else _made("metrics", name, found, _METRIC)
 
 
 class MeanTensor(Metric):

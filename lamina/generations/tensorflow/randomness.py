@@ -25,7 +25,7 @@ def stream(seed: Any) -> torch.Generator | None:
 
 
 def fresh(seed: Any) -> int | None:
-    """The seed of one draw: of a pair of numbers, as `stateless` functions take it, the same, else another each time."""
+    """The seed of one draw: the same for a pair, as `stateless` functions take it, else another each time."""
     if np.ndim(seed):
         return _of_seed(seed)
     source = stream(seed)
