@@ -679,8 +679,17 @@ def test_time_first(return_sequences: bool) -> None:
         again(x)
         again.set_weights(layer.get_weights())
         torch.testing.assert_close(again(x, mask=mask)[0], outputs)
-    with pytest.raises(ValueError, match="transpose"):
-        tf_keras.layers.Bidirectional(layer)
+    both, beside = tf_keras.layers.Bidirectional(layer), tf_keras.layers.Bidirectional(plain)
+    both(x), beside(x.transpose(0, 1))
+    beside.set_weights(both.get_weights())
+    expected, *last = beside(x.transpose(0, 1), mask=mask.T)
+    again = tf_keras.layers.Bidirectional.from_config(both.get_config())
+    again(x)
+    again.set_weights(both.get_weights())
+    for each in (both, again):
+        outputs, *states = each(x, mask=mask)
+        torch.testing.assert_close(outputs, expected.transpose(0, 1) if return_sequences else expected)
+        torch.testing.assert_close(states, last)
 
 
 def test_radial_constraint() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ..core.errors import short, warn
 
 _H5 = (".h5", ".hdf5")
+IN_FOLDER = "model.keras"  # where tf.keras' code names a folder
 
 
 def save_model(
@@ -63,6 +64,8 @@ def load_model(
     if not path.exists():
         kind = ValueError if path.suffix == ".keras" else FileNotFoundError
         raise kind(f"load_model: there is no file {str(filepath)!r}.")
+    if path.is_dir() and (path / IN_FOLDER).is_file():
+        path = path / IN_FOLDER
     if path.is_dir():
         raise ValueError(f"load_model: {str(filepath)!r} is a folder; models are single .keras or .h5 files.")
     with path.open("rb") as file:

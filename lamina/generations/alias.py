@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import numpy as np
@@ -24,9 +23,9 @@ _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` bef
 def install(generation: str, *, backend: str | None = None, replace: bool = False) -> None:
     """From now on `import keras` and its submodules mean this generation: keras1, keras2, tf_keras or keras3.
 
-    tf_keras is `tensorflow.keras` as well, where there is no TensorFlow. `backend="theano"` turns kernels round and
-    pads as Keras 1 did there. Raises ImportError where a Keras is installed already, unless `replace`; ValueError for
-    another generation or backend.
+    Where there is no TensorFlow, `import tensorflow` gives a stand-in for a part of it, with `tensorflow.keras`.
+    `backend="theano"` turns kernels round and pads as Keras 1 did there. Raises ImportError where a Keras is installed
+    already, unless `replace`; ValueError for another generation or backend.
     """
     if generation not in _NAMES:
         raise ValueError(f"install: expected one of {', '.join(_NAMES)}; got {generation!r}.")
@@ -49,13 +48,10 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]  # before files here are read under Keras' names
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
-    if generation == "tf_keras" and importlib.util.find_spec("tensorflow") is None:
-        stand_in = ModuleType("tensorflow", "Nothing but `keras`, which is Lamina's.")
-        stand_in.keras = modules[""]  # type: ignore[attr-defined]
-        stand_in.__path__ = []
-        stand_in.__spec__ = ModuleSpec("tensorflow", None, is_package=True)
-        _alias({"tensorflow": stand_in})
-        _alias({f"tensorflow.keras.{path}".rstrip("."): module for path, module in modules.items()})
+    if importlib.util.find_spec("tensorflow") is None:
+        from .tensorflow import stand_in
+
+        _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
 
 
 def uninstall() -> None:

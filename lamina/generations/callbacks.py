@@ -10,6 +10,7 @@ import numpy as np
 from torch.utils import _pytree as pytree
 
 from .. import callbacks
+from ..core.errors import warn
 from ..training.data import check_count
 from ..translation.table import Generation
 
@@ -37,6 +38,8 @@ _ORDERS = {
         "LambdaCallback": _LAMBDA,
         "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
         "ReduceLROnPlateau": _PLATEAU,
+        "TensorBoard": "log_dir histogram_freq write_graph write_images write_steps_per_second update_freq "
+        "profile_batch embeddings_freq embeddings_metadata",
     },
 }
 # What may be left out or say nothing; anything else is no argument here.
@@ -54,6 +57,8 @@ def find(generation: str, name: str) -> Any:
     cls = globals().get(name, getattr(callbacks, name))
     facts = {"_words": tuple(order.split()), "__module__": f"lamina.{generation}.callbacks", "__doc__": cls.__doc__}
     facts["_of_time"] = generation
+    if generation == "tf_keras" and name == "ModelCheckpoint":
+        facts["_endings"] = {True: ("",), False: ("",)}  # any name: the model makes a file of it
     return type(name, (_Ordered, cls), facts)
 
 
@@ -174,4 +179,14 @@ class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
     def __init__(self, *args: Any, **kwargs: Any):
         if "epsilon" in kwargs:
             kwargs["min_delta"] = kwargs.pop("epsilon")
+        super().__init__(*args, **kwargs)
+
+
+class TensorBoard(callbacks.TensorBoard):
+    """Says what of profiles and embeddings it leaves out."""
+
+    def __init__(self, *args: Any, profile_batch: Any = 0, embeddings_freq: int = 0, embeddings_metadata: Any = None,
+                 **kwargs: Any):  # fmt: skip
+        if profile_batch or embeddings_freq or embeddings_metadata:
+            warn("TensorBoard: profiles and embeddings are not written; torch.profiler does the former.")
         super().__init__(*args, **kwargs)

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -128,6 +129,12 @@ class _Compiled:
 
 
 _Model: Any = object  # the modern class, which comes behind in the classes made
+_ENDINGS = (".h5", ".hdf5", ".keras", ".safetensors", ".weights.json")
+
+
+def _told(options: dict[str, Any]) -> dict[str, Any]:
+    """What says something: the name says the format, and how TensorFlow writes is its own matter."""
+    return {key: value for key, value in options.items() if key not in ("options", "save_format") and value is not None}
 
 
 class _ModelWords(Adds):
@@ -265,11 +272,30 @@ class _ModelWords(Adds):
         given = {"verbose": 0, **self._modern("predict_generator", args, kwargs)}
         return super().predict(**_by_steps(given, "x", "val_samples"))
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer."""
-        name = str(filepath)
+    def save_weights(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+        """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer. tf.keras' other names,
+        such as `cp.ckpt`, become `cp.ckpt.weights.h5`."""
+        name = self._weights_file(filepath)
         by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
-        files.save_weights(self, filepath, overwrite, by_layers=by_layers)
+        files.save_weights(self, name, overwrite, by_layers=by_layers, **_told(options))
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **options: Any) -> Any:
+        name = self._weights_file(filepath) if not Path(filepath).is_file() else filepath
+        files.load_weights(self, name, skip_mismatch, by_name=by_name, **_told(options))
+        return _Loaded() if self._dialect.table.shares_modern else None
+
+    def _weights_file(self, filepath: Any) -> str:
+        name = str(filepath)
+        ours = not self._dialect.table.shares_modern or name.endswith(_ENDINGS)
+        return name if ours else f"{name}.weights.h5"
+
+    def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+        """As today's. tf.keras' names without ending are folders, which `load_model` takes: they hold `model.keras`."""
+        path = Path(filepath)
+        if self._dialect.table.shares_modern and not path.suffix:
+            path.mkdir(parents=True, exist_ok=True)
+            filepath = path / files.IN_FOLDER
+        super().save(filepath, overwrite, **_told(options))
 
     def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
         return self.predict(x, batch_size=batch_size, verbose=verbose)
@@ -411,6 +437,15 @@ class _ModelWords(Adds):
             self.__dict__["_any_rank"] = True
         if not self._any_rank:
             super().check_inputs(inputs)
+
+
+class _Loaded:
+    """What `load_weights` of tf.keras gives: all was compared before a weight changed."""
+
+    def assert_consumed(self) -> _Loaded:
+        return self
+
+    expect_partial = assert_existing_objects_matched = assert_nontrivial_match = assert_consumed
 
 
 class _Sequential(AddsBeside, _ModelWords):

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import layers
 from ..callbacks import Callback
-from ..core import dtypes, serialize
+from ..core import serialize
 from ..core.symbolic import Node
 from ..layers import old
 from ..translation.words import words
@@ -28,6 +28,7 @@ from . import (
     recurrent,
     rules,
     shim,
+    tf_only,
 )  # fmt: skip
 from .dialect import Dialect, Find
 from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
@@ -35,11 +36,6 @@ from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils,
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Wrapper")
 _OBJECTS = ("regularizers", "constraints", "initializers", "optimizers")
 _BASES = ("Regularizer", "Constraint", "Initializer", "Optimizer")
-_PRECISION = {
-    "Policy": dtypes.DTypePolicy,
-    "set_global_policy": dtypes.set_dtype_policy,
-    "global_policy": dtypes.dtype_policy,
-}
 
 
 def fill(dialect: Dialect) -> None:
@@ -66,17 +62,16 @@ def fill(dialect: Dialect) -> None:
     homes["utils"] = functools.partial(preparing.find, dialect, "utils.data_utils", helper)
     for home in ("datasets", *preparing.homes(table)):
         homes[home] = functools.partial(preparing.find, dialect, home, homes.get(home) or _modern(home))
-    (_fill_newer if table.shares_modern else _fill_older)(dialect)
+    if table.shares_modern:
+        homes["optimizers.legacy"] = functools.partial(_object, dialect, "optimizers.legacy")
+        tf_only.fill(dialect, homes, _first, _modern)
+    else:
+        _fill_older(dialect)
     for home, second in table.functions.items():
         homes[home] = _renamed(second, homes[home])
     homes |= {alias: functools.partial(dialect.find, home) for alias, home in table.modules.items()}
     _fill_held(dialect, helper)
     homes[""] = anywhere
-
-
-def _fill_newer(dialect: Dialect) -> None:
-    """What tf.keras has beside the others."""
-    dialect.homes |= {"mixed_precision": _PRECISION.get, "optimizers.schedules": _modern("optimizers.schedules")}
 
 
 def _fill_older(dialect: Dialect) -> None:
@@ -271,14 +266,15 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     if table.draws_by_layout and home == "initializers":
         return initializations.find(name)
     own = table.canonical(name, home)
+    today = _modern(home.partition(".")[0])
     if own is None:
-        return _modern(home)(name)
+        return today(name)
     if own != name:
         return dialect.find(home, own)
     entry = table.objects[home][name]
     if entry.makes:
         return shim.make_function(dialect, home, name)
-    modern = _modern(home)(entry.modern) or getattr(objects, entry.modern)
+    modern = today(entry.modern) or getattr(objects, entry.modern)
     if entry.modern == "Optimizer" == name and not table.shares_modern:
         return type(name, (rules.OptimizerOfUsers,), {"__module__": dialect.module(home), "_dialect": dialect})
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)

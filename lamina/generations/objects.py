@@ -39,11 +39,18 @@ class RadialConstraint(Constraint):
 
 
 class RMSpropByRoot(optimizers.RMSprop):
-    """epsilon is added to the root of the mean square (Keras 1 and 2)."""
+    """epsilon is added to the root of the mean square (Keras 1 and 2), without a momentum."""
 
     def _rule(self, group: Any, grads: list[Tensor], rate: Any, step: Any) -> None:
+        if self.momentum:
+            super()._rule(group, grads, rate, step)
+            return
         squares = group.state["velocity"]
         average_squares(squares, grads, self.rho)
+        if self.centered:
+            means = group.state["average_gradient"]
+            lists._foreach_lerp_(means, grads, 1 - self.rho)
+            squares = lists._foreach_addcmul(squares, means, means, -1)
         _descend_by_root(group, grads, squares, rate, self.epsilon)
 
 

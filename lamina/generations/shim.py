@@ -423,7 +423,7 @@ def _reset_both(layer: Any) -> None:
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
-    base = LayerShim if issubclass(modern, Layer) else OptimizerShim if home == "optimizers" else Shim
+    base = LayerShim if issubclass(modern, Layer) else OptimizerShim if home.startswith("optimizers") else Shim
     members: dict[str, Any] = {
         "__module__": dialect.module(home),
         "__doc__": f"{own.name} of Keras {dialect.table.version}: `{modern.__name__}` in its words.",

@@ -390,8 +390,6 @@ class BidirectionalFromEitherEnd(Bidirectional):
 
     def check(self) -> None:
         inner: Any = self.forward_layer
-        if getattr(inner, "time_major", False):
-            raise ValueError("Bidirectional: its layer must not be `time_major`; transpose around the Bidirectional.")
         if self.backward_layer is None and getattr(inner, "go_backwards", False):
             turned = {**inner.get_config(), "name": f"backward_{inner.name}", "go_backwards": False}
             self.backward_layer = type(inner).from_config(turned)
@@ -399,6 +397,11 @@ class BidirectionalFromEitherEnd(Bidirectional):
         if not self.zero_output_for_mask:
             for one in (self.forward_layer, self.backward_layer):
                 vars(one)["zero_output_for_mask"] = False
+        if getattr(inner, "time_major", False):
+            for one in (self.forward_layer, self.backward_layer):
+                for word in ("build", "call", "compute_output_shape"):
+                    vars(one).pop(word, None)
+            take_time_first(self)
 
 
 class _AllMasks:
@@ -637,7 +640,10 @@ def _shape_time_first(layer: Any, sequences_shape: tuple, initial_state_shape: A
 def _first_swapped(layer: Any, outputs: Any, swap: Callable[[Any], Any]) -> Any:
     if not layer.return_sequences:
         return outputs
-    return (swap(outputs[0]), *outputs[1:]) if layer.return_state else swap(outputs)
+    both = getattr(layer, "merge_mode", "") is None  # those of a Bidirectional, apart
+    if not (layer.return_state or both):
+        return swap(outputs)
+    return (*map(swap, outputs[: 1 + both]), *outputs[1 + both :])
 
 
 def _swapped(shape: tuple) -> tuple:

@@ -267,6 +267,9 @@ class Stream(Source):
         self.restarts = not hasattr(data, "__next__")
         if kind == "torch DataLoader" and hasattr(data.dataset, "__len__"):  # type: ignore[attr-defined]
             self.num_batches = len(data)  # type: ignore[arg-type]
+        elif hasattr(data, "cardinality"):  # as those of tf.data have; negative where only the end tells
+            count = int(data.cardinality())  # type: ignore[attr-defined]
+            self.num_batches = count if count >= 0 else None
 
     def _raw(self) -> Iterator[Any]:
         return iter(self.data)

@@ -317,6 +317,34 @@ OPTIMIZERS = {
     "Adafactor": _optimizer("Adafactor", _ADAFACTOR),
 }
 
+
+def _legacy(name: str, own: str, **others: Any) -> Class:
+    return Class(name, f"{own}, name={name!r}", aliases=name.lower(), **{**_LEGACY, "base": "_Clipped", **others})
+
+
+# Those of TensorFlow 2.0 to 2.10, with their arithmetic.
+LEGACY_OPTIMIZERS = {
+    "_Clipped": Class("Optimizer", "clipnorm=None, clipvalue=None, global_clipnorm=None, lr=None, decay=0.0"),
+    "SGD": _legacy("SGD", "learning_rate=0.01, momentum=0.0, nesterov=False"),
+    "RMSprop": replace(
+        _legacy("RMSprop", "learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-07, centered=False"),
+        modern="RMSpropByRoot",
+    ),
+    "Adagrad": replace(
+        _legacy("Adagrad", "learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-07"), modern="AdagradByRoot"
+    ),
+    "Adadelta": _legacy("Adadelta", "learning_rate=0.001, rho=0.95, epsilon=1e-07"),
+    "Adam": _legacy("Adam", f"learning_rate=0.001, {_BETAS}, amsgrad=False"),
+    "Adamax": _legacy("Adamax", f"learning_rate=0.001, {_BETAS}"),
+    "Nadam": replace(_legacy("Nadam", f"learning_rate=0.001, {_BETAS}", adapt="nadam"), modern="NadamBySchedule"),
+    "Ftrl": Class(
+        "Ftrl",
+        "learning_rate=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1, l1_regularization_strength=0.0, "
+        "l2_regularization_strength=0.0, name='Ftrl', l2_shrinkage_regularization_strength=0.0, beta=0.0",
+        **{**_LEGACY, "base": "_Clipped"},
+    ),
+}
+
 METHODS = {
     **keras2.METHODS,
     "compile": (
@@ -343,13 +371,14 @@ TF_KERAS = replace(
         "constraints": CONSTRAINTS,
         "optimizers": OPTIMIZERS,
         **preparing.TF_KERAS,
+        "optimizers.legacy": LEGACY_OPTIMIZERS,
     },
     older=None,
     functions=keras1.FUNCTIONS,
     holds=modules.TF_KERAS,
     modules={
         **keras2.KERAS2.modules,
-        "layers.experimental": "layers",
+        "optimizers.experimental": "optimizers",
         "layers.experimental.preprocessing": "layers.preprocessing",
     },
     writes_modules=True,

@@ -1,0 +1,935 @@
+"""TensorFlow's functions of arrays: `tf`, `tf.math`, `tf.linalg`, `tf.nn`, on the ops of this package.
+
+Most are an op under another name, a line of the table; the rest have arguments, or a meaning, of their own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ... import ops
+from ...core import dtypes
+from ...core.symbolic import SymbolicTensor
+from ...ops import image as pictures
+from ...ops.base import as_index, floating, recorded, tensor, tensors
+from .base import NAMES, Sizes, Texts, heard, named, taking, texts, whole
+
+_UNARY = """
+abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
+erf erfc erfinv exp expm1 floor imag is_finite=isfinite is_inf=isinf is_nan=isnan log log1p log_sigmoid logical_not
+negative real reciprocal round rsqrt sigmoid sign sin sinh softplus sqrt square tan tanh angle
+"""
+_BINARY = """
+add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod greater greater_equal less less_equal
+logical_and logical_or logical_xor maximum minimum mod multiply not_equal pow=power subtract
+truediv=true_divide div=divide
+"""
+_REDUCING = """
+all=all any=any logsumexp=logsumexp max=max min=min prod=prod std=std sum=sum variance=var
+"""
+# name, op and TensorFlow's words for its first arguments; paths as they are
+_OTHERS = """
+expand_dims expand_dims input axis
+squeeze squeeze input axis
+reverse flip tensor axis
+roll roll input shift axis
+tile tile input multiples
+transpose transpose a perm
+broadcast_to broadcast_to input shape
+reshape reshape tensor shape
+concat concatenate values axis
+stack stack values axis
+identity copy input
+zeros zeros shape dtype
+ones ones shape dtype
+zeros_like zeros_like input dtype
+ones_like ones_like input dtype
+linspace linspace start stop num
+cast cast x dtype
+saturate_cast saturate_cast value dtype
+clip_by_value clip t clip_value_min clip_value_max
+math.top_k top_k input k sorted
+math.bincount bincount arr weights minlength
+math.segment_sum segment_sum data segment_ids
+math.segment_max segment_max data segment_ids
+math.segment_min segment_min data segment_ids
+math.segment_prod segment_prod data segment_ids
+math.unsorted_segment_sum segment_sum data segment_ids num_segments
+math.unsorted_segment_max segment_max data segment_ids num_segments
+math.unsorted_segment_min segment_min data segment_ids num_segments
+math.unsorted_segment_prod segment_prod data segment_ids num_segments
+tensordot tensordot a b axes
+einsum einsum equation
+linalg.det det input
+linalg.inv inv input
+linalg.pinv pinv a rcond
+linalg.cholesky cholesky input
+linalg.solve solve matrix rhs
+linalg.logdet logdet matrix
+linalg.slogdet slogdet input
+linalg.trace trace x
+linalg.cross cross a b
+linalg.eigh eigh tensor
+linalg.diag_part diagonal input
+nn.relu relu features
+nn.relu6 relu6 features
+nn.elu elu features
+nn.selu selu features
+nn.silu silu features
+nn.swish silu features
+nn.softsign softsign features
+nn.softmax softmax logits axis
+nn.log_softmax log_softmax logits axis
+nn.top_k top_k input k sorted
+nn.depth_to_space depth_to_space input block_size
+nn.space_to_depth space_to_depth input block_size
+image.rgb_to_hsv rgb_to_hsv images
+image.hsv_to_rgb hsv_to_rgb images
+"""
+
+
+_OF_TEXTS = ("expand_dims", "squeeze", "reshape", "concatenate", "stack", "tile")
+
+
+def _of_texts_too(function, of_numpy):
+    """The op, and NumPy's function for texts."""
+
+    @functools.wraps(function)
+    def call(x, *args, **kwargs):
+        first = x[0] if isinstance(x, (list, tuple)) and len(x) else x
+        if isinstance(first, (str, bytes)) or (isinstance(first, np.ndarray) and first.dtype.kind in "OUS"):
+            return of_numpy(texts(x), *args, **kwargs).view(Texts)
+        return function(x, *args, **kwargs)
+
+    return call
+
+
+def _table() -> None:
+    for lines, words in ((_UNARY, ["x"]), (_BINARY, ["x", "y"])):
+        for line in lines.split():
+            name, _, word = line.partition("=")
+            call = taking(getattr(ops, word or name), words, name)
+            NAMES.update({name: call, f"math.{name}": call})
+    for line in _REDUCING.split():
+        name, _, word = line.partition("=")
+        call = taking(getattr(ops, word), ["input_tensor"], f"reduce_{name}")
+        NAMES.update({f"reduce_{name}": call, f"math.reduce_{name}": call})
+    for line in filter(None, _OTHERS.splitlines()):
+        path, word, *words = line.split()
+        function = getattr(ops, word, None) or getattr(pictures, word)
+        function = _of_texts_too(function, getattr(np, word)) if word in _OF_TEXTS else function
+        NAMES[path] = taking(function, words, path.rpartition(".")[2])
+
+
+_table()
+
+
+# Making and shaping ---------------------------------------------------------------------------------------------------
+
+
+@named("constant convert_to_tensor")
+def convert_to_tensor(value, dtype=None, shape=None):
+    """A tensor of an array, of numbers or of texts; one that is a tensor already, in that type."""
+    if isinstance(value, SymbolicTensor):
+        return value if dtype is None else ops.cast(value, dtype)
+    if not isinstance(value, Tensor) and (dtype == "string" or np.asarray(_plain(value)).dtype.kind in "USO"):
+        return texts(value)
+    found = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype))
+    if shape is None:
+        return found
+    return found.reshape(whole(shape)) if found.numel() > 1 else found.expand(whole(shape)).clone()
+
+
+def _plain(value):
+    """What tells whether there are texts: a number in place of each tensor."""
+    if isinstance(value, (list, tuple)):
+        return _plain(value[0]) if len(value) else 0
+    return 0 if isinstance(value, Tensor) else value
+
+
+@named("fill", "dims value")
+@recorded
+def fill(shape, value):
+    return ops.full(shape, value, tensor(value).dtype)
+
+
+@named("range")
+@recorded
+def range_(start, limit=None, delta=1, dtype=None):
+    start, limit = (0, start) if limit is None else (start, limit)
+    ends = [
+        each.item() if isinstance(each, (Tensor, np.ndarray, np.generic)) else each for each in (start, limit, delta)
+    ]
+    return ops.arange(*ends, dtype=dtype)
+
+
+@named("eye linalg.eye")
+def eye(num_rows, num_columns=None, batch_shape=None, dtype="float32"):
+    found = ops.eye(num_rows, num_columns, dtype=dtype)
+    return found if batch_shape is None else found.expand(*whole(batch_shape), *found.shape).clone()
+
+
+@named("one_hot")
+@recorded
+def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None):
+    found = ops.one_hot(indices, int(depth), -1 if axis is None else axis, dtype)
+    if on_value is None and off_value is None:
+        return found
+    return torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value).to(
+        found.dtype
+    )
+
+
+@named("rank")
+def rank(input):
+    return input.ndim if isinstance(input, SymbolicTensor) else np.array(np.ndim(input), "int32").view(Sizes)
+
+
+@named("split")
+@recorded
+def split(value, num_or_size_splits, axis=0):
+    """Parts of equal size, or of the sizes told, of which one may be -1."""
+    value, sizes = tensor(value), whole(num_or_size_splits)
+    if isinstance(sizes, int):
+        return ops.split(value, sizes, axis)
+    sizes = [value.shape[axis] - sum(sizes) - 1 if size == -1 else size for size in sizes]
+    return list(torch.split(value, sizes, axis))
+
+
+@named("unstack")
+@recorded
+def unstack(value, num=None, axis=0):
+    found = list(tensor(value).unbind(axis))
+    if num not in (None, len(found)):
+        raise ValueError(f"unstack: expected {num} parts along axis {axis}; there are {len(found)}.")
+    return found
+
+
+@named("slice", "input_ begin size")
+@recorded
+def slice_(x, begin, size):
+    x = tensor(x)
+    for axis, (first, length) in enumerate(zip(whole(begin), size, strict=True)):
+        x = x.narrow(axis, first, x.shape[axis] - first if length == -1 else length)
+    return x
+
+
+@named("pad", "tensor paddings mode constant_values")
+@recorded
+def pad(x, paddings, mode="CONSTANT", constant_values=0):
+    values = constant_values if mode.upper() == "CONSTANT" else None
+    return ops.pad(x, whole(paddings), mode.lower(), values)
+
+
+@named("repeat")
+@recorded
+def repeat(input, repeats, axis=None):
+    return ops.repeat(input, repeats, axis)
+
+
+@named("meshgrid")
+def meshgrid(*args, indexing="xy"):
+    return ops.meshgrid(*args, indexing=indexing)
+
+
+@named("gather")
+@recorded
+def gather(params, indices, axis=None, batch_dims=0):
+    """The slices of `params` at `indices` along an axis, after as many leading axes that both share."""
+    if isinstance(params, Texts):
+        return params[np.asarray(indices)]
+    params, indices = tensor(params), as_index(indices)
+    axis = (batch_dims if axis is None else axis) % params.ndim
+    if not batch_dims:
+        return ops.take(params, indices, axis)
+    lead, rest = params.shape[:batch_dims], indices.shape[batch_dims:]
+    moved = params.movedim(axis, batch_dims).reshape(math.prod(lead), params.shape[axis], -1)
+    found = torch.stack([one[index] for one, index in zip(moved, indices.reshape(math.prod(lead), -1), strict=True)])
+    others = [size for place, size in enumerate(params.shape) if place >= batch_dims and place != axis]
+    found = found.reshape(*lead, math.prod(rest), *others).unflatten(batch_dims, rest or (1,))
+    found = found.squeeze(batch_dims) if not rest else found
+    places = list(range(batch_dims, batch_dims + len(rest)))
+    return found.movedim(places, [axis + place for place in range(len(rest))])
+
+
+@named("gather_nd")
+@recorded
+def gather_nd(params, indices, batch_dims=0):
+    params, indices = tensor(params), as_index(indices)
+    if batch_dims:
+        pairs = zip(params, indices, strict=True)
+        return torch.stack([gather_nd(one, index, batch_dims - 1) for one, index in pairs])
+    return params[tuple(indices.movedim(-1, 0))]
+
+
+@named("where compat.v1.where compat.v2.where")
+@recorded
+def where(condition, x=None, y=None):
+    """`x` where the condition holds, else `y`; alone, the places where it holds, a row each."""
+    condition = tensor(condition)
+    if x is None:
+        return condition.nonzero()
+    x, y = tensors(x, y)
+    if condition.ndim == 1 and x.ndim > 1 and x.shape == y.shape and condition.shape[0] != x.shape[-1]:
+        condition = condition.reshape(-1, *(1,) * (x.ndim - 1))  # TensorFlow 1 chose rows
+    return ops.where(condition, x, y)
+
+
+@named("boolean_mask")
+def boolean_mask(tensor, mask, axis=0):
+    mask = np.asarray(mask) if isinstance(tensor, Texts) else ops.convert_to_tensor(mask, "bool")
+    return (tensor if isinstance(tensor, Texts) else ops.convert_to_tensor(tensor))[
+        (slice(None),) * (axis or 0) + (mask,)
+    ]
+
+
+@named("sequence_mask")
+@recorded
+def sequence_mask(lengths, maxlen=None, dtype="bool"):
+    lengths = tensor(lengths)
+    longest = int(lengths.max()) if maxlen is None else int(maxlen)
+    return (torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)).to(dtypes.torch_dtype(dtype))
+
+
+@named("scatter_nd")
+@recorded
+def scatter_nd(indices, updates, shape):
+    return ops.scatter(indices, updates, shape)
+
+
+@named("tensor_scatter_nd_update")
+@recorded
+def tensor_scatter_nd_update(tensor, indices, updates):
+    return ops.scatter_update(tensor, indices, updates)
+
+
+@named("tensor_scatter_nd_add")
+@recorded
+def tensor_scatter_nd_add(tensor, indices, updates):
+    return ops.scatter_update(tensor, indices, updates, "add")
+
+
+@named("stop_gradient")
+@recorded
+def stop_gradient(input):
+    return tensor(input).detach()
+
+
+@named("ensure_shape")
+def ensure_shape(x, shape):
+    if not NAMES["TensorShape"](shape).is_compatible_with(x.shape):
+        raise ValueError(f"ensure_shape: expected shape {tuple(shape)}; got {tuple(x.shape)}.")
+    return x
+
+
+@named("unique")
+def unique(x, out_idx="int32"):
+    """The values in the order in which they come first, and the place of each value among these."""
+    x = convert_to_tensor(x)
+    _, first, back = np.unique(np.asarray(x), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return x[np.sort(first)], torch.from_numpy(places[back.reshape(-1)]).to(dtypes.torch_dtype(out_idx))
+
+
+@named("add_n math.add_n accumulate_n math.accumulate_n")
+def add_n(inputs):
+    return sum(inputs[1:], inputs[0])
+
+
+@named("complex")
+@recorded
+def complex_(real, imag):
+    return torch.complex(*tensors(real, imag))
+
+
+@named("bitcast")
+def bitcast(input, type):
+    return ops.view(input, type)
+
+
+for _word, _of in {"to_float": "float32", "to_double": "float64", "to_int32": "int32", "to_int64": "int64"}.items():
+    NAMES[_word] = taking(lambda x, dtype=_of: ops.cast(x, dtype))
+
+
+# Order and extremes ---------------------------------------------------------------------------------------------------
+
+
+@named("reduce_mean math.reduce_mean", "input_tensor")
+@recorded
+def reduce_mean(x, axis=None, keepdims=False):
+    """The mean; that of whole numbers is cut to one."""
+    x = tensor(x)
+    found = ops.mean(x, axis, keepdims)
+    return found if x.is_floating_point() or x.is_complex() else found.to(x.dtype)
+
+
+@named("math.count_nonzero count_nonzero", "input")
+@recorded
+def count_nonzero(x, axis=None, keepdims=False, dtype="int64"):
+    return ops.sum(tensor(x) != 0, axis, keepdims).to(dtypes.torch_dtype(dtype))
+
+
+@named("argmax math.argmax", "input axis output_type")
+@recorded
+def argmax(x, axis=None, output_type="int64"):
+    return ops.argmax(x, axis or 0).to(dtypes.torch_dtype(output_type))
+
+
+@named("argmin math.argmin", "input axis output_type")
+@recorded
+def argmin(x, axis=None, output_type="int64"):
+    return ops.argmin(x, axis or 0).to(dtypes.torch_dtype(output_type))
+
+
+@named("sort")
+@recorded
+def sort(values, axis=-1, direction="ASCENDING"):
+    return torch.sort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True)[0]
+
+
+@named("argsort")
+@recorded
+def argsort(values, axis=-1, direction="ASCENDING"):
+    return torch.argsort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True).int()
+
+
+def _running(function):
+    def call(x, axis=0, exclusive=False, reverse=False):
+        x = tensor(x)
+        x = x.flip(axis) if reverse else x
+        found = function(x, axis, dtype=x.dtype)
+        if exclusive:
+            first = torch.full_like(found.narrow(axis, 0, 1), function is torch.cumprod)
+            found = torch.cat([first, found.narrow(axis, 0, found.shape[axis] - 1)], axis)
+        return found.flip(axis) if reverse else found
+
+    return recorded(call)
+
+
+named("cumsum math.cumsum")(_running(torch.cumsum))
+named("cumprod math.cumprod")(_running(torch.cumprod))
+
+
+@named("squared_difference math.squared_difference")
+@recorded
+def squared_difference(x, y):
+    return ops.square(ops.subtract(x, y))
+
+
+@named("math.lgamma lgamma")
+@recorded
+def lgamma(x):
+    return torch.lgamma(floating(x))
+
+
+@named("math.digamma digamma")
+@recorded
+def digamma(x):
+    return torch.digamma(floating(x))
+
+
+@named("math.confusion_matrix confusion_matrix")
+def confusion_matrix(labels, predictions, num_classes=None, weights=None, dtype="int32"):
+    """How often each class (row) was taken for each (column)."""
+    labels, predictions = as_index(labels).reshape(-1), as_index(predictions).reshape(-1)
+    count = int(num_classes or max(labels.max(), predictions.max()) + 1)
+    weights = torch.ones(len(labels)) if weights is None else tensor(weights).float()
+    found = torch.bincount(labels * count + predictions, weights, count * count)
+    return found.reshape(count, count).to(dtypes.torch_dtype(dtype))
+
+
+@named("histogram_fixed_width")
+def histogram_fixed_width(values, value_range, nbins=100, dtype="int32"):
+    low, high = (float(each) for each in value_range)
+    places = ((tensor(values) - low) / (high - low) * nbins).long().clamp(0, nbins - 1)
+    return torch.bincount(places.reshape(-1), minlength=nbins).to(dtypes.torch_dtype(dtype))
+
+
+@named("clip_by_norm")
+@recorded
+def clip_by_norm(t, clip_norm, axes=None):
+    t = floating(t)
+    size = norm(t, axis=axes, keepdims=axes is not None)
+    return t * clip_norm / torch.maximum(size, torch.full_like(size, clip_norm))
+
+
+@named("linalg.global_norm global_norm")
+def global_norm(t_list):
+    return torch.stack([t.square().sum() for t in t_list if t is not None]).sum().sqrt()
+
+
+@named("clip_by_global_norm")
+def clip_by_global_norm(t_list, clip_norm, use_norm=None):
+    """The tensors, made shorter together where they are longer than `clip_norm`; and how long they were."""
+    t_list = [None if t is None else floating(t) for t in t_list]
+    size = global_norm(t_list) if use_norm is None else use_norm
+    scale = clip_norm / torch.clamp(size, min=float(clip_norm))
+    return [None if t is None else t * scale for t in t_list], size
+
+
+# Matrices -------------------------------------------------------------------------------------------------------------
+
+
+@named("matmul linalg.matmul")
+@recorded
+def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False):
+    a, b = (tensor(each) for each in (a, b))
+    a = a.mT if transpose_a else a.mH if adjoint_a else a
+    b = b.mT if transpose_b else b.mH if adjoint_b else b
+    return torch.matmul(a, b)
+
+
+@named("linalg.matvec")
+@recorded
+def matvec(a, b, transpose_a=False):
+    return matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1)
+
+
+@named("norm linalg.norm")
+@recorded
+def norm(tensor, ord="euclidean", axis=None, keepdims=False):
+    x = floating(tensor)
+    if ord in ("euclidean", "fro", 2) and (axis is None or ord != 2 or isinstance(axis, int)):
+        return torch.linalg.vector_norm(x, 2, axis, keepdims)
+    return ops.norm(x, ord, axis, keepdims)
+
+
+@named("linalg.band_part matrix_band_part")
+@recorded
+def band_part(input, num_lower, num_upper):
+    x, (low, up) = tensor(input), (int(num_lower), int(num_upper))
+    x = x if low < 0 else x.triu(-low)
+    return x if up < 0 else x.tril(up)
+
+
+@named("linalg.diag linalg.tensor_diag matrix_diag")
+@recorded
+def diag(diagonal):
+    return torch.diag_embed(tensor(diagonal))
+
+
+@named("linalg.matrix_transpose matrix_transpose")
+@recorded
+def matrix_transpose(a):
+    return tensor(a).mT
+
+
+@named("linalg.svd svd")
+def svd(tensor, full_matrices=False, compute_uv=True):
+    """Singular values, left and right vectors."""
+    if not compute_uv:
+        return ops.svd(tensor, full_matrices, False)
+    u, s, vh = ops.svd(tensor, full_matrices)
+    return s, u, vh.mH
+
+
+@named("linalg.qr")
+def qr(input, full_matrices=False):
+    return ops.qr(input, "complete" if full_matrices else "reduced")
+
+
+@named("linalg.expm")
+@recorded
+def expm(input):
+    return torch.linalg.matrix_exp(floating(input))
+
+
+@named("linalg.normalize")
+def normalize(tensor, ord="euclidean", axis=None):
+    size = norm(tensor, ord, axis, True)
+    return floating(tensor) / size, size
+
+
+# Networks -------------------------------------------------------------------------------------------------------------
+
+
+def _format(data_format):
+    return "channels_first" if data_format and data_format.startswith("NC") else "channels_last"
+
+
+def _window(sizes, data_format):
+    """Of four numbers for all axes, those of the spatial ones."""
+    sizes = whole(sizes)
+    if isinstance(sizes, int):
+        return sizes
+    if len(sizes) == 1:
+        return sizes[0]
+    spatial = sizes[2:] if _format(data_format) == "channels_first" else sizes[1:-1]
+    return spatial if len(sizes) > 3 or (len(sizes) == 3 and sizes[0] == sizes[-1] == 1) else sizes
+
+
+def _edged(x, padding):
+    """The input and the padding's word; explicit widths are padded first."""
+    if isinstance(padding, str):
+        return x, padding.lower()
+    return ops.pad(x, padding), "valid"
+
+
+def _convolution(op):
+    def conv(input, filters, strides=1, padding="VALID", data_format=None, dilations=1):
+        x, padding = _edged(input, padding)
+        sizes = [_window(each if each is not None else 1, data_format) for each in (strides, dilations)]
+        return op(x, filters, sizes[0], padding, _format(data_format), sizes[1])
+
+    return recorded(conv)
+
+
+for _path in ("nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution"):
+    named(_path)(_convolution(ops.conv))
+named("nn.depthwise_conv2d")(_convolution(ops.depthwise_conv))
+
+
+@named("nn.separable_conv2d")
+@recorded
+def separable_conv2d(input, depthwise_filter, pointwise_filter, strides, padding, data_format=None, dilations=1):
+    x, padding = _edged(input, padding)
+    sizes = [_window(each or 1, data_format) for each in (strides, dilations)]
+    return ops.separable_conv(x, depthwise_filter, pointwise_filter, sizes[0], padding, _format(data_format), sizes[1])
+
+
+@recorded
+def conv_transpose(input, filters, output_shape, strides, padding="SAME", data_format=None, dilations=1):
+    """The gradient of a convolution of something of `output_shape`; kernels (*sizes, out, in)."""
+    layout, shape = _format(data_format), whole(output_shape)
+    spatial = shape[1:-1] if layout == "channels_last" else shape[2:]
+    found = ops.conv_transpose(
+        input, filters, _window(strides, data_format), "valid", None, layout, _window(dilations or 1, data_format)
+    )
+    for axis, length in enumerate(spatial, 1 if layout == "channels_last" else 2):
+        more = found.shape[axis] - length
+        if more > 0:
+            found = found.narrow(axis, more // 2 if padding == "SAME" else 0, length)
+        elif more < 0:
+            found = F.pad(found, (*(0, 0) * (found.ndim - 1 - axis), 0, -more))
+    return found
+
+
+for _path in ("nn.conv1d_transpose", "nn.conv2d_transpose", "nn.conv3d_transpose"):
+    named(_path)(conv_transpose)
+
+
+def _pool(op):
+    def pool(input, ksize, strides, padding, data_format=None):
+        sizes = (_window(ksize, data_format), _window(strides, data_format))
+        return op(input, *sizes, padding.lower(), _format(data_format))
+
+    return recorded(pool)
+
+
+for _word in ("max_pool", "avg_pool"):
+    for _rank in ("", "1d", "2d", "3d"):
+        named(f"nn.{_word}{_rank}")(_pool(ops.max_pool if _word == "max_pool" else ops.average_pool))
+
+
+@named("nn.bias_add")
+@recorded
+def bias_add(value, bias, data_format=None):
+    value, bias = tensor(value), tensor(bias)
+    last = _format(data_format) == "channels_last"
+    return value + (bias if last else bias.reshape(-1, *(1,) * (value.ndim - 2)))
+
+
+@named("nn.leaky_relu")
+@recorded
+def leaky_relu(features, alpha=0.2):
+    return ops.leaky_relu(features, alpha)
+
+
+@named("nn.gelu")
+@recorded
+def gelu(features, approximate=False):
+    return ops.gelu(features, approximate)
+
+
+@named("nn.crelu")
+@recorded
+def crelu(features, axis=-1):
+    return torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis)
+
+
+for _word in ("sigmoid", "tanh", "softplus"):
+    NAMES[f"nn.{_word}"] = NAMES[_word]
+NAMES |= {"nn.softmax_v2": NAMES["nn.softmax"], "math.softmax": NAMES["nn.softmax"], "linalg.einsum": NAMES["einsum"],
+          "linalg.tensordot": NAMES["tensordot"], "batch_gather": NAMES["gather"],
+          "depth_to_space": NAMES["nn.depth_to_space"], "space_to_depth": NAMES["nn.space_to_depth"]}  # fmt: skip
+for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix_determinant": "linalg.det",
+                    "cholesky": "linalg.cholesky", "trace": "linalg.trace", "pack": "stack", "unpack": "unstack",
+                    "select": "where", "neg": "negative", "mul": "multiply", "sub": "subtract",
+                    "matrix_solve": "linalg.solve", "batch_matmul": "matmul", "mod": "math.floormod",
+                    "bincount": "math.bincount", "lin_space": "linspace", "softmax": "nn.softmax",
+                    "segment_sum": "math.segment_sum",
+                    "unsorted_segment_sum": "math.unsorted_segment_sum"}.items():  # fmt: skip
+    NAMES[_old] = NAMES[_path]
+
+
+@named("nn.dropout", "x")
+@recorded
+def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
+    """Zeros in place of a share of the values, the others larger. TensorFlow 1's second argument is what is kept."""
+    from .randomness import stream
+
+    rate = 1 - keep_prob if rate is None else rate
+    x = floating(x)
+    kept = torch.rand(whole(noise_shape) or x.shape, generator=stream(seed)).to(x.device) >= rate
+    return x * kept / (1 - rate)
+
+
+@named("nn.moments")
+@recorded
+def moments(x, axes, keepdims=False):
+    return ops.moments(x, axes, keepdims)
+
+
+@named("nn.batch_normalization")
+@recorded
+def batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
+    x, mean, variance = floating(x), tensor(mean), tensor(variance)
+    factor = torch.rsqrt(variance + variance_epsilon)
+    factor = factor if scale is None else factor * scale
+    y = x * factor - mean * factor
+    return y if offset is None else y + offset
+
+
+@named("nn.l2_normalize math.l2_normalize linalg.l2_normalize")
+@recorded
+def l2_normalize(x, axis=None, epsilon=1e-12):
+    x = floating(x)
+    square = ops.sum(x * x, axis, keepdims=True)
+    return x * torch.rsqrt(torch.clamp(square, min=epsilon))
+
+
+@named("nn.l2_loss")
+@recorded
+def l2_loss(t):
+    return tensor(t).square().sum() / 2
+
+
+@named("nn.local_response_normalization nn.lrn", "input")
+@recorded
+def local_response_normalization(x, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
+    x = floating(x)
+    width = 2 * depth_radius + 1
+    around = F.pad(x.square(), (depth_radius, depth_radius)).unfold(-1, width, 1).sum(-1)
+    return x / (bias + alpha * around) ** beta
+
+
+@named("nn.zero_fraction")
+@recorded
+def zero_fraction(value):
+    return (tensor(value) == 0).float().mean()
+
+
+@named("nn.softmax_cross_entropy_with_logits nn.softmax_cross_entropy_with_logits_v2")
+@recorded
+def softmax_cross_entropy_with_logits(labels, logits, axis=-1):
+    return -(tensor(labels) * torch.log_softmax(floating(logits), axis)).sum(axis)
+
+
+@named("nn.sparse_softmax_cross_entropy_with_logits")
+@recorded
+def sparse_softmax_cross_entropy_with_logits(labels, logits):
+    scores = torch.log_softmax(floating(logits), -1)
+    return -torch.gather(scores, -1, as_index(labels).unsqueeze(-1)).squeeze(-1)
+
+
+@named("nn.sigmoid_cross_entropy_with_logits")
+@recorded
+def sigmoid_cross_entropy_with_logits(labels=None, logits=None):
+    logits, labels = floating(logits), tensor(labels)
+    return torch.clamp(logits, min=0) - logits * labels + torch.log1p(torch.exp(-logits.abs()))
+
+
+@named("nn.weighted_cross_entropy_with_logits", "labels logits pos_weight")
+@recorded
+def weighted_cross_entropy_with_logits(labels, logits, pos_weight):
+    logits, labels = floating(logits), tensor(labels)
+    factor = 1 + (pos_weight - 1) * labels
+    return (1 - labels) * logits + factor * (torch.log1p(torch.exp(-logits.abs())) + torch.clamp(-logits, min=0))
+
+
+@named("nn.embedding_lookup")
+@recorded
+def embedding_lookup(params, ids):
+    return ops.take(params, ids, 0)
+
+
+@named("nn.in_top_k math.in_top_k")
+def in_top_k(targets, predictions, k):
+    """TensorFlow 1 has the predictions first."""
+    if np.ndim(targets) == 2:
+        targets, predictions = predictions, targets
+    return ops.in_top_k(targets, predictions, k)
+
+
+@named("nn.compute_average_loss")
+def compute_average_loss(per_example_loss, sample_weight=None, global_batch_size=None):
+    loss = tensor(per_example_loss)
+    loss = loss if sample_weight is None else loss * tensor(sample_weight)
+    return loss.sum() / (global_batch_size or loss.shape[0])
+
+
+@named("nn.scale_regularization_loss")
+def scale_regularization_loss(regularization_loss):
+    """The loss divided by the number of replicas, of which there is one."""
+    return tensor(regularization_loss).sum()
+
+
+# Control --------------------------------------------------------------------------------------------------------------
+
+
+@named("cond")
+def cond(pred, true_fn, false_fn):
+    return ops.cond(pred, true_fn, false_fn)
+
+
+@named("case")
+def case(pred_fn_pairs, default=None):
+    for pred, function in pred_fn_pairs:
+        if pred:
+            return function()
+    if default is None:
+        raise ValueError("case: no condition holds, and there is no default.")
+    return default()
+
+
+@named("switch_case")
+def switch_case(branch_index, branch_fns, default=None):
+    branches = dict(branch_fns) if not callable(branch_fns[0]) else dict(enumerate(branch_fns))
+    return branches.get(int(branch_index), default or branches[max(branches)])()
+
+
+@named("while_loop")
+def while_loop(cond, body, loop_vars, maximum_iterations=None):
+    return ops.while_loop(cond, body, loop_vars, maximum_iterations)
+
+
+@named("map_fn")
+@recorded
+def map_fn(fn, elems, dtype=None, fn_output_signature=None):
+    """`fn` of each slice along axis 0, stacked, in a number type if told; tuples go in, and come out, as tuples."""
+    told = getattr(fn_output_signature, "dtype", fn_output_signature) or dtype
+    kind = dtypes.torch_dtype(told) if isinstance(told, str) else None
+    leaves, spec = pytree.tree_flatten(elems)
+    rows = zip(*(tensor(leaf) for leaf in leaves), strict=True)
+    found = [fn(pytree.tree_unflatten(list(row), spec)) for row in rows]
+    return pytree.tree_map(lambda *each: torch.stack([tensor(one, kind) for one in each]), *found)
+
+
+@named("vectorized_map")
+@recorded
+def vectorized_map(fn, elems):
+    return map_fn(fn, elems)
+
+
+@named("scan")
+@recorded
+def scan(fn, elems, initializer=None, reverse=False):
+    """`carry = fn(carry, slice)` along axis 0: every carry, stacked."""
+    leaves, spec = pytree.tree_flatten(elems)
+    rows = [pytree.tree_unflatten(list(row), spec) for row in zip(*(tensor(leaf) for leaf in leaves), strict=True)]
+    rows = rows[::-1] if reverse else rows
+    carry, found = initializer, []
+    for row in rows:
+        carry = row if carry is None else fn(carry, row)
+        found.append(carry)
+    found = found[::-1] if reverse else found
+    return pytree.tree_map(lambda *each: torch.stack([tensor(one) for one in each]), *found)
+
+
+@named("foldl")
+def foldl(fn, elems, initializer=None):
+    rows = iter(elems)
+    carry = next(rows) if initializer is None else initializer
+    for row in rows:
+        carry = fn(carry, row)
+    return carry
+
+
+@named("foldr")
+def foldr(fn, elems, initializer=None):
+    return foldl(fn, tensor(elems).flip(0), initializer)
+
+
+@named("py_function py_func numpy_function compat.v1.py_func")
+def py_function(func, inp=(), Tout=None):
+    """The function itself: everything here is Python. What it gives is made tensors, of the types told."""
+    found = func(*inp)
+    if found is None or not isinstance(found, (list, tuple)):
+        kind = Tout[0] if isinstance(Tout, (list, tuple)) else Tout
+        return None if found is None else convert_to_tensor(found, kind)
+    kinds = Tout if isinstance(Tout, (list, tuple)) else [Tout] * len(found)
+    return [convert_to_tensor(one, kind) for one, kind in zip(found, kinds, strict=True)]
+
+
+@named("nest.map_structure")
+def map_structure(func, *structure):
+    return pytree.tree_map(func, *structure)
+
+
+@named("nest.flatten")
+def flatten(structure):
+    """The leaves, those of a dictionary in the order of its keys."""
+    if isinstance(structure, dict):
+        structure = [structure[key] for key in builtins.sorted(structure)]
+    if not isinstance(structure, (list, tuple)):
+        return [structure]
+    return [leaf for part in structure for leaf in flatten(part)]
+
+
+@named("nest.pack_sequence_as")
+def pack_sequence_as(structure, flat_sequence):
+    return pytree.tree_unflatten(list(flat_sequence), pytree.tree_structure(structure))
+
+
+@named("nest.assert_same_structure")
+def assert_same_structure(nest1, nest2):
+    if pytree.tree_structure(nest1) != pytree.tree_structure(nest2):
+        raise ValueError("The two structures differ.")
+
+
+@heard
+class TensorArray:
+    """A list of tensors that is written and read by place."""
+
+    def __init__(self, dtype: Any = None, size: Any = 0):
+        self._kind = None if dtype is None else dtypes.torch_dtype(dtype)
+        self._items: list[Any] = [None] * int(size)
+
+    def write(self, index: Any, value: Any) -> TensorArray:
+        index = int(index)
+        self._items += [None] * (index + 1 - len(self._items))
+        self._items[index] = tensor(value, self._kind)
+        return self
+
+    def read(self, index: Any) -> Any:
+        return self._items[int(index)]
+
+    def stack(self) -> Tensor:
+        return torch.stack(self._items)
+
+    def concat(self) -> Tensor:
+        return torch.cat(self._items)
+
+    def gather(self, indices: Any) -> Tensor:
+        return torch.stack([self._items[int(index)] for index in indices])
+
+    def unstack(self, value: Any) -> TensorArray:
+        self._items = list(tensor(value).unbind(0))
+        return self
+
+    def size(self) -> int:
+        return len(self._items)
+
+
+NAMES["TensorArray"] = TensorArray

@@ -1,0 +1,379 @@
+"""What every function of the stand-in stands on: its names, TensorFlow's words for arguments, number types, shapes.
+
+Functions take tensors, arrays, numbers and symbolic tensors; the sizes of these may be unknown and stand in shapes.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ...core import dtypes
+from ...core.operation import Operation
+from ...core.symbolic import SymbolicTensor
+
+NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
+
+# Words of TensorFlow 1 for arguments that have others now.
+_OLDER = {
+    "keep_dims": "keepdims", "reduction_indices": "axis", "dim": "axis", "dimension": "axis", "squeeze_dims": "axis",
+    "concat_dim": "axis", "filter": "filters", "images": "input", "value": "input",
+    "stride": "strides",
+}  # fmt: skip
+# What labels a node of a graph, or says how one runs, where and on how many threads: nothing here depends on it.
+UNHEARD = frozenset(
+    """
+    _sentinel acceptable_fraction aggregation alg back_prop caching_device clear_after_read collections
+    colocate_with_first_write_call compression cuda_only dct_method deterministic dtype_hint dynamic_size
+    element_shape encoding errors exclusive expand_animations experimental_enable_variable_lifting
+    experimental_use_pfor fancy_upscaling filename_suffix flush_millis ignore_errors import_scope infer_shape
+    input_encoding max_queue metadata min_cuda_compute_capability name num num_parallel_calls options
+    parallel_iterations ratio rerandomize_each_iteration reuse shape_invariants shift stable stateful strict
+    summarize swap_memory synchronization try_recover_truncated use_cudnn_on_gpu use_locking
+    use_unbounded_threadpool validate_indices validate_shape values variable_def verify_shape
+    """.split()
+)
+_OF_NUMBERS = frozenset(
+    {"shape", "newshape", "axis", "axes", "repeats", "num_classes", "size", "multiples", "perm", "shift"}
+)
+
+
+def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> Callable:
+    """The function with TensorFlow's words for its first arguments. Sizes may be tensors of whole numbers."""
+    own = list(inspect.signature(function).parameters)
+    table = dict(zip(words, own, strict=False))
+    for older, word in _OLDER.items():
+        if older not in own and (word in own or word in table):
+            table.setdefault(older, table.get(word, word))
+    unheard = UNHEARD.difference(own, words)
+    numbers = [(place, word) for place, word in enumerate(own) if word in _OF_NUMBERS]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = {table.get(word, word): value for word, value in kwargs.items() if word not in unheard}
+        if any(isinstance(value, Size) for value in pytree.tree_leaves((args, kwargs))):
+            return _record_with_sizes(call, args, kwargs)
+        if numbers:
+            given = list(args)
+            for place, word in numbers:
+                if place < len(given):
+                    given[place] = whole(given[place])
+                elif word in kwargs:
+                    kwargs[word] = whole(kwargs[word])
+            return function(*given, **kwargs)
+        return function(*args, **kwargs)
+
+    call.__name__ = called or function.__name__
+    return call
+
+
+def heard(cls: type) -> type:
+    """Decorator: methods of the class take what functions do not hear."""
+    for name, method in list(vars(cls).items()):
+        plain = method.__func__ if isinstance(method, (staticmethod, classmethod)) else method
+        if inspect.isfunction(plain) and (name[0] != "_" or name == "__init__"):
+            kind: Any = type(method) if plain is not method else lambda made: made
+            setattr(cls, name, kind(_hearing(plain)))
+    return cls
+
+
+def _hearing(function: Callable) -> Callable:
+    unheard = UNHEARD.difference(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **{word: value for word, value in kwargs.items() if word not in unheard})
+
+    return call
+
+
+def named(paths: str, words: str = "") -> Callable[[Any], Any]:
+    """Decorator: `tensorflow` has this under these paths, with these words for the first arguments."""
+
+    def put(item: Any) -> Any:
+        shown = taking(item, words.split()) if inspect.isfunction(item) else item
+        NAMES.update(dict.fromkeys(paths.split(), shown))
+        return item
+
+    return put
+
+
+# Sizes ----------------------------------------------------------------------------------------------------------------
+
+
+def whole(value: Any) -> Any:
+    """A size, an axis or several, as Python's numbers."""
+    if value is None or isinstance(value, (int, str, SymbolicTensor)):
+        return value
+    if isinstance(value, Tensor):
+        return value.tolist() if value.ndim == 0 else tuple(value.tolist())
+    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value):  # type: ignore[arg-type]
+        return tuple(whole(each) for each in value)
+    return operator.index(value) if hasattr(value, "__index__") else value  # type: ignore[arg-type]
+
+
+class Sizes(np.ndarray):
+    """What `tf.shape` gives: numbers that are known, also while the shapes of a model are found."""
+
+    def numpy(self) -> np.ndarray:
+        return np.asarray(self)
+
+
+class Size(SymbolicTensor):
+    """A size that only data decide: for operators a symbolic tensor, in shapes a number."""
+
+    def __init__(self, of: tuple[SymbolicTensor, ...], read: Callable[..., Any]):
+        made = Operation(lambda *tensors: torch.tensor(read(*tensors), dtype=torch.int32), "size")(*of)
+        super().__init__((), "int32", node=made.node, index=made.index)
+        self.of, self.read = of, read
+
+
+def _counting(function: Callable, name: str, reflected: bool) -> Callable:
+    plain = getattr(SymbolicTensor, name, None)
+
+    def method(self: Size, other: Any) -> Any:
+        if isinstance(other, (int, np.integer)):
+            ends = (lambda size: (other, size)) if reflected else (lambda size: (size, other))
+            return Size(self.of, lambda *tensors: function(*ends(self.read(*tensors))))
+        if isinstance(other, Size) and not reflected:
+            count = len(self.of)
+            return Size(
+                self.of + other.of, lambda *tensors: function(self.read(*tensors[:count]), other.read(*tensors[count:]))
+            )
+        return NotImplemented if plain is None else plain(self, other)
+
+    return method
+
+
+for _word in ("add", "sub", "mul", "floordiv", "mod"):
+    for _place, _prefix in enumerate(("", "r")):
+        _name = f"__{_prefix}{_word}__"
+        setattr(Size, _name, _counting(getattr(operator, _word), _name, bool(_place)))
+
+
+class _Read:
+    """Stands in recorded arguments where a size of one of the inputs goes."""
+
+    def __init__(self, start: int, size: Size):
+        self.places, self.read = slice(start, start + len(size.of)), size.read
+
+
+def _record_with_sizes(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    bases: list[SymbolicTensor] = []
+
+    def hold(leaf: Any) -> Any:
+        if not isinstance(leaf, Size):
+            return leaf
+        bases.extend(leaf.of)
+        return _Read(len(bases) - len(leaf.of), leaf)
+
+    args, kwargs = pytree.tree_map(hold, (args, kwargs))
+
+    @functools.wraps(function)
+    def sized(bases: list[Tensor], args: Any, kwargs: Any) -> Any:
+        def read(leaf: Any) -> Any:
+            return leaf.read(*bases[leaf.places]) if isinstance(leaf, _Read) else leaf
+
+        args, kwargs = pytree.tree_map(read, (args, kwargs))
+        return function(*args, **kwargs)
+
+    return Operation(sized)(bases, args, kwargs)
+
+
+@named("shape compat.v1.shape")
+def shape(input, out_type=None):
+    """The sizes of all axes."""
+    if isinstance(input, SymbolicTensor):
+        return tuple(
+            Size((input,), lambda x, axis=axis: x.shape[axis]) if size is None else size
+            for axis, size in enumerate(input.shape)
+        )
+    return np.array(np.shape(input), str(out_type or "int32")).view(Sizes)
+
+
+@named("size")
+def size(input, out_type=None):
+    """The number of values."""
+    if isinstance(input, SymbolicTensor):
+        return functools.reduce(operator.mul, shape(input), 1)
+    return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)
+
+
+@named("TensorShape")
+class TensorShape(tuple):
+    """Sizes of a tensor, None where unknown; of None not even their number is known."""
+
+    def __new__(cls, dims: Iterable[int | None] | int | None = None):
+        made = super().__new__(cls, (dims,) if isinstance(dims, int) else tuple(dims or ()))
+        made._known = dims is not None
+        return made
+
+    _known: bool
+
+    def as_list(self) -> list[int | None]:
+        if not self._known:
+            raise ValueError("as_list: the shape is not known.")
+        return list(self)
+
+    @property
+    def rank(self) -> int | None:
+        return len(self) if self._known else None
+
+    ndims, dims = rank, property(as_list)
+
+    def is_fully_defined(self) -> bool:
+        return self._known and None not in self
+
+    def num_elements(self) -> int | None:
+        return None if None in self else math.prod(self)  # type: ignore[arg-type]
+
+    def concatenate(self, other: Iterable[int | None]) -> TensorShape:
+        return TensorShape((*self, *other))
+
+    def is_compatible_with(self, other: Iterable[int | None]) -> bool:
+        other = tuple(other)
+        return not self._known or (
+            len(self) == len(other) and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return TensorShape(found) if isinstance(key, slice) else found
+
+    def __add__(self, other: Any) -> TensorShape:
+        return self.concatenate(other)
+
+    def __repr__(self) -> str:
+        return f"TensorShape({list(self) if self._known else None})"
+
+
+# Number types ---------------------------------------------------------------------------------------------------------
+
+
+class DType(str):
+    """A number type by its name; equal to that of torch and of NumPy."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return str(self)
+
+    @property
+    def as_numpy_dtype(self) -> Any:
+        return object if self == "string" else np.dtype(str(self)).type
+
+    @property
+    def is_floating(self) -> bool:
+        return str(self) in dtypes.FLOATS
+
+    @property
+    def is_integer(self) -> bool:
+        return "int" in str(self)
+
+    @property
+    def is_complex(self) -> bool:
+        return str(self).startswith("complex")
+
+    @property
+    def is_bool(self) -> bool:
+        return str(self) == "bool"
+
+    @property
+    def size(self) -> int:
+        return dtypes.torch_dtype(self).itemsize
+
+    @property
+    def min(self) -> Any:
+        return self._limits().min
+
+    @property
+    def max(self) -> Any:
+        return self._limits().max
+
+    def _limits(self) -> Any:
+        found = dtypes.torch_dtype(self)
+        return torch.finfo(found) if found.is_floating_point else torch.iinfo(found)
+
+    @property
+    def base_dtype(self) -> DType:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return str(self) == str(other)
+        try:
+            return str(self) == dtypes.dtype_name(other)
+        except (ValueError, KeyError):
+            return False
+
+    __hash__ = str.__hash__
+
+    def __repr__(self) -> str:
+        return f"tf.{self}"
+
+
+NAMES.update({word: DType(word) for word in (*dtypes.TYPES, "string")})
+NAMES.update({"half": DType("float16"), "double": DType("float64"), "DType": DType, "dtypes.DType": DType})
+NAMES.update({f"dtypes.{word}": DType(word) for word in (*dtypes.TYPES, "string")})
+
+
+@named("as_dtype dtypes.as_dtype")
+def as_dtype(type_value):
+    """The number type of a name or of another library's type."""
+    return DType(type_value if isinstance(type_value, str) else dtypes.dtype_name(type_value))
+
+
+class Texts(np.ndarray):
+    """Texts, as TensorFlow's tensors of strings hold them."""
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return found if isinstance(found, np.ndarray) else texts(found)
+
+    def numpy(self) -> Any:
+        """Their bytes."""
+        found = np.array([item if isinstance(item, bytes) else str(item).encode() for item in self.flat], object)
+        return found.reshape(self.shape) if self.ndim else found[0]
+
+
+def texts(value: Any) -> Texts:
+    """One text or several, as an array of them."""
+    found = np.array(value, object)
+    decoded = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in found.flat]
+    made = np.empty(len(decoded), object)
+    made[:] = decoded
+    return made.reshape(found.shape).view(Texts)
+
+
+@named("TensorSpec")
+@heard
+class TensorSpec:
+    """Shape and number type of a tensor to come."""
+
+    def __init__(self, shape: Any, dtype: Any = "float32"):
+        self.shape, self.dtype = TensorShape(shape), as_dtype(dtype)
+
+    @classmethod
+    def from_tensor(cls, tensor: Any) -> TensorSpec:
+        return cls(tuple(tensor.shape), dtypes.dtype_name(tensor.dtype))
+
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, TensorSpec):
+            return False
+        return (self.shape, self.dtype) == (other.shape, other.dtype)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"TensorSpec(shape={tuple(self.shape)}, dtype={self.dtype!r})"

@@ -1,0 +1,614 @@
+"""`tf.data`: pipelines of elements, each a tensor, a tuple or a dictionary of tensors or texts."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core import dtypes
+from .arrays import convert_to_tensor
+from .base import NAMES, TensorShape, TensorSpec, Texts, heard, named, texts, whole
+
+AUTOTUNE = -1
+INFINITE, UNKNOWN = -1, -2  # what `cardinality` says instead of a number
+
+
+def _mapped(function: Callable[..., Any], *structures) -> Any:
+    """The structure with the function of its leaves: lists are leaves, other than tuples and dictionaries."""
+    first = structures[0]
+    if isinstance(first, Mapping):
+        return {key: _mapped(function, *(each[key] for each in structures)) for key in first}
+    if isinstance(first, tuple):
+        parts = [_mapped(function, *each) for each in zip(*structures, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+    return function(*structures)
+
+
+def _leaves(structure) -> list[Any]:
+    found: list[Any] = []
+    _mapped(found.append, structure)
+    return found
+
+
+def _as_leaf(value) -> Any:
+    if isinstance(value, Dataset):
+        return value
+    if hasattr(value, "to_numpy"):  # of pandas
+        value = value.to_numpy()
+    return convert_to_tensor(value)
+
+
+def made_of(value) -> Any:
+    return _mapped(_as_leaf, value)
+
+
+def _stacked(*items) -> Any:
+    if isinstance(items[0], Tensor):
+        return torch.stack(items)
+    return np.stack(items).view(Texts)
+
+
+def _arguments(function: Callable) -> Callable[[Any], Any]:
+    """The function of an element; a tuple's parts are its arguments."""
+    return lambda element: function(*element) if isinstance(element, tuple) else function(element)
+
+
+def _spec(leaf) -> Any:
+    if isinstance(leaf, Dataset):
+        return leaf.element_spec
+    dtype = "string" if isinstance(leaf, np.ndarray) else dtypes.dtype_name(leaf.dtype)
+    return TensorSpec(leaf.shape, dtype)
+
+
+class NumpyIterator:
+    """The elements as arrays of NumPy."""
+
+    def __init__(self, elements: Iterator[Any]):
+        self._elements = elements
+
+    def __iter__(self) -> NumpyIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return _mapped(_as_numpy, next(self._elements))
+
+    next = __next__
+
+
+def _as_numpy(leaf) -> Any:
+    found = leaf.numpy()
+    return found[()] if isinstance(leaf, Tensor) and not leaf.ndim else found
+
+
+@named("data.Dataset compat.v1.data.Dataset compat.v2.data.Dataset")
+@heard
+class Dataset:
+    """Elements that can be gone through again and again; `fit`, `evaluate` and `predict` take batches of it.
+
+    count: the number of elements, INFINITE or UNKNOWN. Everything runs in the thread that asks, in order: how many
+    threads, what is read ahead and how it is sharded, which TensorFlow lets one say, has no effect on the elements.
+    """
+
+    def __init__(self, start: Callable[[], Iterator[Any]], count: int = UNKNOWN):
+        self._start, self._count = start, count
+        self._known_spec: Any = None
+
+    # -- where elements come from --------------------------------------------------------------------------------------
+
+    @staticmethod
+    def from_tensor_slices(tensors) -> Dataset:
+        """The slices along axis 0 of arrays of one length."""
+        arrays = made_of(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
+        lengths = {len(leaf) for leaf in _leaves(arrays)}
+        if len(lengths) != 1:
+            raise ValueError(f"from_tensor_slices: expected arrays of one length; got lengths {sorted(lengths)}.")
+        places = range(lengths.pop())
+        return Rows(arrays, Dataset(lambda: iter(places), len(places)))
+
+    @staticmethod
+    def from_tensors(tensors) -> Dataset:
+        element = made_of(_columns(tensors))
+        return Dataset(lambda: iter((element,)), 1)
+
+    @staticmethod
+    def from_generator(generator: Callable, output_types = None, output_shapes = None, args = (),
+                       output_signature = None) -> Dataset:  # fmt: skip
+        """What a function yields, in the number types told. Raises TypeError unless it is a function."""
+        if not callable(generator):
+            raise TypeError("from_generator: expected a function that returns an iterator; wrap it in a lambda.")
+        told = output_types if output_signature is None else output_signature
+
+        def cast(spec, value) -> Any:
+            return convert_to_tensor(value, getattr(spec, "dtype", spec))
+
+        def start() -> Iterator[Any]:
+            for item in generator(*args):
+                item = tuple(item) if isinstance(told, tuple) and isinstance(item, list) else item
+                yield made_of(item) if told is None else _mapped(cast, told, item)
+
+        made = Dataset(start)
+        made._known_spec = output_signature
+        if output_signature is None and output_shapes is not None:
+            made._known_spec = _mapped(lambda dtype, shape: TensorSpec(shape, dtype), output_types, output_shapes)
+        return made
+
+    @staticmethod
+    def range(*args, output_type="int64") -> Dataset:
+        numbers, kind = range(*map(int, args)), dtypes.torch_dtype(output_type)
+        return Dataset(lambda: (torch.tensor(number, dtype=kind) for number in numbers), len(numbers))
+
+    @staticmethod
+    def zip(*datasets, **options) -> Dataset:
+        """Tuples of the elements of several, until the shortest ends."""
+        given = options["datasets"] if "datasets" in options else datasets[0] if len(datasets) == 1 else datasets
+        counts = [each._count for each in _leaves(given)]
+        finite = [count for count in counts if count != INFINITE]
+        count = UNKNOWN if UNKNOWN in counts else min(finite, default=INFINITE)
+
+        def start() -> Iterator[Any]:
+            running = _mapped(iter, given)
+            while True:
+                try:
+                    element = _mapped(next, running)
+                except StopIteration:
+                    return
+                yield element
+
+        return Dataset(start, count)
+
+    @staticmethod
+    def list_files(file_pattern, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
+        patterns = (
+            [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
+        )
+        found = sorted(path for pattern in patterns for path in glob(str(texts(pattern))))  # noqa: PTH207
+        if not found:
+            raise FileNotFoundError(f"list_files: no file matches {file_pattern!r}.")
+        made = Dataset.from_tensor_slices(found)
+        return made.shuffle(len(found), seed) if shuffle is not False else made
+
+    @staticmethod
+    def sample_from_datasets(datasets, weights = None, seed: int | None = None,
+                             stop_on_empty_dataset: bool = False) -> Dataset:  # fmt: skip
+        """Elements of several, each drawn from one of them by chance."""
+        shares = [1.0] * len(datasets) if weights is None else [float(each) for each in weights]
+
+        def start() -> Iterator[Any]:
+            draw, running = _chance(seed), [(iter(each), share) for each, share in zip(datasets, shares, strict=True)]
+            while running:
+                place = draw.choices(range(len(running)), [share for _, share in running])[0]
+                try:
+                    yield next(running[place][0])
+                except StopIteration:
+                    if stop_on_empty_dataset:
+                        return
+                    del running[place]
+
+        return Dataset(start, INFINITE if any(each._count == INFINITE for each in datasets) else UNKNOWN)
+
+    # -- going through it ----------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._start()
+
+    def __len__(self) -> int:
+        if self._count < 0:
+            raise TypeError(f"The dataset's length is {'infinite' if self._count == INFINITE else 'unknown'}.")
+        return self._count
+
+    def __bool__(self) -> bool:
+        return True
+
+    def cardinality(self) -> Tensor:
+        """The number of elements; -1 without end, -2 where only going through it tells."""
+        return torch.tensor(self._count)
+
+    def as_numpy_iterator(self) -> NumpyIterator:
+        return NumpyIterator(iter(self))
+
+    def get_single_element(self) -> Any:
+        (element,) = self
+        return element
+
+    @property
+    def element_spec(self) -> Any:
+        """Shape and type of what an element holds; of a batch the size is not told."""
+        if self._known_spec is None:
+            first = next(iter(self), None)
+            if first is None:
+                raise ValueError("element_spec: the dataset is empty.")
+            self._known_spec = _mapped(_spec, first)
+        return self._known_spec
+
+    # -- element by element --------------------------------------------------------------------------------------------
+
+    def map(self, map_func: Callable, num_parallel_calls=None) -> Dataset:
+        """The function of each element, whose parts are its arguments where it is a tuple."""
+        function = _arguments(map_func)
+
+        def start() -> Iterator[Any]:
+            for element in self:
+                with torch.no_grad():
+                    found = function(element)
+                yield made_of(tuple(found) if isinstance(found, list) else found)
+
+        return Dataset(start, self._count)
+
+    def filter(self, predicate: Callable) -> Dataset:
+        holds = _arguments(predicate)
+        return Dataset(lambda: (element for element in self if bool(holds(element))), UNKNOWN if self._count else 0)
+
+    def flat_map(self, map_func: Callable) -> Dataset:
+        """All elements of the datasets that the function makes of each element."""
+        function = _arguments(map_func)
+        return Dataset(lambda: itertools.chain.from_iterable(map(function, self)))
+
+    def interleave(self, map_func: Callable, cycle_length=None, block_length: int = 1) -> Dataset:
+        """As `flat_map`, of `cycle_length` datasets in turn, `block_length` elements at a time."""
+        function, width = _arguments(map_func), int(cycle_length or 0)
+
+        def start() -> Iterator[Any]:
+            waiting, running = iter(self), []
+            while True:
+                running += [
+                    iter(function(each))
+                    for each in itertools.islice(waiting, (width if width > 0 else 4) - len(running))
+                ]
+                if not running:
+                    return
+                for one in list(running):
+                    block = list(itertools.islice(one, block_length))
+                    yield from block
+                    if len(block) < block_length:
+                        running.remove(one)
+
+        return Dataset(start)
+
+    def enumerate(self, start: int = 0) -> Dataset:
+        first = int(start)
+        return Dataset(
+            lambda: ((torch.tensor(index), element) for index, element in enumerate(iter(self), first)), self._count
+        )
+
+    def scan(self, initial_state, scan_func: Callable) -> Dataset:
+        def start() -> Iterator[Any]:
+            state = made_of(initial_state)
+            for element in self:
+                state, found = scan_func(state, element)
+                yield made_of(found)
+
+        return Dataset(start, self._count)
+
+    def reduce(self, initial_state, reduce_func: Callable) -> Any:
+        state = made_of(initial_state)
+        for element in self:
+            state = made_of(reduce_func(state, element))
+        return state
+
+    def apply(self, transformation_func: Callable) -> Any:
+        return transformation_func(self)
+
+    # -- which elements, in which order --------------------------------------------------------------------------------
+
+    def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
+        """Some of the same elements in another order."""
+        return Dataset(lambda: start(self), count)
+
+    def shuffle(self, buffer_size, seed: int | None = None, reshuffle_each_iteration: bool | None = None) -> Dataset:
+        """In random order: each element is drawn from the `buffer_size` that come next."""
+        most = int(buffer_size)
+        if most < 1:
+            raise ValueError(f"shuffle: `buffer_size` must be at least 1; got {most}.")
+        again = reshuffle_each_iteration is not False
+        chance = [_chance(seed)]
+        fixed = chance[0].random()
+
+        def start(elements: Iterable[Any]) -> Iterator[Any]:
+            draw = chance[0] if again else random.Random(fixed)
+            buffer: list[Any] = []
+            for element in elements:
+                if len(buffer) < most:
+                    buffer.append(element)
+                    continue
+                place = int(draw.random() * most)
+                yield buffer[place]
+                buffer[place] = element
+            draw.shuffle(buffer)
+            yield from buffer
+
+        return self._ordered(start, self._count)
+
+    def repeat(self, count=None) -> Dataset:
+        """`count` times over; without end where it is None or -1."""
+        times = INFINITE if count is None else int(count)
+
+        def start(elements: Iterable[Any]) -> Iterator[Any]:
+            for _ in itertools.repeat(None) if times < 0 else itertools.repeat(None, times):
+                empty = True
+                for element in elements:
+                    empty = False
+                    yield element
+                if empty:
+                    return
+
+        unending = INFINITE if self._count else 0
+        return self._ordered(start, unending if times < 0 else self._count * times if self._count >= 0 else self._count)
+
+    def take(self, count) -> Dataset:
+        most = int(count)
+        if most < 0:
+            return self
+        return self._ordered(
+            lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most)
+        )
+
+    def skip(self, count) -> Dataset:
+        first = int(count)
+        if first < 0:
+            return self.take(0)
+        return self._ordered(
+            lambda elements: itertools.islice(elements, first, None),
+            self._shorter(lambda n: max(n - first, 0), INFINITE),
+        )
+
+    def shard(self, num_shards: int, index: int) -> Dataset:
+        return self._ordered(
+            lambda elements: itertools.islice(elements, index, None, num_shards),
+            self._shorter(lambda n: len(range(index, n, num_shards)), INFINITE),
+        )
+
+    def _shorter(self, of: Callable[[int], int], endless: int) -> int:
+        return of(self._count) if self._count >= 0 else endless if self._count == INFINITE else UNKNOWN
+
+    def take_while(self, predicate: Callable) -> Dataset:
+        holds = _arguments(predicate)
+        return Dataset(lambda: itertools.takewhile(lambda element: bool(holds(element)), self))
+
+    def concatenate(self, dataset: Dataset) -> Dataset:
+        counts = (self._count, dataset._count)
+        count = INFINITE if INFINITE in counts else UNKNOWN if UNKNOWN in counts else sum(counts)
+        return Dataset(lambda: itertools.chain(self, dataset), count)
+
+    def cache(self, filename="") -> Dataset:
+        """Elements of the first whole pass are kept in memory."""
+        kept: list[Any] = []
+        whole_pass: list[bool] = []
+
+        def start() -> Iterator[Any]:
+            if whole_pass:
+                yield from kept
+                return
+            found = []
+            for element in self:
+                found.append(element)
+                yield element
+            kept[:] = found
+            whole_pass.append(True)
+
+        return Dataset(start, self._count)
+
+    def prefetch(self, buffer_size) -> Dataset:
+        return self
+
+    def with_options(self, options) -> Dataset:
+        return self
+
+    # -- batches -------------------------------------------------------------------------------------------------------
+
+    def batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
+        """`batch_size` elements as one, stacked; the last may be smaller."""
+        size = _positive(batch_size, "batch_size")
+
+        def start() -> Iterator[Any]:
+            for group in _groups(self, size, drop_remainder):
+                yield _mapped(_stacked, *group)
+
+        return self._batches(start, size, drop_remainder)
+
+    def _batches(self, start: Callable[[], Iterator[Any]], size: int, drop: bool) -> Dataset:
+        return Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
+
+    def padded_batch(self, batch_size, padded_shapes = None, padding_values = None,
+                     drop_remainder: bool = False) -> Dataset:  # fmt: skip
+        """Batches of elements of different shapes, made as large as the largest, or as told."""
+        size = _positive(batch_size, "batch_size")
+
+        def padded(shape, value, items: list[Any]) -> Any:
+            longest = [max(sizes) for sizes in zip(*(item.shape for item in items), strict=True)]
+            told = [None] * len(longest) if shape is None else list(whole(shape))
+            sizes = [long if want in (None, -1) else want for want, long in zip(told, longest, strict=True)]
+            if any(long > want for long, want in zip(longest, sizes, strict=True)):
+                raise ValueError(f"padded_batch: an element of shape {tuple(longest)} is larger than {tuple(sizes)}.")
+            if not isinstance(items[0], Tensor):
+                found = np.full((len(items), *sizes), "" if value is None else value, object).view(Texts)
+            else:
+                found = torch.full((len(items), *sizes), 0 if value is None else value, dtype=items[0].dtype)
+            for row, item in enumerate(items):
+                found[(row, *(slice(length) for length in item.shape))] = item  # type: ignore[index]
+            return found
+
+        def start() -> Iterator[Any]:
+            for group in _groups(self, size, drop_remainder):
+                columns = _mapped(lambda *items: list(items), *group)
+                shapes = _alike(
+                    columns,
+                    padded_shapes,
+                    lambda each: isinstance(each, (TensorShape, list)) or each is None or _is_sizes(each),
+                )
+                values = _alike(columns, padding_values, lambda each: not isinstance(each, (tuple, Mapping)))
+                yield _mapped(lambda items, shape, value: padded(shape, value, items), columns, shapes, values)
+
+        return self._batches(start, size, drop_remainder)
+
+    def unbatch(self) -> Dataset:
+        def start() -> Iterator[Any]:
+            for element in self:
+                for row in range(len(_leaves(element)[0])):
+                    yield _mapped(lambda leaf, row=row: _row(leaf, row), element)
+
+        return Dataset(start, UNKNOWN if self._count else 0)
+
+    def rebatch(self, batch_size, drop_remainder: bool = False) -> Dataset:
+        return self.unbatch().batch(batch_size, drop_remainder)
+
+    def window(self, size: int, shift: int | None = None, stride: int = 1, drop_remainder: bool = False) -> Dataset:
+        """Datasets of `size` elements, `stride` apart, each beginning `shift` after the one before."""
+        step = size if shift is None else int(shift)
+
+        def start() -> Iterator[Any]:
+            elements = list(self)
+            for first in range(0, len(elements), step):
+                found = elements[first : first + size * stride : stride]
+                if len(found) < size and drop_remainder:
+                    return
+                yield _mapped(lambda *items: Dataset(lambda: iter(items), len(items)), *found)
+
+        return Dataset(start)
+
+    def bucket_by_sequence_length(self, element_length_func: Callable, bucket_boundaries, bucket_batch_sizes,
+                                  padded_shapes = None, padding_values = None,
+                                  drop_remainder: bool = False) -> Dataset:  # fmt: skip
+        """Batches of elements of about the same length, padded to their longest."""
+        length = _arguments(element_length_func)
+
+        def start() -> Iterator[Any]:
+            buckets: list[list[Any]] = [[] for _ in bucket_batch_sizes]
+            for element in self:
+                place = int(np.searchsorted(bucket_boundaries, int(length(element)), "right"))
+                buckets[place].append(element)
+                if len(buckets[place]) == bucket_batch_sizes[place]:
+                    yield joined(buckets[place])
+                    buckets[place] = []
+            for bucket in buckets:
+                if bucket and not drop_remainder:
+                    yield joined(bucket)
+
+        def joined(group: list[Any]) -> Any:
+            (found,) = Dataset(lambda: iter(group), len(group)).padded_batch(len(group), padded_shapes, padding_values)
+            return found
+
+        return Dataset(start)
+
+
+@heard
+class Rows(Dataset):
+    """Rows of arrays in some order: batches are taken from the arrays at once."""
+
+    def __init__(self, arrays, places: Dataset):
+        super().__init__(
+            lambda: (_mapped(lambda leaf, place=place: _row(leaf, place), arrays) for place in places._start()),
+            places._count,
+        )
+        self._arrays, self._places = arrays, places
+
+    def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
+        return Rows(self._arrays, self._places._ordered(start, count))
+
+    def cache(self, filename="") -> Dataset:
+        return Rows(self._arrays, self._places.cache())
+
+    def batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
+        size = _positive(batch_size, "batch_size")
+
+        def start() -> Iterator[Any]:
+            for group in _groups(self._places, size, drop_remainder):
+                yield _mapped(lambda leaf, group=group: leaf[group], self._arrays)
+
+        return self._batches(start, size, drop_remainder)
+
+
+def _columns(tensors) -> Any:
+    """A data frame or a dictionary of columns as a dictionary of arrays."""
+    if hasattr(tensors, "columns") and hasattr(tensors, "to_numpy"):
+        return tensors.to_numpy()
+    return dict(tensors) if isinstance(tensors, Mapping) else tensors
+
+
+def _row(leaf, place) -> Any:
+    return leaf[place] if isinstance(leaf, Tensor) else texts(leaf[int(place)])
+
+
+def _chance(seed) -> random.Random:
+    """Draws that follow from the seed, or else from torch's."""
+    return random.Random(int(torch.randint(2**62, ())) if seed is None else int(seed))
+
+
+def _positive(value, name: str) -> int:
+    if int(value) < 1:
+        raise ValueError(f"`{name}` must be at least 1; got {value}.")
+    return int(value)
+
+
+def _groups(elements: Iterable[Any], size: int, drop: bool) -> Iterator[list[Any]]:
+    running = iter(elements)
+    while (group := list(itertools.islice(running, size))) and not (drop and len(group) < size):
+        yield group
+
+
+def _is_sizes(value) -> bool:
+    return isinstance(value, tuple) and all(each is None or isinstance(each, int) for each in value)
+
+
+def _alike(columns, told, is_leaf: Callable[[Any], bool]) -> Any:
+    """What is told for all, or for each part, in the structure of the columns."""
+    if isinstance(columns, Mapping) and isinstance(told, Mapping):
+        return {key: _alike(part, told[key], is_leaf) for key, part in columns.items()}
+    if isinstance(columns, tuple) and isinstance(told, tuple) and not is_leaf(told):
+        return tuple(_alike(part, each, is_leaf) for part, each in zip(columns, told, strict=True))
+    return _mapped(lambda _: told, columns)
+
+
+class Options:
+    """What pipelines may be told about how they run; none of it changes elements."""
+
+    def __init__(self) -> None:
+        vars(self).update(
+            {
+                word: type(word, (), {})()
+                for word in ("experimental_distribute", "experimental_optimization", "threading", "autotune")
+            }
+        )
+
+
+def _of_lines(filenames) -> Dataset:
+    paths = [filenames] if not np.ndim(filenames) or isinstance(filenames, (str, Path)) else filenames
+
+    def start() -> Iterator[Any]:
+        for path in paths:
+            with Path(str(texts(path))).open(encoding="utf-8") as file:
+                for line in file:
+                    yield texts(line.rstrip("\n"))
+
+    return Dataset(start)
+
+
+NAMES.update({
+    "data.AUTOTUNE": AUTOTUNE, "data.experimental.AUTOTUNE": AUTOTUNE, "data.INFINITE_CARDINALITY": INFINITE,
+    "data.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.INFINITE_CARDINALITY": INFINITE,
+    "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
+    "data.Options": Options, "data.TextLineDataset": _of_lines, "data.DatasetSpec": TensorSpec,
+    "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
+    "data.Iterator": Iterator,
+    "data.experimental.Counter": lambda start=0, step=1, dtype="int64": Dataset(
+        functools.partial(lambda: (torch.tensor(n) for n in itertools.count(start, step))), INFINITE),
+})  # fmt: skip
+
+
+@named("data.experimental.assert_cardinality")
+def assert_cardinality(expected_cardinality):
+    return lambda dataset: Dataset(dataset._start, int(expected_cardinality))
+
+
+@named("data.experimental.bucket_by_sequence_length")
+def bucket_by_sequence_length(*args, **kwargs):
+    return lambda dataset: dataset.bucket_by_sequence_length(*args, **kwargs)

@@ -1,0 +1,607 @@
+"""What scripts ask of TensorFlow beside arithmetic: devices, files, logging, strategies, texts, assertions, errors.
+
+All of it is truthful: there is one device, one replica, no graph and no session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from glob import glob
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ... import ops
+from ...core.devices import device as device_of
+from ...ops.base import tensor
+from .base import NAMES, heard, named, taking, texts
+
+# Devices --------------------------------------------------------------------------------------------------------------
+
+
+class PhysicalDevice(NamedTuple):
+    name: str
+    device_type: str
+
+
+@named("config.list_physical_devices config.experimental.list_physical_devices config.get_visible_devices")
+def list_physical_devices(device_type=None):
+    """The processor and torch's GPUs."""
+    found = [PhysicalDevice("/physical_device:CPU:0", "CPU")]
+    found += [PhysicalDevice(f"/physical_device:GPU:{place}", "GPU") for place in range(torch.cuda.device_count())]
+    return [one for one in found if device_type in (None, one.device_type)]
+
+
+@named("config.list_logical_devices config.experimental.list_logical_devices")
+def list_logical_devices(device_type=None):
+    found = list_physical_devices(device_type)
+    return [PhysicalDevice(one.name.replace("physical_device", "device"), one.device_type) for one in found]
+
+
+@named("config.set_visible_devices config.experimental.set_visible_devices")
+def set_visible_devices(devices, device_type=None):
+    """Hide GPUs. Raises RuntimeError once torch uses them."""
+    if device_type == "CPU":
+        return
+    if torch.cuda.is_initialized():
+        raise RuntimeError("Visible devices cannot be changed once they are in use.")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(
+        one.name.rpartition(":")[2] for one in devices if one.device_type == "GPU"
+    )
+
+
+@named("device compat.v1.device")
+def device(device_name):
+    """Inside, tensors are made on that device: "/GPU:0", "cpu". Without such a device, on the processor."""
+    if device_name is None or callable(device_name):
+        return contextlib.nullcontext()
+    words = re.findall(r"(cpu|gpu)(?::(\d+))?", str(device_name).lower().replace("device:", ""))
+    kind, number = words[-1] if words else ("cpu", "")
+    if kind == "gpu" and not torch.cuda.is_available():
+        return contextlib.nullcontext()
+    return device_of(f"{kind}:{number}" if number else kind)
+
+
+@named("test.is_gpu_available")
+def is_gpu_available():
+    return torch.cuda.is_available()
+
+
+@named("test.gpu_device_name")
+def gpu_device_name():
+    return "/device:GPU:0" if torch.cuda.is_available() else ""
+
+
+def _says(answer) -> Callable[..., Any]:
+    """Takes anything and answers what is so."""
+    return lambda *args, **kwargs: answer
+
+
+# Where it runs and how is torch's matter: said, these change no result.
+for _word in (
+    "config.experimental.set_memory_growth", "config.set_soft_device_placement", "config.optimizer.set_jit",
+    "config.optimizer.set_experimental_options", "config.threading.set_inter_op_parallelism_threads",
+    "config.experimental.enable_mlir_graph_optimization", "config.run_functions_eagerly", "autograph.set_verbosity",
+    "config.experimental_run_functions_eagerly", "config.experimental.set_virtual_device_configuration",
+    "config.set_logical_device_configuration", "debugging.set_log_device_placement", "compat.v1.enable_eager_execution",
+    "enable_eager_execution", "compat.v1.enable_v2_behavior", "enable_v2_behavior", "compat.v1.disable_eager_execution",
+    "disable_eager_execution", "compat.v1.disable_v2_behavior", "disable_v2_behavior", "reset_default_graph",
+    "compat.v1.reset_default_graph", "compat.v1.experimental.output_all_intermediates",
+    "data.experimental.enable_debug_mode",
+    "debugging.enable_traceback_filtering", "debugging.disable_traceback_filtering", "no_op", "group",
+    "compat.v1.no_op",
+    "compat.v1.enable_resource_variables", "enable_resource_variables", "compat.v1.disable_resource_variables",
+    "config.experimental.enable_tensor_float_32_execution", "compat.v1.disable_v2_tensorshape",
+    "config.experimental.set_synchronous_execution", "data.experimental.debug_mode",
+):  # fmt: skip
+    NAMES[_word] = _says(None)
+for _word, _answer in {
+    "executing_eagerly": True, "compat.v1.executing_eagerly": True, "inside_function": False,
+    "config.functions_run_eagerly": True, "test.is_built_with_cuda": torch.version.cuda is not None,
+    "compat.v1.executing_eagerly_outside_functions": True, "config.experimental.get_memory_growth": False,
+    "config.get_soft_device_placement": True, "distribute.has_strategy": False,
+    "distribute.in_cross_replica_context": True,
+    "test.is_built_with_gpu_support": torch.version.cuda is not None,
+}.items():  # fmt: skip
+    NAMES[_word] = _says(_answer)
+NAMES["config.LogicalDeviceConfiguration"] = NAMES["config.experimental.VirtualDeviceConfiguration"] = dict
+
+
+@named("config.threading.set_intra_op_parallelism_threads")
+def set_intra_op_parallelism_threads(num_threads):
+    torch.set_num_threads(int(num_threads) or torch.get_num_threads())
+
+
+@named("config.experimental.enable_op_determinism")
+def enable_op_determinism():
+    torch.use_deterministic_algorithms(True)
+
+
+# Strategies: one device, one replica ----------------------------------------------------------------------------------
+
+
+@heard
+class Strategy:
+    """One replica on one device, whatever it is told: `scope`, `run`, `reduce`."""
+
+    num_replicas_in_sync = 1
+    extended = property(lambda self: self)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[Strategy]:
+        yield self
+
+    def run(self, fn: Callable, args=(), kwargs=None) -> Any:
+        return fn(*args, **(kwargs or {}))
+
+    experimental_run_v2 = run
+
+    def reduce(self, reduce_op, value, axis: int | None = None) -> Any:
+        """The value of the one replica, added up or averaged along an axis."""
+        if axis is None:
+            return value
+        return tensor(value).float().mean(axis) if "MEAN" in str(reduce_op).upper() else tensor(value).sum(axis)
+
+    def experimental_distribute_dataset(self, dataset) -> Any:
+        return dataset
+
+    def distribute_datasets_from_function(self, dataset_fn: Callable) -> Any:
+        return dataset_fn(InputContext())
+
+    experimental_distribute_datasets_from_function = distribute_datasets_from_function
+
+    def experimental_local_results(self, value) -> tuple[Any, ...]:
+        return (value,)
+
+    def gather(self, value, axis: int) -> Any:
+        return value
+
+
+class InputContext:
+    """Of one pipeline in one process."""
+
+    num_input_pipelines = num_replicas_in_sync = 1
+    input_pipeline_id = 0
+
+    def get_per_replica_batch_size(self, global_batch_size: int) -> int:
+        return global_batch_size
+
+
+class ReplicaContext:
+    num_replicas_in_sync = 1
+    replica_id_in_sync_group = 0
+
+    def all_reduce(self, reduce_op, value) -> Any:
+        return value
+
+    def merge_call(self, merge_fn: Callable, args=(), kwargs=None) -> Any:
+        return merge_fn(_strategy, *args, **(kwargs or {}))
+
+
+_strategy = Strategy()
+for _word in ("Strategy", "MirroredStrategy", "OneDeviceStrategy", "MultiWorkerMirroredStrategy",
+              "experimental.CentralStorageStrategy", "experimental.MultiWorkerMirroredStrategy"):  # fmt: skip
+    NAMES[f"distribute.{_word}"] = Strategy
+NAMES |= {
+    "distribute.get_strategy": _says(_strategy), "distribute.get_replica_context": _says(ReplicaContext()),
+    "distribute.ReduceOp.SUM": "SUM", "distribute.ReduceOp.MEAN": "MEAN", "distribute.InputContext": InputContext,
+    "distribute.HierarchicalCopyAllReduce": _says(None), "distribute.NcclAllReduce": _says(None),
+    "distribute.ReductionToOneDevice": _says(None), "VariableSynchronization.ON_READ": "on_read",
+    "VariableSynchronization.AUTO": "auto", "VariableSynchronization.NONE": "none",
+    "VariableSynchronization.ON_WRITE": "on_write", "VariableAggregation.NONE": "none",
+    "VariableAggregation.SUM": "sum", "VariableAggregation.MEAN": "mean",
+    "VariableAggregation.ONLY_FIRST_REPLICA": "only_first_replica",
+}  # fmt: skip
+
+
+@named("distribute.cluster_resolver.TPUClusterResolver distribute.TPUStrategy distribute.experimental.TPUStrategy")
+def no_tpu(*args, **kwargs):
+    """Raises ValueError, as TensorFlow does where no TPU is found."""
+    raise ValueError("No TPU is here: use tf.distribute.get_strategy(), or leave strategies out.")
+
+
+NAMES["distribute.cluster_resolver.TPUClusterResolver.connect"] = no_tpu
+
+
+# Sessions of TensorFlow 1 ---------------------------------------------------------------------------------------------
+
+
+class Options:
+    """How a session would run: it may be written to."""
+
+    def __init__(self, **options):
+        vars(self).update(options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        made = Options()
+        setattr(self, name, made)
+        return made
+
+
+class Session:
+    """Stands where a session was opened or handed on. There is no graph to run: values are there at once."""
+
+    def __init__(self, *how, **options):
+        self.graph = options.get("graph") or _graph
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def as_default(self) -> Session:
+        return self
+
+    def run(self, fetches, feed_dict=None) -> Any:
+        """What initializes variables has nothing left to do. Raises RuntimeError for anything else."""
+        wanted = fetches if isinstance(fetches, (list, tuple)) else [fetches]
+        if feed_dict is None and all(one is None for one in wanted):
+            return None
+        raise RuntimeError(
+            "Session.run: there is no graph in this stand-in for TensorFlow. Tensors have values at once (`.numpy()`); "
+            "of a model's symbolic tensors make a function with keras.backend.function, or use `predict`."
+        )
+
+
+class Graph:
+    """The one place where everything is."""
+
+    @contextlib.contextmanager
+    def as_default(self) -> Iterator[Graph]:
+        yield self
+
+    def finalize(self) -> None:
+        pass
+
+
+_graph = Graph()
+_session = Session()
+for _word, _item in {
+    "Session": Session, "InteractiveSession": Session, "ConfigProto": Options, "GPUOptions": Options, "Graph": Graph,
+    "get_default_graph": _says(_graph), "get_default_session": _says(_session),
+    "RunOptions": Options, "OptimizerOptions": Options,
+    "global_variables_initializer": _says(None), "local_variables_initializer": _says(None),
+    "tables_initializer": _says(None), "initialize_all_variables": _says(None), "variables_initializer": _says(None),
+}.items():  # fmt: skip
+    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = _item
+
+
+@named("control_dependencies compat.v1.control_dependencies init_scope")
+@contextlib.contextmanager
+def control_dependencies(control_inputs=None):
+    """What comes before has run already."""
+    yield
+
+
+# Words printed and logged ---------------------------------------------------------------------------------------------
+
+
+@named("print")
+def print_(*inputs, output_stream=None, sep=" ", end=os.linesep):
+    """Values on the standard error stream, as TensorFlow prints them, or where told."""
+    import sys
+
+    stream = sys.stdout if output_stream is sys.stdout else sys.stderr
+    print(
+        *(each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs),
+        sep=sep,
+        end=end,
+        file=stream,
+    )
+
+
+@named("Print compat.v1.Print")
+def print_through(input_, data, message=""):
+    print(message, *data)
+    return input_
+
+
+_logger = logging.getLogger("tensorflow")
+NAMES["get_logger"] = lambda: _logger
+for _word in ("DEBUG", "INFO", "WARN", "ERROR", "FATAL"):
+    NAMES[f"logging.{_word}"] = getattr(logging, _word)
+    NAMES[f"logging.{_word.lower()}"] = getattr(_logger, {"WARN": "warning"}.get(_word, _word.lower()))
+NAMES |= {"logging.warning": _logger.warning, "logging.set_verbosity": _logger.setLevel,
+          "logging.get_verbosity": _logger.getEffectiveLevel}  # fmt: skip
+NAMES |= {f"compat.v1.{path}": item for path, item in NAMES.items() if path.startswith("logging.")}
+
+
+@named("autograph.experimental.do_not_convert autograph.do_not_convert")
+def do_not_convert(func=None):
+    return func or (lambda function: function)
+
+
+# Assertions and errors ------------------------------------------------------------------------------------------------
+
+
+def _asserts(word: str, holds: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def check(x, y, message=None):
+        if not bool(holds(tensor(x), tensor(y)).all()):
+            raise ValueError(message or f"assert_{word}: it does not hold for {x!r} and {y!r}.")
+
+    for path in (f"debugging.assert_{word}", f"compat.v1.assert_{word}", f"assert_{word}"):
+        NAMES[path] = taking(check)
+
+
+for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
+                      "greater_equal": torch.ge, "none_equal": torch.ne,
+                      "near": lambda x, y: torch.isclose(x.double(), y.double(), 1e-5, 1e-5)}.items():  # fmt: skip
+    _asserts(_word, _holds)
+
+
+def _asserts_of_one(word: str, holds: Callable[[Tensor], Tensor]) -> None:
+    def check(x, message=None):
+        if not bool(holds(tensor(x)).all()):
+            raise ValueError(message or f"assert_{word}: it does not hold for {x!r}.")
+
+    NAMES[f"debugging.assert_{word}"] = taking(check)
+
+
+for _word, _holds_one in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
+                          "non_positive": lambda x: x <= 0, "all_finite": torch.isfinite}.items():  # fmt: skip
+    _asserts_of_one(_word, _holds_one)
+
+
+@named("debugging.Assert Assert")
+def assert_(condition, data):
+    if not bool(tensor(condition).all()):
+        raise ValueError(f"Assert: {data}")
+
+
+@named("debugging.assert_rank")
+def assert_rank(x, rank, message=None):
+    if np.ndim(x) != int(rank):
+        raise ValueError(message or f"assert_rank: expected {int(rank)} axes; got shape {tuple(np.shape(x))}.")
+
+
+@named("debugging.check_numerics")
+def check_numerics(tensor, message):
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{message}: a value is not finite.")
+    return tensor
+
+
+for _word, _error in {
+    "InvalidArgumentError": ValueError, "OpError": Exception, "NotFoundError": FileNotFoundError,
+    "ResourceExhaustedError": torch.OutOfMemoryError, "OutOfRangeError": StopIteration, "InternalError": RuntimeError,
+    "UnimplementedError": NotImplementedError, "FailedPreconditionError": RuntimeError, "AbortedError": RuntimeError,
+    "UnavailableError": ConnectionError,
+    "PermissionDeniedError": PermissionError, "AlreadyExistsError": FileExistsError,
+    "UnknownError": RuntimeError, "CancelledError": RuntimeError, "DataLossError": OSError,
+    "DeadlineExceededError": TimeoutError,
+}.items():  # fmt: skip
+    NAMES[f"errors.{_word}"] = _error
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def _path(value) -> Path:
+    return Path(str(texts(value)))
+
+
+@named("io.read_file read_file")
+def read_file(filename):
+    """The bytes of a file."""
+    return _path(filename).read_bytes()
+
+
+@named("io.write_file write_file")
+def write_file(filename, contents):
+    path = _path(filename)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(contents if isinstance(contents, bytes) else str(texts(contents)).encode())
+
+
+def _remove_tree(path) -> None:
+    shutil.rmtree(_path(path))
+
+
+def _open_file(name, mode: str = "r") -> Any:
+    return _path(name).open(mode, encoding=None if "b" in mode else "utf-8")
+
+
+for _home in ("io.gfile", "gfile", "compat.v1.gfile"):
+    for _words, _item in {
+        "exists Exists": lambda path: _path(path).exists(),
+        "isdir IsDirectory": lambda path: _path(path).is_dir(),
+        "listdir ListDirectory": lambda path: [each.name for each in _path(path).iterdir()],
+        "glob Glob": lambda pattern: sorted(glob(str(_path(pattern)))),  # noqa: PTH207
+        "makedirs MakeDirs": lambda path: _path(path).mkdir(parents=True, exist_ok=True),
+        "mkdir MkDir": lambda path: _path(path).mkdir(),
+        "remove Remove": lambda path: _path(path).unlink(),
+        "rmtree DeleteRecursively": _remove_tree,
+        "copy Copy": lambda src, dst, overwrite=False: shutil.copy(_path(src), _path(dst)),
+        "rename Rename": lambda src, dst, overwrite=False: _path(src).rename(_path(dst)),
+        "join": lambda path, *parts: str(_path(path).joinpath(*map(str, parts))),
+        "walk Walk": lambda top: os.walk(_path(top)),
+        "stat Stat": lambda path: _path(path).stat(),
+        "GFile Open FastGFile": _open_file,
+    }.items():
+        NAMES.update({f"{_home}.{_word}": _item for _word in _words.split()})
+
+
+# Texts ----------------------------------------------------------------------------------------------------------------
+
+
+def _of_each(function: Callable[[str], Any], kind: Any = object) -> Callable[[Any], Any]:
+    def call(value) -> Any:
+        found = texts(value)
+        made = np.empty(found.size, object)
+        made[:] = [function(item) for item in found.flat]
+        made = made.reshape(found.shape)
+        return texts(made) if kind is object else torch.from_numpy(np.asarray(made, kind))
+
+    return call
+
+
+@named("strings.lower")
+def lower(input):
+    return _of_each(str.lower)(input)
+
+
+@named("strings.upper")
+def upper(input):
+    return _of_each(str.upper)(input)
+
+
+@named("strings.strip")
+def strip(input):
+    return _of_each(str.strip)(input)
+
+
+@named("strings.length")
+def length(input, unit="BYTE"):
+    return _of_each(lambda text: len(text.encode() if unit == "BYTE" else text), "int32")(input)
+
+
+@named("strings.regex_replace")
+def regex_replace(input, pattern, rewrite, replace_global=True):
+    compiled, rewrite = re.compile(str(texts(pattern))), re.sub(r"\\(\d)", r"\\g<\1>", str(texts(rewrite)))
+    return _of_each(lambda text: compiled.sub(rewrite, text, 0 if replace_global else 1))(input)
+
+
+@named("strings.regex_full_match")
+def regex_full_match(input, pattern):
+    return _of_each(lambda text: re.fullmatch(pattern, text) is not None, "bool")(input)
+
+
+@named("strings.substr")
+def substr(input, pos, len, unit="BYTE"):
+    if unit != "BYTE":
+        return _of_each(lambda text: text[pos:][:len])(input)
+    return _of_each(lambda text: text.encode()[pos:][:len].decode("utf-8", "replace"))(input)
+
+
+@named("strings.join")
+def join(inputs, separator=""):
+    parts = np.broadcast_arrays(*(texts(each) for each in inputs))
+    return texts(
+        np.array([separator.join(row) for row in zip(*(part.flat for part in parts), strict=True)], object).reshape(
+            parts[0].shape
+        )
+    )
+
+
+@named("strings.reduce_join")
+def reduce_join(inputs, axis=None, separator=""):
+    found = texts(inputs)
+    if axis is None:
+        return texts(separator.join(found.flat))
+    return texts(np.apply_along_axis(separator.join, axis, found))
+
+
+@named("strings.split")
+def split(input, sep=None, maxsplit=-1):
+    """The words of one text. Raises ValueError for several, whose numbers of words differ."""
+    found = texts(input)
+    if found.ndim:
+        raise ValueError("strings.split: only a single text is split here; of several, use str.split in Python.")
+    return texts(str(found).split(sep if sep is None else str(texts(sep)) or None, maxsplit))
+
+
+@named("strings.unicode_split strings.bytes_split")
+def unicode_split(input, input_encoding="UTF-8"):
+    if input_encoding != "UTF-8":
+        raise ValueError(f"strings.unicode_split: texts are UTF-8 here; got {input_encoding!r}.")
+    found = texts(input)
+    if found.ndim:
+        raise ValueError("strings.unicode_split: only a single text is split here; of several, use list() in Python.")
+    return texts(list(str(found)))
+
+
+@named("strings.to_number")
+def to_number(input, out_type="float32"):
+    return ops.cast(_of_each(float, "float64")(input), out_type)
+
+
+@named("strings.as_string as_string")
+def as_string(input, precision=-1):
+    found = np.asarray(tensor(input).cpu())
+    form = (lambda item: f"{item:.{precision if precision >= 0 else 6}f}") if found.dtype.kind == "f" else str
+    return texts(np.vectorize(form, otypes=[object])(found))
+
+
+@named("strings.format")
+def format_(template, inputs, placeholder="{}"):
+    given = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    for each in given:
+        template = template.replace(placeholder, str(each.numpy() if isinstance(each, Tensor) else each), 1)
+    return texts(template)
+
+
+NAMES |= {
+    "compat.as_str": lambda value: value.decode() if isinstance(value, bytes) else str(value),
+    "compat.as_bytes": lambda value: value if isinstance(value, bytes) else str(value).encode(),
+    "compat.dimension_value": lambda value: value, "compat.v1.dimension_value": lambda value: value,
+}  # fmt: skip
+NAMES["compat.as_text"] = NAMES["compat.as_str_any"] = NAMES["compat.as_str"]
+
+
+# Summaries ------------------------------------------------------------------------------------------------------------
+
+
+@heard
+class Writer:
+    """Writes what TensorBoard shows. Raises ImportError without the package tensorboard."""
+
+    current: Any = None
+    step: Any = None
+
+    def __init__(self, logdir):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ImportError("tf.summary: install the package first (pip install tensorboard).") from error
+        self.file = SummaryWriter(str(logdir))
+
+    @contextlib.contextmanager
+    def as_default(self, step=None) -> Iterator[Writer]:
+        outer, Writer.current = Writer.current, self
+        self.step = step
+        try:
+            yield self
+        finally:
+            Writer.current = outer
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+NAMES["summary.create_file_writer"] = NAMES["summary.SummaryWriter"] = Writer
+
+
+def _writes(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+    def write(name, data, step=None):
+        writer = Writer.current
+        if writer is not None:
+            step = writer.step if step is None else step
+            getattr(writer.file, method)(name, change(data), None if step is None else int(step))
+
+    return taking(write)
+
+
+NAMES["summary.scalar"] = _writes("add_scalar", float)
+NAMES["summary.histogram"] = _writes("add_histogram", lambda data: tensor(data).detach())
+NAMES["summary.image"] = _writes("add_images", lambda data: tensor(data).detach().movedim(-1, 1))
+NAMES["summary.text"] = _writes("add_text", lambda data: str(texts(data)))

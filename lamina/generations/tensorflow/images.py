@@ -1,0 +1,368 @@
+"""`tf.image` and the part of `tf.io` that reads pictures: (height, width, channels), alone or in batches."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ... import ops
+from ... import random as draws
+from ...core import dtypes
+from ...ops import image as pictures
+from ...ops.base import floating, recorded, tensor
+from .base import NAMES, named, taking, whole
+from .randomness import fresh
+
+_LAST = "channels_last"
+METHODS = {word.upper(): word for word in "bilinear bicubic lanczos3 lanczos5 area gaussian mitchellcubic".split()}
+METHODS["NEAREST_NEIGHBOR"] = "nearest"
+_OF_TF1 = ("bilinear", "nearest", "bicubic", "area")  # by number
+NAMES.update({f"image.ResizeMethod.{key}": value for key, value in METHODS.items()})
+
+
+@named("image.resize image.resize_images compat.v1.image.resize")
+@recorded
+def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antialias=False):
+    """Pictures of `size` (height, width), by the nearest pixel in their own type, else as floats."""
+    images = tensor(images)
+    method = _OF_TF1[method] if isinstance(method, int) else {"nearest_neighbor": "nearest"}.get(method, method)
+    if preserve_aspect_ratio:
+        height, width = images.shape[-3:-1]
+        scale = min(size[0] / height, size[1] / width)
+        size = (round(height * scale), round(width * scale))
+    if method == "area":
+        height, width = (_covering(images.shape[axis], length) for axis, length in zip((-3, -2), size, strict=True))
+        return torch.einsum("ih,...hwc,jw->...ijc", height, images.to(torch.float32), width)
+    if method not in ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5"):
+        raise ValueError(
+            f"image.resize: no method {method!r} here; use bilinear, nearest, bicubic, lanczos3, lanczos5 or area."
+        )
+    images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
+    if method == "bicubic":  # torch's own cubic is another
+        shape = (*images.shape[:-3], *size, images.shape[-1])
+        scale = [target / length for target, length in zip(size, images.shape[-3:-1], strict=True)]
+        return pictures.scale_and_translate(images, shape, scale, [0.0, 0.0], (-3, -2), "cubic", antialias)
+    return pictures.resize(images, size, method, antialias, data_format=_LAST)
+
+
+def _covering(length: int, target: int) -> Tensor:
+    """How much of each pixel lies in each of the target's, in shares of the latter: (target, length)."""
+    step = length / target
+    starts, places = torch.arange(target)[:, None] * step, torch.arange(length)
+    return ((places + 1).minimum(starts + step) - torch.maximum(places, starts)).clamp(min=0) / step
+
+
+@named("image.resize_with_pad")
+@recorded
+def resize_with_pad(image, target_height, target_width, method="bilinear", antialias=False):
+    height, width = tensor(image).shape[-3:-1]
+    scale = max(height / target_height, width / target_width)
+    found = resize(image, (int(height / scale), int(width / scale)), method, False, antialias)
+    return resize_with_crop_or_pad(found, target_height, target_width)
+
+
+@named("image.resize_with_crop_or_pad image.resize_image_with_crop_or_pad")
+@recorded
+def resize_with_crop_or_pad(image, target_height, target_width):
+    """The middle of the picture, with zeros round it where it is smaller."""
+    x = tensor(image)
+    for axis, target in ((-3, int(target_height)), (-2, int(target_width))):
+        length = x.shape[axis]
+        if length > target:
+            x = x.narrow(axis, (length - target) // 2, target)
+        elif length < target:
+            x = _padded(x, axis, (target - length) // 2, target)
+    return x
+
+
+def _padded(x: Tensor, axis: int, before: int, target: int) -> Tensor:
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, target - x.shape[axis] - before)
+    return ops.pad(x, widths)
+
+
+@named("image.pad_to_bounding_box")
+@recorded
+def pad_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
+    return _padded(_padded(tensor(image), -3, offset_height, target_height), -2, offset_width, target_width)
+
+
+@named("image.crop_to_bounding_box")
+@recorded
+def crop_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
+    return (
+        tensor(image)
+        .narrow(-3, int(offset_height), int(target_height))
+        .narrow(-2, int(offset_width), int(target_width))
+    )
+
+
+@named("image.central_crop")
+@recorded
+def central_crop(image, central_fraction):
+    x = tensor(image)
+    starts = [int((size - size * central_fraction) / 2) for size in x.shape[-3:-1]]
+    return x[..., starts[0] : x.shape[-3] - starts[0], starts[1] : x.shape[-2] - starts[1], :]
+
+
+@named("image.random_crop random_crop image.stateless_random_crop")
+@recorded
+def random_crop(value, size, seed=None):
+    x = tensor(value)
+    for axis, length in enumerate(whole(size)):
+        start = int(draws.randint((), 0, x.shape[axis] - length + 1, seed=fresh(seed)))
+        x = x.narrow(axis, start, length)
+    return x
+
+
+@named("image.flip_left_right")
+@recorded
+def flip_left_right(image):
+    return tensor(image).flip(-2)
+
+
+@named("image.flip_up_down")
+@recorded
+def flip_up_down(image):
+    return tensor(image).flip(-3)
+
+
+@named("image.transpose image.transpose_image")
+@recorded
+def transpose(image):
+    return tensor(image).transpose(-3, -2)
+
+
+@named("image.rot90")
+@recorded
+def rot90(image, k=1):
+    return torch.rot90(tensor(image), int(k), (-3, -2))
+
+
+def _at_random(flip: Any) -> Any:
+    def function(image, seed=None):
+        x = tensor(image)
+        if x.ndim == 3:
+            return flip(x) if draws.uniform((), seed=fresh(seed)) < 0.5 else x
+        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=fresh(seed)).to(x.device) < 0.5, flip(x), x)
+
+    return recorded(function)
+
+
+named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at_random(flip_left_right))
+named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(flip_up_down))
+
+
+@named("image.grayscale_to_rgb")
+@recorded
+def grayscale_to_rgb(images):
+    return tensor(images).expand(*images.shape[:-1], 3).clone()
+
+
+def _in_floats(change: Any) -> Any:
+    """A change of colours from 0 to 1, for pictures of any type."""
+
+    def function(image, *args, **kwargs):
+        image = tensor(image)
+        found = change(convert_image_dtype(image, "float32"), *args, **kwargs)
+        return convert_image_dtype(found, image.dtype, True)
+
+    function.__name__ = change.__name__
+    return recorded(function)
+
+
+@_in_floats
+def adjust_brightness(image, delta):
+    return image + delta
+
+
+@_in_floats
+def adjust_saturation(image, saturation_factor):
+    hue, saturation, value = pictures.rgb_to_hsv(image, _LAST).unbind(-1)
+    return pictures.hsv_to_rgb(torch.stack([hue, (saturation * saturation_factor).clamp(0, 1), value], -1), _LAST)
+
+
+@_in_floats
+def adjust_hue(image, delta):
+    hue, saturation, value = pictures.rgb_to_hsv(image, _LAST).unbind(-1)
+    return pictures.hsv_to_rgb(torch.stack([(hue + delta) % 1, saturation, value], -1), _LAST)
+
+
+@_in_floats
+def adjust_contrast(images, contrast_factor):
+    mean = images.mean((-3, -2), keepdim=True)
+    return (images - mean) * contrast_factor + mean
+
+
+@_in_floats
+def adjust_gamma(image, gamma=1, gain=1):
+    return gain * image**gamma
+
+
+@_in_floats
+def rgb_to_grayscale(images):
+    return pictures.rgb_to_grayscale(images, _LAST)
+
+
+for _change in (rgb_to_grayscale, adjust_brightness, adjust_saturation, adjust_hue, adjust_contrast, adjust_gamma):
+    NAMES[f"image.{_change.__name__}"] = taking(_change)
+
+
+@named("image.random_brightness image.stateless_random_brightness")
+def random_brightness(image, max_delta, seed=None):
+    return adjust_brightness(image, float(draws.uniform((), -max_delta, max_delta, seed=fresh(seed))))
+
+
+@named("image.random_hue image.stateless_random_hue")
+def random_hue(image, max_delta, seed=None):
+    return adjust_hue(image, float(draws.uniform((), -max_delta, max_delta, seed=fresh(seed))))
+
+
+@named("image.random_contrast image.stateless_random_contrast")
+def random_contrast(image, lower, upper, seed=None):
+    return adjust_contrast(image, float(draws.uniform((), lower, upper, seed=fresh(seed))))
+
+
+@named("image.random_saturation image.stateless_random_saturation")
+def random_saturation(image, lower, upper, seed=None):
+    return adjust_saturation(image, float(draws.uniform((), lower, upper, seed=fresh(seed))))
+
+
+@named("image.convert_image_dtype")
+@recorded
+def convert_image_dtype(image, dtype, saturate=False):
+    """Whole numbers fill their range, floats that from 0 to 1."""
+    x, to = tensor(image), dtypes.torch_dtype(dtype)
+    if x.dtype is to:
+        return x
+    if not x.is_floating_point():
+        y = x.to(to if to.is_floating_point else torch.float64) / torch.iinfo(x.dtype).max
+        return y if to.is_floating_point else ops.saturate_cast(y * torch.iinfo(to).max, to)
+    if to.is_floating_point:
+        return x.to(to)
+    y = x * (torch.iinfo(to).max + 0.5)
+    return ops.saturate_cast(y, to) if saturate else y.to(to)
+
+
+@named("image.per_image_standardization")
+@recorded
+def per_image_standardization(image):
+    x = tensor(image).to(torch.float32)
+    axes = (-3, -2, -1)
+    count = x.shape[-1] * x.shape[-2] * x.shape[-3]
+    spread = x.std(axes, correction=0, keepdim=True).clamp(min=count**-0.5)
+    return (x - x.mean(axes, keepdim=True)) / spread
+
+
+@named("image.total_variation")
+@recorded
+def total_variation(images):
+    x = tensor(images)
+    axes = (-3, -2, -1)
+    return x.diff(dim=-3).abs().sum(axes) + x.diff(dim=-2).abs().sum(axes)
+
+
+@named("image.image_gradients")
+@recorded
+def image_gradients(image):
+    x = tensor(image)
+    down, across = torch.zeros_like(x), torch.zeros_like(x)
+    down[:, :-1], across[:, :, :-1] = x.diff(dim=1), x.diff(dim=2)
+    return down, across
+
+
+@named("image.sobel_edges")
+@recorded
+def sobel_edges(image):
+    """The slopes down and across, along a new last axis."""
+    x = ops.pad(tensor(image), [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
+    down, across = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
+    down = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
+    across = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
+    return torch.stack([down, across], -1)
+
+
+@named("image.psnr")
+@recorded
+def psnr(a, b, max_val):
+    x, y = (
+        convert_image_dtype(each, "float32") if not tensor(each).is_floating_point() else tensor(each)
+        for each in (a, b)
+    )
+    top = max_val if tensor(a).is_floating_point() else max_val / torch.iinfo(tensor(a).dtype).max
+    return 10 * torch.log10(top**2 / (x - y).square().mean((-3, -2, -1)))
+
+
+@named("image.ssim")
+@recorded
+def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03):
+    return pictures.ssim(floating(img1), floating(img2), max_val, filter_size, filter_sigma, k1, k2, _LAST)
+
+
+@named("image.extract_patches")
+@recorded
+def extract_patches(images, sizes, strides, rates, padding):
+    return pictures.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower(), _LAST)
+
+
+@named("image.non_max_suppression")
+def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf")):
+    """The places of the best boxes (y1, x1, y2, x2), without those that cover better ones."""
+    boxes, scores = tensor(boxes), tensor(scores)
+    chosen: list[int] = []
+    for place in scores.argsort(descending=True, stable=True).tolist():
+        if len(chosen) >= int(max_output_size) or scores[place] <= score_threshold:
+            break
+        if not chosen or (_overlap(boxes[place], boxes[chosen]) <= iou_threshold).all():
+            chosen.append(place)
+    return torch.tensor(chosen, dtype=torch.int32)
+
+
+def _overlap(box: Tensor, others: Tensor) -> Tensor:
+    ends = [(each[..., :2].minimum(each[..., 2:]), each[..., :2].maximum(each[..., 2:])) for each in (box, others)]
+    (low, high), (lows, highs) = ends
+    common = (high.minimum(highs) - low.maximum(lows)).clamp(min=0).prod(-1)
+    return common / ((high - low).prod(-1) + (highs - lows).prod(-1) - common)
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def _image_library() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("Reading pictures needs the package pillow (pip install pillow).") from error
+    return Image
+
+
+@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
+       "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
+def decode_image(contents, channels=0, dtype="uint8"):
+    """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
+    raw = contents if isinstance(contents, bytes) else np.asarray(contents, object).item()
+    found = _image_library().open(io.BytesIO(raw))
+    own = {"L": 1, "1": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(found.mode, 3)
+    count = int(channels or own)
+    array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))
+    return convert_image_dtype(torch.from_numpy(array.reshape(*array.shape[:2], count)), dtype)
+
+
+@named("io.encode_jpeg image.encode_jpeg")
+def encode_jpeg(image, quality=95):
+    return _encoded(image, "JPEG", quality=quality)
+
+
+@named("io.encode_png image.encode_png")
+def encode_png(image):
+    return _encoded(image, "PNG")
+
+
+def _encoded(image: Any, kind: str, **options: Any) -> bytes:
+    array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
+    _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
+    return file.getvalue()

@@ -1,0 +1,141 @@
+"""`tf.random`: draws from torch's global stream, or from one that goes on from call to call for a seed of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ... import ops
+from ... import random as draws
+from ...core import dtypes
+from ...ops.base import recorded, tensor
+from ...utils import set_random_seed
+from .base import NAMES, heard, named, whole
+
+_streams: dict[int, torch.Generator] = {}
+
+
+def stream(seed: Any) -> torch.Generator | None:
+    """What draws with that seed: the same numbers in every run, other ones in every call."""
+    if seed is None:
+        return None
+    return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
+
+
+def fresh(seed: Any) -> int | None:
+    """The seed of one draw: the same for a pair, as `stateless` functions take it, else another each time."""
+    if np.ndim(seed):
+        return _of_seed(seed)
+    source = stream(seed)
+    return None if source is None else int(torch.randint(2**31, (), generator=source))
+
+
+@named("random.set_seed set_random_seed random.set_random_seed compat.v1.set_random_seed")
+def set_seed(seed):
+    """From now on all draws, first values of weights among them, follow from the seed."""
+    _streams.clear()
+    set_random_seed(int(seed))
+
+
+@named("random.normal random_normal")
+@recorded
+def normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
+    if isinstance(mean, torch.Tensor) or isinstance(stddev, torch.Tensor):
+        return draws.normal(shape, dtype=dtype, seed=fresh(seed)) * stddev + mean
+    return draws.normal(shape, mean, stddev, dtype, fresh(seed))
+
+
+@named("random.uniform random_uniform")
+@recorded
+def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
+    """Numbers from `minval` up to but without `maxval`, by default 1."""
+    if maxval is None and not dtypes.torch_dtype(dtype).is_floating_point:
+        raise ValueError(f"random.uniform: `maxval` is needed for {dtype}.")
+    return draws.uniform(shape, float(minval), float(1 if maxval is None else maxval), dtype, fresh(seed))
+
+
+@named("random.truncated_normal truncated_normal")
+@recorded
+def truncated_normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
+    return draws.truncated_normal(shape, mean, stddev, dtype, fresh(seed))
+
+
+@named("random.shuffle random_shuffle")
+@recorded
+def shuffle(value, seed=None):
+    return draws.shuffle(value, 0, fresh(seed))
+
+
+@named("random.categorical multinomial random.multinomial")
+@recorded
+def categorical(logits, num_samples, dtype="int64", seed=None):
+    return draws.categorical(tensor(logits), int(num_samples), dtype or "int64", fresh(seed))
+
+
+@named("random.gamma random_gamma")
+@recorded
+def gamma(shape, alpha, beta=1.0, dtype="float32", seed=None):
+    return draws.gamma((*shape, *tensor(alpha).shape), alpha, dtype, fresh(seed)) / beta
+
+
+@named("random.poisson")
+@recorded
+def poisson(shape, lam, dtype="float32", seed=None):
+    rates = ops.broadcast_to(tensor(lam, torch.float32), (*shape, *tensor(lam).shape))
+    return torch.poisson(rates, generator=stream(seed)).to(dtypes.torch_dtype(dtype))
+
+
+def _of_seed(seed: Any) -> int:
+    """One number of a pair: the same draws for the same pair."""
+    first, second = whole(seed)
+    return (int(first) * 1_000_003 + int(second)) % 2**31
+
+
+@named("random.stateless_normal")
+def stateless_normal(shape, seed, mean=0.0, stddev=1.0, dtype="float32"):
+    return draws.normal(shape, mean, stddev, dtype, _of_seed(seed))
+
+
+@named("random.stateless_uniform")
+def stateless_uniform(shape, seed, minval=0, maxval=None, dtype="float32"):
+    return draws.uniform(shape, minval, 1 if maxval is None else maxval, dtype, _of_seed(seed))
+
+
+@named("random.stateless_categorical")
+def stateless_categorical(logits, num_samples, seed, dtype="int64"):
+    return draws.categorical(tensor(logits), int(num_samples), dtype, _of_seed(seed))
+
+
+@heard
+class Generator:
+    """Draws that follow from a seed of their own."""
+
+    def __init__(self, seed: Any = None):
+        self._draws = draws.SeedGenerator(seed)
+
+    @classmethod
+    def from_seed(cls, seed: Any) -> Generator:
+        return cls(int(seed))
+
+    @classmethod
+    def from_non_deterministic_state(cls) -> Generator:
+        return cls()
+
+    def normal(self, shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = "float32") -> torch.Tensor:
+        return draws.normal(whole(shape), mean, stddev, dtype, self._draws)
+
+    def uniform(self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = "float32") -> torch.Tensor:
+        return draws.uniform(whole(shape), minval, 1 if maxval is None else maxval, dtype, self._draws)
+
+    def truncated_normal(self, shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = "float32") -> Any:
+        return draws.truncated_normal(whole(shape), mean, stddev, dtype, self._draws)
+
+    def make_seeds(self, count: int = 1) -> torch.Tensor:
+        return draws.randint((2, count), 0, 2**31 - 1, "int64", self._draws)
+
+
+_global = Generator()
+NAMES["random.Generator"] = Generator
+NAMES["random.get_global_generator"] = lambda: _global

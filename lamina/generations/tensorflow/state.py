@@ -1,0 +1,498 @@
+"""Variables, modules, gradients and functions: what custom training in TensorFlow's words is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ... import ops
+from ...core import dtypes
+from ...core.weight import Weight
+from ...ops.base import tensor
+from ...optimizers import Optimizer
+from .base import NAMES, UNHEARD, Sizes, TensorShape, heard, named
+
+_NONE, _ZERO = "none", "zero"
+
+
+class _AnyWeight(type(Weight)):
+    """Weights of layers are variables, too."""
+
+    def __instancecheck__(cls, instance) -> bool:
+        return isinstance(instance, Weight) or super().__instancecheck__(instance)
+
+
+@named("Variable compat.v1.Variable")
+@heard
+class Variable(Weight, metaclass=_AnyWeight):
+    """A tensor that is written to: `assign`, `assign_add`, `assign_sub`. Floats are trained unless told not to."""
+
+    def __new__(cls, initial_value = None, trainable: bool | None = None, *, name: str | None = None,
+                dtype = None, constraint = None, shape = None, **options) -> Any:  # fmt: skip
+        unknown = sorted(options.keys() - UNHEARD)
+        if unknown:
+            raise TypeError(f"Variable has no argument {unknown[0]!r}.")
+        value = initial_value() if callable(initial_value) and not isinstance(initial_value, Tensor) else initial_value
+        if value is None:
+            raise ValueError("Variable: `initial_value` is needed.")
+        if isinstance(value, Sizes):
+            value = value.numpy()
+        made = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype)).detach().clone()
+        if shape is not None and not TensorShape(shape).is_compatible_with(made.shape):
+            raise ValueError(f"Variable: expected a value of shape {shape}; got {tuple(made.shape)}.")
+        found = super().__new__(cls, made, trainable=trainable is not False, name=name or "Variable",
+                                constraint=constraint, path=name or "Variable")  # fmt: skip
+        return found
+
+    def __init__(self, *args, **kwargs) -> None:
+        pass
+
+    def value(self) -> Tensor:  # type: ignore[override]
+        return self.detach().clone() if not self.requires_grad else self * 1
+
+    read_value = value
+
+    def assign(self, value) -> Any:
+        """Write a value of the variable's shape."""
+        return super().assign(tensor(value, self.dtype).detach())
+
+    def assign_add(self, delta) -> Any:
+        return self.assign(self.detach() + tensor(delta, self.dtype).detach())
+
+    def assign_sub(self, delta) -> Any:
+        return self.assign(self.detach() - tensor(delta, self.dtype).detach())
+
+    def scatter_nd_update(self, indices, updates) -> Any:
+        with torch.no_grad():
+            self[tuple(tensor(indices).long().movedim(-1, 0))] = tensor(updates, self.dtype)
+        return self
+
+    def get_shape(self) -> TensorShape:
+        return TensorShape(self.shape)
+
+    def like(self, data: Tensor) -> Weight:
+        made = Variable(data, trainable=self._trainable)
+        vars(made).update(vars(self))
+        return made
+
+    def __repr__(self, **kwargs) -> str:
+        shape, dtype = tuple(self.shape), dtypes.dtype_name(self.dtype)
+        return f"<tf.Variable {self.name!r} shape={shape} dtype={dtype}, numpy={self.numpy()}>"
+
+
+for _word in ("assign", "assign_add", "assign_sub"):
+    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (lambda word: lambda ref, value: getattr(ref, word)(value))(_word)
+
+
+# Gradients ------------------------------------------------------------------------------------------------------------
+
+
+class _Open(threading.local):
+    tapes = 0
+
+
+_open = _Open()
+
+
+def _leaves(structure) -> list[Any]:
+    return [leaf for leaf in pytree.tree_leaves(structure) if leaf is not None]
+
+
+@named("GradientTape")
+@heard
+class GradientTape:
+    """Gradients of what is computed inside, with respect to variables and to tensors that are watched.
+
+    persistent: `gradient` may be asked for more than once. watch_accessed_variables: False leaves out variables that
+    are not watched. Tapes inside tapes give gradients of gradients.
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
+        self._persistent, self._all = persistent, watch_accessed_variables
+        self._watched: list[Tensor] = []
+        self._asked = False
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> GradientTape:
+        _open.tapes += 1
+        self._stack.enter_context(torch.enable_grad())
+        return self
+
+    def __exit__(self, *exception) -> None:
+        _open.tapes -= 1
+        self._stack.close()
+        for watched in self._watched:
+            watched.requires_grad_(False)  # what follows outside is not recorded
+
+    def watch(self, tensor) -> None:
+        """Count tensors of floats among what gradients may be asked of."""
+        for leaf in _leaves(tensor):
+            if not isinstance(leaf, Tensor):
+                raise ValueError(
+                    f"GradientTape.watch: expected tensors; got {type(leaf).__name__}. Make it one with tf.constant."
+                )
+            if leaf.is_floating_point() and not leaf.requires_grad:
+                self._watched.append(leaf.requires_grad_())
+            elif leaf.requires_grad and isinstance(leaf, nn.Parameter):
+                self._known.add(id(leaf))
+
+    @functools.cached_property
+    def _known(self) -> set[int]:
+        return set()
+
+    def _counts(self, source) -> bool:
+        if not isinstance(source, Tensor) or not source.is_floating_point():
+            return False
+        return self._all or not isinstance(source, nn.Parameter) or id(source) in self._known
+
+    def gradient(self, target, sources, output_gradients = None,
+                 unconnected_gradients = _NONE) -> Any:  # fmt: skip
+        """Of the sum of the target's values, in the structure of `sources`. None, or zeros if so told, for a source
+        that the target does not rest on. Raises RuntimeError for a second call unless the tape is persistent."""
+        if self._asked and not self._persistent:
+            raise RuntimeError(
+                "A tape that is not persistent gives gradients once; make it with GradientTape(persistent=True)."
+            )
+        self._asked = True
+        leaves, spec = pytree.tree_flatten(sources)
+        found = self._gradients(_leaves(target), leaves, output_gradients)
+        if unconnected_gradients == _ZERO:
+            found = [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found, strict=True)]
+        return pytree.tree_unflatten(found, spec)
+
+    def _gradients(self, targets: list[Tensor], sources: list[Any], given=None) -> list[Tensor | None]:
+        weights = [None] * len(targets) if given is None else _leaves(given)
+        pairs = [
+            (one, torch.ones_like(one) if weight is None else weight)
+            for one, weight in zip(targets, weights, strict=True)
+            if isinstance(one, Tensor) and one.requires_grad
+        ]
+        with self._rewatched():
+            asked = [one for one in sources if self._counts(one) and one.requires_grad]
+            if not pairs or not asked:
+                return [None] * len(sources)
+            found = torch.autograd.grad(
+                [one for one, _ in pairs], asked, [weight for _, weight in pairs],
+                retain_graph=True, create_graph=_open.tapes > 0, allow_unused=True,
+            )  # fmt: skip
+        of = {id(one): gradient for one, gradient in zip(asked, found, strict=True)}
+        return [of.get(id(one)) for one in sources]
+
+    @contextlib.contextmanager
+    def _rewatched(self) -> Iterator[None]:
+        again = [one for one in self._watched if not one.requires_grad]
+        for one in again:
+            one.requires_grad_()
+        try:
+            yield
+        finally:
+            for one in again:
+                one.requires_grad_(False)
+
+    def jacobian(self, target: Tensor, sources, unconnected_gradients=_NONE) -> Any:
+        """The derivative of each value of the target: (*target's shape, *source's shape)."""
+        leaves, spec = pytree.tree_flatten(sources)
+        with torch.enable_grad():
+            rows = [self._gradients([value], leaves) for value in target.reshape(-1)]
+        found = []
+        for leaf, column in zip(leaves, zip(*rows, strict=True), strict=True):
+            absent = unconnected_gradients == _NONE and all(one is None for one in column)
+            parts = [torch.zeros_like(leaf) if one is None else one for one in column]
+            found.append(None if absent else torch.stack(parts).reshape(*target.shape, *leaf.shape))
+        return pytree.tree_unflatten(found, spec)
+
+    def batch_jacobian(self, target: Tensor, source: Tensor) -> Tensor:
+        """The derivative within each sample: (batch, *target's shape, *source's shape)."""
+        with torch.enable_grad():
+            columns = [self._gradients([one.sum()], [source])[0] for one in target.flatten(1).unbind(1)]
+        found = torch.stack([torch.zeros_like(source) if one is None else one for one in columns], 1)
+        return found.reshape(*target.shape, *source.shape[1:])
+
+    def stop_recording(self) -> Any:
+        return torch.no_grad()
+
+    def reset(self) -> None:
+        """Forget what is watched."""
+        for watched in self._watched:
+            watched.requires_grad_(False)
+        self._watched, self._asked = [], False
+
+
+NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, _ZERO
+
+
+@named("gradients compat.v1.gradients")
+def gradients(ys, xs, grad_ys=None, unconnected_gradients=_NONE):
+    """Of the sum of `ys`, for each of `xs`. Raises ValueError for symbolic tensors."""
+    if not all(isinstance(one, Tensor) for one in _leaves((ys, xs))):
+        raise ValueError(
+            "tf.gradients: a symbolic tensor has no gradients; compute them with tf.GradientTape in a call."
+        )
+    return GradientTape().gradient(ys, _leaves(xs), grad_ys, unconnected_gradients)
+
+
+NAMES["custom_gradient"] = ops.custom_gradient
+
+
+@named("recompute_grad")
+def recompute_grad(f):
+    """The function, computed again for its gradients instead of remembered."""
+    from torch.utils.checkpoint import checkpoint
+
+    return functools.wraps(f)(lambda *args, **kwargs: checkpoint(f, *args, use_reentrant=False, **kwargs))
+
+
+# Functions and modules ------------------------------------------------------------------------------------------------
+
+_OPTIONS = {"input_signature", "autograph", "jit_compile", "reduce_retracing", "experimental_implements",
+            "experimental_autograph_options", "experimental_relax_shapes", "experimental_compile",
+            "experimental_follow_type_hints", "experimental_attributes"}  # fmt: skip
+
+
+@named("function")
+def function(func=None, **options):
+    """The function itself, which runs as Python does; there is no graph to make of it.
+
+    Raises TypeError for options that `tf.function` does not have.
+    """
+    unknown = sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise TypeError(f"tf.function has no option {unknown[0]!r}.")
+    if func is None:
+        return functools.partial(function, **options)
+
+    @functools.wraps(func)
+    def call(*args, **kwargs) -> Any:
+        return func(*args, **kwargs)
+
+    call.python_function = func  # type: ignore[attr-defined]
+    call.get_concrete_function = lambda *args, **kwargs: call  # type: ignore[attr-defined]
+    call.experimental_get_tracing_count = lambda: 1  # type: ignore[attr-defined]
+    return call
+
+
+@named("Module")
+class Module:
+    """Variables, layers and modules by attribute: `variables`, `trainable_variables`, `submodules`."""
+
+    def __init__(self, name: str | None = None):
+        self._name = name or "".join(
+            "_" * (c.isupper() and i > 0) + c.lower() for i, c in enumerate(type(self).__name__)
+        )
+
+    @property
+    def name(self) -> str:
+        return vars(self).get("_name", type(self).__name__.lower())
+
+    @property
+    def name_scope(self) -> Any:
+        return _name_scope(self.name)
+
+    @staticmethod
+    def with_name_scope(method: Callable) -> Callable:
+        return method
+
+    def _parts(self) -> Iterator[Any]:
+        for key in sorted(vars(self)):
+            yield from pytree.tree_leaves(vars(self)[key], lambda leaf: isinstance(leaf, (Module, nn.Module)))
+
+    def _all(self, attribute: str) -> list[Any]:
+        found: dict[int, Any] = {}
+        for part in self._parts():
+            held = getattr(part, attribute) if isinstance(part, (Module, nn.Module)) else [part]
+            found.update({id(one): one for one in held if isinstance(one, Weight)})
+        return list(found.values())
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        return tuple(self._all("variables"))
+
+    @property
+    def trainable_variables(self) -> tuple[Any, ...]:
+        return tuple(one for one in self._all("trainable_variables") if one.trainable)
+
+    @property
+    def non_trainable_variables(self) -> tuple[Any, ...]:
+        trained = {id(one) for one in self.trainable_variables}
+        return tuple(one for one in self.variables if id(one) not in trained)
+
+    @property
+    def submodules(self) -> tuple[Any, ...]:
+        own = [part for part in self._parts() if isinstance(part, (Module, nn.Module))]
+        return tuple(each for part in own for each in (part, *getattr(part, "submodules", ())))
+
+
+# What is kept in files ------------------------------------------------------------------------------------------------
+
+
+def _state(item) -> list[Any] | None:
+    """The arrays' holders of a model, an optimizer, a module or a variable; None for anything else."""
+    if isinstance(item, Weight):
+        return [item]
+    found = getattr(item, "weights", None) or getattr(item, "variables", None)
+    if callable(found):
+        found = found()
+    return list(found) if isinstance(found, (list, tuple)) else None
+
+
+@named("train.Checkpoint compat.v1.train.Checkpoint")
+@heard
+class Checkpoint:
+    """Models, optimizers and variables whose values are saved together: `prefix-1.npz`, `prefix-2.npz`, ...
+
+    TensorFlow's own checkpoints are not read.
+    """
+
+    def __init__(self, root=None, **parts):
+        self._parts = {**({} if root is None else {"root": root}), **parts}
+        self.save_counter = Variable(0, trainable=False, dtype="int64", name="save_counter")
+        vars(self).update(parts)
+
+    def write(self, file_prefix) -> str:
+        arrays = {"save_counter": self.save_counter.numpy()}
+        for name, part in self._parts.items():
+            held = _state(part)
+            if held is None:
+                raise ValueError(f"Checkpoint: {name} must be a model, an optimizer, a module or a variable.")
+            arrays.update({f"{name}/{place}": np.asarray(one.detach().cpu()) for place, one in enumerate(held)})
+        path = _file(file_prefix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **arrays)
+        return str(file_prefix)
+
+    def save(self, file_prefix) -> str:
+        self.save_counter.assign_add(1)
+        return self.write(f"{file_prefix}-{int(self.save_counter)}")
+
+    def restore(self, save_path) -> Checkpoint:
+        """Take the saved values; an optimizer before its first step takes them then. None changes nothing.
+
+        Raises ValueError where another part has other variables than are saved, as a model before its first call."""
+        if save_path is None:
+            return self
+        if not _file(save_path).exists():
+            raise FileNotFoundError(f"Checkpoint: no {_file(save_path)}, which Checkpoint.save would have written.")
+        with np.load(_file(save_path), allow_pickle=False) as found:
+            arrays = dict(found)
+        pairs = []
+        for name, part in self._parts.items():
+            held, saved = _state(part) or [], [key for key in arrays if key.rpartition("/")[0] == name]
+            if isinstance(part, Optimizer) and not part.built:
+                _restore_when_built(part, [arrays[f"{name}/{place}"] for place in range(len(saved))])
+                continue
+            if len(held) != len(saved):
+                raise ValueError(
+                    f"Checkpoint: {name} has {len(held)} arrays here and {len(saved)} in {_file(save_path)}. Build it "
+                    "first: call a model once."
+                )
+            pairs += [(one, arrays[f"{name}/{place}"]) for place, one in enumerate(held)]
+        _write([*pairs, (self.save_counter, arrays["save_counter"])])
+        return self
+
+    read = restore
+
+    def assert_consumed(self) -> Checkpoint:
+        return self
+
+    assert_existing_objects_matched = expect_partial = assert_nontrivial_match = assert_consumed
+
+
+def _file(prefix) -> Any:
+    return Path(f"{prefix}.npz")
+
+
+def _numbered(directory, name: str = "*") -> list[str]:
+    found = [path.with_suffix("") for path in Path(directory).glob(f"{name}-*.npz")]
+    found = [path for path in found if path.name.rpartition("-")[2].isdigit()]
+    return [str(path) for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))]
+
+
+def _write(pairs: list[tuple[Any, np.ndarray]]) -> None:
+    with torch.no_grad():
+        for one, array in pairs:
+            one.copy_(torch.from_numpy(array))
+
+
+def _restore_when_built(optimizer: Any, arrays: list[np.ndarray]) -> None:
+    def build(variables: Any) -> None:
+        del vars(optimizer)["build"]
+        optimizer.build(variables)
+        _write(list(zip(optimizer.variables, arrays, strict=True)))
+
+    vars(optimizer)["build"] = build
+
+
+@named("train.latest_checkpoint")
+def latest_checkpoint(checkpoint_dir):
+    """The path of the last of a folder's checkpoints, for `restore` or a model's `load_weights`; None where none is."""
+    endings = (".npz", ".weights.h5")
+    found = [path for path in Path(checkpoint_dir).glob("*") if path.name.endswith(endings)]
+    if not found:
+        return None
+    last = str(max(found, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+    return last.removesuffix(endings[0]).removesuffix(endings[1])
+
+
+@named("train.CheckpointManager")
+@heard
+class CheckpointManager:
+    """Checkpoints of one folder, the last `max_to_keep` of them."""
+
+    def __init__(self, checkpoint: Checkpoint, directory, max_to_keep: int | None = None,
+                 checkpoint_name: str = "ckpt"):  # fmt: skip
+        self.checkpoint, self.directory, self._most, self._name = (
+            checkpoint,
+            str(directory),
+            max_to_keep,
+            checkpoint_name,
+        )
+
+    @property
+    def checkpoints(self) -> list[str]:
+        return _numbered(self.directory, self._name)
+
+    @property
+    def latest_checkpoint(self) -> str | None:
+        return self.checkpoints[-1] if self.checkpoints else None
+
+    def save(self, checkpoint_number=None) -> str:
+        path = f"{self.directory}/{self._name}"
+        saved = (
+            self.checkpoint.save(path)
+            if checkpoint_number is None
+            else self.checkpoint.write(f"{path}-{int(checkpoint_number)}")
+        )
+        for old in self.checkpoints[: -self._most] if self._most else ():
+            _file(old).unlink()
+        return saved
+
+    def restore_or_initialize(self) -> str | None:
+        latest = self.latest_checkpoint
+        self.checkpoint.restore(latest)
+        return latest
+
+
+@named("name_scope compat.v1.name_scope variable_scope compat.v1.variable_scope")
+@contextlib.contextmanager
+def _name_scope(name=None, default_name=None):
+    """Names of layers stay as they are; a graph would have had the prefix."""
+    yield f"{name or default_name}/"
+
+
+@named("is_tensor")
+def is_tensor(x):
+    from ...core.symbolic import SymbolicTensor
+
+    return isinstance(x, (Tensor, SymbolicTensor))
+
+
+NAMES["Tensor"] = Tensor

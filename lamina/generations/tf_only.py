@@ -1,0 +1,264 @@
+"""What tf.keras alone has, beside the classes of its table: names of its modules, metrics of tensors, small models."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import callbacks, losses, metrics, optimizers, utils
+from ..core import dtypes
+from ..losses import Loss
+from ..metrics import Metric
+from .dialect import Dialect, Find
+
+
+class Reduction:
+    """How a loss's values become one."""
+
+    AUTO = "auto"
+    NONE = "none"
+    SUM = "sum"
+    SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
+
+    @classmethod
+    def all(cls) -> tuple[str, ...]:
+        return cls.AUTO, cls.NONE, cls.SUM, cls.SUM_OVER_BATCH_SIZE
+
+
+_Modern: Any = object  # the modern class, which comes behind in the classes made
+
+
+class _Reduced(_Modern):
+    """A loss that also takes the reduction "auto": the mean, as there are no several replicas."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        args = tuple(_told(value) if isinstance(value, str) else value for value in args)
+        if "reduction" in kwargs:
+            kwargs["reduction"] = _told(kwargs["reduction"])
+        super().__init__(*args, **kwargs)
+
+
+def _told(reduction: Any) -> Any:
+    return Reduction.SUM_OVER_BATCH_SIZE if reduction == Reduction.AUTO else reduction
+
+
+def _made(home: str, name: str, found: Any, *bases: type) -> type:
+    return type(name, (*bases, found), {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__})
+
+
+_LOSS = _made("losses", "Loss", Loss, _Reduced)
+
+
+def _loss(name: str) -> Any:
+    found = getattr(losses, name, None)
+    if not (inspect.isclass(found) and issubclass(found, Loss)):
+        return Reduction if name == "Reduction" else None
+    return _LOSS if found is Loss else _made("losses", name, found, _LOSS)
+
+
+class _Resets(_Modern):
+    """A metric that starts afresh by either name; what a user's class calls the older one is that."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
+            cls.reset_state = vars(cls)["reset_states"]
+        super().__init_subclass__(**kwargs)
+
+    def reset_states(self) -> None:
+        super().reset_state()
+
+
+_METRIC = _made("metrics", "Metric", Metric, _Resets)
+
+
+def _metric(name: str) -> Any:
+    found = _METRICS.get(name) or getattr(metrics, name, None)
+    if not (inspect.isclass(found) and issubclass(found, Metric)):
+        return None
+    return _METRIC if found is Metric else _made("metrics", name, found, _METRIC)
+
+
+class MeanTensor(Metric):
+    """The mean of each place over all tensors of one `shape`, by default that of the first."""
+
+    def __init__(self, name: str = "mean_tensor", dtype: Any = None, shape: Any = None):
+        super().__init__(name=name, dtype=dtype)
+        self._sums: Any = None  # of weighted values, of weights
+        if shape is not None:
+            self._make(tuple(shape))
+
+    def _make(self, shape: tuple[int, ...]) -> None:
+        self._sums = [self.add_variable(shape, "zeros", name=name) for name in ("total", "count")]
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        values = torch.as_tensor(values).to(dtypes.torch_dtype(self.dtype))
+        if self._sums is None:
+            self._make(tuple(values.shape))
+        total, count = vars(self)["_sums"]
+        if values.shape != total.shape:
+            raise ValueError(f"MeanTensor: expected tensors of shape {tuple(total.shape)}; got {tuple(values.shape)}.")
+        weights = torch.ones_like(values)
+        if sample_weight is not None:
+            given = torch.as_tensor(sample_weight).to(values)
+            weights = weights * given.reshape(*given.shape, *(1,) * (values.ndim - given.ndim))
+        total.assign_add(values * weights)
+        count.assign_add(weights)
+
+    def result(self) -> Tensor:
+        if self._sums is None:
+            raise ValueError("MeanTensor: give it a tensor, or a `shape`, before its result.")
+        return torch.nan_to_num(self._sums[0] / self._sums[1], 0.0, 0.0, 0.0)
+
+
+class MeanRelativeError(metrics.Mean):
+    """The mean of |target - prediction| / normalizer; 0 where the normalizer is 0."""
+
+    def __init__(self, normalizer: Any, name: str | None = None, dtype: Any = None):
+        super().__init__(name=name or "mean_relative_error", dtype=dtype)
+        self.normalizer = torch.as_tensor(normalizer).float()
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        y_pred = torch.as_tensor(y_pred).float()
+        errors = (y_pred - torch.as_tensor(y_true).to(y_pred)).abs() / self.normalizer.to(y_pred.device)
+        errors = torch.nan_to_num(errors, 0.0, 0.0, 0.0)
+        super().update_state(errors, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "normalizer": self.normalizer.tolist()}
+
+
+class LossScaleOptimizer(optimizers.LossScaleOptimizer):
+    """In tf.keras' words, and for training steps of one's own."""
+
+    def __init__(self, inner_optimizer: Any, dynamic: bool = True, initial_scale: float | None = None,
+                 dynamic_growth_steps: int | None = None, **kwargs: Any):  # fmt: skip
+        if not dynamic:
+            raise ValueError("LossScaleOptimizer: a scale that stays is `loss_scale_factor` of the optimizer itself.")
+        super().__init__(inner_optimizer, initial_scale or 2.0**15, dynamic_growth_steps or 2000, **kwargs)
+
+    def get_scaled_loss(self, loss: Any) -> Any:
+        return loss * (self.dynamic_scale if self.built else self.initial_scale)
+
+    def get_unscaled_gradients(self, grads: Any) -> list[Any]:
+        """As they are: `apply_gradients` divides them."""
+        return list(grads)
+
+
+def _as_dataset(function: Callable) -> Callable:
+    """The function with pipelines of `tf.data` for the DataLoaders it gives."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        from .tensorflow.data import Dataset, made_of
+
+        found = function(*args, **kwargs)
+        loaders = found if isinstance(found, (tuple, list)) else [found]
+        made = [Dataset(functools.partial(map, made_of, loader), len(loader)) for loader in loaders]
+        for dataset, loader in zip(made, loaders, strict=True):
+            vars(dataset).update(
+                {key: vars(loader)[key] for key in ("class_names", "file_paths") if key in vars(loader)}
+            )
+        return made[0] if found is loaders[0] else tuple(made)
+
+    return call
+
+
+def _folder(name: str) -> Any:
+    return _as_dataset(getattr(utils, name)) if name.endswith(("_from_directory", "dataset_from_array")) else None
+
+
+def _linear(dialect: Dialect) -> Any:
+    """`LinearModel(units)`: the sum of one linear layer for each input, as a model."""
+    base, dense = dialect.find("models", "Model"), dialect.find("layers", "Dense")
+
+    class LinearModel(base):
+        def __init__(self, units: int = 1, activation: Any = None, use_bias: bool = True,
+                     kernel_initializer: Any = "zeros", bias_initializer: Any = "zeros",
+                     kernel_regularizer: Any = None, bias_regularizer: Any = None, **kwargs: Any):  # fmt: skip
+            super().__init__(**kwargs)
+            self.units, self._activation = units, activation
+            self._options = {"kernel_initializer": kernel_initializer, "kernel_regularizer": kernel_regularizer}
+            self._with_bias = {"bias_initializer": bias_initializer, "bias_regularizer": bias_regularizer}
+            self._use_bias = use_bias
+
+        def build(self, input_shape: Any) -> None:
+            shapes = list(input_shape.values()) if isinstance(input_shape, dict) else input_shape
+            count = len(shapes) if isinstance(shapes[0], (tuple, list)) else 1
+            self.dense_layers = [
+                dense(
+                    self.units,
+                    use_bias=self._use_bias and not place,
+                    **self._options,
+                    **(self._with_bias if not place else {}),
+                )
+                for place in range(count)
+            ]
+            self.activation = dialect.find("layers", "Activation")(self._activation or "linear")
+            super().build(input_shape)
+
+        def call(self, inputs: Any) -> Any:
+            parts = list(inputs.values()) if isinstance(inputs, dict) else inputs
+            parts = parts if isinstance(parts, (list, tuple)) else [parts]
+            return self.activation(sum(layer(x) for layer, x in zip(self.dense_layers, parts, strict=True)))
+
+    return LinearModel
+
+
+def _wide_deep(dialect: Dialect) -> Any:
+    """`WideDeepModel(linear_model, dnn_model)`: the sum of what two models give, as a model."""
+    base = dialect.find("models", "Model")
+
+    class WideDeepModel(base):
+        def __init__(self, linear_model: Any, dnn_model: Any, activation: Any = None, **kwargs: Any):
+            super().__init__(**kwargs)
+            self.linear_model, self.dnn_model = linear_model, dnn_model
+            self.activation = dialect.find("layers", "Activation")(activation or "linear")
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            wide, deep = inputs if isinstance(inputs, (list, tuple)) and len(inputs) == 2 else (inputs, inputs)
+            return self.activation(self.linear_model(wide) + self.dnn_model(deep, training=training))
+
+    return WideDeepModel
+
+
+def _estimator(*args: Any, **kwargs: Any) -> Any:
+    raise ValueError("model_to_estimator: estimators were TensorFlow's own; train the Keras model with `fit`.")
+
+
+_PRECISION = {
+    "Policy": dtypes.DTypePolicy,
+    "set_global_policy": dtypes.set_dtype_policy,
+    "set_policy": dtypes.set_dtype_policy,
+    "global_policy": dtypes.dtype_policy,
+    "LossScaleOptimizer": LossScaleOptimizer,
+}
+_METRICS = {"MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
+_EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep}
+
+
+def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], modern: Callable[[str], Find]) -> None:
+    """Tell how names are found in the modules that tf.keras alone has, and in `losses` and `metrics`."""
+    find, schedules = dialect.find, modern("optimizers.schedules")
+
+    def experimental(name: str) -> Any:
+        make = _EXPERIMENTAL.get(name)
+        return schedules(name) if make is None else make(dialect)
+
+    def of_layers(name: str) -> Any:
+        return find("layers", "BatchNormalization" if name == "SyncBatchNormalization" else name)
+
+    homes["mixed_precision"] = homes["mixed_precision.experimental"] = _PRECISION.get
+    homes["optimizers.schedules"], homes["experimental"] = schedules, experimental
+    homes["losses"] = first(_loss, homes["losses"])
+    homes["metrics"] = first(_metric, homes["metrics"])
+    homes["layers.experimental"] = of_layers
+    for home in ("utils", "preprocessing"):
+        homes[home] = first(_folder, homes[home])
+    homes["saving"] = first(functools.partial(find, "models"), modern("saving"))
+    homes["estimator"] = {"model_to_estimator": _estimator}.get
+    homes["callbacks.experimental"] = {"BackupAndRestore": callbacks.BackupAndRestore}.get

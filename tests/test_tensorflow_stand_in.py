@@ -1,0 +1,393 @@
+"""`import tensorflow as tf` where there is no TensorFlow: values, symbols, gradients, pipelines, refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lamina import generations
+from lamina.generations.tensorflow.base import NAMES, Size
+
+A = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("float32")
+TRIANGLE = np.tril(np.ones((4, 4), "float32"))
+
+
+@pytest.fixture
+def tf() -> Iterator[Any]:
+    yield from _installed("tf_keras")
+
+
+@pytest.fixture
+def tf1() -> Iterator[Any]:
+    yield from _installed("keras2")
+
+
+def _installed(generation: str) -> Iterator[Any]:
+    if generations.alias.installed_keras() is not None or generations.alias.importlib.util.find_spec("tensorflow"):
+        pytest.skip("a Keras or TensorFlow is installed here")
+    generations.install(generation)
+    try:
+        yield sys.modules["tensorflow"]
+    finally:
+        generations.uninstall()
+
+
+# Functions ------------------------------------------------------------------------------------------------------------
+
+# Calls, and what TensorFlow 2.21 gives for them (as NumPy says it).
+CALLS = {
+    "tf.reduce_sum(A, axis=[0, 2], keepdims=True)": A.sum((0, 2), keepdims=True),
+    "tf.reduce_mean(tf.constant([1, 2, 4]))": np.int32(2),
+    "tf.reduce_mean(input_tensor=A, axis=1)": A.mean(1),
+    "tf.reduce_sum(A, reduction_indices=1, keep_dims=True)": A.sum(1, keepdims=True),
+    "tf.math.reduce_std(A, 1)": A.std(1),
+    "tf.argmax(A)": A.argmax(0),
+    "tf.argmax(A, axis=-1, output_type=tf.int32)": A.argmax(-1).astype("int32"),
+    "tf.cumsum([1, 2, 3], exclusive=True)": np.array([0, 1, 3], "int32"),
+    "tf.cumsum([1, 2, 3], reverse=True, name='c')": np.array([6, 5, 3], "int32"),
+    "tf.gather(A, [[0, 2], [1, 1]], axis=1)": A[:, [[0, 2], [1, 1]]],
+    "tf.gather(A, [[0, 2], [1, 1], [3, 0]], batch_dims=1)": np.stack(
+        [a[i] for a, i in zip(A, [[0, 2], [1, 1], [3, 0]], strict=True)]
+    ),
+    "tf.gather(A, [[4], [1], [3]], axis=2, batch_dims=1)": np.stack(
+        [a[:, i] for a, i in zip(A, [[4], [1], [3]], strict=True)]
+    ),
+    "tf.gather_nd(A, [[0, 1], [2, 3]])": A[[0, 2], [1, 3]],
+    "tf.where(A > 2)": np.argwhere(A > 2),
+    "tf.where(A > 0, A, 0.0)": np.where(A > 0, A, 0),
+    "tf.boolean_mask(A, A > 0)": A[A > 0],
+    "tf.one_hot([1, 0], 3, on_value=5.0, off_value=-1.0)": np.array([[-1, 5, -1], [5, -1, -1]], "float32"),
+    "tf.range(2, 10, 3)": np.array([2, 5, 8], "int32"),
+    "tf.fill([2, 1], 7)": np.array([[7], [7]], "int32"),
+    "tf.split(A, [1, -1], 1)": [A[:, :1], A[:, 1:]],
+    "tf.split(value=A, num_or_size_splits=2, axis=1)": [A[:, :2], A[:, 2:]],
+    "tf.unstack(A, axis=1)": [A[:, i] for i in range(4)],
+    "tf.pad(A, [[0, 0], [1, 2], [0, 1]], 'REFLECT')": np.pad(A, [[0, 0], [1, 2], [0, 1]], "reflect"),
+    "tf.pad(A, [[0, 0], [1, 2], [0, 1]], constant_values=3.0)": np.pad(
+        A, [[0, 0], [1, 2], [0, 1]], constant_values=3.0
+    ),
+    "tf.slice(A, [0, 1, 0], [2, -1, 3])": A[:2, 1:, :3],
+    "tf.matmul(A, A, transpose_b=True)": A @ A.transpose(0, 2, 1),
+    "tf.norm(A, ord=1, axis=-1)": np.abs(A).sum(-1),
+    "tf.linalg.band_part(np.ones((4, 4), 'float32'), -1, 0)": TRIANGLE,
+    "tf.sequence_mask([1, 3], 3, dtype=tf.float32)": np.array([[1, 0, 0], [1, 1, 1]], "float32"),
+    "tf.unique([3, 1, 3, 2])[1]": np.array([0, 1, 0, 2], "int32"),
+    "tf.math.confusion_matrix([0, 1, 1], [0, 1, 0])": np.array([[1, 0], [1, 1]], "int32"),
+    "tf.clip_by_norm(A, 1.0)": A / np.linalg.norm(A),
+    "tf.scan(lambda a, x: a + x, A)": A.cumsum(0),
+    "tf.map_fn(lambda x: x * 2, A)": A * 2,
+    "tf.constant(np.arange(3.0))": np.arange(3.0),
+    "tf.shape(A)[1] * 2": np.int32(8),
+    "tf.cast(tf.shape(A), tf.float32)": np.array([3, 4, 5], "float32"),
+    "tf.nn.l2_normalize(A, axis=-1)": A / np.linalg.norm(A, axis=-1, keepdims=True),
+    "tf.nn.avg_pool2d(A[None], 2, 2, 'VALID')": A[None, :2, :4].reshape(1, 1, 2, 2, 2, 5).mean((2, 4)),
+    "tf.nn.moments(A, axes=[0, 1])[1]": A.var((0, 1)),
+    "tf.image.flip_left_right(A)": A[:, ::-1],
+    "tf.image.resize(A, (6, 8), method='nearest')": A.repeat(2, 0).repeat(2, 1),
+    "tf.image.resize(np.ones((4, 4, 1), 'float32'), (2, 2), method='area')": np.ones((2, 2, 1), "float32"),
+    "tf.image.resize_with_crop_or_pad(A, 1, 6)": np.pad(A[1:2], ((0, 0), (1, 1), (0, 0))),
+    "tf.image.convert_image_dtype(np.array([[[255, 0]]], 'uint8'), tf.float32)": np.array([[[1, 0]]], "float32"),
+    "tf.strings.to_number('3.5')": np.float32(3.5),
+    "tf.strings.length('hé')": np.int32(3),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_values(tf: Any, call: str) -> None:
+    found, expected = eval(call, {"tf": tf, "A": A, "np": np}), CALLS[call]
+    for one, other in zip(*((x if isinstance(x, list) else [x]) for x in (found, expected)), strict=True):
+        one = np.asarray(one)
+        assert (one.shape, one.dtype) == (np.shape(other), other.dtype)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_transposed_convolution_is_the_gradient(tf: Any) -> None:
+    """For every output size that the forward convolution takes to the input's."""
+    kernel = torch.randn(3, 3, 2, 4)
+    for padding, size in (("SAME", 7), ("SAME", 8), ("VALID", 9), ("VALID", 10)):
+        x = torch.randn(1, size, size, 2, requires_grad=True)
+        y = tf.nn.conv2d(x, kernel, 2, padding)
+        upstream = torch.randn_like(y)
+        (expected,) = torch.autograd.grad(y, x, upstream)
+        found = tf.nn.conv2d_transpose(upstream, kernel, tf.shape(x), [1, 2, 2, 1], padding)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_functions_of_symbols_are_layers(tf: Any) -> None:
+    x = tf.keras.Input((4, 3))
+    batch = tf.shape(x)[0]
+    assert isinstance(batch, Size) and tf.shape(x)[1] == 4
+    flat = tf.reshape(x, [batch, tf.shape(x)[1] * 3])
+    assert flat.shape == (None, 12)
+    twice = tf.tile(tf.reduce_mean(x, axis=1, keepdims=True), [1, 2, 1])
+    counted = tf.cast(batch, tf.float32) + tf.zeros((batch * 2 // 2, 1))
+    model = tf.keras.Model(x, [flat, twice, counted, tf.nn.relu(x) * tf.constant(2.0), tf.concat([x, x], -1)])
+    data = np.random.default_rng(1).normal(size=(5, 4, 3)).astype("float32")
+    flat, twice, counted, relu, both = (np.asarray(y) for y in model(data))
+    np.testing.assert_allclose(flat, data.reshape(5, 12))
+    np.testing.assert_allclose(twice, data.mean(1, keepdims=True).repeat(2, 1), rtol=1e-5, atol=1e-6)
+    assert (counted == 5).all() and counted.shape == (5, 1)
+    np.testing.assert_allclose(relu, np.maximum(data, 0) * 2)
+    assert both.shape == (5, 4, 6)
+    assert model(data[:2])[2][0, 0] == 2
+
+
+def test_every_function_takes_the_name_of_a_node(tf: Any) -> None:
+    assert tf.reduce_sum(A, name="sum") == tf.reduce_sum(A)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        tf.reduce_sum(A, nome="sum")
+
+
+def test_types_and_shapes(tf: Any) -> None:
+    assert tf.constant(A).dtype == tf.float32 and tf.float32 != tf.float64 and tf.as_dtype(np.int32) == tf.int32
+    assert np.dtype(tf.float32) == np.float32 and tf.float32.is_floating and tf.int32.max == 2**31 - 1
+    assert tf.TensorShape([None, 3]).as_list() == [None, 3] and tf.TensorShape([2, 3]).num_elements() == 6
+    assert tf.TensorShape(None).rank is None and isinstance(tf.constant(1), tf.Tensor)
+    assert tf.TensorSpec([None, 2], tf.int32) == tf.TensorSpec((None, 2), "int32")
+
+
+# Gradients ------------------------------------------------------------------------------------------------------------
+
+
+def test_tapes(tf: Any) -> None:
+    v, c = tf.Variable([1.0, 2.0]), tf.constant([3.0, 4.0])
+    with tf.GradientTape() as tape:
+        tape.watch(c)
+        y = tf.reduce_sum(v**2 * c)
+    dv, dc = tape.gradient(y, [v, c])
+    assert dv.tolist() == [6, 16] and dc.tolist() == [1, 4]
+    assert not c.requires_grad and not (c * 2).requires_grad  # what follows outside is not recorded
+    with pytest.raises(RuntimeError, match="persistent=True"):
+        tape.gradient(y, v)
+    with tf.GradientTape(persistent=True) as outer:
+        with tf.GradientTape() as inner:
+            y = tf.reduce_sum(v**3)
+        first = inner.gradient(y, {"v": v})["v"]
+        other = v * 2
+    assert outer.gradient(first, v).tolist() == [6, 12] and outer.jacobian(other, v).tolist() == [[2, 0], [0, 2]]
+    assert outer.gradient(first, c) is None
+    assert outer.gradient(first, c, unconnected_gradients=tf.UnconnectedGradients.ZERO).tolist() == [0, 0]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        y = tf.reduce_sum(v)
+    assert tape.gradient(y, v) is None
+
+
+def test_two_tapes_over_one_graph(tf: Any) -> None:
+    """As a GAN's two halves: what the first asks for leaves the second's graph whole."""
+    a, b = tf.Variable(2.0), tf.Variable(3.0)
+    with tf.GradientTape() as one, tf.GradientTape() as other:
+        fake = tf.exp(a * b)
+        first, second = fake * 2, fake * b
+    assert float(one.gradient(first, a)) > 0 and float(other.gradient(second, b)) > 0
+
+
+def test_custom_training(tf: Any) -> None:
+    tf.random.set_seed(0)
+    x = np.random.default_rng(2).normal(size=(64, 3)).astype("float32")
+    y = x.sum(1, keepdims=True)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(3,))])
+    optimizer, loss_of = tf.keras.optimizers.SGD(0.1), tf.keras.losses.MeanSquaredError(reduction="auto")
+    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(64, seed=1).batch(16).prefetch(tf.data.AUTOTUNE)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([None, 1])])
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = loss_of(y, model(x, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss.detach()
+
+    losses = [float(step(*batch)) for _ in range(20) for batch in data]
+    assert losses[-1] < losses[0] / 100
+    with tf.distribute.MirroredStrategy().scope():
+        assert float(tf.distribute.get_strategy().run(step, (x, y))) < losses[0]
+
+
+def test_variables_and_modules(tf: Any) -> None:
+    class Linear(tf.Module):
+        def __init__(self):
+            super().__init__(name="linear")
+            self.w = [tf.Variable(tf.ones((2, 2)), name="w"), tf.Variable(1, trainable=False)]
+            self.dense = tf.keras.layers.Dense(2)
+
+    module = Linear()
+    module.dense(tf.ones((1, 3)))
+    assert len(module.variables) == 4 and len(module.trainable_variables) == 3
+    assert all(isinstance(v, tf.Variable) for v in module.variables)
+    w = module.w[0]
+    w.assign_add(tf.ones((2, 2)))
+    assert w.numpy().tolist() == [[2, 2], [2, 2]] and w.value().shape == (2, 2)
+    with pytest.raises(ValueError, match="shape"):
+        w.assign([1.0])
+
+
+def test_checkpoints(tf: Any, tmp_path: Path) -> None:
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+    step = tf.Variable(7, trainable=False)
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(model=model, step=step), tmp_path, max_to_keep=2)
+    for _ in range(3):
+        manager.save()
+    assert len(manager.checkpoints) == 2 and tf.train.latest_checkpoint(tmp_path) == manager.latest_checkpoint
+    before = model.get_weights()
+    model.set_weights([w * 0 for w in before])
+    step.assign(0)
+    manager.checkpoint.restore(manager.latest_checkpoint).expect_partial()
+    assert int(step) == 7 and np.array_equal(model.get_weights()[0], before[0])
+    with pytest.raises(ValueError, match="model has 0 arrays"):
+        tf.train.Checkpoint(model=tf.keras.Sequential([tf.keras.layers.Dense(2)])).restore(manager.latest_checkpoint)
+    model.save_weights(tmp_path / "other" / "cp.ckpt")
+    model.load_weights(tf.train.latest_checkpoint(tmp_path / "other")).expect_partial()
+    model.save(tmp_path / "folder")
+    assert np.array_equal(tf.keras.models.load_model(tmp_path / "folder").get_weights()[0], before[0])
+
+
+# Pipelines ------------------------------------------------------------------------------------------------------------
+
+
+def _values(dataset: Any) -> list[Any]:
+    return [x.tolist() if hasattr(x, "tolist") else x for x in dataset.as_numpy_iterator()]
+
+
+def test_pipelines(tf: Any) -> None:
+    count = tf.data.Dataset.range
+    assert _values(count(5).map(lambda x: x * 2, num_parallel_calls=tf.data.AUTOTUNE)) == [0, 2, 4, 6, 8]
+    assert _values(count(7).batch(3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert _values(count(7).batch(3, drop_remainder=True)) == [[0, 1, 2], [3, 4, 5]]
+    assert _values(count(3).repeat(2).skip(1).take(3)) == [1, 2, 0]
+    assert _values(count(6).filter(lambda x: x % 2 == 0)) == [0, 2, 4]
+    assert _values(count(2).concatenate(count(5, 7)).enumerate().map(lambda i, x: i + x)) == [0, 2, 7, 9]
+    assert _values(count(4).batch(2).unbatch()) == [0, 1, 2, 3]
+    assert _values(count(5).window(2, shift=1, drop_remainder=True).flat_map(lambda w: w.batch(2)))[0] == [0, 1]
+    assert _values(count(1, 4).map(tf.range).padded_batch(3, padding_values=-1)) == [
+        [[0, -1, -1], [0, 1, -1], [0, 1, 2]]
+    ]
+    assert int(count(5).reduce(0, lambda a, x: a + x)) == 10
+    zipped = tf.data.Dataset.zip((count(3), count(10)))
+    assert len(zipped) == 3 and [tuple(map(int, pair)) for pair in zipped] == [(0, 0), (1, 1), (2, 2)]
+    assert int(count(3).repeat().cardinality()) == -1 and int(count(3).filter(bool).cardinality()) == -2
+    with pytest.raises(TypeError, match="infinite"):
+        len(count(3).repeat())
+
+
+def test_rows_of_arrays(tf: Any) -> None:
+    x = {"a": np.arange(10.0), "b": np.array([str(n) for n in range(10)])}
+    rows = tf.data.Dataset.from_tensor_slices((x, np.arange(10)))
+    first = next(iter(rows))
+    assert float(first[0]["a"]) == 0 and first[0]["b"].numpy() == b"0"
+    shuffled = rows.shuffle(10, seed=3)
+    once, again = ([int(y) for _, y in shuffled] for _ in range(2))
+    assert sorted(once) == list(range(10)) and once != again
+    fixed = rows.shuffle(10, seed=3, reshuffle_each_iteration=False)
+    assert [int(y) for _, y in fixed] == [int(y) for _, y in fixed]
+    near = [int(y) for _, y in rows.shuffle(2, seed=1)]
+    assert sorted(near) == list(range(10)) and all(place >= value - 1 for place, value in enumerate(near))
+    batch = next(iter(rows.batch(4)))
+    assert batch[0]["a"].shape == (4,) and batch[0]["b"].shape == (4,) and len(rows.batch(4)) == 3
+    assert rows.batch(4).element_spec[1] == tf.TensorSpec([4], tf.int64)
+    with pytest.raises(ValueError, match="one length"):
+        tf.data.Dataset.from_tensor_slices((np.ones(2), np.ones(3)))
+
+
+def test_generators_cache_and_fit(tf: Any) -> None:
+    passes = []
+
+    def make():
+        passes.append(1)
+        for n in range(8):
+            yield np.full(3, n), [n]
+
+    signature = (tf.TensorSpec([3], tf.float32), tf.TensorSpec([1], tf.float32))
+    data = tf.data.Dataset.from_generator(make, output_signature=signature).cache()
+    assert data.element_spec == signature and next(iter(data))[0].dtype == tf.float32
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(3,))])
+    model.compile("adam", "mse")
+    seen = len(list(data)) and len(passes)
+    history = model.fit(data.batch(4), epochs=2, validation_data=data.batch(2), verbose=0)
+    assert len(history.history["val_loss"]) == 2 and len(passes) == seen
+    model.fit(data.repeat().batch(4), steps_per_epoch=3, epochs=2, verbose=0)
+    assert model.predict(data.batch(3).map(lambda x, y: x), verbose=0).shape == (8, 1)
+    with pytest.raises(TypeError, match="function"):
+        tf.data.Dataset.from_generator(make())
+
+
+# What it stands beside ------------------------------------------------------------------------------------------------
+
+
+def test_words_of_tensorflow_1(tf1: Any) -> None:
+    tf = tf1
+    import tensorflow.compat.v1 as v1
+
+    assert tf.__version__ < "2" and v1.reduce_sum is tf.reduce_sum
+    config = tf.ConfigProto()
+    config.gpu_options.allow_growth = True
+    with tf.Session(config=config, graph=tf.get_default_graph()) as session, session.graph.as_default():
+        session.run(tf.global_variables_initializer())
+        with pytest.raises(RuntimeError, match="no graph"):
+            session.run(tf.constant(1))
+    tf.set_random_seed(1)
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    x = tf.keras.layers.Input((4,))
+    assert tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=-1, keep_dims=True))(x).shape == (None, 1)
+
+
+def test_no_eager_execution_is_no_harm(tf: Any) -> None:
+    tf.compat.v1.disable_eager_execution()
+    assert tf.executing_eagerly()
+    assert len(tf.config.list_physical_devices("GPU")) == torch.cuda.device_count()
+    for device in tf.config.experimental.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+    with tf.device("/cpu:0"), tf.name_scope("part"):
+        assert tf.zeros(2).device.type == "cpu"
+    with pytest.raises(ValueError, match="TPU"):
+        tf.distribute.cluster_resolver.TPUClusterResolver()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="assert_equal"):
+        tf.debugging.assert_equal(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("tf.feature_column.numeric_column", r"tf\.feature_column is not in .* stand-in .* preprocessing layers"),
+        ("tf.nn.no_such_thing", r"tf\.nn\.no_such_thing is not in"),
+        ("tf.saved_model.save", r"model\.save"),
+    ],
+)
+def test_what_is_not_there_says_so(tf: Any, code: str, said: str) -> None:
+    with pytest.raises(AttributeError, match=said):
+        eval(code, {"tf": tf})
+
+
+def test_modules_that_are_not_there_say_so(tf: Any) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"tf\.contrib is not in .* dropped it in 2019"):
+        __import__("tensorflow.contrib.layers")
+    from tensorflow.python.keras import layers
+
+    assert layers is tf.keras.layers
+    assert not hasattr(tf, "__wrapped__")
+
+
+def test_files_and_texts(tf: Any, tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    picture = np.random.default_rng(0).integers(0, 255, (4, 6, 3)).astype("uint8")
+    path = str(tmp_path / "sub" / "p.png")
+    tf.io.write_file(path, tf.io.encode_png(picture))
+    assert tf.io.gfile.exists(path) and tf.io.gfile.glob(str(tmp_path / "*" / "*.png")) == [path]
+    names = tf.data.Dataset.list_files(str(tmp_path / "*" / "*.png"))
+    (found,) = names.map(lambda name: tf.image.decode_png(tf.io.read_file(name), channels=3))
+    assert np.array_equal(found, picture)
+    assert tf.strings.split(next(iter(names)), "/")[-1].numpy() == b"p.png"
+    assert tf.strings.regex_replace(tf.strings.lower("A<br />B"), "<br />", " ").numpy() == b"a b"
+
+
+def test_it_is_light() -> None:
+    """It comes with `install` alone, and every path of it can be read."""
+    code = "import lamina, sys; print([n for n in sys.modules if n.startswith('lamina.generations')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert len(NAMES) > 500 and all(item is not None or path == "newaxis" for path, item in NAMES.items())

@@ -1,0 +1,144 @@
+"""What tf.keras alone has: optimizers.legacy, reductions, metrics of tensors, small models, folders, modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lamina import tf_keras
+from lamina.generations.tensorflow.data import Dataset
+
+legacy: Any = tf_keras.optimizers.legacy
+
+
+def _stepped(optimizer: Any, gradients: list[float]) -> float:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    for gradient in gradients:
+        optimizer.apply_gradients([(torch.tensor([gradient]), weight)])
+    return float(weight.detach())
+
+
+# After gradients 1 and 2 on a weight of 0, from tf_keras 2.21.
+STEPS = {
+    "SGD": ({"lr": 0.5, "decay": 1.0}, -0.5 - 1.0 / 2),
+    "RMSprop": ({"learning_rate": 0.1, "epsilon": 0.5}, -0.1 / (0.1**0.5 + 0.5) - 0.2 / (0.49**0.5 + 0.5)),
+    "Adagrad": ({"learning_rate": 0.1, "epsilon": 0.5}, -0.1 / (1.1**0.5 + 0.5) - 0.2 / (5.1**0.5 + 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_legacy_optimizers_compute_as_theirs(name: str) -> None:
+    arguments, expected = STEPS[name]
+    assert _stepped(getattr(legacy, name)(**arguments), [1.0, 2.0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_legacy_words() -> None:
+    adam = legacy.Adam(0.1, 0.8, 0.99, 1e-3, True, clipnorm=1.0)  # `amsgrad` comes fifth
+    assert adam.get_config()["amsgrad"] is True and adam.get_config()["clipnorm"] == 1
+    for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam", "Ftrl"):
+        config = getattr(legacy, name)(lr=0.5, decay=0.01).get_config()
+        again = getattr(legacy, name).from_config(config)
+        assert again.get_config() == config and config["learning_rate"] == 0.5 and config["decay"] == 0.01
+    assert tf_keras.optimizers.experimental.Adam is tf_keras.optimizers.Adam
+
+
+def test_reductions() -> None:
+    y, p = np.zeros((2, 1), "float32"), np.ones((2, 1), "float32")
+    reduction: Any = tf_keras.losses.Reduction
+    for told, expected in ((reduction.AUTO, 1), ("auto", 1), (reduction.SUM, 2), (reduction.NONE, [1, 1])):
+        loss = tf_keras.losses.MeanSquaredError(told)
+        assert loss(y, p).tolist() == expected and isinstance(loss, tf_keras.losses.Loss)
+
+    class Own(tf_keras.losses.Loss):
+        def __init__(self):
+            super().__init__(reduction="auto", name="own")
+
+        def call(self, y_true, y_pred):
+            return (y_true - y_pred) ** 2
+
+    assert float(Own()(y, p)) == 1
+    with pytest.raises(ValueError, match="reduction"):
+        tf_keras.losses.MeanSquaredError("all")
+
+
+def test_metrics_of_tensors() -> None:
+    mean: Any = tf_keras.metrics.MeanTensor()
+    with pytest.raises(ValueError, match="give it a tensor"):
+        mean.result()
+    mean.update_state([0.0, 1, 2, 3])
+    mean.update_state([4.0, 5, 6, 7])
+    assert mean.result().tolist() == [2, 3, 4, 5]
+    mean.update_state([12.0, 10, 8, 6], sample_weight=[0, 0.2, 0.5, 1])
+    np.testing.assert_allclose(mean.result(), [2, 3.6363635, 4.8, 5.3333335], rtol=1e-6)
+    with pytest.raises(ValueError, match="shape"):
+        mean.update_state([1.0])
+    relative: Any = tf_keras.metrics.MeanRelativeError(normalizer=[1, 3, 2, 3])
+    relative.update_state([1, 3, 2, 3], [2, 4, 6, 8])
+    assert float(relative.result()) == 1.25
+
+
+def test_metrics_start_afresh_by_either_name() -> None:
+    class Own(tf_keras.metrics.Mean):
+        cleared = 0
+
+        def reset_states(self):
+            super().reset_states()
+            Own.cleared += 1
+
+    metric: Any = Own()
+    for reset in (metric.reset_state, metric.reset_states):
+        assert isinstance(metric, tf_keras.metrics.Metric)
+        metric.update_state(3.0)
+        reset()
+        assert float(metric.result()) == 0
+    assert Own.cleared == 2
+
+
+def test_small_models() -> None:
+    x = np.ones((4, 3), "float32")
+    linear = tf_keras.experimental.LinearModel(units=2, bias_initializer="ones")
+    assert linear([x, x[:, :1]]).tolist() == [[1, 1]] * 4
+    both = tf_keras.experimental.WideDeepModel(linear, tf_keras.Sequential([tf_keras.layers.Dense(2)]))
+    both.compile("sgd", "mse")
+    assert both([[x, x[:, :1]], x]).shape == (4, 2)
+    with pytest.raises(ValueError, match="fit"):
+        tf_keras.estimator.model_to_estimator(both)
+
+
+def test_folders_are_pipelines(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for place in range(3):
+            (tmp_path / name / f"{place}.txt").write_text(f"{name} {place}")
+    found: Any = tf_keras.utils.text_dataset_from_directory(tmp_path, batch_size=2, verbose=False)
+    assert isinstance(found, Dataset) and found.class_names == ["a", "b"] and len(found) == 3
+    texts, labels = next(iter(found.take(1)))
+    assert texts.numpy()[0].decode()[0] == "ab"[int(labels[0])]
+    assert len(list(found.unbatch().cache().batch(6))) == 1
+
+
+def test_modules_and_names() -> None:
+    assert tf_keras.saving.load_model is tf_keras.models.load_model
+    assert tf_keras.mixed_precision.experimental.Policy("mixed_float16").name == "mixed_float16"
+    assert tf_keras.layers.experimental.SyncBatchNormalization is tf_keras.layers.BatchNormalization
+    assert tf_keras.layers.experimental.preprocessing.Rescaling is tf_keras.layers.Rescaling
+    with pytest.warns(UserWarning, match="profiles"):
+        tf_keras.callbacks.TensorBoard("logs", profile_batch=2)
+
+
+def test_weights_and_models_under_tensorflows_names(tmp_path: Path) -> None:
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    saving = tf_keras.callbacks.ModelCheckpoint(str(tmp_path / "cp-{epoch:02d}.ckpt"), save_weights_only=True)
+    model.fit(np.ones((4, 3)), np.ones(4), callbacks=[saving], verbose=0)
+    assert (tmp_path / "cp-01.ckpt.weights.h5").is_file()
+    trained = model.get_weights()
+    model.set_weights([w * 0 for w in trained])
+    model.load_weights(tmp_path / "cp-01.ckpt").assert_consumed()
+    assert np.array_equal(model.get_weights()[0], trained[0])
+    model.save(tmp_path / "folder")
+    assert np.array_equal(tf_keras.models.load_model(tmp_path / "folder").get_weights()[0], trained[0])
