@@ -1,0 +1,361 @@
+"""What in a source tells the generation it was written for."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import inspect
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from ..translation.known import MODULES, NAMES
+from ..translation.words import BASE, FIRST, words
+from .dialect import DIALECTS
+
+ALL = "12t3"  # one character for a generation
+OLDER = {"1": "keras1", "2": "keras2", "t": "tf_keras"}
+
+
+class Kind(IntEnum):
+    """How much a piece of evidence weighs: it decides among what the kinds before it left."""
+
+    NAME = 0  # a module, or what is in it
+    WORD = 1  # an argument, a method
+    HABIT = 2  # what is of a time, and would run in others as well
+    STYLE = 3  # how `keras` is imported
+
+
+class Evidence(NamedTuple):
+    kind: Kind
+    generations: str  # those that have it
+    line: int
+    what: str
+
+
+# Where `keras` is found: the beginnings of full names, and whether `tensorflow` brings it.
+_ROOTS = {"tensorflow.python.keras": True, "tensorflow.contrib.keras": True, "tensorflow.compat.v1.keras": True,
+          "tensorflow.compat.v2.keras": True, "tensorflow.keras": True, "tf_keras": True, "keras_core": False,
+          "keras": False}  # fmt: skip
+
+# Arguments, and methods of models and layers, by name, beside those that the tables know.
+_ARGUMENTS = {
+    "models.Model": {"input": "1", "output": "1", "inputs": "2t3", "outputs": "2t3"},
+    "callbacks.ModelCheckpoint": {"period": "12t", "save_freq": "t3"},
+    "callbacks.EarlyStopping": {"baseline": "2t3", "restore_best_weights": "2t3", "start_from_epoch": "t3"},
+    "callbacks.ReduceLROnPlateau": {"epsilon": "12", "min_delta": "2t3"},
+    "callbacks.TensorBoard": {"write_grads": "2t", "batch_size": "2", "update_freq": "2t3", "profile_batch": "t3"},
+    "utils.to_categorical": {"nb_classes": "1", "num_classes": "2t3"},
+    "datasets.imdb.load_data": {"nb_words": "1", "num_words": "2t3"},
+    "datasets.reuters.load_data": {"nb_words": "1", "num_words": "2t3"},
+    "preprocessing.text.Tokenizer": {"nb_words": "1", "num_words": "2t"},
+    "preprocessing.image.ImageDataGenerator": {"dim_ordering": "1", "data_format": "2t", "validation_split": "2t"},
+}
+_METHODS = {
+    **dict.fromkeys(("fit_generator", "evaluate_generator", "predict_generator"), "12t"),
+    **dict.fromkeys(("predict_classes", "to_yaml", "get_output_at", "get_input_at"), "12t"),
+    **dict.fromkeys(("inbound_nodes", "_make_predict_function", "_make_train_function", "uses_learning_phase"), "12"),
+    **dict.fromkeys(("_keras_shape", "_uses_learning_phase", "total_loss", "flow_from_dataframe"), "12"),
+    **dict.fromkeys(("add_node", "add_input", "add_output", "get_output_shape_for"), "1"),
+    "compute_output_shape": "2t3",
+    "flow_from_directory": "12t",
+    "train_step": "t3",
+    "test_step": "t3",
+}  # fmt: skip
+_OWN_WORDS = {"show_accuracy": "1", "class_mode": "1", "run_eagerly": "t3", "steps_per_execution": "t3",
+              "jit_compile": "t3"}  # fmt: skip
+
+# Modules and names of the same years: Python 2, TensorFlow 1 and 2, and what others had.
+_TIMES = {
+    "12": (
+        "theano cPickle urllib2 ConfigParser Queue sklearn.cross_validation sklearn.grid_search scipy.misc.imread "
+        "scipy.misc.imresize scipy.misc.imsave tensorflow.contrib tensorflow.Session tensorflow.InteractiveSession "
+        "tensorflow.placeholder tensorflow.ConfigProto tensorflow.GPUOptions tensorflow.get_default_graph "
+        "tensorflow.global_variables_initializer tensorflow.initialize_all_variables tensorflow.app "
+        "tensorflow.set_random_seed tensorflow.variable_scope tensorflow.log tensorflow.to_float tensorflow.trainable_"
+        "variables tensorflow.train.AdamOptimizer tensorflow.python_io"
+    ),
+    "t3": (
+        "tensorflow.function tensorflow.GradientTape tensorflow.random.set_seed tensorflow.config tensorflow.data "
+        "tensorflow.io.gfile tensorflow_datasets"
+    ),
+    "3": "jax torch flax",
+}
+_OLD_BUILTINS = ("xrange", "raw_input", "unicode", "unichr", "execfile")
+
+
+class Reader:
+    """One source: what its names stand for, and what they say."""
+
+    def __init__(self, tree: ast.AST):
+        self.nodes = list(ast.walk(tree))
+        self.guarded = {id(inner) for node in self.nodes if _is_guard(node) for inner in ast.walk(node)}
+        self.bound: dict[str, str] = {}  # names by what they were imported as: full dotted names
+        self.stars: list[str] = []  # what `from keras... import *` took all of
+        self.defined = {node.name for node in self.nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        self.of_tensorflow = 0  # the first line that uses its Keras
+        for node in self.nodes:
+            self._bind(node)
+        for node in self.nodes:
+            if isinstance(node, ast.Attribute):
+                self._use(self._path(node) or "", node.lineno)
+
+    def _use(self, path: str, line: int) -> None:
+        if _below(path)[0]:
+            self.of_tensorflow = min(line, self.of_tensorflow or line)
+
+    def _bind(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                self.bound[alias.asname or top] = alias.name if alias.asname else top
+                self._use(alias.name, node.lineno)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                self._use(f"{node.module}.{alias.name}", node.lineno)
+                if alias.name == "*":
+                    self.stars += [node.module] if _below(node.module)[1] else []
+                else:
+                    self.bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            path = self._path(node.value) if isinstance(node.value, ast.Attribute) else None
+            if path is not None and _below(path)[1] is not None:
+                self.bound[node.targets[0].id] = path
+
+    def _path(self, node: ast.AST) -> str | None:
+        """The full name that a name or a chain of attributes stands for."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return None
+        start = self.bound.get(node.id) or self._of_star(node.id)
+        if start is None:
+            return None
+        return ".".join([start, *reversed(parts)])
+
+    def _of_star(self, name: str) -> str | None:
+        """What a name may stand for that is bound nowhere in a source with `from keras... import *`."""
+        if not self.stars or name in self.defined:
+            return None
+        for star in self.stars:
+            home = (_below(star)[1] or "").partition(".")[0]
+            known = {*_table_names(home), *(word for text in NAMES.get(home, {}).values() for word in text.split())}
+            if name in known:
+                return f"keras.{home}.{name}"
+        return None
+
+    def read(self) -> Iterator[Evidence]:
+        for node in self.nodes:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                if id(node) not in self.guarded:
+                    yield from self._of_import(node)
+            elif isinstance(node, ast.Attribute):
+                yield from self._of_attribute(node)
+            elif isinstance(node, ast.Call):
+                yield from self._of_call(node)
+                yield from _of_times(node)
+            elif isinstance(node, ast.FunctionDef) and node.name in ("get_output_shape_for", "compute_output_shape"):
+                yield Evidence(Kind.WORD, _METHODS[node.name], node.lineno, f"def {node.name}")
+            else:
+                yield from _of_times(node)
+        yield from self._of_style()
+
+    def _of_import(self, node: ast.Import | ast.ImportFrom) -> Iterator[Evidence]:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif node.level:
+            return
+        elif node.module == "__future__":
+            if any(alias.name != "annotations" for alias in node.names):
+                yield Evidence(Kind.HABIT, "12", node.lineno, "from __future__ import")
+            return
+        else:
+            names = [f"{node.module}.{alias.name}".removesuffix(".*") for alias in node.names]
+        for name in names:
+            yield from _of_path(name, node.lineno)
+
+    def _of_style(self) -> Iterator[Evidence]:
+        """Scripts of Keras 3 say `import keras` or `from keras import layers`; those before mostly did not."""
+        lines = [
+            node.lineno
+            for node in self.nodes
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras.") and not node.level
+        ]
+        if lines and "keras" not in self.bound and "keras.layers" not in self.bound.values():
+            yield Evidence(Kind.STYLE, "12", min(lines), "`from keras. ... import` without `import keras`")
+
+    def _of_attribute(self, node: ast.Attribute) -> Iterator[Evidence]:
+        path = self._path(node)
+        if path is not None and id(node) not in self.guarded:
+            yield from _of_path(path, node.lineno)
+        if (path is None or "." not in path) and node.attr in _METHODS:
+            yield Evidence(Kind.WORD, _METHODS[node.attr], node.lineno, f".{node.attr}")
+        elif node.attr == "lr" and "optimizer" in ast.unparse(node.value):
+            yield Evidence(Kind.WORD, "12t", node.lineno, "optimizer.lr")
+
+    def _of_call(self, node: ast.Call) -> Iterator[Evidence]:
+        given = [keyword.arg for keyword in node.keywords if keyword.arg]
+        own = _below(self._path(node.func) or "")[1]
+        if own:
+            home, _, name = own.rpartition(".")
+            home = {"": "models", "engine": "models"}.get(home, home.partition(".")[0])
+            if name[:1].isupper() and home in ("layers", "optimizers", "regularizers", "constraints", "initializers"):
+                yield from _of_class(home, name, node)
+            known = _ARGUMENTS.get(own) or _ARGUMENTS.get(f"{home}.{name}") or {}
+            for word in given:
+                if word in known:
+                    yield Evidence(Kind.WORD, known[word], node.lineno, f"{name}({word}=)")
+        elif isinstance(node.func, ast.Attribute):
+            method = node.func.attr
+            for word in given:
+                yield from _of_method(method, word, node.lineno)
+
+
+def _of_path(path: str, line: int) -> Iterator[Evidence]:
+    """What a full name says: the module, and the name in it."""
+    own = _below(path)[1]
+    if own is None:
+        for generations, text in _TIMES.items():
+            if any(path == told or path.startswith(f"{told}.") for told in text.split()):
+                yield Evidence(Kind.HABIT, generations, line, path)
+        return
+    parts = own.split(".") if own else []
+    for length in range(len(parts), 0, -1):
+        module = ".".join(parts[:length])
+        if module in _AGES:
+            if _AGES[module] != ALL:
+                yield Evidence(Kind.NAME, _AGES[module], line, f"keras.{module}")
+            break
+    for length in range(len(parts)):
+        generations = _age(".".join(parts[:length]), parts[length])
+        if generations is not None:
+            yield Evidence(Kind.NAME, generations, line, ".".join(["keras", *parts[: length + 1]]))
+
+
+_AGES = {module: generations for generations, text in MODULES.items() for module in text.split()}
+
+
+@functools.cache
+def _table_names(home: str) -> frozenset[str]:
+    """The names in a home that a table of a generation has."""
+    names = {"Model", "Sequential"} if home == "models" else set()
+    for dialect in DIALECTS.values():
+        names.update(dialect.table.objects.get(home, ()))
+    return frozenset(names)
+
+
+@functools.cache
+def _age(home: str, name: str) -> str | None:
+    """The generations that have a name in a module; None where the table does not tell."""
+    ages = NAMES.get(home, {})
+    for exactly in (True, False):
+        for generations, text in ages.items():
+            for told in text.split():
+                if name == told or (not exactly and told.endswith("*") and name.startswith(told[:-1])):
+                    return None if generations == ALL else generations
+    return None
+
+
+def _below(path: str) -> tuple[bool, str | None]:
+    """Whether a full name is of TensorFlow's Keras, and its part below `keras`; None where it is none."""
+    for root, tensorflow in _ROOTS.items():
+        if path == root or path.startswith(f"{root}."):
+            return tensorflow, path[len(root) + 1 :]
+    return False, None
+
+
+def _of_class(home: str, name: str, node: ast.Call) -> Iterator[Evidence]:
+    takes = "".join(each for each in ALL if _takes(each, home, name, node))
+    if takes not in ("", ALL, "t"):
+        said = ", ".join([*map(ast.unparse, node.args), *(f"{word.arg}=" for word in node.keywords if word.arg)])
+        yield Evidence(Kind.WORD, takes, node.lineno, f"{name}({said if len(said) < 60 else '...'})")
+    if home == "layers" and name not in ("Input", "InputLayer", "Embedding"):
+        for keyword in node.keywords:
+            if keyword.arg in ("input_shape", "batch_input_shape", *FIRST):
+                yield Evidence(Kind.HABIT, "12t", node.lineno, f"{name}({keyword.arg}=)")
+
+
+def _takes(generation: str, home: str, name: str, node: ast.Call) -> bool:
+    """Whether a class of that name takes such a call. Its own words count, not those it also understands."""
+    given = {keyword.arg for keyword in node.keywords if keyword.arg}
+    if generation == "3":
+        modern = getattr(importlib.import_module(f"lamina.{home}"), name, None)
+        if not callable(modern):
+            return False
+        parameters = inspect.signature(modern).parameters
+        own = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        return given <= {*parameters, *_COMMON} and len(node.args) <= len(own) and not _sizes_apart(name, node)
+    table = DIALECTS[OLDER[generation]].table
+    if name not in table.objects.get(home, {}) and table.canonical(name, home) is None:
+        return False
+    told = words(table, home, name)
+    if home == "optimizers":
+        given -= {"lr", "decay"}  # of all older ones
+    apart = generation != "1" and _sizes_apart(told.entry.modern, node)
+    return given <= {*told.accepted, *_COMMON} and not apart
+
+
+_COMMON = (*BASE, "input_dim", "input_length", "clipnorm", "clipvalue", "global_clipnorm")
+
+
+def _sizes_apart(name: str, node: ast.Call) -> bool:
+    """Whether a convolution's sizes are three numbers, as in Conv2D(64, 3, 3)."""
+    return "Conv" in name and "1D" not in name and len(node.args) == 3 and not isinstance(node.args[1], ast.Tuple)
+
+
+@functools.cache
+def _method_words(method: str) -> dict[str, str]:
+    """Which generations' models know an argument of a method."""
+    found: dict[str, str] = {}
+    for generation in ALL:
+        if generation == "3":
+            method_of = getattr(importlib.import_module("lamina.models").Model, method, None)
+            own = inspect.signature(method_of).parameters if callable(method_of) else ()
+        else:
+            own = [
+                part.partition("=")[0].strip()
+                for part in DIALECTS[OLDER[generation]].table.methods.get(method, "").split(",")
+            ]
+        for word in own:
+            found[word] = found.get(word, "") + generation
+    return found
+
+
+def _of_method(method: str, word: str, line: int) -> Iterator[Evidence]:
+    if not any(method in dialect.table.methods for dialect in DIALECTS.values()):
+        return
+    known = _OWN_WORDS.get(word) or _method_words(method).get(word)
+    if known and known != ALL:
+        yield Evidence(Kind.WORD, known, line, f".{method}({word}=)")
+
+
+def _of_times(node: ast.AST) -> Iterator[Evidence]:
+    """What is of a time, though not of Keras."""
+    if isinstance(node, ast.Name) and node.id in _OLD_BUILTINS:
+        yield Evidence(Kind.HABIT, "12", node.lineno, f"{node.id} of Python 2")
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super" and node.args:
+        yield Evidence(Kind.HABIT, "12t", node.lineno, "super(...) with arguments")
+    elif isinstance(node, ast.ClassDef) and any(
+        isinstance(base, ast.Name) and base.id == "object" for base in node.bases
+    ):
+        yield Evidence(Kind.HABIT, "12t", node.lineno, "class (object)")
+    elif isinstance(node, ast.JoinedStr):
+        yield Evidence(Kind.HABIT, "2t3", node.lineno, "an f-string")
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        said = node.value
+        if said in ("val_acc", "acc"):
+            yield Evidence(Kind.HABIT, "12", node.lineno, repr(said))
+        elif said in ("channels_first", "channels_last"):
+            yield Evidence(Kind.HABIT, "2t3", node.lineno, repr(said))
+        elif said.endswith((".keras", ".weights.h5")) and len(said) > 6:
+            yield Evidence(Kind.HABIT, "t3", node.lineno, "a .keras or .weights.h5 file")
+        elif said.endswith((".h5", ".hdf5")) and len(said) > 6:
+            yield Evidence(Kind.HABIT, "12t", node.lineno, "a file in HDF5")
+
+
+def _is_guard(node: ast.AST) -> bool:
+    """Whether a `try` is there for what may not be importable."""
+    return isinstance(node, ast.Try) and any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in node.body)
