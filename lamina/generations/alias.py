@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from .dialect import DIALECTS
-from .namespaces import open_namespace
+from .namespaces import Namespace, open_namespace
 
-_NAMES = {"keras1": ("keras",), "keras2": ("keras",), "tf_keras": ("keras", "tf_keras"), "keras3": ("keras",)}
+_NAMES = {
+    "keras1": ("keras",),
+    "keras2": ("keras",),
+    "tf_keras": ("keras", "tf_keras"),
+    "keras3": ("keras", "keras_core"),
+}
 _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
 
 
@@ -33,6 +40,11 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         DIALECTS[generation].follow(backend)
     uninstall()
     modules = _modules(generation)
+    sys.meta_path.insert(0, _Aliases())
+    modules[""].__name__ = "keras"
+    for path, module in modules.items():
+        if isinstance(module, Namespace):
+            module.__name__ = f"keras.{path}".rstrip(".")
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if generation == "tf_keras" and importlib.util.find_spec("tensorflow") is None:
@@ -46,7 +58,9 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
 
 def uninstall() -> None:
     """Undo `install`."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Aliases)]
     for name, before in _installed.items():
+        sys.modules[name].__name__ = _home(sys.modules[name])
         if before is None:
             sys.modules.pop(name, None)
         else:
@@ -66,6 +80,29 @@ def _alias(modules: dict[str, ModuleType]) -> None:
     for name, module in modules.items():
         _installed.setdefault(name, sys.modules.get(name))
         sys.modules[name] = module
+
+
+class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the modules below those that `install` put in place: one object each, whatever it is imported as."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname.rpartition(".")[0] not in _installed or importlib.util.find_spec(self._own(fullname)) is None:
+            return None
+        return ModuleSpec(fullname, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        _installed[name], sys.modules[name] = None, importlib.import_module(self._own(name))
+
+    @staticmethod
+    def _own(name: str) -> str:
+        parent, _, leaf = name.rpartition(".")
+        return f"{_home(sys.modules[parent])}.{leaf}"
+
+
+def _home(module: ModuleType) -> str:
+    """The name that a module has of its own, whatever it is called while it is installed."""
+    return module.__spec__.name if module.__spec__ else module.__name__
 
 
 def _modules(generation: str) -> dict[str, ModuleType]:

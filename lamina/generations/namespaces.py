@@ -57,11 +57,13 @@ _INSTEAD = {
 class _Absent(importlib.abc.MetaPathFinder):
     """Comes last, and says for a module or name that a generation has and this project has not what to use."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if isinstance(target, Namespace):  # `importlib.reload`: there is nothing to do
+            return target.__spec__
         parent = sys.modules.get(fullname.rpartition(".")[0])
-        if not isinstance(parent, Namespace):
-            return
-        root, _, own = parent.__name__.removeprefix("lamina.").partition(".")
+        if not isinstance(parent, Namespace) or parent.__spec__ is None:
+            return None
+        root, _, own = parent.__spec__.name.removeprefix("lamina.").partition(".")
         asked = f"{own}.{fullname.rpartition('.')[2]}".lstrip(".")
         hint = next((text for name, text in _INSTEAD.items() if f".{name}." in f".{asked}."), "")
         version = DIALECTS[root].table.version

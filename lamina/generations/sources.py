@@ -27,7 +27,7 @@ def parsed(source: str) -> tuple[ast.AST, list[int]]:
             if re.match(r"\s*pass$", lines[at]):  # as an indentation that fits nothing
                 lines[at] = ""
             else:
-                lines[at] = re.match(r"\s*", lines[at]).group() + "pass"
+                lines[at] = lines[at][: len(lines[at]) - len(lines[at].lstrip())] + "pass"
                 out.append(at + 1)
         except (ValueError, RecursionError):
             break
@@ -117,14 +117,14 @@ def _without_magics(source: str) -> tuple[str, list[str]]:
         pass
     lines, out = source.split("\n"), []
     for at, line in enumerate(lines):
-        indent, said = re.match(r"(\s*)(.*)", line).groups()
-        timed = re.match(r"%time\s+(.+)", said)
-        if timed:
+        said = line.strip()
+        indent = line[: len(line) - len(line.lstrip())]
+        if timed := re.match(r"%time\s+(.+)", said):
             lines[at] = indent + timed[1]
-        elif re.match(r"[%!?]|[\w.]+\?+\s*$", said):
+        elif re.match(r"[%!?]|[\w.]+\?+$", said):
             lines[at] = f"{indent}pass"
             out.append(said)
-        elif given := re.match(r"([\w, ]+=\s*)([%!].*)", said):
+        elif given := re.match(r"([\w, ]+=\s*)[%!]", said):
             lines[at] = f"{indent}{given[1]}[]"
             out.append(said)
     return "\n".join(lines), out
