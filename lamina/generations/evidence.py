@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from ..translation.known import MODULES, NAMES
+from ..translation.known import ARGUMENTS, BUILTINS, METHOD_WORDS, METHODS, MODULES, NAMES, TIMES
 from ..translation.words import BASE, FIRST, words
 from .dialect import DIALECTS
 
@@ -39,51 +39,6 @@ _ROOTS = {"tensorflow.python.keras": True, "tensorflow.contrib.keras": True, "te
           "tensorflow.compat.v2.keras": True, "tensorflow.keras": True, "tf_keras": True, "keras_core": False,
           "keras": False}  # fmt: skip
 
-# Arguments, and methods of models and layers, by name, beside those that the tables know.
-_ARGUMENTS = {
-    "models.Model": {"input": "1", "output": "1", "inputs": "2t3", "outputs": "2t3"},
-    "callbacks.ModelCheckpoint": {"period": "12t", "save_freq": "t3"},
-    "callbacks.EarlyStopping": {"baseline": "2t3", "restore_best_weights": "2t3", "start_from_epoch": "t3"},
-    "callbacks.ReduceLROnPlateau": {"epsilon": "12", "min_delta": "2t3"},
-    "callbacks.TensorBoard": {"write_grads": "2t", "batch_size": "2", "update_freq": "2t3", "profile_batch": "t3"},
-    "utils.to_categorical": {"nb_classes": "1", "num_classes": "2t3"},
-    "datasets.imdb.load_data": {"nb_words": "1", "num_words": "2t3"},
-    "datasets.reuters.load_data": {"nb_words": "1", "num_words": "2t3"},
-    "preprocessing.text.Tokenizer": {"nb_words": "1", "num_words": "2t"},
-    "preprocessing.image.ImageDataGenerator": {"dim_ordering": "1", "data_format": "2t", "validation_split": "2t"},
-}
-_METHODS = {
-    **dict.fromkeys(("fit_generator", "evaluate_generator", "predict_generator"), "12t"),
-    **dict.fromkeys(("predict_classes", "to_yaml", "get_output_at", "get_input_at"), "12t"),
-    **dict.fromkeys(("inbound_nodes", "_make_predict_function", "_make_train_function", "uses_learning_phase"), "12"),
-    **dict.fromkeys(("_keras_shape", "_uses_learning_phase", "total_loss", "flow_from_dataframe"), "12"),
-    **dict.fromkeys(("add_node", "add_input", "add_output", "get_output_shape_for"), "1"),
-    "compute_output_shape": "2t3",
-    "flow_from_directory": "12t",
-    "train_step": "t3",
-    "test_step": "t3",
-}  # fmt: skip
-_OWN_WORDS = {"show_accuracy": "1", "class_mode": "1", "run_eagerly": "t3", "steps_per_execution": "t3",
-              "jit_compile": "t3"}  # fmt: skip
-
-# Modules and names of the same years: Python 2, TensorFlow 1 and 2, and what others had.
-_TIMES = {
-    "12": (
-        "theano cPickle urllib2 ConfigParser Queue sklearn.cross_validation sklearn.grid_search scipy.misc.imread "
-        "scipy.misc.imresize scipy.misc.imsave tensorflow.contrib tensorflow.Session tensorflow.InteractiveSession "
-        "tensorflow.placeholder tensorflow.ConfigProto tensorflow.GPUOptions tensorflow.get_default_graph "
-        "tensorflow.global_variables_initializer tensorflow.initialize_all_variables tensorflow.app "
-        "tensorflow.set_random_seed tensorflow.variable_scope tensorflow.log tensorflow.to_float tensorflow.trainable_"
-        "variables tensorflow.train.AdamOptimizer tensorflow.python_io"
-    ),
-    "t3": (
-        "tensorflow.function tensorflow.GradientTape tensorflow.random.set_seed tensorflow.config tensorflow.data "
-        "tensorflow.io.gfile tensorflow_datasets"
-    ),
-    "3": "jax torch flax",
-}
-_OLD_BUILTINS = ("xrange", "raw_input", "unicode", "unichr", "execfile")
-
 
 class Reader:
     """One source: what its names stand for, and what they say."""
@@ -92,11 +47,13 @@ class Reader:
         self.nodes = list(ast.walk(tree))
         self.guarded = {id(inner) for node in self.nodes if _is_guard(node) for inner in ast.walk(node)}
         self.bound: dict[str, str] = {}  # names by what they were imported as: full dotted names
-        self.stars: list[str] = []  # what `from keras... import *` took all of
+        self.stars: list[str] = []  # the homes that `from keras... import *` took all of
         self.defined = {node.name for node in self.nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
         self.of_tensorflow = 0  # the first line that uses its Keras
         for node in self.nodes:
             self._bind(node)
+        if not any(_below(path)[1] is not None for path in self.bound.values()) and not any(self.stars):
+            self.stars = ["layers", "models", "optimizers"]  # a piece of a script
         for node in self.nodes:
             if isinstance(node, ast.Attribute):
                 self._use(self._path(node) or "", node.lineno)
@@ -115,7 +72,7 @@ class Reader:
             for alias in node.names:
                 self._use(f"{node.module}.{alias.name}", node.lineno)
                 if alias.name == "*":
-                    self.stars += [node.module] if _below(node.module)[1] else []
+                    self.stars += [(_below(node.module)[1] or "").partition(".")[0]]
                 else:
                     self.bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -137,14 +94,11 @@ class Reader:
         return ".".join([start, *reversed(parts)])
 
     def _of_star(self, name: str) -> str | None:
-        """What a name may stand for that is bound nowhere in a source with `from keras... import *`."""
-        if not self.stars or name in self.defined:
-            return None
-        for star in self.stars:
-            home = (_below(star)[1] or "").partition(".")[0]
-            known = {*_table_names(home), *(word for text in NAMES.get(home, {}).values() for word in text.split())}
-            if name in known:
-                return f"keras.{home}.{name}"
+        """What a name may stand for that is bound nowhere: one of `from keras... import *`, or of a cell left out."""
+        if name not in self.defined:
+            for home in self.stars:
+                if name in _table_names(home) or (home, name) in _NAMED:
+                    return f"keras.{home}.{name}"
         return None
 
     def read(self) -> Iterator[Evidence]:
@@ -158,7 +112,7 @@ class Reader:
                 yield from self._of_call(node)
                 yield from _of_times(node)
             elif isinstance(node, ast.FunctionDef) and node.name in ("get_output_shape_for", "compute_output_shape"):
-                yield Evidence(Kind.WORD, _METHODS[node.name], node.lineno, f"def {node.name}")
+                yield Evidence(Kind.WORD, METHODS[node.name], node.lineno, f"def {node.name}")
             else:
                 yield from _of_times(node)
         yield from self._of_style()
@@ -191,20 +145,23 @@ class Reader:
         path = self._path(node)
         if path is not None and id(node) not in self.guarded:
             yield from _of_path(path, node.lineno)
-        if (path is None or "." not in path) and node.attr in _METHODS:
-            yield Evidence(Kind.WORD, _METHODS[node.attr], node.lineno, f".{node.attr}")
+        if (path is None or "." not in path) and node.attr in METHODS:
+            yield Evidence(Kind.WORD, METHODS[node.attr], node.lineno, f".{node.attr}")
         elif node.attr == "lr" and "optimizer" in ast.unparse(node.value):
             yield Evidence(Kind.WORD, "12t", node.lineno, "optimizer.lr")
 
     def _of_call(self, node: ast.Call) -> Iterator[Evidence]:
         given = [keyword.arg for keyword in node.keywords if keyword.arg]
-        own = _below(self._path(node.func) or "")[1]
+        path = self._path(node.func) or ""
+        if isinstance(node.func, ast.Name) and node.func.id not in self.bound:
+            yield from _of_path(path, node.lineno)
+        own = _below(path)[1]
         if own:
             home, _, name = own.rpartition(".")
             home = {"": "models", "engine": "models"}.get(home, home.partition(".")[0])
             if name[:1].isupper() and home in ("layers", "optimizers", "regularizers", "constraints", "initializers"):
                 yield from _of_class(home, name, node)
-            known = _ARGUMENTS.get(own) or _ARGUMENTS.get(f"{home}.{name}") or {}
+            known = ARGUMENTS.get(own) or ARGUMENTS.get(f"{home}.{name}") or {}
             for word in given:
                 if word in known:
                     yield Evidence(Kind.WORD, known[word], node.lineno, f"{name}({word}=)")
@@ -218,24 +175,28 @@ def _of_path(path: str, line: int) -> Iterator[Evidence]:
     """What a full name says: the module, and the name in it."""
     own = _below(path)[1]
     if own is None:
-        for generations, text in _TIMES.items():
+        for generations, text in TIMES.items():
             if any(path == told or path.startswith(f"{told}.") for told in text.split()):
                 yield Evidence(Kind.HABIT, generations, line, path)
         return
     parts = own.split(".") if own else []
-    for length in range(len(parts), 0, -1):
-        module = ".".join(parts[:length])
-        if module in _AGES:
-            if _AGES[module] != ALL:
-                yield Evidence(Kind.NAME, _AGES[module], line, f"keras.{module}")
-            break
     for length in range(len(parts)):
         generations = _age(".".join(parts[:length]), parts[length])
         if generations is not None:
             yield Evidence(Kind.NAME, generations, line, ".".join(["keras", *parts[: length + 1]]))
+    modules = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    module = next((each for each in modules if each in _AGES), "")
+    if module and (module != own or tuple(own.rpartition(".")[::2]) not in _NAMED):  # `layers.merge` was both
+        yield Evidence(Kind.NAME, _AGES[module], line, f"keras.{module}")
 
 
 _AGES = {module: generations for generations, text in MODULES.items() for module in text.split()}
+_NAMED = {
+    (home, name): generations
+    for home, ages in NAMES.items()
+    for generations, text in ages.items()
+    for name in text.split()
+}
 
 
 @functools.cache
@@ -247,16 +208,12 @@ def _table_names(home: str) -> frozenset[str]:
     return frozenset(names)
 
 
-@functools.cache
 def _age(home: str, name: str) -> str | None:
     """The generations that have a name in a module; None where the table does not tell."""
-    ages = NAMES.get(home, {})
-    for exactly in (True, False):
-        for generations, text in ages.items():
-            for told in text.split():
-                if name == told or (not exactly and told.endswith("*") and name.startswith(told[:-1])):
-                    return None if generations == ALL else generations
-    return None
+    found = _NAMED.get((home, name))
+    for length in range(len(name), -1, -1):
+        found = found or _NAMED.get((home, f"{name[:length]}*"))
+    return None if found == ALL else found
 
 
 def _below(path: str) -> tuple[bool, str | None]:
@@ -327,14 +284,14 @@ def _method_words(method: str) -> dict[str, str]:
 def _of_method(method: str, word: str, line: int) -> Iterator[Evidence]:
     if not any(method in dialect.table.methods for dialect in DIALECTS.values()):
         return
-    known = _OWN_WORDS.get(word) or _method_words(method).get(word)
+    known = METHOD_WORDS.get(word) or _method_words(method).get(word)
     if known and known != ALL:
         yield Evidence(Kind.WORD, known, line, f".{method}({word}=)")
 
 
 def _of_times(node: ast.AST) -> Iterator[Evidence]:
     """What is of a time, though not of Keras."""
-    if isinstance(node, ast.Name) and node.id in _OLD_BUILTINS:
+    if isinstance(node, ast.Name) and node.id in BUILTINS:
         yield Evidence(Kind.HABIT, "12", node.lineno, f"{node.id} of Python 2")
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super" and node.args:
         yield Evidence(Kind.HABIT, "12t", node.lineno, "super(...) with arguments")

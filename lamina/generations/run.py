@@ -142,6 +142,8 @@ class Program:
         return own if self.file is None else beside(self.file, Path(self.root or "."))
 
     def execute(self, names: dict[str, Any]) -> None:
+        if self.package:
+            __import__(self.package)
         for code in [_compiled(text, name) for name, text in self.parts.items()]:
             exec(code, names)
 
