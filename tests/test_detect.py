@@ -86,6 +86,7 @@ WORDS = {
         "Dense(3, input_dim=3, kernel_initializer='uniform')",
         "Dense(3, input_shape=(3,))\nmodel.fit(x, y, epochs=3)",
         "Conv2D(64, (3, 3), padding='same')\nmodel.fit(x, y, nb_epoch=3)",  # whose words Keras 2 understands
+        "from keras.layers import merge\nConv2D(64, (3, 3), padding='same')\nmerge([a, b], mode='sum')",
         "Model(inputs=a, outputs=b)\nhistory.history['val_acc']",
         "Model(inputs=a, outputs=b)\nmodel.save('model.h5')",
     ),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from ..translation.known import ARGUMENTS, BUILTINS, METHOD_WORDS, METHODS, MODULES, NAMES, TIMES
+from ..translation.known import ARGUMENTS, BUILTINS, KEPT, METHOD_WORDS, METHODS, MODULES, NAMES, TIMES
 from ..translation.words import BASE, FIRST, words
 from .dialect import DIALECTS
 
@@ -183,7 +183,8 @@ def _of_path(path: str, line: int) -> Iterator[Evidence]:
     for length in range(len(parts)):
         generations = _age(".".join(parts[:length]), parts[length])
         if generations is not None:
-            yield Evidence(Kind.NAME, generations, line, ".".join(["keras", *parts[: length + 1]]))
+            named = ".".join(parts[: length + 1])
+            yield Evidence(Kind.WORD if named in KEPT else Kind.NAME, generations, line, f"keras.{named}")
     modules = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
     module = next((each for each in modules if each in _AGES), "")
     if module and (module != own or tuple(own.rpartition(".")[::2]) not in _NAMED):  # `layers.merge` was both

@@ -218,6 +218,9 @@ NAMES = {
     },
 }
 
+# Names of Keras 1 that the first releases of Keras 2 still had: they weigh as its words do.
+KEPT = ("layers.Merge", "layers.merge", "models.Merge", "engine.merge", "engine.Merge")
+
 # Arguments, and methods of models and layers, by name, beside those that the tables know.
 ARGUMENTS = {
     "models.Model": {"input": "1", "output": "1", "inputs": "2t3", "outputs": "2t3"},
