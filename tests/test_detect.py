@@ -179,6 +179,8 @@ def test_cells_of_a_notebook() -> None:
     assert told("%%time\nx = 1") == [(1, "\nx = 1", [])]
     assert told("%%bash\nls -l") == [(1, "", ["%%bash"])]
     assert told("files = !ls\nkeras.layers?") == [(1, "files = []\npass", ["files = !ls", "keras.layers?"])]
+    assert told("!a \\\n  --b \\\n  --c\nx = 1") == [(1, "pass\n\n\nx = 1", ["!a \\"])]
+    assert told("  x = 1\n  if x:\n    y = 2") == [(1, "x = 1\nif x:\n  y = 2", [])]
     assert told("x = (7\n  % 4)\ns = '''\n%no\n'''")[0][2] == []
     with pytest.raises(ValueError, match="no notebook"):
         list(cells("[1]"))

@@ -110,21 +110,21 @@ def _without_magics(source: str) -> tuple[str, list[str]]:
         if first[2:].split(" ")[0].strip() not in _STILL_PYTHON:
             return "", [first]
         source = f"\n{rest}"
-    try:
-        ast.parse(source)
+    if not parsed(source)[1]:
         return source, []
-    except SyntaxError:
-        pass
-    lines, out = source.split("\n"), []
+    indent = source[: len(source) - len(source.lstrip())].rpartition("\n")[2]  # which a cell may start with
+    lines, out = [line.removeprefix(indent) for line in source.split("\n")], []
+    continued = False
     for at, line in enumerate(lines):
         said = line.strip()
-        indent = line[: len(line) - len(line.lstrip())]
+        margin = line[: len(line) - len(line.lstrip())]
         if timed := re.match(r"%time\s+(.+)", said):
-            lines[at] = indent + timed[1]
-        elif re.match(r"[%!?]|[\w.]+\?+$", said):
-            lines[at] = f"{indent}pass"
-            out.append(said)
+            lines[at] = margin + timed[1]
+        elif continued or re.match(r"[%!?]|[\w.]+\?+$", said):
+            lines[at] = "" if continued else f"{margin}pass"
+            out += [] if continued else [said]
+            continued = said.endswith("\\")
         elif given := re.match(r"([\w, ]+=\s*)[%!]", said):
-            lines[at] = f"{indent}{given[1]}[]"
+            lines[at] = f"{margin}{given[1]}[]"
             out.append(said)
     return "\n".join(lines), out
