@@ -755,6 +755,8 @@ def test_an_installed_keras_is_one_package(generation: str) -> None:
     assert importlib.util.find_spec("keras.layers") is not None
     with pytest.raises(ImportError):
         importlib.import_module("keras.nonsense")
+    with pytest.raises(ImportError):
+        importlib.import_module("tensorflow.nonsense")
     if generation == "keras3":
         dense = importlib.import_module("keras.layers.dense")
         assert dense is importlib.import_module("lamina.layers.dense")

@@ -60,7 +60,8 @@ def uninstall() -> None:
     """Undo `install`."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Aliases)]
     for name, before in _installed.items():
-        sys.modules[name].__name__ = _home(sys.modules[name])
+        if module := sys.modules.get(name):
+            module.__name__ = _home(module)
         if before is None:
             sys.modules.pop(name, None)
         else:
@@ -86,9 +87,8 @@ class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the modules below those that `install` put in place: one object each, whatever it is imported as."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if fullname.rpartition(".")[0] not in _installed or importlib.util.find_spec(self._own(fullname)) is None:
-            return None
-        return ModuleSpec(fullname, self)
+        own = self._own(fullname) if fullname.rpartition(".")[0] in _installed else fullname
+        return None if own == fullname or importlib.util.find_spec(own) is None else ModuleSpec(fullname, self)
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__

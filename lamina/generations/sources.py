@@ -11,6 +11,7 @@ from pathlib import Path
 
 _MOST_LINES = 300  # that are left out of one source
 _MOST_FILES = 60  # that are read beside a script
+_LARGEST = 2**24  # bytes of one
 
 
 def parsed(source: str) -> tuple[ast.AST, list[int]]:
@@ -43,7 +44,7 @@ def beside(path: Path, root: Path) -> dict[str, str]:
         if file in found:
             continue
         try:
-            found[file] = read(file)
+            found[file] = read(file) if file.stat().st_size < _LARGEST else ""
         except (OSError, ValueError):
             continue
         for name, folder in _imports(parsed(found[file])[0], file, root):
