@@ -12,15 +12,7 @@ from lamina._version import __version__
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1 after an error, 2 for wrong arguments, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except KeyboardInterrupt:
-        print("\nlamina: stopped by Ctrl-C", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"lamina: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return options.run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,25 +26,36 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--quiet", action="store_true", help="print the results only")
     demo.set_defaults(run=_demo)
 
-    run = commands.add_parser("run", help="run a script written for an older Keras")
+    run = commands.add_parser("run", help="run a script or notebook written for any Keras")
     generations = ("1", "2", "tf", "3")
     run.add_argument("--keras", choices=generations, help="its generation; default: told from the script's source")
-    run.add_argument("script", help="the Python file")
+    how = run.add_mutually_exclusive_group()
+    how.add_argument("-m", dest="how", action="store_const", const="module", help="what follows is a module's name")
+    how.add_argument("-c", dest="how", action="store_const", const="command", help="what follows is Python itself")
+    run.add_argument("script", help="a Python file, a notebook, a folder with __main__.py, or - for standard input")
     run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script itself is given")
-    run.set_defaults(run=_run)
+    run.set_defaults(run=_run, how="script")
     return parser
 
 
-def _run(options: argparse.Namespace) -> None:
-    from lamina.generations import run
+def _run(options: argparse.Namespace) -> int:
+    from lamina.generations.run import run  # whatever the script raises is shown there
 
-    run.run(options.script, options.arguments, options.keras)
+    return run(options.script, options.arguments, options.keras, options.how)
 
 
-def _demo(options: argparse.Namespace) -> None:
+def _demo(options: argparse.Namespace) -> int:
     from lamina import demo
 
-    demo.run(options.epochs, options.out, quiet=options.quiet)
+    try:
+        demo.run(options.epochs, options.out, quiet=options.quiet)
+    except KeyboardInterrupt:
+        print("\nlamina: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"lamina: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _positive(text: str) -> int:

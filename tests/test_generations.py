@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import importlib.util
 import inspect
 import json
 import pickle
@@ -22,7 +24,6 @@ from support.golden import FAMILIES, Case, cases
 import lamina
 from lamina import generations, keras1, keras2, tf_keras
 from lamina.generations import objects
-from lamina.generations.detect import detect
 from lamina.layers import old
 from lamina.translation.keras1 import KERAS1, LAYERS
 from lamina.translation.keras2 import KERAS2
@@ -749,6 +750,30 @@ def test_what_is_not_there_says_what_to_use(line: str, hint: str) -> None:
         exec(line, {})
 
 
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras", "keras3"])
+@pytest.mark.usefixtures("no_keras")
+def test_an_installed_keras_is_one_package(generation: str) -> None:
+    """Its name, what it reloads to, and modules imported later: one object each, and none is left behind."""
+    generations.install(generation)
+    keras = importlib.import_module("keras")
+    assert keras.__name__ == "keras"
+    layers = importlib.import_module("keras.layers")
+    assert importlib.reload(layers) is layers is importlib.import_module(".layers", "keras")
+    assert importlib.util.find_spec("keras.layers") is not None
+    with pytest.raises(ImportError):
+        importlib.import_module("keras.nonsense")
+    with pytest.raises(ImportError):
+        importlib.import_module("tensorflow.nonsense")
+    if generation == "keras3":
+        dense = importlib.import_module("keras.layers.dense")
+        assert dense is importlib.import_module("lamina.layers.dense")
+    generations.install("keras2" if generation == "keras1" else "keras1")
+    other = importlib.import_module("keras")
+    assert other is not keras
+    assert other.__name__ == "keras"
+    assert keras.__name__ == f"lamina.{generation}".removesuffix(".keras3")
+
+
 @pytest.mark.usefixtures("no_keras")
 def test_a_backend_that_is_none_changes_nothing() -> None:
     generations.install("keras1")
@@ -788,48 +813,6 @@ def importlib_spec(name: str, origin: str) -> object:
     from importlib.machinery import ModuleSpec
 
     return ModuleSpec(name, None, origin=origin)
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("from keras.layers import Dense\nDense(64, init='uniform')", "keras1"),
-        ("from keras.layers import Dense\nDense(output_dim=64)", "keras1"),
-        ("model.add(Convolution2D(64, 3, 3, border_mode='same', input_shape=(3, 32, 32)))", "keras1"),
-        ("from keras.objectives import mse\nmodel.fit(x, y, nb_epoch=3)", "keras1"),
-        ("from keras.layers.convolutional import Conv2D\nConv2D(64, (3, 3))", "keras2"),
-        ("from keras.layers import CuDNNLSTM", "keras2"),
-        ("model.fit_generator(g, steps_per_epoch=3)", "keras2"),
-        ("from tensorflow.keras.layers import Dense", "tf_keras"),
-        ("import tensorflow as tf\ntf.keras.layers.Dense(3)", "tf_keras"),
-        ("import keras\nkeras.layers.Dense(3)", "keras3"),
-        ("import keras\nkeras.layers.Conv2D(3, 3, groups=1)", "keras3"),
-        ("print(1)", "keras3"),
-    ],
-)
-def test_detect(source: str, expected: str) -> None:
-    generation, reason = detect(source)
-    assert generation == expected
-    assert reason
-
-
-def test_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    from lamina import cli
-
-    script = tmp_path / "old.py"
-    script.write_text(
-        "import sys\nfrom keras.layers.core import Dense\nfrom keras.models import Sequential\n"
-        "model = Sequential([Dense(output_dim=2, input_dim=3)])\nprint(sys.argv[1:], model.output_shape)\n"
-    )
-    if generations.alias.installed_keras() is not None:
-        pytest.skip("a Keras is installed here")
-    try:
-        assert cli.main(["run", str(script), "--size", "3"]) == 0
-    finally:
-        generations.uninstall()
-    out, err = capsys.readouterr()
-    assert out == "['--size', '3'] (None, 2)\n"
-    assert err.startswith("lamina: keras1 (line 4: this call of Dense")
 
 
 @pytest.mark.parametrize("space", [keras1, keras2, tf_keras])

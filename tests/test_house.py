@@ -53,6 +53,7 @@ UNUSED = {
     "datasets.reading._Unpickler.find_class": "pickle calls it",
     "files.editor.KerasFileEditor.*": "users call them",
     "files.program.ExportArchive.*": "users call and read them",
+    "generations.alias._Aliases.exec_module": "Python's imports call it",
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
     "generations.habits.*": "users of older generations call and read them",
     "generations.tensors.Shape.*": "users of older generations call and read them",

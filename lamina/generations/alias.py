@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from .. import _absent
 from .dialect import DIALECTS
-from .namespaces import open_namespace
+from .namespaces import Namespace, open_namespace
 
-_NAMES = {"keras1": ("keras",), "keras2": ("keras",), "tf_keras": ("keras", "tf_keras"), "keras3": ("keras",)}
 _finder = _absent.Finder("keras")
 _NUMPY_NAMES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
 _restored: list[str] = []
+_NAMES = {
+    "keras1": ("keras",),
+    "keras2": ("keras",),
+    "tf_keras": ("keras", "tf_keras"),
+    "keras3": ("keras", "keras_core"),
+}
 _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
 
 
@@ -39,13 +46,17 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     uninstall()
     modules = _modules(generation)
     if generation in DIALECTS:
-        modules[""].__name__ = "keras"  # which some code asks for
         _restore_numpy_names()
         if importlib.util.find_spec("keras_preprocessing") is None:  # where Keras 2 had its `preprocessing` from
             parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
             _alias({f"keras_{path}": module for path, module in parts.items()})
+    sys.meta_path.insert(0, _Aliases())
     if generation == "keras3":
-        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]  # before files here are read under Keras' names
+        sys.meta_path.insert(1, _finder)  # type: ignore[arg-type]  # says what is not there
+    modules[""].__name__ = "keras"
+    for path, module in modules.items():
+        if isinstance(module, Namespace):
+            module.__name__ = f"keras.{path}".rstrip(".")
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if importlib.util.find_spec("tensorflow") is None:
@@ -56,12 +67,10 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
 
 def uninstall() -> None:
     """Undo `install`."""
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)  # type: ignore[arg-type]
-    for dialect in DIALECTS.values():
-        if root := sys.modules.get(dialect.module("")):
-            root.__name__ = dialect.module("")
+    sys.meta_path[:] = [one for one in sys.meta_path if one is not _finder and not isinstance(one, _Aliases)]
     for name, before in _installed.items():
+        if module := sys.modules.get(name):
+            module.__name__ = _home(module)
         if before is None:
             sys.modules.pop(name, None)
         else:
@@ -91,6 +100,28 @@ def _alias(modules: dict[str, ModuleType]) -> None:
     for name, module in modules.items():
         _installed.setdefault(name, sys.modules.get(name))
         sys.modules[name] = module
+
+
+class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the modules below those that `install` put in place: one object each, whatever it is imported as."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        own = self._own(fullname) if fullname.rpartition(".")[0] in _installed else fullname
+        return None if own == fullname or importlib.util.find_spec(own) is None else ModuleSpec(fullname, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        _installed[name], sys.modules[name] = None, importlib.import_module(self._own(name))
+
+    @staticmethod
+    def _own(name: str) -> str:
+        parent, _, leaf = name.rpartition(".")
+        return f"{_home(sys.modules[parent])}.{leaf}"
+
+
+def _home(module: ModuleType) -> str:
+    """The name that a module has of its own, whatever it is called while it is installed."""
+    return module.__spec__.name if module.__spec__ else module.__name__
 
 
 def _modules(generation: str) -> dict[str, ModuleType]:

@@ -35,7 +35,7 @@ class Namespace(ModuleType):
         super().__init__(name, doc)
         self.__path__: list[str] = []  # it may have submodules
         self.__spec__ = ModuleSpec(name, None, is_package=True)
-        vars(self).update(_find=find, _names=names, _own_name=name)  # `install` calls the root `keras`
+        vars(self).update(_find=find, _names=names)
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":
@@ -45,7 +45,7 @@ class Namespace(ModuleType):
         with _making:  # one object for each name, whichever threads ask for it first
             found = vars(self)[name] if name in vars(self) else vars(self)["_find"](name)
             if found is None:
-                raise _Missing(vars(self)["_own_name"], name)
+                raise _Missing(vars(self)["__spec__"].name, name)  # `install` calls it by another name
             setattr(self, name, found)
         return found
 
@@ -56,11 +56,13 @@ class Namespace(ModuleType):
 class _Absent(importlib.abc.MetaPathFinder):
     """Comes last, and says for a module or name that a generation has and this project has not what to use."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if isinstance(target, Namespace):  # `importlib.reload`: there is nothing to do
+            return target.__spec__
         parent = sys.modules.get(fullname.rpartition(".")[0])
-        if not isinstance(parent, Namespace):
-            return
-        root, _, own = vars(parent)["_own_name"].removeprefix("lamina.").partition(".")
+        if not isinstance(parent, Namespace) or parent.__spec__ is None:
+            return None
+        root, _, own = parent.__spec__.name.removeprefix("lamina.").partition(".")
         name = fullname.rpartition(".")[2]
         told = hint(own, name, near=vars(parent)["_names"]()) or hint(f"{own}.{name}".lstrip("."))
         asked, version = f"{own}.{name}".lstrip("."), DIALECTS[root].table.version

@@ -1,32 +1,216 @@
-"""`lamina run`: a script in which `import keras` means one of the generations."""
+"""`lamina run`: scripts, modules and notebooks in which `import keras` means one of the generations."""
 
 from __future__ import annotations
 
-import runpy
+import builtins
+import importlib.machinery
+import linecache
+import os
+import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
 
 from .alias import install, installed_keras
 from .detect import detect
+from .sources import beside, cells
 
-_NAMES = {"1": "keras1", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
+GENERATIONS = {"1": "keras1", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
+_TOLD = "LAMINA_RUN"  # in the environment: which generation the script runs with, for processes that it starts
+_PYTHON_2 = (
+    r"(print\s+[^=(]|print\s*>>|exec\s+[\"']|raise\s+\w+\s*,|except\s+[\w.() ,]+,\s*\w+\s*:)"
+    r"|.*(<>|\b0[0-7]+\b|\d[lL]\b|`)"
+)  # a line of it
 
 
-def run(script: str, arguments: Sequence[str] = (), keras: str | None = None) -> None:
-    """Runs a script as `python script arguments...` would. Without `keras` its generation is told from its source."""
-    path = Path(script)
-    if keras is not None:
-        install(_NAMES[keras], replace=True)
-    elif (found := installed_keras()) is not None:
-        print(f"lamina: runs with the Keras installed in {found}; pass --keras to use Lamina's", file=sys.stderr)
-    else:
-        generation, reason = detect(path.read_text(encoding="utf-8"))
-        print(f"lamina: {generation} ({reason})", file=sys.stderr)
-        install(generation)
-    before = sys.argv, sys.path[0]
-    sys.argv, sys.path[0] = [str(path), *arguments], str(path.resolve().parent)
+class Unfit(Exception):
+    """What was asked for is not run; `code` is what the process exits with."""
+
+    def __init__(self, message: str, code: int = 1):
+        super().__init__(message)
+        self.code = code
+
+
+def run(target: str, arguments: Sequence[str] = (), keras: str | None = None, how: str = "script") -> int:
+    """Runs as `python target arguments...` would, and returns the exit code: 1 after an exception that it shows.
+
+    `how` is "script" (a file, a notebook, a folder with `__main__.py`, "-" for standard input), "module" (`-m`) or
+    "command" (`-c`). Without `keras` its generation is told from its source, and from what it imports beside it.
+    SystemExit is the script's own, and goes through.
+    """
     try:
-        runpy.run_path(str(path), run_name="__main__")
-    finally:
-        sys.argv, sys.path[0] = before
+        program = _program(target, how)
+        if not getattr(sys.flags, "safe_path", False):  # of Python 3.11
+            sys.path[0] = program.root
+        sys.argv = [program.called, *arguments]
+        installed = _choose(program, keras)
+        main = ModuleType("__main__")
+        spec = _Spec(program.package) if installed and program.again else None
+        vars(main).update(__builtins__=builtins, __spec__=spec, **program.names())
+        sys.modules["__main__"] = main
+        program.execute(vars(main))
+    except Unfit as error:
+        print(f"lamina: {error}", file=sys.stderr)
+        return error.code
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _show(error)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def again(names: dict[str, Any]) -> None:
+    """Runs the script once more, as `multiprocessing` has it in a process that it starts afresh."""
+    generation, how, target = os.environ[_TOLD].split(" ", 2)
+    install(generation, replace=True)
+    program = _program(target, how)
+    names.update(program.names())
+    program.execute(names)
+
+
+def _choose(program: Program, keras: str | None) -> bool:
+    """Install the generation that is asked for, or that fits; False where another Keras is left alone."""
+    found = installed_keras()
+    if keras is None and found is not None:
+        print(f"lamina: runs with the Keras installed in {found}; pass --keras to use Lamina's", file=sys.stderr)
+        return False
+    if keras is None:
+        generation, reason = detect(program.sources())
+        print(f"lamina: {generation} ({reason})", file=sys.stderr)
+    else:
+        generation = GENERATIONS[keras]
+    install(generation, replace=True)
+    os.environ[_TOLD] = f"{generation} {program.how} {program.target}"
+    return True
+
+
+def _show(error: BaseException) -> None:
+    """As Python shows what a script raises: without the frames before it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    error = error.with_traceback(trace)
+    if sys.excepthook is sys.__excepthook__:
+        traceback.print_exception(error)  # which also finds the lines of notebooks
+    else:
+        sys.excepthook(type(error), error, trace)
+
+
+class _Spec(importlib.machinery.ModuleSpec):
+    """What `multiprocessing` takes for the main module of a process that it starts: `worker`, which comes here."""
+
+    def __init__(self, package: str | None):
+        super().__init__(f"{__package__}.worker", None)
+        self._package = package
+
+    @property
+    def parent(self) -> str | None:
+        return self._package
+
+
+@dataclass
+class Program:
+    """Something to run: what Python knows of it, and its parts by the names that tracebacks show."""
+
+    target: str
+    called: str  # sys.argv[0]
+    root: str  # sys.path[0]
+    parts: Mapping[str, str | bytes]
+    file: Path | None = None
+    package: str | None = None
+    how: str = "script"
+    again: bool = False  # whether a process that it starts runs it once more
+
+    def names(self) -> dict[str, Any]:
+        """What stands in the main module before it starts."""
+        if self.file is None:
+            return {"__package__": None, "display": print}
+        loader = importlib.machinery.SourceFileLoader("__main__", str(self.file))
+        return {"__file__": str(self.file), "__cached__": None, "__package__": self.package, "__loader__": loader}
+
+    def sources(self) -> dict[str, str]:
+        """What its generation is told from."""
+        own = {
+            name: text if isinstance(text, str) else text.decode("utf-8", "replace")
+            for name, text in self.parts.items()
+        }
+        return own if self.file is None else beside(self.file, Path(self.root or "."))
+
+    def execute(self, names: dict[str, Any]) -> None:
+        if self.package:
+            __import__(self.package)
+        for code in [_compiled(text, name) for name, text in self.parts.items()]:
+            exec(code, names)
+
+
+def _program(target: str, how: str) -> Program:
+    if how == "command":
+        return Program(target, "-c", "", {"<string>": target})
+    if how == "module":
+        return _module(target)
+    if target == "-":
+        return Program(target, "-", "", {"<stdin>": sys.stdin.read()})
+    path = Path(target)
+    folder = path.is_dir()
+    file = (path / "__main__.py" if folder else path).absolute()
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise Unfit(f"cannot open {str(file)!r}: {error.strerror}", code=2) from None
+    root = str(path.absolute() if folder else path.resolve().parent)
+    if path.suffix == ".ipynb":
+        return Program(target, target, root, _notebook(path, text))
+    return Program(str(file), target, root, {str(file): text}, file, "" if folder else None, again=not folder)
+
+
+def _module(name: str) -> Program:
+    """A module, or the `__main__` of a package. The packages above it are imported when it is run, not before."""
+    places: Any = [str(Path.cwd()), *sys.path[1:]]
+    package = ""
+    for part in [*name.split("."), "__main__"]:
+        spec = importlib.machinery.PathFinder.find_spec(part, places)
+        if spec is None:
+            raise Unfit(f"no module named {name!r}" + (f" with a {part}" if part == "__main__" else ""))
+        if spec.submodule_search_locations is None:
+            break
+        places, package = spec.submodule_search_locations, f"{package}.{part}".lstrip(".")
+    file = Path(spec.origin or "")
+    if file.suffix != ".py":
+        raise Unfit(f"the module {name!r} has no source to run")
+    return Program(
+        name, str(file), str(Path.cwd()), {str(file): file.read_bytes()}, file, package, "module", part != "__main__"
+    )
+
+
+def _notebook(path: Path, text: bytes) -> dict[str, str | bytes]:
+    """The cells with code. What is IPython's or the shell's is left out, and said."""
+    parts: dict[str, str | bytes] = {}
+    try:
+        for number, source, left_out in cells(text.decode("utf-8-sig")):
+            name = f"{path}, cell {number}"
+            for line in left_out:
+                print(f"lamina: {name}: not run: {line}", file=sys.stderr)
+            linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+            parts[name] = source
+    except ValueError as error:
+        raise Unfit(f"{path}: {error}") from None
+    return parts
+
+
+def _compiled(source: str | bytes, name: str) -> CodeType:
+    """Raises Unfit for Python 2, SyntaxError for what is no Python at all."""
+    try:
+        return compile(source, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        if re.match(_PYTHON_2, line) or isinstance(error, TabError):
+            raise Unfit(
+                f"{name}, line {error.lineno}: this is Python 2 ({line}). Lamina needs Python 3; rewrite the file with "
+                "`2to3 -w FILE`, which comes with Python up to 3.12, or with `fissix -w FILE` (pip install fissix)."
+            ) from None
+        raise

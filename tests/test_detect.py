@@ -1,0 +1,186 @@
+"""Which generation a script was written for: every kind of evidence, and what decides where they differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lamina.generations.detect import detect
+from lamina.generations.sources import beside, cells
+
+NAMES = {
+    "keras1": (
+        "from keras.initializations import glorot_normal",
+        "from keras.utils.visualize_util import plot",
+        "from keras.layers import Merge",
+        "import keras\nkeras.layers.MaxoutDense(3)\nkeras.layers.TimeDistributedDense(3)",
+        "from keras import layers as L\nL.merge([a, b], mode='sum')",
+        "from keras.layers import *\nmerge([a, b], mode='sum')",
+        "from keras.regularizers import WeightRegularizer, l2",
+        "import keras.backend as K\nK.lesser(x, 1)",
+        "from keras.metrics import fbeta_score",
+    ),
+    "keras2": (
+        "from keras import backend as K\nK.maximum(x, 0)",
+        "import keras\nK = keras.backend\nK.set_image_dim_ordering('th')",
+        "from keras.backend import image_data_format, int_shape",
+        "from keras.layers.convolutional import Conv2D",
+        "import keras.layers.core as core\ncore.Dense(3)",
+        "from keras.engine import Layer",
+        "from keras.engine.topology import get_source_inputs",
+        "from keras.layers.merge import concatenate",
+        "from keras.utils import np_utils",
+        "from keras.preprocessing.image import ImageDataGenerator",
+        "from keras.preprocessing.text import Tokenizer",
+        "from keras.legacy import interfaces",
+        "from keras.layers import CuDNNGRU",
+        "from keras.utils import multi_gpu_model",
+    ),
+    "tf_keras": (
+        "from tensorflow.keras.layers import Dense",
+        "from tensorflow import keras",
+        "import tensorflow as tf\ntf.keras.layers.Dense(3)",
+        "import tensorflow as tf\nkeras = tf.keras\nkeras.layers.Dense(3)",
+        "import tensorflow.keras.backend as K",
+        "from tensorflow.python.keras.layers import Dense",
+        "import tf_keras",
+        "from keras.layers.experimental import preprocessing",
+    ),
+    "keras3": (
+        "import keras\nkeras.ops.relu(x)",
+        "from keras import ops",
+        "from keras.random import normal",
+        "import keras\nkeras.utils.PyDataset",
+        "from keras.layers import RMSNormalization",
+        "import keras_core as keras",
+        "import keras\nkeras.layers.Dense(3)",
+        "from keras import layers\nlayers.Conv2D(3, 3, groups=1)",
+        "import keras\nkeras.saving.load_model('a.keras')",
+        "print(1)",
+    ),
+}
+IMPORTS = "".join(f"from keras.{home} import *\n" for home in ("layers", "models", "optimizers", "callbacks"))
+WORDS = {
+    "keras1": (
+        "Dense(64, init='uniform')",
+        "Dense(output_dim=64)",
+        "Convolution2D(64, 3, 3)",
+        "Convolution2D(n, k, k, border_mode='same')",
+        "Dropout(p=0.5)",
+        "LSTM(32, dropout_W=0.2)",
+        "BatchNormalization(mode=2)",
+        "Model(input=a, output=b)",
+        "model.fit(x, y, nb_epoch=3)",
+        "model.fit(x, y, show_accuracy=True)",
+        "model.fit_generator(g, samples_per_epoch=100)",
+        "class A(Layer):\n    def get_output_shape_for(self, shape): return shape",
+    ),
+    "keras2": (
+        "model.fit_generator(g, steps_per_epoch=3)",
+        "model.fit(x, y, epochs=3)\nmodel.predict_classes(x)",
+        "Adam(lr=0.1)\nConv2D(64, (3, 3))",
+        "Conv2D(64, (3, 3))\nModelCheckpoint(f, period=2)",
+        "Dense(64, kernel_initializer='uniform')\nmodel.optimizer.lr",
+        "Dense(3, input_dim=3, kernel_initializer='uniform')",
+        "Dense(3, input_shape=(3,))\nmodel.fit(x, y, epochs=3)",
+        "Conv2D(64, (3, 3), padding='same')\nmodel.fit(x, y, nb_epoch=3)",  # whose words Keras 2 understands
+        "from keras.layers import merge\nConv2D(64, (3, 3), padding='same')\nmerge([a, b], mode='sum')",
+        "Model(inputs=a, outputs=b)\nhistory.history['val_acc']",
+        "Model(inputs=a, outputs=b)\nmodel.save('model.h5')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("expected", "source"), [(g, s) for g, sources in NAMES.items() for s in sources])
+def test_names(expected: str, source: str) -> None:
+    generation, reason = detect(source)
+    assert generation == expected, reason
+    assert reason
+
+
+@pytest.mark.parametrize(("expected", "source"), [(g, s) for g, sources in WORDS.items() for s in sources])
+def test_words(expected: str, source: str) -> None:
+    generation, reason = detect(IMPORTS + source)
+    assert generation == expected, reason
+
+
+def test_a_piece_without_imports_is_told_too() -> None:
+    assert detect("model.add(Convolution2D(64, 3, 3, border_mode='same'))")[0] == "keras1"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from keras.models import Sequential\nprint 'python 2'", "keras2"),
+        ("import keras\nfor i in xrange(3): pass", "keras2"),
+        ("import keras, theano", "keras2"),
+        ("import keras\nimport tensorflow as tf\nsession = tf.Session()", "keras2"),
+        ("from __future__ import print_function\nimport keras", "keras2"),
+        ("import keras\nimport tensorflow as tf\ntf.data.Dataset", "keras3"),  # TensorFlow is no tf.keras
+        ("import keras, torch", "keras3"),
+        ("import keras\nfrom keras.layers import Dense\nmodel.save('a.keras')", "keras3"),
+        ("from keras.layers import Dense", "keras2"),
+    ],
+)
+def test_habits(source: str, expected: str) -> None:
+    assert detect(source)[0] == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import keras\ntry:\n    from keras.layers.merge import add\nexcept ImportError:\n    add = keras.layers.add",
+        "import keras\nclass CuDNNLSTM: pass\nCuDNNLSTM()",
+        "import keras\nclf.fit(x, y, sample_weight=w)",
+        "import keras\nfrom sklearn.svm import SVC\nSVC(kernel='rbf')",
+        "import keras\nlayer = keras.layers.Embedding(input_dim=3, output_dim=2)",
+    ],
+)
+def test_what_is_no_evidence(source: str) -> None:
+    assert detect(source)[0] == "keras3"
+
+
+def test_the_reason_names_the_line() -> None:
+    assert (
+        detect("import keras\n\nkeras.utils.multi_gpu_model")[1] == "line 3: keras.utils.multi_gpu_model is of Keras 2"
+    )
+    assert detect({"a.py": "import b", "b.py": "from keras.layers import Merge"})[1].startswith("b.py, line 1: ")
+
+
+def test_what_a_script_imports_from_beside_it(tmp_path: Path) -> None:
+    """Modules, packages, relative imports, circles; not what lies elsewhere, and nothing is run."""
+    (tmp_path / "main.py").write_text(
+        "import networks.small\nfrom tools import helper\nhelper()\nraise SystemExit('run')"
+    )
+    (tmp_path / "tools.py").write_text("import main\nimport json, os.path, numpy\nhelper = print")
+    (tmp_path / "unused.py").write_text("from keras.layers import Merge")
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "__init__.py").write_text("")
+    (tmp_path / "networks" / "small.py").write_text("from . import parts\nfrom .more import x\nimport keras")
+    (tmp_path / "networks" / "parts.py").write_text("from keras.layers import CuDNNLSTM")
+    found = beside(tmp_path / "main.py", tmp_path)
+    expected = ["main.py", "tools.py", "networks/__init__.py", "networks/small.py", "networks/parts.py"]
+    assert {Path(name).as_posix() for name in found} == {*expected}
+    assert detect(found)[0] == "keras2"
+
+
+def test_cells_of_a_notebook() -> None:
+    def told(*sources: str) -> list[tuple[int, str, list[str]]]:
+        code = [{"cell_type": "code", "source": source.splitlines(keepends=True)} for source in sources]
+        return list(cells(json.dumps({"cells": [{"cell_type": "markdown", "source": "a"}, *code]})))
+
+    assert told("x = 1\ny = 2") == [(1, "x = 1\ny = 2", [])]
+    assert told("%matplotlib inline\n!pip install a\nx = 1") == [
+        (1, "pass\npass\nx = 1", ["%matplotlib inline", "!pip install a"])
+    ]
+    assert told("if a:\n    %time f(x)\n    !ls") == [(1, "if a:\n    f(x)\n    pass", ["!ls"])]
+    assert told("%%time\nx = 1") == [(1, "\nx = 1", [])]
+    assert told("%%bash\nls -l") == [(1, "", ["%%bash"])]
+    assert told("files = !ls\nkeras.layers?") == [(1, "files = []\npass", ["files = !ls", "keras.layers?"])]
+    assert told("!a \\\n  --b \\\n  --c\nx = 1") == [(1, "pass\n\n\nx = 1", ["!a \\"])]
+    assert told("  x = 1\n  if x:\n    y = 2") == [(1, "x = 1\nif x:\n  y = 2", [])]
+    assert told("x = (7\n  % 4)\ns = '''\n%no\n'''")[0][2] == []
+    with pytest.raises(ValueError, match="no notebook"):
+        list(cells("[1]"))
