@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,47 +69,6 @@ def test_a_value_that_would_count_is_refused(space: Any, word: str, value: Any, 
 
 def small(space: Any) -> Any:
     return space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
-
-
-SILENT = {  # parameters that a function of `generations` never reads, by their names, and why
-    "name": "tensors have no names",
-    "dtype": "an initializer's values are converted by the weight",
-    "unroll": "how the loop runs",
-    "input_length": "how the loop runs",
-    "value": "variables have their values from the start",
-    "generation": "the same in all",
-    "owner": "a converter's second argument",
-    "o": "a converter's second argument",
-    "inputs": "a hook's argument",
-    "step": "a hook's argument",
-    "mask": "a hook's argument",
-    "path": "an import hook's argument",
-    "target": "an import hook's argument",
-    "key": "a hook's argument",
-    "params": "scikit-learn's protocol: `deep`",
-    "loss": "the only one in a step",
-    "borrow": "how Theano kept memory",
-    "args": "a hook's arguments",
-    "kwargs": "a hook's arguments",
-    "x": "a hook's argument",
-    "states": "a hook's argument",
-}
-
-
-def test_functions_read_their_arguments() -> None:
-    count = 0
-    for path in sorted((Path(lamina.__file__).parent / "generations").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
-                continue
-            given = node.args
-            every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
-            names = {one.arg for one in every if one is not None} - {"self", "cls", "_"}
-            body = node.body if isinstance(node.body, list) else [node.body]
-            read = {inner.id for part in body for inner in ast.walk(part) if isinstance(inner, ast.Name)}
-            count += len(names)
-            assert names - read <= set(SILENT), f"{path.name}, line {node.lineno}: {sorted(names - read - set(SILENT))}"
-    assert count > 400
 
 
 # Effects --------------------------------------------------------------------------------------------------------------

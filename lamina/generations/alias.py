@@ -6,6 +6,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -46,10 +47,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     uninstall()
     modules = _modules(generation)
     if generation in DIALECTS:
-        _restore_numpy_names()
-        if importlib.util.find_spec("keras_preprocessing") is None:  # where Keras 2 had its `preprocessing` from
-            parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
-            _alias({f"keras_{path}": module for path, module in parts.items()})
+        _bring_back(modules)
     sys.meta_path.insert(0, _Aliases())
     if generation == "keras3":
         sys.meta_path.insert(1, _finder)  # type: ignore[arg-type]  # says what is not there
@@ -80,8 +78,11 @@ def uninstall() -> None:
         delattr(np, _restored.pop())
 
 
-def _restore_numpy_names() -> None:
-    """Names of Python's types that NumPy had as well, which code of these years uses: `np.float`, `np.bool`."""
+def _bring_back(modules: dict[str, ModuleType]) -> None:
+    """What older code finds outside Keras: `np.float`, `np.bool`, and the package that `preprocessing` once was."""
+    if importlib.util.find_spec("keras_preprocessing") is None:
+        parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
+        _alias({f"keras_{path}": module for path, module in parts.items()})
     for name, value in _NUMPY_NAMES.items():
         if name not in vars(np):  # vars: asking the module for one warns
             setattr(np, name, value)

@@ -679,8 +679,12 @@ def local_conv1d(inputs: X, kernel: X, kernel_size: Any, strides: Any, data_form
 def local_conv2d(
     inputs: X, kernel: X, kernel_size: Any, strides: Any, output_shape: Any, data_format: str | None = None
 ) -> Tensor:
-    """Another kernel at each position, row by row: (positions, taps, filters)."""
-    return _local_conv(inputs, kernel, kernel_size, strides, data_format)
+    """Another kernel at each position, row by row: (positions, taps, filters). `output_shape`: (rows, columns)."""
+    outputs = _local_conv(inputs, kernel, kernel_size, strides, data_format)
+    found = tuple(outputs.shape[1:3] if _last(data_format) else outputs.shape[2:])
+    if found != sizes(output_shape):
+        raise ValueError(f"local_conv2d: argument `output_shape` must be {found}; got {output_shape}.")
+    return outputs
 
 
 def _pool(rank: int) -> None:

@@ -41,6 +41,8 @@ def _telling(method: str) -> Callable:
 for _method in ("append", "extend", "insert", "remove", "pop", "clear", "__iadd__", "__setitem__", "__delitem__"):
     setattr(Told, _method, _telling(_method))
 
+pytree.register_pytree_node(Told, lambda told: (list(told), None), lambda items, _: list(items))
+
 
 class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""

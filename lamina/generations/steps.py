@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..kernels import noise
 from ..layers import GRU, LSTM
-from . import backend as K
+from . import arithmetic
 from .updates import carry_out
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -20,7 +21,7 @@ def run_steps(self: Any, x: Any, mask: Any = None) -> Any:
     come the constants."""
     states = list(self.states) if self.stateful else self.get_initial_states(x)
     constants, prepared = self.get_constants(x), self.preprocess_input(x)
-    last, outputs, ends = K.rnn(self.step, prepared, states, self.go_backwards, mask, constants, self.unroll)
+    last, outputs, ends = arithmetic.rnn(self.step, prepared, states, self.go_backwards, mask, constants, self.unroll)
     if self.stateful:
         carry_out(zip(states, ends, strict=True))
     return outputs if self.return_sequences else last
@@ -80,7 +81,7 @@ class StepsOfOurs(_Modern):
                 drawn = [1.0] * count
             else:
                 ones = x.new_ones(x.shape[0], size)
-                drawn = [K.in_train_phase(K.dropout(ones, rate), ones, self.training) for _ in range(count)]
+                drawn = [noise.dropout(ones, rate if self.training else 0.0) for _ in range(count)]
             return drawn if self._gates else drawn[0]
 
         return [masks(self.dropout_U, self.output_dim), masks(self.dropout_W, x.shape[-1])]
