@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import _absent
+from . import tensors
 from .dialect import DIALECTS
 from .namespaces import Namespace, open_namespace
 
@@ -48,6 +49,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     modules = _modules(generation)
     if generation in DIALECTS:
         _bring_back(modules)
+        tensors.index_backwards(True)
     sys.meta_path.insert(0, _Aliases())
     if generation == "keras3":
         sys.meta_path.insert(1, _finder)  # type: ignore[arg-type]  # says what is not there
@@ -74,6 +76,7 @@ def uninstall() -> None:
         else:
             sys.modules[name] = before
     _installed.clear()
+    tensors.index_backwards(False)
     while _restored:
         delattr(np, _restored.pop())
 

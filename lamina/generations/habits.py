@@ -72,7 +72,7 @@ class Habits(_Modern):
         return shape
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._listed_alone and isinstance(value, Weight) and "_ready" in self.__dict__:
+        if isinstance(value, Weight) and "_ready" in self.__dict__ and self._listed_alone:
             if not any(value is own for own in self._own_weights()):
                 value.trainable = False
                 self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}

@@ -1,4 +1,5 @@
-"""What tensors of the older generations could do and torch's refuse: torch's are given it with the first namespace.
+"""What tensors of the older generations could do and torch's refuse: torch's are given it with the first namespace, and
+steps below zero by `install`.
 
 Nothing that works changes its result, but for arrays beside tensors: NumPy would take those without their gradients.
 """
@@ -109,6 +110,12 @@ def item(self: Tensor, key: Any) -> Tensor:
         return reversing_item(self, key)
 
 
+def index_backwards(allowed: bool) -> None:
+    """Whether `x[::-1]` is taken of any tensor: for processes that run old code, since every index costs a Python call."""
+    tensor: Any = Tensor
+    tensor.__getitem__ = item if allowed else _item
+
+
 def out_of_place(name: str) -> Callable[[Weight, Any], Any]:
     """`loss += ...` of a variable that gradients are taken by makes another tensor, where torch refuses to write."""
     inside, beside = getattr(Weight, f"__i{name}__"), getattr(Weight, f"__{name}__")
@@ -133,7 +140,7 @@ def equip() -> None:
         cls.get_shape = get_shape
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
-    tensor.numpy, tensor.eval, tensor.__getitem__, tensor.__array_ufunc__ = numpy, evaluated, item, of_numpy
+    tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     for name in ("add", "sub", "mul", "truediv"):
         setattr(weight, f"__i{name}__", out_of_place(name))
