@@ -132,7 +132,7 @@ class Weight(nn.Parameter):
 
     def like(self, data: torch.Tensor) -> Weight:
         """The same weight holding other data, after a move or a change of type."""
-        weight = Weight(data, trainable=self._trainable and self.requires_grad)
+        weight = type(self)(data, trainable=self._trainable and self.requires_grad)
         vars(weight).update(vars(self))
         return weight
 
@@ -145,7 +145,7 @@ class Weight(nn.Parameter):
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (self.detach(), self.requires_grad, dict(vars(self)))
+        return _rebuild, (type(self), self.detach(), self.requires_grad, dict(vars(self)))
 
     def __repr__(self, **kwargs: Any) -> str:
         return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
@@ -161,8 +161,8 @@ def _first_value(initializer: Any, shape: Any, dtype: Any) -> torch.Tensor:
     return torch.as_tensor(make(shape, dtype=dtypes.dtype_name(dtype or config.floatx())))
 
 
-def _rebuild(data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> Weight:
-    weight = Weight(data, trainable=requires_grad)
+def _rebuild(cls: type[Weight], data: torch.Tensor, requires_grad: bool, state: dict[str, Any]) -> Weight:
+    weight = cls(data, trainable=requires_grad)
     vars(weight).update(state)
     return weight
 

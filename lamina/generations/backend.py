@@ -26,7 +26,6 @@ from ..core.layer import scope
 from ..core.operation import Gradients, recorded
 from ..core.scope import name_scope as name_scope
 from ..core.symbolic import SymbolicTensor, any_symbolic
-from ..core.weight import Weight
 from ..core.work import phase
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
@@ -34,7 +33,7 @@ from ..models import Model as _Model
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
-from .tensors import nodes_before
+from .tensors import Variable, nodes_before
 
 # Settings -------------------------------------------------------------------------------------------------------------
 
@@ -135,7 +134,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
         places, values = np.stack([entries.row, entries.col]), torch.as_tensor(entries.data, dtype=torch_dtype(dtype))
         return torch.sparse_coo_tensor(torch.as_tensor(places), values, entries.shape, check_invariants=True)
     made = PUBLIC["constant"](value, dtype=dtype).detach().clone()
-    return Weight(made, name=name, constraint=constraint)
+    return Variable(made, name=name, constraint=constraint)
 
 
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
@@ -152,7 +151,7 @@ def eye(size: int, dtype: Any = None, name: str | None = None) -> Any:
 
 def _as_variable(made: Any, name: str | None) -> Any:
     """What may be set, unless it is a step of a model, or of a call."""
-    return Weight(made, name=name) if scope.depth == 0 and isinstance(made, Tensor) else made
+    return Variable(made, name=name) if scope.depth == 0 and isinstance(made, Tensor) else made
 
 
 def random_uniform_variable(shape: Any, low: float, high: float, dtype: Any = None, name: Any = None, seed: Any = None):
@@ -515,6 +514,6 @@ def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None
 
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
     "AbstractContextManager", "Any", "Callable", "Dialect", "Gradients", "Iterator", "Sequence", "SymbolicTensor",
-    "Tensor", "Weight", "any_symbolic", "contextmanager", "names", "nodes_before", "nullcontext", "phase", "recorded",
+    "Tensor", "Variable", "any_symbolic", "contextmanager", "names", "nodes_before", "nullcontext", "phase", "recorded",
     "torch_dtype",
 }  # fmt: skip

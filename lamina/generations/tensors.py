@@ -111,19 +111,27 @@ def item(self: Tensor, key: Any) -> Tensor:
 
 
 def index_backwards(allowed: bool) -> None:
-    """Whether `x[::-1]` is taken of any tensor: for processes that run old code, since every index costs a Python call."""
+    """Whether `x[::-1]` is taken of any tensor: where old code runs, since then every index costs a Python call."""
     tensor: Any = Tensor
     tensor.__getitem__ = item if allowed else _item
 
 
-def out_of_place(name: str) -> Callable[[Weight, Any], Any]:
-    """`loss += ...` of a variable that gradients are taken by makes another tensor, where torch refuses to write."""
+class Variable(Weight):
+    """What `K.variable` makes: `loss += ...` makes another tensor where gradients are taken, and torch refuses to
+    write."""
+
+
+def _out_of_place(name: str) -> Callable[[Weight, Any], Any]:
     inside, beside = getattr(Weight, f"__i{name}__"), getattr(Weight, f"__{name}__")
 
     def combined(self: Weight, other: Any) -> Any:
         return (beside if self.requires_grad and torch.is_grad_enabled() else inside)(self, other)
 
     return combined
+
+
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(Variable, f"__i{_name}__", _out_of_place(_name))
 
 
 def itself(self: Weight) -> Weight:
@@ -142,5 +150,3 @@ def equip() -> None:
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
-    for name in ("add", "sub", "mul", "truediv"):
-        setattr(weight, f"__i{name}__", out_of_place(name))
