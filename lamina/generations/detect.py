@@ -17,7 +17,7 @@ Found = dict[tuple[str, str], str]  # what is of which generations: where it sta
 def detect(source: str | Mapping[str, str]) -> tuple[str, str]:
     """The generation, and the reason in words: "taken for ..." where the script fits others, too.
 
-    Several sources by their names are judged as one, the first as the script. What is no Python 3 is left out line by line.
+    Several sources by their names are judged as one; the first is the script. What is no Python 3 is left out by lines.
     """
     sources = source if isinstance(source, Mapping) else {"": source}
     found: dict[Kind, Found] = {kind: {} for kind in Kind}

@@ -32,9 +32,9 @@ MODULES = {
     "t": (
         "applications.regnet applications.resnet_rs distribute dtensor engine.base_preprocessing_layer "
         "engine.data_adapter engine.functional engine.keras_tensor estimator experimental feature_column "
-        "layers.attention layers.experimental layers.merging layers.recurrent_v2 layers.regularization layers.reshaping layers.rnn "
-        "optimizer_v1 optimizer_v2 optimizers.optimizer_v2 premade utils.control_flow_util "
-        "utils.tf_utils"
+        "layers.attention layers.experimental layers.merging layers.recurrent_v2 layers.regularization "
+        "layers.reshaping layers.rnn optimizer_v1 optimizer_v2 optimizers.optimizer_v2 premade "
+        "utils.control_flow_util utils.tf_utils"
     ),
     "t3": (
         "api applications.convnext applications.efficientnet applications.efficientnet_v2 applications.mobilenet_v3 "
@@ -260,8 +260,9 @@ METHOD_WORDS = {"show_accuracy": "1", "class_mode": "1", "run_eagerly": "t3", "s
 # Modules and names of the same years: Python 2, TensorFlow 1 and 2, and what others had.
 TIMES = {
     "1": (
-        "tensorflow.initialize_all_variables tensorflow.merge_all_summaries tensorflow.mul tensorflow.neg tensorflow.pack "
-        "tensorflow.scalar_summary tensorflow.select tensorflow.sub tensorflow.train.SummaryWriter tensorflow.unpack"
+        "tensorflow.initialize_all_variables tensorflow.merge_all_summaries tensorflow.mul tensorflow.neg "
+        "tensorflow.pack tensorflow.scalar_summary tensorflow.select tensorflow.sub tensorflow.train.SummaryWriter "
+        "tensorflow.unpack"
     ),
     "12": (
         "theano cPickle urllib2 ConfigParser Queue sklearn.cross_validation sklearn.grid_search scipy.misc.imread "
