@@ -10,16 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from ..translation.known import (
-    ARGUMENTS,
-    BUILTINS,
-    KEPT,
-    METHOD_WORDS,
-    METHODS,
-    MODULES,
-    NAMES,
-    TIMES,
-)
+from ..translation.known import ARGUMENTS, BUILTINS, KEPT, METHOD_WORDS, METHODS, MODULES, NAMES, TIMES
 from ..translation.words import BASE, FIRST, words
 from .dialect import DIALECTS
 
@@ -332,9 +323,7 @@ def _of_times(node: ast.AST) -> Iterator[Evidence]:
         yield Evidence(Kind.HABIT, "2t3", node.lineno, "an f-string")
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         said = node.value
-        if said in ("val_acc", "acc"):
-            yield Evidence(Kind.HABIT, "12", node.lineno, repr(said))
-        elif said in ("th", "theano", "cntk"):
+        if said in ("val_acc", "acc", "th", "theano", "cntk"):
             yield Evidence(Kind.HABIT, "12", node.lineno, repr(said))
         elif said in ("channels_first", "channels_last"):
             yield Evidence(Kind.HABIT, "2t3", node.lineno, repr(said))
