@@ -188,7 +188,8 @@ def test_a_script_in_a_folder_of_its_project(tmp_path: Path) -> None:
     (project / "package").mkdir()
     (project / "package" / "__init__.py").write_text("from keras.layers import Merge")
     script = project / "examples" / "train.py"
-    script.write_text("import package, other")
+    (project / "lamina.py").write_text("from keras.layers import CuDNNGRU")
+    script.write_text("import package, other, lamina")
     assert len(beside(script, script.parent)) == 1
     (project / "setup.py").write_text("")
     found = beside(script, script.parent)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _MOST_LINES = 300  # that are left out of one source
 _MOST_FILES = 60  # that are read beside a script
+_FRAMEWORKS = ("keras", "lamina", "tensorflow", "torch")  # whose own code does not tell what a script is for
 _LARGEST = 2**24  # bytes of one
 _TOP = (".git", "pyproject.toml", "setup.py", "requirements.txt")  # one of which the folder of a project has
 
@@ -56,7 +57,8 @@ def beside(path: Path, root: Path) -> dict[str, str]:
         except (OSError, ValueError):
             continue
         for name, folder in _imports(parsed(found[file])[0], file, root):
-            waiting += [*_files(name, folder)] or ([*_files(name, project)] if folder == root else [])
+            inside = folder == root and name.partition(".")[0] not in _FRAMEWORKS
+            waiting += [*_files(name, folder)] or ([*_files(name, project)] if inside else [])
     return {_shown(file, root): text for file, text in found.items()}
 
 
