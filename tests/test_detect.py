@@ -21,6 +21,10 @@ NAMES = {
         "from keras.regularizers import WeightRegularizer, l2",
         "import keras.backend as K\nK.lesser(x, 1)",
         "from keras.metrics import fbeta_score",
+        "from keras.layers.core import TimeDistributedDense",
+        "from keras.layers.core import Merge",
+        "from keras.utils.layer_utils import layer_from_config",
+        "from keras.utils.np_utils import probas_to_classes",
     ),
     "keras2": (
         "from keras import backend as K\nK.maximum(x, 0)",
@@ -37,6 +41,7 @@ NAMES = {
         "from keras.legacy import interfaces",
         "from keras.layers import CuDNNGRU",
         "from keras.utils import multi_gpu_model",
+        "from keras import backend as K\nwith K.name_scope('a'):\n    K.get_variable_shape(x)",
     ),
     "tf_keras": (
         "from tensorflow.keras.layers import Dense",
@@ -47,6 +52,9 @@ NAMES = {
         "from tensorflow.python.keras.layers import Dense",
         "import tf_keras",
         "from keras.layers.experimental import preprocessing",
+        "import tensorflow\ntf = tensorflow.compat.v1\ntf.keras.models.load_model('a')",
+        "from keras.engine import keras_tensor",
+        "from keras.layers.experimental import preprocessing\nfrom keras.utils import np_utils\nimport keras.engine",
     ),
     "keras3": (
         "import keras\nkeras.ops.relu(x)",
@@ -58,6 +66,7 @@ NAMES = {
         "import keras\nkeras.layers.Dense(3)",
         "from keras import layers\nlayers.Conv2D(3, 3, groups=1)",
         "import keras\nkeras.saving.load_model('a.keras')",
+        "from keras.backend.common import KerasVariable",
         "print(1)",
     ),
 }
@@ -122,6 +131,13 @@ def test_a_piece_without_imports_is_told_too() -> None:
         ("import keras, torch", "keras3"),
         ("import keras\nfrom keras.layers import Dense\nmodel.save('a.keras')", "keras3"),
         ("from keras.layers import Dense", "keras2"),
+        ("import keras.layers\nkeras.layers.Dense(3)", "keras2"),
+        ("from keras import backend, layers", "keras2"),
+        ("import keras\nif keras.backend.backend() == 'theano': pass", "keras2"),
+        ("import keras\nimport keras_contrib", "keras2"),
+        ("import keras, keras_hub", "keras3"),
+        ("import keras\nimport keras_tuner, tensorflow_datasets", "keras3"),
+        ("from keras.layers import Dense\nimport tensorflow as tf\ntf.initialize_all_variables()", "keras1"),
     ],
 )
 def test_habits(source: str, expected: str) -> None:
@@ -136,6 +152,7 @@ def test_habits(source: str, expected: str) -> None:
         "import keras\nclf.fit(x, y, sample_weight=w)",
         "import keras\nfrom sklearn.svm import SVC\nSVC(kernel='rbf')",
         "import keras\nlayer = keras.layers.Embedding(input_dim=3, output_dim=2)",
+        "import keras\nfrom numpy import *\nInput(3)",
     ],
 )
 def test_what_is_no_evidence(source: str) -> None:
@@ -147,6 +164,37 @@ def test_the_reason_names_the_line() -> None:
         detect("import keras\n\nkeras.utils.multi_gpu_model")[1] == "line 3: keras.utils.multi_gpu_model is of Keras 2"
     )
     assert detect({"a.py": "import b", "b.py": "from keras.layers import Merge"})[1].startswith("b.py, line 1: ")
+
+
+def test_a_guess_is_told_as_one() -> None:
+    """Where names and words leave several generations."""
+    assert detect("import keras")[1] == "taken for Keras 3: nothing in it is older than Keras 3"
+    assert detect("import keras.layers")[1].startswith("taken for Keras 2: line 1: ")
+    assert detect("from keras import backend as K\nK.dot(x, y)")[1].startswith("taken for Keras 2: line 2: ")
+    assert detect("from keras.layers import CuDNNGRU")[1].startswith("line 1: ")
+
+
+def test_tensorflow_in_another_file_does_not_tell_a_script_that_says_keras() -> None:
+    both = {"a.py": "from keras.utils import np_utils\nimport b", "b.py": "import tensorflow as tf\ntf.keras.Model"}
+    assert detect(both)[0] == "keras2"
+    assert detect({"a.py": "import b", "b.py": both["b.py"]})[0] == "tf_keras"
+
+
+def test_a_script_in_a_folder_of_its_project(tmp_path: Path) -> None:
+    """It may import the package of the project; what lies above the project, it may not."""
+    (tmp_path / "other.py").write_text("")
+    project = tmp_path / "project"
+    (project / "examples").mkdir(parents=True)
+    (project / "package").mkdir()
+    (project / "package" / "__init__.py").write_text("from keras.layers import Merge")
+    script = project / "examples" / "train.py"
+    (project / "lamina.py").write_text("from keras.layers import CuDNNGRU")
+    script.write_text("import package, other, lamina")
+    assert len(beside(script, script.parent)) == 1
+    (project / "setup.py").write_text("")
+    found = beside(script, script.parent)
+    assert len(found) == 2
+    assert detect(found)[0] == "keras1"
 
 
 def test_what_a_script_imports_from_beside_it(tmp_path: Path) -> None:

@@ -15,17 +15,19 @@ Found = dict[tuple[str, str], str]  # what is of which generations: where it sta
 
 
 def detect(source: str | Mapping[str, str]) -> tuple[str, str]:
-    """The generation, and the reason in words. Several sources by their names are judged as one.
+    """The generation, and the reason in words: "taken for ..." where the script fits others, too.
 
-    What is no Python 3 is left out line by line.
+    Several sources by their names are judged as one; the first is the script. What is no Python 3 is left out by lines.
     """
     sources = source if isinstance(source, Mapping) else {"": source}
     found: dict[Kind, Found] = {kind: {} for kind in Kind}
+    plain = False  # the script says `keras`: what another file has of tensorflow.keras does not tell it
     for name, text in sources.items():
         tree, unread = parsed(text)
         reader = Reader(tree)
-        if reader.of_tensorflow:
+        if reader.of_tensorflow and not plain:
             return "tf_keras", f"{_place(name, reader.of_tensorflow)}: tensorflow.keras"
+        plain = plain or reader.of_keras
         for each in [*reader.read(), *(Evidence(Kind.HABIT, "12", at, "what is no Python 3") for at in unread[:1])]:
             found[each.kind].setdefault((each.what, each.generations), _place(name, each.line))
     return _decide(found)
@@ -33,7 +35,7 @@ def detect(source: str | Mapping[str, str]) -> tuple[str, str]:
 
 def _decide(found: Mapping[Kind, Found]) -> tuple[str, str]:
     """Each kind of evidence chooses among what the weightier ones left: those that have most of it."""
-    left, reason = _ORDER, "nothing in it is older than Keras 3"
+    left, fitting, reason = _ORDER, _ORDER, "nothing in it is older than Keras 3"
     for kind, told in found.items():
         if kind is Kind.HABIT and "3" in left:
             left = left.replace("t", "")  # only its own names tell it, where TensorFlow is not asked
@@ -45,12 +47,18 @@ def _decide(found: Mapping[Kind, Found]) -> tuple[str, str]:
         kept = "".join(one for one in left if scores[one] == max(scores.values()))
         if kept[0] != left[0]:
             reason = next(
-                f"{place}: {what} is of {' and '.join(_VERSIONS[one] for one in ages)}"
+                f"{place}: {what} is of {_versions(ages)}"
                 for (what, ages), place in told.items()
                 if kept[0] in ages and left[0] not in ages
             )
         left = kept
-    return _NAMES[left[0]], reason
+        fitting = left if kind <= Kind.WORD else fitting
+    guess = f"taken for {_versions(left[0])}: " * (len(fitting) > 1)
+    return _NAMES[left[0]], f"{guess}{reason}"
+
+
+def _versions(ages: str) -> str:
+    return " and ".join(_VERSIONS[one] for one in ages)
 
 
 def _place(name: str, line: int) -> str:

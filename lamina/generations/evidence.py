@@ -52,6 +52,7 @@ class Reader:
         self.of_tensorflow = 0  # the first line that uses its Keras
         for node in self.nodes:
             self._bind(node)
+        self.of_keras = bool(self.stars) or any(path.partition(".")[0] == "keras" for path in self.bound.values())
         if not any(_below(path)[1] is not None for path in self.bound.values()) and not any(self.stars):
             self.stars = ["layers", "models", "optimizers"]  # a piece of a script
         for node in self.nodes:
@@ -72,12 +73,13 @@ class Reader:
             for alias in node.names:
                 self._use(f"{node.module}.{alias.name}", node.lineno)
                 if alias.name == "*":
-                    self.stars += [(_below(node.module)[1] or "").partition(".")[0]]
+                    own = _below(node.module)[1]
+                    self.stars += [] if own is None else [own.partition(".")[0]]
                 else:
                     self.bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             path = self._path(node.value) if isinstance(node.value, ast.Attribute) else None
-            if path is not None and _below(path)[1] is not None:
+            if path is not None:
                 self.bound[node.targets[0].id] = path
 
     def _path(self, node: ast.AST) -> str | None:
@@ -133,6 +135,13 @@ class Reader:
 
     def _of_style(self) -> Iterator[Evidence]:
         """Scripts of Keras 3 say `import keras` or `from keras import layers`; those before mostly did not."""
+        for node in self.nodes:
+            if isinstance(node, ast.Import) and any(alias.name.startswith("keras.") for alias in node.names):
+                yield Evidence(Kind.STYLE, "12", node.lineno, "`import keras. ...`")
+            elif isinstance(node, ast.ImportFrom) and any(
+                f"{node.module}.{alias.name}" == "keras.backend" for alias in node.names
+            ):
+                yield Evidence(Kind.STYLE, "12", node.lineno, "`from keras import backend`")
         lines = [
             node.lineno
             for node in self.nodes
@@ -175,20 +184,28 @@ def _of_path(path: str, line: int) -> Iterator[Evidence]:
     """What a full name says: the module, and the name in it."""
     own = _below(path)[1]
     if own is None:
-        for generations, text in TIMES.items():
-            if any(path == told or path.startswith(f"{told}.") for told in text.split()):
-                yield Evidence(Kind.HABIT, generations, line, path)
+        for generations in _of_time(path):
+            yield Evidence(Kind.HABIT, generations, line, path)
         return
     parts = own.split(".") if own else []
     for length in range(len(parts)):
         generations = _age(".".join(parts[:length]), parts[length])
         if generations is not None:
             named = ".".join(parts[: length + 1])
-            yield Evidence(Kind.WORD if named in KEPT else Kind.NAME, generations, line, f"keras.{named}")
+            yield Evidence(Kind.WORD if parts[length] in KEPT else Kind.NAME, generations, line, f"keras.{named}")
     modules = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
     module = next((each for each in modules if each in _AGES), "")
     if module and (module != own or tuple(own.rpartition(".")[::2]) not in _NAMED):  # `layers.merge` was both
         yield Evidence(Kind.NAME, _AGES[module], line, f"keras.{module}")
+
+
+def _of_time(path: str) -> list[str]:
+    """The generations that a full name of another package is of the time of."""
+    return [
+        generations
+        for generations, text in TIMES.items()
+        if any(path == told or path.startswith(f"{told}.") for told in text.split())
+    ] or ["12"] * path.startswith("keras_")  # what was built upon Keras
 
 
 _AGES = {module: generations for generations, text in MODULES.items() for module in text.split()}
@@ -211,6 +228,8 @@ def _table_names(home: str) -> frozenset[str]:
 
 def _age(home: str, name: str) -> str | None:
     """The generations that have a name in a module; None where the table does not tell."""
+    if home.startswith("layers."):
+        home = home if (home, name) in _NAMED else "layers"  # where all its classes are as well
     found = _NAMED.get((home, name))
     for length in range(len(name), -1, -1):
         found = found or _NAMED.get((home, f"{name[:length]}*"))
@@ -304,7 +323,7 @@ def _of_times(node: ast.AST) -> Iterator[Evidence]:
         yield Evidence(Kind.HABIT, "2t3", node.lineno, "an f-string")
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         said = node.value
-        if said in ("val_acc", "acc"):
+        if said in ("val_acc", "acc", "th", "theano", "cntk"):
             yield Evidence(Kind.HABIT, "12", node.lineno, repr(said))
         elif said in ("channels_first", "channels_last"):
             yield Evidence(Kind.HABIT, "2t3", node.lineno, repr(said))

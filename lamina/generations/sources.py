@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import warnings
@@ -11,9 +12,12 @@ from pathlib import Path
 
 _MOST_LINES = 300  # that are left out of one source
 _MOST_FILES = 60  # that are read beside a script
+_FRAMEWORKS = ("keras", "lamina", "tensorflow", "torch")  # whose own code does not tell what a script is for
 _LARGEST = 2**24  # bytes of one
+_TOP = (".git", "pyproject.toml", "setup.py", "requirements.txt")  # one of which the folder of a project has
 
 
+@functools.lru_cache(_MOST_FILES)
 def parsed(source: str) -> tuple[ast.AST, list[int]]:
     """The tree of a source, and the numbers of the lines that are no Python 3 and were left out."""
     lines = source.expandtabs(8).splitlines()
@@ -36,8 +40,13 @@ def parsed(source: str) -> tuple[ast.AST, list[int]]:
 
 
 def beside(path: Path, root: Path) -> dict[str, str]:
-    """The sources of a script and of what it imports below `root`, by their names. Nothing of them is run."""
+    """The sources of a script and of what it imports from below `root`, or else from its project, by their names.
+
+    Nothing of them is run.
+    """
     found: dict[Path, str] = {}
+    above = [root.resolve(), *root.resolve().parents]
+    project = next((folder for folder in above if any((folder / each).exists() for each in _TOP)), root)
     waiting = [path]
     while waiting and len(found) < _MOST_FILES:
         file = waiting.pop(0)
@@ -48,7 +57,8 @@ def beside(path: Path, root: Path) -> dict[str, str]:
         except (OSError, ValueError):
             continue
         for name, folder in _imports(parsed(found[file])[0], file, root):
-            waiting += _files(name, folder)
+            inside = folder == root and name.partition(".")[0] not in _FRAMEWORKS
+            waiting += [*_files(name, folder)] or ([*_files(name, project)] if inside else [])
     return {_shown(file, root): text for file, text in found.items()}
 
 

@@ -8,17 +8,21 @@ from __future__ import annotations
 # Modules that not all have. What stands in none of these has the age of the module it is in.
 MODULES = {
     "1": "initializations layers.containers utils.dot_utils utils.visualize_util",
-    "12": (
+    "12": "objectives utils.test_utils",
+    "123": "legacy",
+    "12t": (
         "engine layers.advanced_activations layers.convolutional layers.convolutional_recurrent layers.core "
         "layers.embeddings layers.local layers.noise layers.normalization layers.pooling layers.recurrent "
-        "layers.wrappers objectives utils.data_utils utils.generic_utils utils.io_utils utils.layer_utils "
-        "utils.np_utils utils.test_utils wrappers.scikit_learn"
+        "layers.wrappers preprocessing.text utils.data_utils utils.generic_utils utils.io_utils utils.layer_utils "
+        "utils.np_utils wrappers.scikit_learn"
     ),
-    "123": "legacy wrappers",
-    "12t": "preprocessing.text",
     "2": (
-        "engine.base_layer layers.cudnn_recurrent layers.merge legacy.interfaces utils.conv_utils "
-        "utils.multi_gpu_utils utils.training_utils utils.vis_utils"
+        "engine.network layers.cudnn_recurrent legacy.interfaces legacy.layers utils.multi_gpu_utils "
+        "utils.training_utils"
+    ),
+    "2t": (
+        "engine.base_layer engine.input_layer engine.saving engine.sequential layers.merge utils.conv_utils "
+        "utils.losses_utils utils.metrics_utils utils.vis_utils"
     ),
     "2t3": (
         "applications.densenet applications.inception_resnet_v2 applications.mobilenet applications.mobilenet_v2 "
@@ -26,8 +30,11 @@ MODULES = {
         "datasets.fashion_mnist initializers losses"
     ),
     "t": (
-        "applications.regnet applications.resnet_rs distribute dtensor estimator experimental feature_column "
-        "layers.experimental premade"
+        "applications.regnet applications.resnet_rs distribute dtensor engine.base_preprocessing_layer "
+        "engine.data_adapter engine.functional engine.keras_tensor estimator experimental feature_column "
+        "layers.attention layers.experimental layers.merging layers.recurrent_v2 layers.regularization "
+        "layers.reshaping layers.rnn optimizer_v1 optimizer_v2 optimizers.optimizer_v2 premade "
+        "utils.control_flow_util utils.tf_utils"
     ),
     "t3": (
         "api applications.convnext applications.efficientnet applications.efficientnet_v2 applications.mobilenet_v3 "
@@ -35,7 +42,7 @@ MODULES = {
     ),
     "3": (
         "config datasets.california_housing distillation distribution dtype_policies legacy.saving ops quantizers "
-        "random tree visualization"
+        "random testing tree visualization"
     ),
 }
 
@@ -62,27 +69,23 @@ NAMES = {
         "t": "RegNet* ResNetRS*",
     },
     "backend": {
-        "1": (
-            "asymmetric_spatial_2d_padding asymmetric_temporal_padding atrous_conv2d deconv2d get_variable_shape "
-            "lesser lesser_equal"
-        ),
+        "1": ("asymmetric_spatial_2d_padding asymmetric_temporal_padding atrous_conv2d deconv2d lesser lesser_equal"),
         "12t": "*",
         "2t": (
             "bias_add constant conv2d_transpose cumprod cumsum depthwise_conv2d less less_equal local_conv1d "
-            "local_conv2d truncated_normal"
+            "local_conv2d name_scope truncated_normal"
         ),
-        "t": (
-            "binary_focal_crossentropy categorical_focal_crossentropy learning_phase_scope name_scope random_bernoulli"
-        ),
+        "t": "binary_focal_crossentropy categorical_focal_crossentropy learning_phase_scope random_bernoulli",
         "2": (
             "control_dependencies conv3d_transpose eager identity is_placeholder is_tensor is_variable logsumexp "
             "normalize_data_format separable_conv1d size slice symbolic"
         ),
-        "12": "get_session set_session image_dim_ordering set_image_dim_ordering",
+        "12": "get_session get_variable_shape image_dim_ordering set_image_dim_ordering set_session",
         "2t3": "image_data_format set_image_data_format",
         "3": "is_float_dtype is_int_dtype result_type standardize_dtype",
-        "12t3": "backend clear_session epsilon floatx get_uid is_keras_tensor set_epsilon set_floatx",
+        "12t3": "backend clear_session common epsilon floatx get_uid is_keras_tensor set_epsilon set_floatx",
     },
+    "backend.common": {"3": "KerasVariable"},
     "callbacks": {
         "t3": "BackupAndRestore",
         "12t": "BaseLogger",
@@ -94,6 +97,7 @@ NAMES = {
         "2t3": "deserialize max_norm min_max_norm non_neg serialize unit_norm",
         "12": "maxnorm nonneg unitnorm",
     },
+    "engine.topology": {"1": "layer_from_config"},
     "initializers": {
         "t3": "GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform variance_scaling",
         "3": "IdentityInitializer OrthogonalInitializer STFT STFTInitializer stft",
@@ -167,7 +171,7 @@ NAMES = {
         "2t": "logcosh",
     },
     "models": {
-        "1": "Graph",
+        "1": "Graph layer_from_config",
         "12": "Input",
         "12t": "model_from_config model_from_yaml",
         "2t3": "clone_model",
@@ -187,6 +191,7 @@ NAMES = {
         "t3": "smart_resize",
         "12t3": "array_to_img img_to_array load_img",
     },
+    "preprocessing.text": {"1": "base_filter"},
     "preprocessing.sequence": {
         "2t": "TimeseriesGenerator",
         "12t": "make_sampling_table skipgrams",
@@ -216,10 +221,14 @@ NAMES = {
         "2": "H5Dict HDF5Matrix convert_all_kernels_in_model multi_gpu_model print_summary",
         "t": "to_ordinal",
     },
+    "utils.generic_utils": {"1": "get_from_module"},
+    "utils.io_utils": {"1": "load_array save_array"},
+    "utils.layer_utils": {"1": "layer_from_config"},
+    "utils.np_utils": {"1": "categorical_probas_to_classes convert_kernel probas_to_classes"},
 }
 
-# Names of Keras 1 that the first releases of Keras 2 still had: they weigh as its words do.
-KEPT = ("layers.Merge", "layers.merge", "models.Merge", "engine.merge", "engine.Merge")
+# Names of Keras 1, in any module, that the first releases of Keras 2 still had: they weigh as its words do.
+KEPT = ("Merge", "merge")
 
 # Arguments, and methods of models and layers, by name, beside those that the tables know.
 ARGUMENTS = {
@@ -250,18 +259,23 @@ METHOD_WORDS = {"show_accuracy": "1", "class_mode": "1", "run_eagerly": "t3", "s
 
 # Modules and names of the same years: Python 2, TensorFlow 1 and 2, and what others had.
 TIMES = {
+    "1": (
+        "tensorflow.initialize_all_variables tensorflow.merge_all_summaries tensorflow.mul tensorflow.neg "
+        "tensorflow.pack tensorflow.scalar_summary tensorflow.select tensorflow.sub tensorflow.train.SummaryWriter "
+        "tensorflow.unpack"
+    ),
     "12": (
         "theano cPickle urllib2 ConfigParser Queue sklearn.cross_validation sklearn.grid_search scipy.misc.imread "
         "scipy.misc.imresize scipy.misc.imsave tensorflow.contrib tensorflow.Session tensorflow.InteractiveSession "
         "tensorflow.placeholder tensorflow.ConfigProto tensorflow.GPUOptions tensorflow.get_default_graph "
-        "tensorflow.global_variables_initializer tensorflow.initialize_all_variables tensorflow.app "
+        "tensorflow.global_variables_initializer tensorflow.app "
         "tensorflow.set_random_seed tensorflow.variable_scope tensorflow.log tensorflow.to_float "
-        "tensorflow.trainable_variables tensorflow.train.AdamOptimizer tensorflow.python_io"
+        "tensorflow.trainable_variables tensorflow.train.AdamOptimizer tensorflow.python_io hyperas"
     ),
     "t3": (
         "tensorflow.function tensorflow.GradientTape tensorflow.random.set_seed tensorflow.config tensorflow.data "
-        "tensorflow.io.gfile tensorflow_datasets"
+        "tensorflow.io.gfile tensorflow_datasets keras_cv keras_nlp keras_tuner"
     ),
-    "3": "jax torch flax",
+    "3": "jax torch flax keras_hub keras_rs",
 }
 BUILTINS = ("xrange", "raw_input", "unicode", "unichr", "execfile")
