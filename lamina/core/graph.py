@@ -172,13 +172,14 @@ class Plan:
         ends = {*map(id, outputs)} if self._scored else set()
         for call in calls(graph.nodes, [*outputs, *graph.masks.values()]):
             node, layer = call.node, call.node.layer
-            bare = not layer._care & care.IN_PLAN
+            given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
+            tells = given and next(layer.children(), None) is not None  # an explicit flag is one for what is inside
+            bare = not (layer._care & care.IN_PLAN or tells)
             arguments = [self._render(value, layer, bare) for value in node.args]
             for key, value in node.kwargs.items():
                 text = self._render(value, layer, bare)
                 known = key in layer._call_parameters  # a word of a program; others may be anybody's
                 arguments.append(f"{key}={text}" if known else f"**{{{self._give(key)}: {text}}}")
-            given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
             function, note = self._give(layer.call if bare else layer), _shown(layer)
             if call.both is not None:
                 layer = call.last

@@ -14,8 +14,10 @@ from ..core.care import Changes
 from ..core.declare import short
 from ..core.errors import named
 from ..core.layer import scope
+from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
+from ..layers import BatchNormalization
 from .updates import Update, carry_out
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -188,9 +190,15 @@ class Habits(_Modern):
 
     @property
     def updates(self) -> list[Any]:
-        """What the last calls, here and in the layers inside, change besides: pairs (variable, value)."""
+        """What the last calls, here and in the layers inside, change besides: pairs (variable, value).
+
+        The averages that calls on symbolic tensors move have the symbolic value that such a call leaves them.
+        """
         inside = (layer for layer in self._flat_layers() if layer is not self)
         found = [*self._own_updates, *(update for layer in inside for update in getattr(layer, "_own_updates", ()))]
+        graph = self.__dict__.get("_graph")
+        for node in self._nodes if graph is None else graph.nodes:
+            found += _moved(node)
         return Told(found, self._set_updates)
 
     @updates.setter
@@ -297,6 +305,21 @@ class _Constraints(dict):
 
 def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Weight)
+
+
+def _moved(node: Node) -> list[tuple[Any, Any]]:
+    """The moving averages of batch normalization in a layer, and what its call in training leaves them."""
+
+    def left(outputs: Any, average: Tensor) -> Tensor:
+        return average.detach().clone()
+
+    found: list[tuple[Any, Any]] = []
+    for layer in node.layer.modules() if node.kwargs.get("training") is not False else ():
+        moves = isinstance(layer, BatchNormalization) and layer.trainable and layer.batch_statistics != "always"
+        if moves and not getattr(layer, "by_sample", False):
+            averages = layer.moving_mean, layer.moving_variance
+            found += [(average, record(left, (node.outputs, average), {})) for average in averages]
+    return found
 
 
 class Call:

@@ -16,7 +16,8 @@ from torch.utils import _pytree as pytree
 from ..core import config as settings
 from ..core import functions, serialize
 from ..core.errors import named
-from ..core.layer import Layer
+from ..core.layer import InputSpec, Layer
+from ..core.operation import recorded
 from ..core.symbolic import any_symbolic, is_shape
 from ..core.weight import Weight
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, SimpleRNN, TimeDistributed
@@ -165,10 +166,13 @@ class LayerShim(Adds, Shim):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._dialect.seed()
-        kept = self._as_given
+        kept, table = self._as_given, self._dialect.table
         if kept.get("input_dtype") is not None:
             self.input_dtype = kept["input_dtype"]
         self.__dict__["_theano"] = self._dialect.backend == "theano"
+        length = kept.get("input_length")
+        if length is not None and not (table.lists_weights or table.shares_modern):  # Keras 2 goes by it
+            self.input_spec = InputSpec(shape=(None, *(length if isinstance(length, (list, tuple)) else (length,))))
         if kept.get("time_major"):
             take_time_first(self)
 
@@ -176,7 +180,8 @@ class LayerShim(Adds, Shim):
         """A Lambda whose function names symbolic tensors stands for what the function does."""
         if isinstance(self, Lambda) and any_symbolic(args) and names_symbols(self.function):
             return self.function(*args, **self.arguments)
-        return super()._call_with_care(args, kwargs)
+        found = super()._call_with_care(args, kwargs)
+        return list(found) if type(found) is tuple else found  # several outputs were a list
 
     def _resolve(self, key: str, value: Any) -> Any:
         dialect = self._dialect
@@ -407,11 +412,16 @@ def _as_state(layer: Any, value: Any) -> torch.Tensor:
     return value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value, dtype="float64"))
 
 
+def _states(layer: Any) -> list[Any]:
+    """The states the next batch starts from; None for each where the layer keeps none."""
+    return RNN.states.fget(layer) or [None] * len(pytree.tree_leaves(layer.state_size))
+
+
 def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = None) -> list[Any]:
     """Zeros for the states of a batch as large as `inputs`, or `batch_size`."""
     if not hasattr(inputs, "shape"):
         return layer._start_states(torch.empty(inputs or batch_size or 0, dtype=layer.dtype_policy.compute))
-    return layer._start_states(inputs)
+    return recorded(layer._start_states)(inputs)
 
 
 def _reset_both(layer: Any) -> None:
@@ -439,6 +449,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, RNN):
+        if steps.StepsOfOurs not in bases:
+            members["states"] = property(_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members["get_initial_state"] = _initial_states
     elif issubclass(modern, Bidirectional):

@@ -47,8 +47,10 @@ def told(name: str, tell: Callable[[Any], Any]) -> property:
 
 
 def uses_learning_phase(self: Any) -> bool:
-    """Whether a layer that a symbolic tensor rests on does something else in training."""
-    return isinstance(self, SymbolicTensor) and any(node.layer._takes_training for node in nodes_before(self))
+    """Whether a layer that a symbolic tensor rests on does something else in training, and was not told which it is."""
+    return isinstance(self, SymbolicTensor) and any(
+        node.layer._takes_training and node.kwargs.get("training") is None for node in nodes_before(self)
+    )
 
 
 def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:

@@ -72,11 +72,11 @@ class Merge(OfSeveral):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Where any input is valid; none where one of the inputs has no mask."""
-        masks = _masks(self, inputs, mask)
+        masks = masks_of(self, inputs, mask)
         return None if None in masks else reduce(torch.logical_or, masks)
 
 
-def _masks(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
+def masks_of(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
     """A mask, or None, for each input. Raises ValueError for anything else."""
     if mask is None:
         return [None]
@@ -220,7 +220,7 @@ class Concatenate(Merge):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks joined likewise, True for inputs without one; reduced over the last axis."""
-        masks = _masks(self, inputs, mask)
+        masks = masks_of(self, inputs, mask)
         if all(item is None for item in masks):
             return None
         joined = []

@@ -102,19 +102,21 @@ LAYERS = {
     "GlobalAveragePooling1D": replace(_OWN["GlobalAveragePooling1D"], base="GlobalAveragePooling2D"),
     "GlobalAveragePooling2D": _signed("GlobalAveragePooling2D", _KEEP),
     "GlobalAveragePooling3D": _signed("GlobalAveragePooling3D", _KEEP),
-    "RNN": _signed("RNN", _TIME, base="_TimeMajor", write="recurrent"),
+    "RNN": _signed("RNN", _TIME, base="_TimeMajorWithConstants", write="recurrent"),
     "GRU": Class(
         "GRU", f"units, {GATED}, {RNN}, {SEQUENCES}, unroll=False, time_major=False, reset_after=True", **_ZEROING
     ),
     "LSTM": Class("LSTM", f"units, {GATED}, {LSTM}, {SEQUENCES}, time_major=False, unroll=False", **_ZEROING),
     "GRUCell": _signed("GRUCell", ("implementation=2, reset_after=False", "reset_after=True"), base="_Implemented"),
     "LSTMCell": _signed("LSTMCell", (", implementation=2", ""), base="_Implemented"),
+    "StackedRNNCells": Class("StackedRNNCells", "cells", "recurrent"),  # its states are a list, one a cell
     "_Grouped": Class("Layer", "groups=1"),
     "_Separable": Class("Layer", f"groups=1, {_KERNEL}"),
     "_Implemented": Class("Layer", "implementation=2"),
     "_Zeroing": Class("Layer", "implementation=2, zero_output_for_mask=False"),
     "_Unrolled": Class("Layer", "unroll=False, time_major=False, zero_output_for_mask=False"),
     "_TimeMajor": Class("Layer", "time_major=False, zero_output_for_mask=False"),
+    "_TimeMajorWithConstants": Class("Layer", "time_major=False, zero_output_for_mask=False, num_constants=None"),
     "SimpleRNN": replace(_OWN["SimpleRNN"], base="_TimeMajor", write="recurrent"),
     "AbstractRNNCell": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "recurrent"),
     "ConvLSTM1D": Class("ConvLSTM1D", _CONV_LSTM.format(s="1"), **_CONV_RECURRENT),
