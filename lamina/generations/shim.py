@@ -5,6 +5,7 @@ What runs is the modern class' `call`; the old words cost nothing once the objec
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,10 +19,11 @@ from ..core import functions, serialize
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.operation import recorded
-from ..core.symbolic import any_symbolic, is_shape
+from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, SimpleRNN, TimeDistributed
-from ..layers.old import take_time_first
+from ..layers.merge import Merge
+from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
@@ -176,13 +178,6 @@ class LayerShim(Adds, Shim):
         if kept.get("time_major"):
             take_time_first(self)
 
-    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """A Lambda whose function names symbolic tensors stands for what the function does."""
-        if isinstance(self, Lambda) and any_symbolic(args) and names_symbols(self.function):
-            return self.function(*args, **self.arguments)
-        found = super()._call_with_care(args, kwargs)
-        return list(found) if type(found) is tuple else found  # several outputs were a list
-
     def _resolve(self, key: str, value: Any) -> Any:
         dialect = self._dialect
         if key == "layers" and isinstance(value, (list, tuple)):
@@ -287,6 +282,14 @@ class LayerShim(Adds, Shim):
         shape = args[0] if args else next(iter(kwargs.values()))
         return tuple(shape if is_shape(shape) else shape[0])
 
+    @property
+    def input(self) -> Any:
+        """What the layer was called on: one symbolic tensor, or a list of all."""
+        node = self._only_node("input")
+        given = node.args, {key: value for key, value in node.kwargs.items() if key != "mask"}
+        tensors = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, SymbolicTensor)]
+        return tensors if len(tensors) > 1 else node.input
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         with serialize.custom_object_scope(custom_objects or {}):
@@ -376,6 +379,21 @@ class LayerShim(Adds, Shim):
         return self._dialect.table.sums_activity
 
 
+class _LambdaWords(_Modern):
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """One whose function names symbolic tensors stands for what the function does."""
+        if any_symbolic(args) and names_symbols(self.function):
+            return self.function(*args, **self.arguments)
+        return super()._call_with_care(args, kwargs)
+
+
+class _OutputsInList(_Modern):
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Several outputs were a list."""
+        found = super()._call_with_care(args, kwargs)
+        return list(found) if type(found) is tuple else found
+
+
 def _zero_states(layer: Any) -> None:
     """Let the next batch start from zeros."""
     _reset_states(layer)
@@ -424,6 +442,19 @@ def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = Non
     return recorded(layer._start_states)(inputs)
 
 
+def _old_shapes(method: Callable, least: int) -> Callable:
+    """`compute_output_shape`, which gives several shapes as a list, and takes so many inputs at least."""
+
+    @functools.wraps(method)
+    def compute(self: Any, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_shape(input_shape) and len(input_shape) < least:
+            raise ValueError(f"{named(self)}: call it on a list of at least {least} inputs; got {len(input_shape)}.")
+        found = method(self, input_shape, *args, **kwargs)
+        return found if is_shape(found) else list(found)
+
+    return compute
+
+
 def _reset_both(layer: Any) -> None:
     """Let the next batch start from zeros, in both directions. Raises AttributeError unless they are stateful."""
     layer.forward_layer.reset_states()
@@ -446,8 +477,15 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
+    if issubclass(modern, (RNN, Bidirectional, Merge)):
+        least = 1 if dialect.table.shares_modern else 2
+        members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
+    if issubclass(modern, Lambda):
+        bases = (_LambdaWords, *bases)
+    if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
+        bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):
         if steps.StepsOfOurs not in bases:
             members["states"] = property(_states)

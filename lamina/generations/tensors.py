@@ -82,7 +82,7 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
         inside = [value.func, *value.args, *value.keywords.values()]
     elif inspect.ismethod(value):
         inside = [value.__func__, vars(value.__self__)]
-    elif inspect.isfunction(value) and not value.__module__.startswith("lamina."):
+    elif inspect.isfunction(value) and not str(value.__module__).startswith("lamina."):
         try:
             told = inspect.getclosurevars(value)
         except ValueError:  # a variable that is not yet there

@@ -145,13 +145,13 @@ class Subtract(Merge):
 
     combine = staticmethod(torch.sub)
 
-    def build(self, input_shape: Any) -> None:
-        _two(self, _shapes(self, input_shape))
-        super().build(input_shape)
-
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         _two(self, inputs)
         return super().call(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        _two(self, _shapes(self, input_shape))
+        return super().compute_output_shape(input_shape)
 
 
 class Multiply(OfValid):

@@ -375,12 +375,6 @@ class ConvLSTM2DFromHalf(_FromHalf, ConvLSTM2D):
     _makes = ConvLSTM2DCellFromHalf
 
 
-@recorded
-def _in_steps(values: Tensor, inputs: Tensor) -> Tensor:
-    """What was computed of all steps as one batch, as (batch, steps, ...)."""
-    return values.reshape(*inputs.shape[:2], *values.shape[1:])
-
-
 class TimeDistributedAtOnce(TimeDistributed):
     """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known.
 
@@ -403,10 +397,18 @@ class TimeDistributedAtOnce(TimeDistributed):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         if self._known:
             return mask
+
+        def of_all(x: Any, mask: Any) -> Any:
+            return self.layer.compute_mask(x.flatten(0, 1), None if mask is None else mask.flatten(0, 1))
+
+        @recorded
+        def by_steps(x: Tensor, mask: Tensor | None) -> Tensor:
+            found = of_all(x, mask)
+            return found.reshape(*x.shape[:2], *found.shape[1:])
+
         x = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
-        inner = self.layer.compute_mask(x.flatten(0, 1), None if mask is None else mask.flatten(0, 1))
-        if inner is not None:
-            return _in_steps(inner, x)
+        if of_all(x, mask) is not None:
+            return by_steps(x, mask)
         return mask if mask is None or mask.ndim == 2 else mask.flatten(2).any(-1)
 
 
@@ -420,16 +422,14 @@ class StackedRNNCellsInOneList(StackedRNNCells):
 
     @property
     def state_size(self) -> Any:
-        return tuple(size for sizes in self._turned(super().state_size) for size in _listed(sizes))
+        return tuple(size for cell in self._turned(self.cells) for size in _listed(cell.state_size))
 
     def _flat(self, of_cells: list[Any]) -> list[Any]:
         return [state for states in self._turned(of_cells) for state in _listed(states)]
 
     def _by_cells(self, states: Any) -> Any:
         rest = iter(states)
-        return self._turned([
-            [next(rest) for _ in _listed(size)] for size in self._turned(super().state_size)
-        ])  # fmt: skip
+        return self._turned([[next(rest) for _ in _listed(cell.state_size)] for cell in self._turned(self.cells)])
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         return self._flat(super().get_initial_state(batch_size))
@@ -477,9 +477,9 @@ def _given(cell: Any, constants: list[Any]) -> Any:
     return _Given(cell, constants) if _takes_constants(cell) else cell
 
 
-class _WithConstants(Declared):
+class WithConstants(Declared):
     """`constants`, a tensor or a list of them, are given at every step to the cells whose call takes them. These cells
-    are built for a list of shapes, the constants' behind that of a step."""
+    are built for a list of shapes, the constants' behind that of a step. Several outputs are a list."""
 
     num_constants: Any = arg(
         integer(1).optional(), default=None, kw_only=True, config="set", doc="How many inputs, the last, are constants."
@@ -493,7 +493,8 @@ class _WithConstants(Declared):
         elif self.num_constants and isinstance(first, (list, tuple)) and len(first) > self.num_constants:
             place = len(first) - self.num_constants
             args, kwargs = (list(first[:place]), *args[1:]), {**kwargs, "constants": list(first[place:])}
-        return super()._call_with_care(args, kwargs)  # type: ignore[misc]
+        found = super()._call_with_care(args, kwargs)  # type: ignore[misc]
+        return list(found) if type(found) is tuple else found
 
 
 def _cell_of_later(value: Any, owner: Any) -> Any:
@@ -501,7 +502,7 @@ def _cell_of_later(value: Any, owner: Any) -> Any:
     return value if late else _cell.convert(value, owner)
 
 
-class RNNWithConstants(_WithConstants, RNN):
+class RNNWithConstants(WithConstants, RNN):
     """Takes constants, and cells that learn their `state_size` in `build`. Raises ValueError for constants of cells that
     take none."""
 
@@ -541,7 +542,7 @@ class RNNWithConstants(_WithConstants, RNN):
         return super().compute_output_shape(sequences_shape, initial_state_shape)
 
 
-class BidirectionalFromEitherEnd(_WithConstants, Bidirectional):
+class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
     """With `zero_output_for_mask=False` masked steps repeat the output before them. A layer that runs backwards gets
     one that runs forwards beside it."""
 
