@@ -15,7 +15,7 @@ from .care import Changes
 from .errors import answered, short
 from .fusion import calls, granted, watched
 from .layer import Layer, scope
-from .operation import Gradients, tracked
+from .operation import tracked
 from .symbolic import Node, SymbolicTensor
 
 
@@ -153,7 +153,7 @@ class Plan:
         self._shown = "\n    ".join([head, *(f"{line}  # {note}" if note else line for line, note in lines)]) + "\n"
         exec(compile(self.source, "<plan>", "exec"), self._space)
         self.run: Callable = self._space["plan"]
-        if any(isinstance(node.layer, Gradients) for node in graph.nodes):
+        if any(node.layer._asks_gradients for node in graph.nodes):
             self.run = tracked(self.run, graph.nodes)
 
     @functools.cached_property

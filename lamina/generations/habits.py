@@ -325,7 +325,7 @@ def _is_pair(value: Any) -> bool:
 def _moved(node: Node) -> list[tuple[Any, Any]]:
     """The moving averages of batch normalization in a layer, and what its call in training leaves them."""
 
-    def left(outputs: Any, average: Tensor) -> Tensor:
+    def left(_: Any, average: Tensor) -> Tensor:  # after the call
         return average.detach().clone()
 
     found: list[tuple[Any, Any]] = []

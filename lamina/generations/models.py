@@ -80,9 +80,10 @@ def _yaml_read(text: str) -> Any:
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
     module, table = dialect.module("models"), dialect.table
     members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
-    for method in {told.removeprefix("Sequential.") for told in table.methods}:
-        own = f"Sequential.{method}" if Sequential in bases and f"Sequential.{method}" in table.methods else method
-        members[method] = _spoken(getattr(_ModelWords, method), table.methods[own])
+    for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
+        method = told.removeprefix("Sequential.")
+        if (told != method) is (Sequential in bases):
+            members[method] = _spoken(getattr(_ModelWords, method), arguments)
     return type(name, bases, members)
 
 

@@ -318,16 +318,22 @@ class CausalSeparableConv1D(SeparableConv1D):
 
 
 class LambdaOnCopies(Lambda):
-    """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are."""
+    """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are.
+
+    A function that names `gradients` finds what lies before it tracked, in inference as well. With `unpacks_one` a list of one output is that output.
+    """
+
+    unpacks_one: bool = arg(boolean, default=False, kw_only=True, config=False)
 
     def check(self) -> None:
         super().check()
-        vars(self)["_copies"] = _assigns_in_place(self.function)
+        vars(self).update(_copies=_assigns_in_place(self.function), _asks_gradients=_names(self.function, "gradients"))
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         if self._copies:
             inputs = pytree.tree_map(torch.clone, inputs)
-        return super().call(inputs, mask, training)
+        found = super().call(inputs, mask, training)
+        return found[0] if self.unpacks_one and isinstance(found, (list, tuple)) and len(found) == 1 else found
 
     def get_config(self) -> dict[str, Any]:
         """Of functions inside of functions, whose name finds nothing, the code: it stands for them in this process."""
@@ -336,6 +342,10 @@ class LambdaOnCopies(Lambda):
             if inspect.isfunction(value) and "<locals>" in value.__qualname__ and value not in serialize._names:
                 config[key] = dump_code(value)
         return config
+
+
+def _names(function: Any, word: str) -> bool:
+    return word in getattr(getattr(function, "__code__", None), "co_names", ())
 
 
 def _assigns_in_place(function: Any) -> bool:

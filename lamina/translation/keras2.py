@@ -128,7 +128,7 @@ LAYERS = {
     "Masking": Class("Masking", "mask_value=0.0", "core"),
     "Lambda": Class(
         "LambdaOnCopies", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask",
-        adapt="lambda_", renamed=keras1.KINDS, write="lambda_",
+        adapt="lambda_", renamed=keras1.KINDS, write="lambda_", fixed={"unpacks_one": True},
     ),
     "Highway": _as_before("Highway"),
     "MaxoutDense": _as_before("MaxoutDense"),

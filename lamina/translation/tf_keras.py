@@ -93,7 +93,7 @@ LAYERS = {
     "UpSampling2D": replace(_OWN["UpSampling2D"], modern="UpSampling2D", adapt=""),
     "Dropout": replace(_OWN["Dropout"], adapt=""),
     "TimeDistributed": replace(_OWN["TimeDistributed"], fixed={}),
-    "Lambda": replace(_OWN["Lambda"], unsaved="", write="lambda_with_modules"),
+    "Lambda": replace(_OWN["Lambda"], fixed={}, unsaved="", write="lambda_with_modules"),
     "LocallyConnected1D": Class("LocallyConnected1D", f"{local(1)}, implementation=1", "local", weights="local"),
     "LocallyConnected2D": Class("LocallyConnected2D", f"{local(2)}, implementation=1", "local", weights="local"),
     "GlobalMaxPooling1D": _signed("GlobalMaxPooling1D", _KEEP1),
