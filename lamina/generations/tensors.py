@@ -49,7 +49,10 @@ def told(name: str, tell: Callable[[Any], Any]) -> property:
 def uses_learning_phase(self: Any) -> bool:
     """Whether a layer that a symbolic tensor rests on does something else in training, and was not told which it is."""
     return isinstance(self, SymbolicTensor) and any(
-        node.layer._takes_training and node.kwargs.get("training") is None for node in nodes_before(self)
+        getattr(inner, "_takes_training", False)
+        for node in nodes_before(self)
+        if node.kwargs.get("training") is None
+        for inner in node.layer.modules()
     )
 
 

@@ -320,7 +320,8 @@ class CausalSeparableConv1D(SeparableConv1D):
 class LambdaOnCopies(Lambda):
     """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are.
 
-    A function that names `gradients` finds what lies before it tracked, in inference as well. With `unpacks_one` a list of one output is that output.
+    A function that names `gradients` finds what lies before it tracked, in inference as well. With `unpacks_one` a list
+    of one output is that output.
     """
 
     unpacks_one: bool = arg(boolean, default=False, kw_only=True, config=False)
@@ -513,8 +514,10 @@ def _cell_of_later(value: Any, owner: Any) -> Any:
 
 
 class RNNWithConstants(WithConstants, RNN):
-    """Takes constants, and cells that learn their `state_size` in `build`. Raises ValueError for constants of cells that
-    take none."""
+    """Takes constants, and cells that learn their `state_size` in `build`.
+
+    Raises ValueError for constants of cells that take none.
+    """
 
     cell: Any = arg(Kind(_cell.expected, _cell_of_later, bad=_cell.bad), doc="What takes one step.")
 
@@ -574,7 +577,8 @@ class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
             take_time_first(self)
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None) -> None:
-        for inner in (self.forward_layer, self.backward_layer) if constants_shape is not None else ():
+        pair: tuple[Any, ...] = (self.forward_layer, self.backward_layer)
+        for inner in pair if constants_shape is not None else ():
             if not inner._ready:
                 inner.build(sequences_shape, constants_shape=constants_shape)
         super().build(sequences_shape, initial_state_shape)
@@ -602,7 +606,7 @@ class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
 class _AllMasks:
     """A step is valid where it is in every input that has a mask."""
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self: Any, inputs: Any, mask: Any = None) -> Any:
         given = [one for one in masks_of(self, inputs, mask) if one is not None]
         return reduce(torch.logical_and, given) if given else None
 
