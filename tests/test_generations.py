@@ -1118,3 +1118,20 @@ def test_tensorflows_words_of_where_a_weight_lies_are_taken() -> None:
     layer(torch.ones(2, 3))
     assert not layer.kernel.autocast
     assert layer.kernel.requires_grad
+
+
+@pytest.mark.parametrize("generation", SPACES)
+def test_methods_of_models_have_the_signatures_of_the_time(generation: str) -> None:
+    space, table = SPACES[generation]
+    layer = space.layers.Input((2,))
+    functional = space.models.Model(layer, space.layers.Dense(1)(layer))
+    for model in (functional, space.models.Model, space.models.Sequential):
+        for method in ("fit", "evaluate", "predict", "fit_generator", "train_on_batch"):
+            own = table.methods.get(f"Sequential.{method}") if model is space.models.Sequential else None
+            told = inspect.signature(getattr(model, method))
+            names = [name for name in told.parameters if name != "self"]
+            assert names == list(words_of(own or table.methods[method]))
+
+
+def words_of(text: str) -> list[str]:
+    return [*inspect.signature(eval(f"lambda {text}: None")).parameters]

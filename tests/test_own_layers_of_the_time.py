@@ -211,7 +211,11 @@ def test_updates_happen_once_a_step_and_in_training_alone(space: ModuleType, how
     fit(model, space, batch_size=4)
     model.predict(X, verbose=0)
     model.evaluate(X, Y, verbose=0)
-    assert K.get_value(model.layers[0].count) == 2 and model.layers[0].get_updates_for(X) and model.updates
+    assert (
+        K.get_value(model.layers[0].count) == 2
+        and model.layers[0].get_updates_for(None if how == "assigned" else X)
+        and model.updates
+    )
 
 
 @OLD
@@ -559,3 +563,256 @@ def test_copies_know_what_is_no_weight() -> None:
     layer.build((None, 4))
     layer.scale = keras1.backend.variable(np.ones(()))
     assert len(copy.deepcopy(layer).weights) == len(layer.weights) == 3
+
+
+# Recurrent layers and wrappers ----------------------------------------------------------------------------------------
+
+SPREAD = pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+
+
+def adding_cell(space: ModuleType) -> Any:
+    """A cell that adds up its inputs and constants, and learns the size of its state as it is built."""
+
+    class Adding(space.layers.Layer):
+        state_size = None
+
+        def build(self, input_shape: Any) -> None:
+            shape, *constants = input_shape if isinstance(input_shape, list) else [input_shape]
+            self.state_size, self.constant_sizes = shape[-1], [one[-1] for one in constants]
+            self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
+            super().build(input_shape)
+
+        def call(self, inputs: Any, states: Any, constants: Any = ()) -> Any:
+            total = self.scale * inputs + states[0] + sum(one.sum(-1, keepdim=True) for one in constants)
+            return total, [total]
+
+    return Adding
+
+
+def added_up(steps: np.ndarray, constant: np.ndarray, start: Any = 0) -> np.ndarray:
+    return start + steps.sum(1) + steps.shape[1] * constant.sum(-1, keepdims=True)
+
+
+@SPREAD
+@pytest.mark.parametrize("wrapped", [False, True], ids=["forward", "both ways"])
+@pytest.mark.parametrize("begun", [False, True], ids=["from zeros", "from states"])
+def test_cells_take_constants(space: ModuleType, wrapped: bool, begun: bool) -> None:
+    layers, cell = space.layers, adding_cell(space)
+    constant, starts = DRAWN.normal(size=(4, 3)), [DRAWN.normal(size=(4, 2)) for _ in range(1 + wrapped)]
+    x, c = layers.Input((5, 2)), layers.Input((3,))
+    states = [layers.Input((2,)) for _ in starts] if begun else []
+    with space.utils.CustomObjectScope({"Adding": cell}):
+        layer = layers.RNN(cell())
+        layer = layers.Bidirectional(layer) if wrapped else layer
+        y = layer(x, **({"initial_state": states} if begun else {}), constants=c)
+        config = layer.get_config()
+        assert config["num_constants"] == 1 and "num_constants" not in layers.RNN(cell()).get_config()
+        listed = type(layer).from_config(copy.deepcopy(config))([x, *states, c])
+    data = [STEPS, *(starts if begun else []), constant]
+    expected = [added_up(STEPS, constant, start if begun else 0) for start in starts]
+    for outputs in (y, listed):
+        found = space.models.Model([x, *states, c], outputs).predict(data, verbose=0)
+        np.testing.assert_allclose(found, np.concatenate(expected, -1), rtol=1e-4, atol=1e-5)
+
+
+@SPREAD
+def test_constants_go_to_the_cells_of_a_stack_that_take_them(space: ModuleType) -> None:
+    layers, constant = space.layers, DRAWN.normal(size=(4, 3)).astype("float32")
+    x, c = layers.Input((5, 2)), layers.Input((3,))
+    taking = adding_cell(space)
+    taking.state_size = 2
+    cells = [layers.SimpleRNNCell(2, activation=None), taking()]
+    y = layers.RNN(cells)(x, constants=c)
+    assert cells[1].constant_sizes == [3] and layers.RNN(cells)(x, constants=c).shape == (None, 2)
+    below = layers.RNN(cells[0], return_sequences=True)(x)
+    model = space.models.Model([x, c], [y, below])
+    found, of_below = model.predict([STEPS, constant], verbose=0)
+    np.testing.assert_allclose(found, added_up(of_below, constant), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="none of its cells takes `constants`"):
+        layers.RNN(layers.GRUCell(2))(x, constants=c)
+
+
+@SPREAD
+@pytest.mark.parametrize("masked", [False, True], ids=["all steps", "masked"])
+def test_cells_may_learn_their_sizes_as_they_are_built(space: ModuleType, masked: bool) -> None:
+    layers = space.layers
+    x, s = layers.Input((5, 2)), layers.Input((2,))
+    data = STEPS.copy()
+    data[0, 3:] = 0
+    y, end = layers.RNN(adding_cell(space)(), return_state=True)(layers.Masking()(x) if masked else x, initial_state=s)
+    start = DRAWN.normal(size=(4, 2))
+    for found in space.models.Model([x, s], [y, end]).predict([data, start], verbose=0):
+        np.testing.assert_allclose(found, start + data.sum(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_states_of_stacked_cells_are_one_list(reverse: bool) -> None:
+    layers = keras2.layers
+    cells = [layers.LSTMCell(3), layers.GRUCell(4)]
+    stack = layers.StackedRNNCells(cells, reverse_state_order=reverse)
+    sizes = (4, 3, 3) if reverse else (3, 3, 4)
+    assert stack.state_size == sizes and set(stack.get_config()) == {"name", "trainable", "dtype", "cells"}
+    layer = layers.RNN(stack, return_state=True)
+    shapes = [(None, 4), *((None, size) for size in sizes)]
+    assert layer.compute_output_shape((None, 5, 2)) == shapes
+    found = layer(layers.Input((5, 2)))
+    assert type(found) is list and [one.shape for one in found] == shapes
+    first, second = STEPS[:, :3], STEPS[:, 3:]
+    ends = keras2.backend.variable(second), [*layer(keras2.backend.variable(first))[1:]]
+    whole, halves = layer(keras2.backend.variable(STEPS)), layer(ends[0], initial_state=ends[1])
+    for one, other in zip(whole, halves, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@SPREAD
+def test_several_outputs_are_a_list_and_states_are_told_of(space: ModuleType) -> None:
+    layers = space.layers
+    x = layers.Input((5, 2))
+    for layer, count in (
+        (layers.LSTM(3, return_state=True), 3),
+        (layers.Bidirectional(layers.GRU(3, return_state=True)), 3),
+        (layers.Bidirectional(layers.GRU(3), merge_mode=None), 2),
+    ):
+        found = layer(x)
+        assert type(found) is list and len(found) == count == len(layer.compute_output_shape((None, 5, 2)))
+    assert layers.LSTM(3).states == [None, None] and layers.GRU(3).states == [None]
+    states = layers.LSTM(3, return_state=True)(x)[1:]
+    second = layers.LSTM(3)
+    second(x, initial_state=states)
+    assert second.input == [x, *states]
+    convolution = layers.ConvLSTM2D(2, 2)
+    pictures = layers.Input(batch_shape=(4, 3, 5, 5, 1))
+    convolution.build(pictures.shape)
+    y = convolution(pictures, initial_state=convolution.get_initial_state(pictures))
+    data = DRAWN.normal(size=(4, 3, 5, 5, 1)).astype("float32")
+    found = space.models.Model(pictures, y).predict(data, verbose=0, batch_size=4)
+    np.testing.assert_allclose(found, convolution(data).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@SPREAD
+def test_masks_of_steps_that_are_sequences(space: ModuleType) -> None:
+    layers = space.layers
+    words = np.array([[[1, 2], [3, 0]], [[4, 0], [0, 0]]])
+    x = layers.Input((None, None), dtype="int32")
+    embedded = layers.TimeDistributed(layers.Embedding(5, 3, mask_zero=True))
+    inner = layers.TimeDistributed(layers.SimpleRNN(2, return_sequences=True))
+    last = layers.TimeDistributed(layers.SimpleRNN(2))
+    y = last(inner(embedded(x)))
+    masks = [embedded.compute_mask(x)]
+    for layer in (inner, last):
+        masks.append(layer.compute_mask(layer.input, masks[-1]))
+    found = space.backend.function([x], masks)([words])
+    for got, expected in zip(found, (words > 0, words > 0, (words > 0).any(-1)), strict=True):
+        assert np.array_equal(got, expected)
+    ended = layers.SimpleRNN(1)
+    model = space.models.Model(x, ended(y))
+    short = model.predict(words[1:, :1], verbose=0)  # its second step is masked as a whole
+    np.testing.assert_allclose(model.predict(words, verbose=0)[1:], short, rtol=1e-4, atol=1e-5)
+
+
+@ALL
+def test_an_explicit_flag_is_one_for_the_layers_inside(space: ModuleType) -> None:
+    if space is keras1:
+        pytest.skip("Keras 1 has no such flag.")
+    x = space.layers.Input((3, 2))
+    for told, expected in ((True, 0), (False, 1), (None, 1)):
+        y = space.layers.TimeDistributed(space.layers.Dropout(0.99999))(x, training=told)
+        found = space.models.Model(x, y).predict(np.ones((10, 3, 2)), verbose=0)
+        assert (found == expected).all()
+
+
+# Updates, losses, inputs ----------------------------------------------------------------------------------------------
+
+
+@STATIC
+def test_averages_are_updates_of_the_model(space: ModuleType) -> None:
+    layer, x = space.layers.BatchNormalization(), space.layers.Input((4,))
+    layer(space.layers.Input((4,)))
+    model = functional(space, x, layer(x))
+    outer = functional(space, x, space.layers.Dense(2)(model(x)))
+    assert len(layer.updates) == 4 and len(model.updates) == len(outer.updates) == 2
+    assert layer.get_updates_for(None) == []
+    run = space.backend.function([x, space.backend.learning_phase()], model.outputs, updates=model.updates)
+    run([X, 1])
+    np.testing.assert_allclose(layer.get_weights()[2], 0.01 * X.mean(0), rtol=1e-3, atol=1e-6)
+    model.trainable = False
+    assert model.updates == [] and layer.updates == []
+
+
+def test_calls_told_that_they_do_not_train_have_no_updates() -> None:
+    x = keras2.layers.Input((3, 4))
+    for told, count in ((None, 2), (True, 2), (False, 0)):
+        layer = keras2.layers.TimeDistributed(keras2.layers.BatchNormalization())
+        y = layer(x, training=told)
+        assert len(layer.updates) == count and y._uses_learning_phase is (told is None)
+
+
+@STATIC
+def test_updates_and_losses_know_whether_they_rest_on_inputs(space: ModuleType) -> None:
+    class Adding(space.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.total = space.backend.variable(np.zeros(()))
+            self.count = space.backend.variable(np.zeros(()))
+            super().build(input_shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            self.add_update([(self.total, self.total + space.backend.sum(x))], x)
+            self.add_update([(self.count, self.count + 1)])
+            self.add_loss(space.backend.sum(x), inputs=x)
+            self.add_loss(space.backend.sum(self.count))
+            return x
+
+    layer, x = Adding(), space.backend.variable(X)
+    layer(x)
+    free, bound = layer.get_updates_for(None), layer.get_updates_for(x)
+    assert [pair[0] for pair in free] == [layer.count] and [pair[0] for pair in bound] == [layer.total]
+    assert [space.backend.get_value(one) for one in layer.get_losses_for(None)] == [0]
+    assert [space.backend.get_value(one) for one in layer.get_losses_for(x)] == pytest.approx([X.sum()], rel=1e-4)
+
+
+def test_what_keras_2_refused() -> None:
+    layers = keras2.layers
+    a, b = layers.Input((4,)), layers.Input((4,))
+    for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"):
+        layer = getattr(layers, name)()
+        layer([a, b])
+        with pytest.raises(ValueError, match="2 inputs"):
+            layer([a])
+        for inputs, masks in (([a, b], X), (a, [None, None]), ([a, b], [None])):
+            with pytest.raises(ValueError):
+                layer.compute_mask(inputs, masks)
+    with pytest.raises(ValueError, match="2 inputs"):
+        layers.Subtract()([a, b, a])
+    for shape in ((4, 5), (5,)):
+        with pytest.raises(ValueError):
+            sequential(keras2, layers.Embedding(10, 4, input_length=2, input_shape=shape))
+    embedding = layers.Embedding(10, 4, input_length=(None, 5), input_shape=(None, 5))
+    assert sequential(keras2, embedding).predict(np.ones((2, 3, 5)), verbose=0).shape == (2, 3, 5, 4)
+    with pytest.raises(ValueError):
+        embedding(layers.Input((3, 4)))
+
+
+@OLD
+def test_a_lambda_takes_gradients_in_inference(space: ModuleType) -> None:
+    K, layers = space.backend, space.layers
+    x = layers.Input((4,))
+    inner = layers.Dense(3)(x)
+    outer = layers.Activation("tanh")(inner)
+
+    def slopes(pair: Any) -> Any:
+        return K.gradients(K.sum(pair[1]), pair[0])[0] if space is tf_keras else K.gradients(K.sum(pair[1]), pair[0])
+
+    found = layers.Lambda(slopes, output_shape=lambda shapes: shapes[0])([inner, outer])
+    model = functional(space, x, space.layers.Activation("linear")(found))
+    values = functional(space, x, outer).predict(X, verbose=0)
+    for got in (model.predict(X, verbose=0), model(K.variable(X)).detach().numpy()):
+        np.testing.assert_allclose(got, 1 - values**2, rtol=1e-4, atol=1e-5)
+
+
+@OLD
+def test_constants_have_a_shape(space: ModuleType) -> None:
+    K = space.backend
+    assert K.eval(K.constant([1, 2, 3, 4, 5, 6], shape=(2, 3))).tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert K.eval(K.constant(2.0, shape=(2, 1))).tolist() == [[2], [2]]
+    with pytest.raises(ValueError):
+        K.constant([1, 2, 3], shape=(2, 3))

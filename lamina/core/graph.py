@@ -15,7 +15,7 @@ from .care import Changes
 from .errors import answered, short
 from .fusion import calls, granted, watched
 from .layer import Layer, scope
-from .operation import Gradients, tracked
+from .operation import tracked
 from .symbolic import Node, SymbolicTensor
 
 
@@ -153,7 +153,7 @@ class Plan:
         self._shown = "\n    ".join([head, *(f"{line}  # {note}" if note else line for line, note in lines)]) + "\n"
         exec(compile(self.source, "<plan>", "exec"), self._space)
         self.run: Callable = self._space["plan"]
-        if any(isinstance(node.layer, Gradients) for node in graph.nodes):
+        if any(node.layer._asks_gradients for node in graph.nodes):
             self.run = tracked(self.run, graph.nodes)
 
     @functools.cached_property
@@ -172,13 +172,14 @@ class Plan:
         ends = {*map(id, outputs)} if self._scored else set()
         for call in calls(graph.nodes, [*outputs, *graph.masks.values()]):
             node, layer = call.node, call.node.layer
-            bare = not layer._care & care.IN_PLAN
+            given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
+            tells = given and next(layer.children(), None) is not None  # an explicit flag is one for what is inside
+            bare = not (layer._care & care.IN_PLAN or tells)
             arguments = [self._render(value, layer, bare) for value in node.args]
             for key, value in node.kwargs.items():
                 text = self._render(value, layer, bare)
                 known = key in layer._call_parameters  # a word of a program; others may be anybody's
                 arguments.append(f"{key}={text}" if known else f"**{{{self._give(key)}: {text}}}")
-            given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
             function, note = self._give(layer.call if bare else layer), _shown(layer)
             if call.both is not None:
                 layer = call.last

@@ -112,6 +112,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
     _stateless = False  # it counts as built from the start and writes no build config
+    _asks_gradients = False  # calls take gradients by what they are given: a plan tracks it
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell

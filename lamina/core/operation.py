@@ -57,6 +57,8 @@ symbolic.as_layer = Operation
 class Gradients(Operation):
     """Gradients of the sum of some tensors by others. A plan that holds one tracks what it computes (see `tracked`)."""
 
+    _asks_gradients = True
+
     def __init__(self) -> None:
         super().__init__(self.of, unique_name("gradients"))
 

@@ -51,7 +51,7 @@ class Adds(Habits):
         return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """`inputs` said what in a static graph a loss depends on; a tensor knows.
+        """`inputs` says what a loss depends on, for `get_losses_for`.
 
         Raises ValueError in `build`, where a tensor is computed once and for all.
         """
@@ -60,7 +60,10 @@ class Adds(Habits):
                 f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, "
                 "or give the weight a `regularizer=` in `add_weight`."
             )
+        count = len(self._losses)
         super().add_loss(_constants(losses, torch.tensor))
+        if inputs is None:
+            self._keep_latest("_free_losses", self._losses[count:])
 
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
         """Add a value of the call in progress to the mean that logs show as `name`."""

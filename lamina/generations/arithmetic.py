@@ -152,8 +152,11 @@ def ones_like(x: X, dtype: Any = None, name: str | None = None) -> Tensor:
 
 @public
 def constant(value: X, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
+    """One value everywhere, or as many values as the shape has places."""
     made = value.to(torch_dtype(dtype))
-    return made if shape is None else made.expand(sizes(shape)).clone()
+    if shape is None:
+        return made
+    return made.reshape(()).expand(sizes(shape)).clone() if made.numel() == 1 else made.reshape(sizes(shape)).clone()
 
 
 @public

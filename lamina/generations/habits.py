@@ -14,8 +14,10 @@ from ..core.care import Changes
 from ..core.declare import short
 from ..core.errors import named
 from ..core.layer import scope
+from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
+from ..layers import BatchNormalization
 from .updates import Update, carry_out
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -188,9 +190,15 @@ class Habits(_Modern):
 
     @property
     def updates(self) -> list[Any]:
-        """What the last calls, here and in the layers inside, change besides: pairs (variable, value)."""
+        """What the last calls, here and in the layers inside, change besides: pairs (variable, value).
+
+        The averages that calls on symbolic tensors move have the symbolic value that such a call leaves them.
+        """
         inside = (layer for layer in self._flat_layers() if layer is not self)
         found = [*self._own_updates, *(update for layer in inside for update in getattr(layer, "_own_updates", ()))]
+        graph = self.__dict__.get("_graph")
+        for node in self._nodes if graph is None else graph.nodes:
+            found += _moved(node)
         return Told(found, self._set_updates)
 
     @updates.setter
@@ -203,10 +211,13 @@ class Habits(_Modern):
         self.__dict__["_own_updates"] = ()
         self.add_update(updates)
 
+    _free_updates: tuple[Any, ...] = ()
+    _free_losses: tuple[Any, ...] = ()
+
     def add_update(self, updates: Any, inputs: Any = None) -> None:
         """Change variables beside the call, in training: pairs (variable, value), or what `K.update` gave.
 
-        `inputs` said what in a static graph they depend on.
+        `inputs` says what they depend on, for `get_updates_for`.
         """
         if callable(updates):
             updates = updates()
@@ -218,16 +229,28 @@ class Habits(_Modern):
             self.__dict__["_care"] |= care.ADDS
             Changes.note(self)
         kept = ((one[0], one[1].detach()) if _is_pair(one) and isinstance(one[1], Tensor) else one for one in pairs)
-        self.__dict__["_own_updates"] = (*self._own_updates, *kept)[-max(len(pairs), 16) :]
+        self._keep_latest("_own_updates", kept)
+        if inputs is None:
+            self._keep_latest("_free_updates", self._own_updates[len(self._own_updates) - len(pairs) :])
         training = self.training if scope.training is None else scope.training
         if training:
             carry_out(pairs)
 
     add_updates = add_update
 
+    def _keep_latest(self, name: str, more: Iterable[Any]) -> None:
+        more = list(more)
+        self.__dict__[name] = (*getattr(self, name), *more)[-max(len(more), 16) :]
+
     def get_updates_for(self, inputs: Any) -> list[Any]:
-        """The updates; those that depend on no input are not told apart."""
-        return [] if inputs is None else list(self.updates)
+        """The updates that depend on inputs; for None those that were added without."""
+        return self._dependent(self.updates, self._free("_free_updates"), inputs)
+
+    def _free(self, name: str) -> list[Any]:
+        return [one for layer in self._flat_layers() for one in getattr(layer, name, ())]
+
+    def _dependent(self, found: list[Any], free: list[Any], inputs: Any) -> list[Any]:
+        return [one for one in found if any(one is each for each in free) is (inputs is None)]
 
     @property
     def state_updates(self) -> list[Any]:
@@ -245,10 +268,10 @@ class Habits(_Modern):
         self.add_loss(losses, inputs)
 
     def get_losses_for(self, inputs: Any) -> list[Any]:
-        """The losses that depend on inputs; for None those of the weights alone."""
+        """The losses that depend on inputs; for None those of the weights, and those that were added without."""
         found, count = list(self.losses), len(self.weight_losses())
         alone = found[:count] if self._weights_come_first() else found[len(found) - count :]
-        return alone if inputs is None else [loss for loss in found if all(loss is not one for one in alone)]
+        return self._dependent(found, [*alone, *self._free("_free_losses")], inputs)
 
     def _weights_come_first(self) -> bool:
         return False
@@ -297,6 +320,21 @@ class _Constraints(dict):
 
 def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Weight)
+
+
+def _moved(node: Node) -> list[tuple[Any, Any]]:
+    """The moving averages of batch normalization in a layer, and what its call in training leaves them."""
+
+    def left(_: Any, average: Tensor) -> Tensor:  # after the call
+        return average.detach().clone()
+
+    found: list[tuple[Any, Any]] = []
+    for layer in node.layer.modules() if node.kwargs.get("training") is not False else ():
+        moves = isinstance(layer, BatchNormalization) and layer.trainable and layer.batch_statistics != "always"
+        if moves and not getattr(layer, "by_sample", False):
+            averages = layer.moving_mean, layer.moving_variance
+            found += [(average, record(left, (node.outputs, average), {})) for average in averages]
+    return found
 
 
 class Call:

@@ -27,7 +27,7 @@ from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..training.callbacks import CallbackList
 from ..training.data import split_end
-from ..translation.words import method_arguments, words
+from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, losses, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
@@ -78,8 +78,24 @@ def _yaml_read(text: str) -> Any:
 
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
-    module = dialect.module("models")
-    return type(name, bases, {"__module__": module, "_home": module, "_dialect": dialect})
+    module, table = dialect.module("models"), dialect.table
+    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
+    for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
+        method = told.removeprefix("Sequential.")
+        if (told != method) is (Sequential in bases):
+            members[method] = _spoken(getattr(_ModelWords, method), arguments)
+    return type(name, bases, members)
+
+
+def _spoken(method: Any, arguments: str) -> Any:
+    """A method with the signature that its generation gave it."""
+
+    @functools.wraps(method)
+    def spoken(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return method(self, *args, **kwargs)
+
+    vars(spoken)["__signature__"] = signature_of(f"self, {arguments}")
+    return spoken
 
 
 def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "steps") -> dict[str, Any]:

@@ -5,6 +5,7 @@ What runs is the modern class' `call`; the old words cost nothing once the objec
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,11 +17,13 @@ from torch.utils import _pytree as pytree
 from ..core import config as settings
 from ..core import functions, serialize
 from ..core.errors import named
-from ..core.layer import Layer
-from ..core.symbolic import any_symbolic, is_shape
+from ..core.layer import InputSpec, Layer
+from ..core.operation import recorded
+from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, SimpleRNN, TimeDistributed
-from ..layers.old import take_time_first
+from ..layers.merge import Merge
+from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
@@ -165,18 +168,15 @@ class LayerShim(Adds, Shim):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._dialect.seed()
-        kept = self._as_given
+        kept, table = self._as_given, self._dialect.table
         if kept.get("input_dtype") is not None:
             self.input_dtype = kept["input_dtype"]
         self.__dict__["_theano"] = self._dialect.backend == "theano"
+        length = kept.get("input_length")
+        if length is not None and not (table.lists_weights or table.shares_modern):  # Keras 2 goes by it
+            self.input_spec = InputSpec(shape=(None, *(length if isinstance(length, (list, tuple)) else (length,))))
         if kept.get("time_major"):
             take_time_first(self)
-
-    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """A Lambda whose function names symbolic tensors stands for what the function does."""
-        if isinstance(self, Lambda) and any_symbolic(args) and names_symbols(self.function):
-            return self.function(*args, **self.arguments)
-        return super()._call_with_care(args, kwargs)
 
     def _resolve(self, key: str, value: Any) -> Any:
         dialect = self._dialect
@@ -282,6 +282,14 @@ class LayerShim(Adds, Shim):
         shape = args[0] if args else next(iter(kwargs.values()))
         return tuple(shape if is_shape(shape) else shape[0])
 
+    @property
+    def input(self) -> Any:
+        """What the layer was called on: one symbolic tensor, or a list of all."""
+        node = self._only_node("input")
+        given = node.args, {key: value for key, value in node.kwargs.items() if key != "mask"}
+        tensors = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, SymbolicTensor)]
+        return tensors if len(tensors) > 1 else node.input
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         with serialize.custom_object_scope(custom_objects or {}):
@@ -371,6 +379,21 @@ class LayerShim(Adds, Shim):
         return self._dialect.table.sums_activity
 
 
+class _LambdaWords(_Modern):
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """One whose function names symbolic tensors stands for what the function does."""
+        if any_symbolic(args) and names_symbols(self.function):
+            return self.function(*args, **self.arguments)
+        return super()._call_with_care(args, kwargs)
+
+
+class _OutputsInList(_Modern):
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Several outputs were a list."""
+        found = super()._call_with_care(args, kwargs)
+        return list(found) if type(found) is tuple else found
+
+
 def _zero_states(layer: Any) -> None:
     """Let the next batch start from zeros."""
     _reset_states(layer)
@@ -407,11 +430,29 @@ def _as_state(layer: Any, value: Any) -> torch.Tensor:
     return value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value, dtype="float64"))
 
 
+def _states(layer: Any) -> list[Any]:
+    """The states the next batch starts from; None for each where the layer keeps none."""
+    return RNN.states.fget(layer) or [None] * len(pytree.tree_leaves(layer.state_size))
+
+
 def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = None) -> list[Any]:
     """Zeros for the states of a batch as large as `inputs`, or `batch_size`."""
     if not hasattr(inputs, "shape"):
         return layer._start_states(torch.empty(inputs or batch_size or 0, dtype=layer.dtype_policy.compute))
-    return layer._start_states(inputs)
+    return recorded(layer._start_states)(inputs)
+
+
+def _old_shapes(method: Callable, least: int) -> Callable:
+    """`compute_output_shape`, which gives several shapes as a list, and takes so many inputs at least."""
+
+    @functools.wraps(method)
+    def compute(self: Any, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_shape(input_shape) and len(input_shape) < least:
+            raise ValueError(f"{named(self)}: call it on a list of at least {least} inputs; got {len(input_shape)}.")
+        found = method(self, input_shape, *args, **kwargs)
+        return found if is_shape(found) else list(found)
+
+    return compute
 
 
 def _reset_both(layer: Any) -> None:
@@ -436,9 +477,18 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
+    if issubclass(modern, (RNN, Bidirectional, Merge)):
+        least = 1 if dialect.table.shares_modern else 2
+        members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
+    if issubclass(modern, Lambda):
+        bases = (_LambdaWords, *bases)
+    if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
+        bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):
+        if steps.StepsOfOurs not in bases:
+            members["states"] = property(_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members["get_initial_state"] = _initial_states
     elif issubclass(modern, Bidirectional):

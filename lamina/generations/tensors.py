@@ -48,8 +48,13 @@ def told(name: str, tell: Callable[[Any], Any]) -> property:
 
 
 def uses_learning_phase(self: Any) -> bool:
-    """Whether a layer that a symbolic tensor rests on does something else in training."""
-    return isinstance(self, SymbolicTensor) and any(node.layer._takes_training for node in nodes_before(self))
+    """Whether a layer that a symbolic tensor rests on does something else in training, and was not told which it is."""
+    return isinstance(self, SymbolicTensor) and any(
+        getattr(inner, "_takes_training", False)
+        for node in nodes_before(self)
+        if node.kwargs.get("training") is None
+        for inner in node.layer.modules()
+    )
 
 
 def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:
@@ -81,7 +86,7 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
         inside = [value.func, *value.args, *value.keywords.values()]
     elif inspect.ismethod(value):
         inside = [value.__func__, vars(value.__self__)]
-    elif inspect.isfunction(value) and not value.__module__.startswith("lamina."):
+    elif inspect.isfunction(value) and not str(value.__module__).startswith("lamina."):
         try:
             told = inspect.getclosurevars(value)
         except ValueError:  # a variable that is not yet there

@@ -72,11 +72,11 @@ class Merge(OfSeveral):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Where any input is valid; none where one of the inputs has no mask."""
-        masks = _masks(self, inputs, mask)
+        masks = masks_of(self, inputs, mask)
         return None if None in masks else reduce(torch.logical_or, masks)
 
 
-def _masks(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
+def masks_of(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
     """A mask, or None, for each input. Raises ValueError for anything else."""
     if mask is None:
         return [None]
@@ -145,13 +145,13 @@ class Subtract(Merge):
 
     combine = staticmethod(torch.sub)
 
-    def build(self, input_shape: Any) -> None:
-        _two(self, _shapes(self, input_shape))
-        super().build(input_shape)
-
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         _two(self, inputs)
         return super().call(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        _two(self, _shapes(self, input_shape))
+        return super().compute_output_shape(input_shape)
 
 
 class Multiply(OfValid):
@@ -220,7 +220,7 @@ class Concatenate(Merge):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks joined likewise, True for inputs without one; reduced over the last axis."""
-        masks = _masks(self, inputs, mask)
+        masks = masks_of(self, inputs, mask)
         if all(item is None for item in masks):
             return None
         joined = []

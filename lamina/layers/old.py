@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial, reduce
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,6 +21,7 @@ from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, b
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
+from ..core.operation import recorded
 from ..core.symbolic import is_shape
 from ..core.weight import weight
 from ..initializers import initializer
@@ -33,7 +35,7 @@ from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
 from .dense import EinsumDense
 from .embedding import Embedding
 from .lambda_ import Lambda, dump_code
-from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
+from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, masks_of
 from .normalization import BatchNormalization
 from .pooling import (
     AveragePooling1D,
@@ -46,6 +48,7 @@ from .pooling import (
 from .preprocessing.features import Normalization
 from .preprocessing.geometry import RandomCrop, Resizing
 from .preprocessing.pictures import Random, numbers, span
+from .recurrent import RNN, StackedRNNCells, _build_cell, _cell, _listed, _output_size
 from .reshape import UpSampling2D
 from .wrappers import Bidirectional, TimeDistributed
 
@@ -315,16 +318,23 @@ class CausalSeparableConv1D(SeparableConv1D):
 
 
 class LambdaOnCopies(Lambda):
-    """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are."""
+    """A function with `x -= ...` changes a copy, as where tensors could not be changed; others run as they are.
+
+    A function that names `gradients` finds what lies before it tracked, in inference as well. With `unpacks_one` a list
+    of one output is that output.
+    """
+
+    unpacks_one: bool = arg(boolean, default=False, kw_only=True, config=False)
 
     def check(self) -> None:
         super().check()
-        vars(self)["_copies"] = _assigns_in_place(self.function)
+        vars(self).update(_copies=_assigns_in_place(self.function), _asks_gradients=_names(self.function, "gradients"))
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         if self._copies:
             inputs = pytree.tree_map(torch.clone, inputs)
-        return super().call(inputs, mask, training)
+        found = super().call(inputs, mask, training)
+        return found[0] if self.unpacks_one and isinstance(found, (list, tuple)) and len(found) == 1 else found
 
     def get_config(self) -> dict[str, Any]:
         """Of functions inside of functions, whose name finds nothing, the code: it stands for them in this process."""
@@ -333,6 +343,10 @@ class LambdaOnCopies(Lambda):
             if inspect.isfunction(value) and "<locals>" in value.__qualname__ and value not in serialize._names:
                 config[key] = dump_code(value)
         return config
+
+
+def _names(function: Any, word: str) -> bool:
+    return word in getattr(getattr(function, "__code__", None), "co_names", ())
 
 
 def _assigns_in_place(function: Any) -> bool:
@@ -373,16 +387,175 @@ class ConvLSTM2DFromHalf(_FromHalf, ConvLSTM2D):
 
 
 class TimeDistributedAtOnce(TimeDistributed):
-    """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known."""
+    """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known.
+
+    The mask is that of the layer inside; where it has none, a step is valid in which anything was.
+    """
 
     by_known_batch: bool = arg(boolean, default=False, kw_only=True, config=False)
 
+    _known = False  # the batch's size
+
+    def check(self) -> None:
+        super().check()
+        vars(self)["_creates_mask"] = self.layer._creates_mask
+
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
-        vars(self)["_coupled"] &= self.by_known_batch and input_shape[0] is not None
+        known = self.by_known_batch and input_shape[0] is not None
+        vars(self).update(_known=known, _coupled=self._coupled and known)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if self._known:
+            return mask
+
+        def of_all(x: Any, mask: Any) -> Any:
+            return self.layer.compute_mask(x.flatten(0, 1), None if mask is None else mask.flatten(0, 1))
+
+        @recorded
+        def by_steps(x: Tensor, mask: Tensor | None) -> Tensor:
+            found = of_all(x, mask)
+            return found.reshape(*x.shape[:2], *found.shape[1:])
+
+        x = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+        if of_all(x, mask) is not None:
+            return by_steps(x, mask)
+        return mask if mask is None or mask.ndim == 2 else mask.flatten(2).any(-1)
 
 
-class BidirectionalFromEitherEnd(Bidirectional):
+class StackedRNNCellsInOneList(StackedRNNCells):
+    """The states are one list, those of the lowest cell first, or last with `reverse_state_order`."""
+
+    reverse_state_order: bool = arg(boolean, default=False, kw_only=True, config="set")
+
+    def _turned(self, of_cells: list[Any]) -> list[Any]:
+        return of_cells[::-1] if self.reverse_state_order else of_cells
+
+    @property
+    def state_size(self) -> Any:
+        return tuple(size for cell in self._turned(self.cells) for size in _listed(cell.state_size))
+
+    def _flat(self, of_cells: list[Any]) -> list[Any]:
+        return [state for states in self._turned(of_cells) for state in _listed(states)]
+
+    def _by_cells(self, states: Any) -> Any:
+        rest = iter(states)
+        return self._turned([[next(rest) for _ in _listed(cell.state_size)] for cell in self._turned(self.cells)])
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        return self._flat(super().get_initial_state(batch_size))
+
+    @grants("sweep")
+    def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, list[Any]]:
+        output, states = super().call(inputs, self._by_cells(states), training)
+        return output, self._flat(states)
+
+    def sweep(self, x: Tensor, states: list[Any] | None, how: Any) -> Any:
+        outputs, last, ends = super().sweep(x, None if states is None else self._by_cells(states), how)
+        return outputs, last, self._flat(ends)
+
+
+class _Given:
+    """A cell, or a layer, whose calls get constants besides."""
+
+    def __init__(self, inner: Any, constants: Any):
+        self.inner, self.constants = inner, constants
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        call = self.inner if callable(self.inner) else self.inner.call
+        return call(*args, constants=self.constants, **options)
+
+    call = __call__
+
+
+def _beside(layer: Any, **inside: Any) -> Any:
+    """A layer for one call, with something else inside."""
+    twin = object.__new__(type(layer))
+    vars(twin).update({**vars(layer), "_modules": {**layer._modules, **inside}, **inside})
+    return twin
+
+
+def _takes_constants(cell: Any) -> bool:
+    return "constants" in inspect.signature(cell.call).parameters
+
+
+def _given(cell: Any, constants: list[Any]) -> Any:
+    if isinstance(cell, StackedRNNCells):
+        return _beside(cell, cells=[_given(one, constants) for one in cell.cells])
+    return _Given(cell, constants) if _takes_constants(cell) else cell
+
+
+class WithConstants(Declared):
+    """`constants`, a tensor or a list of them, are given at every step to the cells whose call takes them. These cells
+    are built for a list of shapes, the constants' behind that of a step. Several outputs are a list."""
+
+    num_constants: Any = arg(
+        integer(1).optional(), default=None, kw_only=True, config="set", doc="How many inputs, the last, are constants."
+    )
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        first, constants = args[0] if args else None, kwargs.get("constants")
+        if constants is not None:
+            constants = list(constants) if isinstance(constants, (list, tuple)) else [constants]
+            self.num_constants, kwargs = len(constants), {**kwargs, "constants": constants}
+        elif self.num_constants and isinstance(first, (list, tuple)) and len(first) > self.num_constants:
+            place = len(first) - self.num_constants
+            args, kwargs = (list(first[:place]), *args[1:]), {**kwargs, "constants": list(first[place:])}
+        found = super()._call_with_care(args, kwargs)  # type: ignore[misc]
+        return list(found) if type(found) is tuple else found
+
+
+def _cell_of_later(value: Any, owner: Any) -> Any:
+    late = isinstance(value, Layer) and not value._ready and getattr(value, "state_size", 0) is None
+    return value if late else _cell.convert(value, owner)
+
+
+class RNNWithConstants(WithConstants, RNN):
+    """Takes constants, and cells that learn their `state_size` in `build`.
+
+    Raises ValueError for constants of cells that take none.
+    """
+
+    cell: Any = arg(Kind(_cell.expected, _cell_of_later, bad=_cell.bad), doc="What takes one step.")
+
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None) -> None:
+        self._check_shape(sequences_shape)
+        shape = (sequences_shape[0], *sequences_shape[2:])
+        cells = self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
+        takers = [one for one in cells if _takes_constants(one)]
+        if constants_shape is not None and not takers:
+            raise ValueError(f"{named(self)}: none of its cells takes `constants` in its call.")
+        for one in cells:
+            if constants_shape is not None and isinstance(one, Layer) and not one._ready and one in takers:
+                one.build([shape, *constants_shape])
+            else:
+                _build_cell(one, shape)
+            shape = (shape[0], _output_size(one))
+        if self.state_size == [None]:
+            self.check()
+        super().build(sequences_shape)
+
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Any = None,
+        mask: Tensor | None = None,
+        training: bool = False,
+        constants: Any = None,
+    ) -> Any:
+        own = self if constants is None else _beside(self, cell=_given(self.cell, constants))
+        return super(RNNWithConstants, own).call(sequences, initial_state, mask, training)
+
+    def compute_output_shape(
+        self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None
+    ) -> Any:
+        return super().compute_output_shape(sequences_shape, initial_state_shape)
+
+
+class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
     """With `zero_output_for_mask=False` masked steps repeat the output before them. A layer that runs backwards gets
     one that runs forwards beside it."""
 
@@ -403,12 +576,38 @@ class BidirectionalFromEitherEnd(Bidirectional):
                     vars(one).pop(word, None)
             take_time_first(self)
 
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None) -> None:
+        pair: tuple[Any, ...] = (self.forward_layer, self.backward_layer)
+        for inner in pair if constants_shape is not None else ():
+            if not inner._ready:
+                inner.build(sequences_shape, constants_shape=constants_shape)
+        super().build(sequences_shape, initial_state_shape)
+
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Any = None,
+        mask: Tensor | None = None,
+        training: bool = False,
+        constants: Any = None,
+    ) -> Any:
+        if constants is None:
+            return super().call(sequences, initial_state, mask, training)
+        names = "forward_layer", "backward_layer"
+        own = _beside(self, **{name: _Given(getattr(self, name), constants) for name in names})
+        return super(BidirectionalFromEitherEnd, own).call(sequences, initial_state, mask, training)
+
+    def compute_output_shape(
+        self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None
+    ) -> Any:
+        return super().compute_output_shape(sequences_shape, initial_state_shape)
+
 
 class _AllMasks:
     """A step is valid where it is in every input that has a mask."""
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        given = [one for one in mask or () if one is not None]
+    def compute_mask(self: Any, inputs: Any, mask: Any = None) -> Any:
+        given = [one for one in masks_of(self, inputs, mask) if one is not None]
         return reduce(torch.logical_and, given) if given else None
 
 
@@ -420,13 +619,15 @@ class ConcatenateOfAllMasks(Concatenate):
     """A step is valid where it is in all inputs."""
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is None or all(one is None for one in mask):
+        masks = masks_of(self, inputs, mask)
+        if all(one is None for one in masks):
             return None
-        full = [
-            torch.ones_like(x, dtype=torch.bool) if one is None else one if one.ndim == x.ndim else one.unsqueeze(-1)
-            for x, one in zip(inputs, mask, strict=True)
-        ]
-        return torch.all(torch.cat([one.expand_as(x) for x, one in zip(inputs, full, strict=True)], self.axis), -1)
+        full = []
+        for x, one in zip(inputs, masks, strict=True):
+            if one is None:
+                one = torch.ones_like(x, dtype=torch.bool)
+            full.append(one if one.ndim == x.ndim else one.unsqueeze(-1).expand_as(x))
+        return torch.all(torch.cat(full, self.axis), -1)
 
 
 class SubtractOfAllMasks(_AllMasks, Subtract):

@@ -263,8 +263,10 @@ def write_optimizer(config: Arguments, shape: tuple | None) -> Arguments:
 
 
 def write_recurrent(config: Arguments, shape: tuple | None) -> Arguments:
-    """Zeros for masked steps stand in the config where they are asked for."""
-    return {key: value for key, value in config.items() if key != "zero_output_for_mask" or value}
+    """Zeros for masked steps and a number of constants stand in the config where there are any."""
+    return {
+        key: value for key, value in config.items() if key not in ("zero_output_for_mask", "num_constants") or value
+    }
 
 
 def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:

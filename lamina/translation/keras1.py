@@ -71,7 +71,7 @@ LAYERS = {
     "RepeatVector": Class("RepeatVector", "n", "core"),
     "Masking": Class("Masking", "mask_value=0.0", "core"),
     "Lambda": Class("LambdaOnCopies", "function, output_shape=None, arguments=None", "core", adapt="lambda_",
-                    write="lambda_", renamed=KINDS),
+                    write="lambda_", renamed=KINDS, fixed={"unpacks_one": True}),
     "Merge": Class(
         "MergeByMode",
         "layers=None, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "

@@ -128,7 +128,7 @@ LAYERS = {
     "Masking": Class("Masking", "mask_value=0.0", "core"),
     "Lambda": Class(
         "LambdaOnCopies", "function, output_shape=None, mask=None, arguments=None", "core", unsaved="mask",
-        adapt="lambda_", renamed=keras1.KINDS, write="lambda_",
+        adapt="lambda_", renamed=keras1.KINDS, write="lambda_", fixed={"unpacks_one": True},
     ),
     "Highway": _as_before("Highway"),
     "MaxoutDense": _as_before("MaxoutDense"),
@@ -179,7 +179,11 @@ LAYERS = {
     "GlobalAveragePooling3D": Class("GlobalAveragePooling3D", _FORMAT, "pooling", aliases="GlobalAvgPool3D"),
     "LocallyConnected1D": Class("LocallyConnected1D", local(1), "local", unsaved="data_format"),
     "LocallyConnected2D": Class("LocallyConnected2D", local(2), "local"),
-    "RNN": Class("RNN", f"cell, {SEQUENCES}, unroll=False", "recurrent", adapt="sequence"),
+    "_WithConstants": Class("Layer", "num_constants=None"),
+    "RNN": Class(
+        "RNNWithConstants", f"cell, {SEQUENCES}, unroll=False", "recurrent", base="_WithConstants", adapt="sequence",
+        write="recurrent",
+    ),
     "SimpleRNN": Class(
         "SimpleRNN", f"units, activation='tanh', use_bias=True, {RNN}, {SEQUENCES}, unroll=False", "recurrent",
         adapt="sequence", renamed={"implementation": ""},
@@ -194,7 +198,10 @@ LAYERS = {
     "SimpleRNNCell": Class("SimpleRNNCell", f"units, activation='tanh', use_bias=True, {_CELL}", "recurrent"),
     "GRUCell": Class("GRUCell", f"units, {GATED}, {_CELL}, implementation=2, reset_after=False", "recurrent"),
     "LSTMCell": Class("LSTMCell", f"units, {GATED}, {_LSTM_CELL}, implementation=2", "recurrent"),
-    "StackedRNNCells": Class("StackedRNNCells", "cells", "recurrent"),
+    "_Reversed": Class("Layer", "reverse_state_order=False"),
+    "StackedRNNCells": Class(
+        "StackedRNNCellsInOneList", "cells", "recurrent", base="_Reversed", unsaved="reverse_state_order"
+    ),
     "CuDNNGRU": Class(
         "GRU", f"units, {_CUDNN}", "cudnn_recurrent", fixed={"reset_after": True}, adapt="sequence"
     ),
@@ -256,7 +263,7 @@ LAYERS = {
     "TimeDistributed": Class("TimeDistributedAtOnce", "layer", "wrappers", fixed={"by_known_batch": True}),
     "Bidirectional": Class(
         "BidirectionalFromEitherEnd", "layer, merge_mode='concat', weights=None", "wrappers", kept="layer",
-        unsaved="weights", fixed={"zero_output_for_mask": False},
+        unsaved="weights", fixed={"zero_output_for_mask": False}, base="_WithConstants", write="recurrent",
     ),
     "Wrapper": Class("Wrapper", "*args, **kwargs", "wrappers"),
     "Layer": Class("Layer", "", "core"),
