@@ -127,7 +127,7 @@ def serialize(obj: Any) -> Any:
         }
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
-    if inspect.isfunction(obj) or inspect.isbuiltin(obj) or inspect.isclass(obj):
+    if inspect.isroutine(obj) or inspect.isclass(obj):
         return _serialize_callable(obj)
     if hasattr(obj, "get_config"):
         return _describe(obj)

@@ -47,6 +47,7 @@ pytree.register_pytree_node(Told, lambda told: (list(told), None), lambda items,
 class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
 
+    _takes_slashes = True  # a name such as "fire2/expand1x1"
     _listed_alone = False  # a variable is a weight where it stands in one of the lists, not as an attribute (Keras 1)
 
     # -- weights ----------------------------------------------------------------------------------------------------

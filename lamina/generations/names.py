@@ -31,7 +31,17 @@ from . import (
     tf_only,
 )  # fmt: skip
 from .dialect import Dialect, Find
-from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
+from .utils import (
+    data_utils,
+    generic_utils,
+    inner_utils,
+    interfaces,
+    io_utils,
+    layer_utils,
+    losses_utils,
+    np_utils,
+    test_utils,
+)  # fmt: skip
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Wrapper")
 _OBJECTS = ("regularizers", "constraints", "initializers", "optimizers")
@@ -78,12 +88,20 @@ def _fill_older(dialect: Dialect) -> None:
     """What Keras 1 and 2 have beside tf.keras, or write otherwise."""
     homes = dialect.homes
     homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
+    homes["backend"] = _first(homes["backend"], functools.partial(_setting, dialect))
+    if "layers.merge" in homes:
+        homes["layers.merge"] = _first(homes["layers.merge"], functools.partial(models.merge_base, dialect))
     homes["wrappers"] = lambda _: None
     homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     written = {"serialize": generic_utils.serialize_keras_object}.get
     for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
         homes[home] = _first(written, homes[home])
     homes["initializers"] = _first({"_compute_fans": initializations.fans_of}.get, homes["initializers"])
+
+
+def _setting(dialect: Dialect, name: str) -> Any:
+    """The names that settings have inside K, as they are now."""
+    return {"_BACKEND": dialect.backend, "_FLOATX": backend.floatx(), "_EPSILON": backend.epsilon()}.get(name)
 
 
 def _fill_held(dialect: Dialect, helper: Find) -> None:
@@ -134,7 +152,7 @@ def modern_module(home: str) -> ModuleType | None:
 
 
 # What the functions and classes around layers are, by the modules that have them.
-_AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils
+_AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils, inner_utils
 
 # Names of modules that others import; and the names under which they do.
 _CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
@@ -146,6 +164,7 @@ _OUTSIDE = {
     **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
     "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",
     "urlretrieve": "urllib.request:urlretrieve", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
+    "tf": "tensorflow", **{f"py_{name}": f"builtins:{name}" for name in ("all", "any", "sum", "slice")},
 }  # fmt: skip
 
 

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.declare import short
+from ..core.operation import Gradients
+from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
-from .updates import carry_out, rule_of
+from .updates import Descent, carry_out, rule_of
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -23,7 +26,21 @@ class ByUpdates(_Modern):
     _dialect: Any
 
     def get_updates(self, *args: Any, **kwargs: Any) -> list[Any]:
-        raise NotImplementedError(f"{type(self).__name__} needs a method `get_updates`, with its rule.")
+        """A step down a symbolic loss, for `K.function`: `(loss, params)`, or `(params, constraints, loss)`.
+
+        Raises ValueError for a loss that has its value already.
+        """
+        if type(self).get_updates is not ByUpdates.get_updates or isinstance(self, OptimizerOfUsers):
+            raise NotImplementedError(f"{type(self).__name__} needs a method `get_updates`, with its rule.")
+        order = ("params", "constraints", "loss") if len(args) == 3 or self._older_order() else ("loss", "params")
+        given = {**dict(zip(order, args, strict=False)), **kwargs}
+        loss, weights = given["loss"], list(given["params"])
+        if not isinstance(loss, SymbolicTensor):
+            raise ValueError(f"{type(self).__name__}.get_updates: `loss` must be symbolic; got {short(loss)}.")
+        return [Descent(self, Gradients()([loss], weights), weights)]
+
+    def _older_order(self) -> bool:
+        return self._dialect.table.lists_weights
 
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Tensor]:
         """The step's gradients, clipped; only the loss that is trained has some."""
@@ -56,7 +73,7 @@ class ByUpdates(_Modern):
     def _asked(self, given: dict[str, Any]) -> Any:
         names = list(inspect.signature(self.get_updates).parameters)
         if not set(names) <= given.keys():
-            names = ["params", "constraints", "loss"] if self._dialect.table.lists_weights else ["loss", "params"]
+            names = ["params", "constraints", "loss"] if self._older_order() else ["loss", "params"]
         with rule_of(self.__dict__.setdefault("_made", [])):
             return self.get_updates(*(given[name] for name in names))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,8 +80,8 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     elif isinstance(value, functools.partial):
         inside = [value.func, *value.args, *value.keywords.values()]
     elif inspect.ismethod(value):
-        inside = [value.__func__, vars(value.__self__)]
-    elif inspect.isfunction(value) and not value.__module__.startswith("lamina."):
+        inside = [value.__func__, getattr(value.__self__, "__dict__", {})]
+    elif inspect.isfunction(value) and not (value.__module__ or "").startswith("lamina."):
         try:
             told = inspect.getclosurevars(value)
         except ValueError:  # a variable that is not yet there
@@ -109,6 +110,25 @@ def item(self: Tensor, key: Any) -> Tensor:
         return reversing_item(self, key)
 
 
+def set_shape(self: Any, shape: Any) -> None:
+    """Told sizes that were not known. Raises ValueError where they are others; None stands for any."""
+    told = tuple(shape)
+    if len(told) != self.ndim or any(None not in (a, b) and a != b for a, b in zip(told, self.shape, strict=True)):
+        raise ValueError(f"set_shape: a tensor of shape {tuple(self.shape)} cannot have shape {told}.")
+
+
+def rebinding(name: str) -> Callable[[Tensor, Any], Any]:
+    """`x += ...` makes another tensor where the code that says so knows no torch: Keras' tensors did not change."""
+    inside, beside = getattr(Tensor, f"__i{name}__"), getattr(Tensor, f"__{name}__")
+
+    def combined(self: Tensor, other: Any) -> Any:
+        names = sys._getframe(1).f_globals
+        writes = "torch" in names or names.get("__name__", "").partition(".")[0] in ("torch", "lamina")
+        return (inside if writes else beside)(self, other)
+
+    return combined
+
+
 def out_of_place(name: str) -> Callable[[Weight, Any], Any]:
     """`loss += ...` of a variable that gradients are taken by makes another tensor, where torch refuses to write."""
     inside, beside = getattr(Weight, f"__i{name}__"), getattr(Weight, f"__{name}__")
@@ -130,10 +150,12 @@ def equip() -> None:
     symbolic: Any = SymbolicTensor
     weight: Any = Weight
     for cls in (tensor, symbolic):
-        cls.get_shape = get_shape
+        cls.get_shape, cls.set_shape = get_shape, set_shape
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__getitem__, tensor.__array_ufunc__ = numpy, evaluated, item, of_numpy
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     for name in ("add", "sub", "mul", "truediv"):
         setattr(weight, f"__i{name}__", out_of_place(name))
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+        setattr(tensor, f"__i{name}__", rebinding(name))

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,14 @@ from ..core.weight import Weight
 
 class Update(tuple):
     """`(variable, value)`: what `K.update` gives where it is not done at once."""
+
+
+class Descent(NamedTuple):
+    """What an optimizer's `get_updates` of a symbolic loss gives: `K.function` carries it out in each run."""
+
+    optimizer: Any
+    gradients: list[Any]  # symbolic, for each of the weights
+    weights: list[Any]
 
 
 class _Collecting(threading.local):
