@@ -96,7 +96,9 @@ def sizes(shape: Any) -> tuple[int, ...]:
 
 
 def _axes(x: Tensor, axis: Axis) -> Any:
-    return tuple(axis) if isinstance(axis, (list, tuple)) else tuple(range(x.ndim)) if axis is None else axis
+    if isinstance(axis, (list, tuple, range, np.ndarray)) and np.ndim(axis):
+        return tuple(int(one) for one in axis)
+    return tuple(range(x.ndim)) if axis is None else int(axis)
 
 
 def _float(x: Tensor) -> Tensor:
@@ -264,7 +266,7 @@ def min(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @public
 def prod(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    for one in sorted(base.axes_of(axis, x.ndim), reverse=True):
+    for one in sorted(base.axes_of(_axes(x, axis), x.ndim), reverse=True):
         x = torch.prod(x, one, keepdims, dtype=x.dtype)
     return x
 

@@ -812,15 +812,15 @@ class ModelCheckpoint(_Monitor):
             self._save(self._epoch, batch, logs)
 
     def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
+        place = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1})}
         named = copy.copy(logs or {})
-        named.setdefault("epoch", epoch + 1)
-        if batch is not None:
-            named.setdefault("batch", batch + 1)
+        for name, value in place.items():
+            named.setdefault(name, value)
         try:
             path = self.filepath.format_map(named)
         except KeyError as error:
             raise _Missing(
-                f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {', '.join(named)}."
+                f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {', '.join({**place, **named})}."
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None

@@ -63,13 +63,12 @@ def _networks(modules: Mapping[str, str]) -> dict[str, str]:
     return {"applications": " ".join(modules.values()), **own}
 
 
-# The modules of K, whose functions `K` has; `K.tf` is a way to TensorFlow's own.
+# The modules of K, whose functions `K` has.
 BACKENDS = dict.fromkeys(("backend.tensorflow_backend", "backend.theano_backend", "backend.common"), "backend")
-_BACKEND = "_BACKEND _FLOATX _EPSILON tf np"
 
 KERAS1: Mapping[str, str] = {
     **_networks(_NETWORKS1),
-    "backend": _BACKEND,
+    "backend": "_BACKEND _FLOATX _EPSILON np",
     "engine": "Container Network",
     "engine.topology": (
         "Layer Input InputLayer InputSpec Merge merge Node Container get_source_inputs to_list object_list_uid np "
@@ -134,7 +133,7 @@ _GENERIC = (
     "is_all_none slice_arrays transpose_shape check_for_unexpected_keys np time sys marshal inspect codecs python_types"
 )
 _AROUND2 = {
-    "backend": f"{_BACKEND} py_all py_any py_sum py_slice",
+    "backend": "_FLOATX _EPSILON np py_all py_any py_sum py_slice",
     "engine": "Input InputLayer InputSpec Layer get_source_inputs Model",
     "engine.base_layer": (
         "Layer InputSpec Node count_params has_arg object_list_uid to_list unpack_singleton is_all_none K initializers "
@@ -205,12 +204,15 @@ KERAS2: Mapping[str, str] = {
         "initializers regularizers constraints Layer InputSpec conv_utils to_list np warnings"
     ),
     "layers.core": f"{_KERAS2} np copy python_types warnings func_dump func_load deserialize_keras_object has_arg",
-    "layers.convolutional": f"{_KERAS2} conv_utils transpose_shape AtrousConvolution1D AtrousConvolution2D",
+    "layers.convolutional": f"{_KERAS2} _Conv conv_utils transpose_shape AtrousConvolution1D AtrousConvolution2D",
     "layers.convolutional_recurrent": (
         f"{_KERAS2} RNN Recurrent ConvRecurrent2D conv_utils has_arg to_list transpose_shape np warnings"
     ),
     "layers.cudnn_recurrent": "K initializers regularizers constraints RNN InputSpec namedtuple",
-    "layers.pooling": "K Layer InputSpec conv_utils interfaces",
+    "layers.pooling": (
+        "K Layer InputSpec conv_utils interfaces _Pooling1D _Pooling2D _Pooling3D _GlobalPooling1D _GlobalPooling2D "
+        "_GlobalPooling3D"
+    ),
     "layers.local": f"{_KERAS2} conv_utils",
     "layers.merge": "K Layer _Merge",
     "layers.recurrent": f"{_KERAS2} Recurrent has_arg to_list np warnings",
@@ -244,7 +246,8 @@ KERAS2: Mapping[str, str] = {
     "wrappers.scikit_learn": f"{_SCIKIT} python_types losses has_arg to_list",
 }  # fmt: skip
 
-KERAS2 = {"layers": " ".join(names for home, names in KERAS2.items() if home.startswith("layers.")), **KERAS2}
+_LEAKED = (name for home, names in KERAS2.items() if home.startswith("layers.") for name in names.split())
+KERAS2 = {"layers": " ".join(dict.fromkeys(name for name in _LEAKED if name[0] != "_")), **KERAS2}
 
 TF_KERAS: Mapping[str, str] = {
     **{home: names for home, names in _AROUND2.items() if home not in ("backend", "utils", "utils.losses_utils")},
