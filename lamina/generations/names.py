@@ -228,7 +228,9 @@ class _Inner(type):
         return issubclass(other, base) and rank in (..., getattr(other, "rank", None))
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{cls.__name__} only tells layers apart; make a layer of Keras' own, or derive one from Layer.")
+        raise TypeError(
+            f"{cls.__name__} only tells layers apart; make a layer of Keras' own, or derive one from Layer."
+        )
 
 
 def _own(dialect: Dialect, module: ModuleType, name: str) -> Any:

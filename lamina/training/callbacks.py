@@ -819,8 +819,9 @@ class ModelCheckpoint(_Monitor):
         try:
             path = self.filepath.format_map(named)
         except KeyError as error:
+            known = ", ".join({**place, **named})
             raise _Missing(
-                f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {', '.join({**place, **named})}."
+                f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {known}."
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None

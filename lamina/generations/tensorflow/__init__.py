@@ -97,6 +97,8 @@ sys.meta_path.append(_Absent())
 def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleType]:
     """The modules `tensorflow`, `tensorflow.nn`, ...; `keras`: those of `tf.keras`, by their path below it."""
     made: dict[str, ModuleType] = {}
+    for name in [name for name, each in sys.modules.items() if "." in name and isinstance(each, StandIn)]:
+        del sys.modules[name]  # of the generation before, whose inside may have been another
 
     def module(path: str) -> ModuleType:
         name = f"tensorflow.{path}".rstrip(".")
