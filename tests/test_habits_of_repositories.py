@@ -310,6 +310,32 @@ def test_names_with_slashes(generation: str, ending: str, tmp_path: Path) -> Non
         lamina.layers.Dense(1, name="a/b")
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_model_from_the_input_of_another_is_of_its_generation(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    whole = models.Sequential([layers.Dense(3, input_shape=(4,), name="first"), layers.Lambda(abs), layers.Dense(2)])
+    assert whole.input_names == ["first_input"]
+    part = models.Model(whole.input, layers.Dense(2)(whole.layers[-2].output))
+    described = {"class_name": type(part).__name__, "config": part.get_config()}
+    assert described["config"]["layers"][0]["config"]["batch_input_shape"] == (None, 4)
+    again = models.model_from_config(described, custom_objects={"abs": abs})
+    again.set_weights(part.get_weights())
+    x = np.random.rand(3, 4).astype("float32")
+    np.testing.assert_array_equal(again.predict(x), part.predict(x))
+
+
+def test_bounds_of_relu_may_be_tensors() -> None:
+    K = module("keras2", "backend")
+    x = torch.tensor([-1.0, 1.0, 3.0])
+    assert K.relu(x, alpha=torch.tensor(0.5), max_value=torch.tensor(2.0)).tolist() == [-0.5, 1, 2]
+
+
+def test_a_layer_says_that_it_uses_the_learning_phase() -> None:
+    layer = module("keras1", "layers").Layer()
+    layer.uses_learning_phase = True
+    assert layer.uses_learning_phase and not module("keras1", "layers").Layer().uses_learning_phase
+
+
 class Scaled:
     def loss(self, y_true: Any, y_pred: Any) -> Any:
         return module("keras2", "backend").mean((y_true - y_pred) ** 2, axis=-1)

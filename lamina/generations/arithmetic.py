@@ -375,7 +375,7 @@ def clip(x: X, min_value: Any, max_value: Any) -> Tensor:
 def relu(x: X, alpha: X = 0.0, max_value: Any = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
     kept = torch.relu(x) if threshold == 0 else torch.where(x > threshold, x, 0.0)
-    kept = kept if max_value is None else torch.clamp(kept, 0.0, max_value)
+    kept = kept if max_value is None else clip(kept, 0.0, max_value)
     return kept if isinstance(alpha, float) else kept + alpha * torch.clamp(x - threshold, max=0.0)
 
 

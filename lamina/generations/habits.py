@@ -237,8 +237,12 @@ class Habits(_Modern):
 
     @property
     def uses_learning_phase(self) -> bool:
-        """Whether it computes otherwise in training."""
-        return self._takes_training
+        """Whether it computes otherwise in training. May be set; what counts is what `call` does."""
+        return self.__dict__.get("_uses_learning_phase", self._takes_training)
+
+    @uses_learning_phase.setter
+    def uses_learning_phase(self, value: Any) -> None:
+        self.__dict__["_uses_learning_phase"] = bool(value)
 
     # -- losses -----------------------------------------------------------------------------------------------------
 

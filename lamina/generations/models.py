@@ -454,6 +454,12 @@ class _Sequential(AddsBeside, _ModelWords):
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
         super().__init__(layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
 
+    def _input_of(self, batch_shape: Any, dtype: Any) -> Any:
+        """Named after the first layer: a model from `model.input` on writes it into its config."""
+        made = self._dialect.find("layers", "InputLayer")
+        dtype_word = "dtype" if self._dialect.table.writes_dtype else "input_dtype"
+        return made(batch_input_shape=tuple(batch_shape), name=f"{self._stack[0].name}_input", **{dtype_word: dtype})
+
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, their inputs are this model's."""
         first = self._stack[0] if self._stack else None
