@@ -336,6 +336,36 @@ def test_a_layer_says_that_it_uses_the_learning_phase() -> None:
     assert layer.uses_learning_phase and not module("keras1", "layers").Layer().uses_learning_phase
 
 
+@pytest.mark.parametrize("generation", OLDER)
+def test_arrays_in_configs_become_lists(generation: str, tmp_path: Path) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+
+    class Shifted(layers.Layer):
+        def __init__(self, shift: Any, **kwargs: Any):
+            super().__init__(**kwargs)
+            self.shift = np.asarray(shift, "float32")
+
+        def call(self, x: Any) -> Any:
+            return x + torch.as_tensor(self.shift)
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "shift": self.shift}
+
+    model = models.Sequential([layers.Dense(2, input_shape=(3,)), Shifted([1, 2])])
+    model.save(str(tmp_path / "m.h5"))
+    for again in (
+        models.load_model(str(tmp_path / "m.h5"), custom_objects={"Shifted": Shifted}, compile=False),
+        models.model_from_json(model.to_json(), custom_objects={"Shifted": Shifted}),
+    ):
+        assert again.layers[-1].shift.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_an_input_may_be_told_both_shapes(generation: str) -> None:
+    begin = module(generation, "layers").Input(shape=(None, None), batch_shape=(None, None))
+    assert tuple(begin.shape) == (None, None)
+
+
 class Scaled:
     def loss(self, y_true: Any, y_pred: Any) -> Any:
         return module("keras2", "backend").mean((y_true - y_pred) ** 2, axis=-1)

@@ -134,6 +134,13 @@ def serialize(obj: Any) -> Any:
     raise TypeError(f"Cannot write {type(obj).__name__} {obj!r} into a config; give its class a `get_config` method.")
 
 
+def plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy that stand in a config, as JSON takes them: a `default=` of `json.dumps`."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"Cannot write {type(value).__name__} {short(value)} into a config of plain values.")
+
+
 def _serialize_callable(value: Any) -> dict[str, Any]:
     if getattr(value, "__name__", "") == "<lambda>":
         raise ValueError("Cannot write a lambda into a config; name the function with `def` and register it.")

@@ -309,7 +309,7 @@ class _ModelWords(Adds):
 
     def to_json(self, **options: Any) -> str:
         """The architecture in this generation's form; `model_from_json` reads it."""
-        return json.dumps(self._described(), **options)
+        return json.dumps(self._described(), **{"default": serialize.plain, **options})
 
     def to_yaml(self, **options: Any) -> str:
         """As `to_json`, in YAML; `model_from_yaml` reads it. Raises ModuleNotFoundError without PyYAML."""
@@ -768,6 +768,8 @@ def _input(dialect: Dialect) -> Any:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         given = own.bind(args, kwargs)
+        if given.get("batch_shape") is not None and not dialect.table.shares_modern:
+            given.pop("shape", None)  # both may be told
         tensor = given.get("tensor")
         if tensor is not None and getattr(tensor, "node", None) is not None:
             return tensor
