@@ -337,19 +337,21 @@ def test_a_layer_says_that_it_uses_the_learning_phase() -> None:
 
 
 @pytest.mark.parametrize("generation", OLDER)
-def test_arrays_in_configs_become_lists(generation: str, tmp_path: Path) -> None:
+def test_arrays_and_objects_in_configs_are_written(generation: str, tmp_path: Path) -> None:
     layers, models = module(generation, "layers"), module(generation, "models")
+    first = lamina.initializers.Constant(2)
 
     class Shifted(layers.Layer):
-        def __init__(self, shift: Any, **kwargs: Any):
+        def __init__(self, shift: Any, first: Any = None, **kwargs: Any):
             super().__init__(**kwargs)
+            assert first is None or first == {"class_name": "Constant", "config": {"value": 2}}
             self.shift = np.asarray(shift, "float32")
 
         def call(self, x: Any) -> Any:
             return x + torch.as_tensor(self.shift)
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "shift": self.shift}
+            return {**super().get_config(), "shift": self.shift, "first": first}
 
     model = models.Sequential([layers.Dense(2, input_shape=(3,)), Shifted([1, 2])])
     model.save(str(tmp_path / "m.h5"))

@@ -135,9 +135,14 @@ def serialize(obj: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Numbers and arrays of NumPy that stand in a config, as JSON takes them: a `default=` of `json.dumps`."""
+    """What stands as it is in a config, as JSON takes it: a `default=` of `json.dumps`. Arrays and numbers of NumPy,
+    objects with a config of their own, functions by their names."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if inspect.isroutine(value):
+        return value.__name__
     raise TypeError(f"Cannot write {type(value).__name__} {short(value)} into a config of plain values.")
 
 
