@@ -98,6 +98,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         "dtype": Arg(_policy, None, "", True, False, "dtype"),
     }
 
+    _takes_slashes = False  # in its name, which stands in paths of weights
     supports_masking = False
     input_spec: Any = kept()
     activity_regularizer = None  # no annotation: subclasses declare it as an argument
@@ -173,7 +174,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if values["dtype"] is None:
             values["dtype"] = self._default_dtype(values)
         name, trainable, policy = (self._args[key].convert(values.pop(key), self) for key in Layer._args)
-        if name is not None and "/" in name:
+        if name is not None and "/" in name and not self._takes_slashes:
             raise ValueError(f'{type(self).__name__}: argument `name` must not contain "/"; got {name!r}.')
         vars(self).update(_trainable=trainable, _given_name=name)
         if not base.get("autocast", True):
@@ -523,7 +524,8 @@ def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | Non
     if whole is None and told:
         raise ValueError(f"{cls}: {quoted(told)} alone says no shape; give `input_shape` or `batch_shape`.")
     says = {"batch_shape": whole, "batch_input_shape": whole, "input_shape": whole and whole[1:]}
-    says |= {"batch_size": whole and whole[0], "input_dim": whole and whole[-1], "input_length": whole and whole[1]}
+    says |= {"batch_size": whole and whole[0], "input_dim": whole and whole[-1]}
+    says["input_length"] = whole[1] if whole and len(whole) > 1 else None
     unlike = [key for key, value in told.items() if (value if isinstance(value, int) else tuple(value)) != says[key]]
     if unlike:
         raise ValueError(f"{cls}: {quoted(unlike)} contradicts the input shape {whole} that the others tell.")

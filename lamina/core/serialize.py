@@ -127,11 +127,23 @@ def serialize(obj: Any) -> Any:
         }
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
-    if inspect.isfunction(obj) or inspect.isbuiltin(obj) or inspect.isclass(obj):
+    if inspect.isroutine(obj) or inspect.isclass(obj):
         return _serialize_callable(obj)
     if hasattr(obj, "get_config"):
         return _describe(obj)
     raise TypeError(f"Cannot write {type(obj).__name__} {obj!r} into a config; give its class a `get_config` method.")
+
+
+def plain(value: Any) -> Any:
+    """What stands as it is in a config, as JSON takes it: a `default=` of `json.dumps`. Arrays and numbers of NumPy,
+    objects with a config of their own, functions by their names."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if inspect.isroutine(value):
+        return value.__name__
+    raise TypeError(f"Cannot write {type(value).__name__} {short(value)} into a config of plain values.")
 
 
 def _serialize_callable(value: Any) -> dict[str, Any]:

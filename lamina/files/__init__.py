@@ -23,8 +23,9 @@ def save_model(
     zipped: bool | None = None,
     include_optimizer: bool = True,
     save_format: str | None = None,
+    any_name: bool = False,
 ) -> None:
-    """Write a model to a `.keras` file, or to the older `.h5`.
+    """Write a model to a `.keras` file, or to the older `.h5`; with `any_name` to that under every other name, too.
 
     `include_optimizer` is for `.h5`. `save_format`, of Keras 2, says nothing here: the name's suffix decides. The file
     is replaced in one step: whatever fails, the old one stays. Raises ValueError for another suffix, and with
@@ -33,11 +34,12 @@ def save_model(
     from . import h5, keras3
 
     path = _path(filepath, "save_model")
-    if path.suffix not in (".keras", *_H5) or zipped is False:
+    older = path.suffix in _H5 or (any_name and path.suffix != ".keras")
+    if (path.suffix != ".keras" and not older) or zipped is False:
         raise ValueError(f"save_model: the name must end in .keras or, for the older format, .h5; got {str(path)!r}.")
     if not _may_write(path, overwrite):
         return
-    if path.suffix in _H5:
+    if older:
         h5.save(model, path, include_optimizer)
         return
     if not model.built:
@@ -135,24 +137,27 @@ def _path_of_shards(path: Path, size: Any) -> Path:
 
 
 def load_weights(
-    model: Any, filepath: Any, skip_mismatch: bool = False, *, by_name: bool = False, objects_to_skip: Any = None
-) -> None:
+    model: Any, filepath: Any, skip_mismatch: bool = False, *, by_name: bool = False, objects_to_skip: Any = None,
+    any_name: bool = False,
+) -> None:  # fmt: skip
     """Set a model's weights from a `.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.safetensors` file.
 
     All names and shapes are compared before a weight changes; what does not fit raises ValueError, or with
-    `skip_mismatch=True` warns and keeps its values. `by_name` (older `.h5`) matches layers by name instead of order.
+    `skip_mismatch=True` warns and keeps its values. `by_name` (older `.h5`) matches layers by name instead of order;
+    `any_name`: a file of that kind may be called anything.
     """
     from . import checkpoint, h5, keras3
 
     path = _path(filepath, "load_weights")
     if not path.exists():
         raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
-    if path.suffix not in (".keras", ".safetensors", *_H5) and not path.name.endswith(".weights.json"):
+    known = path.suffix in (".keras", ".safetensors", *_H5) or path.name.endswith(".weights.json")
+    if not known and not any_name:
         raise ValueError(
             "load_weights: the name must end in .weights.h5, .weights.json, .keras, .h5 or .safetensors; "
             f"got {str(filepath)!r}."
         )
-    older = path.suffix in _H5 and h5.is_by_layers(path)
+    older = (path.suffix in _H5 or not known) and h5.is_by_layers(path)
     skip = _ids(objects_to_skip)
     if skip and (older or path.suffix == ".safetensors"):
         raise ValueError(f"load_weights: `objects_to_skip` is not for {path.suffix} files.")

@@ -35,13 +35,17 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     described = described_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
-    attributes = {"keras_version": KERAS_VERSION, "backend": "torch", "model_config": json.dumps(architecture)}
+    attributes = {
+        "keras_version": KERAS_VERSION,
+        "backend": "torch",
+        "model_config": json.dumps(architecture, default=serialize.plain),
+    }
     settings = model.get_compile_config() if include_optimizer and getattr(model, "compiled", False) else None
     if settings:
         optimizer = settings.pop("optimizer")
         settings = {key: serialize.serialize(value) for key, value in settings.items()}
         settings["optimizer_config"] = {**_named(optimizer), "config": optimizer["config"]}
-        attributes["training_config"] = json.dumps(settings)
+        attributes["training_config"] = json.dumps(settings, default=serialize.plain)
     with safe.replacing_hdf5(path) as file:
         for name, text in attributes.items():
             file.attrs[name] = text

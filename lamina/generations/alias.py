@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import collections.abc
 import importlib
 import importlib.abc
 import importlib.util
+import inspect
 import sys
+import time
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -18,8 +21,14 @@ from .dialect import DIALECTS
 from .namespaces import Namespace, open_namespace
 
 _finder = _absent.Finder("keras")
-_NUMPY_NAMES = {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str}
-_restored: list[str] = []
+# Names that Python and NumPy had at the time.
+_ONCE: dict[ModuleType, dict[str, Any]] = {
+    np: {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str},
+    collections: {name: getattr(collections.abc, name) for name in collections.abc.__all__},
+    inspect: {"getargspec": inspect.getfullargspec},
+    time: {"clock": time.perf_counter},
+}
+_restored: list[tuple[ModuleType, str]] = []
 _NAMES = {
     "keras1": ("keras",),
     "keras2": ("keras",),
@@ -49,7 +58,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     modules = _modules(generation)
     if generation in DIALECTS:
         _bring_back(modules)
-        tensors.index_backwards(True)
+        tensors.as_old_code_has_them(True)
     sys.meta_path.insert(0, _Aliases())
     if generation == "keras3":
         sys.meta_path.insert(1, _finder)  # type: ignore[arg-type]  # says what is not there
@@ -76,20 +85,21 @@ def uninstall() -> None:
         else:
             sys.modules[name] = before
     _installed.clear()
-    tensors.index_backwards(False)
+    tensors.as_old_code_has_them(False)
     while _restored:
-        delattr(np, _restored.pop())
+        delattr(*_restored.pop())
 
 
 def _bring_back(modules: dict[str, ModuleType]) -> None:
-    """What older code finds outside Keras: `np.float`, `np.bool`, and the package that `preprocessing` once was."""
+    """What older code finds outside Keras: `np.float`, `time.clock`, and the package that `preprocessing` once was."""
     if importlib.util.find_spec("keras_preprocessing") is None:
         parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
         _alias({f"keras_{path}": module for path, module in parts.items()})
-    for name, value in _NUMPY_NAMES.items():
-        if name not in vars(np):  # vars: asking the module for one warns
-            setattr(np, name, value)
-            _restored.append(name)
+    for module, names in _ONCE.items():
+        for name, value in names.items():
+            if name not in vars(module):  # vars: asking NumPy for one warns
+                setattr(module, name, value)
+                _restored.append((module, name))
 
 
 def installed_keras() -> str | None:

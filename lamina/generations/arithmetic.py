@@ -96,7 +96,9 @@ def sizes(shape: Any) -> tuple[int, ...]:
 
 
 def _axes(x: Tensor, axis: Axis) -> Any:
-    return tuple(axis) if isinstance(axis, (list, tuple)) else tuple(range(x.ndim)) if axis is None else axis
+    if isinstance(axis, (list, tuple, range, np.ndarray)) and np.ndim(axis):
+        return tuple(int(one) for one in axis)
+    return tuple(range(x.ndim)) if axis is None else int(axis)
 
 
 def _float(x: Tensor) -> Tensor:
@@ -267,7 +269,7 @@ def min(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @public
 def prod(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    for one in sorted(base.axes_of(axis, x.ndim), reverse=True):
+    for one in sorted(base.axes_of(_axes(x, axis), x.ndim), reverse=True):
         x = torch.prod(x, one, keepdims, dtype=x.dtype)
     return x
 
@@ -376,7 +378,7 @@ def clip(x: X, min_value: Any, max_value: Any) -> Tensor:
 def relu(x: X, alpha: X = 0.0, max_value: Any = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `alpha * (x - threshold)` below, and never more than `max_value`."""
     kept = torch.relu(x) if threshold == 0 else torch.where(x > threshold, x, 0.0)
-    kept = kept if max_value is None else torch.clamp(kept, 0.0, max_value)
+    kept = kept if max_value is None else clip(kept, 0.0, max_value)
     return kept if isinstance(alpha, float) else kept + alpha * torch.clamp(x - threshold, max=0.0)
 
 

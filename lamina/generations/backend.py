@@ -34,6 +34,7 @@ from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
 from .tensors import Variable, nodes_before
+from .updates import Descent
 
 # Settings -------------------------------------------------------------------------------------------------------------
 
@@ -308,14 +309,17 @@ _HOW_IT_RUNS = {"name", "mode", "on_unused_input", "allow_input_downcast", "opti
 def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> Callable[[Any], list[np.ndarray]]:
     """A function of lists of arrays, from symbolic inputs to outputs: symbolic ones, variables, tensors.
 
-    The learning phase may be among the inputs. updates: pairs (variable, symbolic value); each run ends by setting
-    them. Raises ValueError for other updates, which have no value that is known later, and for options that would
-    change what is computed.
+    The learning phase may be among the inputs. updates: pairs (variable, symbolic value), and what an optimizer's
+    `get_updates` gave; each run ends with them. Raises ValueError for other updates, which have no value that is known
+    later, and for options that would change what is computed.
     """
     unknown = sorted(kwargs.keys() - _HOW_IT_RUNS)
     if unknown:
         raise ValueError(f"K.function has no option {unknown[0]!r} here.")
-    pairs: list[Any] = [pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or ()]
+    steps = [one for one in updates or () if isinstance(one, Descent)]
+    pairs: list[Any] = [
+        pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or () if not isinstance(pair, Descent)
+    ]
     if not builtins.all(len(pair) == 2 and isinstance(pair[1], SymbolicTensor) for pair in pairs):
         raise ValueError(
             "K.function: `updates` must be pairs (variable, symbolic value). What K.update changes is changed at once; "
@@ -323,7 +327,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
         )
     given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-    computed = [x for x in (*results, *(value for _, value in pairs)) if isinstance(x, SymbolicTensor)]
+    changes = (*(value for _, value in pairs), *(gradient for step in steps for gradient in step.gradients))
+    computed = [x for x in (*results, *changes) if isinstance(x, SymbolicTensor)]
     symbols = [x for x in given if isinstance(x, SymbolicTensor)]
     model = _Model(symbols, computed) if computed else None
 
@@ -342,6 +347,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
         answers = [eval(values_of.get(id(x), x)) for x in results]
         for target, value in pairs:
             set_value(target, values_of[id(value)])
+        for step in steps:
+            step.optimizer.apply([values_of[id(gradient)] for gradient in step.gradients], step.weights)
         return answers
 
     return run
@@ -513,7 +520,8 @@ def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None
 
 
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
-    "AbstractContextManager", "Any", "Callable", "Dialect", "Gradients", "Iterator", "Sequence", "SymbolicTensor",
-    "Tensor", "Variable", "any_symbolic", "contextmanager", "names", "nodes_before", "nullcontext", "phase", "recorded",
+    "AbstractContextManager", "Any", "Callable", "Descent", "Dialect", "Gradients", "Iterator", "Sequence",
+    "SymbolicTensor", "Tensor", "Variable", "any_symbolic", "contextmanager",
+    "names", "nodes_before", "nullcontext", "phase", "recorded",
     "torch_dtype",
 }  # fmt: skip

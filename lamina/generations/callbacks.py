@@ -115,7 +115,38 @@ class EarlyStopping(callbacks.EarlyStopping):
         super().on_train_end(logs)
 
 
-class ToldMore(callbacks.CallbackList):
+class Results(dict):
+    """Results by name; accuracy is found as "acc" and as "accuracy", which both were its name in their time."""
+
+    def _name(self, name: Any) -> Any:
+        head, joint, last = str(name).rpartition("_")
+        other = {"acc": "accuracy", "accuracy": "acc"}.get(last)
+        return name if other is None or super().__contains__(name) else f"{head}{joint}{other}"
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(self._name(name))
+
+    def __getitem__(self, name: Any) -> Any:
+        return super().__getitem__(self._name(name))
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        return super().get(self._name(name), default)
+
+
+class OfTheTime(callbacks.CallbackList):
+    """Callbacks that find results under the names of their time."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        for callback in self.callbacks:
+            if isinstance(callback, callbacks.History):
+                callback.history = Results(callback.history)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, Results(logs or {}))
+
+
+class ToldMore(OfTheTime):
     """Callbacks of Keras 1 and 2: told in `params` what is trained on, in logs which batch it is and how large, and in
     `validation_data` the arrays that are held back."""
 
@@ -133,6 +164,7 @@ class ToldMore(callbacks.CallbackList):
 
     def _tell(self, hook: Callable[..., None], batch: int, logs: Any) -> None:
         """Calls a hook with logs that also hold the batch's number and size."""
+        logs = Results(logs or {})
         samples, size = self.facts.get("samples"), self.facts.get("batch_size")
         logs["batch"] = batch
         if samples and size:

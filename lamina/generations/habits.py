@@ -49,6 +49,7 @@ pytree.register_pytree_node(Told, lambda told: (list(told), None), lambda items,
 class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
 
+    _takes_slashes = True  # a name such as "fire2/expand1x1"
     _listed_alone = False  # a variable is a weight where it stands in one of the lists, not as an attribute (Keras 1)
 
     # -- weights ----------------------------------------------------------------------------------------------------
@@ -259,8 +260,12 @@ class Habits(_Modern):
 
     @property
     def uses_learning_phase(self) -> bool:
-        """Whether it computes otherwise in training."""
-        return self._takes_training
+        """Whether it computes otherwise in training. May be set; what counts is what `call` does."""
+        return self.__dict__.get("_uses_learning_phase", self._takes_training)
+
+    @uses_learning_phase.setter
+    def uses_learning_phase(self, value: Any) -> None:
+        self.__dict__["_uses_learning_phase"] = bool(value)
 
     # -- losses -----------------------------------------------------------------------------------------------------
 

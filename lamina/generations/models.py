@@ -20,12 +20,11 @@ from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
-from ..layers.old import MergeByMode
+from ..layers.old import AllMasks, MergeByMode
 from ..models import Model, Sequential
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
-from ..training.callbacks import CallbackList
 from ..training.data import split_end
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, losses, shim
@@ -251,7 +250,7 @@ class _ModelWords(Adds):
 
     def _callback_list(self, *args: Any, **kwargs: Any) -> Any:
         if self._dialect.table.shares_modern:
-            return CallbackList(*args, **kwargs)
+            return callbacks.OfTheTime(*args, **kwargs)
         return callbacks.ToldMore(self.__dict__.get("_facts", {}), *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -289,15 +288,17 @@ class _ModelWords(Adds):
         return super().predict(**_by_steps(given, "x", "val_samples"))
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
-        """As today's for its names; `weights.h5` and `weights.hdf5` hold them layer by layer. tf.keras' other names,
-        such as `cp.ckpt`, become `cp.ckpt.weights.h5`."""
+        """As today's for its names; `weights.h5`, `weights.hdf5`, and in Keras 1 and 2 any other, hold them layer by
+        layer. tf.keras' other names, such as `cp.ckpt`, become `cp.ckpt.weights.h5`."""
         name = self._weights_file(filepath)
-        by_layers = name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5")
+        older = not self._dialect.table.shares_modern and not name.endswith(_ENDINGS)
+        by_layers = older or (name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"))
         files.save_weights(self, name, overwrite, by_layers=by_layers, **_told(options))
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **options: Any) -> Any:
         name = self._weights_file(filepath) if not Path(filepath).is_file() else filepath
-        files.load_weights(self, name, skip_mismatch, by_name=by_name, **_told(options))
+        older = not self._dialect.table.shares_modern
+        files.load_weights(self, name, skip_mismatch, by_name=by_name, any_name=older, **_told(options))
         return _Loaded() if self._dialect.table.shares_modern else None
 
     def _weights_file(self, filepath: Any) -> str:
@@ -306,12 +307,13 @@ class _ModelWords(Adds):
         return name if ours else f"{name}.weights.h5"
 
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
-        """As today's. tf.keras' names without ending are folders, which `load_model` takes: they hold `model.keras`."""
+        """As today's, in Keras 1 and 2 under any name. tf.keras' names without ending are folders, which `load_model`
+        takes: they hold `model.keras`."""
         path = Path(filepath)
         if self._dialect.table.shares_modern and not path.suffix:
             path.mkdir(parents=True, exist_ok=True)
             filepath = path / files.IN_FOLDER
-        super().save(filepath, overwrite, **_told(options))
+        super().save(filepath, overwrite, **_told(options), any_name=not self._dialect.table.shares_modern)
 
     def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
         return self.predict(x, batch_size=batch_size, verbose=verbose)
@@ -323,7 +325,7 @@ class _ModelWords(Adds):
 
     def to_json(self, **options: Any) -> str:
         """The architecture in this generation's form; `model_from_json` reads it."""
-        return json.dumps(self._described(), **options)
+        return json.dumps(self._described(), **{"default": serialize.plain, **options})
 
     def to_yaml(self, **options: Any) -> str:
         """As `to_json`, in YAML; `model_from_yaml` reads it. Raises ModuleNotFoundError without PyYAML."""
@@ -467,6 +469,12 @@ class _Loaded:
 class _Sequential(AddsBeside, _ModelWords):
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
         super().__init__(layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
+
+    def _input_of(self, batch_shape: Any, dtype: Any) -> Any:
+        """Named after the first layer: a model from `model.input` on writes it into its config."""
+        made = self._dialect.find("layers", "InputLayer")
+        dtype_word = "dtype" if self._dialect.table.writes_dtype else "input_dtype"
+        return made(batch_input_shape=tuple(batch_shape), name=f"{self._stack[0].name}_input", **{dtype_word: dtype})
 
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, their inputs are this model's."""
@@ -671,6 +679,28 @@ class _UserLayer(Adds, Layer):
         return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
 
 
+class _MergeWords(AllMasks, _UserLayer):
+    """Base class of a user's own layers of several inputs: what they give is `_merge_function(inputs)`, and its shape
+    that of the inputs' sum."""
+
+    supports_masking = True
+
+    def _merge_function(self, inputs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} needs a method `_merge_function`.")
+
+    def call(self, inputs: Any) -> Any:
+        return self._merge_function(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return modern_layers.Add().compute_output_shape(input_shape)
+
+
+def merge_base(dialect: Dialect, name: str) -> Any:
+    """`_Merge`, the base class of merging layers (Keras 2)."""
+    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": _MergeWords.__doc__}
+    return type(name, (_MergeWords,), members) if name == "_Merge" else None
+
+
 def special(dialect: Dialect, name: str) -> Any:
     """What is no layer of a table: base classes, Input, merge."""
     module = dialect.module("layers")
@@ -731,6 +761,7 @@ def _own_wrapper(dialect: Dialect) -> Any:
 
 class _InputWords(_Model):
     _dialect: Dialect
+    _takes_slashes = True
 
     def __init__(self, *args: Any, **kwargs: Any):
         own = words(self._dialect.table, "layers", "InputLayer")
@@ -753,6 +784,8 @@ def _input(dialect: Dialect) -> Any:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         given = own.bind(args, kwargs)
+        if given.get("batch_shape") is not None and not dialect.table.shares_modern:
+            given.pop("shape", None)  # both may be told
         tensor = given.get("tensor")
         if tensor is not None and getattr(tensor, "node", None) is not None:
             return tensor

@@ -14,6 +14,8 @@ from ..callbacks import Callback
 from ..core import serialize
 from ..core.symbolic import Node
 from ..layers import old
+from ..layers.convolution import _Convolution
+from ..layers.pooling import _GlobalPooling, _Pooling
 from ..translation.words import words
 from . import (
     activations,
@@ -31,7 +33,17 @@ from . import (
     tf_only,
 )  # fmt: skip
 from .dialect import Dialect, Find
-from .utils import data_utils, generic_utils, interfaces, io_utils, layer_utils, losses_utils, np_utils, test_utils
+from .utils import (
+    data_utils,
+    generic_utils,
+    inner_utils,
+    interfaces,
+    io_utils,
+    layer_utils,
+    losses_utils,
+    np_utils,
+    test_utils,
+)  # fmt: skip
 
 _SPECIAL = ("Layer", "Input", "InputLayer", "InputSpec", "merge", "Wrapper")
 _OBJECTS = ("regularizers", "constraints", "initializers", "optimizers")
@@ -78,12 +90,21 @@ def _fill_older(dialect: Dialect) -> None:
     """What Keras 1 and 2 have beside tf.keras, or write otherwise."""
     homes = dialect.homes
     homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
+    homes["backend"] = _first(homes["backend"], functools.partial(_setting, dialect))
+    if "layers.merge" in homes:
+        homes["layers.merge"] = _first(homes["layers.merge"], functools.partial(models.merge_base, dialect))
     homes["wrappers"] = lambda _: None
     homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     written = {"serialize": generic_utils.serialize_keras_object}.get
     for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
         homes[home] = _first(written, homes[home])
     homes["initializers"] = _first({"_compute_fans": initializations.fans_of}.get, homes["initializers"])
+
+
+def _setting(dialect: Dialect, name: str) -> Any:
+    """The names that settings have inside K, as they are now; and `K.tf`."""
+    settings = {"_BACKEND": dialect.backend, "_FLOATX": backend.floatx(), "_EPSILON": backend.epsilon()}
+    return sys.modules.get("tensorflow") if name == "tf" else settings.get(name)
 
 
 def _fill_held(dialect: Dialect, helper: Find) -> None:
@@ -134,7 +155,7 @@ def modern_module(home: str) -> ModuleType | None:
 
 
 # What the functions and classes around layers are, by the modules that have them.
-_AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils
+_AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils, inner_utils
 
 # Names of modules that others import; and the names under which they do.
 _CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
@@ -146,6 +167,7 @@ _OUTSIDE = {
     **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
     "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",
     "urlretrieve": "urllib.request:urlretrieve", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
+    **{f"py_{name}": f"builtins:{name}" for name in ("all", "any", "sum", "slice")},
 }  # fmt: skip
 
 
@@ -177,9 +199,38 @@ def _also(dialect: Dialect) -> Find:
     def find(name: str) -> Any:
         if name in ("Container", "Network"):
             return dialect.find("models", "Model")
+        if name in _INNER_BASES:
+            return _Inner(name, (), {"__module__": dialect.module("layers"), "told": _INNER_BASES[name]})
         return {"Node": Node, "Wrapper": dialect.find("layers", "Wrapper"), "BaseLogger": Callback}.get(name)
 
     return find
+
+
+# The base classes of layers inside Keras 2: today's, and of how many dimensions.
+_INNER_BASES = {
+    "_Conv": (_Convolution, ...),
+    **{f"_Pooling{rank}D": (_Pooling, rank) for rank in (1, 2, 3)},
+    **{f"_GlobalPooling{rank}D": (_GlobalPooling, rank) for rank in (1, 2, 3)},
+}
+
+
+class _Inner(type):
+    """Such a base class: `isinstance` tells the layers of its kind."""
+
+    told: tuple[type, Any]
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        base, rank = cls.told
+        return isinstance(instance, base) and rank in (..., getattr(instance, "rank", None))
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        base, rank = cls.told
+        return issubclass(other, base) and rank in (..., getattr(other, "rank", None))
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            f"{cls.__name__} only tells layers apart; make a layer of Keras' own, or derive one from Layer."
+        )
 
 
 def _own(dialect: Dialect, module: ModuleType, name: str) -> Any:

@@ -106,11 +106,12 @@ def _listed(dialect: Dialect, home: str) -> list[str]:
         if not part or entry.part in (part, table.extras.get(part))
         for alias in (key, *entry.aliases.split())
     ]
+    found += [name for name in table.objects.get(home, {}) if "." not in name] if part else []
     found += ["Model", "Sequential", "model_from_config", "model_from_json"] if own == "models" else []
     if own == "backend":
         found += backend.names(dialect)
     elif own not in ("", "layers", "engine"):
-        found += getattr(names.modern_module(own), "__all__", ())
+        found += getattr(names.modern_module(home if part else own), "__all__", ())
     found += table.holds.get(table.modules.get(home, home), "").split()
     module = sys.modules[dialect.module(home)]
     return [name for name in dict.fromkeys(found) if name[0] != "_" and hasattr(module, name)]

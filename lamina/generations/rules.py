@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.declare import short
+from ..core.operation import Gradients
+from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
-from .updates import carry_out, rule_of
+from .updates import Descent, carry_out, rule_of, step_gradients
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -23,7 +26,24 @@ class ByUpdates(_Modern):
     _dialect: Any
 
     def get_updates(self, *args: Any, **kwargs: Any) -> list[Any]:
-        raise NotImplementedError(f"{type(self).__name__} needs a method `get_updates`, with its rule.")
+        """A step down a symbolic loss, for `K.function`, or down the loss that is trained, for the rule of an optimizer
+        that holds this one: `(loss, params)`, or `(params, constraints, loss)`.
+
+        Raises ValueError for a loss that has its value already.
+        """
+        if type(self).get_updates is not ByUpdates.get_updates or isinstance(self, OptimizerOfUsers):
+            raise NotImplementedError(f"{type(self).__name__} needs a method `get_updates`, with its rule.")
+        order = ("params", "constraints", "loss") if len(args) == 3 or self._older_order() else ("loss", "params")
+        given = {**dict(zip(order, args, strict=False)), **kwargs}
+        loss, weights, known = given["loss"], list(given["params"]), step_gradients()
+        if loss is None and known is not None:
+            return [Descent(self, [known[id(weight)] for weight in weights], weights)]
+        if not isinstance(loss, SymbolicTensor):
+            raise ValueError(f"{type(self).__name__}.get_updates: `loss` must be symbolic; got {short(loss)}.")
+        return [Descent(self, Gradients()([loss], weights), weights)]
+
+    def _older_order(self) -> bool:
+        return self._dialect.table.lists_weights
 
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Tensor]:
         """The step's gradients, clipped; only the loss that is trained has some."""
@@ -42,7 +62,14 @@ class ByUpdates(_Modern):
         if self.__dict__.get("_stored"):  # from a file, read before there were variables to hold it
             self.set_weights(self.__dict__.pop("_stored"))
             updates = self._asked(given)
-        carry_out(updates or self.updates)
+        updates = updates or self.updates
+        for variable, value in (one for one in updates if isinstance(one, (tuple, list)) and len(one) == 2):
+            if isinstance(value, Tensor) and value.grad_fn is not None:  # in a rule gradients are off
+                raise ValueError(
+                    f"{type(self).__name__}: the update of {variable.path} has a value that was computed once, before "
+                    "the first step. Compute it in `get_updates`, which every step calls."
+                )
+        carry_out(updates)
         self._iterations.add_(1)
 
     def _in_todays_words(self) -> bool:
@@ -56,8 +83,8 @@ class ByUpdates(_Modern):
     def _asked(self, given: dict[str, Any]) -> Any:
         names = list(inspect.signature(self.get_updates).parameters)
         if not set(names) <= given.keys():
-            names = ["params", "constraints", "loss"] if self._dialect.table.lists_weights else ["loss", "params"]
-        with rule_of(self.__dict__.setdefault("_made", [])):
+            names = ["params", "constraints", "loss"] if self._older_order() else ["loss", "params"]
+        with rule_of(self.__dict__.setdefault("_made", []), self.__dict__["_step_gradients"]):
             return self.get_updates(*(given[name] for name in names))
 
     def _clipped(self, grads: list[Tensor]) -> list[Tensor]:

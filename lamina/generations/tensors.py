@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,8 +86,8 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     elif isinstance(value, functools.partial):
         inside = [value.func, *value.args, *value.keywords.values()]
     elif inspect.ismethod(value):
-        inside = [value.__func__, vars(value.__self__)]
-    elif inspect.isfunction(value) and not str(value.__module__).startswith("lamina."):
+        inside = [value.__func__, getattr(value.__self__, "__dict__", {})]
+    elif inspect.isfunction(value) and not (value.__module__ or "").startswith("lamina."):
         try:
             told = inspect.getclosurevars(value)
         except ValueError:  # a variable that is not yet there
@@ -115,10 +116,35 @@ def item(self: Tensor, key: Any) -> Tensor:
         return reversing_item(self, key)
 
 
-def index_backwards(allowed: bool) -> None:
-    """Whether `x[::-1]` is taken of any tensor: where old code runs, since then every index costs a Python call."""
-    tensor: Any = Tensor
-    tensor.__getitem__ = item if allowed else _item
+def set_shape(self: Any, shape: Any) -> None:
+    """Told sizes that were not known. Raises ValueError where they are others; None stands for any."""
+    told = tuple(shape)
+    if len(told) != self.ndim or any(None not in (a, b) and a != b for a, b in zip(told, self.shape, strict=True)):
+        raise ValueError(f"set_shape: a tensor of shape {tuple(self.shape)} cannot have shape {told}.")
+
+
+def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
+    """`x += ...` makes another tensor where the code that says so knows no torch: Keras' tensors did not change."""
+    inside, beside = getattr(Tensor, f"__i{name}__"), getattr(Tensor, f"__{name}__")
+
+    def combined(self: Tensor, other: Any) -> Any:
+        names = sys._getframe(1).f_globals
+        writes = "torch" in names or names.get("__name__", "").partition(".")[0] in ("torch", "lamina")
+        return (inside if writes else beside)(self, other)
+
+    return combined
+
+
+_NAMES = [f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")]
+_PLAIN = {"__getitem__": _item, **{name: getattr(Tensor, name) for name in _NAMES}}
+_OF_OLD_CODE = {"__getitem__": item, **{name: _rebinding(name[3:-2]) for name in _NAMES}}
+
+
+def as_old_code_has_them(old: bool) -> None:
+    """Whether `x[::-1]` is taken of any tensor, and `x += y` makes another one, as far as this process is concerned:
+    where old code runs, since then every index costs a Python call."""
+    for name, method in (_OF_OLD_CODE if old else _PLAIN).items():
+        setattr(Tensor, name, method)
 
 
 class Variable(Weight):
@@ -150,7 +176,7 @@ def equip() -> None:
     symbolic: Any = SymbolicTensor
     weight: Any = Weight
     for cls in (tensor, symbolic):
-        cls.get_shape = get_shape
+        cls.get_shape, cls.set_shape = get_shape, set_shape
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy

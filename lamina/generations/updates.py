@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,24 +20,38 @@ class Update(tuple):
     """`(variable, value)`: what `K.update` gives where it is not done at once."""
 
 
+class Descent(NamedTuple):
+    """What `get_updates` of Keras' own optimizers gives: `K.function`, or the optimizer that asked, carries it out."""
+
+    optimizer: Any
+    gradients: list[Any]  # for each of the weights; of a symbolic loss they are symbolic
+    weights: list[Any]
+
+
 class _Collecting(threading.local):
     made: list[Any] | None = None  # the variables that a rule made in its first run, in turn
     place = 0
+    gradients: Mapping[int, Any] | None = None  # of the step, by the weight's id
 
 
 _collecting = _Collecting()
 
 
 @contextmanager
-def rule_of(made: list[Any]) -> Iterator[None]:
+def rule_of(made: list[Any], gradients: Mapping[int, Any]) -> Iterator[None]:
     """Inside runs, for one step more, a rule written for a static graph: updates are handed on, and the variables it
     makes are those it made in the first step."""
-    outer = _collecting.made, _collecting.place
-    _collecting.made, _collecting.place = made, 0
+    outer = _collecting.made, _collecting.place, _collecting.gradients
+    _collecting.made, _collecting.place, _collecting.gradients = made, 0, gradients
     try:
         yield
     finally:
-        _collecting.made, _collecting.place = outer
+        _collecting.made, _collecting.place, _collecting.gradients = outer
+
+
+def step_gradients() -> Mapping[int, Any] | None:
+    """Those of the step whose rule runs, by the weight's id; None outside of rules."""
+    return _collecting.gradients
 
 
 def made_once(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +98,9 @@ def carry_out(updates: Iterable[Any]) -> None:
     """Give variables the values that go with them, all found before. What is no pair has happened already."""
     with torch.no_grad():
         for update in updates:
-            if isinstance(update, (tuple, list)) and len(update) == 2 and isinstance(update[0], Tensor):
+            if isinstance(update, Descent):
+                update.optimizer.apply(update.gradients, update.weights)
+            elif isinstance(update, (tuple, list)) and len(update) == 2 and isinstance(update[0], Tensor):
                 variable, value = update
                 if not isinstance(value, FakeTensor) and not scope.trying:
                     target, value = variable.detach(), torch.as_tensor(value)

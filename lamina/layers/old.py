@@ -603,7 +603,7 @@ class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
         return super().compute_output_shape(sequences_shape, initial_state_shape)
 
 
-class _AllMasks:
+class AllMasks:
     """A step is valid where it is in every input that has a mask."""
 
     def compute_mask(self: Any, inputs: Any, mask: Any = None) -> Any:
@@ -611,7 +611,7 @@ class _AllMasks:
         return reduce(torch.logical_and, given) if given else None
 
 
-class AddOfAllMasks(_AllMasks, Add):
+class AddOfAllMasks(AllMasks, Add):
     pass
 
 
@@ -630,23 +630,23 @@ class ConcatenateOfAllMasks(Concatenate):
         return torch.all(torch.cat(full, self.axis), -1)
 
 
-class SubtractOfAllMasks(_AllMasks, Subtract):
+class SubtractOfAllMasks(AllMasks, Subtract):
     pass
 
 
-class MultiplyOfAllMasks(_AllMasks, Multiply):
+class MultiplyOfAllMasks(AllMasks, Multiply):
     by_values = True
 
 
-class AverageOfAllMasks(_AllMasks, Average):
+class AverageOfAllMasks(AllMasks, Average):
     pass
 
 
-class MaximumOfAllMasks(_AllMasks, Maximum):
+class MaximumOfAllMasks(AllMasks, Maximum):
     by_values = True
 
 
-class MinimumOfAllMasks(_AllMasks, Minimum):
+class MinimumOfAllMasks(AllMasks, Minimum):
     by_values = True
 
 

@@ -88,10 +88,14 @@ class Sequential(GraphModel):
             shape = getattr(layer, "_batch_shape", None)
             if len(self._stack) == 1 and self._input is None:
                 if shape is not None:
-                    vars(self)["_input"] = InputLayer(batch_shape=shape, dtype=layer.input_dtype)
+                    vars(self)["_input"] = self._input_of(shape, layer.input_dtype)
                 elif isinstance(layer, GraphModel) and layer._graph is not None and len(layer._graph.inputs) == 1:
                     tensor = layer._graph.inputs[0]
-                    vars(self)["_input"] = InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
+                    vars(self)["_input"] = self._input_of(tensor.shape, tensor.dtype)
+
+    def _input_of(self, batch_shape: Any, dtype: Any) -> InputLayer:
+        """Hook: the input before the first layer, where none was added."""
+        return InputLayer(batch_shape=batch_shape, dtype=dtype)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it; `rebuild` as in `add`. Raises ValueError when there is none."""
@@ -128,7 +132,7 @@ class Sequential(GraphModel):
             self._begin_with(symbolic.map_shapes(lambda shape: Input(batch_shape=shape, dtype=kind), input_shape))
             return
         if self._input is None or tuple(self._input.batch_shape) != tuple(input_shape):
-            vars(self)["_input"] = InputLayer(batch_shape=tuple(input_shape), dtype=kind)
+            vars(self)["_input"] = self._input_of(tuple(input_shape), kind)
         first: Any = self._input
         self._begin_with(first._nodes[0].outputs)
 

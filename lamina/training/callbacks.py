@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import math
@@ -811,17 +812,20 @@ class ModelCheckpoint(_Monitor):
             self._save(self._epoch, batch, logs)
 
     def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
-        logs = dict((logs or {}).items())
-        named = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1}), **logs}
+        place = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1})}
+        named = copy.copy(logs or {})
+        for name, value in place.items():
+            named.setdefault(name, value)
         try:
-            path = self.filepath.format(**named)
+            path = self.filepath.format_map(named)
         except KeyError as error:
+            known = ", ".join({**place, **named})
             raise _Missing(
-                f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {', '.join(named)}."
+                f"ModelCheckpoint: `filepath` names {error}, which is not there. There are: {known}."
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None
-        if not self._wanted(epoch, logs, path):
+        if not self._wanted(epoch, logs or {}, path):
             return
         if Path(path).is_dir():
             raise OSError(f"ModelCheckpoint: {path} is a folder; give the path of a file.")

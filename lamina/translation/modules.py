@@ -59,14 +59,20 @@ def _networks(modules: Mapping[str, str]) -> dict[str, str]:
     """The modules of networks, each with what goes with it, and `applications` with all of them."""
     beside = "preprocess_input decode_predictions"
     own = {f"applications.{module}": f"{names} {beside}" for module, names in modules.items()}
-    return {"applications": " ".join(modules.values()), **own, "applications.imagenet_utils": beside}
+    own["applications.imagenet_utils"] = f"{beside} _obtain_input_shape"
+    return {"applications": " ".join(modules.values()), **own}
 
+
+# The modules of K, whose functions `K` has.
+BACKENDS = dict.fromkeys(("backend.tensorflow_backend", "backend.theano_backend", "backend.common"), "backend")
 
 KERAS1: Mapping[str, str] = {
     **_networks(_NETWORKS1),
+    "backend": "_BACKEND _FLOATX _EPSILON np",
     "engine": "Container Network",
     "engine.topology": (
         "Layer Input InputLayer InputSpec Merge merge Node Container get_source_inputs to_list object_list_uid np "
+        "_collect_previous_mask _collect_input_shape "
         "python_types warnings copy os inspect K initializations ask_to_proceed_with_overwrite func_dump func_load"
     ),
     "engine.training": f"Model Container slice_X {_TRAINING} objectives time multiprocessing threading queue",
@@ -127,9 +133,11 @@ _GENERIC = (
     "is_all_none slice_arrays transpose_shape check_for_unexpected_keys np time sys marshal inspect codecs python_types"
 )
 _AROUND2 = {
+    "backend": "_FLOATX _EPSILON np py_all py_any py_sum py_slice",
     "engine": "Input InputLayer InputSpec Layer get_source_inputs Model",
     "engine.base_layer": (
         "Layer InputSpec Node count_params has_arg object_list_uid to_list unpack_singleton is_all_none K initializers "
+        "_collect_previous_mask _collect_input_shape "
         " re threading"
     ),
     "engine.input_layer": "Input InputLayer Layer Node K unpack_singleton",
@@ -142,7 +150,10 @@ _AROUND2 = {
         "os json warnings"
     ),
     "engine.sequential": "Sequential Model Layer Input InputLayer K layer_module warnings copy h5py",
-    "engine.topology": "Layer Node InputSpec Input InputLayer Network Container get_source_inputs",
+    "engine.topology": (
+        "Layer Node InputSpec Input InputLayer Network Container get_source_inputs _collect_previous_mask "
+        "_collect_input_shape to_list"
+    ),
     "engine.training": f"Model Network Layer slice_arrays to_list unpack_singleton losses {_TRAINING} training_utils",
     "engine.training_utils": (
         "make_batches batch_shuffle is_sequence is_generator_or_sequence iter_sequence_infinite should_run_validation "
@@ -154,7 +165,9 @@ _AROUND2 = {
         "convert_all_kernels_in_model get_source_inputs print_summary model_to_dot plot_model to_categorical normalize "
         "multi_gpu_model"
     ),
-    "utils.conv_utils": f"normalize_tuple normalize_padding convert_kernel {_LENGTHS} deconv_length K np",
+    "utils.conv_utils": (
+        f"normalize_tuple normalize_padding normalize_data_format convert_kernel {_LENGTHS} deconv_length K np"
+    ),
     "utils.data_utils": (
         "get_file validate_file _hash_file urlretrieve Sequence SequenceEnqueuer OrderedEnqueuer GeneratorEnqueuer "
         "Progbar hashlib os random shutil sys tarfile threading time warnings zipfile mp np queue"
@@ -191,14 +204,17 @@ KERAS2: Mapping[str, str] = {
         "initializers regularizers constraints Layer InputSpec conv_utils to_list np warnings"
     ),
     "layers.core": f"{_KERAS2} np copy python_types warnings func_dump func_load deserialize_keras_object has_arg",
-    "layers.convolutional": f"{_KERAS2} conv_utils transpose_shape AtrousConvolution1D AtrousConvolution2D",
+    "layers.convolutional": f"{_KERAS2} _Conv conv_utils transpose_shape AtrousConvolution1D AtrousConvolution2D",
     "layers.convolutional_recurrent": (
         f"{_KERAS2} RNN Recurrent ConvRecurrent2D conv_utils has_arg to_list transpose_shape np warnings"
     ),
     "layers.cudnn_recurrent": "K initializers regularizers constraints RNN InputSpec namedtuple",
-    "layers.pooling": "K Layer InputSpec conv_utils interfaces",
+    "layers.pooling": (
+        "K Layer InputSpec conv_utils interfaces _Pooling1D _Pooling2D _Pooling3D _GlobalPooling1D _GlobalPooling2D "
+        "_GlobalPooling3D"
+    ),
     "layers.local": f"{_KERAS2} conv_utils",
-    "layers.merge": "K Layer",
+    "layers.merge": "K Layer _Merge",
     "layers.recurrent": f"{_KERAS2} Recurrent has_arg to_list np warnings",
     "layers.normalization": "K initializers regularizers constraints Layer InputSpec interfaces",
     "layers.embeddings": "K initializers regularizers constraints Layer interfaces to_list",
@@ -230,8 +246,11 @@ KERAS2: Mapping[str, str] = {
     "wrappers.scikit_learn": f"{_SCIKIT} python_types losses has_arg to_list",
 }  # fmt: skip
 
+_LEAKED = (name for home, names in KERAS2.items() if home.startswith("layers.") for name in names.split())
+KERAS2 = {"layers": " ".join(dict.fromkeys(name for name in _LEAKED if name[0] != "_")), **KERAS2}
+
 TF_KERAS: Mapping[str, str] = {
-    **{home: names for home, names in _AROUND2.items() if home not in ("utils", "utils.losses_utils")},
+    **{home: names for home, names in _AROUND2.items() if home not in ("backend", "utils", "utils.losses_utils")},
     **_networks(_NETWORKS_TF),
     "applications": " ".join([*_NETWORKS_TF.values(), "MobileNetV3Large MobileNetV3Small"]),
 }

@@ -48,18 +48,47 @@ def _missing(path: str) -> str:
 class StandIn(ModuleType):
     """A module of the stand-in."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # `from tensorflow.python.ops import x` found no better
+        raise AttributeError(_missing(self.__name__.partition(".")[2]))
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        self()
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise AttributeError(_missing(f"{self.__name__}.{name}".partition(".")[2]))
+        path = f"{self.__name__}.{name}".partition(".")[2]
+        if path.partition(".")[0] in _INSIDE:
+            found = next((NAMES[f"{home}{name}"] for home in _PUBLIC_HOMES if f"{home}{name}" in NAMES), None)
+            if found is not None:
+                return found
+        raise AttributeError(_missing(path))
 
 
-class _Absent(importlib.abc.MetaPathFinder):
+# TensorFlow's inside, as far as modules go: importing one is no use of it, and what a function is called, as
+# `array_ops.stack`, is mostly its public name. `contrib` was there up to TensorFlow 1.15.
+_INSIDE = ("python", "contrib")
+_PUBLIC_HOMES = ("", "nn.", "math.", "linalg.", "image.", "random.")
+
+
+class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Comes last, and says of a module that is not here what to use."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
-        if fullname.startswith("tensorflow.") and isinstance(sys.modules.get("tensorflow"), StandIn):
-            raise ModuleNotFoundError(_missing(fullname.partition(".")[2]), name=fullname)
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        root = sys.modules.get("tensorflow")
+        if not fullname.startswith("tensorflow.") or not isinstance(root, StandIn):
+            return None
+        asked = fullname.partition(".")[2]
+        part = asked.partition(".")[0]
+        if part == "python" or (part == "contrib" and root.__version__.startswith("1.")):
+            return ModuleSpec(fullname, self, is_package=True)
+        raise ModuleNotFoundError(_missing(asked), name=fullname)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return StandIn(spec.name, "A module of TensorFlow's inside.")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing in it but the public names."""
 
 
 sys.meta_path.append(_Absent())
@@ -68,6 +97,8 @@ sys.meta_path.append(_Absent())
 def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleType]:
     """The modules `tensorflow`, `tensorflow.nn`, ...; `keras`: those of `tf.keras`, by their path below it."""
     made: dict[str, ModuleType] = {}
+    for name in [name for name, each in sys.modules.items() if "." in name and isinstance(each, StandIn)]:
+        del sys.modules[name]  # of the generation before, whose inside may have been another
 
     def module(path: str) -> ModuleType:
         name = f"tensorflow.{path}".rstrip(".")

@@ -303,7 +303,7 @@ def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03
     return pictures.ssim(floating(img1), floating(img2), max_val, filter_size, filter_sigma, k1, k2, _LAST)
 
 
-@named("image.extract_patches")
+@named("image.extract_patches extract_image_patches image.extract_image_patches")
 @recorded
 def extract_patches(images, sizes, strides, rates, padding):
     return pictures.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower(), _LAST)

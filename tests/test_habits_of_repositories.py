@@ -1,0 +1,422 @@
+"""What public code of 2015-20 relies on beside the documented API of Keras 1, Keras 2 and tf.keras."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lamina
+from lamina import generations
+
+GENERATIONS = "keras1", "keras2", "tf_keras"
+OLDER = GENERATIONS[:2]
+
+
+def module(generation: str, path: str) -> Any:
+    return importlib.import_module(f"lamina.{generation}.{path}")
+
+
+@pytest.fixture
+def installed() -> Iterator[Callable[[str], None]]:
+    yield generations.install
+    generations.uninstall()
+
+
+def of_users(source: str, **names: Any) -> dict[str, Any]:
+    """The names of a module that knows Keras and no torch."""
+    space = {"__name__": "of_users", **names}
+    exec(source, space)
+    return space
+
+
+def fitted(generation: str, model: Any, callbacks: Any = ()) -> Any:
+    x, y = np.random.rand(8, 3).astype("float32"), np.eye(2, dtype="float32")[[0, 1] * 4]
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    epochs = {"nb_epoch" if generation == "keras1" else "epochs": 2}
+    return model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=list(callbacks), **epochs)
+
+
+def classifier(generation: str, **options: Any) -> Any:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    return models.Sequential([layers.Dense(2, input_shape=(3,), activation="softmax", **options)])
+
+
+# Tensors do not change ------------------------------------------------------------------------------------------------
+
+CHANGING = """
+class Changing(Layer):
+    def call(self, x):
+        before = y = K.exp(x)
+        y += 1
+        y *= K.cast(x > 0, "float32")
+        y /= 2.0
+        y -= 0.5
+        y **= 2
+        x += 1
+        return y + 0 * before
+
+    def get_output_shape_for(self, shape):
+        return shape
+"""
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_in_place_operators_make_another_tensor(generation: str) -> None:
+    layers, models, K = (module(generation, path) for path in ("layers", "models", "backend"))
+    layer = of_users(CHANGING, Layer=layers.Layer, K=K)["Changing"]()
+    data = torch.tensor([[1.0, -1.0, 0.0]])
+    found = layer(data)
+    expected = ((torch.exp(data) + 1) * (data > 0) / 2 - 0.5) ** 2
+    assert torch.allclose(found, expected) and data.tolist() == [[1, -1, 0]]
+    begin = layers.Input((3,))
+    model = models.Model(begin, layers.Dense(2)(layer(layers.Dense(3)(begin))))
+    model.compile("sgd", "mse")
+    model.set_weights([np.ones_like(array) for array in model.get_weights()])
+    before = model.get_weights()[0].copy()
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    assert np.abs(model.get_weights()[0] - before).max() > 0
+
+
+def test_in_place_operators_write_in_code_that_knows_torch() -> None:
+    module("keras2", "layers")
+    same = x = torch.zeros(2)
+    x += 1
+    assert same.tolist() == [1, 1]
+    held = of_users("y = x\nx += 1", x=x)
+    assert held["x"].tolist() == [2, 2] and held["y"].tolist() == [1, 1]
+
+
+def test_set_shape_holds_a_tensor_against_what_is_told() -> None:
+    module("keras2", "layers")
+    x = torch.zeros(2, 3)
+    x.set_shape([None, 3])
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) cannot have shape \(None, 4\)"):
+        x.set_shape([None, 4])
+
+
+# Names inside ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_modules_of_the_backend(generation: str, installed: Callable[[str], None]) -> None:
+    installed(generation)
+    space: dict[str, Any] = {}
+    exec(
+        "import keras.backend.tensorflow_backend as KTF\nfrom keras import backend as K\n"
+        "from keras.backend.common import floatx, _EPSILON\nimport tensorflow as tf",
+        space,
+    )
+    assert space["KTF"].int_shape is space["K"].int_shape and space["K"].tf is space["tf"]
+    assert space["_EPSILON"] == space["K"].epsilon() and space["K"]._BACKEND == "tensorflow"
+
+
+def test_star_imports_bring_what_is_there(installed: Callable[[str], None]) -> None:
+    installed("keras2")
+    space: dict[str, Any] = {}
+    exec("from keras.preprocessing.image import *\nfrom keras.datasets.mnist import *", space)
+    assert {"ImageDataGenerator", "Iterator", "load_img", "load_data"} <= space.keys()
+    exec("from keras.layers import activations, warnings, K", space)
+    assert space["activations"] is lamina.keras2.activations
+
+
+def test_shapes_of_pictures_for_networks() -> None:
+    obtain = module("keras2", "applications.imagenet_utils")._obtain_input_shape
+    options: dict[str, Any] = {"default_size": 64, "min_size": 32, "data_format": "channels_last"}
+    assert obtain(None, include_top=True, **options) == (64, 64, 3)
+    assert obtain(None, include_top=False, **options) == (None, None, 3)
+    assert obtain((48, 40, 1), require_flatten=True, **options) == (48, 40, 1)
+    assert obtain(None, 64, 32, "channels_first", False) == (3, None, None)
+    assert module("keras1", "applications.imagenet_utils")._obtain_input_shape(None, 64, 32, "th", True) == (3, 64, 64)
+    for shape, told in (((8, 64, 3), "32 x 32"), ((64, 64), "three sizes"), ((None, None, 3), "32 x 32")):
+        with pytest.raises(ValueError, match=told):
+            obtain(shape, include_top=True, **options)
+    with pytest.raises(ValueError, match=r"ImageNet need \(64, 64, 3\)"):
+        obtain((48, 48, 3), require_flatten=True, weights="imagenet", **options)
+
+
+def test_base_classes_inside_tell_layers_apart() -> None:
+    layers, convolutional, pooling = (
+        module("keras2", path) for path in ("layers", "layers.convolutional", "layers.pooling")
+    )
+    assert isinstance(layers.Conv2D(1, 1), convolutional._Conv) and issubclass(layers.Conv1D, convolutional._Conv)
+    assert not isinstance(layers.Dense(1), convolutional._Conv)
+    assert isinstance(layers.MaxPooling2D(), pooling._Pooling2D)
+    assert not isinstance(layers.MaxPooling1D(), pooling._Pooling2D)
+    assert isinstance(layers.GlobalMaxPooling1D(), pooling._GlobalPooling1D)
+    with pytest.raises(TypeError, match="_Conv only tells layers apart"):
+        convolutional._Conv()
+
+
+MERGING = """
+class Between(_Merge):
+    def _merge_function(self, inputs):
+        share = K.random_uniform((4, 1))
+        return share * inputs[0] + (1 - share) * inputs[1]
+"""
+
+
+def test_own_merging_layers() -> None:
+    layers, models, K = (module("keras2", path) for path in ("layers", "models", "backend"))
+    base = module("keras2", "layers.merge")._Merge
+    between = of_users(MERGING, _Merge=base, K=K)["Between"]()
+    a, b = layers.Input((3,)), layers.Input((3,))
+    model = models.Model([a, b], between([a, b]))
+    assert model.output_shape == (None, 3)
+    found = model.predict([np.zeros((4, 3)), np.ones((4, 3))])
+    assert (found >= 0).all() and (found <= 1).all() and np.ptp(found, axis=1).max() == 0
+    with pytest.raises(NotImplementedError, match="_merge_function"):
+        base()([torch.zeros(1, 2), torch.zeros(1, 2)])
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_axes_may_be_arrays_and_ranges(generation: str) -> None:
+    K = module(generation, "backend")
+    x = K.ones((2, 3, 4))
+    for function in (K.sum, K.mean, K.max, K.prod, K.var, K.any, K.std):
+        for axis in (np.arange(1, 3), range(1, 3), [1, 2]):
+            assert tuple(function(x, axis=axis).shape) == (2,)
+        assert tuple(function(x, axis=np.int64(1)).shape) == (2, 4)
+
+
+def test_a_shape_of_the_batch_alone() -> None:
+    layers = module("keras2", "layers")
+    assert layers.Layer(batch_input_shape=(2,)).batch_input_shape == (2,)
+
+
+# TensorFlow's inside --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+def test_modules_inside_tensorflow_can_be_imported(generation: str, installed: Callable[[str], None]) -> None:
+    installed(generation)
+    space: dict[str, Any] = {}
+    exec(
+        "import tensorflow as tf\nfrom tensorflow.python.ops import array_ops, math_ops\n"
+        "from tensorflow.python.framework import ops\nfrom tensorflow.python.layers.core import Absent",
+        space,
+    )
+    assert space["array_ops"].stack is space["tf"].stack
+    for use in ("ops.RegisterGradient", "Absent(1)", "class Own(Absent): pass"):
+        with pytest.raises(AttributeError, match=r"is not in Lamina's stand-in"):
+            exec(use, space)
+    if generation == "keras2":
+        exec("import tensorflow.contrib.ctc as ctc\nfrom tensorflow.contrib import rnn", space)
+        with pytest.raises(AttributeError, match="dropped it in 2019"):
+            exec("rnn.BasicLSTMCell(3)", space)
+    else:
+        with pytest.raises(ModuleNotFoundError, match="dropped it in 2019"):
+            exec("import tensorflow.contrib.ctc", space)
+
+
+def test_names_that_python_had(installed: Callable[[str], None]) -> None:
+    installed("keras1")
+    space: dict[str, Any] = {}
+    exec("import collections, inspect, time\nfound = collections.Iterable, inspect.getargspec, time.clock()", space)
+    generations.uninstall()
+    assert not any(hasattr(sys.modules[at], name) for at, name in (("time", "clock"), ("collections", "Iterable")))
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", OLDER)
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+def test_updates_of_an_optimizer_in_a_function(generation: str, name: str) -> None:
+    layers, models, optimizers, K = (module(generation, path) for path in ("layers", "models", "optimizers", "backend"))
+    begin, target = layers.Input((3,)), K.placeholder(shape=(None, 2))
+    model = models.Model(begin, layers.Dense(2)(begin))
+    x, y = np.random.rand(4, 3).astype("float32"), np.ones((4, 2), "float32")
+    first = model.get_weights()
+    found: list[Any] = []
+    loss = K.mean(K.square(model.output - target))
+    asked: list[Callable[[Any], Any]] = [
+        lambda one: one.get_updates(model.trainable_weights, [], loss),
+        lambda one: one.get_updates(loss=loss, params=model.trainable_weights),
+    ]
+    for ask in asked:
+        model.set_weights(first)
+        train = K.function([model.input, target], [loss], updates=ask(getattr(optimizers, name)(lr=0.01)))
+        values = [float(train([x, y])[0]) for _ in range(5)]
+        found.append((values, model.get_weights()))
+    model.set_weights(first)
+    model.compile(getattr(optimizers, name)(lr=0.01), "mse")
+    values = [float(model.train_on_batch(x, y)) for _ in range(5)]
+    for told, weights in found:
+        np.testing.assert_allclose(told, values, rtol=1e-5)
+        np.testing.assert_allclose(weights[0], model.get_weights()[0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="`loss` must be symbolic"):
+        optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=torch.zeros(()))
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_accuracy_has_two_names(generation: str, tmp_path: Path) -> None:
+    callbacks = module(generation, "callbacks")
+    seen: list[Any] = []
+    watched = [
+        callbacks.ModelCheckpoint(str(tmp_path / "{epoch:02d}-{val_acc:.2f}-{val_accuracy:.2f}.h5"), monitor="val_acc"),
+        callbacks.EarlyStopping(monitor="val_acc", patience=5),
+        callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((logs.get("acc"), "val_acc" in logs))),
+    ]
+    history = fitted(generation, classifier(generation), watched).history
+    assert history["acc"] == history["accuracy"] and len(history["val_acc"]) == 2
+    assert seen == [(value, True) for value in history["acc"]] and history.get("speed") is None
+    assert len(list(tmp_path.iterdir())) == 2
+    assert sum(name.endswith(("acc", "accuracy")) for name in history) == 2
+
+
+# Files and names ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", OLDER)
+@pytest.mark.parametrize("name", ["a.h5f", "plain", "c.model", "d.hdf5", "e.weights", "f.1"])
+def test_files_may_be_called_anything(generation: str, name: str, tmp_path: Path) -> None:
+    models, model = module(generation, "models"), classifier(generation)
+    fitted(generation, model)
+    x = np.random.rand(4, 3).astype("float32")
+    expected = model.predict(x)
+    model.save_weights(str(tmp_path / f"weights {name}"))
+    model.save(str(tmp_path / name))
+    again = classifier(generation)
+    again.load_weights(str(tmp_path / f"weights {name}"))
+    for one in (again, models.load_model(str(tmp_path / name))):
+        np.testing.assert_allclose(one.predict(x), expected, rtol=1e-6)
+    (tmp_path / "text.txt").write_text("no weights")
+    with pytest.raises(ValueError, match="no model file"):
+        again.load_weights(str(tmp_path / "text.txt"))
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_names_with_slashes(generation: str, ending: str, tmp_path: Path) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    begin = layers.Input((3,), name="in/put")
+    ends = [layers.Dense(2, name=f"fire2/{name}")(begin) for name in ("squeeze", "expand")]
+    model, x = models.Model(begin, ends, name="top/net"), np.random.rand(4, 3).astype("float32")
+    model.save(str(tmp_path / f"m.{ending}"))
+    again = models.load_model(str(tmp_path / f"m.{ending}"), compile=False)
+    for a, b in zip(again.predict(x), model.predict(x), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.save_weights(str(tmp_path / "w.h5"))
+    again.load_weights(str(tmp_path / "w.h5"), by_name=True)
+    assert again.get_layer("fire2/squeeze").units == 2 if generation != "keras1" else True
+    with pytest.raises(ValueError, match='must not contain "/"'):
+        lamina.layers.Dense(1, name="a/b")
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_model_from_the_input_of_another_is_of_its_generation(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    whole = models.Sequential([layers.Dense(3, input_shape=(4,), name="first"), layers.Lambda(abs), layers.Dense(2)])
+    assert whole.input_names == ["first_input"]
+    part = models.Model(whole.input, layers.Dense(2)(whole.layers[-2].output))
+    described = {"class_name": type(part).__name__, "config": part.get_config()}
+    assert described["config"]["layers"][0]["config"]["batch_input_shape"] == (None, 4)
+    again = models.model_from_config(described, custom_objects={"abs": abs})
+    again.set_weights(part.get_weights())
+    x = np.random.rand(3, 4).astype("float32")
+    np.testing.assert_array_equal(again.predict(x), part.predict(x))
+
+
+def test_bounds_of_relu_may_be_tensors() -> None:
+    K = module("keras2", "backend")
+    x = torch.tensor([-1.0, 1.0, 3.0])
+    assert K.relu(x, alpha=torch.tensor(0.5), max_value=torch.tensor(2.0)).tolist() == [-0.5, 1, 2]
+
+
+def test_a_layer_says_that_it_uses_the_learning_phase() -> None:
+    layer = module("keras1", "layers").Layer()
+    layer.uses_learning_phase = True
+    assert layer.uses_learning_phase and not module("keras1", "layers").Layer().uses_learning_phase
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_arrays_and_objects_in_configs_are_written(generation: str, tmp_path: Path) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    first = lamina.initializers.Constant(2)
+
+    class Shifted(layers.Layer):
+        def __init__(self, shift: Any, first: Any = None, **kwargs: Any):
+            super().__init__(**kwargs)
+            assert first is None or first == {"class_name": "Constant", "config": {"value": 2}}
+            self.shift = np.asarray(shift, "float32")
+
+        def call(self, x: Any) -> Any:
+            return x + torch.as_tensor(self.shift)
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "shift": self.shift, "first": first}
+
+    model = models.Sequential([layers.Dense(2, input_shape=(3,)), Shifted([1, 2])])
+    model.save(str(tmp_path / "m.h5"))
+    for again in (
+        models.load_model(str(tmp_path / "m.h5"), custom_objects={"Shifted": Shifted}, compile=False),
+        models.model_from_json(model.to_json(), custom_objects={"Shifted": Shifted}),
+    ):
+        assert again.layers[-1].shift.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_an_input_may_be_told_both_shapes(generation: str) -> None:
+    begin = module(generation, "layers").Input(shape=(None, None), batch_shape=(None, None))
+    assert tuple(begin.shape) == (None, None)
+
+
+class Scaled:
+    def loss(self, y_true: Any, y_pred: Any) -> Any:
+        return module("keras2", "backend").mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def test_a_method_as_a_loss_is_kept_by_its_name(tmp_path: Path) -> None:
+    model, scaled = classifier("keras2"), Scaled()
+    model.compile("sgd", scaled.loss)
+    x, y = np.random.rand(4, 3), np.random.rand(4, 2)
+    model.fit(x, y, verbose=0)
+    model.save(str(tmp_path / "m.h5"))
+    again = module("keras2", "models").load_model(str(tmp_path / "m.h5"), custom_objects={"loss": scaled.loss})
+    np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
+
+
+HOLDING = """
+class Holding(Optimizer):
+    def __init__(self, optimizer, beside):
+        super(Holding, self).__init__()
+        self.optimizer, self.beside = optimizer, beside
+
+    def get_updates(self, {order}):
+        self.updates = self.optimizer.get_updates(params=params, loss=loss{constraints}) + self.beside
+        return self.updates
+"""
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_an_optimizer_that_holds_another(generation: str) -> None:
+    optimizers, K = module(generation, "optimizers"), module(generation, "backend")
+    older = generation == "keras1"
+    source = HOLDING.format(
+        order="params, constraints, loss" if older else "loss, params",
+        constraints=", constraints=constraints" * older,
+    )
+    holding = of_users(source, Optimizer=optimizers.Optimizer)["Holding"]
+    model, counted = classifier(generation), K.variable(0.0)
+    first, x, y = model.get_weights(), np.random.rand(4, 3), np.eye(2)[[0, 1, 1, 0]]
+    target = K.variable(first[0])
+    found = []
+    for optimizer in (optimizers.Adam(lr=0.1), holding(optimizers.Adam(lr=0.1), [(target, model.weights[0])])):
+        model.set_weights(first)
+        model.compile(optimizer, "mse")
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        found.append(model.get_weights()[0])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+    assert np.abs(K.get_value(target) - first[0]).max() > 0.05  # a variable as the value is read in every step
+    model.compile(holding(optimizers.SGD(), [(target, 0.5 * model.weights[0])]), "mse")
+    with pytest.raises(ValueError, match="computed once, before the first step"):
+        model.train_on_batch(x, y)
+    assert K.get_value(counted) == 0
