@@ -737,6 +737,8 @@ def _input(dialect: Dialect) -> Any:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         given = own.bind(args, kwargs)
+        if dialect.table.shares_modern and isinstance(given.get("shape"), int):  # one axis, which tf.keras took alone
+            given["shape"] = (given["shape"],)
         tensor = given.get("tensor")
         if tensor is not None and getattr(tensor, "node", None) is not None:
             return tensor

@@ -62,6 +62,8 @@ def fill(dialect: Dialect) -> None:
     homes["utils"] = functools.partial(preparing.find, dialect, "utils.data_utils", helper)
     for home in ("datasets", *preparing.homes(table)):
         homes[home] = functools.partial(preparing.find, dialect, home, homes.get(home) or _modern(home))
+    homes["wrappers"] = lambda _: None
+    homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     if table.shares_modern:
         homes["optimizers.legacy"] = functools.partial(_object, dialect, "optimizers.legacy")
         tf_only.fill(dialect, homes, _first, _modern)
@@ -78,8 +80,6 @@ def _fill_older(dialect: Dialect) -> None:
     """What Keras 1 and 2 have beside tf.keras, or write otherwise."""
     homes = dialect.homes
     homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
-    homes["wrappers"] = lambda _: None
-    homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     written = {"serialize": generic_utils.serialize_keras_object}.get
     for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
         homes[home] = _first(written, homes[home])

@@ -1,18 +1,22 @@
 """What tensors of the older generations could do and torch's refuse: torch's are given it with the first namespace.
 
-Nothing that works changes its result, but for arrays beside tensors: NumPy would take those without their gradients.
+Nothing that works changes its result, but for NumPy's functions: arrays beside tensors are tensors, through which
+gradients pass, and what is no operator, such as `np.mean`, takes tensors as arrays.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ..core.arrays import of_numpy, reversing_item
 from ..core.symbolic import SymbolicTensor
@@ -20,7 +24,7 @@ from ..core.weight import Weight
 
 
 class Shape(tuple):
-    """What `get_shape()` gives: sizes, None where unknown, in TensorFlow's words."""
+    """Sizes, None where unknown, in TensorFlow's words."""
 
     __slots__ = ()
 
@@ -28,10 +32,25 @@ class Shape(tuple):
         return list(self)
 
     @property
-    def ndims(self) -> int:
+    def rank(self) -> int:
         return len(self)
 
-    rank = ndims
+    ndims, dims = rank, property(as_list)
+
+    def is_fully_defined(self) -> bool:
+        return None not in self
+
+    def num_elements(self) -> int | None:
+        return None if None in self else math.prod(self)
+
+    def concatenate(self, other: Iterable[int | None]) -> Shape:
+        return type(self)((*self, *other))
+
+    __add__ = concatenate  # type: ignore[assignment]
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return type(self)(found) if isinstance(key, slice) else found
 
 
 def get_shape(self: Any) -> Shape:
@@ -94,11 +113,28 @@ def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
 
 
 _numpy, _item = Tensor.numpy, Tensor.__getitem__
+_READS = {np.shape: lambda x: tuple(x.shape), np.ndim: Tensor.dim, np.size: Tensor.numel}  # of trial tensors, too
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """Its values; where gradients flow back from it, these stay behind."""
     return _numpy(self.detach() if self.requires_grad else self, force=force)
+
+
+def as_array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """What NumPy makes of it; where gradients flow back from it, these stay behind."""
+    found = self.numpy()
+    if copy is False and dtype not in (None, found.dtype):
+        raise ValueError(f"A tensor of {found.dtype} is no array of {np.dtype(dtype)} without a copy.")
+    return found.astype(dtype or found.dtype, copy=bool(copy))
+
+
+def of_array_function(self: Tensor, function: Callable, types: Any, args: Any, kwargs: Any) -> Any:
+    """`np.mean(x, axis=1)` and the like: arrays, as NumPy gives them."""
+    if function in _READS and len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
+        return _READS[function](args[0])
+    args, kwargs = pytree.tree_map_only(Tensor, as_array, (args, kwargs))
+    return function(*args, **kwargs)
 
 
 def item(self: Tensor, key: Any) -> Tensor:
@@ -119,6 +155,25 @@ def out_of_place(name: str) -> Callable[[Weight, Any], Any]:
     return combined
 
 
+def alone(name: str) -> Callable[[Tensor], Any]:
+    """`float(x)` and the like, without torch's warning where gradients flow back from it."""
+    plain = getattr(Tensor, f"__{name}__")
+    return lambda self: plain(self.detach() if self.requires_grad else self)
+
+
+def rebinding(name: str) -> Callable[[Tensor, Any], Any]:
+    """`x += y` makes another tensor, as it did in TensorFlow and Theano, where code does not import torch: what else
+    has the first keeps its values. Code with torch, its own and that of users, writes in place."""
+    inside, beside = getattr(Tensor, f"__i{name}__"), getattr(Tensor, f"__{name}__")
+
+    def combined(self: Tensor, other: Any) -> Any:
+        scope = sys._getframe(1).f_globals
+        torchs = "torch" in scope or str(scope.get("__name__", "")).partition(".")[0] in ("torch", "lamina")
+        return (inside if torchs else beside)(self, other)
+
+    return combined
+
+
 def itself(self: Weight) -> Weight:
     return self
 
@@ -129,6 +184,7 @@ def equip() -> None:
     tensor: Any = Tensor
     symbolic: Any = SymbolicTensor
     weight: Any = Weight
+    symbolic._shape_type = Shape
     for cls in (tensor, symbolic):
         cls.get_shape = get_shape
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
@@ -137,3 +193,8 @@ def equip() -> None:
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     for name in ("add", "sub", "mul", "truediv"):
         setattr(weight, f"__i{name}__", out_of_place(name))
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+        setattr(tensor, f"__i{name}__", rebinding(name))
+    tensor.__array__, tensor.__array_function__ = as_array, of_array_function
+    for name in ("float", "int", "index", "complex"):
+        setattr(tensor, f"__{name}__", alone(name))

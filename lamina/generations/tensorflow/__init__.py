@@ -11,6 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .. import tensors
 from . import arrays, data, environment, images, randomness, state  # noqa: F401  they fill NAMES
 from .base import NAMES
 
@@ -54,6 +55,23 @@ class StandIn(ModuleType):
         raise AttributeError(_missing(f"{self.__name__}.{name}".partition(".")[2]))
 
 
+class Inner(StandIn):
+    """A module of TensorFlow's inside, with the names that are public in others."""
+
+    def __getattr__(self, name: str) -> Any:
+        home = next((one for one in vars(self)["_public"] if name in vars(one) or hasattr(one, name)), None)
+        return super().__getattr__(name) if home is None else getattr(home, name)
+
+
+_INNER = {
+    "python.framework.dtypes": "dtypes", "python.framework.ops": "", "python.framework.tensor_shape": "",
+    "python.ops.array_ops": "", "python.ops.control_flow_ops": "", "python.ops.init_ops": "initializers",
+    "python.ops.init_ops_v2": "initializers", "python.ops.math_ops": "math", "python.ops.nn": "nn",
+    "python.ops.nn_ops": "nn", "python.ops.random_ops": "random", "python.ops.state_ops": "",
+    "python.util.nest": "nest",
+}  # fmt: skip
+
+
 class _Absent(importlib.abc.MetaPathFinder):
     """Comes last, and says of a module that is not here what to use."""
 
@@ -67,6 +85,7 @@ sys.meta_path.append(_Absent())
 
 def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleType]:
     """The modules `tensorflow`, `tensorflow.nn`, ...; `keras`: those of `tf.keras`, by their path below it."""
+    tensors.equip()
     made: dict[str, ModuleType] = {}
 
     def module(path: str) -> ModuleType:
@@ -93,6 +112,12 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
         made[f"tensorflow.{home}"] = keras[home]
     for word, name in _INITIALIZERS.items():
         setattr(root, word, getattr(keras["initializers"], name))
+    for path, home in _INNER.items():
+        name, (parent, _, leaf) = f"tensorflow.{path}", path.rpartition(".")
+        made[name] = found = Inner(name)
+        vars(found).update(__path__=[], __spec__=ModuleSpec(name, None, is_package=True))
+        vars(found)["_public"] = [made[f"tensorflow.{home}".rstrip(".")], root]
+        setattr(module(parent), leaf, found)
     root.__version__ = module("version").VERSION = _VERSIONS[generation]  # type: ignore[attr-defined]
     module("version").COMPILER_VERSION = module("version").GIT_VERSION = "lamina"  # type: ignore[attr-defined]
     for path in ("compat.v1", "compat.v2"):  # whoever names a version finds the same
