@@ -211,6 +211,48 @@ def test_logs_call_the_learning_rate_lr(space: Any, name: str) -> None:
     assert history["lr"] == [0.25] and "learning_rate" not in history
 
 
+@pytest.mark.parametrize("metrics", [None, ["mae", "mse"]])
+def test_training_steps_of_users_find_what_was_compiled(metrics: Any) -> None:
+    class Network(tf_keras.Model):
+        def train_step(self, data: Any) -> Any:
+            x, y = data
+            y_pred = self(x, training=True)
+            loss = self.compiled_loss(y, y_pred, regularization_losses=self.losses)
+            gradients = torch.autograd.grad(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            self.compiled_metrics.update_state(y, y_pred)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    def history(base: Any) -> Any:
+        inputs = tf_keras.Input((3,))
+        model = base(inputs, L.Dense(3, "tanh", kernel_initializer="ones", kernel_regularizer="l2")(inputs))
+        model.compile("sgd", "mse", metrics=metrics)
+        return model.fit(X, X, batch_size=2, epochs=2, shuffle=False, verbose=0).history
+
+    own, expected = history(Network), history(tf_keras.Model)
+    assert set(own) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(own[name], values, rtol=1e-5)
+
+
+def test_folders_of_pictures_are_read_with_smart_resize(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "a").mkdir()
+    pixels = np.zeros((4, 8, 3), "uint8")
+    pixels[:, 2:6] = 200
+    image.fromarray(pixels).save(tmp_path / "a" / "one.png")
+    read = tf_keras.utils.image_dataset_from_directory
+    found = next(iter(read(str(tmp_path), labels=None, label_mode=None, image_size=(4, 4), smart_resize=True)))
+    assert np.asarray(found).min() == 200  # the middle alone
+
+
+@pytest.mark.parametrize("space", [lamina, tf_keras])
+def test_schedules_take_arrays_of_steps(space: Any) -> None:
+    schedule = space.optimizers.schedules.InverseTimeDecay(1.0, decay_steps=10, decay_rate=1)
+    for steps in (np.array([0, 10, 30]), [0, 10, 30]):
+        np.testing.assert_allclose(schedule(steps).numpy(), [1, 1 / 2, 1 / 4])
+
+
 def test_estimators_of_scikit_learn() -> None:
     pytest.importorskip("sklearn")
     assert tf_keras.wrappers.scikit_learn.KerasRegressor.__module__ == "lamina.tf_keras.wrappers.scikit_learn"

@@ -167,6 +167,8 @@ def _as_dataset(function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         from .tensorflow.data import Dataset, made_of
 
+        if "smart_resize" in kwargs:  # its name before
+            kwargs["crop_to_aspect_ratio"] = kwargs.pop("smart_resize")
         found = function(*args, **kwargs)
         loaders = found if isinstance(found, (tuple, list)) else [found]
         made = [Dataset(functools.partial(map, made_of, loader), len(loader)) for loader in loaders]
