@@ -145,11 +145,13 @@ class _InnerModule(ModuleType):
         self._same, self._above = modules.get(".".join(parts)), [module for module in above if module is not None]
 
     def __getattr__(self, name: str) -> Any:
-        for module in () if name.startswith("__") else self._above:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        for module in self._above:
             found = getattr(module, name, None)
             if found is not None and (module is self._same or not isinstance(found, ModuleType)):
                 return found
-        raise AttributeError(
+        raise ImportError(  # after an AttributeError, `from module import name` would look for a module of that name
             f"{self.__name__}.{name} is Keras' own inside, and no public module of Lamina's has that name."
         )
 
