@@ -33,6 +33,8 @@ logging.getLogger("torch._subclasses.fake_tensor").addFilter(lambda record: not 
 class SymbolicTensor:
     """The promise of a tensor: shape (None where unknown) and dtype. Takes operators, indices and torch functions."""
 
+    _shape_type: type[tuple] = tuple
+
     def __init__(
         self,
         shape: Any,
@@ -47,7 +49,7 @@ class SymbolicTensor:
     ):
         if sparse and ragged:
             raise ValueError("KerasTensor: a tensor cannot be `sparse` and `ragged`. Leave one of them out.")
-        self.shape = tuple(None if size is None else operator.index(size) for size in shape)
+        self.shape = self._shape_type(None if size is None else operator.index(size) for size in shape)
         self.torch_dtype = dtypes.data_dtype(dtype if dtype is not None else dtypes.config.floatx())
         self.name = name or "symbolic_tensor"
         self.node, self.index, self.sparse, self.ragged = node, index, sparse, ragged
@@ -260,7 +262,7 @@ def shapes_of(structure: Any) -> Any:
     """The shapes of a tensor or a structure of tensors, as tuples; None for what has none."""
 
     def shape(leaf):
-        return tuple(leaf.shape) if hasattr(leaf, "shape") else None
+        return SymbolicTensor._shape_type(leaf.shape) if hasattr(leaf, "shape") else None
 
     return pytree.tree_map(shape, structure)
 

@@ -193,11 +193,6 @@ class Weights(nn.Module):
                 yield child
 
     @property
-    def layers(self) -> list[Any]:
-        """The layers directly inside this one."""
-        return [child for child in self._sublayers() if isinstance(child, Weights)]
-
-    @property
     def weights(self) -> list[Any]:
         """All weights, own ones first, in the order of `get_weights`."""
         found: dict[int, Any] = {}

@@ -66,10 +66,14 @@ class Adds(Habits):
             self._keep_latest("_free_losses", self._losses[count:])
 
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
-        """Add a value of the call in progress to the mean that logs show as `name`."""
+        """Add a value of the call in progress to the mean that logs show as `name`; a metric's is the metric's own."""
+        own = self.__dict__.setdefault("_added_metrics", {})
+        metric = getattr(value, "_metric_obj", None)
+        if metric is not None:
+            own[metric.name] = metric
+            return
         if not isinstance(value, Tensor):
             raise ValueError(f"{named(self)}: `add_metric` takes tensors computed in `call`; got {short(value)}.")
-        own = self.__dict__.setdefault("_added_metrics", {})
         if name not in own:
             own[name] = _mean(self, name, aggregation)
         if not isinstance(value, FakeTensor):  # while shapes are inferred

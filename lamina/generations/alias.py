@@ -59,9 +59,9 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     if generation in DIALECTS:
         _bring_back(modules)
         tensors.as_old_code_has_them(True)
-    sys.meta_path.insert(0, _Aliases())
+    sys.meta_path[:0] = [_Inside(_NAMES[generation], modules), _Aliases()]
     if generation == "keras3":
-        sys.meta_path.insert(1, _finder)  # type: ignore[arg-type]  # says what is not there
+        sys.meta_path.insert(2, _finder)  # type: ignore[arg-type]  # says what is not there
     modules[""].__name__ = "keras"
     for path, module in modules.items():
         if isinstance(module, Namespace):
@@ -76,7 +76,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
 
 def uninstall() -> None:
     """Undo `install`."""
-    sys.meta_path[:] = [one for one in sys.meta_path if one is not _finder and not isinstance(one, _Aliases)]
+    sys.meta_path[:] = [one for one in sys.meta_path if one is not _finder and not isinstance(one, (_Aliases, _Inside))]
     for name, before in _installed.items():
         if module := sys.modules.get(name):
             module.__name__ = _home(module)
@@ -131,6 +131,42 @@ class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def _own(name: str) -> str:
         parent, _, leaf = name.rpartition(".")
         return f"{_home(sys.modules[parent])}.{leaf}"
+
+
+class _Inside(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds `keras.src` and all below it: modules with the names that are public in a module above them."""
+
+    def __init__(self, roots: tuple[str, ...], modules: dict[str, ModuleType]):
+        self.roots, self.modules = roots, modules
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        root, part = [*fullname.split("."), ""][:2]
+        return ModuleSpec(fullname, self, is_package=True) if part == "src" and root in self.roots else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _InnerModule(spec.name, self.modules)
+
+    def exec_module(self, module: ModuleType) -> None:
+        _installed[module.__name__] = None
+
+
+class _InnerModule(ModuleType):
+    def __init__(self, name: str, modules: dict[str, ModuleType]):
+        super().__init__(name)
+        parts = name.split(".")[2:]
+        above = (modules.get(".".join(parts[:count])) for count in range(len(parts), -1, -1))
+        self._same, self._above = modules.get(".".join(parts)), [module for module in above if module is not None]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        for module in self._above:
+            found = getattr(module, name, None)
+            if found is not None and (module is self._same or not isinstance(found, ModuleType)):
+                return found
+        raise ImportError(  # after an AttributeError, `from module import name` would look for a module of that name
+            f"{self.__name__}.{name} is Keras' own inside, and no public module of Lamina's has that name."
+        )
 
 
 def _home(module: ModuleType) -> str:

@@ -21,6 +21,7 @@ _PLATEAU = "monitor factor patience verbose mode min_delta cooldown min_lr"
 _KERAS2 = {
     "EarlyStopping": f"{_STOPPING} baseline restore_best_weights",
     "LambdaCallback": _LAMBDA,
+    "LearningRateScheduler": "schedule verbose",
     "ModelCheckpoint": f"{_CHECKPOINT} period",
     "ReduceLROnPlateau": _PLATEAU,
 }
@@ -36,6 +37,7 @@ _ORDERS = {
         "EarlyStopping": f"{_STOPPING} baseline restore_best_weights start_from_epoch",
         "BackupAndRestore": "backup_dir save_freq delete_checkpoint save_before_preemption",
         "LambdaCallback": _LAMBDA,
+        "LearningRateScheduler": "schedule verbose",
         "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
         "ReduceLROnPlateau": _PLATEAU,
         "TensorBoard": "log_dir histogram_freq write_graph write_images write_steps_per_second update_freq "
@@ -205,7 +207,20 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
             super().on_epoch_end(epoch, logs)
 
 
-class ReduceLROnPlateau(callbacks.ReduceLROnPlateau):
+class _LogsRate(callbacks.Callback):
+    """Logs the learning rate as `lr`."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if logs and "learning_rate" in logs:
+            logs["lr"] = logs.pop("learning_rate")
+
+
+class LearningRateScheduler(_LogsRate, callbacks.LearningRateScheduler):
+    pass
+
+
+class ReduceLROnPlateau(_LogsRate, callbacks.ReduceLROnPlateau):
     """Also takes `min_delta` under the name of the time, `epsilon`."""
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -26,6 +26,7 @@ from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..training.data import split_end
+from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, losses, shim
 from .additions import Adds, AddsBeside
@@ -182,6 +183,20 @@ class _ModelWords(Adds):
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if not self._dialect.table.shares_modern and self._compiled.loss is not None:
             self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
+
+    def compiled_loss(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
+    ) -> Any:
+        """The loss that was compiled, counted in its mean; for training steps of users, in tf.keras' words."""
+        penalties = (lambda: regularization_losses) if regularization_losses else None
+        total = self._compiled.total_loss(y_true, y_pred, sample_weight, penalties)
+        self._compiled.mean_loss.update_state(total.detach(), len(pytree.tree_leaves(y_pred)[0]))
+        return total
+
+    @property
+    def compiled_metrics(self) -> CompiledMetrics:
+        """The metrics that were compiled, as one."""
+        return self._compiled.metrics or CompiledMetrics(None, None)
 
     def _as_compiled(self) -> AbstractContextManager[None]:
         """Inside, layers are trainable as at `compile`."""
@@ -786,6 +801,8 @@ def _input(dialect: Dialect) -> Any:
         given = own.bind(args, kwargs)
         if given.get("batch_shape") is not None and not dialect.table.shares_modern:
             given.pop("shape", None)  # both may be told
+        if dialect.table.shares_modern and isinstance(given.get("shape"), int):  # one axis, which tf.keras took alone
+            given["shape"] = (given["shape"],)
         tensor = given.get("tensor")
         if tensor is not None and getattr(tensor, "node", None) is not None:
             return tensor

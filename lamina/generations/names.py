@@ -74,6 +74,8 @@ def fill(dialect: Dialect) -> None:
     homes["utils"] = functools.partial(preparing.find, dialect, "utils.data_utils", helper)
     for home in ("datasets", *preparing.homes(table)):
         homes[home] = functools.partial(preparing.find, dialect, home, homes.get(home) or _modern(home))
+    homes["wrappers"] = lambda _: None
+    homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     if table.shares_modern:
         homes["optimizers.legacy"] = functools.partial(_object, dialect, "optimizers.legacy")
         tf_only.fill(dialect, homes, _first, _modern)

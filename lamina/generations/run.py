@@ -129,7 +129,7 @@ class Program:
     def names(self) -> dict[str, Any]:
         """What stands in the main module before it starts."""
         if self.file is None:
-            return {"__package__": None, "display": print}
+            return {"__package__": None, "display": print, "get_ipython": _Shell}
         loader = importlib.machinery.SourceFileLoader("__main__", str(self.file))
         return {"__file__": str(self.file), "__cached__": None, "__package__": self.package, "__loader__": loader}
 
@@ -185,6 +185,15 @@ def _module(name: str) -> Program:
     return Program(
         name, str(file), str(Path.cwd()), {str(file): file.read_bytes()}, file, package, "module", part != "__main__"
     )
+
+
+class _Shell:
+    """What `get_ipython()` gives: it takes any command and any magic, runs none, and says so."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *told, **_: print(f"lamina: not run: get_ipython().{name}{told}", file=sys.stderr)
 
 
 def _notebook(path: Path, text: bytes) -> dict[str, str | bytes]:

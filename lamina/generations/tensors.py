@@ -1,20 +1,23 @@
 """What tensors of the older generations could do and torch's refuse: torch's are given it with the first namespace, and
-steps below zero by `install`.
+what changes something by `install`.
 
-Nothing that works changes its result, but for arrays beside tensors: NumPy would take those without their gradients.
+Nothing that works changes its result, but for NumPy's functions: arrays beside tensors are tensors, through which
+gradients pass, and what is no operator, such as `np.mean`, takes tensors as arrays.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ..core.arrays import of_numpy, reversing_item
 from ..core.symbolic import SymbolicTensor
@@ -22,7 +25,7 @@ from ..core.weight import Weight
 
 
 class Shape(tuple):
-    """What `get_shape()` gives: sizes, None where unknown, in TensorFlow's words."""
+    """Sizes, None where unknown, in TensorFlow's words."""
 
     __slots__ = ()
 
@@ -30,10 +33,25 @@ class Shape(tuple):
         return list(self)
 
     @property
-    def ndims(self) -> int:
+    def rank(self) -> int:
         return len(self)
 
-    rank = ndims
+    ndims, dims = rank, property(as_list)
+
+    def is_fully_defined(self) -> bool:
+        return None not in self
+
+    def num_elements(self) -> int | None:
+        return None if None in self else math.prod(self)
+
+    def concatenate(self, other: Iterable[int | None]) -> Shape:
+        return type(self)((*self, *other))
+
+    __add__ = concatenate  # type: ignore[assignment]
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return type(self)(found) if isinstance(key, slice) else found
 
 
 def get_shape(self: Any) -> Shape:
@@ -101,11 +119,28 @@ def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
 
 
 _numpy, _item = Tensor.numpy, Tensor.__getitem__
+_READS = {np.shape: lambda x: tuple(x.shape), np.ndim: Tensor.dim, np.size: Tensor.numel}  # of trial tensors, too
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     """Its values; where gradients flow back from it, these stay behind."""
     return _numpy(self.detach() if self.requires_grad else self, force=force)
+
+
+def as_array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """What NumPy makes of it; where gradients flow back from it, these stay behind."""
+    found = self.numpy()
+    if copy is False and dtype not in (None, found.dtype):
+        raise ValueError(f"A tensor of {found.dtype} is no array of {np.dtype(dtype)} without a copy.")
+    return found.astype(dtype or found.dtype, copy=bool(copy))
+
+
+def of_array_function(self: Tensor, function: Callable, types: Any, args: Any, kwargs: Any) -> Any:
+    """`np.mean(x, axis=1)` and the like: arrays, as NumPy gives them."""
+    if function in _READS and len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
+        return _READS[function](args[0])
+    args, kwargs = pytree.tree_map_only(Tensor, as_array, (args, kwargs))
+    return function(*args, **kwargs)
 
 
 def item(self: Tensor, key: Any) -> Tensor:
@@ -124,27 +159,44 @@ def set_shape(self: Any, shape: Any) -> None:
 
 
 def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
-    """`x += ...` makes another tensor where the code that says so knows no torch: Keras' tensors did not change."""
+    """`x += y` makes another tensor, as it did in TensorFlow and Theano, where code does not import torch: what else
+    has the first keeps its values. Code with torch, its own and that of users, writes in place."""
     inside, beside = getattr(Tensor, f"__i{name}__"), getattr(Tensor, f"__{name}__")
 
     def combined(self: Tensor, other: Any) -> Any:
-        names = sys._getframe(1).f_globals
-        writes = "torch" in names or names.get("__name__", "").partition(".")[0] in ("torch", "lamina")
-        return (inside if writes else beside)(self, other)
+        scope = sys._getframe(1).f_globals
+        torchs = "torch" in scope or str(scope.get("__name__", "")).partition(".")[0] in ("torch", "lamina")
+        return (inside if torchs else beside)(self, other)
 
     return combined
 
 
-_NAMES = [f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")]
-_PLAIN = {"__getitem__": _item, **{name: getattr(Tensor, name) for name in _NAMES}}
-_OF_OLD_CODE = {"__getitem__": item, **{name: _rebinding(name[3:-2]) for name in _NAMES}}
+def _alone(name: str) -> Callable[[Tensor], Any]:
+    """`float(x)` and the like, without torch's warning where gradients flow back from it."""
+    plain = getattr(Tensor, f"__{name}__")
+    return lambda self: plain(self.detach() if self.requires_grad else self)
+
+
+_IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
+_OF_OLD_CODE: dict[str, Any] = {
+    "__getitem__": item, "__array__": as_array, "__array_function__": of_array_function,
+    **{f"__i{name}__": _rebinding(name) for name in _IN_PLACE},
+    **{f"__{name}__": _alone(name) for name in ("float", "int", "index", "complex")},
+}  # fmt: skip
+_OF_TORCH = {name: getattr(Tensor, name) for name in _OF_OLD_CODE if hasattr(Tensor, name)}
 
 
 def as_old_code_has_them(old: bool) -> None:
-    """Whether `x[::-1]` is taken of any tensor, and `x += y` makes another one, as far as this process is concerned:
-    where old code runs, since then every index costs a Python call."""
-    for name, method in (_OF_OLD_CODE if old else _PLAIN).items():
-        setattr(Tensor, name, method)
+    """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
+    `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call."""
+    tensor: Any = Tensor
+    for name, method in _OF_OLD_CODE.items():
+        if old:
+            setattr(tensor, name, method)
+        elif name in _OF_TORCH:
+            setattr(tensor, name, _OF_TORCH[name])
+        elif name in vars(Tensor):
+            delattr(tensor, name)
 
 
 class Variable(Weight):
@@ -175,6 +227,7 @@ def equip() -> None:
     tensor: Any = Tensor
     symbolic: Any = SymbolicTensor
     weight: Any = Weight
+    symbolic._shape_type = Shape
     for cls in (tensor, symbolic):
         cls.get_shape, cls.set_shape = get_shape, set_shape
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))

@@ -61,8 +61,8 @@ def _loss(name: str) -> Any:
     return _LOSS if found is Loss else _made("losses", name, found, _LOSS)
 
 
-class _Resets(_Modern):
-    """A metric that starts afresh by either name; what a user's class calls the older one is that."""
+class _Words(_Modern):
+    """A metric in tf.keras' words. It starts afresh by either name; what a user's class calls the older one is that."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
@@ -72,8 +72,19 @@ class _Resets(_Modern):
     def reset_states(self) -> None:
         super().reset_state()
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().__call__(*args, **kwargs)
+        if isinstance(found, Tensor):
+            vars(found)["_metric_obj"] = self  # by which `add_metric(metric(value))` knows it
+        return found
 
-_METRIC = _made("metrics", "Metric", Metric, _Resets)
+    def add_weight(self, name: str | None = None, shape: Any = (), aggregation: Any = None, synchronization: Any = None,
+                   initializer: Any = None, dtype: Any = None) -> Any:  # fmt: skip
+        """Name before shape; how replicas share it says nothing, as there is one."""
+        return super().add_weight(shape, initializer, dtype, name)
+
+
+_METRIC = _made("metrics", "Metric", Metric, _Words)
 
 
 def _metric(name: str) -> Any:
@@ -156,6 +167,8 @@ def _as_dataset(function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         from .tensorflow.data import Dataset, made_of
 
+        if "smart_resize" in kwargs:  # its name before
+            kwargs["crop_to_aspect_ratio"] = kwargs.pop("smart_resize")
         found = function(*args, **kwargs)
         loaders = found if isinstance(found, (tuple, list)) else [found]
         made = [Dataset(functools.partial(map, made_of, loader), len(loader)) for loader in loaders]

@@ -50,6 +50,11 @@ class Model(Trainer, Layer):
         texts = arrays.texts(args[0]) if args and arrays.is_listed(args[0]) and takes_texts(self) else None
         return super()._checked_first(args if texts is None else (texts, *args[1:]), kwargs)
 
+    @property
+    def layers(self) -> list[Any]:
+        """The layers directly inside this one."""
+        return [child for child in self._sublayers() if isinstance(child, Layer)]
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or at that place. Raises ValueError where there is none."""
         layers = self.layers

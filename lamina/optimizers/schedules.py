@@ -59,8 +59,8 @@ class _Formula(Declared, LearningRateSchedule):
 
     def at(self, step: Any) -> Any:
         """The learning rate: a tensor for a tensor, else a float."""
-        if isinstance(step, Tensor):
-            return self._at(step.double(), torch)
+        if isinstance(step, Tensor) or hasattr(step, "__len__"):  # an array or list of several
+            return self._at(torch.as_tensor(step).double(), torch)
         return self._at(float(step), _Numbers)
 
     def _at(self, step: Any, xp: Any) -> Any:

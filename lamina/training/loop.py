@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..core.children import Children
 from ..core.errors import warn
+from ..core.layer import Layer
 from ..core.work import keeps_states, training_flags
 from .callbacks import CallbackList, Logs, to_host
 from .data import Feed, check_count
@@ -173,7 +175,17 @@ def _is_due(epoch: int, frequency: Any) -> bool:
 
 def flagged(module: nn.Module, training: bool) -> AbstractContextManager[None]:
     """Inside, the module trains or not; afterwards it is as before."""
-    return training_flags(module, module, training, module.train)
+    return training_flags(module, module, training, functools.partial(_train, module))
+
+
+def _train(module: nn.Module, training: bool) -> None:
+    """torch's `train`; a `train` that users wrote in a layer or model is theirs."""
+    if not isinstance(module, (Layer, Children)):
+        module.train(training)
+        return
+    module.training = training
+    for child in module.children():
+        _train(child, training)
 
 
 def without_gradients(module: nn.Module) -> Any:

@@ -11,6 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .. import tensors
 from . import arrays, data, environment, images, randomness, state  # noqa: F401  they fill NAMES
 from .base import NAMES
 
@@ -59,7 +60,9 @@ class StandIn(ModuleType):
             raise AttributeError(name)
         path = f"{self.__name__}.{name}".partition(".")[2]
         if path.partition(".")[0] in _INSIDE:
-            found = next((NAMES[f"{home}{name}"] for home in _PUBLIC_HOMES if f"{home}{name}" in NAMES), None)
+            homes = [vars(sys.modules[f"tensorflow{home}"]) for home in _PUBLIC_HOMES]
+            found = next((home[name] for home in homes if name in home), None)
+            found = getattr(sys.modules["tensorflow.initializers"], name, None) if found is None else found
             if found is not None:
                 return found
         raise AttributeError(_missing(path))
@@ -68,7 +71,7 @@ class StandIn(ModuleType):
 # TensorFlow's inside, as far as modules go: importing one is no use of it, and what a function is called, as
 # `array_ops.stack`, is mostly its public name. `contrib` was there up to TensorFlow 1.15.
 _INSIDE = ("python", "contrib")
-_PUBLIC_HOMES = ("", "nn.", "math.", "linalg.", "image.", "random.")
+_PUBLIC_HOMES = ("", ".nn", ".math", ".linalg", ".image", ".random", ".dtypes", ".nest")
 
 
 class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -96,6 +99,7 @@ sys.meta_path.append(_Absent())
 
 def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleType]:
     """The modules `tensorflow`, `tensorflow.nn`, ...; `keras`: those of `tf.keras`, by their path below it."""
+    tensors.equip()
     made: dict[str, ModuleType] = {}
     for name in [name for name, each in sys.modules.items() if "." in name and isinstance(each, StandIn)]:
         del sys.modules[name]  # of the generation before, whose inside may have been another

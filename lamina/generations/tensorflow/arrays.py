@@ -619,10 +619,27 @@ for _path in ("nn.conv1d_transpose", "nn.conv2d_transpose", "nn.conv3d_transpose
     named(_path)(conv_transpose)
 
 
+def _of_channels(sizes, layout):
+    """Of numbers for all axes, that of the channels. Raises ValueError where windows go over several samples."""
+    sizes = whole(sizes)
+    if isinstance(sizes, int) or len(sizes) < 4:
+        return 1
+    if sizes[0] != 1:
+        raise ValueError(f"A pool goes over one sample at a time; got {sizes[0]} for the first axis.")
+    return sizes[-1] if layout == "channels_last" else sizes[1]
+
+
 def _pool(op):
     def pool(input, ksize, strides, padding, data_format=None):
-        sizes = (_window(ksize, data_format), _window(strides, data_format))
-        return op(input, *sizes, padding.lower(), _format(data_format))
+        layout, padding = _format(data_format), padding.lower()
+        found = op(input, _window(ksize, data_format), _window(strides, data_format), padding, layout)
+        depth, step = (_of_channels(sizes, layout) for sizes in (ksize, strides))
+        if depth == step == 1:
+            return found
+        axis = -1 if layout == "channels_last" else 1
+        rows = found.movedim(axis, -1)
+        pooled = op(rows.reshape(-1, rows.shape[-1], 1), depth, step, padding, "channels_last")
+        return pooled.reshape(*rows.shape[:-1], -1).movedim(-1, axis)
 
     return recorded(pool)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,6 +19,7 @@ from torch.utils import _pytree as pytree
 from ...core import dtypes
 from ...core.operation import Operation
 from ...core.symbolic import SymbolicTensor
+from ..tensors import Shape
 
 NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
 
@@ -36,7 +36,7 @@ UNHEARD = frozenset(
     colocate_with_first_write_call compression cuda_only dct_method deterministic dtype_hint dynamic_size
     element_shape encoding errors exclusive expand_animations experimental_enable_variable_lifting
     experimental_use_pfor fancy_upscaling filename_suffix flush_millis ignore_errors import_scope infer_shape
-    input_encoding max_queue metadata min_cuda_compute_capability name num num_parallel_calls options
+    input_encoding max_queue metadata num_parallel_reads min_cuda_compute_capability name num num_parallel_calls options
     parallel_iterations ratio rerandomize_each_iteration reuse shape_invariants shift stable stateful strict
     summarize swap_memory synchronization try_recover_truncated use_cudnn_on_gpu use_locking
     use_unbounded_threadpool validate_indices validate_shape values variable_def verify_shape
@@ -210,7 +210,7 @@ def size(input, out_type=None):
 
 
 @named("TensorShape")
-class TensorShape(tuple):
+class TensorShape(Shape):
     """Sizes of a tensor, None where unknown; of None not even their number is known."""
 
     def __new__(cls, dims: Iterable[int | None] | int | None = None):
@@ -232,26 +232,13 @@ class TensorShape(tuple):
     ndims, dims = rank, property(as_list)
 
     def is_fully_defined(self) -> bool:
-        return self._known and None not in self
-
-    def num_elements(self) -> int | None:
-        return None if None in self else math.prod(self)  # type: ignore[arg-type]
-
-    def concatenate(self, other: Iterable[int | None]) -> TensorShape:
-        return TensorShape((*self, *other))
+        return self._known and super().is_fully_defined()
 
     def is_compatible_with(self, other: Iterable[int | None]) -> bool:
         other = tuple(other)
         return not self._known or (
             len(self) == len(other) and all(a is None or b is None or a == b for a, b in zip(self, other, strict=True))
         )
-
-    def __getitem__(self, key: Any) -> Any:
-        found = super().__getitem__(key)
-        return TensorShape(found) if isinstance(key, slice) else found
-
-    def __add__(self, other: Any) -> TensorShape:
-        return self.concatenate(other)
 
     def __repr__(self) -> str:
         return f"TensorShape({list(self) if self._known else None})"

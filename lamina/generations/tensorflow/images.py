@@ -322,6 +322,17 @@ def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score
     return torch.tensor(chosen, dtype=torch.int32)
 
 
+@named("image.non_max_suppression_with_scores")
+def non_max_suppression_with_scores(
+    boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf"), soft_nms_sigma=0.0
+):
+    """Those places, and the scores there. Scores that fade with overlap (`soft_nms_sigma`) are refused."""
+    if soft_nms_sigma:
+        raise ValueError("non_max_suppression_with_scores: `soft_nms_sigma` other than 0 is not in Lamina's stand-in.")
+    chosen = non_max_suppression(boxes, scores, max_output_size, iou_threshold, score_threshold)
+    return chosen, tensor(scores)[chosen.long()]
+
+
 def _overlap(box: Tensor, others: Tensor) -> Tensor:
     ends = [(each[..., :2].minimum(each[..., 2:]), each[..., :2].maximum(each[..., 2:])) for each in (box, others)]
     (low, high), (lows, highs) = ends

@@ -71,6 +71,17 @@ class Variable(Weight, metaclass=_AnyWeight):
     def assign_sub(self, delta) -> Any:
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
+    def __getitem__(self, key: Any) -> Tensor:
+        """A part, which `v[key].assign(value)` writes to."""
+        found: Any = super().__getitem__(key)
+        found.assign = functools.partial(self._assign_at, key)
+        return found
+
+    def _assign_at(self, key: Any, value: Any) -> Any:
+        with torch.no_grad():
+            self[key] = tensor(value, self.dtype).detach()
+        return self
+
     def scatter_nd_update(self, indices, updates) -> Any:
         with torch.no_grad():
             self[tuple(tensor(indices).long().movedim(-1, 0))] = tensor(updates, self.dtype)

@@ -144,6 +144,12 @@ class Pictures(Spatial):
     def transform_labels(self, labels: Tensor, drawn: Any) -> Tensor:
         return labels
 
+    def _checked_first(self, args: tuple, kwargs: Any) -> tuple:
+        first = args[0] if args else None
+        if isinstance(first, (list, tuple)) and first and all(isinstance(each, np.ndarray) for each in first):
+            args = (np.stack(first), *args[1:])  # pictures of one size
+        return super()._checked_first(args, kwargs)
+
     # -- forms ------------------------------------------------------------------------------------------------------
 
     def _batch(self, data: Any, cast: bool = True) -> tuple[Tensor, bool]:

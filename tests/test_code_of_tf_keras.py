@@ -1,0 +1,317 @@
+"""What code written for tf.keras and TensorFlow 2 relies on beside layers: NumPy, `+=`, shapes, metrics, names."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lamina
+from lamina import generations, keras2, tf_keras
+
+L = tf_keras.layers
+X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+
+
+@pytest.fixture(params=["tf_keras", "keras3"])
+def installed(request: pytest.FixtureRequest) -> Iterator[Any]:
+    if generations.alias.installed_keras() is not None or importlib.util.find_spec("tensorflow"):
+        pytest.skip("a Keras or TensorFlow is installed here")
+    generations.install(request.param)
+    try:
+        yield importlib.import_module("tensorflow")
+    finally:
+        generations.uninstall()
+
+
+# NumPy and Python -----------------------------------------------------------------------------------------------------
+
+_REDUCTIONS = "mean sum max min std var prod argmax argmin any all cumsum sort argsort median".split()
+
+
+@pytest.mark.parametrize("name", _REDUCTIONS)
+@pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": -1}])
+def test_functions_of_numpy_take_tensors_as_arrays(name: str, options: dict[str, Any]) -> None:
+    tensor, function = torch.tensor(X, requires_grad=True), getattr(np, name)
+    found = function(tensor * 1, **options)
+    assert not isinstance(found, torch.Tensor)
+    np.testing.assert_allclose(found, function(X, **options), rtol=1e-5)
+
+
+def test_functions_of_numpy_take_lists_of_tensors_and_trial_tensors() -> None:
+    tensor = torch.tensor(X, requires_grad=True) * 1
+    assert np.concatenate([tensor, X], axis=1).shape == (4, 6) and np.stack([tensor, tensor]).shape == (2, 4, 3)
+    assert np.array([tensor.sum(), tensor.mean()]).dtype == "float32"
+    assert np.asarray(tensor, dtype="float64").dtype == "float64" and np.shape(tensor) == (4, 3)
+
+    class Flat(L.Layer):
+        def call(self, x: Any) -> Any:
+            return x.reshape(-1, int(np.prod(np.shape(x)[1:]))) if np.ndim(x) == 3 else x
+
+    assert Flat()(L.Input((2, 5))).shape == (None, 10)
+
+
+def test_numbers_of_tensors_that_gradients_flow_from() -> None:
+    loss = torch.tensor(2.5, requires_grad=True) * 2
+    assert (float(loss), int(loss), f"{float(loss):.1f}") == (5.0, 5, "5.0")  # warnings are errors here
+
+
+def test_in_place_operators_make_another_tensor_in_code_without_torch() -> None:
+    code = "y = x\ny += 1\ny *= 2\ny -= 1\ny /= 2\n"
+    x = torch.ones(3)
+    theirs = {"x": x, "__name__": "script"}
+    exec(code, theirs)
+    assert x.tolist() == [1, 1, 1] and theirs["y"].tolist() == [1.5, 1.5, 1.5]
+    exec(code, {"x": x, "torch": torch, "__name__": "script"})
+    assert x.tolist() == [1.5, 1.5, 1.5]  # as torch means it
+
+
+def test_gradients_flow_past_in_place_operators() -> None:
+    class Masked(L.Layer):
+        def call(self, x: Any) -> Any:
+            own: dict[str, Any] = {"x": x, "sigmoid": torch.sigmoid, "__name__": "script"}
+            exec("e = sigmoid(x)\ns = e\ne -= 0.5\ne *= 2\ny = e + s", own)
+            return own["y"]
+
+    model = tf_keras.Sequential([L.Dense(3, input_shape=(3,)), Masked()])
+    model.compile("sgd", "mse")
+    before = model.get_weights()[0]
+    model.train_on_batch(X, X)
+    assert not np.array_equal(model.get_weights()[0], before)
+
+
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_shapes_have_tensorflows_words() -> None:
+    shape = L.Input((3, 4)).shape
+    assert shape == (None, 3, 4) and shape.as_list() == [None, 3, 4] and shape.rank == shape.ndims == 3
+    assert shape[1:].num_elements() == 12 and not shape.is_fully_defined()
+    assert (shape[:-1] + (5,)).as_list() == [None, 3, 5]  # noqa: RUF005
+
+
+@pytest.mark.parametrize("call", ["array", "symbol"])
+def test_build_and_shape_rules_are_told_such_shapes(call: str) -> None:
+    class Own(L.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.kernel = self.add_weight("kernel", [input_shape.as_list()[-1], 2])
+            super().build(input_shape)
+
+        def call(self, x: Any) -> Any:
+            return x @ self.kernel
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape[:-1].concatenate([2])
+
+    assert tuple(Own()(X if call == "array" else L.Input((3,))).shape)[1:] == (2,)
+
+
+def test_an_axis_alone_is_a_shape() -> None:
+    assert tf_keras.Input(shape=4).shape == (None, 4)
+    with pytest.raises((TypeError, ValueError)):
+        keras2.layers.Input(shape=4)
+
+
+# Layers and models ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("space", [lamina, keras2, tf_keras])
+def test_a_layer_may_call_what_it_keeps_layers(space: Any) -> None:
+    class Block(space.layers.Layer):
+        def __init__(self, **kwargs: Any):
+            self.layers: list[Any] = []
+            super().__init__(**kwargs)
+            self.layers.append(space.layers.Dense(3))
+
+        def call(self, x: Any) -> Any:
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    block = Block()
+    model = space.models.Sequential([block])
+    model.compile(optimizer="sgd", loss="mse")
+    model.train_on_batch(X, X)
+    assert len(block.layers) == 1 and len(model.trainable_weights) == 2 and model.layers == [block]
+    assert not hasattr(space.layers.Dense(1), "layers")
+
+
+@pytest.mark.parametrize("space", [lamina, keras2, tf_keras])
+def test_a_model_may_have_a_method_train(space: Any) -> None:
+    class Network(space.models.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.drop = space.layers.Dense(3), space.layers.Dropout(0.5)
+
+        def call(self, x: Any) -> Any:
+            return self.drop(self.dense(x))
+
+        def train(self, data: Any, epochs: int) -> Any:  # type: ignore[override]
+            return self.fit(data, data, epochs=epochs, verbose=0)
+
+    model = Network()
+    model.compile(optimizer="sgd", loss="mse")
+    assert len(model.train(X, 2).history["loss"]) == 2
+    np.testing.assert_array_equal(model.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_metrics_make_weights_by_name_first() -> None:
+    class Sum(tf_keras.metrics.Metric):
+        def __init__(self, **kwargs: Any):
+            super().__init__(**kwargs)
+            self.total = self.add_weight("total", initializer="zeros")
+            self.parts = self.add_weight("parts", (2,), initializer="ones")
+
+        def update_state(self, y: Any, p: Any, sample_weight: Any = None) -> None:
+            self.total.assign_add(p.sum())
+
+        def result(self) -> Any:
+            return self.total / self.parts.sum()
+
+    metric = Sum(name="sum")
+    metric.update_state(0, torch.ones(6))
+    assert float(metric.result()) == 3 and tuple(metric.parts.shape) == (2,)
+
+
+def test_add_metric_takes_what_a_metric_gave() -> None:
+    class Network(tf_keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.size = L.Dense(1), tf_keras.metrics.Mean(name="size")
+
+        def call(self, x: Any) -> Any:
+            y = self.dense(x)
+            self.add_metric(self.size(y.abs().mean()))
+            return y
+
+    model = Network()
+    model.compile("sgd", "mse")
+    history = model.fit(X, X[:, :1], verbose=0, batch_size=4).history
+    assert set(history) == {"loss", "size"} and history["size"][0] > 0
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras])
+@pytest.mark.parametrize("name", ["LearningRateScheduler", "ReduceLROnPlateau"])
+def test_logs_call_the_learning_rate_lr(space: Any, name: str) -> None:
+    told = {"LearningRateScheduler": (lambda epoch: 0.25,), "ReduceLROnPlateau": ("loss",)}[name]
+    model = space.models.Sequential([space.layers.Dense(3, input_shape=(3,))])
+    model.compile(optimizer=space.optimizers.SGD(0.25), loss="mse")
+    history = model.fit(X, X, verbose=0, callbacks=[getattr(space.callbacks, name)(*told)]).history
+    assert history["lr"] == [0.25] and "learning_rate" not in history
+
+
+@pytest.mark.parametrize("metrics", [None, ["mae", "mse"]])
+def test_training_steps_of_users_find_what_was_compiled(metrics: Any) -> None:
+    class Network(tf_keras.Model):
+        def train_step(self, data: Any) -> Any:
+            x, y = data
+            y_pred = self(x, training=True)
+            loss = self.compiled_loss(y, y_pred, regularization_losses=self.losses)
+            gradients = torch.autograd.grad(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            self.compiled_metrics.update_state(y, y_pred)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    def history(base: Any) -> Any:
+        inputs = tf_keras.Input((3,))
+        model = base(inputs, L.Dense(3, "tanh", kernel_initializer="ones", kernel_regularizer="l2")(inputs))
+        model.compile("sgd", "mse", metrics=metrics)
+        return model.fit(X, X, batch_size=2, epochs=2, shuffle=False, verbose=0).history
+
+    own, expected = history(Network), history(tf_keras.Model)
+    assert set(own) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(own[name], values, rtol=1e-5)
+
+
+def test_folders_of_pictures_are_read_with_smart_resize(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "a").mkdir()
+    pixels = np.zeros((4, 8, 3), "uint8")
+    pixels[:, 2:6] = 200
+    image.fromarray(pixels).save(tmp_path / "a" / "one.png")
+    read = tf_keras.utils.image_dataset_from_directory
+    found = next(iter(read(str(tmp_path), labels=None, label_mode=None, image_size=(4, 4), smart_resize=True)))
+    assert np.asarray(found).min() == 200  # the middle alone
+
+
+@pytest.mark.parametrize("space", [lamina, tf_keras])
+def test_schedules_take_arrays_of_steps(space: Any) -> None:
+    schedule = space.optimizers.schedules.InverseTimeDecay(1.0, decay_steps=10, decay_rate=1)
+    for steps in (np.array([0, 10, 30]), [0, 10, 30]):
+        np.testing.assert_allclose(schedule(steps).numpy(), [1, 1 / 2, 1 / 4])
+
+
+def test_estimators_of_scikit_learn() -> None:
+    pytest.importorskip("sklearn")
+    assert tf_keras.wrappers.scikit_learn.KerasRegressor.__module__ == "lamina.tf_keras.wrappers.scikit_learn"
+
+
+@pytest.mark.parametrize("space", [lamina, tf_keras])
+def test_pictures_may_come_in_a_list(space: Any) -> None:
+    pictures = [np.full((4, 5, 3), value, "float32") for value in (1, 2)]
+    np.testing.assert_array_equal(space.layers.CenterCrop(2, 2)(pictures), np.stack(pictures)[:, 1:3, 1:3])
+
+
+# TensorFlow beside it -------------------------------------------------------------------------------------------------
+
+
+def test_parts_of_variables_are_assigned_to(installed: Any) -> None:
+    variable = installed.Variable([[1.0, 2.0], [3.0, 4.0]])
+    variable[0, 1].assign(42)
+    variable[:, 0].assign([0.0, 1.0])
+    assert variable.numpy().tolist() == [[0, 42], [1, 4]]
+
+
+@pytest.mark.parametrize("name", ["max_pool", "avg_pool"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_pools_go_over_channels_too(installed: Any, name: str, layout: str) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 6)).astype("float32")
+    reduce = np.max if name == "max_pool" else np.mean
+    expected = reduce(x.reshape(2, 2, 2, 2, 2, 2, 3), (2, 4, 6))
+    sizes = (1, 2, 2, 3) if layout == "NHWC" else (1, 3, 2, 2)
+    given, back = ((0, 1, 2, 3),) * 2 if layout == "NHWC" else ((0, 3, 1, 2), (0, 2, 3, 1))
+    found = getattr(installed.nn, name)(x.transpose(given), sizes, sizes, "VALID", data_format=layout)
+    np.testing.assert_allclose(np.asarray(found).transpose(back), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="one sample at a time"):
+        getattr(installed.nn, name)(x, (2, 1, 1, 1), (2, 1, 1, 1), "VALID")
+
+
+def test_names_of_the_inside_that_are_public_elsewhere(installed: Any) -> None:
+    inner = importlib.import_module
+    assert inner("tensorflow.python.ops.init_ops_v2").Zeros is installed.keras.initializers.Zeros
+    assert inner("tensorflow.python.ops.array_ops").concat is installed.concat
+    assert inner("tensorflow.python.framework.tensor_shape").TensorShape is installed.TensorShape
+    with pytest.raises(AttributeError, match="stand-in"):
+        inner("tensorflow.python.ops.math_ops").nothing_of_the_kind  # noqa: B018
+    keras = inner("keras")
+    assert inner("keras.src").layers is keras.layers
+    assert inner("keras.src.layers.core.dense").Dense is keras.layers.Dense
+    assert inner("keras.src.layers.convolutional.base_conv").Layer is keras.layers.Layer
+    with pytest.raises(ImportError, match="no public module"):
+        exec("from keras.src.utils.argument_validation import standardize_tuple")
+    with pytest.raises(ImportError, match="no public module"):
+        inner("keras.src.layers.layer").ops  # a module stands where it is public alone  # noqa: B018
+
+
+# Notebooks ------------------------------------------------------------------------------------------------------------
+
+
+def test_notebooks_find_the_shell_that_runs_nothing(tmp_path: Path) -> None:
+    lines = "shell = get_ipython()\nshell.register_magic_function(print)\nshell.system('false')\nprint('done')"
+    cells = [{"cell_type": "code", "source": lines}]
+    (tmp_path / "lesson.ipynb").write_text(json.dumps({"cells": cells}))
+    command = [sys.executable, "-m", "lamina", "run", "--keras", "tf", str(tmp_path / "lesson.ipynb")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout == "done\n" and "not run: get_ipython().system" in done.stderr
