@@ -92,7 +92,9 @@ class Recurrent(_Layer):
         """Let the next batch start from `states`, by default zeros. Raises AttributeError unless stateful."""
         if not self.stateful:
             raise AttributeError(f"Layer must be stateful: make {named(self)} with stateful=True.")
-        self.__dict__["states"] = [None] * len(self.states) if states is None else [torch.as_tensor(one) for one in states]
+        self.__dict__["states"] = (
+            [None] * len(self.states) if states is None else [torch.as_tensor(one) for one in states]
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape

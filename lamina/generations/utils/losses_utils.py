@@ -19,7 +19,7 @@ class Reduction:
     NONE, SUM, SUM_OVER_BATCH_SIZE = "none", "sum", "sum_over_batch_size"
 
     @classmethod
-    def all(cls) -> tuple[str, str, str]:
+    def all(cls) -> tuple[str, ...]:
         return cls.NONE, cls.SUM, cls.SUM_OVER_BATCH_SIZE
 
     @classmethod
