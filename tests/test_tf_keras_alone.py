@@ -142,3 +142,9 @@ def test_weights_and_models_under_tensorflows_names(tmp_path: Path) -> None:
     assert np.array_equal(model.get_weights()[0], trained[0])
     model.save(tmp_path / "folder")
     assert np.array_equal(tf_keras.models.load_model(tmp_path / "folder").get_weights()[0], trained[0])
+
+
+def test_categories_have_the_type_they_are_told() -> None:
+    rows: Any = tf_keras.utils.to_categorical(y=[0, 2], num_classes=4, dtype="uint8")
+    assert rows.dtype == "uint8" and rows.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    assert tf_keras.utils.to_categorical([1]).dtype == "float32"

@@ -191,8 +191,10 @@ def _helpers(dialect: Dialect) -> Find:
     """The functions and classes around layers."""
     _, drawing = plots.FOUND[dialect.table.name]
     modern = _modern("utils")
-    own = [modern] if dialect.table.shares_modern else []
-    return _first(drawing.get, *own, *(functools.partial(_own, dialect, module) for module in _AROUND), modern)
+    around = _first(*(functools.partial(_own, dialect, module) for module in _AROUND))
+    if dialect.table.shares_modern:
+        return _first(drawing.get, {"to_categorical": np_utils.to_categorical}.get, modern, around)
+    return _first(drawing.get, around, modern)
 
 
 def _also(dialect: Dialect) -> Find:

@@ -43,8 +43,8 @@ class Recurrent(_Layer):
         if size:
             kwargs["input_shape"] = (length, size)
         super().__init__(**kwargs)
-        vars(self).update(given, initial_weights=weights, return_state=return_state, supports_masking=True, **effort)
-        vars(self).update(input_dim=size, input_length=length)
+        self.__dict__.update(given, initial_weights=weights, return_state=return_state, supports_masking=True, **effort)
+        self.__dict__.update(input_dim=size, input_length=length)
         self.input_spec = [InputSpec(ndim=3)]
 
     def step(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -84,7 +84,7 @@ class Recurrent(_Layer):
             unroll=self.unroll,
         )  # fmt: skip
         if self.stateful:
-            vars(self)["states"] = [state.detach() for state in states]
+            self.__dict__["states"] = [state.detach() for state in states]
         found = outputs if self.return_sequences else last
         return [found, *states] if self.return_state else found
 
@@ -92,7 +92,9 @@ class Recurrent(_Layer):
         """Let the next batch start from `states`, by default zeros. Raises AttributeError unless stateful."""
         if not self.stateful:
             raise AttributeError(f"Layer must be stateful: make {named(self)} with stateful=True.")
-        vars(self)["states"] = [None] * len(self.states) if states is None else [torch.as_tensor(one) for one in states]
+        self.__dict__["states"] = (
+            [None] * len(self.states) if states is None else [torch.as_tensor(one) for one in states]
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
@@ -124,9 +126,9 @@ class ConvRecurrent2D(Recurrent):
     ):
         super().__init__(**kwargs)
         sizes = {"kernel_size": kernel_size, "strides": strides, "dilation_rate": dilation_rate}
-        vars(self).update({key: normalize_tuple(value, 2, key) for key, value in sizes.items()})
+        self.__dict__.update({key: normalize_tuple(value, 2, key) for key, value in sizes.items()})
         data_format = data_format or backend.names(self._dialect)["image_data_format"]()
-        vars(self).update(filters=filters, padding=padding, data_format=data_format)
+        self.__dict__.update(filters=filters, padding=padding, data_format=data_format)
         self.input_spec = [InputSpec(ndim=5)]
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -223,7 +223,11 @@ def itself(self: Weight) -> Weight:
 
 @functools.cache
 def equip() -> None:
-    """Give torch's tensors, symbolic ones and weights these methods."""
+    """Give torch's tensors, symbolic ones and weights these methods, for as long as the process lives.
+
+    All tensors get attributes of the time; `x[...]`, `x.numpy()` and an array beside a tensor go through a function of
+    Python each, which operators on tensors do not. `uninstall` leaves it so: models of a namespace live on.
+    """
     tensor: Any = Tensor
     symbolic: Any = SymbolicTensor
     weight: Any = Weight

@@ -15,19 +15,17 @@ from ..core import dtypes
 from ..losses import Loss
 from ..metrics import Metric
 from .dialect import Dialect, Find
+from .utils import losses_utils
 
 
-class Reduction:
+class Reduction(losses_utils.Reduction):
     """How a loss's values become one."""
 
     AUTO = "auto"
-    NONE = "none"
-    SUM = "sum"
-    SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
 
     @classmethod
     def all(cls) -> tuple[str, ...]:
-        return cls.AUTO, cls.NONE, cls.SUM, cls.SUM_OVER_BATCH_SIZE
+        return cls.AUTO, *super().all()
 
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 
 from .keras1 import KERAS1
 from .keras2 import KERAS2
-from .table import Generation
 from .tf_keras import TF_KERAS
 
 # What to use, by a part of the path below `keras`.
 _INSTEAD = {
     "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
     "TFOptimizer": "It holds an optimizer of TensorFlow; use one of `optimizers`, or a torch optimizer's own loop.",
-    "GeneratorEnqueuer": "Pass the generator to `fit_generator` itself.",
+    "GeneratorEnqueuer": "Pass the generator to `fit` itself.",
     "music_tagger_crnn": "Its weights are no longer published; build it of `layers`.",
     "np_utils": "`utils` has `to_categorical` and `normalize`.",
     "Graph": "Use `Model(inputs, outputs)`.",
@@ -30,8 +29,6 @@ _INSTEAD = {
     "set_value": "Use the weight's `assign`.",
     "dot": "Use `lamina.ops.matmul`.",
 }
-
-
 _RUN = {"keras1": "1", "keras2": "2", "tf_keras": "tf"}  # as `lamina run --keras` calls them
 
 
@@ -42,7 +39,7 @@ def hint(path: str, name: str = "", near: Iterable[str] = ()) -> str:
     """
     asked = f"{path}.{name}".strip(".")
     told = [text for part, text in _INSTEAD.items() if f".{part}." in f".{asked}."][:1]
-    having = next((table for table in (KERAS2, KERAS1, TF_KERAS) if _has(table, path, name)), None)
+    having = next((table for table in (KERAS2, KERAS1, TF_KERAS) if table.has(path, name)), None)
     if having is not None:
         told.append(
             f"Keras {having.version} has it: `lamina.{having.name}.{asked}`, and `lamina run --keras "
@@ -52,13 +49,3 @@ def hint(path: str, name: str = "", near: Iterable[str] = ()) -> str:
         told.append("Functions of tensors are in `lamina.ops`; those of Keras 2 in `lamina.keras2.backend`.")
     close = [] if told else difflib.get_close_matches(name, near, 1, 0.75)
     return " ".join([*told, *(f"Did you mean `{one}`?" for one in close)])
-
-
-def _has(table: Generation, path: str, name: str) -> bool:
-    """Whether a generation has a name in a module, or the module."""
-    home = table.modules.get(path, path)
-    if not name:
-        return home in table.holds or home in table.objects
-    first, _, part = home.partition(".")
-    entry = table.find(name, first) if first in table.objects else None
-    return name in table.holds.get(home, "").split() or (entry is not None and (not part or entry.part == part))

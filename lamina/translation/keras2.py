@@ -111,7 +111,7 @@ def _as_before(name: str) -> Class:
 
 
 # What layers without a `kernel` take and leave out.
-OF_NO_KERNEL = dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), "")
+OF_NO_KERNEL: dict[str, str] = dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), "")
 
 LAYERS = {
     "Dense": Class("Dense", f"units, {_USED}, {_KERNEL}", "core"),

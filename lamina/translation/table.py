@@ -89,3 +89,13 @@ class Generation:
         if name in table:
             return name
         return next((key for key, entry in table.items() if name in entry.aliases.split()), None)
+
+    def has(self, path: str, name: str = "") -> bool:
+        """Whether the tables have a name in a module, of any path; without a name, whether they have the module."""
+        home = self.modules.get(path, path)
+        whole = home in self.objects
+        if not name:
+            return whole or home in self.holds
+        own, part = (home, "") if whole else home.partition(".")[::2]
+        entry = self.find(name, own) if own in self.objects else None
+        return name in self.holds.get(home, "").split() or (entry is not None and (not part or entry.part == part))

@@ -64,11 +64,16 @@ def _algorithm(asked: str, expected: str) -> str:
 
 def validate_file(fpath: str | Path, file_hash: str, algorithm: str = "auto", chunk_size: int = 1 << 20) -> bool:
     """Whether a file has the expected sum, sha256 or md5; it is read in pieces of `chunk_size` bytes."""
-    total = hashlib.new(_algorithm(algorithm, file_hash), usedforsecurity=False)
+    return sum_of(fpath, _algorithm(algorithm, file_hash), chunk_size) == file_hash.lower()
+
+
+def sum_of(fpath: str | Path, algorithm: str, chunk_size: int = 1 << 20) -> str:
+    """The "sha256" or "md5" sum of a file, in hexadecimal digits."""
+    total = hashlib.new(algorithm, usedforsecurity=False)
     with Path(fpath).open("rb") as file:
         while piece := file.read(chunk_size):
             total.update(piece)
-    return total.hexdigest() == file_hash.lower()
+    return total.hexdigest()
 
 
 def keep(

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ...training.data import PyDataset
+from ...utils import files
 
 
 def _hash_file(fpath: Any, algorithm: str = "sha256", chunk_size: int = 65535) -> str:
     """The sha256 or md5 sum of a file; "auto" is sha256 as well."""
-    total = hashlib.new("md5" if algorithm == "md5" else "sha256", usedforsecurity=False)
-    with Path(fpath).open("rb") as file:
-        while piece := file.read(chunk_size):
-            total.update(piece)
-    return total.hexdigest()
-
-
-def validate_file(fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = 65535) -> bool:
-    """Whether a file has that sum. algorithm: "sha256", "md5" or "auto", which goes by the length of the sum."""
-    if algorithm not in ("sha256", "md5", "auto"):
-        raise ValueError(f'validate_file: `algorithm` must be "sha256", "md5" or "auto"; got {algorithm!r}.')
-    chosen = algorithm if algorithm != "auto" else "sha256" if len(str(file_hash)) == 64 else "md5"
-    return _hash_file(fpath, chosen, chunk_size) == str(file_hash).lower()
+    return files.sum_of(fpath, "md5" if algorithm == "md5" else "sha256", chunk_size)
 
 
 class SequenceEnqueuer:

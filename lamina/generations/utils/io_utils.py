@@ -177,7 +177,7 @@ class H5Dict:
     def close(self) -> None:
         if isinstance(self.data, h5py.Group):
             self.data.file.flush()
-            if self._is_file:
+            if isinstance(self.data, h5py.File) and self._is_file:
                 self.data.close()
 
     def __enter__(self) -> H5Dict:

@@ -19,7 +19,7 @@ class Reduction:
     NONE, SUM, SUM_OVER_BATCH_SIZE = "none", "sum", "sum_over_batch_size"
 
     @classmethod
-    def all(cls) -> tuple[str, str, str]:
+    def all(cls) -> tuple[str, ...]:
         return cls.NONE, cls.SUM, cls.SUM_OVER_BATCH_SIZE
 
     @classmethod
@@ -41,9 +41,10 @@ class AUCSummationMethod(Enum):
     INTERPOLATION, MAJORING, MINORING = "interpolation", "majoring", "minoring"
 
 
-def squeeze_or_expand_dimensions(y_pred: Any, y_true: Any = None, sample_weight: Any = None) -> tuple[Tensor, ...]:
+def squeeze_or_expand_dimensions(y_pred: Any, y_true: Any = None, sample_weight: Any = None) -> tuple[Any, ...]:
     """Predictions, targets and weights; where ranks differ by one, without a last axis of 1, or with one more."""
-    y_pred, found = as_tensor(y_pred), [None if y_true is None else as_tensor(y_true)]
+    y_pred = as_tensor(y_pred)
+    found: list[Any] = [None if y_true is None else as_tensor(y_true)]
     if y_true is not None:
         y_pred, found[0] = _dropped(y_pred, found[0]), _dropped(found[0], y_pred)
     if sample_weight is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...kernels import window
 from ..dialect import Dialect
 
 
@@ -21,13 +22,6 @@ def to_categorical(
     rows = np.zeros((y.size, count), dtype)
     rows[np.arange(y.size), y] = 1
     return rows.reshape(*shape, count)
-
-
-def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
-    """`x` divided by its norms along `axis`; zeros stay."""
-    norms = np.atleast_1d(np.linalg.norm(x, order, axis))
-    norms[norms == 0] = 1
-    return x / np.expand_dims(norms, axis)
 
 
 def probas_to_classes(y_pred: Any) -> Any:
@@ -83,31 +77,17 @@ def conv_output_length(
 
     padding: "valid", "same", "causal" or "full". Raises ValueError for another.
     """
-    if input_length is None:
-        return None
-    extent = (filter_size - 1) * dilation
-    return (input_length + _gain(padding, extent) + stride - 1) // stride
-
-
-def _gain(padding: str, extent: int) -> int:
-    gains = {"valid": -extent, "same": 0, "causal": 0, "full": extent}
-    if padding not in gains:
-        raise ValueError(f"`padding` must be one of {', '.join(gains)}; got {padding!r}.")
-    return gains[padding]
-
-
-def _pad(padding: str, filter_size: int) -> int:
-    pads = {"valid": 0, "same": filter_size // 2, "full": filter_size - 1}
-    if padding not in pads:
-        raise ValueError(f"`padding` must be one of {', '.join(pads)}; got {padding!r}.")
-    return pads[padding]
+    return window.output_size(input_length, filter_size, stride, padding, dilation)  # type: ignore[arg-type]
 
 
 def conv_input_length(output_length: int | None, filter_size: int, padding: str, stride: int) -> int | None:
     """How long the input of a convolution is whose output has that length along one axis."""
+    pads = {"valid": 0, "same": filter_size // 2, "full": filter_size - 1}
     if output_length is None:
         return None
-    return (output_length - 1) * stride - 2 * _pad(padding, filter_size) + filter_size
+    if padding not in pads:
+        raise ValueError(f"`padding` must be one of {', '.join(pads)}; got {padding!r}.")
+    return window.transposed_size(output_length, filter_size, stride, (pads[padding], pads[padding]))
 
 
 def deconv_length(
@@ -119,14 +99,9 @@ def deconv_length(
     dilation: int = 1,
 ) -> int | None:
     """How long a transposed convolution's output is along one axis; None for an unknown length."""
-    kernel_size = (kernel_size - 1) * dilation + 1
-    pad = _pad(padding, kernel_size)
-    if dim_size is None:
-        return None
-    if output_padding is not None:
-        return (dim_size - 1) * stride_size + kernel_size - 2 * pad + output_padding
-    beyond = {"valid": max(kernel_size - stride_size, 0), "same": 0, "full": 2 - stride_size - kernel_size}
-    return dim_size * stride_size + beyond[padding]
+    kernel_size = window.extent(kernel_size, dilation)
+    pads: Any = (kernel_size - 1, kernel_size - 1) if padding == "full" else padding
+    return window.transposed_size(dim_size, kernel_size, stride_size, pads, output_padding)
 
 
 def normalize_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
