@@ -432,7 +432,7 @@ def _as_state(layer: Any, value: Any) -> torch.Tensor:
 
 def _states(layer: Any) -> list[Any]:
     """The states the next batch starts from; None for each where the layer keeps none."""
-    return RNN.states.fget(layer) or [None] * len(pytree.tree_leaves(layer.state_size))
+    return RNN.states.__get__(layer) or [None] * len(pytree.tree_leaves(layer.state_size))
 
 
 def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = None) -> list[Any]:

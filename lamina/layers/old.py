@@ -595,7 +595,7 @@ class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
             return super().call(sequences, initial_state, mask, training)
         names = "forward_layer", "backward_layer"
         own = _beside(self, **{name: _Given(getattr(self, name), constants) for name in names})
-        return super(BidirectionalFromEitherEnd, own).call(sequences, initial_state, mask, training)
+        return Bidirectional.call(own, sequences, initial_state, mask, training)
 
     def compute_output_shape(
         self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None
