@@ -94,7 +94,7 @@ def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
     return self.numpy()
 
 
-_numpy, _item = Tensor.numpy, Tensor.__getitem__
+_numpy, _item, _bool = Tensor.numpy, Tensor.__getitem__, Tensor.__bool__
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
@@ -139,6 +139,11 @@ def out_of_place(name: str) -> Callable[[Weight, Any], Any]:
     return combined
 
 
+def is_there(self: Weight) -> bool:
+    """`if self.bias:` asks whether there is one; of a single value the value counts."""
+    return self.numel() != 1 or _bool(self)
+
+
 def itself(self: Weight) -> Weight:
     return self
 
@@ -155,6 +160,7 @@ def equip() -> None:
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__getitem__, tensor.__array_ufunc__ = numpy, evaluated, item, of_numpy
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
+    weight.__bool__ = is_there
     for name in ("add", "sub", "mul", "truediv"):
         setattr(weight, f"__i{name}__", out_of_place(name))
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
