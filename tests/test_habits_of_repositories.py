@@ -93,6 +93,13 @@ def test_in_place_operators_write_in_code_that_knows_torch() -> None:
     assert held["x"].tolist() == [2, 2] and held["y"].tolist() == [1, 1]
 
 
+def test_a_variable_is_there_or_not() -> None:
+    K = module("keras2", "backend")
+    assert K.zeros((3,)) and K.variable(1.0) and not K.variable(0.0)
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        bool(torch.zeros(3))
+
+
 def test_set_shape_holds_a_tensor_against_what_is_told() -> None:
     module("keras2", "layers")
     x = torch.zeros(2, 3)

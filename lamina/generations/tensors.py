@@ -118,8 +118,8 @@ def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
     return self.numpy()
 
 
-_numpy, _item = Tensor.numpy, Tensor.__getitem__
 _READS = {np.shape: lambda x: tuple(x.shape), np.ndim: Tensor.dim, np.size: Tensor.numel}  # of trial tensors, too
+_numpy, _item, _bool = Tensor.numpy, Tensor.__getitem__, Tensor.__bool__
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
@@ -217,6 +217,11 @@ for _name in ("add", "sub", "mul", "truediv"):
     setattr(Variable, f"__i{_name}__", _out_of_place(_name))
 
 
+def is_there(self: Weight) -> bool:
+    """`if self.bias:` asks whether there is one; of a single value the value counts."""
+    return self.numel() != 1 or _bool(self)
+
+
 def itself(self: Weight) -> Weight:
     return self
 
@@ -238,3 +243,4 @@ def equip() -> None:
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
+    weight.__bool__ = is_there

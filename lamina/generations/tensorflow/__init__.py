@@ -52,7 +52,7 @@ class StandIn(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # `from tensorflow.python.ops import x` found no better
         raise AttributeError(_missing(self.__name__.partition(".")[2]))
 
-    def __mro_entries__(self, bases: Any) -> Any:
+    def __mro_entries__(self, _: Any) -> Any:
         self()
 
     def __getattr__(self, name: str) -> Any:
@@ -90,7 +90,7 @@ class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return StandIn(spec.name, "A module of TensorFlow's inside.")
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, _: ModuleType) -> None:
         """There is nothing in it but the public names."""
 
 
