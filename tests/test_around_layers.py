@@ -194,7 +194,7 @@ def test_lengths_are_those_of_layers(n: int, k: int, s: int, d: int) -> None:
             assert own.deconv_length(n, s, k, padding, None) == layer.compute_output_shape((1, n, n, 1))[1]
     assert own.conv_output_length(None, k, "same", s) is None and own.conv_input_length(None, k, "same", s) is None
     assert own.conv_input_length(own.conv_output_length(n, k, "valid", 1), k, "valid", 1) == n
-    with pytest.raises(ValueError, match="padding 'diagonal'.*Expected 'valid'"):
+    with pytest.raises(ValueError, match=r"padding 'diagonal'.*Expected 'valid'"):
         own.conv_output_length(n, k, "diagonal", s)
 
 

@@ -16,9 +16,18 @@ import torch
 
 import lamina
 from lamina import generations, keras2, tf_keras
+from lamina.generations import tensors
 
 L = tf_keras.layers
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def where_old_code_runs() -> Iterator[None]:
+    """As `install` leaves tensors."""
+    tensors.as_old_code_has_them(True)
+    yield
+    tensors.as_old_code_has_them(False)
 
 
 @pytest.fixture(params=["tf_keras", "keras3"])

@@ -14,9 +14,18 @@ import torch
 
 import lamina
 from lamina import generations
+from lamina.generations import tensors
 
 GENERATIONS = "keras1", "keras2", "tf_keras"
 OLDER = GENERATIONS[:2]
+
+
+@pytest.fixture(autouse=True)
+def where_old_code_runs() -> Iterator[None]:
+    """As `install` leaves tensors."""
+    tensors.as_old_code_has_them(True)
+    yield
+    tensors.as_old_code_has_them(False)
 
 
 def module(generation: str, path: str) -> Any:
