@@ -229,7 +229,7 @@ def test_help_tells_each_argument(name: str, argument: str) -> None:
 @each_class
 def test_repr_is_a_call(name: str) -> None:
     made = FREE[name](**required(FREE[name]))
-    if isinstance(made, Layer) and made.layers:
+    if isinstance(made, Layer) and made._inner_layers:
         assert repr(made).startswith(f"{FREE[name].__name__}(")  # torch shows the layers inside, a line each
         return
     call = ast.parse(repr(made), mode="eval").body

@@ -381,6 +381,6 @@ def unknown_name(name: str, home: str, what: str) -> str:
     import difflib
 
     known = [n for n in dir(importlib.import_module(HOMES[home])) if find(n, home) is not None]
-    near = difflib.get_close_matches(name, known, 3, 0.7)
+    near = difflib.get_close_matches(name, known, 3, 0.6)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return f"Unknown {what} {name!r}.{hint}"

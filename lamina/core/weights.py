@@ -193,6 +193,11 @@ class Weights(nn.Module):
                 yield child
 
     @property
+    def _inner_layers(self) -> list[Any]:
+        """The layers directly inside this one; `layers` is the name of users' own lists, and of models'."""
+        return [child for child in self._sublayers() if isinstance(child, Weights)]
+
+    @property
     def weights(self) -> list[Any]:
         """All weights, own ones first, in the order of `get_weights`."""
         found: dict[int, Any] = {}

@@ -98,7 +98,7 @@ def _write_weights(group: Any, model: Any) -> None:
 
 def _in_order(layer: Layer, own: bool = False) -> list[Any]:
     """The order of these files: trainable weights first. `own`: without those of the layers inside."""
-    inner = {id(weight) for child in layer.layers for weight in child.weights} if own else ()
+    inner = {id(weight) for child in layer._inner_layers for weight in child.weights} if own else ()
     return [weight for weight in (*layer.trainable_weights, *layer.non_trainable_weights) if id(weight) not in inner]
 
 

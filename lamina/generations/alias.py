@@ -85,9 +85,15 @@ def uninstall() -> None:
         else:
             sys.modules[name] = before
     _installed.clear()
+    for name in [name for name in sys.modules if name.startswith("tensorflow.") and _is_stand_in(sys.modules[name])]:
+        del sys.modules[name]  # imported below the stand-in since
     tensors.as_old_code_has_them(False)
     while _restored:
         delattr(*_restored.pop())
+
+
+def _is_stand_in(module: Any) -> bool:
+    return type(module).__module__ == f"{__package__}.tensorflow"
 
 
 def _bring_back(modules: dict[str, ModuleType]) -> None:

@@ -12,13 +12,12 @@ from torch.nn import functional as F
 
 from .. import losses, metrics
 from ..core import config
-from ..losses.base import as_float, as_tensor
-from .dialect import Dialect
+from ..losses import base as _base
 
 
 def _tensors(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    y_pred = as_float(as_tensor(y_pred))
-    return as_tensor(y_true).to(y_pred), y_pred
+    y_pred = _base.as_float(_base.as_tensor(y_pred))
+    return _base.as_tensor(y_true).to(y_pred), y_pred
 
 
 def _similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
@@ -114,7 +113,7 @@ def _broadcasting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return compared
 
 
-_COMPARED = {
+COMPARED = {
     function.__name__: _broadcasting(function)
     for function in (
         losses.mean_squared_error, losses.mean_absolute_error, losses.mean_absolute_percentage_error,
@@ -136,12 +135,12 @@ def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
 
 
 # Metrics of Keras 1 are means over the batch.
-_MEANS = {
+MEANS = {
     name: _of_batch(getattr(metrics, name, None) or getattr(losses, name))
     for name in (
         "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
         "hinge", "squared_hinge", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
-        "kl_divergence", "poisson", *_COMPARED,
+        "kl_divergence", "poisson", *COMPARED,
     )
 }  # fmt: skip
 _LOGCOSH = {"logcosh": losses.log_cosh}
@@ -158,23 +157,3 @@ OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
         "metrics": {**dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_of), **_LOGCOSH},
     },
 }
-
-
-def find(dialect: Dialect, home: str, name: str) -> Callable[..., Any] | None:
-    """The function of a name in `losses` or `metrics` that is not today's; None for any other name."""
-    of_batch = home == "metrics" and dialect.table.draws_by_layout
-    return OWN[dialect.table.name][home].get(name) or (_MEANS if of_batch else _COMPARED).get(name)
-
-
-def named(dialect: Dialect, home: str, name: Any) -> Any:
-    """What `compile` is to be told for a name: the function it means, where today's `compile` knows none of it."""
-    if not isinstance(name, str):
-        return name
-    function = OWN[dialect.table.name][home].get(name)
-    second = dialect.table.functions.get(home, {}).get(name)
-    known = losses._ALIASES if home == "losses" else metrics._ALIASES
-    if function is None and second and not hasattr(losses, name) and name not in known:
-        function = getattr(losses, second)
-    if function is None or home == "losses":
-        return function or name
-    return metrics.MeanMetricWrapper(function, name=function.__name__ if dialect.table.short_accuracy else name)

@@ -28,7 +28,7 @@ from ..models.sequential import called_in_turn
 from ..training.data import split_end
 from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
-from . import callbacks, losses, shim
+from . import callbacks, loss_names, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told
@@ -175,7 +175,7 @@ class _ModelWords(Adds):
                 given[name] = [list(metrics) for _ in range(count)]  # of every output
         given["loss"] = self.resting(given.get("loss"))
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
-            given[word] = pytree.tree_map(functools.partial(losses.named, self._dialect, home), given.get(word))
+            given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)

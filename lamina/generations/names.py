@@ -22,7 +22,7 @@ from . import (
     backend,
     callbacks,
     initializations,
-    losses,
+    loss_names,
     models,
     objects,
     plots,
@@ -66,7 +66,7 @@ def fill(dialect: Dialect) -> None:
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
     for home in ("losses", "metrics"):
-        homes[home] = _first(functools.partial(losses.find, dialect, home), _modern(home))
+        homes[home] = _first(functools.partial(loss_names.find, dialect, home), _modern(home))
     homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing"):

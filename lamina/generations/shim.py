@@ -132,7 +132,7 @@ class OptimizerShim(ByUpdates, Shim):
 
 def parts_of(layer: Any) -> list[Any] | None:
     """The layers a layer's weights are those of, where these have an order of their own; None where it has its own."""
-    inner = [part for part in getattr(layer, "layers", ()) if part.weights]
+    inner = [part for part in layer._inner_layers if part.weights]
     if inner and not layer._own_weights() and all(hasattr(part, "weight_names") for part in inner):
         return inner
     return None

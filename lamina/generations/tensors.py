@@ -190,6 +190,7 @@ def as_old_code_has_them(old: bool) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
     `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call."""
     tensor: Any = Tensor
+    SymbolicTensor._shape_type = Shape if old else tuple
     for name, method in _OF_OLD_CODE.items():
         if old:
             setattr(tensor, name, method)
@@ -236,7 +237,6 @@ def equip() -> None:
     tensor: Any = Tensor
     symbolic: Any = SymbolicTensor
     weight: Any = Weight
-    symbolic._shape_type = Shape
     for cls in (tensor, symbolic):
         cls.get_shape, cls.set_shape = get_shape, set_shape
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))

@@ -137,7 +137,7 @@ def _nested(layers: Iterable[Any], expand: bool, level: int = 0) -> Iterator[tup
     for layer in layers:
         yield layer, level
         if expand:
-            yield from _nested(layer.layers, True, level + 1)
+            yield from _nested(layer._inner_layers, True, level + 1)
 
 
 def _name(layer: Layer, level: int) -> str:
