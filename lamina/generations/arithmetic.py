@@ -98,7 +98,7 @@ def sizes(shape: Any) -> tuple[int, ...]:
 def _axes(x: Tensor, axis: Axis) -> Any:
     if isinstance(axis, (list, tuple, range, np.ndarray)) and np.ndim(axis):
         return tuple(int(one) for one in axis)
-    return tuple(range(x.ndim)) if axis is None else int(axis)
+    return tuple(range(x.ndim)) if axis is None else int(axis)  # type: ignore[arg-type]
 
 
 def _float(x: Tensor) -> Tensor:

@@ -45,9 +45,8 @@ class Dialect:
         key = home, name
         with _finding:
             found = self._found[key] if key in self._found else self.homes[home](name)
-            if found is not None:
-                self._found[key] = found
-            return found
+            # Finding may have asked for the same name on its way.
+            return None if found is None else self._found.setdefault(key, found)
 
     def module(self, home: str) -> str:
         """The full name of a home's module."""
