@@ -151,7 +151,8 @@ FIRST = {(old.generation, old.name): old for old in reversed(OLD)}
 
 
 def each(keep: Callable[[Old], bool] = lambda old: True) -> Any:
-    kept = [old for old in OLD if keep(old)]
+    # Recorded models hold a Merge of their own kind: test_recorded.py and test_around_layers.py have its checks.
+    kept = [old for old in OLD if keep(old) and old.name != "Merge"]
     return pytest.mark.parametrize("old", kept, ids=lambda old: f"{old.generation}-{old.case.record['id']}")
 
 
