@@ -151,8 +151,7 @@ FIRST = {(old.generation, old.name): old for old in reversed(OLD)}
 
 
 def each(keep: Callable[[Old], bool] = lambda old: True) -> Any:
-    # Recorded models hold a Merge of their own kind: test_recorded.py and test_around_layers.py have its checks.
-    kept = [old for old in OLD if keep(old) and old.name != "Merge"]
+    kept = [old for old in OLD if keep(old)]
     return pytest.mark.parametrize("old", kept, ids=lambda old: f"{old.generation}-{old.case.record['id']}")
 
 

@@ -24,6 +24,7 @@ from support.golden import FAMILIES, Case, cases
 import lamina
 from lamina import generations, keras1, keras2, tf_keras
 from lamina.generations import objects
+from lamina.generations.dialect import DIALECTS
 from lamina.layers import old
 from lamina.translation.keras1 import KERAS1, LAYERS
 from lamina.translation.keras2 import KERAS2
@@ -97,6 +98,17 @@ def test_a_renamed_argument_is_one_line() -> None:
     own = words(table, "layers", "Dense")
     assert own.to_modern(own.bind((7,), {}), {})["units"] == 7
     assert own.to_old({"units": 7, "activation": "linear"}, {"input_dim": None})["width"] == 7
+
+
+@pytest.mark.parametrize("generation", SPACES)
+def test_a_class_is_one_object_wherever_it_is_found(generation: str) -> None:
+    """Pickles and `isinstance` rely on it."""
+    dialect = DIALECTS[SPACES[generation][1].name]
+    for name in ("Model", "Sequential", "Layer", *dialect.table.objects["layers"]):
+        homes = [home for home in dialect.homes if home != "initializers"]  # whose Identity is another thing
+        found = {home: dialect.find(home, name) for home in homes}
+        classes = {id(item) for item in found.values() if inspect.isclass(item)}
+        assert len(classes) <= 1, (name, {home: id(item) for home, item in found.items() if inspect.isclass(item)})
 
 
 @pytest.mark.parametrize("generation", SPACES)

@@ -42,11 +42,14 @@ class Dialect:
 
     def find(self, home: str, name: str) -> Any:
         """What a name means in a home such as `layers`: one object, whichever threads ask first. None for nothing."""
-        key = home, name
         with _finding:
-            found = self._found[key] if key in self._found else self.homes[home](name)
-            # Finding may have asked for the same name on its way.
-            return None if found is None else self._found.setdefault(key, found)
+            return self.once(home, self.homes[home], name)
+
+    def once(self, home: str, find: Find, name: str) -> Any:
+        """What a finder of a home finds, made once."""
+        key = home, name
+        found = self._found[key] if key in self._found else find(name)
+        return None if found is None else self._found.setdefault(key, found)  # finding may have asked for it, too
 
     def module(self, home: str) -> str:
         """The full name of a home's module."""

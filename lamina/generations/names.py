@@ -113,7 +113,7 @@ def _fill_held(dialect: Dialect, helper: Find) -> None:
     """The modules, and the names in them, that the table of modules tells."""
     homes, holds = dialect.homes, dialect.table.holds
     named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
-    around = _first(_also(dialect), helper, *(homes[home] for home in named))
+    around = _first(_also(dialect), helper, *(functools.partial(dialect.once, home, homes[home]) for home in named))
     if "legacy" in holds:
         homes["legacy.interfaces"] = interfaces.find
     for home, held in holds.items():
