@@ -24,6 +24,7 @@ from ..core.graph import Graph, Node, Plan
 from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
+from ..initializers import Initializer
 from ..layers import Input
 from .habits import Habits
 from .tensors import names_symbols, nodes_before
@@ -91,7 +92,7 @@ def _giving(value: float) -> Callable[[], Tensor]:
 
 def _of_shape(initializer: Any) -> Any:
     """An initializer that is called with a shape and a type, of one that may be written for the shape alone."""
-    if initializer is None or isinstance(initializer, (str, Mapping, type)) or not callable(initializer):
+    if isinstance(initializer, (type(None), str, Mapping, type, Initializer)) or not callable(initializer):
         return initializer
     try:
         taken = inspect.signature(initializer).parameters.values()

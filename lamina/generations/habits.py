@@ -46,11 +46,19 @@ for _method in ("append", "extend", "insert", "remove", "pop", "clear", "__iadd_
 pytree.register_pytree_node(Told, lambda told: (list(told), None), lambda items, _: list(items))
 
 
+def set_attribute(self: Any, name: str, value: Any) -> None:
+    """`setattr` of Keras 1: a variable is a weight where it stands in one of the lists, not as an attribute."""
+    if issubclass(type(value), Weight) and "_ready" in self.__dict__:
+        if not any(value is own for own in self._own_weights()):
+            value.trainable = False
+            self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
+    super(Habits, self).__setattr__(name, value)
+
+
 class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
 
     _takes_slashes = True  # a name such as "fire2/expand1x1"
-    _listed_alone = False  # a variable is a weight where it stands in one of the lists, not as an attribute (Keras 1)
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
@@ -73,13 +81,6 @@ class Habits(_Modern):
         if shape is None:
             raise AttributeError(f"{named(self)} was not told the shape of its input.")
         return shape
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Weight) and "_ready" in self.__dict__ and self._listed_alone:
-            if not any(value is own for own in self._own_weights()):
-                value.trainable = False
-                self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
-        super().__setattr__(name, value)
 
     def _own_weights(self) -> list[Any]:
         unlisted = self.__dict__.get("_unlisted")

@@ -31,7 +31,7 @@ from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
-from .habits import Call, Told
+from .habits import Call, Told, set_attribute
 from .weighting import LossOfTheTime, LossOfThoseCounted, check_modes, weigh
 
 
@@ -669,10 +669,6 @@ class _UserLayer(Adds, Layer):
 
     _dialect: Dialect
 
-    @property
-    def _listed_alone(self) -> bool:
-        return self._dialect.table.lists_weights
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
             cls.compute_output_shape = vars(cls)["get_output_shape_for"]
@@ -712,8 +708,13 @@ class _MergeWords(AllMasks, _UserLayer):
 
 def merge_base(dialect: Dialect, name: str) -> Any:
     """`_Merge`, the base class of merging layers (Keras 2)."""
-    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": _MergeWords.__doc__}
-    return type(name, (_MergeWords,), members) if name == "_Merge" else None
+    return type(name, (_MergeWords,), _of_users(dialect, _MergeWords)) if name == "_Merge" else None
+
+
+def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
+    """What a class that users derive theirs from has of its own."""
+    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": base.__doc__}
+    return members | ({"__setattr__": set_attribute} if dialect.table.lists_weights else {})
 
 
 def special(dialect: Dialect, name: str) -> Any:
@@ -722,7 +723,7 @@ def special(dialect: Dialect, name: str) -> Any:
     if name in _AS_TODAY:
         return _AS_TODAY[name]
     if name == "Layer":
-        cls: Any = type(name, (_UserLayer,), {"__module__": module, "_dialect": dialect, "__doc__": _UserLayer.__doc__})
+        cls: Any = type(name, (_UserLayer,), _of_users(dialect, _UserLayer))
     elif name == "Wrapper":
         cls = _own_wrapper(dialect)
     elif name == "InputLayer":
@@ -770,8 +771,7 @@ class _AlsoToday(type):
 
 
 def _own_wrapper(dialect: Dialect) -> Any:
-    members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": _WrapperWords.__doc__}
-    return _AlsoToday("Wrapper", (_WrapperWords,), {**members, "_is_base": True})
+    return _AlsoToday("Wrapper", (_WrapperWords,), {**_of_users(dialect, _WrapperWords), "_is_base": True})
 
 
 class _InputWords(_Model):

@@ -30,6 +30,7 @@ from ..translation.words import Words, read_policy, to_old_value, words, written
 from . import activations, steps
 from .additions import Adds
 from .dialect import Dialect
+from .habits import set_attribute
 from .initializations import InLayout, in_layout
 from .rules import ByUpdates
 from .tensors import names_symbols
@@ -160,10 +161,6 @@ class LayerShim(Adds, Shim):
 
     _theano = False
     _mask_beside_others = True
-
-    @property
-    def _listed_alone(self) -> bool:
-        return self._dialect.table.lists_weights
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -472,8 +469,9 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_words": own,
         "_home": dialect.module(home),
     }
-    if base is LayerShim and dialect.table.sums_activity:
-        members["_activity_losses"] = _summed
+    if base is LayerShim:
+        members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
+        members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
