@@ -30,7 +30,7 @@ class Loop:
         self._run: Callable[[Any, Any, Any], Any] = getattr(model, f"make_{phase}_function")()
         if not isinstance(callbacks, CallbackList):
             params["steps"] = feed.num_batches
-            make = getattr(model, "_callback_list", CallbackList)  # older generations tell their callbacks more
+            make = getattr(model, "_callback_list", CallbackList)  # a model may tell them more
             callbacks = make(callbacks, phase == "train", params["verbose"] != 0, model=model, **params)
         self._called = callbacks
 
