@@ -38,6 +38,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     described = described_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
+    architecture |= {"backend": described["backend"]} if "backend" in described else {}
     attributes = {
         "keras_version": KERAS_VERSION,
         "backend": "torch",

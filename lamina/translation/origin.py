@@ -18,6 +18,7 @@ _TF_KERAS = frozenset({"time_major", "ragged", "module", "registered_name"})
 _KERAS3 = frozenset({"batch_shape", "quantization_config"})
 
 
+BACKENDS = ("tensorflow", "theano")
 _UNORDERED = [name for name, entry in keras1.LAYERS.items() if "dim_ordering" in entry.unsaved]
 
 
@@ -62,8 +63,16 @@ def backend_of(names: Iterable[str]) -> str | None:
     return told and ("tensorflow" if told.endswith(":0") else "theano")
 
 
+def told_backend(described: Any) -> str | None:
+    """The backend that a model's description names, where it is one whose arithmetic is known."""
+    told = described.get("backend") if isinstance(described, Mapping) else None
+    return told if told in BACKENDS else None
+
+
 def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str, Any]:
     """The same, with the module of the generation in which its model class is found."""
+    if _speaks_for_itself(described):
+        generation = str(described["module"]).split(".")[1]
     if generation in (None, "keras3"):
         return dict(described)
     described = copy.deepcopy(dict(described))
