@@ -634,7 +634,9 @@ class _Functional(AddsBeside, _ModelWords):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         with serialize.custom_object_scope(custom_objects or {}):
             inputs, outputs = graph_from_config(config, cls._dialect.from_config)
-        return cls(inputs, outputs, name=config.get("name"))
+        model = cls(inputs, outputs, name=config.get("name"))
+        model.__dict__["_told_order"] = [entry.get("name") for entry in config["layers"]]
+        return model
 
 
 def _node(node: Mapping[str, Any]) -> list[list[Any]]:

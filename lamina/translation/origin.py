@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import keras1, keras2
+from . import keras0, keras1, keras2
 
 # Words that only one generation writes into the configs of its layers.
 _KERAS1 = frozenset({"input_dtype", "border_mode", "dim_ordering", "nb_filter", "inner_activation", "W_regularizer"})
@@ -29,6 +29,8 @@ def generation_of(described: Any, version: str | None = None) -> str | None:
     """
     if not isinstance(described, Mapping) or _speaks_for_itself(described):
         return None
+    if keras0.is_old(described):
+        return "keras1"
     told = version or described.get("keras_version")
     if told is not None:
         return generation_of_version(str(told))
@@ -76,6 +78,8 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     if generation in (None, "keras3"):
         return dict(described)
     described = copy.deepcopy(dict(described))
+    if keras0.is_old(described):
+        described = keras0.to_keras1(described)
     found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
     found = [(name, config) for name, config in found if isinstance(name, str) and isinstance(config, dict)]
     orderings = {config["dim_ordering"] for _, config in found if isinstance(config.get("dim_ordering"), str)}
