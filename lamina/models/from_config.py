@@ -37,7 +37,7 @@ def model_from_config(
         raise ValueError(f"model_from_config: this describes a {type(model).__name__}, not a model.")
     if generation == "keras1" and "optimizer" in config:  # up to Keras 0.3, which compiled it as well
         mode = config.get("sample_weight_mode", config.get("sample_weight_modes"))
-        told = {"loss_weights": config.get("loss_weights") or None, "sample_weight_mode": mode or None}
+        told: Any = {"loss_weights": config.get("loss_weights") or None, "sample_weight_mode": mode or None}
         model.compile(optimizer=config["optimizer"], loss=config["loss"], **told)
     return model
 

@@ -158,7 +158,7 @@ def optimizer_state(
     steps = next((scalars[word] for word in ("iteration", "iterations", "iter") if word in scalars), 0)
     product = scalars.get("m_schedule", scalars.get("momentum_cache"))
     if product is None and "iteration" not in scalars:
-        product = np.float32(1)  # Keras 1, and 2 up to 2.2, begin it anew
+        product = np.ones(())  # Keras 1, and 2 up to 2.2, begin it anew
     return steps, product, found
 
 
