@@ -253,7 +253,21 @@ def load_state_of(
             converted |= zip(map(id, pair.weights), own, strict=True)
         return converted
 
-    _set_state(optimizer, found, by_weight)
+    if found is not None or not _set_as_today(optimizer, stored):
+        _set_state(optimizer, found, by_weight)
+
+
+def _set_as_today(optimizer: Any, stored: Mapping[str, np.ndarray]) -> bool:
+    """Set a state that has today's tensors in today's order, whatever their shapes, as Adafactor's; whether it has."""
+    rest = {name: array for name, array in stored.items() if not name.startswith(("iteration", "learning_rate"))}
+    steps = [array for name, array in stored.items() if name.startswith("iteration:")]
+    variables = optimizer.variables[2:]
+    if not steps or [array.shape for array in rest.values()] != [tuple(one.shape) for one in variables]:
+        return False
+    optimizer._iterations.assign(steps[0])
+    for variable, array in zip(variables, rest.values(), strict=True):
+        variable.assign(array)
+    return True
 
 
 def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[..., Mapping[int, np.ndarray]]) -> None:

@@ -21,7 +21,7 @@ from ..core.layer import InputSpec, Layer
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight
-from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, SimpleRNN, TimeDistributed
+from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -283,6 +283,11 @@ class LayerShim(Adds, Shim):
         if isinstance(self, TimeDistributed) and "input_shape" in config:
             batch, *rest = config["input_shape"]
             config = {"input_shape": (batch, None, *rest)}
+        shape = config.get("input_shape")
+        if isinstance(self, MultiHeadAttention):
+            return  # the query's shape alone stands there
+        if isinstance(self, (RNN, Bidirectional)) and shape is not None and not is_shape(shape):
+            config = {"input_shape": shape[0]}  # those of states come behind
         super().build_from_config(config)
 
     def built_shape(self) -> tuple:

@@ -119,7 +119,9 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
     for key in found.keys() & {"optimizer", "optimizer_config"}:
         if isinstance(found[key], dict):
             name = str(found[key].get("class_name")).removeprefix("Custom>")  # so tf.keras calls its own
-            found[key] |= {"class_name": name, "module": f"lamina.{generation}.optimizers"}
+            legacy = generation == "tf_keras" and "use_ema" not in (found[key].get("config") or ())
+            home = "optimizers.legacy" if legacy else "optimizers"  # those of 2.10 and earlier
+            found[key] |= {"class_name": name, "module": f"lamina.{generation}.{home}"}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -136,16 +138,19 @@ def optimizer_state(
     """
     scalars: dict[str, np.ndarray] = {}
     arrays: list[np.ndarray] = []
+    words: list[str] = []
     for name, array in stored.items():
         word = name.rsplit("/", 1)[-1].split(":")[0]
         if word in ("iteration", "iterations", "iter", "learning_rate", "m_schedule", "momentum_cache"):
             scalars[word] = array
         else:
             arrays.append(array)
+            words.append(word)
     if arrays and arrays[0].ndim == 0 and () not in shapes:
         scalars["iterations"] = arrays.pop(0)  # Keras 1 gave no names
     if not slots and [array.shape for array in arrays] == [*shapes]:
         arrays = []  # a momentum of 0, of which older ones kept the last step
+    arrays = _slot_after_slot(arrays, words)
     turns = slots if "iteration" in scalars else [(name,) for group in slots for name in group]
     order = [(name, shape) for group in turns for shape in shapes for name in group]
     if len(arrays) == len(order) + len(shapes) and all(array.size == 1 for array in arrays[len(order) :]):
@@ -160,6 +165,17 @@ def optimizer_state(
     if product is None and "iteration" not in scalars:
         product = np.ones(())  # Keras 1, and 2 up to 2.2, begin it anew
     return steps, product, found
+
+
+_SLOTS = {"m", "v", "vhat", "rms", "mg", "momentum", "accumulator", "linear", "accum_grad", "accum_var"}
+
+
+def _slot_after_slot(arrays: list[np.ndarray], words: Sequence[str]) -> list[np.ndarray]:
+    """The arrays of one slot together, where their names tell: Ftrl of TensorFlow 2.10 and earlier took turns."""
+    if len(words) != len(arrays) or not set(words) <= _SLOTS:
+        return arrays
+    order = {word: place for place, word in enumerate(dict.fromkeys(words))}
+    return [arrays[place] for place in sorted(range(len(words)), key=lambda place: order[words[place]])]
 
 
 def entries(value: Any) -> Iterator[dict[str, Any]]:
