@@ -275,6 +275,8 @@ def child(group: Any, path: str) -> Any:
     """What stands at `path` below an HDF5 group, None where nothing does. Raises ValueError for links of any kind."""
     import h5py
 
+    if path.startswith("/"):  # Keras 2 on Theano wrote a step counter at the root of the file
+        group, path = group.file, path[1:]
     for part in path.split("/"):
         if not isinstance(group, h5py.Group) or part in ("", ".") or part not in group:
             return None

@@ -6,8 +6,9 @@ Members of lists and dicts are named by their class and numbered. What is reache
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,28 +23,33 @@ from ..core.weight import take
 from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, child, reason
 
 
-def saveables(root: Any, skip: Collection[int] = ()) -> Iterator[tuple[str, Any]]:
-    """(path, object) of every layer, torch module and optimizer below `root` and of itself; `skip` holds ids."""
-    return _object("", root, set(skip))
+def saveables(
+    root: Any, skip: Collection[int] = (), attributes: Callable[[Any], list[tuple[str, Any]]] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """(path, object) of every layer, torch module and optimizer below `root` and of itself; `skip` holds ids.
+
+    `attributes`: what hangs below an object, by names, where a file has it otherwise.
+    """
+    return _object("", root, set(skip), attributes or _attributes)
 
 
-def _object(path: str, item: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _object(path: str, item: Any, seen: set[int], attributes: Callable) -> Iterator[tuple[str, Any]]:
     if id(item) in seen:
         return
     seen.add(id(item))
     yield path, item
-    for name, value in _attributes(item):
-        yield from _value(f"{path}/{name}".lstrip("/"), value, seen)
+    for name, value in attributes(item):
+        yield from _value(f"{path}/{name}".lstrip("/"), value, seen, attributes)
 
 
-def _value(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _value(path: str, value: Any, seen: set[int], attributes: Callable) -> Iterator[tuple[str, Any]]:
     if isinstance(value, (list, tuple, dict)):
-        yield from _container(path, value, seen)
+        yield from _container(path, value, seen, attributes)
     else:
-        yield from _object(path, value, seen)
+        yield from _object(path, value, seen, attributes)
 
 
-def _container(path: str, items: list | tuple | dict, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _container(path: str, items: list | tuple | dict, seen: set[int], attributes: Callable) -> Iterator[tuple[str, Any]]:
     counts: dict[str, int] = {}
     for item in items.values() if isinstance(items, dict) else items:
         if isinstance(item, (list, tuple, dict)):
@@ -53,7 +59,7 @@ def _container(path: str, items: list | tuple | dict, seen: set[int]) -> Iterato
         else:
             continue
         count = counts[base] = counts.get(base, -1) + 1
-        yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen)
+        yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen, attributes)
 
 
 def _attributes(item: Any) -> list[tuple[str, Any]]:
@@ -75,6 +81,32 @@ def _attributes(item: Any) -> list[tuple[str, Any]]:
         if hasattr(optimizer, "save_own_variables"):
             found["optimizer"] = optimizer
     return first + sorted(found.items(), key=lambda pair: f"~{pair[0]}" if pair[0].startswith("_") else pair[0])
+
+
+_DEPENDENCIES = "_layer_checkpoint_dependencies"  # where TensorFlow 2.12 to 2.14 has the layers of a graph
+
+
+def _dependencies(item: Any, times: int) -> list[tuple[str, Any]]:
+    """As `_attributes`, in the order of names; a graph's layers with weights count so many times."""
+    found = sorted(_attributes(item))
+    if not hasattr(item, "_graph"):
+        return found
+    layers = [each for layer in item.layers for each in (layer,) * (times if layer.weights else 1)]
+    return [(_DEPENDENCIES, layers), *((name, value) for name, value in found if name != "layers")]
+
+
+def walk_of(
+    root: Any, names: Iterable[str], has: Callable[[str], bool], skip: Collection[int] = ()
+) -> Callable[[Any], list[tuple[str, Any]]]:
+    """What hangs below an object, for `saveables`, in the layout of a file whose topmost groups or folders are `names`.
+
+    `has`: whether the file has something of the object of a path. Up to TensorFlow 2.13 what was listed twice counted
+    twice.
+    """
+    if not any(name.startswith(_DEPENDENCIES) for name in names):
+        return _attributes
+    walks = [functools.partial(_dependencies, times=times) for times in (1, 2)]
+    return max(walks, key=lambda walk: sum(has(path) for path, _ in saveables(root, skip, walk)))
 
 
 def _full(value: Any) -> bool:
@@ -149,12 +181,20 @@ def read(
     problems: list[str] = []
     asked: set[str] = set()
     fitting: list[tuple[Any, dict[str, StoredArray]]] = []
-    for path, item in saveables(root, skip):
+    names = [name for file in files for name in file]
+    slash = "\\" if any("\\" in name for name in names) else "/"  # TensorFlow on Windows joined names by the former
+
+    def stored_of(path: str) -> dict[str, StoredArray]:
+        return _stored(files, path.replace("/", slash))
+
+    for path, item in saveables(root, skip, walk_of(root, names, lambda path: bool(stored_of(path)), skip)):
         asked.add(path)
         if id(item) in done:
             continue
-        stored = _stored(files, path)
-        own = _own_tensors(item)
+        stored, own = stored_of(path), _own_tensors(item)
+        if own and not stored:  # tf.keras has private names only, where Keras 3 has properties
+            asked.add(private := "/_".join(path.rpartition("/")[::2]))
+            stored = stored_of(private)
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
         problem = other_state(item, stored) if own is None else _misfit(own, stored)
@@ -177,15 +217,12 @@ def read(
 
 
 def _stored(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
-    own = f"{path}/vars".lstrip("/")
-    for place in (own, own.replace("layers", "_layer_checkpoint_dependencies")):  # the latter of TensorFlow 2.13
-        groups = [as_group(group) for file in files if (group := child(file, place)) is not None]
-        if groups:
-            arrays = {key: array(group, key) for group in groups for key in group}
-            if len(arrays) < sum(map(len, groups)):
-                raise ValueError(f"an array of {place} stands in two files")
-            return arrays
-    return {}
+    place = f"{path}/vars".lstrip("/")
+    groups = [as_group(group) for file in files if (group := child(file, place)) is not None]
+    arrays = {key: array(group, key) for group in groups for key in group}
+    if len(arrays) < sum(map(len, groups)):
+        raise ValueError(f"an array of {place} stands in two files")
+    return arrays
 
 
 def _own_tensors(item: Any) -> dict[str, Any] | None:
@@ -238,13 +275,16 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
         for key in group:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise ValueError(f"{path}/{key} is a soft or external link, which is never followed")
+            name = key.replace("\\", "/")
+            parts = name.split("/")
             if key == "vars":
                 if len(group[key]) and path not in asked:
                     found.append(path)
             elif isinstance(group[key], h5py.Group) and not (
-                depth == 0 and (key in ("optimizer", "metrics") or key[0] == "_")
+                (depth == 0 and (parts[0] in ("optimizer", "metrics") or (name[0] == "_" and parts[0] != _DEPENDENCIES)))
+                or "_metrics" in parts  # those that a model's `add_metric` made
             ):
-                visit(group[key], f"{path}/{key}".lstrip("/"), depth + 1)
+                visit(group[key], f"{path}/{name}".lstrip("/"), depth + 1)
 
     visit(file, "", 0)
     return found

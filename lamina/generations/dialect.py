@@ -107,6 +107,8 @@ class Dialect:
         described: dict[str, Any] = {"class_name": identifier} if text else dict(identifier)
         if "class_name" not in described:  # Keras 1 keeps the name among the arguments
             described = {"class_name": described.pop("name"), "config": described}
+        if not text:
+            described["config"] = self.table.read(home, described.get("config") or {})
         name, functions = described["class_name"], self.table.draws_by_layout and home == "initializers"
         registered = serialize.registered_object(name) is not None
         found = None if registered else self.find(home, name)
@@ -116,7 +118,7 @@ class Dialect:
             return serialize.get(identifier if text else described, f"keras.{home}")
         if functions:
             return found  # of a shape: it needs no making
-        own = dict(described.get("config") or {})
+        own = described.get("config", {})
         return found.from_config(own) if isinstance(found, type) else found(**own)
 
     def from_config(self, config: Mapping[str, Any], custom_objects: Any = None) -> Any:

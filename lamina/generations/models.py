@@ -28,7 +28,7 @@ from ..models.sequential import called_in_turn
 from ..training.data import split_end
 from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
-from . import callbacks, loss_names, shim
+from . import callbacks, loss_names, shim, stored_functions
 from .additions import Adds, AddsBeside
 from .dialect import Dialect
 from .habits import Call, Told, set_attribute
@@ -632,10 +632,18 @@ class _Functional(AddsBeside, _ModelWords):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        added: list[Any] = []
+
+        def make(entry: Mapping[str, Any]) -> Any:
+            found = stored_functions.find(cls._dialect, entry, added)
+            return cls._dialect.from_config(entry) if found is None else found
+
         with serialize.custom_object_scope(custom_objects or {}):
-            inputs, outputs = graph_from_config(config, cls._dialect.from_config)
+            inputs, outputs = graph_from_config(config, make)
         model = cls(inputs, outputs, name=config.get("name"))
         model.__dict__["_told_order"] = [entry.get("name") for entry in config["layers"]]
+        for add in added:
+            add(model)
         return model
 
 

@@ -799,6 +799,7 @@ class MultiHeadAttentionByShape(MultiHeadAttention):
     _zeros = _takes_masks = False
 
     def build(self, query_shape: tuple, value_shape: Any = None, key_shape: Any = None) -> None:
+        value_shape, key_shape = value_shape or self.value_shape, key_shape or self.key_shape
         super().build(query_shape, value_shape, key_shape)
         key_shape = value_shape if key_shape is None else key_shape
         vars(self).update(query_shape=tuple(query_shape), key_shape=tuple(key_shape), value_shape=tuple(value_shape))

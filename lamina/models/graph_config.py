@@ -226,8 +226,9 @@ class _Reader:
 
     def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
         if isinstance(node, list):
-            inputs = [self._tensor(*entry[:3]) for entry in node]
-            kwargs = node[0][3] if node and len(node[0]) > 3 else {}
+            entries = _entries(node)
+            kwargs = entries[0][3] if entries and len(entries[0]) > 3 else {}
+            inputs = [entry[2] if entry[0] == _CONSTANT else self._tensor(*entry[:3]) for entry in entries]
             return [inputs[0] if len(inputs) == 1 else inputs], self._read(kwargs)
         return self._read(node.get("args", [])), self._read(node.get("kwargs", {}))
 
@@ -255,7 +256,8 @@ class _Reader:
 
     def _first_calls(self) -> dict[str, int]:
         """Keras 2 counts the call a nested model was made of first: where each layer's numbers begin."""
-        used = [entry for nodes in self.waiting.values() for node in nodes for entry in node]
+        used = [entry for nodes in self.waiting.values() for node in nodes for entry in _entries(node)]
+        used = [entry for entry in used if entry[0] != _CONSTANT]
         lowest: dict[str, int] = {}
         for name, call, *_ in (*used, *_references(self.config["output_layers"])):
             lowest[name] = min(call, lowest.get(name, call))
@@ -269,6 +271,14 @@ def _make(entry: Mapping[str, Any]) -> Any:
     if not callable(made) or isinstance(made, type):
         raise ValueError(f"The config names {entry.get('class_name')!r} as a layer, which it is not.")
     return made
+
+
+_CONSTANT = "_CONSTANT_VALUE"  # what tf.keras writes in a layer's place before a number that a function takes first
+
+
+def _entries(node: Any) -> Any:
+    """The inputs of a call; where it was made on one alone, tf.keras leaves out the list."""
+    return [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
 
 
 def _is_reference(value: Any) -> bool:

@@ -442,4 +442,5 @@ KERAS2 = Generation(
     calls_models_freely=True,
     cuts_to_first=True,
     extras={"convolutional": "pooling"},
+    unread={"initializers": "dtype"},
 )  # fmt: skip

@@ -84,6 +84,8 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     found = [(name, config) for name, config in found if isinstance(name, str) and isinstance(config, dict)]
     orderings = {config["dim_ordering"] for _, config in found if isinstance(config.get("dim_ordering"), str)}
     for name, config in found:
+        if generation == "keras2" and name != "InputLayer" and str(config.get("dtype")).startswith(("int", "uint")):
+            config["input_dtype"] = config.pop("dtype")  # up to 2.0.8 it was said of the input
         if generation == "tf_keras" and name in ("GRU", "GRUCell"):
             config.setdefault("reset_after", False)  # TensorFlow 1 knew no other, and did not say so
         if generation == "keras1" and name in _UNORDERED and len(orderings) == 1:
@@ -105,6 +107,9 @@ def otherwise(generation: str, backend: str | None) -> frozenset[str]:
     return frozenset()
 
 
+_WRAPPERS = ("LossFunctionWrapper", "MeanMetricWrapper", "SumOverBatchSizeMetricWrapper")  # of a function
+
+
 def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
     """What a file says of training, in words that the generation's own classes understand."""
     found = copy.deepcopy(dict(settings))
@@ -114,6 +119,10 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
             continue
         if config.get("reduction") == "auto":
             config["reduction"] = "sum_over_batch_size"
+        if "fn" in config and entry["class_name"] not in _WRAPPERS:
+            del config["fn"]  # the class says it
+        if config.get("name", "") is None:
+            del config["name"]
         if isinstance(config.get("fn"), str):
             config["fn"] = {"module": "builtins", "class_name": "function", "config": config["fn"]}
     for key in found.keys() & {"optimizer", "optimizer_config"}:

@@ -77,6 +77,11 @@ class Generation:
         "snake_1"  # how the first layer without a name is called: "dense_1", "locallyconnected1d_1", "dense"
     )
     extras: Mapping[str, str] = field(default_factory=dict)  # parts that also hold the names of others
+    unread: Mapping[str, str] = field(default_factory=dict)  # words in configs of files that say nothing, by home
+
+    def read(self, home: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What an object's config in a file says."""
+        return {key: value for key, value in config.items() if key not in self.unread.get(home, "").split()}
 
     def find(self, name: str, home: str = "layers") -> Class | None:
         """The entry of a class, by any of its names."""

@@ -261,7 +261,7 @@ def _modern_object(generation: Generation, key: str, value: Any, settings: Setti
     if home is None or not isinstance(value, Mapping):
         return value
     config = {k: v for k, v in value.items() if k != "name"} if "name" in value else value.get("config") or {}
-    name = value.get("name") or value["class_name"]
+    name, config = value.get("name") or value["class_name"], generation.read(home, config)
     if generation.find(name, home) is None:
         return {"class_name": name, "config": config}
     own = words(generation, home, name)
