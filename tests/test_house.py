@@ -61,7 +61,6 @@ UNUSED = {
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
     "generations.habits.Habits._*trainable_weights": "users' own layers of Keras 1 and 2 set them",
     "generations.models._ModelWords.*": "users of older generations call them",
-    "generations.models._Sequential.flattened_layers": "users of Keras 1 read it",
     "generations.rules.ByUpdates.get_gradients": "users' own optimizers call it",
     "generations.tensorflow.environment.ReplicaContext.merge_call": "scripts call it on what is current",
     "generations.tf_only.LossScaleOptimizer.get_*": "training steps of one's own call them",

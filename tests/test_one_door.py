@@ -179,6 +179,25 @@ def test_kernels_of_time_before_keras_1_1(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.get_weights()[0], kernel)
 
 
+def test_deviations_of_keras_1_0_are_told_by_their_epsilon(tmp_path: Path) -> None:
+    arrays = [abs(draw(3, seed=seed)) + 0.1 for seed in range(4)]
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["layer_names"] = [b"b"]
+        file.create_group("b").attrs["weight_names"] = [f"b_{index}:0".encode() for index in range(4)]
+        for index, array in enumerate(arrays):
+            file[f"b/b_{index}:0"] = array
+    gamma, beta, mean, last = arrays
+    x = draw(2, 3, seed=7)
+    for epsilon, divisor in ((1e-6, last + 1e-6), (1e-5, np.sqrt(last + 1e-5))):
+        model = keras1.models.Sequential([keras1.layers.BatchNormalization(epsilon, name="b", input_shape=(3,))])
+        if epsilon == 1e-6:
+            with pytest.warns(UserWarning, match='standard deviations.*"b" has the epsilon of then'):
+                model.load_weights(tmp_path / "w.h5")
+        else:
+            model.load_weights(tmp_path / "w.h5")
+        np.testing.assert_allclose(model.predict(x), (x - mean) / divisor * gamma + beta, rtol=1e-4)
+
+
 # Theano ---------------------------------------------------------------------------------------------------------------
 
 

@@ -58,25 +58,26 @@ class Converter:
 
     def count(self, layer: Layer) -> int:
         """How many arrays a file has of a layer."""
-        return sum(count for _, count, _ in self._parts(layer))
+        return sum(count for _, _, count, _ in self._parts(layer))
 
     def trained(self, layer: Layer) -> int:
         """How many of these are trained."""
-        return sum(count for _, count, trained in self._parts(layer) if trained)
+        return sum(count for _, _, count, trained in self._parts(layer) if trained)
 
     def __call__(self, layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         parts = self._parts(layer)
-        if not (self.generation or self.turned) or sum(count for _, count, _ in parts) != len(arrays):
+        if not (self.generation or self.turned) or sum(count for _, _, count, _ in parts) != len(arrays):
             return arrays  # a misfit, which is told where they are assigned
         found, start = [], 0
-        for own, count, _ in parts:
+        for leaf, own, count, trained in parts:
             found += own.to_modern(arrays[start : start + count]) if count else []
             start += count
-        if self.roots and isinstance(layer, BatchNormalization) and len(found) == 4:
-            found[3] = (found[3] + layer.epsilon) ** 2 - layer.epsilon  # whose root with epsilon is what it divided by
+            if self.roots and isinstance(leaf, BatchNormalization) and count and not trained:
+                # What it divided by was this and epsilon; today it is the root of the variance and epsilon.
+                found[-1] = (found[-1] + leaf.epsilon) ** 2 - leaf.epsilon
         return found
 
-    def _parts(self, layer: Layer) -> list[tuple[weights.Layout, int, bool]]:
+    def _parts(self, layer: Layer) -> list[tuple[Layer, weights.Layout, int, bool]]:
         """Layouts of the layers inside, with how many arrays a file has of each."""
         parts = []
         for part in ("trainable_weights", "non_trainable_weights"):
@@ -84,7 +85,7 @@ class Converter:
                 own = _turned(leaf) if self.turned else _layout(leaf, self.generation, self.backend)
                 count = len(getattr(leaf, part))
                 gates = count and own.kind.endswith("gates")
-                parts.append((own, len(own.names()) if gates else count, part == "trainable_weights"))
+                parts.append((leaf, own, len(own.names()) if gates else count, part == "trainable_weights"))
         return parts
 
 
@@ -95,8 +96,9 @@ def converter(model: Any, source: Writer) -> Converter:
     """
     generation, backend = _LAYOUTS.get(source.generation), source.backend or "tensorflow"
     if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
-        _check_backend(model, generation, source.backend)
-        return Converter(generation, backend, source.unnamed and source.generation == "keras1")
+        told = source.backend or ("theano" if model._made_for == "theano" else None)  # whoever made it so knew
+        _check_backend(model, generation, told)
+        return Converter(generation, told or "tensorflow", source.generation == "keras1" and _has_roots(model, source))
     others = origin.otherwise(source.generation, backend)
     turned = source.generation == "keras2" and backend == "theano" and _first_home(model, "lamina.keras2.models")
     for layer in model.modules() if others else ():
@@ -111,6 +113,19 @@ def converter(model: Any, source: Writer) -> Converter:
                 f"computes something else. {remedy}"
             )
     return Converter(turned=bool(turned))
+
+
+def _has_roots(model: Any, source: Writer) -> bool:
+    """Whether a file of Keras 1 has standard deviations, as those up to 1.0.5. Warns where only a habit tells."""
+    if source.unnamed or source.version is not None:
+        return source.unnamed
+    found = [one for one in model.modules() if isinstance(one, BatchNormalization) and one.epsilon == 1e-6]
+    if found:
+        warn(
+            f"The moving variances of these weights are read as standard deviations, which Keras kept up to 1.0.5: "
+            f"nothing tells the version, but {named(found[0])} has the epsilon of then, 1e-06."
+        )
+    return bool(found)
 
 
 _TURNED = {f"Conv{rank}": "kernel" for rank in ("1D", "2D", "3D", "2DTranspose")} | {"ConvLSTM2D": "kernels"}
@@ -145,7 +160,7 @@ def _check_backend(model: Any, generation: Generation, backend: str | None) -> N
         if backend is None:
             if entry.weights:
                 warn(
-                    f"Nothing says whether these weights were written on TensorFlow or on Theano, which turns the "
+                    "Nothing says whether these weights were written on TensorFlow or on Theano, which turns the "
                     f'kernels of {named(layer)} round. They are read as TensorFlow\'s; pass backend="theano" for the '
                     'other, or backend="tensorflow" to confirm.'
                 )
@@ -229,7 +244,8 @@ def load_state(optimizer: Any, stored: Mapping[str, np.ndarray]) -> None:
     """Set an optimizer's state of arrays that lie as today's weights do."""
     weights = optimizer._weights
     found = origin.optimizer_state(stored, optimizer._slot_names(), [tuple(weight.shape) for weight in weights])
-    _set_state(optimizer, found, lambda arrays: dict(zip(map(id, weights), arrays, strict=True)))
+    if found is not None or not _set_as_today(optimizer, stored):
+        _set_state(optimizer, found, lambda arrays: dict(zip(map(id, weights), arrays, strict=True)))
 
 
 def load_state_of(
@@ -260,9 +276,12 @@ def load_state_of(
 def _set_as_today(optimizer: Any, stored: Mapping[str, np.ndarray]) -> bool:
     """Set a state that has today's tensors in today's order, whatever their shapes, as Adafactor's; whether it has."""
     rest = {name: array for name, array in stored.items() if not name.startswith(("iteration", "learning_rate"))}
-    steps = [array for name, array in stored.items() if name.startswith("iteration:")]
-    variables = optimizer.variables[2:]
-    if not steps or [array.shape for array in rest.values()] != [tuple(one.shape) for one in variables]:
+    steps = [array for name, array in stored.items() if name.split(":")[0] == "iteration"]
+    today = optimizer.variables[2:]
+    shapes = [array.shape for array in rest.values()]
+    each = (today, [one for one in today if one.ndim])  # single numbers in place of slots that a vector has none of
+    variables = next((some for some in each if [tuple(one.shape) for one in some] == shapes), None)
+    if not steps or variables is None:
         return False
     optimizer._iterations.assign(steps[0])
     for variable, array in zip(variables, rest.values(), strict=True):
