@@ -205,7 +205,13 @@ def is_by_layers(path: Path) -> bool:
     """Whether an HDF5 file is of this older kind. Raises ValueError for a damaged one."""
     with safe.reading_hdf5(path) as file:
         known = ("layer_names", "layer_names0", "nb_layers")
-        return any(name in file.attrs for name in known) or "model_weights" in file or GRAPH in file
+        return any(name in file.attrs for name in known) or "model_weights" in file or _is_graph(file)
+
+
+def _is_graph(file: Any) -> bool:
+    """Whether it holds the weights of a Graph, in one list."""
+    found = safe.child(file, GRAPH)
+    return found is not None and "nb_params" in found.attrs
 
 
 Groups = dict[str, dict[str, np.ndarray]]  # arrays by their names, by layers
@@ -215,7 +221,7 @@ def _groups(file: Any, backend: str | None) -> tuple[Groups, older.Writer]:
     """What a file has of each layer, and who wrote it."""
     if "nb_layers" in file.attrs:  # before layers had names
         found = {f"layer_{k}": _numbered(file, f"layer_{k}") for k in range(safe.count(file, "nb_layers"))}
-    elif GRAPH in file and "layer_names" not in file.attrs:
+    elif "layer_names" not in file.attrs and _is_graph(file):
         found = {GRAPH: _numbered(file, GRAPH)}
     else:
         found = {name: _by_names(safe.subgroup(file, name)) for name in safe.texts(file, "layer_names")}

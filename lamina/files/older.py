@@ -38,8 +38,8 @@ def writer(holder: Any, names: Iterable[str] = (), backend: str | None = None) -
     told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
     version = safe.as_text(told[0]["keras_version"]) if told else None
     backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
-    generation, unnamed = origin.generation_of_version(version or "1"), "layer_names" not in holder.attrs
-    return Writer(version, backend or origin.backend_of(names), generation, unnamed and not version)
+    unnamed = version is None and not any(name in holder.attrs for name in ("layer_names", "layer_names0"))
+    return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"), unnamed)
 
 
 def addressed(config: Any, version: str | None) -> Any:
