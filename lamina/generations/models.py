@@ -32,7 +32,7 @@ from . import callbacks, loss_names, shim
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told, set_attribute
-from .weighting import LossOfTheTime, LossOfThoseCounted, check_modes, weigh
+from .weighting import LossOfTheTime, LossOfThoseCounted, MetricsOfAll, NamedLoss, check_modes, spread, weigh
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -168,11 +168,8 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        count = len(getattr(self, "outputs", None) or [None])
         for name in ("metrics", "weighted_metrics"):
-            metrics = given.get(name)
-            if count > 1 and isinstance(metrics, list) and not any(isinstance(one, (list, tuple)) for one in metrics):
-                given[name] = [list(metrics) for _ in range(count)]  # of every output
+            given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
         given["loss"] = self.resting(given.get("loss"))
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
@@ -181,8 +178,11 @@ class _ModelWords(Adds):
         super().compile(**given)
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
-        if not self._dialect.table.shares_modern and self._compiled.loss is not None:
-            self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
+        if self._compiled.loss is not None:
+            counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
+            self._compiled.loss.__class__ = NamedLoss if self._dialect.table.shares_modern else counted
+        if self._compiled.metrics is not None:
+            self._compiled.metrics.__class__ = MetricsOfAll
 
     def compiled_loss(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
