@@ -271,6 +271,62 @@ def test_updates_of_an_optimizer_in_a_function(generation: str, name: str) -> No
         optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=torch.zeros(()))
 
 
+@pytest.mark.parametrize("generation", OLDER)
+@pytest.mark.parametrize("way", ["function", "optimizer"])
+def test_expressions_of_variables_are_found_anew_among_updates(generation: str, way: str, installed: Any) -> None:
+    """A target network follows another one, as in reinforcement learning."""
+    installed(generation)
+    layers, models, optimizers, K = (module(generation, path) for path in ("layers", "models", "optimizers", "backend"))
+
+    class Following(optimizers.Optimizer):
+        def __init__(self, optimizer: Any, pairs: Any):
+            super().__init__()
+            self.optimizer, self.pairs = optimizer, pairs
+
+        def get_updates(self, *args: Any, **kwargs: Any) -> Any:
+            self.updates = self.optimizer.get_updates(*args, **kwargs) + self.pairs
+            return self.updates
+
+    def network() -> Any:
+        begin = layers.Input((3,))
+        return models.Model(begin, layers.Dense(2)(layers.BatchNormalization()(begin)))
+
+    model, target = network(), network()
+    pairs = [(to, 0.1 * of - (-0.9) * to) for to, of in zip(target.weights, model.weights, strict=True)]
+    x, y = np.random.rand(4, 3).astype("float32"), np.ones((4, 2), "float32")
+    if way == "function":
+        step = K.function([model.input], [model.output], updates=pairs)
+        train = lambda: step([x])  # noqa: E731
+    else:
+        model.compile(Following(optimizers.SGD(lr=0.1), pairs), "mse")
+        train = lambda: model.train_on_batch(x, y)  # noqa: E731
+    for _ in range(3):
+        before = target.get_weights()
+        train()
+        now = model.get_weights() if way == "function" else None
+        if now is None:  # a constraint or the batch may change `model` on either side of it
+            continue
+        for old, of, new in zip(before, now, target.get_weights(), strict=True):
+            np.testing.assert_allclose(new, 0.1 * of + 0.9 * old, rtol=1e-5, atol=1e-6)
+    if way == "optimizer":
+        model.optimizer.optimizer.lr = 0.0
+        for _ in range(100):
+            model.train_on_batch(x, y)
+        for of, new in list(zip(model.get_weights(), target.get_weights(), strict=True))[-2:]:
+            np.testing.assert_allclose(new, of, rtol=1e-3, atol=1e-4)
+
+
+def test_an_expression_of_variables_has_its_value_at_once(installed: Any) -> None:
+    installed("keras2")
+    K = module("keras2", "backend")
+    variable = K.variable(np.ones(3))
+    double = 2 * variable
+    K.set_value(variable, np.zeros(3))
+    assert K.eval(double).tolist() == [2.0, 2.0, 2.0] and float(K.sum(double)) == 6.0
+    generations.uninstall()
+    assert type(2 * variable) is torch.Tensor
+
+
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_accuracy_has_two_names(generation: str, tmp_path: Path) -> None:
     callbacks = module(generation, "callbacks")
@@ -432,7 +488,7 @@ def test_an_optimizer_that_holds_another(generation: str) -> None:
         found.append(model.get_weights()[0])
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
     assert np.abs(K.get_value(target) - first[0]).max() > 0.05  # a variable as the value is read in every step
-    model.compile(holding(optimizers.SGD(), [(target, 0.5 * model.weights[0])]), "mse")
+    model.compile(holding(optimizers.SGD(), [(target, K.square(model.weights[0]))]), "mse")
     with pytest.raises(ValueError, match="computed once, before the first step"):
         model.train_on_batch(x, y)
     assert K.get_value(counted) == 0

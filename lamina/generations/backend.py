@@ -34,7 +34,7 @@ from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
 from .tensors import Variable, nodes_before
-from .updates import Descent
+from .updates import Descent, Expression
 
 # Settings -------------------------------------------------------------------------------------------------------------
 
@@ -320,14 +320,15 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     pairs: list[Any] = [
         pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or () if not isinstance(pair, Descent)
     ]
-    if not builtins.all(len(pair) == 2 and isinstance(pair[1], SymbolicTensor) for pair in pairs):
+    if not builtins.all(len(pair) == 2 and isinstance(pair[1], (SymbolicTensor, Expression)) for pair in pairs):
         raise ValueError(
-            "K.function: `updates` must be pairs (variable, symbolic value). What K.update changes is changed at once; "
-            "train with `fit` or `train_on_batch`."
+            "K.function: `updates` must be pairs (variable, symbolic value or expression of variables). "
+            "What K.update changes is changed at once; train with `fit` or `train_on_batch`."
         )
     given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-    changes = (*(value for _, value in pairs), *(gradient for step in steps for gradient in step.gradients))
+    rests = [value for _, value in pairs if isinstance(value, SymbolicTensor)]
+    changes = (*rests, *(gradient for step in steps for gradient in step.gradients))
     computed = [x for x in (*results, *changes) if isinstance(x, SymbolicTensor)]
     symbols = [x for x in given if isinstance(x, SymbolicTensor)]
     model = _Model(symbols, computed) if computed else None
@@ -345,8 +346,9 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
             found = list(found) if isinstance(found, (list, tuple)) else [found]
         values_of = dict(zip(map(id, computed), found, strict=True))
         answers = [eval(values_of.get(id(x), x)) for x in results]
-        for target, value in pairs:
-            set_value(target, values_of[id(value)])
+        now = [value.anew() if isinstance(value, Expression) else values_of[id(value)] for _, value in pairs]
+        for (target, _), value in zip(pairs, now, strict=True):
+            set_value(target, value)
         for step in steps:
             step.optimizer.apply([values_of[id(gradient)] for gradient in step.gradients], step.weights)
         return answers

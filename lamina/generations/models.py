@@ -28,7 +28,7 @@ from ..models.sequential import called_in_turn
 from ..training.data import split_end
 from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
-from . import callbacks, loss_names, shim
+from . import callbacks, loss_names, shim, updates
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told, set_attribute
@@ -209,7 +209,7 @@ class _ModelWords(Adds):
             self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
-        with self._as_compiled(), super()._at_work(method):
+        with updates.at_work(), self._as_compiled(), super()._at_work(method):
             yield
 
     def _build_optimizer(self) -> None:

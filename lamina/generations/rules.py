@@ -14,7 +14,7 @@ from ..core.operation import Gradients
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
-from .updates import Descent, carry_out, rule_of, step_gradients
+from .updates import Descent, Expression, carry_out, rule_of, step_gradients
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -64,7 +64,8 @@ class ByUpdates(_Modern):
             updates = self._asked(given)
         updates = updates or self.updates
         for variable, value in (one for one in updates if isinstance(one, (tuple, list)) and len(one) == 2):
-            if isinstance(value, Tensor) and value.grad_fn is not None:  # in a rule gradients are off
+            fixed = isinstance(value, Tensor) and not isinstance(value, Expression)
+            if fixed and value.grad_fn is not None:  # in a rule gradients are off
                 raise ValueError(
                     f"{type(self).__name__}: the update of {variable.path} has a value that was computed once, before "
                     "the first step. Compute it in `get_updates`, which every step calls."

@@ -22,6 +22,7 @@ from torch.utils import _pytree as pytree
 from ..core.arrays import of_numpy, reversing_item
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
+from .updates import OF_VARIABLES
 
 
 class Shape(tuple):
@@ -188,7 +189,8 @@ _OF_TORCH = {name: getattr(Tensor, name) for name in _OF_OLD_CODE if hasattr(Ten
 
 def as_old_code_has_them(old: bool) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
-    `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call."""
+    `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call. Expressions of
+    variables remember what made them."""
     tensor: Any = Tensor
     SymbolicTensor._shape_type = Shape if old else tuple
     for name, method in _OF_OLD_CODE.items():
@@ -198,6 +200,11 @@ def as_old_code_has_them(old: bool) -> None:
             setattr(tensor, name, _OF_TORCH[name])
         elif name in vars(Tensor):
             delattr(tensor, name)
+    for name, method in OF_VARIABLES.items():
+        if old:
+            setattr(Weight, name, method)
+        elif name in vars(Weight):
+            delattr(Weight, name)
 
 
 class Variable(Weight):
