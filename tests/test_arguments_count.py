@@ -108,7 +108,7 @@ UNREAD = {
     "generations.additions._of_shape.first:dtype": "the function takes a shape alone; the weight has its type",
     "generations.habits._moved.left:_": "says when it is run",
     "layers.old.*.compute_output_shape:constants_shape": "given to every layer: constants change no shape",
-    "generations.habits.Habits.outbound_nodes:_": "calls know what they rest on alone",
+    "generations.habits.Habits.outbound_nodes:_": "looked for, not kept",
     "generations.rules.ByUpdates.get_gradients:loss": "there is one loss in a step",
     "generations.shim.Shared.*:borrow": "how Theano kept memory",
     "core.operation.Gradients.compute_output_spec:losses": "gradients have the shapes of the variables",

@@ -316,6 +316,52 @@ def test_expressions_of_variables_are_found_anew_among_updates(generation: str, 
             np.testing.assert_allclose(new, of, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("generation", OLDER)
+def test_losses_and_metrics_ask_outputs_for_their_layer(generation: str, tmp_path: Path) -> None:
+    """As conditional random fields do: their loss rests on what the last layer was given, not on its output."""
+    layers, models, K = (module(generation, path) for path in ("layers", "models", "backend"))
+
+    def given(y_pred: Any) -> Any:
+        layer, index = y_pred._keras_history[:2]
+        return layer, layer._inbound_nodes[index].input_tensors[0]
+
+    def errors(y_true: Any, y_pred: Any) -> Any:
+        layer, x = given(y_pred)
+        if layer._outbound_nodes:
+            raise TypeError("must be the last layer")
+        return K.mean(K.square(y_true - K.dot(x, layer.trainable_weights[0])), axis=-1)
+
+    def sizes(y_true: Any, y_pred: Any) -> Any:
+        return K.mean(given(y_pred)[1])
+
+    def network(end: Any) -> Any:
+        begin = layers.Input((3,))
+        hidden = layers.Dense(4, activation="tanh")(begin)
+        last = layers.Dense(2, **{"bias" if generation == "keras1" else "use_bias": False})
+        return models.Model(begin, end(last(hidden))), models.Model(begin, hidden)
+
+    x, y = np.random.rand(8, 3).astype("float32"), np.random.rand(8, 2).astype("float32")
+    model, inner = network(lambda x: x)
+    plain, _ = network(lambda x: x)
+    plain.set_weights(model.get_weights())
+    model.compile("sgd", errors, metrics=[sizes])
+    plain.compile("sgd", "mse")
+    for _ in range(3):
+        expected = plain.evaluate(x, y, verbose=0)
+        loss, size = model.evaluate(x, y, verbose=0)
+        assert loss == pytest.approx(expected, rel=1e-5)
+        assert size == pytest.approx(inner.predict(x).mean(), rel=1e-4, abs=1e-6)
+        model.train_on_batch(x, y)
+        plain.train_on_batch(x, y)
+    model.save(str(tmp_path / "m.h5"))
+    again = models.load_model(str(tmp_path / "m.h5"), custom_objects={"errors": errors, "sizes": sizes})
+    np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
+    longer, _ = network(layers.Activation("relu"))
+    dense = longer.layers[-2]
+    assert [call.outbound_layer for call in dense._outbound_nodes] == [longer.layers[-1]]
+    assert not longer.layers[-1]._outbound_nodes
+
+
 def test_an_expression_of_variables_has_its_value_at_once(installed: Any) -> None:
     installed("keras2")
     K = module("keras2", "backend")

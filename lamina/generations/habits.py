@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -296,8 +297,13 @@ class Habits(_Modern):
 
     @property
     def outbound_nodes(self) -> list[Any]:
-        """May be set to []. Raises AttributeError when read: calls know what they rest on, not what rests on them."""
-        raise AttributeError(f"{named(self)}: ask the layers behind it for their `inbound_nodes`.")
+        """The calls of others on its outputs, of which no record is kept: they are looked for. May be set to []."""
+        gc.collect()
+        ends = [end for node in self._nodes for end in Call(node).output_tensors]
+        lists = [holder for end in ends for holder in gc.get_referrers(end) if isinstance(holder, list)]
+        found = {id(node): node for inputs in lists for node in gc.get_referrers(inputs) if isinstance(node, Node)}
+        own = {id(end) for end in ends}
+        return [Call(node) for node in found.values() if any(id(each) in own for each in node.inputs)]
 
     @outbound_nodes.setter
     def outbound_nodes(self, _: list[Any]) -> None:

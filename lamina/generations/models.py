@@ -160,9 +160,9 @@ class _ModelWords(Adds):
     _compile_keeps = False
     _compiled_trainable: _Compiled | None = None
 
-    def resting(self, losses: Any) -> Any:
-        """Hook: losses that name symbolic tensors of a model."""
-        return losses
+    def resting(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Hook: losses and metrics that name symbolic tensors of a model."""
+        return given
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
@@ -170,12 +170,14 @@ class _ModelWords(Adds):
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
         for name in ("metrics", "weighted_metrics"):
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
-        given["loss"] = self.resting(given.get("loss"))
+        asked, given = given, self.resting(given)
+        asked = {what: value for what, value in asked.items() if value is not given[what]}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
+        self._compiled.arguments.update(asked)  # as files name them
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if self._compiled.loss is not None:

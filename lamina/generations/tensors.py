@@ -90,7 +90,7 @@ def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:
 
 
 def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
-    """Whether a value is, holds or, as a function of users, names symbolic tensors."""
+    """Whether a value is, holds or, as a function of users, names symbolic tensors, or asks for one's layer."""
     seen = set() if seen is None else seen
     if isinstance(value, SymbolicTensor):
         return True
@@ -107,6 +107,8 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     elif inspect.ismethod(value):
         inside = [value.__func__, getattr(value.__self__, "__dict__", {})]
     elif inspect.isfunction(value) and not (value.__module__ or "").startswith("lamina."):
+        if "_keras_history" in value.__code__.co_names:
+            return True
         try:
             told = inspect.getclosurevars(value)
         except ValueError:  # a variable that is not yet there
