@@ -272,6 +272,32 @@ def test_updates_of_an_optimizer_in_a_function(generation: str, name: str) -> No
 
 
 @pytest.mark.parametrize("generation", OLDER)
+def test_shape_rules_are_told_plain_tuples(generation: str, installed: Any) -> None:
+    """They tell one input from several by `type(shape[0]) is tuple`."""
+    installed(generation)
+    layers, told = module(generation, "layers"), []
+
+    class Own(layers.Layer):
+        def build(self, shape: Any) -> None:
+            told.append(shape)
+            super().build(shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            assert x[0].get_shape().as_list()[1:] == [3]
+            return x[0]
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            told.append(shape)
+            return shape[0]
+
+        get_output_shape_for = compute_output_shape
+
+    begin = layers.Input((3,))
+    Own()([begin, begin])
+    assert told and all(type(shape) is list and type(shape[0]) is tuple for shape in told)
+
+
+@pytest.mark.parametrize("generation", OLDER)
 @pytest.mark.parametrize("way", ["function", "optimizer"])
 def test_expressions_of_variables_are_found_anew_among_updates(generation: str, way: str, installed: Any) -> None:
     """A target network follows another one, as in reinforcement learning."""

@@ -189,12 +189,13 @@ _OF_OLD_CODE: dict[str, Any] = {
 _OF_TORCH = {name: getattr(Tensor, name) for name in _OF_OLD_CODE if hasattr(Tensor, name)}
 
 
-def as_old_code_has_them(old: bool) -> None:
+def as_old_code_has_them(old: bool, told: bool = False) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
     `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call. Expressions of
-    variables remember what made them."""
+    variables remember what made them. told: whether `build` and shape rules get shapes in TensorFlow's words, too."""
     tensor: Any = Tensor
     SymbolicTensor._shape_type = Shape if old else tuple
+    SymbolicTensor._told_type = Shape if told else tuple
     for name, method in _OF_OLD_CODE.items():
         if old:
             setattr(tensor, name, method)
