@@ -48,6 +48,7 @@ UNREAD = {
     "generations.tensorflow.environment.Session.__init__:how": "no graph, and the devices that torch has",
     "generations.tensorflow.environment.Session.__exit__:error": "Python's protocol",
     "generations.tensorflow.environment.control_dependencies:control_inputs": "calls are in order here",
+    "generations.tensorflow.environment.exported:*": "names under which TensorFlow shows it",
     "generations.tensorflow.data.Dataset.*:num_parallel_calls": "how it runs, not which elements there are",
     "generations.tensorflow.data.Dataset.prefetch:buffer_size": "how it runs, not which elements there are",
     "generations.tensorflow.data.Dataset.with_options:options": "how it runs, not which elements there are",
