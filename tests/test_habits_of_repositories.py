@@ -267,6 +267,9 @@ def test_updates_of_an_optimizer_in_a_function(generation: str, name: str) -> No
     for told, weights in found:
         np.testing.assert_allclose(told, values, rtol=1e-5)
         np.testing.assert_allclose(weights[0], model.get_weights()[0], rtol=1e-5, atol=1e-6)
+    values = K.mean(K.square(target))  # and what the model made of values
+    with pytest.raises(ValueError, match=r"does not rest on 2 of the weights, .*kernel.*call it on an Input"):
+        optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=values)
     with pytest.raises(ValueError, match="`loss` must be symbolic"):
         optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=torch.zeros(()))
 

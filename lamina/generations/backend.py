@@ -33,7 +33,7 @@ from ..models import Model as _Model
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
-from .tensors import Variable, nodes_before
+from .tensors import Variable, rests_on
 from .updates import Descent, Expression
 
 # Settings -------------------------------------------------------------------------------------------------------------
@@ -289,18 +289,10 @@ def gradients(loss: Any, variables: Any) -> list[Any]:
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss]
     if not any_symbolic(losses):
         return Gradients.of(losses, variables)
-    rests = _rests_on([one for one in losses if isinstance(one, SymbolicTensor)])
+    rests = rests_on(one for one in losses if isinstance(one, SymbolicTensor))
     known = [one for one in variables if id(one) in rests]
     found = iter(Gradients()(losses, known) if known else [])
     return [next(found) if id(one) in rests else None for one in variables]
-
-
-def _rests_on(losses: list[SymbolicTensor]) -> set[int]:
-    found = {id(loss) for loss in losses}
-    for node in nodes_before(*losses):
-        found |= {id(leaf) for leaf in pytree.tree_leaves((node.args, node.kwargs, node.outputs))}
-        found |= {id(weight) for weight in node.layer.parameters()}
-    return found
 
 
 _HOW_IT_RUNS = {"name", "mode", "on_unused_input", "allow_input_downcast", "options", "run_metadata"}
@@ -524,6 +516,6 @@ def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
     "AbstractContextManager", "Any", "Callable", "Descent", "Dialect", "Gradients", "Iterator", "Sequence",
     "SymbolicTensor", "Tensor", "Variable", "any_symbolic", "contextmanager",
-    "names", "nodes_before", "nullcontext", "phase", "recorded",
+    "Expression", "names", "rests_on", "nullcontext", "phase", "recorded",
     "torch_dtype",
 }  # fmt: skip

@@ -89,6 +89,16 @@ def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:
             stack += [tensor.node for tensor in node.inputs]
 
 
+def rests_on(losses: Iterable[SymbolicTensor]) -> set[int]:
+    """The ids of all that tensors rest on: other tensors, weights, arguments of calls."""
+    losses = list(losses)
+    found = {id(loss) for loss in losses}
+    for node in nodes_before(*losses):
+        found |= {id(leaf) for leaf in pytree.tree_leaves((node.args, node.kwargs, node.outputs))}
+        found |= {id(weight) for weight in node.layer.parameters()}
+    return found
+
+
 def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     """Whether a value is, holds or, as a function of users, names symbolic tensors, or asks for one's layer."""
     seen = set() if seen is None else seen
