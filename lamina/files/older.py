@@ -132,6 +132,12 @@ def _layout(layer: Any, generation: Generation, backend: str) -> weights.Layout:
     return weights.layout(entry, layer.get_config(), shape, backend)
 
 
+def converter_of(layer: Any) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] | None:
+    """What turns the arrays of a layer of tf.keras' into today's, where it stores others."""
+    layout = _layout(layer, TF_KERAS, "tensorflow")
+    return layout.to_modern if layout.kind else None
+
+
 def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
     """What a file says of training, in words that are read today. Raises ValueError for Keras 1's."""
     if generation == "keras1":
@@ -159,11 +165,18 @@ def load_state(optimizer: Any, stored: Mapping[str, np.ndarray]) -> None:
     if found is None:
         warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=4)
         return
-    steps, product, slots = found
+    set_state(optimizer, *found)
+
+
+def set_state(
+    optimizer: Any, steps: Any, product: Any, slots: Mapping[str, Sequence[np.ndarray | None]]
+) -> None:
+    """Set an optimizer's count of steps, Nadam's product, and state tensors, one a weight or none."""
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store
         passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
         optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
     for name, arrays in slots.items():
         for variable, array in zip(optimizer._slots[name], arrays, strict=True):
-            variable.assign(array)
+            if array is not None:
+                variable.assign(array)

@@ -1,0 +1,332 @@
+"""TensorFlow's checkpoints, `prefix.index` and `prefix.data-00000-of-00001`, read without TensorFlow.
+
+The index is a sorted table of LevelDB's kind: blocks of keys and values, each with a checksum. Its values are protocol
+buffers that say where in the data files each tensor lies. (tensorflow/core/util/tensor_bundle, core/lib/io/table.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import mmap
+import os
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..core.errors import short
+from . import safe
+from .crc32c import crc32c
+from .wire import message, numbers, varint
+
+INDEX = ".index"
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
+_FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")
+_MAX_RANK = 254  # TensorFlow's own limit
+_MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
+_BFLOAT16 = 14
+_STRING = 7
+_TYPES = {
+    1: "f4", 2: "f8", 3: "i4", 4: "u1", 5: "i2", 6: "i1", 8: "c8", 9: "i8", 10: "b1", 11: "i1", 12: "u1", 13: "i4",
+    _BFLOAT16: "u2", 15: "i2", 16: "u2", 17: "u2", 18: "c16", 19: "f2", 22: "u4", 23: "u8",
+}  # fmt: skip
+
+
+def prefix_of(path: Path) -> Path | None:
+    """The prefix of a checkpoint that a path means: by itself, by one of its files, or by a SavedModel's folder."""
+    name = str(path)
+    data = _DATA.fullmatch(name)
+    if path.is_file() and data is None and path.suffix != INDEX:
+        return None
+    candidates = [name, name.removesuffix(INDEX), data[1] if data else name, str(path / "variables" / "variables")]
+    return next((Path(found) for found in candidates if os.path.isfile(found + INDEX)), None)
+
+
+def read_checkpoint(path: Any) -> Bundle:
+    """The arrays in a TensorFlow checkpoint or SavedModel by name, as a mapping; each is read when it is asked for.
+
+    path: as TensorFlow names a checkpoint ("training/cp.ckpt"), one of its files, or a SavedModel's folder. Raises
+    FileNotFoundError where there is none, ValueError for a damaged one.
+    """
+    prefix = prefix_of(Path(path))
+    if prefix is None:
+        raise FileNotFoundError(f"There is no TensorFlow checkpoint {str(path)!r}: no file {Path(path).name}{INDEX}.")
+    return Bundle(prefix)
+
+
+class Bundle(Mapping[str, np.ndarray]):
+    """A checkpoint's arrays by name: texts as `bytes`, bfloat16 as float32. `stored` holds what is known of each."""
+
+    def __init__(self, prefix: Path):
+        self.prefix, self._maps = prefix, {}
+        with safe.reading(f"{prefix}{INDEX}"):
+            items = _table(Path(f"{prefix}{INDEX}").read_bytes())
+            header = message(items.pop(b"", b""))
+            self._shards = header.number(1)
+            order = "<>"[min(header.number(2), 1)]
+            if not 0 < self._shards < 100_000 or header.message(3).number(2) > 1:
+                raise ValueError("its header is none that is known")
+            entries = {key: _entry(value, order) for key, value in items.items()}
+            self._pieces = {key: entry for key, entry in entries.items() if key[:1] == b"\0"}
+            self.stored = {
+                _text(key): StoredTensor(self, _text(key), entry)
+                for key, entry in entries.items()
+                if key not in self._pieces
+            }
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = self.stored[name]
+        with safe.reading(self.prefix):
+            found.check()
+            return found.read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __repr__(self) -> str:
+        return f"<TensorFlow checkpoint {str(self.prefix)!r}: {len(self)} tensors>"
+
+    def bytes_of(self, entry: Entry) -> memoryview:
+        """Where an entry's values lie in its data file. Raises ValueError for a place outside it."""
+        if not 0 <= entry.shard < self._shards:
+            raise ValueError(f"it names data file {entry.shard} of {self._shards}")
+        name = f"{self.prefix}.data-{entry.shard:05}-of-{self._shards:05}"
+        if name not in self._maps:
+            if not os.path.isfile(name):
+                raise ValueError(f"the data file {os.path.basename(name)} is missing")
+            with open(name, "rb") as file:
+                empty = not os.fstat(file.fileno()).st_size
+                self._maps[name] = memoryview(
+                    b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                )  # views keep it open
+        data = self._maps[name]
+        if not 0 <= entry.offset <= entry.offset + entry.size <= len(data):
+            raise ValueError(
+                f"{entry.size} bytes at {entry.offset} lie outside {os.path.basename(name)}, which has {len(data)}"
+            )
+        return data[entry.offset : entry.offset + entry.size]
+
+    def pieces_of(self, name: str, entry: Entry) -> list[tuple[tuple[slice, ...], Entry]]:
+        """Where in a tensor each of its slices goes, and the slice."""
+        found = []
+        for place in entry.slices:
+            ends = [(start, size if length is None else start + length)
+                    for (start, length), size in zip(place, entry.shape, strict=True)]  # fmt: skip
+            if any(not 0 <= start <= end <= size for (start, end), size in zip(ends, entry.shape, strict=True)):
+                raise ValueError(f"a slice of {name!r} lies outside its shape {entry.shape}")
+            piece = self._pieces.get(_piece_key(name, place))
+            if piece is None or piece.shape != tuple(end - start for start, end in ends) or piece.kind != entry.kind:
+                raise ValueError(f"a slice of {name!r} is missing or of another shape")
+            found.append((tuple(slice(*pair) for pair in ends), piece))
+        if sum(math.prod(piece.shape) for _, piece in found) != math.prod(entry.shape):
+            raise ValueError(f"the slices of {name!r} do not make up its shape {entry.shape}")
+        return found
+
+
+class StoredTensor:
+    """A tensor of a checkpoint: its shape and type, and on demand its values."""
+
+    def __init__(self, bundle: Bundle, name: str, entry: Entry):
+        self.name, self.shape, self._bundle, self._entry = name, entry.shape, bundle, entry
+        self.dtype = np.dtype("f4" if entry.kind == _BFLOAT16 else _TYPES.get(entry.kind, "O"))  # of what `read` gives
+        self.size = math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def _places(self) -> list[tuple[tuple[slice, ...], Entry]]:
+        return self._bundle.pieces_of(self.name, self._entry) if self._entry.slices else [((), self._entry)]
+
+    def check(self) -> None:
+        """Raises ValueError where the values are not all there, or not those that were written."""
+        if self._entry.kind not in _TYPES and self._entry.kind != _STRING:
+            raise ValueError(f"{self.name!r} holds values of TensorFlow's type {self._entry.kind}, which are no array")
+        for _, entry in self._places:
+            data = self._bundle.bytes_of(entry)
+            if entry.kind == _STRING:
+                lengths, start = numbers(data, math.prod(entry.shape))
+                head = b"".join(struct.pack("<I" if each < 1 << 32 else "<Q", each) for each in lengths)
+                data = head + bytes(data[start:])
+            elif entry.size != math.prod(entry.shape) * np.dtype(_TYPES[entry.kind]).itemsize:
+                raise ValueError(f"{self.name!r} of shape {entry.shape} has {entry.size} bytes")
+            if _masked(crc32c(data)) != entry.checksum:
+                raise ValueError(f"{self.name!r} is not as it was written: its checksum differs")
+
+    def read(self) -> np.ndarray:
+        """The values, once they are checked, in memory of their own that torch aligned."""
+        if self._entry.kind == _STRING:
+            return self._texts()
+        stored = np.dtype(_TYPES[self._entry.kind])
+        values = torch.empty(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
+        for place, entry in self._places:
+            found = np.frombuffer(self._bundle.bytes_of(entry), stored.newbyteorder(entry.order))
+            if entry.kind == _BFLOAT16:
+                found = (found.astype(np.uint32) << 16).view(np.float32)
+            values[place] = found.reshape(entry.shape)
+        return values
+
+    def _texts(self) -> np.ndarray:
+        if self._entry.slices:
+            raise ValueError(f"{self.name!r} holds texts in slices")
+        data = self._bundle.bytes_of(self._entry)
+        lengths, start = numbers(data, math.prod(self.shape))
+        ends = list(itertools.accumulate(lengths, initial=start + 4))
+        if ends[-1] != len(data):
+            raise ValueError(f"the texts of {self.name!r} do not end where it does")
+        values = np.empty(len(lengths), object)
+        values[:] = [bytes(data[start:end]) for start, end in itertools.pairwise(ends)]
+        return values.reshape(self.shape)
+
+
+class Entry(NamedTuple):
+    """Where a tensor's values lie; of one in slices, the slices: (start, length) for each axis, None for all of it."""
+
+    kind: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    checksum: int
+    slices: tuple[tuple[tuple[int, int | None], ...], ...]
+    order: str
+
+
+def _entry(value: memoryview | bytes, order: str) -> Entry:
+    found = message(value)
+    shape = tuple(axis.number(1) for axis in found.message(2).messages(2))
+    if len(shape) > _MAX_RANK or any(not 0 <= size < 1 << 48 for size in shape) or math.prod(shape) >= 1 << 48:
+        raise ValueError(f"it has a tensor of shape {short(shape)}")
+    slices = tuple(
+        tuple((axis.number(1), axis.number(2) if 2 in axis else None) for axis in place.messages(1))
+        for place in found.messages(7)
+    )
+    if any(len(place) != len(shape) for place in slices):
+        raise ValueError("a slice has another number of axes than its tensor")
+    return Entry(*(found.number(1), shape), *map(found.number, (3, 4, 5, 6)), slices, order)
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "backslashreplace")
+
+
+# The names of slices: TensorFlow's OrderedCode ------------------------------------------------------------------------
+
+
+def _piece_key(name: str, place: tuple[tuple[int, int | None], ...]) -> bytes:
+    escaped = name.encode().replace(b"\xff", b"\xff\0").replace(b"\0", b"\0\xff")
+    ends = [_signed(number) for start, length in place for number in (start, -1 if length is None else length)]
+    count = len(place)
+    return b"\0" + escaped + b"\0\1" + (bytes([1, count]) if count else b"\0") + b"".join(ends)
+
+
+def _signed(number: int) -> bytes:
+    """A number such that bytes sort as numbers do: its length in leading ones, then its bits."""
+    bits = (~number if number < 0 else number).bit_length()
+    count = bits // 7 + 1
+    leading = (1 << 8 * count) - (1 << (8 * count - count))
+    return ((number & (1 << 8 * count) - 1) ^ leading).to_bytes(count, "big")
+
+
+# The table ------------------------------------------------------------------------------------------------------------
+
+
+def _table(data: bytes) -> dict[bytes, memoryview]:
+    """All keys and values of a table. Raises ValueError for a damaged one."""
+    view = memoryview(data)
+    if len(data) < _FOOTER or data[-8:] != _MAGIC:
+        raise ValueError("it does not end as a table of TensorFlow's does")
+    footer = view[-_FOOTER:]
+    (_, _, offset, size), _ = numbers(footer, 4)
+    items: dict[bytes, memoryview] = {}
+    room, end, last = safe.allowed(len(data), safe.MAX_WHOLE_EXPANSION), 0, None
+    for _, handle in _pairs(_block(view, offset, size)):
+        (offset, size), _ = numbers(handle, 2)
+        if offset < end:
+            raise ValueError("two of its blocks overlap")
+        end = offset + size
+        for key, value in _pairs(_block(view, offset, size)):
+            room -= len(key)
+            if room < 0 or (last is not None and key <= last):
+                raise ValueError("its keys are out of order, or out of proportion to its size")
+            items[key], last = value, key
+    return items
+
+
+def _block(data: memoryview, offset: int, size: int) -> memoryview:
+    if offset + size + 5 > len(data) - _FOOTER:
+        raise ValueError(f"a block of {size} bytes at {offset} lies outside the file")
+    if _masked(crc32c(data[offset : offset + size + 1])) != int.from_bytes(data[offset + size + 1 :][:4], "little"):
+        raise ValueError(f"the block at {offset} is not as it was written: its checksum differs")
+    kind, found = data[offset + size], data[offset : offset + size]
+    if kind > 1:
+        raise ValueError(f"the block at {offset} is packed in an unknown way, {kind}")
+    return memoryview(unsnapped(found)) if kind else found
+
+
+def _pairs(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """The keys and values of a block; a key's beginning may be that of the one before."""
+    if len(block) < 4:
+        raise ValueError("a block is too short")
+    end = len(block) - 4 * (int.from_bytes(block[-4:], "little") + 1)
+    if end < 0:
+        raise ValueError("a block is shorter than its list of restarts")
+    at, key = 0, b""
+    while at < end:
+        (shared, own, length), start = numbers(block[at:end], 3)
+        at += start
+        if shared > len(key) or at + own + length > end:
+            raise ValueError("an entry of a block lies outside it")
+        key = key[:shared] + bytes(block[at : at + own])
+        yield key, block[at + own : at + own + length]
+        at += own + length
+
+
+def unsnapped(data: memoryview) -> bytearray:
+    """What Snappy packed. Raises ValueError for damaged data, before it takes more memory than these can stand for.
+
+    Written out, since TensorFlow packs no checkpoint itself: a package for it would be asked of everybody for nothing.
+    (github.com/google/snappy, format_description.txt.)
+    """
+    size, at = varint(data, 0)
+    if size > _MAX_COPIES * len(data):
+        raise ValueError(f"a block of {len(data)} bytes declares {size} unpacked ones")
+    found = bytearray()
+    while at < len(data):
+        tag = data[at]
+        at += 1
+        if tag & 3 == 0:
+            length = tag >> 2
+            if length >= 60:
+                extra = length - 59
+                length = int.from_bytes(data[at : at + extra], "little")
+                at += extra
+            piece: Any = data[at : at + length + 1]
+            at += length + 1
+        else:
+            extra = (1, 2, 4)[(tag & 3) - 1]
+            back = int.from_bytes(data[at : at + extra], "little")
+            length = tag >> 2
+            if extra == 1:
+                back, length = back | tag >> 5 << 8, (length & 7) + 3
+            at += extra
+            if not 0 < back <= len(found):
+                raise ValueError("a packed block refers to what is not there")
+            piece = (found[-back:] * (length // back + 1))[: length + 1]
+        found += piece
+        if at > len(data) or len(found) > size:
+            raise ValueError("a packed block does not end where it should")
+    if len(found) != size:
+        raise ValueError("a packed block does not end where it should")
+    return found
+
+
+def _masked(checksum: int) -> int:
+    """As it is stored: a checksum of data that hold their own checksum is no good one."""
+    return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF

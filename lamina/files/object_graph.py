@@ -1,0 +1,373 @@
+"""TensorFlow's object graphs: which tensor of a checkpoint is which weight of a model.
+
+A node is an object; its children have the names of attributes, and "0", "1", ... in lists. `layer_with_weights-0` is a
+functional model's first layer that has some. Variables are nodes that name their tensor.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..core.children import Children, metrics_of
+from ..core.errors import show_shape
+from ..core.layer import Layer
+from ..core.weight import Weight, take
+from ..translation import checkpoints
+from . import keras3, older, safe, tree
+from .bundle import OBJECT_GRAPH, Bundle, StoredTensor
+from .wire import message
+
+_VALUE = "VARIABLE_VALUE"
+
+
+class Node(NamedTuple):
+    """An object of a checkpoint: its parts by name, its tensors by what they are, and its slots of an optimizer."""
+
+    children: dict[str, int]
+    tensors: dict[str, tuple[str, str]]  # what: (variable's name, tensor's key)
+    slots: list[tuple[int, str, int]]  # of which variable, called what, where
+
+
+def nodes_of(bundle: Bundle) -> list[Node] | None:
+    """The object graph of a checkpoint; None for one that has names alone. Raises ValueError for a damaged one."""
+    if OBJECT_GRAPH not in bundle.stored:
+        return None
+    found = []
+    for item in message(bundle[OBJECT_GRAPH].item()).messages(1):
+        children = {child.text(2): child.number(1) for child in item.messages(1)}
+        tensors = {one.text(1): (one.text(2), one.text(3)) for one in item.messages(2)}
+        slots = [(one.number(1), one.text(2), one.number(3)) for one in item.messages(3)]
+        found.append(Node(children, tensors, slots))
+    if any(not 0 <= place < len(found) for node in found for place in _neighbours(node)):
+        raise ValueError("its object graph names an object that is not there")
+    return found
+
+
+def _neighbours(node: Node) -> Iterator[int]:
+    yield from node.children.values()
+    for one, _, other in node.slots:
+        yield from (one, other)
+
+
+class _Part(NamedTuple):
+    """The own weights of a layer, and what is stored for them."""
+
+    path: str
+    layer: Any
+    weights: list[Any]
+    arrays: Sequence[Any]
+
+
+class Match:
+    """What a checkpoint has for everything below some objects, each at a node. Nothing changes until `write`."""
+
+    def __init__(self, bundle: Bundle, nodes: list[Node]):
+        self.bundle, self.nodes = bundle, nodes
+        self.parts: list[_Part] = []
+        self.problems: list[str] = []
+        self.optimizers: list[tuple[Any, int]] = []
+        self.places: dict[int, int] = {}  # weight: node
+        self._seen: set[int] = set()
+        self._used: set[int] = set()
+        self._metrics: set[int] = set()
+        self._tables: list[tuple[Any, Any]] = []
+
+    # -- finding ----------------------------------------------------------------------------------------------------
+
+    def add(self, item: Any, place: int, path: str = "") -> None:
+        """Look for all below an object at a node."""
+        if isinstance(item, Weight):
+            self._weights(path, item, [(path, item)], {path: place})
+            return
+        if hasattr(item, "_slot_names"):
+            self.optimizers.append((item, place))
+            return
+        if id(item) in self._seen:
+            return
+        self._seen.add(id(item))
+        node = self.nodes[place]
+        for names, child in _children(item):
+            below = next((node.children[name] for name in names if name in node.children), None)
+            where = f"{path}/{names[0]}".lstrip("/")
+            if below is not None:
+                self.add(child, below, where)
+            elif id(child) not in self._seen and _has_weights(child):
+                self.problems.append(f"{where}: not in the checkpoint")
+        if isinstance(item, Layer):
+            own = [(_attribute(item, weight), weight) for weight in item._own_weights()]
+            self._weights(path, item, own, node.children)
+            if hasattr(item, "set_vocabulary"):
+                self._table(path, item, place)
+            held = {id(metric) for metric in metrics_of(item)}
+            names = [name for name, value in vars(item).items() if id(value) in held and name in node.children]
+            self._metrics |= {node.children[name] for name in names}
+        optimizer = getattr(item, "optimizer", None) if isinstance(item, nn.Module) else None
+        if hasattr(optimizer, "_slot_names") and "optimizer" in node.children:
+            self.optimizers.append((optimizer, node.children["optimizer"]))
+
+    def _weights(self, path: str, layer: Any, own: list[tuple[str, Any]], children: dict[str, int]) -> None:
+        stored: list[StoredTensor] = []
+        for attribute, weight in own:
+            names = [attribute, *checkpoints.names(weight.name), *checkpoints.names(attribute)]
+            place = next((children[name] for name in names if self._is_variable(children.get(name))), None)
+            if place is None:
+                self.problems.append(f"{path}/{attribute}: not in the checkpoint".lstrip("/"))
+                return
+            self._used.add(place)
+            self.places[id(weight)] = place
+            stored.append(self.bundle.stored[self.nodes[place].tensors[_VALUE][1]])
+        if own:
+            self.take(path, layer, [weight for _, weight in own], stored)
+
+    def _is_variable(self, place: int | None) -> bool:
+        return place is not None and self.nodes[place].tensors.get(_VALUE, ("", ""))[1] in self.bundle.stored
+
+    def take(self, path: str, layer: Any, weights: list[Any], stored: Sequence[StoredTensor]) -> None:
+        """These are for those, where shapes and kinds of values agree."""
+        arrays: Sequence[Any] = stored
+        convert = older.converter_of(layer)
+        if convert is not None:
+            for tensor in stored:
+                tensor.check()
+            arrays = convert([tensor.read() for tensor in stored])
+        for weight, array in zip(weights, arrays, strict=True):
+            name = getattr(weight, "name", "weight")
+            if tuple(weight.shape) != tuple(array.shape):
+                expected, got = show_shape(weight.shape), show_shape(array.shape)
+                self.problems.append(f"{path}: expected shape {expected} for {name}; the checkpoint has {got}")
+                return
+            problem = tree.other_kind({name: weight}, {name: array})
+            if problem:
+                self.problems.append(f"{path}: {problem}")
+                return
+        self.parts.append(_Part(path, layer, weights, arrays))
+
+    def _table(self, path: str, layer: Any, place: int) -> None:
+        """A vocabulary that was learned is a table of keys and values."""
+        seen, waiting = {place}, [place]
+        while waiting:  # it hangs some objects below the layer
+            node = self.nodes[waiting.pop()]
+            found = {key.rpartition("-")[2]: self.bundle.stored.get(name) for key, (_, name) in node.tensors.items()}
+            if found.keys() >= {"keys", "values"} and None not in found.values():
+                self._tables.append((layer, (found["keys"], found["values"])))
+                return
+            fresh = set(node.children.values()) - seen
+            seen |= fresh
+            waiting += fresh
+
+    def unused(self, root: int) -> list[str]:
+        """Names of weights below a node that no object of the model stands for, the state of training aside."""
+        slots = {place for node in self.nodes for _, _, place in node.slots}
+        seen, waiting, found = {root, *slots, *self._metrics}, [root], []
+        while waiting:
+            for name, place in self.nodes[waiting.pop()].children.items():
+                if name in checkpoints.ASIDE or place in seen:
+                    continue
+                seen.add(place)
+                waiting.append(place)
+                if _VALUE in self.nodes[place].tensors and place not in self._used:
+                    found.append(self.nodes[place].tensors[_VALUE][1].removesuffix(f"/.ATTRIBUTES/{_VALUE}"))
+        return found
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def settle(self, skip_mismatch: bool = False) -> None:
+        """Check all that is to be read. Raises Misfit with all that differs; with `skip_mismatch` warns instead."""
+        if self.problems:
+            more = f"; and {len(self.problems) - 5} more" if len(self.problems) > 5 else ""
+            text = "the weights do not fit the model. " + "; ".join(self.problems[:5]) + more
+            if not skip_mismatch:
+                raise safe.Misfit(text)
+            warnings.warn(f"{text}. These are left as they are.", stacklevel=4)
+        for part in self.parts:
+            for array in part.arrays:
+                if isinstance(array, StoredTensor):
+                    array.check()
+        self._states = [self._state(item, place) for item, place in self.optimizers]
+        self._vocabularies = [(layer, _vocabulary(*found)) for layer, found in self._tables]
+
+    def write(self) -> None:
+        """Set weights, vocabularies and the optimizers' state, each tensor read when its turn comes."""
+        with torch.no_grad():
+            for part in self.parts:
+                for weight, array in zip(part.weights, part.arrays, strict=True):
+                    take(weight, torch.as_tensor(array.read() if isinstance(array, StoredTensor) else array))
+        for layer, words in self._vocabularies:
+            layer.set_vocabulary(words)
+        for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
+            older.set_state(optimizer, state.steps, state.product, state.slots)
+            if state.rate is not None and not hasattr(optimizer._learning_rate, "get_config"):
+                optimizer.learning_rate = state.rate
+
+    # -- optimizers -------------------------------------------------------------------------------------------------
+
+    def _number(self, node: Node, names: Sequence[str]) -> Any:
+        """The value of the first of these children that is a variable; None where none is."""
+        found = next((node.children[name] for name in names if self._is_variable(node.children.get(name))), None)
+        return None if found is None else self._read(found).item()
+
+    def _read(self, place: int) -> np.ndarray:
+        tensor = self.bundle.stored[self.nodes[place].tensors[_VALUE][1]]
+        tensor.check()
+        return tensor.read()
+
+    def _state(self, optimizer: Any, place: int) -> _State:
+        """What a checkpoint has of an optimizer. Raises Misfit where that is of other shapes."""
+        node = self.nodes[place]
+        inner = next((name for name in checkpoints.WRAPPED if name in node.children), None)
+        node = node if inner is None else self.nodes[node.children[inner]]
+        stored = {(owner, word): slot for owner, word, slot in node.slots} or self._slots_by_name(node)
+        slots: dict[str, list[Any]] = {}
+        for name in (name for group in optimizer._slot_names() for name in group):
+            words = checkpoints.SLOTS.get(name, (name,))
+            owners = [self.places.get(id(weight), -1) for weight in optimizer._weights]
+            places = [next((stored[owner, word] for word in words if (owner, word) in stored), None) for owner in owners]
+            if any(place is not None for place in places):
+                slots[name] = [None if place is None else self._read(place) for place in places]
+                self._convert(optimizer, name, slots[name])
+        steps, product, rate = (self._number(node, names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
+        return _State(steps or 0, product, slots, rate)
+
+    def _convert(self, optimizer: Any, name: str, arrays: list[Any]) -> None:
+        """Make the state of weights that are stored otherwise today's, and compare all shapes."""
+        order = {id(weight): index for index, weight in enumerate(optimizer._weights)}
+        for part in self.parts:
+            convert = older.converter_of(part.layer)
+            indices = [order.get(id(weight)) for weight in part.weights]
+            if convert is not None and all(index is not None and arrays[index] is not None for index in indices):
+                for index, array in zip(indices, convert([arrays[index] for index in indices]), strict=True):
+                    arrays[index] = array
+        for variable, array in zip(optimizer._slots[name], arrays, strict=True):
+            if array is not None and (variable is None or tuple(variable.shape) != array.shape):
+                expected = "none" if variable is None else f"shape {show_shape(variable.shape)}"
+                raise safe.Misfit(f"the optimizer's {name}: expected {expected}; the checkpoint has {show_shape(array.shape)}")
+
+    def _slots_by_name(self, node: Node) -> dict[tuple[int, str], int]:
+        """State that stands in a list: "Adam/m/dense/kernel" is the m of "dense/kernel", the first of two the first's."""
+        if "_variables" not in node.children:
+            return {}
+        weights: dict[str, list[int]] = {}
+        for place in self.places.values():
+            weights.setdefault(self.nodes[place].tensors[_VALUE][0], []).append(place)
+        found: dict[tuple[int, str], int] = {}
+        members = self.nodes[node.children["_variables"]].children
+        for place in (members[str(index)] for index in range(len(members)) if str(index) in members):
+            parts = self.nodes[place].tensors[_VALUE][0].split("/") if self._is_variable(place) else []
+            for start in range(1, len(parts)):
+                owners = [(owner, parts[start - 1]) for owner in weights.get("/".join(parts[start:]), ())]
+                fresh = next((owner for owner in owners if owner not in found), None)
+                if fresh is not None:
+                    found[fresh] = place
+                    break
+        return found
+
+
+class _State(NamedTuple):
+    steps: int
+    product: float | None
+    slots: dict[str, list[Any]]
+    rate: float | None
+
+
+def _vocabulary(keys: StoredTensor, values: StoredTensor) -> list[Any]:
+    for tensor in (keys, values):
+        tensor.check()
+    found = sorted(zip(values.read().ravel().tolist(), keys.read().ravel().tolist(), strict=True), key=lambda pair: pair[0])
+    return [key.decode("utf-8", "replace") if isinstance(key, bytes) else key for _, key in found]
+
+
+def _children(item: Any) -> Iterator[tuple[list[str], Any]]:
+    """The objects inside one, each with the names that it may have."""
+    if isinstance(item, (list, tuple)):
+        yield from (([str(place)], child) for place, child in enumerate(item) if _holds(child))
+        return
+    if isinstance(item, dict):
+        yield from (([str(key)], child) for key, child in item.items() if _holds(child))
+        return
+    found = {name: child for name, child in tree.attributes(item) if name != "optimizer"}
+    if hasattr(item, "_graph") or hasattr(item, "_stack"):
+        weighted = 0
+        for place, layer in enumerate(found.pop("layers")):
+            has = bool(layer.weights)
+            yield checkpoints.layer_names(place, weighted if has else None), layer
+            weighted += has
+    elif getattr(item, "_is_composite", False):
+        found.pop("layers")
+    yield from ((list(checkpoints.names(name)), child) for name, child in found.items())
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, (list, tuple, dict, nn.Module))
+
+
+def _has_weights(item: Any) -> bool:
+    modules = Children(item) if isinstance(item, (list, tuple, dict)) else item
+    return any(module._own_weights() for module in modules.modules() if isinstance(module, Layer))
+
+
+def _attribute(layer: Layer, weight: Any) -> str:
+    both = {**layer._parameters, **layer._buffers}
+    return next((name for name, found in both.items() if found is weight), weight.name)
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+def load_weights(model: Any, prefix: Path, skip_mismatch: bool = False) -> None:
+    """Set a model's weights from a checkpoint, and the optimizer's state where both have one.
+
+    The model may stand at the checkpoint's root, as `save_weights` writes it, or be a part of a `tf.train.Checkpoint`.
+    Raises ValueError, before any change, for a damaged checkpoint or one that does not fit.
+    """
+    keras3.require_built(model, "load weights")
+    keras3.build_optimizer(model)
+    bundle = Bundle(prefix)
+    with safe.reading(prefix):
+        nodes = nodes_of(bundle)
+        match = by_names(bundle, model) if nodes is None else _best(bundle, nodes, model)
+        match.settle(skip_mismatch)
+        match.write()
+
+
+def _best(bundle: Bundle, nodes: list[Node], model: Any) -> Match:
+    """The model at the root, or where that does not fit, as the only part that does."""
+    if not nodes:
+        raise ValueError("its object graph is empty")
+
+    def at(place: int) -> Match:
+        found = Match(bundle, nodes)
+        found.add(model, place)
+        found.problems += [f"{name}: stored, but the model has no such layer" for name in found.unused(place)]
+        if not found.optimizers and "optimizer" in nodes[0].children and hasattr(getattr(model, "optimizer", None), "_slot_names"):
+            found.optimizers.append((model.optimizer, nodes[0].children["optimizer"]))
+        return found
+
+    first = at(0)
+    parts = [] if not first.problems else [place for name, place in nodes[0].children.items() if name not in checkpoints.ASIDE]
+    fitting = [found for place in parts if not (found := at(place)).problems and found.parts]
+    return fitting[0] if len(fitting) == 1 else first
+
+
+def by_names(bundle: Bundle, model: Any) -> Match:
+    """By the weights' names, as sessions of TensorFlow 1 saved them. Raises Misfit where one is not there."""
+    match = Match(bundle, [])
+    for layer in model.modules():
+        own = layer._own_weights() if isinstance(layer, Layer) else []
+        found = [bundle.stored.get(weight.path) for weight in own]
+        missing = [weight.path for weight, tensor in zip(own, found, strict=True) if tensor is None]
+        if missing:
+            raise safe.Misfit(
+                f"it has names alone, as a session of TensorFlow 1 saves them, and none is {missing[0]!r}; it has "
+                f"{', '.join(list(bundle)[:5])}, ... Read its arrays with lamina.saving.read_checkpoint, and set them "
+                "with `set_weights`."
+            )
+        if own:
+            match.take(layer.name, layer, own, found)
+    return match

@@ -1,0 +1,101 @@
+"""Folders that tf.keras wrote by `model.save("folder")`: TensorFlow's SavedModel with what Keras says of its objects.
+
+The graphs of functions in it are never looked at: the architecture is made of the config of Keras' metadata, and the
+weights come from the checkpoint that lies beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core import serialize
+from ..core.errors import short
+from ..translation import saved_models
+from . import h5, keras3, object_graph, older, safe
+from .wire import Message, message
+
+FILE = "saved_model.pb"
+_METADATA = "keras_metadata.pb"
+_VARIABLES = Path("variables", "variables")
+
+
+def folder_of(path: Path) -> Path | None:
+    """The folder of a SavedModel that a path means, by itself or by its `saved_model.pb`."""
+    if path.name == FILE and path.is_file():
+        return path.parent
+    return path if (path / FILE).is_file() else None
+
+
+def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+    """The model in a folder. Raises ValueError for a damaged one, and one that says nothing of Keras' objects.
+
+    A model of your own class is made by its `from_config` from `custom_objects`.
+    """
+    described = _described(folder)
+    version = described.get("keras_version")
+    config = older.addressed(_architecture(described, folder), version)
+    with serialize.custom_object_scope(custom_objects or {}):
+        with keras3.filling(folder / _VARIABLES.with_suffix(".index")):
+            model = keras3.make_model(config, folder)
+            if not model.built:
+                _build(model, described, folder)
+            training = described.get("training_config") if compile else None
+            if training:
+                h5._compile(model, training, folder, "tf_keras")
+            object_graph.load_weights(model, folder / _VARIABLES)
+    return model
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What the file says of the model: Keras' metadata of the object at the root."""
+    own = folder / _METADATA
+    path = own if own.is_file() else folder / FILE
+    with safe.reading(path):
+        size = path.stat().st_size
+        data = message(path.read_bytes())
+        root = _root_of_metadata(data) if own.is_file() else _root_of_graph(data)
+        text = root and safe.parse_json(root, size, "the metadata of Keras")
+        found = saved_models.plain(text)
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{folder}: a SavedModel that says nothing of Keras' layers, as `model.export` of Keras 3, "
+            "`tf.saved_model.save` and TensorFlow Hub write it. It holds graphs of TensorFlow alone, which are never run. "
+            "Its arrays can be read with lamina.saving.read_checkpoint; a model that is made in code takes them."
+        )
+    return found
+
+
+def _root_of_metadata(data: Message) -> str | None:
+    nodes = data.messages(1)
+    found = next((node for node in nodes if node.text(3) == "root"), None)
+    return None if found is None else found.text(5)
+
+
+def _root_of_graph(data: Message) -> str | None:
+    """From TensorFlow 2.0 to 2.4 the metadata stand in the graph of objects, whose first is the root."""
+    graph = data.messages(2)[0].message(7) if 2 in data else Message()
+    nodes = graph._all(1)
+    user = message(nodes[0]).message(4) if nodes else Message()
+    return user.text(3) if user.text(1).startswith("_tf_keras") else None
+
+
+def _architecture(described: dict[str, Any], folder: Path) -> dict[str, Any]:
+    config = described.get("model_config")
+    if config is None:
+        config = {"class_name": described.get("class_name"), "config": described.get("config")}
+    name, inner = config.get("class_name"), config.get("config")
+    if not isinstance(inner, dict) or "layer was saved without config" in inner:
+        raise ValueError(
+            f"{folder}: it holds a model of the class {short(name)}, which wrote no config, so that nothing says how to "
+            f'make it. Make it in code, call it once, and use model.load_weights("{folder}").'
+        )
+    return config
+
+
+def _build(model: Any, described: Mapping[str, Any], folder: Path) -> None:
+    shape = saved_models.input_shape(described)
+    if shape is not None:
+        with safe.reading(folder):
+            model.build(shape)

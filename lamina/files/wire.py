@@ -1,0 +1,81 @@
+"""Protocol buffers, read field by field: all that TensorFlow's files need of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Message(dict[int, list[Any]]):
+    """The fields of a message by number: whole numbers, and the bytes of all that is longer."""
+
+    def number(self, field: int) -> int:
+        """The last value of a field of numbers, with its sign; 0 where there is none."""
+        found = self.get(field, [0])[-1]
+        if not isinstance(found, int):
+            raise ValueError(f"field {field} of a message is no number")
+        return found - (1 << 64) if found >> 63 else found
+
+    def bytes(self, field: int) -> memoryview:
+        return self._all(field)[-1] if field in self else memoryview(b"")
+
+    def text(self, field: int) -> str:
+        return str(self.bytes(field), "utf-8")
+
+    def messages(self, field: int) -> list[Message]:
+        return [message(found) for found in self._all(field)]
+
+    def message(self, field: int) -> Message:
+        return message(self.bytes(field))
+
+    def _all(self, field: int) -> list[memoryview]:
+        found = self.get(field, [])
+        if any(isinstance(value, int) for value in found):
+            raise ValueError(f"field {field} of a message is a number")
+        return found
+
+
+def message(data: memoryview | bytes) -> Message:
+    """The fields of one message, those inside unread. Raises ValueError where it does not end with its last field."""
+    data, at, found = memoryview(data), 0, Message()
+    while at < len(data):
+        tag, at = varint(data, at)
+        kind = tag & 7
+        if kind == 0:
+            value, at = varint(data, at)
+        else:
+            if kind == 2:
+                size, at = varint(data, at)
+            elif kind in (1, 5):
+                size = 8 if kind == 1 else 4
+            else:
+                raise ValueError(f"a message has a field of unknown kind {kind}")
+            if at + size > len(data):
+                raise ValueError("a message ends inside a field")
+            part = data[at : at + size]
+            value, at = part if kind == 2 else int.from_bytes(part, "little"), at + size
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def varint(data: memoryview, at: int) -> tuple[int, int]:
+    """A number of up to 64 bits, and where it ends."""
+    value = shift = 0
+    while shift < 64 and at < len(data):
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value & (1 << 64) - 1, at
+        shift += 7
+    raise ValueError("a number does not end")
+
+
+def numbers(data: memoryview, count: int) -> tuple[list[int], int]:
+    """So many numbers, and where they end."""
+    if count > len(data):
+        raise ValueError(f"{len(data)} bytes hold no {count} numbers")
+    found, at = [], 0
+    for _ in range(count):
+        value, at = varint(data, at)
+        found.append(value)
+    return found, at
