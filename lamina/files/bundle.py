@@ -33,9 +33,11 @@ _MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
 _BFLOAT16 = 14
 _STRING = 7
 _TYPES = {
-    1: "f4", 2: "f8", 3: "i4", 4: "u1", 5: "i2", 6: "i1", 8: "c8", 9: "i8", 10: "b1", 11: "i1", 12: "u1", 13: "i4",
-    _BFLOAT16: "u2", 15: "i2", 16: "u2", 17: "u2", 18: "c16", 19: "f2", 22: "u4", 23: "u8",
+    1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", _STRING: "string", 8: "complex64",
+    9: "int64", 10: "bool", 11: "int8", 12: "uint8", 13: "int32", _BFLOAT16: "bfloat16", 15: "int16", 16: "uint16",
+    17: "uint16", 18: "complex128", 19: "float16", 22: "uint32", 23: "uint64",
 }  # fmt: skip
+_OTHERS = {"string": "object", "bfloat16": "uint16", "": "object"}  # what NumPy calls what lies there
 
 
 def prefix_of(path: Path) -> Path | None:
@@ -46,6 +48,17 @@ def prefix_of(path: Path) -> Path | None:
         return None
     candidates = [name, name.removesuffix(INDEX), data[1] if data else name, str(path / "variables" / "variables")]
     return next((Path(found) for found in candidates if os.path.isfile(found + INDEX)), None)
+
+
+def latest(path: Path) -> Path | None:
+    """The prefix of the last checkpoint that a text file `checkpoint` names; None where there is none."""
+    if not path.is_file() or path.stat().st_size > safe.FREE_BYTES:
+        return None
+    found = re.search(r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', path.read_text("utf-8", "replace"), re.MULTILINE)
+    if found is None:
+        return None
+    name = re.sub(rb"\\([0-7]{3}|.)", lambda mark: bytes([int(mark[1], 8)]) if mark[1].isdigit() else mark[1], found[1].encode())
+    return prefix_of(path.parent / name.decode("utf-8", "replace"))
 
 
 def read_checkpoint(path: Any) -> Bundle:
@@ -137,7 +150,9 @@ class StoredTensor:
 
     def __init__(self, bundle: Bundle, name: str, entry: Entry):
         self.name, self.shape, self._bundle, self._entry = name, entry.shape, bundle, entry
-        self.dtype = np.dtype("f4" if entry.kind == _BFLOAT16 else _TYPES.get(entry.kind, "O"))  # of what `read` gives
+        self.type = _TYPES.get(entry.kind, "")  # as TensorFlow calls it
+        self._stored = np.dtype(_OTHERS.get(self.type, self.type))
+        self.dtype = np.dtype("float32") if entry.kind == _BFLOAT16 else self._stored  # of what `read` gives
         self.size = math.prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -146,7 +161,7 @@ class StoredTensor:
 
     def check(self) -> None:
         """Raises ValueError where the values are not all there, or not those that were written."""
-        if self._entry.kind not in _TYPES and self._entry.kind != _STRING:
+        if not self.type:
             raise ValueError(f"{self.name!r} holds values of TensorFlow's type {self._entry.kind}, which are no array")
         for _, entry in self._places:
             data = self._bundle.bytes_of(entry)
@@ -154,7 +169,7 @@ class StoredTensor:
                 lengths, start = numbers(data, math.prod(entry.shape))
                 head = b"".join(struct.pack("<I" if each < 1 << 32 else "<Q", each) for each in lengths)
                 data = head + bytes(data[start:])
-            elif entry.size != math.prod(entry.shape) * np.dtype(_TYPES[entry.kind]).itemsize:
+            elif entry.size != math.prod(entry.shape) * self._stored.itemsize:
                 raise ValueError(f"{self.name!r} of shape {entry.shape} has {entry.size} bytes")
             if _masked(crc32c(data)) != entry.checksum:
                 raise ValueError(f"{self.name!r} is not as it was written: its checksum differs")
@@ -163,10 +178,9 @@ class StoredTensor:
         """The values, once they are checked, in memory of their own that torch aligned."""
         if self._entry.kind == _STRING:
             return self._texts()
-        stored = np.dtype(_TYPES[self._entry.kind])
         values = torch.empty(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
         for place, entry in self._places:
-            found = np.frombuffer(self._bundle.bytes_of(entry), stored.newbyteorder(entry.order))
+            found = np.frombuffer(self._bundle.bytes_of(entry), self._stored.newbyteorder(entry.order))
             if entry.kind == _BFLOAT16:
                 found = (found.astype(np.uint32) << 16).view(np.float32)
             values[place] = found.reshape(entry.shape)

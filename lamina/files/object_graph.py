@@ -7,7 +7,7 @@ functional model's first layer that has some. Variables are nodes that name thei
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,8 +162,8 @@ class Match:
             seen |= fresh
             waiting += fresh
 
-    def unused(self, root: int) -> list[str]:
-        """Names of weights below a node that no object of the model stands for, the state of training aside."""
+    def beside(self, root: int) -> list[str]:
+        """What to say of weights below a node that no object of the model stands for, the state of training aside."""
         slots = {place for node in self.nodes for _, _, place in node.slots}
         seen, waiting, found = {root, *slots, *self._metrics}, [root], []
         while waiting:
@@ -173,7 +173,8 @@ class Match:
                 seen.add(place)
                 waiting.append(place)
                 if _VALUE in self.nodes[place].tensors and place not in self._used:
-                    found.append(self.nodes[place].tensors[_VALUE][1].removesuffix(f"/.ATTRIBUTES/{_VALUE}"))
+                    key = self.nodes[place].tensors[_VALUE][1].removesuffix(f"/.ATTRIBUTES/{_VALUE}")
+                    found.append(f"{key}: stored, but the model has no such layer")
         return found
 
     # -- writing ----------------------------------------------------------------------------------------------------
@@ -225,6 +226,9 @@ class Match:
         node = node if inner is None else self.nodes[node.children[inner]]
         stored = {(owner, word): slot for owner, word, slot in node.slots} or self._slots_by_name(node)
         slots: dict[str, list[Any]] = {}
+        if not optimizer.built and stored:
+            owned = {owner for owner, _ in stored}
+            optimizer.build([weight for part in self.parts for weight in part.weights if self.places[id(weight)] in owned])
         for name in (name for group in optimizer._slot_names() for name in group):
             words = checkpoints.SLOTS.get(name, (name,))
             owners = [self.places.get(id(weight), -1) for weight in optimizer._weights]
@@ -344,7 +348,7 @@ def _best(bundle: Bundle, nodes: list[Node], model: Any) -> Match:
     def at(place: int) -> Match:
         found = Match(bundle, nodes)
         found.add(model, place)
-        found.problems += [f"{name}: stored, but the model has no such layer" for name in found.unused(place)]
+        found.problems += found.beside(place)
         if not found.optimizers and "optimizer" in nodes[0].children and hasattr(getattr(model, "optimizer", None), "_slot_names"):
             found.optimizers.append((model.optimizer, nodes[0].children["optimizer"]))
         return found
@@ -353,6 +357,30 @@ def _best(bundle: Bundle, nodes: list[Node], model: Any) -> Match:
     parts = [] if not first.problems else [place for name, place in nodes[0].children.items() if name not in checkpoints.ASIDE]
     fitting = [found for place in parts if not (found := at(place)).problems and found.parts]
     return fitting[0] if len(fitting) == 1 else first
+
+
+def restore(parts: Mapping[str, Any], prefix: Path) -> int:
+    """Set models, optimizers and variables from the objects of these names in a checkpoint; "root" is the whole of it.
+
+    Gives the checkpoint's number, 0 for one that has none. Raises ValueError, before any change, where a part is missing
+    or does not fit; what the checkpoint has beside these parts is left.
+    """
+    bundle = Bundle(prefix)
+    with safe.reading(prefix):
+        nodes = nodes_of(bundle)
+        if not nodes:
+            raise safe.Misfit("it has names alone, no objects: use `load_weights` of a model.")
+        match = Match(bundle, nodes)
+        for name, item in parts.items():
+            place = 0 if name == "root" else nodes[0].children.get(name)
+            if place is None:
+                raise safe.Misfit(f"it has no part {name!r}; it has {', '.join(nodes[0].children)}")
+            match.add(item, place, name)
+            if isinstance(item, nn.Module):
+                match.problems += match.beside(place)
+        match.settle()
+        match.write()
+        return match._number(nodes[0], ["save_counter"]) or 0
 
 
 def by_names(bundle: Bundle, model: Any) -> Match:
