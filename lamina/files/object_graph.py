@@ -203,7 +203,7 @@ class Match:
         for layer, words in self._vocabularies:
             layer.set_vocabulary(words)
         for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
-            older.set_state(optimizer, state.steps, state.product, state.slots)
+            older.set_state(optimizer, state.steps or 0, state.product, state.slots)
             if state.rate is not None and not hasattr(optimizer._learning_rate, "get_config"):
                 optimizer.learning_rate = state.rate
 
@@ -225,33 +225,36 @@ class Match:
         inner = next((name for name in checkpoints.WRAPPED if name in node.children), None)
         node = node if inner is None else self.nodes[node.children[inner]]
         stored = {(owner, word): slot for owner, word, slot in node.slots} or self._slots_by_name(node)
-        slots: dict[str, list[Any]] = {}
         if not optimizer.built and stored:
             owned = {owner for owner, _ in stored}
             optimizer.build([weight for part in self.parts for weight in part.weights if self.places[id(weight)] in owned])
+        slots: dict[str, dict[int, np.ndarray]] = {}
         for name in (name for group in optimizer._slot_names() for name in group):
-            words = checkpoints.SLOTS.get(name, (name,))
-            owners = [self.places.get(id(weight), -1) for weight in optimizer._weights]
-            places = [next((stored[owner, word] for word in words if (owner, word) in stored), None) for owner in owners]
-            if any(place is not None for place in places):
-                slots[name] = [None if place is None else self._read(place) for place in places]
-                self._convert(optimizer, name, slots[name])
-        steps, product, rate = (self._number(node, names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
-        return _State(steps or 0, product, slots, rate)
+            found = {}
+            for weight in optimizer._weights:
+                keys = [(self.places.get(id(weight)), word) for word in checkpoints.SLOTS.get(name, (name,))]
+                slot = next((stored[key] for key in keys if key in stored), None)
+                if slot is not None:
+                    found[id(weight)] = self._read(slot)
+            slots[name] = self._converted(found)
+            for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
+                got = slots[name].get(id(weight))
+                if got is not None and (variable is None or tuple(variable.shape) != got.shape):
+                    expected = "none" if variable is None else f"shape {show_shape(variable.shape)}"
+                    raise safe.Misfit(
+                        f"the optimizer's {name} of {weight.path}: expected {expected}; the checkpoint has "
+                        f"{show_shape(got.shape)}"
+                    )
+        numbers = (self._number(node, names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
+        return _State(*numbers, slots)
 
-    def _convert(self, optimizer: Any, name: str, arrays: list[Any]) -> None:
-        """Make the state of weights that are stored otherwise today's, and compare all shapes."""
-        order = {id(weight): index for index, weight in enumerate(optimizer._weights)}
+    def _converted(self, arrays: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+        """What belongs to weights, by their ids, laid as today's are."""
         for part in self.parts:
-            convert = older.converter_of(part.layer)
-            indices = [order.get(id(weight)) for weight in part.weights]
-            if convert is not None and all(index is not None and arrays[index] is not None for index in indices):
-                for index, array in zip(indices, convert([arrays[index] for index in indices]), strict=True):
-                    arrays[index] = array
-        for variable, array in zip(optimizer._slots[name], arrays, strict=True):
-            if array is not None and (variable is None or tuple(variable.shape) != array.shape):
-                expected = "none" if variable is None else f"shape {show_shape(variable.shape)}"
-                raise safe.Misfit(f"the optimizer's {name}: expected {expected}; the checkpoint has {show_shape(array.shape)}")
+            convert, ids = older.converter_of(part.layer), [id(weight) for weight in part.weights]
+            if convert is not None and arrays.keys() >= set(ids):
+                arrays |= zip(ids, convert([arrays[key] for key in ids]), strict=True)
+        return arrays
 
     def _slots_by_name(self, node: Node) -> dict[tuple[int, str], int]:
         """State that stands in a list: "Adam/m/dense/kernel" is the m of "dense/kernel", the first of two the first's."""
@@ -274,10 +277,12 @@ class Match:
 
 
 class _State(NamedTuple):
-    steps: int
+    """Of an optimizer; None for what the checkpoint does not have."""
+
+    steps: int | None
     product: float | None
-    slots: dict[str, list[Any]]
     rate: float | None
+    slots: dict[str, dict[int, np.ndarray]]
 
 
 def _vocabulary(keys: StoredTensor, values: StoredTensor) -> list[Any]:
