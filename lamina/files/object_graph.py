@@ -93,7 +93,7 @@ class Match:
             return
         self._seen.add(id(item))
         node = self.nodes[place]
-        for names, child in _children(item):
+        for names, child in _children(item, node):
             below = next((node.children[name] for name in names if name in node.children), None)
             where = f"{path}/{names[0]}".lstrip("/")
             if below is not None:
@@ -154,11 +154,12 @@ class Match:
         seen, waiting = {place}, [place]
         while waiting:  # it hangs some objects below the layer
             node = self.nodes[waiting.pop()]
-            found = {key.rpartition("-")[2]: self.bundle.stored.get(name) for key, (_, name) in node.tensors.items()}
-            if found.keys() >= {"keys", "values"} and None not in found.values():
-                self._tables.append((layer, (found["keys"], found["values"])))
-                return
-            fresh = set(node.children.values()) - seen
+            for _, name in node.tensors.values():
+                keys, values = (self.bundle.stored.get(f"{name}-{what}") for what in ("keys", "values"))
+                if keys is not None and values is not None and keys.size and keys.shape == values.shape:
+                    self._tables.append((layer, (keys, values)))
+                    return
+            fresh = {place for name, place in node.children.items() if name not in checkpoints.COUNTS} - seen
             seen |= fresh
             waiting += fresh
 
@@ -191,7 +192,7 @@ class Match:
             for array in part.arrays:
                 if isinstance(array, StoredTensor):
                     array.check()
-        self._states = [self._state(item, place) for item, place in self.optimizers]
+        self._states = [self._state(getattr(item, "inner_optimizer", item), place) for item, place in self.optimizers]
         self._vocabularies = [(layer, _vocabulary(*found)) for layer, found in self._tables]
 
     def write(self) -> None:
@@ -203,6 +204,10 @@ class Match:
         for layer, words in self._vocabularies:
             layer.set_vocabulary(words)
         for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
+            if state.scale is not None and hasattr(optimizer, "dynamic_scale"):
+                optimizer.dynamic_scale.assign(state.scale)
+                optimizer._good_steps.assign(state.good_steps or 0)
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
             older.set_state(optimizer, state.steps or 0, state.product, state.slots)
             if state.rate is not None and not hasattr(optimizer._learning_rate, "get_config"):
                 optimizer.learning_rate = state.rate
@@ -222,8 +227,8 @@ class Match:
     def _state(self, optimizer: Any, place: int) -> _State:
         """What a checkpoint has of an optimizer. Raises Misfit where that is of other shapes."""
         node = self.nodes[place]
-        inner = next((name for name in checkpoints.WRAPPED if name in node.children), None)
-        node = node if inner is None else self.nodes[node.children[inner]]
+        scaling = self.nodes[node.children.get(checkpoints.LOSS_SCALE, place)]
+        node = self.nodes[node.children.get(checkpoints.WRAPPED, place)]
         stored = {(owner, word): slot for owner, word, slot in node.slots} or self._slots_by_name(node)
         if not optimizer.built and stored:
             owned = {owner for owner, _ in stored}
@@ -246,7 +251,8 @@ class Match:
                         f"{show_shape(got.shape)}"
                     )
         numbers = (self._number(node, names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
-        return _State(*numbers, slots)
+        scales = (self._number(scaling, names) for names in (checkpoints.SCALE, checkpoints.GOOD_STEPS))
+        return _State(*numbers, *scales, slots)
 
     def _converted(self, arrays: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
         """What belongs to weights, by their ids, laid as today's are."""
@@ -282,6 +288,8 @@ class _State(NamedTuple):
     steps: int | None
     product: float | None
     rate: float | None
+    scale: float | None
+    good_steps: int | None
     slots: dict[str, dict[int, np.ndarray]]
 
 
@@ -292,7 +300,7 @@ def _vocabulary(keys: StoredTensor, values: StoredTensor) -> list[Any]:
     return [key.decode("utf-8", "replace") if isinstance(key, bytes) else key for _, key in found]
 
 
-def _children(item: Any) -> Iterator[tuple[list[str], Any]]:
+def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
     """The objects inside one, each with the names that it may have."""
     if isinstance(item, (list, tuple)):
         yield from (([str(place)], child) for place, child in enumerate(item) if _holds(child))
@@ -302,11 +310,12 @@ def _children(item: Any) -> Iterator[tuple[list[str], Any]]:
         return
     found = {name: child for name, child in tree.attributes(item) if name != "optimizer"}
     if hasattr(item, "_graph") or hasattr(item, "_stack"):
-        weighted = 0
-        for place, layer in enumerate(found.pop("layers")):
-            has = bool(layer.weights)
-            yield checkpoints.layer_names(place, weighted if has else None), layer
-            weighted += has
+        layers = found.pop("layers")
+        weighted = [layer for layer in layers if layer.weights]
+        if sum(name.startswith(checkpoints.WEIGHTED) for name in node.children) == len(weighted):
+            yield from (([f"{checkpoints.WEIGHTED}{place}"], layer) for place, layer in enumerate(weighted))
+        else:  # tables of words count as weights there
+            yield from (([f"{checkpoints.LAYER}{place}"], layer) for place, layer in enumerate(layers))
     elif getattr(item, "_is_composite", False):
         found.pop("layers")
     yield from ((list(checkpoints.names(name)), child) for name, child in found.items())
@@ -389,18 +398,26 @@ def restore(parts: Mapping[str, Any], prefix: Path) -> int:
 
 
 def by_names(bundle: Bundle, model: Any) -> Match:
-    """By the weights' names, as sessions of TensorFlow 1 saved them. Raises Misfit where one is not there."""
+    """By the weights' names, as sessions of TensorFlow 1 saved them, where models gave their layers no prefix.
+
+    Raises Misfit where one is not there.
+    """
     match = Match(bundle, [])
+    taken: dict[str, str] = {}
     for layer in model.modules():
         own = layer._own_weights() if isinstance(layer, Layer) else []
-        found = [bundle.stored.get(weight.path) for weight in own]
-        missing = [weight.path for weight, tensor in zip(own, found, strict=True) if tensor is None]
-        if missing:
-            raise safe.Misfit(
-                f"it has names alone, as a session of TensorFlow 1 saves them, and none is {missing[0]!r}; it has "
-                f"{', '.join(list(bundle)[:5])}, ... Read its arrays with lamina.saving.read_checkpoint, and set them "
-                "with `set_weights`."
-            )
+        found = []
+        for weight in own:
+            parts = weight.path.split("/")
+            names = ("/".join(parts[start:]) for start in range(max(len(parts) - 1, 1)))
+            name = next((name for name in names if name in bundle.stored), weight.path)
+            if taken.setdefault(name, weight.path) != weight.path or name not in bundle.stored:
+                raise safe.Misfit(
+                    f"it has names alone, as a session of TensorFlow 1 saves them, and none for {weight.path!r}; it has "
+                    f"{', '.join(list(bundle)[:5])}, ... Read its arrays with lamina.saving.read_checkpoint, and set "
+                    "them with `set_weights`."
+                )
+            found.append(bundle.stored[name])
         if own:
             match.take(layer.name, layer, own, found)
     return match

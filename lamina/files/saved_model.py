@@ -35,8 +35,8 @@ def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile:
     """
     described = _described(folder)
     version = described.get("keras_version")
-    config = older.addressed(_architecture(described, folder), version)
     with serialize.custom_object_scope(custom_objects or {}):
+        config = older.addressed(_architecture(described, folder), version)
         with keras3.filling(folder / _VARIABLES.with_suffix(".index")):
             model = keras3.make_model(config, folder)
             if not model.built:
@@ -86,6 +86,13 @@ def _architecture(described: dict[str, Any], folder: Path) -> dict[str, Any]:
     if config is None:
         config = {"class_name": described.get("class_name"), "config": described.get("config")}
     name, inner = config.get("class_name"), config.get("config")
+    own = name not in ("Sequential", "Functional", "Model")
+    if own and serialize.registered_object(str(name)) is None:
+        raise ValueError(
+            f"{folder}: it holds a model of the class {short(name)}, which is yours. Pass it as "
+            f"custom_objects={{{name!r}: ...}}, or make the model in code, call it once, and use "
+            f'model.load_weights("{folder}").'
+        )
     if not isinstance(inner, dict) or "layer was saved without config" in inner:
         raise ValueError(
             f"{folder}: it holds a model of the class {short(name)}, which wrote no config, so that nothing says how to "

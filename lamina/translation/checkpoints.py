@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+LAYER, WEIGHTED = "layer-", "layer_with_weights-"  # of functional models, counted from 0
+
 # Of weights and layers inside layers.
 ATTRIBUTES = {"kernel": ("depthwise_kernel",), "vector_u": ("u", "sn_u")}
 
@@ -29,14 +31,11 @@ ASIDE = frozenset(
     "optimizer keras_api signatures variables trainable_variables non_trainable_variables regularization_losses "
     "save_counter _random_generator states compiled_metrics compiled_loss loss_tracker".split()
 )
-WRAPPED = ("_optimizer", "inner_optimizer", "base_optimizer")  # inside one that scales the loss
+COUNTS = ("token_counts", "token_document_counts")  # of terms, while a vocabulary is learned
+WRAPPED = "base_optimizer"  # inside one that scales the loss, up to TensorFlow 2.3; since then its parts are both's
+LOSS_SCALE, SCALE, GOOD_STEPS = "loss_scale", ("current_loss_scale",), ("good_steps",)
 
 
 def names(name: str) -> Iterator[str]:
     """What an attribute may be called: as today, as a private one, or by another name."""
     yield from (name, f"_{name}", name.lstrip("_"), *ATTRIBUTES.get(name, ()))
-
-
-def layer_names(place: int, weighted: int | None) -> list[str]:
-    """Of a layer in a functional model: by its place among those with weights, if it has some, and among all."""
-    return [*([] if weighted is None else [f"layer_with_weights-{weighted}"]), f"layer-{place}"]

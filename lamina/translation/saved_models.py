@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
+_SPARE = {"has_input_vocabulary"}  # said in SavedModels alone; `vocabulary` says it elsewhere
+
+
 def plain(value: Any) -> Any:
     """The same without the marks for shapes, tuples and types of tensors; a type becomes the tensor's shape."""
     if isinstance(value, list):
@@ -18,7 +21,7 @@ def plain(value: Any) -> Any:
         return None if items is None else [plain(item) for item in items]
     if mark == "TypeSpec" and "serialized" in value:
         return plain(value["serialized"])
-    return {key: plain(item) for key, item in value.items()}
+    return {key: plain(item) for key, item in value.items() if key not in _SPARE}
 
 
 def input_shape(described: Mapping[str, Any]) -> Any:

@@ -454,9 +454,8 @@ def latest_checkpoint(checkpoint_dir, latest_filename=None):
 
     Of TensorFlow's own it is the one that the folder's text file `checkpoint`, or `latest_filename`, names.
     """
-    endings = (".npz", ".weights.h5")
-    found = {str(path).removesuffix(endings[0]).removesuffix(endings[1]): path
-             for path in Path(checkpoint_dir).glob("*") if path.name.endswith(endings)}  # fmt: skip
+    found = {name: Path(f"{name}.npz") for name in _numbered(checkpoint_dir) if Path(f"{name}.npz").is_file()}
+    found |= {str(path).removesuffix(".weights.h5"): path for path in Path(checkpoint_dir).glob("*.weights.h5")}
     theirs = bundle.latest(Path(checkpoint_dir, latest_filename or "checkpoint"))
     if theirs is not None:
         found.setdefault(str(theirs), Path(f"{theirs}{bundle.INDEX}"))
