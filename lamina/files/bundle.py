@@ -31,9 +31,9 @@ _FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")
 _MAX_RANK = 254  # TensorFlow's own limit
 _MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
 _BFLOAT16 = 14
-_STRING = 7
+STRING = 7
 _TYPES = {
-    1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", _STRING: "string", 8: "complex64",
+    1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", STRING: "string", 8: "complex64",
     9: "int64", 10: "bool", 11: "int8", 12: "uint8", 13: "int32", _BFLOAT16: "bfloat16", 15: "int16", 16: "uint16",
     17: "uint16", 18: "complex128", 19: "float16", 22: "uint32", 23: "uint64",
 }  # fmt: skip
@@ -54,10 +54,14 @@ def latest(path: Path) -> Path | None:
     """The prefix of the last checkpoint that a text file `checkpoint` names; None where there is none."""
     if not path.is_file() or path.stat().st_size > safe.FREE_BYTES:
         return None
-    found = re.search(r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', path.read_text("utf-8", "replace"), re.MULTILINE)
+    found = re.search(
+        r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', path.read_text("utf-8", "replace"), re.MULTILINE
+    )
     if found is None:
         return None
-    name = re.sub(rb"\\([0-7]{3}|.)", lambda mark: bytes([int(mark[1], 8)]) if mark[1].isdigit() else mark[1], found[1].encode())
+    name = re.sub(
+        rb"\\([0-7]{3}|.)", lambda mark: bytes([int(mark[1], 8)]) if mark[1].isdigit() else mark[1], found[1].encode()
+    )
     return prefix_of(path.parent / name.decode("utf-8", "replace"))
 
 
@@ -96,8 +100,7 @@ class Bundle(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         found = self.stored[name]
         with safe.reading(self.prefix):
-            found.check()
-            return found.read()
+            return found.checked()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.stored)
@@ -165,7 +168,7 @@ class StoredTensor:
             raise ValueError(f"{self.name!r} holds values of TensorFlow's type {self._entry.kind}, which are no array")
         for _, entry in self._places:
             data = self._bundle.bytes_of(entry)
-            if entry.kind == _STRING:
+            if entry.kind == STRING:
                 lengths, start = numbers(data, math.prod(entry.shape))
                 head = b"".join(struct.pack("<I" if each < 1 << 32 else "<Q", each) for each in lengths)
                 data = head + bytes(data[start:])
@@ -174,9 +177,14 @@ class StoredTensor:
             if _masked(crc32c(data)) != entry.checksum:
                 raise ValueError(f"{self.name!r} is not as it was written: its checksum differs")
 
+    def checked(self) -> np.ndarray:
+        """The values, checked."""
+        self.check()
+        return self.read()
+
     def read(self) -> np.ndarray:
         """The values, once they are checked, in memory of their own that torch aligned."""
-        if self._entry.kind == _STRING:
+        if self._entry.kind == STRING:
             return self._texts()
         values = torch.empty(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
         for place, entry in self._places:
@@ -197,6 +205,12 @@ class StoredTensor:
         values = np.empty(len(lengths), object)
         values[:] = [bytes(data[start:end]) for start, end in itertools.pairwise(ends)]
         return values.reshape(self.shape)
+
+
+def in_order(words: list[Any], places: list[int]) -> list[Any]:
+    """The words of a table, texts decoded, by the places that it has for them."""
+    pairs = sorted(zip(places, words, strict=True), key=lambda pair: pair[0])
+    return [word.decode("utf-8", "replace") if isinstance(word, bytes) else word for _, word in pairs]
 
 
 class Entry(NamedTuple):

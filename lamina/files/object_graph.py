@@ -21,7 +21,7 @@ from ..core.layer import Layer
 from ..core.weight import Weight, take
 from ..translation import checkpoints
 from . import keras3, older, safe, tree
-from .bundle import OBJECT_GRAPH, Bundle, StoredTensor
+from .bundle import OBJECT_GRAPH, Bundle, StoredTensor, in_order
 from .wire import message
 
 _VALUE = "VARIABLE_VALUE"
@@ -40,7 +40,7 @@ def nodes_of(bundle: Bundle) -> list[Node] | None:
     if OBJECT_GRAPH not in bundle.stored:
         return None
     found = []
-    for item in message(bundle[OBJECT_GRAPH].item()).messages(1):
+    for item in message(bundle.stored[OBJECT_GRAPH].checked().item()).messages(1):
         children = {child.text(2): child.number(1) for child in item.messages(1)}
         tensors = {one.text(1): (one.text(2), one.text(3)) for one in item.messages(2)}
         slots = [(one.number(1), one.text(2), one.number(3)) for one in item.messages(3)]
@@ -68,7 +68,7 @@ class _Part(NamedTuple):
 class Match:
     """What a checkpoint has for everything below some objects, each at a node. Nothing changes until `write`."""
 
-    def __init__(self, bundle: Bundle, nodes: list[Node]):
+    def __init__(self, bundle: Bundle, nodes: list[Node], tables: Mapping[int, list[Any]] | None = None):
         self.bundle, self.nodes = bundle, nodes
         self.parts: list[_Part] = []
         self.problems: list[str] = []
@@ -77,7 +77,7 @@ class Match:
         self._seen: set[int] = set()
         self._used: set[int] = set()
         self._metrics: set[int] = set()
-        self._tables: list[tuple[Any, Any]] = []
+        self._tables, self._vocabularies, self._idf, self._summaries = tables or {}, [], {}, []
 
     # -- finding ----------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,11 @@ class Match:
             own = [(_attribute(item, weight), weight) for weight in item._own_weights()]
             self._weights(path, item, own, node.children)
             if hasattr(item, "set_vocabulary"):
-                self._table(path, item, place)
+                self._table(item, place)
+            summary = node.children.get(checkpoints.SUMMARY)
+            if isinstance(getattr(item, checkpoints.SUMMARY, None), np.ndarray) and self._is_variable(summary):
+                self._used.add(summary)
+                self._summaries.append((item, self._read(summary)))
             held = {id(metric) for metric in metrics_of(item)}
             names = [name for name, value in vars(item).items() if id(value) in held and name in node.children]
             self._metrics |= {node.children[name] for name in names}
@@ -134,9 +138,7 @@ class Match:
         arrays: Sequence[Any] = stored
         convert = older.converter_of(layer)
         if convert is not None:
-            for tensor in stored:
-                tensor.check()
-            arrays = convert([tensor.read() for tensor in stored])
+            arrays = convert([tensor.checked() for tensor in stored])
         for weight, array in zip(weights, arrays, strict=True):
             name = getattr(weight, "name", "weight")
             if tuple(weight.shape) != tuple(array.shape):
@@ -149,17 +151,27 @@ class Match:
                 return
         self.parts.append(_Part(path, layer, weights, arrays))
 
-    def _table(self, path: str, layer: Any, place: int) -> None:
-        """A vocabulary that was learned is a table of keys and values."""
+    def _table(self, layer: Any, place: int) -> None:
+        """A vocabulary is a table of words and their places, in the checkpoint or among constants beside it."""
         seen, waiting = {place}, [place]
         while waiting:  # it hangs some objects below the layer
-            node = self.nodes[waiting.pop()]
+            place = waiting.pop()
+            node = self.nodes[place]
+            words = self._tables.get(place, [])
+            counts = {node.children[name] for name in checkpoints.COUNTS if name in node.children}
+            self._used |= counts
             for _, name in node.tensors.values():
                 keys, values = (self.bundle.stored.get(f"{name}-{what}") for what in ("keys", "values"))
                 if keys is not None and values is not None and keys.size and keys.shape == values.shape:
-                    self._tables.append((layer, (keys, values)))
-                    return
-            fresh = {place for name, place in node.children.items() if name not in checkpoints.COUNTS} - seen
+                    words = in_order(keys.checked().ravel().tolist(), values.checked().ravel().tolist())
+            idf = node.children.get(checkpoints.IDF)
+            if idf is not None and self._is_variable(idf):
+                self._used.add(idf)
+                self._idf[id(layer)] = self._read(idf)
+            if words:
+                self._vocabularies.append((layer, words))
+                return
+            fresh = set(node.children.values()) - seen - counts
             seen |= fresh
             waiting += fresh
 
@@ -193,7 +205,6 @@ class Match:
                 if isinstance(array, StoredTensor):
                     array.check()
         self._states = [self._state(getattr(item, "inner_optimizer", item), place) for item, place in self.optimizers]
-        self._vocabularies = [(layer, _vocabulary(*found)) for layer, found in self._tables]
 
     def write(self) -> None:
         """Set weights, vocabularies and the optimizers' state, each tensor read when its turn comes."""
@@ -202,7 +213,14 @@ class Match:
                 for weight, array in zip(part.weights, part.arrays, strict=True):
                     take(weight, torch.as_tensor(array.read() if isinstance(array, StoredTensor) else array))
         for layer, words in self._vocabularies:
-            layer.set_vocabulary(words)
+            idf = None
+            if layer.output_mode == "tf_idf" and id(layer) in self._idf:
+                first = len(layer.get_vocabulary()) - len(layer.get_vocabulary(include_special_tokens=False))
+                idf = self._idf[id(layer)][first : first + len(words)].tolist()
+            layer.set_vocabulary(words, idf)
+        for layer, summary in self._summaries:
+            layer.load_own_variables({"0": summary})
+            layer.finalize_state()
         for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
             if state.scale is not None and hasattr(optimizer, "dynamic_scale"):
                 optimizer.dynamic_scale.assign(state.scale)
@@ -220,9 +238,7 @@ class Match:
         return None if found is None else self._read(found).item()
 
     def _read(self, place: int) -> np.ndarray:
-        tensor = self.bundle.stored[self.nodes[place].tensors[_VALUE][1]]
-        tensor.check()
-        return tensor.read()
+        return self.bundle.stored[self.nodes[place].tensors[_VALUE][1]].checked()
 
     def _state(self, optimizer: Any, place: int) -> _State:
         """What a checkpoint has of an optimizer. Raises Misfit where that is of other shapes."""
@@ -232,7 +248,9 @@ class Match:
         stored = {(owner, word): slot for owner, word, slot in node.slots} or self._slots_by_name(node)
         if not optimizer.built and stored:
             owned = {owner for owner, _ in stored}
-            optimizer.build([weight for part in self.parts for weight in part.weights if self.places[id(weight)] in owned])
+            optimizer.build(
+                [weight for part in self.parts for weight in part.weights if self.places[id(weight)] in owned]
+            )
         slots: dict[str, dict[int, np.ndarray]] = {}
         for name in (name for group in optimizer._slot_names() for name in group):
             found = {}
@@ -293,13 +311,6 @@ class _State(NamedTuple):
     slots: dict[str, dict[int, np.ndarray]]
 
 
-def _vocabulary(keys: StoredTensor, values: StoredTensor) -> list[Any]:
-    for tensor in (keys, values):
-        tensor.check()
-    found = sorted(zip(values.read().ravel().tolist(), keys.read().ravel().tolist(), strict=True), key=lambda pair: pair[0])
-    return [key.decode("utf-8", "replace") if isinstance(key, bytes) else key for _, key in found]
-
-
 def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
     """The objects inside one, each with the names that it may have."""
     if isinstance(item, (list, tuple)):
@@ -312,9 +323,13 @@ def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
     if hasattr(item, "_graph") or hasattr(item, "_stack"):
         layers = found.pop("layers")
         weighted = [layer for layer in layers if layer.weights]
-        if sum(name.startswith(checkpoints.WEIGHTED) for name in node.children) == len(weighted):
+        counts = [
+            sum(name.startswith(word) for name in node.children) for word in (checkpoints.WEIGHTED, checkpoints.LAYER)
+        ]
+        by_weights = counts[0] == len(weighted)  # else tables of words count as weights there
+        if by_weights:
             yield from (([f"{checkpoints.WEIGHTED}{place}"], layer) for place, layer in enumerate(weighted))
-        else:  # tables of words count as weights there
+        if not by_weights or counts[1] == len(layers):
             yield from (([f"{checkpoints.LAYER}{place}"], layer) for place, layer in enumerate(layers))
     elif getattr(item, "_is_composite", False):
         found.pop("layers")
@@ -338,37 +353,48 @@ def _attribute(layer: Layer, weight: Any) -> str:
 # Models ---------------------------------------------------------------------------------------------------------------
 
 
-def load_weights(model: Any, prefix: Path, skip_mismatch: bool = False) -> None:
+def load_weights(
+    model: Any, prefix: Path, skip_mismatch: bool = False, tables: Mapping[int, list[Any]] | None = None
+) -> None:
     """Set a model's weights from a checkpoint, and the optimizer's state where both have one.
 
     The model may stand at the checkpoint's root, as `save_weights` writes it, or be a part of a `tf.train.Checkpoint`.
-    Raises ValueError, before any change, for a damaged checkpoint or one that does not fit.
+    `tables`: words of vocabularies by the places of their objects. Raises ValueError, before any change, for a damaged
+    checkpoint or one that does not fit.
     """
     keras3.require_built(model, "load weights")
     keras3.build_optimizer(model)
     bundle = Bundle(prefix)
     with safe.reading(prefix):
         nodes = nodes_of(bundle)
-        match = by_names(bundle, model) if nodes is None else _best(bundle, nodes, model)
+        match = by_names(bundle, model) if nodes is None else _best(bundle, nodes, model, tables)
         match.settle(skip_mismatch)
         match.write()
 
 
-def _best(bundle: Bundle, nodes: list[Node], model: Any) -> Match:
+def _best(bundle: Bundle, nodes: list[Node], model: Any, tables: Any) -> Match:
     """The model at the root, or where that does not fit, as the only part that does."""
     if not nodes:
         raise ValueError("its object graph is empty")
 
     def at(place: int) -> Match:
-        found = Match(bundle, nodes)
+        found = Match(bundle, nodes, tables)
         found.add(model, place)
         found.problems += found.beside(place)
-        if not found.optimizers and "optimizer" in nodes[0].children and hasattr(getattr(model, "optimizer", None), "_slot_names"):
+        if (
+            not found.optimizers
+            and "optimizer" in nodes[0].children
+            and hasattr(getattr(model, "optimizer", None), "_slot_names")
+        ):
             found.optimizers.append((model.optimizer, nodes[0].children["optimizer"]))
         return found
 
     first = at(0)
-    parts = [] if not first.problems else [place for name, place in nodes[0].children.items() if name not in checkpoints.ASIDE]
+    parts = (
+        []
+        if not first.problems
+        else [place for name, place in nodes[0].children.items() if name not in checkpoints.ASIDE]
+    )
     fitting = [found for place in parts if not (found := at(place)).problems and found.parts]
     return fitting[0] if len(fitting) == 1 else first
 

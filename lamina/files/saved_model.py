@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core import serialize
 from ..core.errors import short
 from ..translation import saved_models
-from . import h5, keras3, object_graph, older, safe
+from . import bundle, h5, keras3, object_graph, older, safe
 from .wire import Message, message
 
 FILE = "saved_model.pb"
@@ -44,7 +46,7 @@ def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile:
             training = described.get("training_config") if compile else None
             if training:
                 h5._compile(model, training, folder, "tf_keras")
-            object_graph.load_weights(model, folder / _VARIABLES)
+            object_graph.load_weights(model, folder / _VARIABLES, tables=_tables(model, folder))
     return model
 
 
@@ -76,7 +78,7 @@ def _root_of_metadata(data: Message) -> str | None:
 def _root_of_graph(data: Message) -> str | None:
     """From TensorFlow 2.0 to 2.4 the metadata stand in the graph of objects, whose first is the root."""
     graph = data.messages(2)[0].message(7) if 2 in data else Message()
-    nodes = graph._all(1)
+    nodes = graph.all(1)
     user = message(nodes[0]).message(4) if nodes else Message()
     return user.text(3) if user.text(1).startswith("_tf_keras") else None
 
@@ -106,3 +108,34 @@ def _build(model: Any, described: Mapping[str, Any], folder: Path) -> None:
     if shape is not None:
         with safe.reading(folder):
             model.build(shape)
+
+
+def _tables(model: Any, folder: Path) -> dict[int, list[Any]]:
+    """The words of tables that never change, by their objects' places: constants, which fill them at the start."""
+    if not any(hasattr(layer, "set_vocabulary") for layer in model.modules()):
+        return {}
+    path = folder / FILE
+    with safe.reading(path):
+        held = message(path.read_bytes()).message(2)
+        graph = held.message(7)
+        nodes = graph.messages(1)
+        bound = {item.text(1): item.message(2).numbers(2) for item in graph.messages(2)}
+        found: dict[int, tuple[str, str]] = {}
+        for place, node in enumerate(nodes):
+            starts = [child.number(1) for child in node.messages(1) if child.text(2) == "_initialize"]
+            names = [str(name, "utf-8") for start in starts for name in nodes[start].message(6).all(1)]
+            inputs = [nodes[at].message(9).text(1) for name in names for at in bound[name][1:]]
+            if len(inputs) == 2 and all(inputs):
+                found[place] = (inputs[0], inputs[1])
+        wanted = {name for pair in found.values() for name in pair}
+        constants = {item.text(1): item for item in held.message(2).messages(1) if item.text(1) in wanted}
+        values = {name: _constant(constants[name]) for name in wanted}
+        return {place: bundle.in_order(*(values[name] for name in pair)) for place, pair in found.items()}
+
+
+def _constant(node: Message) -> list[Any]:
+    """The values of a constant of a graph: texts or whole numbers."""
+    value = next(item.message(2).message(8) for item in node.messages(5) if item.text(1) == "value")
+    if value.number(1) == bundle.STRING:
+        return [bytes(text) for text in value.all(8)]
+    return np.frombuffer(value.bytes(4), "<i8").tolist() or value.numbers(10)

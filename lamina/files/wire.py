@@ -13,25 +13,42 @@ class Message(dict[int, list[Any]]):
         found = self.get(field, [0])[-1]
         if not isinstance(found, int):
             raise ValueError(f"field {field} of a message is no number")
-        return found - (1 << 64) if found >> 63 else found
+        return _signed(found)
 
     def bytes(self, field: int) -> memoryview:
-        return self._all(field)[-1] if field in self else memoryview(b"")
+        """The last value of a field of longer ones; nothing where there is none."""
+        return self.all(field)[-1] if field in self else memoryview(b"")
 
     def text(self, field: int) -> str:
         return str(self.bytes(field), "utf-8")
 
     def messages(self, field: int) -> list[Message]:
-        return [message(found) for found in self._all(field)]
+        return [message(found) for found in self.all(field)]
 
     def message(self, field: int) -> Message:
         return message(self.bytes(field))
 
-    def _all(self, field: int) -> list[memoryview]:
+    def numbers(self, field: int) -> list[int]:
+        """A list of whole numbers, packed or one by one."""
+        found = []
+        for item in self.get(field, []):
+            at, packed = 0, item if isinstance(item, memoryview) else b""
+            found += [] if isinstance(item, memoryview) else [item]
+            while at < len(packed):
+                value, at = varint(packed, at)
+                found.append(value)
+        return [_signed(value) for value in found]
+
+    def all(self, field: int) -> list[memoryview]:
+        """What a field of longer values holds."""
         found = self.get(field, [])
         if any(isinstance(value, int) for value in found):
             raise ValueError(f"field {field} of a message is a number")
         return found
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number
 
 
 def message(data: memoryview | bytes) -> Message:
@@ -57,7 +74,7 @@ def message(data: memoryview | bytes) -> Message:
     return found
 
 
-def varint(data: memoryview, at: int) -> tuple[int, int]:
+def varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
     """A number of up to 64 bits, and where it ends."""
     value = shift = 0
     while shift < 64 and at < len(data):

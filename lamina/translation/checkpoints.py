@@ -31,7 +31,8 @@ ASIDE = frozenset(
     "optimizer keras_api signatures variables trainable_variables non_trainable_variables regularization_losses "
     "save_counter _random_generator states compiled_metrics compiled_loss loss_tracker".split()
 )
-COUNTS = ("token_counts", "token_document_counts")  # of terms, while a vocabulary is learned
+COUNTS = ("token_counts", "token_document_counts", "num_documents")  # of terms, while a vocabulary is learned
+IDF, SUMMARY = "idf_weights", "summary"  # what else such layers learned
 WRAPPED = "base_optimizer"  # inside one that scales the loss, up to TensorFlow 2.3; since then its parts are both's
 LOSS_SCALE, SCALE, GOOD_STEPS = "loss_scale", ("current_loss_scale",), ("good_steps",)
 

@@ -116,7 +116,9 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
             del config["name"]
         if config.get("reduction") == "auto":
             config["reduction"] = "sum_over_batch_size"
-        if isinstance(config.get("fn"), str):
+        if isinstance(config.get("fn"), str) and not str(entry["class_name"]).endswith("Wrapper"):
+            del config["fn"]  # the class says it
+        elif isinstance(config.get("fn"), str):
             config["fn"] = {"module": "builtins", "class_name": "function", "config": config["fn"]}
     waiting = [found.get("optimizer"), found.get("optimizer_config")]
     for entry in waiting:
