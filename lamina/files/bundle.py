@@ -12,9 +12,9 @@ import mmap
 import os
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ def prefix_of(path: Path) -> Path | None:
     if path.is_file() and data is None and path.suffix != INDEX:
         return None
     candidates = [name, name.removesuffix(INDEX), data[1] if data else name, str(path / "variables" / "variables")]
-    return next((Path(found) for found in candidates if os.path.isfile(found + INDEX)), None)
+    return next((Path(found) for found in candidates if Path(found + INDEX).is_file()), None)
 
 
 def latest(path: Path) -> Path | None:
@@ -77,19 +77,24 @@ def read_checkpoint(path: Any) -> Bundle:
     return Bundle(prefix)
 
 
+Order = Literal["<", ">"]
+
+
 class Bundle(Mapping[str, np.ndarray]):
     """A checkpoint's arrays by name: texts as `bytes`, bfloat16 as float32. `stored` holds what is known of each."""
 
     def __init__(self, prefix: Path):
-        self.prefix, self._maps = prefix, {}
+        self.prefix = prefix
+        self._maps: dict[int, memoryview] = {}
         with safe.reading(f"{prefix}{INDEX}"):
             items = _table(Path(f"{prefix}{INDEX}").read_bytes())
             header = message(items.pop(b"", b""))
             self._shards = header.number(1)
-            order = "<>"[min(header.number(2), 1)]
+            order: Order = ">" if header.number(2) else "<"
             if not 0 < self._shards < 100_000 or header.message(3).number(2) > 1:
                 raise ValueError("its header is none that is known")
             entries = {key: _entry(value, order) for key, value in items.items()}
+            self._check_sizes(entries.values())
             self._pieces = {key: entry for key, entry in entries.items() if key[:1] == b"\0"}
             self.stored = {
                 _text(key): StoredTensor(self, _text(key), entry)
@@ -115,21 +120,31 @@ class Bundle(Mapping[str, np.ndarray]):
         """Where an entry's values lie in its data file. Raises ValueError for a place outside it."""
         if not 0 <= entry.shard < self._shards:
             raise ValueError(f"it names data file {entry.shard} of {self._shards}")
-        name = f"{self.prefix}.data-{entry.shard:05}-of-{self._shards:05}"
-        if name not in self._maps:
-            if not os.path.isfile(name):
-                raise ValueError(f"the data file {os.path.basename(name)} is missing")
-            with open(name, "rb") as file:
-                empty = not os.fstat(file.fileno()).st_size
-                self._maps[name] = memoryview(
-                    b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                )  # views keep it open
-        data = self._maps[name]
+        path = self._data_file(entry.shard)
+        if entry.shard not in self._maps:
+            if not path.is_file():
+                raise ValueError(f"the data file {path.name} is missing")
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            self._maps[entry.shard] = memoryview(data)  # keeps the file open while it is used
+        data = self._maps[entry.shard]
         if not 0 <= entry.offset <= entry.offset + entry.size <= len(data):
-            raise ValueError(
-                f"{entry.size} bytes at {entry.offset} lie outside {os.path.basename(name)}, which has {len(data)}"
-            )
+            raise ValueError(f"{entry.size} bytes at {entry.offset} lie outside {path.name}, which has {len(data)}")
         return data[entry.offset : entry.offset + entry.size]
+
+    def _data_file(self, shard: int) -> Path:
+        return Path(f"{self.prefix}.data-{shard:05}-of-{self._shards:05}")
+
+    def _check_sizes(self, entries: Iterable[Entry]) -> None:
+        """Raises ValueError where tensors that lie over each other make more data than a file has."""
+        sizes: dict[int, int] = {}
+        for entry in entries:
+            sizes[entry.shard] = sizes.get(entry.shard, 0) + entry.size
+        for shard, size in sizes.items():
+            path = self._data_file(shard)
+            if path.is_file() and size > path.stat().st_size:
+                raise ValueError(f"its tensors have {size} bytes, but {path.name} has {path.stat().st_size}")
 
     def pieces_of(self, name: str, entry: Entry) -> list[tuple[tuple[slice, ...], Entry]]:
         """Where in a tensor each of its slices goes, and the slice."""
@@ -186,7 +201,8 @@ class StoredTensor:
         """The values, once they are checked, in memory of their own that torch aligned."""
         if self._entry.kind == STRING:
             return self._texts()
-        values = torch.empty(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
+        make = torch.zeros if self._entry.slices else torch.empty
+        values = make(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
         for place, entry in self._places:
             found = np.frombuffer(self._bundle.bytes_of(entry), self._stored.newbyteorder(entry.order))
             if entry.kind == _BFLOAT16:
@@ -223,10 +239,10 @@ class Entry(NamedTuple):
     size: int
     checksum: int
     slices: tuple[tuple[tuple[int, int | None], ...], ...]
-    order: str
+    order: Order
 
 
-def _entry(value: memoryview | bytes, order: str) -> Entry:
+def _entry(value: memoryview | bytes, order: Order) -> Entry:
     found = message(value)
     shape = tuple(axis.number(1) for axis in found.message(2).messages(2))
     if len(shape) > _MAX_RANK or any(not 0 <= size < 1 << 48 for size in shape) or math.prod(shape) >= 1 << 48:
@@ -237,7 +253,8 @@ def _entry(value: memoryview | bytes, order: str) -> Entry:
     )
     if any(len(place) != len(shape) for place in slices):
         raise ValueError("a slice has another number of axes than its tensor")
-    return Entry(*(found.number(1), shape), *map(found.number, (3, 4, 5, 6)), slices, order)
+    shard, offset, size, checksum = map(found.number, (3, 4, 5, 6))
+    return Entry(found.number(1), shape, shard, offset, size, checksum, slices, order)
 
 
 def _text(key: bytes) -> str:

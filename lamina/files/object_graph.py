@@ -6,8 +6,9 @@ functional model's first layer that has some. Variables are nodes that name thei
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +20,14 @@ from ..core.children import Children, metrics_of
 from ..core.errors import show_shape
 from ..core.layer import Layer
 from ..core.weight import Weight, take
+from ..optimizers import Optimizer
 from ..translation import checkpoints
 from . import keras3, older, safe, tree
 from .bundle import OBJECT_GRAPH, Bundle, StoredTensor, in_order
 from .wire import message
 
 _VALUE = "VARIABLE_VALUE"
+_FEW = 100  # objects that are looked at where one of them is searched for
 
 
 class Node(NamedTuple):
@@ -77,7 +80,8 @@ class Match:
         self._seen: set[int] = set()
         self._used: set[int] = set()
         self._metrics: set[int] = set()
-        self._tables, self._vocabularies, self._idf, self._summaries = tables or {}, [], {}, []
+        self._tables = tables or {}
+        self._then: list[Callable[[], Any]] = []  # what sets state that is no weight
 
     # -- finding ----------------------------------------------------------------------------------------------------
 
@@ -86,7 +90,7 @@ class Match:
         if isinstance(item, Weight):
             self._weights(path, item, [(path, item)], {path: place})
             return
-        if hasattr(item, "_slot_names"):
+        if isinstance(item, Optimizer):
             self.optimizers.append((item, place))
             return
         if id(item) in self._seen:
@@ -105,16 +109,16 @@ class Match:
             self._weights(path, item, own, node.children)
             if hasattr(item, "set_vocabulary"):
                 self._table(item, place)
-            summary = node.children.get(checkpoints.SUMMARY)
-            if isinstance(getattr(item, checkpoints.SUMMARY, None), np.ndarray) and self._is_variable(summary):
-                self._used.add(summary)
-                self._summaries.append((item, self._read(summary)))
+            if isinstance(getattr(item, checkpoints.SUMMARY, None), np.ndarray):
+                summary = self._value(node, checkpoints.SUMMARY)
+                if summary is not None:
+                    self._then += [lambda: item.load_own_variables({"0": summary}), item.finalize_state]
             held = {id(metric) for metric in metrics_of(item)}
             names = [name for name, value in vars(item).items() if id(value) in held and name in node.children]
             self._metrics |= {node.children[name] for name in names}
         optimizer = getattr(item, "optimizer", None) if isinstance(item, nn.Module) else None
-        if hasattr(optimizer, "_slot_names") and "optimizer" in node.children:
-            self.optimizers.append((optimizer, node.children["optimizer"]))
+        if isinstance(optimizer, Optimizer) and "optimizer" in node.children:
+            self.add(optimizer, node.children["optimizer"])
 
     def _weights(self, path: str, layer: Any, own: list[tuple[str, Any]], children: dict[str, int]) -> None:
         stored: list[StoredTensor] = []
@@ -126,7 +130,7 @@ class Match:
                 return
             self._used.add(place)
             self.places[id(weight)] = place
-            stored.append(self.bundle.stored[self.nodes[place].tensors[_VALUE][1]])
+            stored.append(self._tensor(place))
         if own:
             self.take(path, layer, [weight for _, weight in own], stored)
 
@@ -153,23 +157,21 @@ class Match:
 
     def _table(self, layer: Any, place: int) -> None:
         """A vocabulary is a table of words and their places, in the checkpoint or among constants beside it."""
-        seen, waiting = {place}, [place]
-        while waiting:  # it hangs some objects below the layer
+        seen, waiting, idf = {place}, [place], None
+        while waiting and len(seen) < _FEW:  # it hangs some objects below the layer
             place = waiting.pop()
             node = self.nodes[place]
             words = self._tables.get(place, [])
-            counts = {node.children[name] for name in checkpoints.COUNTS if name in node.children}
-            self._used |= counts
             for _, name in node.tensors.values():
                 keys, values = (self.bundle.stored.get(f"{name}-{what}") for what in ("keys", "values"))
                 if keys is not None and values is not None and keys.size and keys.shape == values.shape:
                     words = in_order(keys.checked().ravel().tolist(), values.checked().ravel().tolist())
-            idf = node.children.get(checkpoints.IDF)
-            if idf is not None and self._is_variable(idf):
-                self._used.add(idf)
-                self._idf[id(layer)] = self._read(idf)
+            counts = {node.children[name] for name in checkpoints.COUNTS if name in node.children}
+            self._used |= counts
+            found = self._value(node, checkpoints.IDF)
+            idf = found if idf is None else idf
             if words:
-                self._vocabularies.append((layer, words))
+                self._then.append(functools.partial(_set_vocabulary, layer, words, idf))
                 return
             fresh = set(node.children.values()) - seen - counts
             seen |= fresh
@@ -212,33 +214,31 @@ class Match:
             for part in self.parts:
                 for weight, array in zip(part.weights, part.arrays, strict=True):
                     take(weight, torch.as_tensor(array.read() if isinstance(array, StoredTensor) else array))
-        for layer, words in self._vocabularies:
-            idf = None
-            if layer.output_mode == "tf_idf" and id(layer) in self._idf:
-                first = len(layer.get_vocabulary()) - len(layer.get_vocabulary(include_special_tokens=False))
-                idf = self._idf[id(layer)][first : first + len(words)].tolist()
-            layer.set_vocabulary(words, idf)
-        for layer, summary in self._summaries:
-            layer.load_own_variables({"0": summary})
-            layer.finalize_state()
+        for step in self._then:
+            step()
         for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
             if state.scale is not None and hasattr(optimizer, "dynamic_scale"):
                 optimizer.dynamic_scale.assign(state.scale)
                 optimizer._good_steps.assign(state.good_steps or 0)
             optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-            older.set_state(optimizer, state.steps or 0, state.product, state.slots)
+            older.set_state(optimizer, state.steps or 0, state.product, {})
+            for variable, array in state.slots:
+                variable.assign(array.read() if isinstance(array, StoredTensor) else array)
             if state.rate is not None and not hasattr(optimizer._learning_rate, "get_config"):
                 optimizer.learning_rate = state.rate
 
     # -- optimizers -------------------------------------------------------------------------------------------------
 
-    def _number(self, node: Node, names: Sequence[str]) -> Any:
+    def _value(self, node: Node, *names: str) -> Any:
         """The value of the first of these children that is a variable; None where none is."""
-        found = next((node.children[name] for name in names if self._is_variable(node.children.get(name))), None)
-        return None if found is None else self._read(found).item()
+        place = next((node.children[name] for name in names if self._is_variable(node.children.get(name))), None)
+        if place is None:
+            return None
+        self._used.add(place)
+        return self._tensor(place).checked()
 
-    def _read(self, place: int) -> np.ndarray:
-        return self.bundle.stored[self.nodes[place].tensors[_VALUE][1]].checked()
+    def _tensor(self, place: int) -> StoredTensor:
+        return self.bundle.stored[self.nodes[place].tensors[_VALUE][1]]
 
     def _state(self, optimizer: Any, place: int) -> _State:
         """What a checkpoint has of an optimizer. Raises Misfit where that is of other shapes."""
@@ -251,37 +251,41 @@ class Match:
             optimizer.build(
                 [weight for part in self.parts for weight in part.weights if self.places[id(weight)] in owned]
             )
-        slots: dict[str, dict[int, np.ndarray]] = {}
+        slots: list[tuple[Any, Any]] = []
         for name in (name for group in optimizer._slot_names() for name in group):
-            found = {}
+            own: dict[int, Any] = {}
             for weight in optimizer._weights:
-                keys = [(self.places.get(id(weight)), word) for word in checkpoints.SLOTS.get(name, (name,))]
+                keys = [(self.places.get(id(weight), -1), word) for word in checkpoints.SLOTS.get(name, (name,))]
                 slot = next((stored[key] for key in keys if key in stored), None)
                 if slot is not None:
-                    found[id(weight)] = self._read(slot)
-            slots[name] = self._converted(found)
+                    own[id(weight)] = self._tensor(slot)
+                    own[id(weight)].check()
+            self._convert(own)
             for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
-                got = slots[name].get(id(weight))
-                if got is not None and (variable is None or tuple(variable.shape) != got.shape):
+                got = own.get(id(weight))
+                if got is None:
+                    continue
+                if variable is None or tuple(variable.shape) != tuple(got.shape):
                     expected = "none" if variable is None else f"shape {show_shape(variable.shape)}"
                     raise safe.Misfit(
                         f"the optimizer's {name} of {weight.path}: expected {expected}; the checkpoint has "
                         f"{show_shape(got.shape)}"
                     )
-        numbers = (self._number(node, names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
-        scales = (self._number(scaling, names) for names in (checkpoints.SCALE, checkpoints.GOOD_STEPS))
-        return _State(*numbers, *scales, slots)
+                slots.append((variable, got))
+        numbers = (self._value(node, *names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
+        scales = (self._value(scaling, *names) for names in (checkpoints.SCALE, checkpoints.GOOD_STEPS))
+        found = [None if value is None else value.item() for value in (*numbers, *scales)]
+        return _State(slots, *found)
 
-    def _converted(self, arrays: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-        """What belongs to weights, by their ids, laid as today's are."""
+    def _convert(self, arrays: dict[int, Any]) -> None:
+        """Lay what belongs to weights, by their ids, as today's are, where that differs."""
         for part in self.parts:
             convert, ids = older.converter_of(part.layer), [id(weight) for weight in part.weights]
             if convert is not None and arrays.keys() >= set(ids):
-                arrays |= zip(ids, convert([arrays[key] for key in ids]), strict=True)
-        return arrays
+                arrays |= zip(ids, convert([arrays[key].read() for key in ids]), strict=True)
 
     def _slots_by_name(self, node: Node) -> dict[tuple[int, str], int]:
-        """State that stands in a list: "Adam/m/dense/kernel" is the m of "dense/kernel", the first of two the first's."""
+        """State in a list: "Adam/m/dense/kernel" is the m of "dense/kernel", the first of two that of the first."""
         if "_variables" not in node.children:
             return {}
         weights: dict[str, list[int]] = {}
@@ -303,12 +307,20 @@ class Match:
 class _State(NamedTuple):
     """Of an optimizer; None for what the checkpoint does not have."""
 
-    steps: int | None
-    product: float | None
-    rate: float | None
-    scale: float | None
-    good_steps: int | None
-    slots: dict[str, dict[int, np.ndarray]]
+    slots: list[tuple[Any, Any]]  # today's tensor, and what it is to hold
+    steps: Any
+    product: Any
+    rate: Any
+    scale: Any
+    good_steps: Any
+
+
+def _set_vocabulary(layer: Any, words: list[Any], idf: np.ndarray | None) -> None:
+    weights = None
+    if idf is not None and layer.output_mode == "tf_idf":
+        first = len(layer.get_vocabulary()) - len(layer.get_vocabulary(include_special_tokens=False))
+        weights = idf[first : first + len(words)].tolist()
+    layer.set_vocabulary(words, weights)
 
 
 def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
@@ -319,30 +331,36 @@ def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
     if isinstance(item, dict):
         yield from (([str(key)], child) for key, child in item.items() if _holds(child))
         return
+    if not isinstance(item, nn.Module):  # a module of TensorFlow's
+        yield from (
+            ([name], child) for name, child in vars(item).items() if _holds(child) or hasattr(child, "__dict__")
+        )
+        return
     found = {name: child for name, child in tree.attributes(item) if name != "optimizer"}
     if hasattr(item, "_graph") or hasattr(item, "_stack"):
         layers = found.pop("layers")
         weighted = [layer for layer in layers if layer.weights]
-        counts = [
-            sum(name.startswith(word) for name in node.children) for word in (checkpoints.WEIGHTED, checkpoints.LAYER)
-        ]
-        by_weights = counts[0] == len(weighted)  # else tables of words count as weights there
+        all_of = {word: sum(name.startswith(word) for name in node.children) for word in checkpoints.LAYERS}
+        weighted_word, word = checkpoints.LAYERS
+        by_weights = all_of[weighted_word] == len(weighted)  # else tables of words count as weights there
         if by_weights:
-            yield from (([f"{checkpoints.WEIGHTED}{place}"], layer) for place, layer in enumerate(weighted))
-        if not by_weights or counts[1] == len(layers):
-            yield from (([f"{checkpoints.LAYER}{place}"], layer) for place, layer in enumerate(layers))
+            yield from (([f"{weighted_word}{place}"], layer) for place, layer in enumerate(weighted))
+        if not by_weights or all_of[word] == len(layers):
+            yield from (([f"{word}{place}"], layer) for place, layer in enumerate(layers))
     elif getattr(item, "_is_composite", False):
         found.pop("layers")
     yield from ((list(checkpoints.names(name)), child) for name, child in found.items())
 
 
 def _holds(value: Any) -> bool:
-    return isinstance(value, (list, tuple, dict, nn.Module))
+    return isinstance(value, (list, tuple, dict, nn.Module, Weight))
 
 
 def _has_weights(item: Any) -> bool:
+    if isinstance(item, Weight):
+        return True
     modules = Children(item) if isinstance(item, (list, tuple, dict)) else item
-    return any(module._own_weights() for module in modules.modules() if isinstance(module, Layer))
+    return any(module._own_weights() for module in getattr(modules, "modules", list)() if isinstance(module, Layer))
 
 
 def _attribute(layer: Layer, weight: Any) -> str:
@@ -381,30 +399,26 @@ def _best(bundle: Bundle, nodes: list[Node], model: Any, tables: Any) -> Match:
         found = Match(bundle, nodes, tables)
         found.add(model, place)
         found.problems += found.beside(place)
-        if (
-            not found.optimizers
-            and "optimizer" in nodes[0].children
-            and hasattr(getattr(model, "optimizer", None), "_slot_names")
-        ):
-            found.optimizers.append((model.optimizer, nodes[0].children["optimizer"]))
+        optimizer = nodes[0].children.get("optimizer")
+        if optimizer is not None and not found.optimizers and getattr(model, "optimizer", None) is not None:
+            found.add(model.optimizer, optimizer)
         return found
 
     first = at(0)
-    parts = (
-        []
-        if not first.problems
-        else [place for name, place in nodes[0].children.items() if name not in checkpoints.ASIDE]
-    )
-    fitting = [found for place in parts if not (found := at(place)).problems and found.parts]
+    parts = [place for name, place in nodes[0].children.items() if name not in checkpoints.ASIDE]
+    fitting = [found for place in parts[:_FEW] if first.problems and not (found := at(place)).problems and found.parts]
     return fitting[0] if len(fitting) == 1 else first
 
 
 def restore(parts: Mapping[str, Any], prefix: Path) -> int:
-    """Set models, optimizers and variables from the objects of these names in a checkpoint; "root" is the whole of it.
+    """Set models, optimizers and variables from the objects of these names in a checkpoint; "root" is all of it.
 
-    Gives the checkpoint's number, 0 for one that has none. Raises ValueError, before any change, where a part is missing
-    or does not fit; what the checkpoint has beside these parts is left.
+    Gives the checkpoint's number, 0 for one that has none. Raises ValueError, before any change, where a part is
+    missing or does not fit; what the checkpoint has beside these parts is left.
     """
+    for item in parts.values():
+        if isinstance(item, Layer):
+            keras3.require_built(item, "restore it")
     bundle = Bundle(prefix)
     with safe.reading(prefix):
         nodes = nodes_of(bundle)
@@ -420,7 +434,8 @@ def restore(parts: Mapping[str, Any], prefix: Path) -> int:
                 match.problems += match.beside(place)
         match.settle()
         match.write()
-        return match._number(nodes[0], ["save_counter"]) or 0
+        number = match._value(nodes[0], "save_counter")
+        return 0 if number is None else number.item()
 
 
 def by_names(bundle: Bundle, model: Any) -> Match:
@@ -439,9 +454,9 @@ def by_names(bundle: Bundle, model: Any) -> Match:
             name = next((name for name in names if name in bundle.stored), weight.path)
             if taken.setdefault(name, weight.path) != weight.path or name not in bundle.stored:
                 raise safe.Misfit(
-                    f"it has names alone, as a session of TensorFlow 1 saves them, and none for {weight.path!r}; it has "
-                    f"{', '.join(list(bundle)[:5])}, ... Read its arrays with lamina.saving.read_checkpoint, and set "
-                    "them with `set_weights`."
+                    f"it has names alone, as a session of TensorFlow 1 saves them, and none for {weight.path!r}; it "
+                    f"has {', '.join(list(bundle)[:5])}, ... Read its arrays with lamina.saving.read_checkpoint, and "
+                    "set them with `set_weights`."
                 )
             found.append(bundle.stored[name])
         if own:

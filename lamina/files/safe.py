@@ -67,9 +67,9 @@ def reading(path: Any) -> Iterator[None]:
 
 
 def _is_pointer(path: Any) -> bool:
-    if not os.path.isfile(path):
+    if not Path(path).is_file():
         return False
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return file.read(23) == b"version https://git-lfs"
 
 

@@ -63,8 +63,8 @@ def _described(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(
             f"{folder}: a SavedModel that says nothing of Keras' layers, as `model.export` of Keras 3, "
-            "`tf.saved_model.save` and TensorFlow Hub write it. It holds graphs of TensorFlow alone, which are never run. "
-            "Its arrays can be read with lamina.saving.read_checkpoint; a model that is made in code takes them."
+            "`tf.saved_model.save` and TensorFlow Hub write it. It holds graphs of TensorFlow alone, which are never "
+            "run. Its arrays can be read with lamina.saving.read_checkpoint; a model that is made in code takes them."
         )
     return found
 
@@ -97,8 +97,8 @@ def _architecture(described: dict[str, Any], folder: Path) -> dict[str, Any]:
         )
     if not isinstance(inner, dict) or "layer was saved without config" in inner:
         raise ValueError(
-            f"{folder}: it holds a model of the class {short(name)}, which wrote no config, so that nothing says how to "
-            f'make it. Make it in code, call it once, and use model.load_weights("{folder}").'
+            f"{folder}: it holds a model of the class {short(name)}, which wrote no config, so that nothing says how "
+            f'to make it. Make it in code, call it once, and use model.load_weights("{folder}").'
         )
     return config
 
@@ -123,8 +123,8 @@ def _tables(model: Any, folder: Path) -> dict[int, list[Any]]:
         found: dict[int, tuple[str, str]] = {}
         for place, node in enumerate(nodes):
             starts = [child.number(1) for child in node.messages(1) if child.text(2) == "_initialize"]
-            names = [str(name, "utf-8") for start in starts for name in nodes[start].message(6).all(1)]
-            inputs = [nodes[at].message(9).text(1) for name in names for at in bound[name][1:]]
+            names = [str(name, "utf-8") for start in starts[:1] for name in nodes[start].message(6).all(1)[:1]]
+            inputs = [nodes[at].message(9).text(1) for name in names for at in bound.get(name, [])[1:3]]
             if len(inputs) == 2 and all(inputs):
                 found[place] = (inputs[0], inputs[1])
         wanted = {name for pair in found.values() for name in pair}

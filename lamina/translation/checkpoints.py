@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-LAYER, WEIGHTED = "layer-", "layer_with_weights-"  # of functional models, counted from 0
+LAYERS = "layer_with_weights-", "layer-"  # of functional models, counted from 0: those with weights, and all
 
 # Of weights and layers inside layers.
 ATTRIBUTES = {"kernel": ("depthwise_kernel",), "vector_u": ("u", "sn_u")}
 
-# Of an optimizer's state for each weight: up to TensorFlow 2.10 beside the weight, since then in a list, by their names.
+# Of an optimizer's state for each weight: up to TensorFlow 2.10 beside the weight, since then in a list, by names.
 SLOTS = {
     "momentum": ("m", "momentum"),
     "velocity": ("v", "rms", "velocity"),

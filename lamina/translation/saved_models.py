@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
 _SPARE = {"has_input_vocabulary"}  # said in SavedModels alone; `vocabulary` says it elsewhere
 
 
