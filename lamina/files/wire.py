@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
+_SIZES = {1: 8, 2: 0, 5: 4}  # of values by their kind; one of kind 2 says its own
+
+
 class Message(dict[int, list[Any]]):
     """The fields of a message by number: whole numbers, and the bytes of all that is longer."""
 
@@ -17,13 +20,16 @@ class Message(dict[int, list[Any]]):
 
     def bytes(self, field: int) -> memoryview:
         """The last value of a field of longer ones; nothing where there is none."""
-        return self.all(field)[-1] if field in self else memoryview(b"")
+        found = self[field][-1] if field in self else memoryview(b"")
+        if isinstance(found, int):
+            raise ValueError(f"field {field} of a message is a number")
+        return found
 
     def text(self, field: int) -> str:
         return str(self.bytes(field), "utf-8")
 
     def messages(self, field: int) -> list[Message]:
-        return [message(found) for found in self.all(field)]
+        return [message(found) for found in self[field]] if field in self else []
 
     def message(self, field: int) -> Message:
         return message(self.bytes(field))
@@ -54,28 +60,31 @@ def _signed(number: int) -> int:
 def message(data: memoryview | bytes) -> Message:
     """The fields of one message, those inside unread. Raises ValueError where it does not end with its last field."""
     data, at, found = memoryview(data), 0, Message()
-    while at < len(data):
-        tag, at = varint(data, at)
+    end = len(data)
+    while at < end:
+        tag, at = (data[at], at + 1) if data[at] < 128 else varint(data, at)
         kind = tag & 7
         if kind == 0:
             value, at = varint(data, at)
-        else:
-            if kind == 2:
-                size, at = varint(data, at)
-            elif kind in (1, 5):
-                size = 8 if kind == 1 else 4
-            else:
-                raise ValueError(f"a message has a field of unknown kind {kind}")
-            if at + size > len(data):
+        elif kind in _SIZES:
+            size, at = varint(data, at) if kind == 2 else (_SIZES[kind], at)
+            if at + size > end:
                 raise ValueError("a message ends inside a field")
             part = data[at : at + size]
             value, at = part if kind == 2 else int.from_bytes(part, "little"), at + size
-        found.setdefault(tag >> 3, []).append(value)
+        else:
+            raise ValueError(f"a message has a field of unknown kind {kind}")
+        if tag >> 3 in found:
+            found[tag >> 3].append(value)
+        else:
+            found[tag >> 3] = [value]
     return found
 
 
 def varint(data: memoryview | bytes, at: int) -> tuple[int, int]:
     """A number of up to 64 bits, and where it ends."""
+    if at < len(data) and data[at] < 128:
+        return data[at], at + 1
     value = shift = 0
     while shift < 64 and at < len(data):
         byte = data[at]
