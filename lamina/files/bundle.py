@@ -6,6 +6,7 @@ buffers that say where in the data files each tensor lies. (tensorflow/core/util
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
@@ -28,6 +29,7 @@ INDEX = ".index"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")
+_PIECE = 1 << 22  # bytes that are read at once
 _MAX_RANK = 254  # TensorFlow's own limit
 _MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
 _BFLOAT16 = 14
@@ -133,6 +135,16 @@ class Bundle(Mapping[str, np.ndarray]):
             raise ValueError(f"{entry.size} bytes at {entry.offset} lie outside {path.name}, which has {len(data)}")
         return data[entry.offset : entry.offset + entry.size]
 
+    def pieces(self, entry: Entry) -> Iterator[memoryview]:
+        """The same, piece by piece; what has been used is let go, so that memory does not hold a file twice."""
+        data = self.bytes_of(entry)
+        for start in range(0, len(data), _PIECE):
+            yield data[start : start + _PIECE]
+            held = self._maps[entry.shard].obj
+            if isinstance(held, mmap.mmap) and hasattr(held, "madvise") and len(data) > _PIECE:
+                page = (entry.offset + start) // mmap.PAGESIZE * mmap.PAGESIZE
+                held.madvise(mmap.MADV_DONTNEED, page, min(_PIECE, len(held) - page))
+
     def _data_file(self, shard: int) -> Path:
         return Path(f"{self.prefix}.data-{shard:05}-of-{self._shards:05}")
 
@@ -146,7 +158,7 @@ class Bundle(Mapping[str, np.ndarray]):
             if path.is_file() and size > path.stat().st_size:
                 raise ValueError(f"its tensors have {size} bytes, but {path.name} has {path.stat().st_size}")
 
-    def pieces_of(self, name: str, entry: Entry) -> list[tuple[tuple[slice, ...], Entry]]:
+    def slices_of(self, name: str, entry: Entry) -> list[tuple[tuple[slice, ...], Entry]]:
         """Where in a tensor each of its slices goes, and the slice."""
         found = []
         for place in entry.slices:
@@ -175,21 +187,23 @@ class StoredTensor:
 
     @property
     def _places(self) -> list[tuple[tuple[slice, ...], Entry]]:
-        return self._bundle.pieces_of(self.name, self._entry) if self._entry.slices else [((), self._entry)]
+        return self._bundle.slices_of(self.name, self._entry) if self._entry.slices else [((), self._entry)]
 
     def check(self) -> None:
         """Raises ValueError where the values are not all there, or not those that were written."""
         if not self.type:
             raise ValueError(f"{self.name!r} holds values of TensorFlow's type {self._entry.kind}, which are no array")
         for _, entry in self._places:
-            data = self._bundle.bytes_of(entry)
             if entry.kind == STRING:
+                data = self._bundle.bytes_of(entry)
                 lengths, start = numbers(data, math.prod(entry.shape))
                 head = b"".join(struct.pack("<I" if each < 1 << 32 else "<Q", each) for each in lengths)
-                data = head + bytes(data[start:])
+                checksum = crc32c(data[start:], crc32c(head))
             elif entry.size != math.prod(entry.shape) * self._stored.itemsize:
                 raise ValueError(f"{self.name!r} of shape {entry.shape} has {entry.size} bytes")
-            if _masked(crc32c(data)) != entry.checksum:
+            else:
+                checksum = functools.reduce(lambda before, data: crc32c(data, before), self._bundle.pieces(entry), 0)
+            if _masked(checksum) != entry.checksum:
                 raise ValueError(f"{self.name!r} is not as it was written: its checksum differs")
 
     def checked(self) -> np.ndarray:
@@ -201,14 +215,25 @@ class StoredTensor:
         """The values, once they are checked, in memory of their own that torch aligned."""
         if self._entry.kind == STRING:
             return self._texts()
-        make = torch.zeros if self._entry.slices else torch.empty
-        values = make(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
+        values = torch.empty(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
+        if not self._entry.slices:
+            self._fill(values, self._entry)
+            return values
+        values[...] = 0
         for place, entry in self._places:
-            found = np.frombuffer(self._bundle.bytes_of(entry), self._stored.newbyteorder(entry.order))
+            own = np.empty(entry.shape, self.dtype)
+            self._fill(own, entry)
+            values[place] = own
+        return values
+
+    def _fill(self, values: np.ndarray, entry: Entry) -> None:
+        flat, at = values.reshape(-1), 0
+        for data in self._bundle.pieces(entry):
+            found = np.frombuffer(data, self._stored.newbyteorder(entry.order))
             if entry.kind == _BFLOAT16:
                 found = (found.astype(np.uint32) << 16).view(np.float32)
-            values[place] = found.reshape(entry.shape)
-        return values
+            flat[at : at + len(found)] = found
+            at += len(found)
 
     def _texts(self) -> np.ndarray:
         if self._entry.slices:

@@ -11,8 +11,8 @@ _POLYNOMIAL = 0x82F63B78  # bits reversed
 _MOST_LANES = 1 << 14
 
 
-def crc32c(data: Any) -> int:
-    """The checksum of anything that gives its bytes.
+def crc32c(data: Any, before: int = 0) -> int:
+    """The checksum of anything that gives its bytes, or of that behind what has the checksum `before`.
 
     A message is a polynomial over two elements, its words of 32 bits the coefficients. Words that lie `lanes` apart are
     summed at once, each sum times x**(32 * lanes) and the next word; then the lanes are folded in halves.
@@ -25,7 +25,7 @@ def crc32c(data: Any) -> int:
     start = (len(view) - 1) % row + 1 if len(view) else 0  # the first row may be short: zeros before count for nothing
     first = np.zeros(2 * row, np.uint8)
     first[2 * row - start :] = np.frombuffer(view[:start], np.uint8)
-    first[2 * row - start - 4 : 2 * row - start] = _BEFORE
+    first[2 * row - start - 4 : 2 * row - start] = _word(before)
     rows = first.view("<u4").reshape(2, lanes)
     total = _times(rows[0], lanes) ^ rows[1]
     for words in np.frombuffer(view[start:], "<u4").reshape(-1, lanes):
@@ -61,5 +61,10 @@ def _spread(columns: np.ndarray) -> np.ndarray:
     return table
 
 
-# The word before a message that stands for the register's first value, all ones: that value times x**-32.
-_BEFORE = np.frombuffer((0x641F6454).to_bytes(4, "little"), np.uint8)
+@functools.lru_cache(maxsize=1)
+def _word(checksum: int) -> np.ndarray:
+    """The word in front that stands for what the register holds after a checksum: that times x**-32."""
+    word = checksum ^ 0xFFFFFFFF
+    for _ in range(32):
+        word = ((word ^ _POLYNOMIAL) << 1 | 1) if word >> 31 else word << 1
+    return np.frombuffer(word.to_bytes(4, "little"), np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 _SIZES = {1: 8, 2: 0, 5: 4}  # of values by their kind; one of kind 2 says its own
 
 
