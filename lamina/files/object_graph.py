@@ -107,18 +107,23 @@ class Match:
         if isinstance(item, Layer):
             own = [(_attribute(item, weight), weight) for weight in item._own_weights()]
             self._weights(path, item, own, node.children)
-            if hasattr(item, "set_vocabulary"):
-                self._table(item, place)
-            if isinstance(getattr(item, checkpoints.SUMMARY, None), np.ndarray):
-                summary = self._value(node, checkpoints.SUMMARY)
-                if summary is not None:
-                    self._then += [lambda: item.load_own_variables({"0": summary}), item.finalize_state]
-            held = {id(metric) for metric in metrics_of(item)}
-            names = [name for name, value in vars(item).items() if id(value) in held and name in node.children]
-            self._metrics |= {node.children[name] for name in names}
+            self._state_of_layer(item, place)
         optimizer = getattr(item, "optimizer", None) if isinstance(item, nn.Module) else None
         if isinstance(optimizer, Optimizer) and "optimizer" in node.children:
             self.add(optimizer, node.children["optimizer"])
+
+    def _state_of_layer(self, layer: Any, place: int) -> None:
+        """What a layer keeps beside weights: a vocabulary, quantiles; its metrics start anew."""
+        node = self.nodes[place]
+        if hasattr(layer, "set_vocabulary"):
+            self._table(layer, place)
+        if isinstance(getattr(layer, checkpoints.SUMMARY, None), np.ndarray):
+            summary = self._value(node, checkpoints.SUMMARY)
+            if summary is not None:
+                self._then += [lambda: layer.load_own_variables({"0": summary}), layer.finalize_state]
+        held = {id(metric) for metric in metrics_of(layer)}
+        names = [name for name, value in vars(layer).items() if id(value) in held and name in node.children]
+        self._metrics |= {node.children[name] for name in names}
 
     def _weights(self, path: str, layer: Any, own: list[tuple[str, Any]], children: dict[str, int]) -> None:
         stored: list[StoredTensor] = []
