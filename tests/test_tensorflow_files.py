@@ -202,6 +202,14 @@ def test_a_checkpoint_of_two_models_and_two_optimizers_trains_on() -> None:
     np.testing.assert_allclose(discriminator(generator(x)).detach(), stored["q"], rtol=1e-5)
 
 
+def test_the_last_checkpoint_is_told_by_a_text(tmp_path: Path) -> None:
+    assert tf["train.latest_checkpoint"](tmp_path) is None
+    written(tmp_path, {"x": np.float32([1])}).with_suffix(".index").rename(tmp_path / "ä m.index")
+    for name, found in ((r"\303\244 m", "ä m"), ("ä m", "ä m"), ("none", None), (r"\8x", None)):
+        (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{name}"\n', "utf-8")
+        assert tf["train.latest_checkpoint"](tmp_path) == (found and str(tmp_path / found))
+
+
 def test_restoring_says_what_does_not_fit() -> None:
     model = tf_keras.Sequential([tf_keras.layers.Dense(4, input_shape=(5,))])
     before = model.get_weights()
@@ -440,6 +448,7 @@ def test_keys_that_grow_are_bounded(tmp_path: Path) -> None:
 
 def test_tensors_over_each_other_are_refused(tmp_path: Path) -> None:
     items = [(b"x%d" % n, entry(1, (4,), 0, 16, FOUR)) for n in range(3)]
+    items.append((b"y", entry(1, (4,), 0, -32, FOUR)))
     put(tmp_path, index_of(*items), FOUR)
     with pytest.raises(ValueError, match="its tensors have 48 bytes, but"):
         Bundle(tmp_path / "m")

@@ -28,6 +28,8 @@ from .wire import message, numbers, varint
 INDEX = ".index"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
+_LATEST = re.compile(r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
+_ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
 _FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")
 _PIECE = 1 << 22  # bytes that are read at once
 _MAX_RANK = 254  # TensorFlow's own limit
@@ -56,13 +58,11 @@ def latest(path: Path) -> Path | None:
     """The prefix of the last checkpoint that a text file `checkpoint` names; None where there is none."""
     if not path.is_file() or path.stat().st_size > safe.FREE_BYTES:
         return None
-    found = re.search(
-        r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', path.read_text("utf-8", "replace"), re.MULTILINE
-    )
+    found = _LATEST.search(path.read_text("utf-8", "replace"))
     if found is None:
         return None
-    name = re.sub(
-        rb"\\([0-7]{3}|.)", lambda mark: bytes([int(mark[1], 8)]) if mark[1].isdigit() else mark[1], found[1].encode()
+    name = _ESCAPED.sub(
+        lambda mark: bytes([int(mark[1], 8) & 255]) if len(mark[1]) == 3 else mark[1], found[1].encode()
     )
     return prefix_of(path.parent / name.decode("utf-8", "replace"))
 
@@ -152,7 +152,7 @@ class Bundle(Mapping[str, np.ndarray]):
         """Raises ValueError where tensors that lie over each other make more data than a file has."""
         sizes: dict[int, int] = {}
         for entry in entries:
-            sizes[entry.shard] = sizes.get(entry.shard, 0) + entry.size
+            sizes[entry.shard] = sizes.get(entry.shard, 0) + max(entry.size, 0)
         for shard, size in sizes.items():
             path = self._data_file(shard)
             if path.is_file() and size > path.stat().st_size:
@@ -388,7 +388,8 @@ def unsnapped(data: memoryview) -> bytearray:
             at += extra
             if not 0 < back <= len(found):
                 raise ValueError("a packed block refers to what is not there")
-            piece = (found[-back:] * (length // back + 1))[: length + 1]
+            start = len(found) - back
+            piece = (found[start : start + length + 1] * (length // back + 1))[: length + 1]
         found += piece
         if at > len(data) or len(found) > size:
             raise ValueError("a packed block does not end where it should")

@@ -1,7 +1,7 @@
 """Folders that tf.keras wrote by `model.save("folder")`: TensorFlow's SavedModel with what Keras says of its objects.
 
-The graphs of functions in it are never looked at: the architecture is made of the config of Keras' metadata, and the
-weights come from the checkpoint that lies beside it.
+No function in it is ever run: the architecture is made of the config of Keras' metadata, the weights come from the
+checkpoint that lies beside it, and of the graph no more is read than the words of vocabularies, which are constants.
 """
 
 from __future__ import annotations
