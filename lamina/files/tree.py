@@ -24,33 +24,33 @@ from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, chi
 
 
 def saveables(
-    root: Any, skip: Collection[int] = (), attributes: Callable[[Any], list[tuple[str, Any]]] | None = None
+    root: Any, skip: Collection[int] = (), below: Callable[[Any], list[tuple[str, Any]]] | None = None
 ) -> Iterator[tuple[str, Any]]:
     """(path, object) of every layer, torch module and optimizer below `root` and of itself; `skip` holds ids.
 
-    `attributes`: what hangs below an object, by names, where a file has it otherwise.
+    `below`: what hangs below an object, by names, where a file has it otherwise.
     """
-    return _object("", root, set(skip), attributes or _attributes)
+    return _object("", root, set(skip), below or attributes)
 
 
-def _object(path: str, item: Any, seen: set[int], attributes: Callable) -> Iterator[tuple[str, Any]]:
+def _object(path: str, item: Any, seen: set[int], below: Callable) -> Iterator[tuple[str, Any]]:
     if id(item) in seen:
         return
     seen.add(id(item))
     yield path, item
-    for name, value in attributes(item):
-        yield from _value(f"{path}/{name}".lstrip("/"), value, seen, attributes)
+    for name, value in below(item):
+        yield from _value(f"{path}/{name}".lstrip("/"), value, seen, below)
 
 
-def _value(path: str, value: Any, seen: set[int], attributes: Callable) -> Iterator[tuple[str, Any]]:
+def _value(path: str, value: Any, seen: set[int], below: Callable) -> Iterator[tuple[str, Any]]:
     if isinstance(value, (list, tuple, dict)):
-        yield from _container(path, value, seen, attributes)
+        yield from _container(path, value, seen, below)
     else:
-        yield from _object(path, value, seen, attributes)
+        yield from _object(path, value, seen, below)
 
 
 def _container(
-    path: str, items: list | tuple | dict, seen: set[int], attributes: Callable
+    path: str, items: list | tuple | dict, seen: set[int], below: Callable
 ) -> Iterator[tuple[str, Any]]:
     counts: dict[str, int] = {}
     for item in items.values() if isinstance(items, dict) else items:
@@ -61,10 +61,10 @@ def _container(
         else:
             continue
         count = counts[base] = counts.get(base, -1) + 1
-        yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen, attributes)
+        yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen, below)
 
 
-def _attributes(item: Any) -> list[tuple[str, Any]]:
+def attributes(item: Any) -> list[tuple[str, Any]]:
     """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
     if not isinstance(item, Layer):
         return []
@@ -89,8 +89,8 @@ _DEPENDENCIES = "_layer_checkpoint_dependencies"  # where TensorFlow 2.12 to 2.1
 
 
 def _dependencies(item: Any, times: int) -> list[tuple[str, Any]]:
-    """As `_attributes`, in the order of names; a graph's layers with weights count so many times."""
-    found = sorted(_attributes(item))
+    """As `attributes`, in the order of names; a graph's layers with weights count so many times."""
+    found = sorted(attributes(item))
     if not hasattr(item, "_graph"):
         return found
     layers = [each for layer in item.layers for each in (layer,) * (times if layer.weights else 1)]
@@ -106,7 +106,7 @@ def walk_of(
     twice.
     """
     if not any(name.startswith(_DEPENDENCIES) for name in names):
-        return _attributes
+        return attributes
     walks = [functools.partial(_dependencies, times=times) for times in (1, 2)]
     return max(walks, key=lambda walk: sum(has(path) for path, _ in saveables(root, skip, walk)))
 

@@ -117,20 +117,26 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
         config = entry["config"]
         if not isinstance(config, dict):
             continue
+        if config.get("name", "") is None:  # of a schedule that was given none
+            del config["name"]
         if config.get("reduction") == "auto":
             config["reduction"] = "sum_over_batch_size"
         if "fn" in config and entry["class_name"] not in _WRAPPERS:
             del config["fn"]  # the class says it
-        if config.get("name", "") is None:
-            del config["name"]
         if isinstance(config.get("fn"), str):
             config["fn"] = {"module": "builtins", "class_name": "function", "config": config["fn"]}
-    for key in found.keys() & {"optimizer", "optimizer_config"}:
-        if isinstance(found[key], dict):
-            name = str(found[key].get("class_name")).removeprefix("Custom>")  # so tf.keras calls its own
-            legacy = generation == "tf_keras" and "use_ema" not in (found[key].get("config") or ())
-            home = "optimizers.legacy" if legacy else "optimizers"  # those of 2.10 and earlier
-            found[key] |= {"class_name": name, "module": f"lamina.{generation}.{home}"}
+    waiting = [found.get("optimizer"), found.get("optimizer_config")]
+    for entry in waiting:
+        if not isinstance(entry, dict):
+            continue
+        name = str(entry.get("class_name")).removeprefix("Custom>")  # so tf.keras calls its own
+        config = entry.get("config")
+        legacy = generation == "tf_keras" and "use_ema" not in (config or ())
+        home = "optimizers.legacy" if legacy else "optimizers"  # those of 2.10 and earlier
+        entry |= {"class_name": name, "module": f"lamina.{generation}.{home}"}
+        if name.startswith("LossScaleOptimizer") and isinstance(config, dict) and config.pop("dynamic", True):
+            entry |= {"class_name": "LossScaleOptimizer", "module": "keras.optimizers"}
+            waiting.append(config.get("inner_optimizer"))
     return {key: value for key, value in found.items() if value is not None}
 
 
