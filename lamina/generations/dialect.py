@@ -35,10 +35,15 @@ class Dialect:
 
     def __init__(self, table: Generation, backend: str = "tensorflow"):
         self.table = table
-        self.backend = backend  # whose arithmetic it follows; only Keras 1 on Theano computes otherwise
+        self._backend = backend
         self.homes: dict[str, Find] = {}  # how names are found in each; `names.fill` says it
         self._found: dict[tuple[str, str], Any] = {}
         self._counts: dict[str, Iterator[int]] = {}
+
+    @property
+    def backend(self) -> str:
+        """Whose arithmetic it follows; only Keras 1 on Theano computes otherwise."""
+        return serialize.read_backend() or self._backend
 
     def find(self, home: str, name: str) -> Any:
         """What a name means in a home such as `layers`: one object, whichever threads ask first. None for nothing."""
@@ -59,7 +64,7 @@ class Dialect:
         """Compute as that backend did. Raises ValueError for another than "tensorflow" and "theano"."""
         if backend not in ("tensorflow", "theano"):
             raise ValueError(f'The backend of an older Keras is "tensorflow" or "theano"; got {backend!r}.')
-        self.backend = backend
+        self._backend = backend
 
     def settings(self) -> dict[str, Any]:
         """Of the process, as conversions ask for them."""

@@ -42,7 +42,8 @@ def find(dialect: Dialect, name: str) -> Any:
     if name == "Model":
         return _class(dialect, name, _AnyModel, Model)
     if name == "Functional":
-        cls = _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
+        told = name if dialect.table.shares_modern else "Model"  # what configs and paths of weights call it
+        cls = _class(dialect, told, _Functional, Functional, dialect.find("models", "Model"))
         cls.__qualname__ = name  # where pickle finds it
         return cls
     read = {"model_from_config": dict, "model_from_json": json.loads, "model_from_yaml": _yaml_read}.get(name)
@@ -540,7 +541,12 @@ class _Sequential(AddsBeside, _ModelWords):
 
     @property
     def flattened_layers(self) -> list[Any]:
-        return list(self._stack)
+        """The layers, those of the models that a first Merge joins in its place."""
+        first = self._stack[0] if self._stack else None
+        if not (isinstance(first, MergeByMode) and first.branches):
+            return list(self._stack)
+        joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in first.branches)
+        return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
 
     def _weight_layers(self) -> list[Any]:
         first = self._stack[0] if self._stack else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,18 @@ def generation_of_version(version: str) -> str:
     if major != 2:
         return "keras1" if major < 2 else "keras3"
     return "tf_keras" if minor > 3 or "-tf" in version else "keras2"
+
+
+def sorts_weights(version: str | None) -> bool:
+    """Whether that Keras' optimizers keep their state in the order of the weights' names: up to 2.0.5."""
+    found = re.match(r"(\d+)(?:\.(\d+)(?:\.(\d+))?)?", version or "1")
+    return found is not None and tuple(int(part or 0) for part in found.groups()) < (2, 0, 6)
+
+
+def backend_of(names: Iterable[str]) -> str | None:
+    """Which backend named these weights: TensorFlow's names end in ":0", Theano's do not; None for numbers alone."""
+    told = next((name for name in names if not re.fullmatch(r"param_\d+", name)), None)
+    return told and ("tensorflow" if told.endswith(":0") else "theano")
 
 
 def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str, Any]:
@@ -123,6 +135,10 @@ def optimizer_state(
             scalars[word] = array
         else:
             arrays.append(array)
+    if arrays and arrays[0].ndim == 0 and () not in shapes:
+        scalars["iterations"] = arrays.pop(0)  # Keras 1 gave no names
+    if not slots and [array.shape for array in arrays] == [*shapes]:
+        arrays = []  # a momentum of 0, of which older ones kept the last step
     turns = slots if "iteration" in scalars else [(name,) for group in slots for name in group]
     order = [(name, shape) for group in turns for shape in shapes for name in group]
     if len(arrays) == len(order) + len(shapes) and all(array.size == 1 for array in arrays[len(order) :]):
@@ -133,7 +149,10 @@ def optimizer_state(
     for (name, _), array in zip(order, arrays, strict=True):
         found.setdefault(name, []).append(array)
     steps = next((scalars[word] for word in ("iteration", "iterations", "iter") if word in scalars), 0)
-    return steps, scalars.get("m_schedule", scalars.get("momentum_cache")), found
+    product = scalars.get("m_schedule", scalars.get("momentum_cache"))
+    if product is None and "iteration" not in scalars:
+        product = np.float32(1)  # Keras 1, and 2 up to 2.2, begin it anew
+    return steps, product, found
 
 
 def entries(value: Any) -> Iterator[dict[str, Any]]:
