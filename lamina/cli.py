@@ -46,6 +46,19 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", metavar="FILE", help="a file, a folder, or the name of a checkpoint")
     check.add_argument("--json", action="store_true", help="print what was found as JSON")
     check.set_defaults(run=_check)
+
+    convert = commands.add_parser(
+        "convert",
+        help="write a model file of any Keras as one of today's, and compare their predictions",
+        description="Write the model in OLD, a file of any Keras, as NEW, of today's; say each conversion and what "
+        "could not be kept; compare the predictions of both on random input. Exit code: 0; 1, with no file left, where "
+        "OLD is not read or NEW would predict otherwise; 2 for wrong arguments.",
+    )
+    convert.add_argument("old", metavar="OLD", help=".h5, .keras, JSON, YAML, ... of Keras 1, 2, tf.keras or 3")
+    convert.add_argument("new", metavar="NEW", help="a .keras, .h5, .weights.h5, .safetensors, .pt2 or .onnx file")
+    convert.add_argument("--weights", metavar="FILE", help="the weights, where OLD is an architecture alone")
+    convert.add_argument("--json", action="store_true", help="print what was done as JSON")
+    convert.set_defaults(run=_convert)
     return parser
 
 
@@ -59,6 +72,12 @@ def _check(options: argparse.Namespace) -> int:
     from lamina.files import check  # which does without torch
 
     return check.main(options.files, options.json)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from lamina.generations import convert
+
+    return convert.main(options.old, options.new, options.weights, options.json)
 
 
 def _demo(options: argparse.Namespace) -> int:

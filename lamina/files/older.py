@@ -117,8 +117,8 @@ def _check_backend(model: Any, generation: Generation, backend: str | None) -> N
             if entry.weights:
                 warn(
                     f"Nothing says whether these weights were written on TensorFlow or on Theano, which turns the "
-                    f"kernels of {named(layer)} round. They are read as TensorFlow's; pass backend=\"theano\" for the "
-                    "other, or backend=\"tensorflow\" to confirm."
+                    f'kernels of {named(layer)} round. They are read as TensorFlow\'s; pass backend="theano" for the '
+                    'other, or backend="tensorflow" to confirm.'
                 )
                 return
             continue

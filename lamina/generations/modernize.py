@@ -18,10 +18,11 @@ from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import take
 from ..layers.input import InputLayer
+from ..layers.old import MergeByMode
 from ..models import Model, Sequential
 from ..models.functional import Functional, GraphModel
 from ..models.graph_config import own_kwargs
-from ..translation import keras1
+from ..translation import keras1, known
 from . import activations
 from .shim import LayerShim, Shim
 
@@ -37,6 +38,7 @@ class Changes:
     classes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (before, now)
     words: dict[str, dict[str, str]] = field(default_factory=dict)  # by class: arguments before and now
     explicit: dict[str, None] = field(default_factory=dict)  # values that were defaults and are none today
+    layouts: Counter[str] = field(default_factory=Counter)  # how weights were turned, and in how many layers
     rewritten: list[str] = field(default_factory=list)  # layers whose arithmetic is put in other words
     own: list[str] = field(default_factory=list)  # layers that only Lamina has
     lost: list[str] = field(default_factory=list)
@@ -117,9 +119,10 @@ class _Modernizer:
             return [self.model(old)]
         if not isinstance(old, LayerShim):
             return [self._same(old)]
-        before, now, after = self.of_today(old, alone=False)
-        self._pairs.append((old, now))
-        return [*before, now, *after]
+        before, now = self.of_today(old, alone=False)
+        if not isinstance(old, MergeByMode):  # which counts the weights of the models that it joins
+            self._pairs.append((old, now))
+        return [*before, now]
 
     def _same(self, old: Any) -> Any:
         """A layer or model that is none of the generation's tables, by its own config."""
@@ -129,22 +132,30 @@ class _Modernizer:
         self._pairs.append((old, made))
         return made
 
-    def of_today(self, old: Any, alone: bool) -> tuple[list[Any], Any, list[Any]]:
-        """What comes before a layer, its counterpart, and what comes behind; nothing around it where it is `alone`."""
+    def of_today(self, old: Any, alone: bool) -> tuple[list[Any], Any]:
+        """The layers before a layer's counterpart, none where that is to be `alone`; and the counterpart."""
         cls, config = _own_class(old), super(Shim, old).get_config()
         config["name"] = _name(old)
         if old._as_given.get("time_major"):
             self._keep(old, "takes time first")
-            return [], type(old).from_config(old.get_config()), []
+            return [], type(old).from_config(old.get_config())
         plain = next((base for base in cls.__mro__ if _is_public(base)), None)
         differs = _DIFFERS.get(cls.__name__)
         masked = id(old) in self._masked
         if cls.__name__ in _REWRITTEN and (told := _REWRITTEN[cls.__name__](old, config, masked)) is not None:
             plain, config = told
         elif cls is not plain and (plain in _BASES or (differs is not None and differs(old, masked))):
-            self._keep(old, "is no class of Keras 3" if plain in _BASES else "computes what Keras 3's does not")
+            if plain not in _BASES:
+                self._keep(old, "computes what Keras 3's does not")
             plain = cls
         public: Any = plain
+        for key in _LAMINAS:
+            if key in config and (key == "axes" or (key, config[key]) == ("batch_statistics", "always")):
+                self._keep(old, "computes what Keras 3's does not")
+            elif config.pop(key, None) and key == "unbiased_variance":
+                self.changes.lost.append(_VARIANCE)
+        if public.__name__ in _GONE:
+            self._keep(old, "is no class of Keras 3")
         config = {key: value for key, value in config.items() if key not in cls._args or key in public._args}
         pads = config.get("padding")
         before: list[Any] = []
@@ -160,11 +171,12 @@ class _Modernizer:
             before.append(today.Rescaling(STEEPER, name=f"{_name(old)}_steeper"))
             config["activation"] = "hard_sigmoid"
             self.changes.rewritten.append(f"{old.name}: hard_sigmoid of {STEEPER} * x, which is that of Keras 1 and 2")
-        self._steepen(old, public)
+        if not alone:
+            self._steepen(old)
         config = {key: self.config(value, key, public) for key, value in config.items()}
         made = public.from_config(config)
         self._tell(old, public, config)
-        return before, made, []
+        return before, made
 
     def _keep(self, old: Any, why: str) -> None:
         self.changes.own.append(f"{old.name} ({type(old).__name__}) {why}")
@@ -172,15 +184,17 @@ class _Modernizer:
     def _padding(self, old: Any, pads: Any) -> Any:
         made = getattr(today, f"ZeroPadding{len(pads)}D")
         pads = pads if len(pads) > 1 else pads[0]
-        self.changes.rewritten.append(f'{old.name}: its padding is a layer of its own, {made.__name__}({pads})')
+        self.changes.rewritten.append(f"{old.name}: its padding is a layer of its own, {made.__name__}({pads})")
         return made(pads, data_format=old.data_format, name=f"{_name(old)}_padding")
 
-    def _steepen(self, old: Any, public: type) -> None:
+    def _steepen(self, old: Any) -> None:
         """Where hard_sigmoid is that of Keras 1 and 2: factors for the weights before it."""
         before = len(self._steeper)
         for part in old.modules():
-            self._steeper.update(_factors(part, public))
+            self._steeper.update(_factors(part))
         if len(self._steeper) > before:
+            if any(getattr(part, "kernel_regularizer", None) is not None for part in old.modules()):
+                self.changes.lost.append(f"the size of penalties of {old.name}: its weights are larger now")
             self.changes.rewritten.append(
                 f"{old.name}: weights before hard_sigmoid times {STEEPER}, since Keras 3's is less steep by that"
             )
@@ -199,15 +213,25 @@ class _Modernizer:
             return value if steep else _TODAY.get(value["config"], value["config"])
         if value.get("class_name") == "InLayout":
             return _initializer(value["config"]["draws"])
-        if module.startswith("lamina.") or value.get("module") in ("keras.generations",):
+        if value.get("class_name") == "function" and module.startswith("lamina."):
+            return self._function(value)
+        if module.startswith(("lamina.", "keras.generations")):
             return self._object(serialize.deserialize(value))
         return {name: self.config(item, name, owner) for name, item in value.items()}
+
+    def _function(self, value: Mapping[str, Any]) -> Any:
+        name = value["config"]
+        if any(serialize.find(name, home) is not None for home in ("keras.losses", "keras.metrics")):
+            return name
+        self.changes.own.append(f"the function {name} is none of Keras 3's")
+        return value
 
     def _object(self, old: Any) -> Any:
         if isinstance(old, LayerShim):
             return serialize.serialize(self.of_today(old, alone=True)[1])
         public = next((base for base in type(old).__mro__ if _is_public(base)), None)
-        if public is None or public in _BASES:
+        if public is None or public.__name__ in _ROOTS:
+            self.changes.own.append(f"{type(old).__name__} is no class of Keras 3")
             return serialize.serialize(old)
         kept = super(Shim, old).get_config() if isinstance(old, Shim) else old.get_config()
         known = public._args if hasattr(public, "_args") else kept
@@ -264,14 +288,18 @@ class _Modernizer:
     # -- what changed -----------------------------------------------------------------------------------------------
 
     def _tell(self, old: Any, public: type, config: Mapping[str, Any]) -> None:
-        own = old._words
+        own, kind = old._words, old._words.entry.weights
+        if told := _LAYOUTS.get(kind):
+            turned = old._theano and "kernel" in kind
+            self.changes.layouts[f"{told}{', turned round, as Theano had them' if turned else ''}"] += 1
         self.changes.classes[type(old).__name__, public.__name__] += 1
-        words = self.changes.words.setdefault(type(old).__name__, {})
-        joined = own.generation.joined.get(own.several, "")
-        words.update({", ".join(own.several): joined} if joined else {})
-        for key in own.accepted:
+        words, given = self.changes.words.setdefault(type(old).__name__, {}), old.get_config()
+        if own.several:
+            words[", ".join(own.several)] = own.generation.joined[own.several]
+        for key, default in own.accepted.items():
             now = [name for name, _ in own.now(key)]
-            if key not in own.several and now and now != [key] and now[0] in config:
+            used = key in given and given[key] != default and key not in own.several
+            if used and now not in ([], [key]) and now[0] in config:
                 words[key] = ", ".join(now)
         before = {name: key for key in own.accepted for name, _ in own.now(key)}
         for name, value in config.items():
@@ -285,6 +313,10 @@ class _Modernizer:
 # What classes of `layers.old` have that today's of the same arithmetic have not ------------------------------------
 
 _BASES = (Layer, today.Wrapper, None)
+_LAMINAS = ("unbiased_variance", "batch_statistics", "axes")  # arguments of public layers that Keras 3 has not
+_VARIANCE = "in training, the moving variance's factor n / (n - 1), which Keras 3 does not have"
+_ROOTS = ("Regularizer", "Constraint", "Initializer", "Optimizer")
+_GONE = {name for age, names in known.NAMES["layers"].items() if "3" not in age for name in names.split()}
 
 
 def _own_class(item: Any) -> type:
@@ -363,6 +395,17 @@ def _as_same(layer: Any, pads: Any) -> str | None:
     return "same" if all(same) and all(stride == 1 for stride in layer.strides) else None
 
 
+_LAYOUTS = {
+    "kernel": "kernels (out, in, *window) or (*window, in, out) -> (*window, in, out)",
+    "kernels": "depthwise and pointwise kernels -> (*window, in, out)",
+    "row_kernel": "kernels (steps, 1, in, out) -> (steps, in, out)",
+    "transposed_kernel": "kernels of transposed convolutions -> (*window, out, in)",
+    "gates": "W, U, b of each gate -> kernel, recurrent_kernel, bias of all gates",
+    "convolutional_gates": "W, U, b of each gate -> kernel, recurrent_kernel, bias of all gates",
+    "local": "local kernels -> one row for each place",
+}
+
+
 # Activations -------------------------------------------------------------------------------------------------------
 
 _TODAY = {"swish": "silu", "softmax_by_rows": "softmax"}
@@ -381,10 +424,10 @@ def _steepens(key: str, owner: type) -> bool:
                                              and _is_public(owner))  # fmt: skip
 
 
-def _factors(part: Any, public: type) -> Iterator[tuple[int, torch.Tensor]]:
+def _factors(part: Any) -> Iterator[tuple[int, torch.Tensor]]:
     """Of the weights of one layer or cell: what makes up for a flatter hard_sigmoid, by the ids of the weights."""
     kind = type(part).__name__
-    if hasattr(part, "cell") or not _steepens("activation", _public_of(part)) and "LSTM" not in kind:
+    if hasattr(part, "cell") or ("LSTM" not in kind and not _steepens("activation", _public_of(part))):
         return
     gates = next((shares for name, shares in _GATES.items() if name in kind), (0,))
     gated = getattr(part, "recurrent_activation", None) is activations.hard_sigmoid

@@ -1,0 +1,225 @@
+"""A file of any Keras as one of today's: read, put in today's classes, written, read back and compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+
+from .. import files
+from ..core import dtypes
+from ..files import kinds
+from ..files.check import Checked, check
+from ..layers import Embedding, Masking
+from ..models import cloning
+from ..models.functional import GraphModel
+from .dialect import DIALECTS
+from .modernize import Changes, modernized
+
+SAMPLES = 4
+SIZES = (8, 16, 32, 64, 128, 256)  # tried for axes of any length
+WHOLE, WEIGHTS, PROGRAMS = (".keras", ".h5", ".hdf5"), (".weights.h5", ".safetensors"), (".pt2", ".onnx")
+RTOL, ATOL = 1e-4, 1e-5
+
+
+@dataclass
+class Conversion:
+    """What `convert` did. `difference` is the largest between predictions; None where nothing could be compared."""
+
+    source: Checked
+    target: str
+    changes: list[str] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)  # what only Lamina reads
+    lost: list[str] = field(default_factory=list)
+    difference: float | None = None
+    compared: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return dataclasses.asdict(self)
+
+    def lines(self) -> list[str]:
+        """The report."""
+        found = [self.source.line().partition(" ")[2].strip(), f"-> {self.target}"]
+        found += [f"  {line}" for line in self.changes]
+        for label, lines in (("only Lamina reads", self.own), ("not kept", self.lost)):
+            found += [f"  {label}: {line}" for line in lines]
+        return [*found, f"  {self.compared}"]
+
+
+def convert(
+    old: Any, new: Any, weights: Any = None, custom_objects: Mapping[str, Any] | None = None, **options: Any
+) -> Conversion:
+    """Write the model in a file of any Keras as one of today's, and compare their predictions.
+
+    new: its suffix says the form: `.keras`, `.h5`, weights as `.weights.h5` or `.safetensors`, programs as `.pt2` or
+    `.onnx`. weights: a file of those of `old` where that is an architecture in JSON or YAML. Options are those of
+    `load_model`. Raises ValueError, and leaves no file, for what cannot be read or predicts otherwise afterwards.
+    """
+    target = Path(new)
+    suffix = next((one for one in (*WEIGHTS, *WHOLE, *PROGRAMS) if target.name.endswith(one)), None)
+    if suffix is None:
+        known = ", ".join((*WHOLE, *WEIGHTS, *PROGRAMS))
+        raise ValueError(f"convert: the new file's name must end in one of {known}; got {str(new)!r}.")
+    told = Conversion(check(old), str(new))
+    model = _read(Path(old), weights, custom_objects, options, told)
+    now, changes = modernized(model) if hasattr(model, "_dialect") else (model, Changes())
+    told.changes, told.own, told.lost = _said(changes), changes.own, [*dict.fromkeys(told.lost + changes.lost)]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".lamina-", dir=target.parent))
+    try:
+        fresh = folder / target.name
+        _write(now, fresh, suffix)
+        _compare(model, _read_back(now, fresh, suffix, custom_objects), told)
+        fresh.replace(target)
+    finally:
+        shutil.rmtree(folder)
+    return told
+
+
+def _read(path: Path, weights: Any, custom_objects: Any, options: dict[str, Any], told: Conversion) -> Any:
+    kind = kinds.kind_of(path)
+    if kind in (kinds.JSON, kinds.YAML):
+        if weights is None:
+            raise ValueError(f"{path}: an architecture without weights; name their file by `weights`.")
+        reads = DIALECTS["keras2"].find("models", f"model_from_{kind.name}")  # as whoever wrote it
+        model = reads(path.read_text(encoding="utf-8-sig"), custom_objects)
+    else:
+        try:
+            model = files.load_model(path, custom_objects, **options)
+        except ValueError as error:
+            if "compile=False" not in str(error):
+                raise
+            model = files.load_model(path, custom_objects, **{**options, "compile": False})
+            told.lost.append(f"how it was compiled: {str(error).removeprefix(f'{path}: ')}")
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+def _write(model: Any, path: Path, suffix: str) -> None:
+    if suffix in WHOLE:
+        model.save(path)
+    elif suffix in WEIGHTS:
+        model.save_weights(path)
+    else:
+        model.export(path, "onnx" if suffix == ".onnx" else "torch", verbose=False)
+
+
+def _read_back(model: Any, path: Path, suffix: str, custom_objects: Any) -> Any:
+    """A function of inputs; None where nothing here runs the file."""
+    if suffix in WHOLE:
+        return files.load_model(path, custom_objects, compile=False)
+    if suffix in WEIGHTS:
+        copy = cloning.clone_model(model)
+        copy.load_weights(path)
+        return copy
+    return None if suffix == ".onnx" else torch.export.load(path).module()
+
+
+def _compare(old: Any, new: Any, told: Conversion) -> None:
+    """Raises ValueError where predictions differ."""
+    if new is None:
+        told.compared = "not compared: nothing here runs ONNX"
+        return
+    inputs, before = _predicted(old)
+    if inputs is None:
+        told.compared = "not compared: found no input that the model takes"
+        return
+    with torch.no_grad():
+        after = pytree.tree_leaves(new(inputs))
+    pairs = [(a.float().numpy(), b.float().numpy()) for a, b in zip(before, after, strict=True)]
+    told.difference = max(float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in pairs)
+    if not all(np.allclose(a, b, rtol=RTOL, atol=ATOL, equal_nan=True) for a, b in pairs):
+        raise ValueError(f"{told.target}: not written: its predictions would differ by {told.difference:.3g}.")
+    told.compared = f"compared on random input: the largest difference of predictions is {told.difference:.2g}"
+
+
+def _predicted(model: Any) -> tuple[Any, list[torch.Tensor]]:
+    """Random inputs, and what the model gives for them."""
+    for size in SIZES:
+        inputs = [_drawn(model, tensor, size) for tensor in model.inputs]
+        given = inputs[0] if len(inputs) == 1 else inputs
+        try:
+            with torch.no_grad():
+                return given, pytree.tree_leaves(model(given))
+        except (RuntimeError, ValueError, IndexError):
+            if all(None not in tensor.shape[1:] for tensor in model.inputs):
+                raise
+    return None, []
+
+
+def _drawn(model: Any, tensor: Any, size: int) -> Any:
+    """Random values for an input; of sequences some end early, as a mask tells."""
+    generator = np.random.default_rng(0)
+    shape = tuple(
+        SAMPLES if n is None and not axis else size if n is None else n for axis, n in enumerate(tensor.shape)
+    )
+    if tensor.torch_dtype == dtypes.TEXT:
+        return generator.choice(["a", "word", "of", "text"], shape).astype(object)
+    reader = _first_reader(model, tensor)
+    if isinstance(reader, Embedding):
+        values = generator.integers(0, reader.input_dim, shape)
+    elif tensor.torch_dtype.is_floating_point:
+        values = generator.standard_normal(shape)
+    else:
+        values = generator.integers(0, 2, shape)
+    if isinstance(reader, (Embedding, Masking)) and len(shape) > 1 and shape[1] > 1:
+        values[::2, shape[1] // 2 :] = getattr(reader, "mask_value", 0)
+    return torch.as_tensor(values).to(tensor.torch_dtype)
+
+
+def _first_reader(model: Any, tensor: Any) -> Any:
+    """The layer that an input goes to, in models inside as well."""
+    for node in model._graph.nodes:
+        for place, given in enumerate(pytree.tree_leaves(node.args)):
+            if given is tensor:
+                inner = isinstance(node.layer, GraphModel) and node.layer._graph is not None
+                return _first_reader(node.layer, node.layer._graph.inputs[place]) if inner else node.layer
+    return None
+
+
+def _said(changes: Changes) -> list[str]:
+    """The changes in words."""
+    found, same = [], []
+    for (before, now), count in changes.classes.items():
+        words = ", ".join(f"{old} -> {new}" for old, new in changes.words.get(before, {}).items())
+        layers = f" x{count}" if count > 1 else ""
+        if before == now and not words:
+            same.append(f"{before}{layers}")
+        else:
+            found.append(f"{before} -> {now}{layers}{': ' if words else ''}{words}")
+    if same:
+        found.append(f"as they are: {', '.join(same)}")
+    if changes.explicit:
+        found.append(f"made explicit: {', '.join(changes.explicit)}")
+    found += [f"weights of {count} layer{'s' * (count > 1)}: {text}" for text, count in changes.layouts.items()]
+    return found + changes.rewritten
+
+
+def main(old: str, new: str, weights: str | None = None, as_json: bool = False) -> int:
+    """Convert, and print the report. The exit code: 1 after an error."""
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            told = convert(old, new, weights)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"lamina: {error}", file=sys.stderr)
+        return 1
+    told.lost += dict.fromkeys(str(item.message) for item in warned)
+    if as_json:
+        print(json.dumps(told.as_dict(), indent=2))
+    else:
+        print("\n".join(told.lines()))
+    return 0
