@@ -210,6 +210,11 @@ def computing_as_on(backend: str | None) -> AbstractContextManager[None]:
     return _within(_backend, backend)
 
 
+def as_made(item: Any) -> AbstractContextManager[None]:
+    """Inside, configs are read as where this layer or model was made."""
+    return computing_as_on(getattr(item, "_made_for", None))
+
+
 def read_backend() -> str | None:
     """The backend whose arithmetic the configs being read are meant for."""
     return _backend.get()

@@ -38,6 +38,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     described = described_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
+    architecture |= {"backend": described["backend"]} if "backend" in described else {}
     attributes = {
         "keras_version": KERAS_VERSION,
         "backend": "torch",
@@ -237,6 +238,7 @@ def _in_file_order(model: Any, groups: Groups, convert: older.Converter) -> list
     layers = _layers(model, convert)
     stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
     if [*stored] == [GRAPH]:
+        layers = _as_told(model, layers)
         stored = _divided(stored[GRAPH], layers, convert)
     if len(layers) != len(stored):
         whole = [layer for layer in model.layers if layer.weights]
@@ -255,6 +257,12 @@ def _layers(model: Any, convert: older.Converter) -> list[Any]:
     """The layers with weights, in the order of files: of Keras 1 with those that a first Merge joins."""
     flat = convert.generation is not None and getattr(model, "flattened_layers", None)
     return [layer for layer in dict.fromkeys(flat or model.layers) if layer.weights]
+
+
+def _as_told(model: Any, layers: list[Any]) -> list[Any]:
+    """In the order in which the model's config has them."""
+    order = {name: place for place, name in enumerate(getattr(model, "_told_order", ()))}
+    return sorted(layers, key=lambda layer: order.get(layer.name, len(order)))
 
 
 def _divided(arrays: Mapping[str, np.ndarray], layers: list[Any], convert: older.Converter) -> Groups:

@@ -12,6 +12,7 @@ import numpy as np
 from ..core import serialize
 from ..core.errors import named, warn
 from ..core.layer import Layer
+from ..layers import BatchNormalization
 from ..translation import origin, weights
 from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
@@ -29,6 +30,7 @@ class Writer:
     version: str | None
     backend: str | None  # None where nothing tells
     generation: str
+    unnamed: bool = False  # layers have numbers for names, as before Keras 1.0
 
 
 def writer(holder: Any, names: Iterable[str] = (), backend: str | None = None) -> Writer:
@@ -36,7 +38,8 @@ def writer(holder: Any, names: Iterable[str] = (), backend: str | None = None) -
     told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
     version = safe.as_text(told[0]["keras_version"]) if told else None
     backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
-    return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"))
+    generation, unnamed = origin.generation_of_version(version or "1"), "layer_names" not in holder.attrs
+    return Writer(version, backend or origin.backend_of(names), generation, unnamed and not version)
 
 
 def addressed(config: Any, version: str | None) -> Any:
@@ -50,6 +53,7 @@ class Converter:
 
     generation: Generation | None = None
     backend: str = ""
+    roots: bool = False  # the file has standard deviations where later ones have variances
 
     def count(self, layer: Layer) -> int:
         """How many arrays a file has of a layer."""
@@ -67,6 +71,8 @@ class Converter:
         for own, count, _ in parts:
             found += own.to_modern(arrays[start : start + count]) if count else []
             start += count
+        if self.roots and isinstance(layer, BatchNormalization) and len(found) == 4:
+            found[3] = (found[3] + layer.epsilon) ** 2 - layer.epsilon  # whose root with epsilon is what it divided by
         return found
 
     def _parts(self, layer: Layer) -> list[tuple[weights.Layout, int, bool]]:
@@ -88,7 +94,7 @@ def converter(model: Any, source: Writer) -> Converter:
     generation, backend = _LAYOUTS.get(source.generation), source.backend or "tensorflow"
     if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
         _check_backend(model, generation, source.backend)
-        return Converter(generation, backend)
+        return Converter(generation, backend, source.unnamed and source.generation == "keras1")
     others = origin.otherwise(source.generation, backend)
     for layer in model.modules() if others else ():
         if any(cls.__name__ in others for cls in type(layer).__mro__):

@@ -16,7 +16,6 @@ from ..core import config as settings
 from ..core import serialize
 from ..core.layer import snake_case
 from ..layers import old
-from ..translation import origin
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
 from ..translation.table import Generation
@@ -123,6 +122,8 @@ class Dialect:
     def from_config(self, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         """The layer or model that {"class_name": ..., "config": ...} describes."""
         name = config["class_name"]
+        if name == "Sequential" and isinstance(config["config"], list) and "name" in config:
+            config = {**config, "config": {"name": config["name"], "layers": config["config"]}}
         module = self.module("models" if name in _MODELS else "layers")
         keys = [key for key in (config.get("registered_name"), name) if key]
         registered = any(serialize.registered_object(key, custom_objects) is not None for key in keys)
@@ -146,14 +147,6 @@ DIALECTS = {
     table.name: Dialect(table, os.environ.get("KERAS_BACKEND", "tensorflow") if table is KERAS1 else "tensorflow")
     for table in (KERAS1, KERAS2, TF_KERAS)
 }
-
-
-def model_from(described: Any, custom_objects: Any, otherwise: Dialect) -> Any:
-    """The model that {"class_name": ..., "config": ...} describes, as the generation that wrote it computes it."""
-    told = origin.generation_of(described) or otherwise.table.name
-    if told == "keras3" or "class_name" not in described:
-        return serialize.deserialize(described, custom_objects, ("keras.models", "keras.layers"))
-    return DIALECTS[told].from_config(origin.addressed(described, told), custom_objects)
 
 
 def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:

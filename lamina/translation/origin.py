@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import keras1, keras2
+from . import keras0, keras1, keras2
 
 # Words that only one generation writes into the configs of its layers.
 _KERAS1 = frozenset({"input_dtype", "border_mode", "dim_ordering", "nb_filter", "inner_activation", "W_regularizer"})
@@ -18,6 +18,7 @@ _TF_KERAS = frozenset({"time_major", "ragged", "module", "registered_name"})
 _KERAS3 = frozenset({"batch_shape", "quantization_config"})
 
 
+BACKENDS = ("tensorflow", "theano")
 _UNORDERED = [name for name, entry in keras1.LAYERS.items() if "dim_ordering" in entry.unsaved]
 
 
@@ -28,6 +29,8 @@ def generation_of(described: Any, version: str | None = None) -> str | None:
     """
     if not isinstance(described, Mapping) or _speaks_for_itself(described):
         return None
+    if keras0.is_old(described):
+        return "keras1"
     told = version or described.get("keras_version")
     if told is not None:
         return generation_of_version(str(told))
@@ -68,11 +71,21 @@ def backend_of(names: Iterable[str]) -> str | None:
     return told and ("tensorflow" if told.endswith(":0") else "theano")
 
 
+def told_backend(described: Any) -> str | None:
+    """The backend that a model's description names, where it is one whose arithmetic is known."""
+    told = described.get("backend") if isinstance(described, Mapping) else None
+    return told if told in BACKENDS else None
+
+
 def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str, Any]:
     """The same, with the module of the generation in which its model class is found."""
+    if _speaks_for_itself(described):
+        generation = str(described["module"]).split(".")[1]
     if generation in (None, "keras3"):
         return dict(described)
     described = copy.deepcopy(dict(described))
+    if keras0.is_old(described):
+        described = keras0.to_keras1(described)
     found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
     found = [(name, config) for name, config in found if isinstance(name, str) and isinstance(config, dict)]
     orderings = {config["dim_ordering"] for _, config in found if isinstance(config.get("dim_ordering"), str)}
