@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import json
 import re
@@ -15,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..translation import origin
-from ..translation.keras1 import KERAS1
-from ..translation.keras2 import KERAS2
-from ..translation.tf_keras import TF_KERAS
+from ..translation import keras0, origin
+from . import described as tells
 from . import kinds, safe
 
 TEXT = 1 << 26  # bytes of a JSON or YAML file that are read
@@ -26,7 +23,6 @@ LISTED = 4  # members of a list that one line shows
 FILES = 10_000  # of a folder
 
 _GENERATIONS = {"keras1": "Keras 1", "keras2": "Keras 2", "tf_keras": "tf.keras (Keras 2)", "keras3": "Keras 3"}
-_MODELS = ("Sequential", "Model", "Functional", "Graph")
 
 
 @dataclass
@@ -52,6 +48,7 @@ class Checked:
     compiled: str | None = None
     optimizer_state: bool = False
     needs: list[str] = field(default_factory=list)
+    custom: list[str] = field(default_factory=list)  # classes and functions to give as custom_objects
     code: list[str] = field(default_factory=list)  # what would have run code elsewhere
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,7 +60,7 @@ class Checked:
         writer = f" of {self._writer()}" if self.generation else ""
         parts = [f"{self.what}{writer}", "" if self.parameters is None else f"{self.parameters:,} parameters"]
         if not self.readable:
-            parts.append(self.problem or f"needs {_listed(self.needs)}")
+            parts.append(self.problem or f"needs custom_objects for {_listed(self.custom)}")
         return f"{'reads' if self.readable else 'NOT  '} {self.path}: {'; '.join(part for part in parts if part)}"
 
     def rows(self) -> Iterator[tuple[str, str]]:
@@ -85,8 +82,9 @@ class Checked:
         if self.compiled:
             state = ", with the optimizer's state" if self.optimizer_state else ", without the optimizer's state"
             yield "compiled", self.compiled + state
-        if self.needs:
-            yield "needs", _listed(self.needs)
+        needs = [*self.needs, *([f"custom_objects for {_listed(self.custom)}"] if self.custom else [])]
+        if needs:
+            yield "needs", "; ".join(needs)
         if self.kind in _DESCRIBED:
             yield "code in it", f"{_listed(self.code)}; never run here" if self.code else "none"
         if self.problem:
@@ -100,7 +98,7 @@ class Checked:
         return f"{name} on {self.backend}" if self.backend else name
 
     def _given(self) -> str:
-        return f" as it is; with these: {self.call}" if self.call else ""
+        return f" as it is; with what it needs: {self.call}" if self.call else ""
 
 
 _DESCRIBED = ("hdf5", "keras", "json", "yaml", "torch", "pickle")
@@ -170,12 +168,11 @@ def _hdf5(found: Checked, path: Path) -> None:
         attributes = file.attrs
         if "model_config" in attributes:
             found.what = "a whole model in HDF5"
-            described = _json_of(safe.as_text(attributes["model_config"]), file)
+            described = _json_of(file, "model_config")
             _told_by_attributes(found, described, file, *([file["model_weights"]] if "model_weights" in file else []))
-            _describe(found, described)
-            if "training_config" in attributes:
-                _compiled(found, _json_of(safe.as_text(attributes["training_config"]), file))
-                found.optimizer_state = "optimizer_weights" in file
+            settings = _json_of(file, "training_config") if "training_config" in attributes else None
+            _describe(found, described, settings)
+            found.optimizer_state = "optimizer_weights" in file
             if "model_weights" in file:
                 found.parameters = _parameters(safe.subgroup(file, "model_weights"))
             else:
@@ -188,9 +185,9 @@ def _hdf5(found: Checked, path: Path) -> None:
             _told_by_attributes(found, None, holder, file)
             found.layers = _groups(safe.texts(holder, "layer_names"))
             found.parameters = _parameters(holder)
-        elif "nb_layers" in attributes or "nb_params" in attributes:
-            found.what = "weights by layers in HDF5, without the architecture"
-            found.generation, found.evidence = "keras1", "its `nb_layers`, which Keras 0.1 to 0.3 wrote"
+        elif "nb_layers" in attributes or "graph" in file:
+            found.what = "weights by numbers in HDF5, without the architecture"
+            found.generation, found.evidence = "keras1", "its numbers in place of names, as Keras 0.1 to 0.3 wrote"
             found.parameters = _parameters(file)
         elif "layers" in file or "vars" in file or "_layer_checkpoint_dependencies" in file:
             found.what = "weights by objects in HDF5 (.weights.h5), without the architecture"
@@ -206,20 +203,28 @@ def _hdf5(found: Checked, path: Path) -> None:
         _verdict(found, f"model.load_weights({found.path!r})")
 
 
-def _json_of(text: str, file: Any) -> Any:
-    return safe.parse_json(text, file.id.get_filesize(), "its config")
+def _json_of(file: Any, name: str) -> Any:
+    return safe.parse_json(safe.as_text(file.attrs[name]), file.id.get_filesize(), f"attribute {name!r}")
 
 
 def _told_by_attributes(found: Checked, described: Any, *holders: Any) -> None:
-    """Who wrote it. Keras 1 says nothing of itself in weights; its TensorFlow's end in ":0"."""
+    """Who wrote it. Keras 1 says nothing of itself in weights, but their names tell its backend."""
     told: dict[str, str] = {}
     for name in ("keras_version", "backend"):
         for holder in holders:
             if name in holder.attrs:
                 told.setdefault(name, safe.as_text(holder.attrs[name]))
     _written_by(found, described, told.get("keras_version"), told.get("backend"))
-    if described is None and found.generation is None:
-        found.generation, found.evidence = "keras1", "its having no `keras_version`"
+    if described is None and found.keras_version is None:
+        names = (name for layer in safe.texts(holders[0], "layer_names") for name in _weight_names(holders[0], layer))
+        found.backend = origin.backend_of(names)
+        found.generation, found.evidence = "keras1", "its having no `keras_version`, and the names of its weights"
+    elif described is None:
+        found.generation = origin.generation_of_version(str(found.keras_version))
+
+
+def _weight_names(holder: Any, layer: str) -> list[str]:
+    return safe.texts(safe.subgroup(holder, layer), "weight_names")
 
 
 def _groups(names: Iterable[str]) -> dict[str, int]:
@@ -256,10 +261,7 @@ def _zip(found: Checked, path: Path) -> None:
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
         described = safe.read_json(archive, "config.json")
         _written_by(found, described, version, None)
-        _describe(found, described)
-        settings = described.get("compile_config") if isinstance(described, dict) else None
-        if isinstance(settings, dict) and settings:
-            _compiled(found, settings)
+        _describe(found, described, described.get("compile_config") if isinstance(described, dict) else None)
         found.code += [
             f"{name}: pickled objects" for name in names if name.endswith(".npy") and _pickled(archive, name)
         ]
@@ -339,38 +341,27 @@ def _json(found: Checked, path: Path) -> None:
 
 
 def _yaml(found: Checked, path: Path) -> None:
+    from . import yaml
+
     text = _text(path)
-    tags = set(re.findall(r"!!(python/\S+)|!<tag:yaml.org,2002:(python/[^>]+)>", text))
-    found.code += sorted(f"the YAML tag !!{a or b}" for a, b in tags if (a or b) != "python/tuple")
+    tags = re.findall(r"!!(python/\S+)|!<tag:yaml.org,2002:(python/[^>]+)>", text)
+    made = {short or long for short, long in tags if re.search("object|name|module", short or long)}
+    found.code += [f"the YAML tag !!{tag}" for tag in sorted(made)]
     try:
-        import yaml
+        described = yaml.read(text)
     except ModuleNotFoundError:
-        found.needs.append("PyYAML: pip install pyyaml")
-        raise safe.Misfit("YAML is read by PyYAML, which is not installed: pip install pyyaml") from None
-
-    class Loader(yaml.SafeLoader):
-        """Knows the tuples that Keras wrote."""
-
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda own, node: own.construct_sequence(node, True))
-    if re.search(r"(?m)^\s*[^#'\"]*[&*]\w+", text) and text.count("*") > LISTED:
-        raise ValueError("it names parts of itself again and again, which Keras never wrote")
-    try:
-        described = yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"it is no valid YAML: {safe.reason(error)}") from None
+        raise safe.Misfit("YAML is read by PyYAML, which is not installed: pip install lamina[yaml]") from None
     _architecture(found, described, "YAML", "yaml")
 
 
 def _architecture(found: Checked, described: Any, form: str, word: str) -> None:
-    if isinstance(described, list):
-        described = {"class_name": "Sequential", "config": described}
     if not isinstance(described, dict) or not ({"class_name", "name"} & described.keys()):
         raise safe.Misfit(f"{form}, but no architecture of a model: it names no class")
     found.what = f"an architecture in {form}, without weights"
     _written_by(found, described, described.get("keras_version"), described.get("backend"))
     _describe(found, described)
     found.needs.append("weights: it holds none")
-    _verdict(found, f"lamina.models.model_from_{word}(open({found.path!r}).read())")
+    _verdict(found, f"lamina.model_from_{word}(open({found.path!r}).read())")
 
 
 def _shards(found: Checked, path: Path, described: Mapping[str, Any]) -> None:
@@ -438,7 +429,7 @@ def _cut_short(path: Path) -> str:
     return ""
 
 
-# Configs ---------------------------------------------------------------------------------------------------------
+# What they say ---------------------------------------------------------------------------------------------------
 
 
 def _written_by(found: Checked, described: Any, version: Any, backend: Any) -> None:
@@ -448,9 +439,7 @@ def _written_by(found: Checked, described: Any, version: Any, backend: Any) -> N
     if str(config.get("module")).startswith("lamina."):
         found.generation, found.evidence = "lamina", f"its module {config['module']}"
         return
-    found.generation = origin.generation_of(described or {}, found.keras_version)
-    if found.generation is None and version is not None:
-        found.generation = origin.generation_of_version(str(version))
+    found.generation = origin.generation_of(config, found.keras_version)
     words = origin.telling_words(config)
     if version is not None:
         found.evidence = "its `keras_version`"
@@ -460,278 +449,41 @@ def _written_by(found: Checked, described: Any, version: Any, backend: Any) -> N
         found.evidence = "the form of its config"
 
 
-def _describe(found: Checked, described: Any) -> None:
-    """Model, layers, inputs, outputs, and what reading needs."""
+def _describe(found: Checked, described: Any, settings: Any = None) -> None:
+    """Model, layers, inputs, outputs, training, and what reading needs."""
     if not isinstance(described, Mapping):
         raise ValueError(f"its config is a {type(described).__name__}; expected a description of a model")
-    config = described.get("config", described)
-    name = config.get("name") if isinstance(config, Mapping) else None
-    kind = str(described.get("class_name") or described.get("name"))
+    if keras0.is_old(described):
+        settings = described if described.get("optimizer") else None
+        described = keras0.to_keras1(described)
+    kind, name = str(described.get("class_name")), tells.config_of(described).get("name")
     found.model = f'{kind} "{name}"' if name and name != kind else kind
-    entries = list(_layers(described))
-    found.layers = dict(Counter(_class_of(entry) for entry in entries).most_common())
-    _ends(found, described)
-    found.code += _code_in(described)
-    found.needs += sorted(_unknown_in(described, entries))
-    if found.generation == "keras1" and found.backend == "theano" and any("onv" in name for name in found.layers):
-        found.needs.append("Theano's arithmetic: its convolutions turn their kernels")
-
-
-def _stack(described: Any) -> list[Any] | None:
-    """The layers of a model's description; None for what is no model."""
-    config = described.get("config", described) if isinstance(described, Mapping) else None
-    stack = config.get("layers") if isinstance(config, Mapping) else config
-    if isinstance(config, Mapping) and isinstance(config.get("nodes"), Mapping):  # a Graph of Keras 0.3
-        stack = [*config["nodes"].values()]
-    return stack if isinstance(stack, list) else None
-
-
-def _layers(described: Any) -> Iterator[Mapping[str, Any]]:
-    """The layers of a model, and of the models in it."""
-    for entry in _stack(described) or ():
-        if not isinstance(entry, Mapping):
-            continue
-        inner = _stack(entry)
-        if inner is None or entry.get("class_name") == "Merge":
-            yield entry
-        if inner is not None:
-            yield from _layers(entry)
-
-
-def _class_of(entry: Mapping[str, Any]) -> str:
-    name = str(entry.get("class_name") or entry.get("name"))
-    config = entry.get("config")
-    inner = config.get("layer", config.get("cell")) if isinstance(config, Mapping) else None
-    return f"{name}({_class_of(inner)})" if isinstance(inner, Mapping) else name
-
-
-def _config_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    config = entry.get("config", entry)
-    return config if isinstance(config, Mapping) else {}
-
-
-def _ends(found: Checked, described: Mapping[str, Any]) -> None:
-    """The shapes of inputs, and the layers that give the outputs."""
-    config, stack = described.get("config", described), _stack(described) or []
-    entries = [entry for entry in stack if isinstance(entry, Mapping)]
-    names = {str(entry.get("name") or _config_of(entry).get("name")): entry for entry in entries}
-    if isinstance(config, Mapping) and "output_layers" in config:
-        firsts = [name for name in _named(config.get("input_layers")) if name in names]
-        found.inputs = [text for name in firsts for text in _input(names[name], f"{name} ")]
-        found.outputs = [_output(names[name], name) for name in _named(config["output_layers"]) if name in names]
-    elif entries:
-        found.inputs = _inputs_of(entries[0]) or _input(_config_of(described), "")
-        found.outputs = [_output(entries[-1], str(_config_of(entries[-1]).get("name", "")))]
-
-
-def _inputs_of(entry: Any) -> list[str]:
-    """Those of a sequential model's first layer; of all its branches where it is a Merge."""
-    inner = _stack(entry)
-    if not inner:
-        return _input(entry, "") if isinstance(entry, Mapping) else []
-    firsts = inner if entry.get("class_name") == "Merge" else inner[:1]
-    return [text for first in firsts for text in _inputs_of(first)]
-
-
-def _named(ends: Any) -> Iterator[str]:
-    """The layers' names in [name, call, output] and structures of these."""
-    if isinstance(ends, list) and len(ends) == 3 and isinstance(ends[0], str):
-        yield ends[0]
-    elif isinstance(ends, (list, Mapping)):
-        for item in ends.values() if isinstance(ends, Mapping) else ends:
-            yield from _named(item)
-
-
-def _input(entry: Mapping[str, Any], label: str) -> list[str]:
-    config = _config_of(entry)
-    words = ("batch_shape", "batch_input_shape", "build_input_shape", "input_shape")
-    shape = next((config[word] for word in words if isinstance(config.get(word), list)), None)
-    if shape is None and config.get("input_dim") is not None and "mbedding" not in _class_of(entry):
-        shape = [None, config["input_dim"]]
-    if shape is None:
-        return []
-    dtype = config.get("dtype") if isinstance(config.get("dtype"), str) else config.get("input_dtype")
-    whole = (
-        ["None", *map(str, shape)] if "input_shape" in config and shape is config["input_shape"] else map(str, shape)
-    )
-    return [f"{label}({', '.join(whole)})" + (f" {dtype}" if dtype else "")]
-
-
-def _output(entry: Mapping[str, Any], name: str) -> str:
-    inner = _config_of(entry).get("layer")
-    config = _config_of(inner if isinstance(inner, Mapping) else entry)
-    size = next((config[word] for word in ("units", "output_dim", "filters", "nb_filter") if config.get(word)), None)
-    activation = config.get("activation")
-    told = [_class_of(entry), size, activation if isinstance(activation, str) and activation != "linear" else None]
-    return f"{name} ({', '.join(str(part) for part in told if part is not None)})".strip()
-
-
-def _compiled(found: Checked, settings: Any) -> None:
-    """The compile arguments in words; what of them needs somebody's own functions."""
-    if not isinstance(settings, Mapping):
-        raise ValueError("its compile arguments are no dictionary")
-    optimizer = settings.get("optimizer_config", settings.get("optimizer"))
-    name, config = _object(optimizer)
-    rate = config.get("learning_rate", config.get("lr"))
-    told = [f"{name}({rate:.6g})" if isinstance(rate, (int, float)) else name]
-    told += [f"{word} {', '.join(_names(settings.get(word)))}" for word in ("loss", "metrics") if settings.get(word)]
-    found.compiled = "; ".join(told)
-    known = _public("losses", "metrics", "optimizers")
-    listed = [name, *_names(settings.get("loss")), *_names(settings.get("metrics"))]
-    unknown = sorted({one for one in listed if _plain(one) not in known})
-    found.needs += [f"custom_objects for {one!r}, or compile=False" for one in unknown]
-
-
-def _object(value: Any) -> tuple[str, Mapping[str, Any]]:
-    """The name and the arguments of an object in a config."""
-    if not isinstance(value, Mapping):
-        return str(value), {}
-    config = value.get("config")
-    if value.get("class_name") in ("function", "class"):
-        return str(config), {}
-    name = str(value.get("registered_name") or value.get("class_name") or value.get("name"))
-    return name.removeprefix("Custom>"), config if isinstance(config, Mapping) else value
-
-
-def _names(value: Any) -> list[str]:
-    """The names in a structure of losses or metrics."""
-    if value is None:
-        return []
-    if isinstance(value, Mapping) and "class_name" not in value:
-        return [name for item in value.values() for name in _names(item)]
-    if isinstance(value, list):
-        return [name for item in value for name in _names(item)]
-    name, config = _object(value)
-    wrapped = name.endswith(("MetricWrapper", "FunctionWrapper")) and config.get("fn")
-    return _names(wrapped) if wrapped else [name]
-
-
-def _code_in(described: Any) -> list[str]:
-    """What in a config is code: a place and what stands there."""
-    found = []
-    for node in _nodes(described):
-        config = node.get("config") if isinstance(node.get("config"), Mapping) else node
-        name = config.get("name") or node.get("name") or ""
-        if node.get("class_name") == "Lambda" or node.get("class_name") == "Merge":
-            words = [word for word in config if _is_bytecode(config, word)]
-            found += [f'{node["class_name"]} "{name}": bytecode of its {word}' for word in words]
-        elif node.get("class_name") == "TorchModuleWrapper":
-            found.append(f'TorchModuleWrapper "{name}": a pickled module')
-    return found
-
-
-def _is_bytecode(config: Mapping[str, Any], word: str) -> bool:
-    value = config[word]
-    if isinstance(value, Mapping):
-        return value.get("class_name") == "__lambda__"
-    return config.get(f"{word}_type") == "lambda" or (word == "function" and isinstance(value, list))
-
-
-def _nodes(value: Any) -> Iterator[Mapping[str, Any]]:
-    """All dictionaries below a value, in order."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Mapping):
-            yield item
-        if isinstance(item, (Mapping, list, tuple)):
-            inner = list(item.values()) if isinstance(item, Mapping) else item
-            stack.extend(reversed(inner))
-
-
-def _unknown_in(described: Any, layers: list[Mapping[str, Any]]) -> set[str]:
-    """Classes and functions that are not Keras'."""
-    found = set()
-    for entry in layers:
-        name = str(entry.get("class_name") or entry.get("name"))
-        if _is_theirs(entry, name):
-            found.add(f"the class {name.rpartition('>')[2]!r} in custom_objects")
-        for node in _nodes(entry):
-            config = _config_of(node)
-            for word, value in config.items():
-                if (
-                    word.endswith("activation")
-                    and isinstance(value, str)
-                    and _plain(value) not in _public("activations")
-                ):
-                    found.add(f"the function {value!r} in custom_objects")
-            if node.get("class_name") == "Lambda":
-                found |= _functions_of(config)
-    outer = described.get("class_name")
-    if outer is not None and _is_theirs(described, str(outer)):
-        found.add(f"the class {str(outer).rpartition('>')[2]!r} in custom_objects")
-    return found
-
-
-def _is_theirs(entry: Mapping[str, Any], name: str) -> bool:
-    """Whether a class is somebody's own: by its module, or where files name none, by its name."""
-    if entry.get("module") is not None:
-        return not _is_keras(entry["module"]) or ">" in str(entry.get("registered_name"))
-    return name not in _MODELS and _plain(name) not in _layer_names()
-
-
-def _functions_of(config: Mapping[str, Any]) -> set[str]:
-    function = config.get("function")
-    if _is_bytecode(config, "function"):
-        return {f"the function of {config.get('name')!r} in custom_objects"}
-    name = function if isinstance(function, str) else _object(function)[0]
-    return {f"the function {name!r} in custom_objects"}
-
-
-_KERAS = ("keras.", "tf_keras.", "lamina.", "tensorflow.python.keras.", "tensorflow.keras.")
-
-
-def _is_keras(module: Any) -> bool:
-    """Whether a class of this module is Keras' or Lamina's. Older files name no module."""
-    return module in (None, "keras", "builtins") or str(module).startswith(_KERAS)
-
-
-def _plain(name: str) -> str:
-    """A name as functions and classes share it: `mean_squared_error`, `MeanSquaredError`."""
-    return name.rpartition(">")[2].replace("_", "").lower()
-
-
-@functools.cache
-def _layer_names() -> frozenset[str]:
-    tables = (KERAS1, KERAS2, TF_KERAS)
-    named = (name for table in tables for key, entry in table.objects["layers"].items() for name in
-             (key, *entry.aliases.split()))  # fmt: skip
-    return _public("layers", "models") | {_plain(name) for name in named}
-
-
-_SECOND_NAMES = "acc accuracy ce crossentropy cosine cosine_proximity kullback_leibler_divergence swish hard_swish none"
-_NAMED_IN_SOURCE = re.compile(r'^(?:def|class) (\w+)|\bas (\w+)$|"([\w ]+)"', re.M)
-
-
-@functools.cache
-def _public(*modules: str) -> frozenset[str]:
-    """The names in the source of Lamina's own modules: to import these would import torch."""
-    names = set(_SECOND_NAMES.split())
-    for module in modules:
-        path = Path(__file__).parents[1] / module
-        source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
-        for groups in _NAMED_IN_SOURCE.findall(source):
-            names.update(" ".join(groups).split())
-    return frozenset(map(_plain, names))
+    found.layers = dict(Counter(map(tells.class_of, tells.layers(described))).most_common())
+    found.inputs, found.outputs = tells.inputs(described), tells.outputs(described)
+    found.code += tells.code(described)
+    found.custom = tells.unknown(described)
+    if found.backend == "theano" and found.generation == "keras1" and any("onv" in name for name in found.layers):
+        found.needs.append("Theano's arithmetic: kernels are turned round")
+    if isinstance(settings, Mapping) and settings:
+        found.compiled = tells.compiled(settings)
+        found.custom += tells.unknown_in_training(settings)
 
 
 def _verdict(found: Checked, call: str) -> None:
     """Whether the call reads it alone."""
-    asked = [need for need in found.needs if "custom_objects" in need]
-    found.readable, found.call = not asked, call
-    if asked:
-        found.call = call[:-1] + ", custom_objects={...})" if call.startswith("lamina.load_model") else call
+    found.readable = not found.custom
+    found.call = call if found.readable else f"{call[:-1]}, custom_objects={{...}})"
 
 
 def _listed(items: list[str], most: int = LISTED) -> str:
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     for unit in ("bytes", "KB", "MB"):
         if count < 1000:
-            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000  # type: ignore[assignment]
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
     return f"{count:,.1f} GB"
 
 

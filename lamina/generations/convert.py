@@ -17,14 +17,12 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from .. import files
+from .. import files, models
 from ..core import dtypes
 from ..files import kinds
 from ..files.check import Checked, check
 from ..layers import Embedding, Masking
-from ..models import cloning
 from ..models.functional import GraphModel
-from .dialect import DIALECTS
 from .modernize import Changes, modernized
 
 SAMPLES = 4
@@ -93,8 +91,8 @@ def _read(path: Path, weights: Any, custom_objects: Any, options: dict[str, Any]
     if kind in (kinds.JSON, kinds.YAML):
         if weights is None:
             raise ValueError(f"{path}: an architecture without weights; name their file by `weights`.")
-        reads = DIALECTS["keras2"].find("models", f"model_from_{kind.name}")  # as whoever wrote it
-        model = reads(path.read_text(encoding="utf-8-sig"), custom_objects)
+        reads = models.model_from_json if kind is kinds.JSON else models.model_from_yaml
+        model = reads(path.read_text(encoding="utf-8-sig"), custom_objects, **options)
     else:
         try:
             model = files.load_model(path, custom_objects, **options)
@@ -104,7 +102,7 @@ def _read(path: Path, weights: Any, custom_objects: Any, options: dict[str, Any]
             model = files.load_model(path, custom_objects, **{**options, "compile": False})
             told.lost.append(f"how it was compiled: {str(error).removeprefix(f'{path}: ')}")
     if weights is not None:
-        model.load_weights(weights)
+        files.load_weights(model, weights, any_name=True, backend=options.get("backend"))
     return model
 
 
@@ -122,7 +120,7 @@ def _read_back(model: Any, path: Path, suffix: str, custom_objects: Any) -> Any:
     if suffix in WHOLE:
         return files.load_model(path, custom_objects, compile=False)
     if suffix in WEIGHTS:
-        copy = cloning.clone_model(model)
+        copy = models.clone_model(model)
         copy.load_weights(path)
         return copy
     return None if suffix == ".onnx" else torch.export.load(path).module()
