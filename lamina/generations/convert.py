@@ -19,6 +19,7 @@ from torch.utils import _pytree as pytree
 
 from .. import files, models
 from ..core import dtypes
+from ..core.symbolic import SymbolicTensor
 from ..files import kinds
 from ..files.check import Checked, check
 from ..layers import Embedding, Masking
@@ -70,16 +71,19 @@ def convert(
     if suffix is None:
         known = ", ".join((*WHOLE, *WEIGHTS, *PROGRAMS))
         raise ValueError(f"convert: the new file's name must end in one of {known}; got {str(new)!r}.")
+    if target.exists() and target.samefile(old):
+        raise ValueError(f"convert: {str(new)!r} is the old file itself; give the new one another name.")
     told = Conversion(check(old), str(new))
     model = _read(Path(old), weights, custom_objects, options, told)
-    now, changes = modernized(model) if hasattr(model, "_dialect") else (model, Changes())
+    tried = _predicted(model)
+    now, changes = _modern(model, tried)
     told.changes, told.own, told.lost = _said(changes), changes.own, [*dict.fromkeys(told.lost + changes.lost)]
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".lamina-", dir=target.parent))
     try:
         fresh = folder / target.name
         _write(now, fresh, suffix)
-        _compare(model, _read_back(now, fresh, suffix, custom_objects), told)
+        _compare(tried, _read_back(now, fresh, suffix, custom_objects), told)
         fresh.replace(target)
     finally:
         shutil.rmtree(folder)
@@ -106,6 +110,17 @@ def _read(path: Path, weights: Any, custom_objects: Any, options: dict[str, Any]
     return model
 
 
+def _modern(model: Any, tried: Tried) -> tuple[Any, Changes]:
+    """The model in today's classes; of those that treat masks otherwise, only where that makes a difference."""
+    if not hasattr(model, "_dialect"):
+        return model, Changes()
+    if any(_marks(_first_reader(model, tensor)) for tensor in tried.tensors):
+        now, changes = modernized(model, masks=False)
+        if _differ(tried, now)[1]:
+            return now, changes
+    return modernized(model)
+
+
 def _write(model: Any, path: Path, suffix: str) -> None:
     if suffix in WHOLE:
         model.save(path)
@@ -126,36 +141,53 @@ def _read_back(model: Any, path: Path, suffix: str, custom_objects: Any) -> Any:
     return None if suffix == ".onnx" else torch.export.load(path).module()
 
 
-def _compare(old: Any, new: Any, told: Conversion) -> None:
-    """Raises ValueError where predictions differ."""
-    if new is None:
-        told.compared = "not compared: nothing here runs ONNX"
-        return
-    inputs, before = _predicted(old)
-    if inputs is None:
-        told.compared = "not compared: found no input that the model takes"
-        return
-    with torch.no_grad():
-        after = pytree.tree_leaves(new(inputs))
-    pairs = [(a.float().numpy(), b.float().numpy()) for a, b in zip(before, after, strict=True)]
-    told.difference = max(float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in pairs)
-    if not all(np.allclose(a, b, rtol=RTOL, atol=ATOL, equal_nan=True) for a, b in pairs):
-        raise ValueError(f"{told.target}: not written: its predictions would differ by {told.difference:.3g}.")
-    told.compared = f"compared on random input: the largest difference of predictions is {told.difference:.2g}"
+@dataclass
+class Tried:
+    """Random inputs for a model, and what it gives for them; nothing where none are found that it takes."""
+
+    tensors: list[SymbolicTensor]
+    inputs: Any = None
+    outputs: list[torch.Tensor] = field(default_factory=list)
 
 
-def _predicted(model: Any) -> tuple[Any, list[torch.Tensor]]:
-    """Random inputs, and what the model gives for them."""
-    for size in SIZES:
-        inputs = [_drawn(model, tensor, size) for tensor in model.inputs]
+def _predicted(model: Any) -> Tried:
+    tensors = getattr(model, "inputs", None) or []
+    if not all(isinstance(tensor, SymbolicTensor) for tensor in tensors):
+        return Tried([])
+    for size in SIZES if tensors else ():
+        inputs = [_drawn(model, tensor, size) for tensor in tensors]
         given = inputs[0] if len(inputs) == 1 else inputs
         try:
             with torch.no_grad():
-                return given, pytree.tree_leaves(model(given))
+                return Tried(tensors, given, pytree.tree_leaves(model(given)))
         except (RuntimeError, ValueError, IndexError):
-            if all(None not in tensor.shape[1:] for tensor in model.inputs):
+            if all(None not in tensor.shape[1:] for tensor in tensors):
                 raise
-    return None, []
+    return Tried(tensors)
+
+
+def _compare(tried: Tried, new: Any, told: Conversion) -> None:
+    """Raises ValueError where predictions differ."""
+    if new is None:
+        told.compared = "not compared: nothing here runs ONNX"
+    elif tried.inputs is None:
+        told.compared = "not compared: found no input that the model takes"
+    else:
+        told.difference, same = _differ(tried, new)
+        if not same:
+            raise ValueError(f"{told.target}: not written: its predictions would differ by {told.difference:.3g}.")
+        told.compared = f"compared on random input: the largest difference of predictions is {told.difference:.2g}"
+
+
+def _differ(tried: Tried, new: Any) -> tuple[float, bool]:
+    """The largest difference of predictions, and whether all are the same to rounding."""
+    with torch.no_grad():
+        after = pytree.tree_leaves(new(tried.inputs))
+    pairs = [(a.float().numpy(), b.float().numpy()) for a, b in zip(tried.outputs, after, strict=True)]
+    if any(a.shape != b.shape for a, b in pairs):
+        return float("inf"), False
+    largest = max(float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in pairs)
+    return largest, all(np.allclose(b, a, rtol=RTOL, atol=ATOL, equal_nan=True) for a, b in pairs)
 
 
 def _drawn(model: Any, tensor: Any, size: int) -> Any:
@@ -173,9 +205,14 @@ def _drawn(model: Any, tensor: Any, size: int) -> Any:
         values = generator.standard_normal(shape)
     else:
         values = generator.integers(0, 2, shape)
-    if isinstance(reader, (Embedding, Masking)) and len(shape) > 1 and shape[1] > 1:
+    if _marks(reader) and len(shape) > 1 and shape[1] > 1:
         values[::2, shape[1] // 2 :] = getattr(reader, "mask_value", 0)
     return torch.as_tensor(values).to(tensor.torch_dtype)
+
+
+def _marks(layer: Any) -> bool:
+    """Whether a layer tells by a value which steps are none."""
+    return isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero)
 
 
 def _first_reader(model: Any, tensor: Any) -> Any:

@@ -27,6 +27,7 @@ from . import activations
 from .shim import LayerShim, Shim
 
 STEEPER = 1.2  # today's hard_sigmoid rises by 1 / 6, that of Keras 1 and 2 by 0.2
+_WHY_STEEPER = "since that of Keras 3 is less steep"
 
 Config = dict[str, Any]
 
@@ -44,14 +45,15 @@ class Changes:
     lost: list[str] = field(default_factory=list)
 
 
-def modernized(model: Any) -> tuple[Model, Changes]:
+def modernized(model: Any, masks: bool = True) -> tuple[Model, Changes]:
     """A model of today's classes that predicts as this one does, compiled alike, and what changed.
 
-    Raises ValueError for a model that has no weights yet.
+    masks: keep layers of the generation that a mask reaches and that treat it otherwise, though it may make no
+    difference to the outputs. Raises ValueError for a model that has no weights yet.
     """
     if not model.built:
         raise ValueError(f"{named(model)} is not built: call it on data first.")
-    work = _Modernizer()
+    work = _Modernizer(masks)
     made = work.model(model)
     work.hand_over()
     if getattr(model, "compiled", False):
@@ -60,7 +62,8 @@ def modernized(model: Any) -> tuple[Model, Changes]:
 
 
 class _Modernizer:
-    def __init__(self) -> None:
+    def __init__(self, masks: bool):
+        self._masks = masks
         self.changes = Changes()
         self._pairs: list[tuple[Any, Any]] = []  # layers with weights, before and now
         self._steeper: dict[int, torch.Tensor] = {}  # factors of weights, by the id of these
@@ -70,7 +73,9 @@ class _Modernizer:
     # -- models -----------------------------------------------------------------------------------------------------
 
     def model(self, old: Any) -> Any:
-        if isinstance(old, GraphModel) and old._graph is not None:
+        if getattr(old, "_beside", None):
+            self.changes.lost.append(f"losses and metrics that were added to {old.name} itself")
+        if self._masks and isinstance(old, GraphModel) and old._graph is not None:
             for node in old._graph.nodes:
                 if any(mask is not None for mask in pytree.tree_leaves(masking.masks_of(node.args))):
                     self._masked.add(id(node.layer))
@@ -117,7 +122,7 @@ class _Modernizer:
             return [Operation(old.function, name=old.name)]
         if isinstance(old, Model):
             return [self.model(old)]
-        if not isinstance(old, LayerShim):
+        if not _is_generations(old):
             return [self._same(old)]
         before, now = self.of_today(old, alone=False)
         if not isinstance(old, MergeByMode):  # which counts the weights of the models that it joins
@@ -134,58 +139,59 @@ class _Modernizer:
 
     def of_today(self, old: Any, alone: bool) -> tuple[list[Any], Any]:
         """The layers before a layer's counterpart, none where that is to be `alone`; and the counterpart."""
-        cls, config = _own_class(old), super(Shim, old).get_config()
-        config["name"] = _name(old)
         if old._as_given.get("time_major"):
             self._keep(old, "takes time first")
             return [], type(old).from_config(old.get_config())
-        plain = next((base for base in cls.__mro__ if _is_public(base)), None)
-        differs = _DIFFERS.get(cls.__name__)
-        masked = id(old) in self._masked
-        if cls.__name__ in _REWRITTEN and (told := _REWRITTEN[cls.__name__](old, config, masked)) is not None:
-            plain, config = told
-        elif cls is not plain and (plain in _BASES or (differs is not None and differs(old, masked))):
-            if plain not in _BASES:
-                self._keep(old, "computes what Keras 3's does not")
-            plain = cls
-        public: Any = plain
-        for key in _LAMINAS:
-            if key in config and (key == "axes" or (key, config[key]) == ("batch_statistics", "always")):
-                self._keep(old, "computes what Keras 3's does not")
-            elif config.pop(key, None) and key == "unbiased_variance":
-                self.changes.lost.append(_VARIANCE)
-        if public.__name__ in _GONE:
-            self._keep(old, "is no class of Keras 3")
-        config = {key: value for key, value in config.items() if key not in cls._args or key in public._args}
-        pads = config.get("padding")
-        before: list[Any] = []
-        if isinstance(pads, (list, tuple)) and hasattr(old, "kernel_size"):
-            pads, config["padding"] = tuple(map(tuple, pads)), _as_same(old, pads)
-            if config["padding"] is None and not alone:
-                config["padding"] = "valid"
-                before.append(self._padding(old, pads))
-            elif config["padding"] is None:
-                config["padding"] = pads
-                self._keep(old, "pads as Theano did")
-        if _activation(config) == "hard_sigmoid" and public is today.Activation and not (alone or masked):
-            before.append(today.Rescaling(STEEPER, name=f"{_name(old)}_steeper"))
-            config["activation"] = "hard_sigmoid"
-            self.changes.rewritten.append(f"{old.name}: hard_sigmoid of {STEEPER} * x, which is that of Keras 1 and 2")
+        public, config = self._class_for(old)
+        padded = "kernel_size" in config and isinstance(config["padding"], (list, tuple))
+        before = self._padding(old, config, alone) if padded else []
+        if public is today.Activation and _told(config["activation"]) == "hard_sigmoid" and not alone:
+            if id(old) not in self._masked:  # Rescaling ends masks
+                config["activation"] = "hard_sigmoid"
+                before = [today.Rescaling(STEEPER, name=f"{_name(old)}_steeper")]
+                self.changes.rewritten.append(f"{old.name}: {STEEPER} * x before hard_sigmoid, {_WHY_STEEPER}")
         if not alone:
             self._steepen(old)
         config = {key: self.config(value, key, public) for key, value in config.items()}
-        made = public.from_config(config)
         self._tell(old, public, config)
-        return before, made
+        return before, public.from_config(config)
+
+    def _class_for(self, old: Any) -> tuple[Any, Config]:
+        """The class of today for a layer, the public one where it computes the same, and its arguments."""
+        cls, config = _own_class(old), {**super(Shim, old).get_config(), "name": _name(old)}
+        masked, rewrite = id(old) in self._masked, _REWRITTEN.get(cls.__name__)
+        rewritten = rewrite and rewrite(old, config, masked)
+        if rewritten:
+            return rewritten
+        public: Any = next((base for base in cls.__mro__ if _is_public(base)), Layer)
+        differs = cls is not public and _DIFFERS.get(cls.__name__, lambda *_: False)(old, masked)
+        if config.get("batch_statistics") == "always" or config.get("axes") is not None or differs:
+            public = cls
+            self._keep(old, "computes what Keras 3's does not")
+        elif public in _BASES or public.__name__ in _GONE:
+            public = cls
+            self._keep(old, "is no class of Keras 3")
+        elif config.pop("unbiased_variance", None):
+            self.changes.lost.append(_VARIANCE)
+        if public is not cls or _is_public(cls):
+            config.pop("batch_statistics", None)
+        return public, {key: value for key, value in config.items() if key not in cls._args or key in public._args}
 
     def _keep(self, old: Any, why: str) -> None:
         self.changes.own.append(f"{old.name} ({type(old).__name__}) {why}")
 
-    def _padding(self, old: Any, pads: Any) -> Any:
+    def _padding(self, old: Any, config: Config, alone: bool) -> list[Any]:
+        """Explicit padding by a word, or as a layer before."""
+        pads = tuple(map(tuple, config["padding"]))
+        config["padding"] = _as_word(old, pads) or ("valid" if not alone else pads)
+        if config["padding"] == pads:
+            self._keep(old, "pads as Theano did")
+        if _as_word(old, pads) or alone:
+            return []
         made = getattr(today, f"ZeroPadding{len(pads)}D")
         pads = pads if len(pads) > 1 else pads[0]
         self.changes.rewritten.append(f"{old.name}: its padding is a layer of its own, {made.__name__}({pads})")
-        return made(pads, data_format=old.data_format, name=f"{_name(old)}_padding")
+        return [made(pads, data_format=old.data_format, name=f"{_name(old)}_padding")]
 
     def _steepen(self, old: Any) -> None:
         """Where hard_sigmoid is that of Keras 1 and 2: factors for the weights before it."""
@@ -195,9 +201,7 @@ class _Modernizer:
         if len(self._steeper) > before:
             if any(getattr(part, "kernel_regularizer", None) is not None for part in old.modules()):
                 self.changes.lost.append(f"the size of penalties of {old.name}: its weights are larger now")
-            self.changes.rewritten.append(
-                f"{old.name}: weights before hard_sigmoid times {STEEPER}, since Keras 3's is less steep by that"
-            )
+            self.changes.rewritten.append(f"{old.name}: weights before hard_sigmoid times {STEEPER}, {_WHY_STEEPER}")
 
     # -- configs ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +231,11 @@ class _Modernizer:
         return value
 
     def _object(self, old: Any) -> Any:
-        if isinstance(old, LayerShim):
+        if isinstance(old, Model):
+            inside = _Modernizer(self._masks)  # its weights are the outer layer's
+            inside.changes = self.changes
+            return serialize.serialize(inside.model(old))
+        if _is_generations(old):
             return serialize.serialize(self.of_today(old, alone=True)[1])
         public = next((base for base in type(old).__mro__ if _is_public(base)), None)
         if public is None or public.__name__ in _ROOTS:
@@ -312,11 +320,15 @@ class _Modernizer:
 
 # What classes of `layers.old` have that today's of the same arithmetic have not ------------------------------------
 
-_BASES = (Layer, today.Wrapper, None)
-_LAMINAS = ("unbiased_variance", "batch_statistics", "axes")  # arguments of public layers that Keras 3 has not
+_BASES = (Layer, today.Wrapper)
 _VARIANCE = "in training, the moving variance's factor n / (n - 1), which Keras 3 does not have"
 _ROOTS = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _GONE = {name for age, names in known.NAMES["layers"].items() if "3" not in age for name in names.split()}
+
+
+def _is_generations(layer: Any) -> bool:
+    """Whether it is a layer of a generation's, not somebody's class derived from one."""
+    return isinstance(layer, LayerShim) and "_words" in vars(type(layer))
 
 
 def _own_class(item: Any) -> type:
@@ -386,8 +398,8 @@ _REWRITTEN: dict[str, Callable[[Any, Config, bool], tuple[type, Config] | None]]
 }  # fmt: skip
 
 
-def _as_same(layer: Any, pads: Any) -> str | None:
-    """The word for explicit padding; None where there is none."""
+def _as_word(layer: Any, pads: Any) -> str | None:
+    """The word for explicit padding of a layer; None where there is none."""
     reach = [(k - 1) * d for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
     if all(tuple(pair) == (0, 0) for pair in pads):
         return "valid"
@@ -412,8 +424,8 @@ _TODAY = {"swish": "silu", "softmax_by_rows": "softmax"}
 _GATES = {"LSTM": (1, 1, 0, 1), "GRU": (1, 1, 0)}  # which gates the recurrent activation is for
 
 
-def _activation(config: Mapping[str, Any]) -> Any:
-    value = config.get("activation")
+def _told(value: Any) -> Any:
+    """The name of an activation."""
     return value.get("config") if isinstance(value, Mapping) else value
 
 
