@@ -23,6 +23,7 @@ SPACES = {"lamina": lamina, "keras1": keras1, "keras2": keras2, "tf_keras": tf_k
 CLASSES = {"keras1_tf": "keras1", "keras1_th": "keras1", "keras2": "keras2", "tf_keras2": "tf_keras"}
 EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
+
 def recorded(*suffixes: str) -> list[str]:
     return [
         f"{path.parent.name}/{path.name}"
@@ -321,13 +322,21 @@ def test_what_stayed_as_it_was_is_read_everywhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["names", "attribute"])
 def test_theano_turned_its_kernels(how: str, tmp_path: Path) -> None:
     arrays = [draw(4, 4, 4, 4), draw(4)]
-    for version, spaces in (("1.2.2", (keras1,)), ("2.3.1", (keras2, tf_keras))):
+    for version, spaces in (("1.2.2", (keras1,)), ("2.3.1", (tf_keras,))):
         told = {"keras_version": version} | ({"backend": "theano"} if how == "attribute" else {})
         file = weights_file(tmp_path / "w.h5", {"a": arrays}, ":0" if how == "attribute" else "", **told)
         for space in spaces:
             args = (4, 4, 4) if space is keras1 else (4, (4, 4))
             with pytest.raises(ValueError, match=r"written .*on theano"):
                 small(space, "Conv2D", *args).load_weights(file)
+    told = {"keras_version": "2.3.1", "backend": "theano"}
+    file = weights_file(tmp_path / "w.h5", {"a": arrays}, "", **told)
+    model, twin = (small(keras2, "Conv2D", 4, (4, 4)) for _ in range(2))
+    model.load_weights(file)
+    twin.set_weights([arrays[0][::-1, ::-1], arrays[1]])
+    np.testing.assert_array_equal(model.predict(draw(2, 4, 4, 4)), twin.predict(draw(2, 4, 4, 4)))
+    with pytest.raises(ValueError, match=r"written .*on theano"):  # where it pads otherwise
+        small(keras2, "Conv2D", 4, (4, 4), padding="same").load_weights(file)
     keras1.backend.set_backend("theano")
     try:
         model, twin = (small(keras1, "Convolution2D", 4, 4, 4, dim_ordering="th") for _ in range(2))

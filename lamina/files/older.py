@@ -54,6 +54,7 @@ class Converter:
     generation: Generation | None = None
     backend: str = ""
     roots: bool = False  # the file has standard deviations where later ones have variances
+    turned: bool = False  # Keras 2 on Theano: the kernels of convolutions are turned round
 
     def count(self, layer: Layer) -> int:
         """How many arrays a file has of a layer."""
@@ -65,7 +66,7 @@ class Converter:
 
     def __call__(self, layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         parts = self._parts(layer)
-        if self.generation is None or sum(count for _, count, _ in parts) != len(arrays):
+        if not (self.generation or self.turned) or sum(count for _, count, _ in parts) != len(arrays):
             return arrays  # a misfit, which is told where they are assigned
         found, start = [], 0
         for own, count, _ in parts:
@@ -79,8 +80,9 @@ class Converter:
         """Layouts of the layers inside, with how many arrays a file has of each."""
         parts = []
         for part in ("trainable_weights", "non_trainable_weights"):
-            for leaf in _leaves(layer) if self.generation is not None else (layer,):
-                own, count = _layout(leaf, self.generation, self.backend), len(getattr(leaf, part))
+            for leaf in _leaves(layer) if self.generation or self.turned else (layer,):
+                own = _turned(leaf) if self.turned else _layout(leaf, self.generation, self.backend)
+                count = len(getattr(leaf, part))
                 gates = count and own.kind.endswith("gates")
                 parts.append((own, len(own.names()) if gates else count, part == "trainable_weights"))
         return parts
@@ -96,7 +98,10 @@ def converter(model: Any, source: Writer) -> Converter:
         _check_backend(model, generation, source.backend)
         return Converter(generation, backend, source.unnamed and source.generation == "keras1")
     others = origin.otherwise(source.generation, backend)
+    turned = source.generation == "keras2" and backend == "theano" and _first_home(model, "lamina.keras2.models")
     for layer in model.modules() if others else ():
+        if turned and _same_on_theano(layer):
+            continue
         if any(cls.__name__ in others for cls in type(layer).__mro__):
             remedy = "Write it anew with that Keras on TensorFlow."
             if source.generation == "keras1":
@@ -105,7 +110,25 @@ def converter(model: Any, source: Writer) -> Converter:
                 f"it was written by Keras {source.version or 1} on {backend}, where {named(layer)} stores or "
                 f"computes something else. {remedy}"
             )
-    return Converter()
+    return Converter(turned=bool(turned))
+
+
+_TURNED = {f"Conv{rank}": "kernel" for rank in ("1D", "2D", "3D", "2DTranspose")} | {"ConvLSTM2D": "kernels"}
+
+
+def _turned(layer: Any) -> weights.Layout:
+    """How the arrays of a layer lie in a file of Keras 2 on Theano."""
+    return weights.Layout(_TURNED.get(type(layer).__name__, ""), theano=True)
+
+
+def _same_on_theano(layer: Any) -> bool:
+    """Whether a layer of Keras 2 computed the same there: where it pads alike at both ends, or not at all."""
+    name, padding = type(layer).__name__, getattr(layer, "padding", None)
+    if name not in _TURNED:
+        return padding == "valid" and hasattr(layer, "pool_size")
+    odd = all((k - 1) * d % 2 == 0 for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True))
+    alike = padding != "same" or (odd and set(layer.strides) == {1} and name != "Conv2DTranspose")
+    return alike and (odd or name != "ConvLSTM2D")  # which pads its states
 
 
 def _first_home(item: Any, home: str) -> type | None:

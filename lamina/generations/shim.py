@@ -402,6 +402,13 @@ class _OutputsInList(_Modern):
         return list(found) if type(found) is tuple else found
 
 
+def _load_local(layer: Any, store: Mapping[str, Any]) -> None:
+    """From a `.keras` file, in which a local kernel lies as the layer's `implementation` wants it, or as today's."""
+    arrays = [store[str(place)] for place in range(len(store))]
+    today = bool(arrays) and tuple(arrays[0].shape) == tuple(layer.weights[0].shape)
+    Layer.set_weights(layer, arrays if today else layer.weight_layout().to_modern([array[()] for array in arrays]))
+
+
 def _zero_states(layer: Any) -> None:
     """Let the next batch start from zeros."""
     _reset_states(layer)
@@ -489,6 +496,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     if issubclass(modern, (RNN, Bidirectional, Merge)):
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
+    if own.entry.weights == "local":
+        members["load_own_variables"] = _load_local
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):

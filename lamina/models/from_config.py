@@ -28,16 +28,19 @@ def model_from_config(
     """
     if not isinstance(config, Mapping):
         raise TypeError(f"model_from_config: expected a dictionary; got a {type(config).__name__}.")
-    generation = origin.generation_of(config) or otherwise
-    described = origin.addressed(config, generation)
+    with serialize.reading_part(config, "a model, described by its class and config"):
+        generation = origin.generation_of(config) or otherwise
+        described = origin.addressed(config, generation)
     backend = checked_backend(backend, generation) or origin.told_backend(described)
     with serialize.reading_shared(), serialize.computing_as_on(backend):
         model = serialize.deserialize(described, custom_objects, homes=("keras.models", "keras.layers"))
     if not isinstance(model, Model):
         raise ValueError(f"model_from_config: this describes a {type(model).__name__}, not a model.")
     if generation == "keras1" and "optimizer" in config:  # up to Keras 0.3, which compiled it as well
+        if "loss" not in config:
+            raise ValueError("model_from_config: it names an optimizer, but no `loss`.")
         mode = config.get("sample_weight_mode", config.get("sample_weight_modes"))
-        told = {"loss_weights": config.get("loss_weights") or None, "sample_weight_mode": mode or None}
+        told: Any = {"loss_weights": config.get("loss_weights") or None, "sample_weight_mode": mode or None}
         model.compile(optimizer=config["optimizer"], loss=config["loss"], **told)
     return model
 

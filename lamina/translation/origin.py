@@ -52,7 +52,7 @@ def telling_words(described: Any) -> list[str]:
 
 def generation_of_version(version: str) -> str:
     """2.0 to 2.3 are Keras' own; TensorFlow's say so up to 2.3, and are alone from 2.4 on."""
-    found = re.match(r"(\d+)(?:\.(\d+))?", version)
+    found = re.match(r"(\d{1,9})(?:\.(\d{1,9}))?", version)
     major, minor = (int(part or 0) for part in found.groups()) if found else (3, 0)
     if major != 2:
         return "keras1" if major < 2 else "keras3"
@@ -61,7 +61,7 @@ def generation_of_version(version: str) -> str:
 
 def sorts_weights(version: str | None) -> bool:
     """Whether that Keras' optimizers keep their state in the order of the weights' names: up to 2.0.5."""
-    found = re.match(r"(\d+)(?:\.(\d+)(?:\.(\d+))?)?", version or "1")
+    found = re.match(r"(\d{1,9})(?:\.(\d{1,9})(?:\.(\d{1,9}))?)?", version or "1")
     return found is not None and tuple(int(part or 0) for part in found.groups()) < (2, 0, 6)
 
 
@@ -164,7 +164,7 @@ def optimizer_state(
     steps = next((scalars[word] for word in ("iteration", "iterations", "iter") if word in scalars), 0)
     product = scalars.get("m_schedule", scalars.get("momentum_cache"))
     if product is None and "iteration" not in scalars:
-        product = np.float32(1)  # Keras 1, and 2 up to 2.2, begin it anew
+        product = np.ones(())  # Keras 1, and 2 up to 2.2, begin it anew
     return steps, product, found
 
 
