@@ -44,7 +44,7 @@ def one_of_each(found: list[Case]) -> list[Case]:
 
 
 def assert_converted(case: Case, folder: Path) -> None:
-    """A recorded layer predicts as it did when it is one of today's, and its file names Lamina only where it says so."""
+    """A recorded layer predicts as it did as one of today's; its file names Lamina only where it says so."""
     path, written = folder / "model.h5", folder / "now.keras"
     old.write(path, case)
     try:
@@ -103,8 +103,8 @@ def test_arithmetic_of_theano(tmp_path: Path) -> None:
         now.save(tmp_path / "now.keras")
         kept |= {record["class"]} if changes.own else set()
         assert_same(lamina.load_model(tmp_path / "now.keras"), model, case.arrays["input0"], case.id)
-    assert kept <= {"Deconvolution2D", "ConvLSTM2D", *(f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)),
-                    "LocallyConnected1D", "LocallyConnected2D"}  # fmt: skip
+    pooling = {f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)}
+    assert kept <= {"Deconvolution2D", "ConvLSTM2D", "LocallyConnected1D", "LocallyConnected2D", *pooling}
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
@@ -134,8 +134,8 @@ def test_a_recorded_file(file: str, tmp_path: Path) -> None:
     if "resumed_loss" in stored and state_kept:
         loss = model.train_on_batch(old.several(stored, "input"), old.several(stored, "target"))
         assert np.ravel(loss)[0] == pytest.approx(np.ravel(stored["resumed_loss"])[0], abs=1e-5)
-        if "unbiased" not in str(told.lost) and "variance" not in str(told.lost):
-            old.assert_predicts(model, stored, "resumed_output")
+        if "variance" not in str(told.lost):
+            old.assert_predicts(model, stored, "resumed_output", 2e-3 if file.startswith(old.RACING) else 1e-5)
 
 
 @pytest.mark.parametrize("name", ["now.keras", "now.h5", "now.weights.h5", "now.safetensors", "now.pt2"])

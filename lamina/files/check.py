@@ -216,11 +216,13 @@ def _told_by_attributes(found: Checked, described: Any, *holders: Any) -> None:
                 told.setdefault(name, safe.as_text(holder.attrs[name]))
     _written_by(found, described, told.get("keras_version"), told.get("backend"))
     if described is None and found.keras_version is None:
-        names = (name for layer in safe.texts(holders[0], "layer_names") for name in _weight_names(holders[0], layer))
-        found.backend = origin.backend_of(names)
-        found.generation, found.evidence = "keras1", "its having no `keras_version`, and the names of its weights"
+        found.generation, found.evidence = "keras1", "its having no `keras_version`"
     elif described is None:
         found.generation = origin.generation_of_version(str(found.keras_version))
+    if found.generation == "keras1" and found.backend is None and holders:
+        holder = holders[-1] if described is not None else holders[0]
+        names = (name for layer in safe.texts(holder, "layer_names") for name in _weight_names(holder, layer))
+        found.backend = origin.backend_of(names)
 
 
 def _weight_names(holder: Any, layer: str) -> list[str]:

@@ -206,9 +206,10 @@ def _is_theirs(entry: Entry, name: str) -> bool:
     module = entry.get("module")
     if module is not None:
         return ">" in str(entry.get("registered_name")) or not (module == "keras" or str(module).startswith(_KERAS))
-    operation = any(isinstance(node, Mapping) for node in entry.get("inbound_nodes") or ())
-    known = _layer_names() | _public("ops") if operation else _layer_names()  # as Keras 3 writes calls of `ops`
-    return name not in _MODELS and _plain(name) not in known
+    called = any(isinstance(node, Mapping) for node in entry.get("inbound_nodes") or ())
+    if called and "trainable" not in config_of(entry):  # so Keras 3 writes calls of `ops`
+        return False
+    return name not in _MODELS and _plain(name) not in _layer_names()
 
 
 def _plain(name: str) -> str:
