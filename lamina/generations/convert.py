@@ -220,8 +220,9 @@ def _first_reader(model: Any, tensor: Any) -> Any:
     for node in model._graph.nodes:
         for place, given in enumerate(pytree.tree_leaves(node.args)):
             if given is tensor:
-                inner = isinstance(node.layer, GraphModel) and node.layer._graph is not None
-                return _first_reader(node.layer, node.layer._graph.inputs[place]) if inner else node.layer
+                inner: Any = node.layer
+                whole = isinstance(inner, GraphModel) and inner._graph is not None
+                return _first_reader(inner, inner._graph.inputs[place]) if whole else inner
     return None
 
 

@@ -182,7 +182,7 @@ class _Modernizer:
 
     def _padding(self, old: Any, config: Config, alone: bool) -> list[Any]:
         """Explicit padding by a word, or as a layer before."""
-        pads = tuple(map(tuple, config["padding"]))
+        pads: Any = tuple(map(tuple, config["padding"]))
         config["padding"] = _as_word(old, pads) or ("valid" if not alone else pads)
         if config["padding"] == pads:
             self._keep(old, "pads as Theano did")
@@ -338,8 +338,8 @@ def _own_class(item: Any) -> type:
 
 
 def _is_public(cls: type) -> bool:
-    home = serialize.home_of(cls)
-    public = home is not None and home in serialize.HOMES and home.startswith("keras")
+    home = serialize.home_of(cls) or ""
+    public = home in serialize.HOMES and home.startswith("keras")
     return public and serialize.find(cls.__name__, home) is cls
 
 
@@ -372,7 +372,7 @@ _DIFFERS: dict[str, Callable[[Any, bool], bool]] = {
 def _needs_its_shape(layer: Any) -> bool:
     """Whether a transposed convolution to a given shape gives another than that of its arguments."""
     shape = layer.built_shape()
-    usual = super(type(layer).__mro__[type(layer).__mro__.index(_own_class(layer))], layer).compute_output_shape(shape)
+    usual = today.Conv2DTranspose.compute_output_shape(layer, shape)
     return layer.half or tuple(usual[1:]) != tuple(layer.compute_output_shape(shape)[1:])
 
 
@@ -448,8 +448,8 @@ def _factors(part: Any) -> Iterator[tuple[int, torch.Tensor]]:
     if not any(steep):
         return
     for name in ("kernel", "pointwise_kernel", "recurrent_kernel", "bias"):
-        weight = getattr(part, name, None)
-        if isinstance(weight, torch.Tensor):
+        weight: Any = getattr(part, name, None)
+        if weight is not None:
             width = weight.shape[-1] // len(gates)
             factors = [STEEPER if share else 1.0 for share in steep for _ in range(width)]
             yield id(weight), torch.tensor(factors)
