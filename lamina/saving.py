@@ -17,6 +17,7 @@ from .files import load_model as load_model
 from .files import load_weights as load_weights
 from .files import save_model as save_model
 from .files import save_weights as save_weights
+from .files.bundle import read_checkpoint as read_checkpoint
 from .files.check import check as check
 from .files.editor import KerasFileEditor as KerasFileEditor
 
@@ -32,6 +33,7 @@ __all__ = [
     "get_registered_object",
     "load_model",
     "load_weights",
+    "read_checkpoint",
     "register_keras_serializable",
     "save_model",
     "save_weights",

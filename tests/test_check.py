@@ -162,13 +162,23 @@ def test_the_name_says_nothing(tmp_path: Path) -> None:
     assert check(tmp_path / "model.keras").kind == "hdf5"
 
 
+@pytest.mark.parametrize("name", ["stacked", "nested", "norms"])
+def test_a_saved_model(name: str) -> None:
+    """Of tf.keras; one without Keras' metadata is none."""
+    folder = old.RECORDED / "tensorflow" / name
+    found = check(folder)
+    assert found.kind == "saved_model" and found.generation == "tf_keras" and found.readable and found.compiled
+    assert sum(found.layers.values()) >= len(lamina.load_model(folder).layers)
+
+
 def test_folders_of_tensorflow(tmp_path: Path) -> None:
-    (tmp_path / "saved").mkdir()
-    (tmp_path / "saved/saved_model.pb").write_bytes(b"\x08\x01")
-    (tmp_path / "cp.ckpt.index").write_bytes(bytes(8))
-    assert kinds.kind_of(tmp_path / "saved") is kinds.SAVED_MODEL
-    assert kinds.kind_of(tmp_path / "cp.ckpt") is kinds.CHECKPOINT
-    assert check(tmp_path / "saved").size == 2 and check(tmp_path / "cp.ckpt").size == 8
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
+    found = check(tmp_path)
+    assert found.kind == "saved_model" and not found.readable and found.size == 2
+    gan = old.RECORDED / "tensorflow/gan"
+    for path in (gan, gan / "checkpoint", gan / "ckpt-3"):
+        assert check(path).call == f"model.load_weights({str(gan / 'ckpt-3')!r})"
+    assert check(gan / "ckpt-3.index").kind == check(gan / "ckpt-3.data-00000-of-00001").kind == "checkpoint"
 
 
 def test_weights_of_other_forms(tmp_path: Path) -> None:

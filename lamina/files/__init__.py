@@ -63,7 +63,7 @@ def load_model(
     never runs code from the file, whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model,
     or names unknown classes.
     """
-    from . import h5, keras3
+    from . import h5, keras3, kinds, saved_model
 
     path = _path(filepath, "load_model")
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
@@ -71,6 +71,8 @@ def load_model(
             "load_model: `custom_objects` must be a dictionary of names and classes or functions, such as "
             f'{{"MyLayer": MyLayer}}; got {short(custom_objects)}.'
         )
+    if (folder := saved_model.folder_of(path)) is not None:
+        return saved_model.load(folder, custom_objects, compile)
     if not path.exists():
         kind = ValueError if path.suffix == ".keras" else FileNotFoundError
         raise kind(f"load_model: there is no file {str(filepath)!r}.")
@@ -85,7 +87,9 @@ def load_model(
         return keras3.load(path, custom_objects, compile)
     if start == b"\x89HDF\r\n\x1a\n":
         return h5.load(path, custom_objects, compile, checked_backend(backend))
-    raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.")
+    looks = kinds.kind_of(path)
+    told = "" if looks is kinds.UNKNOWN else f" It is {looks.what}. {looks.repair}".rstrip()
+    raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.{told}")
 
 
 def save_weights(
@@ -156,9 +160,13 @@ def load_weights(
     `any_name`: a file of that kind may be called anything. `backend`: "tensorflow" or "theano", where an older file
     does not say what it was written on.
     """
-    from . import checkpoint, h5, keras3
+    from . import bundle, checkpoint, h5, keras3, object_graph
 
     path = _path(filepath, "load_weights")
+    if (prefix := bundle.prefix_of(path)) is not None:
+        if by_name or objects_to_skip is not None:
+            raise ValueError("load_weights: TensorFlow's checkpoints take neither `by_name` nor `objects_to_skip`.")
+        return object_graph.load_weights(model, prefix, skip_mismatch)
     if not path.exists():
         raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
     known = path.suffix in (".keras", ".safetensors", *_H5) or path.name.endswith(".weights.json")

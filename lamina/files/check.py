@@ -46,7 +46,7 @@ class Checked:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     compiled: str | None = None
-    optimizer_state: bool = False
+    optimizer_state: bool | None = None
     needs: list[str] = field(default_factory=list)
     custom: list[str] = field(default_factory=list)  # classes and functions to give as custom_objects
     code: list[str] = field(default_factory=list)  # what would have run code elsewhere
@@ -80,8 +80,8 @@ class Checked:
             if texts:
                 yield label, _listed(texts)
         if self.compiled:
-            state = ", with the optimizer's state" if self.optimizer_state else ", without the optimizer's state"
-            yield "compiled", self.compiled + state
+            word = {True: ", with ", False: ", without "}.get(self.optimizer_state)  # type: ignore[arg-type]
+            yield "compiled", self.compiled + (f"{word}the optimizer's state" if word else "")
         needs = [*self.needs, *([f"custom_objects for {_listed(self.custom)}"] if self.custom else [])]
         if needs:
             yield "needs", "; ".join(needs)
@@ -101,7 +101,7 @@ class Checked:
         return f" as it is; with what it needs: {self.call}" if self.call else ""
 
 
-_DESCRIBED = ("hdf5", "keras", "json", "yaml", "torch", "pickle")
+_DESCRIBED = ("hdf5", "keras", "json", "yaml", "torch", "pickle", "saved_model")
 
 
 def check(path: Any) -> Checked:
@@ -403,9 +403,29 @@ def _pickle(found: Checked, path: Path) -> None:
     found.code.append("a pickle")
 
 
+def _saved_model(found: Checked, path: Path) -> None:
+    from . import metadata
+
+    described = metadata.described(path)
+    found.what = "a SavedModel folder of tf.keras"
+    config = described.get("model_config") or {key: described.get(key) for key in ("class_name", "config")}
+    _written_by(found, config, described.get("keras_version"), described.get("backend"))
+    _describe(found, config, described.get("training_config"))
+    _verdict(found, f"lamina.load_model({found.path!r})")
+
+
+def _checkpoint(found: Checked, path: Path) -> None:
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir() or path.name == "checkpoint":
+        told = re.search(r'model_checkpoint_path:\s*"([^"\n]+)"', _text(folder / "checkpoint"))
+        path = folder / (told[1] if told else "")
+    found.needs.append("the model: these are its weights alone")
+    _verdict(found, f"model.load_weights({str(path)!r})")
+
+
 _LOOKS = {
     "hdf5": _hdf5, "zip": _zip, "json": _json, "yaml": _yaml, "safetensors": _safetensors, "pickle": _pickle,
-    "torch": _pickle,
+    "torch": _pickle, "saved_model": _saved_model, "checkpoint": _checkpoint,
 }  # fmt: skip
 
 

@@ -182,6 +182,12 @@ def _layout(layer: Any, generation: Generation | None, backend: str) -> weights.
     return weights.layout(entry, layer.get_config(), shape, backend)
 
 
+def converter_of(layer: Any) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] | None:
+    """What turns the arrays of a layer of tf.keras' into today's, where it stores others."""
+    layout = _layout(layer, TF_KERAS, "tensorflow")
+    return layout.to_modern if layout.kind else None
+
+
 def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
     """What a file says of training, in words that are read today."""
     return settings if generation == "keras3" else origin.training(settings, generation)
@@ -262,11 +268,16 @@ def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[.
         warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=5)
         return
     steps, product, slots = found
+    set_state(optimizer, steps, product, {name: by_weight(arrays) for name, arrays in slots.items()})
+
+
+def set_state(optimizer: Any, steps: Any, product: Any, slots: Mapping[str, Mapping[int, np.ndarray]]) -> None:
+    """Set an optimizer's count of steps, Nadam's product, and state tensors by the ids of their weights."""
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store
         passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
         optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
-    for name, arrays in slots.items():
-        values = by_weight(arrays)
+    for name, values in slots.items():
         for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
-            variable.assign(values[id(weight)])
+            if id(weight) in values:
+                variable.assign(values[id(weight)])

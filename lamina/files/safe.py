@@ -60,7 +60,16 @@ def reading(path: Any) -> Iterator[None]:
     except Misfit as error:
         raise ValueError(f"{path}: {error}") from None
     except FAULTS as error:
+        if _is_pointer(path):
+            raise ValueError(f"{path}: a pointer of Git LFS in place of the file; `git lfs pull` fetches it.") from None
         raise ValueError(f"{path}: damaged, or no model file: {reason(error)}") from error
+
+
+def _is_pointer(path: Any) -> bool:
+    if not Path(path).is_file():
+        return False
+    with Path(path).open("rb") as file:
+        return file.read(23) == b"version https://git-lfs"
 
 
 def reason(error: BaseException) -> str:

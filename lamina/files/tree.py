@@ -32,7 +32,7 @@ def _object(path: str, item: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
         return
     seen.add(id(item))
     yield path, item
-    for name, value in _attributes(item):
+    for name, value in attributes(item):
         yield from _value(f"{path}/{name}".lstrip("/"), value, seen)
 
 
@@ -56,7 +56,7 @@ def _container(path: str, items: list | tuple | dict, seen: set[int]) -> Iterato
         yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen)
 
 
-def _attributes(item: Any) -> list[tuple[str, Any]]:
+def attributes(item: Any) -> list[tuple[str, Any]]:
     """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
     if not isinstance(item, Layer):
         return []

@@ -295,7 +295,8 @@ class _ModelWords(Adds):
         files.save_weights(self, name, overwrite, by_layers=by_layers, **_told(options))
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False, **options: Any) -> Any:
-        name = self._weights_file(filepath) if not Path(filepath).is_file() else filepath
+        own = self._weights_file(filepath)
+        name = own if Path(own).is_file() and not Path(filepath).is_file() else filepath
         older = not self._dialect.table.shares_modern
         files.load_weights(self, name, skip_mismatch, by_name=by_name, any_name=older, **_told(options))
         return _Loaded() if self._dialect.table.shares_modern else None

@@ -118,14 +118,23 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
         config = entry["config"]
         if not isinstance(config, dict):
             continue
+        if config.get("name", "") is None:  # of a schedule that was given none
+            del config["name"]
         if config.get("reduction") == "auto":
             config["reduction"] = "sum_over_batch_size"
-        if isinstance(config.get("fn"), str):
+        if isinstance(config.get("fn"), str) and not str(entry["class_name"]).endswith("Wrapper"):
+            del config["fn"]  # the class says it
+        elif isinstance(config.get("fn"), str):
             config["fn"] = {"module": "builtins", "class_name": "function", "config": config["fn"]}
-    for key in found.keys() & {"optimizer", "optimizer_config"}:
-        if isinstance(found[key], dict):
-            name = str(found[key].get("class_name")).removeprefix("Custom>")  # so tf.keras calls its own
-            found[key] |= {"class_name": name, "module": f"lamina.{generation}.optimizers"}
+    waiting = [found.get("optimizer"), found.get("optimizer_config")]
+    for entry in waiting:
+        if isinstance(entry, dict):
+            name = str(entry.get("class_name")).removeprefix("Custom>")  # so tf.keras calls its own
+            entry |= {"class_name": name, "module": f"lamina.{generation}.optimizers"}
+            config = entry.get("config")
+            if name.startswith("LossScaleOptimizer") and isinstance(config, dict) and config.pop("dynamic", True):
+                entry |= {"class_name": "LossScaleOptimizer", "module": "keras.optimizers"}
+                waiting.append(config.get("inner_optimizer"))
     return {key: value for key, value in found.items() if value is not None}
 
 

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 from ... import ops
 from ...core import dtypes
 from ...core.weight import Weight
+from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
 from .base import NAMES, UNHEARD, Sizes, TensorShape, heard, named
@@ -360,7 +361,7 @@ def _state(item) -> list[Any] | None:
 class Checkpoint:
     """Models, optimizers and variables whose values are saved together: `prefix-1.npz`, `prefix-2.npz`, ...
 
-    TensorFlow's own checkpoints are not read.
+    TensorFlow's own checkpoints are read, not written.
     """
 
     def __init__(self, root=None, **parts):
@@ -391,7 +392,11 @@ class Checkpoint:
         if save_path is None:
             return self
         if not _file(save_path).exists():
-            raise FileNotFoundError(f"Checkpoint: no {_file(save_path)}, which Checkpoint.save would have written.")
+            prefix = bundle.prefix_of(Path(save_path))
+            if prefix is None:
+                raise FileNotFoundError(f"Checkpoint: no {_file(save_path)}, which Checkpoint.save would have written.")
+            self.save_counter.assign(object_graph.restore(self._parts, prefix))
+            return self
         with np.load(_file(save_path), allow_pickle=False) as found:
             arrays = dict(found)
         pairs = []
@@ -422,9 +427,10 @@ def _file(prefix) -> Any:
 
 
 def _numbered(directory, name: str = "*") -> list[str]:
-    found = [path.with_suffix("") for path in Path(directory).glob(f"{name}-*.npz")]
-    found = [path for path in found if path.name.rpartition("-")[2].isdigit()]
-    return [str(path) for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))]
+    endings = (".npz", bundle.INDEX)
+    found = {path.with_suffix("") for ending in endings for path in Path(directory).glob(f"{name}-*{ending}")}
+    numbers = {path: int(number) for path in found if (number := path.name.rpartition("-")[2]).isdigit()}
+    return [str(path) for path in sorted(numbers, key=lambda path: numbers[path])]
 
 
 def _write(pairs: list[tuple[Any, np.ndarray]]) -> None:
@@ -443,14 +449,54 @@ def _restore_when_built(optimizer: Any, arrays: list[np.ndarray]) -> None:
 
 
 @named("train.latest_checkpoint")
-def latest_checkpoint(checkpoint_dir):
-    """The path of the last of a folder's checkpoints, for `restore` or a model's `load_weights`; None where none is."""
-    endings = (".npz", ".weights.h5")
-    found = [path for path in Path(checkpoint_dir).glob("*") if path.name.endswith(endings)]
-    if not found:
-        return None
-    last = str(max(found, key=lambda path: (path.stat().st_mtime_ns, path.name)))
-    return last.removesuffix(endings[0]).removesuffix(endings[1])
+def latest_checkpoint(checkpoint_dir, latest_filename=None):
+    """The path of the last of a folder's checkpoints, for `restore` or a model's `load_weights`; None where none is.
+
+    Of TensorFlow's own it is the one that the folder's text file `checkpoint`, or `latest_filename`, names.
+    """
+    found = {name: Path(f"{name}.npz") for name in _numbered(checkpoint_dir) if Path(f"{name}.npz").is_file()}
+    found |= {str(path).removesuffix(".weights.h5"): path for path in Path(checkpoint_dir).glob("*.weights.h5")}
+    theirs = bundle.latest(Path(checkpoint_dir, latest_filename or "checkpoint"))
+    if theirs is not None:
+        found.setdefault(str(theirs), Path(f"{theirs}{bundle.INDEX}"))
+    return max(found, key=lambda name: (found[name].stat().st_mtime_ns, found[name].name), default=None)
+
+
+@named("train.load_checkpoint train.NewCheckpointReader compat.v1.train.NewCheckpointReader")
+@heard
+class CheckpointReader:
+    """The arrays in one of TensorFlow's checkpoints by name. Raises FileNotFoundError where there is none."""
+
+    def __init__(self, ckpt_dir_or_file):
+        path = Path(ckpt_dir_or_file)
+        self._arrays = bundle.read_checkpoint((path.is_dir() and latest_checkpoint(path)) or path)
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        return {name: list(tensor.shape) for name, tensor in self._arrays.stored.items()}
+
+    def get_variable_to_dtype_map(self) -> dict[str, Any]:
+        return {name: NAMES[tensor.type] for name, tensor in self._arrays.stored.items() if tensor.type in NAMES}
+
+    def has_tensor(self, tensor_str) -> bool:
+        return tensor_str in self._arrays
+
+    def get_tensor(self, tensor_str) -> Any:
+        if tensor_str not in self._arrays:
+            raise ValueError(f"The checkpoint has no tensor {tensor_str!r}; see get_variable_to_shape_map().")
+        found = self._arrays[tensor_str]
+        return found.item() if found.dtype == object and not found.ndim else found
+
+
+@named("train.list_variables")
+def list_variables(ckpt_dir_or_file):
+    """(name, shape) of every array in one of TensorFlow's checkpoints, in the names' order."""
+    return sorted(CheckpointReader(ckpt_dir_or_file).get_variable_to_shape_map().items())
+
+
+@named("train.load_variable")
+def load_variable(ckpt_dir_or_file, name):
+    """One array of a checkpoint of TensorFlow's."""
+    return CheckpointReader(ckpt_dir_or_file).get_tensor(str(name).removesuffix(":0"))
 
 
 @named("train.CheckpointManager")
@@ -483,7 +529,7 @@ class CheckpointManager:
             else self.checkpoint.write(f"{path}-{int(checkpoint_number)}")
         )
         for old in self.checkpoints[: -self._most] if self._most else ():
-            _file(old).unlink()
+            _file(old).unlink(missing_ok=True)  # TensorFlow's own stay
         return saved
 
     def restore_or_initialize(self) -> str | None:
