@@ -26,7 +26,6 @@ import lamina
 from lamina import activations, cli, layers, losses, metrics, optimizers
 from lamina.core import serialize
 from lamina.files import described as tells
-from lamina.files import kinds
 from lamina.files.check import models_in
 from lamina.saving import check
 

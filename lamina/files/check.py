@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import re
 import sys
@@ -63,33 +62,27 @@ class Checked:
             parts.append(self.problem or f"needs custom_objects for {_listed(self.custom)}")
         return f"{'reads' if self.readable else 'NOT  '} {self.path}: {'; '.join(part for part in parts if part)}"
 
-    def rows(self) -> Iterator[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
         """A label and a text for each line of a report."""
-        yield "file", f"{self.path}, {_size(self.size)}"
-        yield "what", self.what
-        if self.generation:
-            yield "written by", f"{self._writer()}; told by {self.evidence}"
-        if self.model:
-            yield "model", self.model
-        if self.layers:
-            counted = [f"{name} x{count}" if count > 1 else name for name, count in self.layers.items()]
-            yield "layers", f"{sum(self.layers.values())}: {_listed(counted, 12)}"
-        if self.parameters is not None:
-            yield "parameters", f"{self.parameters:,}"
-        for label, texts in (("inputs", self.inputs), ("outputs", self.outputs)):
-            if texts:
-                yield label, _listed(texts)
-        if self.compiled:
-            word = {True: ", with ", False: ", without "}.get(self.optimizer_state)  # type: ignore[arg-type]
-            yield "compiled", self.compiled + (f"{word}the optimizer's state" if word else "")
-        needs = [*self.needs, *([f"custom_objects for {_listed(self.custom)}"] if self.custom else [])]
-        if needs:
-            yield "needs", "; ".join(needs)
-        if self.kind in _DESCRIBED:
-            yield "code in it", f"{_listed(self.code)}; never run here" if self.code else "none"
-        if self.problem:
-            yield "problem", self.problem
-        yield "Lamina", f"reads it: {self.call}" if self.readable else "does not read it" + self._given()
+        counted = [f"{name} x{count}" if count > 1 else name for name, count in self.layers.items()]
+        custom = [f"custom_objects for {_listed(self.custom)}"] if self.custom else []
+        state = {True: ", with the optimizer's state", False: ", without the optimizer's state", None: ""}
+        told = {
+            "file": f"{self.path}, {_size(self.size)}",
+            "what": self.what,
+            "written by": f"{self._writer()}; told by {self.evidence}" if self.generation else "",
+            "model": self.model,
+            "layers": f"{sum(self.layers.values())}: {_listed(counted, 12)}" if counted else "",
+            "parameters": "" if self.parameters is None else f"{self.parameters:,}",
+            "inputs": _listed(self.inputs),
+            "outputs": _listed(self.outputs),
+            "compiled": self.compiled and self.compiled + state[self.optimizer_state],
+            "needs": "; ".join([*self.needs, *custom]),
+            "code in it": f"{_listed(self.code)}; never run here" if self.code else "none" if self.model else "",
+            "problem": self.problem,
+            "Lamina": f"reads it: {self.call}" if self.readable else f"does not read it{self._given()}",
+        }
+        return [(label, text) for label, text in told.items() if text]
 
     def _writer(self) -> str:
         if self.generation == "lamina":
@@ -99,9 +92,6 @@ class Checked:
 
     def _given(self) -> str:
         return f" as it is; with what it needs: {self.call}" if self.call else ""
-
-
-_DESCRIBED = ("hdf5", "keras", "json", "yaml", "torch", "pickle", "saved_model")
 
 
 def check(path: Any) -> Checked:
@@ -114,6 +104,7 @@ def check(path: Any) -> Checked:
     kind = kinds.kind_of(path)
     size = path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in _beside(path))
     found = Checked(str(path), kind.name, kind.what, size, problem=kind.repair or None)
+    found.code += ["a pickle"] if kind in (kinds.TORCH, kinds.PICKLE) else []
     look = _LOOKS.get(kind.name)
     if look is not None:
         try:
@@ -251,6 +242,8 @@ def _parameters(group: Any) -> int:
 
 
 def _zip(found: Checked, path: Path) -> None:
+    import h5py
+
     with safe.zip_members(path) as archive:
         names = archive.namelist()
         kind = kinds.kind_of_members(names)
@@ -269,7 +262,8 @@ def _zip(found: Checked, path: Path) -> None:
         ]
         found.code += [f"{name}: a pickle" for name in names if name.endswith((".pkl", ".pickle"))]
         if "model.weights.h5" in names:
-            found.parameters, found.optimizer_state = _weights_inside(archive, path)
+            with safe.unpacked(archive, "model.weights.h5") as weights, h5py.File(weights, "r") as file:
+                found.parameters, found.optimizer_state = _parameters(file), "optimizer" in file
         else:
             found.needs.append("weights: it holds none")
         _verdict(found, f"lamina.load_model({found.path!r})")
@@ -278,50 +272,6 @@ def _zip(found: Checked, path: Path) -> None:
 def _pickled(archive: zipfile.ZipFile, name: str) -> bool:
     with archive.open(name) as file:
         return b"|O" in file.read(256)
-
-
-class _Stored(io.RawIOBase):
-    """A member that is stored as it is, as a file of its own: HDF5 reads a few places of it."""
-
-    def __init__(self, path: Path, member: zipfile.ZipInfo):
-        self._file = path.open("rb")
-        self._file.seek(member.header_offset + 26)
-        lengths = self._file.read(4)
-        skipped = int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-        self._begin, self._size, self._at = member.header_offset + 30 + skipped, member.file_size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._begin + self._at)
-        count = self._file.readinto(memoryview(buffer)[: max(0, self._size - self._at)])
-        self._at += count
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _weights_inside(archive: zipfile.ZipFile, path: Path) -> tuple[int, bool]:
-    """The number of parameters, and whether the optimizer's state is there."""
-    import h5py
-
-    member = archive.getinfo("model.weights.h5")
-    packed = member.compress_type != zipfile.ZIP_STORED
-    with (
-        safe.unpacked(archive, member.filename) if packed else io.BufferedReader(_Stored(path, member)) as source,
-        h5py.File(source, "r") as file,
-    ):
-        return _parameters(file), "optimizer" in file
 
 
 def _text(path: Path) -> str:
@@ -399,10 +349,6 @@ def _safetensors(found: Checked, path: Path) -> None:
     _verdict(found, f"model.load_weights({found.path!r})")
 
 
-def _pickle(found: Checked, path: Path) -> None:
-    found.code.append("a pickle")
-
-
 def _saved_model(found: Checked, path: Path) -> None:
     from . import metadata
 
@@ -424,8 +370,8 @@ def _checkpoint(found: Checked, path: Path) -> None:
 
 
 _LOOKS = {
-    "hdf5": _hdf5, "zip": _zip, "json": _json, "yaml": _yaml, "safetensors": _safetensors, "pickle": _pickle,
-    "torch": _pickle, "saved_model": _saved_model, "checkpoint": _checkpoint,
+    "hdf5": _hdf5, "zip": _zip, "json": _json, "yaml": _yaml, "safetensors": _safetensors,
+    "saved_model": _saved_model, "checkpoint": _checkpoint,
 }  # fmt: skip
 
 
@@ -438,6 +384,8 @@ def _beside(path: Path) -> list[Path]:
 
 def _cut_short(path: Path) -> str:
     """What a file without its end is, in words."""
+    if not path.is_file():
+        return ""
     with path.open("rb") as file:
         start = file.read(48)
     size = path.stat().st_size
@@ -524,7 +472,7 @@ def main(names: Iterable[str], as_json: bool = False) -> int:
     if as_json:
         print(json.dumps([one.as_dict() for one in checked], indent=2))
     elif len(checked) == 1:
-        _show(list(checked[0].rows()), checked[0].readable)
+        _show(checked[0].rows(), checked[0].readable)
     else:
         for one in checked:
             print(one.line())

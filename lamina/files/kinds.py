@@ -97,24 +97,26 @@ def kind_of(path: Path) -> Kind:
         size = file.seek(0, 2)
         file.seek(max(0, size - 8))
         end = file.read()
+    if end == _TABLE_END or re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
+        return CHECKPOINT
+    if 2 <= int.from_bytes(start[:8], "little") <= size - 8 and start[8:9] == b"{":
+        return SAFETENSORS
+    return _kind_of_start(start) or _SUFFIXES.get(path.suffix) or _kind_of_text(start)
+
+
+_SUFFIXES = {".onnx": ONNX, ".pb": GRAPH, ".pbtxt": GRAPH}
+
+
+def _kind_of_start(start: bytes) -> Kind | None:
+    """By what no text begins with."""
     for place, signature, kind in _SIGNED:
         if start.startswith(signature, place):
             return kind
     if not start.strip(b"\0"):
         return EMPTY
-    if end == _TABLE_END or re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
-        return CHECKPOINT
-    if 2 <= int.from_bytes(start[:8], "little") <= size - 8 and start[8:9] == b"{":
-        return SAFETENSORS
     if re.match(rb"\x80[\x02-\x05]", start):
         return PICKLE
-    if path.suffix == ".onnx" or re.match(
-        rb"\x08[\x01-\x20]\x12.{1,64}pytorch|\x08[\x01-\x20]\x12\x04onnx", start, re.S
-    ):
-        return ONNX
-    if path.suffix in (".pb", ".pbtxt"):
-        return GRAPH
-    return _kind_of_text(start)
+    return ONNX if re.match(rb"\x08[\x01-\x20]\x12(.{1,64}pytorch|\x04onnx)", start, re.S) else None
 
 
 def kind_of_members(names: list[str]) -> Kind:

@@ -160,7 +160,7 @@ class _Modernizer:
         """The class of today for a layer, the public one where it computes the same, and its arguments."""
         cls, config = _own_class(old), {**super(Shim, old).get_config(), "name": _name(old)}
         masked, rewrite = id(old) in self._masked, _REWRITTEN.get(cls.__name__)
-        rewritten = rewrite and rewrite(old, config, masked)
+        rewritten = rewrite(old, config) if rewrite and not (masked and cls is MergeByMode) else None
         if rewritten:
             return rewritten
         public: Any = next((base for base in cls.__mro__ if _is_public(base)), Layer)
@@ -376,10 +376,10 @@ def _needs_its_shape(layer: Any) -> bool:
     return layer.half or tuple(usual[1:]) != tuple(layer.compute_output_shape(shape)[1:])
 
 
-def _merge(layer: Any, config: Config, masked: bool) -> tuple[type, Config] | None:
+def _merge(layer: Any, config: Config) -> tuple[type, Config] | None:
     """Keras 1's Merge, by its mode."""
     names = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate", "dot": "Dot"}
-    if masked or layer.mode not in names:
+    if layer.mode not in names:
         return None
     kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
     if layer.mode == "concat":
@@ -389,11 +389,11 @@ def _merge(layer: Any, config: Config, masked: bool) -> tuple[type, Config] | No
     return getattr(today, names[layer.mode]), kept
 
 
-def _thresholded(layer: Any, config: Config, masked: bool) -> tuple[type, Config]:
+def _thresholded(layer: Any, config: Config) -> tuple[type, Config]:
     return today.ReLU, {**{key: value for key, value in config.items() if key != "theta"}, "threshold": layer.theta}
 
 
-_REWRITTEN: dict[str, Callable[[Any, Config, bool], tuple[type, Config] | None]] = {
+_REWRITTEN: dict[str, Callable[[Any, Config], tuple[type, Config] | None]] = {
     "MergeByMode": _merge, "ThresholdedReLU": _thresholded,
 }  # fmt: skip
 
