@@ -35,6 +35,30 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("script", help="a Python file, a notebook, a folder with __main__.py, or - for standard input")
     run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script itself is given")
     run.set_defaults(run=_run, how="script")
+
+    check = commands.add_parser(
+        "check",
+        help="tell what a model file is, who wrote it and what reading it takes",
+        description="Tell what files are: who wrote them, layers, what they need, whether code is in them. Nothing in "
+        "a file is run, and no weights are loaded. Exit code: 0 if Lamina reads them all as they are, 1 if not, 2 for "
+        "wrong arguments.",
+    )
+    check.add_argument("files", nargs="+", metavar="FILE", help="a file, a folder, or the name of a checkpoint")
+    check.add_argument("--json", action="store_true", help="print what was found as JSON")
+    check.set_defaults(run=_check)
+
+    convert = commands.add_parser(
+        "convert",
+        help="write a model file of any Keras as one of today's, and compare their predictions",
+        description="Write the model in OLD, a file of any Keras, as NEW, of today's; say each conversion and what "
+        "could not be kept; compare the predictions of both on random input. Exit code: 0; 1, with no file left, where "
+        "OLD is not read or NEW would predict otherwise; 2 for wrong arguments.",
+    )
+    convert.add_argument("old", metavar="OLD", help=".h5, .keras, JSON, YAML, ... of Keras 1, 2, tf.keras or 3")
+    convert.add_argument("new", metavar="NEW", help="a .keras, .h5, .weights.h5, .safetensors, .pt2 or .onnx file")
+    convert.add_argument("--weights", metavar="FILE", help="the weights, where OLD is an architecture alone")
+    convert.add_argument("--json", action="store_true", help="print what was done as JSON")
+    convert.set_defaults(run=_convert)
     return parser
 
 
@@ -42,6 +66,18 @@ def _run(options: argparse.Namespace) -> int:
     from lamina.generations.run import run  # whatever the script raises is shown there
 
     return run(options.script, options.arguments, options.keras, options.how)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from lamina.files import check  # which does without torch
+
+    return check.main(options.files, options.json)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from lamina.generations import convert
+
+    return convert.main(options.old, options.new, options.weights, options.json)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from .core import serialize
@@ -17,11 +18,14 @@ from .files import load_weights as load_weights
 from .files import save_model as save_model
 from .files import save_weights as save_weights
 from .files.bundle import read_checkpoint as read_checkpoint
+from .files.check import check as check
 from .files.editor import KerasFileEditor as KerasFileEditor
 
 __all__ = [
     "CustomObjectScope",
     "KerasFileEditor",
+    "check",
+    "convert",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
@@ -35,6 +39,16 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+
+def convert(old: Any, new: Any, weights: Any = None, custom_objects: Any = None, **options: Any) -> Any:
+    """Write the model in a file of any Keras as one of today's, and compare their predictions.
+
+    new: its suffix says the form: `.keras`, `.h5`, weights as `.weights.h5` or `.safetensors`, programs as `.pt2` or
+    `.onnx`. weights: the file of those of `old` where that is an architecture in JSON or YAML. Options are those of
+    `load_model`. Returns what changed. Raises ValueError, and leaves no file, where the predictions differ.
+    """
+    return importlib.import_module("lamina.generations.convert").convert(old, new, weights, custom_objects, **options)
 
 
 def get_custom_objects() -> dict[str, Any]:

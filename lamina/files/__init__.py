@@ -63,7 +63,7 @@ def load_model(
     never runs code from the file, whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model,
     or names unknown classes.
     """
-    from . import h5, keras3, saved_model
+    from . import h5, keras3, kinds, saved_model
 
     path = _path(filepath, "load_model")
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
@@ -87,7 +87,9 @@ def load_model(
         return keras3.load(path, custom_objects, compile)
     if start == b"\x89HDF\r\n\x1a\n":
         return h5.load(path, custom_objects, compile, checked_backend(backend))
-    raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.")
+    looks = kinds.kind_of(path)
+    told = "" if looks is kinds.UNKNOWN else f" It is {looks.what}. {looks.repair}".rstrip()
+    raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.{told}")
 
 
 def save_weights(

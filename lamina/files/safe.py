@@ -21,7 +21,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
-import torch
 
 try:
     import fcntl
@@ -370,6 +369,7 @@ class StoredArray:
     def read(self) -> np.ndarray:
         """The values in the machine's byte order and in memory that torch aligned; bfloat16 as float32, exactly."""
         import h5py
+        import torch  # what only looks at a file does without
 
         if self._packed:
             self._check_chunks()

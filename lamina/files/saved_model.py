@@ -15,11 +15,10 @@ import numpy as np
 from ..core import serialize
 from ..core.errors import short
 from ..translation import saved_models
-from . import bundle, h5, keras3, object_graph, older, safe
+from . import bundle, h5, keras3, metadata, object_graph, older, safe
+from .metadata import FILE
 from .wire import Message, message
 
-FILE = "saved_model.pb"
-_METADATA = "keras_metadata.pb"
 _VARIABLES = Path("variables", "variables")
 
 
@@ -35,7 +34,7 @@ def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile:
 
     A model of your own class is made by its `from_config` from `custom_objects`.
     """
-    described = _described(folder)
+    described = metadata.described(folder)
     version = described.get("keras_version")
     with serialize.custom_object_scope(custom_objects or {}):
         config = older.addressed(_architecture(described, folder), version)
@@ -48,39 +47,6 @@ def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile:
                 h5._compile(model, training, folder, "tf_keras")
             object_graph.load_weights(model, folder / _VARIABLES, tables=_tables(model, folder))
     return model
-
-
-def _described(folder: Path) -> dict[str, Any]:
-    """What the file says of the model: Keras' metadata of the object at the root."""
-    own = folder / _METADATA
-    path = own if own.is_file() else folder / FILE
-    with safe.reading(path):
-        size = path.stat().st_size
-        data = message(path.read_bytes())
-        root = _root_of_metadata(data) if own.is_file() else _root_of_graph(data)
-        text = root and safe.parse_json(root, size, "the metadata of Keras")
-        found = saved_models.plain(text)
-    if not isinstance(found, dict):
-        raise ValueError(
-            f"{folder}: a SavedModel that says nothing of Keras' layers, as `model.export` of Keras 3, "
-            "`tf.saved_model.save` and TensorFlow Hub write it. It holds graphs of TensorFlow alone, which are never "
-            "run. Its arrays can be read with lamina.saving.read_checkpoint; a model that is made in code takes them."
-        )
-    return found
-
-
-def _root_of_metadata(data: Message) -> str | None:
-    nodes = data.messages(1)
-    found = next((node for node in nodes if node.text(3) == "root"), None)
-    return None if found is None else found.text(5)
-
-
-def _root_of_graph(data: Message) -> str | None:
-    """From TensorFlow 2.0 to 2.4 the metadata stand in the graph of objects, whose first is the root."""
-    graph = data.messages(2)[0].message(7) if 2 in data else Message()
-    nodes = graph.all(1)
-    user = message(nodes[0]).message(4) if nodes else Message()
-    return user.text(3) if user.text(1).startswith("_tf_keras") else None
 
 
 def _architecture(described: dict[str, Any], folder: Path) -> dict[str, Any]:

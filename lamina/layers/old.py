@@ -197,7 +197,7 @@ class DeconvolutionTo(Conv2DTranspose):
     """
 
     output_shape: Any = arg(_dims, attribute="_output_shape", kw_only=True, doc="Shape of the output.")
-    half: bool = arg(boolean, default=False, kw_only=True, config=False)
+    half: bool = arg(boolean, default=False, kw_only=True)
 
     def make_plan(self, shape: tuple) -> Any:
         pads = []
@@ -371,7 +371,7 @@ class EmbeddingDroppingWords(Embedding):
 
 
 class _FromHalf(Declared):
-    half: bool = arg(boolean, default=False, kw_only=True, config=False)
+    half: bool = arg(boolean, default=False, kw_only=True)
 
 
 class ConvLSTM2DCellFromHalf(_FromHalf, ConvLSTM2DCell):
@@ -559,7 +559,7 @@ class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
     """With `zero_output_for_mask=False` masked steps repeat the output before them. A layer that runs backwards gets
     one that runs forwards beside it."""
 
-    zero_output_for_mask: bool = arg(boolean, default=True, kw_only=True, config=False)
+    zero_output_for_mask: bool = arg(boolean, default=True, kw_only=True)
 
     def check(self) -> None:
         inner: Any = self.forward_layer
@@ -764,7 +764,7 @@ class MergeByMode(Layer):
 class CausalAttention(Attention):
     """Attention that may be told once to hide what is later."""
 
-    causal: bool = arg(boolean, default=False, kw_only=True, config=False, doc="Hide what is later, at every call.")
+    causal: bool = arg(boolean, default=False, kw_only=True, doc="Hide what is later, at every call.")
 
     def call(
         self,

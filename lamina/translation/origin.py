@@ -44,6 +44,12 @@ def generation_of(described: Any, version: str | None = None) -> str | None:
     return "keras3" if "module" in described else None
 
 
+def telling_words(described: Any) -> list[str]:
+    """The words of a config that tell its generation where no version does."""
+    config = described.get("config") if isinstance(described, Mapping) else None
+    return sorted({*_words(config)} & (_KERAS1 | _KERAS2 | _TF_KERAS | _KERAS3))
+
+
 def generation_of_version(version: str) -> str:
     """2.0 to 2.3 are Keras' own; TensorFlow's say so up to 2.3, and are alone from 2.4 on."""
     found = re.match(r"(\d{1,9})(?:\.(\d{1,9}))?", version)
