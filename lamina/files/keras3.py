@@ -117,7 +117,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
 def _load_assets(model: Any, assets: Mapping[str, bytes], path: Path) -> None:
     """Hand every object a folder of its own files. Raises ValueError where one cannot take them."""
     walk = tree.walk_of(model, assets, lambda place: any(name.startswith(f"{place}/") for name in assets))
-    for place, item in tree.saveables(model, attributes=walk):
+    for place, item in tree.saveables(model, below=walk):
         if not hasattr(item, "load_assets") or not (assets or serialize.home_of(type(item))):
             continue
         below = f"{place}/".lstrip("/")
