@@ -21,7 +21,7 @@ from ..core.layer import InputSpec, Layer
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight
-from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, SimpleRNN, TimeDistributed
+from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -235,6 +235,11 @@ class LayerShim(Adds, Shim):
 
     # -- config -----------------------------------------------------------------------------------------------------
 
+    @property
+    def _made_for(self) -> str | None:
+        """The backend whose arithmetic it follows; None where all have one."""
+        return ("theano" if self._theano else "tensorflow") if self._dialect.table.lists_weights else None
+
     def get_config(self) -> dict[str, Any]:
         generation, entry = self._dialect.table, self._words.entry
         kept = dict(self._as_given)
@@ -261,6 +266,12 @@ class LayerShim(Adds, Shim):
             kept["backward_layer"].pop("build_config", None)
         return {**base, **self._words.to_old(modern, kept, shape)}
 
+    def config_of_copy(self) -> dict[str, Any]:
+        """With the order of axes, which Keras 1 leaves out where it was the same in a whole process."""
+        unsaved = {"dim_ordering"} & {*self._words.entry.unsaved.split()} if hasattr(self, "data_format") else ()
+        own = {key: to_old_value(self._dialect.table, "data_format", self.data_format) for key in unsaved}
+        return {**self.get_config(), **own}
+
     def get_build_config(self) -> dict[str, Any] | None:
         """tf.keras writes it for layers without weights, too, and of a TimeDistributed its layer's."""
         if not self._dialect.table.writes_modules or self._build_shapes is None:
@@ -272,6 +283,11 @@ class LayerShim(Adds, Shim):
         if isinstance(self, TimeDistributed) and "input_shape" in config:
             batch, *rest = config["input_shape"]
             config = {"input_shape": (batch, None, *rest)}
+        shape = config.get("input_shape")
+        if isinstance(self, MultiHeadAttention):
+            return  # the query's shape alone stands there
+        if isinstance(self, (RNN, Bidirectional)) and shape is not None and not is_shape(shape):
+            config = {"input_shape": shape[0]}  # those of states come behind
         super().build_from_config(config)
 
     def built_shape(self) -> tuple:
@@ -391,6 +407,13 @@ class _OutputsInList(_Modern):
         return list(found) if type(found) is tuple else found
 
 
+def _load_local(layer: Any, store: Mapping[str, Any]) -> None:
+    """From a `.keras` file, in which a local kernel lies as the layer's `implementation` wants it, or as today's."""
+    arrays = [store[str(place)] for place in range(len(store))]
+    today = bool(arrays) and tuple(arrays[0].shape) == tuple(layer.weights[0].shape)
+    Layer.set_weights(layer, arrays if today else layer.weight_layout().to_modern([array[()] for array in arrays]))
+
+
 def _zero_states(layer: Any) -> None:
     """Let the next batch start from zeros."""
     _reset_states(layer)
@@ -478,6 +501,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     if issubclass(modern, (RNN, Bidirectional, Merge)):
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
+    if own.entry.weights == "local":
+        members["load_own_variables"] = _load_local
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):
