@@ -49,7 +49,9 @@ def _value(path: str, value: Any, seen: set[int], attributes: Callable) -> Itera
         yield from _object(path, value, seen, attributes)
 
 
-def _container(path: str, items: list | tuple | dict, seen: set[int], attributes: Callable) -> Iterator[tuple[str, Any]]:
+def _container(
+    path: str, items: list | tuple | dict, seen: set[int], attributes: Callable
+) -> Iterator[tuple[str, Any]]:
     counts: dict[str, int] = {}
     for item in items.values() if isinstance(items, dict) else items:
         if isinstance(item, (list, tuple, dict)):
@@ -292,7 +294,10 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
                 if len(group[key]) and path not in asked:
                     found.append(path)
             elif isinstance(group[key], h5py.Group) and not (
-                (depth == 0 and (parts[0] in ("optimizer", "metrics") or (name[0] == "_" and parts[0] != _DEPENDENCIES)))
+                (
+                    depth == 0
+                    and (parts[0] in ("optimizer", "metrics") or (name[0] == "_" and parts[0] != _DEPENDENCIES))
+                )
                 or "_metrics" in parts  # those that a model's `add_metric` made
             ):
                 visit(group[key], f"{path}/{name}".lstrip("/"), depth + 1)

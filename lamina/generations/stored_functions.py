@@ -93,9 +93,7 @@ def _strided(begin: Sequence[int], end: Sequence[int], strides: Sequence[int], m
         elif marked("shrink_axis_mask"):
             found.append(first)
         else:
-            found.append(
-                slice(None if marked("begin_mask") else first, None if marked("end_mask") else last, step)
-            )
+            found.append(slice(None if marked("begin_mask") else first, None if marked("end_mask") else last, step))
     return tuple(found)
 
 
