@@ -49,9 +49,7 @@ def _value(path: str, value: Any, seen: set[int], below: Callable) -> Iterator[t
         yield from _object(path, value, seen, below)
 
 
-def _container(
-    path: str, items: list | tuple | dict, seen: set[int], below: Callable
-) -> Iterator[tuple[str, Any]]:
+def _container(path: str, items: list | tuple | dict, seen: set[int], below: Callable) -> Iterator[tuple[str, Any]]:
     counts: dict[str, int] = {}
     for item in items.values() if isinstance(items, dict) else items:
         if isinstance(item, (list, tuple, dict)):
@@ -190,13 +188,12 @@ def read(
         return _stored(files, path.replace("/", slash))
 
     for path, item in saveables(root, skip, walk_of(root, names, lambda path: bool(stored_of(path)), skip)):
-        asked.add(path)
+        private = "/_".join(path.rpartition("/")[::2])  # tf.keras has such names only, where Keras 3 has properties
+        asked.update((path, private))
         if id(item) in done:
             continue
-        stored, own = stored_of(path), _own_tensors(item)
-        if own and not stored:  # tf.keras has private names only, where Keras 3 has properties
-            asked.add(private := "/_".join(path.rpartition("/")[::2]))
-            stored = stored_of(private)
+        own = _own_tensors(item)
+        stored = stored_of(path) or (stored_of(private) if own else {})
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
         problem = other_state(item, stored) if own is None else _misfit(own, stored)
@@ -260,7 +257,19 @@ def other_kind(own: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
 def other_state(item: Any, stored: Mapping[str, Any]) -> str | None:
     """The same for an optimizer, which reads a state of the right number of arrays in their order."""
     state = {} if isinstance(item, Layer) else {str(index): tensor for index, tensor in enumerate(item.variables)}
-    return other_kind(state, stored) if set(state) == set(stored) else None
+    if set(state) != set(stored):
+        return None
+    stored = _in_order_of_today(item, stored)
+    # A single number may stand for a state that a small weight does not need; its type has changed.
+    return other_kind({key: tensor for key, tensor in state.items() if tensor.shape or stored[key].shape}, stored)
+
+
+def _in_order_of_today(optimizer: Any, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An optimizer's arrays by their places: up to Keras 3.9, Nadam's product came before the weights' states."""
+    if not hasattr(optimizer, "_product") or len(arrays) < 4 or arrays["2"].shape:
+        return arrays
+    places = ["0", "1", *(str(place) for place in range(3, len(arrays))), "2"]
+    return {str(index): arrays[place] for index, place in enumerate(places)}
 
 
 def _unasked(file: Any, asked: set[str]) -> list[str]:
@@ -304,7 +313,7 @@ def load(loads: Loads, path: Any) -> None:
     before = [(tensor, tensor.detach().clone()) for item, _ in own for tensor in _current(item)]
     try:
         for item, arrays in own:
-            item.load_own_variables(arrays)
+            item.load_own_variables(_in_order_of_today(item, arrays))
     except BaseException as error:
         with torch.no_grad():
             for tensor, value in before:

@@ -34,7 +34,9 @@ OPERATORS = {"__operators__.add": "math.add", "__operators__.ne": "math.not_equa
 # Operations of TensorFlow's graphs, as TensorFlow 1.14 to 2.3 wrote them: the function and its arguments' names, those
 # behind the bar from the operation's own attributes. "*": a list of all inputs that are not named behind.
 GRAPH_OPERATIONS = {
-    **{name: (f"math.{name.lower()}", "x y") for name in ("Add", "Maximum", "Minimum", "Pow", "Equal", "Greater", "Less")},
+    "Add": ("math.add", "x y"), "Pow": ("math.pow", "x y"), "Equal": ("math.equal", "x y"),
+    "Maximum": ("math.maximum", "x y"), "Minimum": ("math.minimum", "x y"), "Greater": ("math.greater", "x y"),
+    "Less": ("math.less", "x y"),
     "AddV2": ("math.add", "x y"), "Sub": ("math.subtract", "x y"), "Mul": ("math.multiply", "x y"),
     "RealDiv": ("math.truediv", "x y"), "FloorDiv": ("math.floordiv", "x y"), "FloorMod": ("math.floormod", "x y"),
     "GreaterEqual": ("math.greater_equal", "x y"), "LessEqual": ("math.less_equal", "x y"),
@@ -69,7 +71,7 @@ GRAPH_OPERATIONS = {
 
 
 def allowed(function: str) -> str | None:
-    """The path of the function that a config names, "math.add" or "keras.backend.mean"; None for one that may not be."""
+    """The path of the function that a config names, such as "math.add"; None for one that may not be there."""
     path = OPERATORS.get(function, function).removeprefix("compat.v1.")
     home, _, name = path.rpartition(".")
     if home == "keras.backend":
