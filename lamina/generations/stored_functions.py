@@ -28,11 +28,15 @@ def _function(dialect: Dialect, name: str) -> Callable:
 
         found = None if path is None else tensorflow.NAMES.get(path)
     if not callable(found):
-        raise ValueError(
-            f"TensorFlow's function {name!r} is not among those that are read. Make the model in code, with a layer in "
-            "its place, and load the weights into that."
-        )
+        raise _unread(name)
     return found
+
+
+def _unread(name: str) -> ValueError:
+    return ValueError(
+        f"TensorFlow's function {name!r} is not among those that are read. Make the model in code, with a layer in its "
+        "place, and load the weights into that."
+    )
 
 
 def _named(dialect: Dialect, config: Mapping[str, Any], added: Any) -> Callable:
@@ -68,10 +72,11 @@ def _of_graph(dialect: Dialect, config: Mapping[str, Any], added: Any) -> Callab
         for place in sorted(constants):
             inputs.insert(place, constants[place])
         if node["op"] == "StridedSlice":
-            return inputs[0][_strided(*inputs[1:], attributes)]
+            x, begin, end, strides = inputs
+            return x[_strided(begin, end, strides, attributes)]
         found = tf_functions.graph_call(node["op"], inputs, attributes)
         if found is None:
-            _function(dialect, node["op"])
+            raise _unread(node["op"])
         function, args, kwargs = found
         return _function(dialect, function)(*args, **kwargs)
 
