@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import activations, layers
+from ..core.layer import Layer
 from ..kernels import window
 from ..layers.convolution import Conv, ConvTranspose, DepthwiseConv, SeparableConv
 from ..layers.dropout import SpatialDropout
@@ -24,8 +25,8 @@ from ..layers.pooling import (
     MaxPooling,
 )
 from ..layers.reshape import ZeroPadding, _Cropping, _UpSampling
-from .axes import Value, flatten_order
-from .writer import From, NoForm, Writer, filled, form, otherwise
+from .axes import Value, channels_second, flatten_order
+from .writer import TRAINING, From, NoForm, Writer, filled, form, otherwise
 
 # Activations ---------------------------------------------------------------------------------------------------------
 
@@ -43,7 +44,7 @@ _ALONG: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def activated(to: Writer, layer: Any, x: Value, function: Any, part: str | None = None) -> Value:
+def activated(to: Writer, layer: Layer, x: Value, function: Any, part: str | None = None) -> Value:
     """An activation behind what a layer does, as a submodule named after both."""
     part = part if part is not None else getattr(function, "__name__", "activation").strip("_")
     if function is activations.linear:
@@ -57,7 +58,7 @@ def activated(to: Writer, layer: Any, x: Value, function: Any, part: str | None 
     return to.traced(layer, (x,), {}, part, call=function)
 
 
-def softmax(to: Writer, layer: Any, x: Value, axis: int, part: str = "", make: Any = nn.Softmax) -> Value:
+def softmax(to: Writer, layer: Layer, x: Value, axis: int, part: str = "", make: Any = nn.Softmax) -> Value:
     x = to.settled(x) if x.columns else x
     place = x.axis(axis)
     place = -1 if place == len(x.shape) - 1 else place
@@ -65,18 +66,18 @@ def softmax(to: Writer, layer: Any, x: Value, axis: int, part: str = "", make: A
 
 
 @form(layers.Activation)
-def activation(to: Writer, layer: Any, x: Value) -> Value:
+def activation(to: Writer, layer: Layer, x: Value) -> Value:
     return activated(to, layer, x, layer.activation, "")
 
 
 @form(layers.Softmax)
-def softmax_layer(to: Writer, layer: Any, x: Value) -> Value:
+def softmax_layer(to: Writer, layer: Layer, x: Value) -> Value:
     otherwise(isinstance(layer.axis, int))
     return softmax(to, layer, x, layer.axis)
 
 
 @form(layers.ReLU)
-def relu(to: Writer, layer: Any, x: Value) -> Value:
+def relu(to: Writer, layer: Layer, x: Value) -> Value:
     slope, most, threshold = layer.negative_slope, layer.max_value, layer.threshold
     otherwise([bool(slope), most is not None, bool(threshold)].count(True) < 2)
     if most is not None:
@@ -87,17 +88,17 @@ def relu(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.LeakyReLU)
-def leaky_relu(to: Writer, layer: Any, x: Value) -> Value:
+def leaky_relu(to: Writer, layer: Layer, x: Value) -> Value:
     return x.like(to.module(layer, lambda: nn.LeakyReLU(layer.negative_slope), x.made))
 
 
 @form(layers.ELU)
-def elu(to: Writer, layer: Any, x: Value) -> Value:
+def elu(to: Writer, layer: Layer, x: Value) -> Value:
     return x.like(to.module(layer, lambda: nn.ELU(layer.alpha), x.made))
 
 
 @form(layers.PReLU)
-def prelu(to: Writer, layer: Any, x: Value) -> Value:
+def prelu(to: Writer, layer: Layer, x: Value) -> Value:
     otherwise(layer.alpha.numel() == layer.alpha.shape[-1] and len(x.shape) > 1)
     x = to.channels(x, -1)
     make = partial(nn.PReLU, layer.alpha.numel())
@@ -106,7 +107,7 @@ def prelu(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.Identity, layers.ActivityRegularization)
-def identity(to: Writer, layer: Any, x: Any) -> Any:
+def identity(to: Writer, layer: Layer, x: Any) -> Any:
     return x
 
 
@@ -122,7 +123,7 @@ def _columns_of(x: Value, change: Any = None) -> Any:
 
 
 @form(layers.Dense)
-def dense(to: Writer, layer: Any, x: Value) -> Value:
+def dense(to: Writer, layer: Layer, x: Value) -> Value:
     x = x if x.columns else to.settled(x)
     rows = _columns_of(x)
 
@@ -137,7 +138,7 @@ def dense(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.EinsumDense)
-def einsum_dense(to: Writer, layer: Any, x: Value) -> Value:
+def einsum_dense(to: Writer, layer: Layer, x: Value) -> Value:
     """A Linear where the equation takes the last axis and gives another one."""
     bias = layer.bias is None or layer.bias.ndim == 1
     otherwise(layer._summed == 1 and layer.kernel.ndim == 2 and bias)
@@ -152,7 +153,7 @@ def einsum_dense(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.Embedding, layers.ReversibleEmbedding)
-def embedding(to: Writer, layer: Any, x: Value, reverse: bool = False) -> Value:
+def embedding(to: Writer, layer: Layer, x: Value, reverse: bool = False) -> Value:
     x = to.settled(x)
     name = to.name(layer)
     if reverse:
@@ -189,16 +190,16 @@ def _depthwise_kernel(rank: int) -> Any:
     return lambda kernel: kernel.permute(rank, rank + 1, *range(rank)).flatten(0, 1).unsqueeze(1)
 
 
-def _first(to: Writer, layer: Any, x: Value) -> Value:
+def _first(to: Writer, layer: Layer, x: Value) -> Value:
     return to.channels(x, layer.channel_axis)
 
 
-def _made(layer: Any, x: Value, made: Any, sizes: Sequence[int | None], channels: int | None = None) -> Value:
+def _made(layer: Layer, x: Value, made: Any, sizes: Sequence[int | None], channels: int | None = None) -> Value:
     """A value with channels behind the batch, of other spatial sizes than x."""
     return Value(made, layer.with_spatial(x.shape, tuple(sizes), channels), x.dtype, x.order)
 
 
-def _pads(layer: Any, x: Value, kernel: Sequence[int], dilation: Sequence[int]) -> list[tuple[int, int]]:
+def _pads(layer: Layer, x: Value, kernel: Sequence[int], dilation: Sequence[int]) -> list[tuple[int, int]]:
     """Before and after each spatial axis. Raises NoForm where they depend on an unknown size."""
     padding = window.per_axis(layer.padding, layer.rank)
     sizes = layer.spatial(x.shape)
@@ -209,7 +210,7 @@ def _pads(layer: Any, x: Value, kernel: Sequence[int], dilation: Sequence[int]) 
     return found  # type: ignore[return-value]
 
 
-def padded(to: Writer, layer: Any, made: Any, pads: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
+def padded(to: Writer, layer: Layer, made: Any, pads: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
     """A submodule that pads, or with negative numbers cuts, what has its channels behind the batch."""
     flat = tuple(size for pair in reversed(pads) for size in pair)
     if not any(flat):
@@ -219,7 +220,7 @@ def padded(to: Writer, layer: Any, made: Any, pads: Sequence[tuple[int, int]], v
     return to.module(layer, make, made, part="pad")
 
 
-def _settled_pads(to: Writer, layer: Any, x: Value, kernel: Any, dilation: Any) -> tuple[Any, tuple[int, ...]]:
+def _settled_pads(to: Writer, layer: Layer, x: Value, kernel: Any, dilation: Any) -> tuple[Any, tuple[int, ...]]:
     """The input of a window, and the pads that torch adds on both sides by itself."""
     pads = _pads(layer, x, kernel, dilation)
     if all(before == after for before, after in pads):
@@ -227,15 +228,15 @@ def _settled_pads(to: Writer, layer: Any, x: Value, kernel: Any, dilation: Any) 
     return padded(to, layer, x.made, pads), (0,) * layer.rank
 
 
-def _output_sizes(layer: Any, x: Value) -> tuple:
+def _output_sizes(layer: Layer, x: Value) -> tuple:
     return tuple(layer.resized(x.shape, window.output_size, *layer.windows())[slice(*_spatial_places(layer))])
 
 
-def _spatial_places(layer: Any) -> tuple[int, int]:
+def _spatial_places(layer: Layer) -> tuple[int, int]:
     return (1, layer.rank + 1) if layer.channels_last else (2, layer.rank + 2)
 
 
-def _convolve(to: Writer, layer: Any, x: Value, filters: int, groups: int, kernel: From) -> Value:
+def _convolve(to: Writer, layer: Layer, x: Value, filters: int, groups: int, kernel: From) -> Value:
     x, rank = _first(to, layer, x), layer.rank
     given, pads = _settled_pads(to, layer, x, layer.kernel_size, layer.dilation_rate)
 
@@ -251,19 +252,19 @@ def _convolve(to: Writer, layer: Any, x: Value, filters: int, groups: int, kerne
 
 
 @form(Conv)
-def convolution(to: Writer, layer: Any, x: Value) -> Value:
+def convolution(to: Writer, layer: Layer, x: Value) -> Value:
     return _convolve(to, layer, x, layer.filters, layer.groups or 1, From("kernel", _kernel(layer.rank)))
 
 
 @form(DepthwiseConv)
-def depthwise(to: Writer, layer: Any, x: Value) -> Value:
+def depthwise(to: Writer, layer: Layer, x: Value) -> Value:
     channels = layer.channels(x.shape)
     kernel = From("kernel", _depthwise_kernel(layer.rank))
     return _convolve(to, layer, x, channels * layer.depth_multiplier, channels, kernel)
 
 
 @form(SeparableConv)
-def separable(to: Writer, layer: Any, x: Value) -> Value:
+def separable(to: Writer, layer: Layer, x: Value) -> Value:
     """A Sequential of a depthwise and a pointwise convolution."""
     x, rank = _first(to, layer, x), layer.rank
     channels, one = layer.channels(x.shape), (1,) * layer.rank
@@ -286,7 +287,7 @@ def separable(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(ConvTranspose)
-def transposed(to: Writer, layer: Any, x: Value) -> Value:
+def transposed(to: Writer, layer: Layer, x: Value) -> Value:
     """torch cuts both sides alike and adds at the end; what is left of the pads is cut behind it."""
     x, rank, extra = _first(to, layer, x), layer.rank, layer.output_padding or (None,) * layer.rank
     kernel, strides, padding, dilation = layer.windows()
@@ -313,7 +314,7 @@ def transposed(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(MaxPooling, AveragePooling)
-def pooling(to: Writer, layer: Any, x: Value) -> Value:
+def pooling(to: Writer, layer: Layer, x: Value) -> Value:
     """torch pads both sides alike; one more at the end it adds in `ceil_mode`, where windows move by more than 1."""
     x, largest = _first(to, layer, x), isinstance(layer, MaxPooling)
     pads = _pads(layer, x, layer.pool_size, (1,) * layer.rank)
@@ -332,7 +333,7 @@ def pooling(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(GlobalAveragePooling, GlobalMaxPooling)
-def global_pooling(to: Writer, layer: Any, x: Value) -> Value:
+def global_pooling(to: Writer, layer: Layer, x: Value) -> Value:
     mean, axes = isinstance(layer, GlobalAveragePooling), range(*_spatial_places(layer))
     rank, channels = layer.rank, layer.channels(x.shape)
     x = to.settled(x) if x.columns else x
@@ -349,13 +350,13 @@ def global_pooling(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.GlobalAveragePooling1D)
-def global_average_1d(to: Writer, layer: Any, x: Value, mask: Value | None = None) -> Value:
+def global_average_1d(to: Writer, layer: Layer, x: Value, mask: Value | None = None) -> Value:
     otherwise(mask is None)
     return global_pooling(to, layer, x)
 
 
 @form(AdaptiveAveragePooling, AdaptiveMaxPooling)
-def adaptive_pooling(to: Writer, layer: Any, x: Value) -> Value:
+def adaptive_pooling(to: Writer, layer: Layer, x: Value) -> Value:
     x, mean = _first(to, layer, x), isinstance(layer, AdaptiveAveragePooling)
     pool = _RANKS["AdaptiveAvgPool" if mean else "AdaptiveMaxPool"][layer.rank - 1]
     made = to.module(layer, partial(pool, layer.output_size), x.made)
@@ -366,14 +367,13 @@ def adaptive_pooling(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.BatchNormalization)
-def batch_normalization(to: Writer, layer: Any, x: Value, mask: Value | None = None) -> Value:
+def batch_normalization(to: Writer, layer: Layer, x: Value, mask: Value | None = None) -> Value:
     """A frozen one is a call of torch's function, since a module would take a batch's statistics in training."""
     otherwise(layer.axes is None and layer.axis % len(x.shape) and x.dtype.is_floating_point)
     whole = layer.batch_statistics is None and not layer.synchronized and mask is None
     frozen = to.inference or not layer.trainable
     if not frozen and (layer.renorm or not whole):
-        why = "takes statistics of a batch in a way that torch has not"
-        raise NoForm(layer, why, "For what it does in inference alone, pass inference=True.")
+        raise NoForm(layer, *TRAINING[:2])
     otherwise(layer.batch_statistics != "always" and len(x.shape) <= 5)
     x = to.channels(x, layer.axis)
     channels, rank = x.shape[layer.axis] or 0, max(len(x.shape) - 2, 1)
@@ -401,7 +401,7 @@ def batch_normalization(to: Writer, layer: Any, x: Value, mask: Value | None = N
 
 
 @form(layers.LayerNormalization, layers.RMSNormalization)
-def layer_normalization(to: Writer, layer: Any, x: Value) -> Value:
+def layer_normalization(to: Writer, layer: Layer, x: Value) -> Value:
     rms = isinstance(layer, layers.RMSNormalization)
     otherwise(layer._moved is None and not getattr(layer, "rms_scaling", False) and x.dtype.is_floating_point)
     x = to.settled(x)
@@ -417,7 +417,7 @@ def layer_normalization(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.GroupNormalization)
-def group_normalization(to: Writer, layer: Any, x: Value) -> Value:
+def group_normalization(to: Writer, layer: Layer, x: Value) -> Value:
     otherwise(layer.axis % len(x.shape) and x.dtype.is_floating_point)
     x = to.channels(to.settled(x) if x.columns else x, layer.axis)
 
@@ -430,7 +430,7 @@ def group_normalization(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.UnitNormalization)
-def unit_normalization(to: Writer, layer: Any, x: Value) -> Value:
+def unit_normalization(to: Writer, layer: Layer, x: Value) -> Value:
     otherwise(isinstance(layer.axis, int) and x.dtype.is_floating_point)
     x = to.settled(x) if x.columns else x
     return x.like(nn.functional.normalize(x.made, dim=x.axis(layer.axis), eps=1e-12))
@@ -440,16 +440,16 @@ def unit_normalization(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.Dropout, layers.AlphaDropout)
-def dropout(to: Writer, layer: Any, x: Value, training: bool = False) -> Value:
+def dropout(to: Writer, layer: Layer, x: Value, training: bool = False) -> Value:
     alpha = isinstance(layer, layers.AlphaDropout)
     if layer.rate == 0 or (to.inference and not training):
         return x
     if layer.noise_shape is not None:
         otherwise(not alpha and not training)
-        x = to.settled(x)
+        x = to.settled(x) if x.columns else x
         shared = x.made
         for axis, size in enumerate(layer.noise_shape):
-            shared = shared.narrow(axis, 0, 1) if size == 1 and x.shape[axis] != 1 else shared
+            shared = shared.narrow(x.axis(axis), 0, 1) if size == 1 and x.shape[axis] != 1 else shared
         return x.like(x.made * to.module(layer, partial(nn.Dropout, layer.rate), torch.ones_like(shared)))
     if training:
         function = nn.functional.alpha_dropout if alpha else nn.functional.dropout
@@ -458,7 +458,7 @@ def dropout(to: Writer, layer: Any, x: Value, training: bool = False) -> Value:
 
 
 @form(SpatialDropout)
-def spatial_dropout(to: Writer, layer: Any, x: Value) -> Value:
+def spatial_dropout(to: Writer, layer: Layer, x: Value) -> Value:
     if layer.rate == 0 or to.inference:
         return x
     x = _first(to, layer, x)
@@ -466,17 +466,16 @@ def spatial_dropout(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(layers.GaussianNoise, layers.GaussianDropout)
-def noise(to: Writer, layer: Any, x: Value) -> Value:
-    if to.inference or not (layer.stddev if isinstance(layer, layers.GaussianNoise) else layer.rate):
-        return x
-    raise NoForm(layer, "is random in training as no module of torch is", "Pass inference=True to leave it out.")
+def noise(to: Writer, layer: Layer, x: Value) -> Value:
+    """In inference alone."""
+    return x
 
 
 # Shapes --------------------------------------------------------------------------------------------------------------
 
 
 @form(layers.Flatten)
-def flatten(to: Writer, layer: Any, x: Value) -> Value:
+def flatten(to: Writer, layer: Layer, x: Value) -> Value:
     rank = len(x.shape)
     if rank < 3:
         return x if rank == 2 else Value(x.made.unsqueeze(-1), (*x.shape, 1), x.dtype)
@@ -496,26 +495,31 @@ def _reread(x: Value, axes: tuple[int, ...]) -> Value:
 
 
 @form(layers.Permute)
-def permute(to: Writer, layer: Any, x: Value) -> Value:
+def permute(to: Writer, layer: Layer, x: Value) -> Value:
     return _reread(to.settled(x) if x.columns else x, (0, *layer.dims))
 
 
 @form(layers.Reshape)
-def reshape(to: Writer, layer: Any, x: Value) -> Value:
-    x, shape = to.settled(x), layer.compute_output_shape(x.shape)
+def reshape(to: Writer, layer: Layer, x: Value) -> Value:
+    shape, rank = layer.compute_output_shape(x.shape), len(layer.target_shape) + 1
+    if len(x.shape) == 2 < rank and shape[1:] == ((1,) * (rank - 2)) + x.shape[1:]:  # a picture of one place
+        x, order = to.settled(x), channels_second(rank)
+        return Value(x.made.reshape(-1, *(shape[axis] for axis in order[1:])), shape, x.dtype, order)
+    alone = [size for size in x.shape[1:] if size != 1]
+    x = x if len(alone) < 2 and x.columns is None else to.settled(x)  # axes of one place may lie anywhere
     if None not in shape[1:]:
         return Value(x.made.reshape(-1, *shape[1:]), shape, x.dtype)
     return Value(x.made.reshape(x.made.size(0), *layer.target_shape), shape, x.dtype)
 
 
 @form(layers.RepeatVector)
-def repeat_vector(to: Writer, layer: Any, x: Value) -> Value:
+def repeat_vector(to: Writer, layer: Layer, x: Value) -> Value:
     made = to.settled(x).made.unsqueeze(1).expand(-1, layer.n, -1)
     return Value(made, (x.shape[0], layer.n, x.shape[1]), x.dtype)
 
 
 @form(ZeroPadding, _Cropping)
-def zero_padding(to: Writer, layer: Any, x: Value) -> Value:
+def zero_padding(to: Writer, layer: Layer, x: Value) -> Value:
     pads = layer.padding if isinstance(layer, ZeroPadding) else [(-a, -b) for a, b in layer.cropping]
     sizes = layer.spatial(layer.compute_output_shape(x.shape))
     if x.columns is None and x.axis(layer.channel_axis) != 1:
@@ -527,7 +531,7 @@ def zero_padding(to: Writer, layer: Any, x: Value) -> Value:
 
 
 @form(_UpSampling)
-def upsampling(to: Writer, layer: Any, x: Value) -> Value:
+def upsampling(to: Writer, layer: Layer, x: Value) -> Value:
     otherwise(layer.interpolation in ("nearest", "bilinear") and x.dtype.is_floating_point)
     x = _first(to, layer, x)
     factors = tuple(float(size) for size in layer._factors)
@@ -555,7 +559,7 @@ _MERGES: dict[type, Any] = {
 
 
 @form(*_MERGES)
-def merge(to: Writer, layer: Any, inputs: Sequence[Value], mask: Any = None) -> Value:
+def merge(to: Writer, layer: Layer, inputs: Sequence[Value], mask: Any = None) -> Value:
     kind = next(cls for cls in type(layer).__mro__ if cls in _MERGES)
     otherwise(mask is None or getattr(layer, "by_values", False))
     otherwise(len({len(value.shape) for value in inputs}) == 1)
@@ -567,7 +571,7 @@ def merge(to: Writer, layer: Any, inputs: Sequence[Value], mask: Any = None) -> 
 
 
 @form(layers.Concatenate)
-def concatenate(to: Writer, layer: Any, inputs: Sequence[Value]) -> Value:
+def concatenate(to: Writer, layer: Layer, inputs: Sequence[Value]) -> Value:
     inputs = together(to, inputs)
     made = torch.cat([value.made for value in inputs], inputs[0].axis(layer.axis))
     shape = layer.compute_output_shape([value.shape for value in inputs])
@@ -578,7 +582,7 @@ def concatenate(to: Writer, layer: Any, inputs: Sequence[Value]) -> Value:
 
 
 @form(layers.TimeDistributed)
-def time_distributed(to: Writer, layer: Any, x: Value, mask: Any = None) -> Value:
+def time_distributed(to: Writer, layer: Layer, x: Value, mask: Any = None) -> Value:
     coupled = layer._coupled and not to.inference
     otherwise(layer._together and not coupled and (mask is None or not layer.layer._takes_mask))
     x = to.settled(x)
@@ -591,15 +595,13 @@ def time_distributed(to: Writer, layer: Any, x: Value, mask: Any = None) -> Valu
 
 
 @form(layers.SpectralNormalization)
-def spectral_normalization(to: Writer, layer: Any, x: Value) -> Value:
-    if not to.inference:
-        why = "divides the kernel itself in training, which torch's spectral_norm does not"
-        raise NoForm(layer, why, "Pass inference=True for what it does then.")
+def spectral_normalization(to: Writer, layer: Layer, x: Value) -> Value:
+    """In inference alone: torch's spectral_norm leaves the kernel as it is."""
     return to.layer(layer.layer, x)
 
 
 @form(layers.Rescaling)
-def rescaling(to: Writer, layer: Any, x: Value) -> Value:
+def rescaling(to: Writer, layer: Layer, x: Value) -> Value:
     otherwise(layer._factor.ndim == layer._shift.ndim == 0)
     compute = layer.dtype_policy.compute
     made = x.made if x.dtype is compute else x.made.to(compute)
@@ -608,8 +610,20 @@ def rescaling(to: Writer, layer: Any, x: Value) -> Value:
     return Value(made + float(shift) if shift else made, x.shape, compute, x.order, x.columns)
 
 
+@form(layers.Normalization)
+def normalization(to: Writer, layer: Layer, x: Value) -> Value:
+    """Its statistics are constants of the code."""
+    otherwise(x.dtype.is_floating_point)
+    x = to.settled(x) if x.columns else x
+    mean, deviation = (
+        to.constant(layer, value.expand(layer._broadcast).permute(x.order), part)
+        for value, part in zip(layer._computed(x.dtype), ("mean", "deviation"), strict=True)
+    )
+    return x.like(x.made * deviation + mean if layer.invert else (x.made - mean) / deviation)
+
+
 @form(layers.TorchModuleWrapper)
-def torch_module(to: Writer, layer: Any, *args: Value) -> Any:
+def torch_module(to: Writer, layer: Layer, *args: Value) -> Any:
     otherwise(len(args) == 1)
     shape = layer.compute_output_shape(args[0].shape)
     made = to.module(layer, lambda: _copied(to, layer.module), to.settled(args[0]).made)

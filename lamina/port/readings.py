@@ -231,10 +231,12 @@ def batch_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
     if not module.track_running_stats or module.momentum is None:
         raise reader.unreadable("keeps no moving statistics with a momentum, as the layer does")
 
+    axis, unbiased = x.axis(1), "spatial" if len(x.shape) > 3 else None
+
     def make() -> Any:
         return layers.BatchNormalization(
-            x.axis(1) if x.axis(1) != len(x.shape) - 1 else -1, round(1 - module.momentum, 12), module.eps, center=module.affine,
-            scale=module.affine, unbiased_variance="spatial" if len(x.shape) > 3 else None, name=name,
+            -1 if axis == len(x.shape) - 1 else axis, round(1 - module.momentum, 12), module.eps, module.affine,
+            module.affine, unbiased_variance=unbiased, name=name,
         )  # fmt: skip
 
     reader.keep(name, module)

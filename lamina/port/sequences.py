@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .. import layers
+from ..core.layer import Layer
 from ..kernels.recurrence import torch_gate_order
 from ..layers.recurrent import RNN
 from .axes import Value
@@ -36,7 +37,7 @@ def _sources(cell: Any, suffix: str) -> dict[str, From]:
     return found | {f"bias_ih_l0{suffix}": biases[0], f"bias_hh_l0{suffix}": biases[1]}
 
 
-def _fits(to: Writer, layer: Any) -> bool:
+def _fits(to: Writer, layer: Layer) -> bool:
     """Whether torch's module computes what the layer does."""
     return (
         isinstance(layer, RNN)
@@ -77,7 +78,7 @@ def _start(states: Any) -> Any:
 
 
 @form(layers.RNN, layers.LSTM, layers.GRU, layers.SimpleRNN)
-def recurrent(to: Writer, layer: Any, x: Value, initial_state: Any = None, mask: Value | None = None) -> Any:
+def recurrent(to: Writer, layer: Layer, x: Value, initial_state: Any = None, mask: Value | None = None) -> Any:
     otherwise(_fits(to, layer) and (mask is None or (initial_state is None and not layer.return_state)))
     made, shape = to.settled(x).made, layer.compute_output_shape(x.shape)
     made = made.flip(1) if layer.go_backwards else made
@@ -91,14 +92,14 @@ def recurrent(to: Writer, layer: Any, x: Value, initial_state: Any = None, mask:
     return tuple(Value(each, size, dtype) for each, size in zip(values, shape, strict=True))
 
 
-def _dropped(to: Writer, layer: Any, cell: Any, x: Any) -> Any:
+def _dropped(to: Writer, layer: Layer, cell: Any, x: Any) -> Any:
     """The steps of x with the same features dropped in all of them."""
     if not cell.dropout or to.inference:
         return x
     return x * to.module(layer, partial(nn.Dropout, cell.dropout), torch.ones_like(x[:, :1]), part="dropout")
 
 
-def _run(to: Writer, layer: Any, cells: Any, x: Any, mask: Any, start: Any, part: str = "") -> tuple[Any, Any]:
+def _run(to: Writer, layer: Layer, cells: Any, x: Any, mask: Any, start: Any, part: str = "") -> tuple[Any, Any]:
     """All outputs, and what gives the last one of these, or without them the last states."""
     lstm = isinstance(cells[0], layers.LSTMCell)
     if mask is None:
@@ -132,7 +133,7 @@ def _listed(states: Any, several: bool) -> list[Any]:
 
 
 @form(layers.Bidirectional)
-def bidirectional(to: Writer, layer: Any, x: Value, initial_state: Any = None, mask: Value | None = None) -> Any:
+def bidirectional(to: Writer, layer: Layer, x: Value, initial_state: Any = None, mask: Value | None = None) -> Any:
     forward, backward = layer.forward_layer, layer.backward_layer
     otherwise(_fits(to, forward) and _fits(to, backward) and type(forward.cell) is type(backward.cell))
     otherwise(initial_state is None and layer.merge_mode is not None)
@@ -165,7 +166,7 @@ def bidirectional(to: Writer, layer: Any, x: Value, initial_state: Any = None, m
     return tuple(Value(each, shape, dtype) for each, shape in zip([merged, *states], shapes, strict=True))
 
 
-def _named(to: Writer, layer: Any, forward: Any, backward: Any) -> list[Any]:
+def _named(to: Writer, layer: Layer, forward: Any, backward: Any) -> list[Any]:
     name = to.name(layer)
     to._given |= {id(forward): f"{name}_forward", id(backward): f"{name}_backward"}
     return [forward, backward]
@@ -183,7 +184,7 @@ def _merged(first: Any, second: Any, mode: str) -> Any:
 @form(layers.MultiHeadAttention)
 def multi_head_attention(
     to: Writer,
-    layer: Any,
+    layer: Layer,
     query: Value,
     value: Value,
     key: Value | None = None,
@@ -240,7 +241,7 @@ def multi_head_attention(
     return Value(output[0], shape, query.dtype), Value(output[1], scores, query.dtype)
 
 
-def _project(to: Writer, layer: Any, word: str, x: Any) -> Any:
+def _project(to: Writer, layer: Layer, word: str, x: Any) -> Any:
     """A Linear for one of the projections."""
     dense, output = getattr(layer, f"_{word}_dense"), word == "output"
     kernel = dense.kernel
@@ -271,7 +272,7 @@ def _allowed(x: dict[str, Any], causal: bool) -> Any:
 @form(layers.Attention, layers.AdditiveAttention)
 def attention(
     to: Writer,
-    layer: Any,
+    layer: Layer,
     inputs: Sequence[Value],
     mask: Any = None,
     return_attention_scores: bool = False,

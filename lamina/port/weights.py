@@ -12,10 +12,11 @@ from ..core.errors import named, quoted, show_shape
 from .writer import Weights
 
 _SECOND = 1 << 50
+_ANY = 1 << 60
 
 
 class Places(Weights):
-    """Each value of a weight as its place among all: -1 and below, for what is written beside them is not negative."""
+    """Each value of a weight as its place among all, counted down from -1; of what has to be a number, that number."""
 
     def __init__(self) -> None:
         self.weights: dict[int, tuple[Tensor, int]] = {}
@@ -31,6 +32,9 @@ class Places(Weights):
     def rest(self, weight: Tensor) -> Tensor:
         return self.of(weight) - _SECOND
 
+    def constant(self, value: Tensor) -> Tensor:
+        return torch.full(value.shape, _ANY)
+
 
 def load(model: Any, places: Mapping[str, Tensor], source: Places, state: Mapping[str, Tensor], what: str) -> None:
     """Give a model the values of a state of torch's, whose places say where each comes from.
@@ -38,35 +42,37 @@ def load(model: Any, places: Mapping[str, Tensor], source: Places, state: Mappin
     Raises ValueError, with no weight changed, for names and shapes that are not those of `to_torch(model)`, and for
     values that the model has no weight for.
     """
-    missing, unknown = sorted(places.keys() - state.keys()), sorted(state.keys() - places.keys())
-    if missing or unknown:
-        words = [
-            f"{word} {quoted(names[:5])}" for word, names in (("misses", missing), ("has unknown", unknown)) if names
-        ]
+    needed = {name for name, place in places.items() if not bool((place == _ANY).any())}
+    pairs = {"misses": sorted(needed - state.keys()), "has unknown": sorted(state.keys() - places.keys())}
+    words = [f"{word} {quoted(names[:5])}" for word, names in pairs.items() if names]
+    if words:
         raise ValueError(f"{what}: the state for {named(model)} {' and '.join(words)}.")
-    known = [weight for weight, _ in source.weights.values()]
-    if not {id(weight) for weight in known} <= {id(each) for each in [*model.parameters(), *model.buffers()]}:
+    own = {id(each) for each in (*model.parameters(), *model.buffers())}
+    if not source.weights.keys() <= own:
         raise ValueError(f"{what}: {named(model)} is adapted by LoRA; load its weights before `enable_lora`.")
     values = torch.zeros(source.count, dtype=torch.float64)
-    for name, place in places.items():
-        given = state[name].detach().to("cpu", torch.float64)
+    more = []
+    for name in sorted(needed):
+        place, given = places[name], state[name].detach().to("cpu", torch.float64)
         if given.shape != place.shape:
             shapes = f"{show_shape(place.shape)}; got {show_shape(given.shape)}"
             raise ValueError(f"{what}: {name!r} must have shape {shapes}.")
-        kept, second = place >= 0, place <= -_SECOND
-        if not name.endswith("num_batches_tracked") and not torch.equal(given[kept], place[kept].double()):
+        fixed, second = place >= 0, place <= -_SECOND
+        if not torch.equal(given[fixed], place[fixed].double()):
             raise ValueError(
-                f"{what}: {named(model)} has no weight for {name!r}, which must be "
-                f"{place[kept].flatten()[0].item():g} throughout. Make the layer with that weight."
+                f"{what}: {named(model)} has no weight for {name!r}, which must be {int(place[fixed][0])} throughout. "
+                "Make the layer with that weight."
             )
-        first = ~kept & ~second
+        first = ~fixed & ~second
         values[-1 - place[first]] = given[first]
-        values.index_add_(0, -1 - _SECOND - place[second], given[second])
+        more.append((-1 - _SECOND - place[second], given[second]))
+    for second, given in more:
+        values.index_add_(0, second, given)
+    frozen = [
+        places[name] for name in needed if isinstance(state[name], nn.Parameter) and not state[name].requires_grad
+    ]
     with torch.no_grad():
         for weight, start in source.weights.values():
             weight.copy_(values[start : start + weight.numel()].reshape(weight.shape))
-    frozen = {name for name, value in state.items() if isinstance(value, nn.Parameter) and not value.requires_grad}
-    for weight, start in source.weights.values():
-        names = {name for name in frozen if bool((places[name] == -1 - start).any())}
-        if names and isinstance(weight, nn.Parameter):
-            weight.trainable = False
+            if isinstance(weight, nn.Parameter) and any(bool((place == -1 - start).any()) for place in frozen):
+                weight.trainable = False  # type: ignore[attr-defined]

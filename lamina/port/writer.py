@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import keyword
 import operator
 import re
 from collections import OrderedDict
@@ -30,7 +31,29 @@ Transform = Callable[[Tensor], Tensor]
 Form = Callable[..., Any]
 
 FORMS: dict[type, Form] = {}  # how a layer is written: form(to, layer, *inputs, **further arguments of its call)
-REFUSED: dict[str, tuple[str, str]] = {}  # layers by name that have no form: why, and what to do instead
+
+
+class Refusal(NamedTuple):
+    """Why a layer has no form, and what to do instead. inference: it has one for what it does in inference."""
+
+    why: str
+    instead: str
+    inference: bool = False
+
+
+TEXT = Refusal("takes texts, and torch has no tensors of these", "Convert the part of the model behind it.")
+TRAINING = Refusal(
+    "does in training what nothing in torch.nn does", "For what it does in inference alone, pass inference=True.", True
+)
+REFUSED = dict.fromkeys("StringLookup TextVectorization".split(), TEXT) | dict.fromkeys(
+    """
+    AugMix CutMix Equalization GaussianDropout GaussianNoise MixUp RandAugment RandomBrightness RandomColorDegeneration
+    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+    RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
+    RandomSharpness RandomShear RandomTranslation RandomZoom Solarization SpectralNormalization
+    """.split(),
+    TRAINING,
+)
 
 
 class NoForm(ValueError):
@@ -194,9 +217,9 @@ class Writer:
         return self.traced(layer, args, kwargs)
 
     def _check(self, layer: Any) -> None:
-        why, instead = next((REFUSED[cls.__name__] for cls in type(layer).__mro__ if cls.__name__ in REFUSED), ("", ""))
-        if why and not (self.inference and why.startswith("is random")):
-            raise NoForm(layer, why, instead)
+        refused = next((REFUSED[cls.__name__] for cls in type(layer).__mro__ if cls.__name__ in REFUSED), None)
+        if layer._takes_text or (refused and not (self.inference and refused.inference)):
+            raise NoForm(layer, *(refused or TEXT)[:2])
         compute, variable = layer.dtype_policy.compute, layer.dtype_policy.variable
         if compute is not variable and compute.is_floating_point:
             raise NoForm(layer, f"computes in {layer.compute_dtype} with weights of {layer.variable_dtype}", _MIXED)
@@ -271,8 +294,11 @@ class Writer:
     def operation(self, node: Node, args: tuple, kwargs: Mapping[str, Any]) -> Any:
         """The outputs of a plain function: itself where it is torch's, else the calls of torch's that it makes."""
         function = node.layer.function  # type: ignore[attr-defined]
-        word = _word_of_torch(function)
         values = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
+        if str(getattr(function, "__module__", "")).startswith("lamina.ops."):
+            floats = all(value.dtype == values[0].dtype and value.dtype.is_floating_point for value in values)
+            function = _OPS.get(function.__name__) if floats and not kwargs else None
+        word = _word_of_torch(function)
         if word is None:
             return self.traced(node.layer, args, kwargs)
         elementwise = word.split(".")[-1] in ELEMENTWISE and len({value.order for value in values}) == 1
@@ -391,7 +417,8 @@ def _one(args: tuple) -> Any:
 def _identifier(name: str) -> str:
     """A name that a module may have for a submodule."""
     name = re.sub(r"\W", "_", name)
-    return f"{name}_" if hasattr(nn.Module, name) or name in ("training", "self") else name
+    taken = hasattr(nn.Module, name) or name in ("training", "self") or keyword.iskeyword(name)
+    return f"{name}_" if taken else name
 
 
 def _refilled(values: Any, output: Any) -> Any:
@@ -411,6 +438,14 @@ ELEMENTWISE = frozenset(
     """abs add sub mul div true_divide neg exp log sqrt rsqrt square pow relu sigmoid tanh maximum minimum clamp sin cos
     truediv subtract multiply divide relu6 silu gelu softplus leaky_relu elu selu hardsigmoid hardswish""".split()
 )
+# What functions of `lamina.ops` are for floating tensors and numbers.
+_OPS: dict[str, Any] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv,
+    "true_divide": operator.truediv, "negative": operator.neg, "maximum": torch.maximum, "minimum": torch.minimum,
+    "exp": torch.exp, "sqrt": torch.sqrt, "square": torch.square, "absolute": torch.abs, "abs": torch.abs,
+    "tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": nn.functional.relu, "relu6": nn.functional.relu6,
+    "silu": nn.functional.silu, "matmul": torch.matmul,
+}  # fmt: skip
 _ROOMS = {"torch": torch, "Tensor": Tensor, "torch.nn.functional": nn.functional, "operator": operator}
 
 
@@ -437,13 +472,16 @@ def _check_training(layer: Any) -> None:
             continue
         rates = [getattr(inner, word) for word in _RATES if hasattr(inner, word)]
         if not rates or any(rates):
-            why = "does in training what nothing in torch.nn does"
-            raise NoForm(layer, why, "For what it does in inference alone, pass inference=True.")
+            raise NoForm(layer, *TRAINING[:2])
+
+
+# In which the channels of a picture lie side by side: torch's convolutions are several times as fast on a CPU then.
+_MEMORY = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def parameter(values: Tensor, like: Tensor) -> nn.Parameter:
     """Values of a weight as a parameter, trained as the weight is."""
-    values = values.detach().clone(memory_format=torch.contiguous_format)
+    values = values.detach().clone(memory_format=_MEMORY.get(values.ndim, torch.contiguous_format))
     return nn.Parameter(values, requires_grad=bool(values.is_floating_point() and like.requires_grad))
 
 
