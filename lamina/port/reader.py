@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ class Reader(fx.Interpreter):
 
     def __init__(self, module: nn.Module, traced: fx.GraphModule, inputs: Sequence[Value], channels_last: bool):
         super().__init__(traced)
+        self.extra_traceback = False  # in the messages
         self._module, self._inputs, self.channels_last = module, iter(inputs), channels_last
         self.state: dict[str, Tensor] = {}  # weights under the names that `to_torch` gives those of the layers
         self.frozen: set[str] = set()
@@ -175,6 +177,8 @@ ELEMENTWISE = {
 
 def trace(module: nn.Module) -> fx.GraphModule:
     """The calls of a module. Raises Unreadable where they depend on values."""
+    if any(cls in MODULES for cls in type(module).__mro__):  # no module's, but its own
+        module = nn.Sequential(OrderedDict({type(module).__name__.lower(): module}))
     try:
         return fx.GraphModule(module, _Tracer().trace(module))
     except Exception as error:
@@ -187,6 +191,13 @@ def trace(module: nn.Module) -> fx.GraphModule:
 
 class _Tracer(fx.Tracer):
     proxy_buffer_attributes = True  # code may cut a piece out of one by the size of an input
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        """The pieces of what is cut into as many as the code says."""
+        node = obj.node
+        if getattr(node.target, "__name__", node.target) == "chunk":
+            return iter([obj[index] for index in range(int({0: 1, **dict(enumerate(node.args)), **node.kwargs}[1]))])
+        return super().iter(obj)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return any(cls in MODULES for cls in type(m).__mro__) or super().is_leaf_module(m, module_qualified_name)

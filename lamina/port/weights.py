@@ -53,7 +53,7 @@ def load(model: Any, places: Mapping[str, Tensor], source: Places, state: Mappin
     values = torch.zeros(source.count, dtype=torch.float64)
     more = []
     for name in sorted(needed):
-        place, given = places[name], state[name].detach().to("cpu", torch.float64)
+        place, given = places[name].long(), state[name].detach().to("cpu", torch.float64)
         if given.shape != place.shape:
             shapes = f"{show_shape(place.shape)}; got {show_shape(given.shape)}"
             raise ValueError(f"{what}: {name!r} must have shape {shapes}.")

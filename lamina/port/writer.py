@@ -147,15 +147,13 @@ class Writer:
         return self._tracer.create_proxy("call_function", function, args, kwargs)
 
     def constant(self, layer: Any, value: Tensor, part: str) -> Any:
-        """A tensor that the code reads: a parameter where it is one, else a buffer."""
+        """A tensor that the code reads."""
         key = id(value), "", self.inference
         if key not in self._names:
             self._names[key] = name = self._given.get(id(value)) or self.name(layer, part)
             self._held.append(value)  # an id stands for it
-            if isinstance(value, nn.Parameter):
-                self.root.register_parameter(name, parameter(self.weights.of(value), value))
-            else:
-                self.root.register_buffer(name, self.weights.constant(value))
+            made = parameter(self.weights.of(value), value) if isinstance(value, nn.Parameter) else None
+            self.root.register_parameter(name, fixed(self.weights.constant(value)) if made is None else made)
         return self.attribute(self._names[key])
 
     def arranged(self, value: Value, order: tuple[int, ...]) -> Any:
@@ -485,6 +483,11 @@ def parameter(values: Tensor, like: Tensor) -> nn.Parameter:
     return nn.Parameter(values, requires_grad=bool(values.is_floating_point() and like.requires_grad))
 
 
+def fixed(values: Tensor) -> nn.Parameter:
+    """Values that code computes with: no buffer, which torch.fx takes for a number when it loads the code again."""
+    return nn.Parameter(values.detach().clone(), requires_grad=False)
+
+
 class From(NamedTuple):
     """Where a parameter comes from: the weight's name, what turns one into the other, and a constant for where there is
     no such weight. second: it is one more that torch adds to the parameter of the weight."""
@@ -533,6 +536,9 @@ def _finished(root: nn.Module, graph: fx.Graph) -> nn.Module:
     return made.eval()
 
 
+_COPIES = (torch.ops.aten.lift_fresh_copy.default, torch.ops.aten.detach_.default)  # of constants
+
+
 def _plain_program(found: Any, layer: Any, weights: Weights) -> nn.Module:
     """The module of a program of torch.export: its calls, with the layer's weights under the names they have there."""
     graph, root, known = fx.Graph(), nn.Module(), {}
@@ -551,6 +557,8 @@ def _plain_program(found: Any, layer: Any, weights: Weights) -> nn.Module:
             outputs = pytree.tree_map(lambda leaf: known.get(leaf, leaf), list(outputs))
             spec = found.call_spec.out_spec
             graph.output(pytree.tree_unflatten(outputs, spec))
+        elif node.target in _COPIES:
+            known[node] = known[node.args[0]]
         elif "assert" not in str(node.target):
             known[node] = graph.node_copy(node, known.__getitem__)
             known[node].meta = {}
@@ -567,7 +575,7 @@ def _place(root: nn.Module, path: str, value: Tensor, layer: Any, weights: Weigh
     own = dict(layer.named_parameters()) | dict(layer.named_buffers()) if isinstance(layer, nn.Module) else {}
     weight, stored = own.get(path), isinstance(layer, nn.Module) and path in layer.state_dict()
     if isinstance(weight, nn.Parameter):
-        root.register_parameter(last, parameter(weights.of(weight), weight))
+        made = parameter(weights.of(weight), weight)
     else:
-        made = weights.of(weight).clone() if weight is not None and stored else weights.constant(value)
-        root.register_buffer(last, made)
+        made = fixed(weights.of(weight) if weight is not None and stored else weights.constant(value))
+    root.register_parameter(last, made)
