@@ -83,7 +83,7 @@ def from_torch(
     with checking.evaluating(module, training=True):
         traced = reader.trace(module)
     inputs = reader.inputs_of(traced, shapes, channels_last, dtypes)
-    run = reader.Reader(module, traced, inputs, channels_last)
+    run = reader.Reader(traced, inputs, channels_last)
     outputs = pytree.tree_map(lambda value: value if channels_last else run.settled(value), run.run())
     made = pytree.tree_map(lambda value: value.made, outputs)
     symbols = [value.made for value in inputs]

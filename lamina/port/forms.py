@@ -44,9 +44,9 @@ _ALONG: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def activated(to: Writer, layer: Layer, x: Value, function: Any, part: str | None = None) -> Value:
+def activated(to: Writer, layer: Layer, x: Value, function: Any, name: str | None = None) -> Value:
     """An activation behind what a layer does, as a submodule named after both."""
-    part = part if part is not None else getattr(function, "__name__", "activation").strip("_")
+    part = getattr(function, "__name__", "activation").strip("_") if name is None else name
     if function is activations.linear:
         return x
     if function in _MODULES:
@@ -107,7 +107,7 @@ def prelu(to: Writer, layer: Layer, x: Value) -> Value:
 
 
 @form(layers.Identity, layers.ActivityRegularization)
-def identity(to: Writer, layer: Layer, x: Any) -> Any:
+def identity(_to: Writer, _layer: Layer, x: Any) -> Any:
     return x
 
 
@@ -394,9 +394,9 @@ def batch_normalization(to: Writer, layer: Layer, x: Value, mask: Value | None =
     made = to.module(layer, make, x.made)
     if frozen:
         made.node.graph.erase_node(made.node)
-        names = ["running_mean", "running_var"] + ["weight", "bias"] * (layer.scale or layer.center)
-        weights = [to.attribute(f"{to.name(layer)}.{name}") for name in names] + [None, None]
-        made = nn.functional.batch_norm(x.made, *weights[:4], False, 0.0, layer.epsilon)
+        affine = ("weight", "bias") if layer.scale or layer.center else ()
+        weights = {name: to.attribute(f"{to.name(layer)}.{name}") for name in ("running_mean", "running_var", *affine)}
+        made = nn.functional.batch_norm(x.made, **weights, training=False, momentum=0.0, eps=layer.epsilon)
     return x.like(made)
 
 
@@ -466,7 +466,7 @@ def spatial_dropout(to: Writer, layer: Layer, x: Value) -> Value:
 
 
 @form(layers.GaussianNoise, layers.GaussianDropout)
-def noise(to: Writer, layer: Layer, x: Value) -> Value:
+def noise(_to: Writer, _layer: Layer, x: Value) -> Value:
     """In inference alone."""
     return x
 
@@ -559,7 +559,7 @@ _MERGES: dict[type, Any] = {
 
 
 @form(*_MERGES)
-def merge(to: Writer, layer: Layer, inputs: Sequence[Value], mask: Any = None) -> Value:
+def merge(to: Writer, layer: Any, inputs: Sequence[Value], mask: Any = None) -> Value:
     kind = next(cls for cls in type(layer).__mro__ if cls in _MERGES)
     otherwise(mask is None or getattr(layer, "by_values", False))
     otherwise(len({len(value.shape) for value in inputs}) == 1)
@@ -601,7 +601,7 @@ def spectral_normalization(to: Writer, layer: Layer, x: Value) -> Value:
 
 
 @form(layers.Rescaling)
-def rescaling(to: Writer, layer: Layer, x: Value) -> Value:
+def rescaling(_: Writer, layer: Layer, x: Value) -> Value:
     otherwise(layer._factor.ndim == layer._shift.ndim == 0)
     compute = layer.dtype_policy.compute
     made = x.made if x.dtype is compute else x.made.to(compute)

@@ -13,7 +13,6 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from .. import layers
-from ..core.errors import short
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
 from .axes import Order, Value, channels_behind, plain, turn
@@ -28,8 +27,8 @@ def reads(*words: Any) -> Callable[[Reading], Reading]:
     """Marks a function as the reading of modules of these classes, or of functions of these names."""
 
     def enter(function: Reading) -> Reading:
-        for word in words:
-            (FUNCTIONS if isinstance(word, str) else MODULES)[word] = function
+        FUNCTIONS.update({word: function for word in words if isinstance(word, str)})
+        MODULES.update({cls: function for cls in words if isinstance(cls, type)})
         return function
 
     return enter
@@ -42,12 +41,11 @@ class Unreadable(ValueError):
 class Reader(fx.Interpreter):
     """Runs a traced module with layers in place of its modules and functions."""
 
-    def __init__(self, module: nn.Module, traced: fx.GraphModule, inputs: Sequence[Value], channels_last: bool):
+    def __init__(self, traced: fx.GraphModule, inputs: Sequence[Value], channels_last: bool):
         super().__init__(traced)
         self.extra_traceback = False  # in the messages
-        self._module, self._inputs, self.channels_last = module, iter(inputs), channels_last
+        self._inputs, self.channels_last = iter(inputs), channels_last
         self.state: dict[str, Tensor] = {}  # weights under the names that `to_torch` gives those of the layers
-        self.frozen: set[str] = set()
         self._layers: dict[str, Any] = {}
         self._node: Any = None
 
@@ -81,16 +79,20 @@ class Reader(fx.Interpreter):
             self._layers[name] = make()
         return self._layers[name](*inputs, **options)
 
-    def keep(self, name: str, module: nn.Module | Mapping[str, Tensor], **renamed: str) -> None:
-        """Let the layer of this name have the weights of a module."""
-        state = module.state_dict(keep_vars=True) if isinstance(module, nn.Module) else module
-        for word, value in state.items():
-            self.state[f"{name}.{renamed.get(word, word)}"] = value
+    def keep(self, name: str, weights: Any) -> None:
+        """Let the layer of this name have the weights of a module, or a state like that of one."""
+        state = weights.state_dict(keep_vars=True) if isinstance(weights, nn.Module) else weights
+        self.state |= {f"{name}.{word}": value for word, value in state.items()}
 
     def value(self, made: Any, order: Order = ()) -> Value:
         """A symbolic tensor as a value, whose axes are in this order."""
         order = order or plain(len(made.shape))
         return Value(made, tuple(made.shape[order.index(i)] for i in range(len(order))), made.torch_dtype, order)
+
+    def picked(self) -> list[Any]:
+        """Which parts of the result of the call that is being read are asked for."""
+        users = self._node.users
+        return [user.args[1] for user in users if getattr(user.target, "__name__", "") == "getitem"]
 
     def unreadable(self, why: str, instead: str = "") -> Unreadable:
         """The error for the call that is being read."""
@@ -194,9 +196,10 @@ class _Tracer(fx.Tracer):
 
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
         """The pieces of what is cut into as many as the code says."""
-        node = obj.node
+        node: Any = obj.node
         if getattr(node.target, "__name__", node.target) == "chunk":
-            return iter([obj[index] for index in range(int({0: 1, **dict(enumerate(node.args)), **node.kwargs}[1]))])
+            pieces: Any = obj
+            return iter([pieces[place] for place in range(node.kwargs.get("chunks") or node.args[1])])
         return super().iter(obj)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -245,7 +248,3 @@ def reshaped(reader: Reader, value: Value, sizes: Sequence[int]) -> Value:
 def flat(items: Sequence[Any]) -> list[int]:
     """Sizes or axes that came one by one, or as one sequence."""
     return [*items[0]] if len(items) == 1 and isinstance(items[0], (tuple, list, torch.Size)) else [*items]
-
-
-def shown(value: Any) -> str:
-    return short(value)

@@ -30,31 +30,36 @@ def _activation(function: Any) -> Any:
     return layers.ReLU() if function is activations.relu else layers.Activation(function)
 
 
-@reads(*_ACTIVATIONS)
-def activation_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    """Those with arguments of their own are layers, or are refused where there is none."""
+# Those with arguments as layers; None where no layer has these.
+_WITH_ARGUMENTS: dict[type, Any] = {
+    nn.Hardtanh: lambda m: layers.ReLU(m.max_val) if m.min_val == 0 else _plain(m, min_val=-1.0, max_val=1.0),
+    nn.ReLU6: lambda m: layers.ReLU(6.0),
+    nn.LeakyReLU: lambda m: layers.LeakyReLU(m.negative_slope),
+    nn.ELU: lambda m: layers.ELU(m.alpha),
+    nn.GELU: lambda m: _tanh_gelu() if m.approximate == "tanh" else _plain(m),
+    nn.Softplus: lambda m: _plain(m, beta=1.0),
+    nn.CELU: lambda m: _plain(m, alpha=1.0),
+    nn.Hardshrink: lambda m: _plain(m, lambd=0.5),
+    nn.Softshrink: lambda m: _plain(m, lambd=0.5),
+}
+
+
+def _plain(module: nn.Module, **defaults: float) -> Any:
+    """The activation of a module with these values of its arguments."""
     function = _ACTIVATIONS[next(cls for cls in type(module).__mro__ if cls in _ACTIVATIONS)]
-    made: Any = None
-    if isinstance(module, nn.ReLU6):
-        made = layers.ReLU(6.0, name=name)
-    elif isinstance(module, nn.Hardtanh):
-        made = layers.ReLU(module.max_val, name=name) if module.min_val == 0 else None
-        fits = made is not None or (module.min_val, module.max_val) == (-1.0, 1.0)
-    elif isinstance(module, nn.LeakyReLU):
-        made = layers.LeakyReLU(module.negative_slope, name=name)
-    elif isinstance(module, nn.ELU):
-        made = layers.ELU(module.alpha, name=name)
-    elif isinstance(module, nn.GELU) and module.approximate == "tanh":
-        made = layers.Activation(partial(activations.gelu, approximate=True), name=name)
-    defaults = {nn.Softplus: ("beta", 1.0), nn.CELU: ("alpha", 1.0), nn.Hardshrink: ("lambd", 0.5),
-                nn.Softshrink: ("lambd", 0.5)}  # fmt: skip
-    word, value = defaults.get(type(module), ("", None))
-    fits = made is not None or not word or getattr(module, word) == value
-    if isinstance(module, nn.Hardtanh) and made is None:
-        fits = (module.min_val, module.max_val) == (-1.0, 1.0)
-    if not fits:
+    return _activation(function) if all(getattr(module, word) == v for word, v in defaults.items()) else None
+
+
+def _tanh_gelu() -> Any:
+    return layers.Activation(partial(activations.gelu, approximate=True))
+
+
+@reads(*_ACTIVATIONS)
+def activation_module(reader: Reader, module: nn.Module, name: str, x: Value) -> Value:
+    made = _WITH_ARGUMENTS.get(type(module), _plain)(module)
+    if made is None:
         raise reader.unreadable(f"has arguments that no layer has: {module!r}")
-    made = made or (layers.ReLU(name=name) if function is activations.relu else layers.Activation(function, name=name))
+    made.name = name
     return x.like(reader.layer(name, lambda: made, x.made))
 
 
@@ -74,7 +79,9 @@ def softmax_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
 
 
 @reads("softmax", "log_softmax")
-def softmax(reader: Reader, name: str, x: Value, dim: int | None = None, **options: Any) -> Value:
+def softmax(reader: Reader, name: str, x: Value, dim: int | None = None, **options: Any) -> Any:
+    if options.get("dtype") is not None:
+        return NotImplemented
     function = activations.log_softmax if name.startswith("log") else activations.softmax
     return _along(reader, name, x, dim, function)
 
@@ -89,7 +96,7 @@ def activation(reader: Reader, name: str, x: Value, *args: Any, **options: Any) 
         slope = args[0] if args else options.get("negative_slope", 0.01)
         return x.like(layers.LeakyReLU(slope)(x.made))
     if word == "gelu" and not args and options.get("approximate", "none") == "tanh":
-        return x.like(layers.Activation(partial(activations.gelu, approximate=True))(x.made))
+        return x.like(_tanh_gelu()(x.made))
     if known and not (word == "gelu" and options == {"approximate": "none"}):
         return NotImplemented
     return x.like(_activation(getattr(activations, _WORDS.get(word, word)))(x.made))
@@ -290,8 +297,9 @@ def dropout_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
 
 
 @reads("dropout")
-def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: Any = True, inplace: bool = False) -> Value:
-    return x.like(layers.Dropout(p, name=name)(x.made)) if p else x
+def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False) -> Value:
+    """`training` is that of the module in training: False says that it never drops."""
+    return x.like(reader.layer(name, lambda: layers.Dropout(p, name=name), x.made)) if p and training else x
 
 
 # Pooling -------------------------------------------------------------------------------------------------------------
@@ -318,7 +326,7 @@ def _pooled(reader: Reader, name: str, x: Value, kind: str, pool: _Pool, counts_
     if kind == "Max" and any(pool.padding):
         least = torch.finfo(x.dtype).min
         if not _never_negative(x.made):
-            x = _padded_with(reader, f"{name}_pad", x, [(p, p) for p in pool.padding], least)
+            x = _padded_with(reader, x, [(p, p) for p in pool.padding], least)
         else:
             x = zero_padded(reader, f"{name}_pad", x, [(p, p) for p in pool.padding])
     elif any(pool.padding):
@@ -337,7 +345,7 @@ def _never_negative(symbol: Any) -> bool:
     return bool(getattr(symbol.node.layer, "ends_in_relu", False))
 
 
-def _padded_with(reader: Reader, name: str, x: Value, pads: Sequence[tuple[int, int]], value: float) -> Value:
+def _padded_with(reader: Reader, x: Value, pads: Sequence[tuple[int, int]], value: float) -> Value:
     widths = [(0, 0)] * len(x.shape)
     for axis, pair in enumerate(pads, start=2):
         widths[x.axis(axis)] = pair
@@ -362,14 +370,14 @@ def average_pool_module(reader: Reader, module: Any, name: str, x: Value) -> Val
     return _pooled(reader, name, x, "Average", pool, module.count_include_pad)
 
 
-@reads("max_pool1d", "max_pool2d", "max_pool3d", "boolean_dispatch")
+@reads("max_pool1d", "max_pool2d", "max_pool3d")
 def max_pool(
-    reader: Reader, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Value:  # fmt: skip
-    if dilation != 1 or return_indices:
+    reader: Reader, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, **options: Any
+) -> Value:
+    ceil = options.pop("ceil_mode", False)
+    if options.pop("dilation", 1) != 1 or any(options.values()):
         raise reader.unreadable("returns indices or is dilated")
-    return _pooled(reader, name, x, "Max", _Pool(len(x.shape) - 2, kernel_size, stride, padding, ceil_mode))
+    return _pooled(reader, name, x, "Max", _Pool(len(x.shape) - 2, kernel_size, stride, padding, ceil))
 
 
 @reads("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -565,7 +573,7 @@ def pad_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
     flattened = module.padding
     pairs = [(flattened[i], flattened[i + 1]) for i in range(0, len(flattened), 2)][::-1]
     if module.value:
-        return _padded_with(reader, name, reader.pictures(x), pairs, module.value)
+        return _padded_with(reader, reader.pictures(x), pairs, module.value)
     return zero_padded(reader, name, x, pairs)
 
 
@@ -588,7 +596,12 @@ def interpolate(
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor or ())
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
     mode = {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
-    if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
+    if (
+        any(options.values())
+        or not whole
+        or align_corners
+        or not (mode == "nearest" or (mode == "bilinear" and rank == 2))
+    ):
         raise reader.unreadable("resizes in a way that no layer does", "Use whole factors, without `align_corners`.")
     if all(factor == 1 for factor in factors):
         return x
@@ -661,7 +674,7 @@ def matmul(reader: Reader, name: str, a: Any, b: Any) -> Any:
 def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = None) -> Any:
     """A layer for each of torch's, Bidirectional where these are; states come as torch stacks them."""
     if not module.batch_first:
-        x = _reread_time(reader, x)
+        raise reader.unreadable(*_BATCH_FIRST)
     if states is not None or getattr(module, "proj_size", 0):
         raise reader.unreadable("is given states, or projects them", "Let it start from zeros, without `proj_size`.")
     x = reader.settled(x)
@@ -669,8 +682,7 @@ def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = No
     cls = layers.LSTM if lstm else layers.GRU if gru else layers.SimpleRNN
     options = {"use_bias": module.bias, "return_sequences": True}
     options |= {} if lstm or gru else {"activation": module.nonlinearity}
-    keys = [user.args[1] for user in reader._node.users if getattr(user.target, "__name__", "") == "getitem"]
-    options["return_state"] = asked = any(key != 0 for key in keys)
+    options["return_state"] = asked = any(key != 0 for key in reader.picked())
     y, found = x.made, []
     for index in range(module.num_layers):
         own = name if module.num_layers == 1 else f"{name}_l{index}"
@@ -690,29 +702,34 @@ def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = No
         if module.dropout and index < module.num_layers - 1:
             y = layers.Dropout(module.dropout)(y)
     output = reader.value(y)
-    output = output if module.batch_first else _reread_time(reader, output)
     step = 2 if lstm else 1
     hidden = _States([reader.value(state) for state in found[::step]])
     return output, (hidden, _States([reader.value(state) for state in found[1::step]])) if lstm else hidden
 
 
-def _reread_time(reader: Reader, x: Value) -> Value:
-    raise reader.unreadable("takes time before the batch", "Make it with batch_first=True.")
+_BATCH_FIRST = "takes time before the batch", "Make it with batch_first=True."
 
 
 class _States(list):
     """Last states, (layers * directions, batch, units), as a list of them."""
 
 
+_ATTENTION = "key_padding_mask", "need_weights", "attn_mask", "average_attn_weights", "is_causal"
+
+
 @reads(nn.MultiheadAttention)
 def multi_head_attention(
-    reader: Reader, module: Any, name: str, query: Value, key: Value, value: Value, key_padding_mask: Any = None,
-    need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
-) -> Any:  # fmt: skip
-    if module.bias_k is not None or module.add_zero_attn or key_padding_mask is not None:
+    reader: Reader, module: Any, name: str, query: Value, key: Value, value: Value, *args: Any, **options: Any
+) -> Any:
+    """The output and None: weights that are asked for are refused."""
+    options |= dict(zip(_ATTENTION, args, strict=False))
+    attn_mask = options.get("attn_mask")
+    if module.bias_k is not None or module.add_zero_attn or options.get("key_padding_mask") is not None:
         raise reader.unreadable("has `add_bias_kv`, `add_zero_attn` or a padding mask, which the layer has not")
     if not module.batch_first:
-        _reread_time(reader, query)
+        raise reader.unreadable(*_BATCH_FIRST)
+    if any(key == 1 for key in reader.picked()):
+        raise reader.unreadable("gives its weights", "Leave them alone: `y, _ = attention(...)`.")
     if attn_mask is not None and not isinstance(attn_mask, torch.Tensor):
         raise reader.unreadable("computes its mask")
     size = module.embed_dim // module.num_heads
@@ -749,7 +766,7 @@ def _as_allowed(mask: torch.Tensor) -> torch.Tensor:
 def transformer_layer(reader: Reader, module: Any, name: str, x: Value, src_mask: Any = None, **options: Any) -> Value:
     def attended(value: Value) -> Value:
         own, parts = module.self_attn, (value, value, value)
-        y, _ = multi_head_attention(reader, own, f"{name}_self_attn", *parts, None, False, src_mask)
+        y, _ = multi_head_attention(reader, own, f"{name}_self_attn", *parts, attn_mask=src_mask)
         return dropout_module(reader, module.dropout1, f"{name}_dropout1", y)
 
     def fed(value: Value) -> Value:

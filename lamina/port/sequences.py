@@ -15,7 +15,7 @@ from ..core.layer import Layer
 from ..kernels.recurrence import torch_gate_order
 from ..layers.recurrent import RNN
 from .axes import Value
-from .writer import From, Writer, filled, form, otherwise
+from .writer import From, NoForm, Writer, filled, form, otherwise
 
 _RECURRENT = {layers.LSTMCell: nn.LSTM, layers.GRUCell: nn.GRU, layers.SimpleRNNCell: nn.RNN}
 
@@ -69,6 +69,9 @@ def _network(to: Writer, cells: Sequence[Any]) -> nn.Module:
     return module
 
 
+_STEPS = "Give the number of steps in the input's shape; then they are written out."
+
+
 def _start(states: Any) -> Any:
     """Initial states as torch takes them."""
     if states is None:
@@ -79,6 +82,8 @@ def _start(states: Any) -> Any:
 
 @form(layers.RNN, layers.LSTM, layers.GRU, layers.SimpleRNN)
 def recurrent(to: Writer, layer: Layer, x: Value, initial_state: Any = None, mask: Value | None = None) -> Any:
+    if not _fits(to, layer) and x.shape[1] is None:
+        raise NoForm(layer, "has no twin in torch.nn, and runs as many steps as its input has", _STEPS)
     otherwise(_fits(to, layer) and (mask is None or (initial_state is None and not layer.return_state)))
     made, shape = to.settled(x).made, layer.compute_output_shape(x.shape)
     made = made.flip(1) if layer.go_backwards else made
@@ -172,7 +177,7 @@ def _named(to: Writer, layer: Layer, forward: Any, backward: Any) -> list[Any]:
     return [forward, backward]
 
 
-def _merged(first: Any, second: Any, mode: str) -> Any:
+def _merged(first: Any, second: Any, mode: Any) -> Any:
     if mode == "concat":
         return torch.cat((first, second), -1)
     return first * second if mode == "mul" else first + second if mode == "sum" else (first + second) / 2
@@ -272,7 +277,7 @@ def _allowed(x: dict[str, Any], causal: bool) -> Any:
 @form(layers.Attention, layers.AdditiveAttention)
 def attention(
     to: Writer,
-    layer: Layer,
+    layer: Any,
     inputs: Sequence[Value],
     mask: Any = None,
     return_attention_scores: bool = False,

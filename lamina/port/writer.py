@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.proxy import GraphAppendingTracer
 from torch.utils import _pytree as pytree
 
 from ..core import care
@@ -106,7 +107,7 @@ class Writer:
     def __init__(self, weights: Weights, inference: bool = False):
         self.weights, self.inference = weights, inference
         self.root, self.graph = nn.Module(), fx.Graph()
-        self._tracer = fx.proxy.GraphAppendingTracer(self.graph)
+        self._tracer = GraphAppendingTracer(self.graph)
         self._values: dict[int, Value] = {}  # by symbolic tensor
         self._given: dict[int, str] = {}  # the names that a model has for its layers
         self._names: dict[tuple[int, str, bool], str] = {}  # of what is in `root`
@@ -124,11 +125,10 @@ class Writer:
         """The name of the submodule for a layer, or for a part of it: the layer's own."""
         key = id(layer), part, self.inference
         if key not in self._names:
-            base = _identifier(self._given.get(id(layer), layer.name) + (f"_{part}" if part else ""))
-            taken, numbers = {*self._names.values()}, itertools.count(1)
-            self._names[key] = (
-                base if base not in taken else next(n for i in numbers if (n := f"{base}_{i}") not in taken)
-            )
+            own = self._given.get(id(layer)) or layer.name
+            base = _identifier(f"{own}_{part}" if part else own)
+            taken, numbered = {*self._names.values()}, (f"{base}_{number}" for number in itertools.count(1))
+            self._names[key] = next(name for name in itertools.chain([base], numbered) if name not in taken)
         return self._names[key]
 
     def module(self, layer: Any, make: Callable[[], nn.Module], *args: Any, part: str = "") -> Any:
@@ -289,13 +289,13 @@ class Writer:
 
     # -- operations and what has no form ------------------------------------------------------------------------------
 
-    def operation(self, node: Node, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+    def operation(self, node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The outputs of a plain function: itself where it is torch's, else the calls of torch's that it makes."""
         function = node.layer.function  # type: ignore[attr-defined]
         values = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
         if str(getattr(function, "__module__", "")).startswith("lamina.ops."):
             floats = all(value.dtype == values[0].dtype and value.dtype.is_floating_point for value in values)
-            function = _OPS.get(function.__name__) if floats and not kwargs else None
+            function = _OPS.get(function.__name__, function) if floats and not kwargs else function
         word = _word_of_torch(function)
         if word is None:
             return self.traced(node.layer, args, kwargs)
@@ -303,7 +303,7 @@ class Writer:
         elementwise = elementwise and not any(value.columns for value in values)
         if not elementwise or any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
             elementwise, values = False, [self.settled(value) for value in values]
-        count = iter(range(len(values) + 99))
+        count = itertools.count()
 
         def given(leaf: Any) -> Any:
             if isinstance(leaf, Value):
@@ -477,10 +477,10 @@ def _check_training(layer: Any) -> None:
 _MEMORY = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-def parameter(values: Tensor, like: Tensor) -> nn.Parameter:
+def parameter(values: Tensor, like: Tensor, trained: bool = True) -> nn.Parameter:
     """Values of a weight as a parameter, trained as the weight is."""
     values = values.detach().clone(memory_format=_MEMORY.get(values.ndim, torch.contiguous_format))
-    return nn.Parameter(values, requires_grad=bool(values.is_floating_point() and like.requires_grad))
+    return nn.Parameter(values, requires_grad=bool(trained and values.is_floating_point() and like.requires_grad))
 
 
 def fixed(values: Tensor) -> nn.Parameter:
@@ -498,28 +498,35 @@ class From(NamedTuple):
     second: bool = False
 
 
+def _written_weight(weights: Weights, layer: Any, source: From) -> tuple[Any, Any]:
+    """What is written for a weight, None where there is none; and the one that says whether it is trained."""
+    weight = like = getattr(layer, source.weight, None)
+    if weight is None:
+        return None, None
+    if getattr(layer, "lora_enabled", False) and layer._adapts == source.weight:
+        weight, like = layer.merged_weight(), getattr(layer, f"lora_{source.weight}_b")
+    value = weights.rest(weight) if source.second else weights.of(weight)
+    return value if source.change is None else source.change(value), like
+
+
 def filled(to: Writer, layer: Any, make: Callable[[], nn.Module], **sources: From) -> nn.Module:
     """A module of torch's with the weights of a layer, by parameter or buffer."""
     with torch.device("meta"):
         module = make()
     for name, buffer in module.named_buffers():
         module._buffers[name] = to.weights.constant(torch.zeros(buffer.shape, dtype=buffer.dtype))
-    for name, (word, change, default, second) in sources.items():
-        register = module._parameters if name in module._parameters else module._buffers
-        before, weight = register.get(name), getattr(layer, word, None)
-        adapted = getattr(layer, "lora_enabled", False) and layer._adapts == word
-        if before is None:
+    for name, source in sources.items():
+        register: Any = module._parameters if name in module._parameters else module._buffers
+        if register.get(name) is None:
             continue
-        like = before if weight is None else weight
-        if weight is None:
-            value = torch.full(before.shape, default, dtype=layer.dtype_policy.variable)
+        value, like = _written_weight(to.weights, layer, source)
+        if value is None:
+            dtype = layer.dtype_policy.variable
+            register[name] = fixed(torch.full(register[name].shape, source.default, dtype=dtype))
+        elif register is module._buffers:
+            register[name] = value.contiguous()
         else:
-            value = to.weights.rest(weight) if second else to.weights.of(layer.merged_weight() if adapted else weight)
-            like = getattr(layer, f"lora_{word}_b") if adapted else weight
-            value = value if change is None else change(value)
-        register[name] = value.contiguous() if register is module._buffers else parameter(value, like)
-        if second or weight is None:
-            register[name].requires_grad_(False)
+            register[name] = parameter(value, like, trained=not source.second)
     return module
 
 
