@@ -461,6 +461,68 @@ def test_frozen_weights_of_a_module() -> None:
     assert [weight.requires_grad for weight in model.weights] == [False, False, True, True]
 
 
+class _Function(nn.Module):
+    def __init__(self, function: Any):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+FUNCTIONS: list[tuple[Any, tuple[int, ...]]] = [
+    (lambda x: x.mean((2, 3), keepdim=True) + x, (3, 4, 5)),
+    (lambda x: x.mean(1) - x.amax(1) * x.sum(1), (3, 4, 5)),
+    (lambda x: torch.cat([x.mean(1, keepdim=True), x.max(1, keepdim=True)[0]], 1), (3, 4, 4)),
+    (lambda x: x.transpose(1, 2) @ x + torch.bmm(x.permute(0, 2, 1), x), (3, 4)),
+    (lambda x: torch.einsum("bij,bjk->bik", x, x)[:, 0].unsqueeze(1), (3, 3)),
+    (lambda x: x[:, :, 1:] * 2 - 1 / (x[:, :, :-1].abs() + 1), (3, 4, 4)),
+    (lambda x: nn.functional.pad(x, (1, 1, 2, 0)), (3, 4, 4)),
+    (lambda x: nn.functional.gelu(x) + nn.functional.elu(x) + nn.functional.softplus(x) + x.tanh() ** 2, (3, 4, 4)),
+    (lambda x: x.reshape(x.shape[0], 2, -1).flatten(1).view(-1, 24), (6, 4)),
+    (lambda x: x.flatten(2).transpose(1, 2), (3, 4, 5)),
+    (lambda x: torch.cat(x.split(2, 1)[::-1], 1), (4, 5, 5)),
+    (lambda x: x.chunk(2, 1)[0] * torch.sigmoid(x.chunk(2, 1)[1]), (4, 3, 3)),
+    (lambda x: x.view(x.size(0), 2, 3, 4, 4).transpose(1, 2).contiguous().view(x.size(0), -1, 4, 4), (6, 4, 4)),
+    (lambda x: (x.clamp(0, 1), {"softmax": nn.functional.softmax(x, dim=1)}), (3, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("function, shape", FUNCTIONS, ids=[str(number) for number in range(len(FUNCTIONS))])
+def test_functions_of_modules(function: Any, shape: tuple) -> None:
+    for channels_last in (False, True):
+        port.from_torch(_Function(function), shape, channels_last=channels_last)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_windows_of_modules(rank: int) -> None:
+    kinds = ("Conv", "ConvTranspose", "MaxPool", "AvgPool", "AdaptiveAvgPool", "ZeroPad", "ConstantPad")
+    conv, transposed, most, mean, adaptive, zeros, constants = (getattr(nn, f"{kind}{rank}d") for kind in kinds)
+    windows = [(3, 2, 1, 1, 1), (2, 1, 0, 1, 2), (3, 1, 2, 2, 4), (4, 2, 1, 1, 1), (5, 1, "same", 1, 1)]
+    modules = [conv(4, 8, *window) for window in windows]
+    modules += [transposed(4, 3, *window) for window in [(3, 2, 1, 1), (4, 2, 1), (3, 3), (2, 3), (5, 2, 2, 1)]]
+    modules += [most(3, 2, 1), most(2, 1), mean(3, 2, 1), adaptive(3), adaptive(1), zeros(1), constants(1, 3.0)]
+    for module in modules:
+        for channels_last in (False, True):
+            port.from_torch(nn.Sequential(module), (4, *(9, 8, 7)[:rank]), channels_last=channels_last)
+
+
+@pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU, nn.RNN])
+def test_states_of_modules(cls: Any) -> None:
+    for count, both in ((1, False), (1, True), (2, True)):
+
+        class Reads(nn.Module):
+            def __init__(self, count: int = count, both: bool = both):
+                super().__init__()
+                self.rnn = cls(3, 4, count, batch_first=True, bidirectional=both)
+
+            def forward(self, x: Tensor) -> Any:
+                y, states = self.rnn(x)
+                return y, (states[0] if cls is nn.LSTM else states)[-1]
+
+        port.from_torch(Reads(), (5, 3))
+
+
 class _Decides(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x

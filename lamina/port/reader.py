@@ -6,6 +6,7 @@ import math
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -91,8 +92,8 @@ class Reader(fx.Interpreter):
 
     def picked(self) -> list[Any]:
         """Which parts of the result of the call that is being read are asked for."""
-        users = self._node.users
-        return [user.args[1] for user in users if getattr(user.target, "__name__", "") == "getitem"]
+        users = [user for user in self._node.users if getattr(user.target, "__name__", "") == "getitem"]
+        return [user.args[1] for user in users if user.users]
 
     def unreadable(self, why: str, instead: str = "") -> Unreadable:
         """The error for the call that is being read."""
@@ -167,7 +168,8 @@ class Reader(fx.Interpreter):
             return leaf
 
         args, kwargs = pytree.tree_map(made, (args, dict(kwargs)))
-        output = function(*args, **kwargs)
+        method = getattr(Tensor, getattr(function, "__name__", ""), None) is function
+        output = (getattr(args[0], function.__name__) if method else partial(function, args[0]))(*args[1:], **kwargs)
         return pytree.tree_map(lambda s: self.value(s, order) if isinstance(s, SymbolicTensor) else s, output)
 
 

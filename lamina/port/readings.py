@@ -70,10 +70,10 @@ def _along(reader: Reader, name: str, x: Value, dim: int | None, function: Any) 
     axis = -1 if axis == len(x.shape) - 1 else axis
     if function is activations.softmax:
         return x.like(reader.layer(name, lambda: layers.Softmax(axis, name=name), x.made))
-    return x.like(getattr(ops, function.__name__)(x.made, axis=axis))
+    return reader.value(getattr(ops, function.__name__)(x.made, axis=axis), x.order)
 
 
-@reads(*(cls for cls in _AXES if cls is not nn.GLU))
+@reads(*_AXES)
 def softmax_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
     return _along(reader, name, x, module.dim, _AXES[type(module)])
 
