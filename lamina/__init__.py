@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from . import models as models
     from . import ops as ops
     from . import optimizers as optimizers
+    from . import port as port
     from . import preprocessing as preprocessing
     from . import random as random
     from . import regularizers as regularizers
@@ -120,6 +121,7 @@ __all__ = [
     "name_scope",
     "ops",
     "optimizers",
+    "port",
     "preprocessing",
     "random",
     "regularizers",

@@ -52,7 +52,7 @@ def alike(first, second):
 def check_example(example, unknown):
     model = model_of(example, unknown)
     alone = copy.deepcopy(model)  # with states of its own
-    run = program.trace(model, [model], program._signature_of(model)).module()
+    run = program.trace(model, [model], program.signature_of(model)).module()
     sizes = ((2, 0), (2, 0)) if example.stateful else ((3, 0), (1, 2 * unknown), (2, 3 * unknown))
     for batch, by in sizes:
         x = data_for(example, batch, by)

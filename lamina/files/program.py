@@ -62,7 +62,7 @@ def export_model(
     opset = options.pop("opset_version", None) if format == "onnx" else None
     if format == "onnx":
         onnx.check()
-    signature = _signature_of(model) if input_signature is None else _as_signature(input_signature)
+    signature = signature_of(model) if input_signature is None else _as_signature(input_signature)
     program = trace(model, [model], signature, **options)
     with safe.replacing(path) as fresh:
         if format == "torch":
@@ -106,7 +106,7 @@ class ExportArchive:
         owner = fn if isinstance(fn, nn.Module) else getattr(fn, "__self__", None)
         if input_signature is None and not isinstance(owner, Layer):
             raise ValueError(f"add_endpoint: give an `input_signature` for {short(fn)}, as a list of InputSpec.")
-        signature = _signature_of(owner) if input_signature is None else _as_signature(input_signature)
+        signature = signature_of(owner) if input_signature is None else _as_signature(input_signature)
         held = [each for each in _held(fn) if not any(each is other for other in self._tracked)]
         used = [fn] if isinstance(fn, nn.Module) else [*self._tracked, *held]
         self._endpoints[name] = trace(fn, used, signature, **options)
@@ -287,7 +287,7 @@ def _told(error: Exception) -> str:
 # Signatures ------------------------------------------------------------------------------------------------------
 
 
-def _signature_of(model: Any) -> list[Any]:
+def signature_of(model: Any) -> list[Any]:
     """The arguments of a call, by what the model was made of or built with."""
     if not isinstance(model, Layer):
         raise TypeError(f"export: expected a model; got {short(model)}.")

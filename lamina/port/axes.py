@@ -1,0 +1,76 @@
+"""Tensors on their way between two orders of axes: channels last, as Keras has them, and first, as torch has them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Order = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A tensor of the model that is read, and what stands for it in the one that is written.
+
+    shape: as the tensor is read, None where unknown. Axis i of `made` is its axis `order[i]`. columns: of what was
+    flattened before its axes were back in their order, the shape before as it is written, and its order.
+    """
+
+    made: Any
+    shape: tuple[int | None, ...]
+    dtype: torch.dtype = torch.float32
+    order: Order = ()
+    columns: tuple[tuple[int, ...], Order] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.order:
+            object.__setattr__(self, "order", plain(len(self.shape)))
+
+    def like(self, made: Any) -> Value:
+        """The result of what treats every value by itself."""
+        return replace(self, made=made)
+
+    @property
+    def turned(self) -> bool:
+        """Whether its values lie in another order."""
+        return self.columns is not None or self.order != plain(len(self.shape))
+
+    def axis(self, axis: int) -> int:
+        """Where an axis of the tensor that is read is in the one that is written."""
+        return self.order.index(axis % len(self.shape))
+
+    def sizes(self) -> tuple[int | None, ...]:
+        """The shape as it is written."""
+        return tuple(self.shape[axis] for axis in self.order)
+
+
+def plain(rank: int) -> Order:
+    """The order of what is written as it is read."""
+    return tuple(range(rank))
+
+
+def channels_second(rank: int) -> Order:
+    """The order that brings the last axis behind the batch."""
+    return (0, rank - 1, *range(1, rank - 1)) if rank > 2 else plain(rank)
+
+
+def channels_behind(rank: int) -> Order:
+    """The order that brings the axis behind the batch to the end."""
+    return (0, *range(2, rank), 1) if rank > 2 else plain(rank)
+
+
+def turn(order: Order, wanted: Order) -> Order:
+    """The permutation of the axes of a tensor in one order that brings them into another."""
+    return tuple(order.index(axis) for axis in wanted)
+
+
+def flatten_order(columns: tuple[tuple[int, ...], Order]) -> Tensor:
+    """For each column of a flattened tensor, the column that it is where the axes are in their own order."""
+    written, order = columns
+    rank = len(order)
+    sizes = [written[order.index(axis)] for axis in range(1, rank)]
+    return torch.arange(math.prod(sizes)).reshape(1, *sizes).permute(order).flatten()

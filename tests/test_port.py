@@ -1,0 +1,602 @@
+"""Models as plain modules of torch, and such modules as models: equal results, weights under torch's names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.examples import Example, examples
+from support.torch_models import models
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+import lamina as keras
+from lamina import layers, port
+from lamina.port.checking import evaluating, largest_difference
+from lamina.port.writer import FORMS, REFUSED, form_of
+
+
+def as_model(example: Example) -> keras.Model:
+    layer = example.built()
+    symbols = example.symbols()
+    outputs = pytree.tree_leaves(layer(*symbols))
+    return keras.Model(pytree.tree_leaves(symbols), outputs if len(outputs) > 1 else outputs[0])
+
+
+def difference(first: Any, second: Any, *inputs: Tensor) -> float:
+    with evaluating(first), evaluating(second):
+        return largest_difference(first(*inputs), second(*inputs))[0]
+
+
+def sequential(shape: tuple, *stack: Any, dtype: str = "float32") -> keras.Sequential:
+    model = keras.Sequential([keras.Input(shape, dtype=dtype), *stack])
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in model.weights:
+            if weight.is_floating_point():
+                weight.add_(0.1 * torch.rand(weight.shape, generator=generator))
+    return model
+
+
+# Layers --------------------------------------------------------------------------------------------------------------
+
+EXAMPLES = [example for example in examples() if not example.cls.__module__.startswith("support")]
+QUICK = [example for example in EXAMPLES if form_of(example.make()) or example.name in REFUSED]
+
+
+@pytest.mark.parametrize("example", QUICK, ids=repr)
+def test_a_layer_as_a_module(example: Example, capsys: pytest.CaptureFixture) -> None:
+    model = as_model(example)
+    if example.name in REFUSED:
+        with pytest.raises(ValueError, match=r"^to_torch: .* inference=True\.$"):
+            port.to_torch(model)
+        if example.cls not in FORMS:
+            return
+    module = port.to_torch(model, inference=example.name in REFUSED or _drops(example))
+    assert "largest difference" in capsys.readouterr().out
+    is_plain(module)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if each not in QUICK], ids=repr)
+def test_a_layer_without_a_twin_is_the_calls_it_makes(example: Example) -> None:
+    module = port.to_torch(as_model(example), inference=True)
+    is_plain(module)
+
+
+def _drops(example: Example) -> bool:
+    """Whether it drops parts of the state, for which torch has nothing."""
+    return bool(getattr(example.make(), "recurrent_dropout", 0))
+
+
+def is_plain(module: nn.Module) -> None:
+    """Nothing in it, in the classes of it and its parts, or in its code, is Lamina's."""
+    for part in module.modules():
+        for cls in type(part).__mro__:
+            assert not cls.__module__.startswith("lamina"), cls
+        for name, value in vars(part).items():
+            for leaf in pytree.tree_leaves(value):
+                kind = leaf if isinstance(leaf, type) or callable(leaf) else type(leaf)
+                assert not str(getattr(kind, "__module__", "")).startswith("lamina"), (name, leaf)
+        assert "lamina" not in getattr(part, "code", "")
+        for node in getattr(getattr(part, "graph", None), "nodes", ()):
+            assert not node.meta or "lamina" not in str(node.meta)
+    assert all(type(value) in (nn.Parameter, Tensor) for value in module.state_dict(keep_vars=True).values())
+
+
+def test_a_module_is_loaded_where_there_is_no_lamina(tmp_path: Any) -> None:
+    ids = keras.Input((6,), dtype="int32", name="ids")
+    x = layers.Embedding(9, 4, mask_zero=True)(ids)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    x = layers.MultiHeadAttention(2, 2)(x, x)
+    outputs = layers.Activation("squareplus", name="traced")(layers.Dense(2)(layers.GRU(3)(x)))
+    module = port.to_torch(keras.Model(ids, outputs), verify=False)
+    given = torch.randint(0, 9, (3, 6))
+    torch.save((module, given, module(given)), tmp_path / "module.pt")
+    script = f"""
+import sys
+sys.modules["lamina"] = None
+import torch
+module, given, expected = torch.load({str(tmp_path / "module.pt")!r}, weights_only=False)
+assert torch.allclose(module(given), expected, atol=1e-6)
+assert [*module.state_dict()] == {[*module.state_dict()]!r}
+assert not [name for name in sys.modules if name.startswith("lamina.")]
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, env={})
+    assert done.returncode == 0, done.stderr
+
+
+CONVOLUTIONS = [
+    (rank, kind, padding, strides, kernel, options)
+    for rank in (1, 2, 3)
+    for kind, options in (("Conv", {}), ("Conv", {"groups": 2}), ("DepthwiseConv", {"depth_multiplier": 2}),
+                          ("SeparableConv", {}), ("Transpose", {}))
+    for padding in ("valid", "same") + ("causal",) * (rank == 1 and kind == "Conv")
+    for strides, kernel in ((1, 3), (2, 3), (2, 4), (3, 2), (1, 2))
+    if rank < 3 or (kind in ("Conv", "Transpose") and kernel > 2)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_convolutions(data_format: str, channels_first: bool) -> None:
+    for rank, kind, padding, strides, kernel, options in CONVOLUTIONS:
+        name = f"Conv{rank}DTranspose" if kind == "Transpose" else f"{kind}{rank}D"
+        if kind in ("DepthwiseConv", "SeparableConv") and rank == 3:
+            continue
+        args = (kernel,) if kind == "DepthwiseConv" else (4, kernel)
+        layer = getattr(layers, name)(*args, strides=strides, padding=padding, data_format=data_format, **options)
+        shape = (4, *(7, 6, 5)[:rank]) if data_format == "channels_first" else (*(7, 6, 5)[:rank], 4)
+        port.to_torch(sequential(shape, layer), channels_first=channels_first)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_pooling(rank: int) -> None:
+    for kind in ("Max", "Average"):
+        for padding in ("valid", "same"):
+            for size, strides in ((2, 2), (3, 2), (2, 1), (3, 1), (2, 3)):
+                layer = getattr(layers, f"{kind}Pooling{rank}D")(size, strides, padding)
+                port.to_torch(sequential((*(7, 6, 5)[:rank], 2), layer))
+
+
+def test_dilation_and_odd_windows() -> None:
+    for dilation in (2, 3):
+        for padding in ("valid", "same"):
+            port.to_torch(sequential((9, 8, 2), layers.Conv2D(3, (3, 2), dilation_rate=dilation, padding=padding)))
+    port.to_torch(sequential((5, 4, 2), layers.Conv2DTranspose(3, 3, 2, "same", output_padding=1)))
+    port.to_torch(sequential((9, 2), layers.Conv1D(3, 2, dilation_rate=4, padding="causal")))
+
+
+RECURRENT = ["LSTM", "GRU", "SimpleRNN"]
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize("sequences", [False, True])
+def test_masked_steps(name: str, sequences: bool) -> None:
+    ids = torch.tensor([[1, 2, 3, 4], [0, 0, 1, 2], [3, 4, 0, 0], [1, 0, 0, 2], [0, 0, 0, 0]])
+    for wrap in (lambda layer: layer, layers.Bidirectional):
+        for backwards in (False, True):
+            inner = getattr(layers, name)(3, return_sequences=sequences, go_backwards=backwards)
+            if backwards and wrap is layers.Bidirectional:
+                continue
+            model = sequential((4,), layers.Embedding(5, 2, mask_zero=True), wrap(inner), dtype="int32")
+            assert difference(model, port.to_torch(model), ids) < 1e-6
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_states_and_both_directions(name: str) -> None:
+    inputs = keras.Input((5, 2))
+    options: dict[str, Any] = {"return_state": True, "return_sequences": True}
+    y, *states = getattr(layers, name)(3, **options)(inputs)
+    z = getattr(layers, name)(3, go_backwards=True)(y, initial_state=states)
+    both = layers.Bidirectional(getattr(layers, name)(2, **options))(inputs)
+    merged = [
+        layers.Bidirectional(getattr(layers, name)(2, return_sequences=True), merge_mode=mode)(inputs)
+        for mode in ("sum", "mul", "ave")
+    ]
+    port.to_torch(keras.Model(inputs, [y, z, *both, *merged]))
+
+
+def test_what_torch_has_no_cell_for_is_unrolled() -> None:
+    port.to_torch(sequential((2, 3), layers.LSTM(2, recurrent_activation="hard_sigmoid")))
+    port.to_torch(sequential((2, 3), layers.GRU(2, reset_after=False)))
+    with pytest.raises(ValueError, match=r"has no twin in torch\.nn"):
+        port.to_torch(sequential((None, 3), layers.LSTM(2, recurrent_activation="hard_sigmoid")))
+
+
+def test_attention_and_its_masks() -> None:
+    ids = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(7, 6, mask_zero=True)(ids)
+    first = layers.MultiHeadAttention(2, 3, value_dim=4, dropout=0.1)(x, x, use_causal_mask=True)
+    second, scores = layers.MultiHeadAttention(3, 2, use_bias=False)(x, x, return_attention_scores=True)
+    third = layers.Attention(use_scale=True, dropout=0.2)([x, x])
+    fourth = layers.AdditiveAttention()([x, first])
+    causal = layers.MultiHeadAttention(1, 4)(first, first, use_causal_mask=True)
+    module = port.to_torch(keras.Model(ids, [first, second, scores, third, fourth, causal]))
+    assert {"query", "key", "value", "output_proj"} <= dict(module.multi_head_attention.named_children()).keys()
+
+
+def test_several_inputs_and_outputs_keep_their_structure() -> None:
+    a, b = keras.Input((4, 4, 3), name="picture"), keras.Input((2,), name="facts")
+    x = layers.GlobalMaxPooling2D()(layers.Conv2D(2, 3)(a))
+    outputs = {"sum": layers.Add()([x, b]), "both": layers.Concatenate()([x, b])}
+    model = keras.Model({"picture": a, "facts": b}, outputs)
+    module = port.to_torch(model)
+    given = {"picture": torch.rand(2, 4, 4, 3), "facts": torch.rand(2, 2)}
+    found = module(**given)
+    assert found.keys() == outputs.keys()
+    for key, value in model(given).items():
+        torch.testing.assert_close(found[key], value)
+
+
+# Layout, names, weights ----------------------------------------------------------------------------------------------
+
+
+def pictures() -> keras.Sequential:
+    return sequential(
+        (9, 8, 3),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv1"),
+        layers.BatchNormalization(name="bn"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.BatchNormalization(name="norm"),
+        layers.Dropout(0.5),
+        layers.Dense(5, name="head"),
+    )
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_the_layout_of_pictures(channels_first: bool) -> None:
+    model, given = pictures(), torch.rand(3, 9, 8, 3)
+    module = port.to_torch(model, channels_first=channels_first)
+    x = given.permute(0, 3, 1, 2) if channels_first else given
+    torch.testing.assert_close(module(x), model(given))
+    assert module.code.count(".permute(") == (0 if channels_first else 1)  # weights are turned, values are not
+    assert [*module.state_dict()][:3] == ["conv1.weight", "conv1.bias", "bn.weight"]
+
+
+def test_a_stack_is_a_sequential() -> None:
+    model = sequential((8, 8, 3), *pictures().layers[1:])
+    module = port.to_torch(model, channels_first=True)
+    assert isinstance(module, nn.Sequential)
+    assert isinstance(module.conv1, nn.Conv2d) and isinstance(module.head, nn.Linear)
+
+
+def test_names_do_not_depend_on_what_was_made_before() -> None:
+    def keys() -> list[str]:
+        return [*port.torch_state_dict(sequential((4,), layers.Dense(3), layers.Dense(2)))]
+
+    assert keys() == keys() == ["dense.weight", "dense.bias", "dense_1.weight", "dense_1.bias"]
+
+
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_weights_alone_there_and_back(channels_first: bool) -> None:
+    first, second = pictures(), pictures()
+    with torch.no_grad():
+        for weight in second.weights:
+            weight.add_(1)
+    state = port.torch_state_dict(first, channels_first=channels_first)
+    port.load_torch_weights(second, state, channels_first=channels_first)
+    for a, b in zip(first.weights, second.weights, strict=True):
+        torch.testing.assert_close(a.detach(), b.detach())
+
+
+def test_both_biases_of_torch_are_one_here() -> None:
+    model = sequential((4, 3), layers.Bidirectional(layers.LSTM(2)), name := layers.Dense(1))
+    module = port.to_torch(model)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.add_(0.3 * torch.rand(weight.shape))
+    port.load_torch_weights(model, module.state_dict())
+    assert difference(model, module, torch.rand(2, 4, 3)) < 1e-6
+    assert name.units == 1
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (lambda state: state.pop("head.bias"), "misses `head.bias`"),
+        (lambda state: state.update(more=torch.zeros(1)), "unknown `more`"),
+        (
+            lambda state: state.update({"head.bias": torch.zeros(4)}),
+            r"`?head.bias.* must have shape \(5,\); got \(4,\)",
+        ),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(change: Any, says: str) -> None:
+    model = pictures()
+    before = [weight.detach().clone() for weight in model.weights]
+    state = {name: value + 1 for name, value in port.torch_state_dict(model).items()}
+    change(state)
+    with pytest.raises(ValueError, match=says):
+        port.load_torch_weights(model, state)
+    for old, new in zip(before, model.weights, strict=True):
+        assert torch.equal(old, new)
+
+
+def test_a_value_without_a_weight_is_refused() -> None:
+    model = sequential((3,), layers.BatchNormalization(scale=False))
+    state = port.torch_state_dict(model)
+    port.load_torch_weights(model, state)
+    with pytest.raises(ValueError, match=r"has no weight for 'batch_normalization\.weight', which must be 1"):
+        port.load_torch_weights(model, {**state, "batch_normalization.weight": torch.tensor([1.0, 2.0, 1.0])})
+
+
+# Training ------------------------------------------------------------------------------------------------------------
+
+
+def step(model: Any, inputs: Tensor, target: Tensor) -> None:
+    model.train()
+    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+    nn.functional.mse_loss(model(inputs), target).backward()
+    optimizer.step()
+    model.eval()
+
+
+@pytest.mark.parametrize(
+    "shape, stack",
+    [
+        ((7, 6, 3), lambda: [layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(), layers.Flatten()]),
+        ((7, 3), lambda: [layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.GRU(4)]),
+        ((7, 3), lambda: [layers.SimpleRNN(4, return_sequences=True), layers.SeparableConv1D(3, 2), layers.Flatten()]),
+        ((5,), lambda: [layers.Dense(4, activation="gelu", trainable=False), layers.LayerNormalization()]),
+    ],
+)
+def test_one_step_of_training_is_the_same(shape: tuple, stack: Any) -> None:
+    model = sequential(shape, *stack(), layers.Dense(2))
+    module = port.to_torch(model)
+    inputs, target = torch.randn(6, *shape), torch.randn(6, 2)
+    step(model, inputs, target)
+    step(module, inputs, target)
+    expected = port.torch_state_dict(model)
+    for name, value in module.state_dict().items():
+        if "running_var" not in name and "num_batches" not in name:  # torch's moving variance is unbiased
+            torch.testing.assert_close(value, expected[name], msg=name)
+
+
+def test_what_is_frozen_stays_frozen() -> None:
+    base = sequential((6, 6, 3), layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Dropout(0.5))
+    base.trainable = False
+    inputs = keras.Input((6, 6, 3))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(base(inputs, training=False))))
+    module = port.to_torch(model)
+    assert {name for name, weight in module.named_parameters() if weight.requires_grad} == {
+        "dense.weight",
+        "dense.bias",
+    }
+    given = torch.rand(4, 6, 6, 3)
+    torch.testing.assert_close(module.train()(given), model(given))  # neither statistics of the batch, nor dropout
+    before = module.state_dict()
+    assert torch.equal(before["sequential.batch_normalization.running_mean"], base.layers[1].moving_mean)
+
+
+def test_dropout_of_steps_and_of_what_is_shared() -> None:
+    model = sequential((50, 40), layers.Dropout(0.5, noise_shape=(None, 1, None)))
+    module = port.to_torch(model).train()
+    kept = module(torch.ones(3, 50, 40))
+    assert set(kept.unique().tolist()) == {0.0, 2.0} and bool((kept == kept[:, :1]).all())
+    lstm = port.to_torch(sequential((5, 4), layers.LSTM(3, dropout=0.5)))
+    x = torch.rand(2, 5, 4)
+    torch.testing.assert_close(lstm(x), lstm(x))
+    assert not torch.equal(lstm.train()(x), lstm(x))
+    always = keras.Input((40,))
+    module = port.to_torch(keras.Model(always, layers.Dropout(0.5)(always, training=True)), verify=False)
+    assert 0.0 in module(torch.ones(2, 40))
+
+
+# Own layers and models -----------------------------------------------------------------------------------------------
+
+
+class Block(layers.Layer):
+    def __init__(self, units: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.first, self.second = layers.Dense(units, activation="relu"), layers.Dense(units)
+
+    def build(self, input_shape: tuple) -> None:
+        self.gain = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="gain")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs + self.second(self.first(inputs)) * self.gain
+
+
+class Net(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = [Block(6), Block(6)]
+        self.out = layers.Dense(2)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        for block in self.blocks:
+            inputs = block(inputs)
+        return self.out(keras.ops.relu(inputs))
+
+
+def test_models_and_layers_written_as_classes() -> None:
+    net = Net()
+    net(torch.zeros(2, 6))
+    counts = [len(layer._nodes) for layer in net.modules() if isinstance(layer, layers.Layer)]
+    module = port.to_torch(net)
+    assert "blocks_0.first.weight" in module.state_dict() and "blocks_1.gain" in module.state_dict()
+    assert counts == [len(layer._nodes) for layer in net.modules() if isinstance(layer, layers.Layer)]
+    step(net, x := torch.randn(4, 6), y := torch.randn(4, 2))
+    step(module, x, y)
+    assert difference(net, module, x) < 1e-6
+    assert isinstance(port.to_torch(net.out), nn.Sequential)
+
+
+def test_functions_of_models() -> None:
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Conv2D(3, 3, padding="same")(inputs)
+    x = 2 * keras.ops.relu(x) + inputs / 3
+    y = keras.ops.mean(x, axis=(1, 2)) @ torch.rand(3, 2)
+    z = layers.Lambda(lambda v: torch.cumsum(v, 1))(y)
+    module = port.to_torch(keras.Model(inputs, [x[:, 1:], y, z, layers.Activation(lambda v: v * torch.sin(v))(x)]))
+    is_plain(module)
+
+
+# From torch ----------------------------------------------------------------------------------------------------------
+
+NAMES = [*models()]
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_as_a_model(name: str, channels_last: bool, tmp_path: Any) -> None:
+    module, shape = models()[name]
+    model = port.from_torch(module, shape, channels_last=channels_last)
+    assert not any(isinstance(layer, layers.TorchModuleWrapper) for layer in model._flat_layers())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    whole = (
+        (*shape[1:], shape[0]) if (channels_last and len(shape) > 2) or (name == "sounds" and channels_last) else shape
+    )
+    assert model.input_shape == (None, *whole)
+    x = torch.randint(0, 30, (2, *whole)) if len(shape) == 1 else torch.randn(2, *whole)
+    assert difference(model, loaded, x) < 1e-6
+    port.to_torch(loaded, channels_first=channels_last)
+
+
+def test_a_model_of_a_module_trains() -> None:
+    module, shape = models()["resnet"]
+    model = port.from_torch(module, shape, channels_last=True)
+    x, y = torch.randn(6, *shape), torch.randn(6, 10)
+    step(module, x, y)
+    step(model, x.permute(0, 2, 3, 1), y)
+    back = port.to_torch(model, channels_first=True, verify=False).state_dict()
+    for name, value in module.state_dict().items():
+        if "num_batches" not in name:
+            path, _, last = name.rpartition(".")
+            torch.testing.assert_close(back[f"{path.replace('.', '_')}.{last}"], value, msg=name, rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_weights_of_a_module() -> None:
+    module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    module[0].requires_grad_(False)
+    model = port.from_torch(module, (4,))
+    assert [weight.requires_grad for weight in model.weights] == [False, False, True, True]
+
+
+class _Function(nn.Module):
+    def __init__(self, function: Any):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+FUNCTIONS: list[tuple[Any, tuple[int, ...]]] = [
+    (lambda x: x.mean((2, 3), keepdim=True) + x, (3, 4, 5)),
+    (lambda x: x.mean(1) - x.amax(1) * x.sum(1), (3, 4, 5)),
+    (lambda x: torch.cat([x.mean(1, keepdim=True), x.max(1, keepdim=True)[0]], 1), (3, 4, 4)),
+    (lambda x: x.transpose(1, 2) @ x + torch.bmm(x.permute(0, 2, 1), x), (3, 4)),
+    (lambda x: torch.einsum("bij,bjk->bik", x, x)[:, 0].unsqueeze(1), (3, 3)),
+    (lambda x: x[:, :, 1:] * 2 - 1 / (x[:, :, :-1].abs() + 1), (3, 4, 4)),
+    (lambda x: nn.functional.pad(x, (1, 1, 2, 0)), (3, 4, 4)),
+    (lambda x: nn.functional.gelu(x) + nn.functional.elu(x) + nn.functional.softplus(x) + x.tanh() ** 2, (3, 4, 4)),
+    (lambda x: x.reshape(x.shape[0], 2, -1).flatten(1).view(-1, 24), (6, 4)),
+    (lambda x: x.flatten(2).transpose(1, 2), (3, 4, 5)),
+    (lambda x: torch.cat(x.split(2, 1)[::-1], 1), (4, 5, 5)),
+    (lambda x: x.chunk(2, 1)[0] * torch.sigmoid(x.chunk(2, 1)[1]), (4, 3, 3)),
+    (lambda x: x.view(x.size(0), 2, 3, 4, 4).transpose(1, 2).contiguous().view(x.size(0), -1, 4, 4), (6, 4, 4)),
+    (lambda x: (x.clamp(0, 1), {"softmax": nn.functional.softmax(x, dim=1)}), (3, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("function, shape", FUNCTIONS, ids=[str(number) for number in range(len(FUNCTIONS))])
+def test_functions_of_modules(function: Any, shape: tuple) -> None:
+    for channels_last in (False, True):
+        port.from_torch(_Function(function), shape, channels_last=channels_last)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_windows_of_modules(rank: int) -> None:
+    kinds = ("Conv", "ConvTranspose", "MaxPool", "AvgPool", "AdaptiveAvgPool", "ZeroPad", "ConstantPad")
+    conv, transposed, most, mean, adaptive, zeros, constants = (getattr(nn, f"{kind}{rank}d") for kind in kinds)
+    windows = [(3, 2, 1, 1, 1), (2, 1, 0, 1, 2), (3, 1, 2, 2, 4), (4, 2, 1, 1, 1), (5, 1, "same", 1, 1)]
+    modules = [conv(4, 8, *window) for window in windows]
+    modules += [transposed(4, 3, *window) for window in [(3, 2, 1, 1), (4, 2, 1), (3, 3), (2, 3), (5, 2, 2, 1)]]
+    modules += [most(3, 2, 1), most(2, 1), mean(3, 2, 1), adaptive(3), adaptive(1), zeros(1), constants(1, 3.0)]
+    for module in modules:
+        for channels_last in (False, True):
+            port.from_torch(nn.Sequential(module), (4, *(9, 8, 7)[:rank]), channels_last=channels_last)
+
+
+@pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU, nn.RNN])
+def test_states_of_modules(cls: Any) -> None:
+    for count, both in ((1, False), (1, True), (2, True)):
+
+        class Reads(nn.Module):
+            def __init__(self, count: int = count, both: bool = both):
+                super().__init__()
+                self.rnn = cls(3, 4, count, batch_first=True, bidirectional=both)
+
+            def forward(self, x: Tensor) -> Any:
+                y, states = self.rnn(x)
+                return y, (states[0] if cls is nn.LSTM else states)[-1]
+
+        port.from_torch(Reads(), (5, 3))
+
+
+class _Decides(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+class _Holds(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(3, 3), nn.Bilinear(3, 3, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner[1](self.inner[0](x), x)
+
+
+class _Raw(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.token
+
+
+@pytest.mark.parametrize(
+    "module, shape, says",
+    [
+        (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
+        (_Holds(), (3,), r"from_torch: 'inner\.1' \(Bilinear\) has no layer"),
+        (_Raw(), (3,), "uses a parameter that is no module's"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, padding_mode="reflect")), (3, 8, 8), r"'0' \(Conv2d\) pads by 'reflect'"),
+        (nn.Sequential(nn.LSTM(3, 2)), (4, 3), "takes time before the batch"),
+        (nn.Sequential(nn.Flatten(0)), (3,), "flattens the batch axis"),
+        (nn.Sequential(nn.Upsample(scale_factor=1.5)), (3, 8, 8), "resizes in a way"),
+        (nn.Sequential(nn.Hardtanh(-2, 3)), (3,), "has arguments that no layer has"),
+        (nn.Sequential(nn.Linear(3, 2)), (4,), "misses|shape"),
+    ],
+)
+def test_what_no_layer_does_is_named(module: nn.Module, shape: tuple, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        port.from_torch(module, shape)
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(TypeError, match="expected a Lamina model"):
+        port.to_torch(nn.Linear(2, 2))
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module"):
+        port.from_torch(layers.Dense(2), (3,))
+    with pytest.raises(ValueError, match="is not built"):
+        port.to_torch(keras.Sequential([layers.Dense(2)]))
+    with pytest.raises(ValueError, match=r"takes texts"):
+        port.to_torch(sequential((1,), layers.TextVectorization(vocabulary=["a"]), dtype="string"))
+    with pytest.raises(ValueError, match="differ by"):
+        port.to_torch(sequential((3,), layers.Dense(2)), tolerance=-1)
+    mixed = sequential((3,), layers.Dense(2, dtype="mixed_float16"))
+    with pytest.raises(ValueError, match=r"computes in float16.*autocast"):
+        port.to_torch(mixed)
+
+
+def test_an_old_generation_s_model() -> None:
+    from lamina import keras1
+
+    model = keras1.models.Sequential()
+    model.add(keras1.layers.Convolution2D(3, 3, 3, input_shape=(2, 6, 6), dim_ordering="th", border_mode="same"))
+    model.add(keras1.layers.Flatten())
+    model.add(keras1.layers.Dense(2, activation="softmax"))
+    module = port.to_torch(model)
+    given = np.random.default_rng(0).random((2, 2, 6, 6), dtype="float32")
+    np.testing.assert_allclose(module(torch.from_numpy(given)).detach(), model.predict(given), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_onnx(tmp_path: Any) -> None:
+    pytest.importorskip("onnxscript")
+    module = port.to_torch(pictures())
+    program = torch.onnx.export(module, (torch.rand(2, 9, 8, 3),), dynamo=True, verbose=False)
+    program.save(tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size > 0
