@@ -310,7 +310,8 @@ def load(loads: Loads, path: Any) -> None:
     Raises ValueError, naming the file, where one cannot take them.
     """
     own = [pair for pair in loads if _own_tensors(pair[0]) is None]
-    before = [(tensor, tensor.detach().clone()) for item, _ in own for tensor in _current(item)]
+    current = [tensor for item, _ in own for tensor in _current(item) if getattr(tensor, "_awaited", None) is None]
+    before = [(tensor, tensor.detach().clone()) for tensor in current]
     try:
         for item, arrays in own:
             item.load_own_variables(_in_order_of_today(item, arrays))

@@ -20,7 +20,7 @@ from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
-from ..core.weight import Weight
+from ..core.weight import Weight, take
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
@@ -409,9 +409,15 @@ class _OutputsInList(_Modern):
 
 def _load_local(layer: Any, store: Mapping[str, Any]) -> None:
     """From a `.keras` file, in which a local kernel lies as the layer's `implementation` wants it, or as today's."""
-    arrays = [store[str(place)] for place in range(len(store))]
-    today = bool(arrays) and tuple(arrays[0].shape) == tuple(layer.weights[0].shape)
-    Layer.set_weights(layer, arrays if today else layer.weight_layout().to_modern([array[()] for array in arrays]))
+    arrays = [np.asarray(store[str(place)]) for place in range(len(store))]
+    today = bool(arrays) and arrays[0].shape == tuple(layer.weights[0].shape)
+    arrays = arrays if today else layer.weight_layout().to_modern(arrays)
+    expected, got = [tuple(weight.shape) for weight in layer.weights], [array.shape for array in arrays]
+    if expected != got:
+        raise ValueError(f"{named(layer)}: expected weights of shapes {expected}; got {got}.")
+    with torch.no_grad():
+        for weight, array in zip(layer.weights, arrays, strict=True):
+            take(weight, torch.as_tensor(array))
 
 
 def _zero_states(layer: Any) -> None:
