@@ -23,6 +23,8 @@ from typing import IO, Any
 import numpy as np
 import torch
 
+from ..core.functions import Told
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -65,8 +67,9 @@ def reading(path: Any) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line of bounded length."""
-    line = str(error).strip().split("\n")[0] or type(error).__name__
+    """An error in one line of bounded length, or more lines where these go together."""
+    line = str(error).strip()
+    line = (line if isinstance(error, Told) else line.split("\n")[0]) or type(error).__name__
     return line if len(line) <= MAX_REASON else f"{line[:MAX_REASON]}..."
 
 

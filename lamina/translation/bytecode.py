@@ -97,6 +97,11 @@ def _Shown(value: Any) -> ast.expr:
     return ast.Name(_shown(value))
 
 
+def described(code: str, defaults: Any, closure: Any, **more: Any) -> dict[str, Any]:
+    """Code as a config of Keras 3 holds it."""
+    return {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure, **more}}
+
+
 def function_of(text: str) -> Function:
     """The function that a config's text of code describes: base64, or the bytes as Keras 1 wrote them.
 
