@@ -105,12 +105,11 @@ class Rebuilt:
         return bytecode.described(self.code, self.defaults, self.closure, **more)
 
 
-def rebuilt(config: Mapping[str, Any], key: str | None, what: str) -> Rebuilt:
-    """The function that a config of `bytecode.described` holds; `key`: the word in `custom_objects` for another one.
+def rebuilt(inner: Any, key: str | None, what: str) -> Rebuilt:
+    """The function that the inner part of `bytecode.described` holds; `key`: the word in `custom_objects` for another.
 
     Raises ValueError, with what the function did, where it is not rebuilt.
     """
-    inner = config.get("config")
     inner = inner if isinstance(inner, Mapping) else {}
     code, defaults, closure = (inner.get(word) for word in ("code", "defaults", "closure"))
     if code is None and isinstance(inner.get("value"), (list, tuple)) and len(inner["value"]) == 3:
@@ -118,8 +117,9 @@ def rebuilt(config: Mapping[str, Any], key: str | None, what: str) -> Rebuilt:
     values = all(each is None or isinstance(each, (list, tuple)) for each in (defaults, closure))
     if not isinstance(code, str) or not values:
         raise ValueError(f"{what}: expected the code of a function, which is never run; got {short(dict(inner))}.")
-    place = f"custom_objects={{{key!r}: ...}}" if key else "custom_objects, under the name of the layer"
-    remedy = f"Pass a function that does the same as {place}, or put a registered function in its place."
+    remedy = "Put a registered function in its place."
+    if key is not None:
+        remedy = f"Pass a function that does the same as custom_objects={{{key!r}: ...}}."
     try:
         return Rebuilt(code, defaults, closure, str(inner.get("generation", "keras3")))
     except bytecode.Unreadable as error:

@@ -30,7 +30,7 @@ def function_of(value: Any, owner: Any, part: str = "function") -> Any:
             given = serialize.registered_object(key)
             if given is not None:
                 return given
-            return functions.rebuilt(value, key, f'{type(owner).__name__} "{name}": its `{part}`')
+            return functions.rebuilt(value.get("config"), key, f'{type(owner).__name__} "{name}": its `{part}`')
         found = serialize.deserialize(value)
         if not callable(found):
             raise Refused
@@ -94,7 +94,16 @@ _shape = Kind(
     bad=(3.5, "wide", (2.5,)),
     error=TypeError,
 )
-_arguments = Kind(mapping.expected, lambda v, o: {} if v is None else mapping.convert(v, o), dump=dict, bad=(3,))
+
+
+def _more(value: Any, owner: Any) -> dict[str, Any]:
+    """Arguments; arrays as configs describe them are arrays."""
+    given = {} if value is None else mapping.convert(value, owner)
+    described = {key: each for key, each in given.items() if isinstance(each, Mapping) and "class_name" in each}
+    return given | {key: serialize.deserialize(each) for key, each in described.items()}
+
+
+_arguments = Kind(mapping.expected, _more, dump=serialize.serialize, bad=(3,))
 
 
 class Lambda(Layer):

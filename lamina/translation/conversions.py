@@ -127,6 +127,11 @@ def _as_array(value: Any) -> Any:
     return np.asarray(value["value"]) if array else value
 
 
+def _of_array(value: Any) -> Any:
+    array = isinstance(value, Mapping) and value.get("class_name") == "__numpy__"
+    return {"type": "ndarray", "value": value["config"]["value"]} if array else value
+
+
 def of_steps(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """A number of steps says a shape only beside their size."""
     return modern if given.get("input_dim") else {**modern, "input_length": None}
@@ -232,6 +237,8 @@ def write_lambda(config: Arguments, shape: tuple | None) -> Arguments:
     """Functions with their kind; code as (code, defaults, closure)."""
     found = {}
     for key, value in config.items():
+        if key == "arguments" and isinstance(value, Mapping):
+            value = {name: _of_array(each) for name, each in value.items()}
         if key not in _FUNCTIONS:
             found[key] = value
             continue

@@ -48,7 +48,8 @@ _IMAGE = """
     adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation central_crop crop_to_bounding_box
     extract_patches flip_left_right flip_up_down grayscale_to_rgb hsv_to_rgb pad_to_bounding_box
     per_image_standardization resize_bilinear resize_images resize_nearest_neighbor resize_with_crop_or_pad
-    rgb_to_grayscale rgb_to_hsv rot90 transpose ResizeMethod.BILINEAR ResizeMethod.NEAREST_NEIGHBOR
+    rgb_to_grayscale rgb_to_hsv rot90 transpose ResizeMethod.AREA ResizeMethod.BILINEAR
+    ResizeMethod.NEAREST_NEIGHBOR
 """
 _NEW_TF = "reverse image.resize where"  # of which TensorFlow 1 had others by these names
 _OPS = """
