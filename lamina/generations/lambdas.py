@@ -160,7 +160,7 @@ class _World:
         def store(env: Env) -> Any:
             found = value(env)
             if isinstance(target, ast.Tuple):
-                found = list(found)
+                found = _listed(found)
                 if len(found) != len(names):
                     raise ValueError(f"Expected {len(names)} values for {', '.join(names)}; got {len(found)}.")
                 env.update(zip(names, found, strict=True))
@@ -216,6 +216,8 @@ class _World:
                 for part in name.split("."):
                     found = getattr(found, part, None)
                 found = _on_numbers(found) if root != "ops" and callable(found) else found
+            if name in lambdas.IN_TURN:
+                found = _in_turn(found)
         if found is None and not path.endswith(".newaxis"):
             raise Uncertain(f"what {path} computes is not certain here")
         return found
@@ -305,7 +307,7 @@ class _World:
         def run(env: Env) -> Any:
             found: list[Any] = []
             for star, value in zip(stars, values, strict=True):
-                found += value(env) if star else [value(env)]
+                found += _listed(value(env)) if star else [value(env)]
             return make(found)
 
         return run
@@ -412,7 +414,7 @@ def _item(value: Any, key: Any) -> Any:
     if not all(part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer)) for part in parts):
         raise ValueError("A function takes parts of a tensor by something else than numbers and slices.")
     back = any(isinstance(part, slice) and isinstance(part.step, int) and part.step < 0 for part in parts)
-    return reversing_item(value, key) if back else value[key]
+    return reversing_item(value, key) if back and isinstance(value, Tensor) else value[key]
 
 
 def _on_numbers(function: Callable) -> Callable:
@@ -422,6 +424,25 @@ def _on_numbers(function: Callable) -> Callable:
         if any(isinstance(each, _TENSORS) for each in pytree.tree_leaves((args, kwargs))):
             raise ValueError(f"A function gives a tensor to {function.__name__}, which is for numbers.")
         return function(*args, **kwargs)
+
+    return call
+
+
+def _listed(value: Any) -> list[Any]:
+    """The items of a list, or along the first axis of a tensor, if they are not too many to be taken one by one."""
+    if len(value) > MAX_ITEMS:
+        raise ValueError(f"A function takes {len(value)} items one by one; at most {MAX_ITEMS} are taken.")
+    return list(value)
+
+
+def _in_turn(function: Callable) -> Callable:
+    """A function that goes through an axis of a tensor."""
+
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        for each in (x, *args, *kwargs.values()):
+            if (isinstance(each, int) and each > MAX_ITEMS) or max(getattr(each, "shape", ()), default=0) > MAX_ITEMS:
+                raise ValueError(f"A function takes parts one by one; of more than {MAX_ITEMS} none are taken.")
+        return function(x, *args, **kwargs)
 
     return call
 
@@ -447,6 +468,7 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "ndims": len, "rank": len, "value": _whole, "dims": list,
 }  # fmt: skip
 _BUILTINS: dict[str, Callable] = {
-    "abs": abs, "len": len, "list": list, "tuple": tuple, "range": _range, "sum": sum, "slice": slice,
+    "abs": abs, "len": len, "list": lambda x=(): _listed(x), "tuple": lambda x=(): tuple(_listed(x)), "range": _range,
+    "sum": lambda x, *start: sum(_listed(x), *start), "slice": slice,
     **{function.__name__: _on_numbers(function) for function in (int, float, bool, round, max, min)},
 }  # fmt: skip

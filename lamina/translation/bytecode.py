@@ -13,16 +13,18 @@ import keyword
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .opcodes import BINARY, CACHES, COMPARISONS, NAMES, OPERATORS, UNARY
 
-MAX_BYTES = 1 << 17
+MAX_BYTES = 1 << 16
+MAX_STEPS = 8_000
 MAX_OBJECTS = 20_000  # of a marshalled text, those that are referred to counted each time
 MAX_DEPTH = 60  # of objects inside of objects, and of expressions
 MAX_BITS = 1024  # of a whole number
-MAX_STEPS = 20_000  # of instructions, those behind a condition counted for each of its ends
+MAX_WORK = 40_000  # instructions and parts of expressions, counted as often as they are looked at
 MAX_NODES = 4_000  # of an expression
+MAX_NAME = 255
 SHOWN_STEPS = 60
 
 
@@ -79,22 +81,19 @@ class Function:
         if self.body is None:
             return "\n".join([*known, *self.listing])
         own = ast.arguments(**vars(self.arguments))
-        own.defaults = [_Shown(value) for value in defaults or ()][: len(own.posonlyargs + own.args)]
+        own.defaults = [ast.Name(_shown(value)) for value in defaults or ()][: len(own.posonlyargs + own.args)]
         value = self.value if self.name == "<lambda>" else None
         if value is not None:
             return "\n".join([*known, ast.unparse(ast.Lambda(own, value))])
         name = self.name if self.name.isidentifier() else "function"
-        shown = ast.FunctionDef(name=name, args=own, body=self.body, decorator_list=[], lineno=0, type_params=[])
+        shown = ast.FunctionDef(name=name, args=own, body=self.body, decorator_list=[], lineno=0)
+        vars(shown)["type_params"] = []
         return "\n".join([*known, ast.unparse(shown)])
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _Shown(value: Any) -> ast.expr:
-    return ast.Name(_shown(value))
 
 
 def described(code: str, defaults: Any, closure: Any, **more: Any) -> dict[str, Any]:
@@ -283,6 +282,8 @@ def _names(values: Any) -> tuple[str, ...]:
     """Names as Python could have written them; ".0", an argument that has none, as "_0"."""
     found = tuple(f"_{name[1:]}" if name[:1] == "." and name[1:].isdigit() else name for name in _texts(values))
     for name in found:
+        if len(name) > MAX_NAME:
+            raise Unreadable("it has a name that is none")
         parts = () if name in _SINGLE else name.split(".")
         if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
             raise Unreadable("it has a name that is none")
@@ -292,8 +293,7 @@ def _names(values: Any) -> tuple[str, ...]:
 # Instructions ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """An instruction: where it stands, its name, its number, where it ends, and where it jumps to."""
 
     place: int
@@ -320,10 +320,12 @@ def steps_of(code: Code, version: str) -> list[Step]:
     """The instructions, if the code is of that version. Raises _Misfit where it cannot be."""
     names, caches, raw = NAMES[version], CACHES.get(version, {}), code.code
     wide = version in ("2.7", "3.5")  # one byte, or three with a number; from 3.6 on two each
-    siblings = [NAMES[other] for other in code.versions]
+    siblings = [] if version == "3.13" else [NAMES[other] for other in code.versions if other != "3.13"]
     found: list[Step] = []
     at = extended = 0
     while at < len(raw):
+        if len(found) > MAX_STEPS:
+            raise Unreadable("it is too long")
         start, number = at, raw[at]
         size = (3 if number >= 90 else 1) if wide else 2
         if at + size > len(raw):
@@ -396,16 +398,19 @@ _GENERATOR = 0x2A0  # flags of generators and coroutines
 class Decompiled:
     """A code object as a function. `function` has the statements, or why they are not certain."""
 
-    def __init__(self, code: Code, depth: int = 0):
+    def __init__(self, code: Code, depth: int = 0, work: _Work | None = None):
         if depth > 8:
             raise Unreadable("it holds functions nested too deeply")
+        work = work or _Work()
+        if depth:
+            work.spend(len(code.code))
         tried: dict[str, tuple[Any, str, list[Step]]] = {}
         for version in code.versions:
             try:
                 steps = steps_of(code, version)
             except _Misfit:
                 continue
-            tried[version] = (*_statements(code, version, steps, depth), steps)
+            tried[version] = (*_statements(_Machine(code, version, steps, depth, work)), steps)
         if not tried:
             raise Unreadable("its instructions are those of no Python from 2.7 to 3.13")
         bodies = {None if body is None else ast.dump(ast.Module(body, [])) for body, _, _ in tried.values()}
@@ -490,19 +495,30 @@ def _chosen(test: ast.expr, yes: ast.expr, no: ast.expr) -> ast.expr:
     return _node(ast.IfExp(test, yes, no), test, yes, no)
 
 
+def _size(node: Any) -> int:
+    return getattr(node, "size", 1)
+
+
+def _length(value: Any) -> int:
+    """Of a constant's text, in parts of an expression."""
+    if isinstance(value, (tuple, frozenset)):
+        return 1 + sum(map(_length, value))
+    return 1 + len(value) // 8 if isinstance(value, (str, bytes)) else 1
+
+
 def _node(node: Any, *parts: Any) -> Any:
     """The node with its size, which is bounded: nothing else does that where parts stand in several places."""
-    node.size = 1 + sum(getattr(part, "size", 1) for part in parts)
+    node.size = 1 + sum(map(_size, parts))
     node.depth = 1 + max((getattr(part, "depth", 1) for part in parts), default=0)
     if node.size > MAX_NODES or node.depth > MAX_DEPTH:
         raise Unreadable("it computes too much")
     return node
 
 
-def _statements(code: Code, version: str, steps: list[Step], depth: int) -> tuple[list[ast.stmt] | None, str]:
+def _statements(machine: _Machine) -> tuple[list[ast.stmt] | None, str]:
     """The statements; or None, and why."""
     try:
-        body, stack = _Machine(code, version, steps, depth).run(0, [], None)
+        body, stack = machine.run(0, [], None)
         if stack is not None or not body:
             raise Unreadable("it returns nothing")
         return body, ""
@@ -512,32 +528,44 @@ def _statements(code: Code, version: str, steps: list[Step], depth: int) -> tupl
         return None, "its instructions do not fit together"
 
 
+class _Work:
+    """What may still be done for one function, those inside of it included."""
+
+    def __init__(self) -> None:
+        self.left = MAX_WORK
+
+    def spend(self, amount: int) -> None:
+        self.left -= amount
+        if self.left < 0:
+            raise Unreadable("it is too long")
+
+
 class _Machine:
     """Carries the instructions out on expressions instead of values."""
 
-    def __init__(self, code: Code, version: str, steps: list[Step], depth: int):
-        self.code, self.version, self.steps, self.depth = code, version, steps, depth
+    def __init__(self, code: Code, version: str, steps: list[Step], depth: int, work: _Work):
+        self.code, self.version, self.steps, self.depth, self.work = code, version, steps, depth, work
         self.index = {step.place: number for number, step in enumerate(steps)}
-        self.left, self.inside = MAX_STEPS, 0
+        self.inside = 0
         self.twice: set[int] = set()  # expressions that stand in two places
         self.keywords: tuple[str, ...] = ()
+        self.sizes: dict[int, int] = {}  # of constants
 
     def run(self, at: int, stack: list[Any], stop: int | None) -> tuple[list[ast.stmt], list[Any] | None]:
         """Statements from `at` to `stop`, and the stack there; None for it where they end in a return."""
         body: list[ast.stmt] = []
         while at != stop:
-            self.left -= 1
-            if self.left < 0:
-                raise Unreadable("it has too many conditions")
+            self.work.spend(1)
             step = self.steps[at]
             if step.name in ("RETURN_VALUE", "RETURN_CONST"):
-                value = self.constant(step.arg) if step.name == "RETURN_CONST" else stack.pop()
-                body.append(ast.Return(_expression(value)))
+                value = _expression(self.constant(step.arg) if step.name == "RETURN_CONST" else stack.pop())
+                self.work.spend(_size(value))
+                body.append(ast.Return(value))
                 return body, None
             if step.name in ("GET_ITER", "FOR_ITER", "LOAD_FAST_AND_CLEAR"):
                 raise Unreadable("it has a loop")
             if step.target is None:
-                self.carry_out(step, stack, body)
+                self.carry_out(at, stack, body)
                 at += 1
                 continue
             target = self.index[step.target]
@@ -556,6 +584,7 @@ class _Machine:
     def branch(self, step: Step, at: int, target: int, stack: list[Any]) -> Any:
         """Statements of both ways, and where they meet, with the stack there; None where both return."""
         test = _expression(stack.pop())
+        self.work.spend(len(stack) + _size(test))
         jumped = [*stack, test] if "OR_POP" in step.name else [*stack]
         self.twice.add(id(test))
         if "NONE" in step.name:
@@ -590,10 +619,16 @@ class _Machine:
         return [ast.If(test, yes or [ast.Pass()], no)], (join, yes_stack)
 
     def constant(self, place: int) -> ast.Constant:
-        return ast.Constant(self.code.consts[place])
+        found: Any = ast.Constant(self.code.consts[place])
+        if place not in self.sizes:
+            self.sizes[place] = _length(found.value)
+        found.size = self.sizes[place]
+        self.work.spend(found.size)
+        return found
 
-    def carry_out(self, step: Step, stack: list[Any], body: list[ast.stmt]) -> None:
-        name, arg, code = step.name, step.arg, self.code
+    def carry_out(self, at: int, stack: list[Any], body: list[ast.stmt]) -> None:
+        step, code = self.steps[at], self.code
+        name, arg = step.name, step.arg
         kind, _, rest = name.partition("_")
         if name in ("NOP", "RESUME", "PRECALL", "TO_BOOL", "COPY_FREE_VARS", "MAKE_CELL"):
             pass
@@ -615,12 +650,13 @@ class _Machine:
         elif name == "PUSH_NULL":
             stack.append(_PUSH_NULL)
         elif name in ("STORE_FAST", "STORE_DEREF"):
-            self.store([code.fast[arg] if name == "STORE_FAST" else code.cells[arg]], stack, body)
+            self.store(code.fast[arg] if name == "STORE_FAST" else code.cells[arg], stack, body)
         elif name == "UNPACK_SEQUENCE":
-            self.unpack(step, stack)
+            self.unpack(self.steps[at + 1 : at + 1 + arg], arg, stack)
         elif name == "POP_TOP":
             value = stack.pop()
             if isinstance(value, ast.Call) and id(value) not in self.twice:
+                self.work.spend(_size(value))
                 body.append(ast.Expr(value))
         elif name in _MOVES:
             self.move(_MOVES[name](arg), stack)
@@ -667,8 +703,9 @@ class _Machine:
             return _Import(value.module, value.names, f"{value.name}.{name}".removeprefix("None."))
         return _node(ast.Attribute(_expression(value), name), value)
 
-    def store(self, names: list[str], stack: list[Any], body: list[ast.stmt]) -> None:
-        value, name = stack.pop(), names[0]
+    def store(self, name: str, stack: list[Any], body: list[ast.stmt]) -> None:
+        value = stack.pop()
+        self.work.spend(sum(map(_size, stack)) + _size(value))
         for one in stack:
             if isinstance(one, ast.AST) and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(one)):
                 raise Unreadable(f"it changes {name} while it is in use")
@@ -685,16 +722,13 @@ class _Machine:
         else:
             body.append(ast.Assign([ast.Name(name)], _expression(value), lineno=0))
 
-    def unpack(self, step: Step, stack: list[Any]) -> None:
-        """`a, b = value`: the variables are those of the next instructions."""
-        at = self.steps.index(step)
-        following = self.steps[at + 1 : at + 1 + step.arg]
-        if not following or any(each.name not in ("STORE_FAST", "STORE_DEREF") for each in following):
+    def unpack(self, following: list[Step], count: int, stack: list[Any]) -> None:
+        """`a, b = value`: the variables are those of the instructions that follow."""
+        stores = [each for each in following if each.name in ("STORE_FAST", "STORE_DEREF")]
+        if not 0 < count == len(stores):
             raise Unreadable("it unpacks a value")
         value, stored = _expression(stack.pop()), []
-        if len(following) != step.arg:
-            raise Unreadable("it unpacks a value")
-        stack += [_Part(value, step.arg, stored) for _ in range(step.arg)]
+        stack += [_Part(value, count, stored) for _ in stores]
 
     def move(self, moved: tuple[str, int], stack: list[Any]) -> None:
         how, count = moved
@@ -787,7 +821,7 @@ class _Machine:
                 stack.pop()
             plain = isinstance(inner, Code) and (arg == 0 or closed) and (name != "MAKE_CLOSURE" or arg == 0)
             if plain:
-                found = Decompiled(inner, self.depth + 1).function
+                found = Decompiled(inner, self.depth + 1, self.work).function
                 if found.value is None or found.name != "<lambda>":
                     raise Unreadable(f"it has a function {found.name} inside")
                 stack.append(_node(ast.Lambda(found.arguments, found.value), found.value))

@@ -76,6 +76,8 @@ _NP = """
 """
 _PYTHON_MATH = "ceil e exp floor inf log log10 log2 pi prod sqrt"
 
+IN_TURN = frozenset({"split", "unstack", "map_fn"})  # which go through an axis step by step
+
 TABLE = {
     "K": frozenset(_K.split()),
     "tf": frozenset(

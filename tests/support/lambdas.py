@@ -1,4 +1,8 @@
-"""Functions that people gave to Lambda layers, and what they were called on: text that every Python compiles."""
+"""Functions that people gave to Lambda layers, and what they were called on.
+
+Run by a Python from 2.7 on, it prints their bytecode as JSON: `tests/golden/lambdas.json.xz` holds that of many, by
+version.
+"""
 
 ROWS, STEPS, IMAGES, TWO, THREE, WORDS, SHAPE = "rows", "steps", "images", "two", "three", "words", "shape"
 
@@ -189,3 +193,22 @@ def corpus():
     """(source, what it is called on)."""
     found = [(line.strip(), kind) for kind, text in sorted(K.items()) for line in text.strip().splitlines()]
     return found + [(one.strip(), kind) for kind, text in sorted(DEFINED.items()) for one in text.strip().split("\n\n")]
+
+
+def compiled():
+    """The bytecode of each, as this Python has it, in base64."""
+    import base64
+    import marshal
+
+    found = []
+    for source, _ in corpus():
+        consts = compile(source + "\n", "model.py", "exec").co_consts
+        code = next(each for each in consts if hasattr(each, "co_code"))
+        found.append(base64.b64encode(marshal.dumps(code)).decode("ascii"))
+    return found
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(compiled()))

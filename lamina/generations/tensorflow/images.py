@@ -46,7 +46,7 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
     return pictures.resize(images, size, method, antialias, data_format=_LAST)
 
 
-def _method(given: Any) -> str:
+def _method(given: Any) -> Any:
     return _OF_TF1[given] if isinstance(given, int) else {"nearest_neighbor": "nearest"}.get(given, given)
 
 
