@@ -25,7 +25,7 @@ X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 @pytest.fixture(autouse=True)
 def where_old_code_runs() -> Iterator[None]:
     """As `install` leaves tensors."""
-    tensors.as_old_code_has_them(True)
+    tensors.as_old_code_has_them(True, told=True)
     yield
     tensors.as_old_code_has_them(False)
 
@@ -324,3 +324,29 @@ def test_notebooks_find_the_shell_that_runs_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lamina", "run", "--keras", "tf", str(tmp_path / "lesson.ipynb")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout == "done\n" and "not run: get_ipython().system" in done.stderr
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_outputs_of_an_own_model_have_names_of_their_own_and_every_metric_of_a_plain_list(named):
+    class Two(tf_keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = tf_keras.layers.Dense(1), tf_keras.layers.Dense(1)
+
+        def call(self, x):
+            outputs = self.first(x), self.second(x)
+            return dict(zip("uv", outputs, strict=True)) if named else outputs
+
+    first, second = "uv" if named else ("output_1", "output_2")
+    targets = np.ones((4, 1), "float32"), np.zeros((4, 1), "float32")
+    model = Two()
+    model.compile("sgd", "mse", metrics=["mae", "mse"], loss_weights={first: 2.0, second: 1.0})
+    history = model.fit(
+        np.ones((4, 2), "float32"), dict(zip("uv", targets, strict=True)) if named else targets, verbose=0
+    )
+    assert model.metrics_names == [
+        "loss", f"{first}_loss", f"{second}_loss", f"{first}_mae", f"{first}_mse", f"{second}_mae", f"{second}_mse"
+    ]  # fmt: skip
+    values = {name: numbers[0] for name, numbers in history.history.items()}
+    assert values["loss"] == pytest.approx(2 * values[f"{first}_loss"] + values[f"{second}_loss"], rel=1e-5)
+    assert values[f"{first}_mse"] == pytest.approx(values[f"{first}_loss"], rel=1e-5)

@@ -267,8 +267,139 @@ def test_updates_of_an_optimizer_in_a_function(generation: str, name: str) -> No
     for told, weights in found:
         np.testing.assert_allclose(told, values, rtol=1e-5)
         np.testing.assert_allclose(weights[0], model.get_weights()[0], rtol=1e-5, atol=1e-6)
+    values = K.mean(K.square(target))  # and what the model made of values
+    with pytest.raises(ValueError, match=r"does not rest on 2 of the weights, .*kernel.*call it on an Input"):
+        optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=values)
     with pytest.raises(ValueError, match="`loss` must be symbolic"):
         optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=torch.zeros(()))
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_shape_rules_are_told_plain_tuples(generation: str, installed: Any) -> None:
+    """They tell one input from several by `type(shape[0]) is tuple`."""
+    installed(generation)
+    layers, told = module(generation, "layers"), []
+
+    class Own(layers.Layer):
+        def build(self, shape: Any) -> None:
+            told.append(shape)
+            super().build(shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            assert x[0].get_shape().as_list()[1:] == [3]
+            return x[0]
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            told.append(shape)
+            return shape[0]
+
+        get_output_shape_for = compute_output_shape
+
+    begin = layers.Input((3,))
+    Own()([begin, begin])
+    assert told and all(type(shape) is list and type(shape[0]) is tuple for shape in told)
+
+
+@pytest.mark.parametrize("generation", OLDER)
+@pytest.mark.parametrize("way", ["function", "optimizer"])
+def test_expressions_of_variables_are_found_anew_among_updates(generation: str, way: str, installed: Any) -> None:
+    """A target network follows another one, as in reinforcement learning."""
+    installed(generation)
+    layers, models, optimizers, K = (module(generation, path) for path in ("layers", "models", "optimizers", "backend"))
+
+    class Following(optimizers.Optimizer):
+        def __init__(self, optimizer: Any, pairs: Any):
+            super().__init__()
+            self.optimizer, self.pairs = optimizer, pairs
+
+        def get_updates(self, *args: Any, **kwargs: Any) -> Any:
+            self.updates = self.optimizer.get_updates(*args, **kwargs) + self.pairs
+            return self.updates
+
+    def network() -> Any:
+        begin = layers.Input((3,))
+        return models.Model(begin, layers.Dense(2)(layers.BatchNormalization()(begin)))
+
+    model, target = network(), network()
+    pairs = [(to, 0.1 * of - (-0.9) * to) for to, of in zip(target.weights, model.weights, strict=True)]
+    x, y = np.random.rand(4, 3).astype("float32"), np.ones((4, 2), "float32")
+    if way == "function":
+        step = K.function([model.input], [model.output], updates=pairs)
+        train = lambda: step([x])  # noqa: E731
+    else:
+        model.compile(Following(optimizers.SGD(lr=0.1), pairs), "mse")
+        train = lambda: model.train_on_batch(x, y)  # noqa: E731
+    for _ in range(3):
+        before = target.get_weights()
+        train()
+        now = model.get_weights() if way == "function" else None
+        if now is None:  # a constraint or the batch may change `model` on either side of it
+            continue
+        for old, of, new in zip(before, now, target.get_weights(), strict=True):
+            np.testing.assert_allclose(new, 0.1 * of + 0.9 * old, rtol=1e-5, atol=1e-6)
+    if way == "optimizer":
+        model.optimizer.optimizer.lr = 0.0
+        for _ in range(100):
+            model.train_on_batch(x, y)
+        for of, new in list(zip(model.get_weights(), target.get_weights(), strict=True))[-2:]:
+            np.testing.assert_allclose(new, of, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_losses_and_metrics_ask_outputs_for_their_layer(generation: str, tmp_path: Path) -> None:
+    """As conditional random fields do: their loss rests on what the last layer was given, not on its output."""
+    layers, models, K = (module(generation, path) for path in ("layers", "models", "backend"))
+
+    def given(y_pred: Any) -> Any:
+        layer, index = y_pred._keras_history[:2]
+        return layer, layer._inbound_nodes[index].input_tensors[0]
+
+    def errors(y_true: Any, y_pred: Any) -> Any:
+        layer, x = given(y_pred)
+        if layer._outbound_nodes:
+            raise TypeError("must be the last layer")
+        return K.mean(K.square(y_true - K.dot(x, layer.trainable_weights[0])), axis=-1)
+
+    def sizes(y_true: Any, y_pred: Any) -> Any:
+        return K.mean(given(y_pred)[1])
+
+    def network(end: Any) -> Any:
+        begin = layers.Input((3,))
+        hidden = layers.Dense(4, activation="tanh")(begin)
+        last = layers.Dense(2, **{"bias" if generation == "keras1" else "use_bias": False})
+        return models.Model(begin, end(last(hidden))), models.Model(begin, hidden)
+
+    x, y = np.random.rand(8, 3).astype("float32"), np.random.rand(8, 2).astype("float32")
+    model, inner = network(lambda x: x)
+    plain, _ = network(lambda x: x)
+    plain.set_weights(model.get_weights())
+    model.compile("sgd", errors, metrics=[sizes])
+    plain.compile("sgd", "mse")
+    for _ in range(3):
+        expected = plain.evaluate(x, y, verbose=0)
+        loss, size = model.evaluate(x, y, verbose=0)
+        assert loss == pytest.approx(expected, rel=1e-5)
+        assert size == pytest.approx(inner.predict(x).mean(), rel=1e-4, abs=1e-6)
+        model.train_on_batch(x, y)
+        plain.train_on_batch(x, y)
+    model.save(str(tmp_path / "m.h5"))
+    again = models.load_model(str(tmp_path / "m.h5"), custom_objects={"errors": errors, "sizes": sizes})
+    np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-5)
+    longer, _ = network(layers.Activation("relu"))
+    dense = longer.layers[-2]
+    assert [call.outbound_layer for call in dense._outbound_nodes] == [longer.layers[-1]]
+    assert not longer.layers[-1]._outbound_nodes
+
+
+def test_an_expression_of_variables_has_its_value_at_once(installed: Any) -> None:
+    installed("keras2")
+    K = module("keras2", "backend")
+    variable = K.variable(np.ones(3))
+    double = 2 * variable
+    K.set_value(variable, np.zeros(3))
+    assert K.eval(double).tolist() == [2.0, 2.0, 2.0] and float(K.sum(double)) == 6.0
+    generations.uninstall()
+    assert type(2 * variable) is torch.Tensor
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
@@ -432,7 +563,7 @@ def test_an_optimizer_that_holds_another(generation: str) -> None:
         found.append(model.get_weights()[0])
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
     assert np.abs(K.get_value(target) - first[0]).max() > 0.05  # a variable as the value is read in every step
-    model.compile(holding(optimizers.SGD(), [(target, 0.5 * model.weights[0])]), "mse")
+    model.compile(holding(optimizers.SGD(), [(target, K.square(model.weights[0]))]), "mse")
     with pytest.raises(ValueError, match="computed once, before the first step"):
         model.train_on_batch(x, y)
     assert K.get_value(counted) == 0

@@ -816,3 +816,17 @@ def test_constants_have_a_shape(space: ModuleType) -> None:
     assert K.eval(K.constant(2.0, shape=(2, 1))).tolist() == [[2], [2]]
     with pytest.raises(ValueError):
         K.constant([1, 2, 3], shape=(2, 3))
+
+
+def test_updates_of_a_models_call_rest_on_what_it_was_called_on() -> None:
+    layers, K = keras2.layers, keras2.backend
+    model = sequential(keras2, layers.Dense(2, input_shape=(4,)), layers.BatchNormalization(momentum=0.0))
+    own, other = model.input, K.placeholder(shape=(5, 4))
+    output = model(K.concatenate([other, other], axis=0))
+    (call,) = [node for node in output._keras_history[0]._nodes if node.outputs is output]
+    updates = model.get_updates_for(call.inputs)
+    assert len(updates) == len(model.get_updates_for([own])) == len(model.get_updates_for([other])) == 2
+    assert not model.get_updates_for([K.placeholder(shape=(5, 4))]) and not model.get_updates_for([K.variable(X)])
+    K.function([other, K.learning_phase()], [output], updates)([X[:5], 1])
+    kernel, bias = model.layers[0].get_weights()
+    np.testing.assert_allclose(model.layers[1].get_weights()[2], (X[:5] @ kernel + bias).mean(0), rtol=1e-4, atol=1e-5)

@@ -16,6 +16,7 @@ from lamina import generations
 from lamina.generations.tensorflow.base import NAMES, Size
 
 A = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("float32")
+LONG = np.random.default_rng(1).normal(size=20).astype("float32")
 TRIANGLE = np.tril(np.ones((4, 4), "float32"))
 
 
@@ -94,6 +95,22 @@ CALLS = {
     "tf.image.resize(np.ones((4, 4, 1), 'float32'), (2, 2), method='area')": np.ones((2, 2, 1), "float32"),
     "tf.image.resize_with_crop_or_pad(A, 1, 6)": np.pad(A[1:2], ((0, 0), (1, 1), (0, 0))),
     "tf.image.convert_image_dtype(np.array([[[255, 0]]], 'uint8'), tf.float32)": np.array([[[1, 0]]], "float32"),
+    "tf.signal.frame(A, 2, 2, axis=1)": A.reshape(3, 2, 2, 5),
+    "tf.signal.frame(A[0], 3, 4, pad_end=True, pad_value=7)": np.stack(
+        [A[0, :, :3], np.pad(A[0, :, 4:], ((0, 0), (0, 2)), constant_values=7)], 1
+    ),
+    "tf.signal.overlap_and_add(A, 5)": A.reshape(3, 20),
+    "tf.signal.stft(A, 4, 1, fft_length=8)": np.fft.rfft(
+        np.stack([A[..., :4], A[..., 1:]], -2) * np.array([0, 0.5, 1, 0.5]), 8
+    ).astype("complex64"),
+    "tf.signal.inverse_stft(tf.signal.stft(L, 4, 2), 4, 2, window_fn=tf.signal.inverse_stft_window_fn(2))[2:-2]": LONG[
+        2:-2
+    ],
+    "tf.signal.hann_window(5)": np.array([0, 0.5, 1, 0.5, 0], "float32"),
+    "tf.signal.irfft2d(tf.signal.rfft2d(A), [4, 5])": A,
+    "tf.signal.idct(tf.signal.dct(A))": 10 * A,
+    "tf.signal.idct(tf.signal.dct(A, norm='ortho'), norm='ortho')": A,
+    "tf.reduce_sum(tf.signal.linear_to_mel_weight_matrix(1, 3, 8.0, 0.0, 4.0)[::2])": np.float32(0),
     "tf.strings.to_number('3.5')": np.float32(3.5),
     "tf.strings.length('hé')": np.int32(3),
 }
@@ -101,7 +118,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS)
 def test_values(tf: Any, call: str) -> None:
-    found, expected = eval(call, {"tf": tf, "A": A, "np": np}), CALLS[call]
+    found, expected = eval(call, {"tf": tf, "A": A, "L": LONG, "np": np}), CALLS[call]
     for one, other in zip(*((x if isinstance(x, list) else [x]) for x in (found, expected)), strict=True):
         one = np.asarray(one)
         assert (one.shape, one.dtype) == (np.shape(other), other.dtype)
@@ -362,6 +379,16 @@ def test_no_eager_execution_is_no_harm(tf: Any) -> None:
 def test_what_is_not_there_says_so(tf: Any, code: str, said: str) -> None:
     with pytest.raises(AttributeError, match=said):
         eval(code, {"tf": tf})
+
+
+def test_decorators_of_copies_of_keras_own_files(tf: Any) -> None:
+    from tensorflow.python.util.tf_export import keras_export  # pyright: ignore[reportMissingImports]
+
+    @keras_export("keras.applications.own.Own", v1=[])
+    def own() -> int:
+        return 3
+
+    assert own() == 3
 
 
 def test_modules_that_are_not_there_say_so(tf: Any) -> None:

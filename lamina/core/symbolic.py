@@ -34,6 +34,7 @@ class SymbolicTensor:
     """The promise of a tensor: shape (None where unknown) and dtype. Takes operators, indices and torch functions."""
 
     _shape_type: type[tuple] = tuple
+    _told_type: type[tuple] = tuple  # of the shapes that `build` and shape rules are told
 
     def __init__(
         self,
@@ -262,7 +263,7 @@ def shapes_of(structure: Any) -> Any:
     """The shapes of a tensor or a structure of tensors, as tuples; None for what has none."""
 
     def shape(leaf):
-        return SymbolicTensor._shape_type(leaf.shape) if hasattr(leaf, "shape") else None
+        return SymbolicTensor._told_type(leaf.shape) if hasattr(leaf, "shape") else None
 
     return pytree.tree_map(shape, structure)
 

@@ -162,8 +162,8 @@ def _keep(layer: Any, value: Any) -> None:
     layer.kept.value = value
 
 
-class RestingLoss:
-    """A loss function in which symbolic tensors of the model stand beside `y_true` and `y_pred`.
+class Resting:
+    """A loss or metric in which symbolic tensors of the model stand beside `y_true` and `y_pred`.
 
     What does not rest on `y_true` the model computes beside its outputs; `held` are the additions that do so.
     """
@@ -215,31 +215,38 @@ class AddsBeside(Adds):
     _told = False
     _held: tuple[Held, ...] = ()
 
-    def resting(self, losses: Any) -> Any:
-        """Losses for `compile`; those that name symbolic tensors of the model as functions that know their values."""
-        if self._graph is None or not names_symbols(losses):
-            return losses
+    def resting(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What `compile` is to be told, with functions that know their values for losses and metrics that name symbolic
+        tensors of the model."""
+        asked = {what: given.get(what) for what in ("loss", "metrics", "weighted_metrics")}
+        asked = {what: value for what, value in asked.items() if names_symbols(value)}
+        if self._graph is None or not asked:
+            return given
         held: list[Held] = []
 
-        def rest(loss: Any, output: Any) -> Any:
-            if not callable(loss) or not names_symbols(loss):
-                return loss
-            made = RestingLoss(loss, output)
+        def rest(value: Any, output: Any) -> Any:
+            if isinstance(value, (list, tuple)):
+                return [rest(each, output) for each in value]
+            if not callable(value) or not names_symbols(value):
+                return value
+            made = Resting(value, output)
             held.extend(made.held)
             return made
 
         outputs = pytree.tree_leaves(self._output_structure)
-        if isinstance(losses, Mapping):
-            names = dict(zip(self.output_names, outputs, strict=True))
-            made: Any = {key: rest(loss, names[key]) for key, loss in losses.items()}
-        elif isinstance(losses, (list, tuple)):
-            made = [rest(loss, output) for loss, output in zip(losses, outputs, strict=True)]
-        else:
-            each = [rest(losses, output) for output in outputs]
-            made = each if len(each) > 1 else each[0]
+        names = dict(zip(self.output_names, outputs, strict=True))
+        found = dict(given)
+        for what, value in asked.items():
+            if isinstance(value, Mapping):
+                found[what] = {key: rest(each, names[key]) for key, each in value.items()}
+            elif len(outputs) == 1:
+                found[what] = rest(value, outputs[0])
+            else:
+                each = value if isinstance(value, (list, tuple)) else [value] * len(outputs)
+                found[what] = [rest(one, output) for one, output in zip(each, outputs, strict=True)]
         self.__dict__["_held"] = tuple(held)
         self._remake()
-        return made
+        return found
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Add symbolic tensors, which rest on the model's inputs, or functions without arguments to the model's loss.

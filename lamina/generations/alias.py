@@ -58,7 +58,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     modules = _modules(generation)
     if generation in DIALECTS:
         _bring_back(modules)
-        tensors.as_old_code_has_them(True)
+        tensors.as_old_code_has_them(True, DIALECTS[generation].table.shares_modern)
     sys.meta_path[:0] = [_Inside(_NAMES[generation], modules), _Aliases()]
     if generation == "keras3":
         sys.meta_path.insert(2, _finder)  # type: ignore[arg-type]  # says what is not there

@@ -494,8 +494,13 @@ def reverse(x: X, axes: Axis) -> Tensor:
 
 @public
 def slice(x: X, start: Any, size: Any) -> Tensor:
-    for axis, (first, length) in enumerate(zip(sizes(start), sizes(size), strict=True)):
-        x = x.narrow(axis, first, x.shape[axis] - first if length == -1 else length)
+    """start, size: a number for each axis; -1 for the size up to the end."""
+    for axis, (first, length) in enumerate(zip(start, sizes(size), strict=True)):
+        if isinstance(first, Tensor) and length != -1:  # its value need not be known
+            x = x.index_select(axis, first.reshape(()) + torch.arange(length, device=x.device))
+        else:
+            first = int(first)
+            x = x.narrow(axis, first, x.shape[axis] - first if length == -1 else length)
     return x
 
 

@@ -33,8 +33,8 @@ from ..models import Model as _Model
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
-from .tensors import Variable, nodes_before
-from .updates import Descent
+from .tensors import Variable, rests_on
+from .updates import Descent, Expression
 
 # Settings -------------------------------------------------------------------------------------------------------------
 
@@ -289,18 +289,10 @@ def gradients(loss: Any, variables: Any) -> list[Any]:
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss]
     if not any_symbolic(losses):
         return Gradients.of(losses, variables)
-    rests = _rests_on([one for one in losses if isinstance(one, SymbolicTensor)])
+    rests = rests_on(one for one in losses if isinstance(one, SymbolicTensor))
     known = [one for one in variables if id(one) in rests]
     found = iter(Gradients()(losses, known) if known else [])
     return [next(found) if id(one) in rests else None for one in variables]
-
-
-def _rests_on(losses: list[SymbolicTensor]) -> set[int]:
-    found = {id(loss) for loss in losses}
-    for node in nodes_before(*losses):
-        found |= {id(leaf) for leaf in pytree.tree_leaves((node.args, node.kwargs, node.outputs))}
-        found |= {id(weight) for weight in node.layer.parameters()}
-    return found
 
 
 _HOW_IT_RUNS = {"name", "mode", "on_unused_input", "allow_input_downcast", "options", "run_metadata"}
@@ -320,14 +312,15 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     pairs: list[Any] = [
         pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or () if not isinstance(pair, Descent)
     ]
-    if not builtins.all(len(pair) == 2 and isinstance(pair[1], SymbolicTensor) for pair in pairs):
+    if not builtins.all(len(pair) == 2 and isinstance(pair[1], (SymbolicTensor, Expression)) for pair in pairs):
         raise ValueError(
-            "K.function: `updates` must be pairs (variable, symbolic value). What K.update changes is changed at once; "
-            "train with `fit` or `train_on_batch`."
+            "K.function: `updates` must be pairs (variable, symbolic value or expression of variables). "
+            "What K.update changes is changed at once; train with `fit` or `train_on_batch`."
         )
     given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-    changes = (*(value for _, value in pairs), *(gradient for step in steps for gradient in step.gradients))
+    rests = [value for _, value in pairs if isinstance(value, SymbolicTensor)]
+    changes = (*rests, *(gradient for step in steps for gradient in step.gradients))
     computed = [x for x in (*results, *changes) if isinstance(x, SymbolicTensor)]
     symbols = [x for x in given if isinstance(x, SymbolicTensor)]
     model = _Model(symbols, computed) if computed else None
@@ -345,8 +338,9 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
             found = list(found) if isinstance(found, (list, tuple)) else [found]
         values_of = dict(zip(map(id, computed), found, strict=True))
         answers = [eval(values_of.get(id(x), x)) for x in results]
-        for target, value in pairs:
-            set_value(target, values_of[id(value)])
+        now = [value.anew() if isinstance(value, Expression) else values_of[id(value)] for _, value in pairs]
+        for (target, _), value in zip(pairs, now, strict=True):
+            set_value(target, value)
         for step in steps:
             step.optimizer.apply([values_of[id(gradient)] for gradient in step.gradients], step.weights)
         return answers
@@ -522,6 +516,6 @@ def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None
 _PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
     "AbstractContextManager", "Any", "Callable", "Descent", "Dialect", "Gradients", "Iterator", "Sequence",
     "SymbolicTensor", "Tensor", "Variable", "any_symbolic", "contextmanager",
-    "names", "nodes_before", "nullcontext", "phase", "recorded",
+    "Expression", "names", "rests_on", "nullcontext", "phase", "recorded",
     "torch_dtype",
 }  # fmt: skip

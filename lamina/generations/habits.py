@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
 from ..layers import BatchNormalization
+from .tensors import nodes_before
 from .updates import Update, carry_out
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -245,8 +247,19 @@ class Habits(_Modern):
         self.__dict__[name] = (*getattr(self, name), *more)[-max(len(more), 16) :]
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
-        """The updates that depend on inputs; for None those that were added without."""
-        return self._dependent(self.updates, self._free("_free_updates"), inputs)
+        """The updates that depend on inputs, for a model also those of its calls; for None those added without any."""
+        found = self._dependent(self.updates, self._free("_free_updates"), inputs)
+        if inputs is None:
+            return found
+        given = {id(leaf) for leaf in pytree.tree_leaves(inputs)}
+        if self.__dict__.get("_graph") is not None:
+            found += [update for node in self._nodes for update in _moved(node)]
+        return [
+            (variable, value)
+            for variable, value in found
+            if not isinstance(value, SymbolicTensor)
+            or any(id(one) in given for node in nodes_before(value) for one in node.inputs)
+        ]
 
     def _free(self, name: str) -> list[Any]:
         return [one for layer in self._flat_layers() for one in getattr(layer, name, ())]
@@ -296,8 +309,13 @@ class Habits(_Modern):
 
     @property
     def outbound_nodes(self) -> list[Any]:
-        """May be set to []. Raises AttributeError when read: calls know what they rest on, not what rests on them."""
-        raise AttributeError(f"{named(self)}: ask the layers behind it for their `inbound_nodes`.")
+        """The calls of others on its outputs, of which no record is kept: they are looked for. May be set to []."""
+        gc.collect()
+        ends = [end for node in self._nodes for end in Call(node).output_tensors]
+        lists = [holder for end in ends for holder in gc.get_referrers(end) if isinstance(holder, list)]
+        found = {id(node): node for inputs in lists for node in gc.get_referrers(inputs) if isinstance(node, Node)}
+        own = {id(end) for end in ends}
+        return [Call(node) for node in found.values() if any(id(each) in own for each in node.inputs)]
 
     @outbound_nodes.setter
     def outbound_nodes(self, _: list[Any]) -> None:

@@ -28,11 +28,11 @@ from ..models.sequential import called_in_turn
 from ..training.data import split_end
 from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
-from . import callbacks, loss_names, shim
+from . import callbacks, loss_names, shim, updates
 from .additions import Adds, AddsBeside
 from .dialect import Dialect, model_from
 from .habits import Call, Told, set_attribute
-from .weighting import LossOfTheTime, LossOfThoseCounted, check_modes, weigh
+from .weighting import LossOfTheTime, LossOfThoseCounted, MetricsOfAll, NamedLoss, check_modes, spread, weigh
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -160,29 +160,31 @@ class _ModelWords(Adds):
     _compile_keeps = False
     _compiled_trainable: _Compiled | None = None
 
-    def resting(self, losses: Any) -> Any:
-        """Hook: losses that name symbolic tensors of a model."""
-        return losses
+    def resting(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Hook: losses and metrics that name symbolic tensors of a model."""
+        return given
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        count = len(getattr(self, "outputs", None) or [None])
         for name in ("metrics", "weighted_metrics"):
-            metrics = given.get(name)
-            if count > 1 and isinstance(metrics, list) and not any(isinstance(one, (list, tuple)) for one in metrics):
-                given[name] = [list(metrics) for _ in range(count)]  # of every output
-        given["loss"] = self.resting(given.get("loss"))
+            given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
+        asked, given = given, self.resting(given)
+        asked = {what: value for what, value in asked.items() if value is not given[what]}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
+        self._compiled.arguments.update(asked)  # as files name them
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
-        if not self._dialect.table.shares_modern and self._compiled.loss is not None:
-            self._compiled.loss.__class__ = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
+        if self._compiled.loss is not None:
+            counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
+            self._compiled.loss.__class__ = NamedLoss if self._dialect.table.shares_modern else counted
+        if self._compiled.metrics is not None:
+            self._compiled.metrics.__class__ = MetricsOfAll
 
     def compiled_loss(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
@@ -209,7 +211,7 @@ class _ModelWords(Adds):
             self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
-        with self._as_compiled(), super()._at_work(method):
+        with updates.at_work(), self._as_compiled(), super()._at_work(method):
             yield
 
     def _build_optimizer(self) -> None:

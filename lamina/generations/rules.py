@@ -14,7 +14,8 @@ from ..core.operation import Gradients
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
-from .updates import Descent, carry_out, rule_of, step_gradients
+from .tensors import rests_on
+from .updates import Descent, Expression, carry_out, rule_of, step_gradients
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -40,6 +41,14 @@ class ByUpdates(_Modern):
             return [Descent(self, [known[id(weight)] for weight in weights], weights)]
         if not isinstance(loss, SymbolicTensor):
             raise ValueError(f"{type(self).__name__}.get_updates: `loss` must be symbolic; got {short(loss)}.")
+        known = rests_on([loss])
+        apart = [weight for weight in weights if id(weight) not in known]
+        if apart:
+            raise ValueError(
+                f"{type(self).__name__}.get_updates: the loss does not rest on {len(apart)} of the weights, "
+                f"{apart[0].path} among them. Where their model was called on values, such as those of "
+                "K.random_normal, its outputs are values as well: call it on an Input."
+            )
         return [Descent(self, Gradients()([loss], weights), weights)]
 
     def _older_order(self) -> bool:
@@ -64,7 +73,8 @@ class ByUpdates(_Modern):
             updates = self._asked(given)
         updates = updates or self.updates
         for variable, value in (one for one in updates if isinstance(one, (tuple, list)) and len(one) == 2):
-            if isinstance(value, Tensor) and value.grad_fn is not None:  # in a rule gradients are off
+            fixed = isinstance(value, Tensor) and not isinstance(value, Expression)
+            if fixed and value.grad_fn is not None:  # in a rule gradients are off
                 raise ValueError(
                     f"{type(self).__name__}: the update of {variable.path} has a value that was computed once, before "
                     "the first step. Compute it in `get_updates`, which every step calls."

@@ -23,7 +23,7 @@ def run_steps(self: Any, x: Any, mask: Any = None) -> Any:
     constants, prepared = self.get_constants(x), self.preprocess_input(x)
     last, outputs, ends = arithmetic.rnn(self.step, prepared, states, self.go_backwards, mask, constants, self.unroll)
     if self.stateful:
-        carry_out(zip(states, ends, strict=True))
+        carry_out([*zip(states, ends, strict=True)])
     return outputs if self.return_sequences else last
 
 

@@ -22,6 +22,7 @@ from torch.utils import _pytree as pytree
 from ..core.arrays import of_numpy, reversing_item
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
+from .updates import OF_VARIABLES
 
 
 class Shape(tuple):
@@ -88,8 +89,18 @@ def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:
             stack += [tensor.node for tensor in node.inputs]
 
 
+def rests_on(losses: Iterable[SymbolicTensor]) -> set[int]:
+    """The ids of all that tensors rest on: other tensors, weights, arguments of calls."""
+    losses = list(losses)
+    found = {id(loss) for loss in losses}
+    for node in nodes_before(*losses):
+        found |= {id(leaf) for leaf in pytree.tree_leaves((node.args, node.kwargs, node.outputs))}
+        found |= {id(weight) for weight in node.layer.parameters()}
+    return found
+
+
 def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
-    """Whether a value is, holds or, as a function of users, names symbolic tensors."""
+    """Whether a value is, holds or, as a function of users, names symbolic tensors, or asks for one's layer."""
     seen = set() if seen is None else seen
     if isinstance(value, SymbolicTensor):
         return True
@@ -106,6 +117,8 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     elif inspect.ismethod(value):
         inside = [value.__func__, getattr(value.__self__, "__dict__", {})]
     elif inspect.isfunction(value) and not (value.__module__ or "").startswith("lamina."):
+        if "_keras_history" in value.__code__.co_names:
+            return True
         try:
             told = inspect.getclosurevars(value)
         except ValueError:  # a variable that is not yet there
@@ -186,11 +199,13 @@ _OF_OLD_CODE: dict[str, Any] = {
 _OF_TORCH = {name: getattr(Tensor, name) for name in _OF_OLD_CODE if hasattr(Tensor, name)}
 
 
-def as_old_code_has_them(old: bool) -> None:
+def as_old_code_has_them(old: bool, told: bool = False) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
-    `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call."""
+    `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call. Expressions of
+    variables remember what made them. told: whether `build` and shape rules get shapes in TensorFlow's words, too."""
     tensor: Any = Tensor
     SymbolicTensor._shape_type = Shape if old else tuple
+    SymbolicTensor._told_type = Shape if told else tuple
     for name, method in _OF_OLD_CODE.items():
         if old:
             setattr(tensor, name, method)
@@ -198,6 +213,11 @@ def as_old_code_has_them(old: bool) -> None:
             setattr(tensor, name, _OF_TORCH[name])
         elif name in vars(Tensor):
             delattr(tensor, name)
+    for name, method in OF_VARIABLES.items():
+        if old:
+            setattr(Weight, name, method)
+        elif name in vars(Weight):
+            delattr(Weight, name)
 
 
 class Variable(Weight):

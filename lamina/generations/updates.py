@@ -4,16 +4,69 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils import _pytree as pytree
 
 from ..core.layer import scope
 from ..core.weight import Weight
+
+
+class Expression(Tensor):
+    """The value of an expression of variables outside of any call, which, among updates, is found anew in each step:
+    `tau * a + (1 - tau) * b` of a target network."""
+
+    _made: tuple[Callable[..., Any], Any, Any]
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            value = func(*args, **(kwargs or {}))
+        return cls.of(value, func, args, kwargs or {}) if type(value) is Tensor else value
+
+    @staticmethod
+    def of(value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """A value that remembers what made it; as it is where code runs in each step."""
+        if scope.depth or scope.trying or _collecting.made is not None or _collecting.at_work:
+            return value
+        expression = value.as_subclass(Expression)
+        expression._made = function, args, kwargs
+        return expression
+
+    def anew(self) -> Tensor:
+        """By the values that its variables have now."""
+        function, args, kwargs = pytree.tree_map_only(Expression, Expression.anew, self._made)
+        with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+            return function(*args, **kwargs)
+
+
+def _remembering(name: str) -> Callable[..., Any]:
+    plain = getattr(Weight, name)
+
+    def combined(self: Weight, *others: Any) -> Any:
+        found = plain(self, *others)
+        return Expression.of(found, plain, (self, *others), {}) if type(found) is Tensor else found
+
+    return combined
+
+
+_OPERATORS = ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "pow")
+OF_VARIABLES = {f"__{name}__": _remembering(f"__{name}__") for name in _OPERATORS}
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Inside, steps are taken: expressions have their values for this one."""
+    outer, _collecting.at_work = _collecting.at_work, True
+    try:
+        yield
+    finally:
+        _collecting.at_work = outer
 
 
 class Update(tuple):
@@ -32,6 +85,7 @@ class _Collecting(threading.local):
     made: list[Any] | None = None  # the variables that a rule made in its first run, in turn
     place = 0
     gradients: Mapping[int, Any] | None = None  # of the step, by the weight's id
+    at_work = False
 
 
 _collecting = _Collecting()
@@ -94,14 +148,16 @@ def at_once(function: Callable[..., Any]) -> Callable[..., Any]:
     return updating
 
 
-def carry_out(updates: Iterable[Any]) -> None:
+def carry_out(updates: Sequence[Any]) -> None:
     """Give variables the values that go with them, all found before. What is no pair has happened already."""
     with torch.no_grad():
+        now = {id(value): value.anew() for value in pytree.tree_leaves([*updates]) if isinstance(value, Expression)}
         for update in updates:
             if isinstance(update, Descent):
                 update.optimizer.apply(update.gradients, update.weights)
             elif isinstance(update, (tuple, list)) and len(update) == 2 and isinstance(update[0], Tensor):
                 variable, value = update
+                value = now.get(id(value), value)
                 if not isinstance(value, FakeTensor) and not scope.trying:
                     target, value = variable.detach(), torch.as_tensor(value)
                     if value.shape != target.shape:

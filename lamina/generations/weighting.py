@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.errors import short
 from ..training.data import PyDataset
-from ..training.objective import CompiledLoss
+from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of
 
 
 def _by_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -109,7 +109,40 @@ def weigh(names: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-class LossOfTheTime(CompiledLoss):
+def spread(metrics: Any, outputs: Any) -> Any:
+    """Metrics in a plain list, for each of several outputs; others as they are given."""
+    count = len(leaves_of(outputs))
+    plain = isinstance(metrics, list) and not any(isinstance(one, (list, tuple, Mapping)) for one in metrics)
+    if count == 1 or not plain or any(isinstance(one, (list, tuple, Mapping)) for one in outputs):
+        return metrics
+    return {key: list(metrics) for key in outputs} if isinstance(outputs, Mapping) else [list(metrics)] * count
+
+
+class _NamesOutputs:
+    """Outputs that no layer names are `output_1`, `output_2`, ..."""
+
+    output_names: Any
+
+    def build(self, y: Any, outputs: Any) -> None:
+        if self.output_names is None and isinstance(outputs, (list, tuple)) and len(outputs) > 1:
+            self.output_names = [f"output_{number + 1}" for number in range(len(outputs))]
+        super().build(y, outputs)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class NamedLoss(_NamesOutputs, CompiledLoss):
+    pass
+
+
+class MetricsOfAll(_NamesOutputs, CompiledMetrics):
+    """Metrics in a plain list are those of every output, also where these are known from the first batch alone."""
+
+    def build(self, y: Any, outputs: Any) -> None:
+        metrics, weighted = self._given
+        self._given = spread(metrics, outputs), spread(weighted, outputs)
+        super().build(y, outputs)
+
+
+class LossOfTheTime(NamedLoss):
     """One weight a sample also where a loss has further axes; in Keras 1, samples of weight 0 are not counted."""
 
     leaves_out_zeros = False

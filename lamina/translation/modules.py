@@ -59,7 +59,7 @@ def _networks(modules: Mapping[str, str]) -> dict[str, str]:
     """The modules of networks, each with what goes with it, and `applications` with all of them."""
     beside = "preprocess_input decode_predictions"
     own = {f"applications.{module}": f"{names} {beside}" for module, names in modules.items()}
-    own["applications.imagenet_utils"] = f"{beside} _obtain_input_shape"
+    own["applications.imagenet_utils"] = f"{beside} _obtain_input_shape obtain_input_shape"
     return {"applications": " ".join(modules.values()), **own}
 
 

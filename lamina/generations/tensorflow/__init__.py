@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import tensors
-from . import arrays, data, environment, images, randomness, state  # noqa: F401  they fill NAMES
+from . import arrays, data, environment, images, randomness, signals, state  # noqa: F401  they fill NAMES
 from .base import NAMES
 
 _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "keras3": "2.18.1"}  # that went with it
@@ -35,7 +35,6 @@ _INSTEAD = {
     "train": "Use keras.optimizers, `compile` and `fit`, or tf.GradientTape.",
     "raw_ops": "Use the function of `tf` or of torch.",
     "tpu": "There is no TPU; leave it out.",
-    "signal": "Use lamina.ops (stft, fft, ...) or torch.fft.",
     "python": "That is TensorFlow's inside; use its public names.",
     "examples": "Use keras.datasets.mnist.",
 }

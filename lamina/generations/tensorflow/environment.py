@@ -32,6 +32,12 @@ class PhysicalDevice(NamedTuple):
     device_type: str
 
 
+@named("python.util.tf_export.keras_export python.util.tf_export.tf_export")
+def exported(*paths: str, **options: Any) -> Callable[[Any], Any]:
+    """Decorator of copies of Keras' own files, which says by what name TensorFlow shows something."""
+    return lambda item: item
+
+
 @named("config.list_physical_devices config.experimental.list_physical_devices config.get_visible_devices")
 def list_physical_devices(device_type=None):
     """The processor and torch's GPUs."""

@@ -54,3 +54,6 @@ def _obtain_input_shape(
     if any(side is not None and side < min_size for side in sides) or (flat and None in sides):
         raise ValueError(f"input_shape: expected pictures of {min_size} x {min_size} at least; got {shape}.")
     return shape
+
+
+obtain_input_shape = _obtain_input_shape

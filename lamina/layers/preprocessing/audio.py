@@ -19,7 +19,7 @@ from ..arguments import DataFormat
 from ..spatial import Spatial
 
 
-def _mel_weights(bins: int, low: float, high: float, frequencies: int, top: float) -> Tensor:
+def mel_weights(bins: int, low: float, high: float, frequencies: int, top: float) -> Tensor:
     """(frequencies, bins): triangles that stand side by side on the mel scale, of frequencies from 0 to `top` hertz."""
     hertz = torch.linspace(0.0, top, frequencies, dtype=torch.float64)
     mel, edges = (1127 * torch.log1p(each / 700) for each in (hertz, torch.tensor([low, high], dtype=torch.float64)))
@@ -62,7 +62,7 @@ class MelSpectrogram(Layer):
                 f"got {self.fft_length} and {self.sequence_length}."
             )
         bands = self.num_mel_bins, self.min_freq, self.max_freq, self.fft_length // 2 + 1, self.sampling_rate / 2
-        vars(self)["_weights_of_bands"] = _mel_weights(*bands)
+        vars(self)["_weights_of_bands"] = mel_weights(*bands)
 
     def call(self, inputs: Tensor) -> Tensor:
         from ...ops.math import stft  # brings all operations along
