@@ -81,7 +81,8 @@ class Function:
         if self.body is None:
             return "\n".join([*known, *self.listing])
         own = ast.arguments(**vars(self.arguments))
-        own.defaults = [ast.Name(_shown(value)) for value in defaults or ()][: len(own.posonlyargs + own.args)]
+        shown_values: list[ast.expr] = [ast.Name(_shown(value)) for value in defaults or ()]
+        own.defaults = shown_values[: len(own.posonlyargs + own.args)]
         value = self.value if self.name == "<lambda>" else None
         if value is not None:
             return "\n".join([*known, ast.unparse(ast.Lambda(own, value))])
@@ -191,20 +192,8 @@ class _Reader:
                 raise Unreadable("it refers to itself")
             self.spend(size)
             return found
-        if kind in "iI":
-            return self.number("<i" if kind == "i" else "<q")
-        if kind == "l":
-            digits = self.number()
-            if abs(digits) * 15 > MAX_BITS:
-                raise Unreadable("it holds a number of too many digits")
-            value = sum(self.number("<H") << 15 * place for place in range(abs(digits)))
-            return -value if digits < 0 else value
-        if kind in "gy":
-            parts = [self.number("<d") for _ in range(1 + (kind == "y"))]
-            return parts[0] if kind == "g" else complex(*parts)
-        if kind in "fx":
-            parts = [float(self.take(self.number("<B"))) for _ in range(1 + (kind == "x"))]
-            return parts[0] if kind == "f" else complex(*parts)
+        if kind in "iIlgyfx":
+            return self.value(kind)
         if kind in "sutRaAzZ":
             return self.text(kind)
         if kind in "([<>)":
@@ -216,6 +205,21 @@ class _Reader:
         if kind == "c":
             return self.code(depth + 1)
         raise Unreadable(f"it holds an object of the unknown kind {kind!r}")
+
+    def value(self, kind: str) -> int | float | complex:
+        if kind in "iI":
+            return self.number("<i" if kind == "i" else "<q")
+        if kind == "l":
+            digits = self.number()
+            if abs(digits) * 15 > MAX_BITS:
+                raise Unreadable("it holds a number of too many digits")
+            value = sum(self.number("<H") << 15 * place for place in range(abs(digits)))
+            return -value if digits < 0 else value
+        if kind in "gy":
+            parts = [self.number("<d") for _ in range(1 + (kind == "y"))]
+            return parts[0] if kind == "g" else complex(*parts)
+        parts = [float(self.take(self.number("<B"))) for _ in range(1 + (kind == "x"))]
+        return parts[0] if kind == "f" else complex(*parts)
 
     def text(self, kind: str) -> Any:
         if kind == "R":
@@ -321,6 +325,7 @@ def steps_of(code: Code, version: str) -> list[Step]:
     names, caches, raw = NAMES[version], CACHES.get(version, {}), code.code
     wide = version in ("2.7", "3.5")  # one byte, or three with a number; from 3.6 on two each
     siblings = [] if version == "3.13" else [NAMES[other] for other in code.versions if other != "3.13"]
+    strange = {number for other in siblings for number in other} - names.keys() - {_UNSURE}
     found: list[Step] = []
     at = extended = 0
     while at < len(raw):
@@ -328,36 +333,36 @@ def steps_of(code: Code, version: str) -> list[Step]:
             raise Unreadable("it is too long")
         start, number = at, raw[at]
         size = (3 if number >= 90 else 1) if wide else 2
-        if at + size > len(raw):
-            raise _Misfit
         arg = int.from_bytes(raw[at + 1 : at + size], "little") | extended
         at += size
         name = names.get(number, f"instruction {number}")
-        if number not in names and number != _UNSURE and any(number in other for other in siblings):
+        if at > len(raw) or number in strange or arg >= 1 << 24:
             raise _Misfit
-        if name == "EXTENDED_ARG":
-            extended = arg << (16 if wide else 8)
-            if extended >= 1 << 31:
-                raise _Misfit
+        extended = arg << (16 if wide else 8) if name == "EXTENDED_ARG" else 0
+        if extended:
             continue
-        extended = 0
         empty = 2 * caches.get(name, 0)
         if caches and (any(raw[at : at + empty]) or number == 0 or len(raw) - at < empty):
             raise _Misfit
         at += empty
-        target = _target(name, arg, at, version)
-        if name in _TWO:
-            first, second = _TWO[name]
-            found += [Step(start, first, arg >> 4), Step(start + 1, second, arg & 15)]
-        else:
-            found.append(Step(start, name, arg, target))
+        pair = _TWO.get(name)
+        found += (
+            [Step(start, name, arg, _target(name, arg, at, version))]
+            if pair is None
+            else [Step(start, pair[0], arg >> 4), Step(start + 1, pair[1], arg & 15)]
+        )
+    _check_ends(code, found, bool(caches), wide)
+    return found
+
+
+def _check_ends(code: Code, found: list[Step], later: bool, wide: bool) -> None:
+    """Raises _Misfit unless it begins and ends as that version writes it."""
     resumes = [step.name for step in found if step.name not in _BEFORE][:1] == ["RESUME"]
     frees = [step.arg for step in found if step.name == "COPY_FREE_VARS"]
-    if caches and not (resumes and all(arg == len(code.free) > 0 for arg in frees)):
+    if later and not (resumes and all(arg == len(code.free) > 0 for arg in frees)):
         raise _Misfit
-    if not caches and (not found or found[-1].name != "RETURN_VALUE" or (not wide and found[-1].arg)):
+    if not later and (not found or found[-1].name != "RETURN_VALUE" or (not wide and found[-1].arg)):
         raise _Misfit
-    return found
 
 
 def _target(name: str, arg: int, after: int, version: str) -> int | None:
@@ -627,12 +632,34 @@ class _Machine:
         return found
 
     def carry_out(self, at: int, stack: list[Any], body: list[ast.stmt]) -> None:
-        step, code = self.steps[at], self.code
+        step = self.steps[at]
         name, arg = step.name, step.arg
-        kind, _, rest = name.partition("_")
-        if name in ("NOP", "RESUME", "PRECALL", "TO_BOOL", "COPY_FREE_VARS", "MAKE_CELL"):
-            pass
-        elif name == "LOAD_CONST":
+        if name in _SILENT or self.load(name, arg, stack) or self.combine(name, arg, stack):
+            return
+        if name in ("STORE_FAST", "STORE_DEREF"):
+            self.store((self.code.fast if name == "STORE_FAST" else self.code.cells)[arg], stack, body)
+        elif name == "UNPACK_SEQUENCE":
+            self.unpack(self.steps[at + 1 : at + 1 + arg], arg, stack)
+        elif name == "POP_TOP":
+            value = stack.pop()
+            if isinstance(value, ast.Call) and id(value) not in self.twice:
+                self.work.spend(_size(value))
+                body.append(ast.Expr(value))
+        elif name in _MOVES:
+            self.move(_MOVES[name](arg), stack)
+        elif name == "KW_NAMES":
+            self.keywords = self.code.consts[arg]
+        elif name.startswith("CALL") and name not in ("CALL_FUNCTION_EX", "CALL_INTRINSIC_1"):
+            self.call(name, arg, stack)
+        elif name in ("MAKE_FUNCTION", "MAKE_CLOSURE", "SET_FUNCTION_ATTRIBUTE"):
+            self.make(name, arg, stack)
+        else:
+            raise Unreadable(f"it has the instruction {name}" if name[0].isupper() else f"it has an unknown {name}")
+
+    def load(self, name: str, arg: int, stack: list[Any]) -> bool:
+        """What puts a value on the stack, or takes a part of one by its name. Whether it was one of these."""
+        code = self.code
+        if name == "LOAD_CONST":
             stack.append(self.constant(arg))
         elif name in ("LOAD_FAST", "LOAD_FAST_CHECK"):
             stack.append(ast.Name(code.fast[arg]))
@@ -649,45 +676,6 @@ class _Machine:
             stack += [found, _PUSH_NULL] if name == "LOAD_METHOD" or (shift and arg & 1) else [found]
         elif name == "PUSH_NULL":
             stack.append(_PUSH_NULL)
-        elif name in ("STORE_FAST", "STORE_DEREF"):
-            self.store(code.fast[arg] if name == "STORE_FAST" else code.cells[arg], stack, body)
-        elif name == "UNPACK_SEQUENCE":
-            self.unpack(self.steps[at + 1 : at + 1 + arg], arg, stack)
-        elif name == "POP_TOP":
-            value = stack.pop()
-            if isinstance(value, ast.Call) and id(value) not in self.twice:
-                self.work.spend(_size(value))
-                body.append(ast.Expr(value))
-        elif name in _MOVES:
-            self.move(_MOVES[name](arg), stack)
-        elif name in UNARY or (name == "CALL_INTRINSIC_1" and arg == 5):
-            value = _expression(stack.pop())
-            stack.append(_node(ast.UnaryOp(getattr(ast, UNARY.get(name, "UAdd"))(), value), value))
-        elif kind in ("BINARY", "INPLACE") and name not in ("BINARY_SUBSCR", "BINARY_SLICE"):
-            self.operate(name, arg, stack)
-        elif name in ("BINARY_SUBSCR", "BINARY_SLICE") or name[:6] == "SLICE+":
-            self.subscript(name, stack)
-        elif name == "BUILD_SLICE":
-            parts = _popped(stack, arg)
-            stack.append(_node(ast.Slice(*(None if _is_none(part) else part for part in parts)), *parts))
-        elif name in ("COMPARE_OP", "IS_OP", "CONTAINS_OP"):
-            self.compare(name, arg, stack)
-        elif name in ("BUILD_TUPLE", "BUILD_LIST"):
-            parts = _popped(stack, arg)
-            stack.append(_node((ast.Tuple if rest == "TUPLE" else ast.List)(parts), *parts))
-        elif name in ("LIST_EXTEND", "LIST_APPEND") and arg == 1:
-            value, to = _expression(stack.pop()), stack.pop()
-            more = [value] if name == "LIST_APPEND" else _extended(value)
-            stack.append(_node(ast.List([*to.elts, *more]), to, value))
-        elif name == "LIST_TO_TUPLE" or (name == "CALL_INTRINSIC_1" and arg == 6):
-            value = stack.pop()
-            stack.append(_node(ast.Tuple(value.elts), value))
-        elif name == "KW_NAMES":
-            self.keywords = code.consts[arg]
-        elif kind == "CALL" and name != "CALL_FUNCTION_EX":
-            self.call(name, arg, stack)
-        elif name in ("MAKE_FUNCTION", "MAKE_CLOSURE", "SET_FUNCTION_ATTRIBUTE"):
-            self.make(name, arg, stack)
         elif name == "IMPORT_NAME":
             names, level = stack.pop().value, stack.pop().value
             if level not in (0, -1):
@@ -696,7 +684,36 @@ class _Machine:
         elif name == "IMPORT_FROM":
             stack.append(_Import(stack[-1].module, stack[-1].names, code.names[arg]))
         else:
-            raise Unreadable(f"it has the instruction {name}" if name[0].isupper() else f"it has an unknown {name}")
+            return False
+        return True
+
+    def combine(self, name: str, arg: int, stack: list[Any]) -> bool:
+        """What makes one value of those on the stack. Whether it was one of these."""
+        if name in UNARY or (name == "CALL_INTRINSIC_1" and arg == 5):
+            value = _expression(stack.pop())
+            stack.append(_node(ast.UnaryOp(getattr(ast, UNARY.get(name, "UAdd"))(), value), value))
+        elif name in ("BINARY_SUBSCR", "BINARY_SLICE") or name[:6] == "SLICE+":
+            self.subscript(name, stack)
+        elif name.startswith(("BINARY_", "INPLACE_")):
+            self.operate(name, arg, stack)
+        elif name == "BUILD_SLICE":
+            parts = _popped(stack, arg)
+            stack.append(_node(ast.Slice(*(None if _is_none(part) else part for part in parts)), *parts))
+        elif name in ("COMPARE_OP", "IS_OP", "CONTAINS_OP"):
+            self.compare(name, arg, stack)
+        elif name in ("BUILD_TUPLE", "BUILD_LIST"):
+            parts = _popped(stack, arg)
+            stack.append(_node((ast.Tuple if name == "BUILD_TUPLE" else ast.List)(parts), *parts))
+        elif name in ("LIST_EXTEND", "LIST_APPEND") and arg == 1:
+            value, to = _expression(stack.pop()), stack.pop()
+            more = [value] if name == "LIST_APPEND" else _extended(value)
+            stack.append(_node(ast.List([*to.elts, *more]), to, value))
+        elif name == "LIST_TO_TUPLE" or (name == "CALL_INTRINSIC_1" and arg == 6):
+            value = stack.pop()
+            stack.append(_node(ast.Tuple(value.elts), value))
+        else:
+            return False
+        return True
 
     def attribute(self, value: Any, name: str) -> Any:
         if isinstance(value, _Import):  # `import a.b as c`, up to 3.6
@@ -829,6 +846,7 @@ class _Machine:
             raise Unreadable("it has a function inside")
 
 
+_SILENT = frozenset({"NOP", "RESUME", "PRECALL", "TO_BOOL", "COPY_FREE_VARS", "MAKE_CELL"})
 _MOVES: dict[str, Callable[[int], tuple[str, int]]] = {
     "ROT_TWO": lambda _: ("turn", 2),
     "ROT_THREE": lambda _: ("turn", 3),
