@@ -187,6 +187,8 @@ FUNCTION_HOMES = (
     "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "lamina.generations.activations",
     "lamina.generations.losses",
 )  # fmt: skip
+# What rebuilds the functions that files hold as bytecode.
+REBUILDER = "lamina.generations.lambdas"
 
 
 def version() -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from .. import FUNCTION_HOMES, HOMES
+from . import functions
 from .errors import short
 
 _registered: dict[str, Any] = {}
@@ -127,6 +128,8 @@ def serialize(obj: Any) -> Any:
         }
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, functions.Rebuilt):
+        return obj.described()
     if inspect.isroutine(obj) or inspect.isclass(obj):
         return _serialize_callable(obj)
     if hasattr(obj, "get_config"):
@@ -363,6 +366,7 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "__slice__": lambda config: slice(*(deserialize(config[end]) for end in _ENDS)),
     "__bytes__": lambda config: str(config["value"]).encode(),
     "__ellipsis__": lambda config: Ellipsis,
+    "__lambda__": lambda config: functions.rebuilt(config, None, "A function of the file"),
 }
 
 

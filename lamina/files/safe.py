@@ -22,6 +22,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..core.functions import Told
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -73,8 +75,9 @@ def _is_pointer(path: Any) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line of bounded length."""
-    line = str(error).strip().split("\n")[0] or type(error).__name__
+    """An error in one line of bounded length, or more lines where these go together."""
+    line = str(error).strip()
+    line = (line if isinstance(error, Told) else line.split("\n")[0]) or type(error).__name__
     return line if len(line) <= MAX_REASON else f"{line[:MAX_REASON]}..."
 
 

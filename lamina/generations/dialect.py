@@ -67,7 +67,11 @@ class Dialect:
 
     def settings(self) -> dict[str, Any]:
         """Of the process, as conversions ask for them."""
-        return {"backend": self.backend, "image_data_format": settings.image_data_format()}
+        return {
+            "generation": self.table.name,
+            "backend": self.backend,
+            "image_data_format": settings.image_data_format(),
+        }
 
     def seed(self) -> None:
         """Let what torch draws from now on follow NumPy's generator, where all draws of this generation did."""

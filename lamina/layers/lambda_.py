@@ -14,19 +14,23 @@ from ..core import functions, serialize
 from ..core.declare import Kind, Refused, arg, as_integer, listed, mapping, number
 from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
+from ..translation import bytecode
 from .activation import _Elementwise
 
 
-def _function(value: Any, owner: Any) -> Any:
+def function_of(value: Any, owner: Any, part: str = "function") -> Any:
+    """The function that stands in a config: by its name, by its description, or as code, which is rebuilt.
+
+    `custom_objects` may have another one in the place of code: under the layer's name, or behind that the `part`.
+    """
     if isinstance(value, Mapping):
         if value.get("class_name") == "__lambda__":
-            given = serialize.registered_object(owner._given_name or "")
+            name = owner._given_name or ""
+            key = name if part == "function" else f"{name}.{part}"
+            given = serialize.registered_object(key)
             if given is not None:
                 return given
-            raise ValueError(
-                f'Lambda "{owner._given_name}": the file holds the bytecode of a lambda, which is never run. Put a '
-                "registered function in its place, or pass the function under the layer's name in custom_objects."
-            )
+            return functions.rebuilt(value.get("config"), key, f'{type(owner).__name__} "{name}": its `{part}`')
         found = serialize.deserialize(value)
         if not callable(found):
             raise Refused
@@ -42,7 +46,9 @@ def _function(value: Any, owner: Any) -> Any:
 
 
 def _dump_function(function: Any) -> Any:
-    """A named function by its name; a lambda as Keras 3 writes it, so that Keras can read the file. Never read back."""
+    """A named function by its name; a lambda as Keras 3 writes it, so that Keras can read the file."""
+    if isinstance(function, functions.Rebuilt):
+        return dump_code(function)
     if getattr(function, "__name__", "") != "<lambda>":
         functions.note(function)
         return serialize.serialize(function)
@@ -50,24 +56,25 @@ def _dump_function(function: Any) -> Any:
 
 
 def dump_code(function: Any) -> dict[str, Any]:
-    code, defaults, closure = functions.dump(function)
-    return {"class_name": "__lambda__", "config": {"code": code, "defaults": defaults, "closure": closure}}
+    if isinstance(function, functions.Rebuilt):
+        return function.described()
+    return bytecode.described(*functions.dump(function))
 
 
-_code = Kind("a function", _function, dump=_dump_function, bad=(3.5, None), error=TypeError)
+_code = Kind("a function", function_of, dump=_dump_function, bad=(3.5, None), error=TypeError)
 
 
 def _mask_or_function(value: Any, owner: Any) -> Any:
     if isinstance(value, Mapping) and value.get("class_name") in ("__tensor__", "__numpy__"):
         value = serialize.deserialize(value)
-    return value if value is None or hasattr(value, "shape") else _function(value, owner)
+    return value if value is None or hasattr(value, "shape") else function_of(value, owner, "mask")
 
 
 def _sizes(value: Any, owner: Any) -> Any:
     if value is None or (callable(value) and not inspect.isclass(value)):
         return value
     if isinstance(value, Mapping):
-        return _function(value, owner)
+        return function_of(value, owner, "output_shape")
     for size in listed(value):
         if size is not None and not isinstance(size, (list, tuple)):
             as_integer(size)
@@ -87,7 +94,16 @@ _shape = Kind(
     bad=(3.5, "wide", (2.5,)),
     error=TypeError,
 )
-_arguments = Kind(mapping.expected, lambda v, o: {} if v is None else mapping.convert(v, o), dump=dict, bad=(3,))
+
+
+def _more(value: Any, owner: Any) -> dict[str, Any]:
+    """Arguments; arrays as configs describe them are arrays."""
+    given = {} if value is None else mapping.convert(value, owner)
+    described = {key: each for key, each in given.items() if isinstance(each, Mapping) and "class_name" in each}
+    return given | {key: serialize.deserialize(each) for key, each in described.items()}
+
+
+_arguments = Kind(mapping.expected, _more, dump=serialize.serialize, bad=(3,))
 
 
 class Lambda(Layer):
@@ -95,7 +111,8 @@ class Lambda(Layer):
 
     output_shape: the shape without the batch axis, or a function of the input's shape; found by running where not
     given. mask: the mask of the output, or a function (inputs, mask). A function that takes `mask` or `training` is
-    given them. Saved only if the function is registered; loading never runs code from a file.
+    given them. Loading never runs code from a file: a lambda is read as data and rebuilt of known operations where all
+    of it is known, as `summary` says.
     """
 
     function: Any = arg(_code, doc="What to run.")
@@ -104,6 +121,11 @@ class Lambda(Layer):
     arguments: dict = arg(_arguments, default=None, doc="More arguments for it.")
 
     _keeps_dtype = True
+
+    @property
+    def _remark(self) -> str:
+        """What `summary` says beside the class."""
+        return "rebuilt" if isinstance(self.function, functions.Rebuilt) else ""
 
     def check(self) -> None:
         try:

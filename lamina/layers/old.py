@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from ..activations import activation, check_keeps_shape
 from ..constraints import constraint
-from ..core import serialize
+from ..core import functions, serialize
 from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, integer, number, one_of
 from ..core.errors import named
 from ..core.fusion import grants
@@ -34,7 +34,7 @@ from .convolution import Conv2DTranspose, SeparableConv1D
 from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
 from .dense import EinsumDense
 from .embedding import Embedding
-from .lambda_ import Lambda, dump_code
+from .lambda_ import Lambda, dump_code, function_of
 from .merge import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, masks_of
 from .normalization import BatchNormalization
 from .pooling import (
@@ -658,9 +658,17 @@ _ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-_maybe_function = Kind(
-    anything.expected, anything.convert, dump=lambda v: dump_code(v) if inspect.isfunction(v) else anything.dump(v)
-)
+def _maybe_function(part: str) -> Kind:
+    def convert(value: Any, owner: Any) -> Any:
+        named = isinstance(value, str) and serialize.registered_object(value) is not None
+        described = isinstance(value, Mapping) and "class_name" in value
+        return function_of(value, owner, part) if named or described else anything.convert(value, owner)
+
+    def dump(value: Any) -> Any:
+        code = inspect.isfunction(value) or isinstance(value, functions.Rebuilt)
+        return dump_code(value) if code else anything.dump(value)
+
+    return Kind(anything.expected, convert, dump=dump)
 
 
 class MergeByMode(Layer):
@@ -670,13 +678,13 @@ class MergeByMode(Layer):
     """
 
     layers: Any = arg(anything, default=None, config=False, attribute="branches", doc="Where the inputs come from.")
-    mode: Any = arg(_maybe_function, default="sum", doc="How to combine.")
+    mode: Any = arg(_maybe_function("function"), default="sum", doc="How to combine.")
     concat_axis: int = arg(Kind("an integer", lambda v, o: as_integer(v)), default=-1, doc="Of concat.")
     dot_axes: Any = arg(anything, default=-1, doc="Of dot and cos.")
     output_shape: Any = arg(
-        _maybe_function, default=None, attribute="_output_shape", doc="A shape, or a function of shapes."
+        _maybe_function("output_shape"), default=None, attribute="_output_shape", doc="A shape, or a function of it."
     )
-    mask: Any = arg(_maybe_function, default=None, attribute="_output_mask", doc="A function of the masks.")
+    mask: Any = arg(_maybe_function("mask"), default=None, attribute="_output_mask", doc="A function of the masks.")
     arguments: Any = arg(anything, default=None, doc="More arguments for a function.")
 
     supports_masking = True

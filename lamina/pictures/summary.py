@@ -142,7 +142,8 @@ def _nested(layers: Iterable[Any], expand: bool, level: int = 0) -> Iterator[tup
 
 def _name(layer: Layer, level: int) -> str:
     indent = "   " * level + "└ " if level else ""
-    return f"{indent}{_escaped(layer.name)} ([{_CLASS}]{_escaped(type(layer).__name__)}[/])"
+    remark = f", {layer._remark}" if getattr(layer, "_remark", "") else ""
+    return f"{indent}{_escaped(layer.name)} ([{_CLASS}]{_escaped(type(layer).__name__)}[/]{remark})"
 
 
 def _shape(layer: Layer) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from .bytecode import described
 from .table import Settings
 
 Arguments = dict[str, Any]
@@ -107,15 +110,26 @@ def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: S
 
 
 def lambda_(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """Configs say beside each function how it is written. A function in a file is code, and never run."""
-    if isinstance(modern.get("function"), (list, tuple)):
-        raise ValueError(
-            "Lambda: the config holds the bytecode of a lambda, which is never run. Put a registered function in its "
-            "place, or pass the function under the layer's name in custom_objects."
-        )
+    """Configs say beside each function how it is written, and of arrays among the arguments that they are some."""
+    for key in _FUNCTIONS:
+        value = modern.get(key)
+        if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
+            modern[key] = described(*value, generation=settings["generation"])
+    if isinstance(modern.get("arguments"), Mapping):
+        modern["arguments"] = {key: _as_array(value) for key, value in modern["arguments"].items()}
     if isinstance(modern.get("output_shape"), list):
         modern["output_shape"] = tuple(modern["output_shape"])
     return modern
+
+
+def _as_array(value: Any) -> Any:
+    array = isinstance(value, Mapping) and value.get("type") == "ndarray" and "value" in value
+    return np.asarray(value["value"]) if array else value
+
+
+def _of_array(value: Any) -> Any:
+    array = isinstance(value, Mapping) and value.get("class_name") == "__numpy__"
+    return {"type": "ndarray", "value": value["config"]["value"]} if array else value
 
 
 def of_steps(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
@@ -225,6 +239,8 @@ def write_lambda(config: Arguments, shape: tuple | None) -> Arguments:
     """Functions with their kind; code as (code, defaults, closure)."""
     found = {}
     for key, value in config.items():
+        if key == "arguments" and isinstance(value, Mapping):
+            value = {name: _of_array(each) for name, each in value.items()}
         if key not in _FUNCTIONS:
             found[key] = value
             continue

@@ -77,7 +77,7 @@ LAYERS = {
         "layers=None, mode='sum', concat_axis=-1, dot_axes=-1, output_shape=None, output_mask=None, arguments=None, "
         "node_indices=None, tensor_indices=None, name=None",
         "core",
-        unsaved="layers node_indices tensor_indices name", write="lambda_", renamed=KINDS, closed=True,
+        unsaved="layers node_indices tensor_indices name", adapt="lambda_", write="lambda_", renamed=KINDS, closed=True,
     ),
     "Convolution1D": Class(
         "Conv1D", f"{_CONV1}, {_BIAS}, input_dim=None, input_length=None", **_CONV, aliases="Conv1D",

@@ -434,14 +434,13 @@ def _config(case: Case, made: Any) -> Iterator[str]:
     if new is None:
         return
     plain = functools.partial(_plain, modern=not case.old)
-    if case.old and _holds_code(new):
+    if case.old and new.get("function_type") == "lambda":
         plain = _plain_code
     yield from _config_differs("config", plain(made.get_config()), plain(new))
-    if not _holds_code(new):  # which is not run
-        again = plain(type(made).from_config(json.loads(json.dumps(new))).get_config())
-        if case.generation == "keras1":  # there `input_dim`, known from the build, makes a first layer of the copy
-            again = _without_shapes(again, new)
-        yield from _config_differs("from_config(config)", again, plain(new))
+    again = plain(type(made).from_config(json.loads(json.dumps(new))).get_config())
+    if case.generation == "keras1":  # there `input_dim`, known from the build, makes a first layer of the copy
+        again = _without_shapes(again, new)
+    yield from _config_differs("from_config(config)", again, plain(new))
 
 
 def _plain_code(config: dict) -> dict:
@@ -457,10 +456,6 @@ def _without_shapes(config: dict, new: dict) -> dict:
         for key, value in config.items()
         if key in new or not key.startswith(("batch_i", "input_"))
     }
-
-
-def _holds_code(config: dict) -> bool:
-    return "__lambda__" in json.dumps(config) or config.get("function_type") == "lambda"
 
 
 def _config_differs(where: str, found: Any, new: Any) -> Iterator[str]:

@@ -24,16 +24,13 @@ _OF_TF1 = ("bilinear", "nearest", "bicubic", "area")  # by number
 NAMES.update({f"image.ResizeMethod.{key}": value for key, value in METHODS.items()})
 
 
-@named("image.resize image.resize_images compat.v1.image.resize")
+@named("image.resize")
 @recorded
 def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antialias=False):
     """Pictures of `size` (height, width), by the nearest pixel in their own type, else as floats."""
     images = tensor(images)
-    method = _OF_TF1[method] if isinstance(method, int) else {"nearest_neighbor": "nearest"}.get(method, method)
-    if preserve_aspect_ratio:
-        height, width = images.shape[-3:-1]
-        scale = min(size[0] / height, size[1] / width)
-        size = (round(height * scale), round(width * scale))
+    method = _method(method)
+    size = _in_proportion(images, size) if preserve_aspect_ratio else size
     if method == "area":
         height, width = (_covering(images.shape[axis], length) for axis, length in zip((-3, -2), size, strict=True))
         return torch.einsum("ih,...hwc,jw->...ijc", height, images.to(torch.float32), width)
@@ -47,6 +44,57 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
         scale = [target / length for target, length in zip(size, images.shape[-3:-1], strict=True)]
         return pictures.scale_and_translate(images, shape, scale, [0.0, 0.0], (-3, -2), "cubic", antialias)
     return pictures.resize(images, size, method, antialias, data_format=_LAST)
+
+
+def _method(given: Any) -> Any:
+    return _OF_TF1[given] if isinstance(given, int) else {"nearest_neighbor": "nearest"}.get(given, given)
+
+
+def _in_proportion(images: Tensor, size: Any) -> tuple[int, int]:
+    height, width = images.shape[-3:-1]
+    scale = min(size[0] / height, size[1] / width)
+    return round(height * scale), round(width * scale)
+
+
+@named("image.resize_images compat.v1.image.resize compat.v1.image.resize_images")
+@recorded
+def resize_images(images, size, method="bilinear", align_corners=False, preserve_aspect_ratio=False):
+    """TensorFlow 1's: output i is taken at i * step; the first pixels fall together, and with `align_corners` the last.
+
+    Raises ValueError for another method than bilinear, nearest and area.
+    """
+    images, method = tensor(images), _method(method)
+    size = _in_proportion(images, size) if preserve_aspect_ratio else size
+    if method == "area" and not align_corners:
+        return resize(images, size, method)
+    if method not in ("bilinear", "nearest"):
+        raise ValueError(f"image.resize_images: no method {method!r} here; use bilinear, nearest or area.")
+    images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
+    for axis, target in zip((-3, -2), size, strict=True):
+        length = images.shape[axis]
+        step = (length - 1) / (target - 1) if align_corners and target > 1 else length / target
+        places = torch.arange(target, dtype=torch.float32) * step
+        low = (places + 0.5 * (align_corners and method == "nearest")).long().clamp(max=length - 1)
+        found = images.index_select(axis, low)
+        if method == "bilinear":
+            share = (places - low).to(images.dtype).reshape(-1, *[1] * (-1 - axis))
+            found = torch.lerp(found, images.index_select(axis, (low + 1).clamp(max=length - 1)), share)
+        images = found
+    return images
+
+
+def _resizing(method: str) -> Any:
+    @named(f"image.resize_{method} compat.v1.image.resize_{method}")
+    @recorded
+    def function(images, size, align_corners=False, half_pixel_centers=False):
+        if half_pixel_centers:
+            return resize(images, size, method)
+        return resize_images(images, size, method, align_corners)
+
+    return function
+
+
+resize_bilinear, resize_nearest_neighbor = map(_resizing, ("bilinear", "nearest_neighbor"))
 
 
 def _covering(length: int, target: int) -> Tensor:
