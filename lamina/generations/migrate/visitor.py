@@ -1,0 +1,902 @@
+"""The rewriting of one source."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider, QualifiedNameProvider
+
+from ... import callbacks, layers, losses, metrics, models
+from ...translation import migrating
+from ...translation.absent import hint
+from ...translation.known import METHODS
+from ...translation.table import Class
+from ..callbacks import ORDERS
+from ..dialect import Dialect
+from ..evidence import below
+from .calls import (
+    OLD_SIGMOID,
+    SHAPES,
+    Code,
+    Speaker,
+    Spoken,
+    Unclear,
+    module_of,
+    parameters,
+    text_of,
+    value_of,
+    written,
+)  # fmt: skip
+from .names import MODEL_MAKERS, Names, Reader, Target
+
+# Words that only Keras gives to methods of that name.
+_TELLING = frozenset(
+    "nb_epoch epochs batch_size callbacks validation_data validation_split show_accuracy steps_per_epoch loss optimizer "
+    "samples_per_epoch nb_val_samples val_samples max_q_size nb_worker workers max_queue_size".split()
+)
+_OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
+_SIGMOID = f'''@keras.saving.register_keras_serializable()
+def {OLD_SIGMOID}(x):
+    """The hard sigmoid of Keras 1 and 2, which is steeper than that of Keras 3."""
+    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+'''
+
+
+@dataclass(frozen=True, order=True)
+class Note:
+    """What needs a person: where, what, why, and what to do."""
+
+    line: int
+    what: str
+    why: str
+    suggestion: str
+
+
+class Rewriter(cst.CSTTransformer):
+    METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
+
+    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool):
+        super().__init__()
+        self.names, self.reader = names, reader
+        self.table = dialect.table
+        self.speaker = Speaker(dialect, explicit_format)
+        self.notes: set[Note] = set()
+        self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
+        self.inputs: dict[cst.CSTNode, str] = {}  # inputs to stand before a layer in a list
+        self.split: dict[cst.CSTNode, list[cst.BaseSmallStatement]] = {}  # an import that became several
+        self.begun: dict[str, bool] = {}  # sequential models that have a layer
+        self.needs_keras = self.needs_sigmoid = False
+        self.touched: set[str] = set()  # local names that fewer places may use than before
+        self.short = "accuracy" in reader.metrics and "acc" not in reader.metrics
+        self.inner: set[cst.CSTNode] = set()
+        self._classes: list[str] = []
+
+    def tell(self, node: cst.CSTNode, what: str, why: str, suggestion: str) -> None:
+        self.notes.add(Note(self.get_metadata(PositionProvider, node).start.line, what, why, suggestion))
+
+    def parent(self, node: cst.CSTNode) -> Any:
+        return self.get_metadata(ParentNodeProvider, node, None)
+
+    def keras(self, text: str) -> cst.BaseExpression:
+        if OLD_SIGMOID in text:
+            self.needs_sigmoid = self.needs_keras = True
+        if "keras." in text:
+            self.needs_keras = True
+        return cst.parse_expression(text)
+
+    # -- names ------------------------------------------------------------------------------------------------------
+
+    def _absent(self, node: cst.CSTNode, own: str) -> None:
+        home, _, name = own.rpartition(".")
+        told = migrating.INSTEAD.get(name) or hint(home, name) or "see https://keras.io/api for its successor"
+        self.tell(node, f"keras.{own}", "Keras 3 has no such name", told)
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        self.inner.add(node.value)
+
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
+        own = self.reader.own(original_node)
+        if own is None:
+            return self._member(original_node, updated_node)
+        target = self.names.find(own)
+        if target is None:
+            called = isinstance(self.parent(original_node), cst.Call) and self.parent(original_node).func is original_node
+            if original_node not in self.inner and not called:
+                self._function_or_absent(original_node, own)
+            return updated_node
+        if target.home == "backend" and target.name and own.partition(".")[0] != "backend":
+            return updated_node
+        if own.startswith("backend.") and target.home != "backend" and not self._plain_function(original_node, own):
+            return updated_node
+        base: Any = original_node
+        while isinstance(base, cst.Attribute):
+            base = base.value
+        start = self.reader.own(base)
+        prefix = None if start is None else self.names.module(start)
+        local = text_of(base)
+        self.touched.add(local)
+        if prefix is not None and (target.path == prefix or f"{target.path}.".startswith(f"{prefix}." if prefix else "")):
+            text = f"{local}.{target.path[len(prefix):].lstrip('.')}".rstrip(".")
+        else:
+            text = f"keras.{target.path}".rstrip(".")
+            self.needs_keras = True
+        return updated_node if text == text_of(updated_node) else self._kept_parens(updated_node, text)
+
+    def _plain_function(self, node: cst.CSTNode, own: str) -> bool:
+        """Whether a function of K is called, which the call sees to, or may be handed on as it is."""
+        parent = self.parent(node)
+        if isinstance(parent, cst.Call) and parent.func is node:
+            return False
+        entry = migrating.BACKEND.get(own.rpartition(".")[2])
+        if entry is not None and "{" not in entry.modern and not entry.renamed:
+            return True
+        if node not in self.inner:
+            self._function_or_absent(node, own)
+        return False
+
+    def _function_or_absent(self, node: cst.CSTNode, own: str) -> None:
+        if own.rpartition(".")[0] == "backend" and own.rpartition(".")[2] in migrating.BACKEND:
+            self.tell(node, f"keras.{own}", "it is handed on as a function", "write a lambda of it in keras.ops")
+        elif not (own in ("layers.merge", "merge") or self.names.is_module(own)):
+            self._absent(node, own)
+
+    def _kept_parens(self, node: Any, text: str) -> cst.BaseExpression:
+        made: Any = cst.parse_expression(text)
+        return made.with_changes(lpar=node.lpar, rpar=node.rpar)
+
+    def _member(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
+        """An attribute of some object."""
+        name, owner = original.attr.value, text_of(original.value)
+        parent = self.parent(original)
+        called = isinstance(parent, cst.Call) and parent.func is original
+        if name == "lr" and (owner.endswith("optimizer") or owner in ("opt", "adam", "sgd") and self._is_optimizer(owner)):
+            return updated.with_changes(attr=cst.Name("learning_rate"))
+        if name == "get_output_shape_for":
+            return updated.with_changes(attr=cst.Name("compute_output_shape"))
+        if name in METHODS and "3" not in METHODS[name] and name not in migrating.ATTRIBUTES and name != "predict_classes":
+            if name.startswith(("flow_", "_")) or called or name in ("inbound_nodes", "uses_learning_phase"):
+                if name not in ("flow_from_directory", "flow_from_dataframe"):
+                    self.tell(original, f".{name}", "Keras 3 has no such attribute", migrating.INSTEAD.get(name, "look for what it was used for"))
+        return updated
+
+    def _is_optimizer(self, name: str) -> bool:
+        found = self.reader.values.get(name, [])
+        return any(isinstance(each, cst.Call) and (self.reader.own(each.func) or "").startswith("optimizers") for each in found)
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
+        parent = self.parent(original_node)
+        used = not (
+            isinstance(parent, cst.Attribute) and parent.attr is original_node
+            or isinstance(parent, cst.Arg) and parent.keyword is original_node
+            or isinstance(parent, (cst.ImportAlias, cst.AsName, cst.Param, cst.FunctionDef, cst.ClassDef, cst.NameItem,
+                                   cst.AssignTarget, cst.ImportFrom, cst.Import))
+        )  # fmt: skip
+        own = self.reader.own(original_node) if used else None
+        if own is None or original_node.value in self.reader.aliases:
+            return updated_node
+        target = self.names.find(own)
+        if target is None:
+            called = isinstance(parent, cst.Call) and parent.func is original_node
+            if original_node not in self.inner and not called and self._starred(original_node):
+                self._function_or_absent(original_node, own)
+            return updated_node
+        if own.rpartition(".")[2] != original_node.value or not target.name or target.name == original_node.value:
+            return updated_node
+        if own.startswith("backend.") and not self._plain_function(original_node, own):
+            return updated_node
+        if target.name in self.reader.defined:
+            return updated_node
+        self.touched.add(original_node.value)
+        return updated_node.with_changes(value=target.name)
+
+    def _starred(self, node: cst.CSTNode) -> bool:
+        return not self.reader.qualified(node)
+
+    # -- imports ----------------------------------------------------------------------------------------------------
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        return False
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        return False
+
+    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
+        found = []
+        for alias in updated_node.names:
+            path = text_of(alias.name)
+            own = below(path)[1]
+            if own is None:
+                found.append(alias)
+                continue
+            target = Target(self.names.module(own)) if own else Target("")
+            if own and target.home == "" and not self.names.is_module(own):
+                self._absent(original_node, own)
+                found.append(alias)
+                continue
+            name: Any = cst.parse_expression(f"keras.{target.path}".rstrip("."))
+            alias = alias.with_changes(name=name)
+            if alias.asname is not None and text_of(alias.asname.name) == "keras" and target.path == "":
+                alias = alias.with_changes(asname=None)
+            found.append(alias)
+        return updated_node.with_changes(names=found)
+
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
+        if original_node.relative or original_node.module is None:
+            return updated_node
+        module = text_of(original_node.module)
+        own = below(module)[1]
+        if isinstance(original_node.names, cst.ImportStar):
+            if own is None:
+                return updated_node
+            return updated_node.with_changes(module=cst.parse_expression(f"keras.{self.names.module(own)}".rstrip(".")))
+        groups: dict[str, list[cst.ImportAlias]] = {}
+        for alias in original_node.names:
+            name = text_of(alias.name)
+            inner = below(f"{module}.{name}")[1]
+            if inner is None:
+                groups.setdefault(module, []).append(alias)
+                continue
+            where, alias = self._imported(original_node, module, name, inner, alias)
+            known = groups.setdefault(where, [])
+            if all(text_of(each.with_changes(comma=cst.MaybeSentinel.DEFAULT)) != text_of(alias.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for each in known):
+                known.append(alias)
+        statements = [self._from(original_node, where, names, alone=len(groups) == 1) for where, names in groups.items()]
+        if len(statements) > 1 or isinstance(statements[0], cst.Import):
+            self.split[original_node] = statements
+        return statements[0]
+
+    def _imported(self, node: cst.CSTNode, module: str, name: str, own: str, alias: cst.ImportAlias) -> tuple[str, cst.ImportAlias]:
+        """The module that a name is imported from now, and under which alias."""
+        local = text_of(alias.asname.name) if alias.asname else name
+        target = self.names.find(own)
+        home = own.rpartition(".")[0]
+        if own in ("layers.merge", "merge") and self.table.find("merge") is not None:
+            return module, alias
+        if target is not None and home == "backend" and target.home != "backend":
+            target = None if migrating.BACKEND[name].renamed else target
+        if target is None:
+            if home == "backend" and name in migrating.BACKEND:
+                self.touched.add(local)
+            else:
+                self._absent(node, own)
+            return module if below(module)[0] else f"keras.{home}".rstrip("."), alias
+        if not target.name:  # a module
+            if not target.home:
+                return "", alias
+            above, _, leaf = target.home.rpartition(".")
+            return f"keras.{above}".rstrip("."), self._as(alias, leaf, local)
+        keeps = alias.asname is not None or target.name in self.reader.defined
+        return f"keras.{target.home}".rstrip("."), self._as(alias, target.name, local if keeps else target.name)
+
+    def _as(self, alias: cst.ImportAlias, name: str, local: str) -> cst.ImportAlias:
+        asname = None if name == local else cst.AsName(cst.Name(local))
+        kept = alias.asname if alias.asname is not None and asname is not None else asname
+        return alias.with_changes(name=cst.Name(name), asname=kept)
+
+    def _from(self, node: cst.ImportFrom, module: str, names: list[cst.ImportAlias], alone: bool) -> Any:
+        if module == "":  # `from tensorflow import keras`
+            local = next((text_of(each.asname.name) for each in names if each.asname), "keras")
+            asname = cst.AsName(cst.Name(local)) if local != "keras" else None
+            return cst.Import([cst.ImportAlias(cst.Name("keras"), asname)])
+        bracketed = node.lpar is not None and alone
+        last = names[-1]
+        if not bracketed:
+            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+            names = [each.with_changes(comma=comma) for each in names[:-1]]
+            names.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+        changes: dict[str, Any] = {"module": cst.parse_expression(module), "names": names}
+        if not bracketed:
+            changes |= {"lpar": None, "rpar": None}
+        return node.with_changes(**changes)
+
+    def leave_SimpleStatementLine(self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine) -> Any:
+        body = updated_node.body
+        first = original_node.body[0]
+        if first in self.split and len(original_node.body) == 1:
+            lines = [updated_node.with_changes(body=[each], leading_lines=[]) for each in self.split[first]]
+            plain = cst.TrailingWhitespace()
+            lines = [line.with_changes(trailing_whitespace=plain) for line in lines[:-1]] + lines[-1:]
+            lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
+            return cst.FlattenSentinel(lines)
+        if isinstance(first, cst.Assign) and len(body) == 1 and len(first.targets) == 1:
+            target, value = text_of(first.targets[0].target), text_of(body[0].value)  # type: ignore[attr-defined]
+            if target == value and target != text_of(first.value):
+                self.needs_keras = True
+                return updated_node.with_changes(body=[cst.Pass()]) if self._only(original_node) else cst.RemoveFromParent()
+        if original_node in self.before:
+            made: list[Any] = [cst.parse_statement(text) for text in self.before[original_node]]
+            made[0] = made[0].with_changes(leading_lines=updated_node.leading_lines)
+            return cst.FlattenSentinel([*made, updated_node.with_changes(leading_lines=[])])
+        return updated_node
+
+    def _only(self, node: cst.CSTNode) -> bool:
+        return len(getattr(self.parent(node), "body", (1, 2))) == 1
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self._classes.append(node.name.value)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
+        self._classes.pop()
+        return updated_node
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
+        if original_node.name.value == "get_output_shape_for" and self._classes:
+            return updated_node.with_changes(name=cst.Name("compute_output_shape"))
+        return updated_node
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        if isinstance(node.value, cst.Call) and (self.reader.own(node.value.func) or "").endswith("Sequential"):
+            self.begun[text_of(node.targets[0].target)] = bool(node.value.args)
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        own = self.reader.own(original_node.func)
+        try:
+            if own is not None:
+                return self._of_keras(original_node, updated_node, own)
+            if isinstance(original_node.func, cst.Attribute):
+                return self._of_object(original_node, updated_node, original_node.func)
+        except Unclear as error:
+            name = own or text_of(original_node.func)
+            if not self._in_todays_words(original_node, own):
+                self.tell(original_node, f"{name.rpartition('.')[2]}(...)", str(error), "write the call in Keras 3's words")
+        return updated_node
+
+    def _in_todays_words(self, call: cst.Call, own: str | None) -> bool:
+        """Whether Keras 3 takes a call as it is."""
+        target = self.names.find(own) if own else None
+        function = getattr(module_of(target.home), target.name, None) if target else None
+        if function is None:
+            return False
+        takes = {*parameters(function), *SHAPES}
+        return all(arg.keyword is None or arg.keyword.value in takes for arg in call.args)
+
+    def _of_keras(self, original: cst.Call, updated: cst.Call, own: str) -> cst.BaseExpression:
+        home, _, name = own.rpartition(".")
+        if home == "backend" or home.startswith("backend."):
+            return self._of_backend(original, updated, name)
+        if name == "merge" and self.table.find("merge") is not None:
+            return self._merged(original, updated)
+        if name == "Model" and self.names.find(own):
+            words = {"input": "inputs", "output": "outputs"}
+            args = [
+                arg.with_changes(keyword=cst.Name(words[arg.keyword.value])) if arg.keyword and arg.keyword.value in words else arg
+                for arg in updated.args
+            ]
+            return updated.with_changes(args=args)
+        if home.partition(".")[0] == "callbacks":
+            return self._of_callback(original, updated, name)
+        entry = self.names.entry_of(own)
+        target = self.names.find(own)
+        if target is None:
+            if not self.names.is_module(own):
+                self._absent(original, own)
+            return updated
+        around = migrating.AROUND.get(target.home, {}).get(target.name)
+        if around is not None:
+            how: Spoken | None = self.speaker.of_function(around, getattr(module_of(target.home), target.name), target.home, False)
+        elif entry is None:
+            return updated
+        elif entry[0] in ("layers", "optimizers", "optimizers.legacy", "regularizers", "constraints", "initializers"):
+            how = self.speaker.of_class(*entry)
+        else:
+            return self._keywords(updated, self.table.objects[entry[0]][name].renamed, target)
+        return updated if how is None else self._spoken(original, updated, how)
+
+    def _keywords(self, updated: cst.Call, renamed: Any, target: Target) -> cst.Call:
+        """Of functions around layers the words that changed."""
+        takes = parameters(getattr(module_of(target.home), target.name))
+        args = [
+            arg.with_changes(keyword=cst.Name(renamed[arg.keyword.value]))
+            if arg.keyword and arg.keyword.value not in takes and renamed.get(arg.keyword.value) in takes
+            else arg
+            for arg in updated.args
+        ]
+        return updated.with_changes(args=args)
+
+    def _spoken(self, original: cst.Call, updated: cst.Call, how: Spoken) -> cst.Call:
+        shape: dict[str, Any] = {}
+        args = self.speaker.arguments(list(updated.args), how, shape, lambda *told: self.tell(original, *told))
+        changed = [text_of(arg) for arg in args] != [text_of(arg) for arg in updated.args]
+        if how.home == "layers" and shape:
+            args = [*args, *self._first(original, shape)]
+            changed = True
+        self._look(args)
+        return updated.with_changes(args=args) if changed else updated
+
+    def _look(self, args: Iterable[cst.Arg]) -> None:
+        """What the arguments that were written need."""
+        text = " ".join(map(text_of, args))
+        self.needs_sigmoid = self.needs_sigmoid or OLD_SIGMOID in text
+        self.needs_keras = self.needs_keras or "keras." in text or self.needs_sigmoid
+
+    def _first(self, call: cst.Call, shape: dict[str, Any]) -> list[cst.Arg]:
+        """Let an Input stand before a layer that tells its input's shape; else what is left of that."""
+        size, length = shape.get("input_dim"), "input_length" in shape
+        whole = shape.get("batch_input_shape", shape.get("batch_shape"))
+        told: Any = shape.get("input_shape")
+        if told is None and size is not None:
+            told = (shape.get("input_length"), size) if length else (size,)
+        batch = shape.get("batch_size")
+        if whole is not None and isinstance(whole, (tuple, list)) and whole and whole[0] is None:
+            whole, told = None, tuple(whole[1:])
+        if whole is None and told is None:
+            return []
+        text = f"shape={written(told)}" if whole is None else f"batch_shape={written(whole)}"
+        text += f", batch_size={written(batch)}" if whole is None and batch is not None else ""
+        parent = self.parent(call)
+        if isinstance(parent, cst.Call) and parent.func is call:
+            return []  # it is called at once: its input is known
+        outer = self.parent(parent)
+        if isinstance(parent, cst.Arg) and isinstance(outer, cst.Call) and text_of(outer.func).endswith(".add") and parent is outer.args[0]:
+            owner, line = text_of(outer.func)[:-4], self.parent(self.parent(outer))
+            if not self.begun.get(owner) and isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+                self.begun[owner] = True
+                self.before[line] = [f"{owner}.add(keras.Input({text}))"]
+                self.needs_keras = True
+                return []
+        if isinstance(parent, cst.Element) and isinstance(outer, cst.List):
+            holder = self.parent(self.parent(outer))
+            if isinstance(holder, cst.Call) and text_of(holder.func).endswith("Sequential"):
+                if outer.elements[0] is parent:
+                    self.inputs[outer] = f"keras.Input({text})"
+                    self.needs_keras = True
+                return []
+        if whole is not None:
+            self.tell(call, "batch_input_shape", "Keras 3's layers do not take it", f"put `keras.Input({text})` before the layer")
+            return []
+        return [cst.Arg(cst.parse_expression(written(told)), cst.Name("input_shape"), cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")))]
+
+    def leave_List(self, original_node: cst.List, updated_node: cst.List) -> cst.List:
+        text = self.inputs.get(original_node)
+        if text is None:
+            return updated_node
+        first = updated_node.elements[0]
+        between = first.comma if isinstance(first.comma, cst.Comma) else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        if "#" in text_of(between):
+            between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        return updated_node.with_changes(elements=[cst.Element(cst.parse_expression(text), between), *updated_node.elements])
+
+    def _merged(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
+        """Keras 1's `merge(inputs, mode=...)` as today's function of that mode."""
+        names = [*self.names.table.objects["layers"]["merge"].signature.replace(" ", "").split(",")]
+        places = [name.partition("=")[0] for name in names]
+        if any(arg.star for arg in updated.args):
+            raise Unclear("its arguments are not written out")
+        given = {arg.keyword.value if arg.keyword else places[at]: arg for at, arg in enumerate(updated.args)}
+        mode = value_of(given["mode"].value) if "mode" in given else "sum"
+        called = migrating.MERGED.get(mode) if isinstance(mode, str) else None
+        if called is None or not given.keys() <= {"inputs", "mode", "concat_axis", "dot_axes", "name", "output_shape"}:
+            raise Unclear(f"its mode is {text_of(given['mode'].value) if 'mode' in given else mode}: use `keras.layers.Lambda` on the list")
+        told = [text_of(given["inputs"].value)]
+        if called == "concatenate" and "concat_axis" in given:
+            told.append(f"axis={text_of(given['concat_axis'].value)}")
+        if called == "dot":
+            told.append(f"axes={text_of(given['dot_axes'].value) if 'dot_axes' in given else -1}")
+        if "name" in given:
+            told.append(f"name={text_of(given['name'].value)}")
+        self.touched.add(text_of(original.func))
+        return self.keras(f"keras.layers.{called}({', '.join(told)})")
+
+    def _of_backend(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
+        if name == "set_image_dim_ordering" and updated.args:
+            value = value_of(updated.args[0].value)
+            told = {"th": '"channels_first"', "tf": '"channels_last"'}.get(value) if isinstance(value, str) else None
+            if told is None:
+                raise Unclear("which ordering is not written out")
+            return updated.with_changes(args=[updated.args[0].with_changes(value=cst.parse_expression(told))])
+        entry = migrating.BACKEND.get(name)
+        if entry is None:
+            if self.names.find(f"backend.{name}") is None:
+                self._absent(original, f"backend.{name}")
+            return updated
+        if self.table.lists_weights and name in migrating.SWAPPED:
+            raise Unclear("Keras 1 takes the output first")
+        local = text_of(original.func).partition(".")[0]
+        self.touched.add(local)
+        if "{" in entry.modern:
+            return self._template(original, updated, entry, name)
+        home, _, new = entry.modern.partition(".")
+        function = getattr(module_of(home), new)
+        how = self.speaker.of_function(entry, function, "backend")
+        args = self.speaker.arguments(list(updated.args), how, {}, lambda *told: self.tell(original, *told))
+        if home == "backend":
+            return updated.with_changes(args=args)
+        self.needs_keras = True
+        return updated.with_changes(func=cst.parse_expression(f"keras.{entry.modern}"), args=args)
+
+    def _template(self, original: cst.Call, updated: cst.Call, entry: Class, name: str) -> cst.BaseExpression:
+        signature = inspect.signature(eval(f"lambda {entry.signature}: None")).parameters
+        places = list(signature)
+        if any(arg.star for arg in updated.args) or len(updated.args) > len(places):
+            raise Unclear("it has more arguments than Keras 3's counterpart")
+        given = {arg.keyword.value if arg.keyword else places[at]: arg.value for at, arg in enumerate(updated.args)}
+        if not given.keys() <= set(places):
+            raise Unclear("it has other arguments than Keras 3's counterpart")
+        texts = {key: repr(each.default) for key, each in signature.items() if each.default is not each.empty}
+        inside = {key for key in places if re.search(rf"\{{{key}\}}(\.| [+*])|[+*] \{{{key}\}}", entry.modern)}
+        texts |= {key: self._closed(value) if key in inside else text_of(value) for key, value in given.items()}
+        if texts.keys() != set(places):
+            raise Unclear("an argument is missing")
+        text = re.sub(r"\b(ops|random|Variable)\b(?=[.(])", r"keras.\1", entry.modern).format(**texts)
+        made: Any = self.keras(text)
+        brackets = isinstance(made, cst.BinaryOperation)
+        if brackets:
+            made = made.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+        return made
+
+    def _closed(self, node: cst.BaseExpression) -> str:
+        plain = isinstance(node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.SimpleString, cst.List))
+        return text_of(node) if plain or node.lpar else f"({text_of(node)})"  # type: ignore[attr-defined]
+
+    def _of_callback(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
+        cls = getattr(callbacks, name, None)
+        if cls is None:
+            return updated
+        order = ORDERS[self.table.name].get(name)
+        around = migrating.AROUND["callbacks"].get(name)
+        entry = Class(name, "", renamed=around.renamed if around else {})
+        how = self.speaker.of_function(entry, cls, "callbacks", False)
+        how.positional = tuple(order.split()) if order else how.positional
+        args = self.speaker.arguments(list(updated.args), how, {}, lambda *told: self.tell(original, *told))
+        args = [self._watched(arg, name, args) for arg in args]
+        return updated.with_changes(args=args)
+
+    def _watched(self, arg: cst.Arg, name: str, args: Sequence[cst.Arg]) -> cst.Arg:
+        """A callback's argument that names a result, or a file."""
+        if not isinstance(arg.value, cst.SimpleString):
+            return arg
+        text = arg.value.value
+        place = arg.keyword.value if arg.keyword else ("filepath" if name == "ModelCheckpoint" and arg is args[0] else "monitor")
+        if self.short and place in ("monitor", "filepath"):
+            text = re.sub(r"(?<![a-z])acc(?![a-z])", "accuracy", text)
+        if name == "ModelCheckpoint" and place == "filepath":
+            only = any(each.keyword and each.keyword.value == "save_weights_only" and text_of(each.value) == "True" for each in args)
+            text = _renamed_file(text, ".weights.h5" if only else ".h5")
+        return arg.with_changes(value=arg.value.with_changes(value=text))
+
+    # -- methods ----------------------------------------------------------------------------------------------------
+
+    def _of_object(self, original: cst.Call, updated: cst.Call, func: cst.Attribute) -> cst.BaseExpression:
+        method, owner = func.attr.value, func.value
+        if method == "add_weight" and text_of(owner) == "self" and self._classes and self.reader.own_classes.get(self._classes[-1]):
+            entry = Class("add_weight", migrating.ADD_WEIGHT[self.table.name])
+            how = self.speaker.of_function(entry, layers.Layer.add_weight, "add_weight", False)
+            return self._spoken(original, updated, how)
+        if method in ("save_weights", "load_weights") and updated.args:
+            return self._file(updated, method)
+        if method == "add" and original.args:
+            self.begun[text_of(owner)] = True
+        key = method
+        if f"Sequential.{method}" in self.table.methods and self._is_sequential(owner):
+            key = f"Sequential.{method}"
+        given = {arg.keyword.value for arg in original.args if arg.keyword}
+        certain = method in _OF_KERAS or bool(given & _TELLING) or self._is_model(owner)
+        if method == "predict_classes" and certain:
+            return self._classes_of(original, updated, func)
+        if method == "predict_proba" and self._is_model(owner):
+            return updated.with_changes(func=updated.func.with_changes(attr=cst.Name("predict")))  # type: ignore[call-arg]
+        if key not in self.table.methods:
+            return updated
+        if not certain:
+            if len(original.args) > 2 and method in ("fit", "evaluate", "predict") and all(arg.keyword is None for arg in original.args):
+                self.tell(original, f".{method}(...)", "whether this is a model of Keras cannot be told", "if it is, give the arguments behind the data by name")
+            return updated
+        new = migrating.ATTRIBUTES.get(method, method)
+        how = self.speaker.of_method(method, key, getattr(models.Model, new))
+        args = list(updated.args)
+        if method.endswith("_generator") and self.table.lists_weights:
+            args = self._by_batches(original, args, key)
+        if method == "compile":
+            args = [self._compiled(original, arg, at) for at, arg in enumerate(args)]
+        args = self.speaker.arguments(args, how, {}, lambda *told: self.tell(original, *told))
+        self._look(args)
+        if new != method:
+            updated = updated.with_changes(func=updated.func.with_changes(attr=cst.Name(new)))  # type: ignore[call-arg]
+        return updated if [*map(text_of, args)] == [*map(text_of, updated.args)] else updated.with_changes(args=args)
+
+    def _is_model(self, owner: cst.BaseExpression) -> bool:
+        own_class = self._classes and self.reader.own_classes.get(self._classes[-1]) == "models"
+        return self.reader.is_model(owner) or bool(own_class and text_of(owner) == "self")
+
+    def _is_sequential(self, owner: cst.BaseExpression) -> bool:
+        found = self.reader.values.get(text_of(owner), [])
+        return any(isinstance(each, cst.Call) and text_of(each.func).endswith("Sequential") for each in found)
+
+    def _classes_of(self, original: cst.Call, updated: cst.Call, func: cst.Attribute) -> cst.BaseExpression:
+        count = self.reader.outputs_of(func.value)
+        call = text_of(updated.with_changes(func=cst.Attribute(updated.func.value, cst.Name("predict"))))  # type: ignore[attr-defined]
+        if count == 1:
+            return cst.parse_expression(f'({call} > 0.5).astype("int32")')
+        if count is None:
+            self.tell(original, ".predict_classes", "how many outputs the model has cannot be told", "where there is one, write `(model.predict(x) > 0.5)`")
+        return cst.parse_expression(f"{call}.argmax(axis=-1)")
+
+    def _file(self, updated: cst.Call, method: str) -> cst.Call:
+        """Files of weights end in .weights.h5; those that the script itself writes are called so where it reads them."""
+        first = updated.args[0]
+        if not isinstance(first.value, cst.SimpleString) or (method == "load_weights" and text_of(first.value) not in self.reader.saved):
+            return updated
+        text = _renamed_file(first.value.value, ".weights.h5")
+        return updated.with_changes(args=[first.with_changes(value=first.value.with_changes(value=text)), *updated.args[1:]])
+
+    def _by_batches(self, original: cst.Call, args: list[cst.Arg], key: str) -> list[cst.Arg]:
+        """Keras 1 counts samples of a generator, where its batches' size is written: as many batches."""
+        places = [part.partition("=")[0].strip() for part in self.table.methods[key].split(",")]
+        names = [arg.keyword.value if arg.keyword else places[at] for at, arg in enumerate(args)]
+        found = []
+        for name, arg in zip(names, args, strict=True):
+            steps = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps", "val_samples": "steps"}.get(name)
+            if steps is None:
+                found.append(arg)
+                continue
+            source = "validation_data" if name == "nb_val_samples" else "generator"
+            data = next((each.value for told, each in zip(names, args, strict=True) if told == source), None)
+            size = self._batch_size(data)
+            if size is None:
+                self.tell(original, f"{name}", "Keras 1 counted samples, Keras 3 counts batches", f"give `{steps}`: the samples divided by the size of a batch")
+                found.append(arg.with_changes(keyword=cst.Name(name)))
+                continue
+            count = value_of(arg.value)
+            text = str(-(-count // size)) if isinstance(count, int) and isinstance(size, int) else f"-(-({written(count)}) // {written(size)})"
+            found.append(arg.with_changes(keyword=cst.Name(steps), value=cst.parse_expression(text),
+                                          equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))))  # fmt: skip
+        return found
+
+    def _batch_size(self, data: cst.BaseExpression | None) -> Any:
+        """The size of the batches of `flow(...)`; None where it is not written."""
+        if isinstance(data, cst.Name):
+            told = self.reader.values.get(data.value, [])
+            data = told[0] if len(told) == 1 else None
+        if not isinstance(data, cst.Call) or not text_of(data.func).rpartition(".")[2].startswith("flow"):
+            return None
+        named = next((arg.value for arg in data.args if arg.keyword and arg.keyword.value == "batch_size"), None)
+        return 32 if named is None else value_of(named)
+
+    def _compiled(self, call: cst.Call, arg: cst.Arg, at: int) -> cst.Arg:
+        """The names of losses and metrics in `compile`."""
+        place = arg.keyword.value if arg.keyword else ("optimizer", "loss", "metrics")[at] if at < 3 else ""
+        home = {"loss": "losses", "metrics": "metrics"}.get(place)
+        if home is None:
+            return arg
+        names = _Strings(lambda text: self._loss(call, home, text))
+        value: Any = arg.value.visit(names)
+        return arg.with_changes(value=value)
+
+    def _loss(self, call: cst.Call, home: str, name: str) -> str:
+        moved = migrating.MOVED.get(f"losses.{name}")
+        if moved:
+            if self.table.lists_weights and name.startswith("cosine"):
+                self.tell(call, repr(name), "Keras 1 divides it by the number of features", "`cosine_similarity` does not: scale the loss")
+            return moved.rpartition(".")[2]
+        second = self.table.functions.get("losses", {}).get(name)
+        module: Any = losses if home == "losses" else metrics
+        if second and name.lower() not in module._ALIASES and not hasattr(module, name):
+            return second
+        if name not in ("accuracy", "acc", "ce", "crossentropy"):
+            try:
+                module.get(name)
+            except (ValueError, TypeError):
+                if name.isidentifier() and name not in self.reader.defined:
+                    self.tell(call, repr(name), f"Keras 3 knows no such {'loss' if home == 'losses' else 'metric'}", hint(home, name) or "write it as a function")
+        return name
+
+    def leave_SubscriptElement(self, original_node: cst.SubscriptElement, updated_node: cst.SubscriptElement) -> cst.SubscriptElement:
+        """Results are found under the names that metrics were given."""
+        part = updated_node.slice
+        if self.short and isinstance(part, cst.Index) and isinstance(part.value, cst.SimpleString):
+            text = part.value.value
+            if text[1:-1] in ("acc", "val_acc"):
+                new = text.replace("acc", "accuracy")
+                return updated_node.with_changes(slice=part.with_changes(value=part.value.with_changes(value=new)))
+        return updated_node
+
+    def leave_Comparison(self, original_node: cst.Comparison, updated_node: cst.Comparison) -> cst.Comparison:
+        """`K.image_dim_ordering() == "th"`."""
+        sides = [original_node.left, *(each.comparator for each in original_node.comparisons)]
+        asked = any(isinstance(each, cst.Call) and (self.reader.own(each.func) or "") == "backend.image_dim_ordering" for each in sides)
+        formats = {"th": "channels_first", "tf": "channels_last"}
+        names: Any = _Strings(lambda text: formats.get(text, text))
+        return updated_node.visit(names) if asked else updated_node
+
+
+class _Strings(cst.CSTTransformer):
+    """Changes the texts in an expression."""
+
+    def __init__(self, change: Any):
+        super().__init__()
+        self.change = change
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
+        text = updated_node.value
+        if not isinstance(updated_node.evaluated_value, str) or text[0] not in "'\"" or text[:3] in ("'''", '"""'):
+            return updated_node
+        return updated_node.with_changes(value=text[0] + self.change(text[1:-1]) + text[-1])
+
+    def visit_Call(self, node: cst.Call) -> bool:
+        return False
+
+
+def _renamed_file(text: str, ending: str) -> str:
+    """A literal that names a file, with the ending that Keras 3 asks for."""
+    if ending == ".h5":
+        return re.sub(r"\.hdf5(?=['\"]$)", ".h5", text)
+    return text if ".weights.h5" in text else re.sub(r"(\.h5|\.hdf5)?(?=['\"]$)", ending, text, count=1)
+
+
+# The whole source ----------------------------------------------------------------------------------------------------
+
+
+def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tuple[cst.Module, list[Note]]:
+    """A module in Keras 3's words, and what needs a person."""
+    names = Names(dialect)
+    wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
+    reader = Reader(names, wrapper.resolve(QualifiedNameProvider))
+    wrapper.visit(reader)
+    source = module.code
+    explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
+    rewriter = Rewriter(dialect, names, reader, explicit)
+    found = wrapper.visit(rewriter)
+    found = found.visit(_Unused(rewriter.touched, reader.uses))
+    if found.code != source:
+        found = _with_imports(found, rewriter.needs_keras, rewriter.needs_sigmoid and f"def {OLD_SIGMOID}" not in source)
+    if package != "keras":
+        found = found.visit(_Package(package))
+    return found, sorted(rewriter.notes)
+
+
+class _Counter(cst.CSTVisitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, int] = {}
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        return False
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        return False
+
+    def visit_Attribute(self, node: cst.Attribute) -> bool:
+        node.value.visit(self)
+        return False
+
+    def visit_Name(self, node: cst.Name) -> None:
+        self.found[node.value] = self.found.get(node.value, 0) + 1
+
+
+class _Unused(cst.CSTTransformer):
+    """Leaves out imports of names that nothing uses any more."""
+
+    def __init__(self, touched: set[str], before: dict[str, int]):
+        super().__init__()
+        self.touched, self.before = touched, before
+        self.uses: dict[str, int] = {}
+
+    def visit_Module(self, node: cst.Module) -> None:
+        counter = _Counter()
+        node.visit(counter)
+        self.uses = counter.found
+
+    def _left(self, aliases: Sequence[cst.ImportAlias], own: bool) -> list[cst.ImportAlias]:
+        found = []
+        for alias in aliases:
+            local = text_of(alias.asname.name) if alias.asname else text_of(alias.name).partition(".")[0]
+            unused = local in self.touched or (not own and text_of(alias.name) == "tensorflow")
+            gone = unused and not self.uses.get(local) and local != "keras"
+            if not gone:
+                found.append(alias)
+        if found and len(found) < len(aliases):
+            found[-1] = found[-1].with_changes(comma=aliases[-1].comma)
+        return found
+
+    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
+        names = self._left(updated_node.names, False)
+        return updated_node.with_changes(names=names) if names else cst.RemoveFromParent()
+
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
+        if isinstance(updated_node.names, cst.ImportStar) or updated_node.relative:
+            return updated_node
+        names = self._left(updated_node.names, True)
+        return updated_node.with_changes(names=names) if names else cst.RemoveFromParent()
+
+    def leave_IndentedBlock(self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock) -> Any:
+        body = updated_node.body or [cst.SimpleStatementLine([cst.Pass()])]
+        return updated_node.with_changes(body=body)
+
+
+def _roots(statement: cst.CSTNode) -> tuple[bool, bool]:
+    """Whether a statement imports anything of Keras, and whether `keras` itself."""
+    some = whole = False
+    for each in getattr(statement, "body", ()) if isinstance(statement, cst.SimpleStatementLine) else ():
+        if isinstance(each, cst.Import):
+            for alias in each.names:
+                name = text_of(alias.name)
+                some |= name.partition(".")[0] in ("keras", "tensorflow", "lamina")
+                whole |= (name.partition(".")[0] == "keras" and alias.asname is None) or (
+                    alias.asname is not None and text_of(alias.asname.name) == "keras"
+                )
+        elif isinstance(each, cst.ImportFrom) and each.module is not None and not each.relative:
+            some |= text_of(each.module).partition(".")[0] in ("keras", "tensorflow", "lamina")
+    return some, whole
+
+
+def _with_imports(module: cst.Module, keras: bool, sigmoid: bool) -> cst.Module:
+    """With `import keras` where it is missing, and the functions that were written."""
+    body = list(module.body)
+    roots = [_roots(statement) for statement in body]
+    importing = [
+        at for at, line in enumerate(body)
+        if isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], (cst.Import, cst.ImportFrom))
+    ]  # fmt: skip
+    future = [at for at in importing if text_of(body[at]).strip().startswith("from __future__")]
+    start = future[-1] + 1 if future else 1 if body and _is_docstring(body[0]) else 0
+    if keras and not any(whole for _, whole in roots):
+        place = next((at for at, (some, _) in enumerate(roots) if some), importing[0] if importing else start)
+        place = max(place, start)
+        line: Any = cst.parse_statement("import keras")
+        if place < len(body) and place:
+            leading = getattr(body[place], "leading_lines", ())
+            line = line.with_changes(leading_lines=leading)
+            body[place] = body[place].with_changes(leading_lines=[])
+        body.insert(place, line)
+    if sigmoid:
+        importing = [
+            at for at, line in enumerate(body)
+            if isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], (cst.Import, cst.ImportFrom))
+        ]  # fmt: skip
+        place = max([at for at in importing if _roots(body[at])[0]] or importing or [0]) + 1
+        made: Any = cst.parse_statement(_SIGMOID)
+        blank = cst.EmptyLine(indent=False)
+        made = made.with_changes(leading_lines=[blank, blank])
+        if place < len(body):
+            lines = list(getattr(body[place], "leading_lines", ()))
+            empty = sum(1 for each in lines[:2] if each.comment is None)
+            body[place] = body[place].with_changes(leading_lines=[blank] * (2 - empty) + lines)
+        body.insert(place, made)
+    return module.with_changes(body=body)
+
+
+def _is_docstring(statement: cst.CSTNode) -> bool:
+    return (
+        isinstance(statement, cst.SimpleStatementLine)
+        and isinstance(statement.body[0], cst.Expr)
+        and isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))
+    )
+
+
+class _Package(cst.CSTTransformer):
+    """Imports another package under the name of Keras."""
+
+    def __init__(self, package: str):
+        super().__init__()
+        self.package = package
+
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
+        if updated_node.relative or updated_node.module is None:
+            return updated_node
+        name = text_of(updated_node.module)
+        if name.partition(".")[0] != "keras":
+            return updated_node
+        return updated_node.with_changes(module=cst.parse_expression(self.package + name[len("keras") :]))
+
+    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
+        found = []
+        for alias in updated_node.names:
+            name = text_of(alias.name)
+            if name == "keras":
+                alias = alias.with_changes(name=cst.Name(self.package), asname=alias.asname or cst.AsName(cst.Name("keras")))
+            elif name.startswith("keras.") and alias.asname:
+                alias = alias.with_changes(name=cst.parse_expression(self.package + name[len("keras") :]))
+            elif name.startswith("keras."):
+                alias = alias.with_changes(name=cst.Name(self.package), asname=cst.AsName(cst.Name("keras")))
+            found.append(alias)
+        return updated_node.with_changes(names=found)
+
+
+__all__ = ["MODEL_MAKERS", "Code", "Note", "rewrite"]
