@@ -20,7 +20,7 @@ def _same(names: str, signature: str, home: str = "ops") -> dict[str, Class]:
 _REDUCING = "x, axis=None, keepdims=False"
 # The functions of `K`. A modern name with braces is an expression of the arguments.
 BACKEND: Mapping[str, Class] = {
-    **_same("abs square sqrt exp log round sign sin cos tanh sigmoid softplus softsign transpose stop_gradient", "x"),
+    **_same("abs square sqrt exp log round sign sin cos tanh sigmoid softplus softsign transpose", "x"),
     **_same("sum max min mean prod var std any all logsumexp", _REDUCING),
     **_same("argmax argmin", "x, axis=-1"),
     **_same("cumsum cumprod", "x, axis=0"),
@@ -30,9 +30,8 @@ BACKEND: Mapping[str, Class] = {
     ).items()},
     **_same("zeros ones", "shape, dtype=None"),
     **_same("zeros_like ones_like", "x, dtype=None"),
-    **_same("epsilon floatx image_data_format clear_session", "", "backend"),
-    **_same("set_epsilon set_floatx set_image_data_format is_keras_tensor", "x", "backend"),
     "shape": Class("ops.shape", "x"),
+    "stop_gradient": Class("ops.stop_gradient", "variables", renamed={"variables": "variable"}),
     "elu": Class("ops.elu", "x, alpha=1.0"),
     "softmax": Class("ops.softmax", "x, axis=-1"),
     "one_hot": Class("ops.one_hot", "indices, num_classes", renamed={"indices": "x", "nb_classes": "num_classes"}),

@@ -29,6 +29,8 @@ _NO_CODE = cst.Module([])
 OLD_SIGMOID = "hard_sigmoid_of_keras_2"
 _HOMES = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
 SHAPES = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
+# Samples of a generator, which Keras 1 counts, and the batches that Keras 3 does.
+STEPS = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps", "val_samples": "steps"}
 # Defaults that say the same, and those that only say what is printed.
 _ALIKE = {"batch_size": (32, None), "verbose": (0, 1, None, "auto"), "dtype": ("float32", None), "sparse": (False, None),
           "ema_overwrite_frequency": (None, 100)}  # fmt: skip
@@ -285,8 +287,10 @@ class Speaker:
             return [new] if new else []
 
         def modern(given: Mapping[str, Any]) -> Mapping[str, Any]:
+            back = {new: old for old, new in STEPS.items() if old in own}
             try:
-                return method_arguments(self.table, told, (), given)
+                found = method_arguments(self.table, told, (), {back.get(key, key): value for key, value in given.items()})
+                return {STEPS[key] if STEPS.get(key) in given else key: value for key, value in found.items()}
             except (TypeError, ValueError) as error:
                 raise Unclear(str(error)) from None
 
@@ -306,6 +310,8 @@ class Speaker:
             raise Unclear(f"it takes at most {len(how.positional)} arguments by position")
         pairs = [(arg.keyword.value if arg.keyword else how.positional[at], arg) for at, arg in enumerate(args)]
         given = {key: value_of(arg.value) for key, arg in pairs}
+        if len(given) < len(pairs):
+            raise Unclear("it is given an argument twice")
         target = parameters(how.function)
         modern = dict(how.modern(given))
         order = [name for name, each in target.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
@@ -315,8 +321,12 @@ class Speaker:
         for key, arg in pairs:
             names = [how.joined] if key in how.several else list(how.now(key))
             for new in names:
+                if key in how.several and new in written_out:
+                    found[-1] = found[-1].with_changes(comma=arg.comma)
                 if new in written_out or new not in modern:
                     continue
+                if isinstance(modern[new], Code) and key != new and new in self.table.values and "data_format" not in text_of(arg.value):
+                    tell(f"`{key}`", "its values have other names in Keras 3", "see where the value comes from")
                 written_out.add(new)
                 value = modern[new]
                 if new in SHAPES and new not in target and how.home == "layers":
@@ -351,6 +361,8 @@ class Speaker:
 
     def _tell_lost(self, new: str, value: Any, tell: Callable[..., None]) -> bool:
         """Tell of an argument that Keras 3 has not; whether it is left in its place."""
+        if new in STEPS:
+            return True  # it was told of
         reason = migrating.LOST.get(new)
         if reason == "" or (value in (None, False, 0, 0.0) and not isinstance(value, Code)):
             return False
@@ -370,7 +382,7 @@ class Speaker:
                 node = self._expression(names[0], value, given, arg.value, False)
                 arg = arg.with_changes(keyword=cst.Name(names[0]), value=node)
             found.append(arg)
-        if found != args or how.several:
+        if self.table.lists_weights or how.several:
             tell("* or **", "arguments that are not written out are not translated", "see that they are in Keras 3's words")
         return found
 
@@ -517,5 +529,6 @@ def _ended(args: list[cst.Arg], found: list[cst.Arg], later: Iterable[str]) -> l
         return found
     last = args[-1] if args else found[-1]
     body = [arg if isinstance(arg.comma, cst.Comma) else arg.with_changes(comma=between) for arg in found[:-1]]
-    end = found[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
+    comma = found[-1].comma if "#" in text_of(found[-1]) else last.comma
+    end = found[-1].with_changes(comma=comma, whitespace_after_arg=last.whitespace_after_arg)
     return [*body, end]

@@ -80,11 +80,9 @@ class Names:
             each, name = found
             entry = self.table.objects[each][self.table.canonical(name, each) or name]
             cls = public_class(each, entry.modern)
-            if each != "layers" and known(each, name):
-                cls = getattr(module_of(each), name)
             if cls is None:
                 return None
-            called = getattr(cls, "__name__", name)
+            called = name if each != "layers" and known(each, name) else getattr(cls, "__name__", name)
             return Target(home if home == "" and known(home, called) else each.partition(".")[0], called)
         if home == "backend" or home.startswith("backend."):
             entry = migrating.BACKEND.get(name)
@@ -120,10 +118,10 @@ def _modern(home: str) -> bool:
 class Reader(cst.CSTVisitor):
     """What is told before anything is rewritten: aliases, models, own layers, what is defined."""
 
-    def __init__(self, names: Names, meant: Mapping[cst.CSTNode, Any]):
+    def __init__(self, names: Names, scopes: Mapping[cst.CSTNode, Any]):
         super().__init__()
         self.names = names
-        self.meant = meant  # what libcst's scopes say of names
+        self.scopes = scopes
         self.aliases: dict[str, str] = {}  # variables that are modules or classes of Keras
         self.stars: list[str] = []
         self.defined: set[str] = set()
@@ -158,8 +156,8 @@ class Reader(cst.CSTVisitor):
 
     def qualified(self, node: cst.CSTNode) -> set[Any]:
         """What a name may stand for; nothing for one that is bound nowhere."""
-        found = self.meant.get(node, set())
-        return found() if callable(found) else found or set()
+        scope = self.scopes.get(node)
+        return set() if scope is None else scope.get_qualified_names_for(node)
 
     def _in_star(self, home: str, name: str) -> bool:
         return not name.startswith("_") and (self.names.table.has(home, name) or home in ("models",) and name in MODEL_MAKERS)

@@ -278,6 +278,7 @@ def migrate_file(path: Path, keras: str | None = None, package: str = "keras", w
         else:
             told = None if keras or not _uses_keras(file.text) else _generation(path, root or path.parent)
             found = migrate(file.text, keras, package, told)
+            report.after = found.source
         report.generation, report.notes = found.generation, found.notes
         if write and report.changed:
             file.write(report.after)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider, QualifiedNameProvider
+from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider, ScopeProvider
 
 from ... import callbacks, layers, losses, metrics, models
 from ...translation import migrating
@@ -22,6 +22,7 @@ from ..evidence import below
 from .calls import (
     OLD_SIGMOID,
     SHAPES,
+    STEPS,
     Code,
     Speaker,
     Spoken,
@@ -566,6 +567,9 @@ class Rewriter(cst.CSTTransformer):
     def _of_object(self, original: cst.Call, updated: cst.Call, func: cst.Attribute) -> cst.BaseExpression:
         method, owner = func.attr.value, func.value
         if method == "add_weight" and text_of(owner) == "self" and self._classes and self.reader.own_classes.get(self._classes[-1]):
+            first = original.args[0] if original.args else None
+            if not self.table.lists_weights and first and not first.keyword and isinstance(first.value, (cst.Tuple, cst.List)):
+                return updated  # the shape comes first today
             entry = Class("add_weight", migrating.ADD_WEIGHT[self.table.name])
             how = self.speaker.of_function(entry, layers.Layer.add_weight, "add_weight", False)
             return self._spoken(original, updated, how)
@@ -632,7 +636,7 @@ class Rewriter(cst.CSTTransformer):
         names = [arg.keyword.value if arg.keyword else places[at] for at, arg in enumerate(args)]
         found = []
         for name, arg in zip(names, args, strict=True):
-            steps = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps", "val_samples": "steps"}.get(name)
+            steps = STEPS.get(name)
             if steps is None:
                 found.append(arg)
                 continue
@@ -737,7 +741,7 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     """A module in Keras 3's words, and what needs a person."""
     names = Names(dialect)
     wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
-    reader = Reader(names, wrapper.resolve(QualifiedNameProvider))
+    reader = Reader(names, wrapper.resolve(ScopeProvider))
     wrapper.visit(reader)
     source = module.code
     explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
