@@ -65,7 +65,9 @@ def test_predicts_as_before(generation: str, source: str, capsys: Any) -> None:
         assert str(new["result"]) == str(old["result"])
     for name in ("loss", "learning_rate"):
         if hasattr(getattr(old["model"], "optimizer", None), name):
-            assert np.allclose(float(getattr(new["model"].optimizer, name)), float(getattr(old["model"].optimizer, name)))
+            assert np.allclose(
+                float(getattr(new["model"].optimizer, name)), float(getattr(old["model"].optimizer, name))
+            )
 
 
 BEFORE = '''# -*- coding: utf-8 -*-
@@ -113,7 +115,11 @@ def test_keeps_comments_and_layout() -> None:
 
 
 def test_imports_another_package() -> None:
-    found = migrate("import keras.backend as K\nfrom keras.layers.core import Dense\nDense(2, init='zero')\nK.epsilon()\n", "1", "lamina")
+    found = migrate(
+        "import keras.backend as K\nfrom keras.layers.core import Dense\nDense(2, init='zero')\nK.epsilon()\n",
+        "1",
+        "lamina",
+    )
     assert found.source == (
         "import lamina.backend as K\nfrom lamina.layers import Dense\nDense(2, kernel_initializer='zero')\nK.epsilon()\n"
     )
@@ -242,7 +248,13 @@ def test_keeps_encoding_and_newlines(tmp_path: Path, encoding: str, mark: str, e
 
 def _notebook(*cells: Any) -> str:
     made = [
-        {"cell_type": "code", "execution_count": 1, "metadata": {"é": 1e-07}, "outputs": [{"text": ["source"]}], "source": cell}
+        {
+            "cell_type": "code",
+            "execution_count": 1,
+            "metadata": {"é": 1e-07},
+            "outputs": [{"text": ["source"]}],
+            "source": cell,
+        }
         for cell in cells
     ]
     note = {"cell_type": "markdown", "metadata": {}, "source": ["from keras.layers.core import Dense"]}

@@ -100,9 +100,7 @@ AROUND: Mapping[str, Mapping[str, Class]] = {
 }  # fmt: skip
 ADD_WEIGHT = {
     "keras1": "shape, initializer, name=None, trainable=True, regularizer=None, constraint=None",
-    "keras2": (
-        "name, shape, dtype=None, initializer=None, regularizer=None, trainable=True, constraint=None"
-    ),
+    "keras2": ("name, shape, dtype=None, initializer=None, regularizer=None, trainable=True, constraint=None"),
 }
 ADD_WEIGHT["tf_keras"] = ADD_WEIGHT["keras2"].replace("name, shape", "name=None, shape=None")
 

@@ -148,7 +148,8 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
     return {
         name: each
         for name, each in found.items()
-        if name != "self" and (each.kind is each.POSITIONAL_OR_KEYWORD or (each.kind is each.KEYWORD_ONLY and name in _COMMON))
+        if name != "self"
+        and (each.kind is each.POSITIONAL_OR_KEYWORD or (each.kind is each.KEYWORD_ONLY and name in _COMMON))
     }
 
 
@@ -209,7 +210,9 @@ class Speaker:
             return Spoken(cls, (), lambda key: (key,), dict, home=home, explicit=False)
 
         def modern(given: Mapping[str, Any]) -> Mapping[str, Any]:
-            full = given | {key: value for key, value in own.accepted.items() if key not in given and value is not _EMPTY}
+            full = given | {
+                key: value for key, value in own.accepted.items() if key not in given and value is not _EMPTY
+            }
             missing = [key for key in own.required if key not in given and key not in own.several]
             unknown = [key for key in given if key not in own.known]
             if unknown or missing:
@@ -251,7 +254,11 @@ class Speaker:
     def _without_values(self, own: Words, full: Mapping[str, Any]) -> Mapping[str, Any]:
         """With expressions taken as they are, where a table asks for their values."""
         known_ones = {key: value for key, value in full.items() if not isinstance(value, Code)}
-        defaults = {key: own.accepted[key] for key in full if key not in known_ones and own.accepted.get(key, _EMPTY) is not _EMPTY}
+        defaults = {
+            key: own.accepted[key]
+            for key in full
+            if key not in known_ones and own.accepted.get(key, _EMPTY) is not _EMPTY
+        }
         needed = {key: full[key] for key in full if key not in known_ones and key not in defaults}
         found = dict(self._to_modern(own, {**known_ones, **defaults, **needed}))
         for key in defaults:
@@ -289,7 +296,9 @@ class Speaker:
         def modern(given: Mapping[str, Any]) -> Mapping[str, Any]:
             back = {new: old for old, new in STEPS.items() if old in own}
             try:
-                found = method_arguments(self.table, told, (), {back.get(key, key): value for key, value in given.items()})
+                found = method_arguments(
+                    self.table, told, (), {back.get(key, key): value for key, value in given.items()}
+                )
                 return {STEPS[key] if STEPS.get(key) in given else key: value for key, value in found.items()}
             except (TypeError, ValueError) as error:
                 raise Unclear(str(error)) from None
@@ -298,7 +307,9 @@ class Speaker:
 
     # -- the arguments of a call ------------------------------------------------------------------------------------
 
-    def arguments(self, args: list[cst.Arg], how: Spoken, shape: dict[str, Any], tell: Callable[..., None]) -> list[cst.Arg]:
+    def arguments(
+        self, args: list[cst.Arg], how: Spoken, shape: dict[str, Any], tell: Callable[..., None]
+    ) -> list[cst.Arg]:
         """The arguments of a call in Keras 3's words. `shape`: takes what they say of the input's shape.
 
         Raises Unclear for what cannot be told, or is in today's words already.
@@ -325,7 +336,12 @@ class Speaker:
                     found[-1] = found[-1].with_changes(comma=arg.comma)
                 if new in written_out or new not in modern:
                     continue
-                if isinstance(modern[new], Code) and key != new and new in self.table.values and "data_format" not in text_of(arg.value):
+                if (
+                    isinstance(modern[new], Code)
+                    and key != new
+                    and new in self.table.values
+                    and "data_format" not in text_of(arg.value)
+                ):
                     tell(f"`{key}`", "its values have other names in Keras 3", "see where the value comes from")
                 written_out.add(new)
                 value = modern[new]
@@ -348,11 +364,21 @@ class Speaker:
             if new in SHAPES and new not in target:
                 if value is not None:
                     shape[new] = value
-            elif new not in written_out and how.explicit and new in target and (
-                new in how.chosen or not self._is_default(new, value, target[new])
+            elif (
+                new not in written_out
+                and how.explicit
+                and new in target
+                and (new in how.chosen or not self._is_default(new, value, target[new]))
             ):
                 later.append(f"{new}={text_of(self._expression(new, value, _EMPTY, None, False))}")
-            elif new not in written_out and new not in target and how.explicit and migrating.LOST.get(new) and value and new not in given:
+            elif (
+                new not in written_out
+                and new not in target
+                and how.explicit
+                and migrating.LOST.get(new)
+                and value
+                and new not in given
+            ):
                 self._tell_lost(new, value, tell)
         shape_given = {new for key in given for new in how.now(key) if new in SHAPES and new not in target}
         if not shape_given:
@@ -378,12 +404,19 @@ class Speaker:
                 given = value_of(arg.value)
                 value = given
                 if how.own is not None and not isinstance(given, Code):
-                    value = next((given if convert is None else convert(given) for _, convert in how.own.now(arg.keyword.value)), given)
+                    value = next(
+                        (given if convert is None else convert(given) for _, convert in how.own.now(arg.keyword.value)),
+                        given,
+                    )
                 node = self._expression(names[0], value, given, arg.value, False)
                 arg = arg.with_changes(keyword=cst.Name(names[0]), value=node)
             found.append(arg)
         if self.table.lists_weights or how.several:
-            tell("* or **", "arguments that are not written out are not translated", "see that they are in Keras 3's words")
+            tell(
+                "* or **",
+                "arguments that are not written out are not translated",
+                "see that they are in Keras 3's words",
+            )
         return found
 
     def _respelled(self, args: list[cst.Arg], how: Spoken) -> list[cst.Arg]:
@@ -394,7 +427,11 @@ class Speaker:
         values: list[Any] = [value_of(arg.value) for arg in args if arg.keyword is None]
         named = {arg.keyword.value: value_of(arg.value) for arg in args if arg.keyword}
         several = own.older.several
-        if several and len(values) > len(several) and (own.name.startswith("Convolution") or not named.keys() <= own.known or "strides" in named):
+        if (
+            several
+            and len(values) > len(several)
+            and (own.name.startswith("Convolution") or not named.keys() <= own.known or "strides" in named)
+        ):
             for at in range(1, 1 + len(several)):
                 values[at] = Size(values[at].node) if isinstance(values[at], Code) else values[at]
         try:
@@ -404,7 +441,10 @@ class Speaker:
         if list(after) == values and others == named:
             return args
         made = [cst.Arg(cst.parse_expression(written(value))) for value in after]
-        return made + [_by_name(cst.Arg(cst.Name("x")), key, self._expression(key, value, _EMPTY, None, False)) for key, value in others.items()]
+        return made + [
+            _by_name(cst.Arg(cst.Name("x")), key, self._expression(key, value, _EMPTY, None, False))
+            for key, value in others.items()
+        ]
 
     # -- values -----------------------------------------------------------------------------------------------------
 
@@ -451,7 +491,9 @@ class Speaker:
         config = {key: value for key, value in given.items() if key in target}
         config = {k: v for k, v in config.items() if home != "optimizers" or not self._is_default(k, v, target[k])}
         full = {key: each.default for key, each in target.items() if key not in ("name", *_COMMON)}
-        return Made(home, cls.__name__, config) if home == "optimizers" else _plain(home, cls.__name__, {**full, **config})
+        return (
+            Made(home, cls.__name__, config) if home == "optimizers" else _plain(home, cls.__name__, {**full, **config})
+        )
 
     def modern_meaning(self, word: str, value: Any) -> Any:
         home = _HOMES[word.rsplit("_", 1)[-1]]
@@ -463,7 +505,9 @@ class Speaker:
             return None
         return _plain(home, type(found).__name__, found.get_config())
 
-    def _expression(self, new: str, value: Any, given: Any, node: cst.BaseExpression | None, joined: bool) -> cst.BaseExpression:
+    def _expression(
+        self, new: str, value: Any, given: Any, node: cst.BaseExpression | None, joined: bool
+    ) -> cst.BaseExpression:
         """The expression of a modern argument: the one that was given, where it still says it."""
         kind = new.rsplit("_", 1)[-1]
         if kind in _HOMES and (isinstance(value, Mapping) or isinstance(value, str)):
@@ -486,7 +530,16 @@ class Speaker:
         for name in (given, value):
             if isinstance(name, str) and self.modern_meaning(word, name) == meant:
                 return None if name == given else written(name)
-        for name in ("zeros", "ones", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"):
+        for name in (
+            "zeros",
+            "ones",
+            "glorot_uniform",
+            "glorot_normal",
+            "he_uniform",
+            "he_normal",
+            "lecun_uniform",
+            "lecun_normal",
+        ):
             if meant is not None and word.endswith("initializer") and self.modern_meaning(word, name) == meant:
                 return written(name)
         if not isinstance(meant, Made):

@@ -160,7 +160,9 @@ class Reader(cst.CSTVisitor):
         return set() if scope is None else scope.get_qualified_names_for(node)
 
     def _in_star(self, home: str, name: str) -> bool:
-        return not name.startswith("_") and (self.names.table.has(home, name) or home in ("models",) and name in MODEL_MAKERS)
+        return not name.startswith("_") and (
+            self.names.table.has(home, name) or home in ("models",) and name in MODEL_MAKERS
+        )
 
     def own(self, node: cst.CSTNode) -> str | None:
         """The part of the full name below `keras`; None for what is not Keras'."""
@@ -204,7 +206,13 @@ class Reader(cst.CSTVisitor):
             own = self.own(base.value)
             found = None if own is None else self.names.find(own)
             name = text_of(base.value)
-            kind = "models" if own is not None and own.rpartition(".")[2] in MODEL_MAKERS else found.home if found else None
+            kind = (
+                "models"
+                if own is not None and own.rpartition(".")[2] in MODEL_MAKERS
+                else found.home
+                if found
+                else None
+            )
             kind = kind or self.own_classes.get(name)
             if kind:
                 self.own_classes[node.name.value] = kind
@@ -259,5 +267,3 @@ class Reader(cst.CSTVisitor):
                 size = text_of(told[0]) if len(told) == 1 else size
                 return int(size) if size.isdigit() else None
         return None
-
-

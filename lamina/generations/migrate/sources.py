@@ -267,7 +267,9 @@ class Report:
         return self.before != self.after
 
 
-def migrate_file(path: Path, keras: str | None = None, package: str = "keras", write: bool = False, root: Path | None = None) -> Report:
+def migrate_file(
+    path: Path, keras: str | None = None, package: str = "keras", write: bool = False, root: Path | None = None
+) -> Report:
     """Migrates one file or notebook; `write` puts the result in its place. Errors are told in the report."""
     report = Report(path)
     try:
@@ -340,14 +342,22 @@ def _summary(console: Any, reports: Sequence[Report], write: bool, check: bool) 
     if notes:
         console.print(Text("\nWhat needs a person:", style="bold"))
     for report, note in notes:
-        console.print(Text(f"{_place(report, note.line)}: {note.what}: {note.why}. {note.suggestion[:1].upper()}{note.suggestion[1:]}."))
+        console.print(
+            Text(
+                f"{_place(report, note.line)}: {note.what}: {note.why}. {note.suggestion[:1].upper()}{note.suggestion[1:]}."
+            )
+        )
     errors = [report for report in reports if report.error]
     for report in errors:
         print(f"lamina: {report.path}: {report.error}", file=sys.stderr)
     changed = [report for report in reports if report.changed]
     told = sorted({report.generation for report in changed})
     done = "rewritten" if write else "to rewrite (--write does it)"
-    console.print(Text(f"\n{len(changed)} of {len(reports)} files {done}{': ' + ', '.join(told) if told else ''}; {len(notes)} places need a person; {len(errors)} errors"))
+    console.print(
+        Text(
+            f"\n{len(changed)} of {len(reports)} files {done}{': ' + ', '.join(told) if told else ''}; {len(notes)} places need a person; {len(errors)} errors"
+        )
+    )
     return 1 if errors or (check and changed) else 0
 
 
@@ -357,4 +367,4 @@ def _place(report: Report, line: int) -> str:
         return f"{report.path}:{line}"
     joined = _joined(report.before)[0].split("\n")[:line]
     start = max(at for at, each in enumerate(joined) if each.startswith(_CELL))
-    return f"{report.path}, cell {joined[start][len(_CELL):]}, line {line - start - 1}"
+    return f"{report.path}, cell {joined[start][len(_CELL) :]}, line {line - start - 1}"

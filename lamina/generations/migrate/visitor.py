@@ -106,7 +106,9 @@ class Rewriter(cst.CSTTransformer):
             return self._member(original_node, updated_node)
         target = self.names.find(own)
         if target is None:
-            called = isinstance(self.parent(original_node), cst.Call) and self.parent(original_node).func is original_node
+            called = (
+                isinstance(self.parent(original_node), cst.Call) and self.parent(original_node).func is original_node
+            )
             if original_node not in self.inner and not called:
                 self._function_or_absent(original_node, own)
             return updated_node
@@ -121,8 +123,10 @@ class Rewriter(cst.CSTTransformer):
         prefix = None if start is None else self.names.module(start)
         local = text_of(base)
         self.touched.add(local)
-        if prefix is not None and (target.path == prefix or f"{target.path}.".startswith(f"{prefix}." if prefix else "")):
-            text = f"{local}.{target.path[len(prefix):].lstrip('.')}".rstrip(".")
+        if prefix is not None and (
+            target.path == prefix or f"{target.path}.".startswith(f"{prefix}." if prefix else "")
+        ):
+            text = f"{local}.{target.path[len(prefix) :].lstrip('.')}".rstrip(".")
         else:
             text = f"keras.{target.path}".rstrip(".")
             self.needs_keras = True
@@ -155,19 +159,33 @@ class Rewriter(cst.CSTTransformer):
         name, owner = original.attr.value, text_of(original.value)
         parent = self.parent(original)
         called = isinstance(parent, cst.Call) and parent.func is original
-        if name == "lr" and (owner.endswith("optimizer") or owner in ("opt", "adam", "sgd") and self._is_optimizer(owner)):
+        if name == "lr" and (
+            owner.endswith("optimizer") or owner in ("opt", "adam", "sgd") and self._is_optimizer(owner)
+        ):
             return updated.with_changes(attr=cst.Name("learning_rate"))
         if name == "get_output_shape_for":
             return updated.with_changes(attr=cst.Name("compute_output_shape"))
-        if name in METHODS and "3" not in METHODS[name] and name not in migrating.ATTRIBUTES and name != "predict_classes":
+        if (
+            name in METHODS
+            and "3" not in METHODS[name]
+            and name not in migrating.ATTRIBUTES
+            and name != "predict_classes"
+        ):
             if name.startswith(("flow_", "_")) or called or name in ("inbound_nodes", "uses_learning_phase"):
                 if name not in ("flow_from_directory", "flow_from_dataframe"):
-                    self.tell(original, f".{name}", "Keras 3 has no such attribute", migrating.INSTEAD.get(name, "look for what it was used for"))
+                    self.tell(
+                        original,
+                        f".{name}",
+                        "Keras 3 has no such attribute",
+                        migrating.INSTEAD.get(name, "look for what it was used for"),
+                    )
         return updated
 
     def _is_optimizer(self, name: str) -> bool:
         found = self.reader.values.get(name, [])
-        return any(isinstance(each, cst.Call) and (self.reader.own(each.func) or "").startswith("optimizers") for each in found)
+        return any(
+            isinstance(each, cst.Call) and (self.reader.own(each.func) or "").startswith("optimizers") for each in found
+        )
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         parent = self.parent(original_node)
@@ -244,14 +262,22 @@ class Rewriter(cst.CSTTransformer):
                 continue
             where, alias = self._imported(original_node, module, name, inner, alias)
             known = groups.setdefault(where, [])
-            if all(text_of(each.with_changes(comma=cst.MaybeSentinel.DEFAULT)) != text_of(alias.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for each in known):
+            if all(
+                text_of(each.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+                != text_of(alias.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+                for each in known
+            ):
                 known.append(alias)
-        statements = [self._from(original_node, where, names, alone=len(groups) == 1) for where, names in groups.items()]
+        statements = [
+            self._from(original_node, where, names, alone=len(groups) == 1) for where, names in groups.items()
+        ]
         if len(statements) > 1 or isinstance(statements[0], cst.Import):
             self.split[original_node] = statements
         return statements[0]
 
-    def _imported(self, node: cst.CSTNode, module: str, name: str, own: str, alias: cst.ImportAlias) -> tuple[str, cst.ImportAlias]:
+    def _imported(
+        self, node: cst.CSTNode, module: str, name: str, own: str, alias: cst.ImportAlias
+    ) -> tuple[str, cst.ImportAlias]:
         """The module that a name is imported from now, and under which alias."""
         local = text_of(alias.asname.name) if alias.asname else name
         target = self.names.find(own)
@@ -295,7 +321,9 @@ class Rewriter(cst.CSTTransformer):
             changes |= {"lpar": None, "rpar": None}
         return node.with_changes(**changes)
 
-    def leave_SimpleStatementLine(self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine) -> Any:
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> Any:
         body = updated_node.body
         first = original_node.body[0]
         if first in self.split and len(original_node.body) == 1:
@@ -308,7 +336,11 @@ class Rewriter(cst.CSTTransformer):
             target, value = text_of(first.targets[0].target), text_of(body[0].value)  # type: ignore[attr-defined]
             if target == value and target != text_of(first.value):
                 self.needs_keras = True
-                return updated_node.with_changes(body=[cst.Pass()]) if self._only(original_node) else cst.RemoveFromParent()
+                return (
+                    updated_node.with_changes(body=[cst.Pass()])
+                    if self._only(original_node)
+                    else cst.RemoveFromParent()
+                )
         if original_node in self.before:
             made: list[Any] = [cst.parse_statement(text) for text in self.before[original_node]]
             made[0] = made[0].with_changes(leading_lines=updated_node.leading_lines)
@@ -346,7 +378,9 @@ class Rewriter(cst.CSTTransformer):
         except Unclear as error:
             name = own or text_of(original_node.func)
             if not self._in_todays_words(original_node, own):
-                self.tell(original_node, f"{name.rpartition('.')[2]}(...)", str(error), "write the call in Keras 3's words")
+                self.tell(
+                    original_node, f"{name.rpartition('.')[2]}(...)", str(error), "write the call in Keras 3's words"
+                )
         return updated_node
 
     def _in_todays_words(self, call: cst.Call, own: str | None) -> bool:
@@ -367,7 +401,9 @@ class Rewriter(cst.CSTTransformer):
         if name == "Model" and self.names.find(own):
             words = {"input": "inputs", "output": "outputs"}
             args = [
-                arg.with_changes(keyword=cst.Name(words[arg.keyword.value])) if arg.keyword and arg.keyword.value in words else arg
+                arg.with_changes(keyword=cst.Name(words[arg.keyword.value]))
+                if arg.keyword and arg.keyword.value in words
+                else arg
                 for arg in updated.args
             ]
             return updated.with_changes(args=args)
@@ -381,7 +417,9 @@ class Rewriter(cst.CSTTransformer):
             return updated
         around = migrating.AROUND.get(target.home, {}).get(target.name)
         if around is not None:
-            how: Spoken | None = self.speaker.of_function(around, getattr(module_of(target.home), target.name), target.home, False)
+            how: Spoken | None = self.speaker.of_function(
+                around, getattr(module_of(target.home), target.name), target.home, False
+            )
         elif entry is None:
             return updated
         elif entry[0] in ("layers", "optimizers", "optimizers.legacy", "regularizers", "constraints", "initializers"):
@@ -435,7 +473,12 @@ class Rewriter(cst.CSTTransformer):
         if isinstance(parent, cst.Call) and parent.func is call:
             return []  # it is called at once: its input is known
         outer = self.parent(parent)
-        if isinstance(parent, cst.Arg) and isinstance(outer, cst.Call) and text_of(outer.func).endswith(".add") and parent is outer.args[0]:
+        if (
+            isinstance(parent, cst.Arg)
+            and isinstance(outer, cst.Call)
+            and text_of(outer.func).endswith(".add")
+            and parent is outer.args[0]
+        ):
             owner, line = text_of(outer.func)[:-4], self.parent(self.parent(outer))
             if not self.begun.get(owner) and isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
                 self.begun[owner] = True
@@ -450,19 +493,34 @@ class Rewriter(cst.CSTTransformer):
                     self.needs_keras = True
                 return []
         if whole is not None:
-            self.tell(call, "batch_input_shape", "Keras 3's layers do not take it", f"put `keras.Input({text})` before the layer")
+            self.tell(
+                call,
+                "batch_input_shape",
+                "Keras 3's layers do not take it",
+                f"put `keras.Input({text})` before the layer",
+            )
             return []
-        return [cst.Arg(cst.parse_expression(written(told)), cst.Name("input_shape"), cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")))]
+        return [
+            cst.Arg(
+                cst.parse_expression(written(told)),
+                cst.Name("input_shape"),
+                cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+            )
+        ]
 
     def leave_List(self, original_node: cst.List, updated_node: cst.List) -> cst.List:
         text = self.inputs.get(original_node)
         if text is None:
             return updated_node
         first = updated_node.elements[0]
-        between = first.comma if isinstance(first.comma, cst.Comma) else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        between = (
+            first.comma if isinstance(first.comma, cst.Comma) else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+        )
         if "#" in text_of(between):
             between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        return updated_node.with_changes(elements=[cst.Element(cst.parse_expression(text), between), *updated_node.elements])
+        return updated_node.with_changes(
+            elements=[cst.Element(cst.parse_expression(text), between), *updated_node.elements]
+        )
 
     def _merged(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
         """Keras 1's `merge(inputs, mode=...)` as today's function of that mode."""
@@ -474,7 +532,9 @@ class Rewriter(cst.CSTTransformer):
         mode = value_of(given["mode"].value) if "mode" in given else "sum"
         called = migrating.MERGED.get(mode) if isinstance(mode, str) else None
         if called is None or not given.keys() <= {"inputs", "mode", "concat_axis", "dot_axes", "name", "output_shape"}:
-            raise Unclear(f"its mode is {text_of(given['mode'].value) if 'mode' in given else mode}: use `keras.layers.Lambda` on the list")
+            raise Unclear(
+                f"its mode is {text_of(given['mode'].value) if 'mode' in given else mode}: use `keras.layers.Lambda` on the list"
+            )
         told = [text_of(given["inputs"].value)]
         if called == "concatenate" and "concat_axis" in given:
             told.append(f"axis={text_of(given['concat_axis'].value)}")
@@ -533,7 +593,9 @@ class Rewriter(cst.CSTTransformer):
         return made
 
     def _closed(self, node: cst.BaseExpression) -> str:
-        plain = isinstance(node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.SimpleString, cst.List))
+        plain = isinstance(
+            node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.SimpleString, cst.List)
+        )
         return text_of(node) if plain or node.lpar else f"({text_of(node)})"  # type: ignore[attr-defined]
 
     def _of_callback(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
@@ -554,11 +616,18 @@ class Rewriter(cst.CSTTransformer):
         if not isinstance(arg.value, cst.SimpleString):
             return arg
         text = arg.value.value
-        place = arg.keyword.value if arg.keyword else ("filepath" if name == "ModelCheckpoint" and arg is args[0] else "monitor")
+        place = (
+            arg.keyword.value
+            if arg.keyword
+            else ("filepath" if name == "ModelCheckpoint" and arg is args[0] else "monitor")
+        )
         if self.short and place in ("monitor", "filepath"):
             text = re.sub(r"(?<![a-z])acc(?![a-z])", "accuracy", text)
         if name == "ModelCheckpoint" and place == "filepath":
-            only = any(each.keyword and each.keyword.value == "save_weights_only" and text_of(each.value) == "True" for each in args)
+            only = any(
+                each.keyword and each.keyword.value == "save_weights_only" and text_of(each.value) == "True"
+                for each in args
+            )
             text = _renamed_file(text, ".weights.h5" if only else ".h5")
         return arg.with_changes(value=arg.value.with_changes(value=text))
 
@@ -566,9 +635,19 @@ class Rewriter(cst.CSTTransformer):
 
     def _of_object(self, original: cst.Call, updated: cst.Call, func: cst.Attribute) -> cst.BaseExpression:
         method, owner = func.attr.value, func.value
-        if method == "add_weight" and text_of(owner) == "self" and self._classes and self.reader.own_classes.get(self._classes[-1]):
+        if (
+            method == "add_weight"
+            and text_of(owner) == "self"
+            and self._classes
+            and self.reader.own_classes.get(self._classes[-1])
+        ):
             first = original.args[0] if original.args else None
-            if not self.table.lists_weights and first and not first.keyword and isinstance(first.value, (cst.Tuple, cst.List)):
+            if (
+                not self.table.lists_weights
+                and first
+                and not first.keyword
+                and isinstance(first.value, (cst.Tuple, cst.List))
+            ):
                 return updated  # the shape comes first today
             entry = Class("add_weight", migrating.ADD_WEIGHT[self.table.name])
             how = self.speaker.of_function(entry, layers.Layer.add_weight, "add_weight", False)
@@ -589,8 +668,17 @@ class Rewriter(cst.CSTTransformer):
         if key not in self.table.methods:
             return updated
         if not certain:
-            if len(original.args) > 2 and method in ("fit", "evaluate", "predict") and all(arg.keyword is None for arg in original.args):
-                self.tell(original, f".{method}(...)", "whether this is a model of Keras cannot be told", "if it is, give the arguments behind the data by name")
+            if (
+                len(original.args) > 2
+                and method in ("fit", "evaluate", "predict")
+                and all(arg.keyword is None for arg in original.args)
+            ):
+                self.tell(
+                    original,
+                    f".{method}(...)",
+                    "whether this is a model of Keras cannot be told",
+                    "if it is, give the arguments behind the data by name",
+                )
             return updated
         new = migrating.ATTRIBUTES.get(method, method)
         how = self.speaker.of_method(method, key, getattr(models.Model, new))
@@ -619,16 +707,25 @@ class Rewriter(cst.CSTTransformer):
         if count == 1:
             return cst.parse_expression(f'({call} > 0.5).astype("int32")')
         if count is None:
-            self.tell(original, ".predict_classes", "how many outputs the model has cannot be told", "where there is one, write `(model.predict(x) > 0.5)`")
+            self.tell(
+                original,
+                ".predict_classes",
+                "how many outputs the model has cannot be told",
+                "where there is one, write `(model.predict(x) > 0.5)`",
+            )
         return cst.parse_expression(f"{call}.argmax(axis=-1)")
 
     def _file(self, updated: cst.Call, method: str) -> cst.Call:
         """Files of weights end in .weights.h5; those that the script itself writes are called so where it reads them."""
         first = updated.args[0]
-        if not isinstance(first.value, cst.SimpleString) or (method == "load_weights" and text_of(first.value) not in self.reader.saved):
+        if not isinstance(first.value, cst.SimpleString) or (
+            method == "load_weights" and text_of(first.value) not in self.reader.saved
+        ):
             return updated
         text = _renamed_file(first.value.value, ".weights.h5")
-        return updated.with_changes(args=[first.with_changes(value=first.value.with_changes(value=text)), *updated.args[1:]])
+        return updated.with_changes(
+            args=[first.with_changes(value=first.value.with_changes(value=text)), *updated.args[1:]]
+        )
 
     def _by_batches(self, original: cst.Call, args: list[cst.Arg], key: str) -> list[cst.Arg]:
         """Keras 1 counts samples of a generator, where its batches' size is written: as many batches."""
@@ -644,11 +741,20 @@ class Rewriter(cst.CSTTransformer):
             data = next((each.value for told, each in zip(names, args, strict=True) if told == source), None)
             size = self._batch_size(data)
             if size is None:
-                self.tell(original, f"{name}", "Keras 1 counted samples, Keras 3 counts batches", f"give `{steps}`: the samples divided by the size of a batch")
+                self.tell(
+                    original,
+                    f"{name}",
+                    "Keras 1 counted samples, Keras 3 counts batches",
+                    f"give `{steps}`: the samples divided by the size of a batch",
+                )
                 found.append(arg.with_changes(keyword=cst.Name(name)))
                 continue
             count = value_of(arg.value)
-            text = str(-(-count // size)) if isinstance(count, int) and isinstance(size, int) else f"-(-({written(count)}) // {written(size)})"
+            text = (
+                str(-(-count // size))
+                if isinstance(count, int) and isinstance(size, int)
+                else f"-(-({written(count)}) // {written(size)})"
+            )
             found.append(arg.with_changes(keyword=cst.Name(steps), value=cst.parse_expression(text),
                                           equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))))  # fmt: skip
         return found
@@ -677,7 +783,12 @@ class Rewriter(cst.CSTTransformer):
         moved = migrating.MOVED.get(f"losses.{name}")
         if moved:
             if self.table.lists_weights and name.startswith("cosine"):
-                self.tell(call, repr(name), "Keras 1 divides it by the number of features", "`cosine_similarity` does not: scale the loss")
+                self.tell(
+                    call,
+                    repr(name),
+                    "Keras 1 divides it by the number of features",
+                    "`cosine_similarity` does not: scale the loss",
+                )
             return moved.rpartition(".")[2]
         second = self.table.functions.get("losses", {}).get(name)
         module: Any = losses if home == "losses" else metrics
@@ -688,10 +799,17 @@ class Rewriter(cst.CSTTransformer):
                 module.get(name)
             except (ValueError, TypeError):
                 if name.isidentifier() and name not in self.reader.defined:
-                    self.tell(call, repr(name), f"Keras 3 knows no such {'loss' if home == 'losses' else 'metric'}", hint(home, name) or "write it as a function")
+                    self.tell(
+                        call,
+                        repr(name),
+                        f"Keras 3 knows no such {'loss' if home == 'losses' else 'metric'}",
+                        hint(home, name) or "write it as a function",
+                    )
         return name
 
-    def leave_SubscriptElement(self, original_node: cst.SubscriptElement, updated_node: cst.SubscriptElement) -> cst.SubscriptElement:
+    def leave_SubscriptElement(
+        self, original_node: cst.SubscriptElement, updated_node: cst.SubscriptElement
+    ) -> cst.SubscriptElement:
         """Results are found under the names that metrics were given."""
         part = updated_node.slice
         if self.short and isinstance(part, cst.Index) and isinstance(part.value, cst.SimpleString):
@@ -704,7 +822,10 @@ class Rewriter(cst.CSTTransformer):
     def leave_Comparison(self, original_node: cst.Comparison, updated_node: cst.Comparison) -> cst.Comparison:
         """`K.image_dim_ordering() == "th"`."""
         sides = [original_node.left, *(each.comparator for each in original_node.comparisons)]
-        asked = any(isinstance(each, cst.Call) and (self.reader.own(each.func) or "") == "backend.image_dim_ordering" for each in sides)
+        asked = any(
+            isinstance(each, cst.Call) and (self.reader.own(each.func) or "") == "backend.image_dim_ordering"
+            for each in sides
+        )
         formats = {"th": "channels_first", "tf": "channels_last"}
         names: Any = _Strings(lambda text: formats.get(text, text))
         return updated_node.visit(names) if asked else updated_node
@@ -749,7 +870,9 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     found = wrapper.visit(rewriter)
     found = found.visit(_Unused(rewriter.touched, reader.uses))
     if found.code != source:
-        found = _with_imports(found, rewriter.needs_keras, rewriter.needs_sigmoid and f"def {OLD_SIGMOID}" not in source)
+        found = _with_imports(
+            found, rewriter.needs_keras, rewriter.needs_sigmoid and f"def {OLD_SIGMOID}" not in source
+        )
     if package != "keras":
         found = found.visit(_Package(package))
     return found, sorted(rewriter.notes)
@@ -894,7 +1017,9 @@ class _Package(cst.CSTTransformer):
         for alias in updated_node.names:
             name = text_of(alias.name)
             if name == "keras":
-                alias = alias.with_changes(name=cst.Name(self.package), asname=alias.asname or cst.AsName(cst.Name("keras")))
+                alias = alias.with_changes(
+                    name=cst.Name(self.package), asname=alias.asname or cst.AsName(cst.Name("keras"))
+                )
             elif name.startswith("keras.") and alias.asname:
                 alias = alias.with_changes(name=cst.parse_expression(self.package + name[len("keras") :]))
             elif name.startswith("keras."):
