@@ -62,13 +62,18 @@ BACKEND: Mapping[str, Class] = {
     "batch_flatten": Class("ops.reshape({x}, (ops.shape({x})[0], -1))", "x"),
     "gather": Class("ops.take({reference}, {indices}, axis=0)", "reference, indices"),
     "l2_normalize": Class("ops.normalize({x}, axis={axis})", "x, axis"),
-    "relu": Class("ops.relu({x})", "x"),
+    "relu": Class(
+        "activations.relu", "x, alpha=0.0, max_value=None, threshold=0.0", renamed={"alpha": "negative_slope"}
+    ),
+    "dot": Class("ops.dot", "x, y", renamed={"x": "x1", "y": "x2"}),
+    "repeat": Class("ops.repeat(keras.ops.expand_dims({x}, 1), {n}, axis=1)", "x, n"),
+    "dtype": Class("backend.standardize_dtype({x}.dtype)", "x"),
     "hard_sigmoid": Class("ops.clip(0.2 * {x} + 0.5, 0.0, 1.0)", "x"),
     "get_value": Class("ops.convert_to_numpy({x})", "x"),
     "eval": Class("ops.convert_to_numpy({x})", "x"),
     "set_value": Class("{x}.assign({value})", "x, value"),
     "constant": Class("ops.convert_to_tensor({value}, {dtype})", "value, dtype=None"),
-    "variable": Class("Variable({value}, dtype={dtype})", "value, dtype=None"),
+    "variable": Class("Variable", "value, dtype=None, name=None", renamed={"value": "initializer"}),
     "update": Class("{x}.assign({new_x})", "x, new_x"),
     "update_add": Class("{x}.assign_add({increment})", "x, increment"),
     "update_sub": Class("{x}.assign_sub({decrement})", "x, decrement"),
@@ -116,10 +121,11 @@ MOVED = {
     "backend.image_dim_ordering": "backend.image_data_format",
 }  # fmt: skip
 
-# Methods and attributes that are called otherwise.
+RENAMED = {"get_output_shape_for": "compute_output_shape", "_keras_shape": "shape"}  # attributes of anything
+# Methods of models that are called otherwise.
 ATTRIBUTES = {
     "fit_generator": "fit", "evaluate_generator": "evaluate", "predict_generator": "predict",
-    "predict_proba": "predict", "get_output_shape_for": "compute_output_shape",
+    "predict_proba": "predict",
 }  # fmt: skip
 
 # What to write instead of what has no counterpart, by name.
@@ -135,7 +141,6 @@ INSTEAD = {
     "learning_phase": "use the argument `training` of `call`",
     "in_train_phase": "use the argument `training` of `call`",
     "in_test_phase": "use the argument `training` of `call`",
-    "dot": "use `keras.ops.matmul`, or `keras.ops.tensordot` where both have more than two axes",
     "batch_dot": "use `keras.ops.matmul`, or `keras.ops.einsum`",
     "switch": "use `keras.ops.where`, or `keras.ops.cond`",
     "rnn": "use a cell in `keras.layers.RNN`, or `keras.ops.scan`",
@@ -151,6 +156,7 @@ INSTEAD = {
     "multi_gpu_model": "use `keras.distribution`, or torch's DistributedDataParallel",
     "get_session": "there are no sessions: call the model",
     "set_session": "there are no sessions: leave it out",
+    "causal": "give the call `use_causal_mask=True`",
     "period": "use `save_freq`, which counts batches",
     "weights": "set them once the layer is built: `layer.set_weights(...)`",
     "HDF5Matrix": "use h5py's datasets, or `keras.utils.PyDataset`",

@@ -7,12 +7,11 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import libcst as cst
 
-from ... import activations, initializers
 from ...layers import Layer, old
 from ...translation import migrating
 from ...translation.keras2 import ONCE
@@ -174,13 +173,16 @@ class Spoken:
     joined: str = ""
     home: str = ""
     explicit: bool = True  # whether defaults that changed are written out
-    lost: Callable[[str], Iterable[str]] = lambda key: ()
     own: Words | None = None
     chosen: frozenset[str] = frozenset()  # arguments that are written whatever their default is
 
 
 class Unclear(Exception):
     """A call is left as it is, and why."""
+
+
+class NoneOfOurs(Unclear):
+    """A call of something else that has a method of that name."""
 
 
 class Speaker:
@@ -230,41 +232,24 @@ class Speaker:
         return Spoken(cls, own.positional, now, modern, own.several, joined, home, own=own, chosen=chosen)
 
     def _to_modern(self, own: Words, full: Mapping[str, Any]) -> Mapping[str, Any]:
-        if own.several and any(part not in full for part in own.several):
-            raise Unclear(f"`{next(part for part in own.several if part not in full)}` is missing")
+        """By the table; expressions go through as they are where it asks for their values."""
+        missing = next((part for part in own.several if part not in full), None)
+        if missing is not None:
+            raise Unclear(f"`{missing}` is missing")
         try:
             return own.to_modern(full, self.settings)
-        except (TypeError, KeyError, AttributeError):  # an expression where the function needs its value
-            shadow = Words.__new__(Words)
-            vars(shadow).update(vars(own), entry=replace(own.entry, adapt=""))
-            found = {}
-            for key, value in full.items():
-                if key in own.several:
-                    continue
-                for new, convert in shadow.now(key):
-                    found[new] = value if convert is None or isinstance(value, Code) else convert(value)
-            if own.several:
-                found[self.table.joined[own.several]] = tuple(full[part] for part in own.several)
-            return {**own.entry.fixed, **found}
-        except ValueError as error:
-            if any(isinstance(value, Code) for value in full.values()):
-                return self._without_values(own, full)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            unknown = [key for key, value in full.items() if isinstance(value, Code)]
+            if not unknown:
+                raise Unclear(str(error)) from None
+        stand_ins = {key: own.accepted[key] if own.accepted[key] is not _EMPTY else 1 for key in unknown}
+        try:
+            found = dict(own.to_modern({**full, **stand_ins}, self.settings))
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise Unclear(str(error)) from None
-
-    def _without_values(self, own: Words, full: Mapping[str, Any]) -> Mapping[str, Any]:
-        """With expressions taken as they are, where a table asks for their values."""
-        known_ones = {key: value for key, value in full.items() if not isinstance(value, Code)}
-        defaults = {
-            key: own.accepted[key]
-            for key in full
-            if key not in known_ones and own.accepted.get(key, _EMPTY) is not _EMPTY
-        }
-        needed = {key: full[key] for key in full if key not in known_ones and key not in defaults}
-        found = dict(self._to_modern(own, {**known_ones, **defaults, **needed}))
-        for key in defaults:
-            for new, _ in own.now(key):
-                found[new] = full[key]
-        return found
+        if own.several:
+            found[self.table.joined[own.several]] = tuple(full[part] for part in own.several)
+        return found | {new: full[key] for key in unknown if key not in own.several for new, _ in own.now(key)}
 
     def of_function(self, entry: Class, function: Any, home: str, explicit: bool = True) -> Spoken:
         """A function of `migrating`'s tables."""
@@ -287,6 +272,7 @@ class Speaker:
 
     def of_method(self, method: str, told: str, function: Any) -> Spoken:
         """A method of models; `told`: its key in the generation's table."""
+        before = () if self.table.older is None else signature_of(self.table.older.methods.get(told, "")).parameters
         own = tuple(signature_of(self.table.methods[told]).parameters)
 
         def now(key: str) -> Iterable[str]:
@@ -294,6 +280,9 @@ class Speaker:
             return [new] if new else []
 
         def modern(given: Mapping[str, Any]) -> Mapping[str, Any]:
+            takes = {*parameters(function), *own, *STEPS, *STEPS.values(), *before}
+            if not given.keys() <= takes:
+                raise NoneOfOurs
             back = {new: old for old, new in STEPS.items() if old in own}
             try:
                 found = method_arguments(
@@ -347,9 +336,8 @@ class Speaker:
                 value = modern[new]
                 if new in SHAPES and new not in target and how.home == "layers":
                     continue
-                if new not in target and new not in (*_COMMON, "weights") or new == "weights" and new not in target:
-                    if not self._tell_lost(new, value, tell):
-                        continue
+                if new not in target and new not in _COMMON and not self._tell_lost(new, value, tell):
+                    continue
                 node = self._expression(new, value, given.get(key), arg.value, key in how.several)
                 at = len(found)
                 by_place = all(each.keyword is None for each in found) and arg.keyword is None
@@ -359,30 +347,19 @@ class Speaker:
                     found.append(arg.with_changes(value=node))
                 else:
                     found.append(_by_name(arg, new, node))
-        later = [one for one in later if one.partition("=")[0] not in written_out or True]
         for new, value in modern.items():
             if new in SHAPES and new not in target:
                 if value is not None:
                     shape[new] = value
-            elif (
-                new not in written_out
-                and how.explicit
-                and new in target
-                and (new in how.chosen or not self._is_default(new, value, target[new]))
-            ):
+            elif new in written_out or not how.explicit:
+                continue
+            elif new not in target:
+                if value and migrating.LOST.get(new):
+                    self._tell_lost(new, value, tell)
+            elif new in how.chosen or not self._is_default(new, value, target[new]):
                 later.append(f"{new}={text_of(self._expression(new, value, _EMPTY, None, False))}")
-            elif (
-                new not in written_out
-                and new not in target
-                and how.explicit
-                and migrating.LOST.get(new)
-                and value
-                and new not in given
-            ):
-                self._tell_lost(new, value, tell)
-        shape_given = {new for key in given for new in how.now(key) if new in SHAPES and new not in target}
-        if not shape_given:
-            shape.clear()
+        if not any(new in SHAPES and new not in target for key in given for new in how.now(key)):
+            shape["implied"] = True
         return _ended(args, found, later)
 
     def _tell_lost(self, new: str, value: Any, tell: Callable[..., None]) -> bool:

@@ -11,6 +11,7 @@ from libcst.metadata import QualifiedNameSource
 from ...translation import migrating
 from ..dialect import Dialect
 from ..evidence import MODULE_AGES, below
+from ..names import CALLED
 from ..namespaces import open_namespace
 from .calls import known, module_of, public_class, text_of
 
@@ -57,6 +58,10 @@ class Names:
                 return each, name
         return None
 
+    def merges(self, own: str) -> bool:
+        """Whether it is Keras 1's function `merge`."""
+        return own.rpartition(".")[2] == "merge" and self.table.find("merge") is not None
+
     def is_module(self, own: str) -> bool:
         return own in self.dialect.homes or own in MODULE_AGES or (own.count(".") < 2 and _modern(own))
 
@@ -100,7 +105,8 @@ class Names:
                 return Target("losses", second)
         if self.is_module(own):
             return Target(self.module(own))
-        return None
+        held = CALLED.get(name, name)  # modules that others import
+        return Target(held) if home and _modern(held) and known("", held) else None
 
 
 def _is_chain(node: Any) -> bool:

@@ -18,12 +18,11 @@ from ...translation.known import METHODS
 from ...translation.table import Class
 from ..callbacks import ORDERS
 from ..dialect import Dialect
-from ..evidence import below
 from .calls import (
     OLD_SIGMOID,
     SHAPES,
     STEPS,
-    Code,
+    NoneOfOurs,
     Speaker,
     Spoken,
     Unclear,
@@ -33,7 +32,8 @@ from .calls import (
     value_of,
     written,
 )  # fmt: skip
-from .names import MODEL_MAKERS, Names, Reader, Target
+from .imports import Imports, Unused, complete
+from .names import Names, Reader, Target
 
 # Words that only Keras gives to methods of that name.
 _TELLING = frozenset(
@@ -41,11 +41,6 @@ _TELLING = frozenset(
     "samples_per_epoch nb_val_samples val_samples max_q_size nb_worker workers max_queue_size".split()
 )
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
-_SIGMOID = f'''@keras.saving.register_keras_serializable()
-def {OLD_SIGMOID}(x):
-    """The hard sigmoid of Keras 1 and 2, which is steeper than that of Keras 3."""
-    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
-'''
 
 
 @dataclass(frozen=True, order=True)
@@ -58,20 +53,19 @@ class Note:
     suggestion: str
 
 
-class Rewriter(cst.CSTTransformer):
+class Rewriter(Imports):
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
-    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool):
+    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool, package: str):
         super().__init__()
-        self.names, self.reader = names, reader
+        self.names, self.reader, self.package = names, reader, package
         self.table = dialect.table
         self.speaker = Speaker(dialect, explicit_format)
         self.notes: set[Note] = set()
         self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
         self.inputs: dict[cst.CSTNode, str] = {}  # inputs to stand before a layer in a list
-        self.split: dict[cst.CSTNode, list[cst.BaseSmallStatement]] = {}  # an import that became several
         self.begun: dict[str, bool] = {}  # sequential models that have a layer
-        self.needs_keras = self.needs_sigmoid = False
+        self.needs_sigmoid = False
         self.touched: set[str] = set()  # local names that fewer places may use than before
         self.short = "accuracy" in reader.metrics and "acc" not in reader.metrics
         self.inner: set[cst.CSTNode] = set()
@@ -84,16 +78,15 @@ class Rewriter(cst.CSTTransformer):
         return self.get_metadata(ParentNodeProvider, node, None)
 
     def keras(self, text: str) -> cst.BaseExpression:
-        if OLD_SIGMOID in text:
-            self.needs_sigmoid = self.needs_keras = True
-        if "keras." in text:
-            self.needs_keras = True
+        self.needs_sigmoid = self.needs_sigmoid or OLD_SIGMOID in text
         return cst.parse_expression(text)
 
     # -- names ------------------------------------------------------------------------------------------------------
 
-    def _absent(self, node: cst.CSTNode, own: str) -> None:
+    def absent(self, node: cst.CSTNode, own: str) -> None:
         home, _, name = own.rpartition(".")
+        if name.startswith("__") or not self.names.is_module(home) and self.names.find(home) is not None:
+            return  # an attribute of something that is told of, or there
         told = migrating.INSTEAD.get(name) or hint(home, name) or "see https://keras.io/api for its successor"
         self.tell(node, f"keras.{own}", "Keras 3 has no such name", told)
 
@@ -129,7 +122,6 @@ class Rewriter(cst.CSTTransformer):
             text = f"{local}.{target.path[len(prefix) :].lstrip('.')}".rstrip(".")
         else:
             text = f"keras.{target.path}".rstrip(".")
-            self.needs_keras = True
         return updated_node if text == text_of(updated_node) else self._kept_parens(updated_node, text)
 
     def _plain_function(self, node: cst.CSTNode, own: str) -> bool:
@@ -148,7 +140,7 @@ class Rewriter(cst.CSTTransformer):
         if own.rpartition(".")[0] == "backend" and own.rpartition(".")[2] in migrating.BACKEND:
             self.tell(node, f"keras.{own}", "it is handed on as a function", "write a lambda of it in keras.ops")
         elif not (own in ("layers.merge", "merge") or self.names.is_module(own)):
-            self._absent(node, own)
+            self.absent(node, own)
 
     def _kept_parens(self, node: Any, text: str) -> cst.BaseExpression:
         made: Any = cst.parse_expression(text)
@@ -163,8 +155,8 @@ class Rewriter(cst.CSTTransformer):
             owner.endswith("optimizer") or owner in ("opt", "adam", "sgd") and self._is_optimizer(owner)
         ):
             return updated.with_changes(attr=cst.Name("learning_rate"))
-        if name == "get_output_shape_for":
-            return updated.with_changes(attr=cst.Name("compute_output_shape"))
+        if name in migrating.RENAMED:
+            return updated.with_changes(attr=cst.Name(migrating.RENAMED[name]))
         if (
             name in METHODS
             and "3" not in METHODS[name]
@@ -216,126 +208,17 @@ class Rewriter(cst.CSTTransformer):
     def _starred(self, node: cst.CSTNode) -> bool:
         return not self.reader.qualified(node)
 
-    # -- imports ----------------------------------------------------------------------------------------------------
-
-    def visit_Import(self, node: cst.Import) -> bool:
-        return False
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        return False
-
-    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
-        found = []
-        for alias in updated_node.names:
-            path = text_of(alias.name)
-            own = below(path)[1]
-            if own is None:
-                found.append(alias)
-                continue
-            target = Target(self.names.module(own)) if own else Target("")
-            if own and target.home == "" and not self.names.is_module(own):
-                self._absent(original_node, own)
-                found.append(alias)
-                continue
-            name: Any = cst.parse_expression(f"keras.{target.path}".rstrip("."))
-            alias = alias.with_changes(name=name)
-            if alias.asname is not None and text_of(alias.asname.name) == "keras" and target.path == "":
-                alias = alias.with_changes(asname=None)
-            found.append(alias)
-        return updated_node.with_changes(names=found)
-
-    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
-        if original_node.relative or original_node.module is None:
-            return updated_node
-        module = text_of(original_node.module)
-        own = below(module)[1]
-        if isinstance(original_node.names, cst.ImportStar):
-            if own is None:
-                return updated_node
-            return updated_node.with_changes(module=cst.parse_expression(f"keras.{self.names.module(own)}".rstrip(".")))
-        groups: dict[str, list[cst.ImportAlias]] = {}
-        for alias in original_node.names:
-            name = text_of(alias.name)
-            inner = below(f"{module}.{name}")[1]
-            if inner is None:
-                groups.setdefault(module, []).append(alias)
-                continue
-            where, alias = self._imported(original_node, module, name, inner, alias)
-            known = groups.setdefault(where, [])
-            if all(
-                text_of(each.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-                != text_of(alias.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-                for each in known
-            ):
-                known.append(alias)
-        statements = [
-            self._from(original_node, where, names, alone=len(groups) == 1) for where, names in groups.items()
-        ]
-        if len(statements) > 1 or isinstance(statements[0], cst.Import):
-            self.split[original_node] = statements
-        return statements[0]
-
-    def _imported(
-        self, node: cst.CSTNode, module: str, name: str, own: str, alias: cst.ImportAlias
-    ) -> tuple[str, cst.ImportAlias]:
-        """The module that a name is imported from now, and under which alias."""
-        local = text_of(alias.asname.name) if alias.asname else name
-        target = self.names.find(own)
-        home = own.rpartition(".")[0]
-        if own in ("layers.merge", "merge") and self.table.find("merge") is not None:
-            return module, alias
-        if target is not None and home == "backend" and target.home != "backend":
-            target = None if migrating.BACKEND[name].renamed else target
-        if target is None:
-            if home == "backend" and name in migrating.BACKEND:
-                self.touched.add(local)
-            else:
-                self._absent(node, own)
-            return module if below(module)[0] else f"keras.{home}".rstrip("."), alias
-        if not target.name:  # a module
-            if not target.home:
-                return "", alias
-            above, _, leaf = target.home.rpartition(".")
-            return f"keras.{above}".rstrip("."), self._as(alias, leaf, local)
-        keeps = alias.asname is not None or target.name in self.reader.defined
-        return f"keras.{target.home}".rstrip("."), self._as(alias, target.name, local if keeps else target.name)
-
-    def _as(self, alias: cst.ImportAlias, name: str, local: str) -> cst.ImportAlias:
-        asname = None if name == local else cst.AsName(cst.Name(local))
-        kept = alias.asname if alias.asname is not None and asname is not None else asname
-        return alias.with_changes(name=cst.Name(name), asname=kept)
-
-    def _from(self, node: cst.ImportFrom, module: str, names: list[cst.ImportAlias], alone: bool) -> Any:
-        if module == "":  # `from tensorflow import keras`
-            local = next((text_of(each.asname.name) for each in names if each.asname), "keras")
-            asname = cst.AsName(cst.Name(local)) if local != "keras" else None
-            return cst.Import([cst.ImportAlias(cst.Name("keras"), asname)])
-        bracketed = node.lpar is not None and alone
-        last = names[-1]
-        if not bracketed:
-            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-            names = [each.with_changes(comma=comma) for each in names[:-1]]
-            names.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-        changes: dict[str, Any] = {"module": cst.parse_expression(module), "names": names}
-        if not bracketed:
-            changes |= {"lpar": None, "rpar": None}
-        return node.with_changes(**changes)
-
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> Any:
         body = updated_node.body
         first = original_node.body[0]
-        if first in self.split and len(original_node.body) == 1:
-            lines = [updated_node.with_changes(body=[each], leading_lines=[]) for each in self.split[first]]
-            plain = cst.TrailingWhitespace()
-            lines = [line.with_changes(trailing_whitespace=plain) for line in lines[:-1]] + lines[-1:]
-            lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
+        lines = self.lines_of(original_node)
+        if lines is not None:
             return cst.FlattenSentinel(lines)
         if isinstance(first, cst.Assign) and len(body) == 1 and len(first.targets) == 1:
             target, value = text_of(first.targets[0].target), text_of(body[0].value)  # type: ignore[attr-defined]
             if target == value and target != text_of(first.value):
-                self.needs_keras = True
                 return (
                     updated_node.with_changes(body=[cst.Pass()])
                     if self._only(original_node)
@@ -375,6 +258,8 @@ class Rewriter(cst.CSTTransformer):
                 return self._of_keras(original_node, updated_node, own)
             if isinstance(original_node.func, cst.Attribute):
                 return self._of_object(original_node, updated_node, original_node.func)
+        except NoneOfOurs:
+            pass
         except Unclear as error:
             name = own or text_of(original_node.func)
             if not self._in_todays_words(original_node, own):
@@ -396,7 +281,7 @@ class Rewriter(cst.CSTTransformer):
         home, _, name = own.rpartition(".")
         if home == "backend" or home.startswith("backend."):
             return self._of_backend(original, updated, name)
-        if name == "merge" and self.table.find("merge") is not None:
+        if self.names.merges(own):
             return self._merged(original, updated)
         if name == "Model" and self.names.find(own):
             words = {"input": "inputs", "output": "outputs"}
@@ -413,7 +298,7 @@ class Rewriter(cst.CSTTransformer):
         target = self.names.find(own)
         if target is None:
             if not self.names.is_module(own):
-                self._absent(original, own)
+                self.absent(original, own)
             return updated
         around = migrating.AROUND.get(target.home, {}).get(target.name)
         if around is not None:
@@ -453,7 +338,6 @@ class Rewriter(cst.CSTTransformer):
         """What the arguments that were written need."""
         text = " ".join(map(text_of, args))
         self.needs_sigmoid = self.needs_sigmoid or OLD_SIGMOID in text
-        self.needs_keras = self.needs_keras or "keras." in text or self.needs_sigmoid
 
     def _first(self, call: cst.Call, shape: dict[str, Any]) -> list[cst.Arg]:
         """Let an Input stand before a layer that tells its input's shape; else what is left of that."""
@@ -469,7 +353,7 @@ class Rewriter(cst.CSTTransformer):
             return []
         text = f"shape={written(told)}" if whole is None else f"batch_shape={written(whole)}"
         text += f", batch_size={written(batch)}" if whole is None and batch is not None else ""
-        parent = self.parent(call)
+        parent, implied = self.parent(call), shape.get("implied")
         if isinstance(parent, cst.Call) and parent.func is call:
             return []  # it is called at once: its input is known
         outer = self.parent(parent)
@@ -480,18 +364,18 @@ class Rewriter(cst.CSTTransformer):
             and parent is outer.args[0]
         ):
             owner, line = text_of(outer.func)[:-4], self.parent(self.parent(outer))
-            if not self.begun.get(owner) and isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+            if self.begun.get(owner, implied) is not True and isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
                 self.begun[owner] = True
                 self.before[line] = [f"{owner}.add(keras.Input({text}))"]
-                self.needs_keras = True
                 return []
         if isinstance(parent, cst.Element) and isinstance(outer, cst.List):
             holder = self.parent(self.parent(outer))
             if isinstance(holder, cst.Call) and text_of(holder.func).endswith("Sequential"):
                 if outer.elements[0] is parent:
                     self.inputs[outer] = f"keras.Input({text})"
-                    self.needs_keras = True
                 return []
+        if implied:
+            return []
         if whole is not None:
             self.tell(
                 call,
@@ -555,7 +439,7 @@ class Rewriter(cst.CSTTransformer):
         entry = migrating.BACKEND.get(name)
         if entry is None:
             if self.names.find(f"backend.{name}") is None:
-                self._absent(original, f"backend.{name}")
+                self.absent(original, f"backend.{name}")
             return updated
         if self.table.lists_weights and name in migrating.SWAPPED:
             raise Unclear("Keras 1 takes the output first")
@@ -563,13 +447,12 @@ class Rewriter(cst.CSTTransformer):
         self.touched.add(local)
         if "{" in entry.modern:
             return self._template(original, updated, entry, name)
-        home, _, new = entry.modern.partition(".")
+        home, _, new = entry.modern.rpartition(".")
         function = getattr(module_of(home), new)
         how = self.speaker.of_function(entry, function, "backend")
         args = self.speaker.arguments(list(updated.args), how, {}, lambda *told: self.tell(original, *told))
         if home == "backend":
             return updated.with_changes(args=args)
-        self.needs_keras = True
         return updated.with_changes(func=cst.parse_expression(f"keras.{entry.modern}"), args=args)
 
     def _template(self, original: cst.Call, updated: cst.Call, entry: Class, name: str) -> cst.BaseExpression:
@@ -585,7 +468,7 @@ class Rewriter(cst.CSTTransformer):
         texts |= {key: self._closed(value) if key in inside else text_of(value) for key, value in given.items()}
         if texts.keys() != set(places):
             raise Unclear("an argument is missing")
-        text = re.sub(r"\b(ops|random|Variable)\b(?=[.(])", r"keras.\1", entry.modern).format(**texts)
+        text = re.sub(r"(?<![.\w])(ops|random|backend)\b(?=\.)", r"keras.\1", entry.modern).format(**texts)
         made: Any = self.keras(text)
         brackets = isinstance(made, cst.BinaryOperation)
         if brackets:
@@ -836,16 +719,25 @@ class _Strings(cst.CSTTransformer):
 
     def __init__(self, change: Any):
         super().__init__()
-        self.change = change
+        self.change, self.keys = change, 0
 
     def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
         text = updated_node.value
-        if not isinstance(updated_node.evaluated_value, str) or text[0] not in "'\"" or text[:3] in ("'''", '"""'):
+        if self.keys or not isinstance(updated_node.evaluated_value, str) or text[0] not in "'\"" or text[:3] in ("'''", '"""'):
             return updated_node
         return updated_node.with_changes(value=text[0] + self.change(text[1:-1]) + text[-1])
 
     def visit_Call(self, node: cst.Call) -> bool:
         return False
+
+    def visit_Subscript(self, node: cst.Subscript) -> bool:
+        return False
+
+    def visit_DictElement_key(self, node: cst.DictElement) -> None:
+        self.keys += 1
+
+    def leave_DictElement_key(self, node: cst.DictElement) -> None:
+        self.keys -= 1
 
 
 def _renamed_file(text: str, ending: str) -> str:
@@ -866,166 +758,9 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     wrapper.visit(reader)
     source = module.code
     explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
-    rewriter = Rewriter(dialect, names, reader, explicit)
+    rewriter = Rewriter(dialect, names, reader, explicit, package)
     found = wrapper.visit(rewriter)
-    found = found.visit(_Unused(rewriter.touched, reader.uses))
+    found = found.visit(Unused(found, rewriter.touched))
     if found.code != source:
-        found = _with_imports(
-            found, rewriter.needs_keras, rewriter.needs_sigmoid and f"def {OLD_SIGMOID}" not in source
-        )
-    if package != "keras":
-        found = found.visit(_Package(package))
+        found = complete(found, package, rewriter.needs_sigmoid and f"def {OLD_SIGMOID}" not in source)
     return found, sorted(rewriter.notes)
-
-
-class _Counter(cst.CSTVisitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: dict[str, int] = {}
-
-    def visit_Import(self, node: cst.Import) -> bool:
-        return False
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        return False
-
-    def visit_Attribute(self, node: cst.Attribute) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.found[node.value] = self.found.get(node.value, 0) + 1
-
-
-class _Unused(cst.CSTTransformer):
-    """Leaves out imports of names that nothing uses any more."""
-
-    def __init__(self, touched: set[str], before: dict[str, int]):
-        super().__init__()
-        self.touched, self.before = touched, before
-        self.uses: dict[str, int] = {}
-
-    def visit_Module(self, node: cst.Module) -> None:
-        counter = _Counter()
-        node.visit(counter)
-        self.uses = counter.found
-
-    def _left(self, aliases: Sequence[cst.ImportAlias], own: bool) -> list[cst.ImportAlias]:
-        found = []
-        for alias in aliases:
-            local = text_of(alias.asname.name) if alias.asname else text_of(alias.name).partition(".")[0]
-            unused = local in self.touched or (not own and text_of(alias.name) == "tensorflow")
-            gone = unused and not self.uses.get(local) and local != "keras"
-            if not gone:
-                found.append(alias)
-        if found and len(found) < len(aliases):
-            found[-1] = found[-1].with_changes(comma=aliases[-1].comma)
-        return found
-
-    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
-        names = self._left(updated_node.names, False)
-        return updated_node.with_changes(names=names) if names else cst.RemoveFromParent()
-
-    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
-        if isinstance(updated_node.names, cst.ImportStar) or updated_node.relative:
-            return updated_node
-        names = self._left(updated_node.names, True)
-        return updated_node.with_changes(names=names) if names else cst.RemoveFromParent()
-
-    def leave_IndentedBlock(self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock) -> Any:
-        body = updated_node.body or [cst.SimpleStatementLine([cst.Pass()])]
-        return updated_node.with_changes(body=body)
-
-
-def _roots(statement: cst.CSTNode) -> tuple[bool, bool]:
-    """Whether a statement imports anything of Keras, and whether `keras` itself."""
-    some = whole = False
-    for each in getattr(statement, "body", ()) if isinstance(statement, cst.SimpleStatementLine) else ():
-        if isinstance(each, cst.Import):
-            for alias in each.names:
-                name = text_of(alias.name)
-                some |= name.partition(".")[0] in ("keras", "tensorflow", "lamina")
-                whole |= (name.partition(".")[0] == "keras" and alias.asname is None) or (
-                    alias.asname is not None and text_of(alias.asname.name) == "keras"
-                )
-        elif isinstance(each, cst.ImportFrom) and each.module is not None and not each.relative:
-            some |= text_of(each.module).partition(".")[0] in ("keras", "tensorflow", "lamina")
-    return some, whole
-
-
-def _with_imports(module: cst.Module, keras: bool, sigmoid: bool) -> cst.Module:
-    """With `import keras` where it is missing, and the functions that were written."""
-    body = list(module.body)
-    roots = [_roots(statement) for statement in body]
-    importing = [
-        at for at, line in enumerate(body)
-        if isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], (cst.Import, cst.ImportFrom))
-    ]  # fmt: skip
-    future = [at for at in importing if text_of(body[at]).strip().startswith("from __future__")]
-    start = future[-1] + 1 if future else 1 if body and _is_docstring(body[0]) else 0
-    if keras and not any(whole for _, whole in roots):
-        place = next((at for at, (some, _) in enumerate(roots) if some), importing[0] if importing else start)
-        place = max(place, start)
-        line: Any = cst.parse_statement("import keras")
-        if place < len(body) and place:
-            leading = getattr(body[place], "leading_lines", ())
-            line = line.with_changes(leading_lines=leading)
-            body[place] = body[place].with_changes(leading_lines=[])
-        body.insert(place, line)
-    if sigmoid:
-        importing = [
-            at for at, line in enumerate(body)
-            if isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], (cst.Import, cst.ImportFrom))
-        ]  # fmt: skip
-        place = max([at for at in importing if _roots(body[at])[0]] or importing or [0]) + 1
-        made: Any = cst.parse_statement(_SIGMOID)
-        blank = cst.EmptyLine(indent=False)
-        made = made.with_changes(leading_lines=[blank, blank])
-        if place < len(body):
-            lines = list(getattr(body[place], "leading_lines", ()))
-            empty = sum(1 for each in lines[:2] if each.comment is None)
-            body[place] = body[place].with_changes(leading_lines=[blank] * (2 - empty) + lines)
-        body.insert(place, made)
-    return module.with_changes(body=body)
-
-
-def _is_docstring(statement: cst.CSTNode) -> bool:
-    return (
-        isinstance(statement, cst.SimpleStatementLine)
-        and isinstance(statement.body[0], cst.Expr)
-        and isinstance(statement.body[0].value, (cst.SimpleString, cst.ConcatenatedString))
-    )
-
-
-class _Package(cst.CSTTransformer):
-    """Imports another package under the name of Keras."""
-
-    def __init__(self, package: str):
-        super().__init__()
-        self.package = package
-
-    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
-        if updated_node.relative or updated_node.module is None:
-            return updated_node
-        name = text_of(updated_node.module)
-        if name.partition(".")[0] != "keras":
-            return updated_node
-        return updated_node.with_changes(module=cst.parse_expression(self.package + name[len("keras") :]))
-
-    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
-        found = []
-        for alias in updated_node.names:
-            name = text_of(alias.name)
-            if name == "keras":
-                alias = alias.with_changes(
-                    name=cst.Name(self.package), asname=alias.asname or cst.AsName(cst.Name("keras"))
-                )
-            elif name.startswith("keras.") and alias.asname:
-                alias = alias.with_changes(name=cst.parse_expression(self.package + name[len("keras") :]))
-            elif name.startswith("keras."):
-                alias = alias.with_changes(name=cst.Name(self.package), asname=cst.AsName(cst.Name("keras")))
-            found.append(alias)
-        return updated_node.with_changes(names=found)
-
-
-__all__ = ["MODEL_MAKERS", "Code", "Note", "rewrite"]
