@@ -209,8 +209,7 @@ def test_tells_what_needs_a_person(keras: str, line: str, what: str) -> None:
     ],
 )  # fmt: skip
 def test_rewrites(keras: str, before: str, after: str) -> None:
-    head = "from keras.models import Sequential\nfrom keras.layers import *\nfrom keras import backend as K\nmodel = Sequential()\n"
-    found = migrate(head + before + "\n", keras).source
+    found = migrate(f"{HEAD}model = Sequential()\n{before}\n", keras).source
     assert found.rstrip("\n").rpartition("\n")[2] == after
 
 

@@ -15,7 +15,7 @@ import libcst as cst
 from ...layers import Layer, old
 from ...translation import migrating
 from ...translation.keras2 import ONCE
-from ...translation.table import Class, Generation
+from ...translation.table import Class
 from ...translation.words import Words, method_arguments, signature_of, words
 from .. import activations as activations_of
 from .. import objects
@@ -212,7 +212,7 @@ class Speaker:
             return Spoken(cls, (), lambda key: (key,), dict, home=home, explicit=False)
 
         def modern(given: Mapping[str, Any]) -> Mapping[str, Any]:
-            full = given | {
+            full = dict(given) | {
                 key: value for key, value in own.accepted.items() if key not in given and value is not _EMPTY
             }
             missing = [key for key in own.required if key not in given and key not in own.several]
@@ -541,20 +541,25 @@ class Speaker:
         return written(made) if made is not None and made.config else None
 
 
+COMMA = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+
+
+def argument(name: str, text: str) -> cst.Arg:
+    """An argument by its name."""
+    call: Any = cst.parse_expression(f"f({name}={text})")
+    return call.args[0]
+
+
 def _by_name(arg: cst.Arg, name: str, node: cst.BaseExpression) -> cst.Arg:
-    tight = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-    return arg.with_changes(keyword=cst.Name(name), value=node, equal=arg.equal if arg.keyword else tight)
+    equal = arg.equal if arg.keyword else argument(name, "0").equal
+    return arg.with_changes(keyword=cst.Name(name), value=node, equal=equal)
 
 
 def _ended(args: list[cst.Arg], found: list[cst.Arg], later: Iterable[str]) -> list[cst.Arg]:
     """With further arguments behind, and the comma at the end as it was."""
-    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    between = next((arg.comma for arg in args[1:-1] if isinstance(arg.comma, cst.Comma)), comma)
-    if any(token in text_of(between) for token in "#"):
-        between = comma
-    for text in later:
-        name, _, value = text.partition("=")
-        found.append(_by_name(cst.Arg(cst.Name("x")), name, cst.parse_expression(value)))
+    between = next((arg.comma for arg in args[1:-1] if isinstance(arg.comma, cst.Comma)), COMMA)
+    between = COMMA if "#" in text_of(between) else between
+    found += [argument(*text.split("=", 1)) for text in later]
     if not found:
         return found
     last = args[-1] if args else found[-1]

@@ -219,7 +219,9 @@ def complete(module: cst.Module, package: str, sigmoid: bool) -> cst.Module:
     told = [_imports(line) for line in body]
     if (sigmoid or uses.found.get("keras")) and all(local != "keras" for found in told for _, local in found):
         of_keras = [at for at, found in enumerate(told) if any(name.partition(".")[0] in _ROOTS for name, _ in found)]
-        start = sum(1 for name in told if name[:1] and name[0][0] == "__future__") + (module.get_docstring() is not None)
+        start = sum(1 for name in told if name[:1] and name[0][0] == "__future__") + (
+            module.get_docstring() is not None
+        )
         place = max(start, next(iter(of_keras or [at for at, found in enumerate(told) if found]), start))
         line: Any = cst.parse_statement("import keras" if package == "keras" else f"import {package} as keras")
         if place < len(body) and place:
@@ -227,7 +229,9 @@ def complete(module: cst.Module, package: str, sigmoid: bool) -> cst.Module:
             body[place] = body[place].with_changes(leading_lines=[])
         body.insert(place, line)
     if sigmoid:
-        places = [at for at, line in enumerate(body) if any(name.partition(".")[0] in _ROOTS for name, _ in _imports(line))]
+        places = [
+            at for at, line in enumerate(body) if any(name.partition(".")[0] in _ROOTS for name, _ in _imports(line))
+        ]
         place = places[-1] + 1
         made: Any = cst.parse_module(_SIGMOID).body[0]
         if place < len(body):

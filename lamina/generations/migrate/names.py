@@ -167,7 +167,7 @@ class Reader(cst.CSTVisitor):
 
     def _in_star(self, home: str, name: str) -> bool:
         return not name.startswith("_") and (
-            self.names.table.has(home, name) or home in ("models",) and name in MODEL_MAKERS
+            self.names.table.has(home, name) or (home in ("models",) and name in MODEL_MAKERS)
         )
 
     def own(self, node: cst.CSTNode) -> str | None:

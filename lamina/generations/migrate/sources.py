@@ -352,12 +352,9 @@ def _summary(console: Any, reports: Sequence[Report], write: bool, check: bool) 
         print(f"lamina: {report.path}: {report.error}", file=sys.stderr)
     changed = [report for report in reports if report.changed]
     told = sorted({report.generation for report in changed})
-    done = "rewritten" if write else "to rewrite (--write does it)"
-    console.print(
-        Text(
-            f"\n{len(changed)} of {len(reports)} files {done}{': ' + ', '.join(told) if told else ''}; {len(notes)} places need a person; {len(errors)} errors"
-        )
-    )
+    done = f"rewritten{' (--write does it)' * (not write)}{': ' * bool(told)}{', '.join(told)}"
+    counts = f"{len(notes)} places need a person; {len(errors)} errors"
+    console.print(Text(f"\n{len(changed)} of {len(reports)} files {'' if write else 'to be '}{done}; {counts}"))
     return 1 if errors or (check and changed) else 0
 
 

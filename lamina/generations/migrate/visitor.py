@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ...translation.table import Class
 from ..callbacks import ORDERS
 from ..dialect import Dialect
 from .calls import (
+    COMMA,
     OLD_SIGMOID,
     SHAPES,
     STEPS,
@@ -26,6 +27,7 @@ from .calls import (
     Speaker,
     Spoken,
     Unclear,
+    argument,
     module_of,
     parameters,
     text_of,
@@ -33,7 +35,7 @@ from .calls import (
     written,
 )  # fmt: skip
 from .imports import Imports, Unused, complete
-from .names import Names, Reader, Target
+from .names import Names, Reader
 
 # Words that only Keras gives to methods of that name.
 _TELLING = frozenset(
@@ -65,27 +67,23 @@ class Rewriter(Imports):
         self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
         self.inputs: dict[cst.CSTNode, str] = {}  # inputs to stand before a layer in a list
         self.begun: dict[str, bool] = {}  # sequential models that have a layer
-        self.needs_sigmoid = False
         self.touched: set[str] = set()  # local names that fewer places may use than before
         self.short = "accuracy" in reader.metrics and "acc" not in reader.metrics
         self.inner: set[cst.CSTNode] = set()
         self._classes: list[str] = []
 
     def tell(self, node: cst.CSTNode, what: str, why: str, suggestion: str) -> None:
-        self.notes.add(Note(self.get_metadata(PositionProvider, node).start.line, what, why, suggestion))
+        place: Any = self.get_metadata(PositionProvider, node)
+        self.notes.add(Note(place.start.line, what, why, suggestion))
 
     def parent(self, node: cst.CSTNode) -> Any:
         return self.get_metadata(ParentNodeProvider, node, None)
-
-    def keras(self, text: str) -> cst.BaseExpression:
-        self.needs_sigmoid = self.needs_sigmoid or OLD_SIGMOID in text
-        return cst.parse_expression(text)
 
     # -- names ------------------------------------------------------------------------------------------------------
 
     def absent(self, node: cst.CSTNode, own: str) -> None:
         home, _, name = own.rpartition(".")
-        if name.startswith("__") or not self.names.is_module(home) and self.names.find(home) is not None:
+        if name.startswith("__") or (not self.names.is_module(home) and self.names.find(home) is not None):
             return  # an attribute of something that is told of, or there
         told = migrating.INSTEAD.get(name) or hint(home, name) or "see https://keras.io/api for its successor"
         self.tell(node, f"keras.{own}", "Keras 3 has no such name", told)
@@ -152,7 +150,7 @@ class Rewriter(Imports):
         parent = self.parent(original)
         called = isinstance(parent, cst.Call) and parent.func is original
         if name == "lr" and (
-            owner.endswith("optimizer") or owner in ("opt", "adam", "sgd") and self._is_optimizer(owner)
+            owner.endswith("optimizer") or (owner in ("opt", "adam", "sgd") and self._is_optimizer(owner))
         ):
             return updated.with_changes(attr=cst.Name("learning_rate"))
         if name in migrating.RENAMED:
@@ -182,8 +180,8 @@ class Rewriter(Imports):
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         parent = self.parent(original_node)
         used = not (
-            isinstance(parent, cst.Attribute) and parent.attr is original_node
-            or isinstance(parent, cst.Arg) and parent.keyword is original_node
+            (isinstance(parent, cst.Attribute) and parent.attr is original_node)
+            or (isinstance(parent, cst.Arg) and parent.keyword is original_node)
             or isinstance(parent, (cst.ImportAlias, cst.AsName, cst.Param, cst.FunctionDef, cst.ClassDef, cst.NameItem,
                                    cst.AssignTarget, cst.ImportFrom, cst.Import))
         )  # fmt: skip
@@ -219,19 +217,13 @@ class Rewriter(Imports):
         if isinstance(first, cst.Assign) and len(body) == 1 and len(first.targets) == 1:
             target, value = text_of(first.targets[0].target), text_of(body[0].value)  # type: ignore[attr-defined]
             if target == value and target != text_of(first.value):
-                return (
-                    updated_node.with_changes(body=[cst.Pass()])
-                    if self._only(original_node)
-                    else cst.RemoveFromParent()
-                )
+                alone = len(getattr(self.parent(original_node), "body", (1, 2))) == 1
+                return updated_node.with_changes(body=[cst.Pass()]) if alone else cst.RemoveFromParent()
         if original_node in self.before:
             made: list[Any] = [cst.parse_statement(text) for text in self.before[original_node]]
             made[0] = made[0].with_changes(leading_lines=updated_node.leading_lines)
             return cst.FlattenSentinel([*made, updated_node.with_changes(leading_lines=[])])
         return updated_node
-
-    def _only(self, node: cst.CSTNode) -> bool:
-        return len(getattr(self.parent(node), "body", (1, 2))) == 1
 
     # -- calls ------------------------------------------------------------------------------------------------------
 
@@ -284,14 +276,7 @@ class Rewriter(Imports):
         if self.names.merges(own):
             return self._merged(original, updated)
         if name == "Model" and self.names.find(own):
-            words = {"input": "inputs", "output": "outputs"}
-            args = [
-                arg.with_changes(keyword=cst.Name(words[arg.keyword.value]))
-                if arg.keyword and arg.keyword.value in words
-                else arg
-                for arg in updated.args
-            ]
-            return updated.with_changes(args=args)
+            return _with_words(updated, migrating.AROUND["models"]["Model"].renamed)
         if home.partition(".")[0] == "callbacks":
             return self._of_callback(original, updated, name)
         entry = self.names.entry_of(own)
@@ -310,19 +295,10 @@ class Rewriter(Imports):
         elif entry[0] in ("layers", "optimizers", "optimizers.legacy", "regularizers", "constraints", "initializers"):
             how = self.speaker.of_class(*entry)
         else:
-            return self._keywords(updated, self.table.objects[entry[0]][name].renamed, target)
+            takes = parameters(getattr(module_of(target.home), target.name))
+            renamed = self.table.objects[entry[0]][name].renamed
+            return _with_words(updated, {old: new for old, new in renamed.items() if old not in takes and new in takes})
         return updated if how is None else self._spoken(original, updated, how)
-
-    def _keywords(self, updated: cst.Call, renamed: Any, target: Target) -> cst.Call:
-        """Of functions around layers the words that changed."""
-        takes = parameters(getattr(module_of(target.home), target.name))
-        args = [
-            arg.with_changes(keyword=cst.Name(renamed[arg.keyword.value]))
-            if arg.keyword and arg.keyword.value not in takes and renamed.get(arg.keyword.value) in takes
-            else arg
-            for arg in updated.args
-        ]
-        return updated.with_changes(args=args)
 
     def _spoken(self, original: cst.Call, updated: cst.Call, how: Spoken) -> cst.Call:
         shape: dict[str, Any] = {}
@@ -331,13 +307,7 @@ class Rewriter(Imports):
         if how.home == "layers" and shape:
             args = [*args, *self._first(original, shape)]
             changed = True
-        self._look(args)
         return updated.with_changes(args=args) if changed else updated
-
-    def _look(self, args: Iterable[cst.Arg]) -> None:
-        """What the arguments that were written need."""
-        text = " ".join(map(text_of, args))
-        self.needs_sigmoid = self.needs_sigmoid or OLD_SIGMOID in text
 
     def _first(self, call: cst.Call, shape: dict[str, Any]) -> list[cst.Arg]:
         """Let an Input stand before a layer that tells its input's shape; else what is left of that."""
@@ -357,14 +327,10 @@ class Rewriter(Imports):
         if isinstance(parent, cst.Call) and parent.func is call:
             return []  # it is called at once: its input is known
         outer = self.parent(parent)
-        if (
-            isinstance(parent, cst.Arg)
-            and isinstance(outer, cst.Call)
-            and text_of(outer.func).endswith(".add")
-            and parent is outer.args[0]
-        ):
+        if isinstance(parent, cst.Arg) and isinstance(outer, cst.Call) and text_of(outer.func).endswith(".add"):
             owner, line = text_of(outer.func)[:-4], self.parent(self.parent(outer))
-            if self.begun.get(owner, implied) is not True and isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+            alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
+            if alone and self.begun.get(owner, implied) is not True:
                 self.begun[owner] = True
                 self.before[line] = [f"{owner}.add(keras.Input({text}))"]
                 return []
@@ -377,34 +343,20 @@ class Rewriter(Imports):
         if implied:
             return []
         if whole is not None:
-            self.tell(
-                call,
-                "batch_input_shape",
-                "Keras 3's layers do not take it",
-                f"put `keras.Input({text})` before the layer",
-            )
+            told = f"put `keras.Input({text})` before the layer"
+            self.tell(call, "batch_input_shape", "Keras 3's layers do not take it", told)
             return []
-        return [
-            cst.Arg(
-                cst.parse_expression(written(told)),
-                cst.Name("input_shape"),
-                cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-            )
-        ]
+        return [argument("input_shape", written(told))]
 
     def leave_List(self, original_node: cst.List, updated_node: cst.List) -> cst.List:
         text = self.inputs.get(original_node)
         if text is None:
             return updated_node
-        first = updated_node.elements[0]
-        between = (
-            first.comma if isinstance(first.comma, cst.Comma) else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        )
-        if "#" in text_of(between):
-            between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        return updated_node.with_changes(
-            elements=[cst.Element(cst.parse_expression(text), between), *updated_node.elements]
-        )
+        between = updated_node.elements[0].comma
+        if not isinstance(between, cst.Comma) or "#" in text_of(between):
+            between = COMMA
+        first = cst.Element(cst.parse_expression(text), between)
+        return updated_node.with_changes(elements=[first, *updated_node.elements])
 
     def _merged(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
         """Keras 1's `merge(inputs, mode=...)` as today's function of that mode."""
@@ -416,9 +368,8 @@ class Rewriter(Imports):
         mode = value_of(given["mode"].value) if "mode" in given else "sum"
         called = migrating.MERGED.get(mode) if isinstance(mode, str) else None
         if called is None or not given.keys() <= {"inputs", "mode", "concat_axis", "dot_axes", "name", "output_shape"}:
-            raise Unclear(
-                f"its mode is {text_of(given['mode'].value) if 'mode' in given else mode}: use `keras.layers.Lambda` on the list"
-            )
+            said = text_of(given["mode"].value) if "mode" in given else mode
+            raise Unclear(f"its mode is {said}: use `keras.layers.Lambda` on the list")
         told = [text_of(given["inputs"].value)]
         if called == "concatenate" and "concat_axis" in given:
             told.append(f"axis={text_of(given['concat_axis'].value)}")
@@ -427,7 +378,7 @@ class Rewriter(Imports):
         if "name" in given:
             told.append(f"name={text_of(given['name'].value)}")
         self.touched.add(text_of(original.func))
-        return self.keras(f"keras.layers.{called}({', '.join(told)})")
+        return cst.parse_expression(f"keras.layers.{called}({', '.join(told)})")
 
     def _of_backend(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
         if name == "set_image_dim_ordering" and updated.args:
@@ -469,7 +420,7 @@ class Rewriter(Imports):
         if texts.keys() != set(places):
             raise Unclear("an argument is missing")
         text = re.sub(r"(?<![.\w])(ops|random|backend)\b(?=\.)", r"keras.\1", entry.modern).format(**texts)
-        made: Any = self.keras(text)
+        made: Any = cst.parse_expression(text)
         brackets = isinstance(made, cst.BinaryOperation)
         if brackets:
             made = made.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
@@ -499,18 +450,13 @@ class Rewriter(Imports):
         if not isinstance(arg.value, cst.SimpleString):
             return arg
         text = arg.value.value
-        place = (
-            arg.keyword.value
-            if arg.keyword
-            else ("filepath" if name == "ModelCheckpoint" and arg is args[0] else "monitor")
-        )
+        first = "filepath" if name == "ModelCheckpoint" and arg is args[0] else "monitor"
+        place = arg.keyword.value if arg.keyword else first
         if self.short and place in ("monitor", "filepath"):
             text = re.sub(r"(?<![a-z])acc(?![a-z])", "accuracy", text)
         if name == "ModelCheckpoint" and place == "filepath":
-            only = any(
-                each.keyword and each.keyword.value == "save_weights_only" and text_of(each.value) == "True"
-                for each in args
-            )
+            words = {each.keyword.value: text_of(each.value) for each in args if each.keyword}
+            only = words.get("save_weights_only") == "True"
             text = _renamed_file(text, ".weights.h5" if only else ".h5")
         return arg.with_changes(value=arg.value.with_changes(value=text))
 
@@ -518,19 +464,9 @@ class Rewriter(Imports):
 
     def _of_object(self, original: cst.Call, updated: cst.Call, func: cst.Attribute) -> cst.BaseExpression:
         method, owner = func.attr.value, func.value
-        if (
-            method == "add_weight"
-            and text_of(owner) == "self"
-            and self._classes
-            and self.reader.own_classes.get(self._classes[-1])
-        ):
-            first = original.args[0] if original.args else None
-            if (
-                not self.table.lists_weights
-                and first
-                and not first.keyword
-                and isinstance(first.value, (cst.Tuple, cst.List))
-            ):
+        if method == "add_weight" and text_of(owner) == "self" and self._kind():
+            first = original.args[0] if original.args and not original.args[0].keyword else None
+            if first and not self.table.lists_weights and isinstance(first.value, (cst.Tuple, cst.List)):
                 return updated  # the shape comes first today
             entry = Class("add_weight", migrating.ADD_WEIGHT[self.table.name])
             how = self.speaker.of_function(entry, layers.Layer.add_weight, "add_weight", False)
@@ -551,17 +487,9 @@ class Rewriter(Imports):
         if key not in self.table.methods:
             return updated
         if not certain:
-            if (
-                len(original.args) > 2
-                and method in ("fit", "evaluate", "predict")
-                and all(arg.keyword is None for arg in original.args)
-            ):
-                self.tell(
-                    original,
-                    f".{method}(...)",
-                    "whether this is a model of Keras cannot be told",
-                    "if it is, give the arguments behind the data by name",
-                )
+            if len(original.args) > 2 and method in ("fit", "evaluate", "predict") and not given:
+                why, told = "whether this is a model of Keras cannot be told", "if it is, name the arguments"
+                self.tell(original, f".{method}(...)", why, f"{told} behind the data")
             return updated
         new = migrating.ATTRIBUTES.get(method, method)
         how = self.speaker.of_method(method, key, getattr(models.Model, new))
@@ -571,14 +499,16 @@ class Rewriter(Imports):
         if method == "compile":
             args = [self._compiled(original, arg, at) for at, arg in enumerate(args)]
         args = self.speaker.arguments(args, how, {}, lambda *told: self.tell(original, *told))
-        self._look(args)
         if new != method:
             updated = updated.with_changes(func=updated.func.with_changes(attr=cst.Name(new)))  # type: ignore[call-arg]
         return updated if [*map(text_of, args)] == [*map(text_of, updated.args)] else updated.with_changes(args=args)
 
     def _is_model(self, owner: cst.BaseExpression) -> bool:
-        own_class = self._classes and self.reader.own_classes.get(self._classes[-1]) == "models"
-        return self.reader.is_model(owner) or bool(own_class and text_of(owner) == "self")
+        return self.reader.is_model(owner) or (text_of(owner) == "self" and self._kind() == "models")
+
+    def _kind(self) -> str | None:
+        """What the class that we are in derives from."""
+        return self.reader.own_classes.get(self._classes[-1]) if self._classes else None
 
     def _is_sequential(self, owner: cst.BaseExpression) -> bool:
         found = self.reader.values.get(text_of(owner), [])
@@ -599,7 +529,7 @@ class Rewriter(Imports):
         return cst.parse_expression(f"{call}.argmax(axis=-1)")
 
     def _file(self, updated: cst.Call, method: str) -> cst.Call:
-        """Files of weights end in .weights.h5; those that the script itself writes are called so where it reads them."""
+        """Files of weights end in .weights.h5; those that the script writes are called so where it reads them."""
         first = updated.args[0]
         if not isinstance(first.value, cst.SimpleString) or (
             method == "load_weights" and text_of(first.value) not in self.reader.saved
@@ -638,8 +568,7 @@ class Rewriter(Imports):
                 if isinstance(count, int) and isinstance(size, int)
                 else f"-(-({written(count)}) // {written(size)})"
             )
-            found.append(arg.with_changes(keyword=cst.Name(steps), value=cst.parse_expression(text),
-                                          equal=cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))))  # fmt: skip
+            found.append(argument(steps, text).with_changes(comma=arg.comma))
         return found
 
     def _batch_size(self, data: cst.BaseExpression | None) -> Any:
@@ -711,7 +640,8 @@ class Rewriter(Imports):
         )
         formats = {"th": "channels_first", "tf": "channels_last"}
         names: Any = _Strings(lambda text: formats.get(text, text))
-        return updated_node.visit(names) if asked else updated_node
+        changed: Any = updated_node.visit(names) if asked else updated_node
+        return changed
 
 
 class _Strings(cst.CSTTransformer):
@@ -723,7 +653,12 @@ class _Strings(cst.CSTTransformer):
 
     def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
         text = updated_node.value
-        if self.keys or not isinstance(updated_node.evaluated_value, str) or text[0] not in "'\"" or text[:3] in ("'''", '"""'):
+        if (
+            self.keys
+            or not isinstance(updated_node.evaluated_value, str)
+            or text[0] not in "'\""
+            or text[:3] in ("'''", '"""')
+        ):
             return updated_node
         return updated_node.with_changes(value=text[0] + self.change(text[1:-1]) + text[-1])
 
@@ -738,6 +673,15 @@ class _Strings(cst.CSTTransformer):
 
     def leave_DictElement_key(self, node: cst.DictElement) -> None:
         self.keys -= 1
+
+
+def _with_words(call: cst.Call, renamed: Mapping[str, str]) -> cst.Call:
+    """The call with other words for some of its arguments."""
+    words = [renamed.get(arg.keyword.value) if arg.keyword else None for arg in call.args]
+    args = [
+        arg.with_changes(keyword=cst.Name(word)) if word else arg for arg, word in zip(call.args, words, strict=True)
+    ]
+    return call.with_changes(args=args)
 
 
 def _renamed_file(text: str, ending: str) -> str:
@@ -762,5 +706,5 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     found = wrapper.visit(rewriter)
     found = found.visit(Unused(found, rewriter.touched))
     if found.code != source:
-        found = complete(found, package, rewriter.needs_sigmoid and f"def {OLD_SIGMOID}" not in source)
+        found = complete(found, package, OLD_SIGMOID in found.code and f"def {OLD_SIGMOID}" not in source)
     return found, sorted(rewriter.notes)
