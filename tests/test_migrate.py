@@ -121,7 +121,8 @@ def test_imports_another_package() -> None:
         "lamina",
     )
     assert found.source == (
-        "import lamina.backend as K\nfrom lamina.layers import Dense\nDense(2, kernel_initializer='zero')\nK.epsilon()\n"
+        "import lamina.backend as K\nfrom lamina.layers import Dense\n"
+        "Dense(2, kernel_initializer='zero')\nK.epsilon()\n"
     )
     found = migrate("import tensorflow as tf\nx = tf.keras.layers.Dense(2)\n", "tf", "lamina")
     assert found.source == "import lamina as keras\nx = keras.layers.Dense(2)\n"

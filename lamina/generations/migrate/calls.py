@@ -31,8 +31,13 @@ SHAPES = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input
 # Samples of a generator, which Keras 1 counts, and the batches that Keras 3 does.
 STEPS = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps", "val_samples": "steps"}
 # Defaults that say the same, and those that only say what is printed.
-_ALIKE = {"batch_size": (32, None), "verbose": (0, 1, None, "auto"), "dtype": ("float32", None), "sparse": (False, None),
-          "ema_overwrite_frequency": (None, 100)}  # fmt: skip
+_ALIKE = {
+    "batch_size": (32, None),
+    "verbose": (0, 1, None, "auto"),
+    "dtype": ("float32", None),
+    "sparse": (False, None),
+    "ema_overwrite_frequency": (None, 100),
+}
 
 
 def text_of(node: cst.CSTNode) -> str:

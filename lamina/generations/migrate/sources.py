@@ -82,8 +82,8 @@ def _said(source: str, line: int) -> str:
     text = text or (source.splitlines()[line - 1 : line] or [""])[0].strip()
     if re.match(PYTHON_2, text):
         return (
-            f"line {line}: this is Python 2 ({text}). Rewrite the file with `2to3 -w FILE`, which comes with Python up to "
-            "3.12, or with `fissix -w FILE` (pip install fissix), and migrate it then."
+            f"line {line}: this is Python 2 ({text}). Rewrite the file with `2to3 -w FILE`, which comes with Python up "
+            "to 3.12, or with `fissix -w FILE` (pip install fissix), and migrate it then."
         )
     return f"line {line}: no valid Python ({text})"
 
@@ -342,11 +342,8 @@ def _summary(console: Any, reports: Sequence[Report], write: bool, check: bool) 
     if notes:
         console.print(Text("\nWhat needs a person:", style="bold"))
     for report, note in notes:
-        console.print(
-            Text(
-                f"{_place(report, note.line)}: {note.what}: {note.why}. {note.suggestion[:1].upper()}{note.suggestion[1:]}."
-            )
-        )
+        advice = note.suggestion[:1].upper() + note.suggestion[1:]
+        console.print(Text(f"{_place(report, note.line)}: {note.what}: {note.why}. {advice}."))
     errors = [report for report in reports if report.error]
     for report in errors:
         print(f"lamina: {report.path}: {report.error}", file=sys.stderr)

@@ -39,8 +39,8 @@ from .names import Names, Reader
 
 # Words that only Keras gives to methods of that name.
 _TELLING = frozenset(
-    "nb_epoch epochs batch_size callbacks validation_data validation_split show_accuracy steps_per_epoch loss optimizer "
-    "samples_per_epoch nb_val_samples val_samples max_q_size nb_worker workers max_queue_size".split()
+    "nb_epoch epochs batch_size callbacks validation_data validation_split show_accuracy steps_per_epoch loss "
+    "optimizer samples_per_epoch nb_val_samples val_samples max_q_size nb_worker workers max_queue_size".split()
 )
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
