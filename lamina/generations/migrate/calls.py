@@ -317,55 +317,71 @@ class Speaker:
         given = {key: value_of(arg.value) for key, arg in pairs}
         if len(given) < len(pairs):
             raise Unclear("it is given an argument twice")
-        target = parameters(how.function)
         modern = dict(how.modern(given))
+        found, later, done = self._given(pairs, modern, how, tell)
+        later += self._changed_defaults(modern, how, done, tell)
+        outside = {new: value for new, value in modern.items() if new in SHAPES and new not in parameters(how.function)}
+        shape |= {new: value for new, value in outside.items() if value is not None}
+        if not any(new in outside for key in given for new in how.now(key)):
+            shape["implied"] = True
+        return _ended(args, found, later)
+
+    def _given(
+        self, pairs: list[tuple[str, cst.Arg]], modern: Mapping[str, Any], how: Spoken, tell: Callable[..., None]
+    ) -> tuple[list[cst.Arg], list[str], set[str]]:
+        """What was given, in its place; what stands behind it; and the names of both."""
+        target = parameters(how.function)
         order = [name for name, each in target.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
         found: list[cst.Arg] = []
         later: list[str] = []
-        written_out: set[str] = set()
+        done: set[str] = set()
         for key, arg in pairs:
-            names = [how.joined] if key in how.several else list(how.now(key))
+            joined = key in how.several
+            names = [how.joined] if joined else list(how.now(key))
+            if joined and how.joined in done:
+                found[-1] = found[-1].with_changes(comma=arg.comma)
             for new in names:
-                if key in how.several and new in written_out:
-                    found[-1] = found[-1].with_changes(comma=arg.comma)
-                if new in written_out or new not in modern:
+                if new in done or new not in modern:
                     continue
-                if (
-                    isinstance(modern[new], Code)
-                    and key != new
-                    and new in self.table.values
-                    and "data_format" not in text_of(arg.value)
-                ):
-                    tell(f"`{key}`", "its values have other names in Keras 3", "see where the value comes from")
-                written_out.add(new)
+                done.add(new)
                 value = modern[new]
-                if new in SHAPES and new not in target and how.home == "layers":
+                self._tell_values(key, new, value, arg, tell)
+                if not self._is_taken(new, value, target, how, tell):
                     continue
-                if new not in target and new not in _COMMON and not self._tell_lost(new, value, tell):
-                    continue
-                node = self._expression(new, value, given.get(key), arg.value, key in how.several)
-                at = len(found)
-                by_place = all(each.keyword is None for each in found) and arg.keyword is None
+                node = self._expression(new, value, value_of(arg.value), arg.value, joined)
+                by_place = all(each.keyword is None for each in (*found, arg)) and order[len(found) :][:1] == [new]
                 if new != names[0]:
                     later.append(f"{new}={text_of(node)}")
-                elif by_place and at < len(order) and order[at] == new:
-                    found.append(arg.with_changes(value=node))
                 else:
-                    found.append(_by_name(arg, new, node))
-        for new, value in modern.items():
-            if new in SHAPES and new not in target:
-                if value is not None:
-                    shape[new] = value
-            elif new in written_out or not how.explicit:
+                    found.append(arg.with_changes(value=node) if by_place else _by_name(arg, new, node))
+        return found, later, done
+
+    def _tell_values(self, key: str, new: str, value: Any, arg: cst.Arg, tell: Callable[..., None]) -> None:
+        """Tell of an expression whose values have other names now."""
+        if isinstance(value, Code) and key != new and new in self.table.values and "data_format" not in text_of(arg):
+            tell(f"`{key}`", "its values have other names in Keras 3", "see where the value comes from")
+
+    def _is_taken(self, new: str, value: Any, target: Any, how: Spoken, tell: Callable[..., None]) -> bool:
+        """Whether an argument stands in the call."""
+        if new in target:
+            return True
+        if new in SHAPES and how.home == "layers":
+            return False
+        return new in _COMMON or self._tell_lost(new, value, tell)
+
+    def _changed_defaults(
+        self, modern: Mapping[str, Any], how: Spoken, done: set[str], tell: Callable[..., None]
+    ) -> Iterable[str]:
+        """The defaults of the time that are others today."""
+        target = parameters(how.function)
+        for new, value in modern.items() if how.explicit else ():
+            if new in done or (new in SHAPES and new not in target):
                 continue
-            elif new not in target:
+            if new not in target:
                 if value and migrating.LOST.get(new):
                     self._tell_lost(new, value, tell)
             elif new in how.chosen or not self._is_default(new, value, target[new]):
-                later.append(f"{new}={text_of(self._expression(new, value, _EMPTY, None, False))}")
-        if not any(new in SHAPES and new not in target for key in given for new in how.now(key)):
-            shape["implied"] = True
-        return _ended(args, found, later)
+                yield f"{new}={text_of(self._expression(new, value, _EMPTY, None, False))}"
 
     def _tell_lost(self, new: str, value: Any, tell: Callable[..., None]) -> bool:
         """Tell of an argument that Keras 3 has not; whether it is left in its place."""

@@ -82,20 +82,9 @@ class Names:
         home, _, name = own.rpartition(".")
         found = self.entry_of(own)
         if found is not None and not found[0].startswith(("datasets", "preprocessing", "utils")):
-            each, name = found
-            entry = self.table.objects[each][self.table.canonical(name, each) or name]
-            cls = public_class(each, entry.modern)
-            if cls is None:
-                return None
-            called = name if each != "layers" and known(each, name) else getattr(cls, "__name__", name)
-            return Target(home if home == "" and known(home, called) else each.partition(".")[0], called)
-        if home == "backend" or home.startswith("backend."):
-            entry = migrating.BACKEND.get(name)
-            if known("backend", name):
-                return Target("backend", name)
-            if entry is None or "{" in entry.modern:
-                return None
-            return Target(*entry.modern.rpartition(".")[::2])
+            return self._of_table(home, *found)
+        if home.partition(".")[0] == "backend":
+            return self._of_backend(name)
         for each in self.home_of(home):
             if _modern(each) and known(each, name):
                 return Target(each, name)
@@ -107,6 +96,21 @@ class Names:
             return Target(self.module(own))
         held = CALLED.get(name, name)  # modules that others import
         return Target(held) if home and _modern(held) and known("", held) else None
+
+    def _of_table(self, home: str, each: str, name: str) -> Target | None:
+        """What an entry of a table is called; `home`: where the source found it."""
+        cls = public_class(each, self.table.objects[each][self.table.canonical(name, each) or name].modern)
+        if cls is None:
+            return None
+        called = name if each != "layers" and known(each, name) else getattr(cls, "__name__", name)
+        return Target(home if home == "" and known(home, called) else each.partition(".")[0], called)
+
+    def _of_backend(self, name: str) -> Target | None:
+        """A name of K that is called, or handed on, as it is."""
+        if known("backend", name):
+            return Target("backend", name)
+        entry = migrating.BACKEND.get(name)
+        return None if entry is None or "{" in entry.modern else Target(*entry.modern.rpartition(".")[::2])
 
 
 def _is_chain(node: Any) -> bool:

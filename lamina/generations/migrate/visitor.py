@@ -311,42 +311,45 @@ class Rewriter(Imports):
 
     def _first(self, call: cst.Call, shape: dict[str, Any]) -> list[cst.Arg]:
         """Let an Input stand before a layer that tells its input's shape; else what is left of that."""
-        size, length = shape.get("input_dim"), "input_length" in shape
-        whole = shape.get("batch_input_shape", shape.get("batch_shape"))
-        told: Any = shape.get("input_shape")
-        if told is None and size is not None:
-            told = (shape.get("input_length"), size) if length else (size,)
-        batch = shape.get("batch_size")
-        if whole is not None and isinstance(whole, (tuple, list)) and whole and whole[0] is None:
-            whole, told = None, tuple(whole[1:])
-        if whole is None and told is None:
+        parent, implied = self.parent(call), shape.get("implied")
+        whole, told = _shape_of(shape)
+        at_once = isinstance(parent, cst.Call) and parent.func is call  # its input is known
+        if at_once or (whole is None and told is None):
             return []
         text = f"shape={written(told)}" if whole is None else f"batch_shape={written(whole)}"
+        batch = shape.get("batch_size")
         text += f", batch_size={written(batch)}" if whole is None and batch is not None else ""
-        parent, implied = self.parent(call), shape.get("implied")
-        if isinstance(parent, cst.Call) and parent.func is call:
-            return []  # it is called at once: its input is known
         outer = self.parent(parent)
-        if isinstance(parent, cst.Arg) and isinstance(outer, cst.Call) and text_of(outer.func).endswith(".add"):
-            owner, line = text_of(outer.func)[:-4], self.parent(self.parent(outer))
-            alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
-            if alone and self.begun.get(owner, implied) is not True:
-                self.begun[owner] = True
-                self.before[line] = [f"{owner}.add(keras.Input({text}))"]
-                return []
-        if isinstance(parent, cst.Element) and isinstance(outer, cst.List):
-            holder = self.parent(self.parent(outer))
-            if isinstance(holder, cst.Call) and text_of(holder.func).endswith("Sequential"):
-                if outer.elements[0] is parent:
-                    self.inputs[outer] = f"keras.Input({text})"
-                return []
-        if implied:
+        if self._before_added(parent, outer, text, implied) or self._before_listed(parent, outer, text) or implied:
             return []
-        if whole is not None:
-            told = f"put `keras.Input({text})` before the layer"
-            self.tell(call, "batch_input_shape", "Keras 3's layers do not take it", told)
-            return []
-        return [argument("input_shape", written(told))]
+        if whole is None:
+            return [argument("input_shape", written(told))]
+        advice = f"put `keras.Input({text})` before the layer"
+        self.tell(call, "batch_input_shape", "Keras 3's layers do not take it", advice)
+        return []
+
+    def _before_added(self, parent: Any, outer: Any, text: str, implied: Any) -> bool:
+        """Whether the layer is added to a model: its input is added before it."""
+        if not (isinstance(parent, cst.Arg) and isinstance(outer, cst.Call) and text_of(outer.func).endswith(".add")):
+            return False
+        owner, line = text_of(outer.func)[:-4], self.parent(self.parent(outer))
+        alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
+        if not alone or self.begun.get(owner, implied) is True:
+            return False
+        self.begun[owner] = True
+        self.before[line] = [f"{owner}.add(keras.Input({text}))"]
+        return True
+
+    def _before_listed(self, parent: Any, outer: Any, text: str) -> bool:
+        """Whether the layer is in a model's list: its input stands before it, if it is the first."""
+        if not (isinstance(parent, cst.Element) and isinstance(outer, cst.List)):
+            return False
+        holder = self.parent(self.parent(outer))
+        if not (isinstance(holder, cst.Call) and text_of(holder.func).endswith("Sequential")):
+            return False
+        if outer.elements[0] is parent:
+            self.inputs[outer] = f"keras.Input({text})"
+        return True
 
     def leave_List(self, original_node: cst.List, updated_node: cst.List) -> cst.List:
         text = self.inputs.get(original_node)
@@ -465,12 +468,7 @@ class Rewriter(Imports):
     def _of_object(self, original: cst.Call, updated: cst.Call, func: cst.Attribute) -> cst.BaseExpression:
         method, owner = func.attr.value, func.value
         if method == "add_weight" and text_of(owner) == "self" and self._kind():
-            first = original.args[0] if original.args and not original.args[0].keyword else None
-            if first and not self.table.lists_weights and isinstance(first.value, (cst.Tuple, cst.List)):
-                return updated  # the shape comes first today
-            entry = Class("add_weight", migrating.ADD_WEIGHT[self.table.name])
-            how = self.speaker.of_function(entry, layers.Layer.add_weight, "add_weight", False)
-            return self._spoken(original, updated, how)
+            return self._weight(original, updated)
         if method in ("save_weights", "load_weights") and updated.args:
             return self._file(updated, method)
         if method == "add" and original.args:
@@ -486,11 +484,25 @@ class Rewriter(Imports):
             return updated.with_changes(func=updated.func.with_changes(attr=cst.Name("predict")))  # type: ignore[call-arg]
         if key not in self.table.methods:
             return updated
-        if not certain:
-            if len(original.args) > 2 and method in ("fit", "evaluate", "predict") and not given:
-                why, told = "whether this is a model of Keras cannot be told", "if it is, name the arguments"
-                self.tell(original, f".{method}(...)", why, f"{told} behind the data")
-            return updated
+        if certain:
+            return self._of_model(original, updated, key)
+        if len(original.args) > 2 and method in ("fit", "evaluate", "predict") and not given:
+            why, told = "whether this is a model of Keras cannot be told", "if it is, name the arguments"
+            self.tell(original, f".{method}(...)", why, f"{told} behind the data")
+        return updated
+
+    def _weight(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
+        """A layer's own `add_weight`."""
+        first = original.args[0] if original.args and not original.args[0].keyword else None
+        if first and not self.table.lists_weights and isinstance(first.value, (cst.Tuple, cst.List)):
+            return updated  # the shape comes first today
+        entry = Class("add_weight", migrating.ADD_WEIGHT[self.table.name])
+        how = self.speaker.of_function(entry, layers.Layer.add_weight, "add_weight", False)
+        return self._spoken(original, updated, how)
+
+    def _of_model(self, original: cst.Call, updated: cst.Call, key: str) -> cst.BaseExpression:
+        """A method of a model; `key`: its name in the table."""
+        method = key.rpartition(".")[2]
         new = migrating.ATTRIBUTES.get(method, method)
         how = self.speaker.of_method(method, key, getattr(models.Model, new))
         args = list(updated.args)
@@ -673,6 +685,17 @@ class _Strings(cst.CSTTransformer):
 
     def leave_DictElement_key(self, node: cst.DictElement) -> None:
         self.keys -= 1
+
+
+def _shape_of(shape: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The whole shape of an input, or the one without the batch's size."""
+    whole, told = shape.get("batch_input_shape", shape.get("batch_shape")), shape.get("input_shape")
+    size = shape.get("input_dim")
+    if told is None and size is not None:
+        told = (shape.get("input_length"), size) if "input_length" in shape else (size,)
+    if isinstance(whole, (tuple, list)) and whole and whole[0] is None:
+        return None, tuple(whole[1:])
+    return whole, told
 
 
 def _with_words(call: cst.Call, renamed: Mapping[str, str]) -> cst.Call:
