@@ -36,7 +36,7 @@ LONG = {
     "training": 3, "utils": 6, "visualization": 4,
 }  # fmt: skip
 
-ANY = 35  # of a hundred annotations, how many say `Any`, rounded up
+ANY = 34  # of a hundred annotations, how many say `Any`, rounded up
 
 # Imports inside functions that close a circle in their folder.
 CIRCLES: set[str] = set()
@@ -88,6 +88,8 @@ UNUSED = {
     "wrappers.SKLearnClassifier.decision_function": "scikit-learn calls it",
     "wrappers._Estimator.set_fit_request": "users call it",
     "utils.feature_space.FeatureSpace.get_inputs": "users call it",
+    "generations.migrate.*.visit_*": "libcst calls them",
+    "generations.migrate.*.leave_*": "libcst calls them",
 }
 
 
