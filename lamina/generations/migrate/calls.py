@@ -244,7 +244,7 @@ class Speaker:
         try:
             return own.to_modern(full, self.settings)
         except (TypeError, KeyError, AttributeError, ValueError) as error:
-            unknown = [key for key, value in full.items() if isinstance(value, Code)]
+            unknown = [key for key, value in full.items() if isinstance(value, Code) and key in own.accepted]
             if not unknown:
                 raise Unclear(str(error)) from None
         stand_ins = {key: own.accepted[key] if own.accepted[key] is not _EMPTY else 1 for key in unknown}
