@@ -59,7 +59,24 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--weights", metavar="FILE", help="the weights, where OLD is an architecture alone")
     convert.add_argument("--json", action="store_true", help="print what was done as JSON")
     convert.set_defaults(run=_convert)
+    moved = commands.add_parser("migrate", help="rewrite source of Keras 1, 2 or tf.keras for Keras 3")
+    moved.add_argument("target", help="a Python file, a notebook, or a folder with both")
+    moved.add_argument("--keras", choices=("1", "2", "tf"), help="its generation; default: told from the source")
+    moved.add_argument("--package", choices=("keras", "lamina"), default="keras", help="what is imported as Keras")
+    moved.add_argument("--write", action="store_true", help="change the files; without it, only show the changes")
+    moved.add_argument("--check", action="store_true", help="exit with 1 where something would change")
+    moved.set_defaults(run=_migrate)
     return parser
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from lamina.generations.migrate.sources import run
+
+    try:
+        return run(options.target, options.keras, options.package, options.write, options.check)
+    except ModuleNotFoundError as error:
+        print(f"lamina: {error}", file=sys.stderr)
+        return 1
 
 
 def _run(options: argparse.Namespace) -> int:

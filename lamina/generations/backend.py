@@ -379,7 +379,7 @@ def set_session(session: Any) -> None:
 # Names ----------------------------------------------------------------------------------------------------------------
 
 # Keras 1's words for arguments, and its order where it is another one; what has no word here said nothing.
-_WORDS = {
+WORDS = {
     "border_mode": "padding", "dim_ordering": "data_format", "stride": "strides", "filter_dilation": "dilation_rate",
     "rate": "dilation_rate", "X": "x", "variable": "x", "dim": "axis", "nb_classes": "num_classes", "std": "stddev",
     "low": "minval", "high": "maxval", "image_shape": "", "filter_shape": "", "volume_shape": "",
@@ -405,13 +405,13 @@ def _in_keras1(function: Callable) -> Callable:
     own = [*inspect.signature(function).parameters]
     asked = _ORDERS.get(function.__name__, "").split()
     order = [*asked, *(name for name in own if name not in asked)]
-    if asked[:1] != ["output"] and order == own and not {*_WORDS.values()} & {*own}:
+    if asked[:1] != ["output"] and order == own and not {*WORDS.values()} & {*own}:
         return function
 
     @functools.wraps(function)
     def renamed(*args: Any, **kwargs: Any) -> Any:
         given = {**dict(zip(order, args, strict=False)), **kwargs}
-        given = {key if key in own else _WORDS.get(key, key): value for key, value in given.items()}
+        given = {key if key in own else WORDS.get(key, key): value for key, value in given.items()}
         return function(**{key: value for key, value in given.items() if key})
 
     return renamed

@@ -26,7 +26,7 @@ _KERAS2 = {
     "ReduceLROnPlateau": _PLATEAU,
 }
 # Their arguments in the order of the time.
-_ORDERS = {
+ORDERS = {
     "keras1": {**_KERAS2, "EarlyStopping": _STOPPING},
     "keras2": _KERAS2
     | {
@@ -53,7 +53,7 @@ _NOTHING = frozenset(
 @functools.cache
 def find(generation: str, name: str) -> Any:
     """The callback of a generation; None where it is the modern one."""
-    order = _ORDERS[generation].get(name)
+    order = ORDERS[generation].get(name)
     if order is None:
         return None
     cls = globals().get(name, getattr(callbacks, name))

@@ -53,14 +53,14 @@ class Reader:
         for node in self.nodes:
             self._bind(node)
         self.of_keras = bool(self.stars) or any(path.partition(".")[0] == "keras" for path in self.bound.values())
-        if not any(_below(path)[1] is not None for path in self.bound.values()) and not any(self.stars):
+        if not any(below(path)[1] is not None for path in self.bound.values()) and not any(self.stars):
             self.stars = ["layers", "models", "optimizers"]  # a piece of a script
         for node in self.nodes:
             if isinstance(node, ast.Attribute):
                 self._use(self._path(node) or "", node.lineno)
 
     def _use(self, path: str, line: int) -> None:
-        if _below(path)[0]:
+        if below(path)[0]:
             self.of_tensorflow = min(line, self.of_tensorflow or line)
 
     def _bind(self, node: ast.AST) -> None:
@@ -73,7 +73,7 @@ class Reader:
             for alias in node.names:
                 self._use(f"{node.module}.{alias.name}", node.lineno)
                 if alias.name == "*":
-                    own = _below(node.module)[1]
+                    own = below(node.module)[1]
                     self.stars += [] if own is None else [own.partition(".")[0]]
                 else:
                     self.bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
@@ -164,7 +164,7 @@ class Reader:
         path = self._path(node.func) or ""
         if isinstance(node.func, ast.Name) and node.func.id not in self.bound:
             yield from _of_path(path, node.lineno)
-        own = _below(path)[1]
+        own = below(path)[1]
         if own:
             home, _, name = own.rpartition(".")
             home = {"": "models", "engine": "models"}.get(home, home.partition(".")[0])
@@ -182,21 +182,21 @@ class Reader:
 
 def _of_path(path: str, line: int) -> Iterator[Evidence]:
     """What a full name says: the module, and the name in it."""
-    own = _below(path)[1]
+    own = below(path)[1]
     if own is None:
         for generations in _of_time(path):
             yield Evidence(Kind.HABIT, generations, line, path)
         return
     parts = own.split(".") if own else []
     for length in range(len(parts)):
-        generations = _age(".".join(parts[:length]), parts[length])
+        generations = age(".".join(parts[:length]), parts[length])
         if generations is not None:
             named = ".".join(parts[: length + 1])
             yield Evidence(Kind.WORD if parts[length] in KEPT else Kind.NAME, generations, line, f"keras.{named}")
     modules = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
-    module = next((each for each in modules if each in _AGES), "")
+    module = next((each for each in modules if each in MODULE_AGES), "")
     if module and (module != own or tuple(own.rpartition(".")[::2]) not in _NAMED):  # `layers.merge` was both
-        yield Evidence(Kind.NAME, _AGES[module], line, f"keras.{module}")
+        yield Evidence(Kind.NAME, MODULE_AGES[module], line, f"keras.{module}")
 
 
 def _of_time(path: str) -> list[str]:
@@ -208,7 +208,7 @@ def _of_time(path: str) -> list[str]:
     ] or ["12"] * path.startswith("keras_")  # what was built upon Keras
 
 
-_AGES = {module: generations for generations, text in MODULES.items() for module in text.split()}
+MODULE_AGES = {module: generations for generations, text in MODULES.items() for module in text.split()}
 _NAMED = {
     (home, name): generations
     for home, ages in NAMES.items()
@@ -226,7 +226,7 @@ def _table_names(home: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _age(home: str, name: str) -> str | None:
+def age(home: str, name: str) -> str | None:
     """The generations that have a name in a module; None where the table does not tell."""
     if home.startswith("layers."):
         home = home if (home, name) in _NAMED else "layers"  # where all its classes are as well
@@ -236,7 +236,7 @@ def _age(home: str, name: str) -> str | None:
     return None if found == ALL else found
 
 
-def _below(path: str) -> tuple[bool, str | None]:
+def below(path: str) -> tuple[bool, str | None]:
     """Whether a full name is of TensorFlow's Keras, and its part below `keras`; None where it is none."""
     for root, tensorflow in _ROOTS.items():
         if path == root or path.startswith(f"{root}."):

@@ -160,7 +160,7 @@ def modern_module(home: str) -> ModuleType | None:
 _AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils, inner_utils
 
 # Names of modules that others import; and the names under which they do.
-_CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
+CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
 _OUTSIDE = {
     **{name: name for name in (
         "codecs collections contextlib copy csv functools h5py hashlib inspect io json marshal multiprocessing os "
@@ -181,7 +181,7 @@ def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> An
         module, _, attribute = _OUTSIDE[name].partition(":")
         found = importlib.import_module(module)
         return getattr(found, attribute) if attribute else found
-    called = _CALLED.get(name, name)
+    called = CALLED.get(name, name)
     places = (f"{above}{called}" for above in ("", "utils.", "legacy.", "engine.", "layers."))
     home = next((place for place in places if place in dialect.homes), None)
     return around(name) if home is None else sys.modules[dialect.module(home)]

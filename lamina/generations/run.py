@@ -21,7 +21,7 @@ from .sources import beside, cells
 
 GENERATIONS = {"1": "keras1", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
 _TOLD = "LAMINA_RUN"  # in the environment: which generation the script runs with, for processes that it starts
-_PYTHON_2 = (
+PYTHON_2 = (
     r"(print\s+[^=(]|print\s*>>|exec\s+[\"']|raise\s+\w+\s*,|except\s+[\w.() ,]+,\s*\w+\s*:)"
     r"|.*(<>|\b0[0-7]+\b|\d[lL]\b|`)"
 )  # a line of it
@@ -217,7 +217,7 @@ def _compiled(source: str | bytes, name: str) -> CodeType:
         return compile(source, name, "exec", dont_inherit=True)
     except SyntaxError as error:
         line = (error.text or "").strip()
-        if re.match(_PYTHON_2, line) or isinstance(error, TabError):
+        if re.match(PYTHON_2, line) or isinstance(error, TabError):
             raise Unfit(
                 f"{name}, line {error.lineno}: this is Python 2 ({line}). Lamina needs Python 3; rewrite the file with "
                 "`2to3 -w FILE`, which comes with Python up to 3.12, or with `fissix -w FILE` (pip install fissix)."

@@ -1,0 +1,315 @@
+"""`lamina migrate`: what the old source computes, the new one computes; what is no Keras stays letter by letter."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamina import cli
+from lamina.generations import install, uninstall
+from lamina.generations.migrate import migrate
+from lamina.generations.migrate.sources import Unreadable, migrate_file, notebook
+from lamina.translation import migrating
+from lamina.translation.words import signature_of
+
+pytest.importorskip("libcst")
+
+FOLDER = Path(__file__).parent / "sources_of_generations"
+KEYS = {"keras1": "1", "keras2": "2", "tf_keras": "tf"}
+
+
+def sources() -> Iterator[Any]:
+    for generation in KEYS:
+        for part in (FOLDER / f"{generation}.txt").read_text().split("#### ")[1:]:
+            title, source = part.split("\n", 1)
+            yield pytest.param(generation, source, id=f"{generation}-{title}")
+
+
+def executed(generation: str, source: str) -> dict[str, Any]:
+    np.random.seed(0)
+    install(generation, replace=True)
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(source, "script", "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _uninstalled() -> Iterator[None]:
+    yield
+    uninstall()
+
+
+@pytest.mark.parametrize(("generation", "source"), list(sources()))
+def test_predicts_as_before(generation: str, source: str, capsys: Any) -> None:
+    old = executed(generation, source)
+    expected = old["model"].predict(old["x"])
+    weights = [weight.detach().numpy() for weight in old["model"].weights]
+    uninstall()
+    found = migrate(source, KEYS[generation])
+    assert found.notes == ()
+    assert migrate(found.source, KEYS[generation]).source == found.source
+    assert migrate(found.source).source == found.source
+    new = executed("keras3", found.source)
+    new["model"].set_weights(weights)
+    np.testing.assert_allclose(new["model"].predict(old["x"], verbose=0), expected, rtol=1e-4, atol=1e-5)
+    if "result" in old:
+        assert str(new["result"]) == str(old["result"])
+    for name in ("loss", "learning_rate"):
+        if hasattr(getattr(old["model"], "optimizer", None), name):
+            assert np.allclose(
+                float(getattr(new["model"].optimizer, name)), float(getattr(old["model"].optimizer, name))
+            )
+
+
+BEFORE = '''# -*- coding: utf-8 -*-
+"""A script."""
+from keras.models import Sequential
+from keras.layers.core import (Dense,  # full
+                               Dropout)
+from keras.layers.convolutional import Convolution2D
+import keras.backend as K
+
+
+model = Sequential()
+
+# the first layer
+model.add(Convolution2D(32, 3, 3,
+                        border_mode='same',  # as TensorFlow
+                        input_shape=(8, 8, 1),
+                        ))
+model.add(Dense( output_dim=10,init = 'uniform' ))   # last
+total = K.sum(model.output, axis=-1)
+'''
+AFTER = '''# -*- coding: utf-8 -*-
+"""A script."""
+import keras
+from keras.models import Sequential
+from keras.layers import (Dense,  # full
+                               Dropout)
+from keras.layers import Conv2D
+
+
+model = Sequential()
+
+# the first layer
+model.add(keras.Input(shape=(8, 8, 1)))
+model.add(Conv2D(32, (3, 3),
+                        padding='same',  # as TensorFlow
+                        ))
+model.add(Dense( units=10,kernel_initializer = 'uniform' ))   # last
+total = keras.ops.sum(model.output, axis=-1)
+'''
+
+
+def test_keeps_comments_and_layout() -> None:
+    assert migrate(BEFORE).source == AFTER
+
+
+def test_imports_another_package() -> None:
+    found = migrate(
+        "import keras.backend as K\nfrom keras.layers.core import Dense\nDense(2, init='zero')\nK.epsilon()\n",
+        "1",
+        "lamina",
+    )
+    assert found.source == (
+        "import lamina.backend as K\nfrom lamina.layers import Dense\n"
+        "Dense(2, kernel_initializer='zero')\nK.epsilon()\n"
+    )
+    found = migrate("import tensorflow as tf\nx = tf.keras.layers.Dense(2)\n", "tf", "lamina")
+    assert found.source == "import lamina as keras\nx = keras.layers.Dense(2)\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from sklearn.svm import SVC\nmodel = SVC()\nmodel.fit(x, y)\n",
+        "import keras\nmodel = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])\n",
+        "import tensorflow as tf\nx = tf.constant([1.0])\n",
+        "keras = 3\n",
+        "import keras\nfrom sklearn.svm import SVC\nmodel = SVC()\nmodel.fit(x, y, 3)\nmodel.predict_proba(x)\n",
+    ],
+)
+def test_leaves_alone(source: str) -> None:
+    assert migrate(source).source == source
+
+
+def test_other_uses_of_tensorflow_stay() -> None:
+    found = migrate("import tensorflow as tf\nx = tf.ones(3)\ny = tf.keras.layers.Dense(2, activation=tf.nn.relu)\n")
+    assert found.source == (
+        "import keras\nimport tensorflow as tf\nx = tf.ones(3)\ny = keras.layers.Dense(2, activation=tf.nn.relu)\n"
+    )
+
+
+HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom keras import backend as K\n"
+
+
+@pytest.mark.parametrize(
+    ("keras", "line", "what"),
+    [
+        ("1", "LocallyConnected2D(3, 2, 2)", "LocallyConnected2D"),
+        ("2", "LocallyConnected1D(3, 2)", "LocallyConnected1D"),
+        ("tf", "ThresholdedReLU(0.5)", "ThresholdedReLU"),
+        ("1", "MaxoutDense(3)", "MaxoutDense"),
+        ("1", "BatchNormalization(mode=1)", "by_sample"),
+        ("1", "Embedding(3, 4, dropout=0.5)", "dropout"),
+        ("1", "merge([a, b], mode=lambda x: x[0])", "merge"),
+        ("1", "Merge([a, b], mode='concat')", "Merge"),
+        ("1", "Dense(3, weights=[w])", "weights"),
+        ("1", "Convolution2D(3, 3, 3, dim_ordering=order)", "dim_ordering"),
+        ("2", "f = K.function([a], [b])", "function"),
+        ("2", "K.in_train_phase(a, b)", "in_train_phase"),
+        ("1", "Dense(3, **more)", "* or **"),
+        ("1", "model.fit_generator(g, 100, 3)", "samples_per_epoch"),
+        ("2", "thing.predict_classes(x)", "predict_classes"),
+        ("2", "thing.fit(x, y, 32, 5)", ".fit"),
+        ("2", "Dense(3, unit=4)", "Dense"),
+        ("2", "thing.to_yaml()", "to_yaml"),
+        ("2", "from keras.preprocessing.image import ImageDataGenerator", "ImageDataGenerator"),
+        ("2", "from keras.utils import multi_gpu_model", "multi_gpu_model"),
+        ("2", "from keras.wrappers.scikit_learn import KerasClassifier", "KerasClassifier"),
+        ("2", "model = Sequential(); model.compile('sgd', 'no_such_loss')", "no_such_loss"),
+    ],
+)
+def test_tells_what_needs_a_person(keras: str, line: str, what: str) -> None:
+    notes = migrate(f"{HEAD}{line}\n", keras).notes
+    assert any(what in note.what and note.line == 4 and note.why and note.suggestion for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("keras", "before", "after"),
+    [
+        ("1", "model.fit_generator(d.flow(x, y, batch_size=8), samples_per_epoch=100, nb_epoch=3)",
+         "model.fit(d.flow(x, y, batch_size=8), steps_per_epoch=13, epochs=3)"),
+        ("1", "model.fit(x, y)", "model.fit(x, y, epochs=10)"),
+        ("1", "model.compile('adam', 'mse')", "model.compile(keras.optimizers.Adam(epsilon=1e-08), 'mse')"),
+        ("2", "model.compile('adam', 'mse')", "model.compile('adam', 'mse')"),
+        ("2", "model.compile('adadelta', 'mse')", "model.compile(keras.optimizers.Adadelta(learning_rate=1.0), 'mse')"),
+        ("2", "model.fit(x, y, 32, 5, max_queue_size=3)", "model.fit(x, y, 32, 5)"),
+        ("1", "SimpleRNN(3, inner_init='glorot_uniform')", "SimpleRNN(3, recurrent_initializer='glorot_uniform')"),
+        ("1", "MaxPooling2D((2, 2), border_mode='same')", "MaxPooling2D((2, 2), padding='same')"),
+        ("1", "MaxPooling2D((2, 2), (1, 1), 'same')", "MaxPooling2D((2, 2), (1, 1), 'same')"),
+        ("1", "Convolution2D(f, k, k + 1, 'he_uniform')", "Conv2D(f, (k, k + 1), kernel_initializer='he_uniform')"),
+        ("2", "Conv2D(f, (k, k), (2, 2), 'same')", "Conv2D(f, (k, k), (2, 2), 'same')"),
+        ("2", "Conv2D(f, 3, 3, border_mode='same')", 'Conv2D(f, (3, 3), padding="same")'),
+        ("2", "Conv2D(f, k, padding=p, strides=s, name=n)", "Conv2D(f, k, padding=p, strides=s, name=n)"),
+        ("2", "Dropout(p, name=n)", "Dropout(p, name=n)"),
+        ("1", "Convolution2D(f, k, k, border_mode=p, name=n)", "Conv2D(f, (k, k), padding=p, name=n)"),
+        ("2", "GRU(3)", "GRU(3, reset_after=False)"),
+        ("tf", "GRU(3)", "GRU(3)"),
+        ("2", "K.concatenate([a, b])", "keras.ops.concatenate([a, b], axis=-1)"),
+        ("2", "K.int_shape(a + b)[1]", "tuple((a + b).shape)[1]"),
+        ("2", "K.set_value(model.optimizer.lr, 0.1)", "model.optimizer.learning_rate.assign(0.1)"),
+        ("2", "model.save_weights('w.h5')", "model.save_weights('w.weights.h5')"),
+        ("2", "Dense(3)(Dense(2, input_dim=4)(x))", "Dense(3)(Dense(2)(x))"),
+    ],
+)  # fmt: skip
+def test_rewrites(keras: str, before: str, after: str) -> None:
+    found = migrate(f"{HEAD}model = Sequential()\n{before}\n", keras).source
+    assert found.rstrip("\n").rpartition("\n")[2] == after
+
+
+def test_tables_name_what_there_is() -> None:
+    """Every counterpart exists, and takes the arguments that it is given."""
+    import lamina
+
+    for name, entry in migrating.BACKEND.items():
+        own = signature_of(entry.signature).parameters
+        if "{" in entry.modern:
+            ast.parse(entry.modern.format(**dict.fromkeys(own, "x")))
+            assert set(re.findall(r"{(\w+)}", entry.modern)) == {*own}, name
+        else:
+            found: Any = lamina
+            for part in entry.modern.split("."):
+                found = getattr(found, part)
+            takes = inspect.signature(found).parameters
+            assert {entry.renamed.get(word, word) for word in own} <= {*takes}, name
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-8", ""), ("utf-8-sig", ""), ("latin-1", "# coding: latin-1\n")])
+def test_keeps_encoding_and_newlines(tmp_path: Path, encoding: str, mark: str, ending: str) -> None:
+    text = f"{mark}from keras.layers.core import Dense\nname = 'é'\nDense(output_dim=3)  # ü\n".replace("\n", ending)
+    file = tmp_path / "script.py"
+    file.write_bytes(text.encode(encoding))
+    assert migrate_file(file, write=True).error == ""
+    wanted = text.replace("layers.core", "layers").replace("output_dim", "units")
+    assert file.read_bytes() == wanted.encode(encoding)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def _notebook(*cells: Any) -> str:
+    made = [
+        {
+            "cell_type": "code",
+            "execution_count": 1,
+            "metadata": {"é": 1e-07},
+            "outputs": [{"text": ["source"]}],
+            "source": cell,
+        }
+        for cell in cells
+    ]
+    note = {"cell_type": "markdown", "metadata": {}, "source": ["from keras.layers.core import Dense"]}
+    return json.dumps({"cells": [note, *made], "metadata": {}, "nbformat": 4, "nbformat_minor": 2}, indent=1)
+
+
+def test_notebooks_change_in_their_cells_alone() -> None:
+    before = _notebook(
+        ["%matplotlib inline\n", "!ls\n", "from keras.layers.core import Dense\n", "files = !ls"],
+        ["%%bash\n", "keras layers.core"],
+        "Dense(output_dim=3)",
+        ["this is no Python\n", "from keras.layers.core import Dense"],
+    )
+    after, found = notebook(before, "1")
+    wanted = before.replace("from keras.layers.core import Dense\\n", "from keras.layers import Dense\\n")
+    assert after == wanted.replace("output_dim", "units")
+    assert found.generation == "keras1"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import keras\nprint 'x'\n", "line 2: this is Python 2"),
+        ("import keras\nx = (\n", "line 2: no valid Python"),
+    ],
+)
+def test_what_cannot_be_read(source: str, said: str, tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(Unreadable, match=said):
+        migrate(source, "1")
+    file = tmp_path / "script.py"
+    file.write_text(source)
+    assert cli.main(["migrate", str(file), "--write"]) == 1
+    assert f"{file}: {said}" in capsys.readouterr().err
+    assert file.read_text() == source
+
+
+def test_command(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "one.py").write_text(BEFORE)
+    (tmp_path / "other.py").write_text("x = 1\n")
+    assert cli.main(["migrate", str(tmp_path), "--check"]) == 1
+    said = capsys.readouterr().out
+    assert "-import keras.backend as K" in said and "+from keras.layers import Conv2D" in said
+    assert (tmp_path / "one.py").read_text() == BEFORE
+    assert cli.main(["migrate", str(tmp_path), "--write"]) == 0
+    assert (tmp_path / "one.py").read_text() == AFTER
+    capsys.readouterr()
+    assert cli.main(["migrate", str(tmp_path), "--check"]) == 0
+    assert cli.main(["migrate", str(tmp_path / "none.py")]) == 2
+
+
+def test_says_what_to_install(monkeypatch: Any, tmp_path: Path, capsys: Any) -> None:
+    monkeypatch.setitem(sys.modules, "libcst", None)
+    (tmp_path / "one.py").write_text(BEFORE)
+    assert cli.main(["migrate", str(tmp_path / "one.py")]) == 1
+    assert "pip install 'lamina[migrate]'" in capsys.readouterr().err
