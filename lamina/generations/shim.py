@@ -487,13 +487,6 @@ def _reset_both(layer: Any) -> None:
     layer.backward_layer.reset_states()
 
 
-def _of_layers(dialect: Dialect, own: Words) -> dict[str, Any]:
-    """What a class of layers has of its own, beside those of other generations."""
-    members: dict[str, Any] = {"_activity_losses": _summed} if dialect.table.sums_activity else {}
-    members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
-    return members | ({"load_own_variables": _load_local} if own.entry.weights == "local" else {})
-
-
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -506,7 +499,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_home": dialect.module(home),
     }
     if base is LayerShim:
-        members |= _of_layers(dialect, own)
+        members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
+        members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
