@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,11 +27,41 @@ TO_LAST = {1: (0, 2, 1), 2: (0, 2, 3, 1), 3: (0, 2, 3, 4, 1)}
 _FORWARD = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 _TRANSPOSED = {1: torch.conv_transpose1d, 2: torch.conv_transpose2d, 3: torch.conv_transpose3d}
 
+# Channels below which oneDNN (as of torch 2.13, on CPUs with AVX-512) writes beyond its memory in the gradient of a
+# channels-last kernel of one element with strides.
+_SAFE_CHANNELS = 16
+
 # Values in a sample from which one row in channels-last memory beats 1-D kernels, whose calls are fewer.
 ROW_PAYS = 256
 
 # The largest pad with which oneDNN's backward of a convolution is as fast as without: from 32 on, 1.3 times slower.
 _FAST_PAD = 28
+
+
+def _picked(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, *_: Any) -> Tensor:
+    """`torch.conv2d` with a kernel of one element and strides: of the elements that it meets alone."""
+    high, wide = _pair(padding)
+    if high or wide:
+        x = torch.constant_pad_nd(x, (wide, wide, high, high))
+    down, along = _pair(stride)
+    return torch.conv2d(x[:, :, ::down, ::along], kernel, bias)
+
+
+def _spread(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, append: Any = 0, *_: Any
+) -> Tensor:
+    """`torch.conv_transpose2d` with a kernel of one element and strides: what comes of each element, and zeros."""
+    y = torch.conv2d(x, kernel.transpose(0, 1))
+    (down, along), (high, wide), more = _pair(stride), _pair(padding), _pair(append)
+    size = [(n - 1) * step + 1 + extra for n, step, extra in zip(y.shape[2:], (down, along), more, strict=True)]
+    full = y.new_zeros((*y.shape[:2], *size))
+    full[:, :, ::down, ::along] = y
+    full = full[:, :, high : size[0] - high, wide : size[1] - wide]
+    return full if bias is None else full + bias.view(-1, 1, 1)
+
+
+def _pair(axes: Any) -> Sizes:
+    return axes if isinstance(axes, tuple) else (axes, axes)
 
 
 class Plan(NamedTuple):
@@ -83,7 +113,8 @@ def _run_scaled(
     if kernel.numel() <= x.numel():  # the smaller of kernel and result, more or less, is scaled
         if plan.apart:
             kernel, plan = kernel.flatten(-2).unsqueeze(-2), plan._replace(apart=False)
-        scaled = kernel * (scale if plan.op in _FORWARD.values() else scale.unsqueeze(1))
+        transposed = plan.op in (*_TRANSPOSED.values(), _spread)
+        scaled = kernel * (scale.unsqueeze(1) if transposed else scale)
         return run(x, scaled, shift if bias is None else torch.addcmul(shift, bias, scale), plan, relu)
     y = run(x, kernel, bias, plan)
     if plan.last is None:
@@ -123,7 +154,10 @@ def plan_convolution(
         else:
             flat = [n for pair in reversed(pads) for n in pair]
             copy, before = [0, 0, *flat] if channels_last else flat, (0,) * rank
-    return _plan(_FORWARD, shape, (strides, before, dilation), (), groups, channels_last, copy, keep)
+    plan = _plan(_FORWARD, shape, (strides, before, dilation), (), groups, channels_last, copy, keep)
+    thin = groups == 1 and (shape[-1 if channels_last else 1] or 0) < _SAFE_CHANNELS
+    points = thin and plan.op is torch.conv2d and max(kernel_size) == 1 < max(strides)
+    return plan._replace(op=_picked) if points else plan
 
 
 def plan_transposed(
@@ -154,7 +188,9 @@ def plan_transposed(
         )
         if (before - p, max(after - p, 0)) != (0, 0)
     )
-    return _plan(_TRANSPOSED, shape, (strides, pad, dilation), append, 1, channels_last, None, keep)
+    plan = _plan(_TRANSPOSED, shape, (strides, pad, dilation), append, 1, channels_last, None, keep)
+    points = plan.op is torch.conv_transpose2d and max(kernel_size) == 1 < max(strides)
+    return plan._replace(op=_spread) if points else plan
 
 
 def _plan(
