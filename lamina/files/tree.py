@@ -19,6 +19,7 @@ from ..core.dtypes import kind
 from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
 from ..core.weight import take
+from ..layers.torch_module import TorchModuleWrapper
 from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, child, reason
 
 
@@ -58,7 +59,7 @@ def _container(path: str, items: list | tuple | dict, seen: set[int]) -> Iterato
 
 def _attributes(item: Any) -> list[tuple[str, Any]]:
     """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
-    if not isinstance(item, Layer):
+    if not isinstance(item, Layer) or isinstance(item, TorchModuleWrapper):
         return []
     found: dict[str, Any] = {name: value for name, value in item._modules.items() if value is not None}
     found = {name: value._items if isinstance(value, Children) else value for name, value in found.items()}
@@ -153,7 +154,7 @@ def read(
         asked.add(path)
         if id(item) in done:
             continue
-        stored = _stored(files, path)
+        stored = stored_arrays(files, path)
         own = _own_tensors(item)
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
@@ -176,7 +177,8 @@ def read(
     return [(item, {key: array.read() for key, array in stored.items()}) for item, stored in fitting]
 
 
-def _stored(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
+def stored_arrays(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
+    """What open HDF5 files hold for the object at that path, by key."""
     own = f"{path}/vars".lstrip("/")
     for place in (own, own.replace("layers", "_layer_checkpoint_dependencies")):  # the latter of TensorFlow 2.13
         groups = [as_group(group) for file in files if (group := child(file, place)) is not None]
@@ -190,6 +192,7 @@ def _stored(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
 
 def _own_tensors(item: Any) -> dict[str, Any] | None:
     """What an object's own arrays must fit, by key; None where it reads them in a way of its own."""
+    item = item.module if isinstance(item, TorchModuleWrapper) else item
     if isinstance(item, Layer):
         reader = next(cls for cls in type(item).__mro__ if "load_own_variables" in vars(cls))
         if "_stored_weights" not in vars(reader):
@@ -242,7 +245,7 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
                 if len(group[key]) and path not in asked:
                     found.append(path)
             elif isinstance(group[key], h5py.Group) and not (
-                depth == 0 and (key in ("optimizer", "metrics") or key[0] == "_")
+                (key in ("optimizer", "metrics") and path in asked) or (depth == 0 and key[0] == "_")
             ):
                 visit(group[key], f"{path}/{key}".lstrip("/"), depth + 1)
 
@@ -271,12 +274,12 @@ def load(loads: Loads, path: Any) -> None:
         weights = _own_tensors(item)
         if weights is None:
             continue
-        if not isinstance(item, Layer):
-            item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
-        elif any(getattr(weight, "_awaited", None) for weight in weights.values()):
+        if any(getattr(weight, "_awaited", None) for weight in weights.values()):
             with torch.no_grad():
                 for key, weight in weights.items():
                     take(weight, torch.as_tensor(arrays[key]))
+        elif not isinstance(item, Layer):
+            item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
         else:
             item.load_own_variables(arrays)
 

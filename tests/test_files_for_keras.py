@@ -1,0 +1,255 @@
+"""What Lamina writes, read and written again by the real Keras 3 and read once more.
+
+Keras lives in an interpreter of its own, which the variable LAMINA_KERAS_PYTHON names; without it that test is
+skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support import keras_reads
+from support.examples import ENTRIES, EXAMPLES, TEXTUAL, floats, policy
+from torch.utils import _pytree as pytree
+
+import lamina as keras
+
+L = keras.layers
+PYTHON = os.environ.get("LAMINA_KERAS_PYTHON")
+OWN = keras_reads.own_classes(keras)
+Case = tuple[Any, Any, Any]  # a model, compiled or not, its inputs and targets
+
+# Layers whose files Keras 3 cannot read, and why.
+OURS = {
+    **{f"LocallyConnected{rank}D": "Keras 3 has none" for rank in (1, 2, 3)},
+    "TorchModuleWrapper": "Keras pickles the module, which Lamina never does",
+    "Squash": "in no module that Keras knows",
+}
+SEQUENCES = {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
+
+
+def of_layer(example: Any) -> Case:
+    with policy("float32"):
+        layer, symbols, tensors = example.built(), example.symbols(), example.tensors()
+    if any(type(module).__name__ in ("Dropout", "GaussianNoise") for module in layer.modules()):
+        tensors = tensors[:1] if example.plain else tensors
+    model = keras.Model(pytree.tree_leaves(symbols), layer(*symbols))
+    return model, [leaf.numpy() for leaf in pytree.tree_leaves(tensors)], None
+
+
+def data(outputs: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    targets = np.eye(outputs)[random.integers(0, outputs, 8)] if outputs > 1 else random.integers(0, 2, (8, 1))
+    return random.normal(size=(8, 4)).astype("float32"), targets.astype("float32")
+
+
+def trained(model: Any, *settings: Any, targets: Any = None, steps: int = 2, **arguments: Any) -> Case:
+    """After some steps, so that the optimizer has a state."""
+    model.compile(*settings, **arguments)
+    x, y = data()
+    y = y if targets is None else targets
+    for _ in range(steps):
+        model.train_on_batch(x, y)
+    return model, x, y
+
+
+def small(activation: Any = "softmax", **options: Any) -> Any:
+    return keras.Sequential([keras.Input((4,)), L.Dense(3, activation="tanh", **options), L.Dense(2, activation)])
+
+
+def optimizers() -> Iterator[tuple[str, Callable[[], Case]]]:
+    o, steps = keras.optimizers, keras.optimizers.schedules
+    plain = "Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Muon Nadam RMSprop SGD ScheduleFreeAdamW"
+    made: dict[str, Callable[[], Any]] = {name: getattr(o, name) for name in plain.split()}
+    made |= {
+        "SGD-momentum": lambda: o.SGD(0.1, momentum=0.9, nesterov=True, clipnorm=1.0),
+        "Adam-amsgrad": lambda: o.Adam(0.01, amsgrad=True, weight_decay=0.01, use_ema=True),
+        "RMSprop-centered": lambda: o.RMSprop(0.01, centered=True, momentum=0.5),
+        "Adam-accumulating": lambda: o.Adam(gradient_accumulation_steps=2),
+        "LossScale": lambda: o.LossScaleOptimizer(o.SGD(0.1, momentum=0.5)),
+        "exponential": lambda: o.SGD(steps.ExponentialDecay(0.1, 10, 0.9)),
+        "cosine": lambda: o.SGD(steps.CosineDecay(0.1, 10, warmup_target=0.2, warmup_steps=3)),
+        "restarts": lambda: o.Adam(steps.CosineDecayRestarts(0.1, 3)),
+        "piecewise": lambda: o.SGD(steps.PiecewiseConstantDecay([1, 3], [0.1, 0.05, 0.01])),
+        "polynomial": lambda: o.SGD(steps.PolynomialDecay(0.1, 5, power=2.0)),
+        "inverse": lambda: o.SGD(steps.InverseTimeDecay(0.1, 5, 0.5, staircase=True)),
+    }
+    for name, make in made.items():
+        yield f"optimizer-{name}", lambda make=make: trained(small(), make(), "categorical_crossentropy")
+
+
+SPARSE = {"SparseCategoricalCrossentropy", "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy"}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "IoU": {"num_classes": 2, "target_class_ids": [0]},
+    "BinaryIoU": {},
+    "MeanIoU": {"num_classes": 2},
+    "OneHotIoU": {"num_classes": 2, "target_class_ids": [1]},
+    "OneHotMeanIoU": {"num_classes": 2},
+    "PrecisionAtRecall": {"recall": 0.5},
+    "RecallAtPrecision": {"precision": 0.5},
+    "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SpecificityAtSensitivity": {"sensitivity": 0.5},
+    "MeanMetricWrapper": {"fn": OWN["own_loss"], "name": "wrapped"},
+}
+NOT_COMPARED = {"Loss", "Metric", "Mean", "Sum", "CTC", "Circle"}  # bases, and what takes other targets
+
+
+def public(module: Any, base: type) -> list[str]:
+    found = {name: getattr(module, name) for name in dir(module) if name[0].isupper()}
+    classes = {name: item for name, item in found.items() if isinstance(item, type) and issubclass(item, base)}
+    return [name for name in classes if keras.core.serialize.find(name, f"keras.{module.__name__.split('.')[-1]}")]
+
+
+def objectives() -> Iterator[tuple[str, Callable[[], Case]]]:
+    whole = np.array([0, 1, 1, 0, 1, 0, 0, 1])
+    for name in public(keras.losses, keras.losses.Loss):
+        if name not in NOT_COMPARED and name != "LossFunctionWrapper":
+            targets = whole if name in SPARSE else None
+            loss = getattr(keras.losses, name)
+            yield f"loss-{name}", lambda loss=loss, y=targets: trained(small(), "sgd", loss(), targets=y)
+    named = "mse", "mae", "categorical_crossentropy", "kl_divergence", "hinge", "log_cosh", "poisson", OWN["own_loss"]
+    for loss in (*named, OWN["Scaled"](3.0)):
+        told = loss if isinstance(loss, str) else type(loss).__name__
+        yield f"loss-{told}", lambda loss=loss: trained(small(), "sgd", loss)
+    for name in public(keras.metrics, keras.metrics.Metric):
+        if name not in NOT_COMPARED:
+            loss = "sparse_categorical_crossentropy" if name in SPARSE else "mse"
+            targets = whole if name in SPARSE else None
+
+            def make(name: str = name, loss: str = loss, targets: Any = targets) -> Case:
+                metric = getattr(keras.metrics, name)(**ARGUMENTS.get(name, {}))
+                return trained(small(), "sgd", loss, metrics=[metric], targets=targets)
+
+            yield f"metric-{name}", make
+    yield (
+        "metric-names",
+        lambda: trained(small(), "adam", "mse", metrics=["accuracy", "mae", OWN["own_loss"]], weighted_metrics=["auc"]),
+    )
+
+
+def policies() -> Iterator[tuple[str, Callable[[], Case]]]:
+    for name in ("float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"):
+
+        def make(name: str = name) -> Case:
+            before = keras.config.dtype_policy()
+            keras.config.set_dtype_policy(name)
+            try:
+                return trained(small(), "sgd", "mse")
+            finally:
+                keras.config.set_dtype_policy(before)
+
+        yield f"policy-{name}", make
+    yield "policy-of-layer", lambda: trained(small(dtype="mixed_bfloat16"), "adam", "mse")
+
+
+def models() -> Iterator[tuple[str, Callable[[], Case]]]:
+    x, y = data()
+
+    def gan() -> Case:
+        make = keras.Sequential([keras.Input((4,)), L.Dense(3)], name="generator")
+        judge = keras.Sequential([keras.Input((3,)), L.Dense(3, "relu"), L.Dense(2, "softmax")], name="judge")
+        make.compile("sgd", "mse")
+        judge.compile(keras.optimizers.Adam(0.01), "mse", metrics=["accuracy"])
+        judge.train_on_batch(x[:, :3], y)
+        judge.trainable = False
+        start = keras.Input((4,))
+        return trained(keras.Model(start, judge(make(start))), "adam", "mse")
+
+    def nested() -> Case:
+        start = keras.Input((4,))
+        inner = trained(small("tanh"), "adam", "mse")[0]
+        return trained(keras.Model(start, L.Dense(2)(inner(start))), "adam", "mse")
+
+    def several() -> Case:
+        a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+        dense = L.Dense(3, name="shared")
+        z = dense(a) + 2 / (keras.ops.abs(dense(b)) + 1)
+        model = keras.Model({"a": a, "b": b}, {"cut": z[:, 1:] ** 2, "last": L.Dense(2, name="last")(z)})
+        model.compile("adam", {"cut": "mse", "last": "mae"}, loss_weights={"cut": 0.5, "last": 2.0})
+        inputs, targets = {"a": x, "b": x[::-1].copy()}, {"cut": y, "last": y}
+        model.train_on_batch(inputs, targets)
+        return model, inputs, targets
+
+    def functional(cls: Any, **options: Any) -> Case:
+        start = keras.Input((4,))
+        return trained(cls(start, L.Dense(2)(L.Dropout(0.0)(start)), **options), "adam", "mse")
+
+    def subclassed() -> Case:
+        model = OWN["Net"](5)
+        model(x)
+        return trained(model, "adam", "mse")
+
+    def frozen() -> Case:
+        model = small()
+        model.layers[0].trainable = False
+        return trained(model, "adam", "mse")
+
+    def regularized() -> Case:
+        return trained(
+            small(
+                kernel_regularizer=keras.regularizers.L1L2(0.01, 0.02),
+                bias_constraint=keras.constraints.MaxNorm(1.0),
+                activity_regularizer="l2",
+                kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.1, seed=3),
+            ),
+            "adam",
+            "mse",
+        )
+
+    def stack() -> Case:
+        return trained(keras.Sequential([keras.Input((4,)), OWN["Block"](3), L.Dense(2, OWN["twice"])]), "adam", "mse")
+
+    for make in (gan, nested, several, subclassed, frozen, regularized, stack):
+        yield f"model-{make.__name__}", make
+    yield "model-Sub", lambda: functional(OWN["Sub"], name="mine")
+    yield "model-functional", lambda: functional(keras.Model)
+    yield "model-sequential", lambda: trained(small(), "adam", "mse")
+
+
+def written() -> dict[str, Callable[[], Case]]:
+    """All that is written, by name."""
+    layers = {f"layer-{each.id}": (lambda each=each: of_layer(each)) for each in EXAMPLES if each.name not in OURS}
+    return {**layers, **dict(optimizers()), **dict(objectives()), **dict(policies()), **dict(models())}
+
+
+def write(folder: Path, cases: dict[str, Callable[[], Case]]) -> dict[str, Any]:
+    """Write the cases' files, and what the models computed after that."""
+    told: dict[str, Any] = {}
+    for name, make in cases.items():
+        torch.manual_seed(0)
+        model, inputs, targets = make()
+        model.save(folder / f"{name}.keras")
+        kinds = [".weights.h5", ".weights.json"] if name.startswith("model-") else []
+        for kind in kinds:
+            model.save_weights(folder / f"{name}{kind}", max_shard_size=1 if kind == ".weights.json" else None)
+        arrays: dict[str, np.ndarray] = {}
+
+        def names(value: Any, arrays: dict[str, np.ndarray] = arrays) -> Any:
+            if isinstance(value, (list, tuple)):
+                return [names(item) for item in value]
+            if isinstance(value, dict):
+                return {key: names(item) for key, item in value.items()}
+            arrays[f"a{len(arrays)}"] = value
+            return f"a{len(arrays) - 1}"
+
+        case = {"inputs": names(inputs), "targets": None if targets is None else names(targets), "weights": kinds}
+        for layer in model.layers:
+            if hasattr(layer, "reset_state"):
+                layer.reset_state()
+        with torch.no_grad():
+            arrays |= {f"y{index}": each for index, each in enumerate(keras_reads.outputs_of(model, inputs))}
+        half = any(weight.dtype in (torch.float16, torch.bfloat16) for weight in model.weights)
+        case["half"] = half or any("16" in str(layer.dtype_policy.name) for layer in model.layers)
+        case["results"] = [] if targets is None else keras_reads.results_of(model, inputs, targets, 2)
+        np.savez(folder / f"{name}.npz", **arrays)
+        told[name] = case
+    (folder / "cases.json").write_text(json.dumps(told))
+    return told
