@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from .. import FUNCTION_HOMES, HOMES
-from . import functions, torch_modules
+from . import functions
 from .errors import Unwritable, short, warn
 
 _LAMBDA = "<lambda>"  # its name, as Python has it
+_TORCH = "torch.nn"
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
 _scopes: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("_scopes", default=())
@@ -133,9 +134,10 @@ def serialize(obj: Any) -> Any:
         return _serialize_callable(obj)
     if hasattr(obj, "get_config"):
         return _describe(obj)
-    if isinstance(obj, torch.nn.Module) and (arguments := torch_modules.arguments_of(obj)) is not None:
-        config = serialize(arguments)
-        return {"module": "torch.nn", "class_name": type(obj).__name__, "config": config, "registered_name": None}
+    if isinstance(obj, torch.nn.Module) and (arguments := _torch_nn().arguments_of(obj)) is not None:
+        return {
+            "module": _TORCH, "class_name": type(obj).__name__, "config": serialize(arguments), "registered_name": None
+        }  # fmt: skip
     name = _name_of(obj)
     if callable(obj) and name is not None:  # such as a loss: `custom_objects` gives it back
         return _named_function(name)
@@ -171,6 +173,10 @@ def _lambda_of(config: Any) -> Any:
             f"custom_objects={{{_LAMBDA!r}: ...}}."
         )
     return found
+
+
+def _torch_nn() -> Any:
+    return importlib.import_module(HOMES[_TORCH])
 
 
 def _name_of(obj: Any) -> str | None:
@@ -370,8 +376,8 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
     plain = _PLAIN.get(name)
     if plain is not None:
         return plain(inner)
-    if config.get("module") == "torch.nn" and config.get("registered_name") is None:
-        return torch_modules.made_of(name, inner)
+    if config.get("module") == _TORCH and config.get("registered_name") is None:
+        return _torch_nn().made_of(name, inner)
     if name in ("function", "class"):
         return _named_object(config, str(inner), custom_objects, homes)
     cls: Any = _named_object(config, str(name), custom_objects, homes)

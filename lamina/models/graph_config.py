@@ -202,6 +202,8 @@ class _Reader:
             raise ValueError(f"expected {_CALL}; got {short(kwargs if isinstance(args, (list, tuple)) else args)}.")
         if not any_symbolic(args, kwargs):
             raise ValueError(f"{model} calls {name!r} on no tensor of the model.")
+        if not self.legacy and _is_default(self.layers[name], kwargs.get("training")):
+            del kwargs["training"]
         try:
             return pytree.tree_leaves(self.layers[name](*args, **kwargs))
         except TypeError as error:
@@ -269,6 +271,12 @@ def _make(entry: Mapping[str, Any]) -> Any:
     if not callable(made) or isinstance(made, type):
         raise ValueError(f"The config names {entry.get('class_name')!r} as a layer, which it is not.")
     return made
+
+
+def _is_default(layer: Any, training: Any) -> bool:
+    """Whether a call's `training` is what Keras 3 writes where none was given: the default of the layer's `call`."""
+    parameter = layer._call_signature.parameters.get("training")
+    return isinstance(training, bool) and parameter is not None and parameter.default is training
 
 
 def _is_reference(value: Any) -> bool:
