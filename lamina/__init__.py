@@ -63,6 +63,10 @@ if TYPE_CHECKING:
     from .metrics import Metric as Metric
     from .models import Model as Model
     from .models import Sequential as Sequential
+    from .models import load_model as load_model
+    from .models import model_from_config as model_from_config
+    from .models import model_from_json as model_from_json
+    from .models import model_from_yaml as model_from_yaml
     from .models.function import Function as Function
     from .optimizers import Optimizer as Optimizer
     from .regularizers import Regularizer as Regularizer
@@ -105,9 +109,13 @@ __all__ = [
     "keras2",
     "layers",
     "legacy",
+    "load_model",
     "losses",
     "metrics",
     "mixed_precision",
+    "model_from_config",
+    "model_from_json",
+    "model_from_yaml",
     "models",
     "name_scope",
     "ops",
@@ -138,6 +146,7 @@ _NAMES = {
     "Optimizer": "lamina.optimizers",
     "Regularizer": "lamina.regularizers",
     "Sequential": "lamina.models",
+    **dict.fromkeys(("load_model", "model_from_config", "model_from_json", "model_from_yaml"), "lamina.models"),
     "StatelessScope": "lamina.core.stateless",
     "SymbolicScope": "lamina.core.stateless",
     "Variable": "lamina.core.weight:Weight",

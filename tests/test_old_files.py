@@ -23,14 +23,6 @@ SPACES = {"lamina": lamina, "keras1": keras1, "keras2": keras2, "tf_keras": tf_k
 CLASSES = {"keras1_tf": "keras1", "keras1_th": "keras1", "keras2": "keras2", "tf_keras2": "tf_keras"}
 EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
-REFUSED = {
-    "keras1_tf/merge_sequential": "the model has 2 layers with weights; the file has 3",
-    "keras1_th/merge_sequential": "the model has 2 layers with weights; the file has 3",
-    "keras1_th/autoencoder": r"was made for tensorflow, and the file was written on theano.*set_backend\('theano'\)",
-    "tf_keras2/nested.keras": "the weights do not fit the model",
-}
-
-
 def recorded(*suffixes: str) -> list[str]:
     return [
         f"{path.parent.name}/{path.name}"
@@ -64,18 +56,10 @@ def mend(model: Any, file: str) -> None:
         layer.set_weights([np.where(bad, 0, gamma), np.where(bad, -1, beta), mean, np.where(bad, 1, variance)])
 
 
-def refusal(file: str) -> str | None:
-    return next((text for name, text in REFUSED.items() if file.startswith(name)), None)
-
-
 @EVERY
 @pytest.mark.parametrize("file", recorded(".h5", ".keras"))
 def test_a_recorded_file_predicts_as_it_did(space: Any, file: str) -> None:
     path = RECORDED / file
-    if (text := refusal(file)) is not None:
-        with pytest.raises(ValueError, match=text):
-            space.models.load_model(path, compile=False)
-        return
     model = space.models.load_model(path, compile=False)
     mend(model, file)
     assert_predicts(model, arrays_of(file))
@@ -83,30 +67,31 @@ def test_a_recorded_file_predicts_as_it_did(space: Any, file: str) -> None:
     assert isinstance(model, lamina.Model)
 
 
+HOW = [({}, ".json"), ({"by_name": True}, ".json"), ({"skip_mismatch": True}, ".yaml")]
+
+
 @EVERY
-@pytest.mark.parametrize("file", recorded(".json"))
-def test_recorded_json_and_weights(space: Any, file: str) -> None:
-    model = space.models.model_from_json((RECORDED / file).read_text())
-    weights = RECORDED / file.replace(".json", "_weights.h5")
-    if (text := refusal(file)) is not None:
-        with pytest.raises(ValueError, match=text):
-            model.load_weights(weights)
-        return
-    model.load_weights(weights)
-    mend(model, file)
-    assert_predicts(model, arrays_of(file))
+@pytest.mark.parametrize("file", recorded(".json", ".yaml"))
+def test_recorded_architecture_and_weights(space: Any, file: str) -> None:
+    path = RECORDED / file
+    kind = path.suffix[1:]
+    read = getattr(space.models, f"model_from_{kind}")
+    for how in [how for how, suffix in HOW if suffix == path.suffix]:
+        model = read(path.read_text(), backend="theano" if "keras1_th" in file else None)
+        model.load_weights(path.with_name(f"{path.stem}_weights.h5"), **how)
+        mend(model, file)
+        assert_predicts(model, arrays_of(file))
 
 
-@pytest.mark.parametrize("file", [file for file in recorded(".h5", ".keras") if refusal(file) is None])
+RACING = ("keras1_tf/local", "keras1_tf/nested", "keras1_tf/autoencoder")
+
+
+@pytest.mark.parametrize("file", recorded(".h5", ".keras"))
 def test_training_goes_on_as_it_did(file: str) -> None:
     stored = arrays_of(file)
-    if file.startswith("keras1"):
-        with pytest.raises(ValueError, match=r"optimizers' state of Keras 1 is not read. Load it with compile=False"):
-            lamina.models.load_model(RECORDED / file)
-        return
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = lamina.models.load_model(RECORDED / file)
+        model = lamina.load_model(RECORDED / file)
     if "resumed_loss" not in stored:
         return
     assert np.ravel(model.evaluate(several(stored, "input"), several(stored, "target"), verbose=0))[0] == pytest.approx(
@@ -114,8 +99,10 @@ def test_training_goes_on_as_it_did(file: str) -> None:
     )
     loss = model.train_on_batch(several(stored, "input"), several(stored, "target"))
     assert np.ravel(loss)[0] == pytest.approx(np.ravel(stored["resumed_loss"])[0], abs=1e-5)
-    if "tf_keras2/autoencoder" not in file:  # there Nadam forgot the product of its momenta
-        assert_predicts(model, stored, "resumed_output")
+    if "tf_keras2/autoencoder" in file:  # there Nadam forgot the product of its momenta, and made it anew too often
+        return
+    # In a graph of TensorFlow 1, steps begin while gradients are still computed; on Theano, the same models are exact.
+    assert_predicts(model, stored, "resumed_output", 2e-3 if file.startswith(RACING) else 1e-5)
 
 
 # A file for every recorded layer --------------------------------------------------------------------------------------

@@ -290,6 +290,24 @@ def reading_shared() -> Iterator[list[tuple[Any, Any]]]:
         yield reading.compiled
 
 
+_backend: ContextVar[str | None] = ContextVar("_backend", default=None)
+
+
+def computing_as_on(backend: str | None) -> AbstractContextManager[None]:
+    """Inside, configs that this thread reads are of an older Keras on that backend; None: whatever is set."""
+    return _within(_backend, backend)
+
+
+def as_made(item: Any) -> AbstractContextManager[None]:
+    """Inside, configs are read as where this layer or model was made."""
+    return computing_as_on(getattr(item, "_made_for", None))
+
+
+def read_backend() -> str | None:
+    """The backend whose arithmetic the configs being read are meant for."""
+    return _backend.get()
+
+
 def in_file() -> bool:
     """Whether a config that a file holds is being read."""
     return _read.get() is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import short, warn
+from ..translation import origin
 
 _H5 = (".h5", ".hdf5")
 IN_FOLDER = "model.keras"  # where tf.keras' code names a folder
@@ -48,12 +49,19 @@ def save_model(
 
 
 def load_model(
-    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+    filepath: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    *,
+    backend: str | None = None,
 ) -> Any:
-    """Read a model from a `.keras` or `.h5` file, compiled as it was saved unless `compile=False`.
+    """Read a model from a `.keras` or `.h5` file of any Keras, compiled as it was saved unless `compile=False`.
 
-    custom_objects: classes and functions of your own that the file names. Loading never runs code from the file,
-    whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model, or names unknown classes.
+    It computes as the Keras that wrote it, which the file tells. custom_objects: classes and functions of your own
+    that it names. backend: "tensorflow" or "theano", where a file of Keras 1 does not say which one it ran on. Loading
+    never runs code from the file, whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model,
+    or names unknown classes.
     """
     from . import h5, keras3
 
@@ -73,9 +81,10 @@ def load_model(
     with path.open("rb") as file:
         start = file.read(8)
     if start[:4] == b"PK\x03\x04":
+        checked_backend(backend, "keras3")
         return keras3.load(path, custom_objects, compile)
     if start == b"\x89HDF\r\n\x1a\n":
-        return h5.load(path, custom_objects, compile)
+        return h5.load(path, custom_objects, compile, checked_backend(backend))
     raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.")
 
 
@@ -138,13 +147,14 @@ def _path_of_shards(path: Path, size: Any) -> Path:
 
 def load_weights(
     model: Any, filepath: Any, skip_mismatch: bool = False, *, by_name: bool = False, objects_to_skip: Any = None,
-    any_name: bool = False,
+    any_name: bool = False, backend: str | None = None,
 ) -> None:  # fmt: skip
     """Set a model's weights from a `.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.safetensors` file.
 
     All names and shapes are compared before a weight changes; what does not fit raises ValueError, or with
     `skip_mismatch=True` warns and keeps its values. `by_name` (older `.h5`) matches layers by name instead of order;
-    `any_name`: a file of that kind may be called anything.
+    `any_name`: a file of that kind may be called anything. `backend`: "tensorflow" or "theano", where an older file
+    does not say what it was written on.
     """
     from . import checkpoint, h5, keras3
 
@@ -163,12 +173,23 @@ def load_weights(
         raise ValueError(f"load_weights: `objects_to_skip` is not for {path.suffix} files.")
     if by_name and not older:
         raise ValueError("load_weights: `by_name` is for the older .h5 files; others are matched by their structure.")
+    if not older:
+        checked_backend(backend, "keras3")
     if path.suffix == ".safetensors":
         checkpoint.load(model, path, skip_mismatch)
     elif older:
-        h5.load_weights(model, path, skip_mismatch, by_name)
+        h5.load_weights(model, path, skip_mismatch, by_name, checked_backend(backend))
     else:
         keras3.load_weights(model, path, skip_mismatch, skip)
+
+
+def checked_backend(backend: str | None, generation: str | None = None) -> str | None:
+    """Raises ValueError for the name of another backend than an older Keras had, and for a file without one."""
+    if backend is not None and backend not in origin.BACKENDS:
+        raise ValueError(f'`backend` must be "tensorflow" or "theano"; got {short(backend)}.')
+    if backend is not None and generation not in (None, "keras1"):
+        raise ValueError("`backend` is for models of Keras 1; this one computes the same on all of them. Leave it out.")
+    return backend
 
 
 def _ids(objects: Any) -> set[int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from ..core import serialize
 from ..core.errors import show_shape
 from ..core.layer import Layer
 from ..core.weight import take
+from ..translation import origin
 from . import older, safe, tree
 from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 TOP = "top_level_model_weights"
+GRAPH = "graph"  # of Keras 0.3's models of that name
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
@@ -35,6 +38,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     described = described_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
+    architecture |= {"backend": described["backend"]} if "backend" in described else {}
     attributes = {
         "keras_version": KERAS_VERSION,
         "backend": "torch",
@@ -134,31 +138,34 @@ def _write_texts(group: Any, name: str, items: list[str]) -> None:
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:
+def load(
+    path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, backend: str | None = None
+) -> Any:
     """The model in an HDF5 file. Raises ValueError for a damaged file, an unknown class or weights that misfit."""
     with safe.reading_hdf5(path) as file:
         if "model_config" not in file.attrs:
             raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
         config = _json(file, "model_config")
         training = _json(file, "training_config") if "training_config" in file.attrs else None
-        writer = older.writer(safe.subgroup(file, "model_weights"))
+        groups, writer = _groups(safe.subgroup(file, "model_weights"), backend)
         config = older.addressed(config, writer.version)
-        groups = _groups(safe.subgroup(file, "model_weights"))
         state = safe.child(file, "optimizer_weights")
-        names = [] if state is None else safe.texts(state, "weight_names")
-        stored = [safe.array(state, name) for name in names]
-        safe.check_total(stored, file)
-        optimizer_state = dict(zip(names, (array.read() for array in stored), strict=True))
-    with serialize.custom_object_scope(custom_objects or {}):
+        stored = {} if state is None else _by_names(state)
+        safe.check_total(stored.values(), file)
+        optimizer_state = {name: array.read() for name, array in stored.items()}
+    with serialize.custom_object_scope(custom_objects or {}), serialize.computing_as_on(writer.backend):
         with filling(path):
             model = make_model(config, path)
             with safe.reading(path):
-                _assign(_in_file_order(model, groups, older.converter(model, writer)), skip_mismatch=False)
+                convert = older.converter(model, writer)
+                pairs = _in_file_order(model, groups, convert)
+                _assign(pairs, convert, skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
             if optimizer_state and model.optimizer is not None and writer.generation != "keras3":
                 with safe.reading(path):
-                    older.load_state(model.optimizer, optimizer_state)
+                    by_name = origin.sorts_weights(writer.version)
+                    older.load_state_of(model.optimizer, optimizer_state, pairs, convert, by_name)
             elif optimizer_state and model.optimizer is not None:
                 arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
                 problem = tree.other_state(model.optimizer, arrays)
@@ -182,63 +189,113 @@ def _compile(model: Any, training: Mapping[str, Any], path: Path, generation: st
         model.compile_from_config(settings)
 
 
-def load_weights(model: Any, path: Path, skip_mismatch: bool = False, by_name: bool = False) -> None:
+def load_weights(
+    model: Any, path: Path, skip_mismatch: bool = False, by_name: bool = False, backend: str | None = None
+) -> None:
     """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
     require_built(model, "load weights")
     with safe.reading_hdf5(path) as file:
-        holder = safe.subgroup(file, "model_weights") if "model_weights" in file else file
-        convert = older.converter(model, older.writer(holder))
-        pairs = (_by_name if by_name else _in_file_order)(model, _groups(holder), convert)
-        _assign(pairs, skip_mismatch)
+        groups, writer = _groups(safe.subgroup(file, "model_weights") if "model_weights" in file else file, backend)
+        convert = older.converter(model, writer)
+        pairs = (_by_name if by_name else _in_file_order)(model, groups, convert)
+        _assign(pairs, convert, skip_mismatch)
 
 
 def is_by_layers(path: Path) -> bool:
     """Whether an HDF5 file is of this older kind. Raises ValueError for a damaged one."""
     with safe.reading_hdf5(path) as file:
-        return "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file
+        known = ("layer_names", "layer_names0", "nb_layers")
+        return any(name in file.attrs for name in known) or "model_weights" in file or GRAPH in file
 
 
-def _groups(file: Any) -> dict[str, list[np.ndarray]]:
-    found = {name: _arrays(safe.subgroup(file, name)) for name in safe.texts(file, "layer_names")}
-    found |= {TOP: _arrays(safe.subgroup(file, TOP))} if TOP in file else {}
-    safe.check_total((array for arrays in found.values() for array in arrays), file)
-    return {name: [array.read() for array in arrays] for name, arrays in found.items()}
+Groups = dict[str, dict[str, np.ndarray]]  # arrays by their names, by layers
 
 
-def _arrays(group: Any) -> list[safe.StoredArray]:
-    return [safe.array(group, name) for name in safe.texts(group, "weight_names")]
+def _groups(file: Any, backend: str | None) -> tuple[Groups, older.Writer]:
+    """What a file has of each layer, and who wrote it."""
+    if "nb_layers" in file.attrs:  # before layers had names
+        found = {f"layer_{k}": _numbered(file, f"layer_{k}") for k in range(safe.count(file, "nb_layers"))}
+    elif GRAPH in file and "layer_names" not in file.attrs:
+        found = {GRAPH: _numbered(file, GRAPH)}
+    else:
+        found = {name: _by_names(safe.subgroup(file, name)) for name in safe.texts(file, "layer_names")}
+        found |= {TOP: _by_names(safe.subgroup(file, TOP))} if TOP in file else {}
+    safe.check_total((array for arrays in found.values() for array in arrays.values()), file)
+    writer = older.writer(file, (name for arrays in found.values() for name in arrays), backend)
+    return {key: {name: array.read() for name, array in arrays.items()} for key, arrays in found.items()}, writer
 
 
-Pairs = list[tuple[str, list[Any], Sequence[np.ndarray]]]
+def _by_names(group: Any) -> dict[str, safe.StoredArray]:
+    return {name: safe.array(group, name) for name in safe.texts(group, "weight_names")}
 
 
-def _in_file_order(model: Any, groups: Mapping[str, list[np.ndarray]], convert: older.Convert) -> Pairs:
-    layers = [layer for layer in dict.fromkeys(model.layers) if layer.weights]
+def _numbered(file: Any, name: str) -> dict[str, safe.StoredArray]:
+    group = safe.subgroup(file, name)
+    return {f"param_{k}": safe.array(group, f"param_{k}") for k in range(safe.count(group, "nb_params"))}
+
+
+def _in_file_order(model: Any, groups: Groups, convert: older.Converter) -> list[older.Pair]:
+    layers = _layers(model, convert)
     stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
+    if [*stored] == [GRAPH]:
+        layers = _as_told(model, layers)
+        stored = _divided(stored[GRAPH], layers, convert)
+    if len(layers) != len(stored):
+        whole = [layer for layer in model.layers if layer.weights]
+        layers = whole if len(whole) == len(stored) else layers  # where a Merge counts as one, as before Keras 1.0
     if len(layers) != len(stored):
         hint = "" if model.built else " The model is not built, since the file does not say its input's shape."
         raise safe.Misfit(f"the model has {len(layers)} layers with weights; the file has {len(stored)}.{hint}")
     pairs = [
-        (f"{layer.name!r} (in the file {name!r})", _in_order(layer), convert(layer, arrays))
+        _pair(f"{layer.name!r} (in the file {name!r})", layer, arrays)
         for layer, (name, arrays) in zip(layers, stored.items(), strict=True)
     ]
     return [*pairs, *_top(model, groups)]
 
 
-def _by_name(model: Any, groups: Mapping[str, list[np.ndarray]], convert: older.Convert) -> Pairs:
-    known = [layer for layer in dict.fromkeys(model.layers) if groups.get(layer.name)]
-    pairs = [(repr(layer.name), _in_order(layer), convert(layer, groups[layer.name])) for layer in known]
-    return [*pairs, *_top(model, groups)]
+def _layers(model: Any, convert: older.Converter) -> list[Any]:
+    """The layers with weights, in the order of files: of Keras 1 with those that a first Merge joins."""
+    flat = convert.generation is not None and getattr(model, "flattened_layers", None)
+    return [layer for layer in dict.fromkeys(flat or model.layers) if layer.weights]
 
 
-def _top(model: Any, groups: Mapping[str, list[np.ndarray]]) -> Pairs:
-    return [(f"model {model.name!r}", _in_order(model, own=True), groups[TOP])] if TOP in groups else []
+def _as_told(model: Any, layers: list[Any]) -> list[Any]:
+    """In the order in which the model's config has them."""
+    order = {name: place for place, name in enumerate(getattr(model, "_told_order", ()))}
+    return sorted(layers, key=lambda layer: order.get(layer.name, len(order)))
 
 
-def _assign(pairs: Pairs, skip_mismatch: bool) -> None:
+def _divided(arrays: Mapping[str, np.ndarray], layers: list[Any], convert: older.Converter) -> Groups:
+    """One list of all arrays as those of each layer."""
+    names, found = iter(arrays), {}
+    for layer in layers:
+        found[layer.name] = {name: arrays[name] for name in itertools.islice(names, convert.count(layer))}
+    rest = list(names)
+    return {**found, "the rest": {name: arrays[name] for name in rest}} if rest else found
+
+
+def _pair(what: str, layer: Any, arrays: Mapping[str, np.ndarray]) -> older.Pair:
+    return older.Pair(what, layer, _in_order(layer), list(arrays), list(arrays.values()))
+
+
+def _by_name(model: Any, groups: Groups, convert: older.Converter) -> list[older.Pair]:
+    known = [layer for layer in _layers(model, convert) if groups.get(layer.name)]
+    return [*(_pair(repr(layer.name), layer, groups[layer.name]) for layer in known), *_top(model, groups)]
+
+
+def _top(model: Any, groups: Groups) -> list[older.Pair]:
+    if TOP not in groups:
+        return []
+    arrays = groups[TOP]
+    what = f"model {model.name!r}"
+    return [older.Pair(what, None, _in_order(model, own=True), list(arrays), list(arrays.values()))]
+
+
+def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bool) -> None:
     """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
     fitting = []
-    for what, weights, arrays in pairs:
+    for pair in pairs:
+        what, weights, arrays = pair.what, pair.weights, pair.converted(convert)
         problem = None
         if len(weights) != len(arrays):
             problem = f"layer {what} has {len(weights)} weights; the file has {len(arrays)}"

@@ -62,6 +62,8 @@ def described_model(model: Any) -> dict[str, Any]:
     """The model as plain data; a layer that stands in several places has a `shared_object_id` there."""
     with serialize.sharing():
         config = serialize.serialize(model)
+    if getattr(model, "_made_for", None) is not None:
+        config["backend"] = model._made_for
 
     def entries(value: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
@@ -164,7 +166,9 @@ def make_model(config: Any, path: Path, settings: list[tuple[Any, Any]] | None =
     Raises ValueError, naming the file, for a config that describes none.
     """
     try:
-        with serialize.reading_shared() as compiled, at_most(CALLS + 2 * sum(1 for _ in origin.entries(config))):
+        calls = CALLS + 2 * sum(1 for _ in origin.entries(config))
+        backend = origin.told_backend(config) or serialize.read_backend()
+        with serialize.reading_shared() as compiled, serialize.computing_as_on(backend), at_most(calls):
             model = serialize.deserialize(config, homes=("keras.models", "keras.layers"))
     except safe.FAULTS as error:
         place = serialize.place_of(error, config)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core import serialize
-from ..core.errors import named
+from ..core.errors import named, warn
 from ..core.layer import Layer
+from ..layers import BatchNormalization
 from ..translation import origin, weights
 from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
@@ -21,29 +22,24 @@ from . import safe
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
 
-Convert = Callable[[Layer, Sequence[np.ndarray]], Sequence[np.ndarray]]
-
 
 @dataclass(frozen=True)
 class Writer:
     """The Keras that wrote an HDF5 file's weights."""
 
     version: str | None
-    backend: str
+    backend: str | None  # None where nothing tells
     generation: str
+    unnamed: bool = False  # layers have numbers for names, as before Keras 1.0
 
 
-def writer(holder: Any) -> Writer:
-    """Who wrote a group of layers' weights. Keras 1 says nothing there; its TensorFlow's weights end in ":0"."""
+def writer(holder: Any, names: Iterable[str] = (), backend: str | None = None) -> Writer:
+    """Who wrote a group of layers' weights with these names. `backend` is what the caller knows of it."""
     told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
     version = safe.as_text(told[0]["keras_version"]) if told else None
-    if "backend" in holder.attrs:
-        backend = safe.as_text(holder.attrs["backend"])
-    else:
-        groups = (safe.subgroup(holder, name) for name in safe.texts(holder, "layer_names"))
-        first = next((name for group in groups for name in safe.texts(group, "weight_names")), ":0")
-        backend = "tensorflow" if first.endswith(":0") else "theano"
-    return Writer(version, backend, origin.generation_of_version(version or "1"))
+    backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
+    generation, unnamed = origin.generation_of_version(version or "1"), "layer_names" not in holder.attrs
+    return Writer(version, backend or origin.backend_of(names), generation, unnamed and not version)
 
 
 def addressed(config: Any, version: str | None) -> Any:
@@ -51,25 +47,65 @@ def addressed(config: Any, version: str | None) -> Any:
     return origin.addressed(config, origin.generation_of(config, version)) if isinstance(config, dict) else config
 
 
-def converter(model: Any, source: Writer) -> Convert:
-    """What turns a layer's arrays as they are stored into today's, trained ones first.
+@dataclass(frozen=True)
+class Converter:
+    """Turns a layer's arrays as a file stores them into today's, trained ones first."""
+
+    generation: Generation | None = None
+    backend: str = ""
+    roots: bool = False  # the file has standard deviations where later ones have variances
+
+    def count(self, layer: Layer) -> int:
+        """How many arrays a file has of a layer."""
+        return sum(count for _, count, _ in self._parts(layer))
+
+    def trained(self, layer: Layer) -> int:
+        """How many of these are trained."""
+        return sum(count for _, count, trained in self._parts(layer) if trained)
+
+    def __call__(self, layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        parts = self._parts(layer)
+        if self.generation is None or sum(count for _, count, _ in parts) != len(arrays):
+            return arrays  # a misfit, which is told where they are assigned
+        found, start = [], 0
+        for own, count, _ in parts:
+            found += own.to_modern(arrays[start : start + count]) if count else []
+            start += count
+        if self.roots and isinstance(layer, BatchNormalization) and len(found) == 4:
+            found[3] = (found[3] + layer.epsilon) ** 2 - layer.epsilon  # whose root with epsilon is what it divided by
+        return found
+
+    def _parts(self, layer: Layer) -> list[tuple[weights.Layout, int, bool]]:
+        """Layouts of the layers inside, with how many arrays a file has of each."""
+        parts = []
+        for part in ("trainable_weights", "non_trainable_weights"):
+            for leaf in _leaves(layer) if self.generation is not None else (layer,):
+                own, count = _layout(leaf, self.generation, self.backend), len(getattr(leaf, part))
+                gates = count and own.kind.endswith("gates")
+                parts.append((own, len(own.names()) if gates else count, part == "trainable_weights"))
+        return parts
+
+
+def converter(model: Any, source: Writer) -> Converter:
+    """What turns the arrays of a file into those of a model.
 
     Raises Misfit where they, or what the layers compute, are others and the model is not of that generation.
     """
-    generation = _LAYOUTS.get(source.generation)
+    generation, backend = _LAYOUTS.get(source.generation), source.backend or "tensorflow"
     if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
-        return _by_layouts(model, generation, source.backend)
-    others = origin.otherwise(source.generation, source.backend)
+        _check_backend(model, generation, source.backend)
+        return Converter(generation, backend, source.unnamed and source.generation == "keras1")
+    others = origin.otherwise(source.generation, backend)
     for layer in model.modules() if others else ():
         if any(cls.__name__ in others for cls in type(layer).__mro__):
             remedy = "Write it anew with that Keras on TensorFlow."
             if source.generation == "keras1":
                 remedy = "Make the model with lamina.keras1, and load the weights into that."
             raise safe.Misfit(
-                f"it was written by Keras {source.version or 1} on {source.backend}, where {named(layer)} stores or "
+                f"it was written by Keras {source.version or 1} on {backend}, where {named(layer)} stores or "
                 f"computes something else. {remedy}"
             )
-    return lambda layer, arrays: arrays
+    return Converter()
 
 
 def _first_home(item: Any, home: str) -> type | None:
@@ -77,37 +113,28 @@ def _first_home(item: Any, home: str) -> type | None:
     return next((cls for cls in type(item).__mro__ if serialize.home_of(cls) == home), None)
 
 
-def _by_layouts(model: Any, generation: Generation, backend: str) -> Convert:
-    """What turns the arrays of one of the generation's layers into today's, by the layer's config.
-
-    Raises Misfit where the model was not made for that backend's arithmetic.
-    """
+def _check_backend(model: Any, generation: Generation, backend: str | None) -> None:
+    """Raises Misfit where the model was not made for that backend's arithmetic; warns where it is not known."""
     for layer in model.modules():
         entry = _entry(layer, generation)
-        differs = entry is not None and entry.adapt in ("convolution", "conv_lstm", "pooling")
-        if differs and layer._theano != (backend == "theano"):
+        if entry is None or entry.adapt not in ("convolution", "conv_lstm", "pooling"):
+            continue
+        if backend is None:
+            if entry.weights:
+                warn(
+                    f"Nothing says whether these weights were written on TensorFlow or on Theano, which turns the "
+                    f"kernels of {named(layer)} round. They are read as TensorFlow's; pass backend=\"theano\" for the "
+                    "other, or backend=\"tensorflow\" to confirm."
+                )
+                return
+            continue
+        if layer._theano != (backend == "theano"):
             made = "theano" if layer._theano else "tensorflow"
             raise safe.Misfit(
                 f"{named(layer)} was made for {made}, and the file was written on {backend}, which computes "
-                f"it otherwise. Make the model after lamina.keras1.backend.set_backend({backend!r})."
+                f"it otherwise. Make the model by model_from_json(text, backend={backend!r}), or after "
+                f"lamina.keras1.backend.set_backend({backend!r})."
             )
-
-    def read(layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-        parts = [(leaf, part) for part in ("trainable_weights", "non_trainable_weights") for leaf in _leaves(layer)]
-        layouts = [_layout(leaf, generation, backend) for leaf, _ in parts]
-        counts = [len(getattr(leaf, part)) for leaf, part in parts]
-        counts = [
-            len(own.names()) if n and own.kind.endswith("gates") else n for own, n in zip(layouts, counts, strict=True)
-        ]
-        if sum(counts) != len(arrays):
-            return arrays  # a misfit, which is told where they are assigned
-        found, start = [], 0
-        for own, count in zip(layouts, counts, strict=True):
-            found += own.to_modern(arrays[start : start + count]) if count else []
-            start += count
-        return found
-
-    return read
 
 
 def _leaves(layer: Any) -> Iterator[Any]:
@@ -124,8 +151,8 @@ def _entry(layer: Any, generation: Generation) -> Class | None:
     return None if cls is None else generation.find(cls.__name__)
 
 
-def _layout(layer: Any, generation: Generation, backend: str) -> weights.Layout:
-    entry = _entry(layer, generation)
+def _layout(layer: Any, generation: Generation | None, backend: str) -> weights.Layout:
+    entry = None if generation is None else _entry(layer, generation)
     if entry is None or not entry.weights:
         return weights.Layout()
     shape = layer.built_shape() if entry.weights in weights.BY_SHAPE else ()
@@ -133,9 +160,7 @@ def _layout(layer: Any, generation: Generation, backend: str) -> weights.Layout:
 
 
 def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
-    """What a file says of training, in words that are read today. Raises ValueError for Keras 1's."""
-    if generation == "keras1":
-        raise ValueError("The optimizers' state of Keras 1 is not read.")
+    """What a file says of training, in words that are read today."""
     return settings if generation == "keras3" else origin.training(settings, generation)
 
 
@@ -153,11 +178,65 @@ def without_state(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> list[tuple[
     return kept
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A layer of a model, or what a model has of its own, and what a file has of it."""
+
+    what: str  # for messages
+    layer: Layer | None  # None for a model's own
+    weights: Sequence[Any]
+    names: Sequence[str]
+    arrays: Sequence[np.ndarray]
+
+    def converted(self, convert: Converter, arrays: Sequence[np.ndarray] | None = None) -> Sequence[np.ndarray]:
+        arrays = self.arrays if arrays is None else arrays
+        return arrays if self.layer is None else convert(self.layer, arrays)
+
+    def trained(self, convert: Converter, seen: set[int]) -> list[int]:
+        """Which of the arrays are trained, those of weights that were `seen` in other pairs aside."""
+        fresh = [id(weight) not in seen for weight in self.weights]
+        seen.update(map(id, self.weights))
+        if self.layer is None:
+            return [at for at, weight in enumerate(self.weights) if fresh[at] and weight.trainable]
+        whole = len(self.weights) == len(self.arrays)
+        return [at for at in range(convert.trained(self.layer)) if (fresh[at] if whole else any(fresh))]
+
+
 def load_state(optimizer: Any, stored: Mapping[str, np.ndarray]) -> None:
-    """Set an optimizer's state as Keras 2 and tf.keras store it; warns, as they do, where it does not fit."""
-    found = origin.optimizer_state(stored, optimizer._slot_names(), [tuple(w.shape) for w in optimizer._weights])
+    """Set an optimizer's state of arrays that lie as today's weights do."""
+    weights = optimizer._weights
+    found = origin.optimizer_state(stored, optimizer._slot_names(), [tuple(weight.shape) for weight in weights])
+    _set_state(optimizer, found, lambda arrays: dict(zip(map(id, weights), arrays, strict=True)))
+
+
+def load_state_of(
+    optimizer: Any, stored: Mapping[str, np.ndarray], pairs: Sequence[Pair], convert: Converter, by_name: bool
+) -> None:
+    """Set an optimizer's state of arrays that lie as those of a file's layers do; `by_name`: in their names' order."""
+    seen: set[int] = set()
+    places = [(pair, at) for pair in pairs for at in pair.trained(convert, seen)]
+    if by_name:
+        places.sort(key=lambda place: place[0].names[place[1]])
+    shapes = [pair.arrays[at].shape for pair, at in places]
+    found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
+
+    def by_weight(arrays: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+        spread = {id(pair): [np.zeros_like(array) for array in pair.arrays] for pair in pairs}
+        for (pair, at), array in zip(places, arrays, strict=True):
+            spread[id(pair)][at] = array
+        converted: dict[int, np.ndarray] = {}
+        for pair in reversed(pairs):  # what is met again keeps its first array
+            own = pair.converted(convert, spread[id(pair)])
+            converted |= zip(map(id, pair.weights), own, strict=True)
+        return converted
+
+    _set_state(optimizer, found, by_weight)
+
+
+def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[..., Mapping[int, np.ndarray]]) -> None:
+    """Warns, as older generations do, where the state does not fit."""
     if found is None:
-        warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=4)
+        warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=5)
         return
     steps, product, slots = found
     optimizer._iterations.assign(steps)
@@ -165,5 +244,6 @@ def load_state(optimizer: Any, stored: Mapping[str, np.ndarray]) -> None:
         passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
         optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
     for name, arrays in slots.items():
-        for variable, array in zip(optimizer._slots[name], arrays, strict=True):
-            variable.assign(array)
+        values = by_weight(arrays)
+        for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
+            variable.assign(values[id(weight)])

@@ -390,5 +390,13 @@ def texts(group: Any, name: str) -> list[str]:
     return [as_text(item) for part in parts for item in np.asarray(part).ravel().tolist()]
 
 
+def count(group: Any, name: str) -> int:
+    """A number of things in a group's attributes. Raises ValueError for another value."""
+    value = np.asarray(group.attrs[name])
+    if value.shape not in ((), (1,)) or value.dtype.kind not in "iu" or value.min() < 0:
+        raise ValueError(f"attribute {name!r} of {group.name} is no number of things")
+    return int(value.item())
+
+
 def as_text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -16,7 +16,6 @@ from ..core import config as settings
 from ..core import serialize
 from ..core.layer import snake_case
 from ..layers import old
-from ..translation import origin
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
 from ..translation.table import Generation
@@ -35,10 +34,15 @@ class Dialect:
 
     def __init__(self, table: Generation, backend: str = "tensorflow"):
         self.table = table
-        self.backend = backend  # whose arithmetic it follows; only Keras 1 on Theano computes otherwise
+        self._backend = backend
         self.homes: dict[str, Find] = {}  # how names are found in each; `names.fill` says it
         self._found: dict[tuple[str, str], Any] = {}
         self._counts: dict[str, Iterator[int]] = {}
+
+    @property
+    def backend(self) -> str:
+        """Whose arithmetic it follows; only Keras 1 on Theano computes otherwise."""
+        return serialize.read_backend() or self._backend
 
     def find(self, home: str, name: str) -> Any:
         """What a name means in a home such as `layers`: one object, whichever threads ask first. None for nothing."""
@@ -59,7 +63,7 @@ class Dialect:
         """Compute as that backend did. Raises ValueError for another than "tensorflow" and "theano"."""
         if backend not in ("tensorflow", "theano"):
             raise ValueError(f'The backend of an older Keras is "tensorflow" or "theano"; got {backend!r}.')
-        self.backend = backend
+        self._backend = backend
 
     def settings(self) -> dict[str, Any]:
         """Of the process, as conversions ask for them."""
@@ -118,6 +122,8 @@ class Dialect:
     def from_config(self, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         """The layer or model that {"class_name": ..., "config": ...} describes."""
         name = config["class_name"]
+        if name == "Sequential" and isinstance(config["config"], list) and "name" in config:
+            config = {**config, "config": {"name": config["name"], "layers": config["config"]}}
         module = self.module("models" if name in _MODELS else "layers")
         keys = [key for key in (config.get("registered_name"), name) if key]
         registered = any(serialize.registered_object(key, custom_objects) is not None for key in keys)
@@ -141,14 +147,6 @@ DIALECTS = {
     table.name: Dialect(table, os.environ.get("KERAS_BACKEND", "tensorflow") if table is KERAS1 else "tensorflow")
     for table in (KERAS1, KERAS2, TF_KERAS)
 }
-
-
-def model_from(described: Any, custom_objects: Any, otherwise: Dialect) -> Any:
-    """The model that {"class_name": ..., "config": ...} describes, as the generation that wrote it computes it."""
-    told = origin.generation_of(described) or otherwise.table.name
-    if told == "keras3" or "class_name" not in described:
-        return serialize.deserialize(described, custom_objects, ("keras.models", "keras.layers"))
-    return DIALECTS[told].from_config(origin.addressed(described, told), custom_objects)
 
 
 def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:

@@ -21,7 +21,7 @@ from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
-from ..models import Model, Sequential
+from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
@@ -30,7 +30,7 @@ from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim
 from .additions import Adds, AddsBeside
-from .dialect import Dialect, model_from
+from .dialect import Dialect
 from .habits import Call, Told, set_attribute
 from .weighting import LossOfTheTime, LossOfThoseCounted, check_modes, weigh
 
@@ -42,39 +42,23 @@ def find(dialect: Dialect, name: str) -> Any:
     if name == "Model":
         return _class(dialect, name, _AnyModel, Model)
     if name == "Functional":
-        cls = _class(dialect, "Model", _Functional, Functional, dialect.find("models", "Model"))
+        told = name if dialect.table.shares_modern else "Model"  # what configs and paths of weights call it
+        cls = _class(dialect, told, _Functional, Functional, dialect.find("models", "Model"))
         cls.__qualname__ = name  # where pickle finds it
         return cls
-    read = {"model_from_config": dict, "model_from_json": json.loads, "model_from_yaml": _yaml_read}.get(name)
-    if read is None:
-        return None
+    if name in ("model_from_config", "model_from_json", "model_from_yaml"):
+        return _reading(dialect, getattr(from_config, name))
+    return None
 
-    def load(config: Any, custom_objects: Any = None) -> Any:
-        """The model that `to_json`, `to_yaml` or `get_config` beside its class described, as its writer computed it."""
-        return model_from(read(config), custom_objects, dialect)
+
+def _reading(dialect: Dialect, read: Any) -> Any:
+    """What reads a model's description, this generation's where it does not tell whose it is."""
+
+    @functools.wraps(read)
+    def load(described: Any, custom_objects: Any = None, backend: str | None = None) -> Any:
+        return read(described, custom_objects, backend, otherwise=dialect.table.name)
 
     return load
-
-
-def _yaml(what: str) -> Any:
-    """PyYAML, which makes nothing but plain data of a text here."""
-    try:
-        import yaml
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(f"{what} needs PyYAML: pip install pyyaml. `to_json` needs nothing.") from None
-    return yaml
-
-
-def _yaml_read(text: str) -> Any:
-    yaml = _yaml("model_from_yaml")
-
-    class Loader(yaml.SafeLoader):
-        """Reads the tuples that Keras wrote as well."""
-
-    Loader.add_constructor(
-        "tag:yaml.org,2002:python/tuple", lambda own, node: tuple(own.construct_sequence(node, True))
-    )
-    return yaml.load(text, Loader)
 
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
@@ -344,11 +328,19 @@ class _ModelWords(Adds):
 
     def to_yaml(self, **options: Any) -> str:
         """As `to_json`, in YAML; `model_from_yaml` reads it. Raises ModuleNotFoundError without PyYAML."""
-        return _yaml("to_yaml").safe_dump(json.loads(self.to_json()), **options)
+        from ..files import yaml
+
+        return yaml.library("to_yaml").safe_dump(json.loads(self.to_json()), **options)
 
     def _described(self) -> dict[str, Any]:
         described = {"class_name": type(self).__name__, "config": self.get_config()}
-        return {**described, "keras_version": self._dialect.table.version, "backend": "tensorflow"}
+        return {**described, "keras_version": self._dialect.table.version, "backend": self._made_for or "tensorflow"}
+
+    @property
+    def _made_for(self) -> str | None:
+        """The backend whose arithmetic its layers follow; None where all have one."""
+        found = {layer._made_for for layer in self._flat_layers() if isinstance(layer, shim.LayerShim)} - {None}
+        return "theano" if "theano" in found else next(iter(found), None)
 
     @property
     def stateful(self) -> bool:
@@ -540,7 +532,12 @@ class _Sequential(AddsBeside, _ModelWords):
 
     @property
     def flattened_layers(self) -> list[Any]:
-        return list(self._stack)
+        """The layers, those of the models that a first Merge joins in its place."""
+        first = self._stack[0] if self._stack else None
+        if not (isinstance(first, MergeByMode) and first.branches):
+            return list(self._stack)
+        joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in first.branches)
+        return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
 
     def _weight_layers(self) -> list[Any]:
         first = self._stack[0] if self._stack else None
@@ -637,7 +634,9 @@ class _Functional(AddsBeside, _ModelWords):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         with serialize.custom_object_scope(custom_objects or {}):
             inputs, outputs = graph_from_config(config, cls._dialect.from_config)
-        return cls(inputs, outputs, name=config.get("name"))
+        model = cls(inputs, outputs, name=config.get("name"))
+        model.__dict__["_told_order"] = [entry.get("name") for entry in config["layers"]]
+        return model
 
 
 def _node(node: Mapping[str, Any]) -> list[list[Any]]:

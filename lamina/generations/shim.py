@@ -235,6 +235,11 @@ class LayerShim(Adds, Shim):
 
     # -- config -----------------------------------------------------------------------------------------------------
 
+    @property
+    def _made_for(self) -> str | None:
+        """The backend whose arithmetic it follows; None where all have one."""
+        return ("theano" if self._theano else "tensorflow") if self._dialect.table.lists_weights else None
+
     def get_config(self) -> dict[str, Any]:
         generation, entry = self._dialect.table, self._words.entry
         kept = dict(self._as_given)
@@ -260,6 +265,12 @@ class LayerShim(Adds, Shim):
         if isinstance(kept.get("backward_layer"), dict):
             kept["backward_layer"].pop("build_config", None)
         return {**base, **self._words.to_old(modern, kept, shape)}
+
+    def config_of_copy(self) -> dict[str, Any]:
+        """With the order of axes, which Keras 1 leaves out where it was the same in a whole process."""
+        unsaved = {"dim_ordering"} & {*self._words.entry.unsaved.split()} if hasattr(self, "data_format") else ()
+        own = {key: to_old_value(self._dialect.table, "data_format", self.data_format) for key in unsaved}
+        return {**self.get_config(), **own}
 
     def get_build_config(self) -> dict[str, Any] | None:
         """tf.keras writes it for layers without weights, too, and of a TimeDistributed its layer's."""

@@ -1,9 +1,8 @@
-"""Copies of models with weights of their own, and models from JSON."""
+"""Copies of models with weights of their own."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -18,25 +17,6 @@ from .functional import Functional
 from .graph_config import own_kwargs
 from .model import Model
 from .sequential import Sequential
-
-
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """The model `Model.to_json` described, with fresh weights; one of an older Keras as that computed it.
-
-    Raises ValueError for what describes none.
-    """
-    from ..translation import origin
-
-    try:
-        config = json.loads(json_string)
-        config = origin.addressed(config, origin.generation_of(config)) if isinstance(config, dict) else config
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"model_from_json: this is no JSON: {error}") from error
-    with serialize.reading_shared():
-        model = serialize.deserialize(config, custom_objects, homes=("keras.models", "keras.layers"))
-    if not isinstance(model, Model):
-        raise ValueError(f"model_from_json: this describes a {type(model).__name__}, not a model.")
-    return model
 
 
 def clone_model(
@@ -89,7 +69,9 @@ def _clone(
 
 
 def _from_config(layer: Any) -> Any:
-    return type(layer).from_config(layer.get_config())
+    config = layer.config_of_copy() if hasattr(layer, "config_of_copy") else layer.get_config()
+    with serialize.as_made(layer):
+        return type(layer).from_config(config)
 
 
 def _symbolic(input_tensors: Any, count: int) -> list[SymbolicTensor]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import keras1, keras2
+from . import keras0, keras1, keras2
 
 # Words that only one generation writes into the configs of its layers.
 _KERAS1 = frozenset({"input_dtype", "border_mode", "dim_ordering", "nb_filter", "inner_activation", "W_regularizer"})
@@ -18,6 +18,7 @@ _TF_KERAS = frozenset({"time_major", "ragged", "module", "registered_name"})
 _KERAS3 = frozenset({"batch_shape", "quantization_config"})
 
 
+BACKENDS = ("tensorflow", "theano")
 _UNORDERED = [name for name, entry in keras1.LAYERS.items() if "dim_ordering" in entry.unsaved]
 
 
@@ -28,6 +29,8 @@ def generation_of(described: Any, version: str | None = None) -> str | None:
     """
     if not isinstance(described, Mapping) or _speaks_for_itself(described):
         return None
+    if keras0.is_old(described):
+        return "keras1"
     told = version or described.get("keras_version")
     if told is not None:
         return generation_of_version(str(told))
@@ -50,11 +53,33 @@ def generation_of_version(version: str) -> str:
     return "tf_keras" if minor > 3 or "-tf" in version else "keras2"
 
 
+def sorts_weights(version: str | None) -> bool:
+    """Whether that Keras' optimizers keep their state in the order of the weights' names: up to 2.0.5."""
+    found = re.match(r"(\d+)(?:\.(\d+)(?:\.(\d+))?)?", version or "1")
+    return found is not None and tuple(int(part or 0) for part in found.groups()) < (2, 0, 6)
+
+
+def backend_of(names: Iterable[str]) -> str | None:
+    """Which backend named these weights: TensorFlow's names end in ":0", Theano's do not; None for numbers alone."""
+    told = next((name for name in names if not re.fullmatch(r"param_\d+", name)), None)
+    return told and ("tensorflow" if told.endswith(":0") else "theano")
+
+
+def told_backend(described: Any) -> str | None:
+    """The backend that a model's description names, where it is one whose arithmetic is known."""
+    told = described.get("backend") if isinstance(described, Mapping) else None
+    return told if told in BACKENDS else None
+
+
 def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str, Any]:
     """The same, with the module of the generation in which its model class is found."""
+    if _speaks_for_itself(described):
+        generation = str(described["module"]).split(".")[1]
     if generation in (None, "keras3"):
         return dict(described)
     described = copy.deepcopy(dict(described))
+    if keras0.is_old(described):
+        described = keras0.to_keras1(described)
     found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
     found = [(name, config) for name, config in found if isinstance(name, str) and isinstance(config, dict)]
     orderings = {config["dim_ordering"] for _, config in found if isinstance(config.get("dim_ordering"), str)}
@@ -117,6 +142,10 @@ def optimizer_state(
             scalars[word] = array
         else:
             arrays.append(array)
+    if arrays and arrays[0].ndim == 0 and () not in shapes:
+        scalars["iterations"] = arrays.pop(0)  # Keras 1 gave no names
+    if not slots and [array.shape for array in arrays] == [*shapes]:
+        arrays = []  # a momentum of 0, of which older ones kept the last step
     turns = slots if "iteration" in scalars else [(name,) for group in slots for name in group]
     order = [(name, shape) for group in turns for shape in shapes for name in group]
     if len(arrays) == len(order) + len(shapes) and all(array.size == 1 for array in arrays[len(order) :]):
@@ -127,7 +156,10 @@ def optimizer_state(
     for (name, _), array in zip(order, arrays, strict=True):
         found.setdefault(name, []).append(array)
     steps = next((scalars[word] for word in ("iteration", "iterations", "iter") if word in scalars), 0)
-    return steps, scalars.get("m_schedule", scalars.get("momentum_cache")), found
+    product = scalars.get("m_schedule", scalars.get("momentum_cache"))
+    if product is None and "iteration" not in scalars:
+        product = np.float32(1)  # Keras 1, and 2 up to 2.2, begin it anew
+    return steps, product, found
 
 
 def entries(value: Any) -> Iterator[dict[str, Any]]:

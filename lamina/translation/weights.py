@@ -29,6 +29,7 @@ class Layout:
     fused: bool = False  # all gates are one array
     sizes: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # along several axes, by their numbers and as given
     places: Places | None = field(default=None, compare=False)  # of a local kernel that is stored otherwise
+    row: tuple[int, int] = (0, 0)  # length and filters of a kernel of time, where they are known
 
     def names(self) -> list[str]:
         """The generation's names of the weights, without the layer's."""
@@ -56,7 +57,8 @@ def layout(entry: Class, config: Mapping[str, Any], shape: Sequence[int | None] 
         given = np.atleast_1d(config["axis"]).tolist()
         sizes = tuple(tuple(shape[axis] for axis in axes) for axes in (sorted(given), given))
     local = places(config, shape) if entry.weights == "local" and shape else None
-    return Layout(entry.weights, entry.weight_names, first, backend == "theano", fused, sizes, local)
+    row = config.get("filter_length", 0), config.get("nb_filter", 0)
+    return Layout(entry.weights, entry.weight_names, first, backend == "theano", fused, sizes, local, row)
 
 
 # The modern order of the gates, by their names in Keras 1.
@@ -92,8 +94,11 @@ def _unkernels(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
 
 
 def _row_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    """A kernel of time is a picture's: (length, 1, in, out)."""
-    kernel = arrays[0][:, 0]
+    """A kernel of time is a picture's: (length, 1, in, out), or up to Keras 1.0 (out, in, length, 1)."""
+    kernel, (length, filters) = arrays[0], layout.row
+    if length and kernel.ndim == 4 and (kernel.shape[:2] != (length, 1) or kernel.shape[3] != filters):
+        kernel = kernel.transpose(2, 3, 1, 0)
+    kernel = kernel[:, 0]
     return [np.flip(kernel, 0) if layout.theano else kernel, *arrays[1:]]
 
 
