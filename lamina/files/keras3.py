@@ -32,14 +32,17 @@ def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
     import h5py
 
-    config = described_model(model)
+    config, version, adapt = described_model(model), KERAS_VERSION, tree.as_it_is
+    source = older.writer_of(model)
+    if source is not None and source.generation == "tf_keras":  # the only other one that has such files
+        config, version, adapt = older.as_tf_keras(config), source.version, older.arrays_of_tf_keras
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with safe.replacing(path) as fresh, zipfile.ZipFile(fresh, "w") as archive:
-        archive.writestr(METADATA, json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}))
+        archive.writestr(METADATA, json.dumps({"keras_version": version, "date_saved": saved}))
         archive.writestr(CONFIG, json.dumps(config))
         with tempfile.TemporaryFile(dir=fresh.parent) as weights:
             with h5py.File(weights, "w") as file:
-                tree.write(model, file)
+                tree.write(model, file, adapt=adapt)
             weights.seek(0)
             with archive.open(WEIGHTS, "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 1 << 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,12 +48,25 @@ def addressed(config: Any, version: str | None) -> Any:
     return origin.addressed(config, origin.generation_of(config, version)) if isinstance(config, dict) else config
 
 
+_VERSIONS = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}  # whose formats are written
+
+
+def writer_of(model: Any) -> Writer | None:
+    """The Keras whose file a model of an older generation is saved as; None for one of today."""
+    for name, version in _VERSIONS.items():
+        if _first_home(model, f"lamina.{name}.models"):
+            theano = any(getattr(layer, "_theano", False) for layer in model.modules())
+            return Writer(version, "theano" if theano else "tensorflow", name)
+    return None
+
+
 @dataclass(frozen=True)
 class Converter:
-    """Turns a layer's arrays as a file stores them into today's, trained ones first."""
+    """Turns a layer's arrays as a file stores them into today's, trained ones first, and back."""
 
     generation: Generation | None = None
     backend: str = ""
+    in_turns: bool = False  # an optimizer's state goes from weight to weight
     roots: bool = False  # the file has standard deviations where later ones have variances
 
     def count(self, layer: Layer) -> int:
@@ -75,6 +89,22 @@ class Converter:
             found[3] = (found[3] + layer.epsilon) ** 2 - layer.epsilon  # whose root with epsilon is what it divided by
         return found
 
+    def stored(
+        self, layer: Layer, value: Callable[[Any], Any] = lambda weight: weight, trained_alone: bool = False
+    ) -> list[tuple[str, np.ndarray]]:
+        """Names and arrays as a file has them: of the layer's weights, or of what `value` gives for each."""
+        found: list[tuple[str, np.ndarray]] = []
+        for part in ("trainable_weights", "non_trainable_weights")[: 2 - trained_alone]:
+            for leaf in _leaves(layer) if self.generation is not None else (layer,):
+                own = [(weight, value(weight)) for weight in getattr(leaf, part)]
+                own = [(weight, tensor) for weight, tensor in own if tensor is not None]
+                arrays = [tensor.detach().cpu().numpy() for _, tensor in own]
+                old = _layout(leaf, self.generation, self.backend).to_old(arrays)
+                names = [weight.name for weight, _ in own]
+                names = names if len(names) == len(old) else [f"param_{index}" for index in range(len(old))]
+                found += [(f"{leaf.name}/{name}:0", array) for name, array in zip(names, old, strict=True)]
+        return found
+
     def _parts(self, layer: Layer) -> list[tuple[weights.Layout, int, bool]]:
         """Layouts of the layers inside, with how many arrays a file has of each."""
         parts = []
@@ -86,6 +116,11 @@ class Converter:
         return parts
 
 
+def converter_to(source: Writer) -> Converter:
+    """What turns a model's arrays into those that its generation stores."""
+    return Converter(_LAYOUTS.get(source.generation), source.backend or "", source.generation == "tf_keras")
+
+
 def converter(model: Any, source: Writer) -> Converter:
     """What turns the arrays of a file into those of a model.
 
@@ -94,7 +129,7 @@ def converter(model: Any, source: Writer) -> Converter:
     generation, backend = _LAYOUTS.get(source.generation), source.backend or "tensorflow"
     if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
         _check_backend(model, generation, source.backend)
-        return Converter(generation, backend, source.unnamed and source.generation == "keras1")
+        return Converter(generation, backend, roots=source.unnamed and source.generation == "keras1")
     others = origin.otherwise(source.generation, backend)
     for layer in model.modules() if others else ():
         if any(cls.__name__ in others for cls in type(layer).__mro__):
@@ -106,6 +141,54 @@ def converter(model: Any, source: Writer) -> Converter:
                 f"computes something else. {remedy}"
             )
     return Converter()
+
+
+def stored_state(model: Any, convert: Converter) -> list[tuple[str, np.ndarray]]:
+    """An optimizer's state as the model's generation writes it: the steps, then what belongs to the weights, in turns
+    as tf.keras has it, or kind by kind."""
+    optimizer = model.optimizer
+    steps = np.asarray(optimizer._iterations.numpy(), "int64")
+    groups = [
+        [(name, _slots_of(model, optimizer, name, convert)) for name in names] for names in optimizer._slot_names()
+    ]
+    if convert.in_turns:
+        turns = [each for group in groups for row in zip(*(slots for _, slots in group), strict=True) for each in row]
+        return [("iteration:0", steps), *turns]
+    product = [("m_schedule:0", optimizer._product.numpy())] if hasattr(optimizer, "_product") else []
+    return [("iterations:0", steps), *product, *(each for group in groups for _, slots in group for each in slots)]
+
+
+_TF_HOMES = {"models": "keras", "layers": "keras.layers", "optimizers": "keras.optimizers"}
+
+
+def as_tf_keras(described: dict[str, Any]) -> dict[str, Any]:
+    """A model's description with the modules that tf.keras itself writes."""
+    described = copy.deepcopy(described)
+    for entry in origin.entries(described):
+        room = str(entry.get("module")).removeprefix("lamina.tf_keras.")
+        if room == entry.get("module"):
+            continue
+        entry["module"] = _TF_HOMES.get(room, f"keras.{room}")
+        if room == "models" and "input_layers" in entry["config"]:
+            entry |= {"module": "tf_keras.src.engine.functional", "class_name": "Functional"}
+            entry["registered_name"] = "Functional"
+    return described
+
+
+def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+    """What an object stores in a `.keras` file of tf.keras: of an optimizer no rate, and none of Nadam's products."""
+    if not hasattr(item, "_slot_names"):
+        return arrays
+    left_out = [id(getattr(item, name, None)) for name in ("_learning_rate", "_product")]
+    kept = [variable for variable in item.variables if id(variable) not in left_out]
+    return {str(index): variable for index, variable in enumerate(kept)}
+
+
+def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter) -> list[tuple[str, np.ndarray]]:
+    slots = {id(weight): slot for weight, slot in zip(optimizer._weights, optimizer._slots[name], strict=True)}
+    layers = dict.fromkeys(model.layers)
+    found = [each for layer in layers for each in convert.stored(layer, lambda w: slots.get(id(w)), trained_alone=True)]
+    return [(f"{optimizer.name}/{name[0]}/{path}", array) for path, array in found]
 
 
 def _first_home(item: Any, home: str) -> type | None:

@@ -7,7 +7,7 @@ Members of lists and dicts are named by their class and numbered. What is reache
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,13 +118,22 @@ def put(group: Any, key: str, value: Any) -> None:
     group.create_dataset(key, data=np.asarray(value))
 
 
-def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
-    """Write the weights of everything below `root` into an open HDF5 file, or the shards of one."""
+def as_it_is(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+    return arrays
+
+
+def write(
+    root: Any, file: Any, skip: Collection[int] = (), adapt: Callable[[Any, dict], dict] = as_it_is
+) -> None:
+    """Write the weights of everything below `root` into an open HDF5 file, or the shards of one.
+
+    adapt: what an object stores, made of what it would store.
+    """
     for path, item in saveables(root, skip):
         group = file.create_group(f"{path}/vars".lstrip("/"))
         if isinstance(getattr(item, "name", None), str):
             group.attrs["name"] = item.name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-        for key, value in own_arrays(item).items():
+        for key, value in adapt(item, own_arrays(item)).items():
             put(group, key, value)
 
 
