@@ -23,6 +23,7 @@ SPACES = {"lamina": lamina, "keras1": keras1, "keras2": keras2, "tf_keras": tf_k
 CLASSES = {"keras1_tf": "keras1", "keras1_th": "keras1", "keras2": "keras2", "tf_keras2": "tf_keras"}
 EVERY = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
+
 def recorded(*suffixes: str) -> list[str]:
     return [
         f"{path.parent.name}/{path.name}"

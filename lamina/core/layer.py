@@ -375,7 +375,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _arguments_of(cls, config: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `__init__`: where `get_config` is not the user's own, objects among them are described in it."""
         if cls._owns_init and cls.get_config is Layer.get_config:
-            return {key: serialize.deserialize(value) if key not in Layer._args else value for key, value in config.items()}
+            return {
+                key: serialize.deserialize(value) if key not in Layer._args else value for key, value in config.items()
+            }
         return dict(config)
 
     @classmethod

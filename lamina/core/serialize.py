@@ -239,7 +239,11 @@ def _check_arguments(cls: type, config: Any, name: Any) -> None:
     """Raises TypeError where `from_config` could not make one of a user's layers again: its `__init__` lacks arguments
     of the config, or wants others. Warns for what is no layer, without which a file can be read."""
     ours = str(getattr(getattr(cls, "from_config", None), "__module__", "")).startswith("lamina.")
-    if not ours or str(getattr(cls.__init__, "__module__", "")).startswith("lamina.") or not isinstance(config, Mapping):
+    if (
+        not ours
+        or str(getattr(cls.__init__, "__module__", "")).startswith("lamina.")
+        or not isinstance(config, Mapping)
+    ):
         return
     try:
         inspect.signature(cls.__init__).bind(None, **config)

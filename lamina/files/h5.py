@@ -171,6 +171,7 @@ def load(
             with safe.reading(path):
                 convert = older.converter(model, writer)
                 pairs = _in_file_order(model, groups, convert)
+                groups.clear()  # the pairs alone hold the arrays, and let them go
                 _assign(pairs, convert, skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
@@ -320,12 +321,14 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
             kinds = tree.other_kind(dict(zip(keys, weights, strict=True)), dict(zip(keys, arrays, strict=True)))
             problem = kinds and f"layer {what}: {kinds}"
         if problem is None:
-            fitting.append((weights, arrays))
+            fitting.append((pair, weights, [*arrays]))
         elif skip_mismatch:
             warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
         else:
             raise safe.Misfit(f"the weights do not fit the model: {problem}")
     with torch.no_grad():
-        for weights, arrays in fitting:
-            for weight, array in zip(weights, arrays, strict=True):
-                take(weight, torch.as_tensor(array))
+        for pair, weights, arrays in fitting:
+            if isinstance(pair.arrays, list):  # their shapes stay, for an optimizer's state; their memory goes
+                pair.arrays[:] = [np.broadcast_to(np.zeros((), array.dtype), array.shape) for array in pair.arrays]
+            for weight in weights:
+                take(weight, torch.as_tensor(arrays.pop(0)))

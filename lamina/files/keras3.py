@@ -103,8 +103,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
             model = make_model(config, path, settings)
             settings = settings if compile else []
             with safe.reading(path), h5py.File(weights, "r") as file:
-                loads = tree.read(model, [file], grows=bool(settings))
-            tree.load(loads, path)
+                tree.load(tree.read(model, [file], grows=bool(settings)), path)
             _load_assets(model, assets, path)
         if settings:
             done = {id(item) for _, item in tree.saveables(model)}
@@ -116,7 +115,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                 loads = tree.read(model, [file], done=done)
                 if generation == "tf_keras":
                     loads = older.without_state(loads)
-            tree.load(loads, path)
+                tree.load(loads, path)
     return model
 
 
@@ -225,8 +224,7 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Coll
     require_built(model, "load weights")
     build_optimizer(model)
     with stored_weights(path) as files:
-        loads = tree.read(model, files, skip, skip_mismatch)
-    tree.load(loads, path)
+        tree.load(tree.read(model, files, skip, skip_mismatch), path)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
+from .tree import values_of
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -206,8 +207,8 @@ def _check_backend(model: Any, generation: Generation, backend: str | None) -> N
             if entry.weights:
                 warn(
                     f"Nothing says whether these weights were written on TensorFlow or on Theano, which turns the "
-                    f"kernels of {named(layer)} round. They are read as TensorFlow's; pass backend=\"theano\" for the "
-                    "other, or backend=\"tensorflow\" to confirm."
+                    f'kernels of {named(layer)} round. They are read as TensorFlow\'s; pass backend="theano" for the '
+                    'other, or backend="tensorflow" to confirm.'
                 )
                 return
             continue
@@ -254,7 +255,7 @@ def without_state(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> list[tuple[
         if not hasattr(item, "_slot_names"):
             kept.append((item, arrays))
             continue
-        ordered = [arrays[str(index)] for index in range(len(arrays))]
+        ordered = [values_of(arrays[str(index)]) for index in range(len(arrays))]
         words = ["iteration", "learning_rate"] if len(ordered) > 1 and ordered[1].ndim == 0 else ["iteration"]
         names = [*words, *map(str, range(len(ordered) - len(words)))]
         load_state(item, dict(zip(names, ordered, strict=True)))

@@ -122,9 +122,7 @@ def as_it_is(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
     return arrays
 
 
-def write(
-    root: Any, file: Any, skip: Collection[int] = (), adapt: Callable[[Any, dict], dict] = as_it_is
-) -> None:
+def write(root: Any, file: Any, skip: Collection[int] = (), adapt: Callable[[Any, dict], dict] = as_it_is) -> None:
     """Write the weights of everything below `root` into an open HDF5 file, or the shards of one.
 
     adapt: what an object stores, made of what it would store.
@@ -140,7 +138,7 @@ def write(
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-Loads = list[tuple[Any, dict[str, np.ndarray]]]
+Loads = list[tuple[Any, dict[str, Any]]]  # of arrays, or of what will be read
 
 
 def read(
@@ -151,7 +149,7 @@ def read(
     done: Collection[int] = (),
     grows: bool = False,
 ) -> Loads:
-    """The arrays in open HDF5 files for everything below `root`, for `load`; nothing changes yet.
+    """The arrays in open HDF5 files for everything below `root`, for `load` while these are open; nothing changes yet.
 
     `done` holds ids of what has been read, `grows` says that more will hang below `root`. Raises Misfit with all names,
     numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
@@ -183,7 +181,16 @@ def read(
             raise Misfit(message)
         warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
     check_total((array for _, stored in fitting for array in stored.values()), *files)
-    return [(item, {key: array.read() for key, array in stored.items()}) for item, stored in fitting]
+    return [(item, {key: as_stored(array) for key, array in stored.items()}) for item, stored in fitting]
+
+
+def as_stored(stored: StoredArray) -> Any:
+    """An array to be read when its turn comes, where that cannot fail for what the file holds; else its values."""
+    return stored if stored.plain else stored.read()
+
+
+def values_of(stored: Any) -> np.ndarray:
+    return stored.read() if isinstance(stored, StoredArray) else stored
 
 
 def stored_arrays(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
@@ -271,26 +278,30 @@ def load(loads: Loads, path: Any) -> None:
     before = [(tensor, tensor.detach().clone()) for item, _ in own for tensor in _current(item)]
     try:
         for item, arrays in own:
-            item.load_own_variables(arrays)
+            item.load_own_variables({key: values_of(array) for key, array in arrays.items()})
     except BaseException as error:
         with torch.no_grad():
             for tensor, value in before:
                 tensor.copy_(value)
         if isinstance(error, FAULTS):
-            raise ValueError(f"{path}: the weights do not fit the model: {reason(error)}") from error
+            raise Misfit(f"{path}: the weights do not fit the model: {reason(error)}") from error
         raise
     for item, arrays in loads:
         weights = _own_tensors(item)
         if weights is None:
             continue
-        if any(getattr(weight, "_awaited", None) for weight in weights.values()):
+        plainly = isinstance(item, Layer) and not getattr(item, "lora_enabled", False)
+        # What is taken goes at once: the memory of an array is not held beside that of its weight.
+        if plainly or any(getattr(weight, "_awaited", None) for weight in weights.values()):
             with torch.no_grad():
                 for key, weight in weights.items():
-                    take(weight, torch.as_tensor(arrays[key]))
-        elif not isinstance(item, Layer):
-            item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
+                    take(weight, torch.as_tensor(values_of(arrays.pop(key))))
         else:
-            item.load_own_variables(arrays)
+            read = {key: values_of(array) for key, array in arrays.items()}
+            if isinstance(item, Layer):
+                item.load_own_variables(read)
+            else:
+                item.load_state_dict({key: torch.as_tensor(array) for key, array in read.items()})
 
 
 def _current(item: Any) -> list[Any]:
