@@ -263,6 +263,13 @@ class _Reading(NamedTuple):
     shared: dict[Any, tuple[Any, Any]]  # by `shared_object_id` the config and the object
     compiled: list[tuple[Any, Any]]
 
+    def note(self, config: Mapping[str, Any], made: Any) -> None:
+        """Keep what was made of a config."""
+        if config.get("shared_object_id") is not None:
+            self.shared[config["shared_object_id"]] = (config, made)
+        if config.get("compile_config") and hasattr(made, "compile_from_config"):
+            self.compiled.append((made, config["compile_config"]))
+
 
 _written: ContextVar[dict[int, tuple[int, Any]] | None] = ContextVar("_written", default=None)
 _read: ContextVar[_Reading | None] = ContextVar("_read", default=None)
@@ -416,10 +423,8 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
         if build_config and hasattr(made, "build_from_config") and not getattr(made, "_ready", True):
             with reading_part(build_config, f"the shapes that {cls.__name__} was built for", theirs):
                 made.build_from_config(build_config)
-    if read is not None and shared is not None:
-        read.shared[shared] = (config, made)
-    if read is not None and config.get("compile_config") and hasattr(made, "compile_from_config"):
-        read.compiled.append((made, config["compile_config"]))
+    if read is not None:
+        read.note(config, made)
     return made
 
 

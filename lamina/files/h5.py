@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -326,6 +326,10 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
             warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
         else:
             raise safe.Misfit(f"the weights do not fit the model: {problem}")
+    _write_fitting(fitting)
+
+
+def _write_fitting(fitting: Iterable[tuple[older.Pair, Sequence[Any], list[Any]]]) -> None:
     with torch.no_grad():
         for pair, weights, arrays in fitting:
             if isinstance(pair.arrays, list):  # their shapes stay, for an optimizer's state; their memory goes

@@ -218,7 +218,7 @@ class _Part(io.RawIOBase):
     """So many bytes of a file, from `start` on."""
 
     def __init__(self, path: Any, start: int, size: int):
-        self._file, self._start, self._size, self._at = open(path, "rb", buffering=0), start, size, 0
+        self._file, self._start, self._size, self._at = Path(path).open("rb", buffering=0), start, size, 0
 
     def readable(self) -> bool:
         return True

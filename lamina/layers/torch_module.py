@@ -58,8 +58,8 @@ class TorchModuleWrapper(Layer):
             module = serialize.serialize(self.module)
         except TypeError:
             raise ValueError(
-                f'TorchModuleWrapper "{self.name}": a {type(self.module).__name__} has no config, from which it could be '
-                "made again. Save the weights alone (save_weights or state_dict), or give the class a `get_config` and "
+                f'TorchModuleWrapper "{self.name}": a {type(self.module).__name__} has no config to be made '
+                "again from. Save the weights alone (save_weights or state_dict), or give the class a `get_config` and "
                 "register it."
             ) from None
         frozen = [name for name, parameter in self.module.named_parameters() if not parameter.requires_grad]
@@ -68,7 +68,7 @@ class TorchModuleWrapper(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
-        """Raises ValueError for a module that Keras pickled, unless it is in `custom_objects` under the layer's name."""
+        """Raises ValueError for a module that Keras pickled; `custom_objects` may hold it under the layer's name."""
         config = dict(config)
         frozen = config.pop("frozen", ())
         if not isinstance(config.get("module"), Mapping):

@@ -13,7 +13,6 @@ from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
 from ..training.trainer import Trainer
 
-
 _GRAPH_WORDS = {"layers", "input_layers", "output_layers"}
 
 
