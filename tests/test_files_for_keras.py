@@ -6,13 +6,16 @@ skipped.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -327,3 +330,111 @@ def test_dropout_in_a_file_of_keras_drops_in_training() -> None:
     again = keras.Model.from_config(described)
     x = torch.ones(2, 40)
     assert (again(x, training=True) == 0).any() and (again(x) == 1).all()
+
+
+def test_modules_of_torch_come_back_in_layers_losses_and_activations(tmp_path: Path) -> None:
+    modules = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU())
+    for parameter in modules[0].parameters():
+        parameter.requires_grad_(False)
+    stack = [keras.Input((4,)), L.TorchModuleWrapper(modules), L.Dense(2, activation=torch.nn.Sigmoid())]
+    case = trained(keras.Sequential(stack), "adam", torch.nn.MSELoss())
+    case[0].save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert repr(again.layers[0].module) == repr(modules)
+    assert [p.requires_grad for p in again.layers[0].module.parameters()] == [False, False, True, True]
+    results = [keras_reads.results_of(model, *case[1:], 2) for model in (case[0], again)]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"class_name": "Transformer", "config": {"num_encoder_layers": 10**9}},
+        {"class_name": "GRU", "config": {"input_size": 1, "hidden_size": 1, "num_layers": 10**9}},
+        {"class_name": "Linear", "config": {"in_features": 10**9, "out_features": 10**9}},
+        {"class_name": "DataParallel", "config": {}},
+        {"class_name": "Module", "config": {}},
+        {"class_name": "Linear", "config": {"in_features": {"class_name": "function"}, "out_features": 1}},
+        {"class_name": "load", "config": {"f": "x"}},
+    ],
+    ids=lambda arguments: arguments["class_name"],
+)
+def test_modules_that_a_file_may_not_ask_for_are_refused(arguments: dict[str, Any], tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), L.TorchModuleWrapper(torch.nn.Linear(4, 2))])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(content["config.json"])
+    config["config"]["layers"][1]["config"]["module"] |= arguments
+    with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
+        for name, data_ in {**content, "config.json": json.dumps(config)}.items():
+            archive.writestr(name, data_)
+    with pytest.raises(ValueError, match="bad.keras"):
+        keras.models.load_model(tmp_path / "bad.keras")
+
+
+class Unnamed:
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        return (y_true - y_pred).square().mean()
+
+
+def test_a_loss_without_a_name_is_named_in_the_error_and_one_with_a_name_comes_back(tmp_path: Path) -> None:
+    loss = Unnamed()
+    model, x, y = trained(small(), "sgd", loss)
+    with pytest.raises(TypeError, match="compile, `loss`: Cannot write Unnamed"):
+        model.save(tmp_path / "m.keras")
+    with keras.saving.custom_object_scope({"my_loss": loss}):
+        model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras", custom_objects={"my_loss": loss})
+    assert again.loss is loss
+    assert keras_reads.results_of(again, x, y, 1) == keras_reads.results_of(model, x, y, 1)
+
+
+class Stiff(keras.Model):
+    def __init__(self, units: int):
+        super().__init__()
+        self.dense = L.Dense(units)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+
+class Forgetful(Stiff):
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": 2, "more": 1}
+
+
+def test_what_cannot_be_made_again_is_refused_when_it_is_saved(tmp_path: Path) -> None:
+    stiff, forgetful = Stiff(2), Forgetful(2)
+    for model in (stiff, forgetful):
+        model(torch.ones(1, 4))
+    stiff.save(tmp_path / "stiff.keras")
+    again = keras.models.load_model(tmp_path / "stiff.keras", custom_objects={"Stiff": Stiff})
+    assert torch.equal(again(torch.ones(1, 4)), stiff(torch.ones(1, 4)))
+    with pytest.raises(TypeError, match="Forgetful.*could not be made again from its config"):
+        forgetful.save(tmp_path / "forgetful.keras")
+    assert not (tmp_path / "forgetful.keras").exists()
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+def test_older_generations_write_their_own_files_and_read_them(generation: str, tmp_path: Path) -> None:
+    old = importlib.import_module(f"lamina.{generation}")
+    shape = {"input_shape": (4,)}
+    model = old.models.Sequential([old.layers.Dense(3, **shape), old.layers.BatchNormalization(), old.layers.Dense(2)])
+    model.compile("adam", "mse")
+    x, y = data()
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    for suffix in (".h5", ".keras") if generation == "tf_keras" else (".h5",):
+        model.save(tmp_path / f"m{suffix}")
+        again = keras.models.load_model(tmp_path / f"m{suffix}")
+        assert type(again).__module__ == f"lamina.{generation}.models"
+        twin = old.models.load_model(tmp_path / f"m{suffix}")
+        assert np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+        assert np.ravel(again.train_on_batch(x, y))[0] == np.ravel(twin.train_on_batch(x, y))[0]
+    with h5py.File(tmp_path / "m.h5") as file:
+        told = file.attrs["keras_version"], file.attrs["backend"]
+        steps = file["optimizer_weights"].attrs["weight_names"][0]
+    versions = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}
+    assert told == (versions[generation], "tensorflow")
+    assert steps == ("iteration:0" if generation == "tf_keras" else "iterations:0")

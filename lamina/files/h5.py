@@ -54,7 +54,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         if settings and model.optimizer.variables:
             group = file.create_group("optimizer_weights")
             if source is not None and model.optimizer.built:
-                _write_arrays(group, older.stored_state(model, older.converter_to(source)))
+                _write_arrays(group, older.stored_state(model, source))
                 return
             prefix = model.optimizer.name
             _write_arrays(group, [(_below(prefix, variable.path), variable) for variable in model.optimizer.variables])

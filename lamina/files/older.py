@@ -53,9 +53,11 @@ _VERSIONS = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}  # whos
 
 
 def writer_of(model: Any) -> Writer | None:
-    """The Keras whose file a model of an older generation is saved as; None for one of today."""
+    """The Keras whose file a model of an older generation is saved as; None for one of today, or that is compiled with
+    an optimizer of today, which that Keras could not read."""
+    home = serialize.home_of(type(getattr(model, "optimizer", None))) or ""
     for name, version in _VERSIONS.items():
-        if _first_home(model, f"lamina.{name}.models"):
+        if not home.startswith("keras") and _first_home(model, f"lamina.{name}.models"):
             theano = any(getattr(layer, "_theano", False) for layer in model.modules())
             return Writer(version, "theano" if theano else "tensorflow", name)
     return None
@@ -144,13 +146,14 @@ def converter(model: Any, source: Writer) -> Converter:
     return Converter()
 
 
-def stored_state(model: Any, convert: Converter) -> list[tuple[str, np.ndarray]]:
+def stored_state(model: Any, source: Writer) -> list[tuple[str, np.ndarray]]:
     """An optimizer's state as the model's generation writes it: the steps, then what belongs to the weights, in turns
     as tf.keras has it, or kind by kind."""
-    optimizer = model.optimizer
+    optimizer, convert, by_name = model.optimizer, converter_to(source), origin.sorts_weights(source.version)
     steps = np.asarray(optimizer._iterations.numpy(), "int64")
     groups = [
-        [(name, _slots_of(model, optimizer, name, convert)) for name in names] for names in optimizer._slot_names()
+        [(name, _slots_of(model, optimizer, name, convert, by_name)) for name in names]
+        for names in optimizer._slot_names()
     ]
     if convert.in_turns:
         turns = [each for group in groups for row in zip(*(slots for _, slots in group), strict=True) for each in row]
@@ -185,10 +188,11 @@ def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
     return {str(index): variable for index, variable in enumerate(kept)}
 
 
-def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter) -> list[tuple[str, np.ndarray]]:
+def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter, by_name: bool) -> list[tuple[str, np.ndarray]]:
     slots = {id(weight): slot for weight, slot in zip(optimizer._weights, optimizer._slots[name], strict=True)}
     layers = dict.fromkeys(model.layers)
     found = [each for layer in layers for each in convert.stored(layer, lambda w: slots.get(id(w)), trained_alone=True)]
+    found.sort(key=lambda each: each[0] if by_name else "")
     return [(f"{optimizer.name}/{name[0]}/{path}", array) for path, array in found]
 
 

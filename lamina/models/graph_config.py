@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import masking, serialize
 from ..core.errors import named, short
+from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import Node, SymbolicTensor, any_symbolic
 from ..layers.input import InputLayer
@@ -275,8 +276,10 @@ def _make(entry: Mapping[str, Any]) -> Any:
 
 def _is_default(layer: Any, training: Any) -> bool:
     """Whether a call's `training` is what Keras 3 writes where none was given: the default of the layer's `call`."""
+    if not isinstance(training, bool) or not isinstance(layer, Layer):
+        return False
     parameter = layer._call_signature.parameters.get("training")
-    return isinstance(training, bool) and parameter is not None and parameter.default is training
+    return parameter is not None and parameter.default is training
 
 
 def _is_reference(value: Any) -> bool:
