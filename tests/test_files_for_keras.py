@@ -369,7 +369,7 @@ def test_modules_that_a_file_may_not_ask_for_are_refused(arguments: dict[str, An
     with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
         for name, data_ in {**content, "config.json": json.dumps(config)}.items():
             archive.writestr(name, data_)
-    with pytest.raises(ValueError, match="bad.keras"):
+    with pytest.raises(ValueError, match=r"bad\.keras"):
         keras.models.load_model(tmp_path / "bad.keras")
 
 
@@ -411,7 +411,7 @@ def test_what_cannot_be_made_again_is_refused_when_it_is_saved(tmp_path: Path) -
     stiff.save(tmp_path / "stiff.keras")
     again = keras.models.load_model(tmp_path / "stiff.keras", custom_objects={"Stiff": Stiff})
     assert torch.equal(again(torch.ones(1, 4)), stiff(torch.ones(1, 4)))
-    with pytest.raises(TypeError, match="Forgetful.*could not be made again from its config"):
+    with pytest.raises(TypeError, match=r"Forgetful.*could not be made again from its config"):
         forgetful.save(tmp_path / "forgetful.keras")
     assert not (tmp_path / "forgetful.keras").exists()
 
