@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 from typing_extensions import dataclass_transform
 
-from .errors import UnknownArgument, quoted, short
+from .errors import UnknownArgument, Unwritable, quoted, short
 from .random import SeedGenerator
 from .serialize import serialize
 
@@ -192,7 +192,10 @@ class Declared:
         for name, declared in self._args.items():
             value = getattr(self, declared.attribute) if declared.config else None
             if declared.config is True or (declared.config == "set" and value is not None):
-                config[name] = owned(declared.kind.dump(value))
+                try:
+                    config[name] = owned(declared.kind.dump(value))
+                except Unwritable as error:
+                    raise Unwritable(f"{type(self).__name__}, `{name}`: {error}") from None
         return config
 
     @classmethod

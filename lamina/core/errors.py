@@ -13,6 +13,10 @@ class UnknownArgument(TypeError, ValueError):
     """A keyword that is none of a class's arguments. Keras raises ValueError for those of layers, else TypeError."""
 
 
+class Unwritable(TypeError):
+    """An object of which no config can tell."""
+
+
 class NotInitialized(RuntimeError, AttributeError):
     """A layer whose `__init__` did not call that of its base: Keras raises RuntimeError, attributes AttributeError."""
 

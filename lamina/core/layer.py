@@ -348,18 +348,41 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if "activity_regularizer" not in self._args and self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize.serialize(self.activity_regularizer)
         if cls._owns_init and cls.get_config is Layer.get_config:
-            return {**config, **self._captured_config()}
+            return self._captured_config(config)
         return {**config, **super().get_config()}
 
-    def _captured_config(self) -> dict[str, Any]:
+    def _captured_config(self, config: dict[str, Any]) -> dict[str, Any]:
+        """What the user's own `__init__` was given, with what it takes of all layers' `config`."""
         args, kwargs = self._init_arguments
-        parameters = list(inspect.signature(type(self).__init__).parameters)[1:]
+        signature = inspect.signature(type(self).__init__)
+        kinds = [parameter.kind for parameter in signature.parameters.values()]
+        given = signature.bind(self, *args, **kwargs).arguments
+        del given[next(iter(signature.parameters))]
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given |= given.pop(name, {})
+            elif given.get(name) and parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+                raise NotImplementedError(f"{named(self)}: its class must write its own `get_config`, for {name!r}.")
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            usual = {"name": self.name, "trainable": True, "dtype": dtypes.serialize(_policy.convert(None, self))}
+            config = {key: v for key, v in config.items() if key in signature.parameters or v != usual.get(key)}
         try:
-            return {
-                k: serialize.serialize(v) for k, v in {**dict(zip(parameters, args, strict=False)), **kwargs}.items()
-            }
+            return {**config, **{key: serialize.serialize(value) for key, value in given.items()}}
         except (TypeError, ValueError) as error:
             raise NotImplementedError(f"{named(self)}: its class must write its own `get_config`. {error}") from None
+
+    @classmethod
+    def _arguments_of(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `__init__`: where `get_config` is not the user's own, objects among them are described in it."""
+        if cls._owns_init and cls.get_config is Layer.get_config:
+            return {
+                key: serialize.deserialize(value) if key not in Layer._args else value for key, value in config.items()
+            }
+        return dict(config)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return super().from_config(cls._arguments_of(config) if isinstance(config, Mapping) else config)
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build_from_config` needs to make the weights again."""

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from .. import FUNCTION_HOMES, HOMES
 from . import functions
-from .errors import short
+from .errors import Unwritable, short, warn
 
+_LAMBDA = "<lambda>"  # its name, as Python has it
+_TORCH = "torch.nn"
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
 _scopes: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("_scopes", default=())
@@ -134,7 +136,58 @@ def serialize(obj: Any) -> Any:
         return _serialize_callable(obj)
     if hasattr(obj, "get_config"):
         return _describe(obj)
-    raise TypeError(f"Cannot write {type(obj).__name__} {obj!r} into a config; give its class a `get_config` method.")
+    if isinstance(obj, torch.nn.Module) and (arguments := _torch_nn().arguments_of(obj)) is not None:
+        return {
+            "module": _TORCH, "class_name": type(obj).__name__, "config": serialize(arguments), "registered_name": None
+        }  # fmt: skip
+    name = _name_of(obj)
+    if callable(obj) and name is not None:  # such as a loss: `custom_objects` gives it back
+        return _named_function(name)
+    raise Unwritable(
+        f"Cannot write {type(obj).__name__} {short(obj)} into a config: give its class a `get_config` method, or the "
+        "object itself a name, as in register_keras_serializable(name=...)(object)."
+    )
+
+
+def _named_function(name: Any) -> dict[str, Any]:
+    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": name}
+
+
+def _lambda_code(function: Any) -> dict[str, Any]:
+    """A lambda as Keras 3 writes it."""
+    if _written.get() is not None:
+        warn(
+            "A lambda is saved as its bytecode, which is data to Lamina and run only by Keras with safe_mode=False. To "
+            f"read the model again, pass custom_objects={{{_LAMBDA!r}: ...}}, or name the function with `def`."
+        )
+    return {"class_name": "__lambda__", "config": {"value": list(functions.dump(function))}}
+
+
+def _lambda_of(config: Any) -> Any:
+    """The function given for a lambda, or that of this process. Raises ValueError where there is neither."""
+    found = registered_object(_LAMBDA)
+    value = config.get("value") if isinstance(config, Mapping) else None
+    if found is None and isinstance(value, list) and len(value) == 3:
+        found = functions.written(*value)
+    if found is None:
+        raise ValueError(
+            "A config holds the bytecode of a lambda, which is never run. Pass the function as "
+            f"custom_objects={{{_LAMBDA!r}: ...}}."
+        )
+    return found
+
+
+def _torch_nn() -> Any:
+    return importlib.import_module(HOMES[_TORCH])
+
+
+def _name_of(obj: Any) -> str | None:
+    """The name of an object that is given to readers under it: in the scopes, the registry, or as its `__name__`."""
+    for known in (*reversed(_scopes.get()), _registered):
+        for name, one in known.items():
+            if one is obj:
+                return name
+    return name if isinstance(name := getattr(obj, "__name__", None), str) else None
 
 
 def plain(value: Any) -> Any:
@@ -151,7 +204,8 @@ def plain(value: Any) -> Any:
 
 def _serialize_callable(value: Any) -> dict[str, Any]:
     if getattr(value, "__name__", "") == "<lambda>":
-        raise ValueError("Cannot write a lambda into a config; name the function with `def` and register it.")
+        name = _name_of(value)
+        return _lambda_code(value) if name == _LAMBDA else _named_function(name)
     kind, name = "class" if inspect.isclass(value) else "function", registered_name(value)
     module, full = value.__module__, name
     if module not in HOMES and (kind == "function" or name != value.__name__):
@@ -169,6 +223,8 @@ def _describe(value: Any) -> dict[str, Any]:
         "config": value.get_config() if module else serialize(value.get_config()),  # a user's own may hold objects
         "registered_name": None if public else registered_name(cls),
     }
+    if module is None and _written.get() is not None:
+        _check_arguments(cls, described["config"], getattr(value, "name", None))
     for part in ("build_config", "compile_config"):
         give = getattr(value, f"get_{part}", None)
         found = give() if give is not None else None
@@ -181,8 +237,44 @@ def _describe(value: Any) -> dict[str, Any]:
     return described
 
 
+def _check_arguments(cls: type, config: Any, name: Any) -> None:
+    """Raises TypeError where `from_config` could not make one of a user's layers again: its `__init__` lacks arguments
+    of the config, or wants others. Warns for what is no layer, without which a file can be read."""
+    ours = str(getattr(getattr(cls, "from_config", None), "__module__", "")).startswith("lamina.")
+    if (
+        not ours
+        or str(getattr(cls.__init__, "__module__", "")).startswith("lamina.")
+        or not isinstance(config, Mapping)
+    ):
+        return
+    try:
+        inspect.signature(cls.__init__).bind(None, **config)
+    except TypeError as error:
+        text = (
+            f"{cls.__name__}{'' if name is None else f' {name!r}'} could not be made again from its config, which "
+            f"`__init__` does not fit: {error}. Let that take **kwargs and hand them to super().__init__, and have "
+            "`get_config` give all that it needs."
+        )
+        if not hasattr(cls, "get_build_config"):
+            warn(f"{text} Until then the file is read by load_model(..., compile=False).")
+            return
+        raise TypeError(text) from None
+
+
+class _Reading(NamedTuple):
+    shared: dict[Any, tuple[Any, Any]]  # by `shared_object_id` the config and the object
+    compiled: list[tuple[Any, Any]]
+
+    def note(self, config: Mapping[str, Any], made: Any) -> None:
+        """Keep what was made of a config."""
+        if config.get("shared_object_id") is not None:
+            self.shared[config["shared_object_id"]] = (config, made)
+        if config.get("compile_config") and hasattr(made, "compile_from_config"):
+            self.compiled.append((made, config["compile_config"]))
+
+
 _written: ContextVar[dict[int, tuple[int, Any]] | None] = ContextVar("_written", default=None)
-_read: ContextVar[dict[int, Any] | None] = ContextVar("_read", default=None)
+_read: ContextVar[_Reading | None] = ContextVar("_read", default=None)
 
 
 @contextmanager
@@ -200,9 +292,15 @@ def sharing() -> AbstractContextManager[None]:
     return _within(_written, {})
 
 
-def reading_shared() -> AbstractContextManager[None]:
-    """Inside, what stands in several places of one config, by its `shared_object_id`, is read as one object."""
-    return _within(_read, {})
+@contextmanager
+def reading_shared() -> Iterator[list[tuple[Any, Any]]]:
+    """Inside, what stands in several places of one config, by its `shared_object_id`, is read as one object.
+
+    Gives the list of models whose config says how they were compiled, and what it says: those inside others first.
+    """
+    reading = _Reading({}, [])
+    with _within(_read, reading):
+        yield reading.compiled
 
 
 _backend: ContextVar[str | None] = ContextVar("_backend", default=None)
@@ -300,8 +398,8 @@ def deserialize_keras_object(
 
 def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None, homes: tuple[str, ...]) -> Any:
     shared, read = config.get("shared_object_id"), _read.get()
-    if read is not None and shared in read:
-        before, made = read[shared]
+    if read is not None and shared in read.shared:
+        before, made = read.shared[shared]
         if any(config.get(key) != before.get(key) for key in ("class_name", "config")):  # an object's config is whole
             raise ValueError(f"Two different objects share the id {shared!r} in a config.")
         return made
@@ -309,6 +407,8 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
     plain = _PLAIN.get(name)
     if plain is not None:
         return plain(inner)
+    if config.get("module") == _TORCH and config.get("registered_name") is None:
+        return _torch_nn().made_of(name, inner)
     if name in ("function", "class"):
         return _named_object(config, str(inner), custom_objects, homes)
     cls: Any = _named_object(config, str(name), custom_objects, homes)
@@ -325,8 +425,8 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
         if build_config and hasattr(made, "build_from_config") and not getattr(made, "_ready", True):
             with reading_part(build_config, f"the shapes that {cls.__name__} was built for", theirs):
                 made.build_from_config(build_config)
-    if read is not None and shared is not None:
-        read[shared] = (config, made)
+    if read is not None:
+        read.note(config, made)
     return made
 
 
@@ -360,6 +460,7 @@ def _loaded_class(module: Any, name: Any) -> type | None:
 
 
 _PLAIN: dict[str, Callable[[Any], Any]] = {
+    "__lambda__": _lambda_of,
     "__tuple__": lambda config: tuple(deserialize(config["value"] if isinstance(config, Mapping) else config)),
     "__numpy__": lambda config: np.array(config["value"], dtype=_number_type(config["dtype"])),
     "__tensor__": lambda config: torch.tensor(config["value"], dtype=getattr(torch, config["dtype"])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,8 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
     architecture |= {"backend": described["backend"]} if "backend" in described else {}
-    attributes = {
-        "keras_version": KERAS_VERSION,
-        "backend": "torch",
-        "model_config": json.dumps(architecture, default=serialize.plain),
-    }
+    source = older.writer_of(model)
+    attributes = {**_told(source), "model_config": json.dumps(architecture, default=serialize.plain)}
     settings = model.get_compile_config() if include_optimizer and getattr(model, "compiled", False) else None
     if settings:
         optimizer = settings.pop("optimizer")
@@ -53,9 +50,12 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     with safe.replacing_hdf5(path) as file:
         for name, text in attributes.items():
             file.attrs[name] = text
-        _write_weights(file.create_group("model_weights"), model)
+        _write_weights(file.create_group("model_weights"), model, source)
         if settings and model.optimizer.variables:
             group = file.create_group("optimizer_weights")
+            if source is not None and model.optimizer.built:
+                _write_arrays(group, older.stored_state(model, source))
+                return
             prefix = model.optimizer.name
             _write_arrays(group, [(_below(prefix, variable.path), variable) for variable in model.optimizer.variables])
 
@@ -64,7 +64,14 @@ def save_weights(model: Any, path: Path) -> None:
     """Write the weights alone, by layers."""
     require_built(model, "save its weights")
     with safe.replacing_hdf5(path) as file:
-        _write_weights(file, model)
+        _write_weights(file, model, older.writer_of(model))
+
+
+def _told(source: older.Writer | None) -> dict[str, str]:
+    """Who wrote a file, as readers find it."""
+    if source is None:
+        return {"keras_version": KERAS_VERSION, "backend": "torch"}
+    return {"keras_version": str(source.version), "backend": str(source.backend)}
 
 
 def _below(prefix: str, path: str) -> str:
@@ -89,14 +96,17 @@ def _older(config: Any) -> Any:
     return {**config, "layers": layers}
 
 
-def _write_weights(group: Any, model: Any) -> None:
+def _write_weights(group: Any, model: Any, source: older.Writer | None) -> None:
     for layer in model.layers:
         if layer.name == "." or layer.name != layer.name.replace("\0", "").encode("utf-8", "replace").decode():
             raise ValueError(f"HDF5 can name no group {layer.name!r}: rename the layer, or save the model as .keras.")
     _write_texts(group, "layer_names", [layer.name for layer in dict.fromkeys(model.layers)])
-    group.attrs["backend"], group.attrs["keras_version"] = "torch", KERAS_VERSION
+    for name, text in _told(source).items():
+        group.attrs[name] = text
+    convert = None if source is None else older.converter_to(source)
     for layer in sorted({*model.layers}, key=lambda layer: layer.name):
-        _write_arrays(group.create_group(layer.name), [(_path(weight), weight) for weight in _in_order(layer)])
+        arrays: list[Any] = [(_path(weight), weight) for weight in _in_order(layer)] if convert is None else []
+        _write_arrays(group.create_group(layer.name), arrays if convert is None else convert.stored(layer))
     _write_arrays(group.create_group(TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
 
 
@@ -110,7 +120,7 @@ def _path(weight: Any) -> str:
     return getattr(weight, "path", "weight")
 
 
-def _write_arrays(group: Any, arrays: list[tuple[str, torch.Tensor]]) -> None:
+def _write_arrays(group: Any, arrays: Sequence[tuple[str, Any]]) -> None:
     names: list[str] = []
     for path, tensor in arrays:
         name, count = path, 0
@@ -118,8 +128,10 @@ def _write_arrays(group: Any, arrays: list[tuple[str, torch.Tensor]]) -> None:
             count += 1
             name = f"{path}_{count}"
         names.append(name)
-        values = tensor.detach().cpu()
-        group.create_dataset(name, data=(values.float() if values.dtype is torch.bfloat16 else values).numpy())
+        if isinstance(tensor, torch.Tensor):
+            tensor = tensor.detach().cpu()
+            tensor = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
+        group.create_dataset(name, data=tensor)
     _write_texts(group, "weight_names", names)
 
 
@@ -159,6 +171,7 @@ def load(
             with safe.reading(path):
                 convert = older.converter(model, writer)
                 pairs = _in_file_order(model, groups, convert)
+                groups.clear()  # the pairs alone hold the arrays, and let them go
                 _assign(pairs, convert, skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
@@ -314,12 +327,18 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
             kinds = tree.other_kind(dict(zip(keys, weights, strict=True)), dict(zip(keys, arrays, strict=True)))
             problem = kinds and f"layer {what}: {kinds}"
         if problem is None:
-            fitting.append((weights, arrays))
+            fitting.append((pair, weights, [*arrays]))
         elif skip_mismatch:
             warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
         else:
             raise safe.Misfit(f"the weights do not fit the model: {problem}")
+    _write_fitting(fitting)
+
+
+def _write_fitting(fitting: Iterable[tuple[older.Pair, Sequence[Any], list[Any]]]) -> None:
     with torch.no_grad():
-        for weights, arrays in fitting:
-            for weight, array in zip(weights, arrays, strict=True):
-                take(weight, torch.as_tensor(array))
+        for pair, weights, arrays in fitting:
+            if isinstance(pair.arrays, list):  # their shapes stay, for an optimizer's state; their memory goes
+                pair.arrays[:] = [np.broadcast_to(np.zeros((), array.dtype), array.shape) for array in pair.arrays]
+            for weight in weights:
+                take(weight, torch.as_tensor(arrays.pop(0)))

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,17 @@ def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
     import h5py
 
-    config = described_model(model)
+    config, version, adapt = described_model(model), KERAS_VERSION, tree.as_it_is
+    source = older.writer_of(model)
+    if source is not None and source.generation == "tf_keras":  # the only other one that has such files
+        config, version, adapt = older.as_tf_keras(config), source.version, older.arrays_of_tf_keras
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with safe.replacing(path) as fresh, zipfile.ZipFile(fresh, "w") as archive:
-        archive.writestr(METADATA, json.dumps({"keras_version": KERAS_VERSION, "date_saved": saved}))
+        archive.writestr(METADATA, json.dumps({"keras_version": version, "date_saved": saved}))
         archive.writestr(CONFIG, json.dumps(config))
         with tempfile.TemporaryFile(dir=fresh.parent) as weights:
             with h5py.File(weights, "w") as file:
-                tree.write(model, file)
+                tree.write(model, file, adapt=adapt)
             weights.seek(0)
             with archive.open(WEIGHTS, "w", force_zip64=True) as member:
                 shutil.copyfileobj(weights, member, 1 << 20)
@@ -94,24 +97,39 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         generation = origin.generation_of_version(str(version or 3))
         weights = safe.unpacked(archive, WEIGHTS)
         assets = safe.contents(archive, f"{ASSETS}/")
-    settings = config.get("compile_config") if compile and isinstance(config, dict) else None
+    settings: list[tuple[Any, Any]] = []
     with weights, serialize.custom_object_scope(custom_objects or {}):
         with filling(path):
-            model = make_model(config, path)
+            model = make_model(config, path, settings)
+            settings = settings if compile else []
             with safe.reading(path), h5py.File(weights, "r") as file:
-                loads = tree.read(model, [file], grows=bool(settings))
-            tree.load(loads, path)
+                tree.load(tree.read(model, [file], grows=bool(settings)), path)
             _load_assets(model, assets, path)
         if settings:
             done = {id(item) for _, item in tree.saveables(model)}
-            with compiling(model, settings, path):
-                model.compile_from_config(older.training(settings, generation))
+            for item, each in settings:
+                with compiling(item, each, path):
+                    item.compile_from_config(older.training(each, generation))
             with safe.reading(path), h5py.File(weights, "r") as file:
+                _build_frozen_optimizers(model, [file])
                 loads = tree.read(model, [file], done=done)
                 if generation == "tf_keras":
                     loads = older.without_state(loads)
-            tree.load(loads, path)
+                tree.load(loads, path)
     return model
+
+
+def _build_frozen_optimizers(model: Any, files: Sequence[Any]) -> None:
+    """Make the state of optimizers whose model was trained and then frozen, as the discriminator in a GAN is."""
+    for path, item in tree.saveables(model):
+        optimizer = getattr(item, "optimizer", None)
+        if getattr(optimizer, "built", True) or not getattr(item, "built", False):
+            continue
+        weights = [weight for weight in item.weights if getattr(weight, "_trainable", False)]
+        slots = sum(map(len, optimizer._slot_names()))
+        count = len(tree.stored_arrays(files, f"{path}/optimizer".lstrip("/")))
+        if weights and slots and count == len(optimizer.variables) + slots * len(weights):
+            optimizer.build(weights)
 
 
 def _load_assets(model: Any, assets: Mapping[str, bytes], path: Path) -> None:
@@ -145,18 +163,23 @@ def filling(path: Path) -> Iterator[None]:
             raise ValueError(f"{path}: {error}") from error
 
 
-def make_model(config: Any, path: Path) -> Any:
-    """The model a config describes. Raises ValueError, naming the file, for one that describes none."""
+def make_model(config: Any, path: Path, settings: list[tuple[Any, Any]] | None = None) -> Any:
+    """The model a config describes. `settings` receives the models in it that were compiled, and how.
+
+    Raises ValueError, naming the file, for a config that describes none.
+    """
     try:
         calls = CALLS + 2 * sum(1 for _ in origin.entries(config))
         backend = origin.told_backend(config) or serialize.read_backend()
-        with serialize.reading_shared(), serialize.computing_as_on(backend), at_most(calls):
+        with serialize.reading_shared() as compiled, serialize.computing_as_on(backend), at_most(calls):
             model = serialize.deserialize(config, homes=("keras.models", "keras.layers"))
     except safe.FAULTS as error:
         place = serialize.place_of(error, config)
         raise ValueError(f"{path}: its config cannot be made into a model{place}: {safe.reason(error)}") from error
     if not hasattr(model, "save_own_variables"):
         raise ValueError(f"{path}: its config describes a {type(model).__name__}, which is no model.")
+    if settings is not None:
+        settings += compiled
     return model
 
 
@@ -202,8 +225,7 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Coll
     require_built(model, "load weights")
     build_optimizer(model)
     with stored_weights(path) as files:
-        loads = tree.read(model, files, skip, skip_mismatch)
-    tree.load(loads, path)
+        tree.load(tree.read(model, files, skip, skip_mismatch), path)
 
 
 @contextmanager

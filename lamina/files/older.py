@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
+from .tree import values_of
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -47,12 +49,27 @@ def addressed(config: Any, version: str | None) -> Any:
     return origin.addressed(config, origin.generation_of(config, version)) if isinstance(config, dict) else config
 
 
+_VERSIONS = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}  # whose formats are written
+
+
+def writer_of(model: Any) -> Writer | None:
+    """The Keras whose file a model of an older generation is saved as; None for one of today, or that is compiled with
+    an optimizer of today, which that Keras could not read."""
+    home = serialize.home_of(type(getattr(model, "optimizer", None))) or ""
+    for name, version in _VERSIONS.items():
+        if not home.startswith("keras") and _first_home(model, f"lamina.{name}.models"):
+            theano = any(getattr(layer, "_theano", False) for layer in model.modules())
+            return Writer(version, "theano" if theano else "tensorflow", name)
+    return None
+
+
 @dataclass(frozen=True)
 class Converter:
-    """Turns a layer's arrays as a file stores them into today's, trained ones first."""
+    """Turns a layer's arrays as a file stores them into today's, trained ones first, and back."""
 
     generation: Generation | None = None
     backend: str = ""
+    in_turns: bool = False  # an optimizer's state goes from weight to weight
     roots: bool = False  # the file has standard deviations where later ones have variances
     turned: bool = False  # Keras 2 on Theano: the kernels of convolutions are turned round
 
@@ -77,6 +94,22 @@ class Converter:
                 found[-1] = (found[-1] + leaf.epsilon) ** 2 - leaf.epsilon
         return found
 
+    def stored(
+        self, layer: Layer, value: Callable[[Any], Any] = lambda weight: weight, trained_alone: bool = False
+    ) -> list[tuple[str, np.ndarray]]:
+        """Names and arrays as a file has them: of the layer's weights, or of what `value` gives for each."""
+        found: list[tuple[str, np.ndarray]] = []
+        for part in ("trainable_weights", "non_trainable_weights")[: 2 - trained_alone]:
+            for leaf in _leaves(layer) if self.generation is not None else (layer,):
+                own = [(weight, value(weight)) for weight in getattr(leaf, part)]
+                own = [(weight, tensor) for weight, tensor in own if tensor is not None]
+                arrays = [tensor.detach().cpu().numpy() for _, tensor in own]
+                old = _layout(leaf, self.generation, self.backend).to_old(arrays)
+                names = [weight.name for weight, _ in own]
+                names = names if len(names) == len(old) else [f"param_{index}" for index in range(len(old))]
+                found += [(f"{leaf.name}/{name}:0", array) for name, array in zip(names, old, strict=True)]
+        return found
+
     def _parts(self, layer: Layer) -> list[tuple[Layer, weights.Layout, int, bool]]:
         """Layouts of the layers inside, with how many arrays a file has of each."""
         parts = []
@@ -89,6 +122,11 @@ class Converter:
         return parts
 
 
+def converter_to(source: Writer) -> Converter:
+    """What turns a model's arrays into those that its generation stores."""
+    return Converter(_LAYOUTS.get(source.generation), source.backend or "", source.generation == "tf_keras")
+
+
 def converter(model: Any, source: Writer) -> Converter:
     """What turns the arrays of a file into those of a model.
 
@@ -98,7 +136,8 @@ def converter(model: Any, source: Writer) -> Converter:
     if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
         told = source.backend or ("theano" if model._made_for == "theano" else None)  # whoever made it so knew
         _check_backend(model, generation, told)
-        return Converter(generation, told or "tensorflow", source.generation == "keras1" and _has_roots(model, source))
+        roots = source.generation == "keras1" and _has_roots(model, source)
+        return Converter(generation, told or "tensorflow", roots=roots)
     others = origin.otherwise(source.generation, backend)
     turned = source.generation == "keras2" and backend == "theano" and _first_home(model, "lamina.keras2.models")
     for layer in model.modules() if others else ():
@@ -144,6 +183,56 @@ def _same_on_theano(layer: Any) -> bool:
     odd = all((k - 1) * d % 2 == 0 for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True))
     alike = padding != "same" or (odd and set(layer.strides) == {1} and name != "Conv2DTranspose")
     return alike and (odd or name != "ConvLSTM2D")  # which pads its states
+
+
+def stored_state(model: Any, source: Writer) -> list[tuple[str, np.ndarray]]:
+    """An optimizer's state as the model's generation writes it: the steps, then what belongs to the weights, in turns
+    as tf.keras has it, or kind by kind."""
+    optimizer, convert, by_name = model.optimizer, converter_to(source), origin.sorts_weights(source.version)
+    steps = np.asarray(optimizer._iterations.numpy(), "int64")
+    groups = [
+        [(name, _slots_of(model, optimizer, name, convert, by_name)) for name in names]
+        for names in optimizer._slot_names()
+    ]
+    if convert.in_turns:
+        turns = [each for group in groups for row in zip(*(slots for _, slots in group), strict=True) for each in row]
+        return [("iteration:0", steps), *turns]
+    product = [("m_schedule:0", optimizer._product.numpy())] if hasattr(optimizer, "_product") else []
+    return [("iterations:0", steps), *product, *(each for group in groups for _, slots in group for each in slots)]
+
+
+_TF_HOMES = {"models": "keras", "layers": "keras.layers", "optimizers": "keras.optimizers"}
+
+
+def as_tf_keras(described: dict[str, Any]) -> dict[str, Any]:
+    """A model's description with the modules that tf.keras itself writes."""
+    described = copy.deepcopy(described)
+    for entry in origin.entries(described):
+        room = str(entry.get("module")).removeprefix("lamina.tf_keras.")
+        if room == entry.get("module"):
+            continue
+        entry["module"] = _TF_HOMES.get(room, f"keras.{room}")
+        if room == "models" and "input_layers" in entry["config"]:
+            entry |= {"module": "tf_keras.src.engine.functional", "class_name": "Functional"}
+            entry["registered_name"] = "Functional"
+    return described
+
+
+def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+    """What an object stores in a `.keras` file of tf.keras: of an optimizer no rate, and none of Nadam's products."""
+    if not hasattr(item, "_slot_names"):
+        return arrays
+    left_out = [id(getattr(item, name, None)) for name in ("_learning_rate", "_product")]
+    kept = [variable for variable in item.variables if id(variable) not in left_out]
+    return {str(index): variable for index, variable in enumerate(kept)}
+
+
+def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter, by_name: bool) -> list[tuple[str, np.ndarray]]:
+    slots = {id(weight): slot for weight, slot in zip(optimizer._weights, optimizer._slots[name], strict=True)}
+    layers = dict.fromkeys(model.layers)
+    found = [each for layer in layers for each in convert.stored(layer, lambda w: slots.get(id(w)), trained_alone=True)]
+    found.sort(key=lambda each: each[0] if by_name else "")
+    return [(f"{optimizer.name}/{name[0]}/{path}", array) for path, array in found]
 
 
 def _first_home(item: Any, home: str) -> type | None:
@@ -215,7 +304,7 @@ def without_state(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> list[tuple[
         if not hasattr(item, "_slot_names"):
             kept.append((item, arrays))
             continue
-        ordered = [arrays[str(index)] for index in range(len(arrays))]
+        ordered = [values_of(arrays[str(index)]) for index in range(len(arrays))]
         words = ["iteration", "learning_rate"] if len(ordered) > 1 and ordered[1].ndim == 0 else ["iteration"]
         names = [*words, *map(str, range(len(ordered) - len(words)))]
         load_state(item, dict(zip(names, ordered, strict=True)))

@@ -38,6 +38,7 @@ MAX_TEXT_EXPANSION = 20
 FREE_PARTS = 200_000  # values in the JSON of any file, and in larger ones one to so many bytes of the whole file
 BYTES_OF_PART = 8  # Keras itself writes 15
 IN_MEMORY = 1 << 26  # larger weights are unpacked to disk
+WINDOW = 1 << 22  # bytes of a file that are looked at together
 FREE_BYTES_OF_CHUNK = 64  # beyond its values, for a checksum
 MAX_REASON = 1000  # characters of an error that a file provoked
 
@@ -60,7 +61,7 @@ def reading(path: Any) -> Iterator[None]:
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Misfit as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     except FAULTS as error:
         if _is_pointer(path):
             raise ValueError(f"{path}: a pointer of Git LFS in place of the file; `git lfs pull` fetches it.") from None
@@ -203,13 +204,54 @@ def parse_json(text: str, size: int, what: str) -> Any:
 
 
 def unpacked(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """A member as a file one can seek in: in memory if small, else a temporary file."""
+    """A member as a file one can seek in: where it is stored as it is, the archive's own part; else in memory if small,
+    else a temporary file."""
     with _open_member(archive, name) as file:
-        large = archive.getinfo(name).file_size > IN_MEMORY
-        copy: IO[bytes] = tempfile.TemporaryFile() if large else io.BytesIO()
+        member = archive.getinfo(name)
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size > IN_MEMORY:
+            while file.read(1 << 20):  # which compares the checksum
+                pass
+            return _part(archive, member)
+        copy: IO[bytes] = tempfile.TemporaryFile() if member.file_size > IN_MEMORY else io.BytesIO()
         shutil.copyfileobj(file, copy, 1 << 20)
     copy.seek(0)
     return copy
+
+
+def _part(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    source: Any = archive.fp
+    source.seek(member.header_offset + 26)  # the lengths of two fields before the data
+    start = member.header_offset + 30 + sum(struct.unpack("<HH", source.read(4)))
+    return io.BufferedReader(_Part(source.name, start, member.file_size), 1 << 16)
+
+
+class _Part(io.RawIOBase):
+    """So many bytes of a file, from `start` on."""
+
+    def __init__(self, path: Any, start: int, size: int):
+        self._file, self._start, self._size, self._at = Path(path).open("rb", buffering=0), start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        view = view[: max(0, min(len(view), self._size - self._at))]
+        self._file.seek(self._start + self._at)
+        count = self._file.readinto(view) or 0
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def contents(archive: zipfile.ZipFile, folder: str) -> dict[str, bytes]:
@@ -271,7 +313,7 @@ def opened_hdf5(path: Path) -> Any:
 def _check_heaps(path: Path) -> None:
     """Raises ValueError where a store of texts has free space of size 0, behind which HDF5 would look for ever."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        place = data.find(b"GCOL\1")
+        place = _found(data, 0)
         while place >= 0:
             at, end = place + 16, min(place + int.from_bytes(data[place + 8 : place + 16], "little"), len(data))
             while at + 16 <= end:
@@ -279,7 +321,18 @@ def _check_heaps(path: Path) -> None:
                 if index == 0 and size == 0:
                     raise ValueError(f"its texts end at byte {at}")
                 at += 16 + (size + 7) // 8 * 8 if index else end
-            place = data.find(b"GCOL\1", max(place + 16, min(at, end)))
+            place = _found(data, max(place + 16, min(at, end)))
+
+
+def _found(data: mmap.mmap, start: int) -> int:
+    """Where the next store of texts begins, -1 for nowhere. What was searched does not stay in memory."""
+    for begin in range(start - start % WINDOW, len(data), WINDOW):
+        place = data.find(b"GCOL\1", max(start, begin), begin + WINDOW + 4)
+        if place >= 0:
+            return place
+        if hasattr(data, "madvise"):
+            data.madvise(mmap.MADV_DONTNEED, begin, min(WINDOW, len(data) - begin))
+    return -1
 
 
 def child(group: Any, path: str) -> Any:
@@ -355,6 +408,8 @@ class StoredArray:
             )
         self._packed = any(code == _FILTERS[0] for code, *_ in filters)
         self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
+        place = dataset.id.get_offset()  # None for what is in pieces, or not stored
+        self.plain = place is not None and place + self.size <= dataset.file.id.get_filesize()
         self.dtype = np.dtype("f4") if self.half else dtype  # of what `read` gives
 
     def _check_chunks(self) -> None:

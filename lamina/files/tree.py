@@ -20,6 +20,7 @@ from ..core.dtypes import kind
 from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
 from ..core.weight import take
+from ..layers.torch_module import TorchModuleWrapper
 from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, child, reason
 
 
@@ -64,7 +65,7 @@ def _container(path: str, items: list | tuple | dict, seen: set[int], below: Cal
 
 def attributes(item: Any) -> list[tuple[str, Any]]:
     """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
-    if not isinstance(item, Layer):
+    if not isinstance(item, Layer) or isinstance(item, TorchModuleWrapper):
         return []
     found: dict[str, Any] = {name: value for name, value in item._modules.items() if value is not None}
     found = {name: value._items if isinstance(value, Children) else value for name, value in found.items()}
@@ -149,20 +150,27 @@ def put(group: Any, key: str, value: Any) -> None:
     group.create_dataset(key, data=np.asarray(value))
 
 
-def write(root: Any, file: Any, skip: Collection[int] = ()) -> None:
-    """Write the weights of everything below `root` into an open HDF5 file, or the shards of one."""
+def as_it_is(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
+    return arrays
+
+
+def write(root: Any, file: Any, skip: Collection[int] = (), adapt: Callable[[Any, dict], dict] = as_it_is) -> None:
+    """Write the weights of everything below `root` into an open HDF5 file, or the shards of one.
+
+    adapt: what an object stores, made of what it would store.
+    """
     for path, item in saveables(root, skip):
         group = file.create_group(f"{path}/vars".lstrip("/"))
         if isinstance(getattr(item, "name", None), str):
             group.attrs["name"] = item.name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-        for key, value in own_arrays(item).items():
+        for key, value in adapt(item, own_arrays(item)).items():
             put(group, key, value)
 
 
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-Loads = list[tuple[Any, dict[str, np.ndarray]]]
+Loads = list[tuple[Any, dict[str, Any]]]  # of arrays, or of what will be read
 
 
 def read(
@@ -173,7 +181,7 @@ def read(
     done: Collection[int] = (),
     grows: bool = False,
 ) -> Loads:
-    """The arrays in open HDF5 files for everything below `root`, for `load`; nothing changes yet.
+    """The arrays in open HDF5 files for everything below `root`, for `load` while these are open; nothing changes yet.
 
     `done` holds ids of what has been read, `grows` says that more will hang below `root`. Raises Misfit with all names,
     numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
@@ -185,7 +193,7 @@ def read(
     slash = "\\" if any("\\" in name for name in names) else "/"  # TensorFlow on Windows joined names by the former
 
     def stored_of(path: str) -> dict[str, StoredArray]:
-        return _stored(files, path.replace("/", slash))
+        return stored_arrays(files, path.replace("/", slash))
 
     for path, item in saveables(root, skip, walk_of(root, names, lambda path: bool(stored_of(path)), skip)):
         private = "/_".join(path.rpartition("/")[::2])  # tf.keras has such names only, where Keras 3 has properties
@@ -212,10 +220,20 @@ def read(
             raise Misfit(message)
         warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
     check_total((array for _, stored in fitting for array in stored.values()), *files)
-    return [(item, {key: array.read() for key, array in stored.items()}) for item, stored in fitting]
+    return [(item, {key: as_stored(array) for key, array in stored.items()}) for item, stored in fitting]
 
 
-def _stored(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
+def as_stored(stored: StoredArray) -> Any:
+    """An array to be read when its turn comes, where that cannot fail for what the file holds; else its values."""
+    return stored if stored.plain else stored.read()
+
+
+def values_of(stored: Any) -> np.ndarray:
+    return stored.read() if isinstance(stored, StoredArray) else stored
+
+
+def stored_arrays(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
+    """What open HDF5 files hold for the object at that path, by key."""
     place = f"{path}/vars".lstrip("/")
     groups = [as_group(group) for file in files if (group := child(file, place)) is not None]
     arrays = {key: array(group, key) for group in groups for key in group}
@@ -226,6 +244,7 @@ def _stored(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
 
 def _own_tensors(item: Any) -> dict[str, Any] | None:
     """What an object's own arrays must fit, by key; None where it reads them in a way of its own."""
+    item = item.module if isinstance(item, TorchModuleWrapper) else item
     if isinstance(item, Layer):
         reader = next(cls for cls in type(item).__mro__ if "load_own_variables" in vars(cls))
         if "_stored_weights" not in vars(reader):
@@ -292,10 +311,8 @@ def _unasked(file: Any, asked: set[str]) -> list[str]:
                 if len(group[key]) and path not in asked:
                     found.append(path)
             elif isinstance(group[key], h5py.Group) and not (
-                (
-                    depth == 0
-                    and (parts[0] in ("optimizer", "metrics") or (name[0] == "_" and parts[0] != _DEPENDENCIES))
-                )
+                (parts[0] in ("optimizer", "metrics") and path in asked)
+                or (depth == 0 and name[0] == "_" and parts[0] != _DEPENDENCIES)
                 or "_metrics" in parts  # those that a model's `add_metric` made
             ):
                 visit(group[key], f"{path}/{name}".lstrip("/"), depth + 1)
@@ -314,26 +331,31 @@ def load(loads: Loads, path: Any) -> None:
     before = [(tensor, tensor.detach().clone()) for tensor in current]
     try:
         for item, arrays in own:
-            item.load_own_variables(_in_order_of_today(item, arrays))
+            read = {key: values_of(array) for key, array in arrays.items()}
+            item.load_own_variables(_in_order_of_today(item, read))
     except BaseException as error:
         with torch.no_grad():
             for tensor, value in before:
                 tensor.copy_(value)
         if isinstance(error, FAULTS):
-            raise ValueError(f"{path}: the weights do not fit the model: {reason(error)}") from error
+            raise Misfit(f"{path}: the weights do not fit the model: {reason(error)}") from error
         raise
     for item, arrays in loads:
         weights = _own_tensors(item)
         if weights is None:
             continue
-        if not isinstance(item, Layer):
-            item.load_state_dict({key: torch.as_tensor(array) for key, array in arrays.items()})
-        elif any(getattr(weight, "_awaited", None) for weight in weights.values()):
+        plainly = isinstance(item, Layer) and not getattr(item, "lora_enabled", False)
+        # What is taken goes at once: the memory of an array is not held beside that of its weight.
+        if plainly or any(getattr(weight, "_awaited", None) for weight in weights.values()):
             with torch.no_grad():
                 for key, weight in weights.items():
-                    take(weight, torch.as_tensor(arrays[key]))
+                    take(weight, torch.as_tensor(values_of(arrays.pop(key))))
         else:
-            item.load_own_variables(arrays)
+            read = {key: values_of(array) for key, array in arrays.items()}
+            if isinstance(item, Layer):
+                item.load_own_variables(read)
+            else:
+                item.load_state_dict({key: torch.as_tensor(array) for key, array in read.items()})
 
 
 def _current(item: Any) -> list[Any]:

@@ -44,11 +44,48 @@ class TorchModuleWrapper(Layer):
             return symbolic.run_on_trial_tensors(self.call, args, kwargs, self)
         return symbolic.infer(self, args, kwargs)
 
+    def save_own_variables(self, store: Any) -> None:
+        """Write the module's `state_dict`, by its names."""
+        for name, value in self.module.state_dict().items():
+            store[name] = value
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        self.module.load_state_dict({name: torch.as_tensor(store[name]) for name in store})
+
     def get_config(self) -> dict[str, Any]:
-        raise ValueError(
-            f'TorchModuleWrapper "{self.name}": a {type(self.module).__name__} has no config. '
-            "Save the weights alone (save_weights or state_dict), or make the module a Layer with get_config."
-        )
+        """A module of `torch.nn` by its class and arguments, one of another class by its own `get_config`."""
+        try:
+            module = serialize.serialize(self.module)
+        except TypeError:
+            raise ValueError(
+                f'TorchModuleWrapper "{self.name}": a {type(self.module).__name__} has no config to be made '
+                "again from. Save the weights alone (save_weights or state_dict), or give the class a `get_config` and "
+                "register it."
+            ) from None
+        frozen = [name for name, parameter in self.module.named_parameters() if not parameter.requires_grad]
+        config = {**super().get_config(), "module": module, "output_shape": self._output_shape}
+        return {**config, "frozen": frozen} if frozen and self.trainable else config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
+        """Raises ValueError for a module that Keras pickled; `custom_objects` may hold it under the layer's name."""
+        config = dict(config)
+        frozen = config.pop("frozen", ())
+        if not isinstance(config.get("module"), Mapping):
+            given = serialize.registered_object(config.get("name") or "", custom_objects)
+            if given is None:
+                raise ValueError(
+                    f'TorchModuleWrapper "{config.get("name")}": the file holds a pickled module, which is never read. '
+                    "Pass the module under the layer's name in custom_objects."
+                )
+            config["module"] = given
+        else:
+            config["module"] = serialize.deserialize(config["module"], custom_objects, ("torch.nn",))
+        made = cls(**config)
+        for name, parameter in made.module.named_parameters():
+            if name in frozen:
+                parameter.requires_grad_(False)
+        return made
 
 
 def as_layer(item: Any, where: str) -> Layer:

@@ -363,9 +363,10 @@ class Functional(GraphModel):
 
     def get_config(self) -> dict[str, Any]:
         """The layers and the calls between them, in Keras 3's form."""
-        if type(self) is not Functional and type(self).__init__ is not Functional.__init__ and self._owns_init:
-            return Layer.get_config(self)
-        return graph_config(self)
+        if self._takes_graph():
+            return graph_config(self)
+        config = Layer.get_config(self)
+        return self._captured_config(config) if type(self).get_config is Functional.get_config else config
 
     def get_build_config(self) -> dict[str, Any]:
         return {"input_shape": None}

@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import masking, serialize
 from ..core.errors import named, short
+from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import Node, SymbolicTensor, any_symbolic
 from ..layers.input import InputLayer
@@ -202,6 +203,8 @@ class _Reader:
             raise ValueError(f"expected {_CALL}; got {short(kwargs if isinstance(args, (list, tuple)) else args)}.")
         if not any_symbolic(args, kwargs):
             raise ValueError(f"{model} calls {name!r} on no tensor of the model.")
+        if not self.legacy and _is_default(self.layers[name], kwargs.get("training")):
+            del kwargs["training"]
         try:
             return pytree.tree_leaves(self.layers[name](*args, **kwargs))
         except TypeError as error:
@@ -279,6 +282,14 @@ _CONSTANT = "_CONSTANT_VALUE"  # what tf.keras writes in a layer's place before 
 def _entries(node: Any) -> Any:
     """The inputs of a call; where it was made on one alone, tf.keras leaves out the list."""
     return [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+
+
+def _is_default(layer: Any, training: Any) -> bool:
+    """Whether a call's `training` is what Keras 3 writes where none was given: the default of the layer's `call`."""
+    if not isinstance(training, bool) or not isinstance(layer, Layer):
+        return False
+    parameter = layer._call_signature.parameters.get("training")
+    return parameter is not None and parameter.default is training
 
 
 def _is_reference(value: Any) -> bool:

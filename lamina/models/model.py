@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +12,8 @@ from ..core.errors import named, quoted, short
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
 from ..training.trainer import Trainer
+
+_GRAPH_WORDS = {"layers", "input_layers", "output_layers"}
 
 
 class Model(Trainer, Layer):
@@ -149,6 +152,12 @@ class Model(Trainer, Layer):
         """Code in a config is never run, whatever `safe_mode` says."""
         if not isinstance(config, Mapping):
             raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
-        if cls is Model and "layers" in config:
-            return cls._of_graph.from_config(config, custom_objects)
-        return cls(**config)
+        if _GRAPH_WORDS <= config.keys() and cls._takes_graph():
+            return cls._of_graph.from_config.__func__(cls, config, custom_objects)
+        return cls(**cls._arguments_of(config))
+
+    @classmethod
+    def _takes_graph(cls) -> bool:
+        """Whether it is made as `Model(inputs, outputs)` is: its config then is that of a functional model."""
+        names = inspect.getfullargspec(cls.__init__)
+        return names.args[1:] == ["inputs", "outputs", "name"] or bool(names.varargs and names.varkw)

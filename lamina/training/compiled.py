@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import optimizers
 from ..core import serialize
+from ..core.errors import Unwritable
 from ..metrics import Mean
 from .data import Source, check_count
 from .objective import CompiledLoss, CompiledMetrics, check_outputs
@@ -55,8 +56,14 @@ class Compiled:
         )
 
     def config(self) -> dict[str, Any]:
-        """The arguments as plain data."""
-        return {name: serialize.serialize(value) for name, value in self.arguments.items()}
+        """The arguments as plain data. Raises TypeError for an object of which no config can tell."""
+        config = {}
+        for name, value in self.arguments.items():
+            try:
+                config[name] = serialize.serialize(value)
+            except Unwritable as error:
+                raise Unwritable(f"compile, `{name}`: {error}") from None
+        return config
 
     def name_outputs(self, names: Sequence[str] | None) -> None:
         """Tell the names of a model's outputs, where they were not known before it was built."""

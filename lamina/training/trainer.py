@@ -155,8 +155,8 @@ class Trainer(_Module):
             )
             return
         self.compile(**{name: serialize.deserialize(value, homes=_HOMES) for name, value in config.items()})
-        if self.optimizer is not None and getattr(self, "built", True):
-            self.optimizer.build(trainable_weights(self))
+        if getattr(self, "built", True):
+            self._build_optimizer()
 
     # -- loss and metrics -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,134 @@
+"""Opening and saving models of 100 MB: Lamina beside Keras 3 (on torch) and tf_keras, seconds and memory.
+
+The others live in environments of their own, which are named on the command line or in the environment:
+`python benchmarks/files.py --keras /path/to/python --tf-keras /path/to/python`, or LAMINA_KERAS_PYTHON and
+LAMINA_TF_KERAS_PYTHON; what is not named is left out. Each measurement is a process of its own, in which the package
+has opened a small file before; sides take turns. Memory is the growth of the resident set at its peak, in parts of the
+weights. Each reads the files that it wrote itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+WIDTH = {"dense": 2500, "conv": 512}
+FORMATS = (".keras", ".h5", ".weights.h5", ".safetensors")
+ROUNDS = 5
+
+
+def model_of(keras: Any, kind: str, width: int) -> Any:
+    """Four dense layers, or ten convolutions: about 100 MB in the usual widths."""
+    layers = keras.layers
+    shape = (width,) if kind == "dense" else (8, 8, width)
+    first = layers.InputLayer(shape) if keras.__name__ == "tf_keras" else keras.Input(shape)
+    if kind == "dense":
+        return keras.Sequential([first, *(layers.Dense(width) for _ in range(4))])
+    return keras.Sequential([first, *(layers.Conv2D(width, 3, padding="same") for _ in range(10))])
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def watched(call: Callable[[], Any]) -> tuple[float, int]:
+    """Seconds of a call, and by how many bytes the process grew at most."""
+    before, most, done = resident(), [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1e-3):
+            most[0] = max(most[0], resident())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    start = time.perf_counter()
+    kept = call()
+    seconds = time.perf_counter() - start
+    most[0] = max(most[0], resident())
+    done.set()
+    thread.join()
+    del kept
+    return seconds, most[0] - before
+
+
+def action(keras: Any, model: Any, what: str, path: str) -> Callable[[], Any]:
+    whole = not path.endswith((".weights.h5", ".safetensors"))
+    if what == "save":
+        return lambda: model.save(path) if whole else model.save_weights(path)
+    return (lambda: keras.models.load_model(path)) if whole else (lambda: model.load_weights(path))
+
+
+def work(name: str, what: str, kind: str, path: str) -> None:
+    """One measurement, as a line of JSON."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    keras = importlib.import_module(name)
+    tiny, small = model_of(keras, kind, 4), str(Path(path).with_name(f"small-{Path(path).name}"))
+    for each in ("save", "load"):
+        action(keras, tiny, each, small)()
+    needs_model = what == "save" or path.endswith((".weights.h5", ".safetensors"))
+    model = model_of(keras, kind, WIDTH[kind]) if needs_model else None
+    seconds, grown = watched(action(keras, model, what, path))
+    print(json.dumps({"seconds": seconds, "memory": grown / Path(path).stat().st_size}))
+
+
+def measured(python: str, name: str, what: str, kind: str, path: str) -> dict[str, float] | None:
+    environment = {
+        **os.environ, "KERAS_BACKEND": "torch", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(HERE.parent) if name == "lamina" else "",
+    }  # fmt: skip
+    command = [python, str(HERE / "files.py"), "--side", name, what, kind, path]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def main(pythons: dict[str, str], rounds: int) -> None:
+    sides = {"lamina": sys.executable, **{name: python for name, python in pythons.items() if python}}
+    print(f"{'':28}" + "".join(f"{name:>22}" for name in sides) + "   ratio to Lamina's seconds")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in WIDTH:
+            for form in FORMATS:
+                for what in ("save", "load"):
+                    found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+                    for turn in range(rounds):
+                        for name in sorted(sides, reverse=bool(turn % 2)):
+                            path = str(Path(folder, f"{name}-{kind}{form}"))
+                            one = measured(sides[name], name, what, kind, path)
+                            found[name] += [one] if one else []
+                    _show(f"{what} {kind}{form}", found)
+
+
+def _show(title: str, found: dict[str, list[dict[str, float]]]) -> None:
+    middle = {
+        name: {key: statistics.median(one[key] for one in all_) for key in all_[0]} if all_ else None
+        for name, all_ in found.items()
+    }
+    cells = [f"{each['seconds']:8.2f} s {each['memory']:5.2f} x mem" if each else "-" for each in middle.values()]
+    ours = middle["lamina"]
+    ratios = [f"{name} {each['seconds'] / ours['seconds']:.2f}" for name, each in middle.items() if each and ours]
+    print(f"{title:28}" + "".join(f"{cell:>22}" for cell in cells) + f"   {', '.join(ratios[1:])}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--side"]:
+        work(*sys.argv[2:])
+    else:
+        parser = argparse.ArgumentParser(description=__doc__)
+        parser.add_argument("--keras", default=os.environ.get("LAMINA_KERAS_PYTHON", ""))
+        parser.add_argument("--tf-keras", default=os.environ.get("LAMINA_TF_KERAS_PYTHON", ""))
+        parser.add_argument("--rounds", type=int, default=ROUNDS)
+        chosen = parser.parse_args()
+        main({"keras": chosen.keras, "tf_keras": chosen.tf_keras}, chosen.rounds)
