@@ -105,7 +105,7 @@ class Rebuilt:
         return bytecode.described(self.code, self.defaults, self.closure, **more)
 
 
-def rebuilt(inner: Any, key: str | None, what: str) -> Rebuilt:
+def rebuilt(inner: Any, key: str, what: str) -> Rebuilt:
     """The function that the inner part of `bytecode.described` holds; `key`: the word in `custom_objects` for another.
 
     Raises ValueError, with what the function did, where it is not rebuilt.
@@ -117,9 +117,7 @@ def rebuilt(inner: Any, key: str | None, what: str) -> Rebuilt:
     values = all(each is None or isinstance(each, (list, tuple)) for each in (defaults, closure))
     if not isinstance(code, str) or not values:
         raise ValueError(f"{what}: expected the code of a function, which is never run; got {short(dict(inner))}.")
-    remedy = "Put a registered function in its place."
-    if key is not None:
-        remedy = f"Pass a function that does the same as custom_objects={{{key!r}: ...}}."
+    remedy = f"Pass a function that does the same as custom_objects={{{key!r}: ...}}."
     try:
         return Rebuilt(code, defaults, closure, str(inner.get("generation", "keras3")))
     except bytecode.Unreadable as error:

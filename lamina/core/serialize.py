@@ -164,16 +164,14 @@ def _lambda_code(function: Any) -> dict[str, Any]:
 
 
 def _lambda_of(config: Any) -> Any:
-    """The function given for a lambda, or that of this process. Raises ValueError where there is neither."""
+    """The function given for a lambda, that of this process, or one rebuilt of known operations. Raises ValueError,
+    with its source, where there is none."""
     found = registered_object(_LAMBDA)
     value = config.get("value") if isinstance(config, Mapping) else None
     if found is None and isinstance(value, list) and len(value) == 3:
         found = functions.written(*value)
     if found is None:
-        raise ValueError(
-            "A config holds the bytecode of a lambda, which is never run. Pass the function as "
-            f"custom_objects={{{_LAMBDA!r}: ...}}."
-        )
+        found = functions.rebuilt(config, _LAMBDA, "A function of the file")
     return found
 
 
@@ -467,7 +465,6 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "__slice__": lambda config: slice(*(deserialize(config[end]) for end in _ENDS)),
     "__bytes__": lambda config: str(config["value"]).encode(),
     "__ellipsis__": lambda config: Ellipsis,
-    "__lambda__": lambda config: functions.rebuilt(config, None, "A function of the file"),
 }
 
 
