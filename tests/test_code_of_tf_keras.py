@@ -350,3 +350,19 @@ def test_outputs_of_an_own_model_have_names_of_their_own_and_every_metric_of_a_p
     values = {name: numbers[0] for name, numbers in history.history.items()}
     assert values["loss"] == pytest.approx(2 * values[f"{first}_loss"] + values[f"{second}_loss"], rel=1e-5)
     assert values[f"{first}_mse"] == pytest.approx(values[f"{first}_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_crossentropies_find_the_scores_behind_any_activation(name: str, activation: str, from_logits: bool) -> None:
+    """So TensorFlow's do, which keeps the scores with what `softmax` and `sigmoid` give."""
+
+    def trained(activation: Any, from_logits: bool) -> list[float]:
+        model = tf_keras.Sequential([L.Dense(3, activation=activation, input_shape=(3,))])
+        model.set_weights([np.eye(3) * 30 - 10, np.arange(3.0)])  # probabilities of 0 and 1
+        model.compile("sgd", getattr(tf_keras.losses, name)(from_logits=from_logits))
+        y = np.array([0, 2, 1, 0]) if name.startswith("Sparse") else np.eye(3)[[0, 2, 1, 0]]
+        return [model.train_on_batch(X[:4, :3], y) for _ in range(3)]
+
+    assert trained(activation, from_logits) == pytest.approx(trained(None, True), rel=1e-5)

@@ -48,7 +48,7 @@ EXAMPLES = [example for example in examples() if not example.cls.__module__.star
 QUICK = [example for example in EXAMPLES if form_of(example.make()) or example.name in REFUSED]
 
 
-@pytest.mark.parametrize("example", QUICK, ids=repr)
+@pytest.mark.parametrize("example", QUICK, ids=lambda example: example.id)
 def test_a_layer_as_a_module(example: Example, capsys: pytest.CaptureFixture) -> None:
     model = as_model(example)
     if example.name in REFUSED:
@@ -62,7 +62,7 @@ def test_a_layer_as_a_module(example: Example, capsys: pytest.CaptureFixture) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", [each for each in EXAMPLES if each not in QUICK], ids=repr)
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if each not in QUICK], ids=lambda example: example.id)
 def test_a_layer_without_a_twin_is_the_calls_it_makes(example: Example) -> None:
     module = port.to_torch(as_model(example), inference=True)
     is_plain(module)

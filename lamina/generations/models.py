@@ -32,7 +32,7 @@ from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
 from .dialect import Dialect
 from .habits import Call, Told, set_attribute
-from .weighting import LossOfTheTime, LossOfThoseCounted, MetricsOfAll, NamedLoss, check_modes, spread, weigh
+from .weighting import LossOfScores, LossOfTheTime, LossOfThoseCounted, MetricsOfAll, check_modes, spread, weigh
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -166,7 +166,7 @@ class _ModelWords(Adds):
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if self._compiled.loss is not None:
             counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
-            self._compiled.loss.__class__ = NamedLoss if self._dialect.table.shares_modern else counted
+            self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
         if self._compiled.metrics is not None:
             self._compiled.metrics.__class__ = MetricsOfAll
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from .. import losses
+from ..activations import LOG_SPACE
 from ..core.errors import short
 from ..training.data import PyDataset
 from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of
@@ -131,6 +133,20 @@ class _NamesOutputs:
 
 class NamedLoss(_NamesOutputs, CompiledLoss):
     pass
+
+
+_OF_SCORES = (losses.binary_crossentropy, losses.categorical_crossentropy, losses.sparse_categorical_crossentropy)
+
+
+class LossOfScores(NamedLoss):
+    """In tf.keras these losses find the scores behind a softmax or sigmoid, whichever of the two it is and whatever
+    `from_logits` says: binary crossentropy of a softmax is that of the scores one by one."""
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        for part in self.parts:
+            if part is not None and getattr(part.loss, "fn", None) in _OF_SCORES:
+                part.forms = dict.fromkeys(LOG_SPACE, part.loss.of_scores())
 
 
 class MetricsOfAll(_NamesOutputs, CompiledMetrics):

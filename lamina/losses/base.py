@@ -299,6 +299,10 @@ class _OfFunction(Loss):
             return None
         if activation == "softmax" and self._kwargs.get("axis", -1) != -1:
             return None
+        return self.of_scores()
+
+    def of_scores(self) -> Loss:
+        """The loss that is told to take scores."""
         made = copy.copy(self)
         made._kwargs = {**self._kwargs, "from_logits": True}
         if "from_logits" in self._args:
