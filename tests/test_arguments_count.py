@@ -127,6 +127,13 @@ UNREAD = {
     "generations.arithmetic.rnn:unroll": "the loop is always written out",
     "generations.arithmetic.rnn:input_length": "the input has its length",
     "generations.tensors.evaluated:session": "of TensorFlow 1: a tensor has its values",
+    "generations.stored_functions.*:*": "every kind of entry is told the same",
+    "generations.migrate.*.visit_*:*node": "libcst passes it",
+    "generations.migrate.*.leave_*:*node": "libcst passes it",
+    "generations.migrate.calls.Size.__new__:node": "`Code` keeps it",
+    "files.tree.as_it_is:item": "what adapts to other Keras is told it",
+    "kernels.convolution._picked:_": "as torch.conv2d takes them: one group, and nothing to dilate",
+    "kernels.convolution._spread:_": "as torch.conv_transpose2d takes them",
 }  # fmt: skip
 
 # Arguments that are kept for whoever asks and read nowhere.
@@ -154,6 +161,7 @@ KEPT = {
     "layers.input.InputLayer.optional": "read by models",
     "metrics.base.MeanMetricWrapper._direction": "read by callbacks",
     "training.data.Arrays.lacks_targets": "read by `fit`",
+    "files.safe.StoredArray.plain": "read where arrays are loaded",
 }
 
 

@@ -509,7 +509,7 @@ LOOPING |= {f"ConvLSTM{rank}D-{i}" for rank in (1, 2, 3) for i in range(3)}
 UNCALLED = {"InputLayer": lambda: L.InputLayer((3, None), name="inputs")}  # holds an input and takes none
 TEXTUAL = {"StringLookup", "TextVectorization"}  # take texts and no tensors: test_text.py
 FLAT = {"ContrastLimitedAdaptiveHistogramEqualization", "Discretization"}  # steps have no slope
-FOREIGN = {"TorchModuleWrapper"}  # has no config, and the types and weights of the module inside
+FOREIGN = {"TorchModuleWrapper"}  # has the types and weights of the module inside
 ALWAYS_RANDOM = {
     "AugMix",
     "CutMix",

@@ -194,7 +194,7 @@ class Speaker:
     """The calls of one generation."""
 
     def __init__(self, dialect: Dialect, explicit_format: bool):
-        self.dialect, self.table = dialect, dialect.table
+        self.table = dialect.table
         self.settings = {"backend": "tensorflow", "image_data_format": "channels_last"}
         self.explicit_format = explicit_format
 
@@ -275,7 +275,7 @@ class Speaker:
 
         return Spoken(function, positional, now, modern, home=home, explicit=explicit)
 
-    def of_method(self, method: str, told: str, function: Any) -> Spoken:
+    def of_method(self, told: str, function: Any) -> Spoken:
         """A method of models; `told`: its key in the generation's table."""
         before = () if self.table.older is None else signature_of(self.table.older.methods.get(told, "")).parameters
         own = tuple(signature_of(self.table.methods[told]).parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ...translation import migrating
 from ...translation.absent import hint
 from ...translation.known import METHODS
 from ...translation.table import Class
+from ...translation.words import signature_of
 from ..callbacks import ORDERS
 from ..dialect import Dialect
 from .calls import (
@@ -58,9 +58,9 @@ class Note:
 class Rewriter(Imports):
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
-    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool, package: str):
+    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool):
         super().__init__()
-        self.names, self.reader, self.package = names, reader, package
+        self.names, self.reader = names, reader
         self.table = dialect.table
         self.speaker = Speaker(dialect, explicit_format)
         self.notes: set[Note] = set()
@@ -400,7 +400,7 @@ class Rewriter(Imports):
         local = text_of(original.func).partition(".")[0]
         self.touched.add(local)
         if "{" in entry.modern:
-            return self._template(original, updated, entry, name)
+            return self._template(updated, entry)
         home, _, new = entry.modern.rpartition(".")
         function = getattr(module_of(home), new)
         how = self.speaker.of_function(entry, function, "backend")
@@ -409,8 +409,8 @@ class Rewriter(Imports):
             return updated.with_changes(args=args)
         return updated.with_changes(func=cst.parse_expression(f"keras.{entry.modern}"), args=args)
 
-    def _template(self, original: cst.Call, updated: cst.Call, entry: Class, name: str) -> cst.BaseExpression:
-        signature = inspect.signature(eval(f"lambda {entry.signature}: None")).parameters
+    def _template(self, updated: cst.Call, entry: Class) -> cst.BaseExpression:
+        signature = signature_of(entry.signature).parameters
         places = list(signature)
         if any(arg.star for arg in updated.args) or len(updated.args) > len(places):
             raise Unclear("it has more arguments than Keras 3's counterpart")
@@ -504,7 +504,7 @@ class Rewriter(Imports):
         """A method of a model; `key`: its name in the table."""
         method = key.rpartition(".")[2]
         new = migrating.ATTRIBUTES.get(method, method)
-        how = self.speaker.of_method(method, key, getattr(models.Model, new))
+        how = self.speaker.of_method(key, getattr(models.Model, new))
         args = list(updated.args)
         if method.endswith("_generator") and self.table.lists_weights:
             args = self._by_batches(original, args, key)
@@ -725,7 +725,7 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     wrapper.visit(reader)
     source = module.code
     explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
-    rewriter = Rewriter(dialect, names, reader, explicit, package)
+    rewriter = Rewriter(dialect, names, reader, explicit)
     found = wrapper.visit(rewriter)
     found = found.visit(Unused(found, rewriter.touched))
     if found.code != source:
