@@ -65,7 +65,8 @@ def made_of(name: Any, arguments: Any) -> nn.Module:
                     values: Any = stand_in(tuple(tensor.shape), tensor.dtype, f"torch.nn.{name}: {key}")
                     trained = isinstance(tensor, nn.Parameter)
                     register[key] = nn.Parameter(values, tensor.requires_grad) if trained else values
-                    waiting.add(register[key], functools.partial(_unstored, name, key), None)
+                    made_one: Any = register[key]
+                    waiting.add(made_one, functools.partial(_unstored, name, key), None)
     return made
 
 
@@ -83,7 +84,7 @@ def _empty(name: Any, arguments: Any, device: Any = "meta") -> nn.Module:
         for key, each in arguments["modules"].items():
             made.add_module(key, _empty(each["class_name"], each["config"], device))
         return made
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in arguments.items()}
     if not all(map(_plain, given.values())) or not given.keys() <= {*_parameters(cls), "dtype"}:
         raise ValueError(f"torch.nn.{name} cannot be made of {sorted(given)}.")
     if "dtype" in given:
@@ -98,7 +99,7 @@ def _empty(name: Any, arguments: Any, device: Any = "meta") -> nn.Module:
 
 def _class(name: Any) -> type[nn.Module] | None:
     """The class of torch.nn of that name, as far as its arguments say all of it."""
-    found = getattr(nn, name, None) if isinstance(name, str) and name not in _BUILT_OF_OTHERS else None
+    found: Any = getattr(nn, name, None) if isinstance(name, str) and name not in _BUILT_OF_OTHERS else None
     of_modules = isinstance(found, type) and found.__module__.startswith("torch.nn.modules.")
     return found if of_modules and issubclass(found, nn.Module) and found is not nn.Module else None
 

@@ -53,7 +53,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         _write_weights(file.create_group("model_weights"), model, source)
         if settings and model.optimizer.variables:
             group = file.create_group("optimizer_weights")
-            if source is not None and model.optimizer.built:
+            if source is not None and model.optimizer.built and older.has_slots(model.optimizer):
                 _write_arrays(group, older.stored_state(model, source))
                 return
             prefix = model.optimizer.name
@@ -175,7 +175,8 @@ def load(
                 _assign(pairs, convert, skip_mismatch=False)
         if compile and training:
             _compile(model, training, path, writer.generation)
-            if optimizer_state and model.optimizer is not None and writer.generation != "keras3":
+            slots = model.optimizer is not None and older.has_slots(model.optimizer)
+            if optimizer_state and slots and writer.generation != "keras3":
                 with safe.reading(path):
                     by_name = origin.sorts_weights(writer.version)
                     older.load_state_of(model.optimizer, optimizer_state, pairs, convert, by_name)

@@ -122,7 +122,7 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
 def _build_frozen_optimizers(model: Any, files: Sequence[Any]) -> None:
     """Make the state of optimizers whose model was trained and then frozen, as the discriminator in a GAN is."""
     for path, item in tree.saveables(model):
-        optimizer = getattr(item, "optimizer", None)
+        optimizer: Any = getattr(item, "optimizer", None)
         if getattr(optimizer, "built", True) or not getattr(item, "built", False):
             continue
         weights = [weight for weight in item.weights if getattr(weight, "_trainable", False)]

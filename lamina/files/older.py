@@ -185,6 +185,11 @@ def _same_on_theano(layer: Any) -> bool:
     return alike and (odd or name != "ConvLSTM2D")  # which pads its states
 
 
+def has_slots(optimizer: Any) -> bool:
+    """Whether its state is that of Keras' own optimizers, which belongs to the weights; that of users' may not."""
+    return bool(optimizer._slot_names()) or serialize.home_of(type(optimizer)) is not None
+
+
 def stored_state(model: Any, source: Writer) -> list[tuple[str, np.ndarray]]:
     """An optimizer's state as the model's generation writes it: the steps, then what belongs to the weights, in turns
     as tf.keras has it, or kind by kind."""

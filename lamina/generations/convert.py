@@ -221,8 +221,8 @@ def _first_reader(model: Any, tensor: Any) -> Any:
         for place, given in enumerate(pytree.tree_leaves(node.args)):
             if given is tensor:
                 inner: Any = node.layer
-                whole = isinstance(inner, GraphModel) and inner._graph is not None
-                return _first_reader(inner, inner._graph.inputs[place]) if whole else inner
+                graph = inner._graph if isinstance(inner, GraphModel) else None
+                return inner if graph is None else _first_reader(inner, graph.inputs[place])
     return None
 
 

@@ -499,6 +499,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_home": dialect.module(home),
     }
     if base is LayerShim:
+        members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
         members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
     bases: tuple[type, ...] = (base, modern)

@@ -35,4 +35,4 @@ class Operation(Layer, metaclass=_EveryLayer):
         """Operations drop masks."""
 
     def get_config(self) -> dict[str, Any]:
-        return {**self._captured_config(), "name": self.name}
+        return {**self._captured_config({}), "name": self.name}

@@ -58,9 +58,9 @@ class Note:
 class Rewriter(Imports):
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
-    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool):
+    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool, package: str):
         super().__init__()
-        self.names, self.reader = names, reader
+        self.names, self.reader, self.package = names, reader, package
         self.table = dialect.table
         self.speaker = Speaker(dialect, explicit_format)
         self.notes: set[Note] = set()
@@ -725,7 +725,7 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     wrapper.visit(reader)
     source = module.code
     explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
-    rewriter = Rewriter(dialect, names, reader, explicit)
+    rewriter = Rewriter(dialect, names, reader, explicit, package)
     found = wrapper.visit(rewriter)
     found = found.visit(Unused(found, rewriter.touched))
     if found.code != source:
