@@ -291,3 +291,9 @@ def test_the_report(tmp_path: Path, capsys: Any) -> None:
     assert cli.main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["source"]["generation"] == "keras1" and told["difference"] < 1e-6 and told["own"]
+
+
+def test_options_are_those_of_reading(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="jax"):
+        convert(old.RECORDED / "keras1_th/lstm_text.h5", tmp_path / "now.keras", backend="jax")
+    assert not (tmp_path / "now.keras").exists()

@@ -341,3 +341,13 @@ def test_every_namespace_has_the_same_doors(space: Any) -> None:
     for text in ("[1]", "5", "null"):
         with pytest.raises(TypeError, match="expected a dictionary"):
             space.models.model_from_json(text)
+
+
+@pytest.mark.parametrize("kind", ["json", "config"])
+def test_a_generation_for_configs_that_do_not_tell(kind: str) -> None:
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": []}}
+    given = json.dumps(config) if kind == "json" else config
+    read = getattr(lamina, f"model_from_{kind}")
+    homes = {None: "lamina.models", "keras1": "lamina.keras1", "tf_keras": "lamina.tf_keras"}
+    for otherwise, home in homes.items():
+        assert type(read(given, otherwise=otherwise)).__module__.startswith(home)

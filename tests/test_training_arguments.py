@@ -826,6 +826,10 @@ ELSEWHERE = {
     "RNN.given_states.kept": "the states of the batch before: test_recurrent.py",
     "*.compute_output_shape.initial_state_shape": "given to every layer: a state changes no shape",
     "*.fix_input.*": "of layers among themselves",
+    "model_from_*.backend": "test_one_door.py",
+    "model_from_*.otherwise": "test_one_door.py",
+    "convert.weights": "test_convert.py",
+    "convert.options": "test_convert.py",
     "Spatial.with_spatial.channels": "of layers among themselves",
     "Windowed.check_window.*": "of layers among themselves",
 }
