@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 import lamina
-from lamina import keras1, keras2, tf_keras
+from lamina import files, keras1, keras2, tf_keras
 
 RECORDED = Path(__file__).parent / "golden" / "files"
 SPACES = {"lamina": lamina, "keras1": keras1, "keras2": keras2, "tf_keras": tf_keras}
@@ -351,3 +351,15 @@ def test_a_generation_for_configs_that_do_not_tell(kind: str) -> None:
     homes = {None: "lamina.models", "keras1": "lamina.keras1", "tf_keras": "lamina.tf_keras"}
     for otherwise, home in homes.items():
         assert type(read(given, otherwise=otherwise)).__module__.startswith(home)
+
+
+def test_what_holds_weights_is_told_from_what_it_holds_not_from_its_name(tmp_path: Path) -> None:
+    model, other = (lamina.Sequential([lamina.Input((3,)), lamina.layers.Dense(2, name="d")]) for _ in range(2))
+    model.save(tmp_path / "whole.h5")
+    model.save(tmp_path / "archive.keras")
+    files.save_weights(model, tmp_path / "layers.h5", by_layers=True)
+    for source, name in (("whole.h5", "a.keras"), ("layers.h5", "b.keras"), ("archive.keras", "c.h5")):
+        (tmp_path / name).write_bytes((tmp_path / source).read_bytes())
+        other.set_weights([np.zeros((3, 2)), np.zeros(2)])
+        other.load_weights(tmp_path / name)
+        np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])

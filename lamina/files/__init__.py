@@ -175,7 +175,8 @@ def load_weights(
             "load_weights: the name must end in .weights.h5, .weights.json, .keras, .h5 or .safetensors; "
             f"got {str(filepath)!r}."
         )
-    older = (path.suffix in _H5 or not known) and h5.is_by_layers(path)
+    plain = path.suffix != ".safetensors" and not path.name.endswith(".weights.json")
+    older = plain and not _is_archive(path) and h5.is_by_layers(path)  # whatever the suffix says
     skip = _ids(objects_to_skip)
     if skip and (older or path.suffix == ".safetensors"):
         raise ValueError(f"load_weights: `objects_to_skip` is not for {path.suffix} files.")
@@ -189,6 +190,11 @@ def load_weights(
         h5.load_weights(model, path, skip_mismatch, by_name, checked_backend(backend))
     else:
         keras3.load_weights(model, path, skip_mismatch, skip)
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def checked_backend(backend: str | None, generation: str | None = None) -> str | None:
