@@ -567,3 +567,19 @@ def test_an_optimizer_that_holds_another(generation: str) -> None:
     with pytest.raises(ValueError, match="computed once, before the first step"):
         model.train_on_batch(x, y)
     assert K.get_value(counted) == 0
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_crossentropy_of_a_certain_mistake(generation: str, axes: int) -> None:
+    """The originals cut probabilities off at epsilon, but where TensorFlow found the scores behind them."""
+    layers, models = module(generation, "layers"), module(generation, "models")
+    begin = layers.Input((2,) * (axes - 1))
+    model = models.Model(begin, layers.Activation("softmax")(begin))
+    model.compile("sgd", "categorical_crossentropy")
+    x = np.zeros((1,) + (2,) * (axes - 1), "float32")
+    x[..., 0], y = 50, np.zeros_like(x)
+    y[..., 1] = 1
+    cut_off = generation == "keras1" or (generation == "keras2" and axes == 3)
+    expected = -np.log(module(generation, "backend").epsilon()) if cut_off else 50
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-3)

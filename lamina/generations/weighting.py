@@ -159,9 +159,21 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
 
 
 class LossOfTheTime(NamedLoss):
-    """One weight a sample also where a loss has further axes; in Keras 1, samples of weight 0 are not counted."""
+    """One weight a sample also where a loss has further axes; in Keras 1, samples of weight 0 are not counted.
+
+    Crossentropies see probabilities, cut off at epsilon: in Keras 1 always, in Keras 2 behind a softmax of three or more
+    axes, which it wrote out, so that TensorFlow found no scores there.
+    """
 
     leaves_out_zeros = False
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        for part, predicted in zip(self.parts, leaves_of(outputs), strict=True):
+            if part is not None and self.leaves_out_zeros:
+                part.forms = {}
+            elif part is not None and predicted.ndim > 2:
+                part.forms = {each: form for each, form in part.forms.items() if LOG_SPACE[each] != "softmax"}
 
     def _value(self, part: Any, y: Any, y_pred: Tensor, sample_weight: Any, scores: Any) -> Tensor:
         if sample_weight is not None and sample_weight.ndim == 1 and y_pred.ndim > 2:
