@@ -161,8 +161,8 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
 class LossOfTheTime(NamedLoss):
     """One weight a sample also where a loss has further axes; in Keras 1, samples of weight 0 are not counted.
 
-    Crossentropies see probabilities, cut off at epsilon: in Keras 1 always, in Keras 2 behind a softmax of three or more
-    axes, which it wrote out, so that TensorFlow found no scores there.
+    Crossentropies see probabilities, cut off at epsilon: in Keras 1 always, in Keras 2 behind a softmax of three axes
+    and more, which it wrote out, so that TensorFlow found no scores there.
     """
 
     leaves_out_zeros = False
