@@ -583,3 +583,25 @@ def test_crossentropy_of_a_certain_mistake(generation: str, axes: int) -> None:
     cut_off = generation == "keras1" or (generation == "keras2" and axes == 3)
     expected = -np.log(module(generation, "backend").epsilon()) if cut_off else 50
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_masked_steps_in_losses_and_metrics(generation: str, weighted: bool) -> None:
+    """A loss is the mean of valid steps; in Keras 2 (2.3) masked ones count as zeros. Keras 1's metrics have no masks."""
+    layers, models = module(generation, "layers"), module(generation, "models")
+    ids = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [2, 2, 2, 1]])
+    values, y = np.random.rand(5, 2).astype("float32"), np.random.rand(3, 4, 2).astype("float32")
+    begin = layers.Input((4,))
+    model = models.Model(begin, layers.Embedding(5, 2, mask_zero=True)(begin))
+    model.compile(
+        "sgd", "mse", metrics=["mae"], **({} if generation == "tf_keras" else {"sample_weight_mode": "temporal"})
+    )
+    model.set_weights([values])
+    weights = np.tile(np.arange(1.0, 5.0, dtype="float32"), (3, 1)) if weighted else np.ones((3, 4), "float32")
+    loss, error = model.evaluate(ids, y, sample_weight=weights if weighted else None, verbose=0)
+    squares, errors, valid = np.square(values[ids] - y).mean(-1), np.abs(values[ids] - y).mean(-1), ids != 0
+    assert loss == pytest.approx(
+        (squares * weights * valid).sum() / (12 if generation == "keras2" else valid.sum()), rel=1e-5
+    )
+    assert error == pytest.approx(errors.mean() if generation == "keras1" else errors[valid].mean(), rel=1e-5)

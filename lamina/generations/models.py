@@ -32,7 +32,16 @@ from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
 from .dialect import Dialect
 from .habits import Call, Told, set_attribute
-from .weighting import LossOfScores, LossOfTheTime, LossOfThoseCounted, MetricsOfAll, check_modes, spread, weigh
+from .weighting import (
+    LossOfScores,
+    LossOfTheTime,
+    LossOfThoseCounted,
+    MetricsOfAll,
+    MetricsOfAllSteps,
+    check_modes,
+    spread,
+    weigh,
+)
 
 
 def find(dialect: Dialect, name: str) -> Any:
@@ -168,7 +177,7 @@ class _ModelWords(Adds):
             counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
             self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
         if self._compiled.metrics is not None:
-            self._compiled.metrics.__class__ = MetricsOfAll
+            self._compiled.metrics.__class__ = MetricsOfAllSteps if self._dialect.table.lists_weights else MetricsOfAll
 
     def compiled_loss(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from .. import losses
 from ..activations import LOG_SPACE
 from ..core.errors import short
+from ..core.masking import get_mask, set_mask
 from ..training.data import PyDataset
 from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of
 
@@ -158,8 +160,30 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
         super().build(y, outputs)
 
 
+class MetricsOfAllSteps(MetricsOfAll):
+    """Metrics of Keras 1 know no masks."""
+
+    def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
+        with _unmasked(leaves_of(outputs)):
+            super().update_state(y, outputs, sample_weight)
+
+
+@contextmanager
+def _unmasked(tensors: Sequence[Any]) -> Iterator[None]:
+    """Inside, no mask rides on these."""
+    masked = {id(tensor): (tensor, get_mask(tensor)) for tensor in tensors if get_mask(tensor) is not None}
+    for tensor, _ in masked.values():
+        del tensor._keras_mask
+    try:
+        yield
+    finally:
+        for tensor, mask in masked.values():
+            set_mask(tensor, mask)
+
+
 class LossOfTheTime(NamedLoss):
-    """One weight a sample also where a loss has further axes; in Keras 1, samples of weight 0 are not counted.
+    """One weight a sample also where a loss has further axes. In Keras 1, samples of weight 0 and masked steps are not
+    counted; in Keras 2 they are, as zeros.
 
     Crossentropies see probabilities, cut off at epsilon: in Keras 1 always, in Keras 2 behind a softmax of three axes
     and more, which it wrote out, so that TensorFlow found no scores there.
@@ -180,7 +204,13 @@ class LossOfTheTime(NamedLoss):
             sample_weight = sample_weight.reshape(-1, *(1,) * (y_pred.ndim - 2))
         if sample_weight is not None and self.leaves_out_zeros:
             sample_weight = sample_weight / (sample_weight != 0).to(y_pred.dtype).mean()
-        return super()._value(part, y, y_pred, sample_weight, scores)
+        mask = None if self.leaves_out_zeros else get_mask(y_pred)
+        if mask is None or mask.ndim >= y_pred.ndim:
+            return super()._value(part, y, y_pred, sample_weight, scores)
+        weight = mask.to(y_pred.dtype)  # masked steps weigh nothing, and count in the mean
+        with _unmasked([y_pred]):
+            weight = weight if sample_weight is None else weight * sample_weight
+            return super()._value(part, y, y_pred, weight, scores)
 
 
 class LossOfThoseCounted(LossOfTheTime):
