@@ -588,7 +588,7 @@ def test_crossentropy_of_a_certain_mistake(generation: str, axes: int) -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_masked_steps_in_losses_and_metrics(generation: str, weighted: bool) -> None:
-    """A loss is the mean of valid steps; in Keras 2 (2.3) masked ones count as zeros. Keras 1's metrics have no masks."""
+    """A loss is the mean of valid steps; in Keras 2 (2.3) masked ones are zeros. Keras 1's metrics have no masks."""
     layers, models = module(generation, "layers"), module(generation, "models")
     ids = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [2, 2, 2, 1]])
     values, y = np.random.rand(5, 2).astype("float32"), np.random.rand(3, 4, 2).astype("float32")
