@@ -254,12 +254,13 @@ class Habits(_Modern):
         given = {id(leaf) for leaf in pytree.tree_leaves(inputs)}
         if self.__dict__.get("_graph") is not None:
             found += [update for node in self._nodes for update in _moved(node)]
-        return [
-            (variable, value)
-            for variable, value in found
-            if not isinstance(value, SymbolicTensor)
-            or any(id(one) in given for node in nodes_before(value) for one in node.inputs)
-        ]
+
+        def rests(update: Any) -> bool:
+            value = update[1] if _is_pair(update) else None
+            before = nodes_before(value) if isinstance(value, SymbolicTensor) else None
+            return before is None or any(id(one) in given for node in before for one in node.inputs)
+
+        return [update for update in found if rests(update)]
 
     def _free(self, name: str) -> list[Any]:
         return [one for layer in self._flat_layers() for one in getattr(layer, name, ())]
