@@ -150,9 +150,11 @@ def losses_of(model: Any) -> list[float]:
 def test_a_loss_sees_the_scores(case: str) -> None:
     model = {**PLANNED, **WATCHED}[case]()
     expected = {"shown twice": 400 + 400 + 16.1, "shared": 400 + 400, "of two kinds": 400 + 400}.get(case, 400)
+    if case == "keras1":  # which cut probabilities off at epsilon
+        expected = -np.log(1e-7)
     assert losses_of(model) == pytest.approx([expected] * 3, rel=1e-2)
     for step in model._steps.values():
-        assert step.passes.asks and bool(step.passes.watched) == (case in WATCHED)
+        assert step.passes.asks is (case != "keras1") and bool(step.passes.watched) == (case in WATCHED)
     activations = [vars(layer)["activation"] for layer in model.modules() if "activation" in vars(layer)]
     assert all(activation.__class__.__name__ == "function" for activation in activations)
 

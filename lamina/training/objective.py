@@ -231,7 +231,9 @@ class CompiledLoss:
                 set_mask(given, get_mask(y_pred))
         try:
             value = loss(y, given, sample_weight)
-        except IndexError as error:
+        except (IndexError, ValueError) as error:
+            if IndexError not in (type(error), type(error.__cause__)):
+                raise
             raise ValueError(_outside(int(y.min()), int(y.max()), y_pred.shape[-1])) from error
         if part.tracker is not None:
             track(part.tracker, value, y_pred.shape[0])
