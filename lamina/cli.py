@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--weights", metavar="FILE", help="the weights, where OLD is an architecture alone")
     convert.add_argument("--json", action="store_true", help="print what was done as JSON")
     convert.set_defaults(run=_convert)
+
     moved = commands.add_parser("migrate", help="rewrite source of Keras 1, 2 or tf.keras for Keras 3")
     moved.add_argument("target", help="a Python file, a notebook, or a folder with both")
     moved.add_argument("--keras", choices=("1", "2", "tf"), help="its generation; default: told from the source")

@@ -14,7 +14,6 @@ from types import FunctionType
 from typing import Any
 
 from .. import REBUILDER
-from ..translation import bytecode
 from .errors import short
 
 _SHOWN = 800  # characters of a function's source in an error
@@ -83,6 +82,8 @@ class Rebuilt:
     """
 
     def __init__(self, code: str, defaults: Any = None, closure: Any = None, generation: str = "keras3"):
+        from ..translation import bytecode  # loaded where a file has some
+
         self.code, self.defaults, self.closure, self.generation = code, defaults, closure, generation
         function = bytecode.function_of(code)
         self.source = function.source(defaults, closure)
@@ -101,6 +102,8 @@ class Rebuilt:
 
     def described(self) -> dict[str, Any]:
         """As a config holds it: as it was read; the generation where that is not Keras 3."""
+        from ..translation import bytecode
+
         more = {} if self.generation == "keras3" else {"generation": self.generation}
         return bytecode.described(self.code, self.defaults, self.closure, **more)
 
@@ -110,6 +113,8 @@ def rebuilt(inner: Any, key: str, what: str) -> Rebuilt:
 
     Raises ValueError, with what the function did, where it is not rebuilt.
     """
+    from ..translation import bytecode
+
     inner = inner if isinstance(inner, Mapping) else {}
     code, defaults, closure = (inner.get(word) for word in ("code", "defaults", "closure"))
     if code is None and isinstance(inner.get("value"), (list, tuple)) and len(inner["value"]) == 3:

@@ -14,7 +14,6 @@ from ..core import functions, serialize
 from ..core.declare import Kind, Refused, arg, as_integer, listed, mapping, number
 from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
-from ..translation import bytecode
 from .activation import _Elementwise
 
 
@@ -58,6 +57,8 @@ def _dump_function(function: Any) -> Any:
 def dump_code(function: Any) -> dict[str, Any]:
     if isinstance(function, functions.Rebuilt):
         return function.described()
+    from ..translation import bytecode
+
     return bytecode.described(*functions.dump(function))
 
 
