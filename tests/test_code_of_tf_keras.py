@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,13 @@ def test_names_of_the_inside_that_are_public_elsewhere(installed: Any) -> None:
         exec("from keras.src.utils.argument_validation import standardize_tuple")
     with pytest.raises(ImportError, match="no public module"):
         inner("keras.src.layers.layer").ops  # a module stands where it is public alone  # noqa: B018
+
+
+def test_others_may_bring_an_inside_of_their_own(installed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those do who run Keras' own tests."""
+    monkeypatch.setitem(sys.modules, "keras.src", types.ModuleType("keras.src"))
+    with pytest.raises(ImportError, match="not a package"):
+        importlib.import_module("keras.src.layers")
 
 
 # Notebooks ------------------------------------------------------------------------------------------------------------

@@ -57,6 +57,43 @@ def classifier(generation: str, **options: Any) -> Any:
     return models.Sequential([layers.Dense(2, input_shape=(3,), activation="softmax", **options)])
 
 
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_shapes_of_tensors_have_tensorflows_words_in_code_without_torch(generation: str) -> None:
+    """In `build` and in `call`, of weights and of data."""
+    space = of_users(
+        """
+class Own(L.Layer):
+    def build(self, input_shape):
+        shape = dict(shape=(3, 2), initializer="ones", name="kernel")
+        self.kernel = self.add_weight(**shape)
+        self.sizes = self.kernel.shape.as_list() + [self.kernel.shape.rank]
+        super().build(input_shape)
+    def call(self, x, mask=None):
+        _, *self.seen = x.shape.as_list()
+        return K.dot(x, self.kernel)
+    def compute_output_shape(self, input_shape):
+        return input_shape[:-1] + (2,)
+    get_output_shape_for = compute_output_shape
+""",
+        L=module(generation, "layers"),
+        K=module(generation, "backend"),
+    )
+    layer, models = space["Own"](input_shape=(4, 3)), module(generation, "models")
+    model = models.Sequential([layer])
+    assert layer.sizes == [3, 2, 2]
+    assert model.predict(np.ones((5, 4, 3))).shape == (5, 4, 2) and layer.seen == [4, 3]
+
+
+def test_shapes_are_torchs_in_code_with_torch() -> None:
+    x = torch.ones(2, 3)
+    assert isinstance(x.shape, torch.Size) and x.shape.numel() == 6
+    assert of_users("shape = x.shape", x=x)["shape"].as_list() == [2, 3]
+    assert isinstance(of_users("import torch\nshape = x.shape", x=x)["shape"], torch.Size)
+
+
 # Tensors do not change ------------------------------------------------------------------------------------------------
 
 CHANGING = """

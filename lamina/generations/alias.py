@@ -147,7 +147,8 @@ class _Inside(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         root, part = [*fullname.split("."), ""][:2]
-        return ModuleSpec(fullname, self, is_package=True) if part == "src" and root in self.roots else None
+        ours = part == "src" and root in self.roots and fullname.rpartition(".")[0] in _installed
+        return ModuleSpec(fullname, self, is_package=True) if ours else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _InnerModule(spec.name, self.modules)

@@ -171,15 +171,27 @@ def set_shape(self: Any, shape: Any) -> None:
         raise ValueError(f"set_shape: a tensor of shape {tuple(self.shape)} cannot have shape {told}.")
 
 
+def _knows_torch(scope: dict[str, Any]) -> bool:
+    """Whether a module is torch's, ours, or one of users that imports torch."""
+    return "torch" in scope or str(scope.get("__name__", "")).partition(".")[0] in ("torch", "lamina")
+
+
+_shape: Any = torch._C.TensorBase.shape
+
+
+def shape(self: Tensor) -> Any:
+    """`x.shape`, which code that does not import torch may ask for `as_list()` or `rank`."""
+    found = _shape.__get__(self)
+    return found if _knows_torch(sys._getframe(1).f_globals) else Shape(found)
+
+
 def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
     """`x += y` makes another tensor, as it did in TensorFlow and Theano, where code does not import torch: what else
     has the first keeps its values. Code with torch, its own and that of users, writes in place."""
     inside, beside = getattr(Tensor, f"__i{name}__"), getattr(Tensor, f"__{name}__")
 
     def combined(self: Tensor, other: Any) -> Any:
-        scope = sys._getframe(1).f_globals
-        torchs = "torch" in scope or str(scope.get("__name__", "")).partition(".")[0] in ("torch", "lamina")
-        return (inside if torchs else beside)(self, other)
+        return (inside if _knows_torch(sys._getframe(1).f_globals) else beside)(self, other)
 
     return combined
 
@@ -192,17 +204,18 @@ def _alone(name: str) -> Callable[[Tensor], Any]:
 
 _IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 _OF_OLD_CODE: dict[str, Any] = {
-    "__getitem__": item, "__array__": as_array, "__array_function__": of_array_function,
+    "__getitem__": item, "__array__": as_array, "__array_function__": of_array_function, "shape": property(shape),
     **{f"__i{name}__": _rebinding(name) for name in _IN_PLACE},
     **{f"__{name}__": _alone(name) for name in ("float", "int", "index", "complex")},
 }  # fmt: skip
-_OF_TORCH = {name: getattr(Tensor, name) for name in _OF_OLD_CODE if hasattr(Tensor, name)}
+_OF_TORCH = {name: vars(Tensor)[name] for name in _OF_OLD_CODE if name in vars(Tensor)}
 
 
 def as_old_code_has_them(old: bool, told: bool = False) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
-    `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call. Expressions of
-    variables remember what made them. told: whether `build` and shape rules get shapes in TensorFlow's words, too."""
+    `x.shape.as_list()`, `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call.
+    Expressions of variables remember what made them. told: whether `build` and shape rules get shapes in TensorFlow's
+    words, too."""
     tensor: Any = Tensor
     SymbolicTensor._shape_type = Shape if old else tuple
     SymbolicTensor._told_type = Shape if told else tuple
