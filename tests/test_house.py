@@ -82,6 +82,7 @@ UNUSED = {
     "port.forms.*": "entered in the table of forms",
     "port.reader.Reader.run_node": "torch calls it",
     "port.reader._Tracer.is_leaf_module": "torch calls it",
+    "port.reader._Tracer.create_args_for_root": "torch calls it",
     "port.readings.*": "entered in the tables of readings",
     "preprocessing.*.Tokenizer*.*": "users of older generations call them",
     "preprocessing.old.ImageDataGenerator2.principal_components": "users of Keras 2 read it",

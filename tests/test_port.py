@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -125,10 +126,15 @@ CONVOLUTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("channels_first", [False, True])
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_convolutions(data_format: str, channels_first: bool) -> None:
-    for rank, kind, padding, strides, kernel, options in CONVOLUTIONS:
+LAYOUTS = [(data_format, first) for data_format in ("channels_last", "channels_first") for first in (False, True)]
+
+
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("data_format, channels_first", LAYOUTS)
+def test_convolutions(data_format: str, channels_first: bool, step: int) -> None:
+    """Every one in some layout, or in all of them."""
+    place = LAYOUTS.index((data_format, channels_first))
+    for rank, kind, padding, strides, kernel, options in CONVOLUTIONS[place::step]:
         name = f"Conv{rank}DTranspose" if kind == "Transpose" else f"{kind}{rank}D"
         if kind in ("DepthwiseConv", "SeparableConv") and rank == 3:
             continue
@@ -373,6 +379,22 @@ def test_dropout_of_steps_and_of_what_is_shared() -> None:
     assert 0.0 in module(torch.ones(2, 40))
 
 
+def test_noise_is_of_training_alone() -> None:
+    module = port.to_torch(sequential((50, 40), layers.GaussianNoise(0.5), layers.GaussianDropout(0.3)))
+    x = torch.ones(20, 50, 40)
+    assert torch.equal(module(x), x)
+    noise = module.train()(x) - x
+    assert abs(float(noise.mean())) < 0.02 and abs(float(noise.std()) - (0.25 + 3 / 7 * 1.25) ** 0.5) < 0.02
+    assert [*port.to_torch(sequential((4,), layers.GaussianNoise(1)), inference=True).children()] == []
+
+
+def test_random_pictures_are_left_alone_in_inference() -> None:
+    augment = [layers.RandomFlip(), layers.RandomBrightness(0.5), layers.Equalization(), layers.RandomCrop(5, 6)]
+    module = port.to_torch(sequential((9, 8, 3), *augment, layers.Conv2D(2, 3)), inference=True)
+    x = torch.rand(2, 9, 8, 3)
+    assert torch.equal(module(x), module(x))
+
+
 # Own layers and models -----------------------------------------------------------------------------------------------
 
 
@@ -492,6 +514,38 @@ FUNCTIONS: list[tuple[Any, tuple[int, ...]]] = [
 ]
 
 
+def _two_halves(x: Tensor) -> Tensor:
+    batch, channels, _, _ = x.size()
+    half = int(channels / 2)
+    return torch.cat([x[:, :half] * len(x.shape), x[:, half:]] if batch > 0 and not x.is_cuda else [], 1)
+
+
+def _shuffled(x: Tensor) -> Tensor:
+    pooled = nn.functional.avg_pool2d(nn.functional.pixel_shuffle(x, 2), x.size()[2:])
+    return nn.ReLU()(pooled) + pooled.expand(x.size(0), 2, -1, -1).repeat(1, 1, 1, 1)
+
+
+def _changed_in_place(x: Tensor) -> Tensor:
+    y = x * 2
+    z = nn.functional.relu(y, inplace=True)
+    y += 1
+    return y.mul_(3) + z
+
+
+# Code that asks for shapes, makes modules, changes tensors in place, pads and resizes as only torch does.
+FUNCTIONS += [
+    (_two_halves, (4, 3, 5)),
+    (_shuffled, (8, 4, 4)),
+    (_changed_in_place, (3, 4, 4)),
+    (lambda x: nn.functional.pad(x, (1, 2, 0, 1), mode="reflect"), (3, 4, 5)),
+    (lambda x: nn.functional.pad(x, (2, 1), mode="replicate"), (3, 4)),
+    (lambda x: nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), (3, 4, 5)),
+    (lambda x: nn.functional.interpolate(x, size=(7, 3)), (3, 4, 5)),
+    (lambda x: nn.functional.softmax(x, -1) - nn.functional.dropout(x, 0.5, False), (3,)),
+    (lambda x: x.permute(1, 0, 2)[1:, :, 0].permute(1, 0), (4, 3)),
+]
+
+
 @pytest.mark.parametrize("function, shape", FUNCTIONS, ids=[str(number) for number in range(len(FUNCTIONS))])
 def test_functions_of_modules(function: Any, shape: tuple) -> None:
     for channels_last in (False, True):
@@ -509,6 +563,43 @@ def test_windows_of_modules(rank: int) -> None:
     for module in modules:
         for channels_last in (False, True):
             port.from_torch(nn.Sequential(module), (4, *(9, 8, 7)[:rank]), channels_last=channels_last)
+
+
+class _TimeFirst(nn.Module):
+    """Recurrence as it was written before `batch_first`: its zeros, its time before the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.lstm, self.fc = nn.Embedding(9, 4), nn.LSTM(4, 5), nn.Linear(5, 2)
+        self.attention = nn.MultiheadAttention(4, 2)
+
+    def forward(self, x: Tensor, scale: float = 2.0, mask: Any = None) -> Any:
+        y = self.embedding(x).transpose(0, 1) * scale
+        y = y + self.attention(y, y, y)[0] if mask is None else y
+        zeros = torch.zeros(1, x.size(0), 5)
+        y, (hidden, _) = self.lstm(y, (zeros, zeros))
+        return self.fc(hidden[-1]), self.fc(y[-1]), self.fc(y).transpose(0, 1)
+
+
+def test_modules_as_people_write_them(tmp_path: Any) -> None:
+    port.from_torch(_TimeFirst(), (6,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the older norms of weights are deprecated
+        normed = [nn.utils.weight_norm(nn.Conv1d(3, 4, 3)), nn.utils.spectral_norm(nn.Conv1d(4, 4, 1))]
+    normed.append(nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 2, 1)))
+    port.from_torch(nn.Sequential(*normed, nn.Flatten(), nn.Linear(12, 8)), (3, 8))
+    for channels_last in (False, True):
+        stack = [
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(3, 4, 3, 2, 1, padding_mode="circular"),
+            nn.ReplicationPad2d((1, 0, 0, 1)),
+        ]
+        stack += [nn.InstanceNorm2d(4, affine=True), nn.PReLU(), nn.PixelShuffle(2)]
+        stack += [nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)]
+        model = port.from_torch(nn.Sequential(*stack), (3, 9, 8), channels_last=channels_last)
+        model.save(tmp_path / "model.keras")
+        x = torch.rand(2, *model.input_shape[1:])
+        assert difference(model, keras.models.load_model(tmp_path / "model.keras"), x) < 1e-6
 
 
 @pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU, nn.RNN])
@@ -556,10 +647,10 @@ class _Raw(nn.Module):
         (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
         (_Holds(), (3,), r"from_torch: 'inner\.1' \(Bilinear\) has no layer"),
         (_Raw(), (3,), "uses a parameter that is no module's"),
-        (nn.Sequential(nn.Conv2d(3, 4, 3, padding_mode="reflect")), (3, 8, 8), r"'0' \(Conv2d\) pads by 'reflect'"),
-        (nn.Sequential(nn.LSTM(3, 2)), (4, 3), "takes time before the batch"),
+        (nn.Sequential(nn.LSTM(3, 2)), (4, 3), r"'0' \(LSTM\) needs another axis than the batch first"),
+        (_Function(lambda x: x + torch.randn_like(x)), (3,), "randn_like draws random numbers"),
+        (_Function(lambda x: nn.functional.dropout(x, 0.5)), (3,), "dropout drops always"),
         (nn.Sequential(nn.Flatten(0)), (3,), "flattens the batch axis"),
-        (nn.Sequential(nn.Upsample(scale_factor=1.5)), (3, 8, 8), "resizes in a way"),
         (nn.Sequential(nn.Hardtanh(-2, 3)), (3,), "has arguments that no layer has"),
         (nn.Sequential(nn.Linear(3, 2)), (4,), "misses|shape"),
     ],
@@ -597,10 +688,21 @@ def test_an_old_generation_s_model() -> None:
     np.testing.assert_allclose(module(torch.from_numpy(given)).detach(), model.predict(given), atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_onnx(tmp_path: Any) -> None:
+    """The values are those of the model, for batches of any size."""
     pytest.importorskip("onnxscript")
-    module = port.to_torch(pictures())
-    program = torch.onnx.export(module, (torch.rand(2, 9, 8, 3),), dynamo=True, verbose=False)
-    program.save(tmp_path / "model.onnx")
-    assert (tmp_path / "model.onnx").stat().st_size > 0
+    runtime = pytest.importorskip("onnxruntime")
+    model = pictures()
+    batch = torch.export.Dim("batch")
+    program = torch.onnx.export(
+        port.to_torch(model), (torch.rand(2, 9, 8, 3),), dynamo=True, verbose=False, dynamic_shapes=({0: batch},)
+    )
+    program.save(tmp_path / "module.onnx")
+    model.export(tmp_path / "model.onnx", format="onnx", verbose=False)
+    for path in (tmp_path / "module.onnx", tmp_path / "model.onnx"):
+        session = runtime.InferenceSession(path)
+        for count in (1, 5):
+            x = np.random.default_rng(0).random((count, 9, 8, 3), dtype="float32")
+            (found,) = session.run(None, {session.get_inputs()[0].name: x})
+            np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -48,7 +49,8 @@ def to_torch(
     if verify:
         inputs = checking.random_inputs(model, source[0].inputs)
         with checking.evaluating(model):
-            expected = model(inputs if len(inputs) > 1 and isinstance(model, GraphModel) else inputs[0])
+            alone = len(inputs) == 1 or not isinstance(model, GraphModel)
+            expected = model(inputs[0] if alone else inputs, training=False)
         with checking.evaluating(module):
             got = module(*(x.permute(order) for x, order in zip(inputs, orders, strict=True)))
         found = [
@@ -80,13 +82,14 @@ def from_torch(
         raise TypeError(f"from_torch: expected a torch.nn.Module that is no layer; got {short(module)}.")
     shapes = [*input_shape] if input_shape and isinstance(input_shape[0], (list, tuple)) else [tuple(input_shape)]
     dtypes = [*dtype] if isinstance(dtype, (list, tuple)) else [dtype] * len(shapes)
-    with checking.evaluating(module, training=True):
-        traced = reader.trace(module)
+    with checking.evaluating(module, training=reader.Flag(False)):
+        traced = reader.trace(module, shapes, dtypes)
     inputs = reader.inputs_of(traced, shapes, channels_last, dtypes)
     run = reader.Reader(traced, inputs, channels_last)
     outputs = pytree.tree_map(lambda value: value if channels_last else run.settled(value), run.run())
     made = pytree.tree_map(lambda value: value.made, outputs)
     symbols = [value.made for value in inputs]
+    run.name_apart(Graph(symbols, made, "from_torch").layers)
     model = Functional(symbols if len(symbols) > 1 else symbols[0], made, name=name)
     _load(model, run.state, "from_torch")
     if verify:
@@ -94,7 +97,9 @@ def from_torch(
             given = checking.random_inputs(model, model._graph.inputs)
             expected = module(
                 *(
-                    (x if x.is_floating_point() else x.long()).permute(turn(value.order, plain(x.ndim))).contiguous()
+                    (x if x.is_floating_point() else x.long())
+                    .permute(turn(value.order, plain(x.ndim)))
+                    .clone(memory_format=torch.contiguous_format)
                     for x, value in zip(given, inputs, strict=True)
                 )
             )

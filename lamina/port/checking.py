@@ -52,13 +52,14 @@ def largest_difference(first: Any, second: Any) -> tuple[float, float]:
 class evaluating:
     """Inside, a module infers, without gradients."""
 
-    def __init__(self, module: nn.Module, training: bool = False):
+    def __init__(self, module: nn.Module, training: Any = False):
         self._flags = [(each, each.training) for each in module.modules()]
-        self._quiet = torch.no_grad()
-        module.train(training)
+        self._quiet, self._training = torch.no_grad(), training
 
     def __enter__(self) -> None:
         self._quiet.__enter__()
+        for each, _ in self._flags:
+            each.training = self._training
 
     def __exit__(self, *raised: Any) -> None:
         self._quiet.__exit__(*raised)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from functools import partial, reduce
 from typing import Any
@@ -175,7 +176,7 @@ _RANKS: dict[str, list[Any]] = {
     word: [getattr(nn, f"{word}{rank}d") for rank in (1, 2, 3)]
     for word in (
         "Conv", "ConvTranspose", "MaxPool", "AvgPool", "ZeroPad", "ConstantPad", "AdaptiveAvgPool", "AdaptiveMaxPool",
-        "Dropout", "BatchNorm",
+        "Dropout", "BatchNorm", "InstanceNorm", "ReflectionPad", "ReplicationPad",
     )
 }  # fmt: skip
 
@@ -466,9 +467,16 @@ def spatial_dropout(to: Writer, layer: Layer, x: Value) -> Value:
 
 
 @form(layers.GaussianNoise, layers.GaussianDropout)
-def noise(_to: Writer, _layer: Layer, x: Value) -> Value:
-    """In inference alone."""
-    return x
+def noise(to: Writer, layer: Layer, x: Value, training: bool = False) -> Value:
+    """A Dropout of everything tells training from inference: its zeros let the noise through."""
+    if to.inference and not training:
+        return x
+    factor = isinstance(layer, layers.GaussianDropout)
+    deviation = math.sqrt(layer.rate / (1 - layer.rate)) if factor else layer.stddev
+    made = torch.randn_like(x.made) * deviation
+    if not training:
+        made = made * (1 - to.module(layer, partial(nn.Dropout, 1.0), x.made.new_ones(())))
+    return x.like(x.made * (made + 1) if factor else x.made + made)
 
 
 # Shapes --------------------------------------------------------------------------------------------------------------

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import itertools
+import logging
 import math
 import operator
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
 from .. import layers
+from ..core import dtypes as types
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
 from .axes import Order, Value, channels_behind, plain, turn
@@ -21,7 +28,7 @@ from .axes import Order, Value, channels_behind, plain, turn
 Reading = Callable[..., Any]
 MODULES: dict[type, Reading] = {}  # how a module is read: reading(reader, module, name, *values, **further arguments)
 FUNCTIONS: dict[str, Reading] = {}  # a function or method, by its name: reading(reader, name, *arguments)
-_BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
+BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
 
 
 def reads(*words: Any) -> Callable[[Reading], Reading]:
@@ -67,7 +74,7 @@ class Reader(fx.Interpreter):
             return value
         moved = turn(value.order, order)
         if moved[0] != 0:
-            raise self.unreadable("moves the batch axis")
+            raise self.unreadable("needs another axis than the batch first", "Give it the batch first.")
         return Value(layers.Permute(moved[1:])(value.made), value.shape, value.dtype, order)
 
     def settled(self, value: Value) -> Value:
@@ -82,13 +89,22 @@ class Reader(fx.Interpreter):
 
     def keep(self, name: str, weights: Any) -> None:
         """Let the layer of this name have the weights of a module, or a state like that of one."""
-        state = weights.state_dict(keep_vars=True) if isinstance(weights, nn.Module) else weights
+        state = _weights_of(weights) if isinstance(weights, nn.Module) else weights
         self.state |= {f"{name}.{word}": value for word, value in state.items()}
 
     def value(self, made: Any, order: Order = ()) -> Value:
         """A symbolic tensor as a value, whose axes are in this order."""
         order = order or plain(len(made.shape))
         return Value(made, tuple(made.shape[order.index(i)] for i in range(len(order))), made.torch_dtype, order)
+
+    def name_apart(self, made: Iterable[Any]) -> None:
+        """Give layers that share a name others; those that stand for modules keep theirs."""
+        taken = {*self._layers}
+        for layer in made:
+            if self._layers.get(layer.name) is not layer:
+                names = itertools.chain([layer.name], (f"{layer.name}_{number}" for number in itertools.count(1)))
+                layer.name = next(name for name in names if name not in taken)
+                taken.add(layer.name)
 
     def picked(self) -> list[Any]:
         """Which parts of the result of the call that is being read are asked for."""
@@ -112,7 +128,7 @@ class Reader(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         self._node = n
         try:
-            return super().run_node(n)
+            found = super().run_node(n)
         except Unreadable:
             raise
         except (
@@ -125,6 +141,16 @@ class Reader(fx.Interpreter):
             AttributeError,
         ) as error:
             raise self.unreadable(f"cannot be read: {str(error).splitlines()[0] if str(error) else error!r}") from error
+        if isinstance(found, Value) and n.args and isinstance(n.args[0], fx.Node) and self._in_place(n):
+            before = self.env[n.args[0]]  # whoever holds the tensor sees it changed
+            self.env.update({node: found for node, value in self.env.items() if value is before})
+        return found
+
+    def _in_place(self, n: fx.Node) -> bool:
+        if n.op == "call_module":
+            return bool(getattr(self.fetch_attr(str(n.target)), "inplace", False))
+        word = str(getattr(n.target, "__name__", n.target))
+        return bool(n.kwargs.get("inplace")) or n.target in _IN_PLACE or (word.endswith("_") and word[:1] != "_")
 
     def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
         return next(self._inputs, args[0] if args else None)
@@ -137,7 +163,7 @@ class Reader(fx.Interpreter):
         read = next((MODULES[cls] for cls in type(module).__mro__ if cls in MODULES), None)
         if read is None or type(module).forward not in {cls.forward for cls in type(module).__mro__ if cls in MODULES}:
             raise self.unreadable("has no layer that does the same")
-        return read(self, module, str(target).replace(".", "_"), *args, **kwargs)
+        return read(self, module, re.sub(r"\W", "_", str(target)), *args, **kwargs)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         return self._called(getattr(target, "__name__", ""), target, args, kwargs)
@@ -179,12 +205,14 @@ ELEMENTWISE = {
 }  # fmt: skip
 
 
-def trace(module: nn.Module) -> fx.GraphModule:
-    """The calls of a module. Raises Unreadable where they depend on values."""
+def trace(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> fx.GraphModule:
+    """The calls of a module on inputs of these shapes. Raises Unreadable where they depend on values."""
     if any(cls in MODULES for cls in type(module).__mro__):  # no module's, but its own
         module = nn.Sequential(OrderedDict({type(module).__name__.lower(): module}))
+    root = copy.copy(module)
+    root._modules = dict(module._modules)  # modules that the code makes as it runs are added to these
     try:
-        return fx.GraphModule(module, _Tracer().trace(module))
+        return fx.GraphModule(root, _Tracer(shapes, dtypes).trace(root))
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise Unreadable(
@@ -193,19 +221,134 @@ def trace(module: nn.Module) -> fx.GraphModule:
         ) from error
 
 
+_LOG = logging.getLogger("torch._subclasses.fake_tensor")
+
+
+class Flag(int):
+    """What `training` is while a module is traced: false where code branches, and known where it is handed on."""
+
+
+class _Known(fx.Proxy):
+    """A result in traced code, which may be asked for its shape."""
+
+    def __getattr__(self, word: str) -> Any:
+        value = self.tracer.known.get(self.node)  # type: ignore[attr-defined]
+        if word == "data":
+            return self
+        if isinstance(value, Tensor) and (word in _FACTS or word.startswith("is_")):
+            return torch.device("cpu") if word == "device" else getattr(value, word)
+        return super().__getattr__(word)
+
+    def __len__(self) -> int:
+        return len(self.tracer.known[self.node])  # type: ignore[attr-defined]
+
+
+def _changes(function: Callable) -> Callable:
+    """An operator that changes its first tensor; torch.fx would write one that makes another."""
+    return lambda self, other: self.tracer.create_proxy("call_function", function, (self, other), {})
+
+
+_IN_PLACE = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
+for _function in _IN_PLACE:
+    setattr(_Known, f"__{_function.__name__}__", _changes(_function))
+
+_FACTS = frozenset("shape size ndim dim ndimension numel nelement dtype device requires_grad".split())
+
+
 class _Tracer(fx.Tracer):
+    """Records calls, and runs them without values beside: code may do as it likes with shapes."""
+
     proxy_buffer_attributes = True  # code may cut a piece out of one by the size of an input
 
+    def __init__(self, shapes: Sequence[tuple], dtypes: Sequence[Any]):
+        super().__init__()
+        self._inputs = [*zip(shapes, dtypes, strict=False)]
+        self._fake, self._inside = FakeTensorMode(allow_non_fake_inputs=True), False
+        self.known: dict[fx.Node, Any] = {}  # by node, unless a size is unknown
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list]:
+        """Arguments that no input is given for have their defaults."""
+        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
+        for place, proxy in enumerate(args[1:], start=1):
+            if place <= len(self._inputs):
+                shape, dtype = self._inputs[place - 1]
+                if None not in shape:
+                    with self._fake:
+                        self.known[proxy.node] = torch.empty(
+                            (BATCH, *shape), dtype=types.torch_dtype(dtype or "float32")
+                        )
+            elif proxy.node.args:
+                args[place] = proxy.node.args[0]
+                self.graph.erase_node(proxy.node)
+        return function, args
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Known(node, self)
+
+    def create_proxy(self, kind: str, target: Any, args: tuple, kwargs: dict, *more: Any, **options: Any) -> Any:
+        made = super().create_proxy(kind, target, args, kwargs, *more, **options)
+        known = pytree.tree_map(
+            lambda leaf: self.known.get(leaf.node, leaf) if _is_proxy(leaf) else leaf, (args, kwargs)
+        )
+        if kind != "placeholder" and not any(map(_is_proxy, pytree.tree_leaves(known))):
+            self._inside = _LOG.disabled = True  # of what fails here, the real run tells
+            with contextlib.suppress(Exception), self._fake, torch.no_grad():
+                self.known[made.node] = self._result(kind, target, *known)
+            self._inside = _LOG.disabled = False
+        return made
+
+    def _result(self, kind: str, target: Any, args: tuple, kwargs: dict) -> Any:
+        if kind == "call_method":
+            return getattr(args[0], target)(*args[1:], **kwargs)
+        if kind == "call_function":
+            return target(*args, **kwargs)
+        owner, _, last = target.rpartition(".")
+        found = getattr(self.root.get_submodule(owner), last)
+        if isinstance(found, nn.Embedding):
+            args = (args[0].long(),)
+        return found.forward(*args, **kwargs) if kind == "call_module" else self._fake.from_tensor(found)
+
+    def call_module(self, m: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> Any:
+        if self._inside:
+            return forward(*args, **kwargs)
+        if not any(m is own for own in self.root.modules()):
+            name = self.submodule_paths[m] = f"made_{len(self.root._modules)}"
+            self.root.add_module(name, m)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict) -> Any:
+        return attr_val if self._inside else super().getattr(attr, attr_val, parameter_proxy_cache)
+
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
-        """The pieces of what is cut into as many as the code says."""
-        node: Any = obj.node
-        if getattr(node.target, "__name__", node.target) == "chunk":
+        """The pieces of what is as long as the code says."""
+        known = self.known.get(obj.node)
+        if isinstance(known, (tuple, list, Tensor)):
             pieces: Any = obj
-            return iter([pieces[place] for place in range(node.kwargs.get("chunks") or node.args[1])])
+            return iter([pieces[place] for place in range(len(known))])
         return super().iter(obj)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return any(cls in MODULES for cls in type(m).__mro__) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _is_proxy(leaf: Any) -> bool:
+    return isinstance(leaf, fx.Proxy)
+
+
+def _weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """The weights that a module computes with: of one with a norm or a parametrization, what these make of theirs."""
+    state = module.state_dict(keep_vars=True)
+    names = [*getattr(module, "parametrizations", ())]
+    for hook in module._forward_pre_hooks.values():  # of the older `weight_norm` and `spectral_norm`
+        if hasattr(hook, "name"):
+            hook(module, ())
+            names.append(hook.name)
+    for name in names:
+        kept = {
+            key: value for key, value in state.items() if not key.startswith((f"parametrizations.{name}.", f"{name}_"))
+        }
+        state = {**kept, name: getattr(module, name).detach()}
+    return state
 
 
 def inputs_of(
@@ -228,7 +371,7 @@ def inputs_of(
 
 def shape_of(value: Value) -> tuple[int, ...]:
     """The shape as code reads it, with a number for the batch."""
-    return tuple(_BATCH if i == 0 and size is None else size for i, size in enumerate(value.shape))  # type: ignore[misc]
+    return tuple(BATCH if i == 0 and size is None else size for i, size in enumerate(value.shape))  # type: ignore[misc]
 
 
 def reshaped(reader: Reader, value: Value, sizes: Sequence[int]) -> Value:
@@ -239,8 +382,8 @@ def reshaped(reader: Reader, value: Value, sizes: Sequence[int]) -> Value:
         raise reader.unreadable("reshapes what has axes of unknown size", "Give the input's size as numbers.")
     count = math.prod(rest)  # type: ignore[arg-type]
     if sizes[0] == -1 and -1 not in sizes[1:] and math.prod(sizes[1:]) == count:
-        sizes[0] = _BATCH
-    if sizes[0] not in (_BATCH, value.shape[0]):
+        sizes[0] = BATCH
+    if sizes[0] not in (BATCH, value.shape[0]):
         raise reader.unreadable(f"makes {tuple(sizes)} of {value.shape}, which mixes the samples of a batch")
     if len(sizes) == 2:
         return reader.value(layers.Flatten()(value.made)) if len(rest) > 1 else value

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from .. import activations, layers, ops
-from .axes import Value, plain
+from .axes import Value, channels_behind, plain, turn
 from .forms import _ALONG, _MODULES, _RANKS
-from .reader import Reader, flat, reads, reshaped, shape_of
+from .reader import BATCH, Flag, Reader, flat, reads, reshaped, shape_of
 
 # Activations ---------------------------------------------------------------------------------------------------------
 
@@ -64,9 +65,9 @@ def activation_module(reader: Reader, module: nn.Module, name: str, x: Value) ->
 
 
 def _along(reader: Reader, name: str, x: Value, dim: int | None, function: Any) -> Value:
-    if dim is None:
-        raise reader.unreadable("needs its `dim`", "Give it.")
-    axis = x.axis(dim)
+    axis = x.axis((1 if len(x.shape) in (2, 4) else 0) if dim is None else dim)  # as torch chooses one
+    if axis == 0:
+        raise reader.unreadable("goes along the batch", "Give its `dim`.")
     axis = -1 if axis == len(x.shape) - 1 else axis
     if function is activations.softmax:
         return x.like(reader.layer(name, lambda: layers.Softmax(axis, name=name), x.made))
@@ -104,11 +105,9 @@ def activation(reader: Reader, name: str, x: Value, *args: Any, **options: Any) 
 
 @reads(nn.PReLU)
 def prelu(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    count, rank = module.weight.numel(), len(x.shape)
-    if count == 1 and x.shape[x.order[-1] if rank == 2 else 1] != 1:
-        raise reader.unreadable("shares one slope among channels", "Use one slope a channel: nn.PReLU(channels).")
-    x = reader.arranged(x, (0, *range(2, rank), 1)) if rank > 2 else x
-    shared = [*range(1, rank - 1)] or None
+    rank = len(x.shape)
+    x = reader.arranged(x, channels_behind(rank))
+    shared = [*range(1, rank if module.weight.numel() == 1 else rank - 1)] or None
     reader.keep(name, module)
     return x.like(reader.layer(name, lambda: layers.PReLU(shared_axes=shared, name=name), x.made))
 
@@ -123,10 +122,10 @@ def identity(reader: Reader, module: Any, name: str, x: Any) -> Any:
 
 @reads(nn.Linear)
 def linear(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    x = reader.settled(x)
+    x = x if x.order[0] != 0 and x.order[-1] == len(x.shape) - 1 else reader.settled(x)
     reader.keep(name, module)
     make = partial(layers.Dense, module.out_features, use_bias=module.bias is not None, name=name)
-    return reader.value(reader.layer(name, make, x.made))
+    return reader.value(reader.layer(name, make, x.made), x.order)
 
 
 @reads(nn.Embedding)
@@ -146,8 +145,11 @@ def _spatial(reader: Reader, x: Value, rank: int) -> Value:
 
 def _windows(reader: Reader, module: Any, name: str, x: Value) -> tuple[Value, str]:
     """The input, padded as the module pads it, and the layer's `padding`: "same" where that is the same."""
-    padding = module.padding
+    padding, mode = module.padding, getattr(module, "padding_mode", "zeros")
     reach = [(k - 1) * d for k, d in zip(module.kernel_size, module.dilation, strict=True)]
+    if mode != "zeros" and padding != "valid":
+        pads = [(n // 2, n - n // 2) for n in reach] if padding == "same" else [(p, p) for p in padding]
+        return _padded_with(reader, x, pads, mode=mode), "valid"
     if padding == "same" or padding == "valid":
         if padding == "same" and any(size % 2 for size in reach):
             pads = [(size // 2, size - size // 2) for size in reach]
@@ -180,8 +182,6 @@ def zero_padded(reader: Reader, name: str, x: Value, pads: Sequence[tuple[int, i
 @reads(*_RANKS["Conv"])
 def convolution(reader: Reader, module: Any, name: str, x: Value) -> Value:
     rank = len(module.kernel_size)
-    if module.padding_mode != "zeros":
-        raise reader.unreadable(f"pads by {module.padding_mode!r}", "Only zeros are padded.")
     depthwise = module.groups == module.in_channels > 1 and rank < 3 and len({*module.stride}) == 1
     dilated = max(module.stride) > 1 and max(module.dilation) > 1
     if dilated:
@@ -269,11 +269,14 @@ def rms_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
     return x.like(reader.layer(name, make, x.made))
 
 
-@reads(nn.GroupNorm)
+@reads(nn.GroupNorm, *_RANKS["InstanceNorm"])
 def group_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
+    if getattr(module, "track_running_stats", False):
+        raise reader.unreadable("keeps moving statistics, which the layer does not")
     axis = x.axis(1)
+    groups, axis = getattr(module, "num_groups", -1), -1 if axis == len(x.shape) - 1 else axis
     make = partial(
-        layers.GroupNormalization, module.num_groups, -1 if axis == len(x.shape) - 1 else axis, module.eps,
+        layers.GroupNormalization, groups, axis, module.eps,
         center=module.affine, scale=module.affine, name=name,
     )  # fmt: skip
     reader.keep(name, module)
@@ -286,7 +289,9 @@ def group_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
 @reads(nn.Dropout, nn.AlphaDropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 def dropout_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
     kind = type(module).__name__
-    if kind[-1] == "d":
+    if kind[-1] == "d" and len(x.shape) == 2:  # each feature is a channel
+        make = partial(layers.Dropout, module.p, name=name)
+    elif kind[-1] == "d":
         rank = int(kind[-2])
         x = _spatial(reader, x, rank) if rank > 1 else reader.arranged(x, (0, 2, 1))
         formats = {"data_format": reader.data_format} if rank > 1 else {}
@@ -298,8 +303,12 @@ def dropout_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
 
 @reads("dropout")
 def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False) -> Value:
-    """`training` is that of the module in training: False says that it never drops."""
-    return x.like(reader.layer(name, lambda: layers.Dropout(p, name=name), x.made)) if p and training else x
+    """`training` is a Flag where it is that of the module; else it never drops, or always."""
+    if not p or (not training and not isinstance(training, Flag)):
+        return x
+    if training:
+        raise reader.unreadable("drops always", "Hand on `self.training`, or use nn.Dropout.")
+    return x.like(reader.layer(name, lambda: layers.Dropout(p, name=name), x.made))
 
 
 # Pooling -------------------------------------------------------------------------------------------------------------
@@ -345,11 +354,17 @@ def _never_negative(symbol: Any) -> bool:
     return bool(getattr(symbol.node.layer, "ends_in_relu", False))
 
 
-def _padded_with(reader: Reader, x: Value, pads: Sequence[tuple[int, int]], value: float) -> Value:
+_PADS = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def _padded_with(
+    reader: Reader, x: Value, pads: Sequence[tuple[int, int]], value: float | None = None, mode: str = "constant"
+) -> Value:
+    """Values round the last axes."""
     widths = [(0, 0)] * len(x.shape)
-    for axis, pair in enumerate(pads, start=2):
+    for axis, pair in enumerate(pads, start=len(x.shape) - len(pads)):
         widths[x.axis(axis)] = pair
-    return reader.value(ops.pad(x.made, widths, constant_values=value), x.order)
+    return reader.value(ops.pad(x.made, widths, _PADS[mode], constant_values=value), x.order)
 
 
 @reads(*_RANKS["MaxPool"])
@@ -478,25 +493,23 @@ def unflatten(reader: Reader, name: str, x: Value, dim: int, sizes: Sequence[int
     return reshaped(reader, x, [*shape[:place], *sizes, *shape[place + 1 :]])
 
 
-def _reread(reader: Reader, x: Value, axes: Sequence[int]) -> Value:
+def _reread(x: Value, axes: Sequence[int]) -> Value:
     """x with its axes in another order: nothing is computed until a layer asks for it."""
     axes = [axis % len(x.shape) for axis in axes]
-    if axes[0] != 0:
-        raise reader.unreadable("moves the batch axis")
     shape = tuple(x.shape[axis] for axis in axes)
     return Value(x.made, shape, x.dtype, tuple(axes.index(axis) for axis in x.order))
 
 
 @reads("permute")
 def permute(reader: Reader, name: str, x: Value, *dims: Any) -> Value:
-    return _reread(reader, x, flat(dims))
+    return _reread(x, flat(dims))
 
 
 @reads("transpose", "swapaxes")
 def transpose(reader: Reader, name: str, x: Value, dim0: int, dim1: int) -> Value:
     axes = [*plain(len(x.shape))]
     axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    return _reread(reader, x, axes)
+    return _reread(x, axes)
 
 
 @reads("contiguous", "clone", "float")
@@ -541,7 +554,36 @@ def squeeze(reader: Reader, name: str, x: Value, dim: int | None = None) -> Valu
 
 @reads("getitem")
 def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
-    return NotImplemented if isinstance(x, Value) else x[key]
+    """What only cuts axes or picks from them does so wherever they are."""
+    keys = key if isinstance(key, tuple) else (key,)
+    if not isinstance(x, Value):
+        return x[key]
+    if not all(isinstance(each, (int, slice)) for each in keys) or not x.turned:
+        return NotImplemented
+    keys += (slice(None),) * (len(x.shape) - len(keys))
+    left = [axis for axis in x.order if isinstance(keys[axis], slice)]
+    return reader.value(x.made[tuple(keys[axis] for axis in x.order)], turn(tuple(sorted(left)), tuple(left)))
+
+
+@reads("expand", "repeat", "broadcast_to", "expand_as")
+def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
+    """With the size of the batch, of what is one sample for all of them."""
+    target = str(reader._node.target)
+    sizes = shape_of(sizes[0]) if target == "expand_as" else flat(sizes)
+    x, rest = reader.settled(x), [*sizes[1:]]
+    if target == "repeat":
+        if sizes[0] != 1 or len(sizes) != len(x.shape):
+            raise reader.unreadable("repeats samples")
+        return reader.value(ops.tile(x.made, [1, *rest]))
+    if sizes[0] not in (-1, BATCH) or len(sizes) != len(x.shape):
+        raise reader.unreadable("adds an axis before the batch, or samples")
+    rest = [own if size == -1 else size for own, size in zip(x.shape[1:], rest, strict=True)]
+    return reader.value(ops.tile(x.made, [1, *(new // (own or 1) for own, new in zip(x.shape[1:], rest, strict=True))]))
+
+
+@reads("randn_like", "rand_like", "bernoulli", "multinomial", "normal")
+def random(reader: Reader, name: str, *args: Any, **kwargs: Any) -> Any:
+    raise reader.unreadable("draws random numbers", "Convert what is before it and behind it by themselves.")
 
 
 @reads("chunk")
@@ -563,18 +605,33 @@ def split(reader: Reader, name: str, x: Value, sizes: Any, dim: int = 0) -> tupl
 def pad(reader: Reader, name: str, x: Value, pads: Any, mode: str = "constant", value: Any = None) -> Any:
     pairs = [(pads[i], pads[i + 1]) for i in range(0, len(pads), 2)]
     pairs = [*reversed(pairs)]
-    if mode != "constant" or value or len(pairs) != len(x.shape) - 2:
+    if mode == "constant" and not value and len(pairs) == len(x.shape) - 2:
+        return zero_padded(reader, name, x, pairs)
+    if min(map(min, pairs)) < 0 or len(pairs) == len(x.shape):
         return NotImplemented
-    return zero_padded(reader, name, x, pairs)
+    return _padded_with(reader, x, pairs, value, mode)
 
 
-@reads(*_RANKS["ZeroPad"], *_RANKS["ConstantPad"])
-def pad_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    flattened = module.padding
-    pairs = [(flattened[i], flattened[i + 1]) for i in range(0, len(flattened), 2)][::-1]
-    if module.value:
-        return _padded_with(reader, reader.pictures(x), pairs, module.value)
-    return zero_padded(reader, name, x, pairs)
+@reads(*_RANKS["ZeroPad"], *_RANKS["ConstantPad"], *_RANKS["ReflectionPad"], *_RANKS["ReplicationPad"])
+def pad_module(reader: Reader, module: Any, name: str, x: Value) -> Any:
+    kind = type(module).__name__
+    mode = "reflect" if kind.startswith("Refl") else "replicate" if kind.startswith("Repl") else "constant"
+    return pad(reader, name, x, module.padding, mode, getattr(module, "value", None))
+
+
+@reads(nn.PixelShuffle)
+def pixel_shuffle_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
+    return pixel_shuffle(reader, name, x, module.upscale_factor)
+
+
+@reads("pixel_shuffle")
+def pixel_shuffle(reader: Reader, name: str, x: Value, factor: int) -> Value:
+    """Channels to places, in the order of torch's."""
+    x = reader.settled(x)
+    _, channels, *sizes = shape_of(x)
+    whole = [factor * size for size in sizes]
+    made = layers.Reshape((channels // factor**2, factor, factor, *sizes))(x.made)
+    return reader.value(layers.Reshape((channels // factor**2, *whole))(layers.Permute((1, 4, 2, 5, 3))(made)))
 
 
 @reads(nn.Upsample)
@@ -595,17 +652,22 @@ def interpolate(
         scale_factor = [new / old for new, old in zip(wanted, sizes, strict=True)]  # type: ignore[operator]
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor or ())
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
-    mode = {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
+    kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
     if (
         any(options.values())
         or not whole
         or align_corners
         or not (mode == "nearest" or (mode == "bilinear" and rank == 2))
     ):
-        raise reader.unreadable("resizes in a way that no layer does", "Use whole factors, without `align_corners`.")
+        if any(options.values()):
+            raise reader.unreadable("has options that no layer has")
+        given: Any = {"size": size, "scale_factor": None if size else factors, "mode": kind}
+        module = nn.Upsample(**given, align_corners=align_corners)
+        x = reader.settled(x)
+        return reader.value(reader.layer(name, lambda: layers.TorchModuleWrapper(module, name=name), x.made))
     if all(factor == 1 for factor in factors):
         return x
-    given: Any = tuple(int(factor) for factor in factors)
+    given = tuple(int(factor) for factor in factors)
     extra = {"data_format": reader.data_format} if rank > 1 else {}
     extra |= {"interpolation": mode} if rank == 2 else {}
     x = x if rank > 1 else reader.arranged(x, (0, 2, 1))
@@ -615,8 +677,12 @@ def interpolate(
 
 # Several inputs ------------------------------------------------------------------------------------------------------
 
-_ARITHMETIC = {"add": layers.Add, "iadd": layers.Add, "sub": layers.Subtract, "mul": layers.Multiply,
-               "imul": layers.Multiply, "maximum": layers.Maximum, "minimum": layers.Minimum}  # fmt: skip
+_ARITHMETIC = {
+    "add": (layers.Add, ops.add), "sub": (layers.Subtract, ops.subtract), "mul": (layers.Multiply, ops.multiply),
+    "maximum": (layers.Maximum, ops.maximum), "minimum": (layers.Minimum, ops.minimum),
+    "multiply": (None, ops.multiply), "truediv": (None, ops.divide), "div": (None, ops.divide),
+}  # fmt: skip
+_ARITHMETIC |= {f"i{word}": _ARITHMETIC[word] for word in ("add", "sub", "mul", "truediv")}
 
 
 def together(reader: Reader, values: Sequence[Value]) -> list[Value]:
@@ -628,25 +694,20 @@ def together(reader: Reader, values: Sequence[Value]) -> list[Value]:
     return [reader.arranged(value, order) for value in values]
 
 
-@reads(*_ARITHMETIC, "multiply", "truediv", "div")
+@reads(*_ARITHMETIC)
 def arithmetic(reader: Reader, name: str, a: Any, b: Any, **options: Any) -> Any:
     target = reader._node.target
-    word = (target if isinstance(target, str) else target.__name__).strip("_")
+    layer, function = _ARITHMETIC[(target if isinstance(target, str) else target.__name__).strip("_")]
     values = [each for each in (a, b) if isinstance(each, Value)]
     if options or any(isinstance(each, torch.Tensor) for each in (a, b)):
         return NotImplemented
     if len(values) == 1:
-        function = {"add": ops.add, "iadd": ops.add, "sub": ops.subtract, "truediv": ops.divide, "div": ops.divide,
-                    "maximum": ops.maximum, "minimum": ops.minimum}.get(word, ops.multiply)  # fmt: skip
         made = [each.made if isinstance(each, Value) else each for each in (a, b)]
         return reader.value(function(*made), values[0].order)
     values = together(reader, values)
-    if word in _ARITHMETIC and len(values[0].shape) == len(values[1].shape):
-        made = _ARITHMETIC[word](name=name)([value.made for value in values])
-    else:
-        function = {"add": ops.add, "iadd": ops.add, "sub": ops.subtract, "truediv": ops.divide, "div": ops.divide}
-        made = function.get(word, ops.multiply)(*(value.made for value in values))
-    return reader.value(made, values[0].order if len({len(v.shape) for v in values}) == 1 else ())
+    made, alike = [value.made for value in values], len(values[0].shape) == len(values[1].shape)
+    result = layer(name=name)(made) if layer and alike else function(*made)
+    return reader.value(result, values[0].order if alike else ())
 
 
 @reads("cat", "concat", "concatenate")
@@ -673,11 +734,12 @@ def matmul(reader: Reader, name: str, a: Any, b: Any) -> Any:
 @reads(nn.LSTM, nn.GRU, nn.RNN)
 def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = None) -> Any:
     """A layer for each of torch's, Bidirectional where these are; states come as torch stacks them."""
-    if not module.batch_first:
-        raise reader.unreadable(*_BATCH_FIRST)
-    if states is not None or getattr(module, "proj_size", 0):
+    given = [each for each in pytree.tree_leaves(states) if each is not None]
+    zeros = all(isinstance(each, torch.Tensor) and not each.any() for each in given)
+    if not zeros or getattr(module, "proj_size", 0):
         raise reader.unreadable("is given states, or projects them", "Let it start from zeros, without `proj_size`.")
-    x = reader.settled(x)
+    order = plain(3) if module.batch_first else (1, 0, 2)
+    x = reader.arranged(x, order)
     lstm, gru = isinstance(module, nn.LSTM), isinstance(module, nn.GRU)
     cls = layers.LSTM if lstm else layers.GRU if gru else layers.SimpleRNN
     options = {"use_bias": module.bias, "return_sequences": True}
@@ -701,13 +763,10 @@ def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = No
         reader.keep(own, rest)
         if module.dropout and index < module.num_layers - 1:
             y = layers.Dropout(module.dropout)(y)
-    output = reader.value(y)
+    output = reader.value(y, order)
     step = 2 if lstm else 1
     hidden = _States([reader.value(state) for state in found[::step]])
     return output, (hidden, _States([reader.value(state) for state in found[1::step]])) if lstm else hidden
-
-
-_BATCH_FIRST = "takes time before the batch", "Make it with batch_first=True."
 
 
 class _States(list):
@@ -726,8 +785,7 @@ def multi_head_attention(
     attn_mask = options.get("attn_mask")
     if module.bias_k is not None or module.add_zero_attn or options.get("key_padding_mask") is not None:
         raise reader.unreadable("has `add_bias_kv`, `add_zero_attn` or a padding mask, which the layer has not")
-    if not module.batch_first:
-        raise reader.unreadable(*_BATCH_FIRST)
+    order = plain(3) if module.batch_first else (1, 0, 2)
     if any(key == 1 for key in reader.picked()):
         raise reader.unreadable("gives its weights", "Leave them alone: `y, _ = attention(...)`.")
     if attn_mask is not None and not isinstance(attn_mask, torch.Tensor):
@@ -739,7 +797,7 @@ def multi_head_attention(
         return layers.MultiHeadAttention(module.num_heads, size, dropout=module.dropout, use_bias=bias, name=name)
 
     given = {"attention_mask": _as_allowed(attn_mask)} if attn_mask is not None else {}
-    inputs = [reader.settled(each).made for each in (query, value, key)]
+    inputs = [reader.arranged(each, order).made for each in (query, value, key)]
     made = reader.layer(name, make, *inputs, **given)
     parts = module.in_proj_weight
     names = ("query", "key", "value")
@@ -750,7 +808,7 @@ def multi_head_attention(
         state |= {f"{word}.bias": piece for word, piece in zip(names, pieces, strict=True)}
     state |= {f"output_proj.{word}": value for word, value in module.out_proj.state_dict(keep_vars=True).items()}
     reader.keep(name, state)
-    return reader.value(made), None
+    return reader.value(made, order), None
 
 
 def _as_allowed(mask: torch.Tensor) -> torch.Tensor:

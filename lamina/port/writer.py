@@ -48,8 +48,8 @@ TRAINING = Refusal(
 )
 REFUSED = dict.fromkeys("StringLookup TextVectorization".split(), TEXT) | dict.fromkeys(
     """
-    AugMix CutMix Equalization GaussianDropout GaussianNoise MixUp RandAugment RandomBrightness RandomColorDegeneration
-    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
+    AugMix CutMix Equalization MixUp RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter
+    RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur
     RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
     RandomSharpness RandomShear RandomTranslation RandomZoom Solarization SpectralNormalization
     """.split(),
@@ -325,6 +325,8 @@ class Writer:
         """The outputs of a layer without a form: a submodule of the calls that torch sees while it infers."""
         if not self.inference and call is None:
             _check_training(layer)
+        if call is None and getattr(layer, "_takes_training", False):
+            kwargs = {"training": False, **kwargs}
         leaves, spec = pytree.tree_flatten((args, dict(kwargs)))
         places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Value)]
         values = [self.settled(leaves[place]) for place in places]
