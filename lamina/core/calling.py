@@ -123,7 +123,7 @@ class Calling(Weights):
         return self._call_with_care(args, kwargs)
 
     def _call_nearly_plain(self, x: Any, kwargs: dict[str, Any]) -> Any:
-        """A call on one argument that a flag, an array in place of a tensor or several of these keep from being plain."""
+        """A call on one argument that a flag, an array in place of a tensor, or several keep from being plain."""
         training = kwargs.get("training")
         for word, value in kwargs.items():
             if value is not None and (word != "training" or type(value) is not bool or self._care & TOLD):
