@@ -135,6 +135,8 @@ def layers() -> Iterator[Pair]:
     yield from spatial("Conv2D 3x3", 2, nn.Conv2d(4, 8, 3), lambda **k: L.Conv2D(8, 3, **k), picture)
     same = nn.Conv2d(4, 8, 3, padding=1)
     yield from spatial("Conv2D 3x3 same", 2, same, lambda **k: L.Conv2D(8, 3, padding="same", **k), picture)
+    back = nn.ConvTranspose2d(4, 8, 3, 2)
+    yield from spatial("Conv2DTranspose 3x3", 2, back, lambda **k: L.Conv2DTranspose(8, 3, 2, **k), picture)
     for kind, torch_kind in (("Max", "Max"), ("Average", "Avg")):
         for rank, data in ((1, line), (2, picture)):
             twin = getattr(nn, f"{torch_kind}Pool{rank}d")(2)

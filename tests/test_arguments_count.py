@@ -132,6 +132,7 @@ UNREAD = {
     "generations.migrate.*.leave_*:*node": "libcst passes it",
     "generations.migrate.calls.Size.__new__:node": "`Code` keeps it",
     "files.tree.as_it_is:item": "what adapts to other Keras is told it",
+    "core.calling.Calling._plain_inputs:x": "a hook: layers of several inputs look at it",
     "kernels.convolution._picked:_": "as torch.conv2d takes them: one group, and nothing to dilate",
     "kernels.convolution._spread:_": "as torch.conv_transpose2d takes them",
 }  # fmt: skip

@@ -113,6 +113,28 @@ def test_a_step_adds_few_frames_to_what_it_runs(activation: str | None, more: in
     assert len(found) <= inside + more, f"{len(found)} frames, {inside} inside: {' '.join(found)}"
 
 
+SMALL_CALLS: dict[str, tuple[Any, int]] = {  # what a call on one small batch adds to the model's or the step's own
+    "predict": (lambda model, x, y: model.predict(x, verbose=0), 75),
+    "predict_on_batch": (lambda model, x, y: model.predict_on_batch(x), 64),
+    "test_on_batch": (lambda model, x, y: model.test_on_batch(x, y), 133),
+    "train_on_batch": (lambda model, x, y: model.train_on_batch(x, y), 177),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_CALLS)
+def test_a_small_batch_costs_few_frames(name: str) -> None:
+    model = keras.Sequential([keras.Input((8,)), L.Dense(16, activation="relu"), L.Dense(4)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, y = torch.randn(8, 8), torch.randint(4, (8,))
+    call, more = SMALL_CALLS[name]
+    inside: Any = {"train_on_batch": model.make_train_function(), "test_on_batch": model.make_test_function()}.get(name)
+    inside = (lambda: model(x)) if inside is None else lambda step=inside: step(x, y, None)
+    for _ in range(2):
+        inside(), call(model, x.numpy(), y.numpy())
+    found, own = frames(lambda: call(model, x.numpy(), y.numpy())), frames(inside)
+    assert len(found) <= len(own) + more, f"{len(found)} frames, {len(own)} inside: {' '.join(found)}"
+
+
 def test_import_loads_few_modules() -> None:
     code = "import sys, torch; first = {*sys.modules}; import lamina; lamina.layers; print(*{*sys.modules} - first)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -227,11 +227,93 @@ def test_nearly_plain_calls_take_few_frames() -> None:
         assert len(frames(lambda: model(array.astype("float64"), training=False))) <= plain + 4
 
 
+def two_inputs(keys: Any = None) -> Any:
+    inputs = [keras.Input((4,), name="a"), keras.Input((2,), name="b")]
+    outputs = L.Dense(2)(L.Concatenate()(inputs))
+    return keras.Model(inputs if keys is None else dict(zip(keys, inputs, strict=True)), outputs)
+
+
+PAIR = X, torch.randn(3, 2, generator=torch.Generator().manual_seed(1))
+STRUCTURES: dict[str, Callable[[Any], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "names": lambda pair: dict(zip("ab", pair, strict=True)),
+    "other order": lambda pair: dict(zip("ba", reversed(pair), strict=True)),
+    "keys": lambda pair: dict(zip(("first", "second"), pair, strict=True)),
+}
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("kind", ["tensors", "arrays", "float64", "surplus axis"])
+def test_several_inputs_are_what_the_careful_way_makes_of_them(structure: str, kind: str) -> None:
+    model = two_inputs(("first", "second") if structure == "keys" else None)
+    change: Callable[[Any], Any] = {
+        "tensors": lambda x: x,
+        "arrays": lambda x: x.numpy(),
+        "float64": lambda x: x.numpy().astype("float64"),
+        "surplus axis": lambda x: x[..., None],
+    }[kind]
+    given = STRUCTURES[structure]([change(x) for x in PAIR])
+    expected = model.plan.run(*PAIR)
+    torch.testing.assert_close(model(given), expected)
+    torch.testing.assert_close(model(given, training=False), expected)
+    torch.testing.assert_close(model(given, mask=None, training=None), expected)
+    with torch.no_grad():
+        if kind in ("tensors", "arrays", "float64"):
+            plain = len(frames(lambda: model.plan.run(*PAIR)))
+            assert len(frames(lambda: model(given, training=False))) <= plain + 10
+    if kind in ("tensors", "arrays"):
+        torch.testing.assert_close(torch.from_numpy(model.predict(given, verbose=0)), expected.detach())
+
+
+def test_several_inputs_keep_their_masks_hooks_and_errors() -> None:
+    steps, mask = torch.ones(1, 3, 4), torch.tensor([[True, False, True]])
+    masked = steps.clone()
+    masked._keras_mask = mask
+    assert L.Add()([masked, masked])._keras_mask.equal(mask)
+    model = two_inputs()
+    called = []
+    handle = model.register_forward_hook(lambda *_: called.append(1))
+    model(list(PAIR))
+    handle.remove()
+    assert called == [1]
+    with pytest.raises(ValueError, match="misses input"):
+        model({"a": PAIR[0], "c": PAIR[1]})
+    with pytest.raises(ValueError, match="expected 2 inputs"):
+        model([PAIR[0]])
+    with pytest.raises(ValueError, match="expected 4 along"):
+        model([PAIR[1], PAIR[1]])
+
+
+class Counting(keras.Model):
+    def __init__(self) -> None:
+        self.early = keras.metrics.Mean(name="early")
+        super().__init__()
+        self.inner, self.more = L.Dense(1), []
+
+    def call(self, inputs: Any) -> Any:
+        return self.inner(inputs)
+
+
+def test_metrics_are_found_wherever_they_were_put() -> None:
+    model = Counting()
+    model(X)
+    model.compile("sgd", "mse")
+    model.more.append(keras.metrics.Mean(name="appended"))
+    model.inner.of_layer = keras.metrics.Mean(name="of_layer")
+    model.pair = (1, keras.metrics.Mean(name="in_tuple"))
+    names = {"loss", "early", "appended", "of_layer", "in_tuple"}
+    assert {metric.name for metric in model.metrics} == names
+    y = np.ones((3, 1), "float32")
+    for method in (model.test_on_batch, model.train_on_batch):
+        assert set(method(X.numpy(), y, return_dict=True)) == names
+
+
 def test_a_models_care_counts_the_layers_inside_whatever_is_tended() -> None:
     first, second = keras.Input((4,)), keras.Input((4,))
     model = keras.Model([first, second], AddsLoss()(L.Add()([first, second])))
     model([X, X])
-    expected = care.INSIDE | care.CHECKS
+    expected = care.INSIDE
     assert model.plan
     assert model._care == expected
     model.register_forward_hook(lambda *_: None)

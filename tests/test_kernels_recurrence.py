@@ -188,6 +188,34 @@ def test_gru_has_second_derivatives(sequences):
         assert torch.autograd.gradgradcheck(function, inputs)
 
 
+@pytest.mark.parametrize(
+    ("lengths", "steps", "padded"), [((5, 5), 5, None), ((3, 3), 3, False), ((2, 4), 4, True), ((0, 0), 1, True)]
+)
+@pytest.mark.parametrize("reverse", (False, True))
+@pytest.mark.parametrize("cell", ("simple_rnn", "lstm", "gru"))
+def test_steps_that_no_row_needs_are_left_out(cell, reverse, lengths, steps, padded):
+    draw = np.random.default_rng(0)
+    mask = np.stack([draw.permutation(np.arange(5) < length) for length in lengths])
+    x, gates = draw.standard_normal((2, 5, 3)), GATES[cell]
+    packed, places = recurrence._pack(torch.from_numpy(x), torch.from_numpy(mask), reverse)
+    assert packed.shape == (2, steps, 3)
+    assert padded == (None if places is None else places.padding is not None)
+    bias = (2, 2 * gates) if cell == "gru" else (2 * gates,)
+    w = [draw.standard_normal(shape) for shape in ((3, 2 * gates), (2, 2 * gates), bias)]
+    states = [np.zeros((2, 2))] * (2 if cell == "lstm" else 1)
+    expected, ends = numpy_recurrence(cell, x, w, states, mask, reverse)
+    functions = (torch.tanh, torch.sigmoid, True)[: {"simple_rnn": 1, "lstm": 2, "gru": 3}[cell]]
+    given = [torch.from_numpy(each) for each in (x, *w)]
+    for sequences in (True, False):
+        all_steps, last, found = getattr(recurrence, cell)(
+            *given, *[None] * len(states), *functions, torch.from_numpy(mask), reverse, fused=True, sequences=sequences
+        )
+        torch.testing.assert_close(last, torch.from_numpy(expected[:, -1]))
+        assert (all_steps is None) != sequences
+        for end, wanted in zip(found, ends, strict=True):
+            torch.testing.assert_close(end, torch.from_numpy(wanted))
+
+
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_values_at_masked_steps_are_never_used(cell):
     x, kernel, recurrent, bias, states = make(cell)

@@ -163,6 +163,28 @@ def test_transposed_takes_pairs_and_output_padding():
     torch.testing.assert_close(longer, resize.pad(whole, [(0, 2)], True) + 1)
 
 
+@pytest.mark.parametrize("output_padding", (None, 0))
+@pytest.mark.parametrize("padding", ("valid", "same"))
+@pytest.mark.parametrize("channels_last", FORMATS)
+@pytest.mark.parametrize("rank", RANKS)
+def test_bias_follows_a_transposed_convolution_into_a_size_that_is_no_multiple_of_strides(
+    rank, channels_last, padding, output_padding
+):
+    extra = None if output_padding is None else (output_padding,) * rank
+    for size, stride in itertools.product((2, 3, 4), (1, 2, 3)):
+        x, ones = draw(rank, channels_last), (1,) * rank
+        kernel, bias = torch.randn(*(size,) * rank, 3, 4, dtype=x.dtype), torch.randn(3, dtype=x.dtype)
+        plan = convolution.plan_transposed(
+            x.shape, (size,) * rank, (stride,) * rank, padding, extra, ones, channels_last
+        )
+        computed = convolution.run(x, kernel, None, plan._replace(keep=()))
+        sizes = computed.shape[1:-1] if channels_last else computed.shape[2:]
+        assert (plan.op is convolution._then_bias) == any(n % stride for n in sizes)
+        added = bias if channels_last else bias.view(-1, *ones)
+        expected = convolution.run(x, kernel, None, plan) + added
+        torch.testing.assert_close(convolution.run(x, kernel, bias, plan), expected)
+
+
 @pytest.mark.parametrize("rank", RANKS)
 @pytest.mark.parametrize("channels_last", FORMATS)
 def test_separable_is_depthwise_then_pointwise(rank, channels_last):

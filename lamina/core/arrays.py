@@ -122,9 +122,23 @@ class TakesArrays:
             )
 
 
-def at_once(array: np.ndarray) -> Tensor | None:
-    """A tensor of the array's memory, where there is nothing to be done for it, as for most."""
-    return torch.from_numpy(array) if array.dtype in _READ and array.flags.carray else None
+def at_once(
+    array: np.ndarray,
+    device: torch.device | None = None,
+    passing: frozenset[torch.dtype] = frozenset(),
+    floats: torch.dtype | None = None,
+) -> Tensor | None:
+    """A tensor of the array's memory, where there is nothing to be done for it, as for most.
+
+    With a device: there, and floats that are not `passing` as `floats`.
+    """
+    if array.dtype not in _READ or not array.flags.carray:
+        return None
+    tensor = torch.from_numpy(array)
+    if device is None:
+        return tensor
+    tensor = tensor.to(device)
+    return tensor.to(floats) if tensor.dtype not in passing and tensor.is_floating_point() else tensor
 
 
 def numbers(value: Any, name: str = "data") -> np.ndarray:

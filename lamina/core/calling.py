@@ -22,7 +22,7 @@ from .errors import answered, named
 from .scope import building, scope
 from .spec import InputSpec
 from .weights import Weights
-from .work import training_flags
+from .work import modules_inside, training_flags
 
 
 def _tending(register: Callable) -> Callable:
@@ -118,33 +118,58 @@ class Calling(Weights):
                 if care & AFTER:
                     self._after_direct(x, y)
                 return y
-            if kwargs or type(x) is np.ndarray:
+            if kwargs or type(x) is not Tensor:
                 return self._call_nearly_plain(x, kwargs)
         return self._call_with_care(args, kwargs)
 
     def _call_nearly_plain(self, x: Any, kwargs: dict[str, Any]) -> Any:
-        """A call on one argument that an explicit flag, or an array in place of a tensor, keeps from being plain."""
+        """A call on one argument that a flag, an array in place of a tensor, or several keep from being plain."""
         training = kwargs.get("training")
-        if kwargs and (len(kwargs) > 1 or type(training) is not bool or self._care & TOLD):
+        for word, value in kwargs.items():
+            if value is not None and (word != "training" or type(value) is not bool or self._care & TOLD):
+                return self._call_with_care((x,), kwargs)
+            if word not in ("training", "mask"):
+                return self._call_with_care((x,), kwargs)
+        if type(x) is np.ndarray:
+            plain: Any = arrays.at_once(x, device_of(self), self._passing, self._floats)
+        else:
+            plain = x if type(x) is Tensor else self._plain_inputs(x)
+        if plain is None:
             return self._call_with_care((x,), kwargs)
-        tensor = arrays.at_once(x) if type(x) is np.ndarray else x
-        if type(tensor) is not Tensor:
-            return self._call_with_care((x,), kwargs)
-        if tensor is not x:
-            tensor = tensor.to(device_of(self))
-            if tensor.dtype not in self._passing and tensor.is_floating_point():
-                tensor = tensor.to(self._floats)
+        call: Any = self if type(plain) is Tensor else self._call_several
         if training is None:
-            return self(tensor)
+            return call(plain)
         outer, scope.training = scope.training, training
         try:
-            return self(tensor)
+            return call(plain)
         finally:
             scope.training = outer
+
+    def _plain_inputs(self, x: Any) -> list[Tensor] | None:
+        """Several inputs as the list of tensors that `call` takes; None where they need care."""
+        return None
+
+    def _call_several(self, inputs: list[Tensor]) -> Any:
+        """A call on a list of tensors for which nothing has to be done."""
+        try:
+            if self._takes_training:
+                training = scope.training
+                y = self.call(inputs, training=self.training if training is None else training)
+            else:
+                y = self.call(inputs)
+        except (RuntimeError, IndexError) as error:
+            self._explain((inputs,), error)
+            raise
+        if self._care & AFTER:
+            self._after_direct(inputs, y)
+        return y
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
         recorded = False
+        if self._ready and args and type(args[0]) is np.ndarray:
+            tensor = arrays.at_once(args[0], device_of(self), self._passing, self._floats)
+            args = args if tensor is None else (tensor, *args[1:])
         if not self._takes_as_is(args, kwargs):
             recorded = symbolic.any_symbolic(args, kwargs)
             if recorded:
@@ -219,16 +244,19 @@ class Calling(Weights):
         return context
 
     def _takes_as_is(self, args: tuple, kwargs: Mapping[str, Any]) -> bool:
-        """Whether the arguments need no conversion: one plain tensor or a list of some, and at most a flag."""
-        if len(args) != 1 or not self._ready or (kwargs and (len(kwargs) > 1 or "training" not in kwargs)):
+        """Whether the arguments need no conversion: plain tensors or flags, the first perhaps a list of tensors."""
+        if not args or not self._ready:
             return False
-        first = args[0]
-        if type(first) is Tensor:
-            return first.dtype in self._passing and (self._ndim is None or first.ndim == self._ndim)
-        if type(first) is not list or not first:
+        first, passing = args[0], self._passing
+        several = first if type(first) is list else (first,)
+        if not several or (self._ndim is not None and type(first) is Tensor and first.ndim != self._ndim):
             return False
-        for each in first:
-            if type(each) is not Tensor or each.dtype not in self._passing:
+        for value in several:
+            if type(value) is not Tensor or value.dtype not in passing:
+                return False
+        for value in (*args[1:], *kwargs.values()):
+            known = value.dtype in passing if type(value) is Tensor else value is None or type(value) is bool
+            if not known:
                 return False
         return True
 
@@ -307,6 +335,11 @@ class Calling(Weights):
         spec = self.input_spec
         if spec is None:
             return
+        if type(spec) is InputSpec and type(inputs) is Tensor:
+            problem = spec.problem_with(inputs)
+            if problem:
+                raise ValueError(f"{named(self)}: {problem}")
+            return
         specs = pytree.tree_leaves(spec) if isinstance(spec, (list, tuple, dict)) else [spec]
         if isinstance(inputs, Mapping) and all(one.name in inputs for one in specs):
             inputs = [inputs[one.name] for one in specs]
@@ -350,6 +383,8 @@ class Calling(Weights):
             _check_mask(self, args[0], mask)
         if wanted and mask is not None:
             kwargs["mask"] = mask
+        if not self._takes_masks_of:
+            return mask
         for name, value in (*zip(self._call_parameters, args, strict=False), *kwargs.items()):
             key = f"{name}_mask"
             if key in self._call_parameters[len(args) :] and kwargs.get(key) is None:
@@ -369,7 +404,7 @@ class Calling(Weights):
             return None
         return self.compute_mask(inputs, mask)
 
-    def _after_direct(self, x: Tensor, outputs: Any) -> None:
+    def _after_direct(self, x: Any, outputs: Any) -> None:
         """What follows a direct call: a look at what a user's `call` gave, the loss of the activity, the mask made from
         the input."""
         if outputs is None:
@@ -409,14 +444,14 @@ def device_of(module: nn.Module) -> torch.device:
 
 def takes_texts(module: nn.Module) -> bool:
     """Whether texts are data to a module, or to a layer in it."""
-    return any(getattr(each, "_takes_text", False) for each in module.modules())
+    return any(getattr(each, "_takes_text", False) for each in modules_inside(module).values())
 
 
 def _first(args: tuple, kwargs: Mapping[str, Any]) -> Any:
     return args[0] if args else next(iter(kwargs.values()), None)
 
 
-def _torch_modules_follow(layer: Any, training: bool) -> AbstractContextManager[None]:
+def _torch_modules_follow(layer: Any, training: bool) -> AbstractContextManager[Any]:
     """Inside, torch's own modules within `layer` obey an explicit `training` as layers do."""
     followers = [module for module in layer.modules() if not isinstance(module, (Calling, Children))]
     if not followers:

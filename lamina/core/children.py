@@ -51,9 +51,16 @@ class Counts:
     """Base of metrics, by which layers know those that they hold."""
 
 
+def may_count(value: Any) -> bool:
+    """Whether an attribute is a metric, or holds some now or later."""
+    return isinstance(value, (Counts, list, dict)) or (isinstance(value, tuple) and any(map(may_count, value)))
+
+
 def metrics_of(module: nn.Module, aside: Collection[str] = ()) -> list[Any]:
     """The metrics that a module holds as attributes, alone or in lists or dictionaries, but for the names `aside`."""
-    found = []
+    found: list[Any] = []
+    if not vars(module).get("_may_count", True):
+        return found
     for name, value in vars(module).items():
         if name not in aside and isinstance(value, (Counts, list, tuple, dict)):
             held = [value] if isinstance(value, Counts) else value.values() if isinstance(value, dict) else value

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 from . import arrays, dtypes, serialize, symbolic
 from .calling import Calling
 from .care import UNBUILT, Changes, care_of, tend
-from .children import Children, may_hold_modules, metrics_of
+from .children import Children, Counts, may_count, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import NotInitialized, named
 from .scope import building
@@ -105,6 +105,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
+    _takes_masks_of = False  # of other arguments, under words of their own, such as `key_mask`
     _mask_beside_others = False  # the first input's mask counts as well where further tensors are given
     _mask_broadcasts = True  # False: a mask must be (batch, time), as the input begins
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
@@ -133,6 +134,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             if "_takes_training" not in own:
                 cls._takes_training = "training" in cls._call_parameters
             cls._takes_mask = "mask" in cls._call_parameters
+            cls._takes_masks_of = any(word.endswith("_mask") for word in cls._call_parameters)
             cls.forward = own["call"]
         if "build" in own and "_stateless" not in own and not cls._ours:
             cls._stateless = False  # what a user's own build makes is not there from the start
@@ -164,10 +166,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _nodes=[],
             _build_shapes=None,
             _keepers=None,
+            _may_count=False,  # it may hold metrics: some were set, or what can hold some
             _initial_weights=first_values.convert(owned(base.get("weights")), self),
         )
         for name, value in early.items():  # what a subclass set before it called this: it may be or hold layers
-            if isinstance(value, (nn.Module, nn.Parameter, list, tuple, dict)):
+            if isinstance(value, (nn.Module, nn.Parameter, Counts, list, tuple, dict)):
                 del vars(self)[name]
                 setattr(self, name, value)
         values = bind(self, args, kwargs)
@@ -253,6 +256,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             object.__setattr__(self, name, value)
 
     def _set_attribute(self, name: str, value: Any) -> None:
+        state = vars(self)
+        state["_may_count"] = state.get("_may_count", True) or may_count(value)
         declared = self._args.get(name) if vars(self)["_ready"] else None
         if declared is not None and declared.attribute == name and not self._building:
             value = declared.convert(value, self)  # as by the constructor

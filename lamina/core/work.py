@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import CodeType
 from typing import Any
@@ -47,9 +47,9 @@ class _Work:
 @contextmanager
 def training_flags(
     owner: Any, of: nn.Module | list[nn.Module], training: bool, put: Callable[[bool], Any]
-) -> Iterator[None]:
+) -> Iterator[Collection[nn.Module]]:
     """Inside, this thread's calls of a module and all in it, or of those in a list, train or not; afterwards all flags
-    are as before. `put` sets them.
+    are as before. `put` sets them. Gives these modules.
 
     Raises RuntimeError, before any change, where another thread is at work on them and it cannot be right.
     """
@@ -64,7 +64,7 @@ def training_flags(
             _check_flags(owner, work, training)
             work.by_scope = True
         else:
-            held = {key for one in holders for key in one.modules}  # these are as wanted, and others put them back
+            held = {key for one in holders for key in one.modules} if holders else ()  # others put these back
             work.before = [(module, module.training) for key, module in work.modules.items() if key not in held]
             work.training, work.by_scope = training, bool(within)
             if any(flag != training for _, flag in work.before):
@@ -73,7 +73,7 @@ def training_flags(
             scope.training = training
         _at_work.append(work)
     try:
-        yield
+        yield work.modules.values()
     finally:
         with _lock:
             _at_work.remove(work)
@@ -81,11 +81,11 @@ def training_flags(
                 scope.training = outer
             holders = [one for one in work.beside() if one.training is not None]
             for module, flag in work.before:
-                holder = next((one for one in holders if id(module) in one.modules), None)
+                holder = next((one for one in holders if id(module) in one.modules), None) if holders else None
                 if holder is not None:
                     holder.before.append((module, flag))
                 elif module.training != flag:
-                    module.training = flag
+                    put_flag(module, flag)
 
 
 @contextmanager
@@ -111,6 +111,14 @@ def alone_in(what: str, model: Any) -> Iterator[None]:
             _at_work.remove(work)
 
 
+def put_flag(module: nn.Module, training: bool) -> None:
+    """`module.training = training`, of layers without the way through `__setattr__`."""
+    if "_care" in vars(module) and not hasattr(type(module), "training"):
+        vars(module)["training"] = training
+    else:
+        module.training = training
+
+
 def keeps_states(module: nn.Module) -> bool:
     """Whether what a module computes depends on the batches before, in inference as well."""
     stated = vars(module).get("stateful", getattr(type(module), "stateful", False))
@@ -134,7 +142,8 @@ def modules_inside(root: nn.Module) -> dict[int, nn.Module]:
         module = waiting.pop()
         if module is not None and id(module) not in found:
             found[id(module)] = module
-            waiting += reversed([*module._modules.values()])
+            if inner := module._modules:
+                waiting += reversed([*inner.values()])
     return {key: module for key, module in found.items() if type(module) is not Children}
 
 

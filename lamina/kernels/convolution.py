@@ -60,6 +60,13 @@ def _spread(
     return full if bias is None else full + bias.view(-1, 1, 1)
 
 
+def _then_bias(x: Tensor, kernel: Tensor, bias: Tensor | None, *args: Any) -> Tensor:
+    """`torch.conv_transpose1d`, `2d` or `3d`, and the bias in a pass of its own."""
+    rank = x.ndim - 2
+    y = _TRANSPOSED[rank](x, kernel, None, *args)
+    return y if bias is None else y.add_(bias.view(-1, *[1] * rank))
+
+
 def _pair(axes: Any) -> Sizes:
     return axes if isinstance(axes, tuple) else (axes, axes)
 
@@ -113,7 +120,7 @@ def _run_scaled(
     if kernel.numel() <= x.numel():  # the smaller of kernel and result, more or less, is scaled
         if plan.apart:
             kernel, plan = kernel.flatten(-2).unsqueeze(-2), plan._replace(apart=False)
-        transposed = plan.op in (*_TRANSPOSED.values(), _spread)
+        transposed = plan.op in (*_TRANSPOSED.values(), _spread, _then_bias)
         scaled = kernel * (scale.unsqueeze(1) if transposed else scale)
         return run(x, scaled, shift if bias is None else torch.addcmul(shift, bias, scale), plan, relu)
     y = run(x, kernel, bias, plan)
@@ -189,8 +196,13 @@ def plan_transposed(
         if (before - p, max(after - p, 0)) != (0, 0)
     )
     plan = _plan(_TRANSPOSED, shape, (strides, pad, dilation), append, 1, channels_last, None, keep)
-    points = plan.op is torch.conv_transpose2d and max(kernel_size) == 1 < max(strides)
-    return plan._replace(op=_spread) if points else plan
+    if plan.op is torch.conv_transpose2d and max(kernel_size) == 1 < max(strides):
+        return plan._replace(op=_spread)
+    # oneDNN adds a bias value by value, in up to three times the convolution's own time (in bfloat16 ten times), unless
+    # the size it computes is a multiple of the strides.
+    sizes = (reach * (k - 1) + 1 - 2 * p for k, p, reach in zip(kernel_size, pad, dilation, strict=True))
+    uneven = any((n + more) % step for n, more, step in zip(sizes, append, strides, strict=True))
+    return plan._replace(op=_then_bias) if uneven else plan
 
 
 def _plan(

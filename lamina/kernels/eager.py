@@ -20,6 +20,11 @@ def on_cpu(x: Tensor) -> bool:
     )
 
 
+def has_values(x: Tensor) -> bool:
+    """Whether what a tensor holds may decide what is done: nobody records the calls, or runs them without values."""
+    return type(x) is Tensor and torch._C._get_tracing_state() is None and not torch._C._len_torch_dispatch_stack()
+
+
 def seen(*args: Any) -> tuple[Any, ...]:
     """Arguments of an autograd function, as a mode that replaces tensors would have torch's own functions see them."""
     if not torch._C._len_torch_function_stack():

@@ -264,6 +264,9 @@ def lstm(
     weights = _torch_weights((kernel, recurrent_kernel, bias))
     if mask is not None:
         x, places = _pack(x, mask, reverse)
+    elif reverse:
+        x = x.flip(1)
+    if places is not None and places.padding is not None:
         # The kernel tells the last c only, so padding must not change it: one more feature, set in the padding, shuts
         # the input gate and opens the forget gate.
         switch = kernel.new_zeros(4 * units, 1)
@@ -271,8 +274,6 @@ def lstm(
         switch[units : 2 * units] = _SATURATED
         weights[0] = torch.cat((weights[0], switch), 1)
         x = torch.cat((x, places.padding.unsqueeze(-1).to(x.dtype)), -1)
-    elif reverse:
-        x = x.flip(1)
     states = h.unsqueeze(0), c.unsqueeze(0)
     outputs, h_end, c_end = torch.lstm(
         x, states, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
@@ -423,25 +424,42 @@ def _per_gate(dropout: Tensor, x: Tensor) -> bool:
 
 
 class _Places(NamedTuple):
-    """Where the valid steps went: the mask in the order of processing, what is padding now, each row's first place."""
+    """Where the valid steps went: the mask in the order of processing, what is padding now (None: nothing), each row's
+    first place."""
 
     mask: Tensor
-    padding: Tensor
+    padding: Tensor | None
     rows: Tensor
 
 
-def _pack(x: Tensor, mask: Tensor, reverse: bool) -> tuple[Tensor, _Places]:
+def _pack(x: Tensor, mask: Tensor, reverse: bool) -> tuple[Tensor, _Places | None]:
     """Move the valid steps of each row to its front, zeros behind them, without waiting for the device.
 
     Values of x at masked steps are never used. No shape depends on the mask, so that this compiles and can be captured
     in a CUDA graph, which a packed sequence cannot; on a CPU it also trains faster than one, by 1.6 to 3 times at
-    64 x 80 steps a third of them masked.
+    64 x 80 steps a third of them masked. There, where asking costs nothing, steps that no row needs are left out; None
+    for the places where all are valid.
     """
     if reverse:
         x, mask = x.flip(1), mask.flip(1)
+    batch, steps = mask.shape
+    shortest, longest = _lengths(mask) if eager.on_cpu(x) and eager.has_values(mask) else (0, steps)
+    if shortest == steps:
+        return x, None
     padding, order = mask.logical_not().sort(dim=1, stable=True)
-    rows = torch.arange(mask.shape[0], device=x.device).mul_(mask.shape[1]).unsqueeze(1)
-    return _take(x, order + rows).masked_fill_(padding.unsqueeze(-1), 0), _Places(mask, padding, rows)
+    rows = torch.arange(batch, device=x.device).unsqueeze(1)
+    if longest < steps:
+        padding, order = padding[:, :longest], order[:, :longest]
+    x = _take(x, order + rows * steps)
+    if shortest == longest:
+        return x, _Places(mask, None, rows * longest)
+    return x.masked_fill_(padding.unsqueeze(-1), 0), _Places(mask, padding, rows * longest)
+
+
+def _lengths(mask: Tensor) -> tuple[int, int]:
+    """The valid steps of the rows with the fewest and, at least one, with the most."""
+    shortest, longest = mask.sum(1).aminmax() if len(mask) else mask.new_zeros(2, dtype=torch.int)
+    return int(shortest), max(int(longest), 1)
 
 
 def _unpack(
@@ -449,6 +467,8 @@ def _unpack(
 ) -> Result:
     """Give each output of a packed sequence to the steps it answers for. `others`: the last states but h."""
     mask = places.mask
+    if places.padding is None and not sequences and not zero_output_for_mask:  # each row ends with the last output
+        return None, outputs[:, -1], [outputs[:, -1], *others]
     count = mask.cumsum(1)
     begun = count > 0
     answered = mask if zero_output_for_mask else begun

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core import symbolic
+from ..core import masking, symbolic
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, short
 from ..core.errors import named
 from ..core.layer import Layer
@@ -25,6 +25,15 @@ class OfSeveral(Layer):
     def _finish_build(self) -> None:
         super()._finish_build()
         vars(self)["_ndim"] = -1  # no tensor by itself is an input
+
+    def _plain_inputs(self, x: Any) -> list[Tensor] | None:
+        if type(x) is not list:
+            return None
+        passing = self._passing
+        for each in x:
+            if type(each) is not Tensor or each.dtype not in passing or masking.get_mask(each) is not None:
+                return None
+        return x or None
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         args = super()._checked_first(args, kwargs)

@@ -113,9 +113,13 @@ class Metric(Counts, Declared):
     @property
     def variables(self) -> list[Weight]:
         """The state of this metric and of the metrics it holds."""
-        held = pytree.tree_leaves(list(vars(self).values()))
+        own = self._variables
+        may = [
+            each for each in vars(self).values() if isinstance(each, (Metric, list, tuple, dict)) and each is not own
+        ]
+        held = pytree.tree_leaves(may) if may else ()
         inner = [variable for metric in held if isinstance(metric, Metric) for variable in metric.variables]
-        return [*self._variables, *inner]
+        return [*own, *inner]
 
     def to(self, device: Any) -> Metric:
         """Move the state to a device."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import arrays, care, dtypes, masking, serialize, symbolic
+from ..core.calling import device_of
 from ..core.care import Changes, care_of
 from ..core.declare import kept, owned
 from ..core.errors import named, quoted, short
@@ -32,6 +33,7 @@ class GraphModel(Model):
     _creates_mask = False
     _graph: Any = kept()  # a Graph, once the shape of the input is known
     _plan: Any = kept()
+    _known_inputs: Any = kept()  # number types, rank and own float type of each, by the key under which it may come
 
     def _register(self, layers: list[Layer]) -> None:
         """Make the layers known to torch, under names that another model made in the same way gives them, too:
@@ -85,11 +87,15 @@ class GraphModel(Model):
         return self._plan
 
     def _make_plan(self) -> Plan:
-        plan = Plan(self._graph)
+        plan, structure = Plan(self._graph), self._input_structure
+        names = structure if type(structure) is dict else [tensor.name for tensor in self._graph.inputs]
+        each = [(_passing(one.torch_dtype), len(one.shape), one.torch_dtype) for one in self._graph.inputs]
+        plain = len(names) == len(each) and type(self).call is GraphModel.call
         simple = self._graph.inputs[0] if len(self._graph.inputs) == 1 else None
         vars(self).update(
             _plan=plan,
             _masked_plans={},
+            _known_inputs=dict(zip(names, each, strict=True)) if plain else {},
             _ndim=None if simple is None else len(simple.shape),
             _passing=frozenset() if simple is None else _passing(simple.torch_dtype),
             _compute=None,
@@ -102,7 +108,7 @@ class GraphModel(Model):
     def _find_care(self) -> int:
         """As of any layer, but a plan tells the types and runs the layers inside; those may need care."""
         found = care_of(self) & ~(care.CASTS | care.INSIDE | care.CHECKS)
-        if self._graph is None or len(self._graph.inputs) != 1:
+        if self._graph is None:
             found |= care.CHECKS
         called = () if self._graph is None else (node.layer for node in self._graph.nodes)
         if (
@@ -136,10 +142,28 @@ class GraphModel(Model):
             if missing:
                 raise ValueError(f"{named(self)}: misses input {quoted(missing)}; got {quoted(map(str, inputs))}.")
             return [inputs[name] for name in names]
-        flat = pytree.tree_leaves(inputs)
+        flat = inputs if _is_flat(inputs) else pytree.tree_leaves(inputs)
         if len(flat) != len(self._graph.inputs):
             raise ValueError(f"{named(self)}: expected {len(self._graph.inputs)} inputs; got {len(flat)}.")
         return flat
+
+    def _plain_inputs(self, x: Any) -> list[Tensor] | None:
+        kind, known = type(x), self._known_inputs
+        if kind is dict:
+            if x.keys() != known.keys():
+                return None
+            x = [x[key] for key in known]
+        if (kind is not dict and kind is not list and kind is not tuple) or len(x) != len(known):
+            return None
+        found, device = [], device_of(self)
+        for each, (passing, ndim, floats) in zip(x, known.values(), strict=True):
+            tensor = arrays.at_once(each, device, passing, floats) if type(each) is np.ndarray else each
+            if type(tensor) is not Tensor or tensor.ndim != ndim or tensor.dtype not in passing:
+                return None
+            if masking.get_mask(tensor) is not None:
+                return None
+            found.append(tensor)
+        return found
 
     def _call_masked(self, inputs: Any, mask: Any) -> Any:
         """Masks on the model's own inputs: a plan of its own for each pattern of which inputs have one."""
@@ -235,6 +259,10 @@ class GraphModel(Model):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_plan": None, "_masked_plans": {}}
+
+
+def _is_flat(inputs: Any) -> bool:
+    return type(inputs) is list and all(type(each) is Tensor for each in inputs)
 
 
 def _flat_masks(mask: Any, count: int) -> list[Any]:

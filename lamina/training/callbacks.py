@@ -96,12 +96,14 @@ _LETTER = Kind("one character", _letter, good=(";",), bad=("", "ab", "\n", 3, No
 
 
 def to_host(logs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Logs as plain numbers, sorted by name, nested ones flattened; all scalars are read in one go."""
+    """Logs as plain numbers, sorted by name, nested ones flattened; all scalars of a device are read in one go."""
     flat: dict[str, Any] = {}
     for name, value in sorted((logs or {}).items()):
         flat |= to_host(value) if isinstance(value, Mapping) else {name: value}
     scalars = {name: value for name, value in flat.items() if isinstance(value, Tensor) and value.numel() == 1}
-    if scalars:
+    if all(value.is_cpu for value in scalars.values()):
+        flat |= {name: float(value.item()) for name, value in scalars.items()}
+    else:
         together = torch.stack([value.detach().reshape(()).double() for value in scalars.values()])
         flat |= dict(zip(scalars, together.tolist(), strict=True))
     return {name: _plain(value) for name, value in flat.items()}

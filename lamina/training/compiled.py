@@ -65,11 +65,11 @@ class Compiled:
                 raise Unwritable(f"compile, `{name}`: {error}") from None
         return config
 
-    def name_outputs(self, names: Sequence[str] | None) -> None:
-        """Tell the names of a model's outputs, where they were not known before it was built."""
+    def name_outputs(self, model: Any) -> None:
+        """Learn the names of a model's outputs, where they were not known before it was built."""
         for part in (self.loss, self.metrics):
             if part is not None and not part.built and part.output_names is None:
-                part.output_names = names
+                part.output_names = getattr(model, "output_names", None)
 
     def check_targets(self, source: Source, name: str, outputs: Any) -> None:
         """Raises ValueError, calling the data by `name`, where targets are missing, or cannot be those of `outputs`."""

@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -39,11 +39,12 @@ def as_tensor(value: Any, name: str = "data", device: torch.device | None = None
     """
     if texts and (found := arrays.texts(value)) is not None:
         return found
-    value = tensor_of(value, name).detach()
+    value = tensor_of(value, name)
+    if value.requires_grad:
+        value = value.detach()
     if value.layout is not torch.strided:
         raise ValueError(f"{name}: sparse tensors are not supported; pass {name}.to_dense().")
-    kind = torch_dtype(config.floatx())
-    if value.is_floating_point() and value.dtype != kind:
+    if value.is_floating_point() and value.dtype != (kind := torch_dtype(config.floatx())):
         value = value.to(kind)
     return value if device is None or value.device == device else value.to(device, non_blocking=True)
 
@@ -106,6 +107,8 @@ def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
 
 def rows_of(x: Any) -> int:
     """The number of samples in a batch."""
+    if type(x) is list and type(x[0]) is Tensor:
+        x = x[0]
     return (x if isinstance(x, Tensor) else next(leaf for leaf in pytree.tree_leaves(x) if leaf is not None)).shape[0]
 
 
@@ -437,6 +440,37 @@ def make_source(
     return Arrays(*as_batch(x, y, sample_weight, class_weight, texts=texts), batch_size, steps, shuffle, device)
 
 
+def _parts(x: Any) -> Sequence[Any]:
+    """What is in a list, a tuple or a dictionary; anything else alone, None as nothing."""
+    kind = type(x)
+    return x if kind is list or kind is tuple else [*x.values()] if kind is dict else () if x is None else (x,)
+
+
+def _plain_rows(parts: Sequence[Any]) -> int:
+    """The number of rows that all parts, plain arrays, have in common; 0 for any others."""
+    count = 0
+    for each in parts:
+        if (type(each) is not np.ndarray and type(each) is not Tensor) or not each.ndim:
+            return 0
+        rows = each.shape[0]
+        if rows != (count or rows):
+            return 0
+        count = rows
+    return count
+
+
+def may_hold_texts(x: Any, model: nn.Module) -> bool:
+    """Whether there may be texts in `x`, and the model or a layer in it takes some."""
+    plain = all(type(each) is Tensor or (type(each) is np.ndarray and each.dtype.kind in "fiub") for each in _parts(x))
+    return not plain and takes_texts(model)
+
+
+def is_batch(x: Any, batch_size: int | None) -> bool:
+    """Whether data are plain arrays that make one batch."""
+    most = 32 if batch_size is None else batch_size
+    return type(most) is int and 0 < _plain_rows(_parts(x)) <= most
+
+
 def _as_arrays(structure: Any, name: str, texts: bool) -> Any:
     """The structure with arrays in place of nested lists. Raises ValueError for what is no array."""
     structure = unlisted(structure, name, texts)
@@ -479,6 +513,8 @@ def _stream_kind(x: Any) -> str | None:
 
 def check_lengths(x: Any, y: Any, sample_weight: Any) -> None:
     """Raises ValueError, naming arrays and lengths, unless all have the same number of samples, at least 1."""
+    if _plain_rows((*_parts(x), *_parts(y), *(() if sample_weight is None else (sample_weight,)))):
+        return
     sizes = {}
     for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         for place, leaf in _named_leaves(part, name):

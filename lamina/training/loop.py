@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from ..core.children import Children
 from ..core.errors import warn
 from ..core.layer import Layer
-from ..core.work import keeps_states, training_flags
+from ..core.work import keeps_states, modules_inside, put_flag, training_flags
 from .callbacks import CallbackList, Logs, to_host
 from .data import Feed, check_count
 from .memory import keep_buffers
@@ -87,7 +87,7 @@ class Loop:
         """The outputs of all batches; `whole`: there are as many samples as the source has."""
         collected = Predictions(self._feed.source.num_samples if whole else None)
         self._called.on_predict_begin()
-        with without_gradients(self._model):
+        with without_gradients(modules_inside(self._model).values()):
             for outputs in self._steps(self._feed, self._run, "predict"):
                 collected.add(outputs)
         self._called.on_predict_end()
@@ -173,8 +173,8 @@ def _is_due(epoch: int, frequency: Any) -> bool:
     return epoch + 1 in frequency if hasattr(frequency, "__contains__") else (epoch + 1) % frequency == 0
 
 
-def flagged(module: nn.Module, training: bool) -> AbstractContextManager[None]:
-    """Inside, the module trains or not; afterwards it is as before."""
+def flagged(module: nn.Module, training: bool) -> AbstractContextManager[Collection[nn.Module]]:
+    """Inside, the module and those in it, which this gives, train or not; afterwards they are as before."""
     return training_flags(module, module, training, functools.partial(_train, module))
 
 
@@ -183,14 +183,14 @@ def _train(module: nn.Module, training: bool) -> None:
     if not isinstance(module, (Layer, Children)):
         module.train(training)
         return
-    module.training = training
+    put_flag(module, training)
     for child in module.children():
         _train(child, training)
 
 
-def without_gradients(module: nn.Module) -> Any:
-    """Inference mode; without its speed where layers keep state that training goes on with."""
-    return torch.no_grad() if any(map(keeps_states, module.modules())) else torch.inference_mode()
+def without_gradients(modules: Iterable[nn.Module]) -> Any:
+    """Inference mode; without its speed where one of the modules keeps state that training goes on with."""
+    return torch.no_grad() if any(map(keeps_states, modules)) else torch.inference_mode()
 
 
 # Predictions ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import functools
 import inspect
 import numbers
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import config, serialize
 from ..core.calling import Calling, device_of, takes_texts
+from ..core.care import Changes
 from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
@@ -25,9 +26,10 @@ from ..core.work import alone_in, modules_inside
 from ..metrics import Metric
 from .callbacks import to_host
 from .compiled import Compiled, names_in_order, results_of
-from .data import Feed, as_batch, check_count, make_source, split_end, tensors_of, unpack
+from .data import Feed, as_batch, check_count, is_batch, make_source, may_hold_texts, split_end, tensors_of, unpack
 from .distributed import warn_of_copies
 from .loop import Loop, check_frequency, flagged, without_gradients
+from .memory import keep_buffers
 from .step import Captured, OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
@@ -211,10 +213,11 @@ class Trainer(_Module):
         taken = {id(metric) for metric in found}
         return [*found, *(metric for metric in inside if id(metric) not in taken)]
 
-    def _find_metrics(self) -> list[Metric]:
-        """The metrics that the model and its layers hold as attributes, alone or in lists or dictionaries."""
+    def _find_metrics(self, modules: Iterable[nn.Module] | None = None) -> list[Metric]:
+        """The metrics that the model and its layers (the `modules`, where they are known) hold as attributes, alone or
+        in lists or dictionaries."""
         found = _Found()
-        for module in modules_inside(self).values():
+        for module in modules_inside(self).values() if modules is None else modules:
             if module is self or not isinstance(module, Trainer):
                 found += metrics_of(module, _OWN)
         return found
@@ -374,6 +377,9 @@ class Trainer(_Module):
         callbacks: Any = None,
     ) -> Any:
         """The outputs for all samples as NumPy arrays, in the structure of the model's outputs."""
+        if callbacks is None and steps is None and type(verbose) is int and verbose == 0 and is_batch(x, batch_size):
+            with keep_buffers():
+                return self.predict_on_batch(x)
         feed = Feed(make_source(x, batch_size=batch_size, steps=steps, model=self), steps)
         with self._loop("predict", feed, callbacks, verbose=verbose, epochs=1) as loop:
             predictions = loop.predict(whole=feed.steps is None)
@@ -407,7 +413,7 @@ class Trainer(_Module):
         if has_call and not getattr(self, "built", True):
             with flagged(self, training=False), torch.no_grad():
                 self(x)
-        self._compiled.name_outputs(getattr(self, "output_names", None))
+        self._compiled.name_outputs(self)
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
@@ -433,48 +439,51 @@ class Trainer(_Module):
             run = run.step if isinstance(run, Captured) else run
             if self._steps.get("train") is not None:
                 self._steps["train"].notice_trainable()
-            self.reset_metrics()
-            with flagged(self, training=True):
-                return self._results(run(*batch), return_dict)
+            return self._run_alone(run, batch, True, return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and metrics of one batch."""
         self._require_compiled("test_on_batch")
         with self._at_work("test_on_batch"):
             batch = self._one_batch(x, y, sample_weight)
-            run = self.make_test_function()
-            self.reset_metrics()
-            with flagged(self, training=False), torch.no_grad():
-                return self._results(run(*batch), return_dict)
+            with torch.no_grad():
+                return self._run_alone(self.make_test_function(), batch, False, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch as NumPy arrays."""
-        x = tensors_of(x, "x", device_of(self), takes_texts(self))
+        x = tensors_of(x, "x", device_of(self), may_hold_texts(x, self))
         self._build_by_call(x)
-        with flagged(self, training=False), without_gradients(self):
+        with flagged(self, training=False) as modules, without_gradients(modules):
             outputs = self.make_predict_function()(x, None, None)
-        given = {leaf.untyped_storage().data_ptr() for leaf in pytree.tree_leaves(x) if isinstance(leaf, Tensor)}
+        given = {leaf.untyped_storage().data_ptr() for leaf in _leaves(x) if isinstance(leaf, Tensor)}
 
         def apart(leaf: Any) -> Any:  # what only passed through lies where the caller's data does
             found = _to_numpy(leaf)
             through = isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() in given
             return found.copy() if through and isinstance(found, np.ndarray) else found
 
-        return pytree.tree_map(apart, outputs)
+        return apart(outputs) if type(outputs) is Tensor else pytree.tree_map(apart, outputs)
 
     def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> tuple[Any, Any, Any]:
-        batch = as_batch(x, y, sample_weight, class_weight, device_of(self), takes_texts(self))
+        batch = as_batch(x, y, sample_weight, class_weight, device_of(self), may_hold_texts(x, self))
         self._build_by_call(batch[0])
         self._build_optimizer()
         return batch
 
-    def _results(self, logs: Any, return_dict: bool) -> Any:
-        vars(self)["_metrics_inside"] = self._find_metrics()
+    def _run_alone(self, run: Callable, batch: tuple[Any, Any, Any], training: bool, return_dict: bool) -> Any:
+        """The results of a step on one batch, as of an epoch of its own."""
+        state, changes = vars(self), Changes.count
         try:
+            with flagged(self, training) as modules:
+                state["_metrics_inside"] = self._find_metrics(modules)
+                self.reset_metrics()
+                logs = run(*batch)
+            same = modules if Changes.count == changes else None  # the first batch may have made some
+            state["_metrics_inside"] = self._find_metrics(same)
             results = to_host(self.get_metrics_result() if logs is None else logs)
             return results if return_dict else self._in_order(results)
         finally:
-            vars(self)["_metrics_inside"] = None
+            state["_metrics_inside"] = None
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Values in the order of `metrics`, then the others by name; alone, a value stands for itself."""
@@ -494,6 +503,12 @@ _OWN = {name for name in vars(Trainer) if not name.startswith("__")} | {"_parame
 
 class _Found(OfModel, list):
     """Metrics that were found in a model."""
+
+
+def _leaves(structure: Any) -> list[Any]:
+    if type(structure) is list and all(type(each) is Tensor for each in structure):
+        return structure
+    return [structure] if type(structure) is Tensor else pytree.tree_leaves(structure)
 
 
 def _parts(validation_data: Any) -> tuple[Any, Any, Any]:
