@@ -89,7 +89,6 @@ UNUSED = {
     "preprocessing.sequence._remove_long_seq": "scripts of Keras 1 and 2 import it",
     "training.callbacks.*.on_*_batch_*": "called by names put together",
     "training.trainer.Trainer.stateless_compute_loss": "users call it",
-    "training.trainer.Trainer.*_on_batch": "users call them",
     "utils.attributes.Config.*": "users call them",
     "wrappers.SKLearnClassifier.decision_function": "scikit-learn calls it",
     "wrappers._Estimator.set_fit_request": "users call it",
