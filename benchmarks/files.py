@@ -1,10 +1,11 @@
 """Opening and saving models of 100 MB: Lamina beside Keras 3 (on torch) and tf_keras, seconds and memory.
 
-The others live in environments of their own, which are named on the command line or in the environment:
-`python benchmarks/files.py --keras /path/to/python --tf-keras /path/to/python`, or LAMINA_KERAS_PYTHON and
-LAMINA_TF_KERAS_PYTHON; what is not named is left out. Each measurement is a process of its own, in which the package
-has opened a small file before; sides take turns. Memory is the growth of the resident set at its peak, in parts of the
-weights. Each reads the files that it wrote itself.
+`python benchmarks/files.py [PART OF A ROW'S NAME ...]`, such as `"load conv"`; no part means all rows. The others live
+in environments of their own, which are named on the command line or in the environment: `--keras /path/to/python
+--tf-keras /path/to/python`, or LAMINA_KERAS_PYTHON and LAMINA_TF_KERAS_PYTHON; what is not named is left out. Each
+measurement is a process of its own, in which the package has opened a small file before; sides take turns. Memory is
+how much the resident set grows at its peak, in parts of the file. Each reads the files that it wrote itself, and a row
+of `load` needs none of `save`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 HERE = Path(__file__).parent
 WIDTH = {"dense": 2500, "conv": 512}
 FORMATS = (".keras", ".h5", ".weights.h5", ".safetensors")
-ROUNDS = 5
+ROUNDS = 3
 
 
 def model_of(keras: Any, kind: str, width: int) -> Any:
@@ -39,28 +39,21 @@ def model_of(keras: Any, kind: str, width: int) -> Any:
     return keras.Sequential([first, *(layers.Conv2D(width, 3, padding="same") for _ in range(10))])
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def status(word: str) -> int:
+    """Bytes that Linux tells of this process under a word."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(word))
 
 
 def watched(call: Callable[[], Any]) -> tuple[float, int]:
     """Seconds of a call, and by how many bytes the process grew at most."""
-    before, most, done = resident(), [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(1e-3):
-            most[0] = max(most[0], resident())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    start = time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is
+    before, start = status("VmRSS"), time.perf_counter()
     kept = call()
     seconds = time.perf_counter() - start
-    most[0] = max(most[0], resident())
-    done.set()
-    thread.join()
+    grown = status("VmHWM") - before
     del kept
-    return seconds, most[0] - before
+    return seconds, grown
 
 
 def action(keras: Any, model: Any, what: str, path: str) -> Callable[[], Any]:
@@ -71,7 +64,7 @@ def action(keras: Any, model: Any, what: str, path: str) -> Callable[[], Any]:
 
 
 def work(name: str, what: str, kind: str, path: str) -> None:
-    """One measurement, as a line of JSON."""
+    """One measurement, as a line of JSON; where a file to be loaded is missing, it is made before."""
     import warnings
 
     warnings.simplefilter("ignore")
@@ -79,6 +72,9 @@ def work(name: str, what: str, kind: str, path: str) -> None:
     tiny, small = model_of(keras, kind, 4), str(Path(path).with_name(f"small-{Path(path).name}"))
     for each in ("save", "load"):
         action(keras, tiny, each, small)()
+    if what == "make":
+        action(keras, model_of(keras, kind, WIDTH[kind]), "save", path)()
+        return
     needs_model = what == "save" or path.endswith((".weights.h5", ".safetensors"))
     model = model_of(keras, kind, WIDTH[kind]) if needs_model else None
     seconds, grown = watched(action(keras, model, what, path))
@@ -92,23 +88,29 @@ def measured(python: str, name: str, what: str, kind: str, path: str) -> dict[st
     }  # fmt: skip
     command = [python, str(HERE / "files.py"), "--side", name, what, kind, path]
     done = subprocess.run(command, env=environment, text=True, capture_output=True)
-    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and what != "make" else None
 
 
-def main(pythons: dict[str, str], rounds: int) -> None:
+def main(pythons: dict[str, str], rounds: int, parts: list[str]) -> None:
     sides = {"lamina": sys.executable, **{name: python for name, python in pythons.items() if python}}
     print(f"{'':28}" + "".join(f"{name:>22}" for name in sides) + "   ratio to Lamina's seconds")
+    rows = [(what, kind, form) for kind in WIDTH for form in FORMATS for what in ("save", "load")]
     with tempfile.TemporaryDirectory() as folder:
-        for kind in WIDTH:
-            for form in FORMATS:
-                for what in ("save", "load"):
-                    found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-                    for turn in range(rounds):
-                        for name in sorted(sides, reverse=bool(turn % 2)):
-                            path = str(Path(folder, f"{name}-{kind}{form}"))
-                            one = measured(sides[name], name, what, kind, path)
-                            found[name] += [one] if one else []
-                    _show(f"{what} {kind}{form}", found)
+        for what, kind, form in rows:
+            title = f"{what} {kind}{form}"
+            if parts and not any(part in title for part in parts):
+                continue
+            paths = {name: str(Path(folder, f"{name}-{kind}{form}")) for name in sides}
+            can = [name for name in sides if form != ".safetensors" or name == "lamina"]
+            for name in can:
+                if what == "load" and not Path(paths[name]).exists():
+                    measured(sides[name], name, "make", kind, paths[name])
+            found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+            for turn in range(rounds):
+                for name in sorted(can, reverse=bool(turn % 2)):
+                    one = measured(sides[name], name, what, kind, paths[name])
+                    found[name] += [one] if one else []
+            _show(title, found)
 
 
 def _show(title: str, found: dict[str, list[dict[str, float]]]) -> None:
@@ -127,8 +129,9 @@ if __name__ == "__main__":
         work(*sys.argv[2:])
     else:
         parser = argparse.ArgumentParser(description=__doc__)
+        parser.add_argument("part", nargs="*")
         parser.add_argument("--keras", default=os.environ.get("LAMINA_KERAS_PYTHON", ""))
         parser.add_argument("--tf-keras", default=os.environ.get("LAMINA_TF_KERAS_PYTHON", ""))
         parser.add_argument("--rounds", type=int, default=ROUNDS)
         chosen = parser.parse_args()
-        main({"keras": chosen.keras, "tf_keras": chosen.tf_keras}, chosen.rounds)
+        main({"keras": chosen.keras, "tf_keras": chosen.tf_keras}, chosen.rounds, chosen.part)

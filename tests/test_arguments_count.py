@@ -162,7 +162,6 @@ KEPT = {
     "layers.input.InputLayer.optional": "read by models",
     "metrics.base.MeanMetricWrapper._direction": "read by callbacks",
     "training.data.Arrays.lacks_targets": "read by `fit`",
-    "files.safe.StoredArray.plain": "read where arrays are loaded",
     "generations.migrate.visitor.Rewriter.package": "read where imports are written",
 }
 

@@ -486,10 +486,10 @@ def test_an_object_graph_that_lies_is_refused_quickly(tmp_path: Path, graph: byt
         data,
     )
     model = lamina.Sequential([lamina.Input((2,)), lamina.layers.Dense(1)])
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match=message):
         model.load_weights(tmp_path / "m")
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_a_metadata_file_that_lies_is_refused(tmp_path: Path) -> None:

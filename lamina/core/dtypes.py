@@ -277,4 +277,6 @@ def kind(dtype: Any) -> str:
         letter = "c" if dtype.is_complex else "f" if dtype.is_floating_point else "b" if dtype is torch.bool else "i"
     else:
         letter = dtype.kind
-    return {"c": "complex numbers", "f": "floating-point numbers", "b": "truth values"}.get(letter, "integers")
+    return {"c": "complex numbers", "f": "floating-point numbers", "b": "truth values", "O": "texts"}.get(
+        letter, "integers"
+    )

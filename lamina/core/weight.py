@@ -99,15 +99,19 @@ class Weight(nn.Parameter):
 
     def assign(self, value: Any) -> Weight:
         """Write `value` (array or tensor of the same shape) in place. Raises ValueError for another shape."""
-        value = torch.as_tensor(value, device=self.device)
-        if value.shape != self.shape:
+        stored = hasattr(value, "into")  # an array in a file, which is not read before it is known to fit
+        value = value if stored else torch.as_tensor(value, device=self.device)
+        if tuple(value.shape) != tuple(self.shape):
             raise ValueError(
                 f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
             )
-        if value.is_complex() and not self.is_complex():
+        if dtypes.kind(value.dtype) == dtypes.kind(torch.complex64) and not self.is_complex():
             raise ValueError(f"Weight {self.path!r} holds real numbers; got complex ones. Give their real part.")
         with torch.no_grad():
-            self.copy_(value)
+            if stored:
+                value.into(self)
+            else:
+                self.copy_(value)
         return self
 
     def assign_add(self, value: Any) -> Weight:
@@ -345,14 +349,22 @@ def _settle(weight: Weight) -> None:
                 method()
 
 
-def take(weight: Any, values: Tensor) -> None:
-    """Write values of the weight's shape, which are its own from then on: one that waits keeps their memory."""
+def memory_of(weight: Any) -> Tensor:
+    """A weight's own memory, for values from elsewhere: one that waits gets it now, and no first values."""
     awaited = getattr(weight, "_awaited", None)
-    if awaited is None:
-        weight.copy_(values)
-        return
-    weight._awaited = None
-    for once in awaited.then:
-        once.clear()
-    with torch.inference_mode(False):
-        weight.data = allocate(values.to(weight.device, weight.dtype), awaited.order)
+    if awaited is not None:
+        weight._awaited = None
+        for once in awaited.then:
+            once.clear()
+        with torch.inference_mode(False):
+            order = awaited.order or tuple(range(weight.dim()))
+            weight.data = torch.empty_permuted(weight.shape, order, dtype=weight.dtype, device=weight.device)
+    return weight.detach()
+
+
+def take(weight: Any, values: Any) -> None:
+    """Write values of the weight's shape: a tensor, or an array in a file, which writes itself `into` it."""
+    if hasattr(values, "into"):
+        values.into(memory_of(weight))
+    else:
+        memory_of(weight).copy_(values)

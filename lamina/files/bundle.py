@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 
 from ..core.errors import short
 from . import safe
 from .crc32c import crc32c
+from .stored import PIECE, Place, Stored, places
 from .wire import message, numbers, varint
 
 INDEX = ".index"
@@ -31,7 +31,6 @@ _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _LATEST = re.compile(r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
 _FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")
-_PIECE = 1 << 22  # bytes that are read at once
 _MAX_RANK = 254  # TensorFlow's own limit
 _MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
 _BFLOAT16 = 14
@@ -135,15 +134,16 @@ class Bundle(Mapping[str, np.ndarray]):
             raise ValueError(f"{entry.size} bytes at {entry.offset} lie outside {path.name}, which has {len(data)}")
         return data[entry.offset : entry.offset + entry.size]
 
-    def pieces(self, entry: Entry) -> Iterator[memoryview]:
-        """The same, piece by piece; what has been used is let go, so that memory does not hold a file twice."""
-        data = self.bytes_of(entry)
-        for start in range(0, len(data), _PIECE):
-            yield data[start : start + _PIECE]
+    def runs(self, entry: Entry, sizes: Iterable[int]) -> Iterator[memoryview]:
+        """The same, so many bytes after so many; what has been used is let go, so that memory holds no file twice."""
+        data, at = self.bytes_of(entry), 0
+        for size in sizes:
+            yield data[at : at + size]
             held = self._maps[entry.shard].obj
-            if isinstance(held, mmap.mmap) and hasattr(held, "madvise") and len(data) > _PIECE:
-                page = (entry.offset + start) // mmap.PAGESIZE * mmap.PAGESIZE
-                held.madvise(mmap.MADV_DONTNEED, page, min(_PIECE, len(held) - page))
+            if isinstance(held, mmap.mmap) and hasattr(held, "madvise") and len(data) > PIECE:
+                page = (entry.offset + at) // mmap.PAGESIZE * mmap.PAGESIZE
+                held.madvise(mmap.MADV_DONTNEED, page, entry.offset + at + size - page)
+            at += size
 
     def _data_file(self, shard: int) -> Path:
         return Path(f"{self.prefix}.data-{shard:05}-of-{self._shards:05}")
@@ -175,15 +175,14 @@ class Bundle(Mapping[str, np.ndarray]):
         return found
 
 
-class StoredTensor:
-    """A tensor of a checkpoint: its shape and type, and on demand its values."""
+class StoredTensor(Stored):
+    """A tensor of a checkpoint: its shape and type, and on demand its values; bfloat16 as float32."""
 
     def __init__(self, bundle: Bundle, name: str, entry: Entry):
         self.name, self.shape, self._bundle, self._entry = name, entry.shape, bundle, entry
         self.type = _TYPES.get(entry.kind, "")  # as TensorFlow calls it
         self._stored = np.dtype(_OTHERS.get(self.type, self.type))
-        self.dtype = np.dtype("float32") if entry.kind == _BFLOAT16 else self._stored  # of what `read` gives
-        self.size = math.prod(self.shape) * self.dtype.itemsize
+        self.dtype = np.dtype("float32") if entry.kind == _BFLOAT16 else self._stored
 
     @property
     def _places(self) -> list[tuple[tuple[slice, ...], Entry]]:
@@ -202,38 +201,32 @@ class StoredTensor:
             elif entry.size != math.prod(entry.shape) * self._stored.itemsize:
                 raise ValueError(f"{self.name!r} of shape {entry.shape} has {entry.size} bytes")
             else:
-                checksum = functools.reduce(lambda before, data: crc32c(data, before), self._bundle.pieces(entry), 0)
+                runs = self._bundle.runs(entry, itertools.repeat(PIECE, -(-entry.size // PIECE)))
+                checksum = functools.reduce(lambda before, data: crc32c(data, before), runs, 0)
             if _masked(checksum) != entry.checksum:
                 raise ValueError(f"{self.name!r} is not as it was written: its checksum differs")
 
     def checked(self) -> np.ndarray:
         """The values, checked."""
         self.check()
-        return self.read()
+        return self._texts() if self._entry.kind == STRING else self.read()
 
-    def read(self) -> np.ndarray:
-        """The values, once they are checked, in memory of their own that torch aligned."""
-        if self._entry.kind == STRING:
-            return self._texts()
-        values = torch.empty(self.shape, dtype=getattr(torch, self.dtype.name)).numpy()
-        if not self._entry.slices:
-            self._fill(values, self._entry)
-            return values
-        values[...] = 0
-        for place, entry in self._places:
-            own = np.empty(entry.shape, self.dtype)
-            self._fill(own, entry)
-            values[place] = own
-        return values
-
-    def _fill(self, values: np.ndarray, entry: Entry) -> None:
-        flat, at = values.reshape(-1), 0
-        for data in self._bundle.pieces(entry):
-            found = np.frombuffer(data, self._stored.newbyteorder(entry.order))
-            if entry.kind == _BFLOAT16:
-                found = (found.astype(np.uint32) << 16).view(np.float32)
-            flat[at : at + len(found)] = found
-            at += len(found)
+    def pieces(self) -> Iterator[tuple[Place, np.ndarray]]:
+        """The values, once they are checked."""
+        if self._entry.slices:
+            yield (), np.zeros((), self.dtype)  # slices may leave something out
+        for inside, entry in self._places:
+            found = [*places(entry.shape, self._stored.itemsize)]
+            shapes = [[each.stop - each.start for each in place] for place in found]
+            runs = self._bundle.runs(entry, [math.prod(shape) * self._stored.itemsize for shape in shapes])
+            for place, shape, data in zip(found, shapes, runs, strict=True):
+                values = np.frombuffer(data, self._stored.newbyteorder(entry.order)).reshape(shape)
+                if entry.kind == _BFLOAT16:
+                    values = (values.astype(np.uint32) << 16).view(np.float32)
+                if inside:
+                    starts = [each.start for each in inside]
+                    place = tuple(slice(at + own.start, at + own.stop) for at, own in zip(starts, place, strict=True))
+                yield place, values.astype(self.dtype)
 
     def _texts(self) -> np.ndarray:
         if self._entry.slices:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..translation import keras0, origin
 from . import described as tells
-from . import kinds, safe
+from . import kinds, safe, safetensors
 
 TEXT = 1 << 26  # bytes of a JSON or YAML file that are read
 LISTED = 4  # members of a list that one line shows
@@ -234,8 +234,7 @@ def _parameters(group: Any) -> int:
     def visit(name: str, item: Any) -> None:
         nonlocal count
         if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer/", "metrics/", "_training_state")):
-            array = safe.StoredArray(item)
-            count += array.size // (2 if array.half else array.dtype.itemsize)
+            count += safe.StoredArray(item).size
 
     group.visititems(visit)
     return count
@@ -329,23 +328,10 @@ def _shards(found: Checked, path: Path, described: Mapping[str, Any]) -> None:
 
 
 def _safetensors(found: Checked, path: Path) -> None:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > TEXT:
-            raise ValueError(f"its header has {length:,} bytes")
-        header = safe.parse_json(file.read(length).decode(), found.size, "its header")
-    arrays = {key: value for key, value in header.items() if key != "__metadata__"}
-    count = 0
-    for name, told in arrays.items():
-        begin, end = told["data_offsets"]
-        if not 0 <= begin <= end <= found.size - 8 - length:
-            raise ValueError(f"{name!r} lies outside of the file")
-        size = 1
-        for axis in told["shape"]:
-            size *= axis
-        count += min(size, end - begin)
-    found.what, found.parameters = f"{len(arrays)} arrays as safetensors, without the architecture", count
-    found.needs += ["the model, with these names in its state_dict", "safetensors: pip install safetensors"]
+    arrays = safetensors.read(path)
+    found.parameters = sum(array.size for array in arrays.values())
+    found.what = f"{len(arrays)} arrays as safetensors, without the architecture"
+    found.needs.append("the model, with these names in its state_dict")
     _verdict(found, f"model.load_weights({found.path!r})")
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..core import serialize
 from ..core.errors import show_shape
 from ..core.layer import Layer
-from ..core.weight import take
+from ..core.weight import memory_of
 from ..translation import origin
 from . import older, safe, tree
 from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
@@ -128,10 +127,7 @@ def _write_arrays(group: Any, arrays: Sequence[tuple[str, Any]]) -> None:
             count += 1
             name = f"{path}_{count}"
         names.append(name)
-        if isinstance(tensor, torch.Tensor):
-            tensor = tensor.detach().cpu()
-            tensor = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-        group.create_dataset(name, data=tensor)
+        tree.put(group, name, tensor, halves=False)
     _write_texts(group, "weight_names", names)
 
 
@@ -154,39 +150,45 @@ def load(
     path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, backend: str | None = None
 ) -> Any:
     """The model in an HDF5 file. Raises ValueError for a damaged file, an unknown class or weights that misfit."""
-    with safe.reading_hdf5(path) as file:
-        if "model_config" not in file.attrs:
-            raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
-        config = _json(file, "model_config")
-        training = _json(file, "training_config") if "training_config" in file.attrs else None
-        groups, writer = _groups(safe.subgroup(file, "model_weights"), backend)
-        config = older.addressed(config, writer.version)
-        state = safe.child(file, "optimizer_weights")
-        stored = {} if state is None else _by_names(state)
-        safe.check_total(stored.values(), file)
-        optimizer_state = {name: array.read() for name, array in stored.items()}
-    with serialize.custom_object_scope(custom_objects or {}), serialize.computing_as_on(writer.backend):
-        with filling(path):
-            model = make_model(config, path)
-            with safe.reading(path):
-                convert = older.converter(model, writer)
-                pairs = _in_file_order(model, groups, convert)
-                groups.clear()  # the pairs alone hold the arrays, and let them go
-                _assign(pairs, convert, skip_mismatch=False)
-        if compile and training:
-            _compile(model, training, path, writer.generation)
-            slots = model.optimizer is not None and older.has_slots(model.optimizer)
-            if optimizer_state and slots and writer.generation != "keras3":
+    with safe.reading(path):
+        file = safe.opened_hdf5(path)
+    with file, serialize.custom_object_scope(custom_objects or {}):
+        with safe.reading(path):
+            if "model_config" not in file.attrs:
+                raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
+            config = _json(file, "model_config")
+            training = _json(file, "training_config") if "training_config" in file.attrs else None
+            groups, writer = _groups(safe.subgroup(file, "model_weights"), backend)
+            config = older.addressed(config, writer.version)
+            state = safe.child(file, "optimizer_weights")
+            optimizer_state = {} if state is None else _by_names(state)
+            safe.check_total(optimizer_state.values(), file)
+        with serialize.computing_as_on(writer.backend):
+            with filling(path):
+                model = make_model(config, path)
                 with safe.reading(path):
-                    by_name = origin.sorts_weights(writer.version)
-                    older.load_state_of(model.optimizer, optimizer_state, pairs, convert, by_name)
-            elif optimizer_state and model.optimizer is not None:
-                arrays = {str(index): array for index, array in enumerate(optimizer_state.values())}
-                problem = tree.other_state(model.optimizer, arrays)
-                if problem:
-                    raise ValueError(f"{path}: the optimizer's state does not fit: {problem}")
-                tree.load([(model.optimizer, arrays)], path)
+                    convert = older.converter(model, writer)
+                    pairs = _in_file_order(model, groups, convert)
+                    _assign(pairs, convert, skip_mismatch=False)
+            if compile and training:
+                _compile(model, training, path, writer.generation)
+                if optimizer_state and model.optimizer is not None:
+                    with safe.reading(path):
+                        _load_state(model.optimizer, optimizer_state, pairs, convert, writer)
     return model
+
+
+def _load_state(
+    optimizer: Any, stored: dict[str, Any], pairs: list[older.Pair], convert: older.Converter, writer: older.Writer
+) -> None:
+    if older.has_slots(optimizer) and writer.generation != "keras3":
+        older.load_state_of(optimizer, stored, pairs, convert, origin.sorts_weights(writer.version))
+        return
+    arrays = {str(index): array for index, array in enumerate(stored.values())}
+    problem = tree.other_state(optimizer, arrays)
+    if problem:
+        raise safe.Misfit(f"the optimizer's state does not fit: {problem}")
+    tree.load([(optimizer, arrays)], "its optimizer")
 
 
 def _json(file: Any, name: str) -> Any:
@@ -228,7 +230,7 @@ def _is_graph(file: Any) -> bool:
     return found is not None and "nb_params" in found.attrs
 
 
-Groups = dict[str, dict[str, np.ndarray]]  # arrays by their names, by layers
+Groups = dict[str, dict[str, safe.StoredArray]]  # arrays by their names, by layers
 
 
 def _groups(file: Any, backend: str | None) -> tuple[Groups, older.Writer]:
@@ -242,7 +244,7 @@ def _groups(file: Any, backend: str | None) -> tuple[Groups, older.Writer]:
         found |= {TOP: _by_names(safe.subgroup(file, TOP))} if TOP in file else {}
     safe.check_total((array for arrays in found.values() for array in arrays.values()), file)
     writer = older.writer(file, (name for arrays in found.values() for name in arrays), backend)
-    return {key: {name: array.read() for name, array in arrays.items()} for key, arrays in found.items()}, writer
+    return found, writer
 
 
 def _by_names(group: Any) -> dict[str, safe.StoredArray]:
@@ -285,7 +287,7 @@ def _as_told(model: Any, layers: list[Any]) -> list[Any]:
     return sorted(layers, key=lambda layer: order.get(layer.name, len(order)))
 
 
-def _divided(arrays: Mapping[str, np.ndarray], layers: list[Any], convert: older.Converter) -> Groups:
+def _divided(arrays: Mapping[str, safe.StoredArray], layers: list[Any], convert: older.Converter) -> Groups:
     """One list of all arrays as those of each layer."""
     names, found = iter(arrays), {}
     for layer in layers:
@@ -294,7 +296,7 @@ def _divided(arrays: Mapping[str, np.ndarray], layers: list[Any], convert: older
     return {**found, "the rest": {name: arrays[name] for name in rest}} if rest else found
 
 
-def _pair(what: str, layer: Any, arrays: Mapping[str, np.ndarray]) -> older.Pair:
+def _pair(what: str, layer: Any, arrays: Mapping[str, safe.StoredArray]) -> older.Pair:
     return older.Pair(what, layer, _in_order(layer), list(arrays), list(arrays.values()))
 
 
@@ -315,7 +317,7 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
     """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
     fitting = []
     for pair in pairs:
-        what, weights, arrays = pair.what, pair.weights, pair.converted(convert)
+        what, weights, arrays = pair.what, pair.weights, pair.outlines(convert)
         problem = None
         if len(weights) != len(arrays):
             problem = f"layer {what} has {len(weights)} weights; the file has {len(arrays)}"
@@ -328,18 +330,13 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
             kinds = tree.other_kind(dict(zip(keys, weights, strict=True)), dict(zip(keys, arrays, strict=True)))
             problem = kinds and f"layer {what}: {kinds}"
         if problem is None:
-            fitting.append((pair, weights, [*arrays]))
+            fitting.append(pair)
         elif skip_mismatch:
             warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
         else:
             raise safe.Misfit(f"the weights do not fit the model: {problem}")
-    _write_fitting(fitting)
-
-
-def _write_fitting(fitting: Iterable[tuple[older.Pair, Sequence[Any], list[Any]]]) -> None:
+    for pair in fitting:
+        tree.check(pair.weights, pair.arrays)
     with torch.no_grad():
-        for pair, weights, arrays in fitting:
-            if isinstance(pair.arrays, list):  # their shapes stay, for an optimizer's state; their memory goes
-                pair.arrays[:] = [np.broadcast_to(np.zeros((), array.dtype), array.shape) for array in pair.arrays]
-            for weight in weights:
-                take(weight, torch.as_tensor(arrays.pop(0)))
+        for pair in fitting:
+            pair.fill(convert, [memory_of(weight) for weight in pair.weights], pair.arrays)

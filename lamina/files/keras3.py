@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import inspect
 import json
-import shutil
 import tempfile
 import zipfile
 from collections import Counter
@@ -37,15 +36,11 @@ def save(model: Any, path: Path) -> None:
     if source is not None and source.generation == "tf_keras":  # the only other one that has such files
         config, version, adapt = older.as_tf_keras(config), source.version, older.arrays_of_tf_keras
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    with safe.replacing(path) as fresh, zipfile.ZipFile(fresh, "w") as archive:
+    with safe.replacing(path) as fresh, fresh.open("rb+") as target, zipfile.ZipFile(target, "w") as archive:
         archive.writestr(METADATA, json.dumps({"keras_version": version, "date_saved": saved}))
         archive.writestr(CONFIG, json.dumps(config))
-        with tempfile.TemporaryFile(dir=fresh.parent) as weights:
-            with h5py.File(weights, "w") as file:
-                tree.write(model, file, adapt=adapt)
-            weights.seek(0)
-            with archive.open(WEIGHTS, "w", force_zip64=True) as member:
-                shutil.copyfileobj(weights, member, 1 << 20)
+        with safe.new_member(archive, WEIGHTS) as part, h5py.File(part, "w") as file:
+            tree.write(model, file, adapt=adapt)
         for name, content in assets_of(model):
             archive.writestr(f"{ASSETS}/{name}", content)
 

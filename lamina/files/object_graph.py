@@ -19,9 +19,10 @@ from torch import nn
 from ..core.children import Children, metrics_of
 from ..core.errors import show_shape
 from ..core.layer import Layer
-from ..core.weight import Weight, take
+from ..core.weight import Weight, memory_of
 from ..optimizers import Optimizer
 from ..translation import checkpoints
+from ..translation.weights import Layout
 from . import keras3, older, safe, tree
 from .bundle import OBJECT_GRAPH, Bundle, StoredTensor, in_order
 from .wire import message
@@ -65,7 +66,7 @@ class _Part(NamedTuple):
     path: str
     layer: Any
     weights: list[Any]
-    arrays: Sequence[Any]
+    arrays: Sequence[StoredTensor]
 
 
 class Match:
@@ -144,11 +145,7 @@ class Match:
 
     def take(self, path: str, layer: Any, weights: list[Any], stored: Sequence[StoredTensor]) -> None:
         """These are for those, where shapes and kinds of values agree."""
-        arrays: Sequence[Any] = stored
-        convert = older.converter_of(layer)
-        if convert is not None:
-            arrays = convert([tensor.checked() for tensor in stored])
-        for weight, array in zip(weights, arrays, strict=True):
+        for weight, array in zip(weights, older.outlines(older.layout_of(layer), stored), strict=True):
             name = getattr(weight, "name", "weight")
             if tuple(weight.shape) != tuple(array.shape):
                 expected, got = show_shape(weight.shape), show_shape(array.shape)
@@ -158,7 +155,7 @@ class Match:
             if problem:
                 self.problems.append(f"{path}: {problem}")
                 return
-        self.parts.append(_Part(path, layer, weights, arrays))
+        self.parts.append(_Part(path, layer, weights, stored))
 
     def _table(self, layer: Any, place: int) -> None:
         """A vocabulary is a table of words and their places, in the checkpoint or among constants beside it."""
@@ -209,16 +206,14 @@ class Match:
             warnings.warn(f"{text}. These are left as they are.", stacklevel=4)
         for part in self.parts:
             for array in part.arrays:
-                if isinstance(array, StoredTensor):
-                    array.check()
+                array.check()
         self._states = [self._state(getattr(item, "inner_optimizer", item), place) for item, place in self.optimizers]
 
     def write(self) -> None:
         """Set weights, vocabularies and the optimizers' state, each tensor read when its turn comes."""
         with torch.no_grad():
             for part in self.parts:
-                for weight, array in zip(part.weights, part.arrays, strict=True):
-                    take(weight, torch.as_tensor(array.read() if isinstance(array, StoredTensor) else array))
+                older.fill(older.layout_of(part.layer), [*map(memory_of, part.weights)], part.arrays)
         for step in self._then:
             step()
         for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
@@ -227,8 +222,9 @@ class Match:
                 optimizer._good_steps.assign(state.good_steps or 0)
             optimizer = getattr(optimizer, "inner_optimizer", optimizer)
             older.set_state(optimizer, state.steps or 0, state.product, {})
-            for variable, array in state.slots:
-                variable.assign(array.read() if isinstance(array, StoredTensor) else array)
+            with torch.no_grad():
+                for layout, variables, arrays in state.slots:
+                    older.fill(layout, variables, arrays)
             if state.rate is not None and not hasattr(optimizer._learning_rate, "get_config"):
                 optimizer.learning_rate = state.rate
 
@@ -256,38 +252,35 @@ class Match:
             optimizer.build(
                 [weight for part in self.parts for weight in part.weights if self.places[id(weight)] in owned]
             )
-        slots: list[tuple[Any, Any]] = []
-        for name in (name for group in optimizer._slot_names() for name in group):
-            own: dict[int, Any] = {}
-            for weight in optimizer._weights:
+        names = [name for group in optimizer._slot_names() for name in group]
+        slots = [each for name in names for each in self._slots(optimizer, name, stored)]
+        numbers = (self._value(node, *names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
+        scales = (self._value(scaling, *names) for names in (checkpoints.SCALE, checkpoints.GOOD_STEPS))
+        found = [None if value is None else value.item() for value in (*numbers, *scales)]
+        return _State(slots, *found)
+
+    def _slots(self, optimizer: Any, name: str, stored: Mapping[tuple[int, str], int]) -> Iterator[_Slots]:
+        """What is stored for the slots of a name, part by part."""
+        variables = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
+        for part in self.parts:
+            found: list[tuple[Any, Any, StoredTensor]] = []
+            for weight in part.weights:
                 keys = [(self.places.get(id(weight), -1), word) for word in checkpoints.SLOTS.get(name, (name,))]
-                slot = next((stored[key] for key in keys if key in stored), None)
-                if slot is not None:
-                    own[id(weight)] = self._tensor(slot)
-                    own[id(weight)].check()
-            self._convert(own)
-            for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
-                got = own.get(id(weight))
-                if got is None:
-                    continue
+                place = next((stored[key] for key in keys if key in stored), None)
+                if id(weight) in variables and place is not None:
+                    found.append((weight, variables[id(weight)], self._tensor(place)))
+            arrays = [array for *_, array in found]
+            layout = older.layout_of(part.layer) if len(found) == len(part.weights) else Layout()
+            for array in arrays:
+                array.check()
+            for (weight, variable, _), got in zip(found, older.outlines(layout, arrays), strict=True):
                 if variable is None or tuple(variable.shape) != tuple(got.shape):
                     expected = "none" if variable is None else f"shape {show_shape(variable.shape)}"
                     raise safe.Misfit(
                         f"the optimizer's {name} of {weight.path}: expected {expected}; the checkpoint has "
                         f"{show_shape(got.shape)}"
                     )
-                slots.append((variable, got))
-        numbers = (self._value(node, *names) for names in (checkpoints.STEPS, checkpoints.PRODUCT, checkpoints.RATE))
-        scales = (self._value(scaling, *names) for names in (checkpoints.SCALE, checkpoints.GOOD_STEPS))
-        found = [None if value is None else value.item() for value in (*numbers, *scales)]
-        return _State(slots, *found)
-
-    def _convert(self, arrays: dict[int, Any]) -> None:
-        """Lay what belongs to weights, by their ids, as today's are, where that differs."""
-        for part in self.parts:
-            convert, ids = older.converter_of(part.layer), [id(weight) for weight in part.weights]
-            if convert is not None and arrays.keys() >= set(ids):
-                arrays |= zip(ids, convert([arrays[key].read() for key in ids]), strict=True)
+            yield layout, [variable for _, variable, _ in found], arrays
 
     def _slots_by_name(self, node: Node) -> dict[tuple[int, str], int]:
         """State in a list: "Adam/m/dense/kernel" is the m of "dense/kernel", the first of two that of the first."""
@@ -309,10 +302,13 @@ class Match:
         return found
 
 
+_Slots = tuple[Layout, list[Any], list[StoredTensor]]  # today's tensors, and what they are to hold
+
+
 class _State(NamedTuple):
     """Of an optimizer; None for what the checkpoint does not have."""
 
-    slots: list[tuple[Any, Any]]  # today's tensor, and what it is to hold
+    slots: list[_Slots]
     steps: Any
     product: Any
     rate: Any

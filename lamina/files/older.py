@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core import serialize
 from ..core.errors import named, warn
@@ -19,7 +21,8 @@ from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
-from .tree import values_of
+from .stored import Stored, as_array, outline
+from .tree import Loads
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -81,30 +84,38 @@ class Converter:
         """How many of these are trained."""
         return sum(count for _, _, count, trained in self._parts(layer) if trained)
 
-    def __call__(self, layer: Layer, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    def outlines(self, layer: Layer, arrays: Sequence[Any]) -> Sequence[Any]:
+        """What a layer's arrays become, in shape and kind of values alone."""
         parts = self._parts(layer)
-        if not (self.generation or self.turned) or sum(count for _, _, count, _ in parts) != len(arrays):
+        if sum(count for _, _, count, _ in parts) != len(arrays):
             return arrays  # a misfit, which is told where they are assigned
-        found, start = [], 0
-        for leaf, own, count, trained in parts:
-            found += own.to_modern(arrays[start : start + count]) if count else []
-            start += count
-            if self.roots and isinstance(leaf, BatchNormalization) and count and not trained:
-                # What it divided by was this and epsilon; today it is the root of the variance and epsilon.
-                found[-1] = (found[-1] + leaf.epsilon) ** 2 - leaf.epsilon
+        found, rest = [], iter(arrays)
+        for _, own, count, _ in parts:
+            found += outlines(own, [*itertools.islice(rest, count)])
         return found
+
+    def fill(self, layer: Layer, tensors: Sequence[Any], arrays: Sequence[Stored]) -> None:
+        """Write a layer's arrays into tensors that lie as its weights do, None for one that is not wanted."""
+        into, rest = iter(tensors), iter(arrays)
+        for leaf, own, count, trained in self._parts(layer):
+            targets = [*itertools.islice(into, len(_weights(leaf, trained)))]
+            fill(own, targets, [*itertools.islice(rest, count)])
+            last = targets[-1] if targets and not trained else None
+            if self.roots and last is not None and isinstance(leaf, BatchNormalization):
+                # What it divided by was this and epsilon; today it is the root of the variance and epsilon.
+                last.copy_((last + leaf.epsilon) ** 2 - leaf.epsilon)
 
     def stored(
         self, layer: Layer, value: Callable[[Any], Any] = lambda weight: weight, trained_alone: bool = False
     ) -> list[tuple[str, np.ndarray]]:
         """Names and arrays as a file has them: of the layer's weights, or of what `value` gives for each."""
         found: list[tuple[str, np.ndarray]] = []
-        for part in ("trainable_weights", "non_trainable_weights")[: 2 - trained_alone]:
+        for trained in (True, False)[: 2 - trained_alone]:
             for leaf in _leaves(layer) if self.generation is not None else (layer,):
-                own = [(weight, value(weight)) for weight in getattr(leaf, part)]
+                own = [(weight, value(weight)) for weight in _weights(leaf, trained)]
                 own = [(weight, tensor) for weight, tensor in own if tensor is not None]
                 arrays = [tensor.detach().cpu().numpy() for _, tensor in own]
-                old = _layout(leaf, self.generation, self.backend).to_old(arrays)
+                old = _layout(leaf, self.generation, self.backend).as_old(arrays)
                 names = [weight.name for weight, _ in own]
                 names = names if len(names) == len(old) else [f"param_{index}" for index in range(len(old))]
                 found += [(f"{leaf.name}/{name}:0", array) for name, array in zip(names, old, strict=True)]
@@ -113,13 +124,46 @@ class Converter:
     def _parts(self, layer: Layer) -> list[tuple[Layer, weights.Layout, int, bool]]:
         """Layouts of the layers inside, with how many arrays a file has of each."""
         parts = []
-        for part in ("trainable_weights", "non_trainable_weights"):
+        for trained in (True, False):
             for leaf in _leaves(layer) if self.generation or self.turned else (layer,):
                 own = _turned(leaf) if self.turned else _layout(leaf, self.generation, self.backend)
-                count = len(getattr(leaf, part))
+                count = len(_weights(leaf, trained))
                 gates = count and own.kind.endswith("gates")
-                parts.append((leaf, own, len(own.names()) if gates else count, part == "trainable_weights"))
+                parts.append((leaf, own, len(own.names()) if gates else count, trained))
         return parts
+
+
+def _weights(layer: Layer, trained: bool) -> Sequence[Any]:
+    return layer.trainable_weights if trained else layer.non_trainable_weights
+
+
+def fill(layout: weights.Layout, tensors: Sequence[Any], arrays: Sequence[Stored]) -> None:
+    """Write the arrays of a layout into tensors that lie as today's weights, None for one that is not wanted.
+
+    Where the layout is one of views, each array goes straight to where it belongs.
+    """
+    if not layout.kind:
+        for tensor, array in zip(tensors, arrays, strict=True):
+            if tensor is not None:
+                array.into(tensor)
+        return
+    if all(tensor is None for tensor in tensors):
+        return
+    own = [array for tensor in tensors if tensor is not None and (array := as_array(tensor)) is not None]
+    views = layout.as_old(own) if len(own) == len(tensors) else []
+    shown = all(any(np.may_share_memory(view, each) for each in own) for view in views)
+    if shown and [view.shape for view in views] == [array.shape for array in arrays]:
+        for view, array in zip(views, arrays, strict=True):
+            array.into(view)
+        return
+    for tensor, values in zip(tensors, layout.to_modern([array.read() for array in arrays]), strict=True):
+        if tensor is not None:
+            tensor.copy_(torch.from_numpy(values))
+
+
+def outlines(layout: weights.Layout, arrays: Sequence[Any]) -> Sequence[Any]:
+    """What the arrays of a layout become, in shape and kind of values alone."""
+    return layout.as_modern([outline(array) for array in arrays]) if layout.kind else arrays
 
 
 def converter_to(source: Writer) -> Converter:
@@ -291,10 +335,9 @@ def _layout(layer: Any, generation: Generation | None, backend: str) -> weights.
     return weights.layout(entry, layer.get_config(), shape, backend)
 
 
-def converter_of(layer: Any) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] | None:
-    """What turns the arrays of a layer of tf.keras' into today's, where it stores others."""
-    layout = _layout(layer, TF_KERAS, "tensorflow")
-    return layout.to_modern if layout.kind else None
+def layout_of(layer: Any) -> weights.Layout:
+    """How TensorFlow's checkpoints have the arrays of a layer."""
+    return _layout(layer, TF_KERAS, "tensorflow")
 
 
 def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
@@ -302,14 +345,14 @@ def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
     return settings if generation == "keras3" else origin.training(settings, generation)
 
 
-def without_state(loads: list[tuple[Any, dict[str, np.ndarray]]]) -> list[tuple[Any, dict[str, np.ndarray]]]:
+def without_state(loads: Loads) -> Loads:
     """The arrays for the objects of a `.keras` file without the optimizer's, which is set: they have no names there."""
     kept = []
     for item, arrays in loads:
         if not hasattr(item, "_slot_names"):
             kept.append((item, arrays))
             continue
-        ordered = [values_of(arrays[str(index)]) for index in range(len(arrays))]
+        ordered = [arrays[str(index)] for index in range(len(arrays))]
         words = ["iteration", "learning_rate"] if len(ordered) > 1 and ordered[1].ndim == 0 else ["iteration"]
         names = [*words, *map(str, range(len(ordered) - len(words)))]
         load_state(item, dict(zip(names, ordered, strict=True)))
@@ -324,11 +367,18 @@ class Pair:
     layer: Layer | None  # None for a model's own
     weights: Sequence[Any]
     names: Sequence[str]
-    arrays: Sequence[np.ndarray]
+    arrays: Sequence[Stored]
 
-    def converted(self, convert: Converter, arrays: Sequence[np.ndarray] | None = None) -> Sequence[np.ndarray]:
-        arrays = self.arrays if arrays is None else arrays
-        return arrays if self.layer is None else convert(self.layer, arrays)
+    def outlines(self, convert: Converter) -> Sequence[Any]:
+        """What the weights are to hold, in shape and kind of values alone."""
+        return self.arrays if self.layer is None else convert.outlines(self.layer, self.arrays)
+
+    def fill(self, convert: Converter, tensors: Sequence[Any], arrays: Sequence[Stored]) -> None:
+        """Write arrays that lie as the file's into tensors that lie as the weights, None for one that is not wanted."""
+        if self.layer is None:
+            fill(weights.Layout(), tensors, arrays)
+        else:
+            convert.fill(self.layer, tensors, arrays)
 
     def trained(self, convert: Converter, seen: set[int]) -> list[int]:
         """Which of the arrays are trained, those of weights that were `seen` in other pairs aside."""
@@ -340,16 +390,16 @@ class Pair:
         return [at for at in range(convert.trained(self.layer)) if (fresh[at] if whole else any(fresh))]
 
 
-def load_state(optimizer: Any, stored: Mapping[str, np.ndarray]) -> None:
+def load_state(optimizer: Any, stored: Mapping[str, Any]) -> None:
     """Set an optimizer's state of arrays that lie as today's weights do."""
     weights = optimizer._weights
     found = origin.optimizer_state(stored, optimizer._slot_names(), [tuple(weight.shape) for weight in weights])
     if found is not None or not _set_as_today(optimizer, stored):
-        _set_state(optimizer, found, lambda arrays: dict(zip(map(id, weights), arrays, strict=True)))
+        _set_state(optimizer, found, lambda _, arrays: dict(zip(map(id, weights), arrays, strict=True)))
 
 
 def load_state_of(
-    optimizer: Any, stored: Mapping[str, np.ndarray], pairs: Sequence[Pair], convert: Converter, by_name: bool
+    optimizer: Any, stored: Mapping[str, Any], pairs: Sequence[Pair], convert: Converter, by_name: bool
 ) -> None:
     """Set an optimizer's state of arrays that lie as those of a file's layers do; `by_name`: in their names' order."""
     seen: set[int] = set()
@@ -359,21 +409,23 @@ def load_state_of(
     shapes = [pair.arrays[at].shape for pair, at in places]
     found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
 
-    def by_weight(arrays: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
-        spread = {id(pair): [np.zeros_like(array) for array in pair.arrays] for pair in pairs}
+    def by_weight(name: str, arrays: Sequence[Stored]) -> dict[int, Any]:
+        spread = {id(pair): dict[int, Stored]() for pair in pairs}
         for (pair, at), array in zip(places, arrays, strict=True):
             spread[id(pair)][at] = array
-        converted: dict[int, np.ndarray] = {}
-        for pair in reversed(pairs):  # what is met again keeps its first array
-            own = pair.converted(convert, spread[id(pair)])
-            converted |= zip(map(id, pair.weights), own, strict=True)
-        return converted
+        slots = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
+        for pair in reversed(pairs):  # what is met again keeps its first array, which comes last
+            own = spread[id(pair)]
+            if own:
+                targets = [slots.get(id(weight)) for weight in pair.weights]
+                pair.fill(convert, targets, [own.get(at, array) for at, array in enumerate(pair.arrays)])
+        return {}
 
     if found is not None or not _set_as_today(optimizer, stored):
         _set_state(optimizer, found, by_weight)
 
 
-def _set_as_today(optimizer: Any, stored: Mapping[str, np.ndarray]) -> bool:
+def _set_as_today(optimizer: Any, stored: Mapping[str, Any]) -> bool:
     """Set a state that has today's tensors in today's order, whatever their shapes, as Adafactor's; whether it has."""
     rest = {name: array for name, array in stored.items() if not name.startswith(("iteration", "learning_rate"))}
     steps = [array for name, array in stored.items() if name.split(":")[0] == "iteration"]
@@ -389,16 +441,16 @@ def _set_as_today(optimizer: Any, stored: Mapping[str, np.ndarray]) -> bool:
     return True
 
 
-def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[..., Mapping[int, np.ndarray]]) -> None:
+def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[..., Mapping[int, Any]]) -> None:
     """Warns, as older generations do, where the state does not fit."""
     if found is None:
         warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=5)
         return
     steps, product, slots = found
-    set_state(optimizer, steps, product, {name: by_weight(arrays) for name, arrays in slots.items()})
+    set_state(optimizer, steps, product, {name: by_weight(name, arrays) for name, arrays in slots.items()})
 
 
-def set_state(optimizer: Any, steps: Any, product: Any, slots: Mapping[str, Mapping[int, np.ndarray]]) -> None:
+def set_state(optimizer: Any, steps: Any, product: Any, slots: Mapping[str, Mapping[int, Any]]) -> None:
     """Set an optimizer's count of steps, Nadam's product, and state tensors by the ids of their weights."""
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store

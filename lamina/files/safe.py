@@ -13,6 +13,7 @@ import secrets
 import shutil
 import struct
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..core.functions import Told
+from .stored import PIECE, Place, Stored, places
 
 try:
     import fcntl
@@ -37,7 +39,7 @@ FREE_TEXT = 1 << 23  # bytes of JSON in any archive, and in larger ones so many 
 MAX_TEXT_EXPANSION = 20
 FREE_PARTS = 200_000  # values in the JSON of any file, and in larger ones one to so many bytes of the whole file
 BYTES_OF_PART = 8  # Keras itself writes 15
-IN_MEMORY = 1 << 26  # larger weights are unpacked to disk
+IN_MEMORY = 1 << 20  # what is larger is unpacked to disk
 WINDOW = 1 << 22  # bytes of a file that are looked at together
 FREE_BYTES_OF_CHUNK = 64  # beyond its values, for a checksum
 MAX_REASON = 1000  # characters of an error that a file provoked
@@ -190,13 +192,13 @@ def read_json(archive: zipfile.ZipFile, name: str) -> Any:
     return parse_json(text.decode(), os.fstat(archive.fp.fileno()).st_size, f"member {name!r}")  # type: ignore[union-attr]
 
 
-def parse_json(text: str, size: int, what: str) -> Any:
+def parse_json(text: str, size: int, what: str, **options: Any) -> Any:
     """JSON in a file of `size` bytes. Raises ValueError for what is none, or would take long to make objects of."""
     parts = sum(map(text.count, ",[{"))
     if parts > FREE_PARTS + size // BYTES_OF_PART:
         raise ValueError(f"{what} describes {parts} values, which is out of proportion to the file's {size} bytes")
     try:
-        return json.loads(text)
+        return json.loads(text, **options)
     except RecursionError:
         raise ValueError(f"{what} is nested too deeply") from None
     except ValueError as error:
@@ -208,7 +210,7 @@ def unpacked(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     else a temporary file."""
     with _open_member(archive, name) as file:
         member = archive.getinfo(name)
-        if member.compress_type == zipfile.ZIP_STORED and member.file_size > IN_MEMORY:
+        if member.compress_type == zipfile.ZIP_STORED:
             while file.read(1 << 20):  # which compares the checksum
                 pass
             return _part(archive, member)
@@ -222,35 +224,76 @@ def _part(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
     source: Any = archive.fp
     source.seek(member.header_offset + 26)  # the lengths of two fields before the data
     start = member.header_offset + 30 + sum(struct.unpack("<HH", source.read(4)))
-    return io.BufferedReader(_Part(source.name, start, member.file_size), 1 << 16)
+    return io.BufferedReader(_Part(Path(source.name).open("rb", buffering=0), start, member.file_size), 1 << 16)
+
+
+@contextmanager
+def new_member(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
+    """A member of an archive on disk that is written in any order, as HDF5 needs; zipfile's own are written in one go.
+
+    Its header is written twice, the second time with size and checksum.
+    """
+    target: Any = archive.fp
+    member = zipfile.ZipInfo(name, time.localtime()[:6])
+    member.header_offset, member.CRC, member.external_attr = archive.start_dir, 0, 0o600 << 16
+    target.seek(member.header_offset)
+    target.write(member.FileHeader(zip64=True))
+    part = _Part(target, target.tell(), 0)
+    yield part
+    part.seek(0)
+    while data := part.read(PIECE):
+        member.CRC = zlib.crc32(data, member.CRC)
+    member.file_size = member.compress_size = part.size
+    target.seek(member.header_offset)
+    target.write(member.FileHeader(zip64=True))
+    archive.start_dir = part.start + part.size
+    archive.filelist.append(member)
+    archive.NameToInfo[name] = member
 
 
 class _Part(io.RawIOBase):
-    """So many bytes of a file, from `start` on."""
+    """So many bytes of a file, from `start` on; more where they are written."""
 
-    def __init__(self, path: Any, start: int, size: int):
-        self._file, self._start, self._size, self._at = Path(path).open("rb", buffering=0), start, size, 0
+    def __init__(self, file: Any, start: int, size: int):
+        self._file, self.start, self._at = file, start, 0
+        self.size: int = size
 
     def readable(self) -> bool:
         return True
+
+    def writable(self) -> bool:
+        return self._file.writable()
 
     def seekable(self) -> bool:
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        self._at = max(0, offset + (0, self._at, self.size)[whence])
         return self._at
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        view = view[: max(0, min(len(view), self._size - self._at))]
-        self._file.seek(self._start + self._at)
+        view = view[: max(0, min(len(view), self.size - self._at))]
+        self._file.seek(self.start + self._at)
         count = self._file.readinto(view) or 0
         self._at += count
         return count
 
+    def write(self, data: Any) -> int:
+        self._file.seek(self.start + self._at)
+        count = self._file.write(data)
+        self._at += count
+        self.size = max(self.size, self._at)
+        return count
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._at if size is None else size
+        self._file.truncate(self.start + self.size)
+        return self.size
+
     def close(self) -> None:
-        self._file.close()
+        if not self.writable():  # else the archive closes it
+            self._file.close()
         super().close()
 
 
@@ -379,23 +422,25 @@ def array(group: Any, path: str) -> StoredArray:
 _FILTERS = (1, 2, 3)  # HDF5's numbers of gzip, of the shuffling before it and of the checksum behind
 
 
-class StoredArray:
-    """A dataset that may be read: its shape, and on demand its values. Raises ValueError for one that may not."""
+class StoredArray(Stored):
+    """A dataset that may be read; bfloat16 as float32, exactly. Raises ValueError for one that may not."""
 
     def __init__(self, dataset: Any):
         import h5py
 
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             raise ValueError(f"{getattr(dataset, 'name', dataset)} is no array")
-        name, dtype = dataset.name, dataset.dtype
+        name, dtype = str(dataset.name), dataset.dtype
         if dataset.is_virtual or dataset.external:
             raise ValueError(f"{name} keeps its values in another file, which is never opened")
         self.half = dtype == "V2"  # bfloat16, of which HDF5 knows nothing; Keras stores its bits
         if not self.half and (dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8)):
             raise ValueError(f"{name} holds {dtype} values instead of numbers")
-        self.size = math.prod(dataset.shape) * dtype.itemsize
+        self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
+        self.dtype = np.dtype("f4") if self.half else dtype.newbyteorder("=")
+        self.declared = self.size * dtype.itemsize  # bytes
         self._chunk = math.prod(dataset.chunks or (0,)) * dtype.itemsize
-        held = max(self.size, self._chunk)  # a chunk is unpacked whole
+        held = max(self.declared, self._chunk)  # a chunk is unpacked whole
         if held > allowed(dataset.id.get_storage_size()):
             raise ValueError(f"{name} declares {held} bytes but stores {dataset.id.get_storage_size()}")
         settings = dataset.id.get_create_plist()
@@ -407,43 +452,50 @@ class StoredArray:
                 "by gzip are read. Unpack it, for example with h5repack -f NONE"
             )
         self._packed = any(code == _FILTERS[0] for code, *_ in filters)
-        self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
-        place = dataset.id.get_offset()  # None for what is in pieces, or not stored
-        self.plain = place is not None and place + self.size <= dataset.file.id.get_filesize()
-        self.dtype = np.dtype("f4") if self.half else dtype  # of what `read` gives
+
+    def check(self) -> None:
+        """What lies in one piece inside the file can be read; all else is, once."""
+        place = self._dataset.id.get_offset()  # None for what is in pieces, or not stored
+        if place is None or place + self.declared > self._dataset.file.id.get_filesize():
+            for _ in self.pieces():
+                pass
 
     def _check_chunks(self) -> None:
         """Raises ValueError where gzip makes more of a chunk than its size, as HDF5 would let it."""
-        places: list[tuple[int, ...]] = []
-        self._dataset.id.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
-        for place in places:
+        if not self._packed:
+            return
+        chunks: list[tuple[int, ...]] = []
+        self._dataset.id.chunk_iter(lambda chunk: chunks.append(chunk.chunk_offset))
+        for place in chunks:
             _, packed = self._dataset.id.read_direct_chunk(place)
             unpacking = zlib.decompressobj()
             room = self._chunk + FREE_BYTES_OF_CHUNK
             with suppress(zlib.error):  # a chunk that is stored as it is, or damaged: HDF5 says so
                 if len(unpacking.decompress(packed, room + 1)) > room:
                     raise ValueError(f"{self.name}: a chunk of {self._chunk} bytes unpacks to more")
+        self._packed = False  # which it is known to be within bounds
 
-    def read(self) -> np.ndarray:
-        """The values in the machine's byte order and in memory that torch aligned; bfloat16 as float32, exactly."""
+    def pieces(self) -> Iterator[tuple[Place, np.ndarray]]:
+        self._check_chunks()
+        for place in places(self.shape, self.dtype.itemsize, self._dataset.chunks):
+            values = np.asarray(self._dataset[place])
+            if self.half:
+                values = (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
+            yield place, values.astype(self.dtype, copy=False)
+
+    def fill(self, values: np.ndarray) -> None:
         import h5py
-        import torch  # what only looks at a file does without
 
-        if self._packed:
-            self._check_chunks()
         if self.half:
-            bits = np.frombuffer(self._dataset[()].tobytes(), "<u2").astype(np.uint32)
-            return (bits << 16).view(np.float32).reshape(self.shape)
-        dtype = self._dataset.dtype.newbyteorder("=")
-        values = torch.empty(self.shape, dtype=getattr(torch, dtype.name)).numpy()
-        if values.size:
+            super().fill(values)
+        elif values.size:
+            self._check_chunks()
             self._dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
-        return values
 
 
 def check_total(arrays: Iterable[StoredArray], *files: Any) -> None:
     """Raises ValueError where arrays that stand in many places of files make far more data than these hold."""
-    declared, size = sum(array.size for array in arrays), sum(file.file.id.get_filesize() for file in files)
+    declared, size = sum(array.declared for array in arrays), sum(file.file.id.get_filesize() for file in files)
     if declared > allowed(size, MAX_WHOLE_EXPANSION):
         raise ValueError(f"its arrays declare {declared} bytes, but the file has {size}")
 

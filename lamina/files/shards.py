@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from . import safe, tree
 
@@ -54,8 +57,11 @@ class _Group:
         self._shards, self._path = shards, path
         self.attrs = shards.file.create_group(path).attrs
 
-    def create_dataset(self, key: str, data: Any) -> Any:
-        return self._shards.place(self._path, data.nbytes).create_dataset(key, data=data)
+    def create_dataset(self, key: str, **options: Any) -> Any:
+        """As HDF5's groups take them: `data`, or `shape` and `dtype`."""
+        data = options.get("data")
+        size = np.dtype(options["dtype"]).itemsize * math.prod(options["shape"]) if data is None else data.nbytes
+        return self._shards.place(self._path, size).create_dataset(key, **options)
 
 
 def save(model: Any, path: Path, limit: float, skip: Collection[int] = ()) -> None:

@@ -21,7 +21,9 @@ from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
 from ..core.weight import take
 from ..layers.torch_module import TorchModuleWrapper
+from ..optimizers import Optimizer
 from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, child, reason
+from .stored import Stored, shown_in_pieces
 
 
 def saveables(
@@ -134,20 +136,27 @@ def own_arrays(item: Any) -> dict[str, Any]:
     if not hasattr(item, "save_own_variables"):
         return item.state_dict()
     arrays: dict[str, Any] = {}
-    item.save_own_variables(arrays)
+    if type(item).save_own_variables is Optimizer.save_own_variables:
+        arrays |= {str(place): variable for place, variable in enumerate(item.variables)}  # without its copies
+    else:
+        item.save_own_variables(arrays)
     return arrays
 
 
-def put(group: Any, key: str, value: Any) -> None:
-    """Write one array into an HDF5 group; bfloat16 as its bits, as Keras does."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        if value.dtype is torch.bfloat16:
-            bits = value.contiguous().view(torch.int16).numpy().view("V2")
-            group.create_dataset(key, data=bits).attrs["dtype"] = "bfloat16"
-            return
-        value = value.numpy()
-    group.create_dataset(key, data=np.asarray(value))
+def put(group: Any, key: str, value: Any, halves: bool = True) -> None:
+    """Write one array into an HDF5 group; bfloat16 as its bits, as Keras does, or without `halves` as float32."""
+    if not isinstance(value, torch.Tensor):
+        group.create_dataset(key, data=np.asarray(value))
+        return
+    half = value.dtype is torch.bfloat16
+    dtype = ("V2" if halves else "f4") if half else str(value.dtype).removeprefix("torch.")
+    stored = group.create_dataset(key, shape=tuple(value.shape), dtype=dtype)
+    if half and halves:
+        stored.attrs["dtype"] = "bfloat16"
+    for place, values in shown_in_pieces(value):
+        if half:
+            values = values.view("V2") if halves else (values.view("u2").astype("u4") << 16).view("f4")
+        stored[place] = values
 
 
 def as_it_is(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +179,7 @@ def write(root: Any, file: Any, skip: Collection[int] = (), adapt: Callable[[Any
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-Loads = list[tuple[Any, dict[str, Any]]]  # of arrays, or of what will be read
+Loads = list[tuple[Any, Mapping[str, Stored]]]  # objects, and what will be read for them
 
 
 def read(
@@ -204,7 +213,7 @@ def read(
         stored = stored_of(path) or (stored_of(private) if own else {})
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
-        problem = other_state(item, stored) if own is None else _misfit(own, stored)
+        problem = other_state(item, stored) if own is None else misfit(own, stored)
         if problem:
             problems.append(f"{path or 'the model itself'}: {problem}")
         else:
@@ -220,16 +229,7 @@ def read(
             raise Misfit(message)
         warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
     check_total((array for _, stored in fitting for array in stored.values()), *files)
-    return [(item, {key: as_stored(array) for key, array in stored.items()}) for item, stored in fitting]
-
-
-def as_stored(stored: StoredArray) -> Any:
-    """An array to be read when its turn comes, where that cannot fail for what the file holds; else its values."""
-    return stored if stored.plain else stored.read()
-
-
-def values_of(stored: Any) -> np.ndarray:
-    return stored.read() if isinstance(stored, StoredArray) else stored
+    return [*fitting]
 
 
 def stored_arrays(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
@@ -253,15 +253,19 @@ def _own_tensors(item: Any) -> dict[str, Any] | None:
     return item.state_dict(keep_vars=True) if isinstance(item, nn.Module) else None
 
 
-def _misfit(own: Mapping[str, Any], stored: Mapping[str, StoredArray]) -> str | None:
+def misfit(own: Mapping[str, Any], stored: Mapping[str, Stored]) -> str | None:
     if set(stored) != set(own):
         words = ", ".join(f"{getattr(weight, 'name', key)} {show_shape(weight.shape)}" for key, weight in own.items())
         return f"expected {len(own)} arrays ({words or 'no weights'}); the file has {len(stored)}"
     for key, weight in own.items():
         if tuple(weight.shape) != stored[key].shape:
-            name = getattr(weight, "name", key)
-            return f"expected shape {show_shape(weight.shape)} for {name}; the file has {show_shape(stored[key].shape)}"
+            return other_shape(weight, key, stored[key])
     return other_kind(own, stored)
+
+
+def other_shape(tensor: Any, key: str, stored: Any) -> str:
+    name = getattr(tensor, "name", key)
+    return f"expected shape {show_shape(tensor.shape)} for {name}; the file has {show_shape(stored.shape)}"
 
 
 def other_kind(own: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
@@ -279,6 +283,10 @@ def other_state(item: Any, stored: Mapping[str, Any]) -> str | None:
     if set(state) != set(stored):
         return None
     stored = _in_order_of_today(item, stored)
+    if _reads_as_ours(item):
+        for key, tensor in state.items():
+            if tuple(tensor.shape) != stored[key].shape:
+                return other_shape(tensor, key, stored[key])
     # A single number may stand for a state that a small weight does not need; its type has changed.
     return other_kind({key: tensor for key, tensor in state.items() if tensor.shape or stored[key].shape}, stored)
 
@@ -326,13 +334,31 @@ def load(loads: Loads, path: Any) -> None:
 
     Raises ValueError, naming the file, where one cannot take them.
     """
-    own = [pair for pair in loads if _own_tensors(pair[0]) is None]
-    current = [tensor for item, _ in own for tensor in _current(item) if getattr(tensor, "_awaited", None) is None]
-    before = [(tensor, tensor.detach().clone()) for tensor in current]
+    for item, arrays in loads:
+        check(_current(item), arrays.values())
+    _load_by_own_reading([pair for pair in loads if _own_tensors(pair[0]) is None], path)
+    for item, arrays in loads:
+        weights = _own_tensors(item)
+        if weights is None:
+            continue
+        plainly = isinstance(item, Layer) and not getattr(item, "lora_enabled", False)
+        if plainly or any(map(waits, weights.values())):
+            with torch.no_grad():
+                for key, weight in weights.items():
+                    take(weight, arrays[key])
+        elif isinstance(item, Layer):
+            item.load_own_variables(_Values(arrays))
+        else:
+            item.load_state_dict({key: torch.as_tensor(array.read()) for key, array in arrays.items()})
+
+
+def _load_by_own_reading(own: Loads, path: Any) -> None:
+    theirs = [item for item, _ in own if not _reads_as_ours(item)]
+    before = [(tensor, tensor.detach().clone()) for item in theirs for tensor in _current(item) if not waits(tensor)]
     try:
         for item, arrays in own:
-            read = {key: values_of(array) for key, array in arrays.items()}
-            item.load_own_variables(_in_order_of_today(item, read))
+            arrays = _in_order_of_today(item, arrays)
+            item.load_own_variables(arrays if _reads_as_ours(item) else _Values(arrays))
     except BaseException as error:
         with torch.no_grad():
             for tensor, value in before:
@@ -340,23 +366,42 @@ def load(loads: Loads, path: Any) -> None:
         if isinstance(error, FAULTS):
             raise Misfit(f"{path}: the weights do not fit the model: {reason(error)}") from error
         raise
-    for item, arrays in loads:
-        weights = _own_tensors(item)
-        if weights is None:
-            continue
-        plainly = isinstance(item, Layer) and not getattr(item, "lora_enabled", False)
-        # What is taken goes at once: the memory of an array is not held beside that of its weight.
-        if plainly or any(getattr(weight, "_awaited", None) for weight in weights.values()):
-            with torch.no_grad():
-                for key, weight in weights.items():
-                    take(weight, torch.as_tensor(values_of(arrays.pop(key))))
-        else:
-            read = {key: values_of(array) for key, array in arrays.items()}
-            if isinstance(item, Layer):
-                item.load_own_variables(read)
-            else:
-                item.load_state_dict({key: torch.as_tensor(array) for key, array in read.items()})
+
+
+def check(tensors: Iterable[Any], arrays: Iterable[Stored]) -> None:
+    """Raises ValueError where arrays cannot be read, before tensors change that have values which would be lost."""
+    if not all(map(waits, tensors)):
+        for array in arrays:
+            array.check()
+
+
+def waits(tensor: Any) -> bool:
+    """Whether a weight has no values yet."""
+    return getattr(tensor, "_awaited", None) is not None
+
+
+def _reads_as_ours(item: Any) -> bool:
+    """Whether it is an optimizer that takes arrays one by one; none can fail that `other_state` has seen."""
+    return getattr(type(item), "load_own_variables", None) is Optimizer.load_own_variables
+
+
+class _Values(Mapping[str, np.ndarray]):
+    """Arrays by their keys, each read when it is asked for."""
+
+    def __init__(self, arrays: Mapping[str, Stored]):
+        self._arrays = arrays
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return self._arrays[key].read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 def _current(item: Any) -> list[Any]:
-    return item._own_weights() if isinstance(item, Layer) else list(item.variables)
+    if isinstance(item, Layer):
+        return item._own_weights()
+    return list(item.variables) if hasattr(item, "variables") else list(item.state_dict(keep_vars=True).values())

@@ -406,7 +406,8 @@ class Optimizer(_Arguments):
             )
             return
         for i, variable in enumerate(variables):
-            variable.assign(store[str(i)][()])
+            value = store[str(i)]
+            variable.assign(value if hasattr(value, "into") else value[()])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_groups": None, "_places": {}, "_rate_function": None}

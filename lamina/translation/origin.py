@@ -163,12 +163,12 @@ def optimizer_state(
     for name, array in stored.items():
         word = name.rsplit("/", 1)[-1].split(":")[0]
         if word in ("iteration", "iterations", "iter", "learning_rate", "m_schedule", "momentum_cache"):
-            scalars[word] = array
+            scalars[word] = array[()]
         else:
             arrays.append(array)
             words.append(word)
     if arrays and arrays[0].ndim == 0 and () not in shapes:
-        scalars["iterations"] = arrays.pop(0)  # Keras 1 gave no names
+        scalars["iterations"] = arrays.pop(0)[()]  # Keras 1 gave no names
     if not slots and [array.shape for array in arrays] == [*shapes]:
         arrays = []  # a momentum of 0, of which older ones kept the last step
     arrays = _slot_after_slot(arrays, words)

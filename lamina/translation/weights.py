@@ -38,14 +38,22 @@ class Layout:
         return ["W", "U", "b"] if self.fused else [f"{part}_{gate}" for gate in self.listed.split() for part in "WUb"]
 
     def to_modern(self, arrays: Sequence[np.ndarray]) -> Arrays:
-        return [np.asarray(array, order="C") for array in LAYOUTS[self.kind][0](arrays, self)] if arrays else []
+        return [np.asarray(array, order="C") for array in self.as_modern(arrays)]
 
     def to_old(self, arrays: Sequence[np.ndarray]) -> Arrays:
-        return [np.asarray(array, order="C") for array in LAYOUTS[self.kind][1](arrays, self)] if arrays else []
+        return [np.asarray(array, order="C") for array in self.as_old(arrays)]
+
+    def as_modern(self, arrays: Sequence[np.ndarray]) -> Arrays:
+        """The same as views, where the layout has such."""
+        return LAYOUTS[self.kind][0](arrays, self) if arrays else []
+
+    def as_old(self, arrays: Sequence[np.ndarray]) -> Arrays:
+        """The same as views, where the layout has such: what is written there is written to `arrays`."""
+        return LAYOUTS[self.kind][1](arrays, self) if arrays else []
 
     def old_shapes(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Of the arrays that a kernel of this shape stands for."""
-        return [array.shape for array in LAYOUTS[self.kind][1]([np.broadcast_to(np.float32(0), shape)], self)]
+        return [array.shape for array in self.as_old([np.broadcast_to(np.float32(0), shape)])]
 
 
 def layout(entry: Class, config: Mapping[str, Any], shape: Sequence[int | None] = (), backend: str = "") -> Layout:
