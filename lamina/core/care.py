@@ -72,7 +72,7 @@ def care_of(layer: Any) -> int:
         care |= UNBUILT
     if policy.compute != policy.variable:
         care |= CASTS
-    if any(getattr(layer, hooks) for hooks in _HOOKS):
+    if any(hooks_of(layer)):
         care |= HOOKED
     if layer.activity_regularizer is not None:
         care |= ACTIVITY
@@ -87,6 +87,11 @@ def care_of(layer: Any) -> int:
     if any(not hasattr(module, "_care") and not isinstance(module, Children) for module in layer.modules()):
         care |= TOLD
     return care
+
+
+def hooks_of(module: nn.Module) -> list[Any]:
+    """Its hooks of each kind."""
+    return [getattr(module, kind) for kind in _HOOKS]
 
 
 def _by_rank(spec: Any) -> bool:

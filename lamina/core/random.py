@@ -79,6 +79,10 @@ class SeedGenerator:
             return values
         return getattr(like.new_empty(shape), how)(*numbers, generator=self.on(like.device))
 
+    def skip(self, draws: int) -> None:
+        """Count draws that its generators made by themselves."""
+        self._draws += draws
+
     def place(self) -> tuple[int, dict[torch.device, Tensor]]:
         """Where the stream is: how often it was drawn from, and its state on each device."""
         return self._draws, {device: generator.get_state() for device, generator in self._generators.items()}
@@ -113,6 +117,11 @@ class SeedGenerator:
 # A compiled graph holds no generators: it holds the number of a stream, and looks the stream up at every call.
 _numbers = itertools.count()
 _streams: WeakValueDictionary[int, SeedGenerator] = WeakValueDictionary()
+
+
+def drawn() -> dict[SeedGenerator, int]:
+    """How often each stream was drawn from."""
+    return {stream: stream._draws for stream in [*_streams.values()]}
 
 
 @torch.library.custom_op(

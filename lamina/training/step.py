@@ -6,6 +6,7 @@ Nothing in a step branches on a value or reads one back, so that on a GPU the wh
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from .data import pack, rows_of
 from .objective import track
 
 logger = logging.getLogger("lamina")
+
+_gradient = operator.attrgetter("grad")
 
 
 def penalties_of(module: nn.Module) -> Callable[[], list[Tensor]] | None:
@@ -57,6 +60,7 @@ class Passes:
         self.module, self._compiled, self._training, self.own_loss = module, compiled, training, own_loss
         self._call: Callable = torch.compile(module) if compiled.jit_compile is True else module
         self.changes = -1
+        self.outputs_used = True
 
     def settle(self) -> None:
         """Find out what stays the same from batch to batch, until something in the model changes its ways."""
@@ -89,7 +93,7 @@ class Passes:
         for weight in weights:
             weight.grad = None
         torch.autograd.backward(scale(loss))
-        return outputs, loss, [weight.grad for weight in weights]
+        return outputs, loss, [*map(_gradient, weights)]
 
     def _told(self, x: Any) -> tuple[Any, list[tuple[Any, Any, Watched]]]:
         """The outputs, and what was told by each softmax or sigmoid that is watched on the way: those at the ends of
@@ -165,6 +169,7 @@ class Step(OfModel):
 
     def __init__(self, passes: Passes, compiled: Compiled, own_metrics: Callable | None = None):
         self.passes, self._compiled, self._own_metrics = passes, compiled, own_metrics
+        passes.outputs_used = own_metrics is not None or compiled.metrics is not None
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
         if self.passes.changes != Changes.count and Changes.concern(self.passes, self.passes.module):

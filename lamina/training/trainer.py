@@ -30,6 +30,7 @@ from .data import Feed, as_batch, check_count, is_batch, make_source, may_hold_t
 from .distributed import warn_of_copies
 from .loop import Loop, check_frequency, flagged, without_gradients
 from .memory import keep_buffers
+from .replay import Replayed
 from .step import Captured, OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
@@ -87,9 +88,10 @@ class Trainer(_Module):
         """Say how to train: names, objects or functions; for several outputs lists, or dictionaries by output name.
 
         steps_per_execution: batches between two calls of batch callbacks. jit_compile: True compiles the model by
-        `torch.compile`; "auto" runs the training step as one CUDA graph on a GPU and eagerly elsewhere; False and
-        `run_eagerly` always run eagerly. auto_scale_loss: scale the loss of a "mixed_float16" model. Compiled again
-        without a loss, or without any metrics, a model keeps what it had.
+        `torch.compile`; "auto" runs the training step as one CUDA graph on a GPU, and on a CPU replays a recording of
+        short steps in which no code of users runs; False and `run_eagerly` always run eagerly. auto_scale_loss: scale
+        the loss of a "mixed_float16" model. Compiled again without a loss, or without any metrics, a model keeps what
+        it had.
 
         Raises ValueError, before any change, for unknown names.
         """
@@ -262,7 +264,9 @@ class Trainer(_Module):
             kind, training = (TrainStep, True) if phase == "train" else (Step, False)
             loss = own_loss if self._overrides("compute_loss") else None
             own_metrics = self.compute_metrics if self._overrides("compute_metrics") else None
-            self._steps[phase] = kind(Passes(self, self._compiled, training, loss), self._compiled, own_metrics)
+            replays = training and loss is None and self.jit_compile == "auto"
+            passes = (Replayed if replays else Passes)(self, self._compiled, training, loss)
+            self._steps[phase] = kind(passes, self._compiled, own_metrics)
         return self._steps[phase]
 
     def make_train_function(self, force: bool = False) -> Any:

@@ -1,0 +1,263 @@
+"""Passes that are recorded and then replayed, on a CPU: a short step spends most of its time on autograd's bookkeeping.
+
+A recording counts for batches of one format, and as long as all that it goes by is as it was; else the pass is an eager
+one. Its results are those of the eager pass to the last bit, random numbers included.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules import module as torch_modules
+from torch.utils import _pytree as pytree
+
+from ..core.care import LOSSES, hooks_of
+from ..core.masking import get_mask, set_mask
+from ..core.random import SeedGenerator, drawn
+from ..core.scope import scope
+from .compiled import Compiled
+from .record import Line, Recording, Watch
+from .step import Passes
+
+logger = logging.getLogger("lamina")
+
+EAGER_PASSES = 25  # that nothing is asked of at first
+EAGER_TIME = 0.1  # seconds that others of one format take before two of them are recorded, which takes a tenth of that
+LONGEST = 0.03  # seconds a pass may take on average; the kernels' time is all that counts in longer ones
+_FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
+
+_FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing"}  # made anew of all else that a module holds
+
+_data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
+_below_autograd: Any = torch._C._AutoDispatchBelowAutograd
+_unusual: tuple[Callable[[], Any], ...] = (
+    torch._C._len_torch_dispatch_stack,
+    torch._C._len_torch_function_stack,
+    torch._C._are_functorch_transforms_active,
+    torch.is_anomaly_enabled,
+    torch.is_inference_mode_enabled,
+    torch_modules._has_any_global_hook,
+)
+
+
+def _as_usual() -> bool:
+    """Whether nobody watches, casts or forbids what is done with tensors."""
+    if not torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        return False
+    return not any(asked() for asked in _unusual)
+
+
+def _batch_format(batch: tuple) -> tuple[list[Tensor], Any]:
+    """The tensors of a batch, and what its recording goes by; None for what is not recorded."""
+    x, y, weight = batch
+    if type(x) is type(y) is Tensor and (weight is None or type(weight) is Tensor):
+        leaves, spec = [x, y] if weight is None else [x, y, weight], None
+    else:
+        flat, spec = pytree.tree_flatten(batch)
+        leaves = [leaf for leaf in flat if leaf is not None]
+        spec = str(spec), *(leaf is None for leaf in flat)
+        if any(type(leaf) is not Tensor for leaf in leaves):
+            return [], None
+    formats = []
+    for leaf in leaves:
+        if leaf.requires_grad or not leaf.is_cpu or hasattr(leaf, "_keras_mask"):
+            return [], None
+        formats.append((leaf.shape, leaf.stride(), leaf.dtype))
+    return leaves, (spec, *formats)
+
+
+class _Premises:
+    """What a recording goes by beside the batch: `now` is equal as long as nothing of it has changed."""
+
+    def __init__(self, module: Any, compiled: Compiled, weights: list[Any]):
+        self.weights = weights
+        modules = [vars(one) for one in module.modules()]
+        parts = [part for part in (compiled.loss.parts if compiled.loss else ()) if part is not None]
+        helpers = [one for part in parts for one in (part, part.loss, part.tracker)]
+        helpers += [getattr(weight, "regularizer", None) for weight in weights]
+        self._helpers = [vars(one) for one in helpers if hasattr(one, "__dict__")]
+        self._flags = [holder for holder in modules if "_trainable" in holder]
+        self._modules = modules
+        plain = [one for one in module.modules() if not hasattr(one, "_care")]  # of others, changes are noted
+        self._hooks = [hooks for one in plain for hooks in hooks_of(one)]
+        holders = [holder[kind] for holder in modules for kind in ("_parameters", "_buffers")] + self._helpers
+        self._places = [(holder, name) for holder in holders for name in holder if isinstance(holder[name], Tensor)]
+
+    def now(self) -> Any:
+        tensors = [holder[name] for holder, name in self._places]
+        return (
+            scope.training,
+            any(self._hooks),
+            [*map(id, tensors)],
+            [*map(_data_ptr, tensors)],
+            [(one.requires_grad, one._backward_hooks, one._post_accumulate_grad_hooks) for one in self.weights],
+            [holder["training"] for holder in self._modules],
+            [holder["_trainable"] for holder in self._flags],
+            [[*map(id, holder.values())] for holder in self._helpers],
+        )
+
+
+@dataclass
+class _Recorded:
+    """One recorded pass: what was written down, the names of its results, and what it went by."""
+
+    recording: Recording
+    results: list[Any]
+    spec: Any
+    draws: dict[SeedGenerator, int]
+    premises: _Premises
+    known: Any
+    line: Line | None = None
+
+    def holds(self, weights: list[Any]) -> bool:
+        """Whether all that it went by is as it was, for these weights."""
+        if weights is not self.premises.weights:
+            if not _are(weights, self.premises.weights):
+                return False
+            self.premises.weights = weights
+        return self.premises.now() == self.known
+
+    def matches(self, other: _Recorded) -> bool:
+        mine, theirs = ((one.results, one.spec, one.draws, one.known) for one in (self, other))
+        return mine == theirs and self.recording.matches(other.recording)
+
+
+class _Format:
+    """What is known of batches of one format: the time of eager passes, then recordings."""
+
+    def __init__(self) -> None:
+        self.passes, self.seconds = 0, 0.0
+        self.eager = False  # for good
+        self.first: _Recorded | None = None
+        self.replay: _Recorded | None = None
+
+    def is_due(self) -> bool:
+        if self.eager or not self.passes or self.seconds < EAGER_TIME:
+            return False
+        self.eager = self.seconds > LONGEST * self.passes
+        return not self.eager
+
+
+class Replayed(Passes):
+    """Passes on a CPU, the first ones eager and timed, then two recorded ones, those that follow replayed.
+
+    Only passes in which nothing but code of this package runs, and no value is read, are replayed. Where a recording
+    does not hold any longer for a batch, that batch passes eagerly.
+    """
+
+    _begun = 0
+    _settled: list[Any] | None = None  # what the modules held when this was settled
+
+    def settle(self) -> None:
+        super().settle()
+        before, self._settled = self._settled, self._attributes()
+        if before is None or not _are(
+            before, self._settled
+        ):  # else layers were frozen and are so no longer, or the like
+            self._formats: dict[Any, _Format] = {}
+
+    def both(
+        self, x: Any, y: Any, sample_weight: Any, weights: list[Any], scale: Callable[[Tensor], Tensor]
+    ) -> tuple[Any, Tensor, list[Tensor | None]]:
+        if self._begun < EAGER_PASSES:
+            self._begun += 1
+            return super().both(x, y, sample_weight, weights, scale)
+        batch = x, y, sample_weight
+        leaves, key = _batch_format(batch)
+        known = self._formats.get(key)
+        if known is None:
+            known = _Format()
+            if key is not None and len(self._formats) < _FORMATS:
+                self._formats[key] = known
+        found = known.replay
+        if found is not None and _as_usual() and found.holds(weights) and scale(_ANY) is _ANY:
+            return self._replayed(found, leaves, batch, weights, scale)
+        if found is None and known.is_due() and _as_usual() and scale(_ANY) is _ANY:
+            return self._record(known, leaves, batch, weights, scale)
+        begin = time.perf_counter()
+        passed = super().both(batch[0], batch[1], batch[2], weights, scale)
+        known.seconds += time.perf_counter() - begin
+        known.passes += 1
+        return passed
+
+    def _replayed(self, found: _Recorded, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
+        for weight in weights:
+            weight.grad = None
+        try:
+            with _below_autograd():
+                loss, outputs, masks, grads = found.line.run(*leaves)  # type: ignore[union-attr]
+        except Exception:  # an eager pass finds the words for it
+            return super().both(batch[0], batch[1], batch[2], weights, scale)
+        for weight, grad in zip(weights, grads, strict=True):
+            weight.grad = grad
+        for stream, count in found.draws.items():
+            stream.skip(count)
+        for output, mask in zip(outputs, masks, strict=True):
+            set_mask(output, mask)
+        return pytree.tree_unflatten(outputs, found.spec) if outputs else None, loss, grads
+
+    def _record(self, known: _Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
+        """An eager pass of which all calls are written down."""
+        premises = _Premises(self.module, self._compiled, weights)
+        before, drawn_before = self._attributes(), drawn()
+        watch, recording = Watch(), Recording(leaves)
+        with nullcontext() if known.first else watch.open(), recording:
+            passed = super().both(batch[0], batch[1], batch[2], weights, scale)
+        outputs, loss, grads = passed
+        flat, spec = pytree.tree_flatten(outputs)
+        named = [loss, flat if self.outputs_used else [], [], grads]
+        if self.outputs_used:
+            named[2] = [get_mask(output) for output in flat]
+        results = recording.names(named)
+        draws = {stream: count - drawn_before.get(stream, 0) for stream, count in drawn().items()}
+        draws = {stream: count for stream, count in draws.items() if count}
+        found = _Recorded(recording, results, spec, draws, premises, premises.now())
+        problem = recording.problem or watch.problem or self._hindrance(weights)
+        if problem is None and not _are(before, self._attributes()):
+            problem = "a layer keeps something of the batch"
+        if problem is None and known.first is not None and not known.first.matches(found):
+            problem = "two passes were not alike"
+        if problem is not None:
+            logger.debug("The training step runs eagerly: %s.", problem)
+            known.eager, known.first = True, None
+        elif known.first is None:
+            known.first = found
+        else:
+            found.line, known.first, known.replay = Line(recording, results), None, found
+        return passed
+
+    def _attributes(self) -> list[Any]:
+        """All that the modules hold."""
+        found: list[Any] = []
+        for one in self.module.modules():
+            found += [value for name, value in vars(one).items() if name not in _FOLLOWS]
+            for kind in (one._parameters, one._buffers, one._modules):
+                found += kind.values()
+        return found
+
+    def _hindrance(self, weights: Sequence[Any]) -> str | None:
+        """What keeps a pass from being replayed that its calls do not show."""
+        modules = [*self.module.modules()]
+        if any(getattr(one, "_care", 0) & LOSSES for one in modules):
+            return "a layer adds to the loss"
+        hooks = [kind for one in modules for kind in hooks_of(one)]
+        hooks += [kind for one in weights for kind in (one._backward_hooks, one._post_accumulate_grad_hooks)]
+        if any(hooks):
+            return "there are hooks"
+        return None
+
+
+def _are(some: list[Any], others: list[Any]) -> bool:
+    """Whether these are the same objects."""
+    return len(some) == len(others) and all(map(operator.is_, some, others))
+
+
+_ANY = torch.ones(())  # a loss
