@@ -117,8 +117,7 @@ def train_example(example: Example, replays: bool) -> Any:
     return results, model.get_weights(), torch.get_rng_state()
 
 
-NOT_REPLAYED = {"ActivityRegularization", "AugMix", "Hashing", "Lambda", "MixUp", "RandAugment", "RandomErasing"}
-NOT_REPLAYED |= {"RandomPerspective", "Squash"}
+NOT_REPLAYED = {"ActivityRegularization", "AugMix", "Hashing", "Lambda", "RandAugment", "Squash"}
 
 
 QUICK = {"Conv2D-0", "LSTM-0", "SimpleRNN-0", "MultiHeadAttention-0", "BatchNormalization-0", "Dropout-0", "CutMix-0"}
