@@ -52,7 +52,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(RUN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
 
-.bench/%/.ready: constraints.txt
+.bench/%/.ready: constraints.txt | $(READY)
 	@echo "Installing $($*) into .bench/$*."
 	@.venv/bin/python -m venv .bench/$*
 	@.bench/$*/bin/python -m pip install --quiet -c constraints.txt $($*)

@@ -124,7 +124,7 @@ def by_hand(task: Task, package: str) -> Calls:
     model: Any = twin(task)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     if package == "compiled":
-        torch.compiler.reset()  # or after some models no more is compiled
+        torch._dynamo.config.recompile_limit = 100  # of code that all models share; beyond it nothing is compiled
         model = torch.compile(model, dynamic=False)
     x, y = map(torch.from_numpy, task.data(task.batch * task.steps))
     one, array = x[:1], x[:1].numpy()
@@ -163,17 +163,15 @@ def seconds_of_phase(made: Calls, phase: str, package: str) -> float:
 
 def work(package: str) -> None:
     """One side. Answers [] with its version, [task] when each phase has run once, [task, phase] with seconds."""
-    made: Calls = {}
+    made: dict[int, Calls] = {}
 
     def answer(question: list[Any]) -> Any:
-        nonlocal made
         if not question:
             return importlib.import_module("torch" if package == "compiled" else package).__version__
         index, *phases = question
         if not phases:
-            made = {}
-            made = calls(TASKS[index], package)
-        found = [seconds_of_phase(made, phase, package) for phase in phases or made]
+            made[index] = calls(TASKS[index], package)
+        found = [seconds_of_phase(made[index], phase, package) for phase in phases or made[index]]
         return found[0]
 
     serve(answer)
@@ -190,8 +188,8 @@ def start(package: str) -> None:
 Rounds = dict[str, list[float]]  # seconds of each peer, round by round; no peer that failed
 
 
-def measured(sides: dict[str, Side], index: int, share: float) -> dict[str, Rounds]:
-    """All phases of one model."""
+def prepared(sides: dict[str, Side], index: int) -> dict[str, Side]:
+    """Each side has the model made and each phase run once; without those that cannot."""
     for side in sides.values():
         side.send([index])
     able = {}
@@ -201,14 +199,18 @@ def measured(sides: dict[str, Side], index: int, share: float) -> dict[str, Roun
             able[name] = side
         except RuntimeError as error:
             print(f"{name}: {error}", file=sys.stderr)
+    return able
+
+
+def measured(able: dict[str, Side], index: int, share: float) -> dict[str, Rounds]:
+    """All phases of one model."""
     found = {}
     for phase, seconds in SECONDS.items():
-        times = rounds(
-            [*able.values()],
-            seconds=seconds * share,
-            least=3,
-            timed=lambda side, phase=phase: side.ask([index, phase]),
-        )
+
+        def timed(side: Side, phase: str = phase) -> float:
+            return side.ask([index, phase])
+
+        times = rounds([*able.values()], seconds=seconds * share, least=3, timed=timed)
         found[phase] = dict(zip(able, map(list, zip(*times, strict=True)), strict=True))
     return found
 
@@ -312,7 +314,8 @@ def versions_and_models(
         versions = {name: side.answer() for name, side in sides.items()}
         for index in indices:
             print(TASKS[index].name, file=sys.stderr, flush=True)
-            yield versions, {TASKS[index].name: measured(sides, index, share * len(peers) / len(PEERS))}
+            able = prepared(sides, index)
+            yield versions, {TASKS[index].name: measured(able, index, share * len(able) / len(PEERS))}
     finally:
         for side in sides.values():
             side.close()
