@@ -179,7 +179,7 @@ def work(package: str) -> None:
 
 def start(package: str) -> None:
     """A process of its own, which says when the package is imported and when a step is done."""
-    importlib.import_module(package)
+    getattr(importlib.import_module(package), "layers", None)  # which Lamina loads on first use, torch with it
     print(STARTS[0], flush=True)
     calls(FIRST._replace(steps=1), package)["fit"][0]()
     print(STARTS[1], flush=True)
@@ -215,16 +215,18 @@ def measured(able: dict[str, Side], index: int, share: float) -> dict[str, Round
     return found
 
 
-def started_anew(peers: Sequence[Peer], least: int) -> dict[str, Rounds]:
+def started_anew(peers: Sequence[Peer], times: int) -> dict[str, Rounds]:
     """From the start of a process to the end of the import and of the first step."""
+    peers = [peer for peer in peers if peer.counts and peer.package != "compiled"]
     found: dict[str, Rounds] = {what: {peer.name: [] for peer in peers} for what in STARTS}
-    for turn in range(least + 1):
+    for turn in range(times + 1):
         for peer in peers[:: 1 if turn % 2 else -1]:
             begin = time.perf_counter()
             process = started(python_of(peer.environment), "peers.py", "--begin", peer.package, **peer.told)
             assert process.stdout is not None
             for what in STARTS:
-                process.stdout.readline()
+                if process.stdout.readline().strip() != what:
+                    raise RuntimeError(f"{peer.name} ended with {process.wait()} before the end of its {what}.")
                 if turn:  # the first compiles files and fills the system's cache
                     found[what][peer.name].append(time.perf_counter() - begin)
             process.communicate()
