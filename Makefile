@@ -5,6 +5,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; 
 	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && echo $$p && break; done)
 READY := .venv/.ready
 RUN := .venv/bin
+PEERS := keras jax tensorflow
+keras := keras torch
+jax := keras "jax[cpu]"
+tensorflow := keras tensorflow-cpu tf_keras
 
 .PHONY: demo test test-all bench bench-quick lint lines facts clean
 
@@ -17,11 +21,14 @@ test: lint
 test-all: lint
 	$(RUN)/pytest -n 2
 
-bench: $(READY)
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN)/python $$script; done
+# Against all peers, each in an environment of its own in .bench; takes an hour.
+bench: $(READY) $(PEERS:%=.bench/%/.ready)
+	@status=0; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN)/python $$script || status=1; done; \
+	exit $$status
 
+# Against PyTorch by hand alone.
 bench-quick: $(READY)
-	@$(RUN)/python benchmarks/training.py
+	@$(RUN)/python benchmarks/peers.py --quick
 
 lint: $(READY)
 	$(RUN)/ruff check .
@@ -45,6 +52,12 @@ $(READY): pyproject.toml constraints.txt
 	@$(RUN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
 
+.bench/%/.ready: constraints.txt | $(READY)
+	@echo "Installing $($*) into .bench/$*."
+	@.venv/bin/python -m venv .bench/$*
+	@.bench/$*/bin/python -m pip install --quiet -c constraints.txt $($*)
+	@touch $@
+
 clean:
-	rm -rf .venv build dist demo-output .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .bench build dist demo-output .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,8 +16,19 @@ class Comparison(NamedTuple):
     ours: float
     ratio: float
 
+    def shown(self, theirs: str, ours: str) -> str:
+        return f"{ours} {1e3 * self.ours:8.2f} ms   {theirs} {1e3 * self.theirs:8.2f} ms   ratio {self.ratio:5.2f}"
 
-def rounds(sides: Sequence[Callable[[], Any]], *, seconds: float, least: int = 20) -> list[list[float]]:
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def rounds(
+    sides: Sequence[Any], *, seconds: float, least: int = 20, timed: Callable[[Any], float] = seconds_of
+) -> list[list[float]]:
     """Call the sides in turn for about `seconds`, in changing order: the time of each, round by round."""
     collecting = gc.isenabled()
     gc.disable()
@@ -28,9 +39,7 @@ def rounds(sides: Sequence[Callable[[], Any]], *, seconds: float, least: int = 2
             turn, times = len(found) // 2 % len(sides), [0.0] * len(sides)
             order = [*range(turn, len(sides)), *range(turn)]
             for side in order if len(found) % 2 else reversed(order):
-                start = time.perf_counter()
-                sides[side]()
-                times[side] = time.perf_counter() - start
+                times[side] = timed(sides[side])
             found.append(times)
     finally:
         if collecting:

@@ -1,18 +1,17 @@
-"""Measured blocks of the two READMEs: what stands between `<!-- name:start -->` and `<!-- name:end -->`."""
+"""Measured blocks of the READMEs and the pages: what stands between `<!-- name:start -->` and `<!-- name:end -->`."""
 
 from __future__ import annotations
 
 import datetime
+import importlib.metadata
 import os
 import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).parents[1]
-FILES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+FILES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md", "docs": ROOT / "docs/peers.md"}
 
 
 def machine() -> str:
@@ -20,7 +19,8 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     processor = found[1] if found else platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}, {datetime.date.today()}"
+    version = importlib.metadata.version("torch")
+    return f"{processor}, {os.cpu_count()} cores, torch {version}, {datetime.date.today()}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -30,7 +30,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write(name: str, texts: dict[str, str]) -> None:
-    """Replace the block in both files. Raises ValueError where one has no such block."""
+    """Replace the block in each file. Raises ValueError where one has no such block."""
     for language, text in texts.items():
         file = FILES[language]
         before, block, after = _parts(file.read_text(encoding="utf-8"), name)

@@ -16,8 +16,9 @@ from unittest import mock
 
 import torch
 from _ab import compare, rounds
-from _models import TASKS, FromLast, Mean, Task
+from _models import TASKS, Task
 from _readme import table
+from _twins import MADE, FromLast, Mean, loss_of_logits, normalized, twin
 from torch import Tensor, nn
 
 import lamina as keras
@@ -54,17 +55,12 @@ def wide(keras: Any) -> Any:
 def wide_twin() -> nn.Module:
     blocks: list[nn.Module] = []
     for before, width in zip((16, *WIDE), WIDE, strict=False):
-        blocks += [
-            nn.Conv2d(before, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width, 1e-3, 0.01),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(2),
-        ]
-    model = nn.Sequential(FromLast(), *blocks, Mean(), nn.Linear(WIDE[-1], 10))
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        blocks += [*normalized(before, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+    return nn.Sequential(FromLast(), *blocks, Mean(), nn.Linear(WIDE[-1], 10))
 
 
-WIDE_TASK = Task("Wide CNN, 64 x 64, batch 128", wide, wide_twin, (64, 64, 16), "classes", 128, 8)
+MADE["wide"] = wide_twin
+WIDE_TASK = Task("Wide CNN, 64 x 64, batch 128", wide, (64, 64, 16), "classes", (), 128, 8)
 
 
 def by_hand(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> Callable[[], None]:
@@ -74,7 +70,7 @@ def by_hand(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> Callable[[], 
     def epoch() -> None:
         for index in torch.randperm(len(x), device="cuda").split(task.batch):
             optimizer.zero_grad(set_to_none=True)
-            task.loss_of_logits(model(x.index_select(0, index)), y.index_select(0, index)).backward()
+            loss_of_logits(task, model(x.index_select(0, index)), y.index_select(0, index)).backward()
             optimizer.step()
         torch.cuda.synchronize()
 
@@ -88,7 +84,7 @@ def as_graph(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> Callable[[],
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        task.loss_of_logits(model(held_x), held_y).backward()
+        loss_of_logits(task, model(held_x), held_y).backward()
         optimizer.step()
 
     side = torch.cuda.Stream()
@@ -125,7 +121,7 @@ def of_lamina(task: Task, x: Tensor, y: Tensor) -> Callable[[], None]:
 
 def measure(task: Task) -> list[str]:
     x, y = (torch.from_numpy(part).cuda() for part in task.data(task.batch * STEPS))
-    sides = [by_hand(task, task.twin().cuda(), x, y), as_graph(task, task.twin().cuda(), x, y), of_lamina(task, x, y)]
+    sides = [by_hand(task, twin(task).cuda(), x, y), as_graph(task, twin(task).cuda(), x, y), of_lamina(task, x, y)]
     with mock.patch.object(weights, "allocate", lambda values, order: values.contiguous()):
         sides.append(of_lamina(task, x, y))
     for side in sides * 3:

@@ -1,23 +1,19 @@
 """Layers that prepare texts and categories, on real Keras (TensorFlow's string kernels) against Lamina: 10,000 texts.
 
-Keras and TensorFlow live in an environment of their own: `python benchmarks/texts.py /path/to/its/python`; without one
-there is nothing to do. Each side is a process that waits while the other one works; both run the same code.
+Both run the same code, in environments of their own (`make bench` sets them up), each while the other one is stopped.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import importlib
 import random
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from _ab import compare, rounds, seconds_of
+from _side import Side, python_of, serve
+
 ROUNDS = 15
 COUNT = 10_000
 
@@ -49,60 +45,23 @@ def calls(keras: Any) -> dict[str, Callable[[], Any]]:
 
 
 def work(name: str) -> None:
-    """One side: reads what is to be timed as a line of JSON, answers with seconds a call."""
-    import importlib
-
-    made, answers = calls(importlib.import_module(name)), sys.stdout
-    print(json.dumps([*made]), file=answers, flush=True)
-    for line in sys.stdin:
-        call = made[json.loads(line)]
-        start = time.perf_counter()
-        call()
-        print(json.dumps(time.perf_counter() - start), file=answers, flush=True)
+    """One side: says what can be timed, then answers with seconds a call."""
+    made = calls(importlib.import_module(name))
+    serve(lambda key: seconds_of(made[key]) if key else [*made])
 
 
-class Side:
-    """A process that runs `work`."""
-
-    def __init__(self, python: str, name: str):
-        path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
-        environment = {
-            **os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "",
-            "PYTHONPATH": path,
-        }  # fmt: skip
-        pipe = subprocess.PIPE
-        command = [python, str(HERE / "texts.py"), "--side", name]
-        self._process: Any = subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe)
-        self.names = json.loads(self._process.stdout.readline())
-
-    def seconds(self, name: str) -> float:
-        print(json.dumps(name), file=self._process.stdin, flush=True)
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-
-
-def main(*arguments: str) -> None:
-    if not arguments:
-        print("Skipped; to compare: python benchmarks/texts.py /path/to/a/python/with/keras/and/tensorflow")
+def main() -> None:
+    if not python_of("tensorflow"):
+        print("Skipped: Keras 3 with TensorFlow is not in .bench; `make bench` sets it up.")
         return
-    keras, ours = Side(arguments[0], "keras"), Side(sys.executable, "lamina")
-    try:
-        for name in ours.names:
-            pairs = []
-            for turn in range(ROUNDS + 1):
-                order = (keras, ours) if turn % 2 else (ours, keras)
-                times = {side: side.seconds(name) * 1e3 for side in order}
-                pairs.append((times[keras], times[ours]))
-            theirs, mine = (statistics.median(column) for column in zip(*pairs[1:], strict=True))
-            ratio = statistics.median(a / b for a, b in pairs[1:])
-            print(f"{name:30} Keras {theirs:8.2f} ms   Lamina {mine:8.2f} ms   ratio {ratio:5.2f}", flush=True)
-    finally:
-        keras.close()
-        ours.close()
+    keras = Side(python_of("tensorflow"), "texts.py", "keras", KERAS_BACKEND="tensorflow")
+    ours = Side(sys.executable, "texts.py", "lamina")
+    for name in keras.ask(None) and ours.ask(None):
+        found = rounds([keras, ours], seconds=0, least=ROUNDS + 1, timed=lambda side, name=name: side.ask(name))[1:]
+        print(f"{name:30} {compare(found, 1, 0).shown('Lamina', 'Keras')}", flush=True)
+    keras.close()
+    ours.close()
 
 
 if __name__ == "__main__":
-    work(sys.argv[2]) if sys.argv[1:2] == ["--side"] else main(*sys.argv[1:])
+    work(sys.argv[2]) if sys.argv[1:2] == ["--side"] else main()

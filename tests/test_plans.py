@@ -363,6 +363,23 @@ def test_a_plan_gives_what_its_layers_give(data) -> None:
         torch.testing.assert_close(found[0], found[1])
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_sum_and_the_relu_behind_it_run_as_one_and_leave_the_inputs_alone(count: int) -> None:
+    inputs = [keras.Input((4,)) for _ in range(count)]
+    total = L.Add()(inputs)
+    model = keras.Model(inputs, [L.ReLU()(total), *inputs])
+    assert "relu=True" in model.plan.source
+    given = [torch.randn(3, 4, requires_grad=True) for _ in inputs]
+    positive, *same = model(given)
+    torch.testing.assert_close(positive, sum(given).relu())  # type: ignore[union-attr]
+    positive.sum().backward()
+    assert all(torch.equal(x, y) for x, y in zip(same, given, strict=True))
+    assert all(torch.equal(x.grad, (positive > 0).float()) for x in given if x.grad is not None)
+    both = keras.Model(inputs, [total, L.ReLU()(total)])
+    plain, _ = both(given)
+    torch.testing.assert_close(plain, sum(given))
+
+
 # Wishes that a call grants ---------------------------------------------------------------------------------------
 
 SPACES = [keras, keras1, keras2, tf_keras]

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..core import masking, symbolic
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, short
 from ..core.errors import named
+from ..core.fusion import grants
 from ..core.layer import Layer
 from ..kernels import products
 
@@ -147,6 +148,14 @@ class Add(Merge):
     """The sum of the inputs."""
 
     combine = staticmethod(torch.add)
+    ends_in_relu = False
+
+    @grants("relu")
+    def call(self, inputs: Sequence[Tensor], *, relu: bool = False) -> Tensor:
+        result = super().call(inputs)
+        if relu:
+            return torch.relu_(result) if len(inputs) > 1 else torch.relu(result)
+        return result
 
 
 class Subtract(Merge):
