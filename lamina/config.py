@@ -19,6 +19,8 @@ from .core.config import set_floatx as set_floatx
 from .core.config import set_image_data_format as set_image_data_format
 from .core.config import set_max_epochs as set_max_epochs
 from .core.config import set_max_steps_per_epoch as set_max_steps_per_epoch
+from .core.config import set_thread_choice as set_thread_choice
+from .core.config import thread_choice as thread_choice
 from .core.dtypes import dtype_policy as dtype_policy
 from .core.dtypes import set_dtype_policy as set_dtype_policy
 
@@ -48,6 +50,8 @@ __all__ = [
     "set_image_data_format",
     "set_max_epochs",
     "set_max_steps_per_epoch",
+    "set_thread_choice",
+    "thread_choice",
 ]
 
 

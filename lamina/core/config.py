@@ -22,6 +22,7 @@ def keras_home() -> Path:
 def _load() -> dict[str, Any]:
     """Defaults, overlaid with the valid entries of `keras.json`; Keras 1's `image_dim_ordering` is understood."""
     settings: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+    settings |= {"thread_choice": {"0": False, "1": True}.get(os.environ.get("LAMINA_THREAD_CHOICE", ""))}
     settings |= {"max_epochs": None, "max_steps_per_epoch": None, "interactive_logging": True}
     path = keras_home() / "keras.json"
     try:
@@ -121,3 +122,20 @@ def enable_interactive_logging() -> None:
 
 def disable_interactive_logging() -> None:
     _set("interactive_logging", False)
+
+
+def thread_choice() -> bool | None:
+    """Whether `fit`, `evaluate` and `predict` choose how many threads a step takes; None: unless a seed was set."""
+    return _get("thread_choice")
+
+
+def set_thread_choice(value: bool | None) -> None:
+    """Let `fit`, `evaluate` and `predict` find the number of threads that is fastest at the moment, or not.
+
+    None, the default: they do unless a seed was set (`set_random_seed`, `torch.manual_seed`) or deterministic
+    algorithms were asked for, since another number changes the last bits of sums. True: always. False: never. The
+    environment variable `LAMINA_THREAD_CHOICE` says the same: 1 or 0.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"set_thread_choice: expected True, False or None; got {value!r}.")
+    _set("thread_choice", value)

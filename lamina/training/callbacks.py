@@ -406,6 +406,11 @@ class ProgbarLogger(Callback):
         if self._progress is not None and self._progress.due():
             self._progress.update(self._seen, lambda: to_host(read_logs()))
 
+    def say(self, text: str) -> None:
+        """A line of its own, where each pass is a line."""
+        if self._progress is not None and self._progress.verbose == 2:
+            print(text, flush=True)
+
     def _open(self) -> None:
         params = self.params or {}
         verbose = params.get("verbose", 1)

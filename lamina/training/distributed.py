@@ -16,7 +16,7 @@ def warn_of_copies(module: nn.Module) -> None:
     """Warn, once and in the first process, where each of several processes trains a copy that learns nothing of the
     others: where nothing in `module` is DistributedDataParallel or sharded."""
     global _told
-    rank, count = _place()
+    rank, count = place()
     if _told or count < 2 or any(_connects(inner) for inner in module.modules()):
         return
     _told = True
@@ -29,12 +29,14 @@ def warn_of_copies(module: nn.Module) -> None:
         )
 
 
-def _place() -> tuple[int, int]:
+def place() -> tuple[int, int]:
     """The number of this process and how many there are, as torch knows or torchrun says."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    words = [os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE", "TORCHELASTIC_RUN_ID")]
-    return (int(words[0]), int(words[1])) if words[2] and all(word.isdigit() for word in words[:2]) else (0, 1)
+    if not os.environ.get("TORCHELASTIC_RUN_ID"):
+        return 0, 1
+    words = [os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE")]
+    return (int(words[0]), int(words[1])) if all(word.isdigit() for word in words) else (0, 1)
 
 
 def _connects(module: nn.Module) -> bool:

@@ -20,6 +20,7 @@ from .callbacks import CallbackList, Logs, to_host
 from .data import Feed, check_count
 from .memory import keep_buffers
 from .step import trainable_weights
+from .threads import Threads
 
 
 class Loop:
@@ -33,13 +34,14 @@ class Loop:
             make = getattr(model, "_callback_list", CallbackList)  # a model may tell them more
             callbacks = make(callbacks, phase == "train", params["verbose"] != 0, model=model, **params)
         self._called = callbacks
+        self._threads = Threads(model)
 
     @contextmanager
     def open(self) -> Iterator[Loop]:
         """Inside, the model trains or not, and nothing of that is left afterwards."""
         vars(self._model)[_STOPS[self._phase]] = False
         try:
-            with keep_buffers(), flagged(self._model, training=self._phase == "train"):
+            with keep_buffers(), flagged(self._model, training=self._phase == "train"), self._threads:
                 yield self
         finally:
             self._called.close()
@@ -114,6 +116,8 @@ class Loop:
         begin, end = called.batch_hooks(phase, "begin"), called.batch_hooks(phase, "end")
         bar = called.progress if phase == self._phase else None
         at_once = 1 if phase == "predict" else self._model.steps_per_execution
+        steps = feed.num_batches if phase == "predict" else None
+        run = self._threads.paced(run, phase, steps, None if bar is None else bar.say)
         index = ended = -1
         found = None
         for index, batch in enumerate(feed.epoch()):

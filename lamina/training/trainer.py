@@ -67,6 +67,7 @@ class Trainer(_Module):
     _compile_keeps = True  # what is left out when compiling again stays as it was
     _compiled: Any = functools.cached_property(lambda self: Compiled())
     _steps: Any = functools.cached_property(lambda self: {})  # those of Trainer's own, by phase
+    _thread_choices: Any = functools.cached_property(lambda self: {})  # by phase, and when each was left
     _initial_epoch = 0
     _metrics_inside: list[Metric] | None = None  # while they are known
 
