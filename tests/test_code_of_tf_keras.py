@@ -374,3 +374,60 @@ def test_crossentropies_find_the_scores_behind_any_activation(name: str, activat
         return [model.train_on_batch(X[:4, :3], y) for _ in range(3)]
 
     assert trained(activation, from_logits) == pytest.approx(trained(None, True), rel=1e-5)
+
+
+def far_from_labels() -> dict[str, np.ndarray]:
+    """Inputs and weights whose scores reach 100, and labels that they were not made for."""
+    random = np.random.RandomState(0)
+    data = {"x": random.randn(8, 4) * 12, "kernel": random.randn(4, 3), "single": random.randn(4, 1)}
+    data["classes"] = np.eye(3)[random.randint(0, 3, 8)]
+    return {**data, "one": random.randint(0, 2, (8, 1)), "several": random.randint(0, 2, (8, 3))}
+
+
+# Recorded of tf_keras 2.21: the value of a class of losses, and of the metric "ce".
+FAR = [
+    ("sigmoid", "one", "BinaryCrossentropy", {}, 10.505436, 10.505436),
+    ("sigmoid", "several", "BinaryCrossentropy", {}, 18.382109, 35.782669),
+    ("sigmoid", "several", "BinaryCrossentropy", {"from_logits": True}, 18.382109, 35.782669),
+    ("softmax", "several", "BinaryCrossentropy", {}, 18.382109, 35.782669),
+    ("tanh", "several", "BinaryCrossentropy", {}, 7.7179155, 8.9191208),
+    ("tanh", "several", "BinaryCrossentropy", {"from_logits": True}, 0.81737655, 8.9191208),
+    ("linear", "several", "BinaryCrossentropy", {}, 7.7100787, 9.0833082),
+    ("softmax", "classes", "CategoricalCrossentropy", {}, 44.496056, 44.496056),
+    ("sigmoid", "classes", "CategoricalCrossentropy", {}, 44.496056, 44.496056),
+    ("linear", "classes", "CategoricalCrossentropy", {}, 0.61010164, 0.61010164),
+    ("softmax", "numbers", "SparseCategoricalCrossentropy", {}, 44.496056, 44.496056),
+    ("linear", "numbers", "SparseCategoricalCrossentropy", {}, 8.5304661, 8.5304661),
+    ("linear", "numbers", "SparseCategoricalCrossentropy", {"ignore_class": 1}, 5.9699521, 8.5304661),
+    ("sigmoid", "several", "BinaryFocalCrossentropy", {}, 18.357634, 35.782669),
+    ("sigmoid", "several", "BinaryFocalCrossentropy", {"from_logits": True}, 6.4646454, 35.782669),
+    ("linear", "several", "BinaryFocalCrossentropy", {}, 14832.734, 9.0833082),
+    ("linear", "several", "BinaryFocalCrossentropy", {"from_logits": True}, 18.357634, 9.0833082),
+    ("softmax", "classes", "CategoricalFocalCrossentropy", {}, 3.9579947, 44.496056),
+    ("softmax", "classes", "CategoricalFocalCrossentropy", {"from_logits": True}, 3.9579947, 44.496056),
+    ("linear", "classes", "CategoricalFocalCrossentropy", {"from_logits": True}, 3.9579947, 0.61010164),
+]
+
+
+@pytest.mark.parametrize(("last", "labels", "name", "options", "loss", "ce"), FAR)
+def test_crossentropies_far_from_labels(last: str, labels: str, name: str, options: dict, loss: Any, ce: Any) -> None:
+    """As losses and as metrics, by class and by name, they see the scores where tf.keras' do, and cut off as these."""
+    data = far_from_labels()
+    kernel = data["single" if labels == "one" else "kernel"].astype("float32")
+    y = data["classes"].argmax(-1)[:, None] if labels == "numbers" else data[labels]
+    model = tf_keras.Sequential([L.Dense(kernel.shape[1], activation=last, use_bias=False, input_shape=(4,))])
+    model.set_weights([kernel])
+    made = getattr(tf_keras.losses, name)
+    as_metric = [getattr(tf_keras.metrics, name)(**options)] if hasattr(tf_keras.metrics, name) else []
+    model.compile("sgd", made(**options), metrics=[made(**options), "ce", *as_metric])
+    found = model.test_on_batch(data["x"].astype("float32"), y.astype("float32"))
+    assert found == pytest.approx([loss, loss, ce, *([loss] * len(as_metric))], rel=2e-5)
+
+
+def test_the_class_that_a_metric_ignores_is_not_counted() -> None:
+    data = far_from_labels()
+    model = tf_keras.Sequential([L.Dense(3, use_bias=False, activation="softmax", input_shape=(4,))])
+    model.set_weights([data["kernel"]])
+    model.compile("sgd", "mse", metrics=[tf_keras.metrics.SparseCategoricalCrossentropy(ignore_class=1)])
+    found = model.test_on_batch(data["x"], data["classes"].argmax(-1)[:, None])
+    assert found == pytest.approx([0.8749990, 52.832539], rel=1e-5)  # recorded of tf_keras 2.21

@@ -362,6 +362,15 @@ def test_a_loss_may_be_a_lambda_of_a_file() -> None:
     assert again.source == loss.source
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_activation_may_be_a_lambda_without_a_class_name(listed: bool) -> None:
+    """So Keras 3 writes one, and does not read it itself."""
+    code = code_of(lambda x: x * 2.0 + 1.0)
+    described = {"value": [code, None, None]} if listed else {"code": code, "defaults": None, "closure": None}
+    layer = keras.layers.Dense.from_config({"units": 1, "activation": described, "kernel_initializer": "ones"})
+    assert layer(torch.tensor([[1.0, 2.0]])).tolist() == [[7.0]]
+
+
 # Malice ---------------------------------------------------------------------------------------------------------------
 
 MANY = 5_000

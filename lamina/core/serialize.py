@@ -483,6 +483,11 @@ def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | N
     """
     if isinstance(identifier, Mapping) and "class_name" in identifier:
         return deserialize(identifier, homes=(home,))
+    if isinstance(identifier, Mapping):
+        from ..translation.origin import is_lambda  # loaded where a file has such
+
+        if is_lambda(identifier):
+            return _lambda_of(identifier)
     if isinstance(identifier, str):
         found = registered_object(identifier)
         if found is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..translation import origin
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
 from ..translation.tf_keras import TF_KERAS
@@ -155,17 +156,17 @@ def code(described: Any) -> list[str]:
     found = []
     for node in _nodes(described):
         kind, config = node.get("class_name"), config_of(node)
-        words = [word for word in config if kind in ("Lambda", "Merge") and _is_bytecode(config, word)]
+        words = [word for word in config if _is_bytecode(config, word, kind in ("Lambda", "Merge"))]
         found += [f'{kind} "{config.get("name", "")}": bytecode of its {word}' for word in words]
         if kind == "TorchModuleWrapper":
             found.append(f'{kind} "{config.get("name", "")}": a pickled module')
     return found
 
 
-def _is_bytecode(config: Entry, word: str) -> bool:
+def _is_bytecode(config: Entry, word: str, of_function: bool = True) -> bool:
     value = config.get(word)
-    if isinstance(value, Mapping):
-        return value.get("class_name") == "__lambda__"
+    if isinstance(value, Mapping) or not of_function:
+        return origin.is_lambda(value)
     return config.get(f"{word}_type") == "lambda" or (word == "function" and isinstance(value, list))
 
 

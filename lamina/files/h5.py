@@ -48,7 +48,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         attributes["training_config"] = json.dumps(settings, default=serialize.plain)
     with safe.replacing_hdf5(path) as file:
         for name, text in attributes.items():
-            file.attrs[name] = text
+            file.attrs[name] = text.encode()  # Keras 1 and 2 decode them
         _write_weights(file.create_group("model_weights"), model, source)
         if settings and model.optimizer.variables:
             group = file.create_group("optimizer_weights")
@@ -101,7 +101,7 @@ def _write_weights(group: Any, model: Any, source: older.Writer | None) -> None:
             raise ValueError(f"HDF5 can name no group {layer.name!r}: rename the layer, or save the model as .keras.")
     _write_texts(group, "layer_names", [layer.name for layer in dict.fromkeys(model.layers)])
     for name, text in _told(source).items():
-        group.attrs[name] = text
+        group.attrs[name] = text.encode()
     convert = None if source is None else older.converter_to(source)
     for layer in sorted({*model.layers}, key=lambda layer: layer.name):
         arrays: list[Any] = [(_path(weight), weight) for weight in _in_order(layer)] if convert is None else []

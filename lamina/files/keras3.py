@@ -31,16 +31,15 @@ def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
     import h5py
 
-    config, version, adapt = described_model(model), KERAS_VERSION, tree.as_it_is
-    source = older.writer_of(model)
-    if source is not None and source.generation == "tf_keras":  # the only other one that has such files
-        config, version, adapt = older.as_tf_keras(config), source.version, older.arrays_of_tf_keras
+    config, version, layout = described_model(model), KERAS_VERSION, older.written_as(model)
+    if layout:
+        config, version = older.as_tf_keras(config), older.VERSIONS["tf_keras"]
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with safe.replacing(path) as fresh, fresh.open("rb+") as target, zipfile.ZipFile(target, "w") as archive:
         archive.writestr(METADATA, json.dumps({"keras_version": version, "date_saved": saved}))
         archive.writestr(CONFIG, json.dumps(config))
         with safe.new_member(archive, WEIGHTS) as part, h5py.File(part, "w") as file:
-            tree.write(model, file, adapt=adapt)
+            tree.write(model, file, **layout)
         for name, content in assets_of(model):
             archive.writestr(f"{ASSETS}/{name}", content)
 
@@ -212,7 +211,7 @@ def save_weights(model: Any, path: Path, skip: Collection[int] = ()) -> None:
     """Write a `.weights.h5` file. Raises ValueError for a model that has no weights yet."""
     require_built(model, "save its weights")
     with safe.replacing_hdf5(path) as file:
-        tree.write(model, file, skip)
+        tree.write(model, file, skip, **older.written_as(model))
 
 
 def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Collection[int] = ()) -> None:

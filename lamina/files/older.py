@@ -22,7 +22,7 @@ from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
 from .stored import Stored, as_array, outline
-from .tree import Loads
+from .tree import Loads, backwards
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -52,14 +52,14 @@ def addressed(config: Any, version: str | None) -> Any:
     return origin.addressed(config, origin.generation_of(config, version)) if isinstance(config, dict) else config
 
 
-_VERSIONS = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}  # whose formats are written
+VERSIONS = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}  # whose formats are written
 
 
 def writer_of(model: Any) -> Writer | None:
     """The Keras whose file a model of an older generation is saved as; None for one of today, or that is compiled with
     an optimizer of today, which that Keras could not read."""
     home = serialize.home_of(type(getattr(model, "optimizer", None))) or ""
-    for name, version in _VERSIONS.items():
+    for name, version in VERSIONS.items():
         if not home.startswith("keras") and _first_home(model, f"lamina.{name}.models"):
             theano = any(getattr(layer, "_theano", False) for layer in model.modules())
             return Writer(version, "theano" if theano else "tensorflow", name)
@@ -116,10 +116,17 @@ class Converter:
                 own = [(weight, tensor) for weight, tensor in own if tensor is not None]
                 arrays = [tensor.detach().cpu().numpy() for _, tensor in own]
                 old = _layout(leaf, self.generation, self.backend).as_old(arrays)
-                names = [weight.name for weight, _ in own]
-                names = names if len(names) == len(old) else [f"param_{index}" for index in range(len(old))]
-                found += [(f"{leaf.name}/{name}:0", array) for name, array in zip(names, old, strict=True)]
+                found += zip(self._names(leaf, trained, [weight.name for weight, _ in own], len(old)), old, strict=True)
         return found
+
+    def _names(self, leaf: Layer, trained: bool, names: list[str], count: int) -> list[str]:
+        """What a file calls the weights of a layer; Keras 1 sorts an optimizer's state by these names."""
+        if self.generation is KERAS1 and hasattr(leaf, "weight_names"):
+            told = leaf.weight_names()
+            told = told[:count] if trained else told[len(told) - count :]
+            return [f"{leaf.name}_{name}" + ("" if self.backend == "theano" else ":0") for name in told]
+        names = names if len(names) == count else [f"param_{index}" for index in range(count)]
+        return [f"{leaf.name}/{name}:0" for name in names]
 
     def _parts(self, layer: Layer) -> list[tuple[Layer, weights.Layout, int, bool]]:
         """Layouts of the layers inside, with how many arrays a file has of each."""
@@ -246,8 +253,12 @@ def stored_state(model: Any, source: Writer) -> list[tuple[str, np.ndarray]]:
     if convert.in_turns:
         turns = [each for group in groups for row in zip(*(slots for _, slots in group), strict=True) for each in row]
         return [("iteration:0", steps), *turns]
-    product = [("m_schedule:0", optimizer._product.numpy())] if hasattr(optimizer, "_product") else []
-    return [("iterations:0", steps), *product, *(each for group in groups for _, slots in group for each in slots)]
+    singles = {"iterations:0": steps}
+    if hasattr(optimizer, "_product"):
+        singles["m_schedule:0"] = optimizer._product.numpy()
+    slots = [each for group in groups for _, slots in group for each in slots]
+    unused = [(path, np.zeros_like(array)) for path, array in _slots_of(model, optimizer, "unused", convert, by_name)]
+    return origin.written_state(source.generation, type(optimizer).__name__, singles, slots, unused)
 
 
 _TF_HOMES = {"models": "keras", "layers": "keras.layers", "optimizers": "keras.optimizers"}
@@ -276,8 +287,17 @@ def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
     return {str(index): variable for index, variable in enumerate(kept)}
 
 
+def written_as(model: Any) -> dict[str, Any]:
+    """How `.keras` and `.weights.h5` files of tf.keras lie, for `tree.write`; empty for a model of today."""
+    source = writer_of(model)
+    if source is None or source.generation != "tf_keras":  # the only other one that has such files
+        return {}
+    return {"adapt": arrays_of_tf_keras, "below": backwards}
+
+
 def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter, by_name: bool) -> list[tuple[str, np.ndarray]]:
-    slots = {id(weight): slot for weight, slot in zip(optimizer._weights, optimizer._slots[name], strict=True)}
+    kept = optimizer._slots.get(name, optimizer._weights)
+    slots = {id(weight): slot for weight, slot in zip(optimizer._weights, kept, strict=True)}
     layers = dict.fromkeys(model.layers)
     found = [each for layer in layers for each in convert.stored(layer, lambda w: slots.get(id(w)), trained_alone=True)]
     found.sort(key=lambda each: each[0] if by_name else "")

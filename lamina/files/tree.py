@@ -98,6 +98,12 @@ def _dependencies(item: Any, times: int) -> list[tuple[str, Any]]:
     return [(_DEPENDENCIES, layers), *((name, value) for name, value in found if name != "layers")]
 
 
+def backwards(item: Any) -> list[tuple[str, Any]]:
+    """As `attributes`, in tf.keras' order: by name from the last on, `layers` of a model of your own among them."""
+    found = attributes(item)
+    return found if hasattr(item, "_graph") else sorted(found, reverse=True)
+
+
 def walk_of(
     root: Any, names: Iterable[str], has: Callable[[str], bool], skip: Collection[int] = ()
 ) -> Callable[[Any], list[tuple[str, Any]]]:
@@ -106,9 +112,11 @@ def walk_of(
     `has`: whether the file has something of the object of a path. Up to TensorFlow 2.13 what was listed twice counted
     twice.
     """
+    walks: list[Callable] = [functools.partial(_dependencies, times=times) for times in (1, 2)]
     if not any(name.startswith(_DEPENDENCIES) for name in names):
-        return attributes
-    walks = [functools.partial(_dependencies, times=times) for times in (1, 2)]
+        if not any(getattr(item, "_is_composite", False) and not hasattr(item, "_graph") for item in root.modules()):
+            return attributes
+        walks = [attributes, backwards]
     return max(walks, key=lambda walk: sum(has(path) for path, _ in saveables(root, skip, walk)))
 
 
@@ -163,12 +171,18 @@ def as_it_is(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
     return arrays
 
 
-def write(root: Any, file: Any, skip: Collection[int] = (), adapt: Callable[[Any, dict], dict] = as_it_is) -> None:
+def write(
+    root: Any,
+    file: Any,
+    skip: Collection[int] = (),
+    adapt: Callable[[Any, dict], dict] = as_it_is,
+    below: Callable[[Any], list[tuple[str, Any]]] | None = None,
+) -> None:
     """Write the weights of everything below `root` into an open HDF5 file, or the shards of one.
 
-    adapt: what an object stores, made of what it would store.
+    adapt: what an object stores, made of what it would store; below: as for `saveables`.
     """
-    for path, item in saveables(root, skip):
+    for path, item in saveables(root, skip, below):
         group = file.create_group(f"{path}/vars".lstrip("/"))
         if isinstance(getattr(item, "name", None), str):
             group.attrs["name"] = item.name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -44,6 +44,80 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     return F.huber_loss(y_pred, y_true.expand_as(y_pred), reduction="none", delta=delta)
 
 
+# tf.keras -------------------------------------------------------------------------------------------------------------
+
+
+def _inside(probability: Tensor) -> Tensor:
+    return probability.clamp(config.epsilon(), 1 - config.epsilon())
+
+
+def _binary(y_true: Tensor, y_pred: Tensor, from_logits: bool) -> Tensor:
+    if from_logits:
+        return F.binary_cross_entropy_with_logits(y_pred, y_true, reduction="none")
+    y_pred, epsilon = _inside(y_pred), config.epsilon()
+    return -(y_true * (y_pred + epsilon).log() + (1 - y_true) * (1 - y_pred + epsilon).log())
+
+
+def _labels(y_true: Any, y_pred: Any, smoothing: float, name: str) -> tuple[Tensor, Tensor]:
+    y_true, y_pred = _base.pair(y_true, y_pred, name, exact=True)
+    return y_true * (1 - smoothing) + smoothing / 2, y_pred
+
+
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor:
+    """With epsilon in the logarithms, too (tf.keras)."""
+    return _binary(*_labels(y_true, y_pred, label_smoothing, "binary_crossentropy"), from_logits).mean(axis)
+
+
+def binary_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    scores: Tensor | None = None,
+    **options: Any,
+) -> Tensor:
+    """Its factor sees what was predicted, its logarithms the `scores` behind that, where there are some (tf.keras)."""
+    y_true, y_pred = _labels(y_true, y_pred, options.get("label_smoothing", 0.0), "binary_focal_crossentropy")
+    values = _binary(y_true, y_pred, from_logits) if scores is None else _binary(y_true, scores, True)
+    probability = y_pred.sigmoid() if from_logits else y_pred
+    values = (y_true + probability - 2 * y_true * probability) ** gamma * values
+    if options.get("apply_class_balancing"):
+        alpha = options.get("alpha", 0.25)
+        values = (y_true * alpha + (1 - y_true) * (1 - alpha)) * values
+    return values.mean(options.get("axis", -1))
+
+
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Tensor:
+    """Probabilities are cut off one by one, before they are made to sum to 1 (tf.keras)."""
+    if not from_logits:
+        y_pred = _inside(_base.as_float(_base.as_tensor(y_pred))).log()
+    return losses.sparse_categorical_crossentropy(y_true, y_pred, True, ignore_class, axis)
+
+
+def crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False) -> Tensor:
+    """The one that fits the shapes: binary for a single output, sparse for class numbers (tf.keras' "ce")."""
+    if y_pred.shape[-1] == 1:
+        return binary_crossentropy(y_true, y_pred, from_logits)
+    if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
+        return sparse_categorical_crossentropy(y_true, y_pred, from_logits)
+    return losses.categorical_crossentropy(y_true, y_pred, from_logits)
+
+
+# The crossentropies of tf.keras, which find the scores behind probabilities, by today's function.
+OF_SCORES: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
+    losses.binary_crossentropy: binary_crossentropy,
+    losses.categorical_crossentropy: losses.categorical_crossentropy,
+    losses.sparse_categorical_crossentropy: sparse_categorical_crossentropy,
+    losses.binary_focal_crossentropy: binary_focal_crossentropy,
+    losses.categorical_focal_crossentropy: losses.categorical_focal_crossentropy,
+    crossentropy: crossentropy,
+}
+
+
 # Keras 1 --------------------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +228,10 @@ OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     },
     "tf_keras": {
         "losses": {"huber_loss": losses.huber, **_LOGCOSH},
-        "metrics": {**dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_of), **_LOGCOSH},
+        "metrics": {
+            **dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_of),
+            **dict.fromkeys(("crossentropy", "ce"), crossentropy),
+            **_LOGCOSH,
+        },
     },
 }

@@ -38,6 +38,7 @@ from .weighting import (
     LossOfThoseCounted,
     MetricsOfAll,
     MetricsOfAllSteps,
+    MetricsOfScores,
     check_modes,
     spread,
     weigh,
@@ -161,10 +162,12 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
+        spelled = () if self._dialect.table.shares_modern else ("metrics", "weighted_metrics")  # tf.keras writes all
+        told = {name: given[name] for name in spelled if name in given}
         for name in ("metrics", "weighted_metrics"):
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
         asked, given = given, self.resting(given)
-        asked = {what: value for what, value in asked.items() if value is not given[what]}
+        asked = {**told, **{what: value for what, value in asked.items() if value is not given[what]}}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
         if self._dialect.table.short_accuracy:
@@ -177,7 +180,19 @@ class _ModelWords(Adds):
             counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
             self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
         if self._compiled.metrics is not None:
-            self._compiled.metrics.__class__ = MetricsOfAllSteps if self._dialect.table.lists_weights else MetricsOfAll
+            measured = MetricsOfScores if self._dialect.table.shares_modern else MetricsOfAll
+            self._compiled.metrics.__class__ = MetricsOfAllSteps if self._dialect.table.lists_weights else measured
+            if isinstance(self._compiled.loss, LossOfScores):
+                self._compiled.loss.beside = self._compiled.metrics
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """The arguments of `compile` that this generation has, as plain data."""
+        config, table = super().get_compile_config(), self._dialect.table
+        if not config or table.shares_modern:
+            return config
+        config["sample_weight_mode"] = self._weight_modes
+        names = [argument.partition("=")[0].strip() for argument in table.methods["compile"].split(",")]
+        return {name: config[name] for name in names if name in config}
 
     def compiled_loss(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
@@ -538,6 +553,11 @@ class _Sequential(AddsBeside, _ModelWords):
         self._set_layers(self._stack[: places[0] + 1])
 
     @property
+    def _first_call(self) -> int:
+        """A model counts how it was made, in tf.keras where it knew its inputs then."""
+        return int(not self._dialect.table.shares_modern or "batch_input_shape" in self._stack[0].get_config())
+
+    @property
     def model(self) -> Any:
         """Itself: there is no model inside."""
         return self
@@ -629,13 +649,13 @@ class _Functional(AddsBeside, _ModelWords):
     def get_config(self) -> dict[str, Any]:
         """The layers and the calls between them, as lists [layer, call, output, arguments]."""
         self._tell_of_added()
-        config = graph_config(self)
+        config, plain = graph_config(self, counts_models=True), self._dialect.table.named_configs
         layers = [
             {
                 "name": layer["name"],
                 "class_name": layer["class_name"],
                 "config": layer["config"],
-                "inbound_nodes": [_node(node) for node in layer["inbound_nodes"]],
+                "inbound_nodes": [_node(node, plain) for node in layer["inbound_nodes"]],
             }
             for layer in config["layers"]
         ]
@@ -659,8 +679,9 @@ class _Functional(AddsBeside, _ModelWords):
         return model
 
 
-def _node(node: Mapping[str, Any]) -> list[list[Any]]:
-    """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments."""
+def _node(node: Mapping[str, Any], plain: bool) -> list[list[Any]]:
+    """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments.
+    plain: without a place for these where there are none, as Keras 1 has it."""
     found: list[Any] = []
 
     def collect(value: Any) -> None:
@@ -673,7 +694,7 @@ def _node(node: Mapping[str, Any]) -> list[list[Any]]:
     collect(node["args"])
     if found and node["kwargs"]:
         found[0][3] = dict(node["kwargs"])
-    return found
+    return [history[:3] if plain and not history[3] else history for history in found]
 
 
 def _listed(ends: Any) -> list[Any]:

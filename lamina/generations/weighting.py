@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..core.errors import short
 from ..core.masking import get_mask, set_mask
 from ..training.data import PyDataset
 from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of
+from . import losses as losses_of
 
 
 def _by_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -137,18 +139,50 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
     pass
 
 
-_OF_SCORES = (losses.binary_crossentropy, losses.categorical_crossentropy, losses.sparse_categorical_crossentropy)
+def _as_of_the_time(measure: Any, last: Any = None) -> dict[str, Any]:
+    """What a loss or metric has otherwise in tf.keras; `last`: when it is given the scores before that."""
+    fn: Any = getattr(measure, "fn", None)
+    if isinstance(fn, losses.Loss):
+        return {"fn": _copied(fn, last)} if _as_of_the_time(fn) else {}
+    own = losses_of.OF_SCORES.get(fn)
+    if last is None or own is None:
+        return {} if own is None else {"fn": own}
+    if own is losses_of.binary_focal_crossentropy:
+        return {"fn": lambda y_true, scores, **options: own(y_true, last(scores), scores=scores, **options)}
+    return {"_kwargs": {**measure._kwargs, "from_logits": True}}
+
+
+def _copied(measure: Any, last: Any = None) -> Any:
+    made = copy.copy(measure)
+    vars(made).update(_as_of_the_time(measure, last))
+    return made
 
 
 class LossOfScores(NamedLoss):
-    """In tf.keras these losses find the scores behind a softmax or sigmoid, whichever of the two it is and whatever
-    `from_logits` says: binary crossentropy of a softmax is that of the scores one by one."""
+    """In tf.keras crossentropies, as losses and as metrics, find the scores behind a softmax or sigmoid, whichever of
+    the two it is and whatever `from_logits` says: binary crossentropy of a softmax is that of the scores one by one."""
+
+    beside: MetricsOfScores | None = None  # the metrics that were compiled with it
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
+        if self.beside is not None and not self.beside.built:
+            self.beside.build(y, outputs)
         for part in self.parts:
-            if part is not None and getattr(part.loss, "fn", None) in _OF_SCORES:
-                part.forms = dict.fromkeys(LOG_SPACE, part.loss.of_scores())
+            if part is not None and _as_of_the_time(part.loss):
+                part.forms = {last: _copied(part.loss, last) for last in LOG_SPACE}
+                part.loss = _copied(part.loss)
+
+    def uses(self, outputs: Any, scores: Iterable[tuple[Any, Any, Any]]) -> set[Any]:
+        scores = list(scores)
+        measured = [] if self.beside is None else self.beside.outputs_of_scores(outputs)
+        found = {last for result, _, last in scores if any(result is output for output in measured)}
+        return super().uses(outputs, scores) | found
+
+    def __call__(self, y: Any, outputs: Any, sample_weight: Any = None, scores: Sequence[Any] = ()) -> Any:
+        if self.beside is not None:
+            self.beside.scores = [(result, before.detach(), last.stands_for) for result, before, last in scores]
+        return super().__call__(y, outputs, sample_weight, scores)
 
 
 class MetricsOfAll(_NamesOutputs, CompiledMetrics):
@@ -158,6 +192,55 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
         metrics, weighted = self._given
         self._given = spread(metrics, outputs), spread(weighted, outputs)
         super().build(y, outputs)
+
+
+class MetricsOfScores(MetricsOfAll):
+    """Those of tf.keras (see `LossOfScores`)."""
+
+    scores: Sequence[tuple[Any, Tensor, Any]] = ()  # outputs, the scores before them, and what made one of the other
+
+    def outputs_of_scores(self, outputs: Any) -> list[Any]:
+        """The outputs with a metric that can do with scores."""
+        pairs = zip(self._parts, leaves_of(outputs), strict=True)
+        return [output for part, output in pairs if any(map(_as_of_the_time, (*part.metrics, *part.weighted)))]
+
+    def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
+        super().update_state(y, outputs, sample_weight)
+        self.scores = ()
+
+    def _update(self, part: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        found = next(((before, last) for result, before, last in self.scores if result is y_pred), (y_pred, None))
+        if found[0] is not y_pred:
+            set_mask(found[0], get_mask(y_pred))
+        each = [(metric, None) for metric in part.metrics] + [(metric, sample_weight) for metric in part.weighted]
+        for metric, weight in each:
+            own = _as_of_the_time(metric, found[1])
+            with _replaced(metric, own):
+                weight = _of_those_counted(metric, y, y_pred, weight)
+                metric.update_state(y, found[0] if own else y_pred, sample_weight=weight)
+
+
+def _of_those_counted(metric: Any, y: Tensor, y_pred: Tensor, weight: Any) -> Any:
+    """The weights with 0 for the class that a metric is to ignore, which tf.keras leaves out of the mean."""
+    ignored = getattr(metric, "_kwargs", {}).get("ignore_class")
+    if ignored is None:
+        return weight
+    counted = ((y.squeeze(-1) if y.ndim == y_pred.ndim else y) != ignored).to(y_pred.dtype)
+    return counted if weight is None else counted * weight.reshape(weight.shape + (1,) * (counted.ndim - weight.ndim))
+
+
+@contextmanager
+def _replaced(item: Any, values: dict[str, Any]) -> Iterator[None]:
+    """Inside, it has other attributes."""
+    own = vars(item)
+    kept = {name: own[name] for name in values if name in own}
+    own.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del own[name]
+        own.update(kept)
 
 
 class MetricsOfAllSteps(MetricsOfAll):

@@ -213,7 +213,7 @@ def categorical_focal_crossentropy(
 ) -> Tensor:
     """Categorical crossentropy times alpha (1 - p)**gamma (Lin et al. 2017). `alpha`: one number, or one a class."""
     y_true, y_pred = _classes(y_true, y_pred, label_smoothing, axis, "categorical_focal_crossentropy")
-    log = _log_probabilities(y_pred, from_logits, axis)
+    log = _log_probabilities(y_pred.softmax(axis) if from_logits else y_pred, False, axis)
     weight = alpha if isinstance(alpha, (int, float)) else as_tensor(alpha, y_pred, y_pred.dtype)
     return -(weight * (1 - log.exp()) ** gamma * y_true * log).sum(axis)
 

@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 
 
 def _first_call(layer: Any) -> int:
-    """The number of a layer's first call, among the outputs: a model's is 1, for Keras counts how it was made."""
+    """The number of a layer's first call: a model's is 1, for Keras counts how it was made."""
     return getattr(layer, "_first_call", 0)
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
 
 
-def graph_config(model: Functional) -> dict[str, Any]:
-    """Layers, the calls between them, inputs and outputs. Masks that follow from the layers are left out."""
+def graph_config(model: Functional, counts_models: bool = False) -> dict[str, Any]:
+    """Layers, the calls between them, inputs and outputs. Masks that follow from the layers are left out.
+
+    counts_models: how a model was made is its first call everywhere, as before Keras 3, and not among outputs alone.
+    """
     graph = model._graph
     assert graph is not None
     inputs = {id(node) for node in graph.input_nodes}
@@ -38,11 +41,12 @@ def graph_config(model: Functional) -> dict[str, Any]:
 
     def history(tensor: SymbolicTensor) -> list[Any]:
         assert tensor.node is not None
-        return [tensor.node.layer.name, place[id(tensor.node)], tensor.index]
+        layer, first = tensor.node.layer, _first_call(tensor.node.layer) if counts_models else 0
+        return [layer.name, first + place[id(tensor.node)], tensor.index]
 
     def end(tensor: SymbolicTensor) -> list[Any]:
         name, index, output = history(tensor)
-        layer = tensor.node.layer if tensor.node is not None else None
+        layer = None if tensor.node is None or counts_models else tensor.node.layer
         return [name, index + _first_call(layer), output]
 
     layers = []

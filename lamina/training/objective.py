@@ -371,12 +371,18 @@ class CompiledMetrics:
             self.build(y, outputs)
         parts = self._parts
         if len(parts) == 1 and isinstance(y, Tensor) and isinstance(outputs, Tensor):
-            _update(parts[0], y, outputs, sample_weight)
+            self._update(parts[0], y, outputs, sample_weight)
             return
         targets = match(y, outputs, self.output_names, "y")
         weights = match(sample_weight, outputs, self.output_names, "sample_weight")
         for part, true, pred, weight in zip(parts, targets, leaves_of(outputs), weights, strict=True):
-            _update(part, true, pred, weight)
+            self._update(part, true, pred, weight)
+
+    def _update(self, part: _Measured, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        for metric in part.metrics:
+            metric.update_state(y, y_pred)
+        for metric in part.weighted:
+            metric.update_state(y, y_pred, sample_weight=sample_weight)
 
     def result(self) -> dict[str, Any]:
         """The values by name: `output_metric` where there are several outputs. A name in use becomes `metric_1`, that
@@ -404,10 +410,3 @@ class CompiledMetrics:
     def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()
-
-
-def _update(part: _Measured, y: Any, y_pred: Any, sample_weight: Any) -> None:
-    for metric in part.metrics:
-        metric.update_state(y, y_pred)
-    for metric in part.weighted:
-        metric.update_state(y, y_pred, sample_weight=sample_weight)

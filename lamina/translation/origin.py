@@ -146,6 +146,15 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def is_lambda(described: Any) -> bool:
+    """Whether it is the code of a function, which Keras 3 writes for an activation without saying so."""
+    if not isinstance(described, Mapping):
+        return False
+    bare = described.keys() == {"code", "defaults", "closure"}
+    bare = bare or (described.keys() == {"value"} and isinstance(described["value"], list))
+    return bare or described.get("class_name") == "__lambda__"
+
+
 State = tuple[np.ndarray | int, np.ndarray | None, dict[str, list[np.ndarray]]]
 
 
@@ -186,6 +195,31 @@ def optimizer_state(
     if product is None and "iteration" not in scalars:
         product = np.ones(())  # Keras 1, and 2 up to 2.2, begin it anew
     return steps, product, found
+
+
+_UNCOUNTED = ("RMSprop", "Adagrad", "Adadelta")  # in Keras 1, which keeps no product of Nadam's either
+
+
+def written_state(
+    generation: str,
+    optimizer: str,
+    singles: Mapping[str, np.ndarray],
+    slots: Sequence[tuple[str, np.ndarray]],
+    unused: Sequence[tuple[str, np.ndarray]],
+) -> list[tuple[str, np.ndarray]]:
+    """The state that optimizers of Keras 1 and 2 take back, which count what they are given.
+
+    `singles`: counts of steps and products; `slots`: what belongs to the weights; `unused`: zeros of their shapes, for
+    the last steps that SGD keeps without a momentum, too.
+    """
+    first = list(singles.items())
+    if generation == "keras1":
+        first = [] if optimizer in _UNCOUNTED else first[:1]
+    if optimizer == "SGD" and not slots:
+        slots = unused
+    numbers = generation == "keras2" and optimizer == "Adam" and len(slots) == 2 * len(unused)
+    maxima = [(path, np.zeros(1, "float32")) for path, _ in unused] if numbers else []  # which `amsgrad` needs
+    return [*first, *slots, *maxima]
 
 
 _SLOTS = {"m", "v", "vhat", "rms", "mg", "momentum", "accumulator", "linear", "accum_grad", "accum_var"}

@@ -63,7 +63,7 @@ class Generation:
     writes_dtype: bool = True
     sums_activity: bool = True  # the penalty of an activity is not divided by the size of the batch
     writes_modules: bool = False  # nested configs name the module and the shape they were built for
-    named_configs: bool = False  # objects in configs carry their class as "name" among the arguments
+    named_configs: bool = False  # as in Keras 1: a config has its class as "name", Sequential's is a list of layers
     masks_may_end: bool = False  # a layer that knows no masks lets them end, instead of refusing them
     short_accuracy: bool = False  # accuracy is called "acc" in logs
     shares_modern: bool = False  # what is in no table is today's
