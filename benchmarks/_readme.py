@@ -32,11 +32,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def write(name: str, texts: dict[str, str]) -> None:
     """Replace the block in each file. Raises ValueError where one has no such block."""
     for language, text in texts.items():
-        file = FILES[language]
-        before, block, after = _parts(file.read_text(encoding="utf-8"), name)
-        if block is None:
-            raise ValueError(f"{file.name} has no block <!-- {name}:start --> ... <!-- {name}:end -->.")
-        file.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
+        replace(FILES[language], name, text)
+
+
+def replace(file: Path, name: str, text: str) -> None:
+    """Replace one block. Raises ValueError where the file has none of that name."""
+    before, block, after = _parts(file.read_text(encoding="utf-8"), name)
+    if block is None:
+        raise ValueError(f"{file.name} has no block <!-- {name}:start --> ... <!-- {name}:end -->.")
+    file.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
 
 
 def _parts(content: str, name: str) -> tuple[str, str | None, str]:

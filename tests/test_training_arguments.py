@@ -225,7 +225,7 @@ def test_arguments_of_a_dataset_count() -> None:
     def see(given: dict[str, Any]) -> Any:
         data = Data(**given)
         ahead = keras.training.data._PyBatches(data, None, torch.device("cpu"), False, False)
-        return type(ahead._raw()).__name__, data.max_queue_size
+        return ahead._raw().__name__, data.max_queue_size
 
     check({"workers": ({}, 1, 2), "max_queue_size": ({"workers": 2}, 10, 3)}, Data, see, skip=("use_multiprocessing",))
     assert (

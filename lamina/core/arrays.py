@@ -15,7 +15,7 @@ from . import config
 from .errors import short
 
 _WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}  # what torch can hardly compute with
-_READ = frozenset(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?"))
+READ = frozenset(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?"))
 _OTHER_FLOATS = {"f": np.float64, "c": np.complex128}  # for longdouble and its complex sister
 TEXTS = (str, bytes, np.str_, np.bytes_)
 PLAIN = int, float, complex, str, bytes, np.generic
@@ -132,7 +132,7 @@ def at_once(
 
     With a device: there, and floats that are not `passing` as `floats`.
     """
-    if array.dtype not in _READ or not array.flags.carray:
+    if array.dtype not in READ or not array.flags.carray:
         return None
     tensor = torch.from_numpy(array)
     if device is None:

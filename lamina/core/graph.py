@@ -15,7 +15,7 @@ from .care import Changes
 from .errors import answered, short
 from .fusion import calls, granted, watched
 from .layer import Layer, scope
-from .operation import tracked
+from .operation import Operation, tracked
 from .symbolic import Node, SymbolicTensor
 
 
@@ -50,6 +50,20 @@ class Graph:
                 del self.nodes[count:]
                 done = before
         self.nodes = [node for node in self.nodes if not self._is_input(node, given)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The calls come first, in their order: so a copy goes from one to the next, however long the chain."""
+        masks = [(leaf, self.masks.get(id(leaf))) for leaf in pytree.tree_leaves(self.outputs)]
+        return {"input_nodes": self.input_nodes, "nodes": self.nodes, **vars(self), "masks": masks}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, masks={id(leaf): mask for leaf, mask in state["masks"]})
+        nodes = [*self.input_nodes, *self.nodes]
+        known = {id(node) for layer in {id(node.layer): node.layer for node in nodes}.values() for node in layer._nodes}
+        for node in nodes:  # copies of layers know no calls but these
+            node.count()
+            if id(node) not in known:
+                node.layer._nodes.append(node)
 
     def _collect(
         self, outputs: list[SymbolicTensor], given: set[int], done: set[int], order: dict[int, int], name: str
@@ -94,6 +108,11 @@ class Graph:
                 before = id(tensor.node)
                 depth[before] = max(depth.get(before, 0), here + 1)
         return sorted(layers.values(), key=lambda layer: (-layer_depth[id(layer)], order.get(id(layer), -1)))
+
+    @functools.cached_property
+    def own_layers(self) -> list[Layer]:
+        """The layers but for plain functions."""
+        return [layer for layer in self.layers if not isinstance(layer, Operation)]
 
     def replay(self, inputs: list[Any]) -> Any:
         """Record the same calls once more on other symbolic inputs; the layers keep no trace of it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -30,6 +30,18 @@ from .stateless import StatelessScope, paired
 from .weight import Weight
 
 
+@contextmanager
+def building_inside(layer: Layer) -> Iterator[None]:
+    """Inside, weights are made that belong to the layer: their paths begin with its name."""
+    path = scope.path
+    scope.path = (*path, layer.name)
+    try:
+        with unset_fake_temporarily(), torch.inference_mode(False):  # weights made there could never be trained
+            yield
+    finally:
+        scope.path = path
+
+
 def _guarded_build(build: Callable) -> Callable:
     """`build`, made to leave nothing behind when it raises, to name its weights and to mark the layer as built."""
 
@@ -41,12 +53,11 @@ def _guarded_build(build: Callable) -> Callable:
                 return
             registers: Any = (self._parameters, self._buffers, self._modules)
             before = [dict(register) for register in registers]
-            path, state = scope.path, vars(self)
+            state = vars(self)
             self._find_policy()
-            scope.path = (*path, self.name)
             state["_building"] = True
             try:
-                with unset_fake_temporarily(), torch.inference_mode(False):  # weights made there could never be trained
+                with building_inside(self):
                     build(self, *args, **kwargs)
             except BaseException:
                 for register, content in zip(registers, before, strict=True):
@@ -54,7 +65,6 @@ def _guarded_build(build: Callable) -> Callable:
                     register.update(content)
                 raise
             finally:
-                scope.path = path
                 state["_building"] = False
             state["_build_shapes"] = (args, kwargs)
             self._finish_build()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -154,7 +155,8 @@ def any_symbolic(*values: Any) -> bool:
 class Node:
     """One recorded call of a layer: its arguments (holding symbolic tensors) and its outputs."""
 
-    __slots__ = ("args", "inputs", "kwargs", "layer", "outputs")
+    __slots__ = ("args", "inputs", "kwargs", "layer", "number", "outputs")
+    _numbers = itertools.count()
 
     def __init__(self, layer: Any, args: tuple, kwargs: dict[str, Any]):
         leaves, spec = pytree.tree_flatten((args, kwargs))
@@ -166,6 +168,11 @@ class Node:
         self.args, self.kwargs = pytree.tree_unflatten(kept, spec)
         self.layer: Layer = layer
         self.outputs: Any = None
+        self.count()
+
+    def count(self) -> None:
+        """Let the call count as made now: `number` is above that of every call before it."""
+        self.number = next(Node._numbers)
 
     def infer(self) -> Any:
         """The outputs, each knowing where it comes from."""

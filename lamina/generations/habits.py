@@ -200,7 +200,7 @@ class Habits(_Modern):
         """
         inside = (layer for layer in self._flat_layers() if layer is not self)
         found = [*self._own_updates, *(update for layer in inside for update in getattr(layer, "_own_updates", ()))]
-        graph = self.__dict__.get("_graph")
+        graph = getattr(self, "_graph", None)
         for node in self._nodes if graph is None else graph.nodes:
             found += _moved(node)
         return Told(found, self._set_updates)
@@ -252,7 +252,7 @@ class Habits(_Modern):
         if inputs is None:
             return found
         given = {id(leaf) for leaf in pytree.tree_leaves(inputs)}
-        if self.__dict__.get("_graph") is not None:
+        if getattr(self, "_graph", None) is not None:
             found += [update for node in self._nodes for update in _moved(node)]
 
         def rests(update: Any) -> bool:

@@ -517,7 +517,7 @@ class _Sequential(AddsBeside, _ModelWords):
             super().build(input_shape)
             return
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
-        x = called_in_turn(self._stack[1:], x)
+        x = [x, *called_in_turn(self._stack[1:], x)][-1]
         inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
@@ -526,10 +526,9 @@ class _Sequential(AddsBeside, _ModelWords):
         self._register(self._stack)
         self._finish_build()
 
-    def _maybe_rebuild(self, rebuild: bool = True) -> None:
-        super()._maybe_rebuild(rebuild)
-        if rebuild and self._stack and isinstance(self._stack[0], MergeByMode) and self._stack[0].branches:
-            self.build()
+    def _knows_input(self) -> bool:
+        first = self._stack[0] if self._stack else None
+        return super()._knows_input() or (isinstance(first, MergeByMode) and bool(first.branches))
 
     @property
     def layers(self) -> list[Any]:

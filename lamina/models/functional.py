@@ -19,7 +19,6 @@ from ..core.declare import kept, owned
 from ..core.errors import named, quoted, short
 from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
-from ..core.operation import Operation
 from ..core.scope import asking
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
@@ -35,13 +34,12 @@ class GraphModel(Model):
     _plan: Any = kept()
     _known_inputs: Any = kept()  # number types, rank and own float type of each, by the key under which it may come
 
-    def _register(self, layers: list[Layer]) -> None:
+    def _register(self, layers: list[Layer], counts: dict[str, int] | None = None) -> None:
         """Make the layers known to torch, under names that another model made in the same way gives them, too:
-        automatic names, counted through the process, are counted afresh."""
-        counts: dict[str, int] = {}
+        automatic names, counted through the process, are counted afresh, or on from `counts`."""
+        counts = {} if counts is None else counts
         for layer in {id(layer): layer for layer in layers}.values():
-            kind = snake_case(type(layer).__name__)
-            base = kind if re.fullmatch(rf"{kind}(_\d+)?", layer.name) else layer.name.replace(".", "_")
+            base = base_of(layer)
             count = counts.get(base, 0)
             name = f"{base}_{count}" if count else base
             while name in vars(self) or hasattr(type(self), name) or self._modules.get(name, layer) is not layer:
@@ -87,6 +85,8 @@ class GraphModel(Model):
         return self._plan
 
     def _make_plan(self) -> Plan:
+        if self._ready and self._care & care.UNBUILT:
+            Changes.note(self)  # whatever called it while it had no plan may now call it otherwise
         plan, structure = Plan(self._graph), self._input_structure
         names = structure if type(structure) is dict else [tensor.name for tensor in self._graph.inputs]
         each = [(_passing(one.torch_dtype), len(one.shape), one.torch_dtype) for one in self._graph.inputs]
@@ -258,7 +258,15 @@ class GraphModel(Model):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_plan": None, "_masked_plans": {}}
+        """The graph comes first, which knows in what order symbolic tensors are to be copied."""
+        state = super().__getstate__()
+        return {"_graph": None, **state, **{"_graph": self._graph, "_plan": None, "_masked_plans": {}}}
+
+
+def base_of(layer: Layer) -> str:
+    """The name under which torch knows a layer, but for a number."""
+    own = snake_case(type(layer).__name__)
+    return own if own in (layer.name, re.sub(r"_\d+\Z", "", layer.name)) else layer.name.replace(".", "_")
 
 
 def _is_flat(inputs: Any) -> bool:
@@ -355,7 +363,7 @@ class Functional(GraphModel):
     @property
     def layers(self) -> list[Layer]:
         """The layers, those farthest from the output first. Plain functions are no layers, as in Keras."""
-        return [layer for layer in self._graph.layers if not isinstance(layer, Operation)]
+        return list(self._graph.own_layers)
 
     @property
     def inputs(self) -> list[SymbolicTensor]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from torch.utils import _pytree as pytree
 
@@ -12,13 +14,15 @@ from ..core import arrays, care, dtypes, serialize, symbolic
 from ..core.declare import kept
 from ..core.errors import named, short
 from ..core.graph import Graph
-from ..core.layer import InputSpec, Layer, as_shape
+from ..core.layer import InputSpec, Layer, as_shape, building_inside
+from ..core.scope import building
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input, InputLayer
-from .functional import GraphModel
+from .functional import GraphModel, base_of
 from .graph_config import own_kwargs
 
 _HOMES = "keras.layers", "keras.models"  # where names without a module are looked up
+_LATER: Any = "later"  # in place of a graph that has not been asked for
 
 
 class Sequential(GraphModel):
@@ -30,6 +34,15 @@ class Sequential(GraphModel):
     _home = "keras"
     _stack: Any = kept()
     _input: Any = kept()
+    _named: Any = kept()  # by name: a layer of the stack, and how often it stands there
+    _counts: Any = kept()  # of the names under which torch knows the layers
+    _tops: Any = kept()  # the symbolic input, and the output of each layer, where the stack was called on it
+    _grows = True  # a layer more needs no other build
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):  # a user's own is to be told
+            cls._grows = False
 
     def __init__(
         self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None, **kwargs: Any
@@ -37,8 +50,7 @@ class Sequential(GraphModel):
         if layers is not None and not isinstance(layers, (list, tuple)):
             raise TypeError(f"Sequential: `layers` must be a list of layers; got {type(layers).__name__}.")
         Layer.__init__(self, name=name, trainable=trainable, **kwargs)
-        vars(self)["_stack"] = []
-        vars(self)["_input"] = None
+        vars(self).update(_stack=[], _input=None, _named={}, _counts={})
         self._append(layers or ())
         self._maybe_rebuild()
 
@@ -47,33 +59,39 @@ class Sequential(GraphModel):
 
         rebuild: build the model now, where its input's shape is known; else when it is called.
         """
+        before = self._input
         (layer,) = self._append([layer])
         try:
-            if rebuild:
-                self._maybe_rebuild()
-            else:
+            if not rebuild:
                 self._forget()
-                self._register(self._stack[-1:])
+                self._register(self._stack[-1:], self._counts)
+            elif not self._grow():
+                self._maybe_rebuild()
         except Exception:
+            vars(self)["_input"] = before
             if not isinstance(layer, InputLayer):
-                self._stack.pop()
-            self._maybe_rebuild()
+                self._take_last()
+            if not self._is_called():
+                self._maybe_rebuild()
             raise
 
     def _append(self, layers: Iterable[Any]) -> list[Layer]:
         """Put layers behind those that are there, and return them."""
         from ..layers.torch_module import as_layer
 
-        names = {layer.name: layer for layer in self._stack}
-        added = []
+        held, added = self._named, []
         for item in layers:
             if isinstance(item, SymbolicTensor):
                 item = item.node.layer if item.node is not None else None
             layer = as_layer(item, "Sequential.add")
-            if not isinstance(layer, InputLayer) and names.setdefault(layer.name, layer) is not layer:
-                raise ValueError(
-                    f"{named(self)}: a layer named {layer.name!r} is there already; give this one another with `name=`."
-                )
+            if not isinstance(layer, InputLayer):
+                known, times = held.get(layer.name, (layer, 0))
+                if known is not layer and known.name == layer.name:
+                    raise ValueError(
+                        f"{named(self)}: a layer named {layer.name!r} is there already; give this one another with "
+                        "`name=`."
+                    )
+                held[layer.name] = layer, times + 1
             self._place(layer)
             added.append(layer)
         return added
@@ -101,20 +119,92 @@ class Sequential(GraphModel):
         """Remove the last layer and return it; `rebuild` as in `add`. Raises ValueError when there is none."""
         if not self._stack:
             raise ValueError(f"{named(self)} has no layer to pop.")
-        layer = self._stack.pop()
-        self._maybe_rebuild(rebuild)
+        called = self._is_called()
+        layer = self._take_last()
+        if rebuild and called and self._stack and self._unregister(layer):
+            self._tops.pop()
+            self._settle()
+        else:
+            self._maybe_rebuild(rebuild)
         return layer
 
+    def _take_last(self) -> Layer:
+        layer = self._stack.pop()
+        known, times = self._named.get(layer.name, (None, 0))
+        if known is layer:
+            self._named[layer.name] = layer, times - 1
+        return layer
+
+    def _unregister(self, layer: Layer) -> bool:
+        """Let torch forget a layer that was the last, unless it stands in the stack elsewhere; False where it is not
+        known by the name that the last one has."""
+        known, times = self._named.get(layer.name, (None, 0))
+        base, modules = base_of(layer), self._modules
+        count = self._counts.get(base, 0)
+        name = f"{base}_{count}" if count else base
+        if known is not layer or modules.get(name) is not layer:
+            return False
+        if not times:
+            del modules[name], self._named[layer.name]
+            self._counts[base] = max(count - 1, 0)
+        return True
+
+    def _is_called(self) -> bool:
+        """Whether all layers have been called in turn on the symbolic input."""
+        return self._tops is not None and len(self._tops) == len(self._stack) + 1
+
+    def _grow(self) -> bool:
+        """Take in a layer that was added: call it on what those before it gave, where these have been called. False
+        where they must be."""
+        layer, waits = self._stack[-1] if self._stack else None, not (self._ready or self._knows_input())
+        grows = self._grows and self._tops and len(self._tops) == len(self._stack)
+        if layer is None or not (grows or (waits and len(self._stack) > 1)):
+            return False
+        if grows:
+            with building(self), building_inside(self):
+                self._tops.extend(called_in_turn([layer], self._tops[-1]))
+        if self._named[layer.name][1] == 1:
+            self._register([layer], self._counts)
+        if grows:
+            if not self._trainable:
+                layer.trainable = False
+            self._settle()
+        return True
+
+    def _settle(self) -> None:
+        """End in the last layer. What follows from all of them, graph and plan, is made when it is first asked for, so
+        that a stack of any height is put up in a time that grows as it does."""
+        vars(self).update(_graph=_LATER, _plan=None, _care=care.UNBUILT, _masked_plans={})
+        vars(self)["_output_structure"] = self._tops[-1]
+        care.Changes.note(self)
+
+    if not TYPE_CHECKING:
+
+        @property
+        def _graph(self) -> Graph | None:
+            graph = vars(self).get("_graph")
+            if graph is _LATER:
+                graph = Graph(self._input_structure, self._output_structure, named(self))
+                vars(self)["_graph"] = graph
+            return graph
+
     def _forget(self) -> None:
-        vars(self).update(_graph=None, _plan=None, _ready=False, _care=care.UNBUILT)
+        vars(self).update(_graph=None, _plan=None, _tops=None, _ready=False, _care=care.UNBUILT)
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         self._forget()
         self._modules.clear()
-        self._register(self._stack)
+        self._counts.clear()
+        self._register(self._stack, self._counts)
+        times = Counter(map(id, self._stack))
+        vars(self)["_named"] = {layer.name: (layer, times[id(layer)]) for layer in self._stack}
         vars(self)["_takes_text"] = bool(self._stack) and self._stack[0]._takes_text
-        if rebuild and self._input is not None and self._stack:
-            self.build(self._input.batch_shape)
+        if rebuild and self._stack and self._knows_input():
+            self.build(None if self._input is None else self._input.batch_shape)
+
+    def _knows_input(self) -> bool:
+        """Whether it can be built."""
+        return self._input is not None
 
     def build(self, input_shape: Any = None) -> None:
         """Build all layers for inputs of shape (batch, ...); None: of the shape that the first layer says.
@@ -138,10 +228,9 @@ class Sequential(GraphModel):
 
     def _begin_with(self, inputs: Any) -> None:
         """Build all layers for symbolic inputs: one, or what the first layer takes of several."""
-        x = called_in_turn(self._stack, inputs)
-        vars(self).update(_graph=Graph(inputs, x, named(self)), _input_structure=inputs, _output_structure=x)
+        tops = [inputs, *called_in_turn(self._stack, inputs)]
+        vars(self).update(_tops=tops, _graph=_LATER, _input_structure=inputs, _output_structure=tops[-1])
         self.input_spec = InputSpec(ndim=len(inputs.shape)) if isinstance(inputs, SymbolicTensor) else None
-        self._register(self._stack)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self._input is None:
@@ -165,19 +254,19 @@ class Sequential(GraphModel):
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
-        return list(self._known_graph("inputs").inputs)
+        return pytree.tree_leaves(self._known("_input_structure", "inputs"))
 
     @property
     def outputs(self) -> list[SymbolicTensor]:
-        return [self._known_graph("outputs").outputs]
+        return [self._known("_output_structure", "outputs")]
 
     @property
     def input(self) -> Any:
-        return self._known_graph("input") and self._input_structure
+        return self._known("_input_structure", "input")
 
     @property
     def output(self) -> Any:
-        return self._known_graph("output").outputs
+        return self._known("_output_structure", "output")
 
     @property
     def input_shape(self) -> Any:
@@ -190,12 +279,12 @@ class Sequential(GraphModel):
     input_names = property(lambda self: [tensor.name for tensor in self.inputs])
     output_names = property(lambda self: [self._stack[-1].name])
 
-    def _known_graph(self, what: str) -> Graph:
-        if self._graph is None:
+    def _known(self, attribute: str, what: str) -> Any:
+        if vars(self).get("_graph") is None:
             raise AttributeError(
                 f"{named(self)} has no {what} before its input shape is known: add an Input or call it on data."
             )
-        return self._graph
+        return vars(self)[attribute]
 
     def get_config(self) -> dict[str, Any]:
         config = Layer.get_config(self)
@@ -235,20 +324,28 @@ class Sequential(GraphModel):
         return model
 
 
-def called_in_turn(layers: Sequence[Layer], x: Any) -> Any:
-    """Each layer on the output of the one before; what it gave already is taken, so that a stack may grow."""
+def called_in_turn(layers: Sequence[Layer], x: Any) -> list[Any]:
+    """What each layer gives for the output of the one before; what it gave already is taken, so that a stack may
+    change."""
 
     def places(tensors: Any) -> tuple[int, ...]:
         return tuple(map(id, pytree.tree_leaves(tensors)))
 
+    start = max((tensor.node.number for tensor in pytree.tree_leaves(x) if tensor.node is not None), default=-1)
     calls = {
-        layer: {places(node.args): node.outputs for node in reversed(layer._nodes) if not own_kwargs(node)}
+        layer: {
+            places(node.args): node.outputs
+            for node in takewhile(lambda node: node.number > start, reversed(layer._nodes))
+            if not own_kwargs(node)
+        }
         for layer in layers
     }
+    found = []
     for layer in layers:
         known = calls[layer].get(places(x))
         x = layer(x) if known is None else known
-    return x
+        found.append(x)
+    return found
 
 
 def _first_of(data: Any) -> Any:

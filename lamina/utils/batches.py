@@ -43,10 +43,13 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def loader(examples: Dataset, batch_size: int | None, shuffle: bool, seed: int | None) -> DataLoader:
-    """The batches of examples, or with None the examples one by one; mixed anew in every pass where asked for."""
+    """The batches of examples, or with None the examples one by one; mixed anew in every pass where asked for. `fit`
+    has the next ones read while a step runs."""
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     shuffle = shuffle and len(examples) > 0  # type: ignore[arg-type]
-    return DataLoader(examples, batch_size, shuffle, collate_fn=_as_it_is, generator=generator)
+    made = DataLoader(examples, batch_size, shuffle, collate_fn=_as_it_is, generator=generator)
+    made.reads_ahead = True  # type: ignore[attr-defined]
+    return made
 
 
 def check_format(format: str, where: str) -> None:

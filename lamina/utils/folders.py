@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import wave
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,11 @@ class _Folder:
 
 def _examples(files: list[Path], labels: Tensor | None, read: Callable, together: Callable) -> Gathered:
     def gather(index: Any) -> Any:
-        x = read(files[index]) if isinstance(index, int) else together([read(files[each]) for each in index])
+        if isinstance(index, int):
+            x = read(files[index])
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # files are decoded without the interpreter's lock
+                x = together(list(pool.map(read, [files[each] for each in index])))
         return x if labels is None else (x, labels[index])
 
     return Gathered(len(files), gather)
