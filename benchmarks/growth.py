@@ -179,7 +179,7 @@ def child(*words: Any, **environment: str) -> dict[str, float]:
     command = [sys.executable, __file__, "--side", *map(str, words)]
     done = subprocess.run(command, text=True, capture_output=True, env={**os.environ, **environment})
     if done.returncode:
-        raise RuntimeError(done.stderr)
+        raise RuntimeError(f"{words}: exit status {done.returncode}. {done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -235,11 +235,10 @@ def part_memory() -> str:
     for place, task in enumerate(TASKS):
         kept = both("task", place, rounds=1, MALLOC_MMAP_THRESHOLD_=str(1 << 30), MALLOC_TRIM_THRESHOLD_=str(1 << 30))
         usual = both("task", place, rounds=1, LAMINA_KEEP_BUFFERS="0")
-        cells = [
-            f"{each['lamina']['memory']:.0f} / {each['torch']['memory']:.0f} = "
-            f"{each['lamina']['memory'] / each['torch']['memory']:.2f}"
-            for each in (usual, kept)
-        ]
+        cells = []
+        for each in (usual, kept):
+            ours, theirs = (each[side]["memory"] for side in ("lamina", "torch"))
+            cells.append(f"{ours:.0f} / {theirs:.0f}" + (f" = {ours / theirs:.2f}" if theirs > 5 else ""))
         rows.append([task.name, *cells])
     return table(["peak memory, Lamina / PyTorch, MB", "glibc's usual allocator", "buffers kept"], rows)
 

@@ -61,6 +61,7 @@ UNREAD = {
     "generations.tensorflow.data.Dataset.prefetch:buffer_size": "how it runs, not which elements there are",
     "generations.tensorflow.data.Dataset.with_options:options": "how it runs, not which elements there are",
     "generations.tensorflow.data.*.cache:filename": "a cache is kept in memory; its file is nobody else's",
+    "training.record.*._called:types": "torch's protocol",
     "generations.tensorflow.state.Variable.__*__:*": "torch's protocol; `__new__` reads what there is",
     "generations.initializations._made.initialization:name": "Keras 1 gives every initialization a name",
     "generations.scikit_learn.BaseWrapper.get_params:params": "scikit-learn passes `deep`",
@@ -139,6 +140,7 @@ UNREAD = {
 
 # Arguments that are kept for whoever asks and read nowhere.
 KEPT = {
+    "training.step.Step.outputs_used": "it tells its passes, which read it",
     "preprocessing.image.ImageDataGenerator._validation_split": "read by its iterators",
     "layers.input.InputLayer.sparse": "True is refused",
     "layers.input.InputLayer.ragged": "True is refused",

@@ -825,6 +825,15 @@ def test_compiling_again_keeps_what_is_left_out() -> None:
     assert model.evaluate(X, TARGETS, verbose=0) == pytest.approx(mae)
 
 
+def test_an_empty_list_of_metrics_asks_for_none_of_any_output() -> None:
+    start = keras.Input((3,))
+    model = keras.Model(start, [L.Dense(1)(start), L.Dense(2)(start)])
+    model.compile("sgd", "mse", metrics=[], weighted_metrics=[])
+    assert isinstance(model.test_on_batch(np.ones((2, 3)), [np.ones((2, 1)), np.ones((2, 2))]), list)
+    with pytest.raises(ValueError, match="for each of 2 outputs"):
+        model.compile("sgd", [])
+
+
 def test_metrics_of_one_name() -> None:
     model = compiled("mse", metrics=["mae", "mae"], weighted_metrics=["mae", "mae", "mape"])
     history = model.fit(X, TARGETS, verbose=0).history

@@ -266,8 +266,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             object.__setattr__(self, name, value)
 
     def _set_attribute(self, name: str, value: Any) -> None:
-        state = vars(self)
-        state["_may_count"] = state.get("_may_count", True) or may_count(value)
+        vars(self)["_may_count"] |= isinstance(value, (Counts, list, tuple, dict)) and may_count(value)
         declared = self._args.get(name) if vars(self)["_ready"] else None
         if declared is not None and declared.attribute == name and not self._building:
             value = declared.convert(value, self)  # as by the constructor

@@ -219,7 +219,8 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Coll
     require_built(model, "load weights")
     build_optimizer(model)
     with stored_weights(path) as files:
-        tree.load(tree.read(model, files, skip, skip_mismatch), path)
+        loads = tree.read(model, files, skip, skip_mismatch)
+        tree.load(older.without_state(loads) if older.written_as(model) else loads, path)
 
 
 @contextmanager

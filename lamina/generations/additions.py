@@ -68,7 +68,9 @@ class Adds(Habits):
 
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
         """Add a value of the call in progress to the mean that logs show as `name`; a metric's is the metric's own."""
-        own = self.__dict__.setdefault("_added_metrics", {})
+        if "_added_metrics" not in vars(self):
+            self._added_metrics: dict[str, Any] = {}
+        own = self._added_metrics
         metric = getattr(value, "_metric_obj", None)
         if metric is not None:
             own[metric.name] = metric
@@ -125,7 +127,8 @@ class Addition(Layer):
 
     def __init__(self, value: Any, act: Callable[[Layer, Any], None], metric: Any = None):
         super().__init__(name=unique_name("add_loss" if metric is None else "add_metric"))
-        self.__dict__.update(value=value, act=act, metric=metric)
+        self.__dict__.update(value=value, act=act)
+        self.metric = metric
         if metric is None:
             self.__dict__["_care"] |= care.ADDS
         if metric is None and isinstance(value, SymbolicTensor):

@@ -528,7 +528,7 @@ class _Sequential(AddsBeside, _ModelWords):
 
     def _knows_input(self) -> bool:
         first = self._stack[0] if self._stack else None
-        return super()._knows_input() or (isinstance(first, MergeByMode) and bool(first.branches))
+        return self._input is not None or (isinstance(first, MergeByMode) and bool(first.branches))
 
     @property
     def layers(self) -> list[Any]:

@@ -264,6 +264,7 @@ class _Modernizer:
         """Compile as it was; the optimizer goes on where its arithmetic is the same."""
         settings = old.get_compile_config()
         settings = {key: self.config(value, key, object) for key, value in settings.items()}
+        settings.pop("sample_weight_mode", None)  # weights are today of what their shape says
         new.compile_from_config(settings)
         optimizer = getattr(old, "optimizer", None)
         if optimizer is None or not optimizer.built:

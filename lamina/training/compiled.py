@@ -38,13 +38,15 @@ class Compiled:
         model, as far as they are known; scale_loss: for gradients of half precision. Raises ValueError for what
         `compile` does not take."""
         check_count(arguments["steps_per_execution"], "steps_per_execution")
+        metrics = arguments["metrics"] or None, arguments["weighted_metrics"] or None  # an empty list asks for none
+        told = {**arguments, "metrics": metrics[0], "weighted_metrics": metrics[1]}
         for what in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            check_outputs(arguments[what], outputs, names, what)
+            check_outputs(told[what], outputs, names, what)
         optimizer = arguments["optimizer"] = optimizers.get(arguments["optimizer"])
         if scale_loss and isinstance(optimizer, optimizers.Optimizer):
             if not isinstance(optimizer, optimizers.LossScaleOptimizer):
                 optimizer = optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
-        loss, metrics = arguments["loss"], (arguments["metrics"], arguments["weighted_metrics"])
+        loss = arguments["loss"]
         return cls(
             arguments,
             optimizer,

@@ -34,7 +34,8 @@ EAGER_TIME = 0.1  # seconds that others of one format take before two of them ar
 LONGEST = 0.03  # seconds a pass may take on average; the kernels' time is all that counts in longer ones
 _FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
 
-_FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing"}  # made anew of all else that a module holds
+# Made anew of all else that a module holds.
+_FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
 
 _data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
 _below_autograd: Any = torch._C._AutoDispatchBelowAutograd
@@ -159,9 +160,7 @@ class Replayed(Passes):
     def settle(self) -> None:
         super().settle()
         before, self._settled = self._settled, self._attributes()
-        if before is None or not _are(
-            before, self._settled
-        ):  # else layers were frozen and are so no longer, or the like
+        if before is None or not _are(before, self._settled):  # else layers were frozen and are so no longer, or so
             self._formats: dict[Any, _Format] = {}
 
     def both(

@@ -31,9 +31,7 @@ SHARE = 0.01  # of the time may go into trials that find nothing new
 HURRY = 10  # so many times sooner is a trial allowed where something has changed
 LONGEST = 32  # a trial that finds nothing new makes the next one wait longer, up to so many times
 BETTER, WORSE, SLOWER = 0.93, 1.2, 1.3  # times of a step over what it is held against
-WORTH = (
-    3e-3  # seconds that a loop has to take, or another number is not set for it: that takes a tenth of a millisecond
-)
+WORTH = 3e-3  # seconds that a loop has to take, or another number is not set for it: setting takes 0.1 ms
 FORGOTTEN = 60.0  # seconds after which nothing is taken for known
 
 
