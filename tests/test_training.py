@@ -827,7 +827,7 @@ def test_compiling_again_keeps_what_is_left_out() -> None:
 
 def test_an_empty_list_of_metrics_asks_for_none_of_any_output() -> None:
     start = keras.Input((3,))
-    model = keras.Model(start, [L.Dense(1)(start), L.Dense(2)(start)])
+    model = keras.Model(start, [keras.layers.Dense(1)(start), keras.layers.Dense(2)(start)])
     model.compile("sgd", "mse", metrics=[], weighted_metrics=[])
     assert isinstance(model.test_on_batch(np.ones((2, 3)), [np.ones((2, 1)), np.ones((2, 2))]), list)
     with pytest.raises(ValueError, match="for each of 2 outputs"):
