@@ -127,8 +127,9 @@ class Addition(Layer):
 
     def __init__(self, value: Any, act: Callable[[Layer, Any], None], metric: Any = None):
         super().__init__(name=unique_name("add_loss" if metric is None else "add_metric"))
-        self.__dict__.update(value=value, act=act)
-        self.metric = metric
+        self.__dict__.update(value=value, act=act, metric=metric)
+        if isinstance(metric, metrics.Metric):
+            self.metric = metric  # set as others are, so that models look for it
         if metric is None:
             self.__dict__["_care"] |= care.ADDS
         if metric is None and isinstance(value, SymbolicTensor):
