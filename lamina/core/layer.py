@@ -287,7 +287,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
                 object.__setattr__(self, name, value)
                 self._finish_build()
-            super().__setattr__(name, value)
+            super().__setattr__(name, value)  # type: ignore[arg-type]
         if declared is not None:
             Changes.note(self)
 

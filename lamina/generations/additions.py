@@ -69,8 +69,8 @@ class Adds(Habits):
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
         """Add a value of the call in progress to the mean that logs show as `name`; a metric's is the metric's own."""
         if "_added_metrics" not in vars(self):
-            self._added_metrics: dict[str, Any] = {}
-        own = self._added_metrics
+            self._added_metrics = {}
+        own: dict[str | None, Any] = self._added_metrics
         metric = getattr(value, "_metric_obj", None)
         if metric is not None:
             own[metric.name] = metric

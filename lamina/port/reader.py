@@ -210,7 +210,7 @@ def trace(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> 
     if any(cls in MODULES for cls in type(module).__mro__):  # no module's, but its own
         module = nn.Sequential(OrderedDict({type(module).__name__.lower(): module}))
     root = copy.copy(module)
-    root._modules = dict(module._modules)  # modules that the code makes as it runs are added to these
+    root._modules = module._modules.copy()  # type: ignore[assignment]  # modules that the code makes as it runs are added to these
     try:
         return fx.GraphModule(root, _Tracer(shapes, dtypes).trace(root))
     except Exception as error:
@@ -306,12 +306,13 @@ class _Tracer(fx.Tracer):
         found = getattr(self.root.get_submodule(owner), last)
         if isinstance(found, nn.Embedding):
             args = (args[0].long(),)
-        return found.forward(*args, **kwargs) if kind == "call_module" else self._fake.from_tensor(found)
+        return found.forward(*args, **kwargs) if kind == "call_module" else self._fake.from_tensor(found)  # type: ignore[arg-type]
 
     def call_module(self, m: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> Any:
         if self._inside:
             return forward(*args, **kwargs)
         if not any(m is own for own in self.root.modules()):
+            assert self.submodule_paths is not None  # of modules that are traced, not of functions
             name = self.submodule_paths[m] = f"made_{len(self.root._modules)}"
             self.root.add_module(name, m)
         return super().call_module(m, forward, args, kwargs)

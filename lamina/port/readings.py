@@ -569,7 +569,7 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
 def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     """With the size of the batch, of what is one sample for all of them."""
     target = str(reader._node.target)
-    sizes = shape_of(sizes[0]) if target == "expand_as" else flat(sizes)
+    sizes = tuple(shape_of(sizes[0]) if target == "expand_as" else flat(sizes))
     x, rest = reader.settled(x), [*sizes[1:]]
     if target == "repeat":
         if sizes[0] != 1 or len(sizes) != len(x.shape):
@@ -578,7 +578,9 @@ def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     if sizes[0] not in (-1, BATCH) or len(sizes) != len(x.shape):
         raise reader.unreadable("adds an axis before the batch, or samples")
     rest = [own if size == -1 else size for own, size in zip(x.shape[1:], rest, strict=True)]
-    return reader.value(ops.tile(x.made, [1, *(new // (own or 1) for own, new in zip(x.shape[1:], rest, strict=True))]))
+    return reader.value(
+        ops.tile(x.made, [1, *((new or 1) // (own or 1) for own, new in zip(x.shape[1:], rest, strict=True))])
+    )
 
 
 @reads("randn_like", "rand_like", "bernoulli", "multinomial", "normal")
