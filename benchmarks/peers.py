@@ -189,13 +189,11 @@ Rounds = dict[str, list[float]]  # seconds of each peer, round by round; no peer
 
 
 def prepared(sides: dict[str, Side], index: int) -> dict[str, Side]:
-    """Each side has the model made and each phase run once; without those that cannot."""
-    for side in sides.values():
-        side.send([index])
+    """Each side has the model made and each phase run once, alone; without those that cannot."""
     able = {}
     for name, side in sides.items():
         try:
-            side.answer()
+            side.ask([index])
             able[name] = side
         except RuntimeError as error:
             print(f"{name}: {error}", file=sys.stderr)

@@ -104,9 +104,9 @@ class Choice:
 
     def _contradicted(self) -> bool:
         """Whether other processes came or went since the last trial, or are no reason for its answer."""
-        if len(self._signs) < 2 or len({*self._signs}) > 1:
+        if len(self._signs) < 2:
             return False
-        crowded = self._signs[-1]
+        crowded = all(self._signs)  # a moment's count is often one too high: of a thread that reads ahead, say
         right = crowded == (self.now < self.numbers[0])
         return not right and (crowded != self._crowd or self._doubted)
 
@@ -128,7 +128,7 @@ class Choice:
                 waits[True] = waits[False] = 1
             wait = max(BLOCK, trial.lost) / SHARE
             self._next = self._ran + wait * waits[False], self._ran + wait * waits[True] / HURRY
-            self._crowd, self._doubted = self._signs[-1], trial.won
+            self._crowd, self._doubted = all(self._signs), trial.won
             self._recent.clear()
             self._usual = float("inf")
 
@@ -136,12 +136,13 @@ class Choice:
 class _Trial:
     """Blocks with another number and with the present one, the base; both are places in the list of numbers.
 
-    Their order is other, base, base, other: that is fair also where long and short batches alternate.
+    Their order is other, base, base, other: that is fair also where long and short batches alternate. Where the better
+    of both blocks with the other number says another thing than both together, the four run once more.
     """
 
     def __init__(self, base: int, ways: list[int], before: float):
         self.base, self.before = base, before  # seconds a step with the base
-        self.at_first = before
+        self.at_first = self._after = before
         self._ways = ways
         self._took: list[float] = []
         self.lost = 0.0  # seconds by which blocks with other numbers took longer
@@ -154,24 +155,31 @@ class _Trial:
     @property
     def with_other(self) -> bool:
         """Whether the present block is one with the other number."""
-        return len(self._took) in (0, 3)
+        return len(self._took) % 4 in (0, 3)
 
     def found(self, mean: float) -> bool | None:
         """After a block: whether the other number is better, on the whole and at best; None: not known yet."""
-        took = self._took
-        took.append(mean)
-        if len(took) == 1:
+        self._took.append(mean)
+        count = len(self._took)
+        if count == 1:
             return False if mean > WORSE * self.before else None
-        if len(took) < 4:
+        if count not in (4, 8):
             return None
-        self.before = (took[1] + took[2]) / 2
-        return took[0] + took[3] < BETTER * (took[1] + took[2]) and min(took[0], took[3]) < min(took[1], took[2])
+        other, base = (sorted(self._took[first::4] + self._took[second::4]) for first, second in ((0, 3), (1, 2)))
+        best = other[0] < BETTER * base[0]
+        if count == 8:
+            other, base = other[:-1], base[:-1]  # without the block of each that was disturbed most
+        better = sum(other) < BETTER * sum(base)
+        if count == 4 and best and not better:
+            return None
+        self.before, self._after = statistics.mean(base), statistics.mean(other)
+        return better and other[0] < base[0]
 
     def walks_on(self, better: bool, count: int) -> bool:
         """Go on the same way where that was better, else the other way; False: that was all."""
         if better:
             self.at_first = self.at_first if self.won else self.before
-            self.base, self.before, self.won = self.other, (self._took[0] + self._took[3]) / 2, True
+            self.base, self.before, self.won = self.other, self._after, True
         keep = self._ways[:1] if better else [] if self.won else self._ways[1:]
         self._ways = [way for way in keep if 0 <= self.base + way < count]
         self._took = []
