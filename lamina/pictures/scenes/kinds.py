@@ -1,0 +1,29 @@
+"""Which pictures a layer has: the files beside this one register a function for each kind of layer."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+from ..said import Language
+from ..scene import Scene
+
+Shape = tuple[int | None, ...]
+
+
+class At(NamedTuple):
+    """A call that is drawn: the shapes (batch, ...) of all inputs and outputs, the batch unknown, and the language."""
+
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+    language: Language
+
+
+@functools.singledispatch
+def scenes(layer: Any, at: At) -> list[Scene]:
+    """Pictures of a built layer, the most telling first; none for a kind that has none.
+
+    They are drawn from the layer's own attributes and the arithmetic it computes with. Long axes are cut where the
+    rest would repeat what is seen, and a note says so.
+    """
+    return []
