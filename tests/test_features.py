@@ -172,3 +172,23 @@ def adapted() -> Any:
     layer = L.Normalization()
     layer.adapt(DATA)
     return layer
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count"])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 3, 1), (2, 3, 2, 2), (2, 0, 3)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda mode: L.CategoryEncoding(5, output_mode=mode),
+        lambda mode: L.Discretization(bin_boundaries=[1, 2, 3, 4], output_mode=mode),
+        lambda mode: L.IntegerLookup(vocabulary=[0, 1, 2, 3, 4], num_oov_indices=0, output_mode=mode),
+    ],
+)
+def test_a_sample_is_the_axis_behind_the_batch(make: Any, shape: tuple[int, ...], mode: str) -> None:
+    """As Keras 3.15 computes it."""
+    layer, indices = make(mode), np.random.default_rng(0).integers(0, 5, shape)
+    expected = (np.expand_dims(indices, -1) == np.arange(5)).sum(1)
+    if mode == "multi_hot":
+        expected = expected > 0
+    np.testing.assert_array_equal(np.asarray(layer(indices)), expected)
+    assert tuple(layer.compute_output_shape(shape)) == expected.shape

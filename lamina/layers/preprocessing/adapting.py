@@ -123,4 +123,6 @@ def encoded_shape(shape: Any, mode: str, depth: int | None) -> tuple:
         return shape
     if mode == "one_hot" and not (len(shape) > 1 and shape[-1] == 1):
         return (*shape, depth)
+    if mode != "one_hot" and len(shape) > 2:
+        return (shape[0], *shape[2:], depth)
     return (*shape[:-1], depth)

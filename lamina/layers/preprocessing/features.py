@@ -342,7 +342,7 @@ class CategoryEncoding(Layer):
     """Integers 0 .. num_tokens - 1 as vectors of that many values; negative ones count nowhere.
 
     "one_hot": input (batch, ...) or (batch, ..., 1), output (batch, ..., num_tokens). "multi_hot" and "count": input
-    (batch, ..., n), output (batch, ..., num_tokens). Raises ValueError for a larger integer.
+    (batch, n, ...), output (batch, ..., num_tokens). Raises ValueError for a larger integer.
     """
 
     num_tokens: int = arg(_tokens, default=None, doc="How many there are.")
