@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 from torch.utils import _pytree as pytree
 
 from ..core import arrays, care, dtypes, masking, serialize, symbolic
@@ -22,6 +23,7 @@ from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.scope import asking
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import InputLayer
+from ..training.repeat import Repeated
 from .graph_config import graph_config, graph_from_config
 from .model import Model
 
@@ -32,6 +34,7 @@ class GraphModel(Model):
     _creates_mask = False
     _graph: Any = kept()  # a Graph, once the shape of the input is known
     _plan: Any = kept()
+    _repeated: Any = kept()  # `run` of the plan for calls without gradients
     _known_inputs: Any = kept()  # number types, rank and own float type of each, by the key under which it may come
 
     def _register(self, layers: list[Layer], counts: dict[str, int] | None = None) -> None:
@@ -60,7 +63,9 @@ class GraphModel(Model):
         if plan is None or (plan.changes != Changes.count and Changes.concern(plan, self)):
             plan = self._make_plan()
         if asking and scope.thread in asking:  # a step asks for them
-            plan = plan.scored
+            run = plan.scored.run
+        else:
+            run = plan.run if torch.is_grad_enabled() or is_dynamo_compiling() else self._repeated
         if training is not None:
             outer, scope.training = scope.training, bool(training)
             try:
@@ -70,8 +75,8 @@ class GraphModel(Model):
         if mask is not None and any(item is not None for item in pytree.tree_leaves(mask)):
             return self._call_masked(inputs, mask)
         if type(inputs) is Tensor:
-            return plan.run(inputs)
-        return plan.run(*self._flat_inputs(inputs))
+            return run(inputs)
+        return run(*self._flat_inputs(inputs))
 
     _takes_training = False  # each layer's own flag counts unless the call says otherwise
 
@@ -94,6 +99,7 @@ class GraphModel(Model):
         simple = self._graph.inputs[0] if len(self._graph.inputs) == 1 else None
         vars(self).update(
             _plan=plan,
+            _repeated=Repeated(self, plan.run),
             _masked_plans={},
             _known_inputs=dict(zip(names, each, strict=True)) if plain else {},
             _ndim=None if simple is None else len(simple.shape),
@@ -260,7 +266,11 @@ class GraphModel(Model):
     def __getstate__(self) -> dict[str, Any]:
         """The graph comes first, which knows in what order symbolic tensors are to be copied."""
         state = super().__getstate__()
-        return {"_graph": None, **state, **{"_graph": self._graph, "_plan": None, "_masked_plans": {}}}
+        return {
+            "_graph": None,
+            **state,
+            **{"_graph": self._graph, "_plan": None, "_repeated": None, "_masked_plans": {}},
+        }
 
 
 def base_of(layer: Layer) -> str:

@@ -278,6 +278,11 @@ class Recording(TorchDispatchMode):
         """Whether all of these look at what is kept."""
         return all(self.storage_of[name] in self._outside for name in names)
 
+    def keeps_to_itself(self, results: Any) -> bool:
+        """Whether it writes to nothing from outside, and none of the results looks at such memory."""
+        storages = self.written | {self.storage_of[name] for name in _names(results)}
+        return storages.isdisjoint(self._outside | self._given)
+
     def matches(self, other: Recording) -> bool:
         """Whether both wrote the same, and met the same tensors."""
         return (

@@ -16,7 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules import module as torch_modules
+from torch.nn.modules.module import (
+    _global_backward_hooks,
+    _global_backward_pre_hooks,
+    _global_forward_hooks,
+    _global_forward_pre_hooks,
+)
 from torch.utils import _pytree as pytree
 
 from ..core.care import LOSSES, hooks_of
@@ -32,28 +37,34 @@ logger = logging.getLogger("lamina")
 EAGER_PASSES = 25  # that nothing is asked of at first
 EAGER_TIME = 0.1  # seconds that others of one format take before two of them are recorded, which takes a tenth of that
 LONGEST = 0.03  # seconds a pass may take on average; the kernels' time is all that counts in longer ones
-_FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
+FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
 
 # Made anew of all else that a module holds.
-_FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
+_FOLLOWS = {"_changed_at", "_plan", "_repeated", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
 
-_data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
-_below_autograd: Any = torch._C._AutoDispatchBelowAutograd
-_unusual: tuple[Callable[[], Any], ...] = (
-    torch._C._len_torch_dispatch_stack,
-    torch._C._len_torch_function_stack,
-    torch._C._are_functorch_transforms_active,
-    torch.is_anomaly_enabled,
-    torch.is_inference_mode_enabled,
-    torch_modules._has_any_global_hook,
-)
+data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
+below_autograd: Any = torch._C._AutoDispatchBelowAutograd
+_C: Any = torch._C
+
+
+def watched() -> bool:
+    """Whether somebody watches or changes what is done with tensors."""
+    return bool(
+        _C._len_torch_dispatch_stack()
+        or _C._len_torch_function_stack()
+        or _C._are_functorch_transforms_active()
+        or _C._get_tracing_state()
+        or torch.is_autocast_enabled("cpu")
+        or torch.is_anomaly_enabled()
+        or _global_forward_hooks
+        or _global_forward_pre_hooks
+    )
 
 
 def _as_usual() -> bool:
-    """Whether nobody watches, casts or forbids what is done with tensors."""
-    if not torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
-        return False
-    return not any(asked() for asked in _unusual)
+    """Whether that is not so, and gradients may be asked for."""
+    usual = torch.is_grad_enabled() and not torch.is_inference_mode_enabled() and not watched()
+    return usual and not (_global_backward_hooks or _global_backward_pre_hooks)
 
 
 def _batch_format(batch: tuple) -> tuple[list[Tensor], Any]:
@@ -98,7 +109,7 @@ class _Premises:
             scope.training,
             any(self._hooks),
             [*map(id, tensors)],
-            [*map(_data_ptr, tensors)],
+            [*map(data_ptr, tensors)],
             [(one.requires_grad, one._backward_hooks, one._post_accumulate_grad_hooks) for one in self.weights],
             [holder["training"] for holder in self._modules],
             [holder["_trainable"] for holder in self._flags],
@@ -121,7 +132,7 @@ class _Recorded:
     def holds(self, weights: list[Any]) -> bool:
         """Whether all that it went by is as it was, for these weights."""
         if weights is not self.premises.weights:
-            if not _are(weights, self.premises.weights):
+            if not are(weights, self.premises.weights):
                 return False
             self.premises.weights = weights
         return self.premises.now() == self.known
@@ -131,7 +142,7 @@ class _Recorded:
         return mine == theirs and self.recording.matches(other.recording)
 
 
-class _Format:
+class Format:
     """What is known of batches of one format: the time of eager passes, then recordings."""
 
     def __init__(self) -> None:
@@ -159,9 +170,9 @@ class Replayed(Passes):
 
     def settle(self) -> None:
         super().settle()
-        before, self._settled = self._settled, self._attributes()
-        if before is None or not _are(before, self._settled):  # else layers were frozen and are so no longer, or so
-            self._formats: dict[Any, _Format] = {}
+        before, self._settled = self._settled, attributes(self.module)
+        if before is None or not are(before, self._settled):  # else layers were frozen and are so no longer, or so
+            self._formats: dict[Any, Format] = {}
 
     def both(
         self, x: Any, y: Any, sample_weight: Any, weights: list[Any], scale: Callable[[Tensor], Tensor]
@@ -173,8 +184,8 @@ class Replayed(Passes):
         leaves, key = _batch_format(batch)
         known = self._formats.get(key)
         if known is None:
-            known = _Format()
-            if key is not None and len(self._formats) < _FORMATS:
+            known = Format()
+            if key is not None and len(self._formats) < FORMATS:
                 self._formats[key] = known
         found = known.replay
         if found is not None and _as_usual() and found.holds(weights) and scale(_ANY) is _ANY:
@@ -191,7 +202,7 @@ class Replayed(Passes):
         for weight in weights:
             weight.grad = None
         try:
-            with _below_autograd():
+            with below_autograd():
                 loss, outputs, masks, grads = found.line.run(*leaves)  # type: ignore[union-attr]
         except Exception:  # an eager pass finds the words for it
             return super().both(batch[0], batch[1], batch[2], weights, scale)
@@ -203,10 +214,10 @@ class Replayed(Passes):
             set_mask(output, mask)
         return pytree.tree_unflatten(outputs, found.spec) if outputs else None, loss, grads
 
-    def _record(self, known: _Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
+    def _record(self, known: Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
         """An eager pass of which all calls are written down."""
         premises = _Premises(self.module, self._compiled, weights)
-        before, drawn_before = self._attributes(), drawn()
+        before, drawn_before = attributes(self.module), drawn()
         watch, recording = Watch(), Recording(leaves)
         with nullcontext() if known.first else watch.open(), recording:
             passed = super().both(batch[0], batch[1], batch[2], weights, scale)
@@ -220,7 +231,7 @@ class Replayed(Passes):
         draws = {stream: count for stream, count in draws.items() if count}
         found = _Recorded(recording, results, spec, draws, premises, premises.now())
         problem = recording.problem or watch.problem or self._hindrance(weights)
-        if problem is None and not _are(before, self._attributes()):
+        if problem is None and not are(before, attributes(self.module)):
             problem = "a layer keeps something of the batch"
         if problem is None and known.first is not None and not known.first.matches(found):
             problem = "two passes were not alike"
@@ -232,15 +243,6 @@ class Replayed(Passes):
         else:
             found.line, known.first, known.replay = Line(recording, results), None, found
         return passed
-
-    def _attributes(self) -> list[Any]:
-        """All that the modules hold."""
-        found: list[Any] = []
-        for one in self.module.modules():
-            found += [value for name, value in vars(one).items() if name not in _FOLLOWS]
-            for kind in (one._parameters, one._buffers, one._modules):
-                found += kind.values()
-        return found
 
     def _hindrance(self, weights: Sequence[Any]) -> str | None:
         """What keeps a pass from being replayed that its calls do not show."""
@@ -254,7 +256,17 @@ class Replayed(Passes):
         return None
 
 
-def _are(some: list[Any], others: list[Any]) -> bool:
+def attributes(module: Any) -> list[Any]:
+    """All that a module and those inside it hold."""
+    found: list[Any] = []
+    for one in module.modules():
+        found += [value for name, value in vars(one).items() if name not in _FOLLOWS]
+        for kind in (one._parameters, one._buffers, one._modules):
+            found += kind.values()
+    return found
+
+
+def are(some: list[Any], others: list[Any]) -> bool:
     """Whether these are the same objects."""
     return len(some) == len(others) and all(map(operator.is_, some, others))
 
