@@ -105,6 +105,17 @@ def test_a_class_of_ones_own_does_not_replace_keras_class_of_that_name(tmp_path)
         serialize._registered.pop("other>Dense")
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_a_mask_of_steps_goes_along_time_wherever_that_is(data_format: str) -> None:
+    x, mask = np.random.default_rng(0).random((2, 5, 3), "float32"), np.arange(5) < np.array([[2], [4]])
+    last = data_format == "channels_last"
+    layer = L.GlobalAveragePooling1D(data_format=data_format)
+    found = layer(x if last else x.transpose(0, 2, 1), mask=mask)
+    np.testing.assert_allclose(found, (x * mask[..., None]).sum(1) / mask.sum(1)[:, None], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"`mask` must have shape \(2, 5\)"):
+        layer(x if last else x.transpose(0, 2, 1), mask=mask[:, :3])
+
+
 def test_masks_count_beside_initial_states_as_each_generation_has_it() -> None:
     x, h = torch.randn(2, 4, 3), torch.randn(2, 5)
     x[:, 2:] = 0

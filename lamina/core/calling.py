@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -379,8 +379,8 @@ class Calling(Weights):
                 rest = {k: v for k, v in kwargs.items() if k != "training" and v is not first}
                 others = pytree.tree_leaves((args[1:], rest))
                 wanted = not any(isinstance(leaf, (Tensor, symbolic.SymbolicTensor)) for leaf in others)
-        elif self._takes_mask and not self._mask_broadcasts and args:
-            _check_mask(self, args[0], mask)
+        elif self._takes_mask and self._mask_axes is not None and args:
+            _check_mask(self, args[0], mask, self._mask_axes)
         if wanted and mask is not None:
             kwargs["mask"] = mask
         if not self._takes_masks_of:
@@ -476,6 +476,8 @@ def _flags_put(modules: list[nn.Module], training: bool) -> Iterator[None]:
         _put(changed, not training)
 
 
-def _check_mask(layer: Any, inputs: Any, mask: Any) -> None:
-    if isinstance(inputs, Tensor) and isinstance(mask, Tensor) and tuple(mask.shape) != tuple(inputs.shape[:2]):
-        raise masking.misfit(layer, mask, inputs.shape[:2])
+def _check_mask(layer: Any, inputs: Any, mask: Any, axes: Iterable[int]) -> None:
+    if isinstance(inputs, Tensor) and isinstance(mask, Tensor):
+        expected = tuple(inputs.shape[axis] for axis in axes)
+        if tuple(mask.shape) != expected:
+            raise masking.misfit(layer, mask, expected)

@@ -14,10 +14,10 @@ from .errors import named, show_shape
 
 
 def misfit(layer: Any, mask: Any, expected: Any) -> ValueError:
-    """What is said of a mask that has not the shape of the input's first axes."""
-    axes = ", (batch, time)" if len(expected) == 2 else ""
+    """What is said of a mask that has not the sizes of its input."""
+    axes = ", (batch, time) as in its input" if len(expected) == 2 else ""
     return ValueError(
-        f"{named(layer)}: `mask` must have shape {show_shape(expected)}{axes}, as its input begins; "
+        f"{named(layer)}: `mask` must have shape {show_shape(expected)}{axes}; "
         f"got {show_shape(mask.shape)}."
     )
 

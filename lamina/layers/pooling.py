@@ -127,11 +127,15 @@ class GlobalAveragePooling(_GlobalPooling):
 
 
 class GlobalAveragePooling1D(GlobalAveragePooling):
-    """The mean over time, of the steps the mask lets through. Input (batch, steps, features)."""
+    """The mean over time, of the steps that the mask, (batch, steps), lets through. Input (batch, steps, features)."""
 
     rank = 1
     supports_masking = True
-    _creates_mask = _mask_broadcasts = False
+    _creates_mask = False
+
+    @property
+    def _mask_axes(self) -> tuple[int, int]:  # type: ignore[override]
+        return (0, 1 if self.channels_last else 2)
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         return pooling.global_average(inputs, self._last, self.keepdims, mask)
