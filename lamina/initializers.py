@@ -123,7 +123,13 @@ _COSINE_SUMS = {
 
 def _convert_window(value: Any, owner: Any) -> Any:
     if isinstance(value, str) and value not in _COSINE_SUMS:
-        raise Refused("Pass any other window as an array of its values.")
+        try:
+            from scipy.signal import get_window
+
+            get_window(value, 1)
+        except (ImportError, ValueError):
+            hint = "With scipy installed any window of scipy.signal has its name; or pass an array of its values."
+            raise Refused(hint) from None
     return value if value is None or isinstance(value, str) else _convert_values(value, owner)
 
 
@@ -159,9 +165,13 @@ class STFT(Initializer):
         return kernel.to(_dtype(dtype))
 
     def _window_values(self, length: int) -> Tensor:
-        if isinstance(self.window, str):
-            coefficients = _COSINE_SUMS[self.window]
+        coefficients = _COSINE_SUMS.get(self.window) if isinstance(self.window, str) else None
+        if coefficients is not None:
             return general_cosine(length, a=coefficients, sym=not self.periodic, dtype=torch.float64)
+        if isinstance(self.window, str):
+            from scipy.signal import get_window
+
+            return torch.as_tensor(get_window(self.window, length, self.periodic), dtype=torch.float64)
         values = torch.as_tensor(self.window, dtype=torch.float64, device=torch.get_default_device())
         if values.shape != (length,):
             raise ValueError(
