@@ -305,6 +305,48 @@ def test_what_changes_between_steps_counts_from_the_next(deed: Callable, replaye
     assert replayed.count >= 2
 
 
+def own_compute_loss(model: Any) -> None:
+    model.__class__ = type(
+        "Own", (type(model),), {"compute_loss": lambda self, x, y, y_pred, sample_weight: y_pred.sum()}
+    )
+
+
+def not_compiled(model: Any) -> None:
+    model.jit_compile = False
+
+
+def compile_again(model: Any) -> None:
+    model.compile("sgd", "mae", jit_compile=model.jit_compile)
+
+
+@pytest.mark.filterwarnings("ignore:The loss does not depend")
+@pytest.mark.parametrize(
+    "deed",
+    [*(deed for deed in DEEDS if deed is not load_state), own_compute_loss, not_compiled, compile_again],
+    ids=lambda one: one.__name__,
+)
+def test_what_changes_between_fits_counts_from_the_next(deed: Callable, replayed: Counter) -> None:
+    def train(replays: bool) -> Any:
+        between = [L.BatchNormalization(), L.Dropout(0.4), L.Dense(3, kernel_regularizer="l2")]
+        model = dense(*between, metrics=["mae"], jit_compile=jit(replays))
+        model.fit(X, Y, batch_size=4, epochs=6, verbose=0)
+        deed(model)
+        histories = [model.fit(X, Y, batch_size=4, epochs=3, verbose=0).history for _ in range(2)]
+        return [[*history.values()] for history in histories], model.get_weights()
+
+    both_ways(train)
+
+
+def test_what_was_recorded_lasts_over_several_fits(replayed: Counter) -> None:
+    model = dense(metrics=["mae"])
+    model.fit(X, Y, batch_size=4, epochs=4, verbose=0)
+    before = replayed.count
+    for _ in range(5):
+        model.fit(X, Y, batch_size=4, verbose=0)
+        model.evaluate(X, Y, verbose=0)
+    assert replayed.count == before + 10
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -39,8 +39,10 @@ EAGER_TIME = 0.1  # seconds that others of one format take before two of them ar
 LONGEST = 0.03  # seconds a pass may take on average; the kernels' time is all that counts in longer ones
 FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
 
-# Made anew of all else that a module holds.
+# Made anew of all else that a module holds, and what tells how far its training is.
 _FOLLOWS = {"_changed_at", "_plan", "_repeated", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
+_FOLLOWS |= {"train_function", "test_function", "predict_function", "_steps", "history"}
+_FOLLOWS |= {"stop_training", "stop_evaluating", "stop_predicting"}
 
 data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
 below_autograd: Any = torch._C._AutoDispatchBelowAutograd
@@ -173,6 +175,11 @@ class Replayed(Passes):
         before, self._settled = self._settled, attributes(self.module)
         if before is None or not are(before, self._settled):  # else layers were frozen and are so no longer, or so
             self._formats: dict[Any, Format] = {}
+
+    def go_on(self, earlier: Passes) -> None:
+        same = isinstance(earlier, Replayed) and earlier._compiled is self._compiled
+        if same and earlier.outputs_used == self.outputs_used and earlier._settled is not None:
+            self._begun, self._settled, self._formats = earlier._begun, earlier._settled, earlier._formats
 
     def both(
         self, x: Any, y: Any, sample_weight: Any, weights: list[Any], scale: Callable[[Tensor], Tensor]

@@ -70,6 +70,9 @@ class Passes:
         self.asks = self._seeks = not (self.own_loss or compiled.loss is None or compiled.jit_compile is True)
         self.watched = _ending_in_log_space(self.module) if self.asks else []
 
+    def go_on(self, earlier: Passes) -> None:
+        """Take over what those of an earlier `fit` have found out that still counts."""
+
     def weights(self) -> list[Any]:
         """The weights to train."""
         return trainable_weights(self.module)

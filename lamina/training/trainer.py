@@ -274,8 +274,10 @@ class Trainer(_Module):
         """What `fit` calls with x, y and sample weights; returns logs, or None for "ask the metrics"."""
         if self.train_function is None or force:
             warn_of_copies(self)
-            self._steps.pop("train", None)
+            earlier = self._steps.pop("train", None)
             run: Any = OwnStep(self.train_step) if self._overrides("train_step") else self._step("train")
+            if isinstance(run, TrainStep) and earlier is not None and not force:
+                run.passes.go_on(earlier.passes)
             graphs = self.jit_compile == "auto" and device_of(self).type == "cuda"
             if graphs and isinstance(run, TrainStep) and run.can_be_captured():
                 run = Captured(run)
@@ -409,7 +411,9 @@ class Trainer(_Module):
             self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0])
             self._build_optimizer()
             if phase == "train":  # what is trainable may have changed
+                earlier = self._steps.get("train")
                 self._forget_steps()
+                self._steps["train"] = earlier
             with Loop(self, phase, feed, callbacks, **params).open() as loop:
                 yield loop
 
