@@ -138,8 +138,8 @@ def test_every_way_to_call_a_model_is_repeated(repeated: list[Any]) -> None:
 
 def test_several_inputs_outputs_and_masks(repeated: list[Any]) -> None:
     words, numbers = keras.Input((4,), dtype="int32", name="words"), keras.Input((5,), name="numbers")
-    sequence = L.GRU(3, return_sequences=True)(L.Embedding(5, 3, mask_zero=True)(words))
-    whole = L.Dense(1)(L.concatenate([L.LSTM(3)(sequence), numbers]))
+    sequence = L.Embedding(5, 3, mask_zero=True)(words)
+    whole = L.Dense(1)(L.concatenate([L.GlobalAveragePooling1D()(sequence), numbers]))
     model = keras.Model({"words": words, "numbers": numbers}, {"each": L.Dense(2)(sequence), "whole": whole})
     for _ in range(5):
         x = {"words": torch.randint(0, 5, (3, 4)), "numbers": torch.randn(3, 5)}
@@ -274,6 +274,15 @@ def test_what_gives_back_its_input_is_not_repeated(repeated: list[Any]) -> None:
     model = keras.Model(symbol, L.Reshape((2, 2))(symbol))
     x = torch.zeros(2, 4)
     assert called(model, x).data_ptr() == x.data_ptr() and not repeated
+
+
+def test_recurrent_layers_look_at_masks_in_every_call(repeated: list[Any]) -> None:
+    """Steps that all samples mask are not computed."""
+    model = keras.Sequential([keras.Input((4,)), L.Embedding(5, 3, mask_zero=True), L.LSTM(3)])
+    for _ in range(6):
+        x = torch.randint(0, 5, (3, 4))
+        assert_alike(called(model, x, times=1), by_plan(model, x))
+    assert not repeated
 
 
 def test_states_go_on(repeated: list[Any]) -> None:

@@ -207,8 +207,9 @@ def test_several_inputs_outputs_masks_and_weights(replayed: Counter) -> None:
     def train(replays: bool) -> Any:
         keras.utils.set_random_seed(1)
         first, second = keras.Input((4,), dtype="int32"), keras.Input((5,))
-        sequence = L.GRU(3, return_sequences=True)(L.Embedding(5, 3, mask_zero=True)(first))
-        each, whole = L.Dense(2)(sequence), L.Dense(1)(L.concatenate([L.LSTM(3)(sequence), second]))
+        sequence = L.Embedding(5, 3, mask_zero=True)(first)
+        mean = L.GlobalAveragePooling1D()(sequence)
+        each, whole = L.Dense(2)(sequence), L.Dense(1)(L.concatenate([mean, second]))
         model = keras.Model([first, second], {"each": each, "whole": whole})
         model.compile("adam", {"each": "mse", "whole": "mae"}, metrics={"each": ["mae"]}, jit_compile=jit(replays))
         y = {"each": STEPS[:, :4], "whole": Y[:, :1]}
@@ -218,6 +219,15 @@ def test_several_inputs_outputs_masks_and_weights(replayed: Counter) -> None:
 
     both_ways(train)
     assert replayed.count > 3
+
+
+def test_recurrent_layers_look_at_masks_in_every_step(replayed: Counter) -> None:
+    """Steps that all samples mask are not computed."""
+    model = keras.Sequential([keras.Input((4,)), L.Embedding(5, 3, mask_zero=True), L.LSTM(3), L.Dense(2)])
+    model.compile("adam", "mse")
+    for _ in range(8):
+        model.train_on_batch(RNG.integers(0, 5, size=(8, 4)), Y)
+    assert replayed.count == 0
 
 
 class Does(Callback):

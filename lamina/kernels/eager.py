@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 # Values in an input from which such a way beats torch's own on a CPU.
 MANY = 1 << 16
@@ -21,8 +22,10 @@ def on_cpu(x: Tensor) -> bool:
 
 
 def has_values(x: Tensor) -> bool:
-    """Whether what a tensor holds may decide what is done: nobody records the calls, or runs them without values."""
-    return type(x) is Tensor and torch._C._get_tracing_state() is None and not torch._C._len_torch_dispatch_stack()
+    """Whether what a tensor holds may decide what is done: nobody traces the calls, or runs them without values."""
+    if type(x) is not Tensor or torch._C._get_tracing_state() is not None:
+        return False
+    return not torch._C._len_torch_dispatch_stack() or getattr(_get_current_dispatch_mode(), "shows_values", False)
 
 
 def seen(*args: Any) -> tuple[Any, ...]:

@@ -146,6 +146,8 @@ class Recording(TorchDispatchMode):
     are told apart by their storages, which are watched but not held, so that memory is freed as ever.
     """
 
+    shows_values = True  # to kernels that take another way by them, as without it; that is a problem then
+
     def __init__(self, given: Sequence[Tensor]):
         super().__init__()
         self.problem: str | None = None
