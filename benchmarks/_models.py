@@ -20,6 +20,7 @@ class Task(NamedTuple):
     answer: tuple[int, ...]
     batch: int
     steps: int
+    words: bool = False  # its samples are numbers of words
 
     @property
     def loss(self) -> str:
@@ -29,7 +30,7 @@ class Task(NamedTuple):
 
     def data(self, samples: int) -> tuple[np.ndarray, np.ndarray]:
         draw = np.random.default_rng(0)
-        if self.model in (lstm, gru):
+        if self.words:
             x = draw.integers(VOCABULARY, size=(samples, *self.sample))
         else:
             x = draw.standard_normal((samples, *self.sample), dtype="float32")
@@ -147,16 +148,16 @@ def wavenet(keras: Any) -> Any:
     return keras.Model(inputs, layers.Conv1D(1, 1)(x))
 
 
-def _of_words(keras: Any, width: int, recurrent: Any) -> Any:
+def _of_words(keras: Any, width: int, recurrent: Any, length: int = 80) -> Any:
     layers = keras.layers
-    inputs = keras.Input((80,), dtype="int64")
+    inputs = keras.Input((length,), dtype="int64")
     return keras.Sequential(
         [inputs, layers.Embedding(VOCABULARY, width), recurrent, layers.Dense(1, activation="sigmoid")]
     )
 
 
-def lstm(keras: Any) -> Any:
-    return _of_words(keras, 128, keras.layers.LSTM(128))
+def lstm(keras: Any, length: int = 80) -> Any:
+    return _of_words(keras, 128, keras.layers.LSTM(128), length)
 
 
 def gru(keras: Any) -> Any:
@@ -236,8 +237,8 @@ TASKS = (
     Task("ResNet, 32 x 32, batch 32", resnet, (32, 32, 3), "classes", (), 32, 5),
     Task("Autoencoder with transposed convolutions, batch 64", autoencoder, (28, 28, 1), "values", (28, 28, 1), 64, 12),
     Task("WaveNet-like causal Conv1D, 16 x 512 steps", wavenet, (512, 1), "values", (512, 1), 16, 12),
-    Task("LSTM on 64 x 80 words", lstm, (80,), "yes or no", (1,), 64, 8),
-    Task("Bidirectional GRU on 64 x 80 words", gru, (80,), "yes or no", (1,), 64, 8),
+    Task("LSTM on 64 x 80 words", lstm, (80,), "yes or no", (1,), 64, 8, words=True),
+    Task("Bidirectional GRU on 64 x 80 words", gru, (80,), "yes or no", (1,), 64, 8, words=True),
     Task("Locally connected, 32 x 32, batch 32", local, (32, 32, 3), "classes", (), 32, 5),
     Task("Transformer block, 16 x 64 steps", transformer, (64, WIDTH), "values", (64, 1), 16, 24),
     Task("ConvLSTM, 8 x 8 frames of 32 x 32", convlstm, (8, 32, 32, 1), "values", (32, 32, 1), 8, 8),

@@ -9,6 +9,7 @@ at its peak; a slope is that of a straight line through the logarithms: 1 is lin
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -22,9 +23,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import _twins
 import numpy as np
 import torch
-from _models import TASKS, FlattenLast, FromLast, Task
+from _models import TASKS, Task, lstm
 from _readme import ROOT, machine, replace, table
 from torch import Tensor, nn
 
@@ -53,7 +55,10 @@ def clock(call: Callable[[], Any]) -> float:
 # A training step ------------------------------------------------------------------------------------------------------
 
 
-def convolutions(channels: int, depth: int, **_: int) -> Task:
+Pair = tuple[Task, Callable[[], nn.Module]]  # what Lamina does, and the model by hand
+
+
+def convolutions(channels: int, depth: int, **_: int) -> Pair:
     """So many convolutions of 32 x 32 places, and one dense layer."""
 
     def model(keras: Any) -> Any:
@@ -67,54 +72,48 @@ def convolutions(channels: int, depth: int, **_: int) -> Task:
             for before in [3, *[channels] * (depth - 1)]
             for part in (nn.Conv2d(before, channels, 3, padding=1), nn.ReLU(inplace=True))
         ]
-        made = nn.Sequential(FromLast(), *stack, FlattenLast(), nn.Linear(32 * 32 * channels, 10))
+        made = nn.Sequential(_twins.FromLast(), *stack, _twins.FlattenLast(), nn.Linear(32 * 32 * channels, 10))
         return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    return Task("convolutions", model, twin, (32, 32, 3), "classes", 32, 8)
+    return Task("convolutions", model, (32, 32, 3), "classes", (), 32, 8), twin
 
 
-def recurrence(length: int, **_: int) -> Task:
+def recurrence(length: int, **_: int) -> Pair:
     """An LSTM over so many words."""
-    text = next(task for task in TASKS if task.name.startswith("LSTM"))
-    made = text._replace(sample=(length,), steps=8)
-    return made._replace(model=lambda keras: _resized(text.model, keras, length))
+    model = functools.partial(lstm, length=length)
+    return Task("recurrence", model, (length,), "yes or no", (1,), 64, 8, words=True), _twins.lstm
 
 
-def _resized(model: Callable[[Any], Any], keras: Any, length: int) -> Any:
-    config = model(keras).get_config()
-    config["layers"][0]["config"]["batch_shape"] = (None, length)
-    config.pop("build_input_shape", None)
-    return keras.Sequential.from_config(config)
-
-
-def step(side: str, task: Task, batch: int) -> dict[str, float]:
+def step(side: str, pair: Pair, batch: int) -> dict[str, float]:
     """Seconds of a step, and the memory of an epoch of some, from before there was a model."""
     epoch_of = by_fit if side == "lamina" else by_hand
-    small = TASKS[0]
-    epoch_of(small, *small.data(2), 2)()  # what is imported on the way is imported
+    small, (task, _) = TASKS[0], pair
+    epoch_of((small, _twins.mlp), *small.data(2), 2)()  # what is imported on the way is imported
     x, y = task.data(batch * task.steps)
     before = resident()
-    epoch = epoch_of(task, x, y, batch)
+    epoch = epoch_of(pair, x, y, batch)
     epoch()
     seconds = statistics.median(clock(epoch) for _ in range(3)) / task.steps
     return {"seconds": seconds, "memory": resident(peak=True) - before}
 
 
-def by_fit(task: Task, x: np.ndarray, y: np.ndarray, batch: int) -> Callable[[], Any]:
+def by_fit(pair: Pair, x: np.ndarray, y: np.ndarray, batch: int) -> Callable[[], Any]:
     import lamina
 
+    task, _ = pair
     model = task.model(lamina)
     model.compile("adam", task.loss)
     return lambda: model.fit(x, y, batch_size=batch, shuffle=False, verbose=0)
 
 
-def by_hand(task: Task, x: np.ndarray, y: np.ndarray, batch: int) -> Callable[[], None]:
-    model, inputs, targets = task.twin(), torch.from_numpy(x), torch.from_numpy(y)
+def by_hand(pair: Pair, x: np.ndarray, y: np.ndarray, batch: int) -> Callable[[], None]:
+    task, twin = pair
+    model, inputs, targets = twin(), torch.from_numpy(x), torch.from_numpy(y)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
 
     def one(inputs: Tensor, targets: Tensor) -> None:
         optimizer.zero_grad()
-        task.loss_of_logits(model(inputs), targets).backward()
+        _twins.loss_of_logits(task, model(inputs), targets).backward()
         optimizer.step()
 
     def epoch() -> None:
@@ -259,7 +258,8 @@ def work(side: str, *words: str) -> dict[str, float]:
         return layers(int(words[0]))
     if words[0] == "task":
         task = TASKS[int(words[1])]
-        return step(side, task._replace(steps=min(task.steps, 8)), task.batch)
+        pair = task._replace(steps=min(task.steps, 8)), functools.partial(_twins.twin, task)
+        return step(side, pair, task.batch)
     sizes = {**USUAL, words[1]: int(words[2])}
     return step(side, (recurrence if words[1] == "length" else convolutions)(**sizes), sizes["batch"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 import lamina as keras
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import growth
 import peers
 from _models import HEADS, TASKS, Task
 from _side import Side, python_of
 from _twins import Causal, ConvLSTM, LocallyConnected, Residual, Transformer, loss_of_logits, prediction, twin
+
+SCRIPTS = sorted(path.stem for path in Path(peers.__file__).parent.glob("[a-z]*.py"))
 
 
 def of_module(module: nn.Module) -> Iterator[Tensor]:
@@ -136,3 +140,17 @@ def test_the_tables_name_the_fastest_peer_that_counts() -> None:
     assert "3.00 / **1.50** tf_keras | 2.00" in peers.short_form(models, "zh")
     assert peers.long_form(models).count("1.41") == len(peers.SECONDS)
     assert len(peers.missed(models)) == len(peers.GOALS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_can_be_loaded(script: str) -> None:
+    importlib.import_module(script)
+
+
+@pytest.mark.parametrize("side", ["lamina", "torch"])
+@pytest.mark.parametrize("axis", ["batch", "length"])
+def test_growing_models_learn_on_both_sides(side: str, axis: str) -> None:
+    sizes = {"batch": 2, "channels": 3, "depth": 2, "length": 5}
+    pair = (growth.recurrence if axis == "length" else growth.convolutions)(**sizes)
+    found = growth.step(side, pair, 2)
+    assert found["seconds"] > 0
