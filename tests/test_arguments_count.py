@@ -62,6 +62,7 @@ UNREAD = {
     "generations.tensorflow.data.Dataset.with_options:options": "how it runs, not which elements there are",
     "generations.tensorflow.data.*.cache:filename": "a cache is kept in memory; its file is nobody else's",
     "training.record.*._called:types": "torch's protocol",
+    "training.step.Passes.go_on:earlier": "a hook: passes that are replayed have something to take over",
     "generations.tensorflow.state.Variable.__*__:*": "torch's protocol; `__new__` reads what there is",
     "generations.initializations._made.initialization:name": "Keras 1 gives every initialization a name",
     "generations.scikit_learn.BaseWrapper.get_params:params": "scikit-learn passes `deep`",
