@@ -69,10 +69,13 @@ class Repeated:
     def __call__(self, *inputs: Tensor) -> Any:
         if self._never or watched():
             return self._run(*inputs)
-        first = inputs[0]
-        key: Any = scope.training, first.shape, first.stride(), first.dtype
-        if len(inputs) > 1:
-            key = *key, *[(x.shape, x.stride(), x.dtype) for x in inputs]
+        try:
+            first = inputs[0]
+            key: Any = scope.training, first.shape, first.stride(), first.dtype
+            if len(inputs) > 1:
+                key = *key, *[(x.shape, x.stride(), x.dtype) for x in inputs]
+        except AttributeError:  # an optional input that is left out
+            return self._run(*inputs)
         known = self._formats.get(key)
         if known is None:
             if len(self._formats) == FORMATS or not all(map(_is_plain, inputs)):
