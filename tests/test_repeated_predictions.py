@@ -237,7 +237,7 @@ def test_weights_that_are_exchanged_in_every_call_are_left_to_the_plan(repeated:
     for step in range(40):
         other_data(model)
         assert_alike(called(model, times=1 + step % 3), by_plan(model, X))
-    assert all(known.eager for known in model._repeated._formats.values())
+    assert all(known.eager for known in model.plan.repeated._formats.values())
 
 
 # What is not repeated -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -21,6 +21,7 @@ from .declare import quoted, short
 from .errors import answered, named
 from .scope import building, scope
 from .spec import InputSpec
+from .trail import FAULTS, Advice, Onlooker, Trail, advice_of, tell
 from .weights import Weights
 from .work import modules_inside, training_flags
 
@@ -112,8 +113,8 @@ class Calling(Weights):
                         y = self.call(x, training=self.training if training is None else training)
                     else:
                         y = self.call(x)
-                except (RuntimeError, IndexError) as error:
-                    self._explain(args, error)
+                except FAULTS as error:
+                    self._tell(args, error)
                     raise
                 if care & AFTER:
                     self._after_direct(x, y)
@@ -157,8 +158,8 @@ class Calling(Weights):
                 y = self.call(inputs, training=self.training if training is None else training)
             else:
                 y = self.call(inputs)
-        except (RuntimeError, IndexError) as error:
-            self._explain((inputs,), error)
+        except FAULTS as error:
+            self._tell((inputs,), error)
             raise
         if self._care & AFTER:
             self._after_direct(inputs, y)
@@ -166,33 +167,40 @@ class Calling(Weights):
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any call that is not plain: symbolic tensors, arrays, masks, explicit training, losses, the first call."""
-        recorded = False
-        if self._ready and args and type(args[0]) is np.ndarray:
-            tensor = arrays.at_once(args[0], device_of(self), self._passing, self._floats)
-            args = args if tensor is None else (tensor, *args[1:])
-        if not self._takes_as_is(args, kwargs):
-            recorded = symbolic.any_symbolic(args, kwargs)
-            if recorded:
-                kwargs = symbolic.checked(self, args, kwargs)
-            else:
-                args = self._checked_first(args, kwargs)
-            if not self._ready or self._building:
+        try:
+            recorded = False
+            if self._ready and args and type(args[0]) is np.ndarray:
+                tensor = arrays.at_once(args[0], device_of(self), self._passing, self._floats)
+                args = args if tensor is None else (tensor, *args[1:])
+            if not self._takes_as_is(args, kwargs):
+                args, kwargs, recorded = self._made_ready(args, kwargs)
+            if self.input_spec is not None:
                 self.check_inputs(_first(args, kwargs))
-                with building(self):  # another thread's first call may be building it
-                    if not self._ready:
-                        self._build_for(args, kwargs)
-            if not recorded:
-                args, kwargs = self._convert(args, kwargs)
-        if self.input_spec is not None:
+            mask = self._route_masks(args, kwargs)
+            node = symbolic.Node(self, args, kwargs) if recorded else None
+            outputs = answered(self, self._perform(args, kwargs) if node is None else node.infer())
+            if mask is not None or self._creates_mask:
+                masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
+            if node is not None:
+                self._nodes.append(node)
+            return outputs
+        except FAULTS as error:
+            tell(self, args, kwargs, error)
+            raise
+
+    def _made_ready(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any], bool]:
+        """The arguments as `call` takes them, after the weights were made; and whether they are symbols."""
+        recorded = symbolic.any_symbolic(args, kwargs)
+        if recorded:
+            kwargs = symbolic.checked(self, args, kwargs)
+        else:
+            args = self._checked_first(args, kwargs)
+        if not self._ready or self._building:
             self.check_inputs(_first(args, kwargs))
-        mask = self._route_masks(args, kwargs)
-        node = symbolic.Node(self, args, kwargs) if recorded else None
-        outputs = answered(self, self._perform(args, kwargs) if node is None else node.infer())
-        if mask is not None or self._creates_mask:
-            masking.set_masks(outputs, self._checked_mask(args[0] if args else None, mask))
-        if node is not None:
-            self._nodes.append(node)
-        return outputs
+            with building(self):  # another thread's first call may be building it
+                if not self._ready:
+                    self._build_for(args, kwargs)
+        return (args, kwargs, True) if recorded else (*self._convert(args, kwargs), False)
 
     def _perform(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run `call` on data: with its training flag, and with the losses of the last call forgotten."""
@@ -352,6 +360,26 @@ class Calling(Weights):
             problem = one.problem_with(leaf)
             if problem:
                 raise ValueError(f"{named(self)}: {problem}")
+
+    def _tell(self, args: tuple, error: Exception) -> None:
+        """Let the error of a direct call say what is wrong and where; raises a clearer one where there is one."""
+        try:
+            if not isinstance(error, ValueError):
+                self._explain(args, error)
+        except ValueError as clear:
+            tell(self, args, {}, clear)
+            raise
+        tell(self, args, {}, error)
+
+    def _again(self, args: tuple, kwargs: Mapping[str, Any]) -> Trail | None:
+        """Repeat a call that failed on shapes alone: what it meets inside; None where nothing fails, or nothing is."""
+        if scope.trying or not any(self._sublayers()):  # a layer further out looks on, or will
+            return None
+        return Onlooker(self, args, kwargs).trail()
+
+    def _advice(self, shapes: Sequence[tuple], before: Sequence[symbolic.Node]) -> Advice:
+        """Hook: what is wrong with inputs of these shapes, which the calls `before` gave, and what to do."""
+        return advice_of(self.input_spec, shapes, before)
 
     def _explain(self, args: tuple, error: Exception) -> None:
         """Raise the clear error where the input is at fault; return where it is not."""

@@ -301,7 +301,24 @@ _signature: Any = _Later(signature)
 _reference: Any = _Later(reference)
 
 
+# What arguments that many classes declare mean, where one does not say it itself.
+_MEANINGS = {
+    "name": "What messages and files call it.",
+    "trainable": "Whether training changes its weights.",
+    "dtype": "The type of its weights and arithmetic.",
+    "data_format": "Where the channels stand.",
+    "seed": "Lets random draws repeat.",
+    "use_bias": "Add a bias.",
+    "activation": "Applied to what the weights give.",
+    "padding": "What is put around the input.",
+    "interpolation": "How values between places are found.",
+    "output_mode": "What the output holds.",
+}
+
+
 def _derived_doc(name: str) -> str:
+    if name in _MEANINGS:
+        return _MEANINGS[name]
     subject, _, role = name.rpartition("_")
     words = {
         "initializer": "First values of the {}.",

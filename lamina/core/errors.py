@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -21,6 +21,7 @@ class NotInitialized(RuntimeError, AttributeError):
     """A layer whose `__init__` did not call that of its base: Keras raises RuntimeError, attributes AttributeError."""
 
 
+MOST_ROWS = 12  # of a table below an error
 _AXES = {
     "channels_last": {3: ("steps",), 4: ("height", "width"), 5: ("depth", "height", "width")},
 }
@@ -67,6 +68,16 @@ def printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
+def for_screen(text: str, encoding: str | None = None) -> str:
+    """A text without what the encoding, by default the screen's, lacks; "?" stands for that."""
+    letters: str = encoding or getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(letters)
+    except UnicodeEncodeError:
+        return text.replace("└", "+").encode(letters, "replace").decode(letters)
+    return text
+
+
 def quoted(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
@@ -85,3 +96,57 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def cut(name: str, limit: int = 32) -> str:
+    """A name that is not too long for a table."""
+    return name if len(name) <= limit else name[: limit - 3] + "..."
+
+
+def note(error: Any, text: str) -> None:
+    """Say it below the error's words, in place of what was said there before."""
+    before = vars(error).get("_trail_note")
+    vars(error)["_trail_note"] = text
+    if sys.version_info >= (3, 11):
+        notes: Iterable[str] = getattr(error, "__notes__", ())
+        error.__notes__ = [*(note for note in notes if note != before), text]
+    elif error.args and isinstance(error.args[0], str):
+        words = error.args[0] if before is None else error.args[0].removesuffix(f"\n\n{before}")
+        error.args = (f"{words}\n\n{text}", *error.args[1:])
+
+
+def compare(error: Exception, pairs: Sequence[tuple[str, Iterable[Any], Iterable[Any]]], skips: bool) -> None:
+    """Show below an error which arrays (of which name, of the model, given for it) fit and which do not.
+
+    skips: those that do not can be left as they are.
+    """
+
+    def shapes(side: Iterable[Any]) -> str:
+        return cut(", ".join(show_shape(each.shape) for each in side), 60)
+
+    cells = [(cut(printable(what), 44), shapes(own), shapes(given)) for what, own, given in pairs]
+    cells = [(what, own or "nothing", given or "nothing") for what, own, given in cells if own or given]
+    wrong = [index for index, (_, own, given) in enumerate(cells) if own != given]
+    if not wrong:
+        return
+    start = max(0, min(wrong[0] - MOST_ROWS // 2, len(cells) - MOST_ROWS))
+    shown = range(start, min(start + MOST_ROWS, len(cells)))
+    heads = ("", "in the model", "given")
+    widths = [max(len(heads[i]), *(len(cells[row][i]) for row in shown)) for i in range(3)]
+
+    def line(mark: str, texts: Sequence[str]) -> str:
+        return f"    {mark} {'  '.join(text.ljust(width) for text, width in zip(texts, widths, strict=True))}".rstrip()
+
+    more = [f"       ... {count} more ..." if count else "" for count in (start, len(cells) - shown.stop)]
+    table = [line("->" if row in wrong else "  ", cells[row]) for row in shown]
+    text = [line("  ", heads), *more[:1], *table, *more[1:]]
+    repair = "make the layers as large as those that gave these weights"
+    repair += "; or skip_mismatch=True leaves these." if skips else "."
+    note(error, "\n".join(["Shapes of the weights:", "", *filter(None, text), "", f"Repair:   {repair}"]))
+
+
+def pass_on(error: Exception, fresh: Exception) -> Exception:
+    """Give another error what stands below the words of one."""
+    if notes := getattr(error, "__notes__", None):
+        vars(fresh)["__notes__"] = notes
+    return fresh

@@ -17,6 +17,7 @@ from .fusion import calls, granted, watched
 from .layer import Layer, scope
 from .operation import Operation, tracked
 from .symbolic import Node, SymbolicTensor
+from .trail import FAULTS, Trail, beyond_shapes, trail_of
 
 
 class Graph:
@@ -132,6 +133,22 @@ class Graph:
             known.update({id(old): new for old, new in zip(pytree.tree_leaves(node.outputs), fresh, strict=True)})
         return pytree.tree_map(substitute, self.outputs)
 
+    def misfit(self, inputs: list[Any]) -> Trail | None:
+        """Where the shapes of these inputs do not fit; None where they do."""
+        fresh = [
+            x if isinstance(x, SymbolicTensor) else _input_like(own, x.shape, x.dtype)
+            for own, x in zip(self.inputs, inputs, strict=True)
+        ]
+        outer = scope.by_running
+        try:
+            for scope.by_running in (outer, True):  # rules tell more clearly; running tells all
+                self.replay(fresh)
+        except FAULTS as error:
+            return None if beyond_shapes(error) else trail_of(error)
+        finally:
+            scope.by_running = outer
+        return None
+
 
 def _producer(tensor: SymbolicTensor, name: str) -> Node:
     if tensor.node is None:
@@ -174,6 +191,7 @@ class Plan:
         self.run: Callable = self._space["plan"]
         if any(node.layer._asks_gradients for node in graph.nodes):
             self.run = tracked(self.run, graph.nodes)
+        self.repeated = self.run  # for calls without gradients
 
     @functools.cached_property
     def scored(self) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
+from .. import SHOWER
 from . import arrays, dtypes, serialize, symbolic
 from .calling import Calling
 from .care import UNBUILT, Changes, care_of, tend
@@ -344,6 +346,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def __repr__(self) -> str:
         return nn.Module.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return importlib.import_module(SHOWER).html_of(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .layer import Layer
 
 # Unknown sizes are tried with two values; what differs between the results is unknown in the output.
-_TRIAL_SIZES = (83, 89)
+TRIAL_SIZES = (83, 89)
 MAX_DEPTH = 50  # of lists and dictionaries in the arguments of a call; Python's parser ends at 200 brackets
 # What torch logs of a trial that fails, the error says, once.
 logging.getLogger("torch._subclasses.fake_tensor").addFilter(lambda record: not scope.trying)
@@ -313,7 +313,7 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         )
     if layer._compute is not None:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
-    if not layer._has_shape_rule:
+    if not layer._has_shape_rule or scope.by_running:
         return run_on_trial_tensors(layer.call, args, kwargs, layer)
     first = args[0] if args else next(iter(kwargs.values()))
     leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor))
@@ -350,7 +350,7 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
-    return _tried(function, args, kwargs, layer, _TRIAL_SIZES)
+    return _tried(function, args, kwargs, layer, TRIAL_SIZES)
 
 
 def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:

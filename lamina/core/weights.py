@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from . import dtypes, serialize
 from .children import Children, inside
 from .declare import inherited
-from .errors import named, short, show_shape
+from .errors import compare, named, short, show_shape
 from .scope import scope
 from .weight import Weight, allocate, context, stand_in, weight
 
@@ -249,10 +249,13 @@ class Weights(nn.Module):
         """Raises ValueError, before any change, where a shape differs."""
         for target, value in zip(targets, values, strict=True):
             if tuple(target.shape) != tuple(np.shape(value)):
-                raise ValueError(
+                error = ValueError(
                     f"{named(self)}: {what} expected shape {show_shape(target.shape)} for "
                     f"`{getattr(target, 'path', 'weight')}`; got {show_shape(np.shape(value))}."
                 )
+                pairs = zip(targets, values, strict=True)
+                compare(error, [(getattr(t, "path", "weight"), [t], [np.asarray(v)]) for t, v in pairs], False)
+                raise error
         tensors = [torch.as_tensor(value) for value in values]
         for target, tensor in zip(targets, tensors, strict=True):
             if tensor.is_complex() and not target.is_complex():

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..core.errors import compare
 from . import safe, safetensors, tree
 from .keras3 import require_built
 
@@ -34,7 +35,10 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
             told = sorted(f"{name}: {problem}" for name, problem in problems.items())
             message = f"the weights do not fit the model. {'; '.join(told[:5])}"
             if not skip_mismatch:
-                raise safe.Misfit(message)
+                error = safe.Misfit(message)
+                pairs = [(name, [own[name]], [stored[name]] if name in stored else []) for name in own]
+                compare(error, [*pairs, *((name, [], [stored[name]]) for name in stored if name not in own)], True)
+                raise error
             warnings.warn(f"{path}: {message}. These are left as they are.", UserWarning, stacklevel=3)
         with torch.no_grad():
             for name in own.keys() - problems.keys():

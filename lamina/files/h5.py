@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..core import serialize
-from ..core.errors import show_shape
+from ..core.errors import compare, show_shape
 from ..core.layer import Layer
 from ..core.weight import memory_of
 from ..translation import origin
@@ -334,7 +334,9 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
         elif skip_mismatch:
             warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
         else:
-            raise safe.Misfit(f"the weights do not fit the model: {problem}")
+            error = safe.Misfit(f"the weights do not fit the model: {problem}")
+            compare(error, [(each.what, each.weights, each.outlines(convert)) for each in pairs], True)
+            raise error
     for pair in fitting:
         tree.check(pair.weights, pair.arrays)
     with torch.no_grad():

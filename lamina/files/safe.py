@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..core.errors import pass_on
 from ..core.functions import Told
 from .stored import PIECE, Place, Stored, places
 
@@ -63,7 +64,7 @@ def reading(path: Any) -> Iterator[None]:
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Misfit as error:
-        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        raise pass_on(error, ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}")) from None
     except FAULTS as error:
         if _is_pointer(path):
             raise ValueError(f"{path}: a pointer of Git LFS in place of the file; `git lfs pull` fetches it.") from None

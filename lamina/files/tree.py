@@ -17,7 +17,7 @@ from torch import nn
 
 from ..core.children import Children
 from ..core.dtypes import kind
-from ..core.errors import show_shape
+from ..core.errors import compare, show_shape
 from ..core.layer import Layer, snake_case
 from ..core.weight import take
 from ..layers.torch_module import TorchModuleWrapper
@@ -212,6 +212,7 @@ def read(
     problems: list[str] = []
     asked: set[str] = set()
     fitting: list[tuple[Any, dict[str, StoredArray]]] = []
+    pairs: list[tuple[str, Iterable[Any], Iterable[Any]]] = []
     names = [name for file in files for name in file]
     slash = "\\" if any("\\" in name for name in names) else "/"  # TensorFlow on Windows joined names by the former
 
@@ -228,6 +229,14 @@ def read(
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
         problem = other_state(item, stored) if own is None else misfit(own, stored)
+        if own:
+            pairs.append(
+                (
+                    path,
+                    own.values(),
+                    [stored[key] for key in sorted(stored, key=[*own].index if own.keys() >= stored.keys() else None)],
+                )
+            )
         if problem:
             problems.append(f"{path or 'the model itself'}: {problem}")
         else:
@@ -240,7 +249,9 @@ def read(
         message = "the weights do not fit the model. " + "; ".join(problems[:5])
         message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         if not skip_mismatch:
-            raise Misfit(message)
+            error = Misfit(message)
+            compare(error, pairs, True)
+            raise error
         warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
     check_total((array for _, stored in fitting for array in stored.values()), *files)
     return [*fitting]

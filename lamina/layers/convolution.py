@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +13,8 @@ from ..constraints import constraint
 from ..core.declare import Declared, Kind, arg, as_sizes, integer, one_of, sizes
 from ..core.errors import named
 from ..core.fusion import grants
+from ..core.symbolic import Node
+from ..core.trail import Advice, named_sizes
 from ..core.weight import held, weight
 from ..initializers import initializer
 from ..kernels import window
@@ -51,6 +54,18 @@ class _Convolution(Activated, Windowed):
         self.fix_input(input_shape, channels)
         sizes = {"channels": channels, "channels_of_group": channels // groups, "ones": (1,) * self.rank}
         self.make_weights(**sizes, multiplied=channels * self.depth_multiplier)
+
+    def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
+        found, groups = super()._advice(shapes, before), self.groups or 1
+        channels = None if found.expected or not shapes else shapes[0][self.channel_axis]
+        if not channels or channels % groups == 0:
+            return found
+        fitting = [str(n) for n in range(1, channels + 1) if channels % n == self.filters % n == 0]
+        return Advice(
+            f"channels that are a multiple of groups={groups}",
+            named_sizes(shapes[0], self.data_format),
+            f"groups={' or '.join(fitting[:4])}, or another number of filters before it.",
+        )
 
     @grants("relu", "affine")
     def call(self: Any, inputs: Tensor, *, relu: bool | None = None, affine: Affine = None) -> Tensor:

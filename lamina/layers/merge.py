@@ -12,9 +12,11 @@ from torch import Tensor
 
 from ..core import masking, symbolic
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, short
-from ..core.errors import named
+from ..core.errors import axis_names, named
 from ..core.fusion import grants
 from ..core.layer import Layer
+from ..core.symbolic import Node
+from ..core.trail import Advice, named_sizes
 from ..kernels import products
 
 
@@ -59,6 +61,28 @@ class Merge(OfSeveral):
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(_shapes(self, input_shape))
 
+    def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
+        got = "; ".join(map(named_sizes, shapes))
+        unlike = self._unlike(shapes)
+        if unlike is None:
+            return Advice("the same number of axes", got, "Reshape, Flatten or RepeatVector before one of them.")
+        rank = max(map(len, shapes), default=0)
+        if not unlike:
+            return Advice()
+        within = rank > 2 and unlike != [rank - 1]
+        return Advice(
+            f"equal sizes along {' and '.join(axis_names(rank)[axis] for axis in unlike)}",
+            got,
+            "padding='same' and equal strides in all branches, or Cropping, ZeroPadding or Resizing in one of them."
+            if within
+            else "a Dense, or a convolution of size 1, that gives one of them the other's size.",
+        )
+
+    def _unlike(self, shapes: Sequence[tuple]) -> list[int] | None:
+        """The axes whose sizes do not fit; None where not even their number does."""
+        padded = _padded(shapes)
+        return [axis for axis, sizes in enumerate(zip(*padded, strict=True)) if len({*sizes} - {None, 1}) > 1]
+
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         if len({x.ndim for x in inputs}) > 1:
             inputs = _aligned(inputs)
@@ -66,11 +90,8 @@ class Merge(OfSeveral):
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         shapes = _shapes(self, input_shape)
-        rank = max(map(len, shapes))
-        # A missing axis stands behind the batch, as the layers insert it.
-        padded = [(shape[0], *(1,) * (rank - len(shape)), *shape[1:]) if shape else (1,) * rank for shape in shapes]
         result = []
-        for axis, sizes in enumerate(zip(*padded, strict=True)):
+        for axis, sizes in enumerate(zip(*_padded(shapes), strict=True)):
             known = {size for size in sizes if size not in (None, 1)}
             if len(known) > 1:
                 raise ValueError(
@@ -84,6 +105,12 @@ class Merge(OfSeveral):
         """Where any input is valid; none where one of the inputs has no mask."""
         masks = masks_of(self, inputs, mask)
         return None if None in masks else reduce(torch.logical_or, masks)
+
+
+def _padded(shapes: Sequence[tuple]) -> list[tuple]:
+    """Shapes of one length: a missing axis stands behind the batch, as the layers insert it."""
+    rank = max(map(len, shapes))
+    return [(shape[0], *(1,) * (rank - len(shape)), *shape[1:]) if shape else (1,) * rank for shape in shapes]
 
 
 def masks_of(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
@@ -226,6 +253,12 @@ class Concatenate(Merge):
                     f"differ along axis {axis}."
                 )
 
+    def _unlike(self, shapes: Sequence[tuple]) -> list[int] | None:
+        if len({*map(len, shapes)}) > 1:
+            return None
+        joined = range(len(shapes[0]))[self.axis]
+        return [i for i, sizes in enumerate(zip(*shapes, strict=True)) if i != joined and len({*sizes} - {None}) > 1]
+
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(inputs), self.axis)
 
@@ -272,6 +305,10 @@ class Dot(Merge):
 
     axes: Any = arg(_axis_or_pair, doc="Sum over.")
     normalize: bool = arg(boolean, default=False, doc="Scale both to length 1 along it first: cosine proximity.")
+
+    def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
+        expected = f"two inputs with equal sizes along axes={self.axes}"
+        return Advice(expected, "; ".join(map(named_sizes, shapes)), "other `axes`, or a Dense before one of them.")
 
     def _pair(self, shapes: list[tuple]) -> tuple[int, int]:
         axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes

@@ -199,11 +199,11 @@ class DeconvolutionTo(Conv2DTranspose):
     output_shape: Any = arg(_dims, attribute="_output_shape", kw_only=True, doc="Shape of the output.")
     half: bool = arg(boolean, default=False, kw_only=True)
 
-    def make_plan(self, shape: tuple) -> Any:
+    def pads_for(self, sizes: tuple) -> tuple:
+        """What is cut off before and after along each axis, for an input of these spatial sizes."""
         pads = []
-        for size, steps, k, s in zip(
-            self.spatial(self._output_shape), self.spatial(shape), self.kernel_size, self.strides, strict=True
-        ):
+        axes = zip(self.spatial(self._output_shape), sizes, self.kernel_size, self.strides, strict=True)
+        for size, steps, k, s in axes:
             full = (steps - 1) * s + k
             before = 0 if self.padding == "valid" else k // 2 if self.half else max(full - size, 0) // 2
             if before + size >= full + s:
@@ -212,8 +212,12 @@ class DeconvolutionTo(Conv2DTranspose):
                     f"expected less than {full + s - before}."
                 )
             pads.append((before, full - before - size))
+        return tuple(pads)
+
+    def make_plan(self, shape: tuple) -> Any:
+        pads = self.pads_for(self.spatial(shape))
         return plan_transposed(
-            shape, self.kernel_size, self.strides, tuple(pads), None, self.dilation_rate, self.channels_last
+            shape, self.kernel_size, self.strides, pads, None, self.dilation_rate, self.channels_last
         )
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -254,13 +258,16 @@ class _TheanoPooling(_Pooling):
     def check_window(self, input_shape: tuple, size: tuple, dilation: Any = 1, padding: Any = "valid") -> None:
         super().check_window(input_shape, size, dilation, "same" if padding == "theano" else padding)
 
+    def pads_for(self, sizes: tuple) -> tuple:
+        """Of Theano's "same", for an input of these spatial sizes: elements before and after along each axis."""
+        before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
+        axes = zip(sizes, self.strides, self.pool_size, before, strict=True)
+        return tuple((b, max((-(-n // s) - 1) * s + k - n - b, 0)) for n, s, k, b in axes)
+
     def make_plan(self, shape: tuple) -> Any:
         if self.padding != "theano":
             return super().make_plan(shape)
-        counts = self.spatial(self.compute_output_shape(shape))
-        before = [k - 2 if k % 2 else k - 1 for k in self.pool_size]
-        axes = zip(self.spatial(shape), counts, self.strides, self.pool_size, before, strict=True)
-        pads = tuple((b, max((count - 1) * s + k - n - b, 0)) for n, count, s, k, b in axes)
+        counts, pads = self.spatial(self.compute_output_shape(shape)), self.pads_for(self.spatial(shape))
         padded = (None, None, self._pool, (self.pool_size, self.strides, pads, self._last), None)
         kept = tuple((axis, 0, count) for axis, count in enumerate(counts, 1 if self._last else 2))
         return pooling.Plan((padded,), None, kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, listed, one_of, sizes
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
+from ..core.symbolic import Node
+from ..core.trail import Advice, named_sizes
 from ..kernels import resize
 from .spatial import Spatial, data_format
 
@@ -51,6 +54,24 @@ class Reshape(Layer):
 
     def build(self, input_shape: tuple) -> None:
         self.compute_output_shape(input_shape)
+
+    def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
+        if len(shapes) != 1 or None in shapes[0][1:]:
+            return Advice()
+        values, target = math.prod(shapes[0][1:]), list(self.target_shape)
+        known = math.prod(size for size in target if size != -1)
+        fits = []
+        for axis, size in enumerate(target):
+            others = known if size == -1 else known // max(size, 1)
+            if others and values % others == 0 and (size == -1 or -1 not in target):
+                fits.append(str((*target[:axis], values // others, *target[axis + 1 :])))
+        return Advice(
+            f"{known} values for each sample" if -1 not in target else f"a multiple of {known} values for each sample",
+            f"{values}, {named_sizes(shapes[0])}",
+            f"target_shape={' or '.join(fits)}, or a layer before it that gives {known} values."
+            if fits
+            else f"a layer before it that gives {known} values.",
+        )
 
     def call(self, inputs: Tensor) -> Tensor:
         return inputs.reshape(inputs.shape[0], *self.target_shape) if inputs.numel() else self._empty(inputs)

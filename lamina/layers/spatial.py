@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -12,6 +12,8 @@ from ..core import config
 from ..core.declare import Kind, Refused
 from ..core.errors import axis_names, named
 from ..core.layer import InputSpec, Layer
+from ..core.symbolic import Node
+from ..core.trail import Advice, advice_of, named_sizes
 from ..kernels import window
 
 
@@ -62,6 +64,10 @@ class Spatial(Layer):
         if problem:
             raise ValueError(f"{named(self)}: {problem}")
 
+    def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
+        spec = self.input_spec or InputSpec(ndim=self.rank + 2, data_format=self.data_format)
+        return advice_of(spec, shapes, before)
+
     @property
     def channel_axis(self) -> int:
         return -1 if self.channels_last else 1
@@ -104,6 +110,26 @@ class Windowed(Spatial):
         names = axis_names(self.rank + 2, self.data_format)
         axes = [name for name in names if name not in ("batch", "channels", "features")]
         window.check_fits(named(self), self.spatial(input_shape), size, dilation, padding, axes)
+
+    def _advice(self: Any, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
+        found = super()._advice(shapes, before)
+        word = "kernel_size" if hasattr(self, "kernel_size") else "pool_size"
+        if found.expected or not shapes or not hasattr(self, word):
+            return found
+        shape, rank = shapes[0], self.rank
+        kernel, dilation = getattr(self, word), getattr(self, "dilation_rate", (1,) * rank)
+        each = zip(self.spatial(shape), kernel, window.per_axis(self.padding, rank), dilation, strict=True)
+        axes = [(size, k, d) for size, k, padding, d in each if window.output_size(size, k, 1, padding, d) == 0]
+        if not axes:
+            return found
+        size = min(size for size, _, _ in axes)
+        wanted = max(window.extent(k, d) for _, k, d in axes)
+        smaller = f"{word} <= {(size - 1) // max(d for *_, d in axes) + 1}, " if size else ""
+        return Advice(
+            f"at least {wanted} along each spatial axis",
+            named_sizes(shape, self.data_format),
+            f"{smaller}padding='same', or fewer strides and poolings before it.",
+        )
 
     def fix_input(self, input_shape: tuple, channels: int | None = None) -> None:
         super().fix_input(input_shape, channels)

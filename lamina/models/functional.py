@@ -22,6 +22,7 @@ from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.scope import asking
 from ..core.symbolic import SymbolicTensor
+from ..core.trail import Trail
 from ..layers.input import InputLayer
 from ..training.repeat import Repeated
 from .graph_config import graph_config, graph_from_config
@@ -34,7 +35,6 @@ class GraphModel(Model):
     _creates_mask = False
     _graph: Any = kept()  # a Graph, once the shape of the input is known
     _plan: Any = kept()
-    _repeated: Any = kept()  # `run` of the plan for calls without gradients
     _known_inputs: Any = kept()  # number types, rank and own float type of each, by the key under which it may come
 
     def _register(self, layers: list[Layer], counts: dict[str, int] | None = None) -> None:
@@ -65,7 +65,7 @@ class GraphModel(Model):
         if asking and scope.thread in asking:  # a step asks for them
             run = plan.scored.run
         else:
-            run = plan.run if torch.is_grad_enabled() or is_dynamo_compiling() else self._repeated
+            run = plan.run if torch.is_grad_enabled() or is_dynamo_compiling() else plan.repeated
         if training is not None:
             outer, scope.training = scope.training, bool(training)
             try:
@@ -93,13 +93,13 @@ class GraphModel(Model):
         if self._ready and self._care & care.UNBUILT:
             Changes.note(self)  # whatever called it while it had no plan may now call it otherwise
         plan, structure = Plan(self._graph), self._input_structure
+        plan.repeated = Repeated(self, plan.run)
         names = structure if type(structure) is dict else [tensor.name for tensor in self._graph.inputs]
         each = [(_passing(one.torch_dtype), len(one.shape), one.torch_dtype) for one in self._graph.inputs]
         plain = len(names) == len(each) and type(self).call is GraphModel.call
         simple = self._graph.inputs[0] if len(self._graph.inputs) == 1 else None
         vars(self).update(
             _plan=plan,
-            _repeated=Repeated(self, plan.run),
             _masked_plans={},
             _known_inputs=dict(zip(names, each, strict=True)) if plain else {},
             _ndim=None if simple is None else len(simple.shape),
@@ -234,6 +234,11 @@ class GraphModel(Model):
             except ValueError as clear:
                 raise clear from error
 
+    def _again(self, args: tuple, kwargs: Mapping[str, Any]) -> Trail | None:
+        if self._graph is None or not args or type(self).call is not GraphModel.call:
+            return super()._again(args, kwargs)
+        return self._graph.misfit(self._flat_inputs(args[0]))
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         def symbol(shape):
             return SymbolicTensor(shape)
@@ -244,6 +249,8 @@ class GraphModel(Model):
         if self._graph is None:
             return symbolic.infer(self, (inputs,), kwargs)
         flat = self._flat_inputs(inputs)
+        if scope.by_running:
+            return self._graph.replay(flat)
         known, key = self.plan.specs, tuple((tensor.shape, tensor.torch_dtype) for tensor in flat)
         if key not in known:
             found = self._graph.replay(flat)

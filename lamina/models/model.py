@@ -81,11 +81,24 @@ class Model(Trainer, Layer):
 
         line_length: characters; positions: where the columns end, in characters or as parts of the width.
         Further options: `expand_nested` shows the layers of nested models, `show_trainable` whether each is trained,
-        `show_costs` multiply-adds of one sample and receptive fields; `layer_range` names the first and last layer.
+        `show_costs` multiply-adds of one sample and receptive fields, `show_memory` the bytes of one sample's outputs,
+        `show_time` the measured time of a batch: True, data, or what `lamina.profile` gave. `layer_range` names the
+        first and last layer.
         """
         from ..pictures.summary import print_summary
 
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn, **options)
+
+    def plot(self, to_file: Any = None, **options: Any) -> Any:
+        """The model's graph as a picture, which shows itself in notebooks; `str()` of it is Graphviz' text.
+
+        to_file: also write it, as `.svg`, `.png`, `.pdf`, `.dot` or `.mmd` (Mermaid). Options are those of
+        `lamina.utils.model_to_dot`, such as `show_shapes=True`, `expand_nested=True`, `fold=True`. Raises ValueError
+        for a model that is not built.
+        """
+        from ..pictures.plot import plotted
+
+        return plotted(self, to_file, **options)
 
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """Write architecture, weights and training state to a `.keras` file (or the format of the suffix)."""

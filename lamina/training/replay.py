@@ -40,7 +40,7 @@ LONGEST = 0.03  # seconds a pass may take on average; the kernels' time is all t
 FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
 
 # Made anew of all else that a module holds, and what tells how far its training is.
-_FOLLOWS = {"_changed_at", "_plan", "_repeated", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
+_FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
 _FOLLOWS |= {"train_function", "test_function", "predict_function", "_steps", "history"}
 _FOLLOWS |= {"stop_training", "stop_evaluating", "stop_predicting"}
 
