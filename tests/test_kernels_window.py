@@ -51,6 +51,39 @@ def per_axis_pads(x, channels_last, size, strides, padding, dilation):
 # --- window arithmetic
 
 
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.sampled_from(["valid", "same"]))
+def test_taps_of_a_window_and_of_its_gradient(size, kernel, stride, dilation, padding):
+    """A transposed convolution reads by each tap what it writes by it, and a window reads what its kernel says."""
+    before, _ = window.transposed_pads(kernel, stride, padding, None, dilation)
+    written = {
+        (tap, place, at)
+        for at in range(size)
+        for tap, place in enumerate(window.taps(at, before, kernel, stride, dilation))
+    }
+    reads = range(-before, size * stride + kernel * dilation)
+    read = {
+        (tap, place, at)
+        for place in reads
+        for tap, at in window.transposed_taps(place, before, kernel, stride, dilation)
+        if 0 <= at < size
+    }
+    assert written == read
+    before, _ = window.pads(size, kernel, stride, padding, dilation)
+    for at in range(window.output_size(size, kernel, stride, padding, dilation)):
+        places = list(window.taps(at, before, kernel, stride, dilation))
+        assert places == [at * stride + tap * dilation - before for tap in range(kernel)]
+        assert padding == "same" or all(0 <= place < size for place in places)
+
+
+@given(st.integers(1, 30), st.data())
+def test_parts_are_those_of_adaptive_pooling(size, data):
+    parts = data.draw(st.integers(1, size))
+    x = torch.eye(size, dtype=torch.float64)[:, None]
+    seen = torch.nn.functional.adaptive_avg_pool1d(x, parts)[:, 0] > 0  # (place, part)
+    for part in range(parts):
+        assert list(window.part(part, size, parts)) == seen[:, part].nonzero()[:, 0].tolist()
+
+
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 5), st.integers(1, 4))
 def test_same_covers_every_stride_with_the_least_pad(size, kernel, stride, dilation):
     before, after = window.pads(size, kernel, stride, "same", dilation)

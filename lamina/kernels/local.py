@@ -39,7 +39,7 @@ def plan_local(shape: Sizes, kernel_size: Sizes, strides: Sizes, padding: str, c
     out = output_sizes(sizes, kernel_size, strides, padding)
     copy = None
     if padding == "same":
-        flat = [n for pair in reversed(_same_pads(sizes, out, kernel_size, strides)) for n in pair]
+        flat = [n for pair in reversed(same_pads(sizes, out, kernel_size, strides)) for n in pair]
         copy = [0, 0, *flat] if channels_last else flat
     rank = len(out)
     order = (rank, *range(rank), rank + 1) if channels_last else (rank, rank + 1, *range(rank))
@@ -64,7 +64,7 @@ def run(x: Tensor, kernel: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     return y.view(*out, *y.shape[1:]).permute(order)
 
 
-def _same_pads(sizes: Sizes, out: Sizes, kernel_size: Sizes, strides: Sizes) -> list[tuple[int, int]]:
+def same_pads(sizes: Sizes, out: Sizes, kernel_size: Sizes, strides: Sizes) -> list[tuple[int, int]]:
     """Each window has element ``i * stride`` at its tap ``k // 2``, whatever the size: not TensorFlow's rule."""
     axes = zip(sizes, out, kernel_size, strides, strict=True)
     return [(k // 2, max((o - 1) * s + k - k // 2 - n, 0)) for n, o, k, s in axes]

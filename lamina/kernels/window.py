@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, overload
 
 Pair = tuple[int, int]
@@ -117,6 +118,31 @@ def transposed_size(
     )
 
 
+def taps(output: int, before: int, kernel: int, stride: int = 1, dilation: int = 1) -> range:
+    """Places that the window at ``output`` reads, tap by tap, with ``before`` elements padded in front of the axis.
+
+    Those outside the axis are padding. A transposed convolution writes to them: ``output`` is then a place of its
+    input, and the places, ``before`` of which are dropped in front, are those of its result.
+    """
+    start = output * stride - before
+    return range(start, start + extent(kernel, dilation), dilation)
+
+
+def transposed_taps(
+    output: int, before: int, kernel: int, stride: int = 1, dilation: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Taps by which a transposed convolution writes to ``output``, and the places of the input that they read."""
+    for tap in range(kernel):
+        place, rest = divmod(output + before - tap * dilation, stride)
+        if not rest:
+            yield tap, place
+
+
+def part(output: int, size: int, parts: int) -> range:
+    """Places of one of the nearly equal ``parts`` of an axis, which share the ones on their borders."""
+    return range(output * size // parts, -(-(output + 1) * size // parts))
+
+
 def check_fits(
     name: str,
     sizes: Sequence[int | None],
@@ -186,8 +212,7 @@ class Field(NamedTuple):
     ) -> Field:
         """What is seen through a window, over an axis of ``size`` (unknown: a multiple of the stride)."""
         before, _ = pads(stride if size is None else size, kernel, stride, padding, dilation)
-        span = extent(kernel, dilation)
-        return self.through(lambda o: range(o * stride - before, o * stride - before + span, dilation), stride)
+        return self.through(lambda output: taps(output, before, kernel, stride, dilation), stride)
 
     def transposed(
         self,
@@ -199,14 +224,8 @@ class Field(NamedTuple):
     ) -> Field:
         """What is seen through a transposed convolution."""
         before, _ = transposed_pads(kernel, stride, padding, output_padding, dilation)
-
-        def taps(output: int) -> Iterator[int]:
-            for tap in range(kernel):
-                position, rest = divmod(output + before - tap * dilation, stride)
-                if not rest:
-                    yield position
-
-        return self.through(taps, 1, stride)
+        seen = partial(transposed_taps, before=before, kernel=kernel, stride=stride, dilation=dilation)
+        return self.through(lambda output: (place for _, place in seen(output)), 1, stride)
 
     def joined(self, other: Field) -> Field | None:
         """What is seen by the sum of two branches; None where their outputs do not stand at the same distances."""
