@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from .models import model_from_yaml as model_from_yaml
     from .models.function import Function as Function
     from .optimizers import Optimizer as Optimizer
+    from .pictures.explain import explain as explain
+    from .pictures.profile import profile as profile
     from .regularizers import Regularizer as Regularizer
 
 __all__ = [
@@ -104,6 +106,7 @@ __all__ = [
     "datasets",
     "device",
     "dtype_policies",
+    "explain",
     "export",
     "initializers",
     "keras1",
@@ -123,6 +126,7 @@ __all__ = [
     "optimizers",
     "port",
     "preprocessing",
+    "profile",
     "random",
     "regularizers",
     "remat",
@@ -160,6 +164,8 @@ _NAMES = {
     "name_scope": "lamina.core.scope:name_scope",
     "RematScope": "lamina.core.remat:RematScope",
     "arg": "lamina.core.declare:arg",
+    "explain": "lamina.pictures.explain",
+    "profile": "lamina.pictures.profile:profile",
     "remat": "lamina.core.remat:remat",
 }
 _MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__version__", "version")]
@@ -190,6 +196,8 @@ FUNCTION_HOMES = (
 )  # fmt: skip
 # What rebuilds the functions that files hold as bytecode.
 REBUILDER = "lamina.generations.lambdas"
+# What shows layers in notebooks.
+SHOWER = "lamina.pictures.reprs"
 
 
 def version() -> str:

@@ -5,22 +5,63 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
+from lamina import completion
 from lamina._version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1 after an error, 2 for wrong arguments, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     return options.run(options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lamina", description="Keras layers as fast PyTorch modules.")
-    parser.add_argument("--version", action="version", version=f"lamina {__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
+# Shown under the help of each command.
+EXAMPLES = {
+    "demo": "lamina demo --epochs 5 --out pictures",
+    "run": "lamina run old_script.py --its own --arguments\n  lamina run --keras 1 lesson.ipynb",
+    "check": "lamina check old.h5 saved_model/",
+    "convert": "lamina convert old.h5 new.keras\n  lamina convert model.json new.h5 --weights weights.h5",
+    "migrate": "lamina migrate script.py\n  lamina migrate project/ --write",
+    "profile": "lamina profile model.h5 --batch 8 --train\n  lamina profile script.py --out times.html",
+    "completion": "source <(lamina completion bash)\n  lamina completion fish > ~/.config/fish/completions/lamina.fish",
+}
 
-    demo = commands.add_parser("demo", help="train, save and load a small network on real digits and draw the result")
+
+class _Help(argparse.HelpFormatter):
+    """Breaks lines, but those of a text that has several; leaves room for the names of commands."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length = max(self._action_max_length, *(len(name) + 4 for name in action.choices))
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options, formatter_class=_Help)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command and of all commands in it; each puts the function that runs it into `run`."""
+    parser = _Parser(
+        prog="lamina",
+        description="Keras layers as fast PyTorch modules.",
+        epilog="`lamina COMMAND --help` tells more, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"lamina {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser("demo", help="train a small network on real digits and draw the result")
     demo.add_argument("--epochs", type=_positive, default=12, help="passes over the data; default: %(default)s")
     demo.add_argument("--out", default="demo-output", help="folder for what it writes; default: %(default)s")
     demo.add_argument("--quiet", action="store_true", help="print the results only")
@@ -33,12 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("-m", dest="how", action="store_const", const="module", help="what follows is a module's name")
     how.add_argument("-c", dest="how", action="store_const", const="command", help="what follows is Python itself")
     run.add_argument("script", help="a Python file, a notebook, a folder with __main__.py, or - for standard input")
-    run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script itself is given")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script itself is given").required = False
     run.set_defaults(run=_run, how="script")
 
     check = commands.add_parser(
         "check",
-        help="tell what a model file is, who wrote it and what reading it takes",
+        help="tell what a model file is and what reading it takes",
         description="Tell what files are: who wrote them, layers, what they need, whether code is in them. Nothing in "
         "a file is run, and no weights are loaded. Exit code: 0 if Lamina reads them all as they are, 1 if not, 2 for "
         "wrong arguments.",
@@ -49,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
     convert = commands.add_parser(
         "convert",
-        help="write a model file of any Keras as one of today's, and compare their predictions",
+        help="write a model file of any Keras as one of today's",
         description="Write the model in OLD, a file of any Keras, as NEW, of today's; say each conversion and what "
         "could not be kept; compare the predictions of both on random input. Exit code: 0; 1, with no file left, where "
         "OLD is not read or NEW would predict otherwise; 2 for wrong arguments.",
@@ -60,6 +101,30 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--json", action="store_true", help="print what was done as JSON")
     convert.set_defaults(run=_convert)
 
+    from lamina.pictures import command  # which needs neither torch nor layers before it is run
+
+    explain = commands.add_parser("explain", help="draw what a layer does, and say what it costs")
+    command.add_arguments(explain)
+    explain.set_defaults(run=_explain)
+
+    timed = commands.add_parser(
+        "profile",
+        help="measure how long each layer of a model takes",
+        description="Measure how long each layer takes for a batch of random numbers: of the model in a file of any "
+        "Keras, or of every model that a script makes, when it ends. Exit code: 0; 1 where something could not be read "
+        "or measured, or the script's own; 2 for wrong arguments.",
+    )
+    timed.add_argument("target", help="a model file, a Python script or a notebook")
+    timed.add_argument("--batch", type=_positive, default=32, metavar="N", help="samples a batch; default: %(default)s")
+    timed.add_argument("--train", action="store_true", help="in training mode, and also the way back")
+    timed.add_argument("--input", type=_shape, metavar="SIZES", help="of a sample, such as 224,224,3, where left open")
+    timed.add_argument("--keras", choices=generations, help="of a script; default: told from its source")
+    timed.add_argument("--out", metavar="FILE", help="write .json, .html or .txt instead of printing")
+    timed.add_argument(
+        "--args", nargs=argparse.REMAINDER, default=[], help="what the script itself is given; comes last"
+    )
+    timed.set_defaults(run=_profile)
+
     moved = commands.add_parser("migrate", help="rewrite source of Keras 1, 2 or tf.keras for Keras 3")
     moved.add_argument("target", help="a Python file, a notebook, or a folder with both")
     moved.add_argument("--keras", choices=("1", "2", "tf"), help="its generation; default: told from the source")
@@ -67,7 +132,26 @@ def _parser() -> argparse.ArgumentParser:
     moved.add_argument("--write", action="store_true", help="change the files; without it, only show the changes")
     moved.add_argument("--check", action="store_true", help="exit with 1 where something would change")
     moved.set_defaults(run=_migrate)
+
+    completes = commands.add_parser("completion", help="print what lets your shell complete these commands")
+    completes.add_argument("shell", choices=completion.SHELLS, help="your shell")
+    completes.set_defaults(run=_completion)
+
+    for name, each in commands.choices.items():
+        each.description = each.description or f"{_sentence(commands, name)}."
+        each.formatter_class = _Help
+        each.epilog = each.epilog or f"examples:\n  {EXAMPLES[name]}"
     return parser
+
+
+def _sentence(commands: Any, name: str) -> str:
+    told = next(action.help for action in commands._choices_actions if action.dest == name)
+    return told[:1].upper() + told[1:]
+
+
+def _completion(options: argparse.Namespace) -> int:
+    print(completion.script(parser(), options.shell), end="")
+    return 0
 
 
 def _migrate(options: argparse.Namespace) -> int:
@@ -98,6 +182,24 @@ def _convert(options: argparse.Namespace) -> int:
     return convert.main(options.old, options.new, options.weights, options.json)
 
 
+def _explain(options: argparse.Namespace) -> int:
+    import importlib
+
+    from lamina.models import load_model
+    from lamina.pictures import command
+
+    home = {"1": "keras1.", "2": "keras2.", "tf": "tf_keras.", "3": ""}[options.keras]
+    return command.run(options, importlib.import_module(f"lamina.{home}layers"), load_model)
+
+
+def _profile(options: argparse.Namespace) -> int:
+    from lamina.generations import profiling
+
+    return profiling.main(
+        options.target, options.args, options.batch, options.train, options.input, options.keras, options.out
+    )
+
+
 def _demo(options: argparse.Namespace) -> int:
     from lamina import demo
 
@@ -113,10 +215,13 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {number}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text}")
+    return int(text)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(_positive(size) for size in text.split(","))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina import layers as L
-from lamina.pictures.cost import _UNCOUNTED, costs, multiply_adds
+from lamina.pictures.cost import _UNCOUNTED, Count, costs, memory, multiply_adds
 
 # What a real call does beside the products for each sample, or torch does not count: not compared.
 OTHERWISE = {
@@ -56,12 +56,15 @@ def fields(model: keras.Model) -> list[str]:
 @pytest.mark.parametrize("example", [e for e in examples() if e.id not in OTHERWISE], ids=lambda e: e.id)
 def test_every_layer_costs_what_torch_counts(example: Example) -> None:
     layer, inputs = example.built(), example.symbols()
-    total, _ = costs(keras.Model(pytree.tree_leaves(inputs), layer(*inputs)))
+    total, rows = costs(keras.Model(pytree.tree_leaves(inputs), layer(*inputs)))
     given = example.tensors()
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
-        reset(layer.eval())(*given)
+        outputs = reset(layer.eval())(*given)
     samples = pytree.tree_leaves(given)[0].shape[0]
     assert not total.each and total.number == counter.get_total_flops() / (2 * samples)
+    there = [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
+    if id(layer) in rows and there:
+        assert rows[id(layer)].memory.number == sum(leaf.numel() * leaf.element_size() for leaf in there) / samples
 
 
 def test_the_exceptions_are_still_there() -> None:
@@ -221,7 +224,7 @@ def footprint(model: keras.Model) -> int:
 def down(draw: Any) -> L.Layer:
     kernel, stride = draw(st.integers(1, 5)), draw(st.integers(1, 3))
     padding = draw(st.sampled_from(["valid", "same"]))
-    kind = draw(st.sampled_from(["conv", "dilated", "causal", "depthwise", "separable", "pool", "pads"]))
+    kind = draw(st.sampled_from(["conv", "dilated", "causal", "depthwise", "separable", "pool", "pads", "local"]))
     if kind == "dilated":
         return L.Conv1D(1, kernel, padding=padding, dilation_rate=stride)
     if kind == "causal":
@@ -230,7 +233,8 @@ def down(draw: Any) -> L.Layer:
         return draw(st.sampled_from([L.ZeroPadding1D, L.Cropping1D]))((stride, kernel))
     if kind == "pool":
         return L.AveragePooling1D(kernel, stride, padding)
-    return {"conv": L.Conv1D, "separable": L.SeparableConv1D, "depthwise": L.DepthwiseConv1D}[kind](
+    classes = {"conv": L.Conv1D, "separable": L.SeparableConv1D, "local": L.LocallyConnected1D}
+    return {**classes, "depthwise": L.DepthwiseConv1D}[kind](
         *([] if kind == "depthwise" else [1]), kernel, stride, padding
     )
 
@@ -262,7 +266,8 @@ def test_the_receptive_field_of_joined_branches(data: Any) -> None:
     def branch() -> Any:
         y = common
         for stride in strides:
-            y = L.Conv1D(1, data.draw(st.integers(1, 5)), stride, "same")(y)
+            kind = data.draw(st.sampled_from([L.Conv1D, L.LocallyConnected1D]))
+            y = kind(1, data.draw(st.integers(1, 5)), stride, "same")(y)
         return L.UpSampling1D(2)(y) if data.draw(st.booleans()) else L.Conv1DTranspose(1, 3, 2, "same")(y)
 
     join = data.draw(st.sampled_from([L.Add, L.Concatenate]))
@@ -372,3 +377,69 @@ def test_every_layer_with_weights_has_a_formula() -> None:
     several = {"Attention", "AdditiveAttention", "GroupedQueryAttention", "MultiHeadAttention"}  # of several inputs
     found = {e.name for e in examples() if e.name in tried and e.built().weights}
     assert found == {"Squash", "TorchModuleWrapper", *several}
+
+
+# By hand --------------------------------------------------------------------------------------------------------------
+
+
+def test_layers_by_hand() -> None:
+    """Formulas of the papers, written out; torch's own counter gives 0 for fused recurrent kernels."""
+    t, d, u = 6, 5, 4  # steps, features, units
+    h, w, c, f, k = 8, 7, 3, 5, 3  # height, width, channels, filters, kernel
+    lstm, gru, simple = 4 * u * (d + u), 3 * u * (d + u), u * (d + u)
+    heads, size = 2, 3
+    cases: list[tuple[Any, tuple[int, ...], int]] = [
+        (L.LSTM(u), (t, d), t * lstm),
+        (L.GRU(u), (t, d), t * gru),
+        (L.SimpleRNN(u), (t, d), t * simple),
+        (L.Bidirectional(L.LSTM(u, return_sequences=True)), (t, d), 2 * t * lstm),
+        (L.TimeDistributed(L.Dense(u)), (t, d), t * d * u),
+        (L.TimeDistributed(L.Conv2D(f, k)), (t, h, w, c), t * (h - 2) * (w - 2) * k * k * c * f),
+        (L.Dense(u), (2, 3, 4, d), 2 * 3 * 4 * d * u),
+        (L.ConvLSTM2D(f, k, padding="same"), (t, h, w, c), h * w * k * k * 4 * f * (t * c + (t - 1) * f)),
+        (L.Conv2DTranspose(f, k, strides=2, padding="same"), (h, w, c), h * w * k * k * c * f),
+        (L.SeparableConv2D(f, k, depth_multiplier=2), (h, w, c), (h - 2) * (w - 2) * (k * k * 2 * c + 2 * c * f)),
+        (L.DepthwiseConv2D(k), (h, w, c), (h - 2) * (w - 2) * k * k * c),
+        (L.Conv2D(6, k, groups=3), (h, w, c), (h - 2) * (w - 2) * k * k * 6),
+        (L.LocallyConnected2D(f, k), (h, w, c), (h - 2) * (w - 2) * k * k * c * f),
+    ]
+    for layer, shape, expected in cases:
+        assert costs(model_of(shape, layers=[layer]))[0].number == expected, layer
+    both = keras.Input((t, d)), keras.Input((9, d))
+    attention = L.MultiHeadAttention(heads, size)
+    projections = heads * size * (2 * t * d + 2 * 9 * d)  # query and output; key and value
+    assert costs(keras.Model(list(both), attention(*both)))[0].number == projections + 2 * heads * t * 9 * size
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_most_at_one_time() -> None:
+    x = keras.Input((10,))  # 40 bytes
+    a = L.Dense(20)(x)  # 80
+    b = L.Dense(5)(a)  # 20
+    c = L.Dense(20)(b)  # 80
+    long = keras.Model(x, L.Dense(1)(L.Add()([a, c])))  # a is kept for the sum
+    assert memory(long) == (Count(80 + 20 + 80 + 80 + 4), Count(40 + 80 + 80 + 80))
+    assert memory(keras.Model(x, L.Dense(1)(c))) == (Count(80 + 20 + 80 + 4), Count(40 + 80 + 20))
+    inner = keras.Sequential([keras.Input((None, 3)), L.Conv1D(50, 1), L.Conv1D(2, 1)], name="inner")
+    y = keras.Input((4, 3))
+    outer = keras.Model(y, L.Flatten()(inner(y)))
+    assert memory(outer) == (Count(4 * 4 * (50 + 2) + 32), Count(48 + 4 * 4 * (50 + 2)))
+    _, rows = costs(outer)
+    assert rows[id(inner)].memory.number == 4 * 4 * 52 and rows[id(inner.layers[0])].memory.number == 4 * 4 * 50
+
+
+def test_memory_of_types_open_sizes_and_texts() -> None:
+    half = model_of((6,), layers=[L.Dense(4, dtype="mixed_float16")])
+    assert memory(half).total.number == 8
+    line = model_of((None, 3), layers=[L.Conv1D(4, 3)])
+    assert str(memory(line).total) == "? x 16" and memory(line).peak.number is None
+    assert memory(Own()) == (Count(None), Count(None))
+
+
+def test_the_column_of_memory() -> None:
+    model = keras.Sequential([keras.Input((32, 32, 3)), L.Conv2D(8, 3, name="conv"), L.Flatten(name="flat")])
+    rows, whole = table(model, show_memory=True, line_length=120)
+    assert [row[-1] for row in rows] == ["28.12 KB", "28.12 KB"]
+    assert "Activations of one sample: 56.25 KB (at one time at most, input included: 68.25 KB)" in whole

@@ -84,7 +84,8 @@ def test_wrong_arguments_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit:
         cli.main(arguments)
     assert exit.value.code == 2
-    assert "usage: lamina" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("lamina") and "--help" in error and error.count("\n") == 1
 
 
 def test_version(capsys):

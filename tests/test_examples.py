@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support import facts
+from support.pages import CHINESE, DOCS, PAGES, code_of, play
+
+from lamina import cli
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -36,41 +40,69 @@ def test_example_keeps_its_promise(name, capsys):
     assert capsys.readouterr().out.strip()
 
 
-def code_of(page: Path, language: str = "python") -> list[tuple[int, str]]:
-    """The blocks of a page in one language, each with the line where it begins."""
-    text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [(text.count("\n", 0, block.start(2)), block[2]) for block in found if block[1] == language]
-
-
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_readme_code_runs(name, capsys):
-    blocks = [code for _, code in code_of(ROOT / name)]
+    blocks = [block.text for block in code_of(ROOT / name)]
     assert len(blocks) >= 2
     for block in blocks:
         exec(compile(block, name, "exec"), {"__name__": name})
     assert "accuracy" in capsys.readouterr().out
 
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+def alone(page: Path) -> bool:
+    """Whether what a page does lasts: it takes over `import keras`, or changes a setting."""
+    text = "".join(block.text for block in code_of(page))
+    return bool(re.search(r"install\(|\.set_(?!random_seed|weights)\w+\(", text))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if code_of(page)], ids=lambda page: page.stem)
-def test_code_of_a_page_runs(page, tmp_path):
-    # Line by line where it stands on the page, so that an error names it; in a process of its own, for `install`.
-    lines: list[str] = []
-    for start, block in code_of(page):
-        lines += [""] * (start - len(lines)) + block.splitlines()
-    script = tmp_path / f"{page.stem}.py"
-    script.write_text("\n".join(lines), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if code_of(page) and CHINESE not in page.parents], ids=lambda page: page.stem
+)
+def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    if not alone(page):
+        return play(page)
+    script = ROOT / "tests" / "support" / "pages.py"
+    done = subprocess.run([sys.executable, "-W", "error", script, page], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+START = [
+    line.removeprefix("$ lamina ")
+    for block in code_of(DOCS / "start.md", "console")
+    for line in block.text.splitlines()
+    if line.startswith("$ lamina ") and "--help" not in line
+]
+
+
+@pytest.mark.parametrize("line", [*(line for line in START if not line.startswith("run ")), "migrate"])
+def test_commands_of_the_start_page_run(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "demo-output").mkdir()
+    words = ["migrate", "tests/old_scripts/keras1_digits.py"] if line == "migrate" else shlex.split(line)
+    assert cli.main(words) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+@pytest.mark.slow
+def test_the_old_script_of_the_start_page_runs(tmp_path):
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    (tmp_path / "demo-output").mkdir()
+    (line,) = (line for line in START if line.startswith("run "))
+    command = [sys.executable, "-m", "lamina", *shlex.split(line)]
+    done = subprocess.run(command, cwd=tmp_path / "demo-output", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Test accuracy" in done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_says_what_each_block_holds(page):
     opening = re.findall(r"^ *(?:```|~~~)(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)[::2]
-    assert set(opening) <= {"python", "console", "sh"}
+    assert {re.sub(r"(?<=\}).*", "", each) for each in opening} <= {
+        "python", "console", "sh", "text", "{explain}", "{made}", "{toctree}", "{include}"
+    }  # fmt: skip
 
 
 def test_numbers_on_pages_are_counted():

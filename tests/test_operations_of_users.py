@@ -127,6 +127,6 @@ def test_bars_of_own_loops(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     monkeypatch.setattr("lamina.training.progress._on_terminal", lambda: True)
     bar = keras.utils.Progbar(2, width=7, interval=-1)
     bar.update(1, [("loss", 0.5)])
-    assert bar._progress is not None and bar._progress._live.columns[1].bar_width == 7
+    assert bar._progress is not None and bar._progress._live._live.columns[1].bar_width == 7
     bar.update(2)
     assert "2/2 - 0s" in capsys.readouterr().out

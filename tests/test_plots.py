@@ -15,6 +15,7 @@ from lamina import keras1, keras2, tf_keras
 from lamina import layers as L
 from lamina.pictures import drawing
 from lamina.pictures.diagram import Shown, diagram
+from lamina.pictures.fold import fold_blocks
 from lamina.pictures.layout import laid_out
 from lamina.utils import model_to_dot, plot_model
 
@@ -291,3 +292,162 @@ def test_older_generations(tmp_path):
     assert keras2.utils.plot_model is of_keras2 and keras1.utils.visualize_util.model_to_dot(model)
     with pytest.raises(ValueError, match="layer_range"):
         tf_keras.utils.plot_model(model, str(tmp_path / "4.svg"), layer_range=["a", "b"])
+
+
+# Columns and folded blocks ----------------------------------------------------------------------------------------
+
+
+def overlaps(layout):
+    return [
+        (a, b)
+        for a, b in itertools.combinations(layout.boxes.values(), 2)
+        if a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
+    ]
+
+
+def crossed(layout):
+    """The arrows that pass through boxes."""
+    return [
+        (points, at)
+        for points in layout.arrows
+        for (x0, y0), (x1, y1) in itertools.pairwise(points)
+        for at in layout.boxes.values()
+        if max(x0, x1) > at.x + 1 and min(x0, x1) < at.x + at.width - 1
+        and max(y0, y1) > at.y + 1 and min(y0, y1) < at.y + at.height - 1
+    ]  # fmt: skip
+
+
+def inception(blocks=4):
+    x = inputs = keras.Input((8, 8, 4))
+    for _ in range(blocks):
+        ways = [L.Conv2D(4, 1)(x), L.Conv2D(2, 3, padding="same")(L.Conv2D(4, 1)(x)), L.MaxPooling2D(1)(x)]
+        x = L.Concatenate()(ways)
+    return keras.Model(inputs, L.Flatten()(x))
+
+
+def in_columns(model, columns, expand=False):
+    """A layout, and the arrows by the boxes that they begin and end at."""
+    made = diagram(model, Shown(expand=expand))
+    titles = {box.key: box.title.partition(" ")[0] for box in made.boxes()}
+    layout = drawing.placed(made, "TB", "ortho", columns)
+
+    def box_at(x, y):
+        return next(
+            titles[key]
+            for key, at in layout.boxes.items()
+            if at.x - 0.1 <= x <= at.x + at.width + 0.1 and at.y - 0.1 <= y <= at.y + at.height + 0.1
+        )
+
+    return layout, sorted((box_at(*points[0]), box_at(*points[-1])) for points in layout.arrows)
+
+
+@pytest.mark.parametrize("build", [residual, inception])
+def test_long_pictures_stand_in_columns(build):
+    model = build(6)
+    heights = []
+    for columns in (1, 2, 3, 4):
+        layout, ends = in_columns(model, columns)
+        assert not overlaps(layout) and not crossed(layout)
+        assert ends == sorted(arrows(model))
+        for at in layout.boxes.values():
+            assert 0 <= at.x and at.x + at.width <= layout.width and 0 <= at.y and at.y + at.height <= layout.height
+        for x, y in itertools.chain(*layout.arrows):
+            assert 0 <= x <= layout.width and 0 <= y <= layout.height
+        heights.append(layout.height)
+    assert heights[1] < 0.65 * heights[0] and heights[2] < 0.5 * heights[0] and heights == sorted(heights)[::-1]
+
+
+def test_as_many_columns_as_make_a_page():
+    small, long = residual(2), residual(30)
+    assert in_columns(small, None)[0] == in_columns(small, 1)[0]
+    layout = in_columns(long, None)[0]
+    assert 0.5 < layout.width / layout.height < 3
+    for rankdir in ("LR", "BT", "RL"):
+        turned = drawing.placed(diagram(long, Shown()), rankdir, "curved", None)
+        assert not overlaps(turned)
+    # Where no box alone leads on there is nothing to break.
+    x = keras.Input((4,))
+    a, b = x, x
+    for _ in range(30):
+        a, b = L.Dense(4)(a), L.Dense(4)(b)
+    apart = keras.Model(x, [a, b])
+    assert in_columns(apart, 3)[0].height == pytest.approx(in_columns(apart, 1)[0].height, rel=0.05)
+    with pytest.raises(ValueError, match="columns"):
+        apart.plot(columns=0)
+
+
+def frames(made):
+    return [part.title for part in made.parts if hasattr(part, "parts")]
+
+
+def test_repeated_blocks_are_shown_once():
+    model = residual(5)
+    made = diagram(model, Shown(), fold_blocks)
+    assert len(list(made.boxes())) < len(list(diagram(model, Shown()).boxes())) / 2
+    assert frames(made) == ["5 times"]
+    kinds = [box.title.partition("(")[2].rstrip(")") for box in made.boxes()]
+    assert kinds.count("BatchNormalization") == 1 and kinds[-2:] == ["Flatten", "Dense"]
+    layout = drawing.placed(made, "TB", "ortho")
+    assert not overlaps(layout) and not crossed(layout)
+    # One way leads into a frame and one out of it, and none back.
+    (frame,) = (part for part in made.parts if hasattr(part, "parts"))
+    inside = {box.key for box in frame.boxes()}
+    ways = [((a in inside), (b in inside)) for a, b in made.arrows]
+    assert ways.count((False, True)) == 1 and ways.count((True, False)) == 1
+
+
+def test_only_what_is_alike_is_folded():
+    def chain(*stack):
+        model = keras.Sequential([keras.Input((8,)), *stack])
+        made = diagram(model, Shown(), fold_blocks)
+        return frames(made), [box.title.partition(" ")[0] for box in made.boxes()]
+
+    assert chain(*(L.Dense(8, name=f"d{i}") for i in range(4))) == (["4 times"], ["d0"])
+    assert chain(*(L.Dense(8 - i, name=f"d{i}") for i in range(4))) == ([], ["d0", "d1", "d2", "d3"])
+    relu = [L.Dense(8, name="a"), L.Dense(8, "relu", name="b"), L.Dense(8, name="c"), L.Dense(8, "relu", name="d")]
+    assert chain(*relu) == (["2 times"], ["a", "b"])
+    assert chain(L.Dense(8, name="a"), L.Dense(8, name="b", trainable=False)) == ([], ["a", "b"])
+    x = keras.Input((8,))  # two that read the same stand beside one another
+    heads = keras.Model(x, [L.Dense(3, name="one")(x), L.Dense(3, name="two")(x)])
+    assert frames(diagram(heads, Shown(), fold_blocks)) == []
+    assert frames(diagram(shared(), Shown(), fold_blocks)) == []
+
+
+def test_a_model_is_its_own_picture(tmp_path):
+    model = residual()
+    shown = model.plot(show_shapes=True)
+    ElementTree.fromstring(shown._repr_svg_())
+    assert shown._repr_svg_() in shown._repr_html_() and "输入图像" in shown._repr_svg_()
+    assert str(shown).startswith('digraph "net"') and shown.mermaid().startswith("flowchart TB")
+    for name in ("m.svg", "m.dot", "m.mmd"):
+        assert model.plot(tmp_path / name, fold=True, columns=2).to_string()
+    assert (tmp_path / "m.mmd").read_text("utf-8") == model.plot(fold=True).mermaid()
+    with pytest.raises(ValueError, match="must end in"):
+        model.plot(tmp_path / "m.jpg")
+    with pytest.raises(ValueError, match="not built"):
+        keras.Sequential([L.Dense(2)]).plot()
+
+
+def test_kinds_have_colours_on_which_white_can_be_read():
+    from lamina.pictures.diagram import _COLOURS
+
+    assert {box.colour for box in diagram(residual(), Shown()).boxes()} >= {"#1f4e8c", "#1f6b6b", "#7a6000", "black"}
+    for _, colour in _COLOURS:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        assert 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) >= 4.5  # WCAG's contrast for text
+
+
+NODE = r'n\d+i?\["(?:[^"]|<br/>)*"\]'
+MERMAID = re.compile(rf'flowchart (TB|LR|BT|RL)|\s+({NODE}|subgraph n\d+x?\["[^"]*"\]|end|n\d+i? --> n\d+i?)')
+
+
+@pytest.mark.parametrize("build", [residual, branches, nested, shared])
+def test_every_line_of_mermaid_is_in_its_grammar(build):
+    text = build().plot(fold=True, expand_nested=True, show_shapes=True, show_trainable=True).mermaid()
+    assert [line for line in text.splitlines() if not MERMAID.fullmatch(line)] == []
+    declared = set(re.findall(r"^\s+(n\d+i?)\[", text, re.M))
+    assert (
+        set(re.findall(r"(n\d+) -->|--> (n\d+)", text))
+        and {end for pair in re.findall(r"(n\d+i?) --> (n\d+i?)", text) for end in pair} <= declared
+    )

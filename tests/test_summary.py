@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import cProfile
+import io
+import re
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +137,43 @@ def test_positions_are_where_the_columns_end(capsys):
     for positions in ([0.5, 0.4, 1], [10, 20]):
         with pytest.raises(ValueError, match="positions"):
             model.summary(positions=positions)
+
+
+def test_columns_stand_beside_one_another_in_their_order():
+    model = joined()
+    show = {"show_trainable": True, "show_costs": True, "show_memory": True}
+    whole = text(model, line_length=190, expand_nested=True, show_time=keras.profile(model, seconds=0.02), **show)
+    titles = [title.strip() for title in whole.split("\n")[2].strip("┃").split("┃")]
+    assert titles == [
+        "Layer (type)", "Output Shape", "Param #", "Connected to", "Trainable", "Multiply-adds", "Receptive field",
+        "Activations", "Forward",
+    ]  # fmt: skip
+    by_name = {row[0]: row for row in rows(whole) if row[0]}
+    assert by_name["└ deep (Dense)"][5:8] == ["9", "-", "12.00 B"] and by_name["sum (Add)"][7] == "16.00 B"
+    assert all(re.fullmatch(r"[\d.]+ [um]?s", row[8]) for name, row in by_name.items() if "InputLayer" not in name)
+    assert "Activations of one sample: 60.00 B (at one time at most, input included: 60.00 B)" in whole
+    with pytest.raises(TypeError, match=r"no argument `show_cost`. Did you mean `show_costs`"):
+        text(model, show_cost=True)
+
+
+def test_screens_with_few_letters(monkeypatch):
+    class Screen(io.StringIO):
+        encoding = "ascii"
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    line = keras.Sequential([keras.Input((3,)), layers.Dense(3, name="密集")], name="line")
+    keras.Sequential([keras.Input((3,)), line]).summary(expand_nested=True)
+    assert screen.getvalue().isascii() and "+ ?? (Dense)" in screen.getvalue()
+
+
+def test_long_models_are_shown_fast_enough_to_wait_for():
+    """Nothing is looked up layer by layer through the whole model: 10 times the layers, at most 30 times the calls."""
+
+    def counted(size):
+        model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4) for _ in range(size))])
+        profiler = cProfile.Profile()
+        profiler.runcall(text, model, show_costs=True, show_memory=True)
+        return sum(entry.callcount for entry in profiler.getstats())
+
+    assert counted(200) < 30 * counted(20)

@@ -257,20 +257,25 @@ SUMMARY = {
     "positions": ({"line_length": 90}, LEFT_OUT, [0.5, 0.8, 1.0]),
     "print_fn": ({}, LEFT_OUT, lambda text: print("given", text)),
     "expand_nested": ({}, False, True),
-    "show_trainable": ({}, False, True),
     "layer_range": ({}, LEFT_OUT, ["middle", "out"]),
+}
+SHOWN = {
+    "show_trainable": ({}, False, True),
     "show_costs": ({}, False, True),
+    "show_memory": ({}, False, True),
+    "show_time": ({}, False, True),
 }
 
 
 def test_arguments_of_summary_count(capsys: Any) -> None:
-    from lamina.pictures.summary import print_summary
+    from lamina.pictures.summary import further, print_summary
 
     def see(given: dict[str, Any]) -> Any:
         nested().summary(**given)
         return capsys.readouterr().out
 
     check(SUMMARY, print_summary, see, skip=("model",))
+    check(SHOWN, further, see, skip=("model",))
     with pytest.raises(TypeError, match="unheard"):
         nested().summary(unheard=1)
 
@@ -774,6 +779,14 @@ ELSEWHERE = {
     "Model.save*": "test_arguments_of_saving_count",
     "Model.load_weights.*": "test_arguments_of_saving_count",
     "Model.summary.*": "test_arguments_of_summary_count",
+    "Model.plot.*": "test_plots.py",
+    "model_to_dot.fold": "test_plots.py",
+    "model_to_dot.columns": "test_plots.py",
+    "plot_model.fold": "test_plots.py",
+    "plot_model.columns": "test_plots.py",
+    "History.*": "test_reprs.py",
+    "explain.*": "test_explain.py",
+    "profile.*": "test_profile.py",
     "Model.get_layer.*": "test_arguments_of_get_layer_and_stacking_count",
     "Sequential.*.rebuild": "test_arguments_of_get_layer_and_stacking_count",
     "clone_model.*": "test_arguments_of_clone_model_count",

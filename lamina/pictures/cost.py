@@ -1,4 +1,4 @@
-"""What the layers of a model cost: multiply-adds of one sample."""
+"""What the layers of a model cost for one sample: multiply-adds, and the memory of what they put out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import _pytree as pytree
 
-from ..core import symbolic
+from ..core import dtypes, symbolic
 from ..core.graph import Graph, _input_like
 from ..core.symbolic import SymbolicTensor
 from ..kernels import window
-from ..layers import convolution, convolutional_recurrent, merge, normalization, recurrent, reshape, wrappers
+from ..layers import attention, convolution, convolutional_recurrent, merge, normalization, recurrent, reshape, wrappers
 from ..layers.activation import _Elementwise
 from ..layers.dense import Dense, EinsumDense
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.local import LocallyConnected
-from ..layers.preprocessing.audio import STFTSpectrogram
+from ..layers.preprocessing import features
+from ..layers.preprocessing.audio import MelSpectrogram, STFTSpectrogram
+from ..layers.preprocessing.strings import Textual
 from ..layers.spatial import Spatial
 from .field import Fields, fields_after, fields_of_inputs, shown
 
@@ -29,7 +31,7 @@ Shape = tuple[int, ...]
 
 
 class Count(NamedTuple):
-    """Multiply-adds of one sample; with `each`, of one step or position of an axis whose size is unknown."""
+    """Multiply-adds or bytes of one sample; with `each`, of one step or position of an axis whose size is unknown."""
 
     number: int | None
     each: bool = False
@@ -63,7 +65,10 @@ def multiply_adds(layer: Any, inputs: Shape, outputs: Shape) -> int | None:
     return None
 
 
-for _kind in (InputLayer, Embedding, _Elementwise, normalization._Normalization, merge.Merge, Spatial, reshape.Flatten):
+for _kind in (
+    InputLayer, Embedding, _Elementwise, normalization._Normalization, merge.Merge, Spatial, reshape.Flatten,
+    reshape.RepeatVector, features.Rescaling, features.CategoryEncoding, features.Discretization, Textual,
+):  # fmt: skip
     multiply_adds.register(_kind, lambda layer, inputs, outputs: 0)
 
 
@@ -95,6 +100,12 @@ def _(layer: Any, inputs: Shape, outputs: Shape) -> int:
 def _(layer: STFTSpectrogram, inputs: Shape, outputs: Shape) -> int:
     frames = math.prod(outputs[1:]) // (2 if layer.mode == "stft" else 1)
     return frames * sum(math.prod(weight.shape[:1]) for weight in layer.weights)
+
+
+@multiply_adds.register
+def _(layer: MelSpectrogram, inputs: Shape, outputs: Shape) -> int:
+    """The bands of the spectra, not the transform."""
+    return math.prod(outputs[1:]) * (layer.fft_length // 2 + 1)
 
 
 @multiply_adds.register
@@ -172,6 +183,23 @@ def _(layer: normalization.SpectralNormalization, inputs: Shape, outputs: Shape)
     return multiply_adds(layer.layer, inputs, outputs)
 
 
+def attention_multiply_adds(layer: attention._Attention, query: Shape, value: Shape) -> int:
+    """Multiply-adds of attention from `query` to `value`, for one sample; the batch aside all sizes are known."""
+    steps, sources = math.prod(query[1:-1]), math.prod(value[1:-1])
+    if not isinstance(layer, attention._Projected):
+        dot = not isinstance(layer, attention.AdditiveAttention) and layer.score_mode == "dot"
+        scores = query[-1] if dot else 0
+        return steps * sources * (scores + value[-1])
+    kernels = [
+        (layer._query_dense, steps), (layer._key_dense, sources), (layer._value_dense, sources),
+        (layer._output_dense, steps), (getattr(layer, "_gate_dense", None), steps),
+    ]  # fmt: skip
+    projections = sum(dense.kernel.numel() * count for dense, count in kernels if dense is not None)
+    apart = math.prod(query[axis] for axis in range(1, len(query) - 1) if axis not in layer.attention_axes)
+    heads, size = layer._query_dense.kernel.shape[-2:]
+    return projections + steps * sources // apart * heads * (size + layer._value_dense.kernel.shape[-1])
+
+
 def _added(costs: list[int | None]) -> int | None:
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None
@@ -245,10 +273,12 @@ _UNCOUNTED: dict[Any, Callable] = {  # what torch leaves out: products in place,
 
 
 class Row(NamedTuple):
-    """What the calls of one layer in a model cost together, and its receptive field as text, "3 x 5"."""
+    """What the calls of one layer in a model cost together, its receptive field as text, "3 x 5", and the bytes of what
+    they put out."""
 
     multiply_adds: Count
     field: str
+    memory: Count = UNKNOWN
 
 
 Costs = tuple[Count, dict[int, Row]]
@@ -261,39 +291,43 @@ def costs(model: Any) -> Costs:
     """
     graph = getattr(model, "_graph", None)
     if graph is None:
-        rows = {id(layer): Row(_as_built(layer), "?") for layer in model._flat_layers() if layer is not model}
-        return _as_built(model), rows
-    calls: dict[int, list[tuple[Count, str]]] = {}
+        found = {id(layer): as_built(layer) for layer in model._flat_layers()}
+        rows = {key: Row(count, "?", memory) for key, (count, memory) in found.items() if key != id(model)}
+        return found[id(model)][0], rows
+    calls: dict[int, list[tuple[Count, str, Count]]] = {}
     last = next((layer.channels_last for layer in model._flat_layers() if isinstance(layer, Spatial)), True)
-    total, _ = _walk(graph, [fields_of_inputs(tensor) for tensor in graph.inputs], last, calls)
+    total, *_ = _walk(graph, [fields_of_inputs(tensor) for tensor in graph.inputs], last, calls)
     rows = {}
-    for key, found in calls.items():
-        rows[key] = Row(_total(count for count, _ in found), ", ".join(dict.fromkeys(text for _, text in found)))
+    for key, each in calls.items():
+        counts, texts, memory = zip(*each, strict=True)
+        rows[key] = Row(_total(counts), ", ".join(dict.fromkeys(texts)), _total(memory))
     return total, rows
 
 
 def _walk(
-    graph: Graph, given: list[Fields], last: bool, calls: dict[int, list[tuple[Count, str]]]
-) -> tuple[Count, list[Fields]]:
-    """The cost of a graph and what its outputs see; notes every call under the layer's id."""
+    graph: Graph, given: list[Fields], last: bool, calls: dict[int, list[tuple[Count, str, Count]]]
+) -> tuple[Count, Count, list[Fields]]:
+    """The cost of a graph, the memory of all that is put out in it, and what its outputs see; notes every call under
+    the layer's id."""
     seen: dict[int, Fields] = dict(zip(map(id, graph.inputs), given, strict=True))
     for node, one in zip(graph.input_nodes, given, strict=True):
-        calls.setdefault(id(node.layer), []).append((Count(0), shown([one])))
-    counts = []
+        calls.setdefault(id(node.layer), []).append((Count(0), shown([one]), Count(0)))
+    counts, memories = [], []
     for node in graph.nodes:
         tensors = [leaf for leaf in pytree.tree_leaves(node.args) if isinstance(leaf, SymbolicTensor)] or node.inputs
         before = [seen[id(tensor)] for tensor in tensors]
         outputs = pytree.tree_leaves(node.outputs)
         inner = getattr(node.layer, "_graph", None)
         if inner is not None:
-            count, after = _walk(_refitted(inner, tensors), before, last, calls)
+            count, memory, after = _walk(_refitted(inner, tensors), before, last, calls)
         else:
-            count = _count(node.layer, node.args, node.kwargs, node.outputs)
+            count, memory = _count(node.layer, node.args, node.kwargs, node.outputs), _bytes(outputs)
             after = [fields_after(node.layer, before, tensors[0].shape, outputs[0].shape, last)] * len(outputs)
         counts.append(count)
-        calls.setdefault(id(node.layer), []).append((count, shown(after)))
+        memories.append(memory)
+        calls.setdefault(id(node.layer), []).append((count, shown(after), memory))
         seen.update(zip(map(id, outputs), after, strict=True))
-    return _total(counts), [seen[id(tensor)] for tensor in pytree.tree_leaves(graph.outputs)]
+    return _total(counts), _total(memories), [seen[id(tensor)] for tensor in pytree.tree_leaves(graph.outputs)]
 
 
 def _refitted(graph: Graph, tensors: list[SymbolicTensor]) -> Graph:
@@ -305,10 +339,10 @@ def _refitted(graph: Graph, tensors: list[SymbolicTensor]) -> Graph:
     return Graph(fresh, graph.replay(fresh))
 
 
-def _as_built(layer: Any) -> Count:
-    """The cost of one call on inputs of the shape it was built for."""
+def as_built(layer: Any) -> tuple[Count, Count]:
+    """Cost and memory of one call on inputs of the shape it was built for."""
     if not layer.built or layer._build_shapes is None:
-        return UNKNOWN
+        return UNKNOWN, UNKNOWN
 
     def symbol(shape: tuple) -> SymbolicTensor:
         return SymbolicTensor(shape, layer.input_dtype or layer._compute or torch.float32)
@@ -317,9 +351,66 @@ def _as_built(layer: Any) -> Count:
     args = tuple(symbolic.map_shapes(symbol, shape) for shape in args)
     kwargs = {name.removesuffix("_shape"): symbolic.map_shapes(symbol, shape) for name, shape in kwargs.items()}
     if not pytree.tree_leaves((args, kwargs)):
-        return UNKNOWN
+        return UNKNOWN, UNKNOWN
     try:
         outputs = symbolic.infer(layer, args, kwargs)
     except (TypeError, ValueError, NotImplementedError):  # it asks for more than the build was told
+        return UNKNOWN, UNKNOWN
+    return _count(layer, args, kwargs, outputs), _bytes(pytree.tree_leaves(outputs))
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+
+class Memory(NamedTuple):
+    """Bytes of one sample: of all that the layers put out, which training keeps for the way back, and of what is there
+    at one time at most while it is only computed, the inputs among it. Views count as if they were copies; what a
+    kernel needs for itself does not."""
+
+    total: Count
+    peak: Count
+
+
+def memory(model: Any) -> Memory:
+    """The memory of a model's activations; unknown for one with a `call` of its own."""
+    graph = getattr(model, "_graph", None)
+    return Memory(UNKNOWN, UNKNOWN) if graph is None else _memory(graph)
+
+
+def _memory(graph: Graph) -> Memory:
+    last_use: dict[int, int] = {}
+    for place, node in enumerate(graph.nodes):
+        last_use.update((id(tensor), place) for tensor in (*pytree.tree_leaves(node.outputs), *node.inputs))
+    kept = (*graph.inputs, *pytree.tree_leaves(graph.outputs))  # whoever calls has them before or afterwards
+    last_use.update((id(tensor), len(graph.nodes)) for tensor in kept)
+    live = {id(tensor): _bytes([tensor]) for tensor in graph.inputs}
+    totals, peaks = [], [_total(live.values())]
+    for place, node in enumerate(graph.nodes):
+        inner, outputs = getattr(node.layer, "_graph", None), pytree.tree_leaves(node.outputs)
+        tensors = [leaf for leaf in pytree.tree_leaves(node.args) if isinstance(leaf, SymbolicTensor)] or node.inputs
+        own = Memory(_bytes(outputs), _bytes(outputs))
+        if inner is not None:
+            fitted = _refitted(inner, tensors)
+            total, peak = _memory(fitted)
+            given = _bytes(fitted.inputs)
+            known = peak.number is not None and given.number is not None and not (peak.each or given.each)
+            own = Memory(total, Count(peak.number - given.number) if known else UNKNOWN)  # type: ignore[operator]
+        totals.append(own.total)
+        peaks.append(_total([*live.values(), own.peak]))
+        live |= {id(tensor): _bytes([tensor]) for tensor in outputs}
+        live = {key: size for key, size in live.items() if last_use[key] > place}
+    known = all(peak.number is not None and not peak.each for peak in peaks)
+    return Memory(_total(totals), max(peaks, key=lambda peak: peak.number or 0) if known else UNKNOWN)
+
+
+def _bytes(tensors: Iterable[SymbolicTensor]) -> Count:
+    """Of one sample."""
+    tensors = list(tensors)
+    if any(tensor.torch_dtype == dtypes.TEXT for tensor in tensors):
         return UNKNOWN
-    return _count(layer, args, kwargs, outputs)
+
+    def one(tensor: SymbolicTensor) -> Count:
+        sizes = tensor.shape[1:]
+        return Count(tensor.torch_dtype.itemsize * math.prod(1 if n is None else n for n in sizes), None in sizes)
+
+    return _total(map(one, tensors))

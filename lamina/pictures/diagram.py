@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,8 +10,31 @@ from torch.utils import _pytree as pytree
 
 from ..core.errors import named, printable, show_shape
 from ..core.layer import Layer
+from ..layers.attention import _Attention
+from ..layers.convolution import _Convolution
+from ..layers.dense import Dense, EinsumDense
+from ..layers.embedding import Embedding
+from ..layers.input import InputLayer
+from ..layers.local import LocallyConnected
+from ..layers.merge import Merge
+from ..layers.normalization import _Normalization
+from ..layers.pooling import _AdaptivePooling, _GlobalPooling, _Pooling
+from ..layers.recurrent import RNN
+from ..layers.wrappers import Bidirectional
 
-TRAINED, FIXED = "#228b22", "#b22222"
+TRAINED, FIXED, INPUT = "#228b22", "#b22222", "#555555"
+
+
+_COLOURS: tuple[tuple[Any, str], ...] = (
+    (InputLayer, INPUT),
+    ((_Convolution, LocallyConnected), "#1f4e8c"),
+    ((Dense, EinsumDense, Embedding), "#5b3a8c"),
+    ((RNN, Bidirectional), "#8c3a62"),
+    (_Attention, "#8c4a1f"),
+    (_Normalization, "#1f6b6b"),
+    ((_Pooling, _GlobalPooling, _AdaptivePooling), "#2e6b2e"),
+    (Merge, "#7a6000"),
+)
 
 
 class Cell(NamedTuple):
@@ -24,11 +47,13 @@ class Cell(NamedTuple):
 
 @dataclass(eq=False)
 class Box:
-    """A layer: its title, and rows of cells."""
+    """A layer: its title, and rows of cells. `alike`: what layers have in common that differ in name alone."""
 
     key: str
     title: str
     rows: list[list[Cell]] = field(default_factory=list)
+    colour: str = "black"  # behind the title
+    alike: Hashable = None
 
 
 @dataclass(eq=False)
@@ -56,13 +81,16 @@ class Shown(NamedTuple):
     trainable: bool = False
 
 
-def diagram(model: Any, shown: Shown) -> Diagram:
-    """The boxes and arrows of a model. Raises ValueError for one that is not built."""
+def diagram(model: Any, shown: Shown, change: Callable[[Diagram], None] | None = None) -> Diagram:
+    """The boxes and arrows of a model, changed by a function where one is given. Raises ValueError for a model that is
+    not built."""
     if not isinstance(model, Layer):
         raise TypeError(f"plot_model: expected a model; got {type(model).__name__}.")
     if not model.built:
         raise ValueError(f"plot_model: {named(model)} is not built: call it on data or build it first.")
     made = _Maker(shown).diagram(model)
+    if change is not None:
+        change(made)
     _share_out(made, list(dict.fromkeys(_arrows(made))))
     return made
 
@@ -153,7 +181,21 @@ class _Maker:
             cells.append(Cell("Output dtype", ", ".join(types) or "?"))
         if shown.trainable and layer.weights:
             cells.append(Cell("", "Trainable", TRAINED) if layer.trainable else Cell("", "Non-trainable", FIXED))
-        return Box(self._key(layer), title, [*rows, cells] if cells else rows)
+        shapes = tuple(tuple(leaf.shape) for node in calls for leaf in pytree.tree_leaves(node.outputs))
+        weights = tuple(tuple(weight.shape) for weight in layer.weights)
+        said = tuple(cell for row in rows for cell in row)
+        return Box(
+            self._key(layer),
+            title,
+            [*rows, cells] if cells else rows,
+            _colour(layer),
+            (type(layer), layer.extra_repr(), layer.trainable, shapes, weights, said),
+        )
+
+
+def _colour(layer: Any) -> str:
+    """By the kind of layer: dark ones, on which white letters can be read."""
+    return next((colour for kinds, colour in _COLOURS if isinstance(layer, kinds)), "black")
 
 
 def _graph_of(layer: Any) -> Any:

@@ -13,9 +13,17 @@ from .diagram import Box, Diagram
 class Dot:
     """A model's graph in Graphviz' language. `str()` is the text; in a notebook it shows as a picture."""
 
-    def __init__(self, diagram: Diagram, rankdir: str, dpi: float, splines: str, subgraph: bool = False):
+    def __init__(
+        self,
+        diagram: Diagram,
+        rankdir: str,
+        dpi: float,
+        splines: str,
+        subgraph: bool = False,
+        columns: int | None = 1,
+    ):
         self._diagram, self._rankdir, self._dpi, self._splines = diagram, rankdir, dpi, splines
-        self._subgraph = subgraph
+        self._subgraph, self._columns = subgraph, columns
 
     def to_string(self) -> str:
         return "\n".join(self._lines()) + "\n"
@@ -23,7 +31,7 @@ class Dot:
     __str__ = to_string
 
     def write(self, path: Any, prog: str | None = None, format: str = "raw") -> bool:
-        """Write the text ("raw" or "dot") or a picture ("svg", "png", "pdf")."""
+        """Write the text ("raw" or "dot", or "mmd" for Mermaid's) or a picture ("svg", "png", "pdf")."""
         Path(path).write_bytes(self.create(prog, format))
         return True
 
@@ -35,10 +43,20 @@ class Dot:
             raise ValueError(f"Graphviz' program {prog!r} is not used here: leave `prog` out.")
         if format in ("raw", "dot"):
             return self.to_string().encode()
-        return drawing.drawn(self._diagram, self._rankdir, self._splines, format, self._dpi)
+        if format == "mmd":
+            return self.mermaid().encode()
+        return drawing.drawn(self._diagram, self._rankdir, self._splines, format, self._dpi, self._columns)
+
+    def mermaid(self) -> str:
+        """The graph in Mermaid's language, which documents on the web show."""
+        return mermaid(self._diagram, self._rankdir)
 
     def _repr_svg_(self) -> str:
         return self.create(format="svg").decode()
+
+    def _repr_html_(self) -> str:
+        """The picture in its own size, to be scrolled where that is larger than the page."""
+        return f'<div style="overflow:auto;max-height:85vh;background:white">{self._repr_svg_()}</div>'
 
     def _lines(self) -> Iterator[str]:
         if self._subgraph:
@@ -75,7 +93,7 @@ def _table(box: Box) -> str:
     def cell(text: str, colour: str, back: str, width: int) -> str:
         return f'<td colspan="{width}" bgcolor="{back}"><font color="{colour}">{text}</font></td>'
 
-    lines = [f"<tr>{cell(f'<b>{html.escape(box.title)}</b>', 'white', 'black', span)}</tr>"]
+    lines = [f"<tr>{cell(f'<b>{html.escape(box.title)}</b>', 'white', box.colour, span)}</tr>"]
     for row in box.rows:
         width = span if len(row) == 1 else 1
         cells = [

@@ -20,7 +20,7 @@ HEAD = 20.0  # of the title of a nested model
 EDGE = 12.0  # round the picture
 ARROW = 6.0
 MOST_PIXELS = 60_000  # a side: what matplotlib and PNG readers take
-_FONTS = (
+FONTS = (
     "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
     "WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB",
     "Arial Unicode MS", "Unifont",
@@ -33,6 +33,8 @@ class Rect(NamedTuple):
     at: Place
     fill: str | None
     dashed: bool = False
+    line: str = "black"
+    width: float = 1.0
 
 
 class Label(NamedTuple):
@@ -48,6 +50,10 @@ class Label(NamedTuple):
 class Line(NamedTuple):
     points: Points
     curved: bool
+    colour: str = "black"
+    width: float = 1.0
+    dashed: bool = False
+    head: bool = True
 
 
 Shape = Rect | Label | Line
@@ -68,19 +74,19 @@ def _letter(letter: str) -> float:
     return 0.78 if letter.isupper() else 0.66
 
 
-def drawn(diagram: Diagram, rankdir: str, splines: str, format: str, dpi: float) -> bytes:
+def drawn(diagram: Diagram, rankdir: str, splines: str, format: str, dpi: float, columns: int | None = 1) -> bytes:
     """The bytes of a picture, "svg", "png" or "pdf". Raises ValueError for another format."""
     if format not in ("svg", "png", "pdf"):
         raise ValueError(f"plot_model: pictures are written as .svg, .png or .pdf; got {format!r}.")
-    layout = placed(diagram, rankdir, splines)
+    layout = placed(diagram, rankdir, splines, columns)
     shapes = list(_shapes(diagram, layout.moved(EDGE, EDGE), splines))
     width, height = layout.width + 2 * EDGE, layout.height + 2 * EDGE
     if format == "svg":
         return _svg(shapes, width, height).encode()
-    return _by_matplotlib(shapes, width, height, format, dpi)
+    return by_matplotlib(shapes, width, height, format, dpi)
 
 
-def placed(diagram: Diagram, rankdir: str, splines: str) -> Layout:
+def placed(diagram: Diagram, rankdir: str, splines: str, columns: int | None = 1) -> Layout:
     """Places of all boxes, frames and arrows, in the direction that is asked for."""
     across = rankdir in ("LR", "RL")
 
@@ -92,7 +98,7 @@ def placed(diagram: Diagram, rankdir: str, splines: str) -> Layout:
         width = width_of(title, TEXT) + 2 * MARGIN
         return ((HEAD, 0.0), (0.0, width)) if across else ((0.0, HEAD), (width, 0.0))
 
-    layout = laid_out(diagram, size, room)
+    layout = laid_out(diagram, size, room, columns)
     if splines != "ortho":
         layout.arrows = [without_angles(points) for points in layout.arrows]
     return _turned(layout, rankdir)
@@ -154,7 +160,7 @@ def _shapes(diagram: Diagram, placed: Layout, splines: str) -> Iterator[Shape]:
 
 def _box(box: Box, at: Place) -> Iterator[Shape]:
     title = _title_height()
-    yield Rect(Place(at.x, at.y, at.width, title), "black")
+    yield Rect(Place(at.x, at.y, at.width, title), box.colour)
     yield Label(at.x + at.width / 2, at.y + title / 2, box.title, TITLE, "white", True)
     y = at.y + title
     for row in box.rows:
@@ -169,7 +175,7 @@ def _box(box: Box, at: Place) -> Iterator[Shape]:
         y += _row()
 
 
-def _head(points: Points) -> list[tuple[float, float]]:
+def head(points: Points) -> list[tuple[float, float]]:
     """The corners of an arrow's head."""
     (x0, y0), (x, y) = points[-2], points[-1]
     length = max(((x - x0) ** 2 + (y - y0) ** 2) ** 0.5, 1e-9)
@@ -201,24 +207,29 @@ def _svg(shapes: Sequence[Shape], width: float, height: float) -> str:
             anchor = ' text-anchor="middle"' * shape.middle
             lines.append(f"<text {place} {style}{anchor}>{html.escape(shape.text)}</text>")
         else:
-            way = "M" + _numbers(shape.points[:1])
-            if shape.curved and len(shape.points) > 2:
-                way += "Q" + _numbers(_curve(shape.points))
-            else:
-                way += "L" + _numbers(shape.points[1:])
-            lines.append(f'<path d="{way}" fill="none" stroke="black"/>')
-            lines.append(f'<polygon points="{_numbers(_head(shape.points))}"/>')
+            lines.append(f'<path d="{way_of(shape.points, shape.curved)}" fill="none" stroke="black"/>')
+            lines.append(f'<polygon points="{numbers(head(shape.points))}"/>')
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _numbers(points: Sequence[tuple[float, float]]) -> str:
+def way_of(points: Points, curved: bool) -> str:
+    """A line as SVG writes it."""
+    if curved and len(points) > 2:
+        return f"M{numbers(points[:1])}Q{numbers(_curve(points))}"
+    return f"M{numbers(points[:1])}L{numbers(points[1:])}"
+
+
+def numbers(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
 # matplotlib ------------------------------------------------------------------------------------------------------
 
 
-def _by_matplotlib(shapes: Sequence[Shape], width: float, height: float, format: str, dpi: float) -> bytes:
+def by_matplotlib(
+    shapes: Sequence[Shape], width: float, height: float, format: str, dpi: float, what: str = "plot_model"
+) -> bytes:
+    """The bytes of a picture of `width` x `height` points. `what` asked for it, as messages say."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.font_manager import fontManager
@@ -226,27 +237,27 @@ def _by_matplotlib(shapes: Sequence[Shape], width: float, height: float, format:
         from matplotlib.path import Path as Way
     except ImportError as error:
         raise ImportError(
-            f"plot_model: {format} pictures are drawn by matplotlib: pip install matplotlib. "
+            f"{what}: {format} pictures are drawn by matplotlib: pip install matplotlib. "
             "A name that ends in .svg needs nothing."
         ) from error
     if format == "png" and max(width, height) / 72 * dpi > MOST_PIXELS:
         dpi = MOST_PIXELS / max(width, height) * 72
-        warn(f"plot_model: the picture is drawn at {dpi:.0f} dots per inch: at more, it would be too long.")
+        warn(f"{what}: the picture is drawn at {dpi:.0f} dots per inch: at more, it would be too long.")
     figure = Figure(figsize=(width / 72, height / 72), dpi=dpi)
     axes: Any = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     there = {font.name for font in fontManager.ttflist}
-    fonts: Any = {"family": [name for name in _FONTS if name in there] or ["sans-serif"]}
+    fonts: Any = {"family": [name for name in FONTS if name in there] or ["sans-serif"]}
+
+    def pen(shape: Rect | Line) -> dict[str, Any]:
+        return {"linewidth": shape.width, "linestyle": "--" if shape.dashed else "-"}
+
     for order, shape in enumerate(shapes):
         if isinstance(shape, Rect):
             x, y, w, h = shape.at
-            style = "--" if shape.dashed else "-"
-            axes.add_patch(
-                Rectangle(
-                    (x, y), w, h, facecolor=shape.fill or "none", edgecolor="black", linestyle=style, zorder=order
-                )
-            )
+            colours = {"facecolor": shape.fill or "none", "edgecolor": shape.line}
+            axes.add_patch(Rectangle((x, y), w, h, **colours, **pen(shape), zorder=order))
         elif isinstance(shape, Label):
             axes.text(
                 shape.x,
@@ -266,12 +277,15 @@ def _by_matplotlib(shapes: Sequence[Shape], width: float, height: float, format:
             if shape.curved and len(points) > 2:
                 points = [points[0], *_curve(points)]
                 codes = [Way.MOVETO] + [Way.CURVE3] * (len(points) - 1)
-            axes.add_patch(PathPatch(Way(points, codes), fill=False, edgecolor="black", zorder=order))
-            axes.add_patch(Polygon(_head(shape.points), facecolor="black", linewidth=0, zorder=order))
+            axes.add_patch(
+                PathPatch(Way(points, codes), fill=False, edgecolor=shape.colour, **pen(shape), zorder=order)
+            )
+            if shape.head:
+                axes.add_patch(Polygon(head(shape.points), facecolor=shape.colour, linewidth=0, zorder=order))
     target = io.BytesIO()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         figure.savefig(target, format=format)
     if any("missing from font" in str(each.message) for each in said):
-        warn("plot_model: no installed font has all letters of the names; a name that ends in .svg shows them.")
+        warn(f"{what}: no installed font has all letters of the texts; a name that ends in .svg shows them.")
     return target.getvalue()

@@ -173,6 +173,13 @@ def _pool(layer: Any, at: At) -> Iterable[Iterable]:
     return size, layer.strides, window.per_axis(layer.padding, layer.rank), (1,) * layer.rank, layer.spatial(at.inputs)
 
 
+def _local(layer: Any, at: At) -> Iterable[Iterable]:
+    """Of "same", a window begins half its size before its place, whatever the size of the axis."""
+    size, strides, paddings, *more = _pool(layer, at)
+    paddings = [(k // 2, 0) if name == "same" else name for k, name in zip(size, paddings, strict=True)]
+    return size, strides, paddings, *more
+
+
 def _shifted(field: Field, by: int) -> Field:
     return field.through(lambda output: [output + by])
 
@@ -199,7 +206,7 @@ for _kind, _through, _arguments in (
     (convolution._Convolution, Field.window, lambda layer, at: (*layer.windows(), layer.spatial(at.inputs))),
     (convolution.ConvTranspose, Field.transposed, _transposed),
     (pooling._Pooling, Field.window, _pool),
-    (LocallyConnected, Field.window, _pool),
+    (LocallyConnected, Field.window, _local),
     (reshape.ZeroPadding, _shifted, lambda layer, at: [[-before for before, _ in layer.padding]]),
     (reshape._Cropping, _shifted, lambda layer, at: [[before for before, _ in layer.cropping]]),
     (reshape._UpSampling, _enlarged, lambda layer, at: (layer._factors, (layer.interpolation,) * layer.rank)),

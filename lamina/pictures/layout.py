@@ -4,6 +4,7 @@ least squares. All in points, from the top to the bottom; a model inside another
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections import defaultdict
@@ -21,6 +22,10 @@ LOOP = 9.0  # how far an arrow from a box to itself goes
 WIRE = 10.0  # the room of an arrow that passes a rank
 MARGIN = 14.0  # inside the frame of a nested model
 SWEEPS = 12
+GUTTER = 40.0  # between columns
+TALL = 1_500.0  # a picture that is taller is broken into columns
+ASPECT = 1.5  # of the width to the height of a picture in columns
+MOST_COLUMNS = 16
 MANY = 4_000  # places from which on a picture is dense whatever is done
 
 
@@ -78,14 +83,17 @@ class _Node:
         return [(x, self.y + at.y + (at.height if downwards else 0.0))], x
 
 
-def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str], tuple[Size, Size]]) -> Layout:
+def laid_out(
+    diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str], tuple[Size, Size]], columns: int | None = 1
+) -> Layout:
     """Places for all of a diagram. size: of a box; room: what the title of a nested model needs at the left and the top
-    of its frame, and how large that must be at least."""
+    of its frame, and how large that must be at least. columns: into how many a long one is broken, where arrows
+    from one box alone pass from one to the next; None: as many as make it about as wide as high."""
     nodes: list[_Node] = []
     holder: dict[str, _Node] = {}
     for part in diagram.parts:
         if isinstance(part, Diagram):
-            inside = _framed(laid_out(part, size, room), part.title, *room(part.title))
+            inside = _framed(laid_out(part, size, room, columns), part.title, *room(part.title))
             node = _Node(inside.width, inside.height, part, inside)
             keys = list(inside.boxes)
         else:
@@ -118,7 +126,101 @@ def laid_out(diagram: Diagram, size: Callable[[Box], Size], room: Callable[[str]
             made.arrows.append(_way(before, after, holder, chains, tracks))
         else:
             made.arrows.append(_way(after, before, holder, chains, tracks)[::-1])
+    return made if columns == 1 else _in_columns(made, _cuts(ranks), columns)
+
+
+# Columns --------------------------------------------------------------------------------------------------------------
+
+
+def _cuts(ranks: list[list[_Node]]) -> list[tuple[float, float]]:
+    """Where arrows from one box alone lead from a rank to the next: the end of the one, the beginning of the other."""
+    made = []
+    for upper, lower in pairwise(ranks):
+        before = [node for node in upper if node.below]
+        if len(before) == 1 and before[0].part is not None:
+            made.append((max(n.y + n.height for n in upper), min(n.y for n in lower)))
     return made
+
+
+def _in_columns(layout: Layout, cuts: list[tuple[float, float]], columns: int | None) -> Layout:
+    """A layout broken at some of the cuts, so that its columns are as even as these allow."""
+    if columns is None:
+        if layout.height <= TALL:
+            return layout
+        tried = [_in_columns(layout, cuts, count) for count in range(1, MOST_COLUMNS + 1)]
+        return min(tried, key=lambda made: max(made.width / ASPECT, made.height))
+    chosen: list[tuple[float, float]] = []
+    low, high = 0.0, layout.height
+    while high - low > 1.0:
+        height = (low + high) / 2
+        found = _filled(layout.height, cuts, height)
+        low, high, chosen = (low, height, found) if len(found) < columns else (height, high, chosen)
+    return _Columns(layout, chosen).layout()
+
+
+class _Columns:
+    """The parts of a layout between cuts, one beside the other."""
+
+    def __init__(self, layout: Layout, cuts: list[tuple[float, float]]):
+        self._old, self._cuts = layout, cuts
+        self._starts = [0.0, *(start for _, start in cuts)]
+        across: list[list[float]] = [[] for _ in self._starts]
+        for at in (*layout.boxes.values(), *(at for _, at in layout.frames)):
+            across[self._column(at.y)] += at.x, at.x + at.width
+        for x, y in itertools.chain(*layout.arrows):
+            across[self._column(y)].append(x)
+        self._moves: list[tuple[float, float]] = []
+        self._gutters: list[float] = []  # before each column
+        left = 0.0
+        for start, xs in zip(self._starts, across, strict=True):
+            self._gutters.append(left - GUTTER / 2)
+            self._moves.append((left - min(xs), CHANNEL / 2 - start))
+            left += max(xs) - min(xs) + GUTTER
+        ends = [*(end for end, _ in cuts), layout.height]
+        self._size = left - GUTTER, max(map(float.__sub__, ends, self._starts)) + CHANNEL
+
+    def _column(self, y: float) -> int:
+        return bisect_right(self._starts, y) - 1
+
+    def _moved(self, x: float, y: float) -> tuple[float, float]:
+        dx, dy = self._moves[self._column(y)]
+        return x + dx, y + dy
+
+    def _place(self, at: Place) -> Place:
+        return Place(*self._moved(at.x, at.y), at.width, at.height)
+
+    def _arrow(self, points: Points) -> Points:
+        """Its way; from a column to the next it goes below the one, between both, and above the other."""
+        here, there = self._column(points[0][1]), self._column(points[-1][1])
+        if here == there:
+            return [self._moved(*point) for point in points]
+        end, start = self._cuts[here]
+        out = [self._moved(*point) for point in points if point[1] <= end]
+        back = [self._moved(*point) for point in points if point[1] >= start]
+        below, gutter = end + self._moves[here][1] + CHANNEL / 2, self._gutters[there]
+        return [*out, (out[-1][0], below), (gutter, below), (gutter, 0.0), (back[0][0], 0.0), *back]
+
+    def layout(self) -> Layout:
+        return Layout(
+            *self._size,
+            {key: self._place(at) for key, at in self._old.boxes.items()},
+            [(title, self._place(at)) for title, at in self._old.frames],
+            [self._arrow(points) for points in self._old.arrows],
+        )
+
+
+def _filled(whole: float, cuts: list[tuple[float, float]], height: float) -> list[tuple[float, float]]:
+    """The cuts behind the columns but the last, each as long as a height allows."""
+    chosen: list[tuple[float, float]] = []
+    start = 0.0
+    for cut, after in zip(cuts, [*(end for end, _ in cuts[1:]), whole], strict=True):
+        if after - start > height:
+            chosen.append(cut)
+            start = cut[1]
+    return chosen
+
+
+# Ranks and order ------------------------------------------------------------------------------------------------------
 
 
 def _framed(inside: Layout, title: str, before: Size, least: Size) -> Layout:

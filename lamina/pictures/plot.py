@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core.errors import short
 from .diagram import Shown, diagram
-from .dot import Dot, mermaid
+from .dot import Dot
+from .fold import fold_blocks
 
 _DIRECTIONS = ("TB", "LR", "BT", "RL")
 _SPLINES = ("ortho", "curved", "polyline", "spline", "line")
@@ -25,17 +26,28 @@ def model_to_dot(
     show_layer_activations: bool = False,
     show_trainable: bool = False,
     splines: str = "ortho",
+    fold: bool = False,
+    columns: int | None = 1,
 ) -> Dot:
     """A model's graph in Graphviz' language: `str(dot)`, `dot.write(path)`; or as a picture, `dot.create()`.
 
     rankdir: "TB" draws from top to bottom, "LR" from left to right, "BT" and "RL" the other way. expand_nested: show
     what is in models inside the model. subgraph: a cluster for another graph, in place of a graph. splines: how arrows
-    go, "ortho" in right angles, "line" or "polyline" straight, "curved" or "spline" in curves. Raises ValueError for a
-    model that is not built.
+    go, "ortho" in right angles, "line" or "polyline" straight, "curved" or "spline" in curves. fold: show blocks that
+    are repeated once. columns: into how many a long picture is broken; None: as many as make it about as wide as high.
+    Raises ValueError for a model that is not built.
     """
-    _check("model_to_dot", rankdir, dpi, splines)
+    _check("model_to_dot", rankdir, dpi, splines, columns)
     shown = Shown(show_shapes, show_dtype, show_layer_names, expand_nested, show_layer_activations, show_trainable)
-    return Dot(diagram(model, shown), rankdir, dpi, splines, subgraph)
+    return Dot(diagram(model, shown, fold_blocks if fold else None), rankdir, dpi, splines, subgraph, columns)
+
+
+def plotted(model: Any, to_file: Any = None, show_layer_names: bool = True, columns: Any = None, **options: Any) -> Dot:
+    """What `model.plot` returns: a graph, written to a file where one is given."""
+    made = model_to_dot(model, show_layer_names=show_layer_names, columns=columns, **options)
+    if to_file is not None:
+        made.write(to_file, format=_format_of(to_file))
+    return made
 
 
 def plot_model(
@@ -50,23 +62,31 @@ def plot_model(
     show_layer_activations: bool = False,
     show_trainable: bool = False,
     splines: str = "ortho",
+    fold: bool = False,
+    columns: int | None = 1,
 ) -> Any:
     """Draw a model's layers into a file: `.svg`, `.png`, `.pdf`, or as text `.dot` and `.mmd` (Mermaid).
 
     PNG, for a name without a suffix too, and PDF are drawn by matplotlib, at `dpi` dots per inch. The arguments are
     those of `model_to_dot`. Returns an IPython image of an SVG or PNG where IPython is installed, else None.
     """
-    _check("plot_model", rankdir, dpi, splines)
-    path = Path(to_file)
-    format = path.suffix[1:].lower() or "png"
-    if format not in ("svg", "png", "pdf", "dot", "mmd"):
-        raise ValueError(f"plot_model: the name must end in .svg, .png, .pdf, .dot or .mmd; got {str(to_file)!r}.")
-    shown = Shown(show_shapes, show_dtype, show_layer_names, expand_nested, show_layer_activations, show_trainable)
-    made = diagram(model, shown)
-    if format == "mmd":
-        path.write_text(mermaid(made, rankdir), encoding="utf-8")
-    else:
-        Dot(made, rankdir, dpi, splines).write(path, format=format)
+    _check("plot_model", rankdir, dpi, splines, columns)
+    path, format = Path(to_file), _format_of(to_file)
+    model_to_dot(
+        model,
+        show_shapes,
+        show_dtype,
+        show_layer_names,
+        rankdir,
+        expand_nested,
+        dpi,
+        False,
+        show_layer_activations,
+        show_trainable,
+        splines,
+        fold,
+        columns,
+    ).write(path, format=format)
     if format not in ("svg", "png"):
         return None
     try:
@@ -76,10 +96,19 @@ def plot_model(
     return (display.SVG if format == "svg" else display.Image)(filename=str(path))
 
 
-def _check(what: str, rankdir: Any, dpi: Any, splines: Any) -> None:
+def _format_of(to_file: Any) -> str:
+    format = Path(to_file).suffix[1:].lower() or "png"
+    if format not in ("svg", "png", "pdf", "dot", "mmd"):
+        raise ValueError(f"plot_model: the name must end in .svg, .png, .pdf, .dot or .mmd; got {str(to_file)!r}.")
+    return format
+
+
+def _check(what: str, rankdir: Any, dpi: Any, splines: Any, columns: Any) -> None:
     if rankdir not in _DIRECTIONS:
         raise ValueError(f"{what}: `rankdir` must be one of {_DIRECTIONS}; got {short(rankdir)}.")
     if isinstance(dpi, bool) or not isinstance(dpi, (int, float)) or not 0 < dpi < 10_000:
         raise ValueError(f"{what}: `dpi` must be a number above 0; got {short(dpi)}.")
     if splines not in _SPLINES:
         raise ValueError(f"{what}: `splines` must be one of {_SPLINES}; got {short(splines)}.")
+    if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
+        raise ValueError(f"{what}: `columns` must be a whole number of at least 1, or None; got {short(columns)}.")

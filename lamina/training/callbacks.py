@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import functools
 import json
 import math
 import os
@@ -339,6 +340,43 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+        self._epochs: dict[str, list[int]] = {}  # of each value: some are not measured every time
+
+    @classmethod
+    def from_csv(cls, path: Any, separator: str = ",") -> History:
+        """What a CSVLogger wrote, over all runs that it was appended in. Raises ValueError for another file."""
+        made = cls()
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, delimiter=separator)
+            if "epoch" not in (reader.fieldnames or ()):
+                raise ValueError(f"History.from_csv: {str(path)!r} has no column 'epoch'; a CSVLogger writes one.")
+            for line in reader:
+                logs = {name: _read_cell(value) for name, value in line.items() if name != "epoch" and value != "NA"}
+                made.on_epoch_end(int(line["epoch"]), logs)
+        return made
+
+    def plot(self, metrics: Any = None, path: Any = None) -> Any:
+        """Draw the results over the epochs, one panel a metric; returns matplotlib's Figure.
+
+        Validation is dashed and the best epoch is marked; what spans two decades has a logarithmic axis. metrics: a
+        name or several, without "val_"; None is all. path: a file to write it to, `.png`, `.svg`, `.pdf`. Raises
+        ValueError for names that are not there and where nothing was trained.
+        """
+        from ..pictures import curves
+
+        return curves.figure(self._panels(metrics), path)
+
+    def _repr_html_(self) -> str:
+        from ..pictures import curves
+
+        if not self.history:
+            return "<i>History: no results yet</i>"
+        return curves.as_page(self._panels(), f"History of {len(self.epoch)} epochs")
+
+    def _panels(self, metrics: Any = None) -> Any:
+        from ..pictures import curves
+
+        return curves.panels(self.history, self._epochs, functools.partial(direction_of, self.model), metrics)
 
     def set_model(self, model: Any) -> None:
         self._model = model
@@ -351,6 +389,19 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self._epochs.setdefault(name, []).append(epoch)
+
+
+def direction_of(model: Any, name: str) -> str | None:
+    """Which way a result is better, "min" or "max"; None where nothing tells."""
+    name = name.removeprefix("val_")
+    if name == "loss" or name.endswith("_loss"):
+        return "min"
+    for metric in getattr(model, "metrics", ()):
+        for one in getattr(metric, "metrics", None) or [metric]:
+            if one.name == name and getattr(one, "_direction", None):
+                return "max" if one._direction == "up" else "min"
+    return "max" if model is None and name in ("acc", "accuracy") else None
 
 
 class ProgbarLogger(Callback):
@@ -405,6 +456,11 @@ class ProgbarLogger(Callback):
         self._seen = batch + 1
         if self._progress is not None and self._progress.due():
             self._progress.update(self._seen, lambda: to_host(read_logs()))
+
+    def after_validation(self, batch: int, steps: int | None) -> None:
+        """Show how far the validation within a training is."""
+        if self._progress is not None and self._progress.due():
+            self._progress.tell(self._seen, f"validation {batch + 1}/{steps or '?'}")
 
     def say(self, text: str) -> None:
         """A line of its own, where each pass is a line."""
@@ -510,13 +566,9 @@ class _Monitor(Callback, Declared):
         return self.mode
 
     def _known_direction(self) -> str:
-        name = self.monitor.removeprefix("val_")
-        if name == "loss":
-            return "min"
-        for metric in getattr(self.model, "metrics", ()):
-            for one in getattr(metric, "metrics", None) or [metric]:
-                if one.name == name and getattr(one, "_direction", None):
-                    return "max" if one._direction == "up" else "min"
+        found = direction_of(self.model, self.monitor)
+        if found is not None:
+            return found
         raise ValueError(
             f"{type(self).__name__}: cannot tell whether a higher or a lower `{self.monitor}` is better. "
             "Say it with mode='max' or mode='min'."
@@ -1057,6 +1109,14 @@ class CSVLogger(Callback, Declared):
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
+
+
+def _read_cell(text: str) -> Any:
+    """What a cell of a file of results holds: a number, or several."""
+    try:
+        return json.loads(text) if text.startswith("[") else float(text)
+    except ValueError:
+        return text
 
 
 def _cell(value: Any) -> Any:

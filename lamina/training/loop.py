@@ -114,10 +114,10 @@ class Loop:
         """What `run` gives for each batch, with the callbacks before and after it, until one of them says stop."""
         called, state, stop = self._called, vars(self._model), _STOPS[phase]
         begin, end = called.batch_hooks(phase, "begin"), called.batch_hooks(phase, "end")
-        bar = called.progress if phase == self._phase else None
+        bar, aside = called.progress, phase != self._phase
         at_once = 1 if phase == "predict" else self._model.steps_per_execution
         steps = feed.num_batches if phase == "predict" else None
-        run = self._threads.paced(run, phase, steps, None if bar is None else bar.say)
+        run = self._threads.paced(run, phase, steps, None if bar is None or aside else bar.say)
         index = ended = -1
         found = None
         for index, batch in enumerate(feed.epoch()):
@@ -128,7 +128,9 @@ class Loop:
             if end and (index + 1) % at_once == 0:
                 ended = index
                 _call(end, index, self._told(phase, found))
-            if bar is not None:
+            if bar is not None and aside:
+                bar.after_validation(index, feed.num_batches)
+            elif bar is not None:
                 bar.after_batch(index, functools.partial(self._shown, phase, found))
             if state.get(stop):
                 break

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.config import is_interactive_logging_enabled
+from ..core.errors import for_screen
 
 
 def per_step(seconds: float, unit: str = "step") -> str:
@@ -34,7 +35,67 @@ def show_values(logs: Mapping[str, Any]) -> str:
 def _on_terminal() -> bool:
     if not is_interactive_logging_enabled():
         return False
-    return "ipykernel" in sys.modules or bool(getattr(sys.stdout, "isatty", bool)())
+    return _in_notebook() or bool(getattr(sys.stdout, "isatty", bool)())
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
+class _Line:
+    """A bar in one line that is written over itself: for notebooks, where there is no cursor to move."""
+
+    def __init__(self, total: int | None, width: int):
+        self._total, self._width = total, width
+        self._start, self._length = time.perf_counter(), 0
+
+    def draw(self, seen: int, text: str) -> None:
+        bar, left = "", ""
+        if self._total:
+            done = min(seen / self._total, 1.0)
+            bar = "━" * round(done * self._width) + "─" * (self._width - round(done * self._width)) + " "
+            seconds = (time.perf_counter() - self._start) * (1 - done) / done if done else 0.0
+            left = f"{int(seconds) // 60:02}:{int(seconds) % 60:02} "
+        self._write(f"{seen}/{self._total or '?'} {bar}{left}{text}")
+
+    def stop(self) -> None:
+        self._write("")
+        sys.stdout.write("\r")
+
+    def _write(self, line: str) -> None:
+        print("\r" + line.ljust(self._length), end="", flush=True)
+        self._length = len(line)
+
+
+class _Bar:
+    """A bar by rich, on a terminal."""
+
+    def __init__(self, total: int | None, width: int):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+
+        # rich's shared console keeps what the terminal was when it was first asked for, and shows one bar at a time.
+        console = Console()
+        width = width if console.width >= 60 else min(width, 8)
+        cut = "crop" if console.options.ascii_only else "ellipsis"
+        rest = Column(ratio=1, no_wrap=True, overflow=cut)  # what does not fit is cut here, not at the bar
+        left, text = TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}", table_column=rest)
+        self._live = Progress(
+            MofNCompleteColumn(), BarColumn(width), left, text,
+            console=console, auto_refresh=False, transient=True, expand=True,
+        )  # fmt: skip
+        self._task = self._live.add_task("", total=total, text="", start=True)
+        self._live.start()
+
+    def draw(self, seen: int, text: str) -> None:
+        from rich.markup import escape
+
+        self._live.update(self._task, completed=seen, text=escape(for_screen(text, self._live.console.encoding)))
+        self._live.refresh()
+
+    def stop(self) -> None:
+        self._live.stop()
 
 
 class Progress:
@@ -47,7 +108,6 @@ class Progress:
         self._width, self._unit = width, unit
         self.target, self.verbose, self._interval = target, verbose, interval
         self._live: Any = None
-        self._task: Any = None
         self._start = time.perf_counter()
         self._next = self._start + interval
         self._seen = 0
@@ -58,14 +118,15 @@ class Progress:
     def update(self, seen: int, read_logs: Callable[[], Mapping[str, Any]]) -> None:
         """Show how far it is. `read_logs` is called only where a bar shows what it returns."""
         self._seen = seen
-        self._next = time.perf_counter() + self._interval
-        if self.verbose != 1 or not _on_terminal():
-            self._next = float("inf")
-            return
-        if self._live is None:
-            self._open()
-        self._draw(read_logs())
-        self._next = time.perf_counter() + self._interval  # reading a value may have waited for the device
+        if self._is_open():
+            rate = per_step((time.perf_counter() - self._start) / max(seen, 1), self._unit)
+            self._draw(f"{rate}  {show_values(read_logs())}")
+
+    def tell(self, seen: int, text: str) -> None:
+        """Show what is going on beside the pass, in place of its values."""
+        self._seen = seen
+        if self._is_open():
+            self._draw(text)
 
     def finish(self, seen: int, logs: Mapping[str, Any]) -> None:
         """The last values of the pass."""
@@ -76,7 +137,8 @@ class Progress:
             total = self.target or seen
             values = show_values(logs)
             rate = per_step(seconds / max(seen, 1), self._unit)
-            print(f"{seen}/{total} - {seconds:.0f}s - {rate}{' - ' if values else ''}{values}", flush=True)
+            line = f"{seen}/{total} - {seconds:.0f}s - {rate}{' - ' if values else ''}{values}"
+            print(for_screen(line), flush=True)
 
     def close(self) -> None:
         """Take the bar off the screen."""
@@ -84,21 +146,14 @@ class Progress:
         if live is not None:
             live.stop()
 
-    def _open(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+    def _is_open(self) -> bool:
+        """Whether there is a bar; opens it where there is a terminal for one."""
+        if self.verbose != 1 or not _on_terminal():
+            self._next = float("inf")
+        elif self._live is None:
+            self._live = (_Line if _in_notebook() else _Bar)(self.target, self._width)
+        return self._live is not None
 
-        left, text = TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}")
-        # rich's shared console keeps what the terminal was when it was first asked for, and shows one bar at a time.
-        self._live = Bar(
-            MofNCompleteColumn(), BarColumn(self._width), left, text,
-            console=Console(), auto_refresh=False, transient=True,
-        )  # fmt: skip
-        self._task = self._live.add_task("", total=self.target, text="", start=True)
-        self._live.start()
-
-    def _draw(self, logs: Mapping[str, Any]) -> None:
-        rate = per_step((time.perf_counter() - self._start) / max(self._seen, 1), self._unit)
-        self._live.update(self._task, completed=self._seen, text=f"{rate}  {show_values(logs)}")
-        self._live.refresh()
+    def _draw(self, text: str) -> None:
+        self._live.draw(self._seen, text)
+        self._next = time.perf_counter() + self._interval  # reading a value may have waited for the device

@@ -1,0 +1,235 @@
+"""What there is to say of a layer and a call of it, in words and numbers: shapes, sizes, costs, masks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..core.symbolic import SymbolicTensor
+from ..kernels import window
+from ..layers import attention
+from ..layers.local import LocallyConnected
+from .cost import UNKNOWN, Count, _tried, attention_multiply_adds, multiply_adds
+from .field import fields_after, fields_of_inputs
+from .field import shown as shown_fields
+from .formulas import by, formula, shapes
+from .particulars import MASKS, PARTICULARS, TRAINING, fitting
+from .said import Language, Said
+from .scenes.kinds import At, Shape
+from .spelled import GENERATIONS, spelled, why_not
+from .told import filled, told
+from .twins import twin
+
+LABELS = {
+    "what": Said("What it is", "是什么"),
+    "differs": Said("How it differs", "与相近层的区别"),
+    "shape": Said("Output shape", "输出形状"),
+    "parameters": Said("Parameters", "参数量"),
+    "multiply_adds": Said("Multiply-adds", "乘加次数"),
+    "memory": Said("Memory", "内存"),
+    "receptive_field": Said("Receptive field", "感受野"),
+    "training": Said("Training", "训练与推理"),
+    "masks": Said("Masks", "掩码"),
+    "paper": Said("Paper", "论文"),
+    "torch": Said("PyTorch", "PyTorch"),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to say of a call of a layer, for one sample. A text is empty where there is nothing to say."""
+
+    language: Language
+    what: str
+    differs: str
+    shape: Sequence[str]  # shapes of inputs and outputs, then how each size comes about
+    parameters: str
+    parameter_count: int
+    multiply_adds: str
+    multiply_add_count: Count
+    memory: str
+    weight_bytes: int
+    output_bytes: int | None  # None where a size is unknown
+    receptive_field: str
+    training: str
+    masks: str
+    paper: str
+    torch: str  # the code of its twin, or why there is none
+    code: dict[str, str]  # by generation: how it writes the layer, or why it cannot
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Label and text of all that there is to say; a text may have several lines."""
+        texts = {name: getattr(self, name) for name in LABELS}
+        texts["shape"] = "\n".join(self.shape)
+        found = [(LABELS[name](self.language), text) for name, text in texts.items() if text]
+        return [*found, *((GENERATIONS[name], text) for name, text in self.code.items())]  # pyright: ignore
+
+
+def facts(layer: Any, at: At) -> Facts:
+    """The facts of a call of a built layer. Raises ValueError for one that is not built."""
+    if not layer.built:
+        raise ValueError(f"facts: {type(layer).__name__} is not built; call it, or build it for a shape.")
+    language = at.language
+    words = told(layer)
+    count = _multiply_adds(layer, at)
+    weights = sum(weight.numel() * weight.element_size() for weight in layer.weights)
+    return Facts(
+        language,
+        _joined(language, [words.what, *fitting(PARTICULARS, layer)], layer),
+        filled(words.differs, layer, language),
+        [shapes(at), *formula(layer, at)],
+        parameters(layer, language),
+        layer.count_params(),
+        _said_count(count, language),
+        count,
+        _memory(layer, at, weights),
+        weights,
+        _output_bytes(layer, at),
+        _field(layer, at),
+        fitting(TRAINING, layer)[0](language),
+        fitting(MASKS, layer)[0](language),
+        words.paper,
+        twin(layer, at).text(language),
+        {name: spelled(layer, name) or why_not(layer, name, language) or "" for name in GENERATIONS},
+    )  # fmt: skip
+
+
+def _joined(language: Language, sentences: Iterable[Said], layer: Any) -> str:
+    values = _window_values(layer)
+    return ("" if language == "zh" else " ").join(filled(said, layer, language, **values) for said in sentences)
+
+
+def _window_values(layer: Any) -> dict[str, Any]:
+    kernel = getattr(layer, "kernel_size", ())
+    dilation = getattr(layer, "dilation_rate", (1,) * len(kernel))
+    return {
+        "taps": by(kernel), "reach": by(map(window.extent, kernel, dilation)), "apart": by(dilation),
+        "strides": by(getattr(layer, "strides", None) or ()), "pool": by(getattr(layer, "pool_size", ())),
+    }  # fmt: skip
+
+
+# Parameters -----------------------------------------------------------------------------------------------------------
+
+_NO_WEIGHTS = Said("none", "无")
+_FROZEN = Said("{n} of them are not trained", "其中 {n} 个不参与训练")
+
+
+def _factors(layer: Any, weight: Any) -> str:
+    """The shape of a weight as a product; of a cell's, the gates apart, of a local kernel's, places and windows."""
+    sizes = [*map(str, weight.shape)]
+    if isinstance(layer, LocallyConnected) and weight is layer.kernel:
+        shape = tuple(layer._build_shapes[0][0])
+        places = layer.spatial(layer._positions(shape))
+        return f"({by(places)}) x ({by([*layer.kernel_size, layer.channels(shape)])}) x {layer.filters}"
+    cell = getattr(layer, "cell", layer)
+    gates = getattr(cell, "_gates", 1)
+    units = getattr(cell, "units", 0)
+    if gates > 1 and sizes and weight.shape[-1] == gates * units:
+        sizes[-1:] = [str(gates), str(units)]
+    return by(sizes) or "1"
+
+
+def parameters(layer: Any, language: Language = "en") -> str:
+    """The number of parameters as a sum of products: "3 x 16 x 8 (kernel) + 8 (bias) = 392"."""
+    weights = layer.weights
+    if not weights:
+        return f"0 ({_NO_WEIGHTS(language)})"
+    owners = {id(weight): part for part in layer.modules() for weight in getattr(part, "_own_weights", list)()}
+    told = {id(weight): name for name, weight in layer.named_parameters()}
+    found: dict[tuple[str, str], list[str]] = {}
+    for weight in weights:
+        owner = owners.get(id(weight), layer)
+        key = _factors(owner, weight), getattr(weight, "name", None) or told[id(weight)]
+        found.setdefault(key, []).append(f"{owner.name} " if isinstance(layer, attention._Projected) else "")
+    parts = []
+    for (text, name), parents in found.items():
+        count = f"{len(parents)} x ({text})" if len(parents) > 1 else text
+        parts.append(
+            f"{count} ({', '.join(parent.strip() for parent in parents if parent)}{' ' * bool(parents[0])}{name})"
+        )
+    fixed = sum(math.prod(weight.shape) for weight in layer.non_trainable_weights)
+    rest = f"  ({_FROZEN(language, n=f'{fixed:,}')})" if fixed else ""
+    return f"{' + '.join(parts)} = {layer.count_params():,}{rest}"
+
+
+# Costs ----------------------------------------------------------------------------------------------------------------
+
+
+def _multiply_adds(layer: Any, at: At) -> Count:
+    inputs, outputs = ([tuple(1 if size is None else size for size in s) for s in each] for each in at[:2])
+    if isinstance(layer, attention._Attention):
+        number: int | None = attention_multiply_adds(layer, inputs[0], inputs[min(1, len(inputs) - 1)])
+    else:
+        number = multiply_adds(layer, inputs[0], outputs[0])
+    if number is None:
+        kind = layer.input_dtype or layer._compute or torch.float32
+        return _tried(layer, tuple(SymbolicTensor(shape, kind) for shape in at.inputs), {})
+    unknown = any(None in shape[1:] for shape in (at.inputs[0], at.outputs[0]))
+    return Count(number, number > 0 and unknown)
+
+
+_EACH = Said("{n} for each step or position of an axis of unknown size", "长度未知的轴上每个时间步或位置 {n} 次")
+_NOTHING = Said("0: nothing is multiplied with weights", "0（没有与权重相乘）")
+_NOT_KNOWN = Said("unknown", "未知")
+
+
+def _said_count(count: Count, language: Language) -> str:
+    if count == UNKNOWN:
+        return _NOT_KNOWN(language)
+    if count.number == 0:
+        return _NOTHING(language)
+    return _EACH(language, n=f"{count.number:,}") if count.each else f"{count.number:,}"
+
+
+def _itemsize(layer: Any) -> int:
+    kind: Any = getattr(torch, str(layer.compute_dtype), None)
+    return kind.itemsize if isinstance(kind, torch.dtype) else 4
+
+
+def _output_bytes(layer: Any, at: At) -> int | None:
+    counts = [math.prod(size or 0 for size in shape[1:]) for shape in at.outputs]
+    return None if any(None in shape[1:] for shape in at.outputs) else sum(counts) * _itemsize(layer)
+
+
+_WEIGHT_MEMORY = Said("weights {weights}", "权重 {weights}")
+_OUTPUT_MEMORY = Said("output of one sample {outputs} ({values} values of {size} bytes)",
+                      "单个样本的输出 {outputs}（{values} 个值，每个 {size} 字节）")  # fmt: skip
+
+
+def _memory(layer: Any, at: At, weights: int) -> str:
+    parts = [_WEIGHT_MEMORY(at.language, weights=_bytes(weights))] if weights else []
+    outputs, size = _output_bytes(layer, at), _itemsize(layer)
+    if outputs is not None:
+        parts.append(_OUTPUT_MEMORY(at.language, outputs=_bytes(outputs), values=f"{outputs // size:,}", size=size))
+    return ("；" if at.language == "zh" else ", ").join(parts)
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+_FIELD = Said("one output sees {size} of the input's places", "一个输出看到输入的 {size} 个位置")
+_ALL_FIELD = Said("one output sees the whole input", "一个输出看到整个输入")
+
+
+def _field(layer: Any, at: At) -> str:
+    last = getattr(layer, "data_format", "channels_last") != "channels_first"
+    seen = fields_after(layer, [fields_of_inputs(_Shaped(at.inputs[0]))], at.inputs[0], at.outputs[0], last)
+    text = shown_fields([seen])
+    if text in ("?", "-"):
+        return ""
+    whole = "全部" if at.language == "zh" else "all"
+    return _ALL_FIELD(at.language) if text == "all" else _FIELD(at.language, size=text.replace("all", whole))
+
+
+@dataclass(frozen=True)
+class _Shaped:
+    shape: Shape

@@ -1,0 +1,64 @@
+"""The gallery: a page for each language with the pictures of every kind of layer and what there is to say of it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import layers
+from ..layers import old
+from .examples import IDEAS, Example, Idea
+from .explain import STYLE, Explanation, explain, page, safe, table_of_lines
+from .reading import read_layer
+from .said import LANGUAGES, Language, Said
+
+TITLE = Said("What the layers do", "各层做什么")
+INTRODUCTION = Said(
+    "Every picture is drawn from the layer's own arithmetic, by `lamina explain`. Moving ones stop under the pointer.",
+    "每张图都由 `lamina explain` 按该层自身的运算绘制；把鼠标移到动图上，动画会暂停。",
+)
+OTHER = Said("中文", "English")
+
+
+def explained(example: Example, language: Language) -> Explanation:
+    """The explanation of an example."""
+    layer = read_layer(example.text, old if example.old else layers)
+    return explain(layer, example.input_shape, language, title=example.text)
+
+
+def write(folder: Any) -> Iterator[Path]:
+    """Write `en/index.html` and `zh/index.html`, with their pictures beside them, and give the paths of both."""
+    for language in LANGUAGES:
+        target = Path(folder) / language
+        target.mkdir(parents=True, exist_ok=True)
+        body = "".join(_section(idea, language, target) for idea in IDEAS)
+        links = " · ".join(f'<a href="#{idea.key}">{safe(idea.title(language))}</a>' for idea in IDEAS)
+        other = next(each for each in LANGUAGES if each != language)
+        head = f'<h1>{TITLE(language)}</h1><p><a href="../{other}/index.html">{OTHER(language)}</a></p>'
+        words = safe(INTRODUCTION(language)).split("`")
+        said = "".join(f"<code>{word}</code>" if number % 2 else word for number, word in enumerate(words))
+        whole = f'<div class="lamina-page">{STYLE}{head}<p>{said}</p><p>{links}</p>{body}</div>'
+        path = target / "index.html"
+        path.write_text(page(TITLE(language), whole, language), encoding="utf-8")
+        yield path
+
+
+def _section(idea: Idea, language: Language, folder: Path) -> str:
+    """A part of the page; its pictures become files in the folder."""
+    from .scene_shapes import picture
+    from .scene_svg import svg
+
+    parts = [f'<h2 id="{idea.key}">{safe(idea.title(language))}</h2>']
+    for number, example in enumerate(idea.examples):
+        found = explained(example, language)
+        parts.append(f"<h3><code>{safe(example.text)}</code></h3>{table_of_lines(found.lines)}")
+        for turn, scene in enumerate(found.scenes):
+            name = f"{idea.key}-{number}-{turn}.svg"
+            (folder / name).write_text(svg(scene), encoding="utf-8")
+            drawn = picture(scene)
+            size = f'width="{drawn.width:.0f}" height="{drawn.height:.0f}"'
+            said = html.escape(f"{scene.title}. {drawn.says}")
+            parts.append(f'<img src="{name}" {size} alt="{said}" loading="lazy">')
+    return "".join(parts)

@@ -1,0 +1,560 @@
+"""Layers told apart by axes: which values one output is summed from, share a statistic, fall together, add up to 1."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...layers import activation, dense, dropout, embedding, normalization, old
+from ...layers.preprocessing import features
+from ..said import Said
+from ..scene import PLAIN, Curve, Frame, Grid, Link, Mark, Note, Scene
+from .gates import Formula, applied, flow
+from .kinds import At, scenes
+from .masks import travels
+from .parts import (
+    GAP,
+    Layout,
+    Sheet,
+    breadth,
+    cut,
+    drawn,
+    influence,
+    joined,
+    notes,
+    number,
+    sheet,
+    sizes,
+    smaller,
+    twin,
+)
+
+# Products with a kernel -------------------------------------------------------------------------------------------
+
+_PRODUCT = Said("{name}: every output is a sum over {summed}", "{name}：每个输出都是对{summed}求和")
+_ALL_FEATURES = Said("all features of its position", "该位置的所有特征")
+_LETTERS = Said("the axes {letters}", "轴 {letters} ")
+_INPUT = Said("input {sizes}", "输入 {sizes}")
+_KERNEL = Said("kernel {sizes}", "权重 {sizes}")
+_OUTPUT = Said("output {sizes}", "输出 {sizes}")
+_SUM = Said(
+    "This output is the sum of {count} products: marked inputs times marked weights{then}.",
+    "这个输出是 {count} 个乘积之和：标出的输入乘以标出的权重{then}。",
+)
+_BIAS = Said(", plus a bias", "，再加偏置")
+_THEN = Said(", then {function}", "，再过 {function}")
+_POSITIONS = Said("All positions share the one kernel.", "所有位置共用同一个权重矩阵。")
+_FEWER = Said("The titles give the layer's sizes; fewer cells are drawn.", "标题是层的真实大小；只画出一部分格子。")
+
+
+def _product(
+    title: str, at: At, equation: tuple[str, str, str], full: dict[str, int | None], then: str = "", note: str = ""
+) -> Scene:
+    """Letters of the axes of input, kernel and output, without the batch; `full` are the sizes of the axes."""
+    many = max(map(len, equation)) > 2
+    small = {letter: min(size or 4, 2 if many else 4) for letter, size in full.items()}
+    shapes = [tuple(small[letter] for letter in letters) or (1,) for letters in equation]
+    real = [tuple(full[letter] for letter in letters) or (1,) for letters in equation]
+    x, kernel = (torch.ones(shape, requires_grad=True) for shape in shapes[:2])
+    y = torch.einsum(f"{equation[0]},{equation[1]}->{equation[2]}", x, kernel).flatten()
+    named = [said(at.language, sizes=sizes(size)) for said, size in zip((_INPUT, _KERNEL, _OUTPUT), real, strict=True)]
+    # A product of matrices: an output stands where the row of its inputs and the column of its weights cross.
+    width, height = (0.0, 0.0) if many else (shapes[0][-1] + GAP + 2, shapes[1][0] + GAP + 1)
+    given = sheet("input", shapes[0], (0, height), named[0], layout=Layout("[{}]"))
+    where = (width, given.bottom + GAP if many else 0)
+    trained: list[Any] = ["weight"] * kernel.numel()
+    weights = sheet("kernel", shapes[1], where, named[1], styles=trained, layout=Layout("[{}]"))
+    found = sheet(
+        "output", shapes[2], (width, weights.bottom + GAP if many else height), named[2], layout=Layout("[{}]")
+    )
+    count = math.prod(full[letter] or small[letter] for letter in {*equation[0]} - {*equation[2]})
+    frames = []
+    for index in _from_the_corner(shapes[2]):
+        slopes = torch.autograd.grad(y[index], (x, kernel), retain_graph=True)
+        seen = [slope.flatten().nonzero().flatten().tolist() for slope in slopes]
+        marks = [*given.marks(seen[0], 0), *weights.marks(seen[1], 1), *found.marks([index])]
+        frames.append(Frame(_SUM(at.language, count=count, then=then), marks))
+    grids = (*given.grids, *weights.grids, *found.grids)
+    cut_off = any(smaller(whole, shape, at.language) for whole, shape in zip(real, shapes, strict=True))
+    return Scene(title, grids, frames, notes=notes(grids, note, _FEWER(at.language) if cut_off else ""))
+
+
+def _then(layer: Any, at: At, biased: bool) -> str:
+    name = applied(layer.activation, "").removesuffix("()")
+    return (_BIAS(at.language) if biased else "") + (_THEN(at.language, function=name) if name else "")
+
+
+def _from_the_corner(shape: Sequence[int]) -> list[int]:
+    """The values along each axis, all other places being the first."""
+    flat = torch.arange(math.prod(shape)).reshape(tuple(shape))
+    lines = [flat.movedim(axis, -1).reshape(-1, size)[0].tolist() for axis, size in reversed([*enumerate(shape)])]
+    return [*dict.fromkeys(value for line in lines for value in line)]
+
+
+@scenes.register
+def _(layer: dense.Dense, at: At) -> list[Scene]:
+    steps, width = at.inputs[0][1:-1], at.inputs[0][-1]
+    positions = None if None in steps else math.prod(size or 1 for size in steps)
+    full = {"p": positions, "f": width, "u": layer.units}
+    equation = ("pf", "fu", "pu") if steps else ("f", "fu", "u")
+    title = _PRODUCT(at.language, name=type(layer).__name__, summed=_ALL_FEATURES(at.language))
+    note = _POSITIONS(at.language) if steps else ""
+    return [_product(title, at, equation, full, _then(layer, at, layer.use_bias), note)]
+
+
+@scenes.register
+def _(layer: dense.EinsumDense, at: At) -> list[Scene]:
+    terms = dense.Equation.read(layer.equation)
+    rank = len(at.inputs[0])
+    letters = iter(letter for letter in string.ascii_letters if letter not in terms.inputs + terms.outputs)
+    others = "".join(next(letters) for _ in range(rank - len(terms.inputs)))
+    right = terms.dots == "right"
+    whole = [letters + others if right else others + letters for letters in (terms.inputs, terms.outputs)]
+    full = dict(zip(whole[0], at.inputs[0], strict=True)) | dict(zip(terms.kernel, layer.kernel.shape, strict=True))
+    equation = (whole[0][1:], terms.kernel, whole[1][1:])  # without the batch
+    summed = ", ".join(letter for letter in equation[0] if letter not in equation[2])
+    what = _LETTERS(at.language, letters=summed)
+    title = f"{_PRODUCT(at.language, name=type(layer).__name__, summed=what)} ({layer.equation})"
+    return [_product(title, at, equation, full, _then(layer, at, layer.bias_axes is not None))]
+
+
+_MAXOUT = Said("MaxoutDense: the largest of {count} affine maps", "MaxoutDense：{count} 个仿射映射中的最大值")
+_MAPS = Said("maps: {sizes}", "映射：{sizes}")
+_LARGEST = Said(
+    "Output {unit} is the largest of {count} sums, each over all inputs with weights of its own.",
+    "输出 {unit} 是 {count} 个和中的最大值，每个和都用自己的权重对所有输入求和。",
+)
+
+
+@scenes.register
+def _(layer: old.MaxoutDense, at: At) -> list[Scene]:
+    width, maps, units = (min(size or 4, 5) for size in (at.inputs[0][-1], layer.features, layer.units))
+    given = sheet("input", (width,), (0, 0), _INPUT(at.language, sizes=sizes(at.inputs[0][1:])))
+    named = _MAPS(at.language, sizes=sizes((layer.features, layer.units)))
+    middle = sheet("maps", (maps, units), (0, given.bottom + GAP), named)
+    found = sheet("output", (units,), (0, middle.bottom + GAP), _OUTPUT(at.language, sizes=str(layer.units)))
+    frames = []
+    for unit in range(units):
+        column = range(unit, maps * units, units)
+        marks = [*given.marks(range(width), 0), *middle.marks(column, 1), *found.marks([unit])]
+        frames.append(Frame(_LARGEST(at.language, unit=unit + 1, count=layer.features), marks))
+    grids = (*given.grids, *middle.grids, *found.grids)
+    cut_sizes = smaller((at.inputs[0][-1], layer.features, layer.units), (width, maps, units), at.language)
+    return [Scene(_MAXOUT(at.language, count=layer.features), grids, frames, notes=notes(grids, cut_sizes))]
+
+
+# Rows of a table --------------------------------------------------------------------------------------------------
+
+_LOOKUP = Said("{name}: each index stands for a row of the table", "{name}：每个索引对应表里的一行")
+_INDEX = Said("indices", "索引")
+_AT = Said("row", "行")
+_TABLE = Said("table {sizes}", "表 {sizes}")
+_VECTORS = Said("vectors {sizes}", "向量 {sizes}")
+_MASK = Said("mask", "掩码")
+_ROW = Said("Step {step}: index {index} fetches row {index}.", "第 {step} 步：索引 {index} 取出第 {index} 行。")
+_PADDING = Said(
+    " Index 0 is padding, so the step is masked for the layers behind.", " 索引 0 是填充，后面的层会掩掉这一步。"
+)
+_SCORES = Said(
+    "reverse=True: a score for each index, the product of a vector with {table}",
+    "reverse=True：每个索引一个分数，即向量与{table}的乘积",
+)
+_SAME_TABLE = Said("its row of the same table", "同一张表中对应行")
+_OWN_TABLE = Said("a column of a matrix of its own", "另一个矩阵中对应列")
+
+
+@scenes.register
+def _(layer: embedding.Embedding, at: At) -> list[Scene]:
+    language, steps = at.language, min((at.inputs[0][1] if len(at.inputs[0]) > 1 else 1) or 5, 5)
+    words, width = min(layer.input_dim, 6), min(layer.output_dim, 4)
+    indices = [(words // 2 + 2 * step + step // 2) % words for step in range(steps)]
+    if layer.mask_zero and steps > 1:
+        indices = [index or words - 1 for index in indices[:-1]] + [0]
+    mask = layer.compute_mask(torch.tensor([indices]))
+    valid = [True] * steps if mask is None else mask[0].tolist()
+    masked: dict[int, Any] = {step: "masked" for step in range(steps) if not valid[step]}
+    table_at, vectors_at = 4.0, width + 10.0
+    named = _TABLE(language, sizes=sizes((layer.input_dim, layer.output_dim)))
+    fetched = _VECTORS(language, sizes=sizes(at.outputs[0][1:]))
+    weights: dict[int, Any] = dict.fromkeys(range(words * width), "weight")
+    of_word = {cell: cell // width for cell in range(words * width)}
+    of_step = {cell: indices[cell // width] for cell in range(steps * width)}
+    texts = {step: str(index) for step, index in enumerate(indices)}
+    rows = {row: str(row) for row in range(words)}
+    grids = [
+        Grid("indices", steps, 1, texts=texts, styles=masked, title=_INDEX(language)),
+        Grid("rows", words, 1, (table_at, 0.0), rows, title=_AT(language)),
+        Grid("table", words, width, (table_at + 2, 0.0), {}, weights, of_word, title=named),
+        Grid("vectors", steps, width, (vectors_at, 0.0), {}, {}, of_step, title=fetched),
+    ]
+    if mask is not None:
+        texts = {step: "T" if value else "F" for step, value in enumerate(valid)}
+        grids.append(Grid("mask", steps, 1, (vectors_at + width + 2, 0.0), texts, masked, title=_MASK(language)))
+    frames = []
+    for step, index in enumerate(indices):
+        row = [Mark("table", index * width + column, index) for column in range(width)]
+        row += [Mark("vectors", step * width + column, index) for column in range(width)]
+        marks = [Mark("indices", step), Mark("rows", index), *row, *([Mark("mask", step)] if mask is not None else [])]
+        links = [
+            Link(("indices", step), ("rows", index)),
+            Link(("table", index * width + width - 1), ("vectors", step * width)),
+        ]
+        said = _ROW(language, step=step + 1, index=index) + ("" if valid[step] else _PADDING(language))
+        frames.append(Frame(said, marks, links))
+    said = smaller((layer.input_dim, layer.output_dim), (words, width), language)
+    found = [Scene(_LOOKUP(language, name=type(layer).__name__), grids, frames, notes=notes(grids, said))]
+    if layer.mask_zero and steps > 1:
+        found += travels(twin(layer, (steps,), input_dim=words, output_dim=width), torch.tensor([indices]), at)
+    if isinstance(layer, embedding.ReversibleEmbedding):
+        full = {"p": at.inputs[0][1] if len(at.inputs[0]) > 1 else 1, "d": layer.output_dim, "v": layer.input_dim}
+        table = (_SAME_TABLE if layer.tie_weights else _OWN_TABLE)(language)
+        found.append(_product(_SCORES(language, table=table), at, ("pd", "dv", "pv"), full))
+    return found
+
+
+# Values that share a statistic ------------------------------------------------------------------------------------
+
+_SHARE = Said("{name}{when}: values of one colour share {what}", "{name}{when}：同色的数值共用{what}")
+_TRAINING, _INFERENCE = Said(" in training", "（训练时）"), Said(" in inference", "（推理时）")
+_STATISTICS = Said("their mean and variance", "均值和方差")
+_MOVING = Said("a moving mean and variance", "滑动均值和滑动方差")
+_LEARNED = Said("a mean and variance learned from data", "由数据得到的均值和方差")
+_SQUARES = Said("their mean square", "均方")
+_VARIANCE = Said("their variance", "方差")
+_LENGTH = Said("their length", "长度")
+_ONE = Said("{name}: values of one colour add up to 1", "{name}：同色的数值之和为 1")
+_GROUP = Said("{count} values: {where}.", "{count} 个数值：{where}。")
+_PARAMETERS = Said("{name}: values of one colour share {weights}", "{name}：同色的数值共用 {weights}")
+_ALL = Said("all {axis}", "所有{axis}")
+_SOME = Said("{axis} {places}", "{axis} {places}")
+_SAMPLES = Said("samples", "样本"), Said("sample", "样本")
+_PLACES = Said("positions", "位置"), Said("position", "位置")
+_CHANNELS = Said("channels", "通道"), Said("channel", "通道")
+_BATCH = Said("a batch", "一批样本")
+_SAMPLE = Said("sample {{}}", "样本 {{}}")
+_FULL = Said("The layer's input is {sizes}; a few of its places are drawn.", "层的输入是 {sizes}；这里只画出一部分。")
+
+
+def _grouped(
+    at: At, title: str, colours: list[int], shape: tuple[int, ...], channels_last: bool, numbered: bool = False
+) -> Scene:
+    """A batch drawn as a grid for each sample; one frame for each group of values of one colour.
+
+    `numbered` axes are called by their numbers, where each is drawn.
+    """
+    axes = [_SAMPLES, *((_PLACES, _CHANNELS) if channels_last else (_CHANNELS, _PLACES))]
+    axes = axes if len(shape) > 2 else [_SAMPLES, _CHANNELS]
+    if numbered and len(at.inputs[0]) == len(shape):
+        axes[1:] = [_numbered(axis) for axis in range(1, len(shape))]
+    names = [many(at.language) for many, _ in axes]
+    whole = "" if len(shape) > 2 else _BATCH(at.language)
+    room = breadth(f"{whole or _SAMPLE(at.language)} ↓ {names[-2]} → {names[-1]}")
+    layout = Layout(_SAMPLE(at.language), (3, 9, 12), room, (names[-2], names[-1]))
+    batch = sheet("batch", shape, title=whole, colours=colours, layout=layout)
+    frames = []
+    for group in dict.fromkeys(colours):
+        members = [index for index, colour in enumerate(colours) if colour == group]
+        if batch.marks(members):
+            where = ", ".join(_where(at, members, shape, axes))
+            frames.append(Frame(_GROUP(at.language, count=len(members), where=where), batch.marks(members, group)))
+    full = _FULL(at.language, sizes=sizes(at.inputs[0]))
+    return Scene(title, batch.grids, frames[:12], notes=notes(batch.grids, full))
+
+
+def _numbered(axis: int) -> tuple[Said, Said]:
+    return Said(f"places of axis {axis}", f"轴 {axis} 的位置"), Said(f"axis {axis} place", f"轴 {axis} 位置")
+
+
+def _where(at: At, members: list[int], shape: tuple[int, ...], axes: Sequence[tuple[Said, Said]]) -> Iterable[str]:
+    """Which places the values have along each axis."""
+    coordinates = torch.stack(torch.unravel_index(torch.tensor(members), shape))
+    for (many, one), size, places in zip(axes, shape, coordinates, strict=True):
+        found = places.unique().tolist()
+        if len(found) == size and size > 1:
+            yield _ALL(at.language, axis=many(at.language))
+        else:
+            yield _SOME(at.language, axis=one(at.language), places=" + ".join(str(place + 1) for place in found))
+
+
+def _batch(at: At, axis: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """The sizes of a small batch, as the layer gets it and as it is drawn, and whether channels come last in it."""
+    rank = len(at.inputs[0])
+    place = axis % rank
+    sizes_of = [2 if axis == 0 or rank > 3 else 3 for axis in range(rank)]
+    sizes_of[place] = channels
+    shape = tuple(sizes_of)
+    if rank == 2:
+        return shape, shape, True
+    last = place == rank - 1 or place == 0
+    return (
+        shape,
+        (shape[0], math.prod(shape[1:-1]), shape[-1]) if last else (shape[0], shape[1], math.prod(shape[2:])),
+        last,
+    )
+
+
+def _shared(made: Any, shape: tuple[int, ...], **options: Any) -> list[int]:
+    """The groups of values that are computed from each other."""
+    (table,) = influence(lambda x: made(x, **options), drawn(shape))
+    return joined(table)
+
+
+def _by_weight(made: Any, weight: Tensor, x: Tensor) -> list[int]:
+    """For each output which number of a weight it is computed with."""
+    colours = torch.full((x.numel(),), PLAIN)
+    with torch.no_grad():
+        before, kept = made(x).flatten(), weight.clone()
+        for place in range(weight.numel()):
+            weight.view(-1)[place] += 1
+            colours[made(x).flatten() != before] = place
+            weight.copy_(kept)
+    return colours.tolist()
+
+
+def _statistics(layer: Any, at: At, axis: int, channels: int, what: Said, **changes: Any) -> list[Scene]:
+    """Which values share a statistic, and which share a scale and an offset."""
+    shape, as_drawn, last = _batch(at, axis, channels)
+    made = twin(layer, shape[1:], **changes)
+    name = type(layer).__name__
+    moving = isinstance(layer, normalization.BatchNormalization) and layer.batch_statistics != "always"
+    options: dict[str, Any] = {"training": True} if moving else {}
+    title = _SHARE(at.language, name=name, when=_TRAINING(at.language) if moving else "", what=what(at.language))
+    found = [_grouped(at, title, _shared(made, shape, **options), as_drawn, last)]
+    if moving:
+        colours = _by_weight(made, made.moving_mean, drawn(shape))
+        said = _SHARE(at.language, name=name, when=_INFERENCE(at.language), what=_MOVING(at.language))
+        found.append(_grouped(at, said, colours, as_drawn, last))
+    weights = [one for one in ("gamma", "beta", "scale") if isinstance(getattr(made, one, None), Tensor)]
+    if weights:
+        colours = _by_weight(made, getattr(made, weights[0]), drawn(shape))
+        said = _PARAMETERS(at.language, name=name, weights=", ".join(weights))
+        found.append(_grouped(at, said, colours, as_drawn, last))
+    return found
+
+
+@scenes.register
+def _(layer: normalization.BatchNormalization, at: At) -> list[Scene]:
+    axis = layer.normalized_axes()[-1]
+    return _statistics(layer, at, axis, min(at.inputs[0][axis] or 3, 3), _STATISTICS)
+
+
+@scenes.register
+def _(layer: normalization._SampleNormalization, at: At) -> list[Scene]:
+    squares = isinstance(layer, normalization.RMSNormalization)
+    what = _SQUARES if squares else _VARIANCE if getattr(layer, "rms_scaling", False) else _STATISTICS
+    return _statistics(layer, at, -1, min(at.inputs[0][-1] or 3, 3), what)
+
+
+@scenes.register
+def _(layer: normalization.GroupNormalization, at: At) -> list[Scene]:
+    channels = at.inputs[0][layer.axis] or layer.groups
+    groups = min(layer.groups, 3)
+    each = min(channels // layer.groups, 6 // groups)
+    return _statistics(layer, at, layer.axis, groups * each, _STATISTICS, groups=groups)
+
+
+@scenes.register
+def _(layer: normalization.UnitNormalization, at: At) -> list[Scene]:
+    return _statistics(layer, at, -1, min(at.inputs[0][-1] or 3, 3), _LENGTH)
+
+
+@scenes.register
+def _(layer: features.Normalization, at: At) -> list[Scene]:
+    rank = len(at.inputs[0])
+    axis = layer.axis[-1] if layer.axis else -1
+    shape, as_drawn, last = _batch(at, axis, min(at.inputs[0][axis] or 3, 3))
+    places = torch.arange(math.prod(shape)).reshape(shape)
+    kept = {axis % rank for axis in layer.axis}
+    for axis in range(rank):
+        if axis not in kept:
+            places = places.narrow(axis, 0, 1).expand(*places.shape[:axis], shape[axis], *places.shape[axis + 1 :])
+    order = {place: colour for colour, place in enumerate(dict.fromkeys(places.flatten().tolist()))}
+    colours = [order[place] for place in places.flatten().tolist()]
+    title = _SHARE(at.language, name="Normalization", when="", what=_LEARNED(at.language))
+    return [_grouped(at, title, colours, as_drawn, last)]
+
+
+_SPECTRAL = {
+    "s": Said("the largest singular value of the kernel w", "权重 w 的最大奇异值"),
+    "v": Said("before every call in training, the kernel is divided by it", "训练时每次调用前，权重都除以它"),
+}
+_WEIGHT = {"w": Said("kernel", "权重")}
+_DIVIDED = Said(
+    "SpectralNormalization: the kernel's greatest gain becomes 1", "SpectralNormalization：权重的最大增益变为 1"
+)
+
+
+@scenes.register
+def _(layer: normalization.SpectralNormalization, at: At) -> list[Scene]:
+    texts = {"s": "max |w·u| / |u|", "v": "w / s"}
+    formulas = [Formula(name, f"{name} = {text}", _SPECTRAL[name]) for name, text in texts.items()]
+    places: dict[str, tuple[float, float]] = {"w": (0, 0), "s": (5, 2), "v": (10, 0)}
+    return [flow(_DIVIDED(at.language), at, formulas, places, _WEIGHT), *scenes(layer.layer, at)]
+
+
+# Functions of one value -------------------------------------------------------------------------------------------
+
+_GRAPH = Said("output over input", "输出随输入的变化")
+_CURVE = Said("{name}: every value by itself", "{name}：每个数值单独变换")
+_TRAINED = Said("Its weights are learned; here all are {value}.", "其中的权重是学到的；这里都取 {value}。")
+_HERE = 0.25  # what trained weights are in a curve
+
+
+@scenes.register(activation._Elementwise)
+def _(layer: Any, at: At) -> list[Scene]:
+    """A curve where the layer works value by value, else what adds up to 1."""
+    rank = len(at.inputs[0])
+    if isinstance(layer, (activation.Softmax, activation.Activation)) and _mixes(layer, rank):
+        axis = getattr(layer, "axis", -1)
+        shape, as_drawn, last = _batch(at, axis if isinstance(axis, int) else -1, 3)
+        made = twin(layer, shape[1:])
+        title = _ONE(at.language, name=applied(getattr(layer, "activation", layer), "").removesuffix("()"))
+        return [_grouped(at, title, _shared(made, shape), as_drawn, last, numbered=True)]
+    made = twin(layer, (1,) * (rank - 1))
+    trained = any(weight.is_floating_point() for weight in made.weights)
+    with torch.no_grad():
+        for weight in made.weights:
+            weight.fill_(_HERE)
+    name = type(layer).__name__
+    if isinstance(layer, activation.Activation):
+        name = f"Activation({applied(layer.activation, '').removesuffix('()') or 'linear'})"
+    found = [_curve(at, made, name, torch.linspace(-4, 4, 161), rank, _TRAINED if trained else None)]
+    return found + _slopes(layer, at)
+
+
+def _mixes(layer: Any, rank: int) -> bool:
+    made = twin(layer, (3,) * (rank - 1))
+    (table,) = influence(made, drawn((2,) + (3,) * (rank - 1)))
+    return bool((table & ~torch.eye(len(table), dtype=torch.bool)).any())
+
+
+def _curve(at: At, made: Any, name: str, x: Tensor, rank: int, remark: Said | None) -> Scene:
+    with torch.no_grad():
+        y = made(x.reshape(-1, *(1,) * (rank - 1))).flatten()
+    points = [(round(a, 4), round(b, 4)) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    said = [Note((0.0, 9.0), remark(at.language, value=_HERE))] if remark else []
+    graph = Curve(_GRAPH(at.language), points, (0.0, 1.0))
+    return Scene(_CURVE(at.language, name=name), (), curves=[graph], notes=said)
+
+
+def _slopes(layer: Any, at: At) -> list[Scene]:
+    """Which values of a sample share a trained parameter, where some do."""
+    shared = getattr(layer, "shared_axes", None)
+    if not shared:
+        return []
+    shape, as_drawn, last = _batch(at, -1, 3)
+    made = twin(layer, shape[1:])
+    names = ", ".join(dict.fromkeys(one.name.split("/")[-1] for one in made.weights))
+    colours = _by_weight(made, made.weights[0], -1 - drawn(shape).abs())
+    title = _PARAMETERS(at.language, name=type(layer).__name__, weights=names)
+    return [_grouped(at, title, colours, as_drawn, last)]
+
+
+@scenes.register
+def _(layer: features.Rescaling, at: At) -> list[Scene]:
+    """Of one channel; the first, where each has a factor of its own."""
+    first = [float(value.flatten()[0]) for value in (layer._factor, layer._shift)]
+    made = features.Rescaling(*first, name=layer.name, dtype="float32")
+    return [_curve(at, made, type(layer).__name__, torch.linspace(0, 255, 52), 2, None)]
+
+
+@scenes.register
+def _(layer: features.Discretization, at: At) -> list[Scene]:
+    edges = layer.bin_boundaries
+    if not edges:  # not adapted yet
+        return []
+    made = features.Discretization(edges, name=layer.name)
+    margin = (edges[-1] - edges[0]) / 4 or 1.0
+    x = torch.linspace(edges[0] - margin, edges[-1] + margin, 241)
+    return [_curve(at, made, type(layer).__name__, x, 2, None)]
+
+
+# Values that fall together ----------------------------------------------------------------------------------------
+
+_DROPS = Said("{name}: in training a part of the values falls to {value}", "{name}：训练时一部分数值变为 {value}")
+_TOGETHER = Said("{name}: values of one colour fall together", "{name}：同色的数值一起被丢弃")
+_NOISE = Said("{name}: in training every value is changed at random", "{name}：训练时每个数值都被随机改变")
+_ONES = Said("input: ones", "输入：全为 1")
+_CALL = Said("call {index} in training", "训练时第 {index} 次调用")
+_CHANNEL = Said("channel {{}}", "通道 {{}}")
+_RESTS = Said("inference", "推理")
+_FELL = Said(
+    "Call {index}: {count} of {all} values fall, {rate:.0%} on average; the others become {kept}.",
+    "第 {index} 次调用：{all} 个数值中丢弃 {count} 个，平均 {rate:.0%}；其余变为 {kept}。",
+)
+_CHANGED = Said(
+    "Call {index}: every value is changed, and every call is another.",
+    "第 {index} 次调用：每个数值都变，每次调用都不同。",
+)
+_UNCHANGED = Said("In inference nothing is changed.", "推理时什么都不变。")
+
+
+@scenes.register
+def _(layer: dropout._Noise, at: At) -> list[Scene]:
+    noise_shape = getattr(layer, "noise_shape", None) or (None,) * len(at.inputs[0])
+    sizes_of = cut(at.inputs[0][1:], 4 if len(at.inputs[0]) < 4 else 3)
+    shape = tuple(given if given and given > 1 else size for given, size in zip(noise_shape[1:], sizes_of, strict=True))
+    made, x = twin(layer, shape), torch.ones(noise_shape[0] or 1, *shape)
+    falls = isinstance(layer, (dropout.Dropout, dropout.SpatialDropout))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        for attempt in range(20):  # two calls in which some values fall, where no seed tells what happens
+            torch.manual_seed(attempt)
+            calls = [made(x, training=True)[0] for _ in range(2)]
+            if not falls or layer.seed is not None or all(0 < (y <= 0).sum() < y.numel() for y in calls):
+                break
+        rests = made(x, training=False)[0]
+        together = _falling(made, x) if falls else [PLAIN] * rests.numel()
+    planes = len(shape) > 2
+    if planes:
+        first = getattr(layer, "data_format", "channels_last") == "channels_first"
+        x, rests, *calls = (y if first else y.movedim(-1, 0) for y in (x[0], rests, *calls))
+        table = torch.tensor(together).reshape(shape)
+        together = (table if first else table.movedim(-1, 0)).flatten().tolist()
+    else:
+        x = x[0]
+    titles = [_ONES(at.language), *(_CALL(at.language, index=index + 1) for index in range(2)), _RESTS(at.language)]
+    room = max(breadth(f"{title}, {_CHANNEL(at.language).format(1)}") for title in titles) if planes else 0.0
+    drawn_as: list[Sheet] = []
+    frames = []
+    for index, (title, y) in enumerate(zip(titles, (x, *calls, rests), strict=True)):
+        values = y.flatten().tolist()
+        fallen = [place for place, value in enumerate(values) if falls and index in (1, 2) and value <= 0]
+        where = (0.0, 0.0)
+        if drawn_as:
+            before = drawn_as[-1]
+            beside = max(before.right, before.grids[0].at[0] + breadth(before.grids[0].title)) + 1.5
+            where = (0.0, before.bottom + GAP) if planes else (beside, 0.0)
+        one = sheet(
+            str(index), y.shape, where, title, [number(value) for value in values],
+            ["dropped" if place in fallen else None for place in range(len(values))],
+            together if index == 0 else None, Layout(_CHANNEL(at.language), (4, 6, 12), room),
+        )  # fmt: skip
+        drawn_as.append(one)
+        if index in (1, 2):
+            kept = next((number(value) for place, value in enumerate(values) if place not in fallen), "")
+            rate = getattr(layer, "rate", 0)
+            said = (_FELL if falls else _CHANGED)(
+                at.language, index=index, count=len(fallen), all=len(values), rate=rate, kept=kept
+            )
+            frames.append(Frame(said, one.marks(fallen if falls else range(len(values)))))
+        elif index == 3:
+            frames.append(Frame(_UNCHANGED(at.language)))
+    grids = [grid for one in drawn_as for grid in one.grids]
+    said = _TOGETHER if max(together) > PLAIN else _DROPS if falls else _NOISE
+    lowest = number(min(float(y.min()) for y in calls))
+    title = said(at.language, name=type(layer).__name__, value=lowest)
+    return [Scene(title, grids, frames, notes=notes(grids, smaller(at.inputs[0][1:], shape, at.language)))]
+
+
+def _falling(made: Any, x: Tensor) -> list[int]:
+    """Colours of the values that always fall together, found by many calls; PLAIN where each falls by itself."""
+    vars(made)["rate"] = 0.5
+    history = torch.stack([made(x, training=True)[0].flatten() <= 0 for _ in range(32)])
+    seen: dict[tuple[bool, ...], int] = {}
+    colours = [seen.setdefault(tuple(column), len(seen)) for column in history.t().tolist()]
+    return colours if len(seen) < len(colours) else [PLAIN] * len(colours)

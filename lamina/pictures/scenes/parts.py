@@ -1,0 +1,230 @@
+"""What scenes are made of: small twins of layers, which may be run, and tensors as grids."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..said import Language, Said
+from ..scene import PLAIN, Grid, Mark, Note, Style
+
+GAP = 2.0  # between grids: room for a title
+_CUT = Said("Drawn smaller: {drawn} instead of {full}.", "画小了：用 {drawn} 代替 {full}。")
+_PART = Said("Shown in part: {drawn} of {full}.", "只画出一部分：{full} 中的 {drawn}。")
+
+
+# Layers -----------------------------------------------------------------------------------------------------------
+
+
+def cut(shape: Sequence[int | None], most: int, unknown: int | None = None) -> tuple[int, ...]:
+    """The shape with no size above `most`; unknown ones are `unknown`, by default as large as allowed."""
+    return tuple(min(size or unknown or most, most) for size in shape)
+
+
+def twin(
+    layer: Any, *shapes: Sequence[int], positive: bool = True, settings: Mapping[str, Any] | None = None, **changes: Any
+) -> Any:
+    """Another layer of the same config, built for one sample of these shapes, all weights positive unless told not to.
+
+    `settings` are attributes it gets before it is built, `changes` arguments.
+    The given layer, the counts of names and torch's random numbers stay as they are.
+    """
+    config = {**layer.get_config(), "name": layer.name, "dtype": "float32", **changes}
+    for name, declared in type(layer)._args.items():  # functions of somebody's own stand in no registry
+        value = vars(layer).get(declared.attribute)
+        if name in config and callable(value) and not hasattr(value, "get_config"):
+            config[name] = value
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = type(layer).from_config(config)
+        if hasattr(layer, "data_format"):  # some configs of Keras 1 do not tell it
+            vars(made)["data_format"] = layer.data_format
+        vars(made).update(settings or {})
+        if not made.built:
+            given = [(1, *shape) for shape in shapes]
+            one = len(given) == 1 or len(inspect.signature(made.build).parameters) > 1
+            made.build(*given) if one else made.build(given)
+        with torch.no_grad():
+            for weight in made.weights:
+                if positive and weight.is_floating_point():
+                    weight.copy_(0.2 + 0.8 * torch.rand(weight.shape))
+    return made
+
+
+def numbered(shape: Sequence[int], first: int = 1) -> Tensor:
+    """Values first, first + 1, ... in this shape."""
+    return torch.arange(first, first + math.prod(shape), dtype=torch.float32).reshape(tuple(shape))
+
+
+def drawn(shape: Sequence[int], seed: int = 0) -> Tensor:
+    """Normal values, always the same."""
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))
+
+
+def influence(function: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor]:
+    """For each input a table (outputs, values of the input): True where the output changes with the value."""
+    found = torch.autograd.functional.jacobian(function, inputs)
+    return [each.reshape(-1, x.numel()) != 0 for each, x in zip(found, inputs, strict=True)]
+
+
+# Numbers and sizes as texts ---------------------------------------------------------------------------------------
+
+
+def number(value: float) -> str:
+    """Three digits or so: 7, 0.5, 1.25, 22.8, 784."""
+    text = f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def breadth(text: str) -> float:
+    """About how many cells a title is wide."""
+    return sum(0.5 if unicodedata.east_asian_width(letter) in "WF" else 0.28 for letter in text)
+
+
+def sizes(shape: Sequence[int | None]) -> str:
+    return " × ".join("?" if size is None else str(size) for size in shape) or "1"
+
+
+def smaller(full: Sequence[int | None], shown: Sequence[int], language: Language, part: bool = False) -> str:
+    """What says that a drawing has other sizes; "" where it has the same."""
+    if all(size in (None, other) for size, other in zip(full, shown, strict=True)):
+        return ""
+    return (_PART if part else _CUT)(language, drawn=sizes(shown), full=sizes(full))
+
+
+def notes(grids: Iterable[Grid], *texts: str) -> list[Note]:
+    """Texts under all grids, one a line."""
+    bottom = max(grid.at[1] + grid.rows for grid in grids)
+    said = [text for text in texts if text]
+    return [Note((0.0, bottom + 1 + line), text) for line, text in enumerate(said)]
+
+
+# Tensors ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A tensor as grids: its last two axes are rows and columns; for each place along the others there is a grid.
+
+    `shape` is the tensor's, `shown` what is drawn of it, from the start of each axis.
+    """
+
+    grids: tuple[Grid, ...]
+    shape: tuple[int, ...]
+    shown: tuple[int, ...]
+
+    def place(self, index: int) -> tuple[str, int] | None:
+        """Name of the grid and cell of a value, numbered as in memory; None where it is not drawn."""
+        where = []
+        for size in reversed(self.shape):
+            index, here = divmod(index, size)
+            where.append(here)
+        where.reverse()
+        if any(here >= size for here, size in zip(where, self.shown, strict=True)):
+            return None
+        flat = 0
+        for here, size in zip(where, self.shown, strict=True):
+            flat = flat * size + here
+        grid, cell = divmod(flat, self.grids[0].rows * self.grids[0].columns)
+        return self.grids[grid].name, cell
+
+    def marks(self, indices: Iterable[int], colour: int = PLAIN) -> list[Mark]:
+        found = map(self.place, indices)
+        return [Mark(*place, colour) for place in found if place is not None]
+
+    @property
+    def right(self) -> float:
+        return max(grid.at[0] + grid.columns for grid in self.grids)
+
+    @property
+    def bottom(self) -> float:
+        return max(grid.at[1] + grid.rows for grid in self.grids)
+
+
+class Layout(NamedTuple):
+    """How the grids of a sheet are cut, named and set."""
+
+    of: str = ""  # numbers the grids, as in "sample {}"
+    most: tuple[int, int, int] = (3, 6, 12)  # grids along each leading axis, rows, columns
+    room: float = 0.0  # least width of the first grid
+    axes: tuple[str, str] = ("", "")  # what runs down and across
+
+
+_WHOLE = Layout()
+
+
+def sheet(
+    name: str,
+    shape: Sequence[int],
+    at: tuple[float, float] = (0.0, 0.0),
+    title: str = "",
+    texts: Sequence[str] | None = None,
+    styles: Sequence[Style | None] | None = None,
+    colours: Sequence[int] | None = None,
+    layout: Layout = _WHOLE,
+) -> Sheet:
+    """A tensor drawn at `at`; texts, styles and colours are one a value."""
+    of, most, room, axes = layout
+    shape = tuple(shape) or (1,)
+    shape = shape[:-1] if len(shape) > 2 and shape[-1] == 1 else shape
+    limits = (most[0],) * (len(shape) - 2) + most[-2:] if len(shape) > 1 else most[-1:]
+    shown = tuple(map(min, shape, limits))
+    rows, columns = (1, *shown)[-2:]
+    kept = torch.arange(math.prod(shape)).reshape(shape)[tuple(map(slice, shown))].reshape(-1, rows * columns).tolist()
+    grids: list[Grid] = []
+    for count, values in enumerate(kept):
+        parts = [title] if title and (count == 0 or not of) else []
+        parts += [of.format(count + 1)] if of and len(kept) > 1 else []
+        wide = max(columns, breadth(grids[-1].title), room if count == 1 else 0) if grids else 0
+        left = grids[-1].at[0] + wide + 1 if grids else at[0]
+        grids.append(
+            Grid(
+                f"{name} {count + 1}" if len(kept) > 1 else name,
+                rows,
+                columns,
+                (left, at[1]),
+                _by_cell(values, texts),
+                {cell: style for cell, style in _by_cell(values, styles).items() if style},
+                {cell: colour for cell, colour in _by_cell(values, colours).items() if colour != PLAIN},
+                axes if count == 0 else ("", ""),
+                ", ".join(parts),
+            )
+        )
+    return Sheet(tuple(grids), shape, shown)
+
+
+def _by_cell(values: list[int], given: Sequence[Any] | None) -> dict[int, Any]:
+    return {} if given is None else {cell: given[value] for cell, value in enumerate(values)}
+
+
+def rows_of(shape: Sequence[int]) -> list[list[int]]:
+    """The values of each row, along the last axis, numbered as in memory."""
+    width = shape[-1] if shape else 1
+    count = math.prod(shape)
+    return [list(range(start, start + width)) for start in range(0, count, width)]
+
+
+def joined(table: Tensor) -> list[int]:
+    """A colour for each value of a table (values, values) that is True where one is computed from the other: values
+    that hang together, directly or through others, have one colour."""
+    colours = [PLAIN] * len(table)
+    fresh = itertools.count()
+    for start in range(len(table)):
+        if colours[start] != PLAIN:
+            continue
+        colour, waiting = next(fresh), [start]
+        while waiting:
+            value = waiting.pop()
+            if colours[value] == PLAIN:
+                colours[value] = colour
+                waiting += (table[value] | table[:, value]).nonzero().flatten().tolist()
+    return colours
