@@ -1,4 +1,4 @@
-# make demo | test | test-all | bench | bench-quick | lint | lines | facts | clean
+# make demo | test | test-all | docs | bench | bench-quick | lint | lines | facts | clean
 # Needs a Python of 3.10 or later; everything else goes into .venv.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
@@ -10,7 +10,7 @@ keras := keras torch
 jax := keras "jax[cpu]"
 tensorflow := keras tensorflow-cpu tf_keras
 
-.PHONY: demo test test-all bench bench-quick lint lines facts clean
+.PHONY: demo test test-all docs bench bench-quick lint lines facts clean
 
 demo: $(READY)
 	@$(RUN)/lamina demo
@@ -20,6 +20,11 @@ test: lint
 
 test-all: lint
 	$(RUN)/pytest -n 2
+
+# The pages of docs/ with their pictures and the reference, as build/docs/index.html.
+docs: $(READY)
+	@$(RUN)/sphinx-build -q -W --keep-going -n -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 # Against all peers, each in an environment of its own in .bench; takes an hour.
 bench: $(READY) $(PEERS:%=.bench/%/.ready)
