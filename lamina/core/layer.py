@@ -119,7 +119,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_training = _takes_mask = False
     _takes_masks_of = False  # of other arguments, under words of their own, such as `key_mask`
     _mask_beside_others = False  # the first input's mask counts as well where further tensors are given
-    _mask_axes: tuple[int, int] | None = None  # the input's axes whose sizes a mask must have; None: it broadcasts
+    _mask_axes: ClassVar[tuple[int, int] | None] = None  # of the input: their sizes are a mask's; None: any
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
     _takes_text = False  # arrays of texts are data to it
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights

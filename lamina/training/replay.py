@@ -177,8 +177,9 @@ class Replayed(Passes):
             self._formats: dict[Any, Format] = {}
 
     def go_on(self, earlier: Passes) -> None:
-        same = isinstance(earlier, Replayed) and earlier._compiled is self._compiled
-        if same and earlier.outputs_used == self.outputs_used and earlier._settled is not None:
+        if not isinstance(earlier, Replayed) or earlier._settled is None:
+            return
+        if earlier._compiled is self._compiled and earlier.outputs_used == self.outputs_used:
             self._begun, self._settled, self._formats = earlier._begun, earlier._settled, earlier._formats
 
     def both(
