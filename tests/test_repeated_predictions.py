@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.deeds import load_state, other_data, set_weights
 from support.examples import EXAMPLES, Example
 from torch.utils import _pytree as pytree
 
@@ -157,19 +158,6 @@ def test_formats_have_recordings_of_their_own(repeated: list[Any]) -> None:
 
 
 # What counts from the next call on ------------------------------------------------------------------------------------
-
-
-def set_weights(model: Any) -> None:
-    model.set_weights([value * 0.5 for value in model.get_weights()])
-
-
-def load_state(model: Any) -> None:
-    model.load_state_dict({name: value * 0.5 for name, value in model.state_dict().items()}, assign=True)
-
-
-def other_data(model: Any) -> None:
-    for weight in model.weights:
-        weight.data = weight.data.clone() * 0.5
 
 
 def other_weight(model: Any) -> None:

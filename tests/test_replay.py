@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.deeds import load_state, other_data, set_weights
 from support.examples import EXAMPLES, Example
 from torch.overrides import BaseTorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -241,19 +242,6 @@ class Does(Callback):
         self._batch += 1
         if self._batch in self._deeds:
             self._deeds[self._batch](self.model)
-
-
-def set_weights(model: Any) -> None:
-    model.set_weights([value * 0.5 for value in model.get_weights()])
-
-
-def load_state(model: Any) -> None:
-    model.load_state_dict({name: value * 0.5 for name, value in model.state_dict().items()}, assign=True)
-
-
-def other_data(model: Any) -> None:
-    for weight in model.weights:
-        weight.data = weight.data.clone() * 0.5
 
 
 def freeze(model: Any) -> None:

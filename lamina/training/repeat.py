@@ -6,10 +6,10 @@ Its results are those of the plan to the last bit.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 from torch import Tensor
@@ -17,11 +17,10 @@ from torch.utils import _pytree as pytree
 
 from ..core.care import LOSSES, TOLD
 from ..core.masking import get_mask, set_mask
-from ..core.random import drawn
 from ..core.scope import scope
 from . import replay
-from .record import Line, Recording, Watch
-from .replay import FORMATS, Format, are, attributes, below_autograd, data_ptr, watched
+from .record import Line, Recording
+from .replay import FORMATS, Format, below_autograd, data_ptr, watched, write_down
 
 logger = logging.getLogger("lamina")
 
@@ -113,19 +112,15 @@ class Repeated:
     def _record(self, known: _Repeatable, inputs: tuple[Tensor, ...]) -> Any:
         """A call of which all calls of torch are written down."""
         premises = _Premises(self._module)
-        before, drawn_before = attributes(self._module), drawn()
-        watch, recording = Watch(), Recording(inputs)
-        with nullcontext() if known.found else watch.open(), recording:
-            outputs = self._run(*inputs)
+        once = functools.partial(self._run, *inputs)
+        outputs, recording, draws, problem = write_down(self._module, inputs, once, known.found is not None)
         flat, spec = pytree.tree_flatten(outputs)
         masks = [get_mask(output) for output in flat]
         alone = type(outputs) is Tensor and masks == [None]
         names = recording.names([flat, masks])
         results = names[0][0] if alone else names
-        problem = recording.problem or watch.problem
-        if problem is None and not are(before, attributes(self._module)):
-            problem = "a layer keeps something of the inputs"
-        if problem is None and drawn() != drawn_before:
+        problem = recording.problem or problem
+        if problem is None and draws:
             problem = "random numbers are drawn"
         if problem is None and not recording.keeps_to_itself(names):
             problem = "it writes to what is there before, or gives it back"

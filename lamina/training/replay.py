@@ -6,6 +6,7 @@ one. Its results are those of the eager pass to the last bit, random numbers inc
 
 from __future__ import annotations
 
+import functools
 import logging
 import operator
 import time
@@ -225,22 +226,16 @@ class Replayed(Passes):
     def _record(self, known: Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
         """An eager pass of which all calls are written down."""
         premises = _Premises(self.module, self._compiled, weights)
-        before, drawn_before = attributes(self.module), drawn()
-        watch, recording = Watch(), Recording(leaves)
-        with nullcontext() if known.first else watch.open(), recording:
-            passed = super().both(batch[0], batch[1], batch[2], weights, scale)
+        once = functools.partial(super().both, batch[0], batch[1], batch[2], weights, scale)
+        passed, recording, draws, problem = write_down(self.module, leaves, once, known.first is not None)
         outputs, loss, grads = passed
         flat, spec = pytree.tree_flatten(outputs)
         named = [loss, flat if self.outputs_used else [], [], grads]
         if self.outputs_used:
             named[2] = [get_mask(output) for output in flat]
         results = recording.names(named)
-        draws = {stream: count - drawn_before.get(stream, 0) for stream, count in drawn().items()}
-        draws = {stream: count for stream, count in draws.items() if count}
         found = _Recorded(recording, results, spec, draws, premises, premises.now())
-        problem = recording.problem or watch.problem or self._hindrance(weights)
-        if problem is None and not are(before, attributes(self.module)):
-            problem = "a layer keeps something of the batch"
+        problem = recording.problem or problem or self._hindrance(weights)
         if problem is None and known.first is not None and not known.first.matches(found):
             problem = "two passes were not alike"
         if problem is not None:
@@ -262,6 +257,22 @@ class Replayed(Passes):
         if any(hooks):
             return "there are hooks"
         return None
+
+
+def write_down(
+    module: Any, given: Sequence[Tensor], run: Callable[[], Any], again: bool
+) -> tuple[Any, Recording, dict[SeedGenerator, int], str | None]:
+    """`run` with its calls of torch written down: what it gave, the recording, how much was drawn of each stream, and
+    what beside the recording's own `problem` keeps it from being made again. `again`: whose code runs is known."""
+    before, drawn_before = attributes(module), drawn()
+    watch, recording = Watch(), Recording(given)
+    with nullcontext() if again else watch.open(), recording:
+        result = run()
+    draws = {stream: count - drawn_before.get(stream, 0) for stream, count in drawn().items()}
+    problem = watch.problem
+    if problem is None and not are(before, attributes(module)):
+        problem = "a layer keeps something of its inputs"
+    return result, recording, {stream: count for stream, count in draws.items() if count}, problem
 
 
 def attributes(module: Any) -> list[Any]:
