@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,7 +65,7 @@ def test_every_layer_has_words_of_its_own() -> None:
     keys: dict[str, set[str]] = {}
     for name, cls in public_layers().items():
         key = next((base.__name__ for base in cls.__mro__ if base.__name__ in TOLD), None)
-        assert key is not None, f"{name} has no words: add them to lamina/pictures/told.py"
+        assert key is not None, f"{name} has no words: add them to lamina/pictures/told.json"
         keys.setdefault(key, set()).add(re.sub(r"\dD", "", name))
     assert [names for names in keys.values() if len(names) > 1] == []
     rest = TOLD.keys() - keys.keys()  # of older generations alone
@@ -81,6 +83,13 @@ def test_chinese_is_chinese() -> None:
     for words in TOLD.values():
         for said in (words.what, words.differs):
             assert re.search(r"[\u4e00-\u9fff]", said.zh) and not re.search(r"[\u4e00-\u9fff]", said.en)
+
+
+def test_sentences_are_all_there_and_all_said() -> None:
+    pictures = Path(keras.__file__).parent / "pictures"
+    for part, known in json.loads((pictures / "said.json").read_text("utf-8")).items():
+        (source,) = [path.read_text("utf-8") for path in pictures.rglob(f"{part}.py")]
+        assert {*re.findall(r"_SAID\.(\w+)", source)} == {*known}, part
 
 
 def test_facts_are_said_in_both_languages() -> None:

@@ -30,7 +30,7 @@ KERAS = SimpleNamespace(
 )
 SIGNATURES = json.loads((GOLDEN / "signatures" / "keras3.json").read_text())
 CLASSES = [name for name, item in vars(losses).items() if inspect.isclass(item) and issubclass(item, base.FunctionLoss)]
-CLASSES = sorted(set(CLASSES) - {"FunctionLoss", "PlainLoss"})
+CLASSES = sorted(set(CLASSES) - {"FunctionLoss"})
 FUNCTIONS = sorted(item.__name__ for item in base.OWN_LOSSES)
 
 # What each function is tried on: targets, predictions.

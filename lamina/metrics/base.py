@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core import config, dtypes
+from ..core import config, dtypes, shares
 from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
@@ -99,6 +99,7 @@ class Metric(Counts, Declared):
         name = name or "variable"
         path = f"{self.name}/{name}"
         variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)
+        variable.aggregation = aggregation
         self._variables.append(variable)
         return variable
 
@@ -226,8 +227,11 @@ class Averaging(DeclaredMetric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values, weight = samplewise(values, sample_weight, torch.mean, dtypes.TYPES[self.dtype])
-        self.total += values.sum()
-        self.count += math.prod(values.shape[:1]) if weight is None else weight.sum()
+        total, count = values.sum(), math.prod(values.shape[:1]) if weight is None else weight.sum()
+        if not values.ndim:
+            total, count = shares.counted_once(total, count)
+        self.total += total
+        self.count += count
 
     def result(self) -> Tensor:
         return divide_no_nan(self.total, self.count)

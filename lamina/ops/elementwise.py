@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .base import floating, floats, floatx, op, operands, same_dtype, tensor, tensors
+
+
+def _named(function: Callable, name: str, doc: str, **facts: Any) -> Callable[..., Tensor]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return op(**facts)(function)
+
+
+def _of_one(
+    name: str, function: Callable, made: Callable, doc: str, room: str | None = None
+) -> Callable[[Any], Tensor]:
+    """The op that a function of torch is, on what `made` makes a tensor."""
+
+    def of_one(x: Any) -> Tensor:
+        return function(made(x))
+
+    return _named(of_one, name, doc, room=room)
+
+
+def _of_two(name: str, function: Callable, made: Callable, doc: str) -> Callable[[Any, Any], Tensor]:
+    def of_two(x1: Any, x2: Any) -> Tensor:
+        return function(*made(x1, x2))
+
+    return _named(of_two, name, doc)
+
+
+def _of_bits(name: str, function: Callable, doc: str) -> Callable[[Any, Any], Tensor]:
+    def of_bits(x: Any, y: Any) -> Tensor:
+        return function(*tensors(x, y))
+
+    return _named(of_bits, name, doc, call=2)
+
 
 # Arithmetic ------------------------------------------------------------------------------------------------------
 
@@ -82,34 +115,11 @@ def power(x1: Any, x2: Any) -> Tensor:
     return x1**x2
 
 
-@op
-def maximum(x1: Any, x2: Any) -> Tensor:
-    """The greater of both; NaN where one is NaN."""
-    return torch.maximum(*tensors(x1, x2))
-
-
-@op
-def minimum(x1: Any, x2: Any) -> Tensor:
-    """The smaller of both; NaN where one is NaN."""
-    return torch.minimum(*tensors(x1, x2))
-
-
-@op
-def fmax(x1: Any, x2: Any) -> Tensor:
-    """The greater of both; where one is NaN, the other."""
-    return torch.fmax(*tensors(x1, x2))
-
-
-@op
-def fmin(x1: Any, x2: Any) -> Tensor:
-    """The smaller of both; where one is NaN, the other."""
-    return torch.fmin(*tensors(x1, x2))
-
-
-@op
-def negative(x: Any) -> Tensor:
-    """-x."""
-    return torch.neg(tensor(x))
+maximum = _of_two("maximum", torch.maximum, tensors, "The greater of both; NaN where one is NaN.")
+minimum = _of_two("minimum", torch.minimum, tensors, "The smaller of both; NaN where one is NaN.")
+fmax = _of_two("fmax", torch.fmax, tensors, "The greater of both; where one is NaN, the other.")
+fmin = _of_two("fmin", torch.fmin, tensors, "The smaller of both; where one is NaN, the other.")
+negative = _of_one("negative", torch.neg, tensor, "-x.")
 
 
 @op
@@ -119,16 +129,8 @@ def absolute(x: Any) -> Tensor:
     return x if x.dtype is torch.bool else torch.abs(x)
 
 
-@op
-def fabs(x: Any) -> Tensor:
-    """|x| as a floating number."""
-    return torch.abs(floating(x))
-
-
-@op
-def sign(x: Any) -> Tensor:
-    """-1, 0 or 1."""
-    return torch.sign(tensor(x))
+fabs = _of_one("fabs", torch.abs, floating, "|x| as a floating number.")
+sign = _of_one("sign", torch.sign, tensor, "-1, 0 or 1.")
 
 
 @op
@@ -137,10 +139,7 @@ def square(x: Any) -> Tensor:
     return torch.square(_counted(tensor(x)))
 
 
-@op
-def reciprocal(x: Any) -> Tensor:
-    """1 / x."""
-    return torch.reciprocal(floating(x))
+reciprocal = _of_one("reciprocal", torch.reciprocal, floating, "1 / x.")
 
 
 @op
@@ -156,16 +155,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
     return torch.clamp(x, *limits)
 
 
-@op
-def gcd(x1: Any, x2: Any) -> Tensor:
-    """The greatest common divisor."""
-    return torch.gcd(*tensors(x1, x2))
-
-
-@op
-def lcm(x1: Any, x2: Any) -> Tensor:
-    """The least common multiple."""
-    return torch.lcm(*tensors(x1, x2))
+gcd = _of_two("gcd", torch.gcd, tensors, "The greatest common divisor.")
+lcm = _of_two("lcm", torch.lcm, tensors, "The least common multiple.")
 
 
 def _counted(x: Tensor) -> Tensor:
@@ -185,16 +176,8 @@ def _numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
 # Rounding --------------------------------------------------------------------------------------------------------
 
 
-@op
-def floor(x: Any) -> Tensor:
-    """The greatest integer not above x."""
-    return torch.floor(floating(x))
-
-
-@op
-def ceil(x: Any) -> Tensor:
-    """The least integer not below x."""
-    return torch.ceil(floating(x))
+floor = _of_one("floor", torch.floor, floating, "The greatest integer not above x.")
+ceil = _of_one("ceil", torch.ceil, floating, "The least integer not below x.")
 
 
 @op
@@ -216,40 +199,12 @@ def round(x: Any, decimals: int = 0) -> Tensor:
 # Comparison and logic --------------------------------------------------------------------------------------------
 
 
-@op
-def equal(x1: Any, x2: Any) -> Tensor:
-    """x1 == x2."""
-    return torch.eq(*tensors(x1, x2))
-
-
-@op
-def not_equal(x1: Any, x2: Any) -> Tensor:
-    """x1 != x2."""
-    return torch.ne(*tensors(x1, x2))
-
-
-@op
-def greater(x1: Any, x2: Any) -> Tensor:
-    """x1 > x2."""
-    return torch.gt(*tensors(x1, x2))
-
-
-@op
-def greater_equal(x1: Any, x2: Any) -> Tensor:
-    """x1 >= x2."""
-    return torch.ge(*tensors(x1, x2))
-
-
-@op
-def less(x1: Any, x2: Any) -> Tensor:
-    """x1 < x2."""
-    return torch.lt(*tensors(x1, x2))
-
-
-@op
-def less_equal(x1: Any, x2: Any) -> Tensor:
-    """x1 <= x2."""
-    return torch.le(*tensors(x1, x2))
+equal = _of_two("equal", torch.eq, tensors, "x1 == x2.")
+not_equal = _of_two("not_equal", torch.ne, tensors, "x1 != x2.")
+greater = _of_two("greater", torch.gt, tensors, "x1 > x2.")
+greater_equal = _of_two("greater_equal", torch.ge, tensors, "x1 >= x2.")
+less = _of_two("less", torch.lt, tensors, "x1 < x2.")
+less_equal = _of_two("less_equal", torch.le, tensors, "x1 <= x2.")
 
 
 @op(call=4)
@@ -268,70 +223,17 @@ def _broadcast(x1: Any, x2: Any) -> tuple[Tensor, ...]:
     return torch.broadcast_tensors(*same_dtype(*tensors(x1, x2)))
 
 
-@op
-def logical_and(x1: Any, x2: Any) -> Tensor:
-    """Both."""
-    return torch.logical_and(*tensors(x1, x2))
-
-
-@op
-def logical_or(x1: Any, x2: Any) -> Tensor:
-    """One or both."""
-    return torch.logical_or(*tensors(x1, x2))
-
-
-@op
-def logical_xor(x1: Any, x2: Any) -> Tensor:
-    """Exactly one."""
-    return torch.logical_xor(*tensors(x1, x2))
-
-
-@op
-def logical_not(x: Any) -> Tensor:
-    """The opposite."""
-    return torch.logical_not(tensor(x))
-
-
-@op
-def isfinite(x: Any) -> Tensor:
-    """Neither infinite nor NaN."""
-    return torch.isfinite(tensor(x))
-
-
-@op
-def isinf(x: Any) -> Tensor:
-    """Infinite, of either sign."""
-    return torch.isinf(tensor(x))
-
-
-@op
-def isnan(x: Any) -> Tensor:
-    """Not a number."""
-    return torch.isnan(tensor(x))
-
-
-@op
-def isneginf(x: Any) -> Tensor:
-    """Minus infinity."""
-    return torch.isneginf(tensor(x))
-
-
-@op
-def isposinf(x: Any) -> Tensor:
-    """Plus infinity."""
-    return torch.isposinf(tensor(x))
-
-
-@op
-def isreal(x: Any) -> Tensor:
-    """Whether the imaginary part is 0."""
-    return torch.isreal(tensor(x))
-
-
-@op
-def signbit(x: Any) -> Tensor:
-    """Whether the sign bit is set; so it is for -0.0."""
-    return torch.signbit(tensor(x))
+logical_and = _of_two("logical_and", torch.logical_and, tensors, "Both.")
+logical_or = _of_two("logical_or", torch.logical_or, tensors, "One or both.")
+logical_xor = _of_two("logical_xor", torch.logical_xor, tensors, "Exactly one.")
+logical_not = _of_one("logical_not", torch.logical_not, tensor, "The opposite.")
+isfinite = _of_one("isfinite", torch.isfinite, tensor, "Neither infinite nor NaN.")
+isinf = _of_one("isinf", torch.isinf, tensor, "Infinite, of either sign.")
+isnan = _of_one("isnan", torch.isnan, tensor, "Not a number.")
+isneginf = _of_one("isneginf", torch.isneginf, tensor, "Minus infinity.")
+isposinf = _of_one("isposinf", torch.isposinf, tensor, "Plus infinity.")
+isreal = _of_one("isreal", torch.isreal, tensor, "Whether the imaginary part is 0.")
+signbit = _of_one("signbit", torch.signbit, tensor, "Whether the sign bit is set; so it is for -0.0.")
 
 
 @op
@@ -350,127 +252,35 @@ def heaviside(x1: Any, x2: Any) -> Tensor:
 # Bits ------------------------------------------------------------------------------------------------------------
 
 
-@op(call=2)
-def bitwise_and(x: Any, y: Any) -> Tensor:
-    """x & y."""
-    return torch.bitwise_and(*tensors(x, y))
+bitwise_and = _of_bits("bitwise_and", torch.bitwise_and, "x & y.")
+bitwise_or = _of_bits("bitwise_or", torch.bitwise_or, "x | y.")
+bitwise_xor = _of_bits("bitwise_xor", torch.bitwise_xor, "x ^ y.")
+bitwise_not = _of_one("bitwise_not", torch.bitwise_not, tensor, "~x.")
+bitwise_invert = _of_one("bitwise_invert", torch.bitwise_not, tensor, "`bitwise_not` by another name.")
 
 
-@op(call=2)
-def bitwise_or(x: Any, y: Any) -> Tensor:
-    """x | y."""
-    return torch.bitwise_or(*tensors(x, y))
+bitwise_left_shift = _of_bits("bitwise_left_shift", torch.bitwise_left_shift, "x << y.")
+left_shift = _of_bits("left_shift", torch.bitwise_left_shift, "`bitwise_left_shift` by another name.")
 
 
-@op(call=2)
-def bitwise_xor(x: Any, y: Any) -> Tensor:
-    """x ^ y."""
-    return torch.bitwise_xor(*tensors(x, y))
-
-
-@op
-def bitwise_not(x: Any) -> Tensor:
-    """~x."""
-    return torch.bitwise_not(tensor(x))
-
-
-@op
-def bitwise_invert(x: Any) -> Tensor:
-    """`bitwise_not` by another name."""
-    return bitwise_not(x)
-
-
-@op(call=2)
-def bitwise_left_shift(x: Any, y: Any) -> Tensor:
-    """x << y."""
-    return torch.bitwise_left_shift(*tensors(x, y))
-
-
-@op(call=2)
-def left_shift(x: Any, y: Any) -> Tensor:
-    """`bitwise_left_shift` by another name."""
-    return bitwise_left_shift(x, y)
-
-
-@op(call=2)
-def bitwise_right_shift(x: Any, y: Any) -> Tensor:
-    """x >> y."""
-    return torch.bitwise_right_shift(*tensors(x, y))
-
-
-@op(call=2)
-def right_shift(x: Any, y: Any) -> Tensor:
-    """`bitwise_right_shift` by another name."""
-    return bitwise_right_shift(x, y)
+bitwise_right_shift = _of_bits("bitwise_right_shift", torch.bitwise_right_shift, "x >> y.")
+right_shift = _of_bits("right_shift", torch.bitwise_right_shift, "`bitwise_right_shift` by another name.")
 
 
 # Powers and logarithms -------------------------------------------------------------------------------------------
 
 
-@op
-def exp(x: Any) -> Tensor:
-    """e to the power of x."""
-    return torch.exp(floating(x))
-
-
-@op
-def exp2(x: Any) -> Tensor:
-    """2 to the power of x."""
-    return torch.exp2(floating(x))
-
-
-@op
-def expm1(x: Any) -> Tensor:
-    """exp(x) - 1, exact near 0."""
-    return torch.expm1(floating(x))
-
-
-@op
-def log(x: Any) -> Tensor:
-    """The natural logarithm."""
-    return torch.log(floating(x))
-
-
-@op
-def log10(x: Any) -> Tensor:
-    """The logarithm to base 10."""
-    return torch.log10(floating(x))
-
-
-@op
-def log1p(x: Any) -> Tensor:
-    """log(1 + x), exact near 0."""
-    return torch.log1p(floating(x))
-
-
-@op
-def log2(x: Any) -> Tensor:
-    """The logarithm to base 2."""
-    return torch.log2(floating(x))
-
-
-@op
-def logaddexp(x1: Any, x2: Any) -> Tensor:
-    """log(exp(x1) + exp(x2)), without overflow."""
-    return torch.logaddexp(*floats(x1, x2))
-
-
-@op
-def logaddexp2(x1: Any, x2: Any) -> Tensor:
-    """log2(2**x1 + 2**x2), without overflow."""
-    return torch.logaddexp2(*floats(x1, x2))
-
-
-@op
-def sqrt(x: Any) -> Tensor:
-    """The square root."""
-    return torch.sqrt(floating(x))
-
-
-@op(room="math")
-def rsqrt(x: Any) -> Tensor:
-    """1 / sqrt(x)."""
-    return torch.rsqrt(floating(x))
+exp = _of_one("exp", torch.exp, floating, "e to the power of x.")
+exp2 = _of_one("exp2", torch.exp2, floating, "2 to the power of x.")
+expm1 = _of_one("expm1", torch.expm1, floating, "exp(x) - 1, exact near 0.")
+log = _of_one("log", torch.log, floating, "The natural logarithm.")
+log10 = _of_one("log10", torch.log10, floating, "The logarithm to base 10.")
+log1p = _of_one("log1p", torch.log1p, floating, "log(1 + x), exact near 0.")
+log2 = _of_one("log2", torch.log2, floating, "The logarithm to base 2.")
+logaddexp = _of_two("logaddexp", torch.logaddexp, floats, "log(exp(x1) + exp(x2)), without overflow.")
+logaddexp2 = _of_two("logaddexp2", torch.logaddexp2, floats, "log2(2**x1 + 2**x2), without overflow.")
+sqrt = _of_one("sqrt", torch.sqrt, floating, "The square root.")
+rsqrt = _of_one("rsqrt", torch.rsqrt, floating, "1 / sqrt(x).", room="math")
 
 
 @op
@@ -480,10 +290,7 @@ def cbrt(x: Any) -> Tensor:
     return torch.sign(x) * torch.abs(x) ** (1 / 3)
 
 
-@op
-def hypot(x1: Any, x2: Any) -> Tensor:
-    """sqrt(x1**2 + x2**2), without overflow."""
-    return torch.hypot(*floats(x1, x2))
+hypot = _of_two("hypot", torch.hypot, floats, "sqrt(x1**2 + x2**2), without overflow.")
 
 
 @op
@@ -504,88 +311,20 @@ def nextafter(x1: Any, x2: Any) -> Tensor:
 # Angles ----------------------------------------------------------------------------------------------------------
 
 
-@op
-def sin(x: Any) -> Tensor:
-    """Sine."""
-    return torch.sin(floating(x))
-
-
-@op
-def cos(x: Any) -> Tensor:
-    """Cosine."""
-    return torch.cos(floating(x))
-
-
-@op
-def tan(x: Any) -> Tensor:
-    """Tangent."""
-    return torch.tan(floating(x))
-
-
-@op
-def arcsin(x: Any) -> Tensor:
-    """Inverse sine."""
-    return torch.arcsin(floating(x))
-
-
-@op
-def arccos(x: Any) -> Tensor:
-    """Inverse cosine."""
-    return torch.arccos(floating(x))
-
-
-@op
-def arctan(x: Any) -> Tensor:
-    """Inverse tangent."""
-    return torch.arctan(floating(x))
-
-
-@op
-def arctan2(x1: Any, x2: Any) -> Tensor:
-    """The angle of the point (x2, x1), between -pi and pi."""
-    return torch.arctan2(*floats(x1, x2))
-
-
-@op
-def sinh(x: Any) -> Tensor:
-    """Hyperbolic sine."""
-    return torch.sinh(floating(x))
-
-
-@op
-def cosh(x: Any) -> Tensor:
-    """Hyperbolic cosine."""
-    return torch.cosh(floating(x))
-
-
-@op
-def tanh(x: Any) -> Tensor:
-    """Hyperbolic tangent."""
-    return torch.tanh(floating(x))
-
-
-@op
-def arcsinh(x: Any) -> Tensor:
-    """Inverse hyperbolic sine."""
-    return torch.arcsinh(floating(x))
-
-
-@op
-def arccosh(x: Any) -> Tensor:
-    """Inverse hyperbolic cosine."""
-    return torch.arccosh(floating(x))
-
-
-@op
-def arctanh(x: Any) -> Tensor:
-    """Inverse hyperbolic tangent."""
-    return torch.arctanh(floating(x))
-
-
-@op
-def sinc(x: Any) -> Tensor:
-    """sin(pi x) / (pi x), 1 at 0."""
-    return torch.sinc(floating(x))
+sin = _of_one("sin", torch.sin, floating, "Sine.")
+cos = _of_one("cos", torch.cos, floating, "Cosine.")
+tan = _of_one("tan", torch.tan, floating, "Tangent.")
+arcsin = _of_one("arcsin", torch.arcsin, floating, "Inverse sine.")
+arccos = _of_one("arccos", torch.arccos, floating, "Inverse cosine.")
+arctan = _of_one("arctan", torch.arctan, floating, "Inverse tangent.")
+arctan2 = _of_two("arctan2", torch.arctan2, floats, "The angle of the point (x2, x1), between -pi and pi.")
+sinh = _of_one("sinh", torch.sinh, floating, "Hyperbolic sine.")
+cosh = _of_one("cosh", torch.cosh, floating, "Hyperbolic cosine.")
+tanh = _of_one("tanh", torch.tanh, floating, "Hyperbolic tangent.")
+arcsinh = _of_one("arcsinh", torch.arcsinh, floating, "Inverse hyperbolic sine.")
+arccosh = _of_one("arccosh", torch.arccosh, floating, "Inverse hyperbolic cosine.")
+arctanh = _of_one("arctanh", torch.arctanh, floating, "Inverse hyperbolic tangent.")
+sinc = _of_one("sinc", torch.sinc, floating, "sin(pi x) / (pi x), 1 at 0.")
 
 
 @op
@@ -600,37 +339,16 @@ def rad2deg(x: Any) -> Tensor:
     return floating(x) * (180 / math.pi)
 
 
-@op
-def i0(x: Any) -> Tensor:
-    """The modified Bessel function of order 0."""
-    return torch.i0(floating(x))
-
-
-@op(room="math")
-def erf(x: Any) -> Tensor:
-    """The error function."""
-    return torch.erf(floating(x))
-
-
-@op(room="math")
-def erfc(x: Any) -> Tensor:
-    """1 - erf(x), exact for great x."""
-    return torch.erfc(floating(x))
-
-
-@op(room="math")
-def erfinv(x: Any) -> Tensor:
-    """The inverse of `erf`."""
-    return torch.erfinv(floating(x))
+i0 = _of_one("i0", torch.i0, floating, "The modified Bessel function of order 0.")
+erf = _of_one("erf", torch.erf, floating, "The error function.", room="math")
+erfc = _of_one("erfc", torch.erfc, floating, "1 - erf(x), exact for great x.", room="math")
+erfinv = _of_one("erfinv", torch.erfinv, floating, "The inverse of `erf`.", room="math")
 
 
 # Complex numbers -------------------------------------------------------------------------------------------------
 
 
-@op
-def real(x: Any) -> Tensor:
-    """The real part."""
-    return torch.real(tensor(x))
+real = _of_one("real", torch.real, tensor, "The real part.")
 
 
 @op
@@ -646,10 +364,7 @@ def conjugate(x: Any) -> Tensor:
     return torch.conj(tensor(x)).resolve_conj()
 
 
-@op
-def angle(x: Any) -> Tensor:
-    """The angle of a complex number; 0 or pi for a real one."""
-    return torch.angle(floating(x))
+angle = _of_one("angle", torch.angle, floating, "The angle of a complex number; 0 or pi for a real one.")
 
 
 @op(room="nn", call=2)

@@ -206,11 +206,7 @@ def conv_transpose(
 
 @op
 def max_pool(
-    inputs: Any,
-    pool_size: Sizes,
-    strides: Sizes | None = None,
-    padding: str = "valid",
-    data_format: str | None = None,
+    inputs: Any, pool_size: Sizes, strides: Sizes | None = None, padding: str = "valid", data_format: str | None = None
 ) -> Tensor:
     """The greatest value of each window. `strides` defaults to `pool_size`."""
     x = tensor(inputs)
@@ -221,11 +217,7 @@ def max_pool(
 
 @op
 def average_pool(
-    inputs: Any,
-    pool_size: Sizes,
-    strides: Sizes | None = None,
-    padding: str = "valid",
-    data_format: str | None = None,
+    inputs: Any, pool_size: Sizes, strides: Sizes | None = None, padding: str = "valid", data_format: str | None = None
 ) -> Tensor:
     """The mean of each window, padding left out. `strides` defaults to `pool_size`."""
     x = floating(inputs)
@@ -289,13 +281,7 @@ def moments(x: Any, axes: Axis, keepdims: bool = False, synchronized: bool = Fal
 
 @op(name="BatchNorm", call="x,mean,variance,offset,scale")
 def batch_normalization(
-    x: Any,
-    mean: Any,
-    variance: Any,
-    axis: int,
-    offset: Any = None,
-    scale: Any = None,
-    epsilon: float = 1e-3,
+    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Tensor:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, each a vector along `axis`."""
     x = floating(x)

@@ -14,13 +14,7 @@ class Dot:
     """A model's graph in Graphviz' language. `str()` is the text; in a notebook it shows as a picture."""
 
     def __init__(
-        self,
-        diagram: Diagram,
-        rankdir: str,
-        dpi: float,
-        splines: str,
-        subgraph: bool = False,
-        columns: int | None = 1,
+        self, diagram: Diagram, rankdir: str, dpi: float, splines: str, subgraph: bool = False, columns: int | None = 1
     ):
         self._diagram, self._rankdir, self._dpi, self._splines = diagram, rankdir, dpi, splines
         self._subgraph, self._columns = subgraph, columns

@@ -22,21 +22,14 @@ from ..layers.spatial import Spatial
 from .cost import UNKNOWN, Row, _count, costs
 from .facts import facts
 from .field import fields_after, fields_of_inputs, shown
-from .said import LANGUAGES, Language, Said
+from .said import LANGUAGES, Language, sentences
 from .scene import Scene
 from .scenes import At, scenes
 
 Line = tuple[str, str]  # a label, and a text
 WIDTH = 80  # columns of a text
 
-OUTPUT = Said("Output shape", "输出形状")
-PARAMETERS = Said("Parameters", "参数量")
-MULTIPLY_ADDS = Said("Multiply-adds", "乘加次数")
-FIELD = Said("Receptive field", "感受野")
-SHAPES = Said("Shapes", "形状")
-LAYER, TYPE = Said("Layer", "层"), Said("Type", "类型")
-TOTAL = Said("Total", "合计")
-MODEL = Said("Model", "模型")
+_SAID = sentences("explain")
 _FONTS = "system-ui,'Segoe UI',Roboto,'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
 _RULES = {
     "": f"font:15px/1.5 {_FONTS}",
@@ -184,10 +177,10 @@ class Explanation(_Shown):
     def _own_lines(self) -> list[Line]:
         numbers, said = self.numbers, self.language
         return [
-            (SHAPES(said), f"{numbers.inputs} → {numbers.outputs}"),
-            (PARAMETERS(said), numbers.parameters),
-            (MULTIPLY_ADDS(said), numbers.multiply_adds),
-            (FIELD(said), numbers.field),
+            (_SAID.shapes(said), f"{numbers.inputs} → {numbers.outputs}"),
+            (_SAID.parameters(said), numbers.parameters),
+            (_SAID.multiply_adds(said), numbers.multiply_adds),
+            (_SAID.field(said), numbers.field),
         ]
 
     def _about(self) -> str:
@@ -225,7 +218,7 @@ class Comparison(_Shown):
 
     def table(self) -> list[list[str]]:
         """A row of headings, and one for each layer: what it is, output shape, parameters, multiply-adds, field."""
-        words = (LAYER, OUTPUT, PARAMETERS, MULTIPLY_ADDS, FIELD)
+        words = (_SAID.layer, _SAID.output, _SAID.parameters, _SAID.multiply_adds, _SAID.field)
         rows = [[each.title, *each.numbers[1:]] for each in self.of]
         return [[word(self.language) for word in words], *rows]
 
@@ -256,7 +249,7 @@ class ModelExplanation(_Shown):
     def table(self) -> list[list[str]]:
         """A row of headings, one for each layer, and the total."""
         total, rows = costs(self.model)
-        words = (LAYER, TYPE, OUTPUT, PARAMETERS, MULTIPLY_ADDS, FIELD)
+        words = (_SAID.layer, _SAID.type, _SAID.output, _SAID.parameters, _SAID.multiply_adds, _SAID.field)
         lines = [[word(self.language) for word in words]]
         for layer in self.model.layers:
             row = rows.get(id(layer), Row(UNKNOWN, "?"))
@@ -265,20 +258,20 @@ class ModelExplanation(_Shown):
             count = f"{layer.count_params():,}" if layer.built else "?"
             lines.append([layer.name, type(layer).__name__, shape, count, str(row.multiply_adds), row.field])
         parameters = sum(weight.numel() for weight in self.model.weights)
-        return [*lines, [TOTAL(self.language), "", "", f"{parameters:,}", str(total), ""]]
+        return [*lines, [_SAID.total(self.language), "", "", f"{parameters:,}", str(total), ""]]
 
     def _pictures(self) -> list[list[Scene]]:
         return [] if self.layer is None else self.layer._pictures()
 
     def _blocks(self, width: int) -> Iterator[str | Scene]:
-        yield f"{MODEL(self.language)} {self.model.name}\n"
+        yield f"{_SAID.model(self.language)} {self.model.name}\n"
         yield _tabulated(self.table(), width)
         if self.layer is not None:
             yield from self.layer._blocks(width)
 
     def _repr_html_(self) -> str:
         one = "" if self.layer is None else self.layer._body()
-        title = f"<h3>{MODEL(self.language)} <code>{safe(self.model.name)}</code></h3>"
+        title = f"<h3>{_SAID.model(self.language)} <code>{safe(self.model.name)}</code></h3>"
         return f'<div class="lamina-page">{STYLE}{title}{_table(self.table())}{one}{self.diagram() or ""}</div>'
 
     def diagram(self) -> str | None:

@@ -18,25 +18,14 @@ from .field import fields_after, fields_of_inputs
 from .field import shown as shown_fields
 from .formulas import by, formula, shapes
 from .particulars import MASKS, PARTICULARS, TRAINING, fitting
-from .said import Language, Said
+from .said import Language, Said, sentences
 from .scenes.kinds import At, Shape
 from .spelled import GENERATIONS, spelled, why_not
 from .told import filled, told
 from .twins import twin
 
-LABELS = {
-    "what": Said("What it is", "是什么"),
-    "differs": Said("How it differs", "与相近层的区别"),
-    "shape": Said("Output shape", "输出形状"),
-    "parameters": Said("Parameters", "参数量"),
-    "multiply_adds": Said("Multiply-adds", "乘加次数"),
-    "memory": Said("Memory", "内存"),
-    "receptive_field": Said("Receptive field", "感受野"),
-    "training": Said("Training", "训练与推理"),
-    "masks": Said("Masks", "掩码"),
-    "paper": Said("Paper", "论文"),
-    "torch": Said("PyTorch", "PyTorch"),
-}
+_SAID = sentences("facts")
+LABELS: dict[str, Said] = vars(_SAID.labels)
 
 
 @dataclass(frozen=True)
@@ -115,9 +104,6 @@ def _window_values(layer: Any) -> dict[str, Any]:
 
 # Parameters -----------------------------------------------------------------------------------------------------------
 
-_NO_WEIGHTS = Said("none", "无")
-_FROZEN = Said("{n} of them are not trained", "其中 {n} 个不参与训练")
-
 
 def _factors(layer: Any, weight: Any) -> str:
     """The shape of a weight as a product; of a cell's, the gates apart, of a local kernel's, places and windows."""
@@ -138,7 +124,7 @@ def parameters(layer: Any, language: Language = "en") -> str:
     """The number of parameters as a sum of products: "3 x 16 x 8 (kernel) + 8 (bias) = 392"."""
     weights = layer.weights
     if not weights:
-        return f"0 ({_NO_WEIGHTS(language)})"
+        return f"0 ({_SAID.no_weights(language)})"
     owners = {id(weight): part for part in layer.modules() for weight in getattr(part, "_own_weights", list)()}
     told = {id(weight): name for name, weight in layer.named_parameters()}
     found: dict[tuple[str, str], list[str]] = {}
@@ -153,7 +139,7 @@ def parameters(layer: Any, language: Language = "en") -> str:
             f"{count} ({', '.join(parent.strip() for parent in parents if parent)}{' ' * bool(parents[0])}{name})"
         )
     fixed = sum(math.prod(weight.shape) for weight in layer.non_trainable_weights)
-    rest = f"  ({_FROZEN(language, n=f'{fixed:,}')})" if fixed else ""
+    rest = f"  ({_SAID.frozen(language, n=f'{fixed:,}')})" if fixed else ""
     return f"{' + '.join(parts)} = {layer.count_params():,}{rest}"
 
 
@@ -173,17 +159,12 @@ def _multiply_adds(layer: Any, at: At) -> Count:
     return Count(number, number > 0 and unknown)
 
 
-_EACH = Said("{n} for each step or position of an axis of unknown size", "长度未知的轴上每个时间步或位置 {n} 次")
-_NOTHING = Said("0: nothing is multiplied with weights", "0（没有与权重相乘）")
-_NOT_KNOWN = Said("unknown", "未知")
-
-
 def _said_count(count: Count, language: Language) -> str:
     if count == UNKNOWN:
-        return _NOT_KNOWN(language)
+        return _SAID.not_known(language)
     if count.number == 0:
-        return _NOTHING(language)
-    return _EACH(language, n=f"{count.number:,}") if count.each else f"{count.number:,}"
+        return _SAID.nothing(language)
+    return _SAID.each(language, n=f"{count.number:,}") if count.each else f"{count.number:,}"
 
 
 def _itemsize(layer: Any) -> int:
@@ -196,16 +177,13 @@ def _output_bytes(layer: Any, at: At) -> int | None:
     return None if any(None in shape[1:] for shape in at.outputs) else sum(counts) * _itemsize(layer)
 
 
-_WEIGHT_MEMORY = Said("weights {weights}", "权重 {weights}")
-_OUTPUT_MEMORY = Said("output of one sample {outputs} ({values} values of {size} bytes)",
-                      "单个样本的输出 {outputs}（{values} 个值，每个 {size} 字节）")  # fmt: skip
-
-
 def _memory(layer: Any, at: At, weights: int) -> str:
-    parts = [_WEIGHT_MEMORY(at.language, weights=_bytes(weights))] if weights else []
+    parts = [_SAID.weight_memory(at.language, weights=_bytes(weights))] if weights else []
     outputs, size = _output_bytes(layer, at), _itemsize(layer)
     if outputs is not None:
-        parts.append(_OUTPUT_MEMORY(at.language, outputs=_bytes(outputs), values=f"{outputs // size:,}", size=size))
+        parts.append(
+            _SAID.output_memory(at.language, outputs=_bytes(outputs), values=f"{outputs // size:,}", size=size)
+        )
     return ("；" if at.language == "zh" else ", ").join(parts)
 
 
@@ -216,10 +194,6 @@ def _bytes(count: int) -> str:
     return f"{count} B"
 
 
-_FIELD = Said("one output sees {size} of the input's places", "一个输出看到输入的 {size} 个位置")
-_ALL_FIELD = Said("one output sees the whole input", "一个输出看到整个输入")
-
-
 def _field(layer: Any, at: At) -> str:
     last = getattr(layer, "data_format", "channels_last") != "channels_first"
     seen = fields_after(layer, [fields_of_inputs(_Shaped(at.inputs[0]))], at.inputs[0], at.outputs[0], last)
@@ -227,7 +201,7 @@ def _field(layer: Any, at: At) -> str:
     if text in ("?", "-"):
         return ""
     whole = "全部" if at.language == "zh" else "all"
-    return _ALL_FIELD(at.language) if text == "all" else _FIELD(at.language, size=text.replace("all", whole))
+    return _SAID.all_field(at.language) if text == "all" else _SAID.field(at.language, size=text.replace("all", whole))
 
 
 @dataclass(frozen=True)

@@ -121,14 +121,8 @@ def _(layer: merge.Concatenate, seen: Seen, at: At) -> Fields:
     return seen if layer.axis % rank == (rank - 1 if at.last else 1) else None
 
 
-@fields.register
-def _(layer: merge.Dot, seen: Seen, at: At) -> Fields:
-    return None if seen else ()
-
-
-@fields.register
-def _(layer: Embedding, seen: Seen, at: At) -> Fields:
-    return (*seen, Field())
+fields.register(merge.Dot, lambda layer, seen, at: None if seen else ())
+fields.register(Embedding, lambda layer, seen, at: (*seen, Field()))
 
 
 @fields.register(reshape.Reshape)
@@ -138,9 +132,7 @@ def _(layer: Any, seen: Seen, at: At) -> Fields:
     return (Field(),) * (len(at.outputs) - 2) if set(seen) <= {Field()} else None
 
 
-@fields.register
-def _(layer: normalization.SpectralNormalization, seen: Any, at: At) -> Fields:
-    return fields(layer.layer, seen, at)
+fields.register(normalization.SpectralNormalization, lambda layer, seen, at: fields(layer.layer, seen, at))
 
 
 @fields.register

@@ -20,7 +20,7 @@ from ..layers import (
     wrappers,
 )
 from ..layers.local import LocallyConnected
-from .said import Language, Said
+from .said import Language, Said, sentences
 from .scenes.kinds import At, Shape
 
 _AXES = {
@@ -30,10 +30,7 @@ _AXES = {
 }
 
 
-_ON_AXIS = Said("{name}: {text}", "{name}：{text}")
-_LAST_AXIS = Said("last axis: {text}", "最后一轴：{text}")
-_STEPS = Said("steps x features: {text}", "时间步 x 特征：{text}")
-_PADDED = Said("  (pads {before} + {after})", "  （填充 {before} + {after}）")
+_SAID = sentences("formulas")
 
 
 def shapes(at: At) -> str:
@@ -67,7 +64,7 @@ def _by_axis(at: At, sizes: Sizes, line: Callable[[int, int | None, int | None],
     lines = [line(axis, n, m) for axis, (n, m) in enumerate(sizes)]
     if len({*lines}) == 1:
         names, lines = [", ".join(names)], lines[:1]
-    return [_ON_AXIS(at.language, name=name, text=text) for name, text in zip(names, lines, strict=True)]
+    return [_SAID.on_axis(at.language, name=name, text=text) for name, text in zip(names, lines, strict=True)]
 
 
 def _n(size: int | None) -> str:
@@ -85,7 +82,7 @@ def window_formula(
     kernel, stride, padding, dilation = window_of
     if padding == "same":
         before, after = window.pads(n, kernel, stride, padding, dilation)
-        padded = "" if before is None else _PADDED(language, before=before, after=after)
+        padded = "" if before is None else _SAID.padded(language, before=before, after=after)
         return (f"ceil({_n(n)} / {stride})" if stride > 1 else _n(n)) + _result(result) * (stride > 1) + padded
     pads = sum(window.pads(n or 0, kernel, stride, padding, dilation))
     span = str(kernel) if dilation == 1 else f"{window.extent(kernel, dilation)}"
@@ -194,12 +191,10 @@ def _(layer: reshape.RepeatVector, at: At) -> list[str]:
 
 @formula.register(dense.Dense)
 def _(layer: Any, at: At) -> list[str]:
-    return [_LAST_AXIS(at.language, text=f"{_n(at.inputs[0][-1])} -> {layer.units}")]
+    return [_SAID.last_axis(at.language, text=f"{_n(at.inputs[0][-1])} -> {layer.units}")]
 
 
-@formula.register
-def _(layer: dense.EinsumDense, at: At) -> list[str]:
-    return [layer.equation]
+formula.register(dense.EinsumDense, lambda layer, at: [layer.equation])
 
 
 @formula.register
@@ -212,7 +207,7 @@ def _(layer: recurrent.RNN, at: At) -> list[str]:
     size = layer.state_size if isinstance(layer.state_size, int) else None
     steps, units = at.inputs[0][1], at.outputs[0][-1] if size is None else size
     outputs = f"{_n(steps)} x {_n(units)}" if layer.return_sequences else _n(units)
-    return [_STEPS(at.language, text=f"{_n(steps)} x {_n(at.inputs[0][-1])} -> {outputs}")]
+    return [_SAID.steps(at.language, text=f"{_n(steps)} x {_n(at.inputs[0][-1])} -> {outputs}")]
 
 
 @formula.register
@@ -240,4 +235,4 @@ def _(layer: attention._Attention, at: At) -> list[str]:
         return []
     scores = Said("scores {q} x {v}", "得分 {q} x {v}")(at.language, q=_n(queries[1]), v=_n(values[1]))
     text = f"{_n(queries[1])} x {_n(queries[2])} -> {_n(queries[1])} x {_n(at.outputs[0][-1])}  ({scores})"
-    return [_STEPS(at.language, text=text)]
+    return [_SAID.steps(at.language, text=text)]

@@ -21,7 +21,7 @@ from ..translation.keras2 import KERAS2, ONCE
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from ..translation.words import _kind, words
-from .said import Language, Said
+from .said import Language, Said, sentences
 
 Name = Literal["keras1", "keras2", "tf_keras", "keras3"]
 GENERATIONS: dict[Name, str] = {"keras1": "Keras 1", "keras2": "Keras 2", "tf_keras": "tf.keras", "keras3": "Keras 3"}
@@ -50,55 +50,18 @@ def _no(said: Said, **values: Any) -> _Unsayable:
     return _Unsayable(Why(said, values))
 
 
-_NO_LAYER = Said("{generation} has no {layer}.", "{generation} 没有 {layer} 层。")
-_NO_CLASS = Said(
-    "{layer} of {module} is no layer of `lamina.layers`; its arguments are not known here.",
-    "{module} 的 {layer} 不是 `lamina.layers` 中的层，无法得知其参数。",
-)
-_IN_WORDS = Said(
-    "{layer} of {module} is in the words of its generation already; make it of `lamina.layers` to see the others.",
-    "{module} 的 {layer} 已是该世代的写法；用 `lamina.layers` 创建它即可看到其他写法。",
-)
-_ALWAYS = Said(
-    "{name} of {generation} has no `{argument}`: it is always {value}.",
-    "{generation} 的 {name} 没有参数 `{argument}`，其值总是 {value}。",
-)
-_NOT_SO = Said(
-    "{name} of {generation} does not take {argument}={value}.", "{generation} 的 {name} 不支持 {argument}={value}。"
-)
-_CAUSAL = Said(
-    "{name} of {generation} does not take {argument}={value}; put ZeroPadding1D(({reach}, 0)) before it instead.",
-    "{generation} 的 {name} 不支持 {argument}={value}；可在其前面放 ZeroPadding1D(({reach}, 0))。",
-)
-_OTHERWISE = Said(
-    "{name} of {generation} computes otherwise with {argument}={value}.",
-    "{generation} 的 {name} 在 {argument}={value} 时计算方式不同。",
-)
-_STEEPER = Said(
-    "hard_sigmoid of {generation} is clip(0.2 x + 0.5, 0, 1), that of Keras 3 clip(x / 6 + 0.5, 0, 1).",
-    "{generation} 的 hard_sigmoid 为 clip(0.2 x + 0.5, 0, 1),Keras 3 的为 clip(x / 6 + 0.5, 0, 1)。",
-)
-_NO_OBJECT = Said("{generation} has no {value}.", "{generation} 没有 {value}。")
-_BY_NAME = Said(
-    "{generation} knows first values by their names alone, so not {value}.",
-    "{generation} 的初始化方法只能用名字指定，无法表示 {value}。",
-)
-_UNBUILT = Said(
-    "{name} of {generation} asks for the shape of its output: build the layer first.",
-    "{generation} 的 {name} 需要给出输出形状：请先构建该层。",
-)
-_OWN = Said("{argument} is a function of one's own.", "{argument} 是自定义函数。")
+_SAID = sentences("spelled")
 
 
 # What the tables do not say: values that a layer of a generation refuses, or computes otherwise ----------------------
 
 _WINDOWS = {f"{kind}{rank}D" for kind in ("Convolution", "AtrousConvolution", "SeparableConvolution") for rank in "123"}
 _LIMITS: tuple[tuple[str, set[str], str, tuple, Said], ...] = (
-    ("keras1", {*_WINDOWS, "Deconvolution2D"}, "padding", ("valid", "same"), _NOT_SO),
-    ("keras1", {"LocallyConnected1D", "LocallyConnected2D"}, "padding", ("valid",), _NOT_SO),
-    ("keras2", {"LocallyConnected1D", "LocallyConnected2D"}, "padding", ("valid",), _NOT_SO),
-    ("tf_keras", {"LocallyConnected1D", "LocallyConnected2D"}, "padding", ("valid",), _NOT_SO),
-    ("keras2", {"UpSampling2D"}, "interpolation", ("nearest",), _OTHERWISE),
+    ("keras1", {*_WINDOWS, "Deconvolution2D"}, "padding", ("valid", "same"), _SAID.not_so),
+    ("keras1", {"LocallyConnected1D", "LocallyConnected2D"}, "padding", ("valid",), _SAID.not_so),
+    ("keras2", {"LocallyConnected1D", "LocallyConnected2D"}, "padding", ("valid",), _SAID.not_so),
+    ("tf_keras", {"LocallyConnected1D", "LocallyConnected2D"}, "padding", ("valid",), _SAID.not_so),
+    ("keras2", {"UpSampling2D"}, "interpolation", ("nearest",), _SAID.otherwise),
 )
 # Arguments without a word, where the old arithmetic differs from today's in nothing that a prediction shows.
 _ALIKE = frozenset(word for word, why in migrating.LOST.items() if not why)
@@ -412,7 +375,7 @@ def _described(value: Any, name: str) -> Any:
             return made.short or made
         if value["class_name"] in ("function", "class") and isinstance(config, str):
             return Code(config.rpartition(">")[2])
-        raise _no(_OWN, argument=name)
+        raise _no(_SAID.own, argument=name)
     return _plain(value)
 
 
@@ -447,7 +410,11 @@ def _spelled(layer: Any, generation: Name) -> str | Sequence[Why]:
 def _call(layer: Any, generation: Name, told: Mapping[str, Any] | None = None) -> str:
     cls = type(layer)
     if not _is_public(cls) or cls in (Layer, layers.Wrapper):
-        said = _IN_WORDS if cls.__module__.startswith(tuple(f"lamina.{name}." for name in _TABLES)) else _NO_CLASS
+        said = (
+            _SAID.in_words
+            if cls.__module__.startswith(tuple(f"lamina.{name}." for name in _TABLES))
+            else _SAID.no_class
+        )
         raise _no(said, layer=cls.__name__, module=cls.__module__)
     if cls is layers.InputLayer:  # a function in every generation
         kind = "" if layer.dtype == "float32" else f', dtype="{layer.dtype}"'
@@ -456,7 +423,7 @@ def _call(layer: Any, generation: Name, told: Mapping[str, Any] | None = None) -
         return "TorchModuleWrapper(module)"
     found = forms(cls.__name__, generation)
     if not found:
-        raise _no(_NO_LAYER, generation=GENERATIONS[generation], layer=cls.__name__)
+        raise _no(_SAID.no_layer, generation=GENERATIONS[generation], layer=cls.__name__)
     config = layer.get_config()
     values = {name: _value(layer, name, each, config) for name, each in _arguments(cls).items()} | dict(told or {})
     failed: list[_Unsayable] = []
@@ -476,7 +443,7 @@ def _is_public(cls: type) -> bool:
 def _written(form: Form, values: Mapping[str, Any], generation: Name, layer: Any) -> str:
     told: dict[str, Any] = {"generation": GENERATIONS[generation], "name": form["name"]}
     whys = [
-        Why(_ALWAYS, {**told, "argument": argument, "value": _text(_shaped(value, "one"), generation, told)})
+        Why(_SAID.always, {**told, "argument": argument, "value": _text(_shaped(value, "one"), generation, told)})
         for argument, value in form["otherwise"].items()
         if not _same(values.get(argument), value)
     ]
@@ -508,7 +475,7 @@ def _word_with_value(form: Form, word: Form, values: Mapping[str, Any], generati
     argument, value = word.get("argument"), _given(word, values, layer, told)
     for other in word.get("also", ()):
         if values[other] != value:
-            raise _no(_NOT_SO, **told, argument=other, value=_text(values[other], generation, told))
+            raise _no(_SAID.not_so, **told, argument=other, value=_text(values[other], generation, told))
     if "default" in word and (
         _same(value, word["default"]) or ("follows" in word and value == values[word["follows"]])
     ):
@@ -517,11 +484,11 @@ def _word_with_value(form: Form, word: Form, values: Mapping[str, Any], generati
         value = _full(form, values, generation)
         if value is None:
             limits = [each for each in _LIMITS if each[0] == generation and form["name"] in each[1]]
-            said = next((said for *_, name, _, said in limits if name == argument), _NOT_SO)
+            said = next((said for *_, name, _, said in limits if name == argument), _SAID.not_so)
             told |= {"argument": argument, "value": _text(values[argument], generation, told)}
             if values[argument] == "causal":
                 reach = (values["kernel_size"][0] - 1) * values["dilation_rate"][0]
-                raise _no(_CAUSAL, **told, reach=reach)
+                raise _no(_SAID.causal, **told, reach=reach)
             raise _no(said, **told)
     return _in_words(word, value, generation, told)
 
@@ -531,7 +498,7 @@ def _given(word: Form, values: Mapping[str, Any], layer: Any, told: Mapping[str,
         return word["value"]
     if word["argument"] == OUTPUT_SHAPE:
         if not layer.built:
-            raise _no(_UNBUILT, **told)
+            raise _no(_SAID.unbuilt, **told)
         return [None, *layer.compute_output_shape(_built_for(layer))[1:]]
     value = values[word["argument"]]
     return value[word["part"]] if "part" in word else value
@@ -562,12 +529,12 @@ def _in_words(word: Form, value: Any, generation: Name, told: Mapping[str, Any])
         value = _activation(value, generation, told)
     elif isinstance(value, str) and argument.endswith("initializer") and generation == "keras1":
         if value not in _INITIALIZERS:
-            raise _no(_NO_OBJECT, **told, value=value)
+            raise _no(_SAID.no_object, **told, value=value)
         value = _INITIALIZERS[value]
     if "shape" in word:
         value = _shaped(value, word["shape"])
         if isinstance(value, list) and word["shape"] == "sides":
-            raise _no(_NOT_SO, **told, argument=argument, value=_text(value, generation, told))
+            raise _no(_SAID.not_so, **told, argument=argument, value=_text(value, generation, told))
     return _text(value, generation, told)
 
 
@@ -575,7 +542,7 @@ def _activation(name: str, generation: Name, told: Mapping[str, Any]) -> str:
     found = _names_of_activations(generation).get(name)
     if found is not None:
         return found
-    raise _no(_STEEPER if name == "hard_sigmoid" else _NO_OBJECT, **told, value=name)
+    raise _no(_SAID.steeper if name == "hard_sigmoid" else _SAID.no_object, **told, value=name)
 
 
 def _shaped(sizes: Any, shape: str) -> Any:
@@ -624,12 +591,12 @@ def _object(made: Object, generation: Name, told: Mapping[str, Any]) -> str:
                           for key, value in config.items())  # fmt: skip
         return f"{made.home}.{name}({given})"
     if generation == "keras1" and made.home == "initializers":
-        raise _no(_BY_NAME, **told, value=_object(made, "keras3", told))
+        raise _no(_SAID.by_name, **told, value=_object(made, "keras3", told))
     if table is not None and table.find(name, made.home) is None:
         if table is KERAS2 and name in ONCE and made.short is None:
             name = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
         if table.find(name, made.home) is None and not ("t" in _age(made.home, name) and table is TF_KERAS):
-            raise _no(_NO_OBJECT, **told, value=f"{made.home}.{name}")
+            raise _no(_SAID.no_object, **told, value=f"{made.home}.{name}")
     if table is not None and table.find(name, made.home) is not None:
         own = words(table, made.home, name)
         old_words = {now[0][0]: word for word in own.accepted if (now := own.now(word))}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 import string
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..kernels import window
@@ -14,23 +14,18 @@ from ..layers import activation as activations
 from ..layers import (
     attention,
     convolution,
-    convolutional_recurrent,
     dense,
     dropout,
     embedding,
-    input,
-    lambda_,
     merge,
     normalization,
     pooling,
     recurrent,
     reshape,
-    torch_module,
     wrappers,
 )
-from ..layers.local import LocallyConnected
 from ..layers.preprocessing import features
-from .said import Language, Said
+from .said import Language, Said, sentences
 from .scenes.kinds import At
 
 
@@ -44,64 +39,26 @@ class Twin:
     make: str = ""
     call: str = ""
     why: Said | None = None
-    values: tuple[str, ...] = ()  # that `why` names
+    values: Mapping[str, Any] = field(default_factory=dict)  # that `why` names
 
     def text(self, language: Language) -> str:
         """The code, or why there is none."""
-        if self.why is not None:
-            return self.why(language, *()) if not self.values else self.why(language, name=self.values[0])
-        return f"{self.make}\ny = {self.call}".strip()
+        return f"{self.make}\ny = {self.call}".strip() if self.why is None else self.why(language, **self.values)
 
 
-def twin(layer: Any, at: At) -> Twin:
-    """The twin of a built layer for a call."""
-    return _twin(layer, at)
+_SAID = sentences("twins")
 
 
-def _lacks(en: str, zh: str) -> Twin:
-    return Twin(why=Said(f"no twin: {en}", f"没有对应：{zh}"))
+def _lacks(why: Sequence[str], frame: Said = _SAID.no_twin, **values: Any) -> Twin:
+    """No code, for a reason in each language."""
+    return Twin(why=Said(*(text.replace("{why}", part) for text, part in zip(frame, why, strict=True))), values=values)
 
 
 @functools.singledispatch
-def _twin(layer: Any, at: At) -> Twin:
-    name = next((cls.__name__ for cls in type(layer).__mro__ if cls.__name__ in _ELSEWHERE), "")
-    if name:
-        return Twin(
-            why=Said("no twin in torch itself: {name}", "torch 本身没有，可用 {name}"), values=(_ELSEWHERE[name],)
-        )
-    return _lacks("torch has nothing like it", "torch 没有类似的模块")
-
-
-# What libraries beside torch have.
-_ELSEWHERE = {
-    "Resizing": "torchvision.transforms.v2.Resize", "CenterCrop": "torchvision.transforms.v2.CenterCrop",
-    "RandomCrop": "torchvision.transforms.v2.RandomCrop",
-    "RandomFlip": "torchvision.transforms.v2.RandomHorizontalFlip",
-    "RandomRotation": "torchvision.transforms.v2.RandomRotation",
-    "RandomZoom": "torchvision.transforms.v2.RandomAffine(0, scale=...)",
-    "RandomTranslation": "torchvision.transforms.v2.RandomAffine(0, translate=...)",
-    "RandomShear": "torchvision.transforms.v2.RandomAffine(0, shear=...)",
-    "RandomPerspective": "torchvision.transforms.v2.RandomPerspective",
-    "RandomElasticTransform": "torchvision.transforms.v2.ElasticTransform",
-    "RandomBrightness": "torchvision.transforms.v2.ColorJitter(brightness=...)",
-    "RandomContrast": "torchvision.transforms.v2.ColorJitter(contrast=...)",
-    "RandomSaturation": "torchvision.transforms.v2.ColorJitter(saturation=...)",
-    "RandomHue": "torchvision.transforms.v2.ColorJitter(hue=...)",
-    "RandomColorJitter": "torchvision.transforms.v2.ColorJitter",
-    "RandomSharpness": "torchvision.transforms.v2.RandomAdjustSharpness",
-    "RandomPosterization": "torchvision.transforms.v2.RandomPosterize",
-    "Solarization": "torchvision.transforms.v2.RandomSolarize",
-    "RandomInvert": "torchvision.transforms.v2.RandomInvert",
-    "RandomGrayscale": "torchvision.transforms.v2.RandomGrayscale",
-    "RandomGaussianBlur": "torchvision.transforms.v2.GaussianBlur",
-    "RandomErasing": "torchvision.transforms.v2.RandomErasing",
-    "AutoContrast": "torchvision.transforms.v2.RandomAutocontrast(1)",
-    "Equalization": "torchvision.transforms.v2.RandomEqualize(1)",
-    "RandAugment": "torchvision.transforms.v2.RandAugment", "AugMix": "torchvision.transforms.v2.AugMix",
-    "MixUp": "torchvision.transforms.v2.MixUp", "CutMix": "torchvision.transforms.v2.CutMix",
-    "MelSpectrogram": "torchaudio.transforms.MelSpectrogram",
-    "STFTSpectrogram": "torch.stft, whose waves are not trained",
-}  # fmt: skip
+def twin(layer: Any, at: At) -> Twin:
+    """The twin of a built layer for a call."""
+    library = _SAID.elsewhere.of(layer)
+    return _lacks((library, library), _SAID.not_in_torch) if library else _lacks(_SAID.lacks.of(layer) or _SAID.nothing)
 
 
 def _one(values: Sequence[Any]) -> str:
@@ -136,6 +93,30 @@ def _names(at: At) -> list[str]:
     return list(string.ascii_lowercase[: len(at.inputs)])
 
 
+# What is a line of its own in torch: what to make, and the call.
+_PLAIN = {
+    activations.LeakyReLU: ("layer = nn.LeakyReLU({layer.negative_slope})", "layer(x)"),
+    activations.ELU: ("layer = nn.ELU({layer.alpha})", "layer(x)"),
+    activations.Identity: ("layer = nn.Identity()", "layer(x)"),
+    reshape.RepeatVector: ("", "x.unsqueeze(1).expand(-1, {layer.n}, -1)"),
+    embedding.Embedding: ("layer = nn.Embedding({layer.input_dim}, {layer.output_dim})", "layer(x)"),
+    dropout.AlphaDropout: ("layer = nn.AlphaDropout({layer.rate})", "layer(x)"),
+    dropout.GaussianNoise: ("", "x + torch.randn_like(x) * {layer.stddev} if training else x"),
+    dropout.GaussianDropout: (
+        "",
+        "x * (1 + torch.randn_like(x) * ({layer.rate} / (1 - {layer.rate})) ** 0.5) if training else x",
+    ),
+}
+
+
+def _plain(layer: Any, at: At) -> Twin:
+    make, call = next(_PLAIN[cls] for cls in type(layer).__mro__ if cls in _PLAIN)
+    return Twin(make.format(layer=layer), call.format(layer=layer))
+
+
+for _cls in _PLAIN:
+    twin.register(_cls, _plain)
+
 # Activations ----------------------------------------------------------------------------------------------------------
 
 _ACTIVATIONS = {
@@ -167,18 +148,18 @@ def _with_activation(rule: Callable[[Any, At], Twin]) -> Callable[[Any, At], Twi
         try:
             return rule(layer, at)
         except _NoTwin as missing:
-            return _lacks(f"torch has no activation {missing}", f"torch 没有激活函数 {missing}")
+            return _lacks(_SAID.activation, name=missing)
 
     return wrapped
 
 
-@_twin.register(activations.Activation)
+@twin.register(activations.Activation)
 @_with_activation
 def _(layer: Any, at: At) -> Twin:
     return Twin(f"layer = {_activated(layer) or 'nn.Identity()'}", "layer(x)")
 
 
-@_twin.register
+@twin.register
 def _(layer: activations.ReLU, at: At) -> Twin:
     slope, least, most = layer.negative_slope, layer.threshold, layer.max_value
     if not slope and not least and most in (None, 6):
@@ -188,36 +169,16 @@ def _(layer: activations.ReLU, at: At) -> Twin:
     return Twin("", text if most is None else f"{text}.clamp(max={most})")
 
 
-@_twin.register
-def _(layer: activations.LeakyReLU, at: At) -> Twin:
-    return Twin(f"layer = nn.LeakyReLU({layer.negative_slope})", "layer(x)")
-
-
-@_twin.register
-def _(layer: activations.ELU, at: At) -> Twin:
-    return Twin(f"layer = nn.ELU({layer.alpha})", "layer(x)")
-
-
-@_twin.register
+@twin.register
 def _(layer: activations.PReLU, at: At) -> Twin:
     return Twin(f"alpha = torch.zeros({_sizes(layer.alpha)})", "torch.where(x > 0, x, alpha * x)")
 
 
-@_twin.register
+@twin.register
 def _(layer: activations.Softmax, at: At) -> Twin:
     if isinstance(layer.axis, int):
         return Twin(f"layer = nn.Softmax({layer.axis})", "layer(x)")
     return Twin("", f"torch.exp(x - torch.logsumexp(x, {tuple(layer.axis)}, keepdim=True))")
-
-
-@_twin.register
-def _(layer: activations.Identity, at: At) -> Twin:
-    return Twin("layer = nn.Identity()", "layer(x)")
-
-
-@_twin.register
-def _(layer: activations.ActivityRegularization, at: At) -> Twin:
-    return _lacks("add the penalty to the loss where you compute it", "请在计算损失处自行加上惩罚项")
 
 
 # Convolutions and pooling ---------------------------------------------------------------------------------------------
@@ -232,9 +193,6 @@ def _pads(layer: Any, at: At, windows: Iterable[tuple[Any, ...]]) -> list[tuple[
             return None
         found.append((before, after))
     return found
-
-
-_UNKNOWN_SIZE = ("pads follow the size of the input, which is unknown", "填充取决于未知的输入尺寸")
 
 
 def _padder(rank: int, pads: Sequence[tuple[int, int]], value: str = "0.0") -> str:
@@ -257,35 +215,35 @@ def _convolution(layer: Any, at: At, inputs: int, outputs: int, groups: int, bia
     return "" if even else _padder(layer.rank, pads), module
 
 
-@_twin.register
+@twin.register
 @_with_activation
 def _(layer: convolution.Conv, at: At) -> Twin:
     channels = layer.channels(at.inputs[0])
     found = _convolution(layer, at, channels, layer.filters, layer.groups, layer.use_bias)
-    return _moved(layer, _sequential(*found, _activated(layer, 1))) if found else _lacks(*_UNKNOWN_SIZE)
+    return _moved(layer, _sequential(*found, _activated(layer, 1))) if found else _lacks(_SAID.unknown_size)
 
 
-@_twin.register
+@twin.register
 @_with_activation
 def _(layer: convolution.DepthwiseConv, at: At) -> Twin:
     channels = layer.channels(at.inputs[0])
     found = _convolution(layer, at, channels, channels * layer.depth_multiplier, channels, layer.use_bias)
-    return _moved(layer, _sequential(*found, _activated(layer, 1))) if found else _lacks(*_UNKNOWN_SIZE)
+    return _moved(layer, _sequential(*found, _activated(layer, 1))) if found else _lacks(_SAID.unknown_size)
 
 
-@_twin.register
+@twin.register
 @_with_activation
 def _(layer: convolution.SeparableConv, at: At) -> Twin:
     channels = layer.channels(at.inputs[0])
     between = channels * layer.depth_multiplier
     found = _convolution(layer, at, channels, between, channels, False)
     if not found:
-        return _lacks(*_UNKNOWN_SIZE)
+        return _lacks(_SAID.unknown_size)
     mixing = _call(f"nn.Conv{layer.rank}d", between, layer.filters, 1, bias=(layer.use_bias, True))
     return _moved(layer, _sequential(*found, mixing, _activated(layer, 1)))
 
 
-@_twin.register
+@twin.register
 @_with_activation
 def _(layer: convolution.ConvTranspose, at: At) -> Twin:
     extra = layer.output_padding or (None,) * len(layer.strides)
@@ -303,16 +261,8 @@ def _(layer: convolution.ConvTranspose, at: At) -> Twin:
     )  # fmt: skip
     cut = "" if own else _padder(layer.rank, [(-before, -after) for before, after in each])
     if not own and any(after < 0 for _, after in each):
-        return _lacks("its output padding is larger than torch allows", "其输出填充超出 torch 的允许范围")
+        return _lacks(_SAID.output_padding)
     return _moved(layer, _sequential(module, cut, _activated(layer, 1)))
-
-
-@_twin.register
-def _(layer: LocallyConnected, at: At) -> Twin:
-    return _lacks(
-        "take the windows with Tensor.unfold and multiply each position with its own kernel (einsum)",
-        "可用 Tensor.unfold 取窗口，再让每个位置与自己的核相乘（einsum）",
-    )
 
 
 def _pooled(layer: Any, at: At, kind: str) -> Twin:
@@ -320,10 +270,10 @@ def _pooled(layer: Any, at: At, kind: str) -> Twin:
     windows = zip(layer.pool_size, layer.strides, (layer.padding,) * layer.rank, ones, strict=True)
     pads = _pads(layer, at, windows)
     if pads is None:
-        return _lacks(*_UNKNOWN_SIZE)
+        return _lacks(_SAID.unknown_size)
     even = all(before == after for before, after in pads)
     if kind == "Avg" and not even:
-        return _lacks("in torch's mean padding on one side alone counts", "torch 的平均会计入单侧的填充")
+        return _lacks(_SAID.mean_padding)
     padding = _one([before for before, _ in pads]) if even else 0
     padded = kind == "Avg" and padding not in (0, "0")
     module = _call(
@@ -334,14 +284,8 @@ def _pooled(layer: Any, at: At, kind: str) -> Twin:
     return _moved(layer, _sequential(before, module))
 
 
-@_twin.register
-def _(layer: pooling.MaxPooling, at: At) -> Twin:
-    return _pooled(layer, at, "Max")
-
-
-@_twin.register
-def _(layer: pooling.AveragePooling, at: At) -> Twin:
-    return _pooled(layer, at, "Avg")
+twin.register(pooling.MaxPooling, lambda layer, at: _pooled(layer, at, "Max"))
+twin.register(pooling.AveragePooling, lambda layer, at: _pooled(layer, at, "Avg"))
 
 
 def _spatial_axes(layer: Any) -> tuple[int, ...]:
@@ -354,22 +298,16 @@ def _reduced(layer: Any, name: str) -> Twin:
     return Twin("", _call(f"x.{name}", axes[0] if len(axes) == 1 else axes, keepdim=(layer.keepdims, False)))
 
 
-@_twin.register
-def _(layer: pooling.GlobalMaxPooling, at: At) -> Twin:
-    return _reduced(layer, "amax")
+twin.register(pooling.GlobalMaxPooling, lambda layer, at: _reduced(layer, "amax"))
+twin.register(pooling.GlobalAveragePooling, lambda layer, at: _reduced(layer, "mean"))
 
 
-@_twin.register
-def _(layer: pooling.GlobalAveragePooling, at: At) -> Twin:
-    return _reduced(layer, "mean")
-
-
-@_twin.register
+@twin.register
 def _(layer: pooling.AdaptiveMaxPooling, at: At) -> Twin:
     return _moved(layer, f"nn.AdaptiveMaxPool{layer.rank}d({_one(layer.output_size)})")
 
 
-@_twin.register
+@twin.register
 def _(layer: pooling.AdaptiveAveragePooling, at: At) -> Twin:
     return _moved(layer, f"nn.AdaptiveAvgPool{layer.rank}d({_one(layer.output_size)})")
 
@@ -377,28 +315,28 @@ def _(layer: pooling.AdaptiveAveragePooling, at: At) -> Twin:
 # Shapes ---------------------------------------------------------------------------------------------------------------
 
 
-@_twin.register
+@twin.register
 def _(layer: reshape.ZeroPadding, at: At) -> Twin:
     return _moved(layer, _padder(layer.rank, layer.padding) or "nn.Identity()")
 
 
-@_twin.register(reshape._Cropping)
+@twin.register(reshape._Cropping)
 def _(layer: Any, at: At) -> Twin:
     cuts = [f"{before or ''}:{-after or ''}" for before, after in layer.cropping]
     lead = [":"] if layer.channels_last else [":", ":"]
     return Twin("", f"x[{', '.join([*lead, *cuts])}]")
 
 
-@_twin.register
+@twin.register
 def _(layer: reshape._UpSampling, at: At) -> Twin:
     mode = layer.interpolation
     if mode not in ("nearest", "bilinear"):
-        return _lacks(f"torch's {mode} curve is another one, or missing", f"torch 的 {mode} 插值曲线不同或不存在")
+        return _lacks(_SAID.curve, name=mode)
     factors = tuple(layer._factors)
     return _moved(layer, _call("nn.Upsample", scale_factor=(factors, None), mode=(repr(mode), "'nearest'")))
 
 
-@_twin.register
+@twin.register
 def _(layer: reshape.Flatten, at: At) -> Twin:
     if len(at.inputs[0]) == 1:
         return Twin("", "x.unsqueeze(-1)")
@@ -406,55 +344,23 @@ def _(layer: reshape.Flatten, at: At) -> Twin:
     return Twin("layer = nn.Flatten()", "layer(x.movedim(1, -1))" if first else "layer(x)")
 
 
-@_twin.register
+@twin.register
 def _(layer: reshape.Reshape, at: At) -> Twin:
     return Twin("", f"x.reshape(len(x), {', '.join(map(str, layer.target_shape))})")
 
 
-@_twin.register
-def _(layer: reshape.Permute, at: At) -> Twin:
-    return Twin("", f"x.permute(0, {', '.join(map(str, layer.dims))})")
-
-
-@_twin.register
-def _(layer: reshape.RepeatVector, at: At) -> Twin:
-    return Twin("", f"x.unsqueeze(1).expand(-1, {layer.n}, -1)")
-
-
-@_twin.register
-def _(layer: lambda_.Lambda, at: At) -> Twin:
-    return _lacks("the function itself; a module is not needed", "直接使用该函数即可，无需模块")
-
-
-@_twin.register
-def _(layer: lambda_.Masking, at: At) -> Twin:
-    return _lacks(
-        "torch has no masks that travel; give lengths to nn.utils.rnn.pack_padded_sequence",
-        "torch 没有随张量传递的掩码；可把长度交给 nn.utils.rnn.pack_padded_sequence",
-    )
-
-
-@_twin.register
-def _(layer: input.InputLayer, at: At) -> Twin:
-    return _lacks("modules of torch need no input layer", "torch 的模块不需要输入层")
-
-
-@_twin.register
-def _(layer: torch_module.TorchModuleWrapper, at: At) -> Twin:
-    return _lacks("the module inside is one of torch", "内部的模块本来就是 torch 的模块")
-
-
+twin.register(reshape.Permute, lambda layer, at: Twin("", f"x.permute(0, {', '.join(map(str, layer.dims))})"))
 # Dense ----------------------------------------------------------------------------------------------------------------
 
 
-@_twin.register
+@twin.register
 @_with_activation
 def _(layer: dense.Dense, at: At) -> Twin:
     module = _call("nn.Linear", at.inputs[0][-1], layer.units, bias=(layer.use_bias, True))
     return Twin(f"layer = {_sequential(module, _activated(layer))}", "layer(x)")
 
 
-@_twin.register
+@twin.register
 @_with_activation
 def _(layer: dense.EinsumDense, at: At) -> Twin:
     kernel, bias = layer.kernel, layer.bias
@@ -465,11 +371,6 @@ def _(layer: dense.EinsumDense, at: At) -> Twin:
         call += " + bias"
     behind = _activated(layer)
     return Twin("\n".join(make), f"{behind}({call})" if behind else call)
-
-
-@_twin.register
-def _(layer: embedding.Embedding, at: At) -> Twin:
-    return Twin(f"layer = nn.Embedding({layer.input_dim}, {layer.output_dim})", "layer(x)")
 
 
 # Recurrence -----------------------------------------------------------------------------------------------------------
@@ -491,42 +392,23 @@ def _recurrent_module(cell: Any, features: Any, suffix: str = "", **words: tuple
     return _call(f"nn.{kind}{suffix}", features, cell.units, bias=(cell.use_bias, True), **words)
 
 
-_OTHER_CELL = (
-    "torch's recurrent modules have another arithmetic; a loop over the steps does it",
-    "torch 的循环模块运算不同；可对时间步写循环",
-)
-
-
-@_twin.register
+@twin.register
 def _(layer: recurrent._Cell, at: At) -> Twin:
     module = _recurrent_module(layer, at.inputs[0][-1], "Cell")
     if module is None:
-        return _lacks(*_OTHER_CELL)
+        return _lacks(_SAID.other_cell)
     states = _names(at)[1:]
     held = f"({', '.join(states)})" if len(states) > 1 else states[0]
     return Twin(f"layer = {module}", f"layer(a, {held})")
 
 
-@_twin.register
-def _(layer: recurrent.StackedRNNCells, at: At) -> Twin:
-    return _lacks(
-        "one cell of torch after another in a loop; nn.LSTM(..., num_layers=n) for a whole sequence",
-        "在循环中依次调用各单元；整段序列可用 nn.LSTM(..., num_layers=n)",
-    )
-
-
-@_twin.register
-def _(layer: convolutional_recurrent.ConvLSTM, at: At) -> Twin:
-    return _lacks("torch has no convolutional recurrence", "torch 没有卷积循环层")
-
-
-@_twin.register
+@twin.register
 def _(layer: recurrent.RNN, at: At) -> Twin:
     if isinstance(layer.cell, recurrent.StackedRNNCells) or not isinstance(layer.cell, tuple(_CELLS)):
-        return _lacks("a loop over the steps", "对时间步写循环")
+        return _lacks(_SAID.loop)
     module = _recurrent_module(layer.cell, at.inputs[0][-1], batch_first=(True, False))
     if module is None or layer.stateful:
-        return _lacks(*_OTHER_CELL) if module is None else _lacks("hand the state on yourself", "请自行传递状态")
+        return _lacks(_SAID.other_cell) if module is None else _lacks(_SAID.hand_on)
     x = "x.flip(1)" if layer.go_backwards else "x"
     part = "" if layer.return_sequences else "[:, -1]"
     if not layer.return_state:
@@ -539,7 +421,7 @@ def _(layer: recurrent.RNN, at: At) -> Twin:
 _MERGES = {"sum": "{0} + {1}", "mul": "{0} * {1}", "ave": "({0} + {1}) / 2"}
 
 
-@_twin.register
+@twin.register
 def _(layer: wrappers.Bidirectional, at: At) -> Twin:
     one = layer.forward_layer
     fits = isinstance(one, recurrent.RNN) and isinstance(getattr(one, "cell", None), tuple(_CELLS))
@@ -547,7 +429,7 @@ def _(layer: wrappers.Bidirectional, at: At) -> Twin:
     module = _recurrent_module(one.cell, at.inputs[0][-1], batch_first=ways, bidirectional=ways) if fits else None
     same = type(one) is type(layer.backward_layer) and not (one.return_state or one.stateful or one.go_backwards)
     if module is None or not same or layer.merge_mode not in ("concat", *_MERGES):
-        return _lacks(*_OTHER_CELL)
+        return _lacks(_SAID.other_cell)
     u = one.cell.units
     halves = (f"y[..., :{u}]", f"y[..., {u}:]") if one.return_sequences else (f"y[:, -1, :{u}]", f"y[:, 0, {u}:]")
     if layer.merge_mode == "concat" and one.return_sequences:
@@ -561,18 +443,13 @@ def _within(at: At) -> At:
     return At(tuple((s[0], *s[2:]) for s in at.inputs), tuple((s[0], *s[2:]) for s in at.outputs), at.language)
 
 
-@_twin.register
+@twin.register
 def _(layer: wrappers.TimeDistributed, at: At) -> Twin:
-    inner = _twin(layer.layer, _within(at))
+    inner = twin(layer.layer, _within(at))
     if inner.why is not None:
         return inner
     call = re.sub(r"\bx\b", "x.flatten(0, 1)", inner.call)
     return Twin(inner.make, f"({call}).unflatten(0, x.shape[:2])")
-
-
-@_twin.register
-def _(layer: wrappers.Pipeline, at: At) -> Twin:
-    return _lacks("nn.Sequential of the twins of its layers", "把各层的对应模块放入 nn.Sequential")
 
 
 # Attention ------------------------------------------------------------------------------------------------------------
@@ -584,8 +461,7 @@ def _heads(layer: Any, at: At, names: Sequence[str], counts: tuple[int, int, int
     counts: heads of the query, heads of key and value, sizes of a key and of a value.
     """
     if layer.use_gate or layer.sliding_window is not None or len(at.inputs[0]) != 3 or len(at.outputs[0]) != 3:
-        return _lacks("write it of nn.Linear and F.scaled_dot_product_attention",
-                      "可用 nn.Linear 与 F.scaled_dot_product_attention 自行写出")  # fmt: skip
+        return _lacks(_SAID.heads)
     queries, others, size, value_size = counts
     query, value, key = names[0], names[1], names[2] if len(names) > 2 else names[1]
     features = dict(zip(names, (shape[-1] for shape in at.inputs), strict=True))
@@ -610,19 +486,19 @@ def _call_names(at: At) -> list[str]:
     return names if len(names) > 1 else names * 2
 
 
-@_twin.register
+@twin.register
 def _(layer: attention.MultiHeadAttention, at: At) -> Twin:
     counts = layer.num_heads, layer.num_heads, layer.key_dim, layer.value_dim or layer.key_dim
     return _heads(layer, at, _call_names(at), counts)
 
 
-@_twin.register
+@twin.register
 def _(layer: attention.GroupedQueryAttention, at: At) -> Twin:
     counts = layer.num_query_heads, layer.num_key_value_heads, layer.head_dim, layer.head_dim
     return _heads(layer, at, _call_names(at), counts)
 
 
-@_twin.register
+@twin.register
 def _(layer: attention.Attention, at: At) -> Twin:
     names = _call_names(at)
     query, value, key = names[0], names[1], names[2] if len(names) > 2 else names[1]
@@ -643,14 +519,12 @@ def _(layer: attention.Attention, at: At) -> Twin:
 
 # Normalization --------------------------------------------------------------------------------------------------------
 
-_BOTH = ("torch's has gamma and beta, or neither", "torch 的模块要么同时有 gamma 和 beta，要么都没有")
 
-
-@_twin.register
+@twin.register
 def _(layer: normalization.BatchNormalization, at: At) -> Twin:
     rank = len(at.inputs[0])
     if layer.center != layer.scale or layer.renorm or layer.axes is not None or rank > 5:
-        return _lacks(*_BOTH) if layer.center != layer.scale else _lacks("torch has no such option", "torch 没有该选项")
+        return _lacks(_SAID.both) if layer.center != layer.scale else _lacks(_SAID.option)
     axis = layer.axis % rank
     module = _call(
         f"nn.BatchNorm{max(rank - 2, 1)}d", at.inputs[0][axis], eps=(layer.epsilon, 1e-05),
@@ -660,8 +534,8 @@ def _(layer: normalization.BatchNormalization, at: At) -> Twin:
     return Twin(f"layer = {module}", "layer(x)" if second else f"layer(x.movedim({axis}, 1)).movedim(1, {axis})")
 
 
-@_twin.register(normalization.LayerNormalization)
-@_twin.register(normalization.RMSNormalization)
+@twin.register(normalization.LayerNormalization)
+@twin.register(normalization.RMSNormalization)
 def _(layer: Any, at: At) -> Twin:
     rank, axes = len(at.inputs[0]), sorted(axis % len(at.inputs[0]) for axis in layer.normalized_axes())
     sizes = [at.inputs[0][axis] for axis in axes]
@@ -670,7 +544,7 @@ def _(layer: Any, at: At) -> Twin:
         module = _call("nn.RMSNorm", shape, eps=(layer.epsilon, None))
     else:
         if layer.rms_scaling or (layer.center and not layer.scale):
-            return _lacks("nn.LayerNorm has no beta without gamma", "nn.LayerNorm 不能只有 beta 而没有 gamma")
+            return _lacks(_SAID.beta)
         words = {"bias": (False, True)} if layer.scale and not layer.center else {}
         affine = (layer.scale, True)
         module = _call("nn.LayerNorm", shape, eps=(layer.epsilon, 1e-05), elementwise_affine=affine, **words)
@@ -680,10 +554,10 @@ def _(layer: Any, at: At) -> Twin:
     return Twin(f"layer = {module}", f"layer(x.movedim({tuple(axes)}, {ends})).movedim({ends}, {tuple(axes)})")
 
 
-@_twin.register
+@twin.register
 def _(layer: normalization.GroupNormalization, at: At) -> Twin:
     if layer.center != layer.scale:
-        return _lacks(*_BOTH)
+        return _lacks(_SAID.both)
     axis = layer.axis % len(at.inputs[0])
     channels = at.inputs[0][axis]
     groups = channels if layer.groups == -1 else layer.groups
@@ -691,15 +565,15 @@ def _(layer: normalization.GroupNormalization, at: At) -> Twin:
     return Twin(f"layer = {module}", "layer(x)" if axis == 1 else f"layer(x.movedim({axis}, 1)).movedim(1, {axis})")
 
 
-@_twin.register
+@twin.register
 def _(layer: normalization.UnitNormalization, at: At) -> Twin:
     axes = layer.normalized_axes()
     return Twin("", f"F.normalize(x, dim={axes[0] if len(axes) == 1 else tuple(axes)}, eps=1e-06)")
 
 
-@_twin.register
+@twin.register
 def _(layer: normalization.SpectralNormalization, at: At) -> Twin:
-    inner = _twin(layer.layer, at)
+    inner = twin(layer.layer, at)
     if inner.why is not None or not inner.make.startswith("layer = nn."):
         return inner
     made = inner.make.removeprefix("layer = ")
@@ -709,7 +583,7 @@ def _(layer: normalization.SpectralNormalization, at: At) -> Twin:
 # Noise ----------------------------------------------------------------------------------------------------------------
 
 
-@_twin.register
+@twin.register
 def _(layer: dropout.Dropout, at: At) -> Twin:
     if layer.noise_shape is not None:
         return Twin("", f"x * F.dropout(torch.ones({_noise(layer, at)}), {layer.rate}, training)")
@@ -721,31 +595,11 @@ def _noise(layer: Any, at: At) -> str:
     return ", ".join(sizes)
 
 
-@_twin.register
-def _(layer: dropout.SpatialDropout, at: At) -> Twin:
-    return _moved(layer, f"nn.Dropout{layer.rank}d({layer.rate})")
-
-
-@_twin.register
-def _(layer: dropout.AlphaDropout, at: At) -> Twin:
-    return Twin(f"layer = nn.AlphaDropout({layer.rate})", "layer(x)")
-
-
-@_twin.register
-def _(layer: dropout.GaussianDropout, at: At) -> Twin:
-    deviation = f"({layer.rate} / (1 - {layer.rate})) ** 0.5"
-    return Twin("", f"x * (1 + torch.randn_like(x) * {deviation}) if training else x")
-
-
-@_twin.register
-def _(layer: dropout.GaussianNoise, at: At) -> Twin:
-    return Twin("", f"x + torch.randn_like(x) * {layer.stddev} if training else x")
-
-
+twin.register(dropout.SpatialDropout, lambda layer, at: _moved(layer, f"nn.Dropout{layer.rank}d({layer.rate})"))
 # Preparing data -------------------------------------------------------------------------------------------------------
 
 
-@_twin.register
+@twin.register
 def _(layer: features.Rescaling, at: At) -> Twin:
     plain = not any(isinstance(number, list) for number in (layer.scale, layer.offset))
     if plain:
@@ -753,7 +607,7 @@ def _(layer: features.Rescaling, at: At) -> Twin:
     return Twin(f"scale, offset = torch.tensor({layer.scale}), torch.tensor({layer.offset})", "x * scale + offset")
 
 
-@_twin.register
+@twin.register
 def _(layer: features.CategoryEncoding, at: At) -> Twin:
     encoded = f"F.one_hot(x, {layer.num_tokens})"
     behind = {"multi_hot": ".amax(-2)", "count": ".sum(-2)"}.get(layer.output_mode, "")
@@ -761,18 +615,18 @@ def _(layer: features.CategoryEncoding, at: At) -> Twin:
     return Twin("", f"{encoded}{'.squeeze(-2)' if flat else behind}")
 
 
-@_twin.register
+@twin.register
 def _(layer: features.Discretization, at: At) -> Twin:
     if layer.output_mode != "int" or not layer.bin_boundaries:
-        return _lacks("torch.bucketize, then F.one_hot", "先 torch.bucketize，再 F.one_hot")
+        return _lacks(_SAID.buckets)
     edges = list(layer.bin_boundaries)
     return Twin(f"edges = torch.tensor({edges})", "torch.bucketize(x, edges, right=True)")
 
 
-@_twin.register
+@twin.register
 def _(layer: features.Normalization, at: At) -> Twin:
     turned = "x * deviation + mean" if layer.invert else "(x - mean) / deviation"
-    return _lacks(f"take mean and deviation of the data: {turned}", f"自行求数据的均值和标准差：{turned}")
+    return _lacks(_SAID.statistics, name=turned)
 
 
 # Merging --------------------------------------------------------------------------------------------------------------
@@ -785,27 +639,25 @@ def _folded(at: At, sign: str) -> str:
     return f" {sign} ".join(names)
 
 
-@_twin.register
+@twin.register
 def _(layer: merge.Merge, at: At) -> Twin:
     if len({len(shape) for shape in at.inputs}) > 1:
-        return _lacks("give the inputs equally many axes first", "请先让各输入的轴数相同")
+        return _lacks(_SAID.ranks)
     signs = {
         merge.Add: "+", merge.Subtract: "-", merge.Multiply: "*", merge.Average: "+",
         merge.Maximum: "torch.maximum", merge.Minimum: "torch.minimum",
     }  # fmt: skip
     sign = next((sign for cls, sign in signs.items() if isinstance(layer, cls)), None)
     if sign is None:
-        return _lacks("an expression of its own", "需自行写出表达式")
+        return _lacks(_SAID.expression)
     text = _folded(at, sign)
     return Twin("", f"({text}) / {len(at.inputs)}" if isinstance(layer, merge.Average) else text)
 
 
-@_twin.register
-def _(layer: merge.Concatenate, at: At) -> Twin:
-    return Twin("", f"torch.cat([{', '.join(_names(at))}], {layer.axis})")
+twin.register(merge.Concatenate, lambda layer, at: Twin("", f"torch.cat([{', '.join(_names(at))}], {layer.axis})"))
 
 
-@_twin.register
+@twin.register
 def _(layer: merge.Dot, at: At) -> Twin:
     one, other = at.inputs
     axes = (layer.axes,) * 2 if isinstance(layer.axes, int) else layer.axes

@@ -8,10 +8,6 @@ from . import sequence as sequence
 from . import text as text
 
 __all__ = [
-    "image",
-    "image_dataset_from_directory",
-    "sequence",
-    "text",
-    "text_dataset_from_directory",
+    "image", "image_dataset_from_directory", "sequence", "text", "text_dataset_from_directory",
     "timeseries_dataset_from_array",
-]
+]  # fmt: skip

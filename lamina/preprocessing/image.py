@@ -14,40 +14,16 @@ from typing import Any
 import numpy as np
 
 from ..core import config
-from ..utils.pictures import array_to_img as array_to_img
-from ..utils.pictures import img_to_array as img_to_array
-from ..utils.pictures import load_img as load_img
-from ..utils.pictures import save_img as save_img
-from ..utils.pictures import smart_resize as smart_resize
+from ..utils.pictures import array_to_img, img_to_array, load_img, save_img, smart_resize
 from .affine import about, matrix_of, warp
-from .iterators import DataFrameIterator as DataFrameIterator
-from .iterators import DirectoryIterator as DirectoryIterator
-from .iterators import Iterator as Iterator
-from .iterators import NumpyArrayIterator as NumpyArrayIterator
-from .iterators import check_pictures
+from .iterators import DataFrameIterator, DirectoryIterator, Iterator, NumpyArrayIterator, check_pictures
 
 __all__ = [
-    "DataFrameIterator",
-    "DirectoryIterator",
-    "ImageDataGenerator",
-    "Iterator",
-    "NumpyArrayIterator",
-    "apply_affine_transform",
-    "apply_brightness_shift",
-    "apply_channel_shift",
-    "array_to_img",
-    "flip_axis",
-    "img_to_array",
-    "load_img",
-    "random_brightness",
-    "random_channel_shift",
-    "random_rotation",
-    "random_shear",
-    "random_shift",
-    "random_zoom",
-    "save_img",
-    "smart_resize",
-]
+    "DataFrameIterator", "DirectoryIterator", "ImageDataGenerator", "Iterator", "NumpyArrayIterator",
+    "apply_affine_transform", "apply_brightness_shift", "apply_channel_shift", "array_to_img", "flip_axis",
+    "img_to_array", "load_img", "random_brightness", "random_channel_shift", "random_rotation", "random_shear",
+    "random_shift", "random_zoom", "save_img", "smart_resize",
+]  # fmt: skip
 
 
 def flip_axis(x: Any, axis: int) -> np.ndarray:

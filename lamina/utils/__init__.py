@@ -12,43 +12,39 @@ import numpy as np
 import torch
 
 from .. import _absent
-from ..core.config import disable_interactive_logging as disable_interactive_logging
-from ..core.config import enable_interactive_logging as enable_interactive_logging
-from ..core.config import floatx
-from ..core.config import is_interactive_logging_enabled as is_interactive_logging_enabled
+from ..core.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    floatx,
+    is_interactive_logging_enabled,
+)
 from ..core.dtypes import dtype_name
 from ..core.errors import short
-from ..core.layer import clear_session as clear_session
-from ..core.random import set_random_seed as set_random_seed
+from ..core.layer import clear_session
+from ..core.random import set_random_seed
 from ..core.symbolic import SymbolicTensor
 from ..core.symbolic import is_symbolic as is_keras_tensor
-from ..pictures.plot import model_to_dot as model_to_dot
-from ..pictures.plot import plot_model as plot_model
-from ..saving import CustomObjectScope as CustomObjectScope
-from ..saving import custom_object_scope as custom_object_scope
-from ..saving import deserialize_keras_object as deserialize_keras_object
-from ..saving import get_custom_objects as get_custom_objects
-from ..saving import get_registered_name as get_registered_name
-from ..saving import get_registered_object as get_registered_object
-from ..saving import register_keras_serializable as register_keras_serializable
-from ..saving import serialize_keras_object as serialize_keras_object
-from ..training.data import PyDataset as PyDataset
+from ..pictures.plot import model_to_dot, plot_model
+from ..saving import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+from ..training.data import PyDataset
 from ..training.data import pack as pack_x_y_sample_weight
 from ..training.data import unpack as unpack_x_y_sample_weight
-from . import bounding_boxes as bounding_boxes
-from . import legacy as legacy
-from .attributes import Config as Config
-from .batches import split_dataset as split_dataset
-from .batches import timeseries_dataset_from_array as timeseries_dataset_from_array
-from .files import get_file as get_file
-from .folders import audio_dataset_from_directory as audio_dataset_from_directory
-from .folders import image_dataset_from_directory as image_dataset_from_directory
-from .folders import text_dataset_from_directory as text_dataset_from_directory
-from .pictures import array_to_img as array_to_img
-from .pictures import img_to_array as img_to_array
-from .pictures import load_img as load_img
-from .pictures import save_img as save_img
-from .progbar import Progbar as Progbar
+from . import bounding_boxes, legacy
+from .attributes import Config
+from .batches import split_dataset, timeseries_dataset_from_array
+from .files import get_file
+from .folders import audio_dataset_from_directory, image_dataset_from_directory, text_dataset_from_directory
+from .pictures import array_to_img, img_to_array, load_img, save_img
+from .progbar import Progbar
 
 if TYPE_CHECKING:
     from .feature_space import FeatureSpace as FeatureSpace
@@ -56,48 +52,15 @@ if TYPE_CHECKING:
 Sequence = PyDataset
 
 __all__ = [
-    "Config",
-    "CustomObjectScope",
-    "FeatureSpace",
-    "Progbar",
-    "PyDataset",
-    "Sequence",
-    "array_to_img",
-    "audio_dataset_from_directory",
-    "bounding_boxes",
-    "clear_session",
-    "count_params",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "disable_interactive_logging",
-    "enable_interactive_logging",
-    "get_custom_objects",
-    "get_file",
-    "get_registered_name",
-    "get_registered_object",
-    "get_source_inputs",
-    "image_dataset_from_directory",
-    "img_to_array",
-    "is_interactive_logging_enabled",
-    "is_keras_tensor",
-    "legacy",
-    "load_img",
-    "model_to_dot",
-    "normalize",
-    "pack_x_y_sample_weight",
-    "pad_sequences",
-    "plot_model",
-    "register_keras_serializable",
-    "save_img",
-    "serialize_keras_object",
-    "set_random_seed",
-    "split_dataset",
-    "standardize_dtype",
-    "text_dataset_from_directory",
-    "timeseries_dataset_from_array",
-    "to_categorical",
-    "unpack_x_y_sample_weight",
-]
+    "Config", "CustomObjectScope", "FeatureSpace", "Progbar", "PyDataset", "Sequence", "array_to_img",
+    "audio_dataset_from_directory", "bounding_boxes", "clear_session", "count_params", "custom_object_scope",
+    "deserialize_keras_object", "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects",
+    "get_file", "get_registered_name", "get_registered_object", "get_source_inputs", "image_dataset_from_directory",
+    "img_to_array", "is_interactive_logging_enabled", "is_keras_tensor", "legacy", "load_img", "model_to_dot",
+    "normalize", "pack_x_y_sample_weight", "pad_sequences", "plot_model", "register_keras_serializable", "save_img",
+    "serialize_keras_object", "set_random_seed", "split_dataset", "standardize_dtype", "text_dataset_from_directory",
+    "timeseries_dataset_from_array", "to_categorical", "unpack_x_y_sample_weight",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

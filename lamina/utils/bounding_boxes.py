@@ -18,16 +18,9 @@ from ..kernels import boxes as kernel
 from ..ops.base import dtype_or_floatx, floating, tensor
 
 __all__ = [
-    "affine_transform",
-    "clip_to_image_size",
-    "compute_ciou",
-    "compute_iou",
-    "convert_format",
-    "crop",
-    "decode_deltas_to_boxes",
-    "encode_box_to_deltas",
-    "pad",
-]
+    "affine_transform", "clip_to_image_size", "compute_ciou", "compute_iou", "convert_format", "crop",
+    "decode_deltas_to_boxes", "encode_box_to_deltas", "pad",
+]  # fmt: skip
 
 FORMATS = kernel.FORMATS
 Number: TypeAlias = float | Tensor

@@ -9,8 +9,11 @@ from typing import Any
 from ... import layers
 from ...core.declare import REQUIRED, Arg
 from .. import spelled, told
-from ..said import LANGUAGES, Said
+from ..said import LANGUAGES, Said, sentences
 from . import tables
+
+_SAID = sentences("data")  # of arguments the Chinese ones, and English ones where their declarations have none
+_CALLS: dict[str, Said] = vars(_SAID.calls)  # arguments of a call, not of the layer
 
 
 def page_data() -> dict[str, Any]:
@@ -28,20 +31,18 @@ def page_data() -> dict[str, Any]:
 
 def _each(row: tables.Row) -> Iterator[tuple[str, int]]:
     for rank in row.inputs:
-        yield row.names.replace("#", str(rank)), rank
+        yield row.names.replace("#", rank), int(rank)
 
 
 def _layer(name: str, rank: int, row: tables.Row) -> dict[str, Any]:
     cls = getattr(layers, name)
-    arguments = [
-        each for each in row.arguments.split() if each in cls._args or each in tables.CALLS or _inner(row, each)
-    ]
+    arguments = [each for each in row.arguments.split() if each in cls._args or each in _CALLS or _inner(row, each)]
     controls = [_control(name, cls, row, each) for each in arguments]
     return {
         "kind": row.kind,
         "rank": rank,
         "args": controls,
-        "inputs": [list(shape) for shape in row.inputs[rank]],
+        "inputs": row.inputs[str(rank)],
         "start": {key: value for key, value in row.values.items() if key in arguments},
         "about": _about(cls, rank, arguments),
         "forms": _forms(cls, arguments),
@@ -68,16 +69,15 @@ def _inner(row: tables.Row, argument: str) -> bool:
 
 def _control(name: str, cls: Any, row: tables.Row, argument: str) -> dict[str, Any]:
     """How an argument is shown: its type, default, what it accepts, and a sentence."""
-    if argument in tables.CALLS:
-        said = tables.CALLS[argument]
-        return {"name": argument, "type": "bool", "default": False, "call": True, "doc": said._asdict()}
+    if argument in _CALLS:
+        return {"name": argument, "type": "bool", "default": False, "call": True, "doc": _CALLS[argument]._asdict()}
     declared = cls._args.get(argument) or layers.LSTM._args[argument]
     found = {"name": argument, "expected": _expected(declared), **_type(cls, argument, declared)}
     value = declared.default
     found["default"] = row.values.get(argument) if value is REQUIRED else value
     if argument == "data_format":
         found["default"] = "channels_last"
-    own = tables.ARGUMENTS_OF.get((name.rstrip("123D"), argument)) or tables.ARGUMENTS[argument]
+    own = getattr(_SAID.arguments, f"{name.rstrip('123D')}.{argument}", None) or _SAID.arguments[argument]
     said = own if isinstance(own, Said) else Said(declared.doc, own)
     english, chinese = declared.doc or said.en, said.zh
     return {**found, "doc": {"en": english, "zh": chinese}}
@@ -85,10 +85,8 @@ def _control(name: str, cls: Any, row: tables.Row, argument: str) -> dict[str, A
 
 def _expected(declared: Arg) -> dict[str, str]:
     english = declared.kind.expected
-    return {
-        "en": english,
-        "zh": tables.EXPECTED.get(english, english.replace("one of ", "以下之一：").replace(" or ", " 或 ")),
-    }
+    chinese = getattr(_SAID.expected, english, english.replace("one of ", "以下之一：").replace(" or ", " 或 "))
+    return {"en": english, "zh": chinese}
 
 
 def _choice(cls: Any, declared: Arg) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...layers import activation, dense, dropout, embedding, normalization, old
 from ...layers.preprocessing import features
-from ..said import Said
+from ..said import Said, sentences
 from ..scene import PLAIN, Curve, Frame, Grid, Link, Mark, Note, Scene
 from .gates import Formula, applied, flow
 from .kinds import At, scenes
@@ -36,20 +36,7 @@ from .parts import (
 
 # Products with a kernel -------------------------------------------------------------------------------------------
 
-_PRODUCT = Said("{name}: every output is a sum over {summed}", "{name}：每个输出都是对{summed}求和")
-_ALL_FEATURES = Said("all features of its position", "该位置的所有特征")
-_LETTERS = Said("the axes {letters}", "轴 {letters} ")
-_INPUT = Said("input {sizes}", "输入 {sizes}")
-_KERNEL = Said("kernel {sizes}", "权重 {sizes}")
-_OUTPUT = Said("output {sizes}", "输出 {sizes}")
-_SUM = Said(
-    "This output is the sum of {count} products: marked inputs times marked weights{then}.",
-    "这个输出是 {count} 个乘积之和：标出的输入乘以标出的权重{then}。",
-)
-_BIAS = Said(", plus a bias", "，再加偏置")
-_THEN = Said(", then {function}", "，再过 {function}")
-_POSITIONS = Said("All positions share the one kernel.", "所有位置共用同一个权重矩阵。")
-_FEWER = Said("The titles give the layer's sizes; fewer cells are drawn.", "标题是层的真实大小；只画出一部分格子。")
+_SAID = sentences("axes")
 
 
 def _product(
@@ -62,7 +49,10 @@ def _product(
     real = [tuple(full[letter] for letter in letters) or (1,) for letters in equation]
     x, kernel = (torch.ones(shape, requires_grad=True) for shape in shapes[:2])
     y = torch.einsum(f"{equation[0]},{equation[1]}->{equation[2]}", x, kernel).flatten()
-    named = [said(at.language, sizes=sizes(size)) for said, size in zip((_INPUT, _KERNEL, _OUTPUT), real, strict=True)]
+    named = [
+        said(at.language, sizes=sizes(size))
+        for said, size in zip((_SAID.input, _SAID.kernel, _SAID.output), real, strict=True)
+    ]
     # A product of matrices: an output stands where the row of its inputs and the column of its weights cross.
     width, height = (0.0, 0.0) if many else (shapes[0][-1] + GAP + 2, shapes[1][0] + GAP + 1)
     given = sheet("input", shapes[0], (0, height), named[0], layout=Layout("[{}]"))
@@ -78,15 +68,15 @@ def _product(
         slopes = torch.autograd.grad(y[index], (x, kernel), retain_graph=True)
         seen = [slope.flatten().nonzero().flatten().tolist() for slope in slopes]
         marks = [*given.marks(seen[0], 0), *weights.marks(seen[1], 1), *found.marks([index])]
-        frames.append(Frame(_SUM(at.language, count=count, then=then), marks))
+        frames.append(Frame(_SAID.sum(at.language, count=count, then=then), marks))
     grids = (*given.grids, *weights.grids, *found.grids)
     cut_off = any(smaller(whole, shape, at.language) for whole, shape in zip(real, shapes, strict=True))
-    return Scene(title, grids, frames, notes=notes(grids, note, _FEWER(at.language) if cut_off else ""))
+    return Scene(title, grids, frames, notes=notes(grids, note, _SAID.fewer(at.language) if cut_off else ""))
 
 
 def _then(layer: Any, at: At, biased: bool) -> str:
     name = applied(layer.activation, "").removesuffix("()")
-    return (_BIAS(at.language) if biased else "") + (_THEN(at.language, function=name) if name else "")
+    return (_SAID.bias(at.language) if biased else "") + (_SAID.then(at.language, function=name) if name else "")
 
 
 def _from_the_corner(shape: Sequence[int]) -> list[int]:
@@ -102,8 +92,8 @@ def _(layer: dense.Dense, at: At) -> list[Scene]:
     positions = None if None in steps else math.prod(size or 1 for size in steps)
     full = {"p": positions, "f": width, "u": layer.units}
     equation = ("pf", "fu", "pu") if steps else ("f", "fu", "u")
-    title = _PRODUCT(at.language, name=type(layer).__name__, summed=_ALL_FEATURES(at.language))
-    note = _POSITIONS(at.language) if steps else ""
+    title = _SAID.product(at.language, name=type(layer).__name__, summed=_SAID.all_features(at.language))
+    note = _SAID.positions(at.language) if steps else ""
     return [_product(title, at, equation, full, _then(layer, at, layer.use_bias), note)]
 
 
@@ -118,54 +108,29 @@ def _(layer: dense.EinsumDense, at: At) -> list[Scene]:
     full = dict(zip(whole[0], at.inputs[0], strict=True)) | dict(zip(terms.kernel, layer.kernel.shape, strict=True))
     equation = (whole[0][1:], terms.kernel, whole[1][1:])  # without the batch
     summed = ", ".join(letter for letter in equation[0] if letter not in equation[2])
-    what = _LETTERS(at.language, letters=summed)
-    title = f"{_PRODUCT(at.language, name=type(layer).__name__, summed=what)} ({layer.equation})"
+    what = _SAID.letters(at.language, letters=summed)
+    title = f"{_SAID.product(at.language, name=type(layer).__name__, summed=what)} ({layer.equation})"
     return [_product(title, at, equation, full, _then(layer, at, layer.bias_axes is not None))]
-
-
-_MAXOUT = Said("MaxoutDense: the largest of {count} affine maps", "MaxoutDense：{count} 个仿射映射中的最大值")
-_MAPS = Said("maps: {sizes}", "映射：{sizes}")
-_LARGEST = Said(
-    "Output {unit} is the largest of {count} sums, each over all inputs with weights of its own.",
-    "输出 {unit} 是 {count} 个和中的最大值，每个和都用自己的权重对所有输入求和。",
-)
 
 
 @scenes.register
 def _(layer: old.MaxoutDense, at: At) -> list[Scene]:
     width, maps, units = (min(size or 4, 5) for size in (at.inputs[0][-1], layer.features, layer.units))
-    given = sheet("input", (width,), (0, 0), _INPUT(at.language, sizes=sizes(at.inputs[0][1:])))
-    named = _MAPS(at.language, sizes=sizes((layer.features, layer.units)))
+    given = sheet("input", (width,), (0, 0), _SAID.input(at.language, sizes=sizes(at.inputs[0][1:])))
+    named = _SAID.maps(at.language, sizes=sizes((layer.features, layer.units)))
     middle = sheet("maps", (maps, units), (0, given.bottom + GAP), named)
-    found = sheet("output", (units,), (0, middle.bottom + GAP), _OUTPUT(at.language, sizes=str(layer.units)))
+    found = sheet("output", (units,), (0, middle.bottom + GAP), _SAID.output(at.language, sizes=str(layer.units)))
     frames = []
     for unit in range(units):
         column = range(unit, maps * units, units)
         marks = [*given.marks(range(width), 0), *middle.marks(column, 1), *found.marks([unit])]
-        frames.append(Frame(_LARGEST(at.language, unit=unit + 1, count=layer.features), marks))
+        frames.append(Frame(_SAID.largest(at.language, unit=unit + 1, count=layer.features), marks))
     grids = (*given.grids, *middle.grids, *found.grids)
     cut_sizes = smaller((at.inputs[0][-1], layer.features, layer.units), (width, maps, units), at.language)
-    return [Scene(_MAXOUT(at.language, count=layer.features), grids, frames, notes=notes(grids, cut_sizes))]
+    return [Scene(_SAID.maxout(at.language, count=layer.features), grids, frames, notes=notes(grids, cut_sizes))]
 
 
 # Rows of a table --------------------------------------------------------------------------------------------------
-
-_LOOKUP = Said("{name}: each index stands for a row of the table", "{name}：每个索引对应表里的一行")
-_INDEX = Said("indices", "索引")
-_AT = Said("row", "行")
-_TABLE = Said("table {sizes}", "表 {sizes}")
-_VECTORS = Said("vectors {sizes}", "向量 {sizes}")
-_MASK = Said("mask", "掩码")
-_ROW = Said("Step {step}: index {index} fetches row {index}.", "第 {step} 步：索引 {index} 取出第 {index} 行。")
-_PADDING = Said(
-    " Index 0 is padding, so the step is masked for the layers behind.", " 索引 0 是填充，后面的层会掩掉这一步。"
-)
-_SCORES = Said(
-    "reverse=True: a score for each index, the product of a vector with {table}",
-    "reverse=True：每个索引一个分数，即向量与{table}的乘积",
-)
-_SAME_TABLE = Said("its row of the same table", "同一张表中对应行")
-_OWN_TABLE = Said("a column of a matrix of its own", "另一个矩阵中对应列")
 
 
 @scenes.register
@@ -179,22 +144,22 @@ def _(layer: embedding.Embedding, at: At) -> list[Scene]:
     valid = [True] * steps if mask is None else mask[0].tolist()
     masked: dict[int, Any] = {step: "masked" for step in range(steps) if not valid[step]}
     table_at, vectors_at = 4.0, width + 10.0
-    named = _TABLE(language, sizes=sizes((layer.input_dim, layer.output_dim)))
-    fetched = _VECTORS(language, sizes=sizes(at.outputs[0][1:]))
+    named = _SAID.table(language, sizes=sizes((layer.input_dim, layer.output_dim)))
+    fetched = _SAID.vectors(language, sizes=sizes(at.outputs[0][1:]))
     weights: dict[int, Any] = dict.fromkeys(range(words * width), "weight")
     of_word = {cell: cell // width for cell in range(words * width)}
     of_step = {cell: indices[cell // width] for cell in range(steps * width)}
     texts = {step: str(index) for step, index in enumerate(indices)}
     rows = {row: str(row) for row in range(words)}
     grids = [
-        Grid("indices", steps, 1, texts=texts, styles=masked, title=_INDEX(language)),
-        Grid("rows", words, 1, (table_at, 0.0), rows, title=_AT(language)),
+        Grid("indices", steps, 1, texts=texts, styles=masked, title=_SAID.index(language)),
+        Grid("rows", words, 1, (table_at, 0.0), rows, title=_SAID.at(language)),
         Grid("table", words, width, (table_at + 2, 0.0), {}, weights, of_word, title=named),
         Grid("vectors", steps, width, (vectors_at, 0.0), {}, {}, of_step, title=fetched),
     ]
     if mask is not None:
         texts = {step: "T" if value else "F" for step, value in enumerate(valid)}
-        grids.append(Grid("mask", steps, 1, (vectors_at + width + 2, 0.0), texts, masked, title=_MASK(language)))
+        grids.append(Grid("mask", steps, 1, (vectors_at + width + 2, 0.0), texts, masked, title=_SAID.mask(language)))
     frames = []
     for step, index in enumerate(indices):
         row = [Mark("table", index * width + column, index) for column in range(width)]
@@ -204,40 +169,24 @@ def _(layer: embedding.Embedding, at: At) -> list[Scene]:
             Link(("indices", step), ("rows", index)),
             Link(("table", index * width + width - 1), ("vectors", step * width)),
         ]
-        said = _ROW(language, step=step + 1, index=index) + ("" if valid[step] else _PADDING(language))
+        said = _SAID.row(language, step=step + 1, index=index) + ("" if valid[step] else _SAID.padding(language))
         frames.append(Frame(said, marks, links))
     said = smaller((layer.input_dim, layer.output_dim), (words, width), language)
-    found = [Scene(_LOOKUP(language, name=type(layer).__name__), grids, frames, notes=notes(grids, said))]
+    found = [Scene(_SAID.lookup(language, name=type(layer).__name__), grids, frames, notes=notes(grids, said))]
     if layer.mask_zero and steps > 1:
         found += travels(twin(layer, (steps,), input_dim=words, output_dim=width), torch.tensor([indices]), at)
     if isinstance(layer, embedding.ReversibleEmbedding):
         full = {"p": at.inputs[0][1] if len(at.inputs[0]) > 1 else 1, "d": layer.output_dim, "v": layer.input_dim}
-        table = (_SAME_TABLE if layer.tie_weights else _OWN_TABLE)(language)
-        found.append(_product(_SCORES(language, table=table), at, ("pd", "dv", "pv"), full))
+        table = (_SAID.same_table if layer.tie_weights else _SAID.own_table)(language)
+        found.append(_product(_SAID.scores(language, table=table), at, ("pd", "dv", "pv"), full))
     return found
 
 
 # Values that share a statistic ------------------------------------------------------------------------------------
 
-_SHARE = Said("{name}{when}: values of one colour share {what}", "{name}{when}：同色的数值共用{what}")
-_TRAINING, _INFERENCE = Said(" in training", "（训练时）"), Said(" in inference", "（推理时）")
-_STATISTICS = Said("their mean and variance", "均值和方差")
-_MOVING = Said("a moving mean and variance", "滑动均值和滑动方差")
-_LEARNED = Said("a mean and variance learned from data", "由数据得到的均值和方差")
-_SQUARES = Said("their mean square", "均方")
-_VARIANCE = Said("their variance", "方差")
-_LENGTH = Said("their length", "长度")
-_ONE = Said("{name}: values of one colour add up to 1", "{name}：同色的数值之和为 1")
-_GROUP = Said("{count} values: {where}.", "{count} 个数值：{where}。")
-_PARAMETERS = Said("{name}: values of one colour share {weights}", "{name}：同色的数值共用 {weights}")
-_ALL = Said("all {axis}", "所有{axis}")
-_SOME = Said("{axis} {places}", "{axis} {places}")
 _SAMPLES = Said("samples", "样本"), Said("sample", "样本")
 _PLACES = Said("positions", "位置"), Said("position", "位置")
 _CHANNELS = Said("channels", "通道"), Said("channel", "通道")
-_BATCH = Said("a batch", "一批样本")
-_SAMPLE = Said("sample {{}}", "样本 {{}}")
-_FULL = Said("The layer's input is {sizes}; a few of its places are drawn.", "层的输入是 {sizes}；这里只画出一部分。")
 
 
 def _grouped(
@@ -252,17 +201,17 @@ def _grouped(
     if numbered and len(at.inputs[0]) == len(shape):
         axes[1:] = [_numbered(axis) for axis in range(1, len(shape))]
     names = [many(at.language) for many, _ in axes]
-    whole = "" if len(shape) > 2 else _BATCH(at.language)
-    room = breadth(f"{whole or _SAMPLE(at.language)} ↓ {names[-2]} → {names[-1]}")
-    layout = Layout(_SAMPLE(at.language), (3, 9, 12), room, (names[-2], names[-1]))
+    whole = "" if len(shape) > 2 else _SAID.batch(at.language)
+    room = breadth(f"{whole or _SAID.sample(at.language)} ↓ {names[-2]} → {names[-1]}")
+    layout = Layout(_SAID.sample(at.language), (3, 9, 12), room, (names[-2], names[-1]))
     batch = sheet("batch", shape, title=whole, colours=colours, layout=layout)
     frames = []
     for group in dict.fromkeys(colours):
         members = [index for index, colour in enumerate(colours) if colour == group]
         if batch.marks(members):
             where = ", ".join(_where(at, members, shape, axes))
-            frames.append(Frame(_GROUP(at.language, count=len(members), where=where), batch.marks(members, group)))
-    full = _FULL(at.language, sizes=sizes(at.inputs[0]))
+            frames.append(Frame(_SAID.group(at.language, count=len(members), where=where), batch.marks(members, group)))
+    full = _SAID.full(at.language, sizes=sizes(at.inputs[0]))
     return Scene(title, batch.grids, frames[:12], notes=notes(batch.grids, full))
 
 
@@ -276,9 +225,9 @@ def _where(at: At, members: list[int], shape: tuple[int, ...], axes: Sequence[tu
     for (many, one), size, places in zip(axes, shape, coordinates, strict=True):
         found = places.unique().tolist()
         if len(found) == size and size > 1:
-            yield _ALL(at.language, axis=many(at.language))
+            yield _SAID.all(at.language, axis=many(at.language))
         else:
-            yield _SOME(at.language, axis=one(at.language), places=" + ".join(str(place + 1) for place in found))
+            yield _SAID.some(at.language, axis=one(at.language), places=" + ".join(str(place + 1) for place in found))
 
 
 def _batch(at: At, axis: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
@@ -323,16 +272,18 @@ def _statistics(layer: Any, at: At, axis: int, channels: int, what: Said, **chan
     name = type(layer).__name__
     moving = isinstance(layer, normalization.BatchNormalization) and layer.batch_statistics != "always"
     options: dict[str, Any] = {"training": True} if moving else {}
-    title = _SHARE(at.language, name=name, when=_TRAINING(at.language) if moving else "", what=what(at.language))
+    title = _SAID.share(
+        at.language, name=name, when=_SAID.training(at.language) if moving else "", what=what(at.language)
+    )
     found = [_grouped(at, title, _shared(made, shape, **options), as_drawn, last)]
     if moving:
         colours = _by_weight(made, made.moving_mean, drawn(shape))
-        said = _SHARE(at.language, name=name, when=_INFERENCE(at.language), what=_MOVING(at.language))
+        said = _SAID.share(at.language, name=name, when=_SAID.inference(at.language), what=_SAID.moving(at.language))
         found.append(_grouped(at, said, colours, as_drawn, last))
     weights = [one for one in ("gamma", "beta", "scale") if isinstance(getattr(made, one, None), Tensor)]
     if weights:
         colours = _by_weight(made, getattr(made, weights[0]), drawn(shape))
-        said = _PARAMETERS(at.language, name=name, weights=", ".join(weights))
+        said = _SAID.parameters(at.language, name=name, weights=", ".join(weights))
         found.append(_grouped(at, said, colours, as_drawn, last))
     return found
 
@@ -340,13 +291,13 @@ def _statistics(layer: Any, at: At, axis: int, channels: int, what: Said, **chan
 @scenes.register
 def _(layer: normalization.BatchNormalization, at: At) -> list[Scene]:
     axis = layer.normalized_axes()[-1]
-    return _statistics(layer, at, axis, min(at.inputs[0][axis] or 3, 3), _STATISTICS)
+    return _statistics(layer, at, axis, min(at.inputs[0][axis] or 3, 3), _SAID.statistics)
 
 
 @scenes.register
 def _(layer: normalization._SampleNormalization, at: At) -> list[Scene]:
     squares = isinstance(layer, normalization.RMSNormalization)
-    what = _SQUARES if squares else _VARIANCE if getattr(layer, "rms_scaling", False) else _STATISTICS
+    what = _SAID.squares if squares else _SAID.variance if getattr(layer, "rms_scaling", False) else _SAID.statistics
     return _statistics(layer, at, -1, min(at.inputs[0][-1] or 3, 3), what)
 
 
@@ -355,12 +306,12 @@ def _(layer: normalization.GroupNormalization, at: At) -> list[Scene]:
     channels = at.inputs[0][layer.axis] or layer.groups
     groups = min(layer.groups, 3)
     each = min(channels // layer.groups, 6 // groups)
-    return _statistics(layer, at, layer.axis, groups * each, _STATISTICS, groups=groups)
+    return _statistics(layer, at, layer.axis, groups * each, _SAID.statistics, groups=groups)
 
 
 @scenes.register
 def _(layer: normalization.UnitNormalization, at: At) -> list[Scene]:
-    return _statistics(layer, at, -1, min(at.inputs[0][-1] or 3, 3), _LENGTH)
+    return _statistics(layer, at, -1, min(at.inputs[0][-1] or 3, 3), _SAID.length)
 
 
 @scenes.register
@@ -375,33 +326,20 @@ def _(layer: features.Normalization, at: At) -> list[Scene]:
             places = places.narrow(axis, 0, 1).expand(*places.shape[:axis], shape[axis], *places.shape[axis + 1 :])
     order = {place: colour for colour, place in enumerate(dict.fromkeys(places.flatten().tolist()))}
     colours = [order[place] for place in places.flatten().tolist()]
-    title = _SHARE(at.language, name="Normalization", when="", what=_LEARNED(at.language))
+    title = _SAID.share(at.language, name="Normalization", when="", what=_SAID.learned(at.language))
     return [_grouped(at, title, colours, as_drawn, last)]
-
-
-_SPECTRAL = {
-    "s": Said("the largest singular value of the kernel w", "权重 w 的最大奇异值"),
-    "v": Said("before every call in training, the kernel is divided by it", "训练时每次调用前，权重都除以它"),
-}
-_WEIGHT = {"w": Said("kernel", "权重")}
-_DIVIDED = Said(
-    "SpectralNormalization: the kernel's greatest gain becomes 1", "SpectralNormalization：权重的最大增益变为 1"
-)
 
 
 @scenes.register
 def _(layer: normalization.SpectralNormalization, at: At) -> list[Scene]:
     texts = {"s": "max |w·u| / |u|", "v": "w / s"}
-    formulas = [Formula(name, f"{name} = {text}", _SPECTRAL[name]) for name, text in texts.items()]
+    formulas = [Formula(name, f"{name} = {text}", _SAID.spectral[name]) for name, text in texts.items()]
     places: dict[str, tuple[float, float]] = {"w": (0, 0), "s": (5, 2), "v": (10, 0)}
-    return [flow(_DIVIDED(at.language), at, formulas, places, _WEIGHT), *scenes(layer.layer, at)]
+    return [flow(_SAID.divided(at.language), at, formulas, places, vars(_SAID.weight)), *scenes(layer.layer, at)]
 
 
 # Functions of one value -------------------------------------------------------------------------------------------
 
-_GRAPH = Said("output over input", "输出随输入的变化")
-_CURVE = Said("{name}: every value by itself", "{name}：每个数值单独变换")
-_TRAINED = Said("Its weights are learned; here all are {value}.", "其中的权重是学到的；这里都取 {value}。")
 _HERE = 0.25  # what trained weights are in a curve
 
 
@@ -413,7 +351,7 @@ def _(layer: Any, at: At) -> list[Scene]:
         axis = getattr(layer, "axis", -1)
         shape, as_drawn, last = _batch(at, axis if isinstance(axis, int) else -1, 3)
         made = twin(layer, shape[1:])
-        title = _ONE(at.language, name=applied(getattr(layer, "activation", layer), "").removesuffix("()"))
+        title = _SAID.one(at.language, name=applied(getattr(layer, "activation", layer), "").removesuffix("()"))
         return [_grouped(at, title, _shared(made, shape), as_drawn, last, numbered=True)]
     made = twin(layer, (1,) * (rank - 1))
     trained = any(weight.is_floating_point() for weight in made.weights)
@@ -423,7 +361,7 @@ def _(layer: Any, at: At) -> list[Scene]:
     name = type(layer).__name__
     if isinstance(layer, activation.Activation):
         name = f"Activation({applied(layer.activation, '').removesuffix('()') or 'linear'})"
-    found = [_curve(at, made, name, torch.linspace(-4, 4, 161), rank, _TRAINED if trained else None)]
+    found = [_curve(at, made, name, torch.linspace(-4, 4, 161), rank, _SAID.trained if trained else None)]
     return found + _slopes(layer, at)
 
 
@@ -438,8 +376,8 @@ def _curve(at: At, made: Any, name: str, x: Tensor, rank: int, remark: Said | No
         y = made(x.reshape(-1, *(1,) * (rank - 1))).flatten()
     points = [(round(a, 4), round(b, 4)) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
     said = [Note((0.0, 9.0), remark(at.language, value=_HERE))] if remark else []
-    graph = Curve(_GRAPH(at.language), points, (0.0, 1.0))
-    return Scene(_CURVE(at.language, name=name), (), curves=[graph], notes=said)
+    graph = Curve(_SAID.graph(at.language), points, (0.0, 1.0))
+    return Scene(_SAID.curve(at.language, name=name), (), curves=[graph], notes=said)
 
 
 def _slopes(layer: Any, at: At) -> list[Scene]:
@@ -451,7 +389,7 @@ def _slopes(layer: Any, at: At) -> list[Scene]:
     made = twin(layer, shape[1:])
     names = ", ".join(dict.fromkeys(one.name.split("/")[-1] for one in made.weights))
     colours = _by_weight(made, made.weights[0], -1 - drawn(shape).abs())
-    title = _PARAMETERS(at.language, name=type(layer).__name__, weights=names)
+    title = _SAID.parameters(at.language, name=type(layer).__name__, weights=names)
     return [_grouped(at, title, colours, as_drawn, last)]
 
 
@@ -475,23 +413,6 @@ def _(layer: features.Discretization, at: At) -> list[Scene]:
 
 
 # Values that fall together ----------------------------------------------------------------------------------------
-
-_DROPS = Said("{name}: in training a part of the values falls to {value}", "{name}：训练时一部分数值变为 {value}")
-_TOGETHER = Said("{name}: values of one colour fall together", "{name}：同色的数值一起被丢弃")
-_NOISE = Said("{name}: in training every value is changed at random", "{name}：训练时每个数值都被随机改变")
-_ONES = Said("input: ones", "输入：全为 1")
-_CALL = Said("call {index} in training", "训练时第 {index} 次调用")
-_CHANNEL = Said("channel {{}}", "通道 {{}}")
-_RESTS = Said("inference", "推理")
-_FELL = Said(
-    "Call {index}: {count} of {all} values fall, {rate:.0%} on average; the others become {kept}.",
-    "第 {index} 次调用：{all} 个数值中丢弃 {count} 个，平均 {rate:.0%}；其余变为 {kept}。",
-)
-_CHANGED = Said(
-    "Call {index}: every value is changed, and every call is another.",
-    "第 {index} 次调用：每个数值都变，每次调用都不同。",
-)
-_UNCHANGED = Said("In inference nothing is changed.", "推理时什么都不变。")
 
 
 @scenes.register
@@ -517,8 +438,12 @@ def _(layer: dropout._Noise, at: At) -> list[Scene]:
         together = (table if first else table.movedim(-1, 0)).flatten().tolist()
     else:
         x = x[0]
-    titles = [_ONES(at.language), *(_CALL(at.language, index=index + 1) for index in range(2)), _RESTS(at.language)]
-    room = max(breadth(f"{title}, {_CHANNEL(at.language).format(1)}") for title in titles) if planes else 0.0
+    titles = [
+        _SAID.ones(at.language),
+        *(_SAID.call(at.language, index=index + 1) for index in range(2)),
+        _SAID.rests(at.language),
+    ]
+    room = max(breadth(f"{title}, {_SAID.channel(at.language).format(1)}") for title in titles) if planes else 0.0
     drawn_as: list[Sheet] = []
     frames = []
     for index, (title, y) in enumerate(zip(titles, (x, *calls, rests), strict=True)):
@@ -532,20 +457,20 @@ def _(layer: dropout._Noise, at: At) -> list[Scene]:
         one = sheet(
             str(index), y.shape, where, title, [number(value) for value in values],
             ["dropped" if place in fallen else None for place in range(len(values))],
-            together if index == 0 else None, Layout(_CHANNEL(at.language), (4, 6, 12), room),
+            together if index == 0 else None, Layout(_SAID.channel(at.language), (4, 6, 12), room),
         )  # fmt: skip
         drawn_as.append(one)
         if index in (1, 2):
             kept = next((number(value) for place, value in enumerate(values) if place not in fallen), "")
             rate = getattr(layer, "rate", 0)
-            said = (_FELL if falls else _CHANGED)(
+            said = (_SAID.fell if falls else _SAID.changed)(
                 at.language, index=index, count=len(fallen), all=len(values), rate=rate, kept=kept
             )
             frames.append(Frame(said, one.marks(fallen if falls else range(len(values)))))
         elif index == 3:
-            frames.append(Frame(_UNCHANGED(at.language)))
+            frames.append(Frame(_SAID.unchanged(at.language)))
     grids = [grid for one in drawn_as for grid in one.grids]
-    said = _TOGETHER if max(together) > PLAIN else _DROPS if falls else _NOISE
+    said = _SAID.together if max(together) > PLAIN else _SAID.drops if falls else _SAID.noise
     lowest = number(min(float(y.min()) for y in calls))
     title = said(at.language, name=type(layer).__name__, value=lowest)
     return [Scene(title, grids, frames, notes=notes(grids, smaller(at.inputs[0][1:], shape, at.language)))]

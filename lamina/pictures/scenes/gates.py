@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ... import activations
 from ...layers import convolutional_recurrent, old, recurrent
-from ..said import Said
+from ..said import Said, sentences
 from ..scene import Frame, Grid, Link, Mark, Note, Scene
 from .kinds import At, scenes
 
@@ -24,19 +24,8 @@ class Formula(NamedTuple):
 
 
 _NAMES = re.compile(rf"(?<![A-Za-z])[a-z]{NEW}?(?![A-Za-z(])")
-_TITLE = Said("What {name} computes in one step", "{name} 在一步里的计算")
-_WHOLE = Said("What {name} computes", "{name} 的计算")
-_FROM = Said("{meaning}: {formula}", "{meaning}：{formula}")
-_SIGNS = {
-    "·": Said("· product with a weight matrix", "· 与权重矩阵相乘"),
-    "*": Said("* convolution with a kernel", "* 与卷积核做卷积"),
-    "⊙": Said("⊙ product value by value", "⊙ 逐元素相乘"),
-}
-_GIVEN = {
-    "x": Said("input of the step", "这一步的输入"),
-    "h": Said("state before", "之前的状态"),
-    "c": Said("cell state before", "之前的细胞状态"),
-}
+_SAID = sentences("gates")
+_GIVEN: dict[str, Said] = vars(_SAID.given)
 
 
 def flow(
@@ -67,11 +56,11 @@ def flow(
         sources = dict.fromkeys(name for name in _NAMES.findall(formula.text.split("=")[1]) if name in places)
         into = [Link((source, 0), (formula.name, 0)) for source in sources]
         links += into
-        said = _FROM(at.language, meaning=formula.meaning(at.language), formula=formula.text)
+        said = _SAID.comes_from(at.language, meaning=formula.meaning(at.language), formula=formula.text)
         marks = [*(Mark(source, 0, 0) for source in sources), Mark(formula.name, 0)]
         frames.append(Frame(said, marks, [link._replace(colour=0) for link in into]))
     lines = [formula.text for formula in formulas]
-    lines += [said(at.language) for sign, said in _SIGNS.items() if any(sign in text for text in lines)]
+    lines += [said(at.language) for sign, said in vars(_SAID.signs).items() if any(sign in text for text in lines)]
     bottom = max(y for _, y in places.values()) + 2.5
     return Scene(
         title, grids, frames, links, notes=[Note((0.0, bottom + line), text) for line, text in enumerate(lines)]
@@ -91,20 +80,8 @@ def _affine(gate: str, product: str, bias: bool) -> str:
     return f"x{product}W{gate} + h{product}U{gate}" + (f" + b{gate}" if bias else "")
 
 
-_MEANINGS = {
-    "i": Said("input gate, how much of the candidate is taken in", "输入门，候选值进入多少"),
-    "f": Said("forget gate, how much of the old cell state stays", "遗忘门，旧细胞状态保留多少"),
-    "o": Said("output gate, how much of the cell state shows", "输出门，细胞状态露出多少"),
-    "g": Said("candidate, what could be taken in", "候选值，可能写入的内容"),
-    "c": Said("new cell state", "新的细胞状态"),
-    "h": Said("new state, which is the output", "新的状态，也就是输出"),
-    "z": Said("update gate, how much of the old state stays", "更新门，旧状态保留多少"),
-    "r": Said("reset gate, how much of the old state the candidate sees", "重置门，候选值能看到多少旧状态"),
-}
-
-
 def _meant(formulas: dict[str, str]) -> list[Formula]:
-    return [Formula(name, f"{name} = {text}", _MEANINGS[name[0]]) for name, text in formulas.items()]
+    return [Formula(name, f"{name} = {text}", _SAID.meanings[name[0]]) for name, text in formulas.items()]
 
 
 def _simple(cell: Any) -> list[Formula]:
@@ -167,19 +144,11 @@ def gates(cell: Any, at: At) -> list[Scene]:
     if known is None:
         return []
     formulas, places = known
-    return [flow(_TITLE(at.language, name=type(cell).__name__), at, formulas(cell), places)]
+    return [flow(_SAID.title(at.language, name=type(cell).__name__), at, formulas(cell), places)]
 
 
 for _kind in _CELLS:
     scenes.register(_kind, gates)
-
-
-_INPUT = {"x": Said("input", "输入")}
-_HIGHWAY = {
-    "t": Said("gate, how much is changed", "门，改变多少"),
-    "g": Said("what the input could become", "输入可能变成的值"),
-    "y": Said("the changed input, and for the rest the input itself", "一部分是改变后的值，其余是输入本身"),
-}
 
 
 @scenes.register
@@ -191,6 +160,6 @@ def _(layer: old.Highway, at: At) -> list[Scene]:
         "g": applied(layer.activation, f"x·Wg{biases[1]}"),
         "y": "t ⊙ g + (1 - t) ⊙ x",
     }
-    formulas = [Formula(name, f"{name} = {text}", _HIGHWAY[name]) for name, text in texts.items()]
+    formulas = [Formula(name, f"{name} = {text}", _SAID.highway[name]) for name, text in texts.items()]
     places: dict[str, tuple[float, float]] = {"x": (0, 3), "t": (6, 0), "g": (6, 3), "y": (11, 3)}
-    return [flow(_WHOLE(at.language, name="Highway"), at, formulas, places, _INPUT)]
+    return [flow(_SAID.whole(at.language, name="Highway"), at, formulas, places, vars(_SAID.input))]

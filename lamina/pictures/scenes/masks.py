@@ -10,25 +10,12 @@ from torch import Tensor
 
 from ...core.masking import get_mask
 from ...layers import dense, lambda_, pooling, recurrent
-from ..said import Said
+from ..said import Said, sentences
 from ..scene import Frame, Grid, Link, Mark, Scene, Style
 from .kinds import At, scenes
 from .parts import GAP, cut, notes, number, numbered, sizes, smaller, twin
 
-_INPUT = Said("input {sizes}", "输入 {sizes}")
-_MASKING = Said("A step whose features all equal {value} is masked", "所有特征都等于 {value} 的时间步被掩掉")
-_FEATURES = Said("features", "特征")
-_STEPS = Said("time steps", "时间步")
-_MASK = Said("mask", "掩码")
-_VALUES = Said("output", "输出")
-_HIDDEN = Said(
-    "Step {step}: all features equal {value}, so the mask is False and the step is set to 0.",
-    "第 {step} 步：特征全等于 {value}，掩码为 False，这一步置为 0。",
-)
-_KEPT = Said(
-    "Step {step}: some feature differs from {value}, so the mask is True.",
-    "第 {step} 步：有特征不等于 {value}，掩码为 True。",
-)
+_SAID = sentences("masks")
 
 
 @scenes.register
@@ -44,7 +31,7 @@ def _(layer: lambda_.Masking, at: At) -> list[Scene]:
     made = twin(layer, (steps, width))
     mask = made.compute_mask(x).flatten().tolist()
     values = made(x[None]).reshape(steps, width)
-    titles = [_INPUT(at.language, sizes=sizes((steps, width))), _MASK(at.language), _VALUES(at.language)]
+    titles = [_SAID.input(at.language, sizes=sizes((steps, width))), _SAID.mask(at.language), _SAID.values(at.language)]
     grids: list[Grid] = []
     texts = (
         [number(v) for v in x.t().flatten().tolist()],
@@ -57,7 +44,7 @@ def _(layer: lambda_.Masking, at: At) -> list[Scene]:
         grids.append(Grid(name, rows, steps, (0.0, top), dict(enumerate(text)), masked, title=title))  # type: ignore[arg-type]
     frames = []
     for step in range(steps):
-        said = (_KEPT if mask[step] else _HIDDEN)(at.language, step=step + 1, value=number(layer.mask_value))
+        said = (_SAID.kept if mask[step] else _SAID.hidden)(at.language, step=step + 1, value=number(layer.mask_value))
         marks = [Mark(grid.name, row * steps + step) for grid in grids for row in range(grid.rows)]
         links = [
             Link(("input", (width - 1) * steps + step), ("mask", step)),
@@ -66,7 +53,7 @@ def _(layer: lambda_.Masking, at: At) -> list[Scene]:
         frames.append(Frame(said, marks, links))
     return [
         Scene(
-            _MASKING(at.language, value=number(layer.mask_value)),
+            _SAID.masking(at.language, value=number(layer.mask_value)),
             grids,
             frames,
             notes=notes(grids, smaller(given, (steps, width)[-len(given) :], at.language)),
@@ -77,23 +64,13 @@ def _(layer: lambda_.Masking, at: At) -> list[Scene]:
 
 # From layer to layer --------------------------------------------------------------------------------------------------
 
-_TRAVEL = Said("How the mask travels behind {name}", "掩码在 {name} 之后怎样传递")
-_BEGINS = Said("{name} makes the mask and hands it on with its output.", "{name} 生成掩码，随输出一起传下去。")
-_PASSES = Said("{name} computes all steps alike and hands the mask on.", "{name} 照常计算每一步，并把掩码传下去。")
-_SKIPS = Said("{name} skips masked steps and hands the mask on.", "{name} 跳过被掩的时间步，并把掩码传下去。")
-_ENDS = Said(
-    "{name} leaves masked steps out; behind it there are no steps, so the mask ends.",
-    "{name} 不看被掩的时间步；它之后没有时间步，掩码到此为止。",
-)
-_NO_MASK = Said("{name}: no mask any more", "{name}：不再有掩码")
-
 
 def _behind() -> list[tuple[str, Callable[[], Any], Said]]:
     """Layers that do something else with a mask each."""
     return [
-        ("Dense(2)", lambda: dense.Dense(2, name="dense"), _PASSES),
-        ("LSTM(2, return_sequences=True)", lambda: recurrent.LSTM(2, return_sequences=True, name="lstm"), _SKIPS),
-        ("GlobalAveragePooling1D()", lambda: pooling.GlobalAveragePooling1D(name="pooling"), _ENDS),
+        ("Dense(2)", lambda: dense.Dense(2, name="dense"), _SAID.passes),
+        ("LSTM(2, return_sequences=True)", lambda: recurrent.LSTM(2, return_sequences=True, name="lstm"), _SAID.skips),
+        ("GlobalAveragePooling1D()", lambda: pooling.GlobalAveragePooling1D(name="pooling"), _SAID.ends),
     ]
 
 
@@ -103,7 +80,7 @@ def travels(made: Any, x: Tensor, at: At) -> list[Scene]:
     found: list[tuple[str, Any, Said]] = []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         y = made(x)
-        found.append((name, get_mask(y), _BEGINS))
+        found.append((name, get_mask(y), _SAID.begins))
         for title, make, said in _behind():
             y = make()(y)
             found.append((title, get_mask(y), said))
@@ -115,7 +92,7 @@ def travels(made: Any, x: Tensor, at: At) -> list[Scene]:
         valid = [True] if mask is None else mask[0].tolist()
         texts = {0: " "} if mask is None else {step: "T" if one else "F" for step, one in enumerate(valid)}
         styles: dict[int, Style] = {step: "masked" for step, one in enumerate(valid) if not one}
-        shown = _NO_MASK(at.language, name=title) if mask is None else title
+        shown = _SAID.no_mask(at.language, name=title) if mask is None else title
         grids.append(Grid(row, 1, len(valid), where, texts, styles, title=shown))
         now = []
         if index:
@@ -129,4 +106,4 @@ def travels(made: Any, x: Tensor, at: At) -> list[Scene]:
         links += now
         marks = [Mark(row, step) for step in range(len(valid))]
         frames.append(Frame(said(at.language, name=title), marks, [link._replace(colour=0) for link in now]))
-    return [Scene(_TRAVEL(at.language, name=name), grids, frames, links)]
+    return [Scene(_SAID.travel(at.language, name=name), grids, frames, links)]

@@ -10,42 +10,12 @@ import torch
 from torch import Tensor
 
 from ...layers import merge, old
-from ..said import Said
+from ..said import Said, sentences
 from ..scene import Frame, Note, Scene
 from .kinds import At, scenes
 from .parts import GAP, Layout, Sheet, cut, influence, notes, number, numbered, rows_of, sheet, sizes, smaller, twin
 
-_EACH = Said("{name}: {what}, value by value", "{name}：逐元素{what}")
-_WHAT: dict[type, Said] = {
-    merge.Add: Said("the sum", "求和"),
-    merge.Subtract: Said("the first minus the second", "第一个减第二个"),
-    merge.Multiply: Said("the product", "相乘"),
-    merge.Average: Said("the mean", "取平均"),
-    merge.Maximum: Said("the largest", "取最大"),
-    merge.Minimum: Said("the smallest", "取最小"),
-}
-_INPUT = Said("input {index}: {sizes}", "输入 {index}：{sizes}")
-_OUTPUT = Said("output: {sizes}", "输出：{sizes}")
-_EQUAL = Said("{left} = {right}", "{left} = {right}")
-_BROADCAST = Said(
-    "An axis of size 1, or a missing one, is used again for every place.", "大小为 1 或缺少的轴，在每个位置重复使用。"
-)
-_JOIN = Said("{name}: one behind another along axis {axis}", "{name}：沿轴 {axis} 首尾相接")
-_ROW = Said("Output row {row} holds values of input {inputs}.", "输出的第 {row} 行来自输入 {inputs}。")
-_DOT = Said(
-    "{name}: products summed along axis {a} of the first and {b} of the second",
-    "{name}：沿第一个的轴 {a} 和第二个的轴 {b} 相乘求和",
-)
-_COSINE = Said(
-    "{name}: cosines along axis {a} of the first and {b} of the second",
-    "{name}：沿第一个的轴 {a} 和第二个的轴 {b} 求余弦",
-)
-_PAIRS = Said(
-    "This output is the sum of {count} products: of the marked values, the first with the first and so on.",
-    "这个输出是 {count} 个乘积之和：标出的数值依次两两相乘。",
-)
-_LENGTHS = Said(" Both are first divided by their lengths.", " 两者先各自除以自己的长度。")
-_MORE = Said("{count} more inputs are merged likewise.", "其余 {count} 个输入同样合并。")
+_SAID = sentences("merging")
 
 
 def _small(at: At) -> list[tuple[int, ...]]:
@@ -63,13 +33,13 @@ def _drawn(at: At, values: Sequence[Tensor], y: Tensor, coloured: bool = False) 
         if given:
             last = given[-1]
             where = (max(last.right + 1.5, last.grids[0].at[0] + 6.0), 0.0) if narrow else (0.0, last.bottom + GAP)
-        said = _INPUT(at.language, index=index + 1, sizes=sizes(tuple(x.shape)))
+        said = _SAID.input(at.language, index=index + 1, sizes=sizes(tuple(x.shape)))
         colours = [index] * x.numel() if coloured else None
         given.append(
             sheet(f"input {index + 1}", x.shape, where, said, _texts(x), colours=colours, layout=Layout("[{}]"))
         )
     below = max(one.bottom for one in given) + GAP
-    said = _OUTPUT(at.language, sizes=sizes(tuple(y.shape)))
+    said = _SAID.output(at.language, sizes=sizes(tuple(y.shape)))
     return given, sheet("output", y.shape, (0.0, below), said, _texts(y), layout=Layout("[{}]", (6, 9, 12)))
 
 
@@ -80,12 +50,12 @@ def _texts(x: Tensor) -> list[str]:
 def _below(at: At, grids: Any, shapes: Sequence[tuple], *more: str) -> list[Note]:
     cuts = [smaller(full[1:], shape, at.language) for full, shape in zip(at.inputs, shapes, strict=False)]
     rest = len(at.inputs) - len(shapes)
-    return notes(grids, *more, *dict.fromkeys(cuts), _MORE(at.language, count=rest) if rest else "")
+    return notes(grids, *more, *dict.fromkeys(cuts), _SAID.more(at.language, count=rest) if rest else "")
 
 
 @scenes.register
 def _(layer: merge.Merge, at: At) -> list[Scene]:
-    what = next((_WHAT[kind] for kind in type(layer).__mro__ if kind in _WHAT), None)
+    what = _SAID.what.of(layer)
     return [] if what is None else [_each(layer, at, what)]
 
 
@@ -105,12 +75,12 @@ def _each(layer: Any, at: At, what: Said) -> Scene:
         for index, one in enumerate(given):
             marks += one.marks([sources[index][place]], index)
         operands = [number(float(x.flatten()[source[place]])) for x, source in zip(values, sources, strict=True)]
-        said = _EQUAL(at.language, left=number(float(y.flatten()[place])), right=_written(layer, operands))
+        said = _SAID.equal(at.language, left=number(float(y.flatten()[place])), right=_written(layer, operands))
         frames.append(Frame(said, marks))
     grids = [grid for one in (*given, found) for grid in one.grids]
     repeats = any(shape != tuple(y.shape) for shape in shapes)
-    title = _EACH(at.language, name=type(layer).__name__, what=what(at.language))
-    return Scene(title, grids, frames, notes=_below(at, grids, shapes, _BROADCAST(at.language) if repeats else ""))
+    title = _SAID.each(at.language, name=type(layer).__name__, what=what(at.language))
+    return Scene(title, grids, frames, notes=_below(at, grids, shapes, _SAID.broadcast(at.language) if repeats else ""))
 
 
 def _varied(shape: tuple[int, ...], index: int) -> Tensor:
@@ -128,19 +98,13 @@ def _written(layer: Any, operands: Sequence[str]) -> str:
     mode = getattr(layer, "mode", None)
     if isinstance(layer, merge.Average) or mode == "ave":
         return f"({' + '.join(operands)}) / {len(operands)}"
-    for kind, name, sign in (
-        (merge.Add, "sum", " + "),
-        (merge.Subtract, "", " - "),
-        (merge.Multiply, "mul", " × "),
-    ):
+    for kind, name, sign in ((merge.Add, "sum", " + "), (merge.Subtract, "", " - "), (merge.Multiply, "mul", " × ")):
         if isinstance(layer, kind) or mode == name:
             return sign.join(operands)
     return f"{'min' if isinstance(layer, merge.Minimum) else 'max'}({', '.join(operands)})"
 
 
-@scenes.register
-def _(layer: merge.Concatenate, at: At) -> list[Scene]:
-    return [_joined(layer, at, layer.axis)]
+scenes.register(merge.Concatenate, lambda layer, at: [_joined(layer, at, layer.axis)])
 
 
 def _joined(layer: Any, at: At, axis: int) -> Scene:
@@ -168,9 +132,9 @@ def _joined(layer: Any, at: At, axis: int) -> Scene:
             owner = owners[place]
             marks += given[owner].marks([int(y.flatten()[place]) - starts[owner]])
         inputs = ", ".join(str(owner + 1) for owner in dict.fromkeys(owners[place] for place in row))
-        frames.append(Frame(_ROW(at.language, row=count + 1, inputs=inputs), marks))
+        frames.append(Frame(_SAID.row(at.language, row=count + 1, inputs=inputs), marks))
     grids = [grid for one in (*given, found) for grid in one.grids]
-    title = _JOIN(at.language, name=type(layer).__name__, axis=axis)
+    title = _SAID.join(at.language, name=type(layer).__name__, axis=axis)
     return Scene(title, grids, frames[:12], notes=_below(at, grids, shapes))
 
 
@@ -198,10 +162,10 @@ def _dotted(layer: Any, at: At, dot: merge.Dot, axes: Sequence[int]) -> Scene:
         seen = [table[place].nonzero().flatten().tolist() for table in tables]
         for index, (one, indices) in enumerate(zip(given, seen, strict=True)):
             marks += one.marks(indices, index)
-        said = _PAIRS(at.language, count=_summed(at, axes) or len(seen[0]))
-        frames.append(Frame(said + (_LENGTHS(at.language) if dot.normalize else ""), marks))
+        said = _SAID.pairs(at.language, count=_summed(at, axes) or len(seen[0]))
+        frames.append(Frame(said + (_SAID.lengths(at.language) if dot.normalize else ""), marks))
     grids = [grid for one in (*given, found) for grid in one.grids]
-    title = (_COSINE if dot.normalize else _DOT)(at.language, name=type(layer).__name__, a=axes[0], b=axes[1])
+    title = (_SAID.cosine if dot.normalize else _SAID.dot)(at.language, name=type(layer).__name__, a=axes[0], b=axes[1])
     return Scene(title, grids, frames[:12], notes=_below(at, grids, shapes))
 
 
@@ -218,4 +182,4 @@ def _(layer: old.MergeByMode, at: At) -> list[Scene]:
     if mode == "dot":
         return [_dotted(layer, at, layer._dot(), layer.dot_axes)]
     kind = {"sum": merge.Add, "mul": merge.Multiply, "ave": merge.Average, "max": merge.Maximum}.get(mode)
-    return [] if kind is None else [_each(layer, at, _WHAT[kind])]
+    return [] if kind is None else [_each(layer, at, _SAID.what[kind.__name__])]

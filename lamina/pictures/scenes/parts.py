@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..said import Language, Said
+from ..said import Language, sentences
 from ..scene import PLAIN, Grid, Mark, Note, Style
 
 GAP = 2.0  # between grids: room for a title
-_CUT = Said("Drawn smaller: {drawn} instead of {full}.", "画小了：用 {drawn} 代替 {full}。")
-_PART = Said("Shown in part: {drawn} of {full}.", "只画出一部分：{full} 中的 {drawn}。")
+_SAID = sentences("parts")
 
 
 # Layers -----------------------------------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ def smaller(full: Sequence[int | None], shown: Sequence[int], language: Language
     """What says that a drawing has other sizes; "" where it has the same."""
     if all(size in (None, other) for size, other in zip(full, shown, strict=True)):
         return ""
-    return (_PART if part else _CUT)(language, drawn=sizes(shown), full=sizes(full))
+    return (_SAID.part if part else _SAID.cut)(language, drawn=sizes(shown), full=sizes(full))
 
 
 def notes(grids: Iterable[Grid], *texts: str) -> list[Note]:

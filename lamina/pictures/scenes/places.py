@@ -11,42 +11,12 @@ from torch import Tensor
 
 from ...layers import activation, reshape
 from ...layers.preprocessing import geometry
-from ..said import Said
+from ..said import sentences
 from ..scene import Frame, Scene
 from .kinds import At, scenes
 from .parts import GAP, Layout, Sheet, cut, influence, notes, number, numbered, sheet, sizes, smaller, twin
 
-_INPUT = Said("input {sizes}", "输入 {sizes}")
-_OUTPUT = Said("output {sizes}", "输出 {sizes}")
-_ROW = Said("Output row {row} holds the values {values}.", "输出的第 {row} 行是数值 {values}。")
-_PADS = Said("Output row {row} holds the values {values} and zeros.", "输出的第 {row} 行是数值 {values} 和补上的 0。")
-_ZEROS = Said("Output row {row} is all zeros: padding.", "输出的第 {row} 行全是补上的 0。")
-_FROM = Said("Input row {row} goes to the marked places.", "输入的第 {row} 行放到标出的位置。")
-_GONE = Said("Input row {row} is cut off.", "输入的第 {row} 行被裁掉。")
-_CELL = Said(
-    "This output value is computed from {count} values of the input.", "这个输出值由输入的 {count} 个数值算出。"
-)
-_AMOUNTS = Said("Drawn with {drawn} where the layer has {full}.", "层中是 {full}，画图用 {drawn}。")
-_GRIDS = {
-    "channel": Said("channel {{}}", "通道 {{}}"),
-    "plane": Said("plane {{}}", "层面 {{}}"),
-    "row": Said("[{{}}]", "[{{}}]"),
-}
-_TITLES: dict[type, Said] = {
-    reshape.Flatten: Said("All values of a sample in one row", "把一个样本的所有数值排成一行"),
-    reshape.Reshape: Said("The same values in the same order, in another shape", "数值和顺序不变，只换形状"),
-    reshape.Permute: Said("Axes change places: {axes}", "轴交换位置：{axes}"),
-    reshape.RepeatVector: Said("The vector {n} times over", "把向量重复 {n} 次"),
-    reshape.ZeroPadding: Said("Zeros round the values: {amounts}", "在四周补 0：{amounts}"),
-    reshape._Cropping: Said("Cut off at the borders: {amounts}", "裁掉边缘：{amounts}"),
-    reshape._UpSampling: Said("Enlarged {amounts} times ({how})", "放大 {amounts} 倍（{how}）"),
-    activation.Identity: Said("Nothing changes", "什么都不变"),
-    activation.ActivityRegularization: Said(
-        "Nothing changes; the sizes of the values add to the loss", "数值不变；数值的大小计入损失"
-    ),
-    geometry.CenterCrop: Said("The middle is kept", "保留中间部分"),
-    geometry.Resizing: Said("Resized ({how})", "改变大小（{how}）"),
-}
+_SAID = sentences("places")
 
 
 def _amounts(layer: Any) -> str:
@@ -61,8 +31,7 @@ def _title(layer: Any, at: At) -> str:
         "amounts": _amounts(layer),
         "how": getattr(layer, "interpolation", ""),
     }
-    kind = next(kind for kind in type(layer).__mro__ if kind in _TITLES)
-    return _TITLES[kind](at.language, **values)
+    return _SAID.titles.of(layer)(at.language, **values)
 
 
 # Numbers in, numbers out ------------------------------------------------------------------------------------------
@@ -75,7 +44,7 @@ def _moved(layer: Any, at: At, made: Any, shape: tuple[int, ...], channels: int 
         y = made(x[None])[0]
     marked = _sources(made, x, y)
     leading = "channel" if channels is not None and len(shape) == 3 else "plane" if channels is not None else "row"
-    given, found = _sheets(at, x, y, channels, _GRIDS[leading](at.language))
+    given, found = _sheets(at, x, y, channels, _SAID.grids[leading](at.language))
     where = _order(x, channels).argsort().tolist()
     sources = [[where[index] for index in marked[place]] for place in _order(y, channels).tolist()]
     frames = [*_frames(at, given, found, sources, bool(y.is_floating_point() and (y != y.round()).any()))]
@@ -115,7 +84,7 @@ def _order(x: Tensor, channels: int | None) -> Tensor:
 
 def _sheets(at: At, x: Tensor, y: Tensor, channels: int | None, of: str) -> tuple[Sheet, Sheet]:
     made = []
-    for name, tensor, said in (("input", x, _INPUT), ("output", y, _OUTPUT)):
+    for name, tensor, said in (("input", x, _SAID.input), ("output", y, _SAID.output)):
         values = _shown(tensor, channels)
         made.append(
             sheet(
@@ -136,7 +105,7 @@ def _frames(at: At, given: Sheet, found: Sheet, sources: list[list[int]], comput
     if computed:
         for place in [place for place in range(len(sources)) if found.place(place)][:16]:
             marks = [*given.marks(sources[place]), *found.marks([place])]
-            yield Frame(_CELL(at.language, count=len(sources[place])), marks)
+            yield Frame(_SAID.cell(at.language, count=len(sources[place])), marks)
         return
     by_input = math.prod(found.shape[:-1]) < math.prod(given.shape[:-1])
     sheet_of = given if by_input else found
@@ -147,11 +116,14 @@ def _frames(at: At, given: Sheet, found: Sheet, sources: list[list[int]], comput
             continue
         if by_input:
             goes = [place for place, source in enumerate(sources) if set(source) & {*here}]
-            yield Frame((_FROM if goes else _GONE)(at.language, row=row + 1), [*given.marks(here), *found.marks(goes)])
+            yield Frame(
+                (_SAID.comes_from if goes else _SAID.gone)(at.language, row=row + 1),
+                [*given.marks(here), *found.marks(goes)],
+            )
             continue
         seen = [index for place in here for index in sources[place]]
         texts = dict.fromkeys(text for place in here if (text := _text(found, place)) not in ("", "0"))
-        said = _ZEROS if not seen else _PADS if any(not sources[place] for place in here) else _ROW
+        said = _SAID.zeros if not seen else _SAID.pads if any(not sources[place] for place in here) else _SAID.row
         yield Frame(
             said(at.language, row=row + 1, values=", ".join(texts) + (", …" if len(found.marks(here)) < width else "")),
             [*given.marks(dict.fromkeys(seen)), *found.marks(here)],
@@ -210,7 +182,7 @@ def _(layer: Any, at: At) -> list[Scene]:
     small = (*spatial, channels) if last else (channels, *spatial)
     made = twin(layer, small, settings=settings)
     asked, done = (_amounts(one) for one in (layer, made))
-    note = _AMOUNTS(at.language, drawn=done, full=asked) if asked != done else ""
+    note = _SAID.amounts(at.language, drawn=done, full=asked) if asked != done else ""
     return [_moved(layer, at, made, small, channels=-1 if last else 0, note=note)]
 
 

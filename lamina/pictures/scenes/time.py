@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils import _pytree as pytree
 
 from ...layers import recurrent, wrappers
-from ..said import Language, Said
+from ..said import Language, Said, sentences
 from ..scene import PLAIN, Frame, Grid, Link, Mark, Scene, Style
 from .gates import gates
 from .kinds import At, scenes
@@ -17,38 +17,7 @@ from .parts import GAP, notes, sizes
 
 _MOST = 6  # steps
 
-_ALONG = Said("{name}: {way}, {what}", "{name}：{way}，{what}")
-_FORWARD = Said("from the first step to the last", "从第一步到最后一步")
-_BACKWARD = Said("from the last step to the first", "从最后一步到第一步")
-_EVERY = Said("an output at every step", "每一步都有输出")
-_ONE = Said("one output, that of the last step it takes", "只有一个输出，即它走到的最后一步的输出")
-_MASKED = Said("{name} with a mask", "带掩码的 {name}")
-_X = Said("input: {sizes} values a step", "输入：每步 {sizes} 个值")
-_STATE = Said("state: {sizes} values", "状态：{sizes} 个值")
-_START = Said("start", "初始")
-_Y = Said("output", "输出")
-_RETURNED = Said("returned", "返回")
-_KEPT = Said("kept", "保留")
-_BOTH = Said("returned, kept", "返回并保留")
-
-_STEP = Said("{new}: computed from {x} and {old}.", "{new} 由 {x} 和 {old} 算出。")
-_FIRST = Said("{new}: computed from {x} and the start state, {start}.", "{new} 由 {x} 和初始状态（{start}）算出。")
-_ZEROS = Said("zeros", "零")
-_BEFORE = Said("the last one of the batch before", "上一批的最后状态")
-_OUT = Said(" {y} is the output of this step.", " {y} 是这一步的输出。")
-_SKIPPED = Said("{x} is masked: the state is carried on as it was.", "{x} 被掩掉：状态原样传下去。")
-_REPEATED = Said(" {y} repeats the output before it.", " {y} 重复前一个输出。")
-_NOTHING = Said(" {y} is zero.", " {y} 为零。")
-_LAST = Said("The output is {h}, which has seen {seen}.", "输出是 {h}，它看到了 {seen}。")
-_LAST_ZERO = Said("The last step is masked, so the output is zero.", "最后一步被掩掉，所以输出为零。")
-_END = Said(" The last state is {what}.", " 最后的状态被{what}。")
-_WORDS = {_RETURNED: Said("returned as well", "一并返回"), _KEPT: Said("kept for the next batch", "保留给下一批")}
-_CUT = Said("Drawn with {steps} of {all} steps.", "只画出 {all} 步中的 {steps} 步。")
-_ORDER = Said(
-    "The outputs come in the order of the steps taken: the first belongs to the last step.",
-    "输出按计算的顺序排列：第一个输出属于最后一步。",
-)
-_STACKED = Said("cell {index}, {name}: {sizes} values", "第 {index} 个单元 {name}：{sizes} 个值")
+_SAID = sentences("time")
 
 
 @dataclass
@@ -144,9 +113,9 @@ def _sweep(
     lines: list[Line] = []
     levels = _levels(layer)
     for index, (kind, rows, size) in enumerate(levels):
-        said = _STATE(at.language, sizes=_state_sizes(layer, at, size))
+        said = _SAID.state(at.language, sizes=_state_sizes(layer, at, size))
         if len(levels) > 1:
-            said = _STACKED(at.language, index=index + 1, name=kind, sizes=size)
+            said = _SAID.stacked(at.language, index=index + 1, name=kind, sizes=size)
         where = (left, lines[-1].bottom + GAP if lines else top)
         label = f"{name}state {index + 1}" if len(levels) > 1 else f"{name}state"
         lines.append(Line(label, steps, where, said, rows, x.pitch, "state", masked))
@@ -156,7 +125,7 @@ def _sweep(
             f"{line.name} start",
             1,
             (beside, line.at[1]),
-            _START(at.language),
+            _SAID.start(at.language),
             [f"{row}0" if layer.stateful else "0" for row in line.rows],
             style="state",
             numbered=False,
@@ -178,14 +147,14 @@ def _sweep(
             marked += [*before, *after]
         links += now
         said = (
-            _SKIPPED(at.language, x=x.text(step))
+            _SAID.skipped(at.language, x=x.text(step))
             if skipped
-            else (_STEP if count else _FIRST)(
+            else (_SAID.step if count else _SAID.first)(
                 at.language,
                 new=lines[-1].names(step),
                 x=x.text(step),
                 old=lines[-1].names(order[count - 1]),
-                start=(_BEFORE if layer.stateful else _ZEROS)(at.language),
+                start=(_SAID.before if layer.stateful else _SAID.zeros)(at.language),
             )
         )
         moments.append((said, marked, now))
@@ -197,7 +166,7 @@ def _sweep(
 
 def _unrolled(layer: Any, at: At, masked: Sequence[int] = ()) -> Scene:
     steps, language = _steps(at), at.language
-    x = Line("x", steps, (2.0, 0.0), _X(language, sizes=sizes(at.inputs[0][2:])), ["x"], masked=masked)
+    x = Line("x", steps, (2.0, 0.0), _SAID.x(language, sizes=sizes(at.inputs[0][2:])), ["x"], masked=masked)
     sweep = _sweep(layer, at, x, x.bottom + GAP, left=x.at[0])
     levels = sweep.lines[: len(sweep.lines) // 2]
     y, outs = _outputs(layer, at, sweep, levels[-1], masked)
@@ -221,11 +190,13 @@ def _unrolled(layer: Any, at: At, masked: Sequence[int] = ()) -> Scene:
         frames.append(Frame(said.strip(), _marks(marked), [link._replace(colour=0) for link in into]))
     grids = [grid for line in (x, *sweep.lines, y, *ends) for grid in line.grids()]
     name, known = type(layer).__name__, at.inputs[0][1]
-    way = (_BACKWARD if layer.go_backwards else _FORWARD)(language)
-    title = _ALONG(language, name=name, way=way, what=(_EVERY if layer.return_sequences else _ONE)(language))
-    title = _MASKED(language, name=name) if masked else title
-    below = [_ORDER(language)] if layer.return_sequences and layer.go_backwards and steps > 1 else []
-    below += [_CUT(language, steps=steps, all=known)] if known and known > steps else []
+    way = (_SAID.backward if layer.go_backwards else _SAID.forward)(language)
+    title = _SAID.along(
+        language, name=name, way=way, what=(_SAID.every if layer.return_sequences else _SAID.one)(language)
+    )
+    title = _SAID.masked(language, name=name) if masked else title
+    below = [_SAID.order(language)] if layer.return_sequences and layer.go_backwards and steps > 1 else []
+    below += [_SAID.cut(language, steps=steps, all=known)] if known and known > steps else []
     return Scene(title, grids, frames, links, notes=notes(grids, *below))
 
 
@@ -240,42 +211,41 @@ def _outputs(
     ]
     left, where = top.at[0], top.bottom + GAP
     if layer.return_sequences:
-        y = Line("y", steps, (left, where), _Y(at.language), ["y"], masked=zero, texts=dict.fromkeys(zero, "0"))
+        y = Line("y", steps, (left, where), _SAID.y(at.language), ["y"], masked=zero, texts=dict.fromkeys(zero, "0"))
     else:
         ends = [0] if steps - 1 in zero else []
-        y = Line("y", 1, (left + top.pitch * order[-1], where), _Y(at.language), ["y"], numbered=False)
+        y = Line("y", 1, (left + top.pitch * order[-1], where), _SAID.y(at.language), ["y"], numbered=False)
         y.masked, y.texts = ends, dict.fromkeys(ends, "0")
     found: list[tuple[list[Link], Said]] = []
     for place, count in enumerate(range(steps) if layer.return_sequences else [steps - 1]):
         if count in zero:
-            found.append(([], _NOTHING))
+            found.append(([], _SAID.nothing))
         elif valid[count]:
-            found.append(([Link(top.cell(order[count]), y.cell(place))], _OUT))
+            found.append(([Link(top.cell(order[count]), y.cell(place))], _SAID.out))
         else:
             before = max(other for other in range(count) if valid[other])
             source = y.cell(place - 1) if layer.return_sequences else top.cell(order[before])
-            found.append(([Link(source, y.cell(place), dashed=True)], _REPEATED))
+            found.append(([Link(source, y.cell(place), dashed=True)], _SAID.repeated))
     return y, found
 
 
 def _last(into: list[Link], top: Line, x: Line, language: Language) -> str:
     """What the one output is."""
     if not into:
-        return _LAST_ZERO(language)
+        return _SAID.last_zero(language)
     state = next(top.text(step) for step in range(x.steps) if top.cell(step) == into[0].start)
     seen = ", ".join(x.text(step) for step in range(x.steps) if step not in x.masked)
-    return _LAST(language, h=state, seen=seen)
+    return _SAID.last(language, h=state, seen=seen)
 
 
 def _ends(layer: Any, at: At, levels: list[Line]) -> tuple[list[Line], str]:
     """Where the last states go, where they go anywhere."""
-    wanted = [said for said, asked in ((_RETURNED, layer.return_state), (_KEPT, layer.stateful)) if asked]
+    wanted = [said for said, asked in ((_SAID.returned, layer.return_state), (_SAID.kept, layer.stateful)) if asked]
     if not wanted:
         return [], ""
-    title = _BOTH if len(wanted) > 1 else wanted[0]
-    what = _END(
-        at.language, what={"en": " and ", "zh": "，"}[at.language].join(_WORDS[said](at.language) for said in wanted)
-    )
+    title = _SAID.both if len(wanted) > 1 else wanted[0]
+    ends = (_SAID.ends_are[said.en](at.language) for said in wanted)
+    what = _SAID.end(at.language, what={"en": " and ", "zh": "，"}[at.language].join(ends))
     left = levels[0].at[0]
     beside = left + levels[0].columns + 1 if not layer.go_backwards else left - 2
     said = title(at.language)
@@ -299,41 +269,18 @@ def _(layer: recurrent.RNN, at: At) -> list[Scene]:
 
 # Both directions --------------------------------------------------------------------------------------------------
 
-_TWO = Said("{name}: both directions, {what}", "{name}：两个方向，{what}")
-_MERGED: dict[Any, Said] = {
-    "concat": Said("outputs joined", "输出拼接"),
-    "sum": Said("outputs added", "输出相加"),
-    "ave": Said("mean of the outputs", "输出取平均"),
-    "mul": Said("outputs multiplied", "输出相乘"),
-    None: Said("both outputs", "两个输出都返回"),
-}
 _SIGN = {"concat": "{f} | {b}", "sum": "{f} + {b}", "ave": "({f} + {b}) / 2", "mul": "{f} ⊙ {b}", None: "{f}, {b}"}
-_MEETS = Said("{y} = {sum}: it has seen {before} and {after}.", "{y} = {sum}：它看到了 {before} 和 {after}。")
-_ENDS = Said(
-    "{y} = {sum}: the last state of either direction, each of which has seen all steps.",
-    "{y} = {sum}：两个方向各自的最后状态，都看过所有步。",
-)
-_FORTH = Said("forward, {state}", "正向，{state}")
-_BACK = Said("backward, {state}", "反向，{state}")
-_AHEAD, _BEHIND = Said("forward", "正向"), Said("backward", "反向")
-_STEPS = Said(
-    "Step {count} of both: forward reads {f}, backward {b}.", "两个方向的第 {count} 步：正向读 {f}，反向读 {b}。"
-)
-_SKIPS = Said(" {x} is masked: that state is carried on.", " {x} 被掩掉：那个状态原样传下去。")
-_STATES = Said("The last states are returned as well, the forward ones first.", "最后的状态也一并返回，正向的在前。")
-_KEEPS = Said("The last states are kept for the next batch.", "最后的状态保留给下一批。")
-_HIDDEN = Said("{y} is masked, so it is zero.", "{y} 被掩掉，所以为零。")
 
 
 def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> Scene:
     language, steps = at.language, min(_steps(at), 5)
     left = 2.0
-    x = Line("x", steps, (left + 0.5, 0.0), _X(language, sizes=sizes(at.inputs[0][2:])), ["x"], 3, masked=masked)
+    x = Line("x", steps, (left + 0.5, 0.0), _SAID.x(language, sizes=sizes(at.inputs[0][2:])), ["x"], 3, masked=masked)
     ahead = _sweep(layer.forward_layer, at, x, x.bottom + GAP, "forward ", left, 0.0)
     levels = [sweep_line for sweep_line in ahead.lines if not sweep_line.name.endswith("start")]
     back = _sweep(layer.backward_layer, at, x, levels[-1].bottom + GAP, "backward ", left + 1, 1.0)
     back_levels = [sweep_line for sweep_line in back.lines if not sweep_line.name.endswith("start")]
-    for lines, letter, said in ((levels, "f", _FORTH), (back_levels, "b", _BACK)):
+    for lines, letter, said in ((levels, "f", _SAID.forth), (back_levels, "b", _SAID.back)):
         for line in lines:
             line.rows = [letter if row == "h" else f"{row}{letter}" for row in line.rows]
             line.title = said(language, state=line.title)
@@ -343,7 +290,15 @@ def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> 
     bottom = under.bottom + GAP
     count = steps if sequences else 1
     outs = [
-        Line(name, count, (left + 0.5, bottom + shift), f"{_Y(language)} {index}".strip(), rows, 3, numbered=sequences)
+        Line(
+            name,
+            count,
+            (left + 0.5, bottom + shift),
+            f"{_SAID.y(language)} {index}".strip(),
+            rows,
+            3,
+            numbered=sequences,
+        )
         for name, shift, index in ((("y", 0, "1"), ("y 2", 3, "2")) if mode is None else (("y", 0, ""),))
     ]
     if sequences:
@@ -353,8 +308,8 @@ def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> 
     links, frames = [*ahead.links, *back.links], []
     for index, (one, other) in enumerate(zip(ahead.moments, back.moments, strict=True)):
         f, b = ahead.order[index], back.order[index]
-        said = _STEPS(language, count=index + 1, f=x.text(f), b=x.text(b))
-        said += "".join(_SKIPS(language, x=x.text(step)) for step in sorted({f, b} & {*masked}))
+        said = _SAID.steps(language, count=index + 1, f=x.text(f), b=x.text(b))
+        said += "".join(_SAID.skips(language, x=x.text(step)) for step in sorted({f, b} & {*masked}))
         now = [*(link._replace(colour=0) for link in one[2]), *(link._replace(colour=1) for link in other[2])]
         frames.append(Frame(said, [*_marks(one[1], 0), *_marks(other[1], 1)], now))
     for place in range(count):
@@ -365,25 +320,25 @@ def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> 
         text = outs[0].text(place)
         cells = [cell for line in outs for cell in line.column(place)]
         if sequences and f in masked:
-            frames.append(Frame(_HIDDEN(language, y=text), _marks(cells)))
+            frames.append(Frame(_SAID.hidden(language, y=text), _marks(cells)))
             continue
         ends = [outs[0].cell(place, 0), outs[-1].cell(place)]
         into = [Link(top.cell(f), ends[0], 0), Link(under.cell(b), ends[1], 1)]
         links += [link._replace(colour=PLAIN) for link in into]
         joint = _SIGN[mode].format(f=top.text(f), b=under.text(b))
         seen = [f"{x.text(sweep.order[0])}…{x.text(f)}" for sweep in (ahead, back)]
-        said = (_MEETS if sequences else _ENDS)(language, y=text, sum=joint, before=seen[0], after=seen[1])
+        said = (_SAID.meets if sequences else _SAID.ends)(language, y=text, sum=joint, before=seen[0], after=seen[1])
         marks = [*_marks(cells), Mark(*top.cell(f), 0), Mark(*under.cell(b), 1)]
         frames.append(Frame(said, marks, into))
     name = f"Bidirectional({type(layer.forward_layer).__name__})"
-    title = _TWO(language, name=name, what=_MERGED[mode](language))
+    title = _SAID.two(language, name=name, what=_SAID.merged[str(mode)](language))
     grids = [grid for line in (x, *ahead.lines, *back.lines, *outs) for grid in line.grids()]
     known = at.inputs[0][1]
-    below = [_CUT(language, steps=steps, all=known)] if known and known > steps else []
-    below += [_STATES(language)] if layer.return_state else []
-    below += [_KEEPS(language)] if layer.stateful else []
-    title = _MASKED(language, name=name) if masked else title
-    legend = {0: _AHEAD(language), 1: _BEHIND(language)}
+    below = [_SAID.cut(language, steps=steps, all=known)] if known and known > steps else []
+    below += [_SAID.states(language)] if layer.return_state else []
+    below += [_SAID.keeps(language)] if layer.stateful else []
+    title = _SAID.masked(language, name=name) if masked else title
+    legend = {0: _SAID.ahead(language), 1: _SAID.behind(language)}
     return Scene(title, grids, frames, links, notes=notes(grids, *below), legend=legend)
 
 
@@ -401,45 +356,34 @@ def _(layer: wrappers.Bidirectional, at: At) -> list[Scene]:
 
 # Layers round layers ----------------------------------------------------------------------------------------------
 
-_SAME = Said(
-    "TimeDistributed({name}): one layer, the same weights at every step",
-    "TimeDistributed({name})：每一步用同一个层、同样的权重",
-)
-_LAYER = Said("the layer, {parameters} weights in all", "同一个层，共 {parameters} 个权重")
-_ALONE = Said("{y} is computed from {x} alone.", "{y} 只由 {x} 算出。")
-_OUTPUT = Said("output: {sizes} values a step", "输出：每步 {sizes} 个值")
-
 
 @scenes.register
 def _(layer: wrappers.TimeDistributed, at: At) -> list[Scene]:
     steps, inner = _steps(at), layer.layer
-    x = Line("x", steps, (0.0, 0.0), _X(at.language, sizes=sizes(at.inputs[0][2:])), ["x"])
+    x = Line("x", steps, (0.0, 0.0), _SAID.x(at.language, sizes=sizes(at.inputs[0][2:])), ["x"])
     weights = Line(
         "layer",
         steps,
         (0.0, 3.0),
-        _LAYER(at.language, parameters=inner.count_params()),
+        _SAID.layer(at.language, parameters=inner.count_params()),
         ["L"],
         style="weight",
         numbered=False,
     )
-    y = Line("y", steps, (0.0, 6.0), _OUTPUT(at.language, sizes=sizes(at.outputs[0][2:])), ["y"])
+    y = Line("y", steps, (0.0, 6.0), _SAID.output(at.language, sizes=sizes(at.outputs[0][2:])), ["y"])
     links, frames = [], []
     for step in range(steps):
         now = [Link(x.cell(step), weights.cell(step)), Link(weights.cell(step), y.cell(step))]
         links += now
         marks = _marks([x.cell(step), weights.cell(step), y.cell(step)])
-        said = _ALONE(at.language, y=y.text(step), x=x.text(step))
+        said = _SAID.alone(at.language, y=y.text(step), x=x.text(step))
         frames.append(Frame(said, marks, [link._replace(colour=0) for link in now]))
     grids = [grid for line in (x, weights, y) for grid in line.grids()]
     known = at.inputs[0][1]
-    below = [_CUT(at.language, steps=steps, all=known)] if known and known > steps else []
-    title = _SAME(at.language, name=type(inner).__name__)
+    below = [_SAID.cut(at.language, steps=steps, all=known)] if known and known > steps else []
+    title = _SAID.same(at.language, name=type(inner).__name__)
     within = At(((None, *at.inputs[0][2:]),), ((None, *at.outputs[0][2:]),), at.language)
     return [Scene(title, grids, frames, links, notes=notes(grids, *below)), *scenes(inner, within)]
-
-
-_UPON = Said("Cells one upon another: each takes the output of the one below", "单元叠在一起：每个取下面一个的输出")
 
 
 @scenes.register
@@ -448,7 +392,7 @@ def _(layer: recurrent.StackedRNNCells, at: At) -> list[Scene]:
     whole = At(((None, 1, *at.inputs[0][1:]),), ((None, layer.output_size),), at.language)
     found = _unrolled(recurrent.RNN(layer, name=layer.name), whole)
     inner = [scene for cell in {type(cell): cell for cell in layer.cells}.values() for scene in gates(cell, at)]
-    return [Scene(_UPON(at.language), found.grids, found.frames, found.links, notes=found.notes), *inner]
+    return [Scene(_SAID.upon(at.language), found.grids, found.frames, found.links, notes=found.notes), *inner]
 
 
 @scenes.register

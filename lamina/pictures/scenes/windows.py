@@ -11,7 +11,7 @@ from ...core.errors import axis_names
 from ...kernels import local, window
 from ...layers import convolution, old, pooling
 from ...layers.local import LocallyConnected
-from ..said import Language, Said
+from ..said import Language, sentences
 from ..scene import PLAIN, Frame, Grid, Link, Mark, Note, Scene, Style
 from .kinds import At, Shape, scenes
 
@@ -24,38 +24,7 @@ MOST_FRAMES = 36
 MOST_KERNELS = 16  # of a locally connected layer
 MOST_COLOURS = 8
 
-SEES = Said("{name}: what each output position sees", "{name}：每个输出位置看到哪些输入")
-SPREADS = Said("{name}: where each input position is added", "{name}：每个输入位置加到哪些输出上")
-CHANNELS = Said("{name}: across the channels", "{name}：通道之间如何连接")
-INPUT, OUTPUT = Said("input", "输入"), Said("output", "输出")
-SLICE = Said("{what} {place}", "{what} {place}")
-SLICES = Said("A grid for each place along the {axis}.", "沿{axis}方向，每个位置画一个网格。")
-KERNEL = Said("kernel, the same everywhere", "卷积核（各位置共享）")
-KERNELS = Said("a kernel of its own for each position", "每个位置各有一个卷积核")
-OVERLAPS = Said("how many inputs are added", "叠加的输入个数")
-PADDING = Said("dashed: padding, {pads}", "虚线：填充，{pads}")
-DROPPED = Said("crossed out: cut off at the ends, {pads}", "打叉：两端被裁掉的部分，{pads}")
-PADS = Said("{axis} {before} before and {after} after", "{axis}前 {before} 后 {after}")
-UNCOUNTED = Said("Padding is left out of the mean.", "求平均时不计填充。")
-NEVER_WINS = Said("Padding is never the largest.", "填充不会成为最大值。")
-CUT = Said("Shown: {shown} of {all} positions.", "只画出 {all} 个位置中的 {shown} 个。")
-CUT_CHANNELS = Said("Shown: {shown} of {all} channels.", "只画出 {all} 个通道中的 {shown} 个。")
-STEPS = Said("{axis}: stride {stride}, dilation {dilation}", "{axis}：步长 {stride}，膨胀 {dilation}")
-WIDE = Said("y[{at}] sees {places}", "y[{at}] 看到 {places}")
-PADDED = Said("{caption}; {count} of {all} taps on padding", "{caption}；{all} 个抽头中有 {count} 个落在填充上")
-WRITES = Said("x[{at}] is added to {places}", "x[{at}] 加到 {places} 上")
-FROM_CHANNELS = Said(
-    "output channel {output} sees of the input: {inputs}", "输出通道 {output} 看到的输入通道：{inputs}"
-)
-INPUT_CHANNELS = Said("input channels: {count}", "输入通道：{count}")
-BETWEEN_CHANNELS = Said("after the depthwise step: {count}", "逐深度卷积之后：{count}")
-OUTPUT_CHANNELS = Said("output channels: {count}", "输出通道：{count}")
-AXES = {
-    "steps": Said("steps", "时间步"),
-    "depth": Said("depth", "深"),
-    "height": Said("height", "高"),
-    "width": Said("width", "宽"),
-}
+_SAID = sentences("windows")
 
 
 class Sliding(NamedTuple):
@@ -207,7 +176,7 @@ def _board(
                 styles[cell] = outside
             elif rank == 1:
                 texts[cell] = str(j)
-        said = title if rank < 3 else SLICE(language, what=title, place=first)
+        said = title if rank < 3 else _SAID.slice(language, what=title, place=first)
         names = ("", axes[-1]) if rank == 1 else (axes[-2], axes[-1]) if rank == 2 else ("", "")
         grids.append(Grid(key, len(down), len(across), (x, y), texts, styles, axes=names, title=said))
         x += len(across) + 1
@@ -257,19 +226,21 @@ def _over_space(layer: Any, inputs: Sequence[int], outputs: Sequence[int], langu
     cuts = [cut(axis, MOST[rank]) for axis in axes]
     spreads, unshared = isinstance(layer, convolution.ConvTranspose), isinstance(layer, LocallyConnected)
     words = axis_names(rank + 2, "channels_last")[1:-1]
-    names = [AXES[word](language) for word in words]
+    names = [_SAID.axes[word](language) for word in words]
 
     # Where the window stands, and what it touches: outputs and inputs, for a transposed convolution the reverse.
     places, positions = [each.places for each in cuts], [each.positions for each in cuts]
     upper, lower = (positions, places) if spreads else (places, positions)
-    top = _board("input", INPUT(language), upper, inputs, (0, 0), names, language)
+    top = _board("input", _SAID.input(language), upper, inputs, (0, 0), names, language)
     if rank == 2:
         below = top.right + 2.5, max(0.0, (top.bottom - len(lower[0])) / 2)
     elif getattr(layer, "padding", None) == "causal" and layer.strides == (1,):  # below the newest input it sees
         below = float(sum(place is not None and place < 0 for place in upper[0])), top.bottom + 3
     else:
         below = max(0.0, (len(upper[0]) - len(lower[0])) / 2) * (rank == 1), top.bottom + 3
-    bottom = _board("output", OUTPUT(language), lower, outputs, below, names, language, "dropped" if spreads else "pad")
+    bottom = _board(
+        "output", _SAID.output(language), lower, outputs, below, names, language, "dropped" if spreads else "pad"
+    )
     near, far = (top, bottom) if spreads else (bottom, top)
     shown = [place for place in itertools.product(*map(_numbers, positions)) if place in near.cells]
     colour_of = {place: index % MOST_COLOURS for index, place in enumerate(shown)} if unshared else {}
@@ -287,7 +258,7 @@ def _over_space(layer: Any, inputs: Sequence[int], outputs: Sequence[int], langu
         ]
         left = below[0] + max(0, len(lower[0]) - len(real[0])) * (places[0][0] != real[0][0])
         counts = _with_counts(
-            _board("overlaps", OVERLAPS(language), real, outputs, (left, end + 2.5), [""], language), axes, places
+            _board("overlaps", _SAID.overlaps(language), real, outputs, (left, end + 2.5), [""], language), axes, places
         )
         grids += counts.grids
         end = counts.bottom
@@ -315,7 +286,7 @@ def _over_space(layer: Any, inputs: Sequence[int], outputs: Sequence[int], langu
     notes = [
         Note((0, end + 1.5 + line * 0.75), text) for line, text in enumerate(_notes(layer, axes, cuts, names, language))
     ]
-    title = (SPREADS if spreads else SEES)(language, name=type(layer).__name__)
+    title = (_SAID.spreads if spreads else _SAID.sees)(language, name=type(layer).__name__)
     return Scene(title, grids, frames, notes=notes)
 
 
@@ -359,7 +330,7 @@ def _kernel(layer: Any, by_tap: bool, rank: int, right: float, end: float, langu
     colours = {tap: tap for tap in range(across)} if by_tap else {}
     grids = []
     for number in range(*slices or (1,)):
-        title = KERNEL(language) if not number else " "
+        title = _SAID.kernel(language) if not number else " "
         grids.append(Grid(f"kernel {number}", down, across, at, texts, styles, colours, title=title))
         at = at[0] + across + 1, at[1]
     return grids
@@ -387,7 +358,7 @@ def _local_kernels(
         turn, step = divmod(index, columns)
         at = (left + step * width, top + turn * (down + (1 if rank == 2 else 1.6)))
         styles: dict[int, Style] = dict.fromkeys(range(size), "weight")
-        title = KERNELS(language) if not index else " "
+        title = _SAID.kernels(language) if not index else " "
         texts = {tap: f"w{tap}" for tap in range(size)} if rank == 1 else {}
         grids.append(
             Grid(
@@ -414,11 +385,13 @@ def _caption(layer: Any, axes: Sequence[Sliding], place: Place, names: Sequence[
         return _formula(layer, axes[0], place[0])
     within = [[one for one in row if 0 <= one < axis.places] for row, axis in zip(touched, axes, strict=True)]
     spans = ", ".join(f"{name} {_span(row)}" for name, row in zip(names, within, strict=True))
-    caption = (WRITES if spreads else WIDE)(language, at=at, places=spans)
+    caption = (_SAID.writes if spreads else _SAID.wide)(language, at=at, places=spans)
     every = real = 1
     for all_, inside in zip(touched, within, strict=True):
         every, real = every * len(all_), real * len(inside)
-    return caption if spreads or every == real else PADDED(language, caption=caption, count=every - real, all=every)
+    return (
+        caption if spreads or every == real else _SAID.padded(language, caption=caption, count=every - real, all=every)
+    )
 
 
 def _span(row: Sequence[int]) -> str:
@@ -447,29 +420,29 @@ def _notes(
 ) -> Iterable[str]:
     spreads = isinstance(layer, convolution.ConvTranspose)
     if len(axes) == 3:
-        yield SLICES(language, axis=names[0])
+        yield _SAID.slices(language, axis=names[0])
     ends = [
-        PADS(language, axis=name if len(axes) > 1 else "", before=axis.outside[0], after=axis.outside[1]).strip()
+        _SAID.pads(language, axis=name if len(axes) > 1 else "", before=axis.outside[0], after=axis.outside[1]).strip()
         for axis, name in zip(axes, names, strict=True)
         if axis.outside != (0, 0)
     ]
     if ends:
-        yield (DROPPED if spreads else PADDING)(language, pads="; ".join(ends))
+        yield (_SAID.dropped if spreads else _SAID.padding)(language, pads="; ".join(ends))
         if isinstance(layer, pooling.MaxPooling):
-            yield NEVER_WINS(language)
+            yield _SAID.never_wins(language)
         elif isinstance(layer, pooling.AveragePooling):
-            yield UNCOUNTED(language)
+            yield _SAID.uncounted(language)
     strides = getattr(layer, "strides", ()) or (1,) * len(axes)
     dilations = getattr(layer, "dilation_rate", ()) or (1,) * len(axes)
     pairs = list(zip(strides, dilations, strict=True))
     for pair in dict.fromkeys(pairs):
         if pair != (1, 1):
             same = [name for name, each in zip(names, pairs, strict=True) if each == pair]
-            yield STEPS(language, axis=", ".join(same), stride=pair[0], dilation=pair[1])
+            yield _SAID.steps(language, axis=", ".join(same), stride=pair[0], dilation=pair[1])
     shown = [len(_numbers(each.positions)) for each in cuts]
     if shown != [axis.positions for axis in axes]:
         every = " × ".join(str(axis.positions) for axis in axes)
-        yield CUT(language, shown=" × ".join(map(str, shown)), all=every)
+        yield _SAID.cut(language, shown=" × ".join(map(str, shown)), all=every)
 
 
 # Across the channels ------------------------------------------------------------------------------------------------
@@ -505,7 +478,7 @@ def _over_channels(layer: Any, inputs: Shape, outputs: Shape, language: Language
     found = stages(layer, before, after)
     rows = _rows([stage for stage, _ in found])
     sizes = [before, *(stage.positions for stage, _ in found)]
-    titles = [INPUT_CHANNELS, *[BETWEEN_CHANNELS] * (len(found) - 1), OUTPUT_CHANNELS]
+    titles = [_SAID.input_channels, *[_SAID.between_channels] * (len(found) - 1), _SAID.output_channels]
     widest, boards = max(map(len, rows)), []
     for number, (title, size, row) in enumerate(zip(titles, sizes, rows, strict=True)):
         corner = (widest - len(row)) / 2, 4.0 * number
@@ -526,10 +499,10 @@ def _over_channels(layer: Any, inputs: Shape, outputs: Shape, language: Language
     shown = [len(_numbers(row)) for row in rows]
     notes = []
     if shown != sizes:
-        text = CUT_CHANNELS(language, shown=" → ".join(map(str, shown)), all=" → ".join(map(str, sizes)))
+        text = _SAID.cut_channels(language, shown=" → ".join(map(str, shown)), all=" → ".join(map(str, sizes)))
         notes.append(Note((0, boards[-1].bottom + 1.75), text))
     grids = [grid for board in boards for grid in board.grids]
-    return [Scene(CHANNELS(language, name=type(layer).__name__), grids, frames, links, notes=notes)]
+    return [Scene(_SAID.channels(language, name=type(layer).__name__), grids, frames, links, notes=notes)]
 
 
 def _rows(found: Sequence[Sliding]) -> list[Row]:
@@ -558,4 +531,4 @@ def _of_channel(
         marks += [Mark(*board.cells[place,]) for place in sorted(seen) if (place,) in board.cells]
     marked = {(mark.grid, mark.cell) for mark in marks}
     strong = [link for link in links if link.start in marked and link.end in marked]
-    return Frame(FROM_CHANNELS(language, output=output, inputs=_span(sorted(seen))), marks, strong)
+    return Frame(_SAID.from_channels(language, output=output, inputs=_span(sorted(seen))), marks, strong)

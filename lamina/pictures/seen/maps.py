@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import show_shape
-from ..said import Language, Said
+from ..said import Language, sentences
 from .canvas import BLUE, GREY, SIDE, bare, figure, finished, picture_is_last, picture_of, shown, tile
 from .running import (
     Samples,
@@ -35,10 +35,7 @@ _MAPS = 8
 _SAMPLES = 8
 _PASSING = ("InputLayer", "Dropout", "SpatialDropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "Flatten")
 
-_SAMPLE, _STEPS = Said("sample", "样本"), Said("steps", "时间步")
-_SALIENCY = Said("saliency of class {number}", "类别 {number} 的显著性")
-_CAM = Said("Grad-CAM of class {number}", "类别 {number} 的 Grad-CAM")
-_ACTIVATIONS = Said("activations of one sample", "一个样本的激活")
+_SAID = sentences("maps")
 
 
 def activations(
@@ -70,7 +67,7 @@ def activations(
         raise ValueError(f"{what}: the model has no layers inside.")
     heights = [SIDE + 0.15 if values.ndim > 2 else 1.1 for _, values in rows]
     made = figure(what, _COLUMNS * SIDE + 1.6, sum(heights) + 0.5)
-    made.suptitle(_ACTIVATIONS(language), fontsize=10)
+    made.suptitle(_SAID.activations(language), fontsize=10)
     grid = made.add_gridspec(len(rows), _COLUMNS, height_ratios=heights)
     for row, (module, values) in enumerate(rows):
         label = f"{shown(name_of(model, module), 20)}\n{type(module).__name__}\n{show_shape(values.shape)}"
@@ -157,8 +154,8 @@ def saliency(
     made, panels = _pairs(what, samples.count)
     for index, (left, right) in enumerate(panels):
         sample = samples.pictures[index]
-        draw_sample(left, sample, _SAMPLE(language) if not index else "", model, language)
-        title = _SALIENCY(language, number=classes[index])
+        draw_sample(left, sample, _SAID.sample(language) if not index else "", model, language)
+        title = _SAID.saliency(language, number=classes[index])
         values, picture = grads[index], is_picture(model, sample)
         if picture and values.ndim > 2:
             values = _middle(values.max(-1 if channels_of(sample, model) == -1 else 0))
@@ -219,7 +216,7 @@ def draw_values(axes: Any, values: np.ndarray, title: str, cmap: str, picture: b
     if values.ndim >= 2:
         rows = values.reshape(values.shape[0], -1)
         axes.imshow(rows.T, aspect="auto", cmap=cmap, interpolation="nearest")
-        axes.set_xlabel(_STEPS(language), fontsize=7)
+        axes.set_xlabel(_SAID.steps(language), fontsize=7)
     else:
         axes.bar(range(values.size), values.reshape(-1), color=BLUE, width=0.9)
         axes.axhline(0, color=GREY, linewidth=0.5)
@@ -299,8 +296,8 @@ def grad_cam(
     made, panels = _pairs(what, samples.count)
     for index, (left, right) in enumerate(panels):
         sample = samples.pictures[index]
-        title = _CAM(language, number=classes[index])
-        draw_sample(left, sample, _SAMPLE(language) if not index else "", model, language)
+        title = _SAID.cam(language, number=classes[index])
+        draw_sample(left, sample, _SAID.sample(language) if not index else "", model, language)
         draw_sample(right, sample, title, model, language)
         _overlay(right, cams[index], is_picture(model, sample))
     return finished(what, made, path)

@@ -11,20 +11,12 @@ import torch
 from torch import Tensor
 
 from ...core.errors import short
-from ..said import Language, Said
+from ..said import Language, sentences
 from .canvas import BLUE, GREEN, GREY, RED, figure, finished, shown
 from .maps import draw_sample
 from .running import Samples, alone, check_model
 
-_TRUE, _PREDICTED = Said("true class", "真实类别"), Said("predicted class", "预测类别")
-_CORRECT = Said("{right} of {all} right ({part:.1%})", "{all} 个中 {right} 个正确({part:.1%})")
-_WAS = Said("{said} (true: {true})", "{said}(真实:{true})")
-_PREDICTS = Said("predicts {said}", "预测 {said}")
-_PER = {
-    "true": Said("part of the true class", "占真实类别的比例"),
-    "pred": Said("part of the predicted class", "占预测类别的比例"),
-    "all": Said("part of all", "占全部的比例"),
-}
+_SAID = sentences("results")
 _MOST_NUMBERS = 30  # classes, with numbers in the cells
 _MOST_NAMES = 50  # classes, with every name at the sides
 _BARS = 5
@@ -48,7 +40,7 @@ def confusion(
     differ, classes without a label, or another `normalize`.
     """
     what = "confusion"
-    if normalize not in (None, *_PER):
+    if normalize not in (None, *vars(_SAID.per)):
         raise ValueError(f"{what}: `normalize` must be None, 'true', 'pred' or 'all'; got {normalize!r}.")
     counts, names = _counted(what, _classes(what, y_true, False), _classes(what, y_pred, True), labels)
     values = _normalized(counts, normalize)
@@ -62,8 +54,8 @@ def confusion(
     scale = PowerNorm(1 if size <= _MOST_NUMBERS else 0.5, 0, max(float(colours.max()), 1e-12))  # few are to be seen
     image = axes.imshow(colours, cmap="Blues", norm=scale)
     right, total = int(np.trace(counts)), int(counts.sum())
-    axes.set_title(_CORRECT(language, right=right, all=total, part=right / max(total, 1)), fontsize=10)
-    axes.set(xlabel=_PREDICTED(language), ylabel=_TRUE(language))
+    axes.set_title(_SAID.correct(language, right=right, all=total, part=right / max(total, 1)), fontsize=10)
+    axes.set(xlabel=_SAID.predicted(language), ylabel=_SAID.true(language))
     _name_sides(axes, names)
     if size <= _MOST_NUMBERS:
         dark = float(colours.max()) / 2
@@ -73,7 +65,7 @@ def confusion(
                 colour = "white" if colours[row, column] > dark else "black"
                 axes.text(column, row, text, ha="center", va="center", fontsize=8 if size <= 15 else 6, color=colour)
     bar = made.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label(_PER[normalize or "true"](language), fontsize=8)
+    bar.set_label(_SAID.per[normalize or "true"](language), fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return finished(what, made, path)
 
@@ -242,7 +234,7 @@ def _draw_bars(axes: Any, parts: np.ndarray, names: Sequence[str], true: int | N
     right = true is None or said == true
     title = shown(names[said])
     if true is not None and not right:
-        title = _WAS(language, said=shown(names[said], 14), true=shown(names[true], 14))
+        title = _SAID.was(language, said=shown(names[said], 14), true=shown(names[true], 14))
     _finish_panel(axes, title, "black" if true is None else GREEN if right else RED)
 
 
@@ -253,8 +245,8 @@ def _draw_value(axes: Any, said: float, true: Any, language: Language) -> None:
     axes.set_yticks(range(len(told)), [f"{value:.4g}" for value in told], fontsize=7)
     axes.axvline(0, color=GREY, linewidth=0.5)
     axes.set_ylim(2.5, -0.6)
-    title = _PREDICTS(language, said=f"{said:.4g}")
-    _finish_panel(axes, title if true is None else _WAS(language, said=title, true=f"{float(true):.4g}"), "black")
+    title = _SAID.predicts(language, said=f"{said:.4g}")
+    _finish_panel(axes, title if true is None else _SAID.was(language, said=title, true=f"{float(true):.4g}"), "black")
 
 
 def _finish_panel(axes: Any, title: str, colour: str) -> None:

@@ -9,20 +9,11 @@ import numpy as np
 from torch import nn
 
 from ...core.errors import named
-from ..said import Language, Said
+from ..said import Language, sentences
 from .canvas import SIDE, bare, figure, finished, picture_of, scaled, shown, tile
 from .running import check_model, is_convolution, layer_of, name_of
 
-_FIRST = Said("{name}: the first {shown} of {all}", "{name}:前 {shown} 个,共 {all} 个")
-_ALL = Said("{name}: {all} kernels of shape {shape}", "{name}:{all} 个卷积核,形状 {shape}")
-_CHANNELS = Said("{title}, the first {shown} channels", "{title},前 {shown} 个通道")
-_WEIGHTS = Said("{name}: weights of shape {shape}", "{name}:权重,形状 {shape}")
-_INPUTS, _OUTPUTS = Said("input", "输入"), Said("output", "输出")
-_TAP, _CHANNEL, _KERNEL = (
-    Said("tap", "抽头"),
-    Said("channel {number}", "通道 {number}"),
-    Said("kernel {number}", "核 {number}"),
-)
+_SAID = sentences("weights")
 _COLUMNS = 8
 _TILES = 16  # channels of a kernel that are drawn
 _CURVES = 6  # more input channels than that are a heat map
@@ -87,9 +78,11 @@ def _first(model: Any) -> Any:
 def _title(kernel: np.ndarray, name: str, count: int, language: Language) -> str:
     total, shape = kernel.shape[-1], " x ".join(map(str, kernel.shape[:-1]))
     if count < total:
-        return _FIRST(language, name=name, shown=count, all=total)
-    title = _ALL(language, name=name, all=total, shape=shape)
-    return _CHANNELS(language, title=title, shown=_TILES) if kernel.ndim == 4 and kernel.shape[-2] > _TILES else title
+        return _SAID.first(language, name=name, shown=count, all=total)
+    title = _SAID.all(language, name=name, all=total, shape=shape)
+    return (
+        _SAID.channels(language, title=title, shown=_TILES) if kernel.ndim == 4 and kernel.shape[-2] > _TILES else title
+    )
 
 
 def _panels(
@@ -145,7 +138,7 @@ def _curves(what: str, kernel: np.ndarray, name: str, most: int, language: Langu
             tile(axes, values.T, str(number), cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
             continue
         for channel in range(inputs):
-            label = _CHANNEL(language, number=channel)
+            label = _SAID.channel(language, number=channel)
             axes.plot(range(taps), values[:, channel], marker="o", markersize=2.5, linewidth=1, label=label)
         axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
         bare(axes, str(number)).set_ylim(-reach * 1.1, reach * 1.1)
@@ -167,7 +160,7 @@ def _slices(what: str, kernel: np.ndarray, name: str, most: int, language: Langu
             axes = made.add_subplot(count, depth, number * depth + place + 1)
             tile(axes, means[place, ..., number], vmin=low, vmax=high)
             if not place:
-                axes.set_ylabel(_KERNEL(language, number=number), fontsize=7)
+                axes.set_ylabel(_SAID.kernel(language, number=number), fontsize=7)
     return made
 
 
@@ -183,12 +176,12 @@ def _of_matrix(what: str, model: Any, kernel: np.ndarray, name: str, most: int, 
             tile(axes, picture, str(number))
         return made
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    title = _WEIGHTS(language, name=name, shape=" x ".join(map(str, kernel.shape)))
+    title = _SAID.weights(language, name=name, shape=" x ".join(map(str, kernel.shape)))
     made = figure(what, *_size_of(matrix))
     axes, reach = made.add_subplot(), float(np.abs(matrix).max()) or 1.0
     image = axes.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest")
     axes.set_title(title, fontsize=10)
-    axes.set(xlabel=_OUTPUTS(language), ylabel=_INPUTS(language))
+    axes.set(xlabel=_SAID.outputs(language), ylabel=_SAID.inputs(language))
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_major_locator().set_params(integer=True)
     axes.tick_params(labelsize=7)
