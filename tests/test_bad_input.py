@@ -127,6 +127,8 @@ ARGUMENTS = {
     "recurrent units zero": bad(lambda: L.LSTM(0), ValueError, "LSTM", "units", "0"),
     "recurrent units fraction": bad(lambda: L.GRU(2.5), ValueError, "GRU", "units", "2.5"),
     "cell units negative": bad(lambda: L.SimpleRNNCell(-1), ValueError, "SimpleRNNCell", "units", "-1"),
+    "repeat never": bad(lambda: L.RepeatVector(0), ValueError, "RepeatVector", "`n`", "positive integer", "got 0"),
+    "pipeline without layers": bad(lambda: L.Pipeline.from_config({}), ValueError, "Pipeline", "list `layers`"),
     "repeat text": bad(lambda: L.RepeatVector("3"), TypeError, "RepeatVector", "n", "integer", "3"),
     "upsampling zero": bad(lambda: L.UpSampling2D(0), ValueError, "UpSampling2D", "size", "0"),
     "upsampling fraction": bad(lambda: L.UpSampling2D((1.5, 1.5)), ValueError, "UpSampling2D", "size", "1.5"),

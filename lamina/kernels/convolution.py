@@ -47,6 +47,12 @@ def _picked(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding
     return torch.conv2d(x[:, :, ::down, ::along], kernel, bias)
 
 
+def _of_one_channel(x: Tensor, kernel: Tensor, *args: Any) -> Tensor:
+    """`torch.conv2d` of one channel, which does not look like channels last: for results of one column, with strides
+    along rows alone, oneDNN (as of torch 2.13) then reads beyond its memory."""
+    return torch.conv2d(x.squeeze(1).unsqueeze(1), kernel.squeeze(1).unsqueeze(1), *args)
+
+
 def _spread(
     x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, append: Any = 0, *_: Any
 ) -> Tensor:
@@ -162,9 +168,13 @@ def plan_convolution(
             flat = [n for pair in reversed(pads) for n in pair]
             copy, before = [0, 0, *flat] if channels_last else flat, (0,) * rank
     plan = _plan(_FORWARD, shape, (strides, before, dilation), (), groups, channels_last, copy, keep)
-    thin = groups == 1 and (shape[-1 if channels_last else 1] or 0) < _SAFE_CHANNELS
-    points = thin and plan.op is torch.conv2d and max(kernel_size) == 1 < max(strides)
-    return plan._replace(op=_picked) if points else plan
+    if plan.op is not torch.conv2d:
+        return plan
+    channels = shape[-1 if channels_last else 1] or 0
+    if groups == 1 and channels < _SAFE_CHANNELS and max(kernel_size) == 1 < max(strides):
+        return plan._replace(op=_picked)
+    column = channels == 1 and strides[0] == 1 < strides[-1] and window.output_size(*axes[-1]) == 1
+    return plan._replace(op=_of_one_channel) if column else plan
 
 
 def plan_transposed(

@@ -21,6 +21,11 @@ def on_cpu(x: Tensor) -> bool:
     )
 
 
+def many(x: Tensor) -> bool:
+    """Whether an input is so large; False where somebody traces, since then its sizes may be open."""
+    return not torch.compiler.is_compiling() and x.numel() >= MANY
+
+
 def has_values(x: Tensor) -> bool:
     """Whether what a tensor holds may decide what is done: nobody traces the calls, or runs them without values."""
     if type(x) is not Tensor or torch._C._get_tracing_state() is not None:

@@ -21,6 +21,7 @@ an LSTM or a GRU with recurrent dropout.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,6 +34,9 @@ from . import eager
 
 Activation = Callable[[Tensor], Tensor]
 Result = tuple[Tensor | None, Tensor, list[Tensor]]
+
+# cuDNN joins weights that do not lie as it reads them in every call, and says so; here they have Keras' shapes.
+warnings.filterwarnings("ignore", "RNN module weights are not part", UserWarning, r"lamina\.")
 
 # A logit whose sigmoid is exactly 0 or 1 in every floating type, and which float16 can hold.
 _SATURATED = 1e4

@@ -138,7 +138,8 @@ def resize(x: Tensor, size: Sequence[int], interpolation: str, antialias: bool =
         rows, columns = (_shares(*sizes, interpolation, antialias, y) for sizes in zip(x.shape[2:], size, strict=True))
         y = rows @ y @ columns.T
     if not dtype.is_floating_point:
-        y = y.round_().clamp_(torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+        kind = torch.iinfo(dtype) if dtype is not torch.bool else None
+        y = y.round_().clamp_(*((0, 1) if kind is None else (kind.min, kind.max)))
     return y.to(dtype)
 
 

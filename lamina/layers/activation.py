@@ -17,7 +17,7 @@ from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
 from ..core.weight import weight
 from ..initializers import initializer
-from ..regularizers import regularizer
+from ..regularizers import L1L2, regularizer
 
 
 class Activated(Layer):
@@ -158,7 +158,7 @@ class Softmax(_Elementwise):
 
     @grants(says="elementwise")
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is not None:
+        if mask is not None and inputs.is_floating_point():
             sizes = zip(reversed(mask.shape), reversed(inputs.shape), strict=False)
             if mask.ndim > inputs.ndim or any(own not in (1, size) for own, size in sizes):
                 raise ValueError(
@@ -184,12 +184,10 @@ class Identity(_Elementwise):
 class ActivityRegularization(_Elementwise):
     """The input itself, with `l1 * sum(abs(x)) + l2 * sum(x ** 2)` added to the loss."""
 
-    l1: float = arg(number(0), default=0.0, doc="Factor of the sum of absolute values.")
-    l2: float = arg(number(0), default=0.0, doc="Factor of the sum of squares.")
+    l1: float = arg(L1L2._args["l1"].kind, default=0.0, doc="Factor of the sum of absolute values.")
+    l2: float = arg(L1L2._args["l2"].kind, default=0.0, doc="Factor of the sum of squares.")
 
     def check(self) -> None:
-        from ..regularizers import L1L2
-
         if self.activity_regularizer is not None:
             raise ValueError("ActivityRegularization: `l1` and `l2` are its `activity_regularizer`; give no other.")
         vars(self)["activity_regularizer"] = L1L2(l1=self.l1, l2=self.l2)

@@ -41,7 +41,7 @@ def _padding(value: Any, owner: Any) -> Any:
     if isinstance(value, str):
         word = value.lower()
         if word not in ("valid", "same") and not (word == "causal" and owner.rank == 1 and owner._causal):
-            raise Refused('"causal" is for one spatial axis.' if word == "causal" else "")
+            raise Refused('"causal" is for Conv1D; elsewhere, put a ZeroPadding before it.' if word == "causal" else "")
         return word
     if not isinstance(value, (tuple, list)) or len(value) != owner.rank:
         raise Refused
@@ -49,7 +49,7 @@ def _padding(value: Any, owner: Any) -> Any:
 
 
 _padding_or_pads = Kind(
-    '"valid", "same", "causal" (1-D), or a pair (before, after) for each spatial axis',
+    '"valid", "same", "causal" (Conv1D), or a pair (before, after) for each spatial axis',
     _padding,
     good=("valid", "same"),
     bad=("sme", 7, (1, 2, 3, 4)),

@@ -447,6 +447,9 @@ class Attention(_Attention, OfSeveral):
             raise ValueError(
                 f"{named(self)}: call it on [query, value] or [query, value, key]; got {len(shapes)} inputs."
             )
+        if any(len(shape) < 2 for shape in shapes):
+            told = ", ".join(map(show_shape, shapes))
+            raise ValueError(f"{named(self)}: each input must be (batch, steps, features); got {told}.")
         return shapes if len(shapes) == 3 else [*shapes, shapes[1]]
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:

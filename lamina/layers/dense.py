@@ -37,6 +37,7 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
 
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
+    _product = "kernel"
     kernel = weight("features", "units", adapts=True)
     bias = weight("units", when="use_bias")
 
@@ -153,6 +154,7 @@ class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 
     _takes_alpha = True
+    _product = "kernel"
     kernel = weight("*kernel_sizes", adapts=True, initializer=lambda layer: layer._initializer())
     bias = weight("*bias_sizes", when=lambda layer: layer.bias_axes is not None)
 

@@ -119,6 +119,8 @@ class GaussianDropout(_Noise):
 class AlphaDropout(Dropout):
     """Dropout that keeps mean and variance of selu's outputs (Klambauer et al., 2017)."""
 
+    rate: float = arg(number(0, 1, below=True), doc="Fraction to drop.")
+
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
             return inputs

@@ -13,6 +13,7 @@ from ..constraints import constraint
 from ..core import symbolic
 from ..core.declare import Declared, Kind, arg, boolean, integer, looked_up, number
 from ..core.dtypes import FLOATS, dtype_name
+from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import first_values
 from ..core.weight import weight
@@ -71,10 +72,10 @@ class Embedding(LowRank, _Vectors, LoRA):
     def _explain(self, args: tuple, error: Exception) -> None:
         if isinstance(error, IndexError) and args and isinstance(args[0], Tensor) and args[0].numel():
             if not bool(torch.isfinite(args[0]).all()):
-                raise ValueError(f'Embedding "{self.name}": indices must be whole numbers; got NaN or inf.') from error
+                raise ValueError(f"{named(self)}: indices must be whole numbers; got NaN or inf.") from error
             low, high = int(args[0].min()), int(args[0].max())
             raise ValueError(
-                f'Embedding "{self.name}": indices must be 0 to {self.input_dim - 1} (input_dim={self.input_dim}); '
+                f"{named(self)}: indices must be 0 to {self.input_dim - 1} (input_dim={self.input_dim}); "
                 f"got {low} to {high}. Raise input_dim to {high + 1} or map the words outside to one index."
             ) from error
         super()._explain(args, error)

@@ -37,7 +37,9 @@ def function_of(value: Any, owner: Any, part: str = "function") -> Any:
     if isinstance(value, str):
         found = serialize.registered_object(value)
         if found is None:
-            raise ValueError(f"Lambda: unknown function {value!r}; pass it in custom_objects={{{value!r}: ...}}.")
+            raise ValueError(
+                f"{type(owner).__name__}: `{part}` {value!r} is unknown; pass it in custom_objects={{{value!r}: ...}}."
+            )
         return found
     if not callable(value):
         raise Refused

@@ -84,7 +84,9 @@ class LoRA(Layer):
             ("b", (rank, weight.shape[-1]), b),
         ):
             part_name = f"lora_{name}_{part}"
-            setattr(self, part_name, self.add_weight(shape, initializer, name=part_name, regularizer=regularizer))
+            made = self.add_weight(shape, initializer, name=part_name, regularizer=regularizer)
+            made.path = f"{weight.path.rpartition('/')[0]}/{part_name}"  # beside the weight, also inside a model
+            setattr(self, part_name, made)
         weight.trainable = False
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         self._let_stand_in()

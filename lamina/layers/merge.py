@@ -39,7 +39,9 @@ class OfSeveral(Layer):
         return x or None
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
-        args = super()._checked_first(args, kwargs)
+        args, mask = super()._checked_first(args, kwargs), kwargs.get("mask")
+        if mask is not None and not isinstance(mask, (list, tuple)):
+            raise ValueError(f"{named(self)}: `mask` must be a list, one for each input; got {short(mask)}.")
         if args:
             given = args[0]
             if not isinstance(given, (list, tuple)) or not given:

@@ -232,7 +232,7 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         """`self(convolve(inputs))`. With moving statistics, on a CPU, for many values and where nobody asks for
         gradients, the convolution scales its kernel, so that its result need not be read again."""
         by_batch = training or self.batch_statistics == "always"
-        if by_batch or torch.is_grad_enabled() or inputs.numel() < eager.MANY or not eager.on_cpu(inputs):
+        if by_batch or torch.is_grad_enabled() or not eager.many(inputs) or not eager.on_cpu(inputs):
             return self.call(convolve(inputs), training, relu=relu)
         averages = self.moving_mean, self.moving_variance
         affine = kernels.scale_and_shift(self.gamma, self.beta, *averages, self.epsilon)

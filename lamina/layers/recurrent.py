@@ -110,6 +110,7 @@ class _Cell(Layer):
     axis = -1  # of the features, from the end
     _kernel: ClassVar[Any]  # what runs a whole sequence
     _fusable = True  # a layer's `use_cudnn`
+    input_spec = InputSpec(min_ndim=2)
     kernel = weight("features", "width", order=(1, 0))
     recurrent_kernel = weight("units", "width", role="recurrent", order=(1, 0))
     bias = weight("width", when="use_bias")
@@ -305,6 +306,7 @@ class StackedRNNCells(Holder):
     """Cells one upon another as one cell: each takes the output of the one below. Its states are a list, one a cell."""
 
     cells: list = arg(_cells, doc="The cells, the lowest first.")
+    input_spec = InputSpec(min_ndim=2)
 
     def check(self) -> None:
         self._modules.pop("cells", None)  # torch.func.functional_call finds no weights in a list: one name a cell

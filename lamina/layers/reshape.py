@@ -124,7 +124,14 @@ class Permute(Layer):
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
 
 
-_times = Kind("a positive integer", integer(1).convert, good=(1, 3), bad=("3", 2.5, 0, None), error=TypeError)
+def _as_times(value: Any, owner: Any) -> int:
+    number = integer().convert(value, owner)
+    if number < 1:  # a ValueError, as Keras raises, where other types are a TypeError
+        raise ValueError(f"{type(owner).__name__}: argument `n` must be a positive integer; got {number}.")
+    return number
+
+
+_times = Kind("a positive integer", _as_times, good=(1, 3), bad=("3", 2.5, None), error=TypeError)
 
 
 class RepeatVector(Layer):

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import care, masking, serialize, symbolic
 from ..core.declare import Kind, Refused, arg, one_of
-from ..core.errors import named, show_shape
+from ..core.errors import named, short, show_shape
 from ..core.fusion import grants
 from ..core.layer import Layer, first_values
 from .lambda_ import Lambda
@@ -51,6 +51,13 @@ class Pipeline(Holder):
     _autocast = False
     _creates_mask = False
     supports_masking = True
+
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        """Raises ValueError for a config without layers."""
+        if not isinstance(config.get("layers"), list):
+            raise ValueError(f"{cls.__name__}: its config must have a list `layers`; got {short(config)}.")
+        return super().from_config(config)
 
     def check(self) -> None:
         self._modules.pop("_pipeline_layers", None)  # as in StackedRNNCells: one name a layer

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from ...core import config
 from ...core.declare import Kind, arg, boolean, integer, listed, number, one_of
+from ...core.errors import named, show_shape
 from ...core.layer import Layer
 from ...core.weight import weight
 from ...initializers import STFT
@@ -69,6 +70,11 @@ class MelSpectrogram(Layer):
 
         if inputs.ndim == 2 and not inputs.shape[0]:  # torch transforms no empty batch
             return self.call(inputs.new_zeros(1, inputs.shape[1]))[:0]
+        if not inputs.ndim or inputs.shape[-1] <= self.fft_length // 2:
+            raise ValueError(
+                f"{named(self)}: a signal needs more than {self.fft_length // 2} steps, half of `fft_length`; "
+                f"got shape {show_shape(inputs.shape)}. Pad it, or take a smaller `fft_length`."
+            )
         exact = torch.promote_types(inputs.dtype, torch.float32)
         given = inputs.to(exact)
         assert self.sequence_length is not None

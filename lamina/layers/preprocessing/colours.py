@@ -84,7 +84,7 @@ class RandomColorDegeneration(_Changed):
     """In training, colours on the way to grey: 0 leaves them, 1 is grey, below 0 they become stronger."""
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        grey = operations().rgb_to_grayscale(x, _FIRST)
+        grey = operations().rgb_to_grayscale(self.coloured(x), _FIRST)
         return self.within(torch.lerp(x, grey.expand_as(x), drawn.to(x.dtype)))
 
 
@@ -98,7 +98,7 @@ class RandomHue(_Changed):
         return side * super().draw(x)
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        hue, rest = operations().rgb_to_hsv(self.scaled(x, 1), _FIRST).split([1, 2], 1)
+        hue, rest = operations().rgb_to_hsv(self.scaled(self.coloured(x), 1), _FIRST).split([1, 2], 1)
         turned = torch.cat([torch.remainder(hue + drawn.to(x.dtype), 1.0), rest], 1)
         return self.unscaled(operations().hsv_to_rgb(turned, _FIRST).clamp(0, 1), 1)
 
@@ -108,7 +108,7 @@ class RandomSaturation(_Changed):
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
         times = (drawn / (1 - drawn + config.epsilon())).to(x.dtype)
-        hue, saturation, value = operations().rgb_to_hsv(x, _FIRST).split(1, 1)
+        hue, saturation, value = operations().rgb_to_hsv(self.coloured(x), _FIRST).split(1, 1)
         return operations().hsv_to_rgb(
             torch.cat([hue, (saturation * times).clamp(*self.value_range), value], 1), _FIRST
         )
@@ -150,7 +150,7 @@ class RandomGrayscale(Seed, DataFormat, Random):
         return self.uniform(x, (0, 1), 1, 1, 1) < self.factor
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return torch.where(drawn, operations().rgb_to_grayscale(x, _FIRST), x)
+        return torch.where(drawn, operations().rgb_to_grayscale(self.coloured(x), _FIRST), x)
 
 
 class _Chance(Declared):

@@ -284,7 +284,7 @@ class RandomPerspective(_Warped):
     data_format: str = arg(data_format, default=None)
 
     def draw(self, x: Tensor) -> Tensor:
-        right, bottom = x.shape[3] - 1, x.shape[2] - 1
+        right, bottom = max(x.shape[3] - 1, 1), max(x.shape[2] - 1, 1)  # the corners of one row would be two
         parts = 1 + self.uniform(x, (-self.scale / 2, self.scale / 2), 4, 2)
         corners = torch.zeros((4, 2), dtype=parts.dtype, device=x.device)
         corners[1::2, 0], corners[2:, 1] = right, bottom

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...core import symbolic
 from ...core.declare import Declared, Kind, arg, as_integer, integer
 from ...core.errors import named, short, show_shape
 from ...kernels.encoding import encode
@@ -87,7 +88,7 @@ class HashedCrossing(_Buckets):
         return [as_array(each, self) for each in inputs]
 
     def call(self, inputs: list[Data]) -> Tensor:
-        self._check([tuple(each.shape) for each in inputs])
+        self._check(symbolic.shapes_of(inputs))
         columns = []
         for each in inputs:
             if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
@@ -95,14 +96,16 @@ class HashedCrossing(_Buckets):
             columns.append(each.long() if isinstance(each, Tensor) else self.placed(hashes(each, self)))
         return encode(crossed(columns, self.num_bins), self.output_mode, self.num_bins, self._output_type())
 
-    def _check(self, shapes: list[tuple]) -> None:
+    def _check(self, shapes: Any) -> None:
+        if symbolic.is_shape(shapes) or len(shapes) < 2:
+            raise ValueError(f"{named(self)}: call it on a list of two or more features; got one of shape {shapes}.")
         first = shapes[0]
         if len(first) > 2 or (len(first) == 2 and first[1] != 1) or any(shape != first for shape in shapes):
             told = ", ".join(map(show_shape, shapes))
             raise ValueError(f"{named(self)}: features must have one shape, (), (batch,) or (batch, 1); got {told}.")
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
-        self._check([tuple(shape) for shape in input_shape])
+        self._check(input_shape)
         return encoded_shape(input_shape[0], self.output_mode, self.num_bins)
 
     def get_config(self) -> dict[str, Any]:

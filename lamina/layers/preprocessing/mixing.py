@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...core import random
 from ...core.declare import anything, arg, boolean, integer, number
+from ...core.errors import as_own
 from ...kernels import boxes
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
@@ -30,17 +31,12 @@ class RandomColorJitter(DataFormat, Seed, ValueRange, Random):
 
     def check(self) -> None:
         super().check()
-        given = {
-            colours.RandomBrightness: self.brightness_factor,
-            colours.RandomContrast: self.contrast_factor,
-            colours.RandomSaturation: self.saturation_factor,
-            colours.RandomHue: self.hue_factor,
-        }
-        made = (
-            cls(factor, value_range=self.value_range, seed=self.seed_generator, dtype=self.dtype_policy)
-            for cls, factor in given.items()
-            if factor is not None
-        )
+        made = []
+        for what in ("brightness", "contrast", "saturation", "hue"):
+            cls, factor = getattr(colours, f"Random{what.title()}"), getattr(self, f"{what}_factor")
+            own = {"value_range": self.value_range, "seed": self.seed_generator, "dtype": self.dtype_policy}
+            with as_own(f"{cls.__name__}: argument `", f"{type(self).__name__}: argument `{what}_"):
+                made += [] if factor is None else [cls(factor, **own)]
         vars(self)["_steps"] = tuple(made)
 
     def draw(self, x: Tensor) -> list[Any]:

@@ -152,6 +152,12 @@ class Pictures(Spatial):
 
     # -- forms ------------------------------------------------------------------------------------------------------
 
+    def coloured(self, x: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) as they are. Raises ValueError unless they have three channels."""
+        if x.shape[1] != 3:
+            raise ValueError(f"{named(self)}: expected 3 channels, red, green and blue; got {x.shape[1]}.")
+        return x
+
     def _batch(self, data: Any, cast: bool = True) -> tuple[Tensor, bool]:
         """Pictures (N, C, H, W), and whether it is one alone. Raises ValueError for other than 3 or 4 axes."""
         if data.ndim not in (3, 4):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...core import config, serialize
 from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, text
-from ...core.errors import named, short, show_shape
+from ...core.errors import as_own, named, short, show_shape
 from .adapting import Adapting, dense, encoded_shape, output_mode
 from .lookup import StringLookup, _Limits, _Weighing, vocabulary
 from .strings import Textual, encoded, texts_of
@@ -90,16 +90,17 @@ class TextVectorization(_Form, _Weighing, _Output, Textual, Adapting, _Stored):
         if mode != "int" and (self.ragged or self.output_sequence_length is not None):
             given = "ragged" if self.ragged else "output_sequence_length"
             raise ValueError(f'TextVectorization: `{given}` is for output_mode="int"; got "{mode}".')
-        self._lookup_layer = StringLookup(
-            max_tokens=self.max_tokens,
-            vocabulary=self.input_vocabulary,
-            idf_weights=self.input_idf_weights,
-            pad_to_max_tokens=self.pad_to_max_tokens,
-            mask_token="",
-            output_mode=mode,
-            encoding=self.encoding,
-            vocabulary_size=self._stored_size,
-        )
+        with as_own("StringLookup", type(self).__name__):
+            self._lookup_layer = StringLookup(
+                max_tokens=self.max_tokens,
+                vocabulary=self.input_vocabulary,
+                idf_weights=self.input_idf_weights,
+                pad_to_max_tokens=self.pad_to_max_tokens,
+                mask_token="",
+                output_mode=mode,
+                encoding=self.encoding,
+                vocabulary_size=self._stored_size,
+            )
         self._lookup_layer.build()
         vars(self)["input_vocabulary"] = self._lookup_layer.input_vocabulary
 
