@@ -272,7 +272,7 @@ def test_other_code(tmp_path: Path) -> None:
     assert found.code == ["the YAML tag !!python/object/apply:os.system"] and not found.readable
 
 
-_BASES = ("FunctionLoss", "PlainLoss", "LossFunctionWrapper")
+_BASES = ("FunctionLoss", "LossFunctionWrapper")
 
 
 @pytest.mark.parametrize("module", [layers, losses, metrics, optimizers, activations])
