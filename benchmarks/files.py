@@ -1,11 +1,12 @@
-"""Opening and saving models of 100 MB: Lamina beside Keras 3 (on torch) and tf_keras, seconds and memory.
+"""Opening and saving models of 100 MB, and of many layers: Lamina beside Keras 3 (on torch) and tf_keras; time, memory.
 
 `python benchmarks/files.py [PART OF A ROW'S NAME ...]`, such as `"load conv"`; no part means all rows. The others live
 in environments of their own, which are named on the command line or in the environment: `--keras /path/to/python
 --tf-keras /path/to/python`, or LAMINA_KERAS_PYTHON and LAMINA_TF_KERAS_PYTHON; what is not named is left out. Each
 measurement is a process of its own, in which the package has opened a small file before; sides take turns. Memory is
 how much the resident set grows at its peak, in parts of the file. Each reads the files that it wrote itself, and a row
-of `load` needs none of `save`.
+of `load` needs none of `save`. `save` makes a file, `replace` writes one of that name again, for which Lamina waits
+until the disk has it.
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-WIDTH = {"dense": 2500, "conv": 512}
+WIDTH = {"dense": 2500, "conv": 512, "many": 8}
+MANY = 300  # layers, of which Keras 3 can still make a model
 FORMATS = (".keras", ".h5", ".weights.h5", ".safetensors")
 ROUNDS = 3
 
 
 def model_of(keras: Any, kind: str, width: int) -> Any:
-    """Four dense layers, or ten convolutions: about 100 MB in the usual widths."""
+    """Four dense layers, or ten convolutions: about 100 MB in the usual widths; or many small layers."""
     layers = keras.layers
-    shape = (width,) if kind == "dense" else (8, 8, width)
+    shape = (8, 8, width) if kind == "conv" else (width,)
     first = layers.InputLayer(shape) if keras.__name__ == "tf_keras" else keras.Input(shape)
-    if kind == "dense":
-        return keras.Sequential([first, *(layers.Dense(width) for _ in range(4))])
+    if kind != "conv":
+        return keras.Sequential([first, *(layers.Dense(width) for _ in range(4 if kind == "dense" else MANY))])
     return keras.Sequential([first, *(layers.Conv2D(width, 3, padding="same") for _ in range(10))])
 
 
@@ -58,7 +60,7 @@ def watched(call: Callable[[], Any]) -> tuple[float, int]:
 
 def action(keras: Any, model: Any, what: str, path: str) -> Callable[[], Any]:
     whole = not path.endswith((".weights.h5", ".safetensors"))
-    if what == "save":
+    if what != "load":
         return lambda: model.save(path) if whole else model.save_weights(path)
     return (lambda: keras.models.load_model(path)) if whole else (lambda: model.load_weights(path))
 
@@ -75,7 +77,9 @@ def work(name: str, what: str, kind: str, path: str) -> None:
     if what == "make":
         action(keras, model_of(keras, kind, WIDTH[kind]), "save", path)()
         return
-    needs_model = what == "save" or path.endswith((".weights.h5", ".safetensors"))
+    if what == "save":
+        Path(path).unlink(missing_ok=True)
+    needs_model = what != "load" or path.endswith((".weights.h5", ".safetensors"))
     model = model_of(keras, kind, WIDTH[kind]) if needs_model else None
     seconds, grown = watched(action(keras, model, what, path))
     print(json.dumps({"seconds": seconds, "memory": grown / Path(path).stat().st_size}))
@@ -94,7 +98,7 @@ def measured(python: str, name: str, what: str, kind: str, path: str) -> dict[st
 def main(pythons: dict[str, str], rounds: int, parts: list[str]) -> None:
     sides = {"lamina": sys.executable, **{name: python for name, python in pythons.items() if python}}
     print(f"{'':28}" + "".join(f"{name:>22}" for name in sides) + "   ratio to Lamina's seconds")
-    rows = [(what, kind, form) for kind in WIDTH for form in FORMATS for what in ("save", "load")]
+    rows = [(what, kind, form) for kind in WIDTH for form in FORMATS for what in ("save", "replace", "load")]
     with tempfile.TemporaryDirectory() as folder:
         for what, kind, form in rows:
             title = f"{what} {kind}{form}"
@@ -103,7 +107,7 @@ def main(pythons: dict[str, str], rounds: int, parts: list[str]) -> None:
             paths = {name: str(Path(folder, f"{name}-{kind}{form}")) for name in sides}
             can = [name for name in sides if form != ".safetensors" or name == "lamina"]
             for name in can:
-                if what == "load" and not Path(paths[name]).exists():
+                if what != "save" and not Path(paths[name]).exists():
                     measured(sides[name], name, "make", kind, paths[name])
             found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
             for turn in range(rounds):

@@ -110,7 +110,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # Bases, and what takes other targets.
 NOT_COMPARED = {
-    "Loss", "LossFunctionWrapper", "FunctionLoss", "PlainLoss", "Metric", "Mean", "Sum", "CTC", "Circle",
+    "Loss", "LossFunctionWrapper", "FunctionLoss", "Metric", "Mean", "Sum", "CTC", "Circle",
     "CategoricalGeneralizedCrossEntropy",
 }  # fmt: skip
 
@@ -437,4 +437,4 @@ def test_older_generations_write_their_own_files_and_read_them(generation: str, 
         steps = file["optimizer_weights"].attrs["weight_names"][0]
     versions = {"keras1": "1.2.2", "keras2": "2.3.1", "tf_keras": "2.21.0"}
     assert told == (versions[generation], "tensorflow")
-    assert steps == ("iteration:0" if generation == "tf_keras" else "iterations:0")
+    assert steps == (b"iteration:0" if generation == "tf_keras" else b"iterations:0")  # bytes, as Keras 2 has it

@@ -266,6 +266,20 @@ def models(generation: str) -> Iterator[tuple[str, Make]]:
         model.train_on_batch(steps, y)
         return model, steps, y
 
+    def together() -> Case:
+        steps, state = Input(shape=(4, 4), name="steps"), Input(shape=(3,), name="state")
+        z = L.GRU(3, return_sequences=True)(steps, initial_state=state)
+        z = L.Bidirectional(L.LSTM(3))(z, initial_state=[state] * 4)
+        if generation == "tf_keras":
+            seen = L.MultiHeadAttention(2, 2)(L.Reshape((2, 3))(z), value=steps)
+            z, *_ = L.LSTMCell(3)(L.Flatten()(L.Identity()(seen)), [state, state])
+        model = Model([steps, state], L.Dense(2)(z))
+        model.compile("sgd", "mse")
+        values = np.random.default_rng(1).normal(size=(8, 4, 4)).astype("float32")
+        given = [values, values[:, 0, :3].copy()]
+        model.train_on_batch(given, y)
+        return model, given, y
+
     def pictures() -> Case:
         convolution = (lambda n, k: L.Convolution2D(n, k, k)) if generation == "keras1" else L.Conv2D
         start = Input(shape=(8, 8, 3))
@@ -290,7 +304,7 @@ def models(generation: str) -> Iterator[tuple[str, Make]]:
         return Model(start, L.Activation("tanh")(start)), x, None
 
     tests = [functional, several, nested, gan, frozen, regularized, recurrent, pictures, empty]
-    for make in (*tests, *((block, subclassed) if generation != "keras1" else ())):
+    for make in (*tests, *((block, subclassed, together) if generation != "keras1" else ())):
         yield f"model-{make.__name__}", make
     yield "model-sequential", lambda: trained(small(keras), "adam", "mse")
 
@@ -341,6 +355,29 @@ def write(folder: Path, generation: str, cases: dict[str, Make]) -> dict[str, An
 
 
 # Tests ---------------------------------------------------------------------------------------------------------------
+
+
+def test_tf_keras_finds_every_tensor_of_a_call() -> None:
+    keras = lamina.tf_keras
+    L = keras.layers
+    a, b, c = (keras.Input(shape, name=name) for name, shape in (("a", (5, 4)), ("b", (6, 4)), ("c", (4,))))
+
+    def written(outputs: Any, *inputs: Any) -> Any:
+        config = json.loads(keras.Model(list(inputs), outputs).to_json())["config"]
+        return config["layers"][-1]["inbound_nodes"]
+
+    state = ["c", 0, 0]  # as tf_keras 2.21 writes them
+    assert written(L.MultiHeadAttention(2, 3)(a, b), a, b) == [[["a", 0, 0, {"value": ["b", 0, 0]}]]]
+    assert written(L.MultiHeadAttention(2, 3)(query=a, value=b, key=b), a, b) == [
+        [["a", 0, 0, {"value": ["b", 0, 0], "key": ["b", 0, 0]}]]
+    ]
+    assert written(L.GRUCell(4)(c, [c])[0], c) == [[[*state, {"states": [state]}]]]
+    assert written(L.LSTMCell(4)(c, states=[c, c])[0], c) == [[[*state, {"states": [state, state]}]]]
+    assert written(L.GRU(4)(a, initial_state=c), a, c) == [[["a", 0, 0, {}], [*state, {}]]]
+    both = L.Bidirectional(L.LSTM(4))(a, initial_state=[c] * 4)
+    assert written(both, a, c) == [[["a", 0, 0, {}], *[[*state, {}]] * 4]]
+    assert written(L.Dropout(0.5)(a, training=True), a) == [[["a", 0, 0, {"training": True}]]]
+    assert L.Identity(name="i").get_config() == {"name": "i", "trainable": True, "dtype": "float32"}
 
 
 def read_back(folder: Path, generation: str, told: dict[str, Any]) -> dict[str, str]:

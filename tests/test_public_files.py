@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,6 +90,24 @@ def _node(op, constants, inputs=1, **attributes):
 def test_operations_of_tensorflows_graphs(layer, expected):
     model = _read(_graph(_input(), layer, output=["f", 0, 0]))
     np.testing.assert_allclose(model.predict(X, batch_size=3, verbose=0), expected(X), rtol=1e-5, atol=1e-6)
+
+
+RECORDED = json.loads(lzma.decompress((Path(__file__).parent / "golden" / "graph_operations.json.xz").read_bytes()))
+SEEN = {
+    "X": np.random.RandomState(0).uniform(-1, 1, (2, 4, 6, 4)).astype("float32"),
+    "F": np.random.RandomState(1).uniform(-1, 1, (3, 4)).astype("float32"),
+}
+SEEN["F1"] = SEEN["F"][:, None]
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["op"])  # what TensorFlow 2.21 gave
+def test_operations_of_tensorflows_graphs_give_what_they_gave(case):
+    x = SEEN[case["x"]]
+    start = _input(shape=(len(x), *x.shape[1:]))
+    node = _node(case["op"], case["constants"], inputs=case["inputs"], **case["attr"])
+    model = _read(_graph(start, node, output=["f", 0, case["index"]]))
+    got = model.predict(x, batch_size=len(x), verbose=0)
+    np.testing.assert_allclose(got, np.array(case["value"], got.dtype), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["io.read_file", "py_function", "keras.backend.set_value", "numpy_function", "print"])

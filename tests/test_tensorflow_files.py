@@ -92,6 +92,17 @@ def test_a_saved_model_predicts_and_trains_on(name: str, file: str) -> None:
     assert_predicts(model, x, several(stored, "q"))
 
 
+@pytest.mark.filterwarnings("ignore:The model has no trainable weights")
+@pytest.mark.parametrize("name", ["learned", "stateful", "nothing_to_train"])  # "learned": of an unknown size
+def test_a_saved_model_goes_on_from_what_layers_kept(name: str) -> None:
+    stored = recorded(name)
+    model = lamina.load_model(RECORDED / name)
+    assert_predicts(model, stored["x0"], stored["p0"])
+    loss = model.train_on_batch(stored["x0"], np.zeros_like(stored["p0"]))
+    np.testing.assert_allclose(loss, stored["nxt"], rtol=1e-5)
+    assert_predicts(model, stored["x0"], stored["q0"])
+
+
 def test_a_learned_vocabulary_with_its_weights() -> None:
     stored = recorded("words")
     model = tf_keras.models.load_model(RECORDED / "words")

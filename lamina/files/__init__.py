@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,29 @@ from ..core.errors import short, warn
 from ..translation import origin
 
 _H5 = (".h5", ".hdf5")
+_DCP = ".dcp"
 IN_FOLDER = "model.keras"  # where tf.keras' code names a folder
 
 
+def _by_one(save: Callable) -> Callable:
+    """Of several processes that save one model, the first writes and the others wait for it."""
+
+    @functools.wraps(save)
+    def saved(model: Any, filepath: Any, *args: Any, **options: Any) -> None:
+        from ..core.placing import put_together
+        from ..training.distributed import writing
+
+        if str(filepath).endswith(_DCP):  # a part by each
+            save(model, filepath, *args, **options)
+            return
+        with put_together(model), writing(filepath) as mine:
+            if mine:
+                save(model, filepath, *args, **options)
+
+    return saved
+
+
+@_by_one
 def save_model(
     model: Any,
     filepath: Any,
@@ -92,6 +113,7 @@ def load_model(
     raise ValueError(f"{path}: damaged, or no model file: neither a .keras archive nor HDF5.{told}")
 
 
+@_by_one
 def save_weights(
     model: Any,
     filepath: Any,
@@ -103,12 +125,14 @@ def save_weights(
 ) -> None:
     """Write a model's weights to a `.weights.h5` or `.safetensors` file, with the optimizer's state in the former.
 
+    `.dcp`, with the state, too, is a folder: a checkpoint of torch.distributed, to which each process adds its part.
+
     `max_shard_size`, in units of 2**30 bytes, writes a `.weights.json` and beside it files `name_00000.weights.h5` with
     at most so many weights each. `objects_to_skip`: layers or an optimizer to leave out. `by_layers`: as the older
     HDF5, under any name. Raises ValueError for another suffix, a model that is not built, or a weight that is larger
     than a file may be; the rest is as for `save_model`.
     """
-    from . import checkpoint, h5, keras3, shards
+    from . import h5, keras3, shards
 
     path = _path(filepath, "save_weights")
     if by_layers:
@@ -122,17 +146,17 @@ def save_weights(
         if _may_write(path, overwrite):
             shards.save(model, path, max_shard_size * 2**30, skip)
         return
-    safetensors = path.suffix == ".safetensors"
-    if not safetensors and not path.name.endswith(".weights.h5"):
+    form = _form(path)
+    if form is None and not path.name.endswith(".weights.h5"):
         raise ValueError(
-            f"save_weights: the name must end in .weights.h5 or .safetensors, or with `max_shard_size` in "
+            f"save_weights: the name must end in .weights.h5, .safetensors or .dcp, or with `max_shard_size` in "
             f".weights.json; got {str(filepath)!r}."
         )
-    if safetensors and skip:
+    if form is not None and skip:
         raise ValueError("save_weights: `objects_to_skip` is for .weights.h5 and .weights.json files.")
     if _may_write(path, overwrite):
-        if safetensors:
-            checkpoint.save(model, path)
+        if form is not None:
+            form.save(model, path)
         else:
             keras3.save_weights(model, path, skip)
 
@@ -153,14 +177,15 @@ def load_weights(
     model: Any, filepath: Any, skip_mismatch: bool = False, *, by_name: bool = False, objects_to_skip: Any = None,
     any_name: bool = False, backend: str | None = None,
 ) -> None:  # fmt: skip
-    """Set a model's weights from a `.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.safetensors` file.
+    """Set a model's weights from a `.weights.h5`, `.weights.json`, `.keras`, `.h5` or `.safetensors` file, or from a
+    `.dcp` folder.
 
     All names and shapes are compared before a weight changes; what does not fit raises ValueError, or with
     `skip_mismatch=True` warns and keeps its values. `by_name` (older `.h5`) matches layers by name instead of order;
     `any_name`: a file of that kind may be called anything. `backend`: "tensorflow" or "theano", where an older file
     does not say what it was written on.
     """
-    from . import bundle, checkpoint, h5, keras3, object_graph
+    from . import bundle, h5, keras3, object_graph
 
     path = _path(filepath, "load_weights")
     if (prefix := bundle.prefix_of(path)) is not None:
@@ -169,27 +194,39 @@ def load_weights(
         return object_graph.load_weights(model, prefix, skip_mismatch)
     if not path.exists():
         raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
-    known = path.suffix in (".keras", ".safetensors", *_H5) or path.name.endswith(".weights.json")
+    known = path.suffix in (".keras", ".safetensors", _DCP, *_H5) or path.name.endswith(".weights.json")
     if not known and not any_name:
         raise ValueError(
-            "load_weights: the name must end in .weights.h5, .weights.json, .keras, .h5 or .safetensors; "
+            "load_weights: the name must end in .weights.h5, .weights.json, .keras, .h5, .safetensors or .dcp; "
             f"got {str(filepath)!r}."
         )
-    plain = path.suffix != ".safetensors" and not path.name.endswith(".weights.json")
+    form = _form(path)
+    plain = form is None and not path.name.endswith(".weights.json")
     older = plain and not _is_archive(path) and h5.is_by_layers(path)  # whatever the suffix says
     skip = _ids(objects_to_skip)
-    if skip and (older or path.suffix == ".safetensors"):
+    if skip and (older or form is not None):
         raise ValueError(f"load_weights: `objects_to_skip` is not for {path.suffix} files.")
     if by_name and not older:
         raise ValueError("load_weights: `by_name` is for the older .h5 files; others are matched by their structure.")
     if not older:
         checked_backend(backend, "keras3")
-    if path.suffix == ".safetensors":
-        checkpoint.load(model, path, skip_mismatch)
+    if form is not None:
+        form.load(model, path, skip_mismatch)
     elif older:
         h5.load_weights(model, path, skip_mismatch, by_name, checked_backend(backend))
     else:
         keras3.load_weights(model, path, skip_mismatch, skip)
+
+
+def _form(path: Path) -> Any:
+    """The module that saves and loads weights of this form, without layers to skip."""
+    if path.suffix == _DCP:
+        from . import dcp
+
+        return dcp
+    from . import checkpoint
+
+    return checkpoint if path.suffix == ".safetensors" else None
 
 
 def _is_archive(path: Path) -> bool:

@@ -20,6 +20,7 @@ from . import kinds, safe, safetensors
 TEXT = 1 << 26  # bytes of a JSON or YAML file that are read
 LISTED = 4  # members of a list that one line shows
 FILES = 10_000  # of a folder
+DEEPEST = 100  # groups inside of groups
 
 _GENERATIONS = {"keras1": "Keras 1", "keras2": "Keras 2", "tf_keras": "tf.keras (Keras 2)", "keras3": "Keras 3"}
 
@@ -233,8 +234,10 @@ def _parameters(group: Any) -> int:
 
     def visit(name: str, item: Any) -> None:
         nonlocal count
+        if name.count("/") > DEEPEST:
+            raise ValueError(f"{name[:40]}... is more than {DEEPEST} groups deep")
         if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer/", "metrics/", "_training_state")):
-            count += safe.StoredArray(item).size
+            count += safe.StoredArray(item.id).size
 
     group.visititems(visit)
     return count

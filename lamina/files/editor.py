@@ -12,7 +12,6 @@ import torch
 from ..core.errors import printable, short, show_shape
 from . import keras3, safe, tree
 
-MAX_DEPTH = 100
 _MATCH, _MISS = "color(28)", "color(160)"
 Tree = dict[str, Any]
 
@@ -54,12 +53,13 @@ class KerasFileEditor:
             self.console.print(f"Saved by Keras {said['keras_version']}, {said['date_saved']}")
 
     def _take(self, file: Any) -> None:
-        found = list(_objects(file, "", set()))
-        arrays = [(path, key, safe.array(group, key)) for path, group in found for key in group]
-        safe.check_total((array for _, _, array in arrays), file)
-        for path, group in found:
-            if group.attrs:
-                self.object_metadata[path] = dict(group.attrs)
+        arrays = []
+        for place, names in safe.groups(file).items():
+            path, _, last = f"/{place}".rpartition("/")
+            if last == "vars":
+                arrays += [(path[1:], key, safe.array_in(file, f"{place}/{key}")) for key in names]
+                self.object_metadata |= {path[1:]: dict(file[place].attrs)} if file[place].attrs else {}
+        safe.check_total((array for *_, array in arrays), file)
         for path, key, array in arrays:
             at = self.weights_dict
             for part in path.split("/") if path else ():
@@ -167,19 +167,6 @@ class KerasFileEditor:
             told = "occurs more than once; give its full path" if found else "is not in the file; see `summary()`"
             raise ValueError(f"{what}: {name!r} {told}.")
         return found[0], last
-
-
-def _objects(group: Any, path: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
-    """(path, group of its arrays) of every object in a file. Raises ValueError for links and loops."""
-    if path.count("/") > MAX_DEPTH or group in seen:
-        raise ValueError(f"{group.name} stands in several places, or more than {MAX_DEPTH} groups deep")
-    seen.add(group)
-    for key in group:
-        found = safe.child(group, key)
-        if key == "vars":
-            yield path, safe.as_group(found)
-        elif hasattr(found, "keys"):
-            yield from _objects(found, f"{path}/{key}".lstrip("/"), seen)
 
 
 def _dicts(at: Tree, path: str) -> Iterator[tuple[str, Tree]]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..core import serialize
@@ -133,9 +134,8 @@ def _write_arrays(group: Any, arrays: Sequence[tuple[str, Any]]) -> None:
 
 def _write_texts(group: Any, name: str, items: list[str]) -> None:
     """A list as one attribute, or where it is too long as several numbered ones."""
-    encoded = [item.encode() for item in items]
-    width = max(map(len, encoded), default=1)
-    each = max(1, HEADER_LIMIT // width)
+    encoded = np.array([item.encode() for item in items], "S")  # side by side, as Keras has them
+    each = max(1, HEADER_LIMIT // encoded.itemsize)
     if len(encoded) <= each:
         group.attrs[name] = encoded
         return
@@ -219,7 +219,9 @@ def load_weights(
 
 def is_by_layers(path: Path) -> bool:
     """Whether an HDF5 file is of this older kind. Raises ValueError for a damaged one."""
-    with safe.reading_hdf5(path) as file:
+    import h5py
+
+    with safe.reading(path), h5py.File(path, "r") as file:  # of which it reads no texts
         known = ("layer_names", "layer_names0", "nb_layers")
         return any(name in file.attrs for name in known) or "model_weights" in file or _is_graph(file)
 
@@ -339,6 +341,6 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
             raise error
     for pair in fitting:
         tree.check(pair.weights, pair.arrays)
-    with torch.no_grad():
+    with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
         for pair in fitting:
             pair.fill(convert, [memory_of(weight) for weight in pair.weights], pair.arrays)

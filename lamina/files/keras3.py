@@ -115,13 +115,14 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
 
 def _build_frozen_optimizers(model: Any, files: Sequence[Any]) -> None:
     """Make the state of optimizers whose model was trained and then frozen, as the discriminator in a GAN is."""
+    held = tree.Arrays(files)
     for path, item in tree.saveables(model):
         optimizer: Any = getattr(item, "optimizer", None)
         if getattr(optimizer, "built", True) or not getattr(item, "built", False):
             continue
         weights = [weight for weight in item.weights if getattr(weight, "_trainable", False)]
         slots = sum(map(len, optimizer._slot_names()))
-        count = len(tree.stored_arrays(files, f"{path}/optimizer".lstrip("/")))
+        count = len(held.of(f"{path}/optimizer".lstrip("/")))
         if weights and slots and count == len(optimizer.variables) + slots * len(weights):
             optimizer.build(weights)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,7 @@ _METADATA = "keras_metadata.pb"
 
 def described(folder: Path) -> dict[str, Any]:
     """What the file says of the model: Keras' metadata of the object at the root."""
-    own = folder / _METADATA
-    path = own if own.is_file() else folder / FILE
-    with safe.reading(path):
-        size = path.stat().st_size
-        data = message(path.read_bytes())
-        root = _root_of_metadata(data) if own.is_file() else _root_of_graph(data)
-        text = root and safe.parse_json(root, size, "the metadata of Keras")
-        found = saved_models.plain(text)
+    found = next((plain for root, plain in _said(folder, roots=True) if root), None)
     if not isinstance(found, dict):
         raise ValueError(
             f"{folder}: a SavedModel that says nothing of Keras' layers, as `model.export` of Keras 3, "
@@ -32,15 +26,31 @@ def described(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _root_of_metadata(data: Message) -> str | None:
-    nodes = data.messages(1)
-    found = next((node for node in nodes if node.text(3) == "root"), None)
-    return None if found is None else found.text(5)
+def input_shapes(folder: Path) -> dict[str, Any]:
+    """The shapes that layers were built for, by the layers' names."""
+    said = [plain for _, plain in _said(folder) if isinstance(plain, dict)]
+    return {each["name"]: each["build_input_shape"] for each in said if "name" in each and "build_input_shape" in each}
 
 
-def _root_of_graph(data: Message) -> str | None:
+def _said(folder: Path, roots: bool = False) -> Iterator[tuple[bool, Any]]:
+    """Of each object of Keras, or of the `roots` alone, whether it is the root, and what is said of it."""
+    own = folder / _METADATA
+    path = own if own.is_file() else folder / FILE
+    with safe.reading(path):
+        size, data = path.stat().st_size, message(path.read_bytes())
+        for root, text in _of_metadata(data) if own.is_file() else _of_graph(data):
+            if text and (root or not roots):
+                yield root, saved_models.plain(safe.parse_json(text, size, "the metadata of Keras"))
+
+
+def _of_metadata(data: Message) -> Iterator[tuple[bool, str]]:
+    yield from ((node.text(3) == "root", node.text(5)) for node in data.messages(1))
+
+
+def _of_graph(data: Message) -> Iterator[tuple[bool, str]]:
     """From TensorFlow 2.0 to 2.4 the metadata stand in the graph of objects, whose first is the root."""
     graph = data.messages(2)[0].message(7) if 2 in data else Message()
-    nodes = graph.all(1)
-    user = message(nodes[0]).message(4) if nodes else Message()
-    return user.text(3) if user.text(1).startswith("_tf_keras") else None
+    for place, node in enumerate(graph.all(1)):
+        user = message(node).message(4)
+        if user.text(1).startswith("_tf_keras"):
+            yield place == 0, user.text(3)

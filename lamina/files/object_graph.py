@@ -114,8 +114,10 @@ class Match:
             self.add(optimizer, node.children["optimizer"])
 
     def _state_of_layer(self, layer: Any, place: int) -> None:
-        """What a layer keeps beside weights: a vocabulary, quantiles; its metrics start anew."""
+        """What a layer keeps beside weights: a vocabulary, quantiles, states; its metrics start anew."""
         node = self.nodes[place]
+        if hasattr(layer, "_kept_states"):
+            self._states_of(layer, node)
         if hasattr(layer, "set_vocabulary"):
             self._table(layer, place)
         if isinstance(getattr(layer, checkpoints.SUMMARY, None), np.ndarray):
@@ -125,6 +127,24 @@ class Match:
         held = {id(metric) for metric in metrics_of(layer)}
         names = [name for name, value in vars(layer).items() if id(value) in held and name in node.children]
         self._metrics |= {node.children[name] for name in names}
+
+    def _states_of(self, layer: Any, node: Node) -> None:
+        """What the next batch of a stateful recurrent layer starts from, which SavedModels have."""
+        for name in checkpoints.STATES:
+            node = self.nodes[node.children[name]] if name in node.children else Node({}, {}, [])
+        places = [place for index in range(len(node.children)) for place in self._ends(node.children.get(str(index)))]
+        kept, found = layer._kept_states(), [self._tensor(place) for place in places]
+        if [tuple(state.shape) for state in kept] == [tuple(array.shape) for array in found]:
+            for state, array in zip(kept, found, strict=True):
+                array.check()
+                self._then.append(functools.partial(array.into, state))
+
+    def _ends(self, place: int | None) -> list[int]:
+        """The variables of a list of lists, in order."""
+        if place is None or self._is_variable(place):
+            return [] if place is None else [place]
+        children = self.nodes[place].children
+        return [children[str(index)] for index in range(len(children)) if self._is_variable(children.get(str(index)))]
 
     def _weights(self, path: str, layer: Any, own: list[tuple[str, Any]], children: dict[str, int]) -> None:
         stored: list[StoredTensor] = []
@@ -261,7 +281,7 @@ class Match:
 
     def _slots(self, optimizer: Any, name: str, stored: Mapping[tuple[int, str], int]) -> Iterator[_Slots]:
         """What is stored for the slots of a name, part by part."""
-        variables = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
+        variables = dict(zip(map(id, optimizer._weights), optimizer._slots.get(name, ()), strict=True))
         for part in self.parts:
             found: list[tuple[Any, Any, StoredTensor]] = []
             for weight in part.weights:

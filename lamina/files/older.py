@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import torch
 from ..core import serialize
 from ..core.errors import named, warn
 from ..core.layer import Layer
+from ..core.placing import whole
 from ..layers import BatchNormalization
 from ..translation import origin, weights
 from ..translation.keras1 import KERAS1
@@ -114,7 +116,7 @@ class Converter:
             for leaf in _leaves(layer) if self.generation is not None else (layer,):
                 own = [(weight, value(weight)) for weight in _weights(leaf, trained)]
                 own = [(weight, tensor) for weight, tensor in own if tensor is not None]
-                arrays = [tensor.detach().cpu().numpy() for _, tensor in own]
+                arrays = [whole(tensor).detach().cpu().numpy() for _, tensor in own]
                 old = _layout(leaf, self.generation, self.backend).as_old(arrays)
                 found += zip(self._names(leaf, trained, [weight.name for weight, _ in own], len(old)), old, strict=True)
         return found
@@ -292,7 +294,7 @@ def written_as(model: Any) -> dict[str, Any]:
     source = writer_of(model)
     if source is None or source.generation != "tf_keras":  # the only other one that has such files
         return {}
-    return {"adapt": arrays_of_tf_keras, "below": backwards}
+    return {"adapt": arrays_of_tf_keras, "below": functools.partial(backwards, shown=False)}
 
 
 def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter, by_name: bool) -> list[tuple[str, np.ndarray]]:

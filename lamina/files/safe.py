@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -42,6 +42,7 @@ FREE_PARTS = 200_000  # values in the JSON of any file, and in larger ones one t
 BYTES_OF_PART = 8  # Keras itself writes 15
 IN_MEMORY = 1 << 20  # what is larger is unpacked to disk
 WINDOW = 1 << 22  # bytes of a file that are looked at together
+MAX_DEPTH = 100  # of groups in HDF5
 FREE_BYTES_OF_CHUNK = 64  # beyond its values, for a checksum
 MAX_REASON = 1000  # characters of an error that a file provoked
 
@@ -89,8 +90,9 @@ def reason(error: BaseException) -> str:
 def replacing(path: Any) -> Iterator[Path]:
     """A fresh path beside `path`; when the block ends well, what was written there takes the place of `path` at once.
 
-    When it raises, the new file is removed and the old one stays; an error of the disk names `path`. Missing folders
-    are made, and what killed processes left of writing the same name is removed.
+    When it raises, the new file is removed and the old one stays; an error of the disk names `path`. An old file goes
+    once the disk has the new one; where there is none, nothing waits for the disk. Missing folders are made, and what
+    killed processes left of writing the same name is removed.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -105,8 +107,8 @@ def replacing(path: Any) -> Iterator[Path]:
         yield fresh
         if target.exists():
             shutil.copymode(target, fresh)
-        with fresh.open("rb+") as file:
-            os.fsync(file.fileno())
+            with fresh.open("rb+") as file:
+                os.fsync(file.fileno())
         if fcntl is None:
             lock.close()  # Windows moves no open file
         fresh.replace(target)
@@ -123,7 +125,6 @@ def replacing(path: Any) -> Iterator[Path]:
     finally:
         if lock is not None:
             lock.close()
-    _sync_folder(target.parent)
 
 
 def _claimed(target: Path) -> tuple[Path, IO[bytes]]:
@@ -152,17 +153,6 @@ def _remove_leftovers(target: Path) -> None:
             if fcntl is None:
                 with suppress(OSError):  # Windows removes no open file
                     path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system lets a folder be synced."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # Zip archives ----------------------------------------------------------------------------------------------------
@@ -257,13 +247,14 @@ class _Part(io.RawIOBase):
 
     def __init__(self, file: Any, start: int, size: int):
         self._file, self.start, self._at = file, start, 0
+        self._writable = file.writable()  # a closed file does not tell
         self.size: int = size
 
     def readable(self) -> bool:
         return True
 
     def writable(self) -> bool:
-        return self._file.writable()
+        return self._writable
 
     def seekable(self) -> bool:
         return True
@@ -293,7 +284,7 @@ class _Part(io.RawIOBase):
         return self.size
 
     def close(self) -> None:
-        if not self.writable():  # else the archive closes it
+        if not self._writable:  # else the archive closes it
             self._file.close()
         super().close()
 
@@ -379,34 +370,84 @@ def _found(data: mmap.mmap, start: int) -> int:
     return -1
 
 
+def _hdf5() -> Any:
+    """h5py, whose lower half has no types."""
+    import h5py
+
+    return h5py
+
+
 def child(group: Any, path: str) -> Any:
     """What stands at `path` below an HDF5 group, None where nothing does. Raises ValueError for links of any kind."""
-    import h5py
+    h5py = _hdf5()
+
+    found = _at(group, path)
+    kinds = {type(None): lambda none: none, h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
+    return kinds.get(type(found), h5py.Datatype)(found)
+
+
+def _at(group: Any, path: str) -> Any:
+    """The same, as HDF5's own identifier."""
+    h5py = _hdf5()
 
     if path.startswith("/"):  # Keras 2 on Theano wrote a step counter at the root of the file
         group, path = group.file, path[1:]
+    at = group.id
     for part in path.split("/"):
-        if not isinstance(group, h5py.Group) or part in ("", ".") or part not in group:
+        if not isinstance(at, h5py.h5g.GroupID) or part in ("", ".") or not at.links.exists(part.encode()):
             return None
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            place = str(group.name).rstrip("/")
-            raise ValueError(f"{place}/{part} is a soft or external link, which is never followed")
-        group = group[part]
-    return group
+        if at.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
+            _refuse_link(f"{h5py.h5i.get_name(at).decode('utf-8', 'replace').rstrip('/')}/{part}")
+        at = h5py.h5o.open(at, part.encode())
+    return at
+
+
+def _refuse_link(place: str) -> NoReturn:
+    raise ValueError(f"{place} is a soft or external link, which is never followed")
+
+
+def groups(file: Any) -> dict[str, list[str]]:
+    """Paths of all groups of an HDF5 file, and the names of what stands in each.
+
+    Raises ValueError for links, and for groups that stand in several places or too deep.
+    """
+    h5l, h5o = _hdf5().h5l, _hdf5().h5o
+    links: list[tuple[bytes, int]] = []
+    objects: dict[bytes, tuple[int, int]] = {}
+
+    def see_link(name: bytes, info: Any) -> bool | None:
+        links.append((name, info.type))
+        return True if name.count(b"/") > MAX_DEPTH else None  # which ends it
+
+    def see_object(name: bytes, info: Any) -> None:
+        objects[name] = info.type, info.rc
+
+    if file.id.links.visit(see_link, info=True):
+        raise ValueError(f"its groups are more than {MAX_DEPTH} deep")
+    h5o.visit(file.id, see_object, info=True)
+    found: dict[str, list[str]] = {}
+    for name, link in links:
+        place = name.decode("utf-8", "replace")
+        if link != h5l.TYPE_HARD:
+            _refuse_link(f"/{place}")
+        kind, count = objects[name] if name in objects else (h5o.get_info(file.id, name).type, 2)
+        if kind == h5o.TYPE_GROUP:
+            if count > 1:
+                raise ValueError(f"/{place} stands in several places")
+            found[place] = []
+        outer, _, own = place.rpartition("/")
+        if outer:
+            found[outer].append(own)
+    return found
 
 
 def subgroup(group: Any, path: str) -> Any:
     """The group at `path`. Raises ValueError where there is none."""
+    import h5py
+
     found = child(group, path)
     if found is None:
         raise ValueError(f"there is no group {group.name.rstrip('/')}/{path}")
-    return as_group(found)
-
-
-def as_group(found: Any) -> Any:
-    """A group as it is. Raises ValueError for an array."""
-    import h5py
-
     if not isinstance(found, h5py.Group):
         raise ValueError(f"{found.name} is an array; expected a group")
     return found
@@ -414,37 +455,45 @@ def as_group(found: Any) -> Any:
 
 def array(group: Any, path: str) -> StoredArray:
     """The array at `path`. Raises ValueError where there is none."""
-    found = child(group, path)
+    found = _at(group, path)
     if found is None:
         raise ValueError(f"there is no array {group.name.rstrip('/')}/{path}")
     return StoredArray(found)
+
+
+def array_in(file: Any, place: str) -> StoredArray:
+    """The same for a place that `groups` told, which has no links on the way."""
+    return StoredArray(_hdf5().h5o.open(file.id, place.encode()))
 
 
 _FILTERS = (1, 2, 3)  # HDF5's numbers of gzip, of the shuffling before it and of the checksum behind
 
 
 class StoredArray(Stored):
-    """A dataset that may be read; bfloat16 as float32, exactly. Raises ValueError for one that may not."""
+    """A dataset, by HDF5's identifier, that may be read; bfloat16 as float32, exactly.
 
-    def __init__(self, dataset: Any):
-        import h5py
+    Raises ValueError for one that may not.
+    """
 
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            raise ValueError(f"{getattr(dataset, 'name', dataset)} is no array")
-        name, dtype = str(dataset.name), dataset.dtype
-        if dataset.is_virtual or dataset.external:
+    def __init__(self, found: Any):
+        h5d, h5i = _hdf5().h5d, _hdf5().h5i
+        name = h5i.get_name(found).decode("utf-8", "replace")
+        if not isinstance(found, h5d.DatasetID) or found.shape is None:
+            raise ValueError(f"{name} is no array")
+        dtype, settings = found.dtype, found.get_create_plist()
+        if settings.get_layout() == h5d.VIRTUAL or settings.get_external_count():
             raise ValueError(f"{name} keeps its values in another file, which is never opened")
         self.half = dtype == "V2"  # bfloat16, of which HDF5 knows nothing; Keras stores its bits
         if not self.half and (dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8)):
             raise ValueError(f"{name} holds {dtype} values instead of numbers")
-        self.name, self.shape, self._dataset = name, tuple(dataset.shape), dataset
+        self.name, self.shape, self._found = name, found.shape, found
         self.dtype = np.dtype("f4") if self.half else dtype.newbyteorder("=")
         self.declared = self.size * dtype.itemsize  # bytes
-        self._chunk = math.prod(dataset.chunks or (0,)) * dtype.itemsize
-        held = max(self.declared, self._chunk)  # a chunk is unpacked whole
-        if held > allowed(dataset.id.get_storage_size()):
-            raise ValueError(f"{name} declares {held} bytes but stores {dataset.id.get_storage_size()}")
-        settings = dataset.id.get_create_plist()
+        in_chunks = settings.get_layout() == h5d.CHUNKED
+        self._chunk = math.prod(settings.get_chunk()) * dtype.itemsize if in_chunks else 0
+        held, stored = max(self.declared, self._chunk), found.get_storage_size()  # a chunk is unpacked whole
+        if held > allowed(stored):
+            raise ValueError(f"{name} declares {held} bytes but stores {stored}")
         filters = [settings.get_filter(index) for index in range(settings.get_nfilters())]
         unknown = [words.decode() or str(code) for code, _, _, words in filters if code not in _FILTERS]
         if unknown or len({code for code, *_ in filters}) < len(filters):
@@ -456,8 +505,8 @@ class StoredArray(Stored):
 
     def check(self) -> None:
         """What lies in one piece inside the file can be read; all else is, once."""
-        place = self._dataset.id.get_offset()  # None for what is in pieces, or not stored
-        if place is None or place + self.declared > self._dataset.file.id.get_filesize():
+        place = self._found.get_offset()  # None for what is in pieces, or not stored
+        if place is None or place + self.declared > _hdf5().h5i.get_file_id(self._found).get_filesize():
             for _ in self.pieces():
                 pass
 
@@ -466,9 +515,9 @@ class StoredArray(Stored):
         if not self._packed:
             return
         chunks: list[tuple[int, ...]] = []
-        self._dataset.id.chunk_iter(lambda chunk: chunks.append(chunk.chunk_offset))
+        self._found.chunk_iter(lambda chunk: chunks.append(chunk.chunk_offset))
         for place in chunks:
-            _, packed = self._dataset.id.read_direct_chunk(place)
+            _, packed = self._found.read_direct_chunk(place)
             unpacking = zlib.decompressobj()
             room = self._chunk + FREE_BYTES_OF_CHUNK
             with suppress(zlib.error):  # a chunk that is stored as it is, or damaged: HDF5 says so
@@ -477,9 +526,12 @@ class StoredArray(Stored):
         self._packed = False  # which it is known to be within bounds
 
     def pieces(self) -> Iterator[tuple[Place, np.ndarray]]:
+        import h5py
+
         self._check_chunks()
-        for place in places(self.shape, self.dtype.itemsize, self._dataset.chunks):
-            values = np.asarray(self._dataset[place])
+        dataset = h5py.Dataset(self._found)
+        for place in places(self.shape, self.dtype.itemsize, dataset.chunks):
+            values = np.asarray(dataset[place])
             if self.half:
                 values = (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
             yield place, values.astype(self.dtype, copy=False)
@@ -491,7 +543,7 @@ class StoredArray(Stored):
             super().fill(values)
         elif values.size:
             self._check_chunks()
-            self._dataset.id.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+            self._found.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
 
 
 def check_total(arrays: Iterable[StoredArray], *files: Any) -> None:

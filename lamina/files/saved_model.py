@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core import serialize
 from ..core.errors import short
-from ..translation import saved_models
+from ..translation import origin, saved_models
 from . import bundle, h5, keras3, metadata, object_graph, older, safe
 from .metadata import FILE
 from .wire import Message, message
@@ -37,6 +37,7 @@ def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile:
     described = metadata.described(folder)
     version = described.get("keras_version")
     with serialize.custom_object_scope(custom_objects or {}):
+        _add_shapes(described, folder)
         config = older.addressed(_architecture(described, folder), version)
         with keras3.filling(folder / _VARIABLES.with_suffix(".index")):
             model = keras3.make_model(config, folder)
@@ -67,6 +68,16 @@ def _architecture(described: dict[str, Any], folder: Path) -> dict[str, Any]:
             f'to make it. Make it in code, call it once, and use model.load_weights("{folder}").'
         )
     return config
+
+
+def _add_shapes(described: Mapping[str, Any], folder: Path) -> None:
+    """Tell layers their shapes where one learned statistics: the model's input need not say them then."""
+    entries = [each for each in origin.entries(described) if isinstance(each["config"], dict)]
+    if any(each["class_name"] == "Normalization" for each in entries):
+        shapes = metadata.input_shapes(folder)
+        for each in entries:
+            if shapes.get(each["config"].get("name")) is not None and "layers" not in each["config"]:
+                each["build_config"] = {"input_shape": shapes[each["config"]["name"]]}
 
 
 def _build(model: Any, described: Mapping[str, Any], folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from . import safe, tree
 
 MAX_SHARDS = 1_000
+SAVE = "save"  # what all files of one save hold, since several cannot take their places at once
 
 
 class _Shards:
@@ -22,13 +24,14 @@ class _Shards:
     def __init__(self, path: Path, limit: float, stack: ExitStack):
         self._name = path.stem.replace(".weights", "")
         self._path, self._limit, self._stack = path, limit, stack
-        self._count, self._free = 0, 0.0
+        self._count, self._free, self._save = 0, 0.0, secrets.token_hex(8)
         self.total, self.weight_map = 0, dict[str, list[str]]()
         self.next()
 
     def next(self) -> None:
         self.name = f"{self._name}_{self._count:05}.weights.h5"
         self.file = self._stack.enter_context(safe.replacing_hdf5(self._path.with_name(self.name)))
+        self.file.attrs[SAVE] = self._save
         self._count, self._free = self._count + 1, self._limit
 
     def create_group(self, path: str) -> _Group:
@@ -47,7 +50,7 @@ class _Shards:
         places = {
             path: list(dict.fromkeys(names)) if len(names) > 1 else names[0] for path, names in self.weight_map.items()
         }
-        return {"metadata": {"total_size": float(self.total)}, "weight_map": places}
+        return {"metadata": {"total_size": float(self.total), SAVE: self._save}, "weight_map": places}
 
 
 class _Group:
@@ -92,7 +95,7 @@ def reading(path: Path) -> Iterator[list[Any]]:
     Raises ValueError for a description that is none, FileNotFoundError where a file is missing.
     """
     with safe.reading(path):
-        weight_map = _weight_map(path)
+        weight_map, save = _weight_map(path)
     files: dict[str, Any] = {}
     with ExitStack() as stack:
         for name in dict.fromkeys(name for names in weight_map.values() for name in names):
@@ -103,6 +106,8 @@ def reading(path: Path) -> Iterator[list[Any]]:
                 )
             with safe.reading(shard):
                 files[name] = stack.enter_context(safe.opened_hdf5(shard))
+                if save is not None and files[name].attrs.get(SAVE, save) != save:
+                    raise ValueError(f"it and {path.name} are of two saves, of which one did not end; save again")
         with safe.reading(path):
             for place, names in weight_map.items():
                 for name in names:
@@ -111,7 +116,8 @@ def reading(path: Path) -> Iterator[list[Any]]:
             yield list(files.values())
 
 
-def _weight_map(path: Path) -> dict[str, list[str]]:
+def _weight_map(path: Path) -> tuple[dict[str, list[str]], Any]:
+    """The names of files by the weights that they hold, and which save they are of, where that is told."""
     described = safe.parse_json(path.read_text(encoding="utf-8"), path.stat().st_size, "its text")
     weight_map = described.get("weight_map") if isinstance(described, dict) else None
     if not isinstance(weight_map, dict):
@@ -123,4 +129,5 @@ def _weight_map(path: Path) -> dict[str, list[str]]:
                 raise ValueError(f"`weight_map` has {name!r} for {place!r}; expected the name of a file beside it")
     if len({name for names in listed.values() for name in names}) > MAX_SHARDS:
         raise ValueError(f"it names more than {MAX_SHARDS} files")
-    return listed
+    metadata = described.get("metadata")
+    return listed, metadata.get(SAVE) if isinstance(metadata, dict) else None

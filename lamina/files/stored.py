@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 PIECE = 1 << 21  # bytes that are read at once
+ALIKE = 512  # bytes; rows at multiples of that distance share lines of the cache
 
 Place = tuple[slice, ...]
 
@@ -52,6 +53,9 @@ class Stored:
         """Write the values into a tensor or array of this shape, of any layout, type and device."""
         import torch  # what only looks at a file does without
 
+        if getattr(target, "sharded", False):
+            target.assign(torch.from_numpy(self.read()))
+            return
         memory: Any = target if isinstance(target, np.ndarray) else target.detach()
         values = memory if isinstance(target, np.ndarray) else as_array(memory)
         if values is None:
@@ -62,7 +66,7 @@ class Stored:
         else:
             with np.errstate(all="ignore"):
                 for place, piece in self.pieces():
-                    values[place] = piece
+                    values[place] = piece if values.flags.c_contiguous else _apart(piece)
 
     def read(self) -> np.ndarray:
         """The values, in memory of their own that torch aligned."""
@@ -76,10 +80,20 @@ class Stored:
         return self.read()[place]
 
 
+def _apart(values: np.ndarray) -> np.ndarray:
+    """The same values, rows at such a distance that a column's do not all share the few same lines of the cache."""
+    if values.ndim < 2 or values.strides[-2] % ALIKE:
+        return values
+    wide = np.empty((*values.shape[:-1], values.shape[-1] + 64 // values.itemsize), values.dtype)
+    wide[..., : values.shape[-1]] = values
+    return wide[..., : values.shape[-1]]
+
+
 def as_array(tensor: Any) -> np.ndarray | None:
     """A tensor's memory as NumPy's; None where NumPy cannot see it."""
     tensor = tensor.detach()
-    return tensor.numpy() if tensor.device.type == "cpu" and str(tensor.dtype) != "torch.bfloat16" else None
+    seen = tensor.device.type == "cpu" and str(tensor.dtype) != "torch.bfloat16" and not hasattr(tensor, "placements")
+    return tensor.numpy() if seen else None
 
 
 _SMALLEST = {"f": np.float16, "c": np.complex64, "b": np.bool_, "u": np.uint8, "i": np.int8}
@@ -108,8 +122,12 @@ def shown_in_pieces(tensor: Any) -> Iterator[tuple[Place, np.ndarray]]:
     """A tensor's values for a file, in contiguous pieces: all at once where they lie so; bfloat16 as its bits."""
     import torch
 
-    tensor = tensor.detach()
+    tensor = (tensor.whole() if getattr(tensor, "sharded", False) else tensor).detach()
     tensor = tensor.view(torch.int16) if tensor.dtype is torch.bfloat16 else tensor
-    whole = tensor.device.type == "cpu" and tensor.is_contiguous()
-    for place in [()] if whole else places(tensor.shape, tensor.element_size()):
-        yield place, np.asarray(tensor[place].cpu().numpy(), order="C")
+    if tensor.device.type == "cpu" and tensor.is_contiguous():
+        yield (), tensor.numpy()
+        return
+    for place in places(tensor.shape, tensor.element_size()):
+        piece = tensor[place].cpu().numpy()
+        order = sorted(range(piece.ndim), key=lambda axis: -piece.strides[axis])  # as it lies
+        yield place, np.asarray(_apart(piece.transpose(order)).transpose(np.argsort(order)), order="C")

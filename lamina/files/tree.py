@@ -22,7 +22,8 @@ from ..core.layer import Layer, snake_case
 from ..core.weight import take
 from ..layers.torch_module import TorchModuleWrapper
 from ..optimizers import Optimizer
-from .safe import FAULTS, Misfit, StoredArray, array, as_group, check_total, child, reason
+from . import safe
+from .safe import FAULTS, Misfit, StoredArray, check_total, reason
 from .stored import Stored, shown_in_pieces
 
 
@@ -65,13 +66,16 @@ def _container(path: str, items: list | tuple | dict, seen: set[int], below: Cal
         yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen, below)
 
 
-def attributes(item: Any) -> list[tuple[str, Any]]:
-    """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last."""
+def attributes(item: Any, shown: bool = True) -> list[tuple[str, Any]]:
+    """What hangs below an object, in Keras' order: `layers` of a graph first, then by name, private ones last.
+
+    shown: also under the names of properties that show it.
+    """
     if not isinstance(item, Layer) or isinstance(item, TorchModuleWrapper):
         return []
     found: dict[str, Any] = {name: value for name, value in item._modules.items() if value is not None}
     found = {name: value._items if isinstance(value, Children) else value for name, value in found.items()}
-    found |= _public_names(item, found)
+    found |= _public_names(item, found) if shown else {}
     lists = {name: value for name, value in vars(item).items() if name[0] != "_" and name not in found and _full(value)}
     listed = {id(member) for value in lists.values() for member in value}
     found = {name: value for name, value in found.items() if id(value) not in listed} | lists
@@ -98,9 +102,9 @@ def _dependencies(item: Any, times: int) -> list[tuple[str, Any]]:
     return [(_DEPENDENCIES, layers), *((name, value) for name, value in found if name != "layers")]
 
 
-def backwards(item: Any) -> list[tuple[str, Any]]:
+def backwards(item: Any, shown: bool = True) -> list[tuple[str, Any]]:
     """As `attributes`, in tf.keras' order: by name from the last on, `layers` of a model of your own among them."""
-    found = attributes(item)
+    found = attributes(item, shown)
     return found if hasattr(item, "_graph") else sorted(found, reverse=True)
 
 
@@ -213,19 +217,14 @@ def read(
     asked: set[str] = set()
     fitting: list[tuple[Any, dict[str, StoredArray]]] = []
     pairs: list[tuple[str, Iterable[Any], Iterable[Any]]] = []
-    names = [name for file in files for name in file]
-    slash = "\\" if any("\\" in name for name in names) else "/"  # TensorFlow on Windows joined names by the former
-
-    def stored_of(path: str) -> dict[str, StoredArray]:
-        return stored_arrays(files, path.replace("/", slash))
-
-    for path, item in saveables(root, skip, walk_of(root, names, lambda path: bool(stored_of(path)), skip)):
+    held = Arrays(files)
+    for path, item in saveables(root, skip, walk_of(root, held.top, held.has, skip)):
         private = "/_".join(path.rpartition("/")[::2])  # tf.keras has such names only, where Keras 3 has properties
         asked.update((path, private))
         if id(item) in done:
             continue
         own = _own_tensors(item)
-        stored = stored_of(path) or (stored_of(private) if own else {})
+        stored = held.of(path) or (held.of(private) if own else {})
         if not stored and not (own and isinstance(item, nn.Module)):
             continue
         problem = other_state(item, stored) if own is None else misfit(own, stored)
@@ -242,9 +241,7 @@ def read(
         else:
             fitting.append((item, stored))
     if not skip and not grows:
-        problems += [
-            f"{path}: stored, but the model has no such layer" for file in files for path in _unasked(file, asked)
-        ]
+        problems += [f"{path}: stored, but the model has no such layer" for path in held.unasked(asked)]
     if problems:
         message = "the weights do not fit the model. " + "; ".join(problems[:5])
         message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
@@ -257,14 +254,49 @@ def read(
     return [*fitting]
 
 
-def stored_arrays(files: Sequence[Any], path: str) -> dict[str, StoredArray]:
-    """What open HDF5 files hold for the object at that path, by key."""
-    place = f"{path}/vars".lstrip("/")
-    groups = [as_group(group) for file in files if (group := child(file, place)) is not None]
-    arrays = {key: array(group, key) for group in groups for key in group}
-    if len(arrays) < sum(map(len, groups)):
-        raise ValueError(f"an array of {place} stands in two files")
-    return arrays
+class Arrays:
+    """What open HDF5 files hold, by the paths of objects."""
+
+    def __init__(self, files: Sequence[Any]):
+        self._places: dict[str, list[tuple[Any, str, list[str]]]] = {}
+        for file in files:
+            for place, names in safe.groups(file).items():
+                # TensorFlow on Windows joined names by backslashes.
+                self._places.setdefault(place.replace("\\", "/"), []).append((file, place, names))
+        self.top = dict.fromkeys(place.partition("/")[0] for place in self._places)
+
+    def has(self, path: str) -> bool:
+        return any(names for *_, names in self._at(path))
+
+    def of(self, path: str) -> dict[str, StoredArray]:
+        """What is there for the object at that path, by key."""
+        arrays: dict[str, StoredArray] = {}
+        for file, place, names in self._at(path):
+            if not arrays.keys().isdisjoint(names):
+                raise ValueError(f"an array of {place} stands in two files")
+            arrays |= {name: safe.array_in(file, f"{place}/{name}") for name in names}
+        return arrays
+
+    def unasked(self, asked: set[str]) -> list[str]:
+        """Paths of weights that no object of the model stands for, the state of optimizers and trainers aside."""
+        found = []
+        for place in self._places:
+            path = place.removesuffix("vars").removesuffix("/")
+            if place.endswith(("/vars", "vars")) and self.has(path) and path not in asked and not _aside(path, asked):
+                found.append(path)
+        return found
+
+    def _at(self, path: str) -> list[tuple[Any, str, list[str]]]:
+        return self._places.get(f"{path}/vars".lstrip("/"), [])
+
+
+def _aside(path: str, asked: set[str]) -> bool:
+    """Whether it is a state that the file's model had beside its layers."""
+    parts = path.split("/")
+    private = parts[0][:1] == "_" and parts[0] != _DEPENDENCIES
+    added = "_metrics" in parts  # those that a model's `add_metric` made
+    owners = ("/".join(parts[:k]) for k, part in enumerate(parts) if part in ("optimizer", "metrics"))
+    return private or added or any(owner in asked for owner in owners)
 
 
 def _own_tensors(item: Any) -> dict[str, Any] | None:
@@ -324,43 +356,13 @@ def _in_order_of_today(optimizer: Any, arrays: Mapping[str, Any]) -> Mapping[str
     return {str(index): arrays[place] for index, place in enumerate(places)}
 
 
-def _unasked(file: Any, asked: set[str]) -> list[str]:
-    """Paths of stored weights that no object of the model stands for, the state of optimizers and trainers aside."""
-    import h5py
-
-    found: list[str] = []
-    seen: set[Any] = set()  # equal groups are one group of the file, whatever their paths
-
-    def visit(group: Any, path: str, depth: int) -> None:
-        if depth > 100 or group in seen:
-            raise ValueError(f"{group.name} stands in several places, or more than 100 groups deep")
-        seen.add(group)
-        for key in group:
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise ValueError(f"{path}/{key} is a soft or external link, which is never followed")
-            name = key.replace("\\", "/")
-            parts = name.split("/")
-            if key == "vars":
-                if len(group[key]) and path not in asked:
-                    found.append(path)
-            elif isinstance(group[key], h5py.Group) and not (
-                (parts[0] in ("optimizer", "metrics") and path in asked)
-                or (depth == 0 and name[0] == "_" and parts[0] != _DEPENDENCIES)
-                or "_metrics" in parts  # those that a model's `add_metric` made
-            ):
-                visit(group[key], f"{path}/{name}".lstrip("/"), depth + 1)
-
-    visit(file, "", 0)
-    return found
-
-
 def load(loads: Loads, path: Any) -> None:
     """Hand every object its arrays; those with a reading of their own come first and are set back if one raises.
 
     Raises ValueError, naming the file, where one cannot take them.
     """
     for item, arrays in loads:
-        check(_current(item), arrays.values())
+        check(tensors_of(item), arrays.values())
     _load_by_own_reading([pair for pair in loads if _own_tensors(pair[0]) is None], path)
     for item, arrays in loads:
         weights = _own_tensors(item)
@@ -368,7 +370,7 @@ def load(loads: Loads, path: Any) -> None:
             continue
         plainly = isinstance(item, Layer) and not getattr(item, "lora_enabled", False)
         if plainly or any(map(waits, weights.values())):
-            with torch.no_grad():
+            with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
                 for key, weight in weights.items():
                     take(weight, arrays[key])
         elif isinstance(item, Layer):
@@ -379,7 +381,7 @@ def load(loads: Loads, path: Any) -> None:
 
 def _load_by_own_reading(own: Loads, path: Any) -> None:
     theirs = [item for item, _ in own if not _reads_as_ours(item)]
-    before = [(tensor, tensor.detach().clone()) for item in theirs for tensor in _current(item) if not waits(tensor)]
+    before = [(tensor, tensor.detach().clone()) for item in theirs for tensor in tensors_of(item) if not waits(tensor)]
     try:
         for item, arrays in own:
             arrays = _in_order_of_today(item, arrays)
@@ -426,7 +428,8 @@ class _Values(Mapping[str, np.ndarray]):
         return len(self._arrays)
 
 
-def _current(item: Any) -> list[Any]:
+def tensors_of(item: Any) -> list[Any]:
+    """The weights of one object, or an optimizer's state."""
     if isinstance(item, Layer):
         return item._own_weights()
     return list(item.variables) if hasattr(item, "variables") else list(item.state_dict(keep_vars=True).values())

@@ -649,12 +649,13 @@ class _Functional(AddsBeside, _ModelWords):
         """The layers and the calls between them, as lists [layer, call, output, arguments]."""
         self._tell_of_added()
         config, plain = graph_config(self, counts_models=True), self._dialect.table.named_configs
+        names = {layer.name: layer._call_parameters for layer in self._graph.layers}
         layers = [
             {
                 "name": layer["name"],
                 "class_name": layer["class_name"],
                 "config": layer["config"],
-                "inbound_nodes": [_node(node, plain) for node in layer["inbound_nodes"]],
+                "inbound_nodes": [_node(node, plain, names[layer["name"]]) for node in layer["inbound_nodes"]],
             }
             for layer in config["layers"]
         ]
@@ -678,22 +679,42 @@ class _Functional(AddsBeside, _ModelWords):
         return model
 
 
-def _node(node: Mapping[str, Any], plain: bool) -> list[list[Any]]:
+def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str]) -> list[list[Any]]:
     """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments.
-    plain: without a place for these where there are none, as Keras 1 has it."""
-    found: list[Any] = []
 
-    def collect(value: Any) -> None:
-        if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
-            found.append([*value["config"]["keras_history"], {}])
-        elif isinstance(value, (list, tuple)):
-            for item in value:
-                collect(item)
-
-    collect(node["args"])
-    if found and node["kwargs"]:
-        found[0][3] = dict(node["kwargs"])
+    plain: without a place for these where there are none, as Keras 1 has it. names: of the call's parameters; those of
+    recurrent layers that are tensors are inputs beside the first.
+    """
+    given = {**dict(zip(names, node["args"], strict=False)), **node["kwargs"]}
+    if len(node["args"]) > len(names):  # of any number
+        given |= {"*": node["args"][len(names) :]}
+    first = [given.pop(names[0])] if names and names[0] in given else []
+    beside = ("initial_state", "constants") if "initial_state" in names else ("*",)
+    inputs = [*_histories(first), *_histories([given.pop(name, None) for name in beside])]
+    found = [[*history, {}] for history in inputs]
+    if found and given:
+        found[0][3] = {name: _referred(value) for name, value in given.items()}
     return [history[:3] if plain and not history[3] else history for history in found]
+
+
+def _histories(value: Any) -> Iterator[Any]:
+    """Where all tensors of a structure come from."""
+    if _is_tensor(value):
+        yield value["config"]["keras_history"]
+    elif isinstance(value, (list, tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _histories(item)
+
+
+def _referred(value: Any) -> Any:
+    """The same with tensors as where they come from."""
+    if _is_tensor(value):
+        return value["config"]["keras_history"]
+    return [_referred(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__"
 
 
 def _listed(ends: Any) -> list[Any]:

@@ -264,7 +264,8 @@ class LayerShim(Adds, Shim):
         shape = self.built_shape() if self._build_shapes is not None else None
         if isinstance(kept.get("backward_layer"), dict):
             kept["backward_layer"].pop("build_config", None)
-        return {**base, **self._words.to_old(modern, kept, shape)}
+        own = self._words.to_old(modern, kept, shape)
+        return {**base, **own, **{key: value for key, value in base.items() if own.get(key) is None}}
 
     def config_of_copy(self) -> dict[str, Any]:
         """With the order of axes, which Keras 1 leaves out where it was the same in a whole process."""

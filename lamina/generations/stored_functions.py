@@ -74,6 +74,8 @@ def _of_graph(dialect: Dialect, config: Mapping[str, Any], added: Any) -> Callab
         if node["op"] == "StridedSlice":
             x, begin, end, strides = inputs
             return x[_strided(begin, end, strides, attributes)]
+        if node["op"] == "Einsum":
+            return _function(dialect, "einsum")(attributes["equation"], *inputs)
         found = tf_functions.graph_call(node["op"], inputs, attributes)
         if found is None:
             raise _unread(node["op"])

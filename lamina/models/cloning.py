@@ -112,7 +112,12 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
     for node in model.nodes_to_copy():
         layer = copy(node.layer)
         args, kwargs = pytree.tree_map(substitute, (node.args, own_kwargs(node)))
-        outputs = call(layer, *args, **kwargs) if call is not None else layer(*args, **kwargs)
+        if call is not None:
+            outputs = call(layer, *args, **kwargs)
+        elif isinstance(layer, Operation):
+            outputs = layer.copy_of_call(node, args, kwargs)
+        else:
+            outputs = layer(*args, **kwargs)
         new = pytree.tree_leaves(outputs)
         known.update({id(old): tensor for old, tensor in zip(pytree.tree_leaves(node.outputs), new, strict=True)})
     inputs = pytree.tree_unflatten(fresh, pytree.tree_structure(model._input_structure))

@@ -75,18 +75,26 @@ class Model(Trainer, Layer):
         )
 
     def summary(
-        self, line_length: int | None = None, positions: Any = None, print_fn: Any = None, **options: Any
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+        **options: Any,
     ) -> None:
         """Print the layers, their output shapes and numbers of parameters.
 
         line_length: characters; positions: where the columns end, in characters or as parts of the width.
-        Further options: `expand_nested` shows the layers of nested models, `show_trainable` whether each is trained,
-        `show_costs` multiply-adds of one sample and receptive fields, `show_memory` the bytes of one sample's outputs,
-        `show_time` the measured time of a batch: True, data, or what `lamina.profile` gave. `layer_range` names the
-        first and last layer.
+        expand_nested: also the layers of nested models; show_trainable: whether each is trained; layer_range: the names
+        of the first and last layer. Further options: `show_costs` multiply-adds of one sample and receptive fields,
+        `show_memory` the bytes of one sample's outputs, `show_time` the measured time of a batch: True, data, or what
+        `lamina.profile` gave.
         """
         from ..pictures.summary import print_summary
 
+        options |= {"expand_nested": expand_nested, "show_trainable": show_trainable, "layer_range": layer_range}
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn, **options)
 
     def plot(self, to_file: Any = None, **options: Any) -> Any:
@@ -124,11 +132,12 @@ class Model(Trainer, Layer):
         input_signature: Any = None,
         **options: Any,
     ) -> None:
-        """Write the model's inference as a program that runs without its classes: torch.export's `.pt2`, or ONNX.
+        """Write the model's inference as a program that runs without its classes.
 
-        `torch.export.load(filepath).module()(x)` then gives what `model(x)` gives. input_signature: a list of the
-        arguments' shapes and types; sizes that are None, such as the batch's, stay open. Options: those of
-        `torch.export.export`, or `opset_version` for ONNX.
+        format: "torch", where `torch.export.load(filepath).module()(x)` then gives what `model(x)` gives; "aoti",
+        compiled by AOTInductor, `torch._inductor.aoti_load_package(filepath)(x)`; "onnx". input_signature: a list of
+        the arguments' shapes and types; sizes that are None, such as the batch's, stay open. Options: those of
+        `torch.export.export`, `inductor_configs` for AOTInductor, `opset_version` for ONNX.
         """
         from ..files.program import export_model
 

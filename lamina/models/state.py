@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import named, quoted, short, show_shape
+from ..core.placing import whole
 
 
 def state_tree(model: Any, value_format: str) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def state_tree(model: Any, value_format: str) -> dict[str, Any]:
             place = tree[kind]
             for folder in folders:
                 place = place.setdefault(folder, {})
-            value = variable.detach().clone()
+            value = whole(variable).detach().clone()
             place[name] = value if value_format == "backend_tensor" else value.cpu().numpy()
     return tree
 

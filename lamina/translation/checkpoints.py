@@ -11,19 +11,12 @@ ATTRIBUTES = {"kernel": ("depthwise_kernel",), "vector_u": ("u", "sn_u")}
 
 # Of an optimizer's state for each weight: up to TensorFlow 2.10 beside the weight, since then in a list, by names.
 SLOTS = {
-    "momentum": ("m", "momentum"),
-    "velocity": ("v", "rms", "velocity"),
-    "norm": ("v", "u"),
-    "velocity_hat": ("vhat",),
-    "average_gradient": ("mg", "average_gradient"),
-    "accumulator": ("accumulator",),
+    "momentum": ("m", "momentum"), "velocity": ("v", "rms", "velocity"), "norm": ("v", "u"), "velocity_hat": ("vhat",),
+    "average_gradient": ("mg", "average_gradient"), "accumulator": ("accumulator",),
     "accumulated_grad": ("accum_grad", "accumulated_grad"),
-    "accumulated_delta_var": ("accum_var", "accumulated_delta_var"),
-    "linear": ("linear",),
-    "row": ("r",),
-    "column": ("c",),
-    "average": ("average",),
-}
+    "accumulated_delta_var": ("accum_var", "accumulated_delta_var"), "linear": ("linear",), "row": ("r",),
+    "column": ("c",), "average": ("average",),
+}  # fmt: skip
 STEPS, PRODUCT, RATE = ("_iterations", "iter"), ("_u_product", "momentum_cache"), ("_learning_rate", "learning_rate")
 
 # What hangs below a model beside its weights: training, what was computed, generators of random numbers.
@@ -33,6 +26,7 @@ ASIDE = frozenset(
 )
 COUNTS = ("token_counts", "token_document_counts", "num_documents")  # of terms, while a vocabulary is learned
 IDF, SUMMARY = "idf_weights", "summary"  # what else such layers learned
+STATES = "keras_api", "states"  # where those of a recurrent layer hang below it
 WRAPPED = "base_optimizer"  # inside one that scales the loss, up to TensorFlow 2.3; since then its parts are both's
 LOSS_SCALE, SCALE, GOOD_STEPS = "loss_scale", ("current_loss_scale",), ("good_steps",)
 

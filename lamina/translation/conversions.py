@@ -40,7 +40,7 @@ def convolution(modern: Arguments, given: Mapping[str, Any], settings: Settings)
 def local(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """Keras 1 refuses anything but "valid" windows here."""
     if modern["padding"] != "valid":
-        raise ValueError(f"Locally connected layers of Keras 1 take border_mode='valid'; got {modern['padding']!r}.")
+        raise ValueError(f"locally connected layers of Keras 1 take border_mode='valid'; got {modern['padding']!r}.")
     return recurrent(modern, given, settings)
 
 
@@ -105,7 +105,7 @@ def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: S
     elif mode == 1:
         modern["by_sample"] = True
     elif mode != 0:
-        raise ValueError(f"BatchNormalization of Keras 1 has the modes 0, 1 and 2; got mode={mode!r}.")
+        raise ValueError(f"in Keras 1 it has the modes 0, 1 and 2; got mode={mode!r}.")
     return modern
 
 
@@ -158,7 +158,7 @@ def clipped_rate(modern: Arguments, given: Mapping[str, Any], settings: Settings
 
 def known_interpolation(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     if modern["interpolation"] not in ("nearest", "bilinear"):
-        raise ValueError(f'interpolation of Keras 2.3 is "nearest" or "bilinear"; got {modern["interpolation"]!r}.')
+        raise ValueError(f'`interpolation` of Keras 2.3 is "nearest" or "bilinear"; got {modern["interpolation"]!r}.')
     return modern
 
 
@@ -167,7 +167,7 @@ def decaying(modern: Arguments, given: Mapping[str, Any], settings: Settings) ->
     decay, rate = modern.pop("decay", 0.0), modern.pop("lr", None)
     modern["learning_rate"] = modern["learning_rate"] if rate is None else rate
     if modern.pop("adaptive_epsilon", False):
-        raise ValueError("`adaptive_epsilon=True` of tf.keras' Adam is not in Lamina; leave it out.")
+        raise ValueError("`adaptive_epsilon=True` of tf.keras is not in Lamina; leave it out.")
     if decay:
         schedule = {"initial_learning_rate": modern["learning_rate"], "decay_steps": 1, "decay_rate": decay}
         modern["learning_rate"] = {"class_name": "InverseTimeDecay", "config": schedule}

@@ -229,46 +229,19 @@ LAYERS = {
 }  # fmt: skip
 
 RENAMED = {
-    "output_dim": "units",
-    "nb_filter": "filters",
-    "filter_length": "kernel_size",
-    "nb_feature": "features",
-    "bias": "use_bias",
-    "init": "kernel_initializer",
-    "inner_init": "recurrent_initializer",
-    "inner_activation": "recurrent_activation",
-    "beta_init": "beta_initializer",
-    "gamma_init": "gamma_initializer",
-    "alpha_init": "alpha_initializer",
-    "t_left_init": "t_left_initializer",
-    "a_left_init": "a_left_initializer",
-    "t_right_init": "t_right_initializer",
-    "a_right_init": "a_right_initializer",
-    "forget_bias_init": "unit_forget_bias",
-    "W_regularizer": "kernel_regularizer",
-    "U_regularizer": "recurrent_regularizer",
-    "b_regularizer": "bias_regularizer",
-    "W_constraint": "kernel_constraint",
-    "b_constraint": "bias_constraint",
-    "dropout_W": "dropout",
-    "dropout_U": "recurrent_dropout",
-    "border_mode": "padding",
-    "subsample": "strides",
-    "subsample_length": "strides",
-    "stride": "strides",
-    "atrous_rate": "dilation_rate",
-    "pool_length": "pool_size",
-    "dim_ordering": "data_format",
-    "p": "rate",
-    "sigma": "stddev",
-    "consume_less": "",
-    "input_dtype": "",
-    "node_indices": "",
-    "tensor_indices": "",
-    "output_mask": "mask",
-    "lr": "learning_rate",
-    "clipnorm": "global_clipnorm",
-}
+    "output_dim": "units", "nb_filter": "filters", "filter_length": "kernel_size", "nb_feature": "features",
+    "bias": "use_bias", "init": "kernel_initializer", "inner_init": "recurrent_initializer",
+    "inner_activation": "recurrent_activation", "beta_init": "beta_initializer", "gamma_init": "gamma_initializer",
+    "alpha_init": "alpha_initializer", "t_left_init": "t_left_initializer", "a_left_init": "a_left_initializer",
+    "t_right_init": "t_right_initializer", "a_right_init": "a_right_initializer",
+    "forget_bias_init": "unit_forget_bias", "W_regularizer": "kernel_regularizer",
+    "U_regularizer": "recurrent_regularizer", "b_regularizer": "bias_regularizer", "W_constraint": "kernel_constraint",
+    "b_constraint": "bias_constraint", "dropout_W": "dropout", "dropout_U": "recurrent_dropout",
+    "border_mode": "padding", "subsample": "strides", "subsample_length": "strides", "stride": "strides",
+    "atrous_rate": "dilation_rate", "pool_length": "pool_size", "dim_ordering": "data_format", "p": "rate",
+    "sigma": "stddev", "consume_less": "", "input_dtype": "", "node_indices": "", "tensor_indices": "",
+    "output_mask": "mask", "lr": "learning_rate", "clipnorm": "global_clipnorm",
+}  # fmt: skip
 
 JOINED = {("nb_row", "nb_col"): "kernel_size", ("kernel_dim1", "kernel_dim2", "kernel_dim3"): "kernel_size"}
 
@@ -380,7 +353,7 @@ FUNCTIONS = {
         **dict.fromkeys(("mape", "MAPE"), "mean_absolute_percentage_error"),
         **dict.fromkeys(("msle", "MSLE"), "mean_squared_logarithmic_error"),
         **dict.fromkeys(("kld", "KLD", "kullback_leibler_divergence"), "kl_divergence"),
-    },
+    }
 }
 FUNCTIONS["metrics"] = FUNCTIONS["losses"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ NAMES = frozenset(
     unstack where zeros zeros_like image.adjust_brightness image.adjust_contrast image.central_crop
     image.crop_to_bounding_box image.flip_left_right image.flip_up_down image.grayscale_to_rgb
     image.pad_to_bounding_box image.per_image_standardization image.resize image.resize_with_crop_or_pad
+    image.resize_area image.resize_bicubic image.resize_bilinear image.resize_images image.resize_nearest_neighbor
     image.rgb_to_grayscale image.rot90 image.total_variation image.transpose
     """.split()
 )
@@ -29,7 +31,10 @@ BACKEND = frozenset(
     """.split()
 )
 UNHEARD = ("name", "conjugate")  # the latter of tensors that are complex, which Keras' are not
-OPERATORS = {"__operators__.add": "math.add", "__operators__.ne": "math.not_equal", "__operators__.eq": "math.equal"}
+OPERATORS = {
+    "__operators__.add": "math.add", "__operators__.ne": "math.not_equal", "__operators__.eq": "math.equal",
+    **{f"compat.v1.image.{name}": "image.resize_images" for name in ("resize", "resize_images")},
+}  # fmt: skip
 
 # Operations of TensorFlow's graphs, as TensorFlow 1.14 to 2.3 wrote them: the function and its arguments' names, those
 # behind the bar from the operation's own attributes. "*": a list of all inputs that are not named behind.
@@ -44,7 +49,8 @@ GRAPH_OPERATIONS = {
     **{
         name: (f"math.{name.lower()}", "x")
         for name in ("Abs", "Exp", "Log", "Sqrt", "Rsqrt", "Square", "Sin", "Cos", "Tanh", "Sigmoid", "Sign", "Floor",
-                     "Ceil", "Round", "Erf", "Softplus", "Log1p", "Expm1", "Reciprocal")
+                     "Ceil", "Round", "Erf", "Softplus", "Log1p", "Expm1", "Reciprocal", "Tan", "Asin", "Acos", "Atan",
+                     "Sinh", "Cosh", "Erfc")
     },
     "Neg": ("math.negative", "x"), "Relu": ("nn.relu", "features"), "Relu6": ("nn.relu6", "features"),
     "Elu": ("nn.elu", "features"), "Selu": ("nn.selu", "features"), "Softmax": ("nn.softmax", "logits"),
@@ -67,6 +73,25 @@ GRAPH_OPERATIONS = {
     "Split": ("split", "axis value | num_split:num_or_size_splits"), "StopGradient": ("stop_gradient", "input"),
     "ClipByValue": ("clip_by_value", "t clip_value_min clip_value_max"), "Shape": ("shape", "input"),
     "ReverseV2": ("reverse", "tensor axis"), "OneHot": ("one_hot", "indices depth on_value off_value | axis"),
+    **{
+        f"Resize{name}": (f"image.resize_{word}", "images size | align_corners half_pixel_centers")
+        for name, word in (("Bilinear", "bilinear"), ("NearestNeighbor", "nearest_neighbor"), ("Bicubic", "bicubic"),
+                           ("Area", "area"))
+    },
+    "DepthToSpace": ("nn.depth_to_space", "input | block_size data_format"),
+    "SpaceToDepth": ("nn.space_to_depth", "input | block_size data_format"),
+    "MaxPool": ("nn.max_pool2d", "input | ksize strides padding data_format"),
+    "AvgPool": ("nn.avg_pool2d", "input | ksize strides padding data_format"),
+    "Conv2D": ("nn.conv2d", "input filters | strides padding data_format dilations"),
+    "BiasAdd": ("nn.bias_add", "value bias | data_format"), "MirrorPad": ("pad", "tensor paddings | mode"),
+    "Cumsum": ("math.cumsum", "x axis | exclusive reverse"), "Cumprod": ("math.cumprod", "x axis | exclusive reverse"),
+    "AddN": ("math.add_n", "*"), "L2Loss": ("nn.l2_loss", "t"), "Softsign": ("nn.softsign", "features"),
+    "DivNoNan": ("math.divide_no_nan", "x y"), "Slice": ("slice", "input_ begin size"),
+    "SplitV": ("split", "value num_or_size_splits axis"), "GatherNd": ("gather_nd", "params indices"),
+    "BroadcastTo": ("broadcast_to", "input shape"), "TopKV2": ("math.top_k", "input k | sorted"),
+    "ZerosLike": ("zeros_like", "input"), "OnesLike": ("ones_like", "input"), "Rank": ("rank", "input"),
+    "Size": ("size", "input"), "LogicalAnd": ("math.logical_and", "x y"), "LogicalOr": ("math.logical_or", "x y"),
+    "LogicalNot": ("math.logical_not", "x"),
 }  # fmt: skip
 
 
@@ -113,6 +138,7 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "i": int,
     "f": float,
     "b": bool,
+    "s": lambda text: base64.b64decode(text).decode(),
     "type": lambda name: str(name).removeprefix("DT_").lower().replace("float", "float32").replace("half", "float16"),
     "list": lambda item: [int(one) for one in item.get("i", [])] if isinstance(item, Mapping) else item,
 }

@@ -6,20 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import keras1, keras2, modules, preparing
-from .keras2 import (
-    CONV,
-    CONV_LSTM,
-    GATED,
-    LSTM,
-    NORMS,
-    RNN,
-    SEQUENCES,
-    conv,
-    depthwise,
-    local,
-    separable,
-    transposed,
-)
+from .keras2 import CONV, CONV_LSTM, GATED, LSTM, NORMS, RNN, SEQUENCES, conv, depthwise, local, separable, transposed
 from .table import Class, Value, same
 
 _OWN = keras2.LAYERS
@@ -39,11 +26,7 @@ _KERNEL = "kernel_initializer='glorot_uniform', kernel_regularizer=None, kernel_
 _UNGROUPED: dict[str, Any] = {"base": "_Grouped", "renamed": {"groups": ""}}  # a single group, in configs only
 _DEPTHWISE = {**_UNGROUPED, "renamed": {"groups": "", "filters": "", **keras2.OF_NO_KERNEL}}
 _STRICT = "refuse_dilated_strides"
-_SEPARABLE: dict[str, Any] = {
-    "base": "_Separable",
-    "renamed": {"groups": "", **keras2.OF_NO_KERNEL},
-    "adapt": _STRICT,
-}
+_SEPARABLE: dict[str, Any] = {"base": "_Separable", "renamed": {"groups": "", **keras2.OF_NO_KERNEL}, "adapt": _STRICT}
 _ZEROING: dict[str, Any] = {"part": "recurrent", "base": "_Zeroing", "write": "recurrent", "adapt": "sequence"}
 _CONV_RECURRENT: dict[str, Any] = {"part": "convolutional_recurrent", "base": "_Unrolled", "write": "recurrent"}
 _KEEP = ("data_format=None", "data_format=None, keepdims=False")
@@ -75,11 +58,7 @@ LAYERS = {
     "Conv1DTranspose": Class("Conv1DTranspose", transposed(1), **CONV, **_UNGROUPED, aliases="Convolution1DTranspose"),
     "Conv2DTranspose": Class("Conv2DTranspose", transposed(2), **CONV, **_UNGROUPED, aliases="Convolution2DTranspose"),
     "Conv3DTranspose": Class(
-        "Conv3DTranspose",
-        transposed(3),
-        **CONV,
-        **_UNGROUPED,
-        aliases="Convolution3DTranspose",
+        "Conv3DTranspose", transposed(3), **CONV, **_UNGROUPED, aliases="Convolution3DTranspose",
         unsaved="dilation_rate",
     ),
     "DepthwiseConv1D": Class(
@@ -124,22 +103,13 @@ LAYERS = {
     "ConvLSTM3D": Class("ConvLSTM3D", _CONV_LSTM.format(s="(1, 1, 1)"), **_CONV_RECURRENT),
     "Embedding": _signed("Embedding", ("input_length=None", "input_length=None, sparse=False"), unsaved="sparse"),
     "BatchNormalization": _signed(
-        "BatchNormalization",
-        ("gamma_constraint=None", "gamma_constraint=None, synchronized=False"),
-        fixed={"unbiased_variance": "spatial"},
-        adapt="several_axes",
-        kept="axis",
-        unsaved="synchronized",
-        write="axes",
+        "BatchNormalization", ("gamma_constraint=None", "gamma_constraint=None, synchronized=False"),
+        fixed={"unbiased_variance": "spatial"}, adapt="several_axes", kept="axis", unsaved="synchronized", write="axes",
         base="_Renormalizing",
     ),
     "_Renormalizing": Class("BatchNormalization", "renorm=False, renorm_clipping=None, renorm_momentum=0.99"),
     "LayerNormalization": Class(
-        "LayerNormalization",
-        f"axis=-1, epsilon=0.001, {NORMS}",
-        "normalization",
-        kept="axis",
-        write="axes",
+        "LayerNormalization", f"axis=-1, epsilon=0.001, {NORMS}", "normalization", kept="axis", write="axes",
         weights="axes",
     ),
     "GroupNormalization": Class("GroupNormalization", f"groups=32, axis=-1, epsilon=0.001, {NORMS}", "normalization"),
@@ -147,23 +117,19 @@ LAYERS = {
     "SpectralNormalization": Class("SpectralNormalization", "layer, power_iterations=1", "wrappers"),
     "Wrapper": Class("Wrapper", "layer", "wrappers"),
     "Bidirectional": _signed(
-        "Bidirectional",
-        ("weights=None", "weights=None, backward_layer=None"),
-        fixed={},
-        kept="layer backward_layer",
+        "Bidirectional", ("weights=None", "weights=None, backward_layer=None"), fixed={}, kept="layer backward_layer",
         write="drop_missing",
     ),
     "Softmax": _signed("Softmax", ("axis=-1", "axis=-1, robust_masking=False"), unsaved="robust_masking"),
     "GaussianNoise": Class("GaussianNoise", "stddev, seed=None", "noise"),
     "GaussianDropout": Class("GaussianDropout", "rate, seed=None", "noise"),
     "AlphaDropout": Class("AlphaDropout", "rate, noise_shape=None, seed=None", "noise", unsaved="noise_shape"),
-    "Identity": Class("Identity", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
+    "Identity": Class("Identity", "trainable=True, name=None, dtype=None, dynamic=False", "core", unsaved="dynamic"),
     "EinsumDense": Class(
         "EinsumDenseByShape",
         "equation, output_shape, activation=None, bias_axes=None, kernel_initializer='glorot_uniform', "
         "bias_initializer='zeros', kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, "
-        "kernel_constraint=None, bias_constraint=None",
-        "core",
+        "kernel_constraint=None, bias_constraint=None", "core",
     ),
     "_Attention": Class("Attention", "dropout=0.0, causal=False"),
     "Attention": Class(
@@ -178,10 +144,7 @@ LAYERS = {
         "num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None, "
         "kernel_initializer='glorot_uniform', bias_initializer='zeros', kernel_regularizer=None, "
         "bias_regularizer=None, activity_regularizer=None, kernel_constraint=None, bias_constraint=None, "
-        "softmax_robust_masking=False",
-        "attention",
-        base="_Shaped",
-        kept="output_shape",
+        "softmax_robust_masking=False", "attention", base="_Shaped", kept="output_shape",
     ),
     "Rescaling": Class("Rescaling", "scale, offset=0.0", _PREPARING),
     "Normalization": Class("CountingNormalization", "axis=-1, mean=None, variance=None, invert=False", _PREPARING),
@@ -192,27 +155,18 @@ LAYERS = {
     "StringLookup": _encoding(
         "StringLookup",
         "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token='[UNK]', vocabulary=None, idf_weights=None, "
-        "encoding='utf-8', invert=False",
-        f"{_TO_INT}, pad_to_max_tokens=False",
-        base="_Vocabulary",
-        write="lookup",
+        "encoding='utf-8', invert=False", f"{_TO_INT}, pad_to_max_tokens=False", base="_Vocabulary", write="lookup",
     ),
     "IntegerLookup": _encoding(
         "IntegerLookup",
         "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token=-1, vocabulary=None, vocabulary_dtype='int64', "
-        "idf_weights=None, invert=False",
-        f"{_TO_INT}, pad_to_max_tokens=False",
-        base="_Vocabulary",
-        write="lookup",
+        "idf_weights=None, invert=False", f"{_TO_INT}, pad_to_max_tokens=False", base="_Vocabulary", write="lookup",
     ),
     "TextVectorization": _encoding(
         "TextVectorization",
         "max_tokens=None, standardize='lower_and_strip_punctuation', split='whitespace', ngrams=None",
         "output_mode='int', output_sequence_length=None, pad_to_max_tokens=False, vocabulary=None, idf_weights=None, "
-        "sparse=False, ragged=False, encoding='utf-8'",
-        base="_Vocabulary",
-        adapt="of_texts",
-        write="of_texts",
+        "sparse=False, ragged=False, encoding='utf-8'", base="_Vocabulary", adapt="of_texts", write="of_texts",
     ),
     "_Vocabulary": Class("Layer", "vocabulary_size=None"),
     "_Random": Class("Layer", "rng_type='stateful'"),
@@ -229,27 +183,21 @@ LAYERS = {
     "RandomZoom": _random("RandomZoom", f"height_factor, width_factor=None, {_FILLED}"),
     "Layer": Class("Layer", "trainable=True, name=None, dtype=None, dynamic=False", "core"),
     "InputSpec": Class(
-        "InputSpec",
-        "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, "
-        "allow_last_axis_squeeze=False, name=None, optional=False",
-        "core",
-        closed=True,
+        "InputSpec", "dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, "
+        "allow_last_axis_squeeze=False, name=None, optional=False", "core", closed=True,
     ),
     "Input": Class(
         "Input",
         "shape=None, batch_size=None, name=None, dtype=None, sparse=None, tensor=None, ragged=None, type_spec=None, "
-        "optional=False",
-        "core",
-        renamed={"sparse": "sparse"},
+        "optional=False", "core", renamed={"sparse": "sparse"},
     ),
     "InputLayer": Class(
         "InputLayer",
         "input_shape=None, batch_size=None, dtype=None, input_tensor=None, sparse=None, name=None, ragged=None, "
-        "type_spec=None, optional=False",
-        "core",
+        "type_spec=None, optional=False", "core",
         renamed={"input_shape": "shape", "batch_input_shape": "batch_shape", "sparse": "sparse"},
     ),
-}
+}  # fmt: skip
 
 INITIALIZERS = {"Identity": keras2.INITIALIZERS["Identity"]}
 CONSTRAINTS = {"RadialConstraint": Class("RadialConstraint", "*args, **kwargs", aliases="radial_constraint")}
@@ -317,7 +265,7 @@ OPTIMIZERS = {
     "Ftrl": _optimizer("Ftrl", _FTRL),
     "Lion": _optimizer("Lion", "learning_rate=0.0001, beta_1=0.9, beta_2=0.99"),
     "Adafactor": _optimizer("Adafactor", _ADAFACTOR),
-}
+}  # fmt: skip
 
 
 def _legacy(name: str, own: str, **others: Any) -> Class:
@@ -345,7 +293,7 @@ LEGACY_OPTIMIZERS = {
         "l2_regularization_strength=0.0, name='Ftrl', l2_shrinkage_regularization_strength=0.0, beta=0.0",
         **{**_LEGACY, "base": "_Clipped"},
     ),
-}
+}  # fmt: skip
 
 METHODS = {
     **keras2.METHODS,

@@ -143,8 +143,9 @@ def _ungates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     if layout.fused:
         return list(arrays)
     order = _GATES[layout.listed]
-    parts = [np.split(array, len(order), -1) for array in arrays]
-    return [part[order.index(name)] for name in layout.listed.split() for part in parts]
+    sizes = [(array, array.shape[-1] // len(order)) for array in arrays]
+    places = [order.index(name) for name in layout.listed.split()]
+    return [array[..., place * size : (place + 1) * size] for place in places for array, size in sizes]
 
 
 def _convolutional_gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:

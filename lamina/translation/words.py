@@ -131,7 +131,10 @@ class Words:
                 modern[name] = value if convert is None else convert(value)
             if not found:
                 unused.check(self.name, key, value)
-        return ADAPT[entry.adapt](modern, given, settings) if entry.adapt else modern
+        try:
+            return ADAPT[entry.adapt](modern, given, settings) if entry.adapt else modern
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
     def kept(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What of a call stands in the config as it was given."""
