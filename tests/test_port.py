@@ -653,6 +653,7 @@ class _Raw(nn.Module):
         (nn.Sequential(nn.Flatten(0)), (3,), "flattens the batch axis"),
         (nn.Sequential(nn.Hardtanh(-2, 3)), (3,), "has arguments that no layer has"),
         (nn.Sequential(nn.Linear(3, 2)), (4,), "misses|shape"),
+        (nn.LSTM(3, 2, batch_first=True), (4, 3), r"gives what has no batch first.*Return the output alone"),
     ],
 )
 def test_what_no_layer_does_is_named(module: nn.Module, shape: tuple, says: str) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from ..core.spec import InputSpec
-from . import sequences
+from . import decompositions, sequences
 
 
 def check() -> None:
@@ -26,8 +28,14 @@ def converted(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
     """The program in ONNX; inputs have the signature's names, open axes are "batch" and "dim_<input>_<axis>"."""
     specs = pytree.tree_leaves(list(signature))
     names = [spec.name or f"input_{index}" for index, spec in enumerate(specs)]
-    with warnings.catch_warnings(), sequences.whole_sequences():
+    with warnings.catch_warnings(), sequences.whole_sequences(), _quiet():
         warnings.simplefilter("ignore", FutureWarning)  # of torch's exporter, about itself
+        program = program.run_decompositions(dict(decompositions.TABLE))
+        if kept := sorted({*program.graph_signature.buffers_to_mutate.values()}):
+            raise RuntimeError(
+                f"export: ONNX keeps nothing from run to run, and the model keeps {', '.join(kept)}. "
+                'Use format="torch", or make states inputs and outputs of the model.'
+            )
         made: Any = torch.onnx.export(
             program,
             (),
@@ -48,6 +56,17 @@ def converted(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
             raise RuntimeError(f"export: this onnxscript cannot write {kind} layers: pip install -U onnxscript.")
     _name_axes(made.model.graph, specs)
     return made
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, torch's exporter does not list what it would write of packages that are not there."""
+    log, none = logging.getLogger("torch.onnx._internal.exporter._registration"), lambda _: False
+    log.addFilter(none)
+    try:
+        yield
+    finally:
+        log.removeFilter(none)
 
 
 def _sorted(x: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Models as programs that run without their classes: of torch.export (`.pt2`), or ONNX."""
+"""Models as programs that run without their classes: of torch.export, AOTInductor (both `.pt2`) or ONNX."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ from ..core.layer import Layer
 from ..core.spec import InputSpec
 from ..core.symbolic import SymbolicTensor
 from ..core.work import training_flags
-from . import onnx, safe, sequences
+from . import decompositions, onnx, safe, sequences
 
+_FORMATS = {  # the ends of names, and the option that is not one of torch.export
+    "torch": (".pt2", ""),
+    "aoti": (".pt2", "inductor_configs"),
+    "onnx": (".onnx", "opset_version"),
+}
 _ELSEWHERE = {
     "tf_saved_model": 'it is TensorFlow\'s. Use format="torch", or format="onnx"',
     "openvino": 'use format="onnx" and give the file to openvino.convert_model',
@@ -42,24 +47,27 @@ def export_model(
     input_signature: Any = None,
     **options: Any,
 ) -> None:
-    """Write a model's inference as a program: `.pt2` (`torch.export.load(path).module()(x)`) or ONNX.
+    """Write a model's inference as a program that runs without its classes.
 
+    format: "torch", `torch.export.load(path).module()(x)`; "aoti", compiled to machine code by AOTInductor for the
+    device the model is on, `torch._inductor.aoti_load_package(path)(x)`; or "onnx".
     input_signature: a list with the shapes and types of the arguments of a call, as `InputSpec`, `Input` or tensors in
     whatever structure the call takes; by default what the model was made or built with. Sizes that are None there stay
-    open. verbose: whether to say what was written. Options: those of `torch.export.export`; for ONNX `opset_version`.
+    open. verbose: whether to say what was written. Options: those of `torch.export.export`; for AOTInductor
+    `inductor_configs`, for ONNX `opset_version`.
     Raises ValueError for another format, ImportError where ONNX's packages are missing, RuntimeError for a model whose
-    `call` torch cannot trace.
+    `call` torch cannot trace, and where there is no C++ compiler for AOTInductor.
     """
-    if format not in ("torch", "onnx"):
+    if not isinstance(format, str) or format not in _FORMATS:
         told = _ELSEWHERE.get(format) if isinstance(format, str) else None
         raise ValueError(
             f"export: format={format!r} is not written here: {told}." if told else
-            f"export: `format` must be 'torch' or 'onnx'; got {short(format)}."
+            f"export: `format` must be 'torch', 'aoti' or 'onnx'; got {short(format)}."
         )  # fmt: skip
-    path, suffix = Path(filepath), ".pt2" if format == "torch" else ".onnx"
+    path, (suffix, own) = Path(filepath), _FORMATS[format]
     if path.suffix != suffix:
         raise ValueError(f"export: with format={format!r} the name must end in {suffix}; got {str(filepath)!r}.")
-    opset = options.pop("opset_version", None) if format == "onnx" else None
+    option = options.pop(own, None)
     if format == "onnx":
         onnx.check()
     signature = signature_of(model) if input_signature is None else _as_signature(input_signature)
@@ -67,8 +75,10 @@ def export_model(
     with safe.replacing(path) as fresh:
         if format == "torch":
             _write(program, fresh)
+        elif format == "aoti":
+            _compile(program, fresh, option)
         else:
-            onnx.converted(program, signature, opset).save(fresh, external_data=False)
+            onnx.converted(program, signature, option).save(fresh, external_data=False)
     if verbose is None or verbose:
         print(f"Saved to {filepath}")
 
@@ -337,3 +347,53 @@ def _write(program: Any, path: Path) -> None:
     with path.open("wb") as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No complete tensor", UserWarning)  # kernels in the order of their memory
         torch.export.save(program, file)
+
+
+def _compile(program: Any, path: Path, configs: Any) -> None:
+    """Write the program as machine code. Raises RuntimeError where that does not give what the program does."""
+    from torch import _inductor
+
+    called = {str(node.target) for node in program.graph.nodes}
+    for name, kind in sequences.ONNX.items():
+        if f"aten.{name}.input" in called and kind != "LSTM":
+            raise RuntimeError(f'export: format="aoti" has no {kind} layers. Use format="torch" or "onnx".')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, about itself
+        with sequences.whole_sequences():
+            program = program.run_decompositions(dict(decompositions.TABLE))
+        try:
+            with path.open("wb") as file:
+                _inductor.aoti_compile_and_package(program, package_path=file, inductor_configs=dict(configs or {}))
+            with path.open("rb") as file:
+                compiled: Any = _inductor.aoti_load_package(file)  # pyright: ignore[reportArgumentType]
+            _verify(program, compiled)
+        except Exception as error:
+            if "InvalidCxxCompiler" in repr(error):
+                why = "needs a C++ compiler: install g++, or name one in the environment variable CXX"
+            elif isinstance(error, AssertionError):
+                why = 'compiles the model wrongly with this torch; use format="torch"'
+            else:
+                why = f"failed: {safe.reason(error)}"
+            raise RuntimeError(f'export: format="aoti" {why}.') from error
+
+
+def _verify(program: Any, compiled: Callable) -> None:
+    """Raises AssertionError where results differ, in the sizes of the trace and with half of the open ones."""
+    leaves, structure = pytree.tree_flatten(program.example_inputs)
+    inputs = program.graph_signature.user_inputs
+    shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in inputs]
+    for parts in (1, 2):
+        given = [
+            leaf[
+                tuple(
+                    slice(size if isinstance(size, int) else n // parts)
+                    for n, size in zip(leaf.shape, shape, strict=True)
+                )
+            ]
+            for leaf, shape in zip(leaves, shapes, strict=True)
+        ]
+        args, kwargs = pytree.tree_unflatten(
+            [torch.rand_like(x) if x.is_floating_point() else x for x in given], structure
+        )
+        expected, found = (pytree.tree_leaves(call(*args, **kwargs)) for call in (program.module(), compiled))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4, equal_nan=True)

@@ -152,6 +152,11 @@ class Reader(fx.Interpreter):
         word = str(getattr(n.target, "__name__", n.target))
         return bool(n.kwargs.get("inplace")) or n.target in _IN_PLACE or (word.endswith("_") and word[:1] != "_")
 
+    def output(self, target: Any, args: Any, kwargs: Any) -> Any:
+        if not all(isinstance(leaf, Value) for leaf in pytree.tree_leaves(args)):
+            raise self.unreadable("gives what has no batch first, such as last states", "Return the output alone.")
+        return super().output(target, args, kwargs)
+
     def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
         return next(self._inputs, args[0] if args else None)
 

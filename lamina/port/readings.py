@@ -262,9 +262,10 @@ def layer_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
 @reads(nn.RMSNorm)
 def rms_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
     x, count = reader.settled(x), len(module.normalized_shape)
-    if module.weight is None or module.eps is None:
-        raise reader.unreadable("needs its `eps` and its weight", "Give `eps`, and leave `elementwise_affine` on.")
-    make = partial(layers.RMSNormalization, [*range(-count, 0)], module.eps, name=name)
+    if module.weight is None:
+        raise reader.unreadable("needs its weight", "Leave `elementwise_affine` on.")
+    epsilon = torch.finfo(module.weight.dtype).eps if module.eps is None else module.eps
+    make = partial(layers.RMSNormalization, [*range(-count, 0)], epsilon, name=name)
     reader.keep(name, module)
     return x.like(reader.layer(name, make, x.made))
 
