@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 from torch.utils import _pytree as pytree
 
-from . import arrays, masking, symbolic
-from .care import ADDS, AFTER, BEFORE, HOOKED, LOSSES, TOLD, Changes, tend
+from . import arrays, masking, placing, symbolic
+from .care import ADDS, AFTER, BEFORE, HOOKED, LOSSES, SHARED, TOLD, Changes, tend
 from .children import Children
 from .declare import quoted, short
 from .errors import answered, named
+from .fusion import granted
 from .scope import building, scope
 from .spec import InputSpec
 from .trail import FAULTS, Advice, Onlooker, Trail, advice_of, tell
@@ -49,6 +50,7 @@ class Keepers:
 class Calling(Weights):
     """What `Layer` does when it is called."""
 
+    _product = ""  # the weight that `call` multiplies with, where a bias and an activation are all that follows
     _context_words: tuple[str, ...] = ()  # the arguments of a call that its calls inside are to know
 
     # -- losses -----------------------------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ class Calling(Weights):
     def weight_losses(self) -> list[Tensor]:
         """The penalties of the trainable weights' regularizers."""
         regular = ((weight, getattr(weight, "regularizer", None)) for weight in self.trainable_weights)
-        return [regularizer(weight) for weight, regularizer in regular if regularizer is not None]
+        return [regularizer(placing.seen(weight)) for weight, regularizer in regular if regularizer is not None]
 
     def _flat_layers(self) -> Iterator[Any]:
         return (module for module in self.modules() if isinstance(module, Calling))
@@ -291,6 +293,21 @@ class Calling(Weights):
         return args
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if not self._care & SHARED:
+            return self._run_cast(args, kwargs)
+        outer, scope.gathered = scope.gathered, []
+        try:
+            kernel: Any = dict.get(self._parameters, self._product)
+            if placing.is_shared_out(kernel) and kernel.divides and not (self._care & HOOKED or placing.only_shapes()):
+                if "relu" in granted(self):
+                    return kernel.product(self, args[0])
+            return self._run_cast(args, kwargs)
+        finally:
+            for register, name in scope.gathered:
+                (register.standing[scope.thread] or {}).pop(name, None)
+            scope.gathered = outer
+
+    def _run_cast(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         policy = self.dtype_policy
         hooked = self._care & HOOKED or _global_forward_pre_hooks or _global_forward_hooks
         call = functools.partial(nn.Module.__call__, self) if hooked else self.call
@@ -298,8 +315,11 @@ class Calling(Weights):
             return call(*args, **kwargs)
         cast = {
             name: weight.to(policy.compute)
-            for name, weight in self._parameters.items()
-            if weight is not None and weight.is_floating_point() and getattr(weight, "autocast", True)
+            for name, stored in self._parameters.items()
+            if (weight := self._parameters[name]) is not None
+            and weight.is_floating_point()
+            and getattr(stored, "autocast", True)
+            and not getattr(stored, "hooked", False)
         }
         register: Any = self._parameters
         standing, thread = register.standing, scope.thread
@@ -387,6 +407,9 @@ class Calling(Weights):
             self.check_inputs(args[0] if args else None)
         except ValueError as clear:
             raise clear from error
+        if self._ours and "not implemented for" in str(error) and args and hasattr(args[0], "dtype"):
+            kind = str(args[0].dtype).removeprefix("torch.")
+            raise TypeError(f"{named(self)} cannot compute with {kind}; give floating-point numbers.") from error
         if self._ours and type(error) in (RuntimeError, IndexError):
             shapes = symbolic.shapes_of(args[0]) if args else None
             reason = str(error).strip().split("\n")[0][:200]
@@ -449,7 +472,8 @@ class Calling(Weights):
         found = []
         for output in (outputs,) if isinstance(outputs, Tensor) else pytree.tree_leaves(outputs):
             if isinstance(output, Tensor):
-                found.append(self.activity_regularizer(output) / max(output.shape[0], 1))
+                output = output if output.is_floating_point() else output.float()
+                found.append(self.activity_regularizer(output) / max(*output.shape[:1], 1, 1))
         return found
 
 

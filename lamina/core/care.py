@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from . import placing
 from .children import Children
 from .spec import InputSpec
 
@@ -24,10 +25,11 @@ ACTIVITY = 64  # its regularizer sees the outputs
 MASKS = 128  # it makes a mask of its input
 ANSWERS = 256  # a user's own: what `call` gives is looked at
 TOLD = 512  # torch modules inside, which are to obey an explicit `training`
+SHARED = 1024  # weights inside are shared out over several processes; calls see them whole
 
 LOSSES = ADDS | ACTIVITY  # calls leave something to be added to the loss
-IN_PLAN = UNBUILT | CASTS | HOOKED | ADDS | INSIDE | ACTIVITY  # a plan calls the layer, not its `call`
-BEFORE = UNBUILT | CASTS | HOOKED | ADDS | INSIDE | CHECKS  # one plain tensor is not enough for `call`
+IN_PLAN = UNBUILT | CASTS | HOOKED | ADDS | INSIDE | ACTIVITY | SHARED  # a plan calls the layer, not its `call`
+BEFORE = UNBUILT | CASTS | HOOKED | ADDS | INSIDE | CHECKS | SHARED  # one plain tensor is not enough for `call`
 AFTER = ACTIVITY | MASKS | ANSWERS  # something follows `call`
 AROUND = BEFORE | AFTER
 
@@ -66,7 +68,7 @@ def tend(layer: Any) -> None:
 
 
 def care_of(layer: Any) -> int:
-    care = layer._care & ADDS
+    care = layer._care & ADDS | _shared(layer)
     policy, ours = layer.dtype_policy, layer._ours
     if not layer._ready:
         care |= UNBUILT
@@ -87,6 +89,10 @@ def care_of(layer: Any) -> int:
     if any(not hasattr(module, "_care") and not isinstance(module, Children) for module in layer.modules()):
         care |= TOLD
     return care
+
+
+def _shared(layer: Any) -> int:
+    return SHARED if placing.used and any(map(placing.is_shared_out, layer.parameters())) else 0
 
 
 def hooks_of(module: nn.Module) -> list[Any]:

@@ -132,8 +132,8 @@ def thread_choice() -> bool | None:
 def set_thread_choice(value: bool | None) -> None:
     """Let `fit`, `evaluate` and `predict` find the number of threads that is fastest at the moment, or not.
 
-    None, the default: they do unless a seed was set (`set_random_seed`, `torch.manual_seed`) or deterministic
-    algorithms were asked for, since another number changes the last bits of sums. True: always. False: never. The
+    None, the default: they do unless a seed was set (`set_random_seed`, `torch.manual_seed`), since another number
+    changes the last bits of sums. True: after a seed, too. False: never. With `enable_determinism` they never do. The
     environment variable `LAMINA_THREAD_CHOICE` says the same: 1 or 0.
     """
     if value is not None and not isinstance(value, bool):

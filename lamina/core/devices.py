@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
+
+
+def take_own() -> None:
+    """In one of several processes, as torchrun starts them, let "cuda" be the GPU of this one's number."""
+    number = os.environ.get("LOCAL_RANK", "")
+    if number.isdigit() and os.environ.get("WORLD_SIZE", "1") != "1" and int(number) < torch.cuda.device_count():
+        torch.cuda.set_device(int(number))
 
 
 def device(device_name: str) -> torch.device:

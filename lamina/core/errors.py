@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -51,6 +52,15 @@ def named(layer: Any) -> str:
     """How a message calls a layer: its class, and its name where that says more."""
     cls, name = type(layer).__name__, getattr(layer, "name", None)
     return f'{cls} "{name}"' if name else cls
+
+
+@contextmanager
+def as_own(inner: str, own: str) -> Iterator[None]:
+    """What something made inside refuses, in the words of the layer that was asked for it."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise type(error)(str(error).replace(inner, own, 1)) from None
 
 
 def short(value: Any, limit: int = 80) -> str:

@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from .. import SHOWER
-from . import arrays, dtypes, serialize, symbolic
+from . import arrays, devices, dtypes, serialize, symbolic
 from .calling import Calling
 from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, Counts, may_count, may_hold_modules, metrics_of
@@ -29,7 +29,9 @@ from .scope import snake_case as snake_case
 from .scope import unique_name as unique_name
 from .spec import InputSpec as InputSpec
 from .stateless import StatelessScope, paired
-from .weight import Weight
+from .weight import Known
+
+devices.take_own()  # before a layer is made
 
 
 @contextmanager
@@ -275,8 +277,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if name == "dtype_policy":
             self._set_policy(self._args["dtype"].convert(value, self))
             tend(self)
-        elif isinstance(value, Weight):
-            self._adopt(name, value)
+        elif isinstance(value, Known):
+            self._adopt(name, value)  # type: ignore[arg-type]
         elif self._write_weight(name, value):
             pass
         elif isinstance(value, (list, tuple, dict)):
@@ -321,7 +323,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         weight = state.get("_parameters", {}).get(name)
         if weight is None and not isinstance(value, Tensor):  # torch, loading with assign=True, puts tensors in there
             weight = state.get("_buffers", {}).get(name)
-        if not isinstance(weight, Weight) or getattr(value, "requires_grad", False):
+        if not isinstance(weight, Known) or getattr(value, "requires_grad", False):
             return False
         weight.assign(value)
         return True

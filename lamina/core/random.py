@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random as python_random
+import zlib
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import get_worker_info
 
 
@@ -93,6 +94,13 @@ class SeedGenerator:
         for device, generator in self._generators.items():
             generator.set_state(states[device]) if device in states else generator.manual_seed(self._seed)
 
+    def depart(self, number: int) -> None:
+        """Draw other numbers from now on, on the devices where it drew: told by where it is and by `number`."""
+        for device in [*self._generators] or [torch.device("cpu")]:
+            state = self.on(device).get_state().numpy().tobytes()
+            self.on(device).manual_seed(zlib.crc32(state) + number)
+            self._draws -= 2
+
     def get_config(self) -> dict[str, Any]:
         return {"seed": self._seed, "name": self.name}
 
@@ -122,6 +130,12 @@ _streams: WeakValueDictionary[int, SeedGenerator] = WeakValueDictionary()
 def drawn() -> dict[SeedGenerator, int]:
     """How often each stream was drawn from."""
     return {stream: stream._draws for stream in [*_streams.values()]}
+
+
+def streams_of(module: nn.Module) -> list[SeedGenerator]:
+    """The seeded streams of the layers in a module, each once."""
+    found = [vars(each).get("seed_generator") for each in module.modules()]
+    return [*{id(stream): stream for stream in found if stream is not None}.values()]
 
 
 @torch.library.custom_op(

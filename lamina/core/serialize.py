@@ -88,7 +88,7 @@ def find(name: str, home: str) -> Any:
     if home not in HOMES or name.startswith("_") or name in ("get", "serialize", "deserialize"):
         return None
     try:
-        found = getattr(importlib.import_module(HOMES[home]), name, None)
+        found = getattr(sys.modules.get(HOMES[home]) or importlib.import_module(HOMES[home]), name, None)
     except ModuleNotFoundError:
         return None
     room = getattr(found, "__module__", None) or ""
@@ -98,7 +98,8 @@ def find(name: str, home: str) -> Any:
 
 def get(identifier: Any, home: str) -> Any:
     """What an identifier stands for in one of Keras' modules, by that module's own `get`."""
-    return importlib.import_module(HOMES[home]).get(identifier)
+    module: Any = sys.modules.get(HOMES[home]) or importlib.import_module(HOMES[home])
+    return module.get(identifier)
 
 
 _ENDS = "start", "stop", "step"
@@ -461,7 +462,7 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "__lambda__": _lambda_of,
     "__tuple__": lambda config: tuple(deserialize(config["value"] if isinstance(config, Mapping) else config)),
     "__numpy__": lambda config: np.array(config["value"], dtype=_number_type(config["dtype"])),
-    "__tensor__": lambda config: torch.tensor(config["value"], dtype=getattr(torch, config["dtype"])),
+    "__tensor__": lambda config: torch.tensor(config["value"], dtype=_tensor_type(config["dtype"])),
     "__slice__": lambda config: slice(*(deserialize(config[end]) for end in _ENDS)),
     "__bytes__": lambda config: str(config["value"]).encode(),
     "__ellipsis__": lambda config: Ellipsis,
@@ -474,6 +475,13 @@ def _number_type(name: str) -> np.dtype:
     if dtype.kind not in "biufc":
         raise ValueError(f"A config holds an array of type {name!r}; expected numbers.")
     return dtype
+
+
+def _tensor_type(name: Any) -> torch.dtype:
+    found = getattr(torch, str(name), None)
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"A config holds a tensor of type {short(name)}; expected numbers.")
+    return found
 
 
 def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | None = None) -> Any:

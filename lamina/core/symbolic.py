@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -20,6 +20,7 @@ from . import dtypes, masking
 from .arrays import beside, no_complex, reversing_item, twin
 from .errors import named, show_shape
 from .scope import scope
+from .weight import Weight
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -417,6 +418,12 @@ class _TrialMode(FakeTensorMode):
 
     def may_turn_const(self, t: Tensor) -> bool:
         return t.numel() <= 64 and type(t) is Tensor and t.device.type == "cpu"
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # Torch before 2.13 takes no subclasses of Parameter.
+        args, kwargs = pytree.tree_map_only(Weight, lambda weight: nn.Parameter(weight.detach(), False), (args, kwargs))
+        types = tuple(nn.Parameter if issubclass(kind, Weight) else kind for kind in types)
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, layer: Any) -> Any:

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,26 +20,113 @@ from . import arrays, config, dtypes, serialize
 from .errors import show_shape
 from .scope import scope
 
+_Tensor = Tensor if TYPE_CHECKING else object
 _ROLES = ("initializer", "regularizer", "constraint")
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "auto", "on_read", "on_write")
 
 
-class Weight(nn.Parameter):
-    """A layer's tensor. As a Parameter it is trained by any torch optimizer; as a buffer it is the layer's state.
+class Known(_Tensor):
+    """What a weight knows and does beside holding its values."""
 
-    initializer: the first value, or with a `shape` what makes it. path: "layer/weight", as files and messages call it.
-    regularizer, constraint: callables or None. autocast: whether a mixed policy casts it for the call.
-    aggregation, synchronization: one of Keras' words for several replicas; there is one here.
-    """
-
+    sharded: ClassVar[bool] = False  # whether this process holds only a part of the values
     path: str
     regularizer: Any
     constraint: Any
     autocast: bool
+    aggregation: str | None = None
     _name: str
     _trainable: bool  # of the weight itself; the layer's own `trainable` comes on top
     _awaited: _Awaited | None = None  # while its first values are still to come
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self._name
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it: False, too, while its layer is frozen."""
+        return self._trainable and (self.requires_grad or not self.is_floating_point())
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        self.requires_grad_(self._trainable and self.is_floating_point())
+
+    @property
+    def value(self) -> torch.Tensor:
+        return self
+
+    def assign(self, value: Any) -> Any:
+        """Write `value` (array or tensor of the same shape) in place. Raises ValueError for another shape."""
+        stored = hasattr(value, "into")  # an array in a file, which is not read before it is known to fit
+        value = value if stored else torch.as_tensor(value, device=self.device)
+        if tuple(value.shape) != tuple(self.shape):
+            raise ValueError(
+                f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
+            )
+        if dtypes.kind(value.dtype) == dtypes.kind(torch.complex64) and not self.is_complex():
+            raise ValueError(f"Weight {self.path!r} holds real numbers; got complex ones. Give their real part.")
+        with torch.no_grad():
+            if stored:
+                value.into(self)
+            else:
+                self.copy_(value)
+        return self
+
+    def assign_add(self, value: Any) -> Weight:
+        with torch.no_grad():
+            return self.assign(self + torch.as_tensor(value, device=self.device, dtype=self.dtype))
+
+    def assign_sub(self, value: Any) -> Weight:
+        return self.assign_add(-torch.as_tensor(value, device=self.device, dtype=self.dtype))
+
+    def numpy(self, *, force: bool = True) -> np.ndarray:
+        """A NumPy copy of the value."""
+        tensor = self.detach().cpu()
+        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy().copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(f"Weight {self.path!r}: NumPy gets a copy of its value; copy=False cannot be had.")
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype)
+
+    __array_ufunc__ = arrays.of_numpy
+
+    def like(self, data: torch.Tensor) -> Any:
+        """The same weight holding other data, after a move or a change of type."""
+        kind: Any = type(self)
+        weight = kind(data, trainable=self._trainable and self.requires_grad)
+        vars(weight).update(vars(self))
+        return weight
+
+    def __deepcopy__(self, memo: dict) -> Weight:
+        if id(self) not in memo:
+            made = self.like(self.detach().clone(memory_format=torch.preserve_format))
+            made.requires_grad_(self.requires_grad)
+            vars(made).update(copy.deepcopy(vars(self), memo))
+            memo[id(self)] = made
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (type(self), self.detach(), self.requires_grad, dict(vars(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.detach(), spec)
+
+    def __repr__(self, **kwargs: Any) -> str:
+        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
+
+
+class Weight(Known, nn.Parameter):
+    """A layer's tensor. As a Parameter it is trained by any torch optimizer; as a buffer it is the layer's state.
+
+    initializer: the first value, or with a `shape` what makes it. path: "layer/weight", as files and messages call it.
+    regularizer, constraint: callables or None. autocast: whether a mixed policy casts it for the call.
+    aggregation, synchronization: one of Keras' words for several processes; the former says how their metrics' state
+    becomes one.
+    """
 
     def __new__(
         cls,
@@ -78,81 +165,6 @@ class Weight(nn.Parameter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self._name
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes it: False, too, while its layer is frozen."""
-        return self._trainable and (self.requires_grad or not self.is_floating_point())
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        self.requires_grad_(self._trainable and self.is_floating_point())
-
-    @property
-    def value(self) -> torch.Tensor:
-        return self
-
-    def assign(self, value: Any) -> Weight:
-        """Write `value` (array or tensor of the same shape) in place. Raises ValueError for another shape."""
-        stored = hasattr(value, "into")  # an array in a file, which is not read before it is known to fit
-        value = value if stored else torch.as_tensor(value, device=self.device)
-        if tuple(value.shape) != tuple(self.shape):
-            raise ValueError(
-                f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
-            )
-        if dtypes.kind(value.dtype) == dtypes.kind(torch.complex64) and not self.is_complex():
-            raise ValueError(f"Weight {self.path!r} holds real numbers; got complex ones. Give their real part.")
-        with torch.no_grad():
-            if stored:
-                value.into(self)
-            else:
-                self.copy_(value)
-        return self
-
-    def assign_add(self, value: Any) -> Weight:
-        with torch.no_grad():
-            return self.assign(self + torch.as_tensor(value, device=self.device, dtype=self.dtype))
-
-    def assign_sub(self, value: Any) -> Weight:
-        return self.assign_add(-torch.as_tensor(value, device=self.device, dtype=self.dtype))
-
-    def numpy(self, *, force: bool = True) -> np.ndarray:
-        """A NumPy copy of the value."""
-        tensor = self.detach().cpu()
-        return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy().copy()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError(f"Weight {self.path!r}: NumPy gets a copy of its value; copy=False cannot be had.")
-        array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
-
-    __array_ufunc__ = arrays.of_numpy
-
-    def like(self, data: torch.Tensor) -> Weight:
-        """The same weight holding other data, after a move or a change of type."""
-        weight = type(self)(data, trainable=self._trainable and self.requires_grad)
-        vars(weight).update(vars(self))
-        return weight
-
-    def __deepcopy__(self, memo: dict) -> Weight:
-        if id(self) not in memo:
-            made = self.like(self.detach().clone(memory_format=torch.preserve_format))
-            made.requires_grad_(self.requires_grad)
-            vars(made).update(copy.deepcopy(vars(self), memo))
-            memo[id(self)] = made
-        return memo[id(self)]
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), self.detach(), self.requires_grad, dict(vars(self)))
-
-    def __repr__(self, **kwargs: Any) -> str:
-        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
 
 
 def _first_value(initializer: Any, shape: Any, dtype: Any) -> torch.Tensor:
@@ -364,7 +376,9 @@ def memory_of(weight: Any) -> Tensor:
 
 def take(weight: Any, values: Any) -> None:
     """Write values of the weight's shape: a tensor, or an array in a file, which writes itself `into` it."""
-    if hasattr(values, "into"):
+    if getattr(weight, "sharded", False):
+        weight.assign(values)
+    elif hasattr(values, "into"):
         values.into(memory_of(weight))
     else:
         memory_of(weight).copy_(values)

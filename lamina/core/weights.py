@@ -10,17 +10,18 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from . import dtypes, serialize
+from . import dtypes, placing, serialize
 from .children import Children, inside
 from .declare import inherited
 from .errors import compare, named, short, show_shape
 from .scope import scope
-from .weight import Weight, allocate, context, stand_in, weight
+from .weight import Known, Weight, allocate, context, stand_in, weight
 
 
 class Register(dict):
-    """The parameters of a layer whose calls see others in place of the stored ones: cast, or adapted. Those are in
-    `standing`, by thread: another thread does not see them. What walks over a layer's weights finds the stored ones."""
+    """The parameters of a layer whose calls see others in place of the stored ones: cast, adapted, or, first read
+    in a call, put together from the parts of several processes. Those are in `standing`, by thread: another thread does
+    not see them. What walks over a layer's weights finds the stored ones."""
 
     def __init__(self, *content: Any):
         super().__init__(*content)
@@ -28,7 +29,18 @@ class Register(dict):
 
     def __getitem__(self, name: str) -> Any:
         standing = self.standing.get(scope.thread)
-        return standing[name] if standing is not None and name in standing else dict.__getitem__(self, name)
+        if standing is not None and name in standing:
+            return standing[name]
+        weight = dict.__getitem__(self, name)
+        if not getattr(weight, "sharded", False) or weight.hooked:
+            return weight
+        if placing.only_shapes():
+            return torch.empty(weight.shape, dtype=weight.dtype, device=weight.device)
+        if scope.gathered is None:
+            return weight
+        scope.gathered.append((self, name))
+        self.standing[scope.thread] = {**(standing or {}), name: (seen := weight.seen())}
+        return seen
 
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default
@@ -102,7 +114,15 @@ class Weights(nn.Module):
 
         def first() -> torch.Tensor:
             with unset_fake_temporarily(), torch.no_grad():
-                values = torch.as_tensor(make(tuple(int(n) for n in shape), dtype=dtypes.dtype_name(type_))).to(type_)
+                try:
+                    made = make(tuple(int(n) for n in shape), dtype=dtypes.dtype_name(type_))
+                except (ValueError, RuntimeError) as error:
+                    ours = serialize.home_of(type(make)) is not None
+                    if not ours or type(error) not in (ValueError, RuntimeError):  # out of memory is another type
+                        raise
+                    told = str(error).partition("\n")[0][:200]
+                    raise ValueError(f"{what}, shape {show_shape(shape)}: {told}") from error
+                values = torch.as_tensor(made).to(type_)
                 if serialize.home_of(type(make)) is None:  # a user's function may give what it keeps
                     values = values.clone()
             if tuple(values.shape) != shape:
@@ -110,7 +130,8 @@ class Weights(nn.Module):
                 raise ValueError(f"{what} needs shape {expected}; its initializer gave {got}.")
             return values
 
-        waiting = context.waiting
+        place = placing.current and placing.current.place
+        waiting = context.waiting if place is None else None
         if waiting is None:
             values = allocate(first(), order)
         else:
@@ -130,6 +151,10 @@ class Weights(nn.Module):
             aggregation=aggregation,
         )
         weight.requires_grad_(weight.requires_grad and self._trainable)
+        if place is not None and trainable:
+            weight = place(weight)
+            if weight.sharded:
+                self._let_stand_in()
         if waiting is not None:
             waiting.add(weight, first, order)
         attribute, count = name, 0
@@ -230,7 +255,7 @@ class Weights(nn.Module):
     def get_weights(self) -> list[np.ndarray]:
         """The weights' values as NumPy arrays, copied."""
         return [
-            np.asarray(w.numpy() if isinstance(w, Weight) else w.detach().cpu().numpy().copy()) for w in self.weights
+            np.asarray(w.numpy() if isinstance(w, Known) else w.detach().cpu().numpy().copy()) for w in self.weights
         ]
 
     def set_weights(self, weights: Iterable[Any]) -> None:
@@ -301,7 +326,7 @@ class Weights(nn.Module):
         for register, content in zip(registers, before, strict=True):
             register.clear()
             for name, old in content.items():
-                changed = isinstance(old, Weight) and loaded[name] is not old
+                changed = isinstance(old, Known) and loaded[name] is not old
                 register[name] = old.like(loaded[name].detach()) if changed else loaded[name]
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
@@ -310,7 +335,7 @@ class Weights(nn.Module):
         super()._apply(fn, recurse)
         for name, old in before.items():
             moved = self._buffers.get(name)
-            if isinstance(old, Weight) and moved is not None and not isinstance(moved, Weight):
+            if isinstance(old, Known) and moved is not None and not isinstance(moved, Known):
                 self._buffers[name] = old.like(moved)
         policy = self.dtype_policy
         if policy.compute == policy.variable and policy.variable.is_floating_point:

@@ -6,6 +6,7 @@ Channels may lie on any axis; torch sees them second through a view, and so come
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -147,13 +148,31 @@ def moments(x: Tensor, axis: Axis, mask: Tensor | None = None, synchronized: boo
     return mean, total((x - mean).square()) / count
 
 
+part = 1.0  # what the loss of this process counts in that of all; with 0 its values count for nothing
+
+
 def _over_processes(values: Tensor) -> Tensor:
     """The sum over all processes of the default group; as it is where there is none."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return values
-    from torch.distributed.nn.functional import all_reduce
+    return _Sum.apply(values, part)
 
-    return all_reduce(values)
+
+class _Sum(torch.autograd.Function):
+    """Gradients that come back count as the losses of their processes do, of which the mean is still to be taken."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor, part: float) -> Tensor:
+        context.part = part
+        total = values.clone() if part else torch.zeros_like(values)
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        total = grads[0] * context.part
+        torch.distributed.all_reduce(total)
+        return total / (context.part or 1.0), None
 
 
 def normalize(

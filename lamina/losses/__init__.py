@@ -12,13 +12,10 @@ from .base import (
     FunctionLoss,
     Loss,
     LossFunctionWrapper,
-    PlainLoss,
     as_tensor,
-    dtype_arg,
     kind_of_targets,
     name_arg,
     object_name,
-    reduction_arg,
 )
 from .base import require_whole as require_whole
 from .functions import (
@@ -79,47 +76,47 @@ def _axis(config: bool = True) -> Any:
     return arg(integer(), default=-1, doc="The axis of the classes.", config=config)
 
 
-class MeanSquaredError(PlainLoss, fn=mean_squared_error):
+class MeanSquaredError(FunctionLoss, fn=mean_squared_error):
     """Mean of the squared errors."""
 
 
-class MeanAbsoluteError(PlainLoss, fn=mean_absolute_error):
+class MeanAbsoluteError(FunctionLoss, fn=mean_absolute_error):
     """Mean of the absolute errors."""
 
 
-class MeanAbsolutePercentageError(PlainLoss, fn=mean_absolute_percentage_error):
+class MeanAbsolutePercentageError(FunctionLoss, fn=mean_absolute_percentage_error):
     """Mean of the absolute errors in percent of the target."""
 
 
-class MeanSquaredLogarithmicError(PlainLoss, fn=mean_squared_logarithmic_error):
+class MeanSquaredLogarithmicError(FunctionLoss, fn=mean_squared_logarithmic_error):
     """Mean of the squared differences of log(1 + y)."""
 
 
-class LogCosh(PlainLoss, fn=log_cosh):
+class LogCosh(FunctionLoss, fn=log_cosh):
     """Mean of log(cosh(error)): a square near 0, an absolute value far from it."""
 
 
-class Poisson(PlainLoss, fn=poisson):
+class Poisson(FunctionLoss, fn=poisson):
     """Mean of y_pred - y_true log(y_pred)."""
 
 
-class KLDivergence(PlainLoss, fn=kl_divergence):
+class KLDivergence(FunctionLoss, fn=kl_divergence):
     """Sum of y_true log(y_true / y_pred)."""
 
 
-class Hinge(PlainLoss, fn=hinge):
+class Hinge(FunctionLoss, fn=hinge):
     """Mean of max(0, 1 - y_true y_pred), for labels -1 and 1 (or 0 and 1)."""
 
 
-class SquaredHinge(PlainLoss, fn=squared_hinge):
+class SquaredHinge(FunctionLoss, fn=squared_hinge):
     """Mean of max(0, 1 - y_true y_pred) squared, for labels -1 and 1 (or 0 and 1)."""
 
 
-class CategoricalHinge(PlainLoss, fn=categorical_hinge):
+class CategoricalHinge(FunctionLoss, fn=categorical_hinge):
     """max(0, 1 + best wrong score - right score), for one-hot labels."""
 
 
-class CTC(PlainLoss, fn=ctc):
+class CTC(FunctionLoss, fn=ctc):
     """Connectionist temporal classification: labels (batch, length) padded with 0, scores (batch, steps, classes)."""
 
 
@@ -127,18 +124,13 @@ class Huber(FunctionLoss, fn=huber):
     """Mean of errors that count squared up to `delta` and linearly beyond."""
 
     delta: float = arg(number(0), default=1.0, doc="Where the square turns into a line.", config=False)
-    reduction: str | None = reduction_arg()
     name: str = name_arg("huber_loss")
-    dtype: str = dtype_arg(config=False)
 
 
 class CosineSimilarity(FunctionLoss, fn=cosine_similarity):
     """The cosine of the angle between targets and predictions, sign turned: -1 for parallel vectors."""
 
     axis: int = arg(integer(), default=-1, doc="The axis of the vectors.", config=False)
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("cosine_similarity")
-    dtype: str = dtype_arg(config=False)
 
 
 class BinaryCrossentropy(FunctionLoss, fn=binary_crossentropy):
@@ -147,9 +139,6 @@ class BinaryCrossentropy(FunctionLoss, fn=binary_crossentropy):
     from_logits: bool = _from_logits()
     label_smoothing: float = _label_smoothing()
     axis: int = arg(integer(), default=-1, doc="The axis of the mean.")
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("binary_crossentropy")
-    dtype: str = dtype_arg(config=False)
 
 
 class BinaryFocalCrossentropy(FunctionLoss, fn=binary_focal_crossentropy):
@@ -161,9 +150,6 @@ class BinaryFocalCrossentropy(FunctionLoss, fn=binary_focal_crossentropy):
     from_logits: bool = _from_logits()
     label_smoothing: float = _label_smoothing()
     axis: int = arg(integer(), default=-1, doc="The axis of the mean.")
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("binary_focal_crossentropy")
-    dtype: str = dtype_arg(config=False)
 
 
 class CategoricalCrossentropy(FunctionLoss, fn=categorical_crossentropy):
@@ -172,9 +158,6 @@ class CategoricalCrossentropy(FunctionLoss, fn=categorical_crossentropy):
     from_logits: bool = _from_logits()
     label_smoothing: float = _label_smoothing()
     axis: int = _axis()
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("categorical_crossentropy")
-    dtype: str = dtype_arg(config=False)
 
 
 class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentropy):
@@ -185,9 +168,6 @@ class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentro
     from_logits: bool = _from_logits()
     label_smoothing: float = _label_smoothing()
     axis: int = _axis()
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("categorical_focal_crossentropy")
-    dtype: str = dtype_arg(config=False)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if not isinstance(self.alpha, Real):  # copied to the device once, not in every step
@@ -198,41 +178,32 @@ class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentro
 class SparseCategoricalCrossentropy(FunctionLoss, fn=sparse_categorical_crossentropy):
     """-log of the probability given to the right class, for labels that are class numbers."""
 
+    _order = ("from_logits", "ignore_class", "reduction", "axis", "name", "dtype")
     from_logits: bool = _from_logits()
     ignore_class: int | None = arg(integer().optional(), default=None, doc="Samples of this class do not count.")
-    reduction: str | None = reduction_arg()
     axis: int = _axis(config=False)
-    name: str = name_arg("sparse_categorical_crossentropy")
-    dtype: str = dtype_arg(config=False)
 
 
 class CategoricalGeneralizedCrossEntropy(FunctionLoss, fn=categorical_generalized_cross_entropy):
     """(1 - p**q) / q for the probability p of the right class (Zhang and Sabuncu 2018): robust to wrong labels."""
 
     q: float = arg(_INNER_FRACTION, default=0.5, doc="Near 0 it is crossentropy, near 1 an absolute error.")
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("categorical_generalized_cross_entropy")
-    dtype: str = dtype_arg(config=False)
 
 
 class Dice(FunctionLoss, fn=dice):
     """1 - Dice coefficient of two regions."""
 
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("dice")
+    _order = ("reduction", "name", "axis", "dtype")
     axis: Any = arg(_AXES, default=None, doc="The axes of the regions; None is all.")
-    dtype: str = dtype_arg(config=False)
 
 
 class Tversky(FunctionLoss, fn=tversky):
     """1 - Tversky index of two regions: Dice with weights for missed and false positives."""
 
+    _order = ("alpha", "beta", "reduction", "name", "axis", "dtype")
     alpha: float = arg(number(0), default=0.5, doc="The weight of missed positives.")
     beta: float = arg(number(0), default=0.5, doc="The weight of false positives.")
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("tversky")
     axis: Any = arg(_AXES, default=None, doc="The axes of the regions; None is all.")
-    dtype: str = dtype_arg(config=False)
 
 
 class Circle(FunctionLoss, fn=circle):
@@ -241,9 +212,6 @@ class Circle(FunctionLoss, fn=circle):
     gamma: float = arg(number(), default=80.0, doc="Scale of the similarities.")
     margin: float = arg(number(), default=0.4, doc="Relaxation of the two targets.")
     remove_diagonal: bool = arg(boolean, default=True, doc="Whether a sample is not compared with itself.")
-    reduction: str | None = reduction_arg()
-    name: str = name_arg("circle")
-    dtype: str = dtype_arg(config=False)
 
 
 # Names -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core import arrays, config, dtypes
+from ..core import arrays, config, dtypes, shares
 from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up, owned
 from ..core.errors import short, show_shape
 from ..core.layer import snake_case, unique_name
@@ -116,7 +116,7 @@ def merge_mask(sample_weight: Any, mask: Any, like: Tensor, dtype: torch.dtype, 
         return as_tensor(sample_weight, like, dtype)
     kept = as_tensor(mask, like, dtype)
     if mean:
-        kept = kept * (kept.numel() / kept.sum().clamp(min=1))
+        kept = kept * (kept.numel() / shares.divisor(kept.sum(), least=1))
     if sample_weight is None:
         return kept
     kept, weight = same_rank(kept, as_tensor(sample_weight, like, dtype))
@@ -144,9 +144,9 @@ def reduce_weighted(values: Tensor, sample_weight: Any, mask: Tensor | None, red
     if reduction in ("none", None) or values.ndim == 0:
         return values
     if reduction == "sum" or not values.numel():
-        return values.sum()
+        return shares.summed(values.sum())
     if reduction == "mean_with_sample_weight" and weight is not None:
-        return divide_no_nan(values.sum(), weight.sum())
+        return divide_no_nan(values.sum(), shares.divisor(weight.sum()))
     return values.mean()
 
 
@@ -349,16 +349,22 @@ def shown_function(function: Any, kwargs: Mapping[str, Any]) -> str:
 class FunctionLoss(_OfFunction):
     """Base of the losses given by one of Lamina's functions: `class Name(FunctionLoss, fn=function)`.
 
-    The arguments of the class that are not every loss's are handed to the function by name.
+    The arguments of the class are handed to the function by name. They come before those that every loss has, unless
+    the class tells another `_order`.
     """
 
     _casts_targets = False
+    reduction: str | None = reduction_arg()
+    name: str = name_arg()
+    dtype: str = dtype_arg(config=False)
 
     def __init_subclass__(cls, fn: Callable | None = None, **kwargs: Any) -> None:
         if fn is not None:
             OWN_LOSSES.add(fn)
             cls.fn = staticmethod(fn)
-            if "name" in cls._args and "name" not in vars(cls):
+            if "_order" not in vars(cls):
+                cls._order = tuple(name for name, item in vars(cls).items() if isinstance(item, Arg) and name != "name")
+            if "name" not in vars(cls):
                 cls.name = name_arg(fn.__name__)
         super().__init_subclass__(**kwargs)
 
@@ -366,11 +372,3 @@ class FunctionLoss(_OfFunction):
 
     def check(self) -> None:
         self._kwargs = {key: getattr(self, key) for key in self._args if key not in ("name", "reduction", "dtype")}
-
-
-class PlainLoss(FunctionLoss):
-    """A loss without arguments of its own."""
-
-    reduction: str | None = reduction_arg()
-    name: str = name_arg()
-    dtype: str = dtype_arg(config=False)

@@ -17,29 +17,10 @@ from .gradient import SGD, Adadelta, Adagrad, Ftrl, Lion, RMSprop
 from .matrix import Adafactor, Muon
 
 __all__ = [
-    "SGD",
-    "Adadelta",
-    "Adafactor",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Ftrl",
-    "Lamb",
-    "Lion",
-    "LossScaleOptimizer",
-    "MultiOptimizer",
-    "Muon",
-    "Nadam",
-    "Optimizer",
-    "OptimizerMap",
-    "RMSprop",
-    "ScheduleFreeAdamW",
-    "deserialize",
-    "get",
-    "schedules",
-    "serialize",
-]
+    "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "LossScaleOptimizer",
+    "MultiOptimizer", "Muon", "Nadam", "Optimizer", "OptimizerMap", "RMSprop", "ScheduleFreeAdamW", "deserialize",
+    "get", "schedules", "serialize",
+]  # fmt: skip
 
 _HOME = "keras.optimizers"
 _BY_NAME = {name.lower(): name for name in __all__ if name[0].isupper()}

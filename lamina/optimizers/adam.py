@@ -72,8 +72,7 @@ class _Moments(Rule):
     beta_2: float = arg(fraction, default=0.999, doc="Share of the old mean square kept each step.")
     epsilon: float = arg(number(0), default=1e-7, doc="Keeps the denominator above zero.")
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("momentum", "velocity")]
+    _state_of_weight = ("momentum", "velocity")
 
 
 class Adam(_Moments):
@@ -104,8 +103,7 @@ class AdamW(Adam, first=("weight_decay",)):
 class Adamax(_Moments):
     """w -= learning_rate / (1 - beta_1^t) * m / (u + epsilon), u = max(beta_2 * u, |g|). Kingma and Ba, 2015."""
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("momentum", "norm")]
+    _state_of_weight = ("momentum", "norm")
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         means, peaks = group.state["momentum"], group.state["norm"]
@@ -146,6 +144,8 @@ class Nadam(_Moments):
 
 class Lamb(_Moments):
     """Adam's step, for each weight rescaled to the size of the weight. You et al., 2020."""
+
+    _in_parts = False
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         means, squares = group.state["momentum"], group.state["velocity"]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ..core import config as settings
-from ..core import serialize
+from ..core import serialize, shares
 from ..core.declare import Arg, Declared, Kind, arg, boolean, integer, number, signature, text
 from ..core.dtypes import torch_dtype
 from ..core.errors import short
 from ..core.layer import snake_case, unique_name
+from ..core.placing import whole
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight
 from .schedules import rate_function
@@ -97,7 +98,11 @@ def _format(tensor: Tensor) -> tuple:
 
 @dataclass
 class Group:
-    """Weights that one kernel call updates, their places in the optimizer, and tensors for each slot of state."""
+    """Weights that one kernel call updates, their places in the optimizer, and tensors for each slot of state.
+
+    layout: the mesh and the placements of weights that are shared out over processes. stored: these, where `weights`
+    are the parts that are here or, for rules that see whole weights, copies.
+    """
 
     index: list[int]
     weights: list[Tensor]
@@ -105,6 +110,9 @@ class Group:
     formats: list[tuple]
     decays: bool
     kind: Any
+    layout: tuple | None = None
+    stored: Sequence[Any] = ()
+    in_parts: bool = False
 
     def only(self, present: Sequence[int]) -> Group:
         """The group of the weights at these positions alone."""
@@ -113,10 +121,47 @@ class Group:
             return [items[i] for i in present]
 
         state = {name: pick(tensors) for name, tensors in self.state.items()}
-        return Group(pick(self.index), pick(self.weights), state, pick(self.formats), self.decays, self.kind)
+        picked = {
+            name: pick(vars(self)[name]) for name in ("index", "weights", "formats", "stored") if vars(self)[name]
+        }
+        return replace(self, state=state, **picked)
+
+    def here(self, in_parts: bool) -> Group:
+        """Weights and state that are shared out as the parts that this process has, or put together."""
+
+        def taken(tensors: Sequence[Any]) -> list[Tensor]:
+            return [part(tensor) if in_parts else whole(tensor) for tensor in tensors]
+
+        from ..core.sharded import part
+
+        weights, state = taken(self.weights), {name: taken(tensors) for name, tensors in self.state.items()}
+        formats = [*map(_format, weights)]
+        return replace(self, weights=weights, state=state, formats=formats, stored=self.weights, in_parts=in_parts)
+
+    def put_back(self) -> None:
+        """Write copies of whole weights to these."""
+        if not self.in_parts:
+            for stored, weight in zip(self.stored, self.weights, strict=bool(self.stored)):
+                stored.copy_(weight)
+
+    def norms(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The norm of each tensor; where these are parts, that of the whole."""
+        found = torch.stack(lists._foreach_norm(tensors))
+        if not self.in_parts:
+            return found
+        from ..core.sharded import total
+
+        return total(found.square(), self.layout).sqrt()
 
     def aligned(self, grads: list[Any]) -> list[Tensor]:
         """The gradients in the weights' memory order, which fused kernels rely on. Copies only where it differs."""
+        if self.layout is not None:
+            from ..core.sharded import part
+
+            grads = [
+                part(grad, stored) if self.in_parts else grad.full_tensor()
+                for grad, stored in zip(grads, self.stored, strict=True)
+            ]
         if [_format(grad) for grad in grads] == self.formats:
             return grads
         return [_align(*pair) for pair in zip(grads, self.weights, self.formats, strict=True)]
@@ -194,7 +239,12 @@ class Optimizer(_Arguments):
 
     Weights may lie in any dense memory order; state and gradients take the same. `capturable = True` keeps step
     counter and learning rate on the weights' device, so that a CUDA graph can hold the step.
+
+    Of weights that processes share out (`lamina.distribution`) each process updates its part; rules that look at more
+    than one value at a time, and those of users, see whole weights, and keep state of that size.
     """
+
+    _in_parts: ClassVar[bool] = False  # whether the rule looks at each value alone
 
     def __init_subclass__(cls, first: Sequence[str] = (), bare: bool = False, **kwargs: Any) -> None:
         """Keras' order of arguments: `learning_rate`, `first`, those of the rules, those of the base unless `bare`."""
@@ -296,7 +346,7 @@ class Optimizer(_Arguments):
             return
         weights = list(variables)
         for weight in weights:
-            if torch.empty_like(weight).stride() != weight.stride():
+            if not getattr(weight, "sharded", False) and torch.empty_like(weight).stride() != weight.stride():
                 raise ValueError(
                     f"{type(self).__name__}: weight {path_of(weight)!r} is a view with gaps in memory; "
                     "optimize a contiguous tensor."
@@ -317,11 +367,13 @@ class Optimizer(_Arguments):
         names += [("gradient_accumulator",)] if self.gradient_accumulation_steps else []
         return [*names, *self._slots_of_rule()]
 
+    _state_of_weight: ClassVar[tuple[str, ...]] = ()  # names of its state tensors, where no argument changes them
+
     def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return []
+        return [self._state_of_weight] if self._state_of_weight else []
 
     def _make_slot(self, name: str, weight: Tensor) -> Weight | None:
-        value = self._initial(name, weight.detach())
+        value = self._initial(name, weight.detach() if self._in_parts else whole(weight).detach())
         return None if value is None else self._add(value, f"{path_of(weight).replace('/', '_')}_{name}")
 
     def _initial(self, name: str, weight: Tensor) -> Tensor | None:
@@ -330,7 +382,10 @@ class Optimizer(_Arguments):
 
     def _add(self, value: Tensor, name: str) -> Weight:
         prefix = vars(self).get("name")
-        variable = Weight(value, trainable=False, name=name, path=f"{prefix}/{name}" if prefix else name)
+        made: Callable[..., Any] = Weight
+        if hasattr(value, "placements"):
+            from ..core.sharded import Sharded as made
+        variable: Any = made(value, trainable=False, name=name, path=f"{prefix}/{name}" if prefix else name)
         self._variables.append(variable)
         return variable
 
@@ -351,7 +406,7 @@ class Optimizer(_Arguments):
         self, reference_variable: Tensor, name: str | None = None, initializer: Any = "zeros"
     ) -> Weight:
         """A state tensor of a weight's shape, type and memory order."""
-        reference = reference_variable.detach()
+        reference = whole(reference_variable).detach()
         value = torch.zeros_like(reference)
         if initializer != "zeros":
             value.copy_(_initialized(initializer, reference.shape, reference.dtype))
@@ -451,6 +506,9 @@ class Optimizer(_Arguments):
         """
         if not len(grads):
             return
+        if shares.present is not None:
+            trainable_variables = None if trainable_variables is None else list(trainable_variables)
+            grads = shares.present.reduce(grads, trainable_variables or self._weights)
         if trainable_variables is not None:
             grads = self._in_order(list(grads), list(trainable_variables))
         else:
@@ -510,46 +568,58 @@ class Optimizer(_Arguments):
 
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         """One step with a gradient or None for each weight, in order, with autograd off."""
-        pairs = []
-        for group in self._grouped():
-            present = [i for i, place in enumerate(group.index) if grads[place] is not None]
-            if present:
-                group = group if len(present) == len(group.index) else group.only(present)
-                pairs.append((group, group.aligned([grads[place] for place in group.index])))
+        groups = self._grouped()
+        if any(group.layout for group in groups):
+            groups = [group.here(self._in_parts) if group.layout else group for group in groups]
+        pairs = self._pairs(grads, groups)
         if self.loss_scale_factor is not None:
             pairs = [(group, lists._foreach_div(found, self.loss_scale_factor)) for group, found in pairs]
         done: Any = self._iterations.detach().double() if self._capturable else self._iterations.item()
         updates = done
         if self.gradient_accumulation_steps:
             updates, rest = divmod(done, self.gradient_accumulation_steps)
-            pairs = self._accumulate(pairs, last=rest == self.gradient_accumulation_steps - 1)
+            pairs = self._accumulate(pairs, groups, last=rest == self.gradient_accumulation_steps - 1)
         if pairs:
             self._update_all(self._clip(pairs), self._current_rate(), updates + 1)
         if self.use_ema:
-            self._average(updates)
+            self._average(groups, updates)
+        for group in groups:
+            group.put_back()
         for weight in self._constrained:
-            weight.copy_(weight.constraint(weight))
+            weight.copy_(weight.constraint(whole(weight)))
         self._iterations.add_(1)
+
+    def _pairs(self, grads: Sequence[Tensor | None], groups: list[Group]) -> list:
+        """The weights that have gradients, in groups, and these."""
+        pairs = []
+        for group in groups:
+            present = [i for i, place in enumerate(group.index) if grads[place] is not None]
+            if present:
+                group = group if len(present) == len(group.index) else group.only(present)
+                pairs.append((group, group.aligned([grads[place] for place in group.index])))
+        return pairs
 
     def _grouped(self) -> list[Group]:
         """The weights by device, type and treatment: made at the first step, as rules may make state after `build`."""
         if self._groups is None:
             found: dict[tuple, list[int]] = {}
             for place, weight in enumerate(self._weights):
-                key = (weight.device, weight.dtype, self._decays[place], self._kind(weight))
+                of: Any = weight
+                layout = getattr(weight, "sharded", False) and (of.device_mesh, of.placements)
+                key = (weight.device, weight.dtype, self._decays[place], self._kind(weight), layout or None)
                 found.setdefault(key, []).append(place)
             self._groups = [self._group(places, *key[2:]) for key, places in found.items()]
             self._constrained: list[Any] = [w for w in self._weights if getattr(w, "constraint", None) is not None]
         return self._groups
 
-    def _group(self, places: list[int], decays: bool, kind: Any) -> Group:
+    def _group(self, places: list[int], decays: bool, kind: Any, layout: Any) -> Group:
         weights = [self._weights[place] for place in places]
         state = {}
         for name, made in self._slots.items():
             tensors = [_plain(tensor) for place in places if (tensor := made[place]) is not None]
             if len(tensors) == len(places):
                 state[name] = tensors
-        return Group(places, weights, state, [_format(weight) for weight in weights], decays, kind)
+        return Group(places, weights, state, [_format(weight) for weight in weights], decays, kind, layout)
 
     def _kind(self, weight: Tensor) -> Any:
         """What sets weights apart that the rule treats differently."""
@@ -561,7 +631,7 @@ class Optimizer(_Arguments):
             return value if self._capturable else float(value)
         return self._learning_rate.detach() if self._capturable else self._learning_rate.item()
 
-    def _accumulate(self, pairs: list, last: bool) -> list:
+    def _accumulate(self, pairs: list, groups: list[Group], last: bool) -> list:
         """Add to the sums; in the last step return their means and start afresh, else return nothing to do."""
         means = []
         for group, grads in pairs:
@@ -570,21 +640,21 @@ class Optimizer(_Arguments):
             if last:
                 means.append((group, lists._foreach_div(sums, self.gradient_accumulation_steps)))
         if last:
-            for group in self._grouped():
+            for group in groups:
                 lists._foreach_zero_(group.state["gradient_accumulator"])
         return means
 
     def _clip(self, pairs: list) -> list:
         if self.clipnorm:
             limit = self.clipnorm
-            norms = [torch.stack(lists._foreach_norm(grads)) for _, grads in pairs]
+            norms = [group.norms(grads) for group, grads in pairs]
             return [
                 (group, lists._foreach_mul(grads, (limit / norm.clamp(min=limit)).unbind()))
                 for (group, grads), norm in zip(pairs, norms, strict=True)
             ]
         if self.global_clipnorm:
-            parts = [norm for _, grads in pairs for norm in lists._foreach_norm(grads)]
-            norm = torch.linalg.vector_norm(torch.stack([part.to(parts[0]) for part in parts]))
+            norms = [group.norms(grads) for group, grads in pairs]
+            norm = torch.linalg.vector_norm(torch.cat([each.to(norms[0]) for each in norms]))
             # An infinite norm makes every gradient NaN, as in Keras, instead of a silent zero.
             scale = self.global_clipnorm / norm.clamp(min=self.global_clipnorm) + (norm - norm)
             return [(group, lists._foreach_mul(grads, scale.to(grads[0]))) for group, grads in pairs]
@@ -607,8 +677,12 @@ class Optimizer(_Arguments):
         self._rule(group, grads, rate, step)
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        copies = dict(zip(map(id, group.weights), group.index, strict=True)) if group.layout else {}
+        self._places |= copies
         for weight, grad in zip(group.weights, grads, strict=True):
             self.update_step(grad, weight, rate)
+        for copy in copies:
+            del self._places[copy]
 
     def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Any) -> None:
         """Update one weight: what an optimizer of one's own defines."""
@@ -617,7 +691,9 @@ class Optimizer(_Arguments):
         )
 
     def assign(self, variable: Tensor, value: Any) -> None:
-        variable.detach().copy_(torch.as_tensor(value))
+        target = variable if getattr(variable, "sharded", False) else variable.detach()
+        with torch.no_grad():
+            target.copy_(torch.as_tensor(value))
 
     def assign_add(self, variable: Tensor, value: Any) -> None:
         variable.detach().add_(value)
@@ -634,14 +710,14 @@ class Optimizer(_Arguments):
 
     # Averages and decay ------------------------------------------------------------------------------------------
 
-    def _average(self, updates: Number) -> None:
+    def _average(self, groups: list[Group], updates: Number) -> None:
         """Move the averages towards the weights: all the way at first, `1 - ema_momentum` of it later."""
         if isinstance(updates, Tensor):
             share: Number = 1 - self.ema_momentum * (updates != 0)
         else:
             share = 1 - self.ema_momentum if updates else 1.0
         overwrite = self.ema_overwrite_frequency and (updates + 1) % self.ema_overwrite_frequency == 0
-        for group in self._grouped():
+        for group in groups:
             approach(group.state["average"], group.weights, share)
             if overwrite:
                 lists._foreach_copy_(group.weights, group.state["average"])
@@ -699,6 +775,7 @@ Optimizer.__signature__ = signature(Optimizer)  # its own __init__ only prepares
 class Rule(Optimizer):
     """Base of Keras' own optimizers."""
 
+    _in_parts = True
     learning_rate: float = arg(rate, default=0.001, doc="Step size.", config=False)
 
 

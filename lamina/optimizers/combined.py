@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
@@ -91,9 +92,15 @@ class LossScaleOptimizer(Optimizer, bare=True):
 
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         present = [grad for grad in grads if grad is not None]
-        finite = torch.stack([peak.isfinite() for peak in lists._foreach_norm(present, torch.inf)]).all()
+        parts: list[Any] = [grad.to_local() if hasattr(grad, "to_local") else grad for grad in present]  # type: ignore[attr-defined]
+        finite = torch.stack([peak.isfinite() for peak in lists._foreach_norm(parts, torch.inf)]).all()
+        if any(map(operator.is_not, parts, present)):
+            from ..core.sharded import in_all
+
+            finite = in_all(finite)
         scale = self._scale.detach() if self._capturable else self._scale.item()
-        unscaled = iter(lists._foreach_div(present, scale))
+        apart = any(map(operator.is_not, parts, present))
+        unscaled = iter([grad / scale for grad in present] if apart else lists._foreach_div(present, scale))
         grads = [None if grad is None else next(unscaled) for grad in grads]
         if self._capturable:
             self._apply_if(finite, grads)

@@ -123,8 +123,7 @@ class Adagrad(Rule):
     initial_accumulator_value: float = arg(number(0), default=0.1, doc="First value of the sum.")
     epsilon: float = arg(number(0), default=1e-7, doc="Keeps the denominator above zero.")
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("accumulator",)]
+    _state_of_weight = ("accumulator",)
 
     def _initial(self, name: str, weight: Tensor) -> Tensor | None:
         if name == "accumulator":
@@ -145,8 +144,7 @@ class Adadelta(Rule):
     rho: float = arg(number(0, 1), default=0.95, doc="Share of the old means kept each step.")
     epsilon: float = arg(number(0), default=1e-7, doc="Keeps both means above zero.")
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("accumulated_grad", "accumulated_delta_var")]
+    _state_of_weight = ("accumulated_grad", "accumulated_delta_var")
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         squares, steps = group.state["accumulated_grad"], group.state["accumulated_delta_var"]
@@ -177,8 +175,7 @@ class Ftrl(Rule):
     l2_shrinkage_regularization_strength: float = arg(number(0), default=0.0, doc="Penalty inside the gradient.")
     beta: float = arg(number(0), default=0.0, doc="Added to the denominator of the step size.")
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("accumulator", "linear")]
+    _state_of_weight = ("accumulator", "linear")
 
     def _initial(self, name: str, weight: Tensor) -> Tensor | None:
         if name == "accumulator":
@@ -219,8 +216,7 @@ class Lion(Rule):
     beta_1: float = arg(number(0, 1), default=0.9, doc="Share of the momentum in the step.")
     beta_2: float = arg(fraction, default=0.99, doc="Share of the old momentum kept each step.")
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("momentum",)]
+    _state_of_weight = ("momentum",)
 
     def check(self) -> None:
         super().check()

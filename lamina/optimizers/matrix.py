@@ -21,14 +21,15 @@ class Adafactor(Rule):
     The step is relative to the weight's size; 1 / sqrt(step) caps the learning rate.
     """
 
+    _in_parts = False
+
     beta_2_decay: float = arg(not_positive, default=-0.8, doc="The mean squares keep a share of 1 - step^beta_2_decay.")
     epsilon_1: float = arg(number(0), default=1e-30, doc="Added to squared gradients.")
     epsilon_2: float = arg(number(0), default=1e-3, doc="Least size of a weight that steps are relative to.")
     clip_threshold: float = arg(number(0), default=1.0, doc="Largest root mean square of a step before scaling.")
     relative_step: bool = arg(boolean, default=True, doc="Kept for configs: the cap holds either way, as in Keras.")
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("row", "column", "velocity")]
+    _state_of_weight = ("row", "column", "velocity")
 
     def _initial(self, name: str, weight: Tensor) -> Tensor | None:
         if name not in ("row", "column"):
@@ -97,6 +98,7 @@ class Muon(Rule):
     comes from Newton-Schulz iterations x <- a x + (b x x' + c (x x')^2) x.
     """
 
+    _in_parts = False
     _order = (  # Keras 3 adds the rest behind `name`
         *("learning_rate", "adam_beta_1", "adam_beta_2", "adam_weight_decay", "epsilon", "weight_decay", "clipnorm"),
         *("clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor"),
@@ -124,8 +126,7 @@ class Muon(Rule):
         spared = self.exclude_embeddings and "embedding" in path.lower()
         return weight.dim() == 2 and not spared and not any(re.search(word, path) for word in self.exclude_layers)
 
-    def _slots_of_rule(self) -> list[tuple[str, ...]]:
-        return [("momentum", "velocity")]
+    _state_of_weight = ("momentum", "velocity")
 
     def _make_slot(self, name: str, weight: Tensor) -> Any:
         return None if name == "velocity" and self._kind(weight) else super()._make_slot(name, weight)
