@@ -14,8 +14,12 @@ ROOT = Path(__file__).parents[1]
 FILES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md", "docs": ROOT / "docs/peers.md"}
 
 
-def machine() -> str:
+def machine(device: str = "cpu") -> str:
     """Processor, cores, version of torch, date."""
+    if device == "cuda":
+        import torch
+
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {datetime.date.today()}"
     cpuinfo = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     processor = found[1] if found else platform.processor() or platform.machine()

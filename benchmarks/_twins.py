@@ -296,8 +296,8 @@ def prediction(task: Task, outputs: Tensor) -> Tensor:
 def train(task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> float:
     """One epoch; returns its mean loss."""
     model.train()
-    total = torch.zeros(())
-    batches = torch.randperm(len(x)).split(task.batch)
+    total = torch.zeros((), device=x.device)
+    batches = torch.randperm(len(x), device=x.device).split(task.batch)
     for index in batches:
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of_logits(task, model(x.index_select(0, index)), y.index_select(0, index))
@@ -310,4 +310,63 @@ def train(task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, x: Ten
 def predict(task: Task, model: nn.Module, x: Tensor) -> Any:
     model.eval()
     with torch.inference_mode():
-        return torch.cat([prediction(task, model(batch)) for batch in x.split(task.batch)]).numpy()
+        return torch.cat([prediction(task, model(batch)) for batch in x.split(task.batch)]).numpy(force=True)
+
+
+def graphed(run: Callable[[], Any]) -> tuple[torch.cuda.CUDAGraph, Any]:
+    """What `run` launches as one CUDA graph, after some eager runs, and what it gives."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = run()
+    return graph, outputs
+
+
+def trainer_by_graph(
+    task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor
+) -> Callable[[], float]:
+    """`train` with one replayed CUDA graph a step."""
+    held_x, held_y, total = x[: task.batch].clone(), y[: task.batch].clone(), torch.zeros((), device=x.device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of_logits(task, model(held_x), held_y)
+        loss.backward()
+        optimizer.step()
+        total.add_(loss.detach())
+
+    model.train()
+    graph, _ = graphed(step)
+
+    def epoch() -> float:
+        model.train()
+        total.zero_()
+        batches = torch.randperm(len(x), device=x.device).split(task.batch)
+        for index in batches:
+            torch.index_select(x, 0, index, out=held_x)
+            torch.index_select(y, 0, index, out=held_y)
+            graph.replay()
+        return total.item() / len(batches)
+
+    vars(epoch)["held"] = step  # the graph holds no reference to weights and state
+    return epoch
+
+
+def predictor_by_graph(task: Task, model: nn.Module, batch: Tensor) -> Callable[[Tensor], Tensor]:
+    """The prediction for a batch of this size by a replayed CUDA graph."""
+    model.eval()
+    held = batch.clone()
+    with torch.inference_mode():
+        graph, outputs = graphed(lambda: prediction(task, model(held)))
+
+    def run(x: Tensor) -> Tensor:
+        held.copy_(x)
+        graph.replay()
+        return outputs.clone()
+
+    return run

@@ -14,6 +14,10 @@ of Lamina's time to that of the fastest peer. Lamina's `fit` and `predict` keep 
 does not: "buffers kept" is the same loop with malloc told so, for information. With --start: from the start of a
 process to the end of the import, and to the end of the first step.
 
+With --device cuda, on a GPU: there the data of the loop by hand lie on the device, "as graphs" is the same loop with
+every step and every prediction one CUDA graph, for information, and 128 steps are an epoch. Peers without an
+environment in .bench run in this one, as far as they are installed.
+
 A comparison may be put together: --results FILE takes in what is measured now and shows all that is in it.
 Exits with 1 where a goal is missed by more than the noise.
 """
@@ -22,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import json
 import statistics
 import sys
@@ -48,23 +53,27 @@ class Peer(NamedTuple):
     counts: bool = True
 
 
-OURS, HAND, KEEPING = "Lamina", "PyTorch", "buffers kept"
+OURS, HAND, KEEPING, GRAPHS = "Lamina", "PyTorch", "buffers kept", "as graphs"
 PEERS = (
     Peer(OURS, "", "lamina", {}),
     Peer(HAND, "", "torch", {}),
     Peer(KEEPING, "", "torch", KEPT, counts=False),
     Peer("compiled", "", "compiled", {}),
+    Peer(GRAPHS, "", "graphs", {}, counts=False),
     Peer("Keras 3 torch", "keras", "keras", {"KERAS_BACKEND": "torch"}),
     Peer("Keras 3 JAX", "jax", "keras", {"KERAS_BACKEND": "jax"}),
     Peer("Keras 3 TF", "tensorflow", "keras", {"KERAS_BACKEND": "tensorflow"}),
     Peer("tf_keras", "tensorflow", "tf_keras", {"TF_USE_LEGACY_KERAS": "1"}),
 )
+ON_GPU = {OURS, HAND, GRAPHS, "Keras 3 torch", "Keras 3 JAX"}
 SECONDS = {"fit": 22.0, "predict": 9.0, "tensor": 3.0, "array": 3.0, "small": 3.0}  # for eight sides
 GOALS = {"fit": 1.0, "predict": 1.0, "tensor": 1.05, "array": 1.05, "small": 1.5}
 STARTS = ("import", "first step")
+STEPS_ON_GPU = 128
 FIRST, STARTED = TASKS[1], 5  # whose first step --start waits for, and how often
 NOISE = 0.03
 MOMENT = 0.02  # seconds of one timing of single calls
+WARM = 10  # moments before the first that counts
 
 TITLES = {
     "fit": "`fit`, ms a step",
@@ -88,57 +97,111 @@ SHORT_NOTE = {
     "zh": "{where}。`make bench`。对手: 手写 PyTorch (即时执行和编译), Keras 3 (torch, JAX, TensorFlow), tf_keras。"
     "比值小于 1 表示 Lamina 比它们都快, 更快的对手以粗体标出。全部数据见 [docs/peers.md](docs/peers.md)。",
 }
+GPU_NOTE = {
+    "en": "{where}; `python benchmarks/peers.py --device cuda`. Peers: PyTorch by hand, Keras 3 on torch and on JAX; "
+    '128 steps an epoch. "graph": the loop by hand with every step as one CUDA graph. All numbers: '
+    "[docs/peers.md](docs/peers.md).",
+    "zh": "{where}。`python benchmarks/peers.py --device cuda`。对手: 手写 PyTorch, Keras 3 (torch, JAX); 每轮 128 步。"
+    "“CUDA 图”: 手写循环, 每步录制为一个 CUDA 图。全部数据见 [docs/peers.md](docs/peers.md)。",
+}
+GRAPH = {"en": "graph", "zh": "CUDA 图"}
 MEAN = {"en": "geometric mean", "zh": "几何平均"}
 
 
 Calls = dict[str, tuple[Callable[[], Any], int]]  # by phase; how many steps a call is (0: one of several single calls)
 
 
-def by_keras(task: Task, package: str) -> Calls:
+def by_keras(task: Task, package: str, device: str) -> Calls:
     import numpy as np
 
     keras = importlib.import_module(package)
     model = task.model(keras)
+    if package == "lamina":
+        model.to(device)
     model.compile("adam", task.loss)
     x, y = task.data(task.batch * task.steps)
     one = x[:1]
     if package == "lamina":
-        tensor: Any = importlib.import_module("torch").from_numpy(one)
+        tensor: Any = importlib.import_module("torch").from_numpy(one).to(device)
     else:
         tensor = sys.modules["tensorflow"].constant(one) if package == "tf_keras" else keras.ops.convert_to_tensor(one)
-    jax = sys.modules.get("jax")
-    ready = jax.block_until_ready if jax else lambda outputs: outputs
+    jax, torch = sys.modules.get("jax"), sys.modules.get("torch")
+
+    def ready(outputs: Any) -> Any:
+        if jax is not None:
+            return jax.block_until_ready(outputs)
+        if device == "cuda" and torch is not None:
+            torch.cuda.synchronize()
+        return outputs
+
+    def as_array(outputs: Any) -> np.ndarray:
+        return np.asarray(outputs.cpu() if device == "cuda" and torch is not None else outputs)
+
     return {
         "fit": (lambda: model.fit(x, y, batch_size=task.batch, verbose=0), task.steps),
         "predict": (lambda: model.predict(x, batch_size=task.batch, verbose=0), task.steps),
         "tensor": (lambda: ready(model(tensor)), 0),
-        "array": (lambda: np.asarray(model(one, training=False)), 0),
+        "array": (lambda: as_array(model(one, training=False)), 0),
         "small": (lambda: model.predict(one, verbose=0), 0),
     }
 
 
-def by_hand(task: Task, package: str) -> Calls:
+def by_hand(task: Task, package: str, device: str) -> Calls:
     import torch
     from _twins import predict, prediction, train, twin
 
-    model: Any = twin(task)
+    model: Any = twin(task).to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     if package == "compiled":
         torch._dynamo.config.recompile_limit = 100  # of code that all models share; beyond it nothing is compiled
         model = torch.compile(model, dynamic=False)
-    x, y = map(torch.from_numpy, task.data(task.batch * task.steps))
-    one, array = x[:1], x[:1].numpy()
+    x, y = (torch.from_numpy(part).to(device) for part in task.data(task.batch * task.steps))
+    one, array = x[:1], x[:1].numpy(force=True)
+
+    def ready(outputs: torch.Tensor) -> torch.Tensor:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return outputs
+
     return {
         "fit": (lambda: train(task, model, optimizer, x, y), task.steps),
         "predict": (lambda: predict(task, model, x), task.steps),
-        "tensor": (lambda: prediction(task, model(one)), 0),
-        "array": (lambda: prediction(task, model(torch.from_numpy(array))).numpy(), 0),
+        "tensor": (lambda: ready(prediction(task, model(one))), 0),
+        "array": (lambda: prediction(task, model(torch.from_numpy(array).to(device))).numpy(force=True), 0),
         "small": (lambda: predict(task, model, one), 0),
     }
 
 
-def calls(task: Task, package: str) -> Calls:
-    return (by_hand if package in ("torch", "compiled") else by_keras)(task, package)
+def by_graphs(task: Task, package: str, device: str) -> Calls:
+    import torch
+    from _twins import predictor_by_graph, trainer_by_graph, twin
+
+    model = twin(task).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True, capturable=True)
+    x, y = (torch.from_numpy(part).to(device) for part in task.data(task.batch * task.steps))
+    one, array = x[:1], x[:1].numpy(force=True)
+    of_batch, of_one = (predictor_by_graph(task, model, part) for part in (x[: task.batch], one))
+    epoch = trainer_by_graph(task, model, optimizer, x, y)
+
+    def alone() -> Any:
+        return of_one(torch.from_numpy(array).to(device)).numpy(force=True)
+
+    def ready(outputs: torch.Tensor) -> torch.Tensor:
+        torch.cuda.synchronize()
+        return outputs
+
+    return {
+        "fit": (epoch, task.steps),
+        "predict": (lambda: torch.cat([*map(of_batch, x.split(task.batch))]).numpy(force=True), task.steps),
+        "tensor": (lambda: ready(of_one(one)), 0),
+        "array": (alone, 0),
+        "small": (alone, 0),
+    }
+
+
+def calls(task: Task, package: str, device: str = "cpu") -> Calls:
+    made = {"torch": by_hand, "compiled": by_hand, "graphs": by_graphs}.get(package, by_keras)
+    return made(task if device == "cpu" else task._replace(steps=STEPS_ON_GPU), package, device)
 
 
 def timed(call: Callable[[], Any], steps: int) -> float:
@@ -157,22 +220,26 @@ def seconds_of_phase(made: Calls, phase: str, package: str) -> float:
     torch = sys.modules.get("torch")
     if torch is None or phase not in ("tensor", "array"):
         return timed(*made[phase])
-    with torch.inference_mode() if package in ("torch", "compiled") else torch.no_grad():
+    with torch.inference_mode() if package in ("torch", "compiled", "graphs") else torch.no_grad():
         return timed(*made[phase])
 
 
-def work(package: str) -> None:
-    """One side. Answers [] with its version, [task] when each phase has run once, [task, phase] with seconds."""
+def work(package: str, device: str) -> None:
+    """One side. Answers [] with its version, [task] when each phase has run, [task, phase] with seconds."""
     made: dict[int, Calls] = {}
 
     def answer(question: list[Any]) -> Any:
         if not question:
-            return importlib.import_module("torch" if package == "compiled" else package).__version__
+            return importlib.import_module("torch" if package in ("compiled", "graphs") else package).__version__
         index, *phases = question
         if not phases:
-            made[index] = calls(TASKS[index], package)
-        found = [seconds_of_phase(made[index], phase, package) for phase in phases or made[index]]
-        return found[0]
+            made.clear()  # and the memory of the model before
+            made[index] = calls(TASKS[index], package, device)
+            for phase in made[index]:
+                for _ in range(1 if made[index][phase][1] else WARM):  # what is recorded or compiled is so from here on
+                    seconds_of_phase(made[index], phase, package)
+            return 0.0
+        return seconds_of_phase(made[index], phases[0], package)
 
     serve(answer)
 
@@ -271,7 +338,10 @@ def mean(rows: Iterable[Row]) -> str:
 
 def long_form(models: Models) -> str:
     """A table for each phase."""
-    names, tables = [peer.name for peer in PEERS], []
+    names = [
+        peer.name for peer in PEERS if any(peer.name in times for each in models.values() for times in each.values())
+    ]
+    tables = []
     for phase, title in TITLES.items():
         rows = {name: row(found[phase]) for name, found in models.items() if phase in found}
         if rows:
@@ -281,18 +351,25 @@ def long_form(models: Models) -> str:
     return "\n\n".join(tables)
 
 
-def short_form(models: Models, language: str) -> str:
-    """Lamina and the fastest peer."""
+def short_form(models: Models, language: str, graphs: bool = False) -> str:
+    """Lamina and the fastest peer; with `graphs` also what one CUDA graph a step takes."""
     lines, means = [], []
+    phases = SHORT[:2] if graphs else SHORT
     for name, found in models.items():
-        rows = [row(found[phase]) for phase in SHORT]
+        rows = [row(found[phase]) for phase in phases]
         lines.append([name])
         for each in rows:
             ours, theirs, ratio = cells(each, (OURS, each.fastest))
             lines[-1] += [f"{ours} / {theirs} {each.fastest}", ratio]
-    for phase in SHORT:
-        means += ["", mean(row(found[phase]) for found in models.values())]
-    return table(SHORT_HEAD[language], [*lines, [MEAN[language], *means]])
+            if graphs:
+                lines[-1].append(shown(each.times[GRAPHS]) if GRAPHS in each.times else "-")
+    for phase in phases:
+        means += ["", mean(row(found[phase]) for found in models.values()), *[""] * graphs]
+    head, *titles = SHORT_HEAD[language]
+    if graphs:
+        titles = titles[: 2 * len(phases)]
+        titles = [title for pair in zip(titles[::2], titles[1::2], strict=True) for title in (*pair, GRAPH[language])]
+    return table([head, *titles], [*lines, [MEAN[language], *means]])
 
 
 def missed(models: Models) -> list[str]:
@@ -303,13 +380,14 @@ def missed(models: Models) -> list[str]:
 
 
 def versions_and_models(
-    peers: Sequence[Peer], indices: Sequence[int], share: float
+    peers: Sequence[Peer], indices: Sequence[int], share: float, device: str
 ) -> Iterator[tuple[dict[str, str], Models]]:
     """Measures one model after another; after each what is new."""
     sides: dict[str, Side] = {}
+    told = {} if device == "cpu" else {"CUDA_VISIBLE_DEVICES": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     try:
         for peer in peers:
-            sides[peer.name] = Side(python_of(peer.environment), "peers.py", peer.package, **peer.told)
+            sides[peer.name] = Side(interpreter(peer, device), "peers.py", peer.package, device, **peer.told, **told)
             sides[peer.name].send([])
         versions = {name: side.answer() for name, side in sides.items()}
         for index in indices:
@@ -321,19 +399,27 @@ def versions_and_models(
             side.close()
 
 
+def interpreter(peer: Peer, device: str) -> str:
+    """The one that a peer runs in; "" where there is none, or the peer does not run on that device."""
+    if device == "cpu":
+        return "" if peer.name == GRAPHS else python_of(peer.environment)
+    found = python_of(peer.environment) or (python_of("") if importlib.util.find_spec(peer.package) else "")
+    return found if peer.name in ON_GPU else ""
+
+
 def taken(results: dict[str, Any], chosen: argparse.Namespace) -> Iterator[None]:
     """Measures what is chosen and puts it into the results, after each model."""
-    peers = [peer for peer in PEERS if python_of(peer.environment)]
+    peers = [peer for peer in PEERS if interpreter(peer, chosen.device)]
     if chosen.quick:
         peers = [peer for peer in peers if peer.name in (OURS, HAND, KEEPING)]
     parts = [part.lower() for part in chosen.parts or [""]]
     indices = [index for index, task in enumerate(TASKS) if any(part in task.name.lower() for part in parts)]
-    for versions, models in versions_and_models(peers, [] if chosen.start else indices, chosen.share):
+    for versions, models in versions_and_models(peers, [] if chosen.start else indices, chosen.share, chosen.device):
         results["versions"].update(versions)
         for name, found in models.items():
             results["models"].setdefault(name, {}).update(found)
         yield
-    if chosen.start or not (chosen.parts or chosen.quick):
+    if chosen.start or not (chosen.parts or chosen.quick or chosen.device != "cpu"):
         results["models"].setdefault(FIRST.name, {}).update(started_anew(peers, chosen.start or STARTED))
         yield
 
@@ -343,12 +429,13 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help="measure the models whose names contain one of these")
     parser.add_argument("--quick", action="store_true", help="only Lamina and PyTorch by hand")
     parser.add_argument("--start", type=int, default=0, metavar="ROUNDS", help="measure the starts of processes alone")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--results", type=Path, help="a file of JSON that takes in what is measured")
     parser.add_argument("--show", action="store_true", help="measure nothing")
     parser.add_argument("--share", type=float, default=1.0, help="of the usual time")
     parser.add_argument("--write", action="store_true", help="tables into docs/peers.md and the READMEs")
     chosen = parser.parse_args()
-    results: dict[str, Any] = {"models": {}, "versions": {}, "where": machine()}
+    results: dict[str, Any] = {"models": {}, "versions": {}, "where": "" if chosen.show else machine(chosen.device)}
     if chosen.results and chosen.results.exists():
         results = json.loads(chosen.results.read_text())
     for _ in () if chosen.show else taken(results, chosen):
@@ -356,12 +443,14 @@ def main() -> int:
             chosen.results.write_text(json.dumps(results))
     models: Models = {task.name: results["models"][task.name] for task in TASKS if task.name in results["models"]}
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    text = f"{long_form(models)}\n\n{results['where']}; {versions}; `make bench`."
+    text = f"{long_form(models)}\n\n{results['where']}; {versions}."
     print(text)
     if chosen.write:
-        write("peers", {"docs": text})
-        notes = {language: note.format(where=results["where"]) for language, note in SHORT_NOTE.items()}
-        write("bench", {language: f"{short_form(models, language)}\n\n{note}" for language, note in notes.items()})
+        on_gpu = chosen.device == "cuda"
+        write("gpu-peers" if on_gpu else "peers", {"docs": text})
+        for language, note in (GPU_NOTE if on_gpu else SHORT_NOTE).items():
+            short = f"{short_form(models, language, on_gpu)}\n\n{note.format(where=results['where'])}"
+            write("gpu" if on_gpu else "bench", {language: short})
     over = missed(models)
     print("\n".join(["", *(f"Over its goal: {line}" for line in over)]) if over else "\nAll goals are met.")
     return bool(over)
@@ -369,7 +458,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--side"]:
-        work(sys.argv[2])
+        work(*sys.argv[2:4])
     elif sys.argv[1:2] == ["--begin"]:
         start(sys.argv[2])
     else:

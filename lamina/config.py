@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import torch
@@ -30,6 +31,7 @@ __all__ = [
     "disable_interactive_logging",
     "disable_traceback_filtering",
     "dtype_policy",
+    "enable_determinism",
     "enable_flash_attention",
     "enable_interactive_logging",
     "enable_traceback_filtering",
@@ -64,6 +66,20 @@ def set_backend(backend: str) -> None:
     """Raises ValueError for anything but "torch", which is the one there is."""
     if backend != "torch":
         raise ValueError(f'set_backend: Lamina runs on "torch" alone; got {backend!r}.')
+
+
+def enable_determinism() -> None:
+    """Let a run that is seeded by `set_random_seed` give the same bits every time.
+
+    torch then takes deterministic algorithms alone, and raises RuntimeError where there is none, as for a few kinds of
+    layers on a GPU. The number of threads stays `torch.get_num_threads()`: another one adds up in another order. The
+    threads of a PyDataset do not read ahead, as the clock would decide what they draw; processes do.
+
+    To be called first: a GPU needs it before its first use.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
 
 
 def is_flash_attention_enabled() -> bool | None:

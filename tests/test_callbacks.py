@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -322,14 +323,16 @@ def test_backup_resumes_to_the_same_weights(tmp_path: Path, double: bool) -> Non
     backup = callbacks.BackupAndRestore(tmp_path / "backup", double_checkpoint=double)
     with pytest.raises(OSError, match="power cut"):
         fit(compiled("adam"), backup, Crash(2), epochs=5, batch_size=8)
-    assert len(list((tmp_path / "backup").glob("*.h5"))) == 1 + double
+    written = {path.name for path in (tmp_path / "backup").iterdir()}
+    names = {"latest.weights.h5", "training_metadata.json"}
+    assert written == (names | {f"{name}.bkp" for name in names} if double else names)
     torch.manual_seed(99)
     resumed = compiled("adam")
     torch.manual_seed(99)
     history = resumed.fit(
         X, Y, epochs=5, batch_size=8, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path / "backup")]
     )
-    assert history.epoch == [3, 4]
+    assert history.epoch == [0, 1, 3, 4]  # the callback failed before all knew of an epoch
     for found, expected in zip(resumed.get_weights(), uninterrupted.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
     assert not (tmp_path / "backup").exists()
@@ -339,13 +342,13 @@ def test_backup_resumes_to_the_same_weights(tmp_path: Path, double: bool) -> Non
 def test_a_damaged_backup_gives_way_to_the_one_before(tmp_path: Path) -> None:
     backup = callbacks.BackupAndRestore(tmp_path, double_checkpoint=True, delete_checkpoint=False)
     fit(compiled(), backup, epochs=2)
-    latest = sorted(tmp_path.glob("*.h5"))[-1]
+    latest = tmp_path / "latest.weights.h5"
     latest.write_bytes(latest.read_bytes()[:100])
     with pytest.warns(UserWarning, match="trying an older backup"):
         history = compiled().fit(
             X, Y, epochs=2, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)]
         )
-    assert history.epoch == [1]
+    assert history.epoch == [0, 1]
 
 
 def test_backup_needs_a_built_model_and_a_folder(tmp_path: Path) -> None:
@@ -568,15 +571,17 @@ def test_a_full_disk_is_named() -> None:
 # Damaged backups ------------------------------------------------------------------------------------------------------
 
 
-def backups(folder: Path) -> None:
-    """Those of the first two epochs of three; each names its file's number."""
-    backup = callbacks.BackupAndRestore(folder, double_checkpoint=True, delete_checkpoint=False)
-    fit(seeded(), backup, epochs=2)
+def backups(folder: Path) -> Path:
+    """Those after one and after both batches of the first of two epochs; the latter's file."""
+    backup = callbacks.BackupAndRestore(folder, 1, double_checkpoint=True)
+    with pytest.raises(OSError, match="power cut"):
+        fit(seeded(), callbacks.History(), backup, Crash(0), epochs=2, batch_size=16)
+    return folder / "latest.weights.h5"
 
 
 def seeded() -> keras.Model:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Dropout(0.5, seed=1)])
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", metrics=["mae"])
     return model
 
 
@@ -606,55 +611,62 @@ def mutated(state: Any, path: tuple, value: Any) -> Any:
     return state
 
 
-def test_every_damage_of_a_backup_is_reported_and_the_older_one_taken(tmp_path: Path) -> None:
-    """Each node of its record in turn is missing or something else. What is still sound may be used."""
-    backups(tmp_path)
-    older, latest = sorted(tmp_path.glob("*.json"))
-    state, weights = json.loads(latest.read_text()), latest.with_suffix(".h5").read_bytes()
-    assert state["epoch"] == 2 and json.loads(older.read_text())["epoch"] == 1 and state["random"]["layers"]
-    texts = [
-        json.dumps(mutated(state, path, value))
-        for path in places(state)
-        for value in (..., None, "x", -1, {}, [[]], 1 << 70)
-    ]
-    texts += [json.dumps(mutated(state, ("epoch",), value)) for value in (-3, 99, "2", 2.0, 4)]
+def text_of(file: Path) -> str:
+    with h5py.File(file) as opened:
+        return bytes(opened["run/state"][()]).decode()
+
+
+def with_text(file: Path, text: str) -> None:
+    with h5py.File(file, "a") as opened:
+        del opened["run/state"]
+        opened["run"].create_dataset("state", data=np.frombuffer(text.encode(), np.uint8))
+
+
+def test_a_damaged_backup_is_reported_and_the_older_one_taken_or_training_refuses(tmp_path: Path) -> None:
+    """Each node of its state in turn is missing or something else. What is still sound may be used."""
+    latest = backups(tmp_path / "a")
+    older, whole = latest.with_name(f"{latest.name}.bkp"), latest.read_bytes()
+    state = json.loads(text_of(latest))
+    assert state["items"]["batch"] == 2 and state["items"]["epoch"] == 0 and state["items"]["callbacks"]
+    chance = random.Random(0)
+    cases = [(path, value) for path in places(state) for value in (..., None, "x", -1, {}, [[]], 1 << 70)]
+    cases = chance.sample(cases, 60) + [(("items", "epoch"), value) for value in (-3, 99, "2", 2.0, 4)]
+    texts = [json.dumps(mutated(state, *case)) for case in cases]
     texts += ["", "[", json.dumps(state)[:-5], "[" * 100_000, "\0", json.dumps(state) + "}"]
-    refused = 0
+    seen = {"older": 0, "refused": 0, "used": 0}
     for text in texts:
-        latest.write_text(text)
+        latest.write_bytes(whole)
+        older.write_bytes(whole)
+        with_text(latest, text)
         model = seeded()
-        backup = callbacks.BackupAndRestore(tmp_path)
-        backup.set_model(model)
-        backup.set_params({"epochs": 3})
+        backup = callbacks.BackupAndRestore(latest.parent, 99, delete_checkpoint=False)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            backup.on_train_begin()
-        assert model._initial_epoch == (1 if told else 2)
-        assert int(model.optimizer.iterations) == (1 if told else 2)
-        if told:
-            refused += 1
-            assert len(told) == 1 and str(latest.with_suffix(".h5")) in str(told[0].message)
-    assert refused > len(texts) - 60, f"{refused} of {len(texts)}"
-    latest.write_text(json.dumps(state))
-    for length in range(0, len(weights), len(weights) // 20):
-        latest.with_suffix(".h5").write_bytes(weights[:length])
-        model = seeded()
-        backup = callbacks.BackupAndRestore(tmp_path)
-        backup.set_model(model)
-        with pytest.warns(UserWarning, match="trying an older backup"):
-            backup.on_train_begin()
-        assert model._initial_epoch == 1
+            try:
+                model.fit(X, Y, epochs=2, batch_size=16, verbose=0, callbacks=[backup, Crash(0)])
+            except ValueError as error:
+                assert str(latest) in str(error), text[:200]
+                seen["refused"] += 1
+            except OSError:
+                seen["older" if told else "used"] += 1
+        assert not told or (len(told) == 1 and str(latest) in str(told[0].message))
+    assert seen["older"] > 25 and seen["older"] + seen["refused"] > 45, seen
+    for length in range(0, len(whole), len(whole) // 8):
+        latest.write_bytes(whole[:length])
+        older.write_bytes(whole)
+        with pytest.warns(UserWarning, match="trying an older backup"), pytest.raises(OSError, match="power cut"):
+            fit(seeded(), callbacks.BackupAndRestore(latest.parent), Crash(0), epochs=2, batch_size=16)
 
 
 def test_where_no_backup_is_sound_training_starts_from_the_beginning(tmp_path: Path) -> None:
-    backups(tmp_path)
-    for mark in tmp_path.glob("*.json"):
-        mark.write_text('{"epoch": 2, "random": {}}')
+    latest = backups(tmp_path)
+    latest.with_name(f"{latest.name}.bkp").unlink()
+    with_text(latest, text_of(latest).replace('"python"', '"pyton"'))
     model = seeded()
     before, python, numpy = model.get_weights(), random.getstate(), np.random.get_state()[1].tolist()
     backup = callbacks.BackupAndRestore(tmp_path)
     backup.set_model(model)
-    with pytest.warns(UserWarning, match="the state of random numbers in backup-[01].weights.json is damaged"):
+    with pytest.warns(UserWarning, match=r"latest.weights.h5 \(the state of random numbers does not fit"):
         backup.on_train_begin()
     assert all(map(np.array_equal, before, model.get_weights())) and model._initial_epoch == 0
     assert random.getstate() == python and np.random.get_state()[1].tolist() == numpy

@@ -30,7 +30,7 @@ Y = X[:, :3] * 2
 
 def started(function: Callable[..., None], *arguments: Any) -> subprocess.Popen:
     """A Python process of its own that runs `function(*arguments)`; they are passed as text."""
-    here = Path(__file__)
+    here = Path(function.__code__.co_filename)
     call = f"{here.stem}.{function.__name__}({', '.join(repr(str(argument)) for argument in arguments)})"
     folders = [str(here.parent.parent), str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
@@ -441,7 +441,7 @@ def test_a_killed_training_ends_as_if_it_had_run_through(tmp_path: Path) -> None
     finished(first, -signal.SIGKILL)
     assert (tmp_path / "backup").exists() and not parts.exists()
     finished(started(train, tmp_path, parts, 14), -signal.SIGKILL)  # and once more, in its second epoch
-    assert finished(started(train, tmp_path, parts, 0))[0].strip() == "2"
+    assert finished(started(train, tmp_path, parts, 0))[0].strip() == "6"
     assert finished(uninterrupted)[0].strip() == "6"
     with np.load(whole) as expected, np.load(parts) as found:
         assert len(expected) == len(found) > 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from torch.utils import _pytree as pytree
 
 import lamina as keras
 from lamina import layers, losses, optimizers
+from lamina.training import replay
+from lamina.training.graphs import Captured, Graphed
 
 pytestmark = [
     pytest.mark.gpu,
@@ -177,6 +180,123 @@ def test_step_is_recorded_once_and_replayed() -> None:
     model.compile("adam", losses.SparseCategoricalCrossentropy())
     model.fit(x, y, batch_size=10, epochs=2, verbose=0)
     assert model.train_function._replay is not None
+
+
+def test_a_recorded_step_serves_the_next_fit() -> None:
+    ours, theirs = cnn().to("cuda"), cnn().to("cuda")
+    theirs.set_weights(ours.get_weights())
+    x, y = data(ours)
+    for model, how in ((ours, "auto"), (theirs, False)):
+        model.compile("adam", losses.SparseCategoricalCrossentropy(), metrics=["accuracy"], jit_compile=how)
+    recorded = []
+    for _ in range(3):
+        told = [model.fit(x, y, batch_size=10, shuffle=False, verbose=0).history for model in (ours, theirs)]
+        np.testing.assert_allclose(told[0]["loss"], told[1]["loss"], rtol=1e-4)
+        recorded.append(ours.train_function._replay)
+    assert recorded[0] is not None and recorded[0] is recorded[1] is recorded[2]
+
+
+def test_evaluation_is_recorded() -> None:
+    model = cnn().to("cuda")
+    x, y = data(model)
+    results = {}
+    for how in ("auto", False):
+        model.compile(
+            "adam",
+            losses.SparseCategoricalCrossentropy(),
+            metrics=["accuracy", "sparse_top_k_categorical_accuracy"],
+            jit_compile=how,
+        )
+        results[how] = model.evaluate(x, y, batch_size=5, verbose=0)
+        assert isinstance(model.test_function, Captured) == (how == "auto")
+    np.testing.assert_allclose(results["auto"], results[False], rtol=1e-5)
+
+
+def graphs_of(model: Any) -> list[Any]:
+    return [known.line for known in model._plan.repeated._formats.values() if isinstance(known.line, Graphed)]
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictions are recorded from the second on, however long they take."""
+    monkeypatch.setattr(replay, "EAGER_TIME_ON_GPU", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("make", [mlp, cnn, text, branches])
+def test_predictions_are_one_graph(make: Any, guard: Any) -> None:
+    model = make().to("cuda")
+    x, _ = data(model)
+    inputs = torch.from_numpy(x).to("cuda", model.inputs[0].torch_dtype)
+    with guard():
+        expected = model.plan.run(inputs)
+        found = [model(inputs) for _ in range(6)]
+        assert len(graphs_of(model)) == 1
+        assert len({each.data_ptr() for each in found}) == 6
+        for each in found:
+            torch.testing.assert_close(each, expected, rtol=0, atol=0)
+        changed = model(inputs.flip(0))
+        torch.testing.assert_close(changed, model.plan.run(inputs.flip(0)), rtol=0, atol=0)
+    torch.testing.assert_close(torch.from_numpy(model.predict(x, verbose=0)), expected.cpu(), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        for weight in model.trainable_weights:
+            weight.mul_(0.5)
+    with guard():
+        torch.testing.assert_close(model(inputs), model.plan.run(inputs), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("example", COMPARED, ids=lambda example: example.id)
+def test_layer_predicts_the_same_again(example: Example) -> None:
+    symbols = example.symbols(batch=2)
+    model = keras.Model(pytree.tree_leaves(symbols), example.make()(*symbols)).to("cuda")
+    twin = copy.deepcopy(model)  # with states of its own
+    for seed in range(6):
+        flat = on("cuda", pytree.tree_leaves(example.tensors(seed=seed)))
+        with torch.no_grad():
+            found = pytree.tree_leaves(model(flat if len(flat) > 1 else flat[0]))
+            expected = pytree.tree_leaves(twin.plan.run(*flat))
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_threads_and_streams_predict_with_one_model() -> None:
+    model = cnn().to("cuda")
+    batches = [torch.randn(4, 12, 12, 3, device="cuda") for _ in range(8)]
+    with torch.no_grad():
+        expected = [model.plan.run(batch) for batch in batches]
+        for batch in batches[:4]:
+            model(batch)
+    wrong: list[int] = []
+
+    def work(index: int) -> None:
+        stream = torch.cuda.Stream() if index % 2 else torch.cuda.default_stream()
+        torch.cuda.synchronize()
+        with torch.cuda.stream(stream), torch.no_grad():
+            for _ in range(50):
+                found = model(batches[index])
+                stream.synchronize()
+                if not torch.allclose(found, expected[index], rtol=1e-4, atol=1e-5):
+                    wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and len(graphs_of(model)) == 1
+
+
+@pytest.mark.parametrize("train", [False, True], ids=["forward", "and back"])
+def test_profile_by_the_device_s_clock(train: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    model = cnn().to("cuda")
+    told = keras.profile(model, batch_size=64, train=train, seconds=0.2)
+    text = str(told)
+    assert torch.cuda.get_device_name() in text and "conv2d" in text
 
 
 def test_files_written_on_a_gpu_are_read_on_the_cpu(tmp_path: Any) -> None:

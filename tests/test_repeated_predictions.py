@@ -19,6 +19,7 @@ import lamina as keras
 from lamina import keras1, keras2, tf_keras
 from lamina.core.masking import get_mask
 from lamina.training import repeat, replay
+from lamina.training.record import Line, Recording
 
 L = keras.layers
 X = torch.randn(3, 6, 6, 2, generator=torch.Generator().manual_seed(0))
@@ -339,3 +340,16 @@ def test_threads_predict_side_by_side(repeated: list[Any]) -> None:
     for thread in threads:
         thread.join()
     assert not wrong and len(repeated) > 100
+
+
+def test_a_view_by_storage_is_what_it_looks_at() -> None:
+    """As cuDNN looks at weights."""
+    x, weight = torch.ones(3), torch.arange(3.0)
+    recording = Recording([x])
+    with torch.no_grad(), recording:
+        seen = torch.empty(0).set_(weight.untyped_storage(), 0, (3,), (1,))
+        outputs = x * seen
+    assert recording.problem is None
+    line = Line(recording, recording.names([outputs]))
+    weight.mul_(10)
+    assert line.run(torch.full((3,), 2.0))[0].tolist() == [0, 20, 40]

@@ -177,3 +177,10 @@ def test_long_models_are_shown_fast_enough_to_wait_for():
         return sum(entry.callcount for entry in profiler.getstats())
 
     assert counted(200) < 30 * counted(20)
+
+
+def test_arguments_stand_where_keras_has_them() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="a"), keras.layers.Dense(2, name="b")])
+    told: list[str] = []
+    model.summary(90, None, told.append, True, True, ["b", "b"])
+    assert "Trainable" in told[0] and "b (Dense)" in told[0] and "a (Dense)" not in told[0]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import pickle
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -27,12 +24,11 @@ import lamina as keras
 from lamina import keras1, keras2, layers, tf_keras
 from lamina.core.care import Changes
 from lamina.training import data as data_module
-from lamina.training import distributed
 from lamina.training import loop as loop_module
 from lamina.training.callbacks import Callback, Logs
 from lamina.training.data import PyDataset, make_source
+from lamina.training.graphs import Captured
 from lamina.training.memory import keep_buffers
-from lamina.training.step import Captured
 from lamina.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
@@ -1428,74 +1424,3 @@ def test_predictions_of_all_batches_are_in_order(joined, batch_size, monkeypatch
     np.testing.assert_array_equal(found["twice"], 2 * x)
     found["same"][:] = 0  # the caller's own, not the data
     assert x[1, 1] == 3
-
-
-# Several processes ----------------------------------------------------------------------------------------------------
-
-
-PROCESSES = """
-import json, os, sys, warnings
-import numpy as np, torch
-import lamina as keras
-from lamina.training.trainer import Trainer
-
-connected = sys.argv[1] == "ddp"
-if sys.argv[1] != "alone":
-    torch.distributed.init_process_group("gloo")
-
-class Wrapped(Trainer, torch.nn.Module):
-    def __init__(self, module):
-        super().__init__()
-        self.module = torch.nn.parallel.DistributedDataParallel(module)
-    def forward(self, x):
-        return self.module(x)
-
-keras.utils.set_random_seed(0)
-inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-model = Wrapped(inner) if connected else inner
-model.compile("sgd", "mse")
-rank = int(os.environ["RANK"])
-x = np.random.default_rng(rank).normal(size=(8, 2)).astype("float32")
-with warnings.catch_warnings(record=True) as told:
-    warnings.simplefilter("always")
-    for _ in range(2):
-        model.fit(x, x[:, :1], verbose=0)
-    if not connected:
-        model.train_on_batch(x, x[:, :1])
-found = [str(one.message) for one in told if "by itself" in str(one.message)]
-with open(f"{sys.argv[2]}/{rank}.json", "w") as file:
-    json.dump([found, [weight.tolist() for weight in inner.get_weights()]], file)
-if torch.distributed.is_initialized():
-    torch.distributed.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["gloo", "alone", "ddp"])
-def test_copies_in_two_processes_are_pointed_out_once(kind: str, tmp_path: Path) -> None:
-    """With a process group, with torchrun alone, and where DistributedDataParallel averages the gradients."""
-    (tmp_path / "run.py").write_text(PROCESSES)
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    home = str(Path(keras.__file__).parents[1])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": home}
-    done = subprocess.run(
-        [*run, str(tmp_path / "run.py"), kind, str(tmp_path)], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    (first, weights), (second, others) = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
-    assert [len(first), len(second)] == [0 if kind == "ddp" else 1, 0]
-    assert (weights == others) is (kind == "ddp")
-
-
-@pytest.mark.parametrize(("count", "rank"), [(1, 0), (3, 0), (3, 1)])
-def test_copies_are_pointed_out_in_the_first_process(count: int, rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributed, "_told", False)
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: count)
-    monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
-    model = compiled()
-    if (count, rank) == (3, 0):
-        with pytest.warns(UserWarning, match="There are 3 processes, and each trains a copy of the model by itself"):
-            model.fit(X, TARGETS, verbose=0)
-    model.fit(X, TARGETS, verbose=0)
-    model.train_on_batch(X, TARGETS)

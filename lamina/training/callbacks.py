@@ -8,7 +8,6 @@ import functools
 import json
 import math
 import os
-import random
 import re
 import shutil
 import string
@@ -39,8 +38,12 @@ from ..core.declare import (
     text,
     unknown_keyword,
 )
+from ..core.placing import put_together
+from ..files import backup
 from ..files.safe import FAULTS, reason, replacing
+from .distributed import speaks, writing
 from .progress import Progress
+from .run import Run
 
 
 def _path(value: Any, owner: Any) -> str:
@@ -156,10 +159,21 @@ class Callback:
     """Base of callbacks. `model` is the model in training; `params` holds "verbose", "epochs" and "steps".
 
     `logs` holds the results so far. Looking at a value of a batch's logs waits for the device.
+
+    `state_dict` and `load_state_dict` say what a backup keeps of it: by default nothing.
     """
 
     params: dict[str, Any] | None = None
     _model: Any = None
+    _state: ClassVar[tuple[str, ...]] = ()  # the attributes that a backup keeps
+
+    def state_dict(self) -> dict[str, Any]:
+        """What BackupAndRestore keeps: numbers, texts, arrays, and lists and dictionaries of them."""
+        return {name: getattr(self, name) for name in self._state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave, after `on_train_begin`."""
+        vars(self).update({name: state[name] for name in self._state})
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
@@ -336,6 +350,8 @@ class CallbackList(Callback):
 
 class History(Callback):
     """`history` holds the values of every epoch by name, `epoch` the epochs' numbers. What `fit` returns."""
+
+    _state = ("history", "epoch", "_epochs")
 
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
@@ -600,6 +616,7 @@ class EarlyStopping(_Monitor):
     baseline: float | None = arg(number().optional(), default=None, doc="What has to be reached.")
     restore_best_weights: bool = arg(boolean, default=False, doc="Whether the best weights come back.")
     start_from_epoch: int = arg(integer(0), default=0, doc="The first epoch that counts.")
+    _state = ("best", "wait", "stopped_epoch", "best_epoch", "best_weights")
 
     def check(self) -> None:
         super().check()
@@ -637,16 +654,16 @@ class EarlyStopping(_Monitor):
             if self.verbose:
                 print(f"Restoring the weights of the best epoch, {self.best_epoch + 1}.", flush=True)
             with torch.no_grad():
-                for tensor, value in zip(_state(self.model), self.best_weights, strict=True):
-                    tensor.copy_(value)
+                for tensor, value in zip(_tensors(self.model), self.best_weights, strict=True):
+                    tensor.copy_(torch.as_tensor(value))
 
 
-def _state(module: torch.nn.Module) -> list[Tensor]:
+def _tensors(module: torch.nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
 def _copy_state(module: torch.nn.Module) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in _state(module)]
+    return [tensor.detach().clone() for tensor in _tensors(module)]
 
 
 class ReduceLROnPlateau(_Monitor):
@@ -663,6 +680,7 @@ class ReduceLROnPlateau(_Monitor):
     min_delta: float = arg(number(), default=1e-4, doc="What does not count as better.")
     cooldown: float = arg(number(0), default=0, doc="How many epochs to wait after a change.")
     min_lr: float = arg(number(0), default=0.0, doc="The smallest rate.")
+    _state = ("best", "wait", "cooldown_counter")
 
     def check(self) -> None:
         super().check()
@@ -746,6 +764,7 @@ class SwapEMAWeights(Callback, Declared):
     """
 
     swap_on_epoch: bool = arg(boolean, default=False, doc="Whether to swap at the end of epochs, too.")
+    _state = ("_swapped",)
     _swapped = False
 
     def _pairs(self) -> list[tuple[Tensor, Tensor]]:
@@ -796,19 +815,19 @@ class SwapEMAWeights(Callback, Declared):
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-class _Frequency:
-    """Says, batch by batch, when every so many batches have passed; never for "epoch"."""
+class _Saving(Callback):
+    """Base of what saves every epoch or every `save_freq` batches."""
 
-    def __init__(self, save_freq: str | int):
-        self._every = None if save_freq == "epoch" else int(save_freq)
-        self._since, self._last = 0, -1
+    save_freq: Any
+    _since, _last_batch_seen = 0, -1
 
-    def due(self, batch: int) -> bool:
-        if self._every is None:
+    def _due(self, batch: int) -> bool:
+        """Told batch by batch: whether so many batches have passed."""
+        if self.save_freq == "epoch":
             return False
-        self._since += batch - self._last if batch > self._last else batch + 1
-        self._last = batch
-        if self._since < self._every:
+        self._since += batch - self._last_batch_seen if batch > self._last_batch_seen else batch + 1
+        self._last_batch_seen = batch
+        if self._since < self.save_freq:
             return False
         self._since = 0
         return True
@@ -821,7 +840,7 @@ class _Missing(KeyError):
         return str(self.args[0])
 
 
-class ModelCheckpoint(_Monitor):
+class ModelCheckpoint(_Saving, _Monitor):
     """Saves the model (`.keras`), or with `save_weights_only` its weights (`.weights.h5`), every epoch.
 
     `save_freq`: every so many batches instead. `filepath` may name values: "{epoch:02d}-{val_loss:.2f}.keras". With
@@ -836,13 +855,13 @@ class ModelCheckpoint(_Monitor):
     mode: str = arg(_MODE, default="auto", doc="Which way is better.")
     save_freq: Any = arg(_steps("epoch"), default="epoch", doc="How often.")
     initial_value_threshold: float | None = arg(number().optional(), default=None, doc="What has to be reached.")
-    _endings: ClassVar = {True: (".weights.h5",), False: (".keras", ".h5")}
+    _endings: ClassVar = {True: (".weights.h5", ".dcp"), False: (".keras", ".h5")}
+    _state = ("best", "_since", "_last_batch_seen")
     _epoch = 0
 
     def check(self) -> None:
         super().check()
         self.best = self.initial_value_threshold
-        self._frequency = _Frequency(self.save_freq)
         endings = self._endings[self.save_weights_only]
         if not self.filepath.endswith(endings):
             raise ValueError(
@@ -867,7 +886,7 @@ class ModelCheckpoint(_Monitor):
             self._save(epoch, None, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self._frequency.due(batch):
+        if self._due(batch):
             self._save(self._epoch, batch, logs)
 
     def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
@@ -886,7 +905,7 @@ class ModelCheckpoint(_Monitor):
             raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None
         if not self._wanted(epoch, logs or {}, path):
             return
-        if Path(path).is_dir():
+        if Path(path).is_dir() and not path.endswith(".dcp"):
             raise OSError(f"ModelCheckpoint: {path} is a folder; give the path of a file.")
         save = self.model.save_weights if self.save_weights_only else self.model.save
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -908,164 +927,115 @@ class ModelCheckpoint(_Monitor):
         return False
 
 
-class BackupAndRestore(Callback, Declared):
+class BackupAndRestore(_Saving, Declared):
     """Saves the state of training every epoch or `save_freq` batches; a later `fit` goes on from there.
 
-    The backup holds weights, optimizer, epoch and the state of random numbers (of Python, NumPy, torch and seeded
-    layers), so that the end is that of an uninterrupted run; but an epoch that was not complete starts again, with the
-    weights of its last backup. A new backup counts once it is complete. All are deleted when training ends, unless
-    `delete_checkpoint=False`; `double_checkpoint` keeps the one before as well. The model must be built before `fit`.
+    The end is that of an uninterrupted run, to the last bit on one number of threads: the backup holds weights,
+    optimizers, metrics, the place in the data, the state of random numbers (of Python, NumPy, torch and of generators
+    that the model, callbacks or data have as attributes) and what `state_dict` of callbacks and data gives. A
+    generator or iterator is read again up to the place. A PyDataset is read batch by batch, by no threads.
+
+    It is `latest.weights.h5`, which takes the place of the one before at once; `training_metadata.json` says epoch and
+    batch as in Keras. `double_checkpoint` keeps the backup before as `.bkp`. All are deleted when training ends, unless
+    `delete_checkpoint=False`. The model must be built before `fit`.
     """
 
     backup_dir: Any = arg(_PATH, doc="The folder.")
     save_freq: Any = arg(_steps("epoch"), default="epoch", doc="How often.")
     double_checkpoint: bool = arg(boolean, default=False, doc="Whether the one before is kept.")
     delete_checkpoint: bool = arg(boolean, default=True, doc="Whether all are deleted at the end.")
-    _epoch = 0
+    _state = ("_since", "_last_batch_seen")
+    _current_epoch = 0
 
     def check(self) -> None:
         self.backup_dir = Path(self.backup_dir)
-        self._frequency = _Frequency(self.save_freq)
-
-    def _file(self, kind: str) -> Path:
-        return self.backup_dir / f"{kind}.weights.h5"
+        self._weights_path = self.backup_dir / "latest.weights.h5"
+        self._training_metadata_path = self.backup_dir / "training_metadata.json"
 
     def on_train_begin(self, logs: Any = None) -> None:
-        model = self.model
+        model, run = self.model, self._run
         if not getattr(model, "built", True):
             raise ValueError("BackupAndRestore: build the model before `fit`, by an Input or by calling it on data.")
         if self.backup_dir.exists() and not self.backup_dir.is_dir():
             raise NotADirectoryError(f"BackupAndRestore: `backup_dir` {self.backup_dir} is a file; give it a folder.")
-        for file in self._backups():
+        if self.save_freq != "epoch" or run.needs_place:
+            run.keep_place()
+        if not speaks():  # what the first process reads is for all
+            return
+        for file in filter(Path.exists, (self._weights_path, _before(self._weights_path))):
             try:
-                epoch, put_random_state = self._read(file)
-                model.load_weights(str(file))
+                epoch = self._restore(file, run)
             except (*FAULTS, RecursionError) as error:
                 why = reason(error)
                 warnings.warn(f"BackupAndRestore: cannot use {file} ({why}); trying an older backup.", stacklevel=2)
                 continue
-            vars(model)["_initial_epoch"] = self._epoch = epoch
-            put_random_state()
+            vars(model)["_initial_epoch"] = self._current_epoch = epoch
             return
 
-    def _read(self, file: Path) -> tuple[int, Callable[[], None]]:
-        """The epoch a backup goes on with, and what restores its random numbers. Nothing changes yet."""
-        mark = file.with_suffix(".json")
-        state = json.loads(mark.read_text(encoding="utf-8"))
-        if not isinstance(state, dict) or not {"epoch", "random"} <= set(state):
-            raise ValueError(f"{mark.name} must hold `epoch` and `random`; it holds {short(state)}")
-        epoch, epochs = state["epoch"], (self.params or {}).get("epochs")
-        if type(epoch) is not int or epoch < 0 or (epochs is not None and epoch > epochs):
-            raise ValueError(f"{mark.name} must hold an epoch from 0 to {epochs}; it holds {short(epoch)}")
-        return epoch, _random_state_of(self.model, state["random"], mark.name)
+    @property
+    def _run(self) -> Run:
+        """The `fit` that is going on; in a loop of one's own, the model alone."""
+        return getattr(self.model, "_fitting", None) or Run(self.model)
 
-    def _backups(self) -> list[Path]:
-        """The complete backups, the latest first."""
-        marks = sorted(self.backup_dir.glob("backup-*.weights.json"), key=_number, reverse=True)
-        return [mark.with_suffix(".h5") for mark in marks]
+    def _restore(self, file: Path, run: Run) -> int:
+        """Set the weights; the rest waits for the run. The epoch to go on with."""
+        state, epochs = backup.read(file), (self.params or {}).get("epochs")
+        of_keras = state is None
+        if of_keras:
+            mark = self._training_metadata_path
+            mark = mark if file == self._weights_path else _before(mark)
+            state = json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else {"epoch": 0}
+        epoch = state["epoch"]
+        if type(epoch) is not int or epoch < 0 or (epochs is not None and epoch > epochs):
+            raise ValueError(f"it must hold an epoch from 0 to {epochs}; it holds {short(epoch)}")
+        if not of_keras:
+            run.check(state)
+        backup.load_weights(self.model, file)
+        if not of_keras:
+            run.wait_with(state, file)
+        return epoch
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch + 1
+        self._current_epoch = epoch + 1
         if self.save_freq == "epoch":
-            self._save()
+            self._save_later(0)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self._frequency.due(batch):
-            self._save()
+        if self._due(batch):
+            self._save_later(batch + 1)
 
-    def _save(self) -> None:
-        """Weights first, then the mark that makes them count; older backups go last."""
-        before = self._backups()
-        number = _number(before[0]) + 1 if before else 0
-        file = self._file(f"backup-{number}")
+    def _save_later(self, batch: int) -> None:
+        run = self._run
+        run.save_later(lambda: self._save(run.state(self._current_epoch, batch)))
+
+    def _save(self, state: dict[str, Any]) -> None:
+        with put_together(self.model), writing(self.backup_dir) as mine:
+            if mine:
+                self._write(state)
+
+    def _write(self, state: dict[str, Any]) -> None:
         self.backup_dir.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(str(file), overwrite=True)
-        text = json.dumps({"epoch": self._epoch, "random": _random_state(self.model)})
-        with replacing(file.with_suffix(".json")) as fresh:
-            fresh.write_text(text, encoding="utf-8")
-        for old in before[1 if self.double_checkpoint else 0 :]:
-            old.with_suffix(".json").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+        if self.double_checkpoint:
+            for path in (self._weights_path, self._training_metadata_path):
+                _keep(path)
+        backup.save(self.model, self._weights_path, state)
+        with replacing(self._training_metadata_path) as fresh:
+            fresh.write_text(json.dumps({name: state[name] for name in ("epoch", "batch")}), encoding="utf-8")
 
     def on_train_end(self, logs: Any = None) -> None:
-        if self.delete_checkpoint and self.backup_dir.exists():
-            shutil.rmtree(self.backup_dir)
+        with writing(self.backup_dir) as mine:
+            if mine and self.delete_checkpoint and self.backup_dir.exists():
+                shutil.rmtree(self.backup_dir)
 
 
-def _random_state(model: Any) -> dict[str, Any]:
-    """Where all random numbers are that training may draw, as plain data."""
-    name, keys, *numpy = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": [name, keys.tolist(), *numpy],  # type: ignore[union-attr]
-        "torch": _as_text(torch.get_rng_state()),
-        "cuda": [*map(_as_text, torch.cuda.get_rng_state_all())] if torch.cuda.is_available() else [],
-        "layers": [
-            {device: _as_text(state) for device, state in stream.__getstate__()["_generators"].items()}
-            for stream in _streams(model)
-        ],
-    }
+def _before(path: Path) -> Path:
+    return path.with_name(f"{path.name}.bkp")
 
 
-def _random_state_of(model: Any, state: Any, where: str) -> Callable[[], None]:
-    """What puts all random numbers where `state` says, which `_random_state` made. Raises ValueError, before any
-    change, for anything else."""
-    try:
-        version, numbers, following = state["python"]
-        python = (version, tuple(numbers), following)
-        random.Random().setstate(python)
-        name, keys, *more = state["numpy"]
-        numpy = (name, np.array([_word32(key) for key in keys], np.uint32), *more)
-        np.random.RandomState().set_state(numpy)
-        everywhere = _generator_state(state["torch"], "cpu")
-        devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        cuda = [_generator_state(text, f"cuda:{index}") for index, text in enumerate(state["cuda"][:devices])]
-        layers = [
-            (stream, {device: _generator_state(text, device) for device, text in states.items()})
-            for stream, states in zip(_streams(model), state["layers"], strict=True)
-        ]
-    except (*FAULTS, RecursionError) as error:
-        raise ValueError(f"the state of random numbers in {where} is damaged: {reason(error)}") from error
-
-    def put() -> None:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(everywhere)
-        if devices and len(cuda) == devices:
-            torch.cuda.set_rng_state_all(cuda)
-        for stream, states in layers:
-            for device, value in states.items():
-                stream.on(torch.device(device)).set_state(value)
-
-    return put
-
-
-def _word32(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 32:
-        raise ValueError(f"expected a number of 32 bits; got {short(value)}")
-    return value
-
-
-def _generator_state(text: Any, device: str) -> Tensor:
-    """The state written as `text`, which a generator of that device takes."""
-    state = torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
-    torch.Generator(device).set_state(state)
-    return state
-
-
-def _streams(model: Any) -> list[Any]:
-    """The seeded streams of the layers, each once."""
-    found = [vars(module).get("seed_generator") for module in model.modules()]
-    return [*{id(stream): stream for stream in found if stream is not None}.values()]
-
-
-def _as_text(state: Tensor) -> str:
-    return state.numpy().tobytes().hex()
-
-
-def _number(path: Path) -> int:
-    found = re.match(r"backup-(\d+)\.", path.name)
-    return int(found.group(1)) if found else -1
+def _keep(path: Path) -> None:
+    """Let the file be the one before."""
+    if path.exists():
+        path.replace(_before(path))
 
 
 class CSVLogger(Callback, Declared):
@@ -1075,13 +1045,14 @@ class CSVLogger(Callback, Declared):
     separator: str = arg(_LETTER, default=",", doc="What stands between the values.", attribute="sep")
     append: bool = arg(boolean, default=False, doc="Whether to go on with what is there.")
     sep: str = kept()
+    _state = ("_end",)
     _file: Any = None
+    _end = 0  # bytes before the next line
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.close()
-        path = Path(self.filename)
-        self._header = not (self.append and path.exists() and path.stat().st_size)
-        self._file = path.open("a" if self.append else "w", newline="", encoding="utf-8")
+        self._file = Path(self.filename if speaks() else os.devnull).open("a", newline="", encoding="utf-8")
+        self._end = self._file.tell() if self.append else 0
         self._writer: Any = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -1091,11 +1062,14 @@ class CSVLogger(Callback, Declared):
             if not any(key.startswith("val_") for key in keys):
                 keys += [f"val_{key}" for key in keys]  # in case validation starts later
             self._writer = csv.DictWriter(self._file, ["epoch", *keys], "NA", "ignore", delimiter=self.sep)
-            if self._header:
-                self._writer.writeheader()
+            if self._file.tell() > self._end:
+                self._file.truncate(self._end)
         try:
+            if not self._end:
+                self._writer.writeheader()
             self._writer.writerow({"epoch": epoch, **{key: _cell(value) for key, value in logs.items()}})
             self._file.flush()
+            self._end = self._file.tell()
         except OSError as error:
             error.filename = self.filename
             with suppress(OSError):  # closing would write once more
@@ -1133,6 +1107,8 @@ class RemoteMonitor(Callback, Declared):
     send_as_json: bool = arg(boolean, default=False, doc="Whether to send no form.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not speaks():
+            return
         from urllib.error import URLError
         from urllib.parse import urlencode
         from urllib.request import Request, urlopen
@@ -1145,6 +1121,12 @@ class RemoteMonitor(Callback, Declared):
             urlopen(request, timeout=10).close()
         except (URLError, TimeoutError) as error:
             warnings.warn(f"RemoteMonitor: cannot reach {self.root} ({error}).", stacklevel=2)
+
+
+class _Silent:
+    """The writer of a process that writes nothing."""
+
+    add_scalar = add_histogram = flush = close = staticmethod(lambda *told: None)
 
 
 class TensorBoard(Callback, Declared):
@@ -1172,6 +1154,8 @@ class TensorBoard(Callback, Declared):
         self._batches, self._started = 0, 0.0
 
     def _writer(self, part: str) -> Any:
+        if not speaks():
+            return _Silent()
         if part not in self._writers:
             try:
                 from torch.utils.tensorboard import SummaryWriter

@@ -185,7 +185,10 @@ def split_end(data: tuple, fraction: float, texts: bool = False) -> tuple[Any, A
 
 
 class Source:
-    """Where batches come from. `batches()` starts a pass; `num_batches` is None where only the end tells."""
+    """Where batches come from. `batches()` starts a pass, at once: all that is drawn for its order is drawn then.
+
+    `num_batches` is None where only the end tells.
+    """
 
     kind = "data"
     num_batches: int | None = None
@@ -194,15 +197,30 @@ class Source:
     targets: Any = None  # all of them, where they are at hand
     restarts = True  # False: what was read is gone
     endless = False  # True: the next pass follows by itself, and an epoch has `num_batches` unless told otherwise
+    in_turn = False  # True: no batch is made while another is in use, so that what they draw has one order
+    data: Any = None  # what it reads, where that has a state
 
     def batches(self) -> Iterator[Batch]:
         raise NotImplementedError
+
+    def batches_after(self, count: int) -> Iterator[Batch]:
+        """A pass whose first batches are behind."""
+        batches = self.batches()
+        for _ in itertools.islice(batches, count):
+            pass
+        return batches
+
+    def read_in_turn(self) -> None:
+        self.in_turn = True
 
     def on_epoch_begin(self) -> None:
         """Hook."""
 
     def on_epoch_end(self) -> None:
         """Hook."""
+
+    def on_pass_end(self) -> None:
+        """Hook, where passes follow each other."""
 
 
 class Arrays(Source):
@@ -243,7 +261,10 @@ class Arrays(Source):
         return None if any(map(_is_mapped, pytree.tree_leaves(targets))) else targets
 
     def batches(self) -> Iterator[Batch]:
-        order, size, assemble = self._order(), self.batch_size, None
+        return self._pieces(self._order())
+
+    def _pieces(self, order: Tensor | None) -> Iterator[Batch]:
+        size, assemble = self.batch_size, None
         if not self._plain:
             spec = self._spec
             assemble = lambda leaves: pytree.tree_unflatten(leaves, spec)  # noqa: E731
@@ -255,6 +276,20 @@ class Arrays(Source):
                 for leaf in self._leaves
             ]
             yield from zip(*pieces, strict=False) if assemble is None else map(assemble, zip(*pieces, strict=False))
+
+    def cuts(self) -> Iterator[tuple[int, int, Callable[[int, int], Batch]]]:
+        """Of each batch of a pass, where it begins and ends, and what gives the samples between two such places."""
+        return self._cuts(self._order())
+
+    def _cuts(self, order: Tensor | None) -> Iterator[tuple[int, int, Callable[[int, int], Batch]]]:
+        def take(start: int, end: int) -> Batch:
+            place = slice(start, end)
+            index = None if order is None else order[place]
+            leaves = [None if leaf is None else self._fetch(leaf, place, index) for leaf in self._leaves]
+            return pytree.tree_unflatten(leaves, self._spec)
+
+        for start in range(0, self.num_samples or 0, self.batch_size):
+            yield start, min(start + self.batch_size, self.num_samples or 0), take
 
     def _fetch(self, leaf: Any, place: slice, index: Tensor | None) -> Any:
         if isinstance(leaf, np.ndarray):
@@ -301,13 +336,20 @@ class Stream(Source):
             self.num_batches = count if count >= 0 else None
 
     def _raw(self) -> Iterator[Any]:
-        iterator = iter(self.data)
-        return read_ahead(iterator, 2) if getattr(self.data, "reads_ahead", False) else iterator
+        iterator, ahead = iter(self.data), getattr(self.data, "reads_ahead", False)
+        return read_ahead(iterator, 2) if ahead and not self._one_by_one() else iterator
+
+    def _one_by_one(self) -> bool:
+        """Whether no thread may read ahead: with one, whose draw comes next depends on the clock."""
+        return self.in_turn or torch.are_deterministic_algorithms_enabled()
 
     def batches(self) -> Iterator[Batch]:
+        return self._standardized(self._raw())
+
+    def _standardized(self, raw: Iterator[Any]) -> Iterator[Batch]:
         number = 1
         try:
-            for batch in self._raw():
+            for batch in raw:
                 yield self._standard(batch)
                 number += 1
         except Exception as error:
@@ -350,6 +392,20 @@ class PyDataset:
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define `__getitem__(self, index)`.")
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a backup keeps of it: with hooks of its own, plain numbers and flat arrays or lists of them.
+
+        Such are an order that `on_epoch_end` mixes, and counters. Override both methods where there is more.
+        """
+        hooks = ("on_epoch_begin", "on_epoch_end")
+        if all(getattr(type(self), hook) is getattr(PyDataset, hook) for hook in hooks):
+            return {}
+        return {name: value for name, value in vars(self).items() if _is_plain_state(value)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        vars(self).update({name: state[name] for name in self.state_dict()})
+
     @property
     def num_batches(self) -> int | None:
         """The number of batches of one epoch; None for a dataset without end."""
@@ -368,39 +424,55 @@ class PyDataset:
         """Hook."""
 
 
+def _is_plain_state(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "iub"
+    if isinstance(value, list):
+        return all(type(item) is int for item in value)
+    return isinstance(value, (bool, int, float, np.integer, np.floating))
+
+
 class _PyBatches(Stream):
     def __init__(
         self, data: PyDataset, weights: Mapping[int, float] | None, device: torch.device, texts: bool, shuffle: Any
     ):
         super().__init__(data, "PyDataset", weights, device, texts)
-        self._shuffle = shuffle
+        self._shuffle, self._behind = shuffle, 0
         self.endless = hasattr(data, "__next__")  # passes follow each other, however many steps an epoch has
         self.on_epoch_begin = data.on_epoch_begin
-        if not self.endless:
-            self.on_epoch_end = data.on_epoch_end
+        vars(self)["on_pass_end" if self.endless else "on_epoch_end"] = data.on_epoch_end
 
     @property
     def num_batches(self) -> int | None:  # type: ignore[override]  # it may change between epochs
         return self.data.num_batches  # type: ignore[attr-defined]
 
+    def batches_after(self, count: int) -> Iterator[Batch]:
+        """A pass whose first batches are behind: they are not made, except where processes draw for them."""
+        if self._by_processes():
+            return super().batches_after(count)
+        self._behind = count
+        try:
+            return self.batches()
+        finally:
+            self._behind = 0
+
+    def _by_processes(self) -> bool:
+        return self.data.use_multiprocessing and self.data.workers > 0  # type: ignore[attr-defined]
+
     def _raw(self) -> Iterator[Any]:
-        return self._passes() if self.endless else self._pass()
-
-    def _passes(self) -> Iterator[Any]:
-        while True:
-            yield from self._pass()
-            self.data.on_epoch_end()  # type: ignore[attr-defined]
-
-    def _pass(self) -> Iterator[Any]:
         data: Any = self.data
         count = data.num_batches
         indices: Iterable[int] = itertools.count() if count is None else range(count)
         if self._shuffle and count is not None:
             indices = random.sample(range(count), count)
-        if data.use_multiprocessing and data.workers > 0:
+        if self._behind:
+            indices = itertools.islice(indices, self._behind, None)
+        if self._by_processes():
             ahead = max(1, data.max_queue_size // data.workers)
             workers = {"num_workers": data.workers, "prefetch_factor": ahead}
             return iter(DataLoader(data, batch_size=None, sampler=indices, collate_fn=_same, **workers))
+        if self._one_by_one():
+            return map(data.__getitem__, indices)
         if data.workers > 1:
             return _by_threads(data.__getitem__, indices, data.workers, data.max_queue_size)
         batches = map(data.__getitem__, indices)
@@ -608,12 +680,16 @@ def per_output(sample_weight: Any, y: Any) -> Any:
 class Feed:
     """The epochs of a source: each a whole pass, or the next `steps` batches."""
 
+    _pass_state: Callable[[], Any] | None = None  # what is to be known of the beginning of a pass
+    _begun: Any = None  # the same of the present one
+    _given = 0  # batches of the present pass, where they are counted
+
     def __init__(self, source: Source, steps: int | None = None):
         steps = source.num_batches if steps is None and source.endless else steps
         most, count = config.max_steps_per_epoch(), steps or source.num_batches
         self.source, self.steps = source, steps if most is None or (count is not None and count <= most) else most
         self._iterator: Iterator[Batch] | None = None
-        self._taken = 0
+        self._taken = self._behind = 0  # batches of the present pass before this epoch, and of this epoch
 
     @property
     def num_batches(self) -> int | None:
@@ -626,7 +702,7 @@ class Feed:
 
     def peek(self) -> Batch:
         """The first batch of the epoch to come, which still gets it. Raises ValueError where there is none."""
-        iterator = self._iterator or self.source.batches()
+        iterator = self._iterator or self._passes()
         try:
             first = next(iterator)
         except StopIteration:
@@ -636,14 +712,15 @@ class Feed:
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of one epoch. Warns where a source ends before its steps are done."""
-        self.source.on_epoch_begin()
-        iterator = self._iterator or self.source.batches()
+        count, self._behind = self._behind, 0
+        if not count:
+            self.source.on_epoch_begin()
+        iterator = self._iterator or self._passes()
         self._iterator = None
         if self.steps is None:
             yield from iterator
         else:
-            count = 0
-            for batch in itertools.islice(iterator, self.steps):
+            for batch in itertools.islice(iterator, self.steps - count):
                 count += 1
                 yield batch
             self._taken += count
@@ -658,3 +735,53 @@ class Feed:
             else:
                 self._taken = 0
         self.source.on_epoch_end()
+
+    def _passes(self) -> Iterator[Batch]:
+        """A pass over the source; those that follow, too, where it has no end."""
+        source = self.source
+        if self._pass_state is None and not source.endless:
+            return source.batches()
+        return self._counted(self._begin())
+
+    def _begin(self) -> Iterator[Batch]:
+        if self._pass_state is not None:
+            self._begun, self._given = self._pass_state(), 0
+        return self.source.batches()
+
+    def _counted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        while True:
+            for batch in batches:
+                self._given += 1
+                yield batch
+            if not self.source.endless:
+                return
+            self.source.on_pass_end()
+            batches = self._begin()
+
+    # The place in the data ---------------------------------------------------------------------------------------
+
+    def keep_place(self, pass_state: Callable[[], Any]) -> None:
+        """From now on know where in a pass the next batch is, and what `pass_state` said at its beginning."""
+        self._pass_state = pass_state
+        self.source.read_in_turn()
+        self.restart()
+        if self._iterator is not None:  # what was looked at is gone
+            self._begun, self._given, self._iterator = pass_state(), 0, self._counted(self._iterator)
+
+    def place(self, inside: bool) -> tuple[Any, int] | None:
+        """What was said at the beginning of the present pass and how many batches it gave; None where the next one
+        begins anew. inside: an epoch is going on."""
+        return (self._begun, self._given) if inside or self._iterator is not None else None
+
+    def go_to(self, begun: Any, given: int, behind: int, put: Callable[[Any], None]) -> None:
+        """Go on after so many batches of a pass that begins where `put(begun)` leads, and so many of an epoch."""
+        if behind:
+            self.source.on_epoch_begin()
+        put(begun)
+        if self.source.restarts or self.source.endless:
+            self._iterator = self._counted(self.source.batches_after(given))
+        else:  # it may have been looked at
+            self._iterator = self._iterator or self._counted(self.source.batches())
+            for _ in itertools.islice(self._iterator, given):
+                pass
+        self._begun, self._given, self._taken, self._behind = begun, given, given - behind, behind

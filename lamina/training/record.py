@@ -48,7 +48,7 @@ class Kind:
         space, _, self.name = schema.name.partition("::")
         self.places = [one.alias_info is not None and one.alias_info.is_write for one in self.arguments]
         self.by_place = {one.name: place for place, one in enumerate(self.arguments)}
-        self.reads = not tags.isdisjoint(_BY_VALUE) or self.name in ("set_", "resize_")
+        self.reads = not tags.isdisjoint(_BY_VALUE) or self.name == "resize_"
         self.turns = torch.Tag.inplace_view in tags
         silent = "batch_norm" in self.name and "backward" not in self.name  # it moves statistics
         self.stays = schema.is_mutable or silent or torch.Tag.nondeterministic_seeded in tags
@@ -166,6 +166,8 @@ class Recording(TorchDispatchMode):
 
     def _called(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, kind = kwargs or {}, Kind.of(func)
+        if kind.name == "set_":  # another way to see memory: it has a name when it is met
+            return func(*args, **kwargs)
         if self.problem is None and kind.reads_values(args):
             self.problem = f"{func} depends on values"
         if self.problem is not None:
@@ -300,7 +302,7 @@ for _mode in (Recording, _Only):  # only now: torch wraps a method that the clas
 
 
 def _is_plain(tensor: Any) -> bool:
-    return isinstance(tensor, Tensor) and tensor.layout is torch.strided and tensor.is_cpu
+    return isinstance(tensor, Tensor) and tensor.layout is torch.strided and (tensor.is_cpu or tensor.is_cuda)
 
 
 def _place(tensor: Tensor) -> tuple:

@@ -1,7 +1,7 @@
 """Predictions that are recorded and then repeated: for one sample, calls of layers take longer than many a kernel.
 
 A recording counts for inputs of one format, and as long as all that it goes by is as it was; else the plan itself runs.
-Its results are those of the plan to the last bit.
+Its results are those of the plan to the last bit. On a GPU it is replayed as one CUDA graph.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -19,6 +20,7 @@ from ..core.care import LOSSES, TOLD
 from ..core.masking import get_mask, set_mask
 from ..core.scope import scope
 from . import replay
+from .graphs import Graphed, cuda_capture
 from .record import Line, Recording
 from .replay import FORMATS, Format, below_autograd, data_ptr, watched, write_down
 
@@ -63,6 +65,7 @@ class Repeated:
         self._module, self._run = module, run
         self._formats: dict[Any, _Repeatable] = {}
         layers = [*module._flat_layers()]
+        self._pool: Any = None  # of the memory of CUDA graphs
         self._never = any(layer._care & (LOSSES | TOLD) for layer in layers)
 
     def __call__(self, *inputs: Tensor) -> Any:
@@ -70,9 +73,9 @@ class Repeated:
             return self._run(*inputs)
         try:
             first = inputs[0]
-            key: Any = scope.training, first.shape, first.stride(), first.dtype
+            key: Any = scope.training, first.shape, first.stride(), first.dtype, first.get_device()
             if len(inputs) > 1:
-                key = *key, *[(x.shape, x.stride(), x.dtype) for x in inputs]
+                key = *key, *[(x.shape, x.stride(), x.dtype, x.get_device()) for x in inputs]
         except AttributeError:  # an optional input that is left out
             return self._run(*inputs)
         known = self._formats.get(key)
@@ -84,7 +87,8 @@ class Repeated:
             return self._repeat(known, inputs)
         if known.eager:
             return self._run(*inputs)
-        if known.seconds >= replay.EAGER_TIME and known.is_due():
+        least = replay.EAGER_TIME_ON_GPU if first.is_cuda else replay.EAGER_TIME
+        if known.seconds >= least and known.is_due(first.is_cuda):
             return self._record(known, inputs)
         begin = time.perf_counter()
         outputs = self._run(*inputs)
@@ -135,8 +139,20 @@ class Repeated:
             known.premises, known.known, known.spec = premises, premises.now(), None if alone else spec
             known.line, known.found = Line(recording, results).run, None
             known.recordings += 1
+            if inputs[0].is_cuda:
+                known.line = self._graphed(known.line, inputs)
         return outputs
+
+    def _graphed(self, line: Callable, inputs: tuple[Tensor, ...]) -> Callable:
+        """The line as one CUDA graph; itself where that cannot be."""
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        try:
+            with torch.cuda.device(inputs[0].device), below_autograd():
+                return Graphed(line, inputs, functools.partial(cuda_capture, pool=self._pool))
+        except RuntimeError as error:
+            logger.debug("Predictions are launched call by call: %s.", str(error).strip().partition("\n")[0])
+            return line
 
 
 def _is_plain(x: Any) -> bool:
-    return type(x) is Tensor and x.is_cpu and get_mask(x) is None
+    return type(x) is Tensor and (x.is_cpu or x.is_cuda) and get_mask(x) is None

@@ -37,13 +37,14 @@ logger = logging.getLogger("lamina")
 
 EAGER_PASSES = 25  # that nothing is asked of at first
 EAGER_TIME = 0.1  # seconds that others of one format take before two of them are recorded, which takes a tenth of that
+EAGER_TIME_ON_GPU = 0.02  # launches alone are timed there
 LONGEST = 0.03  # seconds a pass may take on average; the kernels' time is all that counts in longer ones
 FORMATS = 8  # of batches that are told apart; those that come later pass eagerly
 
 # Made anew of all else that a module holds, and what tells how far its training is.
 _FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing", "_known_inputs", "_metrics_inside"}
 _FOLLOWS |= {"train_function", "test_function", "predict_function", "_steps", "history"}
-_FOLLOWS |= {"stop_training", "stop_evaluating", "stop_predicting"}
+_FOLLOWS |= {"_fitting", "stop_training", "stop_evaluating", "stop_predicting"}
 
 data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
 below_autograd: Any = torch._C._AutoDispatchBelowAutograd
@@ -58,6 +59,7 @@ def watched() -> bool:
         or _C._are_functorch_transforms_active()
         or _C._get_tracing_state()
         or torch.is_autocast_enabled("cpu")
+        or torch.is_autocast_enabled("cuda")
         or torch.is_anomaly_enabled()
         or _global_forward_hooks
         or _global_forward_pre_hooks
@@ -89,7 +91,7 @@ def _batch_format(batch: tuple) -> tuple[list[Tensor], Any]:
     return leaves, (spec, *formats)
 
 
-class _Premises:
+class Premises:
     """What a recording goes by beside the batch: `now` is equal as long as nothing of it has changed."""
 
     def __init__(self, module: Any, compiled: Compiled, weights: list[Any]):
@@ -128,7 +130,7 @@ class _Recorded:
     results: list[Any]
     spec: Any
     draws: dict[SeedGenerator, int]
-    premises: _Premises
+    premises: Premises
     known: Any
     line: Line | None = None
 
@@ -154,10 +156,10 @@ class Format:
         self.first: _Recorded | None = None
         self.replay: _Recorded | None = None
 
-    def is_due(self) -> bool:
-        if self.eager or not self.passes or self.seconds < EAGER_TIME:
+    def is_due(self, on_gpu: bool = False) -> bool:
+        if self.eager or not self.passes or self.seconds < (EAGER_TIME_ON_GPU if on_gpu else EAGER_TIME):
             return False
-        self.eager = self.seconds > LONGEST * self.passes
+        self.eager = not on_gpu and self.seconds > LONGEST * self.passes
         return not self.eager
 
 
@@ -225,7 +227,7 @@ class Replayed(Passes):
 
     def _record(self, known: Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
         """An eager pass of which all calls are written down."""
-        premises = _Premises(self.module, self._compiled, weights)
+        premises = Premises(self.module, self._compiled, weights)
         once = functools.partial(super().both, batch[0], batch[1], batch[2], weights, scale)
         passed, recording, draws, problem = write_down(self.module, leaves, once, known.first is not None)
         outputs, loss, grads = passed

@@ -1,6 +1,6 @@
 """The step: forward, loss, backward, update and metrics of one batch, settled once and then replayed.
 
-Nothing in a step branches on a value or reads one back, so that on a GPU the whole of it is one CUDA graph.
+Nothing in a step branches on a value or reads one back, so that on a GPU the whole of it is one CUDA graph (`graphs`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from .. import activations
 from ..core.care import LOSSES, Changes
 from ..core.errors import warn
+from ..core.placing import seen
 from ..core.scope import Watched, asking, scope
 from .compiled import Compiled
 from .data import pack, rows_of
@@ -37,7 +36,7 @@ def penalties_of(module: nn.Module) -> Callable[[], list[Tensor]] | None:
         return lambda: module.losses  # type: ignore[return-value]
     weights = [weight for weight in trainable_weights(module) if getattr(weight, "regularizer", None)]
     pairs = [(weight.regularizer, weight) for weight in weights]
-    return (lambda: [regularizer(weight) for regularizer, weight in pairs]) if pairs else None
+    return (lambda: [regularizer(seen(weight)) for regularizer, weight in pairs]) if pairs else None
 
 
 def trainable_weights(module: nn.Module) -> list[Any]:
@@ -183,6 +182,10 @@ class Step(OfModel):
     def _settle(self) -> None:
         self.passes.settle()
 
+    def can_be_captured(self) -> bool:
+        """Whether all of it may be one CUDA graph; if so, whatever has to know is told."""
+        return self._own_metrics is None and self.passes.own_loss is None
+
     def _measure(self, x: Any, y: Any, outputs: Any, sample_weight: Any, loss: Tensor) -> Any:
         compiled = self._compiled
         track(compiled.mean_loss, loss, rows_of(x))
@@ -228,8 +231,7 @@ class TrainStep(Step):
             self.renew()
 
     def can_be_captured(self) -> bool:
-        """Whether all of it may be one CUDA graph; if so, the optimizer is told."""
-        if self._own_metrics is not None or self.passes.own_loss is not None:
+        if not super().can_be_captured():
             return False
         optimizer = self._compiled.optimizer
         try:
@@ -239,83 +241,3 @@ class TrainStep(Step):
             logger.warning("The training step runs eagerly: %s", error)
             return False
         return True
-
-
-# One CUDA graph -------------------------------------------------------------------------------------------------------
-
-
-def cuda_capture(run: Callable[[], Any]) -> Callable[[], Any]:
-    """Record the kernels that `run` launches; the result launches them again, as one."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may predict meanwhile
-        run()
-    return graph.replay
-
-
-class Captured(OfModel):
-    """A training step that runs eagerly a few times and is then replayed from a recording.
-
-    Batches are copied into buffers of the recording. One of another shape, such as a last shorter one, runs eagerly; so
-    does everything, after one logged line, where recording fails. `capture(run)` returns the replaying function.
-    """
-
-    EAGER_STEPS = 3  # before the recording: they make the optimizer's state and let kernels be chosen
-
-    def __init__(self, step: TrainStep, capture: Callable[[Callable[[], Any]], Callable[[], Any]] = cuda_capture):
-        self.step, self._capture = step, capture
-        self._left: int | None = self.EAGER_STEPS
-        self._replay: Callable[[], Any] | None = None
-        self._buffers: list[Any] = []
-        self.changes = -1
-
-    def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        leaves, spec = pytree.tree_flatten((x, y, sample_weight))
-        if self._left is None:
-            return self.step(x, y, sample_weight)
-        if self._replay is None or (self.changes != Changes.count and Changes.concern(self, self.step.passes.module)):
-            if self._left > 0:
-                self._left -= 1
-                return self._warm_up(x, y, sample_weight)
-            if not self._record(leaves, spec):
-                return self.step(x, y, sample_weight)
-        elif [_format(leaf) for leaf in leaves] != self._formats:
-            return self.step(x, y, sample_weight)
-        for buffer, leaf in zip(self._buffers, leaves, strict=True):
-            if buffer is not None:
-                buffer.copy_(leaf, non_blocking=True)
-        return self._replay()  # type: ignore[misc]
-
-    def renew(self) -> None:
-        """Run eagerly from now on: another optimizer may need the host."""
-        self._left = self._replay = None
-        self.step.renew()
-
-    def _warm_up(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        if self._capture is not cuda_capture:
-            return self.step(x, y, sample_weight)
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            logs = self.step(x, y, sample_weight)
-        torch.cuda.current_stream().wait_stream(side)
-        return logs
-
-    def _record(self, leaves: list[Any], spec: Any) -> bool:
-        if any(isinstance(leaf, np.ndarray) for leaf in leaves):  # texts, which are read on the host
-            self._left = None
-            return False
-        self._buffers = [leaf.clone() if isinstance(leaf, Tensor) else None for leaf in leaves]
-        self._formats, self.changes = [_format(leaf) for leaf in leaves], Changes.count
-        batch = pytree.tree_unflatten(self._buffers, spec)
-        try:
-            self._replay = self._capture(lambda: self.step(*batch) and None)
-        except (RuntimeError, ValueError, TypeError) as error:
-            reason = str(error).strip().split("\n")[0]
-            logger.warning("The training step runs eagerly: it cannot be one CUDA graph (%s).", reason)
-            self._left = self._replay = None
-            return False
-        return True
-
-
-def _format(leaf: Any) -> Any:
-    return (leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else None

@@ -281,13 +281,15 @@ class Threads:
 def _may_choose(model: Any) -> bool:
     """Whether the number of threads of a model's steps is Lamina's to choose."""
     wanted = config.thread_choice()
-    if wanted is False or device_of(model).type != "cpu" or getattr(model, "jit_compile", None) is True:
+    if wanted is False or torch.are_deterministic_algorithms_enabled() or device_of(model).type != "cpu":
+        return False
+    if getattr(model, "jit_compile", None) is True:
         return False  # code that torch.compile wrote is for one number of threads
     if place()[1] > 1:
         return False  # the ranks wait for each other, and who started them has shared out the processors
     # Another number adds up in another order: the last bits of sums differ. Who gave a seed wants them equal; without
     # one, torch's own is random in all of its 64 bits.
-    return wanted is True or not (torch.are_deterministic_algorithms_enabled() or torch.initial_seed() < 2**32)
+    return wanted is True or torch.initial_seed() >= 2**32
 
 
 # The machine ----------------------------------------------------------------------------------------------------------

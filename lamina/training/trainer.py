@@ -26,12 +26,25 @@ from ..core.work import alone_in, modules_inside
 from ..metrics import Metric
 from .callbacks import to_host
 from .compiled import Compiled, names_in_order, results_of
-from .data import Feed, as_batch, check_count, is_batch, make_source, may_hold_texts, split_end, tensors_of, unpack
-from .distributed import warn_of_copies
-from .loop import Loop, check_frequency, flagged, without_gradients
+from .data import (
+    Feed,
+    Source,
+    as_batch,
+    check_count,
+    is_batch,
+    make_source,
+    may_hold_texts,
+    split_end,
+    tensors_of,
+    unpack,
+)
+from .distributed import Ranks, ranks_of
+from .graphs import Captured
+from .loop import Loop, check_frequency, flagged, results_together, without_gradients
 from .memory import keep_buffers
 from .replay import Replayed
-from .step import Captured, OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
+from .run import Run
+from .step import OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
 _Module = nn.Module if TYPE_CHECKING else object  # what a Trainer is mixed with
@@ -69,6 +82,8 @@ class Trainer(_Module):
     _steps: Any = functools.cached_property(lambda self: {})  # those of Trainer's own, by phase
     _thread_choices: Any = functools.cached_property(lambda self: {})  # by phase, and when each was left
     _initial_epoch = 0
+    _fitting: Run | None = None  # the `fit` that is going on
+    _ranks: Ranks | None = None  # what trains it together with this process, as far as known since `compile`
     _metrics_inside: list[Metric] | None = None  # while they are known
 
     # -- compile ----------------------------------------------------------------------------------------------------
@@ -118,6 +133,7 @@ class Trainer(_Module):
         names = getattr(self, "output_names", None) if getattr(self, "built", True) else None
         policy = getattr(getattr(self, "dtype_policy", None), "name", "")
         scale_loss = auto_scale_loss and policy == "mixed_float16"
+        ranks_of(self)  # they join
         compiled = Compiled.of(arguments, self._symbolic_outputs(), names, scale_loss)
         with alone_in("compile", self):
             vars(self).update(compiled=True, loss=loss, stop_training=False, predict_function=None, _compiled=compiled)
@@ -273,23 +289,29 @@ class Trainer(_Module):
     def make_train_function(self, force: bool = False) -> Any:
         """What `fit` calls with x, y and sample weights; returns logs, or None for "ask the metrics"."""
         if self.train_function is None or force:
-            warn_of_copies(self)
-            earlier = self._steps.pop("train", None)
+            earlier, captured = self._steps.pop("train", None), self._steps.pop("captured", None)
             run: Any = OwnStep(self.train_step) if self._overrides("train_step") else self._step("train")
             if isinstance(run, TrainStep) and earlier is not None and not force:
                 run.passes.go_on(earlier.passes)
-            graphs = self.jit_compile == "auto" and device_of(self).type == "cuda"
-            if graphs and isinstance(run, TrainStep) and run.can_be_captured():
-                run = Captured(run)
+            vars(self)["_ranks"] = ranks_of(self)
+            run = self._captured(run)
+            if isinstance(run, Captured) and isinstance(captured, Captured) and not force:
+                run.go_on(captured)
             vars(self)["train_function"] = run
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:
             self._steps.pop("test", None)
-            own = self._overrides("test_step")
-            vars(self)["test_function"] = OwnStep(self.test_step) if own else self._step("test")
+            vars(self)["_ranks"] = ranks_of(self)
+            run: Any = OwnStep(self.test_step) if self._overrides("test_step") else self._step("test")
+            vars(self)["test_function"] = self._captured(run)
         return self.test_function
+
+    def _captured(self, run: Any) -> Any:
+        """The step; on a GPU one that becomes a CUDA graph, where that may be."""
+        graphs = self.jit_compile == "auto" and device_of(self).type == "cuda" and self._ranks is None
+        return Captured(run) if graphs and isinstance(run, Step) and run.can_be_captured() else run
 
     def make_predict_function(self, force: bool = False) -> Any:
         if self.predict_function is None or force:
@@ -387,17 +409,21 @@ class Trainer(_Module):
         if callbacks is None and steps is None and type(verbose) is int and verbose == 0 and is_batch(x, batch_size):
             with keep_buffers():
                 return self.predict_on_batch(x)
-        feed = Feed(make_source(x, batch_size=batch_size, steps=steps, model=self), steps)
+        feed = self._shares(make_source(x, batch_size=batch_size, steps=steps, model=self), steps)
         with self._loop("predict", feed, callbacks, verbose=verbose, epochs=1) as loop:
-            predictions = loop.predict(whole=feed.steps is None)
-        return predictions.arrays()
+            return loop.predict(whole=feed.steps is None)
 
     def _feed(self, name: str, data: tuple[Any, Any, Any], steps: int | None, **how: Any) -> Feed:
         """x, y and sample weights to learn from or to be measured on, which messages call by `name`."""
         source = make_source(*data, steps=steps, **how, model=self)
         if not any(map(self._overrides, ("train_step", "test_step", "compute_loss"))):
             self._compiled.check_targets(source, name, self._symbolic_outputs())
-        return Feed(source, steps)
+        return self._shares(source, steps)
+
+    def _shares(self, source: Source, steps: int | None) -> Feed:
+        """The batches of a source, or this process' share of each."""
+        ranks = ranks_of(self)
+        return Feed(source if ranks is None else ranks.shared(source), steps)
 
     def _at_work(self, method: str) -> AbstractContextManager[None]:
         """Inside, the model trains or is measured, and no other thread does so."""
@@ -411,9 +437,11 @@ class Trainer(_Module):
             self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0])
             self._build_optimizer()
             if phase == "train":  # what is trainable may have changed
-                earlier = self._steps.get("train")
+                earlier = {"train": self._steps.get("train"), "captured": self.train_function}
                 self._forget_steps()
-                self._steps["train"] = earlier
+                self._steps.update(earlier)
+            elif phase == "test" and isinstance(self.test_function, Captured):  # weights may lie elsewhere
+                vars(self)["test_function"] = None
             with Loop(self, phase, feed, callbacks, **params).open() as loop:
                 yield loop
 
@@ -444,8 +472,10 @@ class Trainer(_Module):
         self._require_compiled("train_on_batch")
         with self._at_work("train_on_batch"):
             batch = self._one_batch(x, y, sample_weight, class_weight)
+            made = self.train_function
             run = self.make_train_function()
-            run = run.step if isinstance(run, Captured) else run
+            if self._ranks is not None and run is not made:
+                self._ranks.begin(self)
             if self._steps.get("train") is not None:
                 self._steps["train"].notice_trainable()
             return self._run_alone(run, batch, True, return_dict)
@@ -482,13 +512,18 @@ class Trainer(_Module):
     def _run_alone(self, run: Callable, batch: tuple[Any, Any, Any], training: bool, return_dict: bool) -> Any:
         """The results of a step on one batch, as of an epoch of its own."""
         state, changes = vars(self), Changes.count
+        run = run.step if isinstance(run, Captured) else run
         try:
+            ranks = self._ranks
+            part: Any = () if ranks is None else ranks.part(batch)
             with flagged(self, training) as modules:
                 state["_metrics_inside"] = self._find_metrics(modules)
                 self.reset_metrics()
-                logs = run(*batch)
+                logs = run(*batch) if ranks is None else ranks.run(run, part, self)
             same = modules if Changes.count == changes else None  # the first batch may have made some
             state["_metrics_inside"] = self._find_metrics(same)
+            if ranks is not None:
+                logs = results_together(self, ranks, logs, part)
             results = to_host(self.get_metrics_result() if logs is None else logs)
             return results if return_dict else self._in_order(results)
         finally:
