@@ -20,11 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 # Shown under the help of each command.
 EXAMPLES = {
     "demo": "lamina demo --epochs 5 --out pictures",
-    "run": "lamina run old_script.py --its own --arguments\n  lamina run --keras 1 lesson.ipynb",
+    "run": "lamina run old_script.py --its own --arguments\n  lamina run --keras 1 lesson.ipynb\n"
+    "  lamina run --nproc 2 train.py",
     "check": "lamina check old.h5 saved_model/",
     "convert": "lamina convert old.h5 new.keras\n  lamina convert model.json new.h5 --weights weights.h5",
     "migrate": "lamina migrate script.py\n  lamina migrate project/ --write",
     "profile": "lamina profile model.h5 --batch 8 --train\n  lamina profile script.py --out times.html",
+    "scale": "lamina scale model.keras --gpus 8,64,1024 --batch 32",
     "completion": "source <(lamina completion bash)\n  lamina completion fish > ~/.config/fish/completions/lamina.fish",
 }
 
@@ -75,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("-c", dest="how", action="store_const", const="command", help="what follows is Python itself")
     run.add_argument("script", help="a Python file, a notebook, a folder with __main__.py, or - for standard input")
     run.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script itself is given").required = False
+    run.add_argument(
+        "--nproc", type=_positive, default=1, metavar="N", help="train in N processes, each on its share of a batch"
+    )
     run.set_defaults(run=_run, how="script")
 
     check = commands.add_parser(
@@ -125,6 +130,41 @@ def parser() -> argparse.ArgumentParser:
     )
     timed.set_defaults(run=_profile)
 
+    scaled = commands.add_parser(
+        "scale",
+        help="tell what training a model takes on many GPUs",
+        description="Tell, by arithmetic alone, what each of several ways to train a model on many GPUs takes: bytes "
+        "that each GPU sends in a step, memory, and the samples on each from which on computing takes longer than "
+        "sending. Exit code: 0; 1 for a file that is not read; 2 for wrong arguments.",
+    )
+    scaled.add_argument("file", metavar="FILE", help="a model file of any Keras")
+    scaled.add_argument(
+        "--gpus", type=_shape, default=(8, 64, 1024), metavar="N,N", help="how many; default: 8,64,1024"
+    )
+    scaled.add_argument(
+        "--batch", type=_positive, default=32, metavar="N", help="samples on each; default: %(default)s"
+    )
+    scaled.add_argument(
+        "--node", type=_positive, default=8, metavar="N", help="GPUs in a machine; default: %(default)s"
+    )
+    scaled.add_argument(
+        "--bandwidth",
+        type=_numbers,
+        default=(450.0, 50.0),
+        metavar="A,B",
+        help="GB/s that a GPU sends inside a machine and between machines; default: 450,50",
+    )
+    scaled.add_argument(
+        "--flops", type=float, default=400.0, metavar="X", help="TFLOP/s it reaches; default: %(default)s"
+    )
+    scaled.add_argument(
+        "--latency", type=float, default=10.0, metavar="US", help="of a message; default: %(default)s us"
+    )
+    scaled.add_argument(
+        "--states", type=float, metavar="X", help="of the optimizer; default: the file's, or 2 as Adam's"
+    )
+    scaled.set_defaults(run=_scale)
+
     moved = commands.add_parser("migrate", help="rewrite source of Keras 1, 2 or tf.keras for Keras 3")
     moved.add_argument("target", help="a Python file, a notebook, or a folder with both")
     moved.add_argument("--keras", choices=("1", "2", "tf"), help="its generation; default: told from the source")
@@ -165,6 +205,10 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.nproc > 1:
+        from lamina.generations.processes import run_in
+
+        return run_in(options.nproc, options.script, options.arguments, options.keras, options.how)
     from lamina.generations.run import run  # whatever the script raises is shown there
 
     return run(options.script, options.arguments, options.keras, options.how)
@@ -200,6 +244,13 @@ def _profile(options: argparse.Namespace) -> int:
     )
 
 
+def _scale(options: argparse.Namespace) -> int:
+    from lamina.models import load_model
+    from lamina.pictures import scale
+
+    return scale.main(options, load_model)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from lamina import demo
 
@@ -222,6 +273,11 @@ def _positive(text: str) -> int:
 
 def _shape(text: str) -> tuple[int, ...]:
     return tuple(_positive(size) for size in text.split(","))
+
+
+def _numbers(text: str) -> tuple[float, float]:
+    first, _, second = text.partition(",")
+    return float(first), float(second)
 
 
 if __name__ == "__main__":

@@ -232,3 +232,18 @@ def test_cells_of_a_notebook() -> None:
     assert told("x = (7\n  % 4)\ns = '''\n%no\n'''")[0][2] == []
     with pytest.raises(ValueError, match="no notebook"):
         list(cells("[1]"))
+
+
+def test_cells_go_on_with_the_names_of_those_above() -> None:
+    cells = {"cell 1": "import tensorflow as tf", "cell 2": "x = 1", "cell 3": "model = tf.keras.Sequential()"}
+    assert detect(cells, cells=True) == ("tf_keras", "cell 3, line 1: tensorflow.keras")
+    cells = {"cell 1": "from keras.layers import *", "cell 2": "Convolution2D(8, 3, 3)"}
+    assert detect(cells, cells=True)[0] == "keras1"
+    cells = {"cell 1": "import tensorflow as tf\nimport keras", "cell 2": "tf.keras.layers.Dense(2)"}
+    assert detect(cells, cells=True)[0] != "tf_keras"
+
+
+def test_tensorflow_without_keras() -> None:
+    assert detect("import numpy\nimport tensorflow as tf\nx = tf.constant(1)")[0] == "tf_keras"
+    assert detect("import tensorflow.compat.v1 as tf\nx = tf.constant(1)")[0] == "tf_keras"
+    assert detect("import tensorflow as tf\nimport keras\nkeras.layers.Dense(2)")[0] == "keras3"

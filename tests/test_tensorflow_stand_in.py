@@ -272,6 +272,45 @@ def _values(dataset: Any) -> list[Any]:
     return [x.tolist() if hasattr(x, "tolist") else x for x in dataset.as_numpy_iterator()]
 
 
+def test_lists_beside_tensors_and_variables(tf: Any) -> None:
+    w, x = tf.Variable([[1.0, 2.0], [3.0, 4.0]]), tf.constant([3.0, 4.0])
+    np.testing.assert_array_equal([[1.0, 2.0]] @ w, [[7, 10]])
+    np.testing.assert_array_equal(w @ [[1], [2]], [[5], [11]])
+    one = [1, 2]
+    for found, expected in [
+        (one + x, [4, 6]), (x + one, [4, 6]), ((1, 2) - x, [-2, -2]), (x - (1, 2), [2, 2]), ([2, 3] * x, [6, 12]),
+        (x * [2, 3], [6, 12]), ([6, 8] / x, [2, 2]), (x / [3, 2], [1, 2]), (x ** [2, 1], [9, 4]), (one**x, [1, 16]),
+        (w[0] + one, [2, 4]), (tf.constant(one) * [2, 3], [2, 6]), (1 - x, [-2, -3]),
+    ]:  # fmt: skip
+        assert isinstance(found, torch.Tensor) and found.dtype in (torch.float32, torch.int32)
+        np.testing.assert_array_equal(found, expected)
+    words = ["a", "b"]
+    with pytest.raises(TypeError):
+        x + words
+
+
+def test_what_a_function_returns_is_a_tensor(tf: Any) -> None:
+    @tf.function
+    def step(x: Any) -> Any:
+        return {"loss": 0, "many": [1.5, x, None]}
+
+    found = step(tf.constant(2.0))
+    assert found["loss"].numpy() == 0 and found["many"][0].numpy() == 1.5 and found["many"][2] is None
+
+
+def test_numbers_are_formatted(tf: Any) -> None:
+    v = tf.Variable(0.5)
+    assert f"{v:.3f} {v * 2:.1f} {tf.reduce_sum(v):1.2f}" == "0.500 1.0 0.50"
+
+
+def test_what_a_checkpoint_holds(tf: Any, tmp_path: Path) -> None:
+    tf.train.Checkpoint(v=tf.Variable([[1.0, 2.0]])).write(str(tmp_path / "saved"))
+    names = dict(tf.train.list_variables(str(tmp_path / "saved")))
+    assert names == {"save_counter": [], "v/0": [1, 2]}
+    assert tf.train.load_variable(str(tmp_path / "saved"), "v/0").tolist() == [[1, 2]]
+    assert tf.train.load_checkpoint(str(tmp_path / "saved")).get_variable_to_dtype_map()["v/0"] is tf.float32
+
+
 def test_pipelines(tf: Any) -> None:
     count = tf.data.Dataset.range
     assert _values(count(5).map(lambda x: x * 2, num_parallel_calls=tf.data.AUTOTUNE)) == [0, 2, 4, 6, 8]

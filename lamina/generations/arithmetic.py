@@ -45,6 +45,12 @@ def public(function: Callable) -> Callable:
     return call
 
 
+def _named(name: str, function: Callable) -> None:
+    """Makes a function one of the backend by this name."""
+    function.__name__ = function.__qualname__ = name
+    public(function)
+
+
 def taking_all(function: Callable) -> Callable:
     """A function that converts what it gets, and is recorded where that is symbolic.
 
@@ -127,29 +133,24 @@ def _times(value: Any, rank: int) -> tuple[int, ...]:
 # Creation -------------------------------------------------------------------------------------------------------------
 
 
-@public
-def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    return torch.zeros(sizes(shape), dtype=torch_dtype(dtype))
+def _filled(name: str, function: Callable, like: Callable) -> None:
+    def filled(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+        return function(sizes(shape), dtype=torch_dtype(dtype))
+
+    def filled_like(x: X, dtype: Any = None, name: str | None = None) -> Tensor:
+        return like(x, dtype=None if dtype is None else torch_dtype(dtype), requires_grad=False)
+
+    _named(name, filled)
+    _named(f"{name}_like", filled_like)
 
 
-@public
-def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    return torch.ones(sizes(shape), dtype=torch_dtype(dtype))
+_filled("zeros", torch.zeros, torch.zeros_like)
+_filled("ones", torch.ones, torch.ones_like)
 
 
 @public
 def eye(size: int, dtype: Any = None, name: str | None = None) -> Tensor:
     return torch.eye(*sizes(size), dtype=torch_dtype(dtype))
-
-
-@public
-def zeros_like(x: X, dtype: Any = None, name: str | None = None) -> Tensor:
-    return torch.zeros_like(x, dtype=None if dtype is None else torch_dtype(dtype), requires_grad=False)
-
-
-@public
-def ones_like(x: X, dtype: Any = None, name: str | None = None) -> Tensor:
-    return torch.ones_like(x, dtype=None if dtype is None else torch_dtype(dtype), requires_grad=False)
 
 
 @public
@@ -163,7 +164,7 @@ def constant(value: X, dtype: Any = None, shape: Any = None, name: str | None = 
 
 @public
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Tensor:
-    first, end = (0, builtins.max(start, 0)) if stop is None else (start, stop)
+    first, end = (0, max(start, 0)) if stop is None else (start, stop)
     numbers = [value.item() if isinstance(value, Tensor) else value for value in (first, end, step)]
     return torch.arange(*numbers, dtype=torch_dtype(dtype))
 
@@ -223,9 +224,7 @@ def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = N
     return (torch.rand(sizes(shape), generator=_stream(seed)) < p).to(torch_dtype(dtype))
 
 
-@public
-def random_bernoulli(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    return random_binomial(shape, p, dtype, seed)
+PUBLIC["random_bernoulli"] = PUBLIC["random_binomial"]
 
 
 @public
@@ -247,24 +246,52 @@ def dropout(x: X, level: float, noise_shape: Any = None, seed: Any = None) -> Te
 # Reductions -----------------------------------------------------------------------------------------------------------
 
 
-@public
-def mean(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.mean(_float(x), _axes(x, axis), keepdims)
+def _reducing(name: str, function: Callable) -> None:
+    def reduced(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return function(x, _axes(x, axis), keepdims)
+
+    _named(name, reduced)
+
+
+def _along(name: str, function: Callable, default: int) -> None:
+    def along(x: X, axis: int = default) -> Tensor:
+        return function(x, axis)
+
+    _named(name, along)
+
+
+def _summed(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
+    return torch.sum(x, axes, keepdims, dtype=x.dtype)
+
+
+def _variance(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
+    return torch.var(_float(x), axes, correction=0, keepdim=keepdims)
+
+
+for _name, _function in {
+    "mean": lambda x, axes, kept: torch.mean(_float(x), axes, kept),
+    "sum": _summed,
+    "max": torch.amax,
+    "min": torch.amin,
+    "var": _variance,
+    "std": lambda x, axes, kept: torch.sqrt(_variance(x, axes, kept)),
+    "any": lambda x, axes, kept: torch.amax(x.bool().to(torch.uint8), axes, kept).bool(),
+    "all": lambda x, axes, kept: torch.amin(x.bool().to(torch.uint8), axes, kept).bool(),
+    "logsumexp": torch.logsumexp,
+}.items():
+    _reducing(_name, _function)
+for _name, _function, _default in (
+    ("argmax", torch.argmax, -1), ("argmin", torch.argmin, -1), ("softmax", torch.softmax, -1),
+    ("expand_dims", torch.unsqueeze, -1), ("cumsum", lambda x, axis: torch.cumsum(x, axis, dtype=x.dtype), 0),
+    ("cumprod", lambda x, axis: torch.cumprod(x, axis, dtype=x.dtype), 0),
+):  # fmt: skip
+    _along(_name, _function, _default)
 
 
 @public
-def sum(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.sum(x, _axes(x, axis), keepdims, dtype=x.dtype)
-
-
-@public
-def max(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.amax(x, _axes(x, axis), keepdims)
-
-
-@public
-def min(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.amin(x, _axes(x, axis), keepdims)
+def l2_normalize(x: X, axis: Axis = None) -> Tensor:
+    """`x` divided by its norm along `axis` (at least 1e-6)."""
+    return x * torch.rsqrt(torch.clamp(_summed(torch.square(x), _axes(x, axis), True), min=1e-12))
 
 
 @public
@@ -274,57 +301,6 @@ def prod(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return x
 
 
-@public
-def var(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.var(_float(x), _axes(x, axis), correction=0, keepdim=keepdims)
-
-
-@public
-def std(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.sqrt(var(x, axis, keepdims))
-
-
-@public
-def any(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.amax(x.bool().to(torch.uint8), _axes(x, axis), keepdims).bool()
-
-
-@public
-def all(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.amin(x.bool().to(torch.uint8), _axes(x, axis), keepdims).bool()
-
-
-@public
-def logsumexp(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return torch.logsumexp(x, _axes(x, axis), keepdims)
-
-
-@public
-def argmax(x: X, axis: int = -1) -> Tensor:
-    return torch.argmax(x, axis)
-
-
-@public
-def argmin(x: X, axis: int = -1) -> Tensor:
-    return torch.argmin(x, axis)
-
-
-@public
-def cumsum(x: X, axis: int = 0) -> Tensor:
-    return torch.cumsum(x, axis, dtype=x.dtype)
-
-
-@public
-def cumprod(x: X, axis: int = 0) -> Tensor:
-    return torch.cumprod(x, axis, dtype=x.dtype)
-
-
-@public
-def l2_normalize(x: X, axis: Axis = None) -> Tensor:
-    """`x` divided by its norm along `axis` (at least 1e-6)."""
-    return x * torch.rsqrt(torch.clamp(sum(torch.square(x), axis, True), min=1e-12))
-
-
 # Value by value -------------------------------------------------------------------------------------------------------
 
 
@@ -332,16 +308,14 @@ def _of_one(name: str, function: Callable[[Any], Tensor]) -> None:
     def of_one(x: X) -> Tensor:
         return function(x)
 
-    of_one.__name__ = of_one.__qualname__ = name
-    public(of_one)
+    _named(name, of_one)
 
 
 def _of_two(name: str, function: Callable[[Any, Any], Tensor]) -> None:
     def of_two(x: X, y: X) -> Tensor:
         return function(x, y)
 
-    of_two.__name__ = of_two.__qualname__ = name
-    public(of_two)
+    _named(name, of_two)
 
 
 for _name in ("abs", "square", "exp", "log", "sin", "cos", "sign", "round", "sigmoid", "tanh"):
@@ -350,6 +324,7 @@ _of_one("softplus", lambda x: functional.softplus(_float(x)))
 _of_one("softsign", functional.softsign)
 _of_one("sqrt", lambda x: torch.sqrt(torch.clamp(x, min=0)))
 _of_one("hard_sigmoid", activations.hard_sigmoid)
+_of_one("flatten", lambda x: torch.reshape(x, (-1,)))
 for _name, _function in {
     "maximum": torch.maximum, "minimum": torch.minimum, "equal": torch.eq, "not_equal": torch.ne, "greater": torch.gt,
     "greater_equal": torch.ge, "less": torch.lt, "less_equal": torch.le, "lesser": torch.lt, "lesser_equal": torch.le,
@@ -385,11 +360,6 @@ def relu(x: X, alpha: X = 0.0, max_value: Any = None, threshold: float = 0.0) ->
 @public
 def elu(x: X, alpha: float = 1.0) -> Tensor:
     return _elu(x, alpha)
-
-
-@public
-def softmax(x: X, axis: int = -1) -> Tensor:
-    return torch.softmax(x, axis)
 
 
 @taking_all
@@ -428,11 +398,6 @@ def reshape(x: X, shape: Any) -> Tensor:
 
 
 @public
-def flatten(x: X) -> Tensor:
-    return torch.reshape(x, (-1,))
-
-
-@public
 def batch_flatten(x: X) -> Tensor:
     return torch.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
@@ -445,11 +410,6 @@ def permute_dimensions(x: X, pattern: Sequence[int]) -> Tensor:
 @public
 def transpose(x: X) -> Tensor:
     return torch.permute(x, tuple(reversed(range(x.ndim))))
-
-
-@public
-def expand_dims(x: X, axis: int = -1) -> Tensor:
-    return torch.unsqueeze(x, axis)
 
 
 @public
@@ -527,9 +487,15 @@ def asymmetric_temporal_padding(x: X, left_pad: int = 1, right_pad: int = 1) -> 
     return resize.pad(x, ((left_pad, right_pad),), True)
 
 
-@public
-def spatial_2d_padding(x: X, padding: Any = ((1, 1), (1, 1)), data_format: str | None = None) -> Tensor:
-    return resize.pad(x, tuple(map(_pair, padding)), _last(data_format))
+def _spatial_padding(rank: int) -> None:
+    def padded(x: X, padding: Any = ((1, 1),) * rank, data_format: str | None = None) -> Tensor:
+        return resize.pad(x, tuple(map(_pair, padding)), _last(data_format))
+
+    _named(f"spatial_{rank}d_padding", padded)
+
+
+_spatial_padding(2)
+_spatial_padding(3)
 
 
 @public
@@ -537,11 +503,6 @@ def asymmetric_spatial_2d_padding(
     x: X, top_pad: int = 1, bottom_pad: int = 1, left_pad: int = 1, right_pad: int = 1, data_format: str | None = None
 ) -> Tensor:
     return resize.pad(x, ((top_pad, bottom_pad), (left_pad, right_pad)), _last(data_format))
-
-
-@public
-def spatial_3d_padding(x: X, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None) -> Tensor:
-    return resize.pad(x, tuple(map(_pair, padding)), _last(data_format))
 
 
 @public
@@ -583,7 +544,7 @@ def batch_dot(x: X, y: X, axes: Any = None) -> Tensor:
     if axes is None:
         axes = (x.ndim - 1, 1 if y.ndim == 2 else y.ndim - 2)
     pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
-    if builtins.min(x.ndim, y.ndim) < 2 or not builtins.all(isinstance(axis, int) for axis in pair):
+    if min(x.ndim, y.ndim) < 2 or not all(isinstance(axis, int) for axis in pair):
         raise ValueError(f"batch_dot: expected two axes of two batches; got {axes!r} of {x.ndim} and {y.ndim} axes.")
     a, b = pair[0] % x.ndim, pair[1] % y.ndim
     if a == 0 or b == 0:
@@ -598,7 +559,7 @@ def batch_matmul(x: X, y: X, axes: Any = None) -> Tensor:
     pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else tuple(axes)
     if x.ndim == y.ndim == 2 and axes is not None:
         return torch.sum((x if pair[0] == pair[1] else x.t()) * y, pair[1]).unsqueeze(1)
-    if builtins.min(x.ndim, y.ndim) < 4:
+    if min(x.ndim, y.ndim) < 4:
         return batch_dot(x, y, axes)
     x = x if pair[0] % x.ndim == x.ndim - 1 else x.transpose(-1, -2)
     return torch.matmul(x, y.transpose(-1, -2) if pair[1] % y.ndim == y.ndim - 1 else y)
@@ -622,8 +583,7 @@ def _conv(rank: int) -> None:
         steps, dilation = _times(strides, rank), _times(dilation_rate, rank)
         return convolution.convolution(x, kernel, None, steps, pads, dilation, 1, _last(data_format))
 
-    conv.__name__ = conv.__qualname__ = f"conv{rank}d"
-    public(conv)
+    _named(f"conv{rank}d", conv)
 
 
 for _rank in (1, 2, 3):
@@ -644,8 +604,7 @@ def _separable_conv(rank: int) -> None:
         how: Any = _times(strides, rank), (padding,) * rank, _times(dilation_rate, rank), _last(data_format)
         return convolution.separable_convolution(x, *kernels, *how)
 
-    conv.__name__ = conv.__qualname__ = f"separable_conv{rank}d"
-    public(conv)
+    _named(f"separable_conv{rank}d", conv)
 
 
 def _conv_transpose(rank: int) -> None:
@@ -664,8 +623,7 @@ def _conv_transpose(rank: int) -> None:
             cut.append((-before, size + before - have))
         return resize.pad(full, cut, last)
 
-    conv.__name__ = conv.__qualname__ = f"conv{rank}d_transpose"
-    public(conv)
+    _named(f"conv{rank}d_transpose", conv)
 
 
 for _rank in (1, 2):
@@ -705,8 +663,7 @@ def _pool(rank: int) -> None:
         run = pooling.max_pool if pool_mode == "max" else pooling.average_pool
         return run(x, tuple(pool_size), tuple(strides), padding, _last(data_format))
 
-    pool.__name__ = pool.__qualname__ = f"pool{rank}d"
-    public(pool)
+    _named(f"pool{rank}d", pool)
 
 
 for _rank in (2, 3):
@@ -737,7 +694,7 @@ def normalize_batch_in_training(
     y = normalization.normalize(x, mean, variance, scale, shift, epsilon)
     if x.ndim == 4 and axes == (0, 1, 2):
         count = x.numel() // x.shape[-1]
-        variance = variance * (count / builtins.max(count - 1, 1))
+        variance = variance * (count / max(count - 1, 1))
     return y, mean.squeeze(axes), variance.squeeze(axes)
 
 

@@ -31,7 +31,7 @@ ORDERS = {
     "keras2": _KERAS2
     | {
         "TensorBoard": "log_dir histogram_freq batch_size write_graph write_grads write_images embeddings_freq "
-        "embeddings_layer_names embeddings_metadata embeddings_data update_freq",
+        "embeddings_layer_names embeddings_metadata embeddings_data update_freq"
     },
     "tf_keras": {
         "EarlyStopping": f"{_STOPPING} baseline restore_best_weights start_from_epoch",

@@ -14,22 +14,28 @@ _ORDER = "32t1"  # where several are left, the first is taken
 Found = dict[tuple[str, str], str]  # what is of which generations: where it stands
 
 
-def detect(source: str | Mapping[str, str]) -> tuple[str, str]:
+def detect(source: str | Mapping[str, str], cells: bool = False) -> tuple[str, str]:
     """The generation, and the reason in words: "taken for ..." where the script fits others, too.
 
-    Several sources by their names are judged as one; the first is the script. What is no Python 3 is left out by lines.
+    Several sources by their names are judged as one; the first is the script, or they are the `cells` of a notebook,
+    which go on with each other's names. What is no Python 3 is left out by lines.
     """
     sources = source if isinstance(source, Mapping) else {"": source}
     found: dict[Kind, Found] = {kind: {} for kind in Kind}
     plain = False  # the script says `keras`: what another file has of tensorflow.keras does not tell it
+    reader: Reader | None = None
+    alone = ""  # where it imports tensorflow
     for name, text in sources.items():
         tree, unread = parsed(text)
-        reader = Reader(tree)
+        reader = Reader(tree, reader if cells else None)
         if reader.of_tensorflow and not plain:
             return "tf_keras", f"{_place(name, reader.of_tensorflow)}: tensorflow.keras"
         plain = plain or reader.of_keras
+        alone = alone or (_place(name, reader.tensorflow) if reader.tensorflow else "")
         for each in [*reader.read(), *(Evidence(Kind.HABIT, "12", at, "what is no Python 3") for at in unread[:1])]:
             found[each.kind].setdefault((each.what, each.generations), _place(name, each.line))
+    if alone and not plain:
+        return "tf_keras", f"{alone}: tensorflow without Keras"
     return _decide(found)
 
 

@@ -41,25 +41,31 @@ _ROOTS = {"tensorflow.python.keras": True, "tensorflow.contrib.keras": True, "te
 
 
 class Reader:
-    """One source: what its names stand for, and what they say."""
+    """One source: what its names stand for, and what they say. `before`: that of the cell above in a notebook."""
 
-    def __init__(self, tree: ast.AST):
+    def __init__(self, tree: ast.AST, before: Reader | None = None):
         self.nodes = list(ast.walk(tree))
         self.guarded = {id(inner) for node in self.nodes if _is_guard(node) for inner in ast.walk(node)}
-        self.bound: dict[str, str] = {}  # names by what they were imported as: full dotted names
-        self.stars: list[str] = []  # the homes that `from keras... import *` took all of
+        self.bound: dict[str, str] = {**before.bound} if before else {}  # full dotted names by what they are called
+        self.stars: list[str] = [*before.stars] if before else []  # homes that `from keras... import *` took all of
+        self.homes = self.stars
         self.defined = {node.name for node in self.nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        self.defined |= before.defined if before else set()
+        self.tensorflow = 0  # the first line that imports it
         self.of_tensorflow = 0  # the first line that uses its Keras
         for node in self.nodes:
             self._bind(node)
         self.of_keras = bool(self.stars) or any(path.partition(".")[0] == "keras" for path in self.bound.values())
-        if not any(below(path)[1] is not None for path in self.bound.values()) and not any(self.stars):
-            self.stars = ["layers", "models", "optimizers"]  # a piece of a script
+        knows = any(self.stars) or any(below(path)[1] is not None for path in self.bound.values())
+        if not knows:  # a piece of a script
+            self.homes = ["layers", "models", "optimizers"]
         for node in self.nodes:
             if isinstance(node, ast.Attribute):
                 self._use(self._path(node) or "", node.lineno)
 
     def _use(self, path: str, line: int) -> None:
+        if path.partition(".")[0] == "tensorflow":
+            self.tensorflow = min(line, self.tensorflow or line)
         if below(path)[0]:
             self.of_tensorflow = min(line, self.of_tensorflow or line)
 
@@ -98,7 +104,7 @@ class Reader:
     def _of_star(self, name: str) -> str | None:
         """What a name may stand for that is bound nowhere: one of `from keras... import *`, or of a cell left out."""
         if name not in self.defined:
-            for home in self.stars:
+            for home in self.homes:
                 if name in _table_names(home) or (home, name) in _NAMED:
                     return f"keras.{home}.{name}"
         return None

@@ -17,6 +17,7 @@ from typing import Any
 
 from .alias import install, installed_keras
 from .detect import detect
+from .processes import begin, is_first
 from .sources import beside, cells
 
 GENERATIONS = {"1": "keras1", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
@@ -44,6 +45,7 @@ def run(target: str, arguments: Sequence[str] = (), keras: str | None = None, ho
     """
     try:
         program = _program(target, how)
+        begin()
         if not getattr(sys.flags, "safe_path", False):  # of Python 3.11
             sys.path[0] = program.root
         sys.argv = [program.called, *arguments]
@@ -80,8 +82,9 @@ def _choose(program: Program, keras: str | None) -> bool:
         print(f"lamina: runs with the Keras installed in {found}; pass --keras to use Lamina's", file=sys.stderr)
         return False
     if keras is None:
-        generation, reason = detect(program.sources())
-        print(f"lamina: {generation} ({reason})", file=sys.stderr)
+        generation, reason = detect(program.sources(), cells=program.file is None)
+        if is_first():
+            print(f"lamina: {generation} ({reason})", file=sys.stderr)
     else:
         generation = GENERATIONS[keras]
     install(generation, replace=True)

@@ -196,16 +196,34 @@ def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
     return combined
 
 
+def _beside_lists(name: str) -> Callable[[Tensor, Any], Any]:
+    """An operator that takes lists and tuples of numbers as tensors, as TensorFlow's do."""
+    plain = getattr(Tensor, name)
+
+    def combined(self: Tensor, other: Any) -> Any:
+        if type(other) in (list, tuple):
+            try:
+                other = torch.as_tensor(other, device=self.device)
+            except (TypeError, ValueError):
+                return NotImplemented
+            other = other.to(self.dtype) if self.is_floating_point() or not other.is_floating_point() else other
+        return plain(self, other)
+
+    return combined
+
+
 def _alone(name: str) -> Callable[[Tensor], Any]:
     """`float(x)` and the like, without torch's warning where gradients flow back from it."""
     plain = getattr(Tensor, f"__{name}__")
     return lambda self: plain(self.detach() if self.requires_grad else self)
 
 
+_OPERATORS = [f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow", "matmul") for side in ("", "r")]
 _IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 _OF_OLD_CODE: dict[str, Any] = {
     "__getitem__": item, "__array__": as_array, "__array_function__": of_array_function, "shape": property(shape),
     **{f"__i{name}__": _rebinding(name) for name in _IN_PLACE},
+    **{name: _beside_lists(name) for name in _OPERATORS},
     **{f"__{name}__": _alone(name) for name in ("float", "int", "index", "complex")},
 }  # fmt: skip
 _OF_TORCH = {name: vars(Tensor)[name] for name in _OF_OLD_CODE if name in vars(Tensor)}

@@ -29,6 +29,9 @@ class Expression(Tensor):
             value = func(*args, **(kwargs or {}))
         return cls.of(value, func, args, kwargs or {}) if type(value) is Tensor else value
 
+    def __format__(self, spec: str) -> str:
+        return format(self.detach().as_subclass(Tensor), spec)
+
     @staticmethod
     def of(value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A value that remembers what made it; as it is where code runs in each step."""

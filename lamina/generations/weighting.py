@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import losses
 from ..activations import LOG_SPACE
+from ..core import shares
 from ..core.errors import short
 from ..core.masking import get_mask, set_mask
 from ..training.data import PyDataset
@@ -286,7 +287,8 @@ class LossOfTheTime(NamedLoss):
         if sample_weight is not None and sample_weight.ndim == 1 and y_pred.ndim > 2:
             sample_weight = sample_weight.reshape(-1, *(1,) * (y_pred.ndim - 2))
         if sample_weight is not None and self.leaves_out_zeros:
-            sample_weight = sample_weight / (sample_weight != 0).to(y_pred.dtype).mean()
+            counted = shares.divisor((sample_weight != 0).to(y_pred.dtype).sum())
+            sample_weight = sample_weight / (counted / sample_weight.numel())
         mask = None if self.leaves_out_zeros else get_mask(y_pred)
         if mask is None or mask.ndim >= y_pred.ndim:
             return super()._value(part, y, y_pred, sample_weight, scores)

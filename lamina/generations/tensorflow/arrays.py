@@ -21,7 +21,7 @@ from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops.base import as_index, floating, recorded, tensor, tensors
-from .base import NAMES, Sizes, Texts, heard, named, taking, texts, whole
+from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 
 _UNARY = """
 abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
@@ -90,8 +90,14 @@ nn.softsign softsign features
 nn.softmax softmax logits axis
 nn.log_softmax log_softmax logits axis
 nn.top_k top_k input k sorted
-nn.depth_to_space depth_to_space input block_size
-nn.space_to_depth space_to_depth input block_size
+nn.leaky_relu leaky_relu features alpha
+nn.moments moments x axes keepdims
+repeat repeat input repeats axis
+scatter_nd scatter indices updates shape
+tensor_scatter_nd_update scatter_update tensor indices updates
+bitcast view input type
+cond cond pred true_fn false_fn
+while_loop while_loop cond body loop_vars maximum_iterations
 image.rgb_to_hsv rgb_to_hsv images
 image.hsv_to_rgb hsv_to_rgb images
 """
@@ -156,14 +162,12 @@ def _plain(value):
     return 0 if isinstance(value, Tensor) else value
 
 
-@named("fill", "dims value")
-@recorded
+@op("fill", "dims value")
 def fill(shape, value):
     return ops.full(shape, value, tensor(value).dtype)
 
 
-@named("range")
-@recorded
+@op("range")
 def range_(start, limit=None, delta=1, dtype=None):
     start, limit = (0, start) if limit is None else (start, limit)
     ends = [
@@ -178,8 +182,7 @@ def eye(num_rows, num_columns=None, batch_shape=None, dtype="float32"):
     return found if batch_shape is None else found.expand(*whole(batch_shape), *found.shape).clone()
 
 
-@named("one_hot")
-@recorded
+@op("one_hot")
 def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None):
     found = ops.one_hot(indices, int(depth), -1 if axis is None else axis, dtype)
     if on_value is None and off_value is None:
@@ -194,8 +197,7 @@ def rank(input):
     return input.ndim if isinstance(input, SymbolicTensor) else np.array(np.ndim(input), "int32").view(Sizes)
 
 
-@named("split")
-@recorded
+@op("split")
 def split(value, num_or_size_splits, axis=0):
     """Parts of equal size, or of the sizes told, of which one may be -1."""
     value, sizes = tensor(value), whole(num_or_size_splits)
@@ -205,8 +207,7 @@ def split(value, num_or_size_splits, axis=0):
     return list(torch.split(value, sizes, axis))
 
 
-@named("unstack")
-@recorded
+@op("unstack")
 def unstack(value, num=None, axis=0):
     found = list(tensor(value).unbind(axis))
     if num not in (None, len(found)):
@@ -214,8 +215,7 @@ def unstack(value, num=None, axis=0):
     return found
 
 
-@named("slice", "input_ begin size")
-@recorded
+@op("slice", "input_ begin size")
 def slice_(x, begin, size):
     x = tensor(x)
     for axis, (first, length) in enumerate(zip(whole(begin), size, strict=True)):
@@ -223,17 +223,10 @@ def slice_(x, begin, size):
     return x
 
 
-@named("pad", "tensor paddings mode constant_values")
-@recorded
+@op("pad", "tensor paddings mode constant_values")
 def pad(x, paddings, mode="CONSTANT", constant_values=0):
     values = constant_values if mode.upper() == "CONSTANT" else None
     return ops.pad(x, whole(paddings), mode.lower(), values)
-
-
-@named("repeat")
-@recorded
-def repeat(input, repeats, axis=None):
-    return ops.repeat(input, repeats, axis)
 
 
 @named("meshgrid")
@@ -241,8 +234,7 @@ def meshgrid(*args, indexing="xy"):
     return ops.meshgrid(*args, indexing=indexing)
 
 
-@named("gather")
-@recorded
+@op("gather")
 def gather(params, indices, axis=None, batch_dims=0):
     """The slices of `params` at `indices` along an axis, after as many leading axes that both share."""
     if isinstance(params, Texts):
@@ -261,8 +253,7 @@ def gather(params, indices, axis=None, batch_dims=0):
     return found.movedim(places, [axis + place for place in range(len(rest))])
 
 
-@named("gather_nd")
-@recorded
+@op("gather_nd")
 def gather_nd(params, indices, batch_dims=0):
     params, indices = tensor(params), as_index(indices)
     if batch_dims:
@@ -271,8 +262,7 @@ def gather_nd(params, indices, batch_dims=0):
     return params[tuple(indices.movedim(-1, 0))]
 
 
-@named("where compat.v1.where compat.v2.where")
-@recorded
+@op("where compat.v1.where compat.v2.where")
 def where(condition, x=None, y=None):
     """`x` where the condition holds, else `y`; alone, the places where it holds, a row each."""
     condition = tensor(condition)
@@ -292,34 +282,19 @@ def boolean_mask(tensor, mask, axis=0):
     ]
 
 
-@named("sequence_mask")
-@recorded
+@op("sequence_mask")
 def sequence_mask(lengths, maxlen=None, dtype="bool"):
     lengths = tensor(lengths)
     longest = int(lengths.max()) if maxlen is None else int(maxlen)
     return (torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)).to(dtypes.torch_dtype(dtype))
 
 
-@named("scatter_nd")
-@recorded
-def scatter_nd(indices, updates, shape):
-    return ops.scatter(indices, updates, shape)
-
-
-@named("tensor_scatter_nd_update")
-@recorded
-def tensor_scatter_nd_update(tensor, indices, updates):
-    return ops.scatter_update(tensor, indices, updates)
-
-
-@named("tensor_scatter_nd_add")
-@recorded
+@op("tensor_scatter_nd_add")
 def tensor_scatter_nd_add(tensor, indices, updates):
     return ops.scatter_update(tensor, indices, updates, "add")
 
 
-@named("stop_gradient")
-@recorded
+@op("stop_gradient")
 def stop_gradient(input):
     return tensor(input).detach()
 
@@ -347,15 +322,9 @@ def add_n(inputs):
     return sum(inputs[1:], inputs[0])
 
 
-@named("complex")
-@recorded
+@op("complex")
 def complex_(real, imag):
     return torch.complex(*tensors(real, imag))
-
-
-@named("bitcast")
-def bitcast(input, type):
-    return ops.view(input, type)
 
 
 for _word, _of in {"to_float": "float32", "to_double": "float64", "to_int32": "int32", "to_int64": "int64"}.items():
@@ -365,8 +334,7 @@ for _word, _of in {"to_float": "float32", "to_double": "float64", "to_int32": "i
 # Order and extremes ---------------------------------------------------------------------------------------------------
 
 
-@named("reduce_mean math.reduce_mean", "input_tensor")
-@recorded
+@op("reduce_mean math.reduce_mean", "input_tensor")
 def reduce_mean(x, axis=None, keepdims=False):
     """The mean; that of whole numbers is cut to one."""
     x = tensor(x)
@@ -374,32 +342,27 @@ def reduce_mean(x, axis=None, keepdims=False):
     return found if x.is_floating_point() or x.is_complex() else found.to(x.dtype)
 
 
-@named("math.count_nonzero count_nonzero", "input")
-@recorded
+@op("math.count_nonzero count_nonzero", "input")
 def count_nonzero(x, axis=None, keepdims=False, dtype="int64"):
     return ops.sum(tensor(x) != 0, axis, keepdims).to(dtypes.torch_dtype(dtype))
 
 
-@named("argmax math.argmax", "input axis output_type")
-@recorded
+@op("argmax math.argmax", "input axis output_type")
 def argmax(x, axis=None, output_type="int64"):
     return ops.argmax(x, axis or 0).to(dtypes.torch_dtype(output_type))
 
 
-@named("argmin math.argmin", "input axis output_type")
-@recorded
+@op("argmin math.argmin", "input axis output_type")
 def argmin(x, axis=None, output_type="int64"):
     return ops.argmin(x, axis or 0).to(dtypes.torch_dtype(output_type))
 
 
-@named("sort")
-@recorded
+@op("sort")
 def sort(values, axis=-1, direction="ASCENDING"):
     return torch.sort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True)[0]
 
 
-@named("argsort")
-@recorded
+@op("argsort")
 def argsort(values, axis=-1, direction="ASCENDING"):
     return torch.argsort(tensor(values), dim=axis, descending=direction == "DESCENDING", stable=True).int()
 
@@ -421,22 +384,18 @@ named("cumsum math.cumsum")(_running(torch.cumsum))
 named("cumprod math.cumprod")(_running(torch.cumprod))
 
 
-@named("squared_difference math.squared_difference")
-@recorded
+@op("squared_difference math.squared_difference")
 def squared_difference(x, y):
     return ops.square(ops.subtract(x, y))
 
 
-@named("math.lgamma lgamma")
-@recorded
-def lgamma(x):
-    return torch.lgamma(floating(x))
+def _of_floats(function):
+    return recorded(lambda x: function(floating(x)))
 
 
-@named("math.digamma digamma")
-@recorded
-def digamma(x):
-    return torch.digamma(floating(x))
+named("math.lgamma lgamma")(_of_floats(torch.lgamma))
+named("math.digamma digamma")(_of_floats(torch.digamma))
+named("linalg.expm", "input")(_of_floats(torch.linalg.matrix_exp))
 
 
 @named("math.confusion_matrix confusion_matrix")
@@ -456,8 +415,7 @@ def histogram_fixed_width(values, value_range, nbins=100, dtype="int32"):
     return torch.bincount(places.reshape(-1), minlength=nbins).to(dtypes.torch_dtype(dtype))
 
 
-@named("clip_by_norm")
-@recorded
+@op("clip_by_norm")
 def clip_by_norm(t, clip_norm, axes=None):
     t = floating(t)
     size = norm(t, axis=axes, keepdims=axes is not None)
@@ -481,8 +439,7 @@ def clip_by_global_norm(t_list, clip_norm, use_norm=None):
 # Matrices -------------------------------------------------------------------------------------------------------------
 
 
-@named("matmul linalg.matmul")
-@recorded
+@op("matmul linalg.matmul")
 def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False):
     a, b = (tensor(each) for each in (a, b))
     a = a.mT if transpose_a else a.mH if adjoint_a else a
@@ -490,14 +447,12 @@ def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_
     return torch.matmul(a, b)
 
 
-@named("linalg.matvec")
-@recorded
+@op("linalg.matvec")
 def matvec(a, b, transpose_a=False):
     return matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1)
 
 
-@named("norm linalg.norm")
-@recorded
+@op("norm linalg.norm")
 def norm(tensor, ord="euclidean", axis=None, keepdims=False):
     x = floating(tensor)
     if ord in ("euclidean", "fro", 2) and (axis is None or ord != 2 or isinstance(axis, int)):
@@ -505,22 +460,19 @@ def norm(tensor, ord="euclidean", axis=None, keepdims=False):
     return ops.norm(x, ord, axis, keepdims)
 
 
-@named("linalg.band_part matrix_band_part")
-@recorded
+@op("linalg.band_part matrix_band_part")
 def band_part(input, num_lower, num_upper):
     x, (low, up) = tensor(input), (int(num_lower), int(num_upper))
     x = x if low < 0 else x.triu(-low)
     return x if up < 0 else x.tril(up)
 
 
-@named("linalg.diag linalg.tensor_diag matrix_diag")
-@recorded
+@op("linalg.diag linalg.tensor_diag matrix_diag")
 def diag(diagonal):
     return torch.diag_embed(tensor(diagonal))
 
 
-@named("linalg.matrix_transpose matrix_transpose")
-@recorded
+@op("linalg.matrix_transpose matrix_transpose")
 def matrix_transpose(a):
     return tensor(a).mT
 
@@ -537,12 +489,6 @@ def svd(tensor, full_matrices=False, compute_uv=True):
 @named("linalg.qr")
 def qr(input, full_matrices=False):
     return ops.qr(input, "complete" if full_matrices else "reduced")
-
-
-@named("linalg.expm")
-@recorded
-def expm(input):
-    return torch.linalg.matrix_exp(floating(input))
 
 
 @named("linalg.normalize")
@@ -590,8 +536,7 @@ for _path in ("nn.conv1d", "nn.conv2d", "nn.conv3d", "nn.convolution"):
 named("nn.depthwise_conv2d")(_convolution(ops.depthwise_conv))
 
 
-@named("nn.separable_conv2d")
-@recorded
+@op("nn.separable_conv2d")
 def separable_conv2d(input, depthwise_filter, pointwise_filter, strides, padding, data_format=None, dilations=1):
     x, padding = _edged(input, padding)
     sizes = [_window(each or 1, data_format) for each in (strides, dilations)]
@@ -649,28 +594,30 @@ for _word in ("max_pool", "avg_pool"):
         named(f"nn.{_word}{_rank}")(_pool(ops.max_pool if _word == "max_pool" else ops.average_pool))
 
 
-@named("nn.bias_add")
-@recorded
+def _blocks(op):
+    def function(input, block_size, data_format=None):
+        return op(tensor(input), block_size, _format(data_format))
+
+    return recorded(function)
+
+
+for _word in ("depth_to_space", "space_to_depth"):
+    named(f"nn.{_word}")(_blocks(getattr(ops, _word)))
+
+
+@op("nn.bias_add")
 def bias_add(value, bias, data_format=None):
     value, bias = tensor(value), tensor(bias)
     last = _format(data_format) == "channels_last"
     return value + (bias if last else bias.reshape(-1, *(1,) * (value.ndim - 2)))
 
 
-@named("nn.leaky_relu")
-@recorded
-def leaky_relu(features, alpha=0.2):
-    return ops.leaky_relu(features, alpha)
-
-
-@named("nn.gelu")
-@recorded
+@op("nn.gelu")
 def gelu(features, approximate=False):
     return ops.gelu(features, approximate)
 
 
-@named("nn.crelu")
-@recorded
+@op("nn.crelu")
 def crelu(features, axis=-1):
     return torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis)
 
@@ -690,8 +637,7 @@ for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix
     NAMES[_old] = NAMES[_path]
 
 
-@named("nn.dropout", "x")
-@recorded
+@op("nn.dropout", "x")
 def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
     """Zeros in place of a share of the values, the others larger. TensorFlow 1's second argument is what is kept."""
     from .randomness import stream
@@ -702,14 +648,7 @@ def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
     return x * kept / (1 - rate)
 
 
-@named("nn.moments")
-@recorded
-def moments(x, axes, keepdims=False):
-    return ops.moments(x, axes, keepdims)
-
-
-@named("nn.batch_normalization")
-@recorded
+@op("nn.batch_normalization")
 def batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
     x, mean, variance = floating(x), tensor(mean), tensor(variance)
     factor = torch.rsqrt(variance + variance_epsilon)
@@ -718,22 +657,19 @@ def batch_normalization(x, mean, variance, offset, scale, variance_epsilon):
     return y if offset is None else y + offset
 
 
-@named("nn.l2_normalize math.l2_normalize linalg.l2_normalize")
-@recorded
+@op("nn.l2_normalize math.l2_normalize linalg.l2_normalize")
 def l2_normalize(x, axis=None, epsilon=1e-12):
     x = floating(x)
     square = ops.sum(x * x, axis, keepdims=True)
     return x * torch.rsqrt(torch.clamp(square, min=epsilon))
 
 
-@named("nn.l2_loss")
-@recorded
+@op("nn.l2_loss")
 def l2_loss(t):
     return tensor(t).square().sum() / 2
 
 
-@named("nn.local_response_normalization nn.lrn", "input")
-@recorded
+@op("nn.local_response_normalization nn.lrn", "input")
 def local_response_normalization(x, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
     x = floating(x)
     width = 2 * depth_radius + 1
@@ -741,42 +677,36 @@ def local_response_normalization(x, depth_radius=5, bias=1.0, alpha=1.0, beta=0.
     return x / (bias + alpha * around) ** beta
 
 
-@named("nn.zero_fraction")
-@recorded
+@op("nn.zero_fraction")
 def zero_fraction(value):
     return (tensor(value) == 0).float().mean()
 
 
-@named("nn.softmax_cross_entropy_with_logits nn.softmax_cross_entropy_with_logits_v2")
-@recorded
+@op("nn.softmax_cross_entropy_with_logits nn.softmax_cross_entropy_with_logits_v2")
 def softmax_cross_entropy_with_logits(labels, logits, axis=-1):
     return -(tensor(labels) * torch.log_softmax(floating(logits), axis)).sum(axis)
 
 
-@named("nn.sparse_softmax_cross_entropy_with_logits")
-@recorded
+@op("nn.sparse_softmax_cross_entropy_with_logits")
 def sparse_softmax_cross_entropy_with_logits(labels, logits):
     scores = torch.log_softmax(floating(logits), -1)
     return -torch.gather(scores, -1, as_index(labels).unsqueeze(-1)).squeeze(-1)
 
 
-@named("nn.sigmoid_cross_entropy_with_logits")
-@recorded
+@op("nn.sigmoid_cross_entropy_with_logits")
 def sigmoid_cross_entropy_with_logits(labels=None, logits=None):
     logits, labels = floating(logits), tensor(labels)
     return torch.clamp(logits, min=0) - logits * labels + torch.log1p(torch.exp(-logits.abs()))
 
 
-@named("nn.weighted_cross_entropy_with_logits", "labels logits pos_weight")
-@recorded
+@op("nn.weighted_cross_entropy_with_logits", "labels logits pos_weight")
 def weighted_cross_entropy_with_logits(labels, logits, pos_weight):
     logits, labels = floating(logits), tensor(labels)
     factor = 1 + (pos_weight - 1) * labels
     return (1 - labels) * logits + factor * (torch.log1p(torch.exp(-logits.abs())) + torch.clamp(-logits, min=0))
 
 
-@named("nn.embedding_lookup")
-@recorded
+@op("nn.embedding_lookup")
 def embedding_lookup(params, ids):
     return ops.take(params, ids, 0)
 
@@ -805,11 +735,6 @@ def scale_regularization_loss(regularization_loss):
 # Control --------------------------------------------------------------------------------------------------------------
 
 
-@named("cond")
-def cond(pred, true_fn, false_fn):
-    return ops.cond(pred, true_fn, false_fn)
-
-
 @named("case")
 def case(pred_fn_pairs, default=None):
     for pred, function in pred_fn_pairs:
@@ -826,13 +751,7 @@ def switch_case(branch_index, branch_fns, default=None):
     return branches.get(int(branch_index), default or branches[max(branches)])()
 
 
-@named("while_loop")
-def while_loop(cond, body, loop_vars, maximum_iterations=None):
-    return ops.while_loop(cond, body, loop_vars, maximum_iterations)
-
-
-@named("map_fn")
-@recorded
+@op("map_fn")
 def map_fn(fn, elems, dtype=None, fn_output_signature=None):
     """`fn` of each slice along axis 0, stacked, in a number type if told; tuples go in, and come out, as tuples."""
     told = getattr(fn_output_signature, "dtype", fn_output_signature) or dtype
@@ -843,14 +762,12 @@ def map_fn(fn, elems, dtype=None, fn_output_signature=None):
     return pytree.tree_map(lambda *each: torch.stack([tensor(one, kind) for one in each]), *found)
 
 
-@named("vectorized_map")
-@recorded
+@op("vectorized_map")
 def vectorized_map(fn, elems):
     return map_fn(fn, elems)
 
 
-@named("scan")
-@recorded
+@op("scan")
 def scan(fn, elems, initializer=None, reverse=False):
     """`carry = fn(carry, slice)` along axis 0: every carry, stacked."""
     leaves, spec = pytree.tree_flatten(elems)

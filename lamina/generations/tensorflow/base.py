@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ...core import dtypes
-from ...core.operation import Operation
+from ...core.operation import Operation, recorded
 from ...core.symbolic import SymbolicTensor
 from ..tensors import Shape
 
@@ -106,6 +106,11 @@ def named(paths: str, words: str = "") -> Callable[[Any], Any]:
         return item
 
     return put
+
+
+def op(paths: str, words: str = "") -> Callable[[Callable], Callable]:
+    """Decorator: `named`, and recorded where it is called on symbolic tensors."""
+    return lambda function: named(paths, words)(recorded(function))
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------
@@ -252,49 +257,20 @@ class DType(str):
 
     __slots__ = ()
 
-    @property
-    def name(self) -> str:
-        return str(self)
-
-    @property
-    def as_numpy_dtype(self) -> Any:
-        return object if self == "string" else np.dtype(str(self)).type
-
-    @property
-    def is_floating(self) -> bool:
-        return str(self) in dtypes.FLOATS
-
-    @property
-    def is_integer(self) -> bool:
-        return "int" in str(self)
-
-    @property
-    def is_complex(self) -> bool:
-        return str(self).startswith("complex")
-
-    @property
-    def is_bool(self) -> bool:
-        return str(self) == "bool"
-
-    @property
-    def size(self) -> int:
-        return dtypes.torch_dtype(self).itemsize
-
-    @property
-    def min(self) -> Any:
-        return self._limits().min
-
-    @property
-    def max(self) -> Any:
-        return self._limits().max
+    name = property(lambda self: str(self))
+    as_numpy_dtype = property(lambda self: object if self == "string" else np.dtype(str(self)).type)
+    is_floating = property(lambda self: str(self) in dtypes.FLOATS)
+    is_integer = property(lambda self: "int" in str(self))
+    is_complex = property(lambda self: str(self).startswith("complex"))
+    is_bool = property(lambda self: str(self) == "bool")
+    size = property(lambda self: dtypes.torch_dtype(self).itemsize)
+    min = property(lambda self: self._limits().min)
+    max = property(lambda self: self._limits().max)
+    base_dtype = property(lambda self: self)
 
     def _limits(self) -> Any:
         found = dtypes.torch_dtype(self)
         return torch.finfo(found) if found.is_floating_point else torch.iinfo(found)
-
-    @property
-    def base_dtype(self) -> DType:
-        return self
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str):

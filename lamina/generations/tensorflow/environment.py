@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ... import ops
+from ... import config, ops
 from ...core.devices import device as device_of
 from ...ops.base import tensor
 from .base import NAMES, heard, named, taking, texts
@@ -128,7 +128,7 @@ def set_intra_op_parallelism_threads(num_threads):
 
 @named("config.experimental.enable_op_determinism")
 def enable_op_determinism():
-    torch.use_deterministic_algorithms(True)
+    config.enable_determinism()
 
 
 # Strategies: one device, one replica ----------------------------------------------------------------------------------

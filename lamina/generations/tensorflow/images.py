@@ -12,9 +12,10 @@ from torch import Tensor
 from ... import ops
 from ... import random as draws
 from ...core import dtypes
+from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, recorded, tensor
-from .base import NAMES, named, taking, whole
+from .base import NAMES, named, op, taking, whole
 from .randomness import fresh
 
 _LAST = "channels_last"
@@ -24,8 +25,7 @@ _OF_TF1 = ("bilinear", "nearest", "bicubic", "area")  # by number
 NAMES.update({f"image.ResizeMethod.{key}": value for key, value in METHODS.items()})
 
 
-@named("image.resize")
-@recorded
+@op("image.resize")
 def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antialias=False):
     """Pictures of `size` (height, width), by the nearest pixel in their own type, else as floats."""
     images = tensor(images)
@@ -40,9 +40,9 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
         )
     images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
     if method == "bicubic":  # torch's own cubic is another
-        shape = (*images.shape[:-3], *size, images.shape[-1])
-        scale = [target / length for target, length in zip(size, images.shape[-3:-1], strict=True)]
-        return pictures.scale_and_translate(images, shape, scale, [0.0, 0.0], (-3, -2), "cubic", antialias)
+        planes = images.movedim(-1, -3)
+        planes = kernel.resize(planes.reshape(-1, *planes.shape[-3:]), size, method, antialias)
+        return planes.reshape(*images.shape[:-3], *planes.shape[1:]).movedim(-3, -1)
     return pictures.resize(images, size, method, antialias, data_format=_LAST)
 
 
@@ -56,8 +56,7 @@ def _in_proportion(images: Tensor, size: Any) -> tuple[int, int]:
     return round(height * scale), round(width * scale)
 
 
-@named("image.resize_images compat.v1.image.resize compat.v1.image.resize_images")
-@recorded
+@op("image.resize_images compat.v1.image.resize compat.v1.image.resize_images")
 def resize_images(images, size, method="bilinear", align_corners=False, preserve_aspect_ratio=False):
     """TensorFlow 1's: output i is taken at i * step; the first pixels fall together, and with `align_corners` the last.
 
@@ -94,7 +93,8 @@ def _resizing(method: str) -> Any:
     return function
 
 
-resize_bilinear, resize_nearest_neighbor = map(_resizing, ("bilinear", "nearest_neighbor"))
+_METHODS = "bilinear", "nearest_neighbor", "bicubic", "area"
+resize_bilinear, resize_nearest_neighbor, resize_bicubic, resize_area = map(_resizing, _METHODS)
 
 
 def _covering(length: int, target: int) -> Tensor:
@@ -104,8 +104,7 @@ def _covering(length: int, target: int) -> Tensor:
     return ((places + 1).minimum(starts + step) - torch.maximum(places, starts)).clamp(min=0) / step
 
 
-@named("image.resize_with_pad")
-@recorded
+@op("image.resize_with_pad")
 def resize_with_pad(image, target_height, target_width, method="bilinear", antialias=False):
     height, width = tensor(image).shape[-3:-1]
     scale = max(height / target_height, width / target_width)
@@ -113,8 +112,7 @@ def resize_with_pad(image, target_height, target_width, method="bilinear", antia
     return resize_with_crop_or_pad(found, target_height, target_width)
 
 
-@named("image.resize_with_crop_or_pad image.resize_image_with_crop_or_pad")
-@recorded
+@op("image.resize_with_crop_or_pad image.resize_image_with_crop_or_pad")
 def resize_with_crop_or_pad(image, target_height, target_width):
     """The middle of the picture, with zeros round it where it is smaller."""
     x = tensor(image)
@@ -133,14 +131,12 @@ def _padded(x: Tensor, axis: int, before: int, target: int) -> Tensor:
     return ops.pad(x, widths)
 
 
-@named("image.pad_to_bounding_box")
-@recorded
+@op("image.pad_to_bounding_box")
 def pad_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
     return _padded(_padded(tensor(image), -3, offset_height, target_height), -2, offset_width, target_width)
 
 
-@named("image.crop_to_bounding_box")
-@recorded
+@op("image.crop_to_bounding_box")
 def crop_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
     return (
         tensor(image)
@@ -149,16 +145,14 @@ def crop_to_bounding_box(image, offset_height, offset_width, target_height, targ
     )
 
 
-@named("image.central_crop")
-@recorded
+@op("image.central_crop")
 def central_crop(image, central_fraction):
     x = tensor(image)
     starts = [int((size - size * central_fraction) / 2) for size in x.shape[-3:-1]]
     return x[..., starts[0] : x.shape[-3] - starts[0], starts[1] : x.shape[-2] - starts[1], :]
 
 
-@named("image.random_crop random_crop image.stateless_random_crop")
-@recorded
+@op("image.random_crop random_crop image.stateless_random_crop")
 def random_crop(value, size, seed=None):
     x = tensor(value)
     for axis, length in enumerate(whole(size)):
@@ -167,26 +161,22 @@ def random_crop(value, size, seed=None):
     return x
 
 
-@named("image.flip_left_right")
-@recorded
+@op("image.flip_left_right")
 def flip_left_right(image):
     return tensor(image).flip(-2)
 
 
-@named("image.flip_up_down")
-@recorded
+@op("image.flip_up_down")
 def flip_up_down(image):
     return tensor(image).flip(-3)
 
 
-@named("image.transpose image.transpose_image")
-@recorded
+@op("image.transpose image.transpose_image")
 def transpose(image):
     return tensor(image).transpose(-3, -2)
 
 
-@named("image.rot90")
-@recorded
+@op("image.rot90")
 def rot90(image, k=1):
     return torch.rot90(tensor(image), int(k), (-3, -2))
 
@@ -205,8 +195,7 @@ named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at
 named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(flip_up_down))
 
 
-@named("image.grayscale_to_rgb")
-@recorded
+@op("image.grayscale_to_rgb")
 def grayscale_to_rgb(images):
     return tensor(images).expand(*images.shape[:-1], 3).clone()
 
@@ -280,8 +269,7 @@ def random_saturation(image, lower, upper, seed=None):
     return adjust_saturation(image, float(draws.uniform((), lower, upper, seed=fresh(seed))))
 
 
-@named("image.convert_image_dtype")
-@recorded
+@op("image.convert_image_dtype")
 def convert_image_dtype(image, dtype, saturate=False):
     """Whole numbers fill their range, floats that from 0 to 1."""
     x, to = tensor(image), dtypes.torch_dtype(dtype)
@@ -296,8 +284,7 @@ def convert_image_dtype(image, dtype, saturate=False):
     return ops.saturate_cast(y, to) if saturate else y.to(to)
 
 
-@named("image.per_image_standardization")
-@recorded
+@op("image.per_image_standardization")
 def per_image_standardization(image):
     x = tensor(image).to(torch.float32)
     axes = (-3, -2, -1)
@@ -306,16 +293,14 @@ def per_image_standardization(image):
     return (x - x.mean(axes, keepdim=True)) / spread
 
 
-@named("image.total_variation")
-@recorded
+@op("image.total_variation")
 def total_variation(images):
     x = tensor(images)
     axes = (-3, -2, -1)
     return x.diff(dim=-3).abs().sum(axes) + x.diff(dim=-2).abs().sum(axes)
 
 
-@named("image.image_gradients")
-@recorded
+@op("image.image_gradients")
 def image_gradients(image):
     x = tensor(image)
     down, across = torch.zeros_like(x), torch.zeros_like(x)
@@ -323,8 +308,7 @@ def image_gradients(image):
     return down, across
 
 
-@named("image.sobel_edges")
-@recorded
+@op("image.sobel_edges")
 def sobel_edges(image):
     """The slopes down and across, along a new last axis."""
     x = ops.pad(tensor(image), [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
@@ -334,8 +318,7 @@ def sobel_edges(image):
     return torch.stack([down, across], -1)
 
 
-@named("image.psnr")
-@recorded
+@op("image.psnr")
 def psnr(a, b, max_val):
     x, y = (
         convert_image_dtype(each, "float32") if not tensor(each).is_floating_point() else tensor(each)
@@ -345,14 +328,12 @@ def psnr(a, b, max_val):
     return 10 * torch.log10(top**2 / (x - y).square().mean((-3, -2, -1)))
 
 
-@named("image.ssim")
-@recorded
+@op("image.ssim")
 def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03):
     return pictures.ssim(floating(img1), floating(img2), max_val, filter_size, filter_sigma, k1, k2, _LAST)
 
 
-@named("image.extract_patches extract_image_patches image.extract_image_patches")
-@recorded
+@op("image.extract_patches extract_image_patches image.extract_image_patches")
 def extract_patches(images, sizes, strides, rates, padding):
     return pictures.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower(), _LAST)
 

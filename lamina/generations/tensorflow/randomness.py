@@ -10,9 +10,9 @@ import torch
 from ... import ops
 from ... import random as draws
 from ...core import dtypes
-from ...ops.base import recorded, tensor
+from ...ops.base import tensor
 from ...utils import set_random_seed
-from .base import NAMES, heard, named, whole
+from .base import NAMES, heard, named, op, whole
 
 _streams: dict[int, torch.Generator] = {}
 
@@ -39,16 +39,14 @@ def set_seed(seed):
     set_random_seed(int(seed))
 
 
-@named("random.normal random_normal")
-@recorded
+@op("random.normal random_normal")
 def normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
     if isinstance(mean, torch.Tensor) or isinstance(stddev, torch.Tensor):
         return draws.normal(shape, dtype=dtype, seed=fresh(seed)) * stddev + mean
     return draws.normal(shape, mean, stddev, dtype, fresh(seed))
 
 
-@named("random.uniform random_uniform")
-@recorded
+@op("random.uniform random_uniform")
 def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
     """Numbers from `minval` up to but without `maxval`, by default 1."""
     if maxval is None and not dtypes.torch_dtype(dtype).is_floating_point:
@@ -56,32 +54,27 @@ def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
     return draws.uniform(shape, float(minval), float(1 if maxval is None else maxval), dtype, fresh(seed))
 
 
-@named("random.truncated_normal truncated_normal")
-@recorded
+@op("random.truncated_normal truncated_normal")
 def truncated_normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
     return draws.truncated_normal(shape, mean, stddev, dtype, fresh(seed))
 
 
-@named("random.shuffle random_shuffle")
-@recorded
+@op("random.shuffle random_shuffle")
 def shuffle(value, seed=None):
     return draws.shuffle(value, 0, fresh(seed))
 
 
-@named("random.categorical multinomial random.multinomial")
-@recorded
+@op("random.categorical multinomial random.multinomial")
 def categorical(logits, num_samples, dtype="int64", seed=None):
     return draws.categorical(tensor(logits), int(num_samples), dtype or "int64", fresh(seed))
 
 
-@named("random.gamma random_gamma")
-@recorded
+@op("random.gamma random_gamma")
 def gamma(shape, alpha, beta=1.0, dtype="float32", seed=None):
     return draws.gamma((*shape, *tensor(alpha).shape), alpha, dtype, fresh(seed)) / beta
 
 
-@named("random.poisson")
-@recorded
+@op("random.poisson")
 def poisson(shape, lam, dtype="float32", seed=None):
     rates = ops.broadcast_to(tensor(lam, torch.float32), (*shape, *tensor(lam).shape))
     return torch.poisson(rates, generator=stream(seed)).to(dtypes.torch_dtype(dtype))

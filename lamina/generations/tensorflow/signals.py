@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...layers.preprocessing.audio import mel_weights
 from ...ops.base import floating, recorded, tensor
-from .base import named, whole
+from .base import named, op, whole
 
 
 def _spectrum(name, function):
@@ -34,14 +34,12 @@ _spectrum("fft3d", functools.partial(torch.fft.fftn, dim=(-3, -2, -1)))
 _spectrum("ifft3d", functools.partial(torch.fft.ifftn, dim=(-3, -2, -1)))
 
 
-@named("signal.fftshift")
-@recorded
+@op("signal.fftshift")
 def fftshift(x, axes=None):
     return torch.fft.fftshift(tensor(x), axes)
 
 
-@named("signal.ifftshift")
-@recorded
+@op("signal.ifftshift")
 def ifftshift(x, axes=None):
     return torch.fft.ifftshift(tensor(x), axes)
 
@@ -83,8 +81,7 @@ def inverse_stft_window_fn(frame_step, forward_window_fn=hann_window):
 # Frames ---------------------------------------------------------------------------------------------------------------
 
 
-@named("signal.frame")
-@recorded
+@op("signal.frame")
 def frame(signal, frame_length, frame_step, pad_end=False, pad_value=0, axis=-1):
     """Overlapping windows of an axis: (..., time, ...) becomes (..., frames, frame_length, ...)."""
     x = tensor(signal)
@@ -98,8 +95,7 @@ def frame(signal, frame_length, frame_step, pad_end=False, pad_value=0, axis=-1)
     return x.unfold(-1, frame_length, frame_step).movedim((-2, -1), (axis, axis + 1))
 
 
-@named("signal.overlap_and_add")
-@recorded
+@op("signal.overlap_and_add")
 def overlap_and_add(signal, frame_step):
     """Sums frames that begin `frame_step` apart: (..., frames, frame_length) becomes (..., time)."""
     x = tensor(signal)
@@ -113,8 +109,7 @@ def _fft_length(frame_length):
     return 1 << (frame_length - 1).bit_length()
 
 
-@named("signal.stft")
-@recorded
+@op("signal.stft")
 def stft(signals, frame_length, frame_step, fft_length=None, window_fn=hann_window, pad_end=False):
     """Complex spectra of windows: (..., time) becomes (..., frames, fft_length // 2 + 1)."""
     frames = frame(floating(signals), frame_length, frame_step, pad_end)
@@ -123,8 +118,7 @@ def stft(signals, frame_length, frame_step, fft_length=None, window_fn=hann_wind
     return torch.fft.rfft(frames, whole(fft_length) or _fft_length(frame_length))
 
 
-@named("signal.inverse_stft")
-@recorded
+@op("signal.inverse_stft")
 def inverse_stft(stfts, frame_length, frame_step, fft_length=None, window_fn=hann_window):
     frames = torch.fft.irfft(tensor(stfts), whole(fft_length) or _fft_length(frame_length))[..., :frame_length]
     frames = torch.nn.functional.pad(frames, (0, frame_length - frames.shape[-1]))
@@ -150,8 +144,7 @@ def linear_to_mel_weight_matrix(
     return mel_weights(num_mel_bins, lower_edge_hertz, upper_edge_hertz, num_spectrogram_bins, top).to(dtype)
 
 
-@named("signal.dct", "input")
-@recorded
+@op("signal.dct", "input")
 def dct(x, type=2, n=None, axis=-1, norm=None):
     """The cosine transform of the last axis. Raises ValueError for a type other than 2 and 3, which undoes 2."""
     x = floating(x)
@@ -165,8 +158,7 @@ def dct(x, type=2, n=None, axis=-1, norm=None):
     return x @ _cosines(x.shape[-1], type, norm, x)
 
 
-@named("signal.idct", "input")
-@recorded
+@op("signal.idct", "input")
 def idct(x, type=2, n=None, axis=-1, norm=None):
     return dct(x, {2: 3, 3: 2}.get(type, type), n, axis, norm)
 
@@ -185,8 +177,7 @@ def _cosines(size: int, kind: int, norm: str | None, like: Tensor) -> Tensor:
     return (matrix if kind == 2 else matrix.T).to(like)
 
 
-@named("signal.mfccs_from_log_mel_spectrograms")
-@recorded
+@op("signal.mfccs_from_log_mel_spectrograms")
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms):
     x = floating(log_mel_spectrograms)
     return dct(x) / math.sqrt(2 * x.shape[-1])

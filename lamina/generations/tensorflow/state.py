@@ -272,7 +272,7 @@ _OPTIONS = {"input_signature", "autograph", "jit_compile", "reduce_retracing", "
 
 @named("function")
 def function(func=None, **options):
-    """The function itself, which runs as Python does; there is no graph to make of it.
+    """The function itself, which runs as Python does; there is no graph to make of it. Numbers it returns are tensors.
 
     Raises TypeError for options that `tf.function` does not have.
     """
@@ -284,7 +284,7 @@ def function(func=None, **options):
 
     @functools.wraps(func)
     def call(*args, **kwargs) -> Any:
-        return func(*args, **kwargs)
+        return pytree.tree_map_only((bool, int, float, np.ndarray, np.generic), tensor, func(*args, **kwargs))
 
     call.python_function = func  # type: ignore[attr-defined]
     call.get_concrete_function = lambda *args, **kwargs: call  # type: ignore[attr-defined]
@@ -469,13 +469,20 @@ class CheckpointReader:
 
     def __init__(self, ckpt_dir_or_file):
         path = Path(ckpt_dir_or_file)
-        self._arrays = bundle.read_checkpoint((path.is_dir() and latest_checkpoint(path)) or path)
+        path = (path.is_dir() and latest_checkpoint(path)) or path
+        if _file(path).is_file():  # of `Checkpoint`
+            with np.load(_file(path), allow_pickle=False) as found:
+                self._arrays: Any = dict(found)
+            self._told = {name: (array.shape, str(array.dtype)) for name, array in self._arrays.items()}
+        else:
+            self._arrays = bundle.read_checkpoint(path)
+            self._told = {name: (tensor.shape, tensor.type) for name, tensor in self._arrays.stored.items()}
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
-        return {name: list(tensor.shape) for name, tensor in self._arrays.stored.items()}
+        return {name: list(shape) for name, (shape, _) in self._told.items()}
 
     def get_variable_to_dtype_map(self) -> dict[str, Any]:
-        return {name: NAMES[tensor.type] for name, tensor in self._arrays.stored.items() if tensor.type in NAMES}
+        return {name: NAMES[kind] for name, (_, kind) in self._told.items() if kind in NAMES}
 
     def has_tensor(self, tensor_str) -> bool:
         return tensor_str in self._arrays
