@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from . import constraints as constraints
     from . import data as data
     from . import datasets as datasets
+    from . import distribution as distribution
     from . import dtype_policies as dtype_policies
     from . import export as export
     from . import initializers as initializers
@@ -105,6 +106,7 @@ __all__ = [
     "data",
     "datasets",
     "device",
+    "distribution",
     "dtype_policies",
     "explain",
     "export",

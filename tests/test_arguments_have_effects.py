@@ -481,7 +481,7 @@ OBJECT_EXCUSED = {
     "optimizers.ScheduleFreeAdamW.beta_1": "Keras 3.15 takes it and computes the same, on torch and on TensorFlow",
     "initializers.Lecun*.output_axes": "its variance is that of the inputs",
     "initializers.He*.output_axes": "its variance is that of the inputs",
-    "losses.PlainLoss.*": "is the base of others",
+    "losses.FunctionLoss.*": "is the base of others",
     "optimizers.Adafactor.relative_step": "Keras keeps it and caps the step either way",
 }
 OBJECTS = {name: cls for name, cls in FREE.items() if not issubclass(cls, Layer)}

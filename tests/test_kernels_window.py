@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from unittest import mock
 
 import numpy as np
@@ -139,6 +140,101 @@ def test_check_fits_names_the_axis():
         window.check_fits("conv2d", (8, 4), (3, 3), (1, 2))
 
 
+def test_check_fits_tells_all_there_is():
+    window.check_fits("pool", (3,), (3,))
+    with pytest.raises(ValueError) as told:
+        window.check_fits("pool", (9, 2), (3, 3), axes=("height", "width"), padding=((0, 0), (0, 0)))
+    assert "pool: a window of 3 does not fit into the width axis, which has size 2 with padding=(0, 0)" in str(
+        told.value
+    )
+    assert "(spatial sizes (9, 2), window (3, 3))" in str(told.value)
+
+
+def test_paddings_of_an_axis():
+    assert window.per_axis("same", 2) == ("same", "same")
+    assert window.per_axis([1, (0, 2), "valid"], 3) == ((1, 1), (0, 2), "valid")
+    assert window.pads(None, 4, 2, "same") == (None, None)
+    assert window.pads(None, 4, 1, "same") == (1, 2)
+    assert window.pads(9, 3, 2, (4, 5)) == (4, 5)
+    assert window.pads(9, 3, 2, "full", 2) == (4, 4) and window.pads(None, 3, 1, "causal", 3) == (6, 0)
+    assert window.pads(7, 2, 4, "same") == (0, 0) and window.pads(5, 1, 4, "same") == (0, 0)
+    assert window.known((1, 2)) and not window.known((1, None)) and window.known(())
+    assert window.output_size(3, 5, 2) == 0 and window.output_size(7, 3, 2, (1, 2)) == 4
+    assert window.output_size(7, 3) == 5 and window.transposed_size(7, 3) == 9
+
+
+@pytest.mark.parametrize(
+    "case, pads",
+    [
+        ((3, 2, "valid"), (0, 0)), ((2, 4, "valid"), (0, -2)), ((3, 2, "valid", 1), (0, -1)),
+        ((3, 2, "valid", 0), (0, 0)),
+        ((5, 2, "same"), (1, 2)), ((2, 4, "same"), (0, -2)), ((5, 2, "same", 1), (1, 2)), ((4, 2, "same", 1), (1, 2)),
+        ((3, 1, "same", None, 2), (2, 2)), ((3, 2, (1, 2)), (1, 2)), ((3, 2, (1, 2), 1), (1, 1)),
+    ],
+)  # fmt: skip
+def test_pads_of_a_transposed_convolution(case, pads):
+    assert window.transposed_pads(*case) == pads
+
+
+def _layers_of_windows():
+    sizes = st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from(("valid", "same", (1, 0))))
+    plain = st.tuples(st.just("window"), sizes, st.integers(1, 3))
+    return st.lists(plain | st.tuples(st.just("transposed"), sizes, st.integers(1, 3)), max_size=3)
+
+
+def _through(layers):
+    field = window.Field()
+    for way, (kernel, stride, padding), dilation in layers:
+        more = {"dilation": dilation}
+        field = getattr(field, way)(kernel, stride, padding, **more)
+    return field
+
+
+def _seen(layers, output):
+    """The inputs that an output sees, tap by tap; none at all where only zeros are between them."""
+    if not layers:
+        return {output}
+    *before, (way, (kernel, stride, padding), dilation) = layers
+    found = set()
+    for tap in range(kernel):
+        if way == "window":
+            place = output * stride + tap * dilation - window.pads(stride, kernel, stride, padding, dilation)[0]
+        else:
+            dropped = window.transposed_pads(kernel, stride, padding, None, dilation)[0]
+            place, rest = divmod(output + dropped - tap * dilation, stride)
+            if rest:
+                continue
+        found |= _seen(before, place)
+    return found
+
+
+@given(_layers_of_windows(), st.integers(-9, 9))
+def test_a_field_is_what_taps_reach(layers, output):
+    seen, field = _seen(layers, output), _through(layers)
+    first, last = field.span(output)
+    assert (first, last) == ((min(seen), max(seen)) if seen else (math.inf, -math.inf))
+    widths = [max(places) - min(places) + 1 for places in (_seen(layers, o) for o in range(60)) if places]
+    assert field.size == max(widths, default=0)
+
+
+@given(_layers_of_windows(), _layers_of_windows())
+def test_branches_see_what_both_see(one, other):
+    a, b = _through(one), _through(other)
+    both = a.joined(b)
+    pace = [field.step / len(field.spans) for field in (a, b)]
+    assert (both is None) == (pace[0] != pace[1])
+    for output in range(-7, 40) if both else ():
+        spans = a.span(output), b.span(output)
+        assert both.span(output) == (min(span[0] for span in spans), max(span[1] for span in spans))
+
+
+def test_what_sees_everything():
+    every = window.EVERYTHING
+    assert every.size == math.inf and every.joined(window.Field()) is every and window.Field().joined(every) is every
+    assert window.Field().window(3, 2, "same", size=5).spans == ((-1, 1),)  # of an odd axis, one is padded before it
+    assert window.Field().window(3, 2, "same").spans == ((0, 2),)
+
+
 def test_receptive_field_and_cost():
     field = window.Field().window(3, 2).window(3, dilation=2).window(2, 2)
     assert (field.size, field.step) == (13, 4)
@@ -146,6 +242,17 @@ def test_receptive_field_and_cost():
 
 
 # --- convolution
+
+
+@pytest.mark.parametrize("filters", [1, 4])
+@pytest.mark.parametrize("stride", [2, 3])
+@pytest.mark.parametrize("pads", [((0, 0), (0, 0)), ((1, 0), (1, 0))])
+def test_one_column_of_one_channel(filters, stride, pads):
+    """torch reads beyond its memory here, where data and kernel look like channels last."""
+    x, kernel = torch.randn(2, 5, 3, 1), torch.randn(filters, 3, 3, 1).permute(1, 2, 3, 0)
+    found = convolution.convolution(x, kernel, None, (1, stride), pads, (1, 1), 1, True)
+    exact = convolution.convolution(x.double(), kernel.double(), None, (1, stride), pads, (1, 1), 1, True)
+    torch.testing.assert_close(found, exact.float(), rtol=1e-4, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
