@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,7 @@ class _Premises:
         return self._of_passes.now(), tensors, _settings(self._optimizer), _kernels_chosen()
 
 
-def _settings(optimizer: Optimizer | None) -> dict[str, object]:
+def _settings(optimizer: Optimizer | None) -> Mapping[str, object]:
     """The numbers and words among an optimizer's attributes, and which other objects there are."""
     held = {} if optimizer is None else vars(optimizer)
     plain = (bool, int, float, str, type(None))
@@ -138,7 +138,7 @@ def _settings(optimizer: Optimizer | None) -> dict[str, object]:
     return found | {name: _settings(value) for name, value in held.items() if isinstance(value, Optimizer)}
 
 
-def _kernels_chosen() -> tuple[bool, ...]:
+def _kernels_chosen() -> tuple[object, ...]:
     """What torch chooses kernels by, beside shapes and types."""
     return (
         torch.backends.cuda.matmul.allow_tf32,
