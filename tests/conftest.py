@@ -7,6 +7,8 @@ import tempfile
 
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="lamina-tests-")  # a user's keras.json must not decide a test
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 import torch
@@ -17,6 +19,14 @@ hypothesis.settings.register_profile(
     "lamina", deadline=None, derandomize=True, print_blob=True, suppress_health_check=slow
 )
 hypothesis.settings.load_profile("lamina")
+
+
+@pytest.fixture(autouse=True)
+def kernels_as_before() -> Iterator[None]:
+    """What one test asks of all of torch is not asked in the next."""
+    before = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(before)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

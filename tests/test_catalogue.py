@@ -68,9 +68,9 @@ def here(name: str) -> Any:
     try:
         home = importlib.import_module(f"lamina.{module}".rstrip("."))
     except ModuleNotFoundError as error:
-        if not f"lamina.{module}".startswith(str(error.name)):
+        if error.name is not None and not f"lamina.{module}".startswith(error.name):
             raise
-        return None
+        return None  # there is none, perhaps with a word on what to use
     return getattr(home, last, None)
 
 

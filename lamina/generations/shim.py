@@ -156,6 +156,11 @@ def _function(key: str, value: Any) -> Any:
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
+def _of_layer(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What every layer's config says, without a type that its class' own arguments name."""
+    return {key: value for key, value in base.items() if key != "dtype" or not isinstance(own.get(key), str)}
+
+
 class LayerShim(Adds, Shim):
     """The old words of a layer: also its name, its weights' order, its losses' scale."""
 
@@ -265,7 +270,7 @@ class LayerShim(Adds, Shim):
         if isinstance(kept.get("backward_layer"), dict):
             kept["backward_layer"].pop("build_config", None)
         own = self._words.to_old(modern, kept, shape)
-        return {**base, **own, **{key: value for key, value in base.items() if own.get(key) is None}}
+        return {**base, **own, **_of_layer(base, own)}
 
     def config_of_copy(self) -> dict[str, Any]:
         """With the order of axes, which Keras 1 leaves out where it was the same in a whole process."""

@@ -533,7 +533,7 @@ class IntegerLookup(Salt, _OfIntegers, _IntegerTerms, _Lookup, _Stored):
         default, keys = self._first_oov if self.num_oov_indices == 1 else _UNKNOWN, own["_keys"]
         if not self._terms:
             found = torch.full_like(n, default)
-        elif _looked_at() or n.numel() < _MANY or not n.is_cpu:
+        elif type(n.numel()) is not int or n.numel() < _MANY or not n.is_cpu or _looked_at():  # of no number: exported
             index = torch.searchsorted(keys, n).clamp(max=len(self._terms) - 1)
             found = torch.where(keys[index] == n, own["_places"][index], default)
         else:
