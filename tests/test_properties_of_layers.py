@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,7 @@ from support import draws, reference
 from support.declared import required
 from support.examples import EXAMPLES, policy, public_layers
 from support.golden import cases
-from support.reference import ACTIVATIONS, OF_AXES, Refused
+from support.reference import ACTIVATIONS, OF_AXES, Refused, Unstable
 from torch.utils import _pytree as pytree
 
 import lamina as keras
@@ -45,6 +46,10 @@ def values(draw: Any, shape: tuple[int, ...]) -> Any:
     if style == "whole":
         return random.integers(-2, 3, shape).astype(float)
     return random.normal(size=shape) * (30 if style == "large" else 1)
+
+
+def is_shape(found: tuple) -> bool:
+    return all(size is None or isinstance(size, int) for size in found)
 
 
 few = st.integers(1, 3)
@@ -465,7 +470,10 @@ def check_values(layer: Any, wanted: Reference, data: Any, dtype: str) -> None:
     if getattr(layer, "stateful", False) and refused is None:
         layer.reset_state()
     try:
-        expected = wanted.compute(layer, weights, *args, **kwargs)
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = wanted.compute(layer, weights, *args, **kwargs)
+    except Unstable:
+        hypothesis.reject()
     except Refused:
         assert refused is not None, f"{layer} took {[np.shape(each) for each in pytree.tree_leaves(args)]}"
         assert type(layer).__name__ in str(refused)
@@ -476,7 +484,8 @@ def check_values(layer: Any, wanted: Reference, data: Any, dtype: str) -> None:
     else:
         with torch.no_grad():
             found = layer(*x, **more)
-    tolerance = {"float64": 1e-9, "float32": 2e-4}[dtype]
+    computed = {dtype, getattr(layer, "reverse_dtype", None) or dtype}  # where a part has a type of its own
+    tolerance = max({"float64": 1e-9, "float32": 2e-4}[each] for each in computed)
     leaves, others = pytree.tree_leaves(found), ref.leaves(expected)
     assert len(leaves) == len(others)
     for leaf, other in zip(leaves, others, strict=True):
@@ -485,8 +494,8 @@ def check_values(layer: Any, wanted: Reference, data: Any, dtype: str) -> None:
         agree(getattr(layer, name).double().numpy().ravel(), np.ravel(value), tolerance)
     if len(args) == 1 and isinstance(x[0], torch.Tensor) and not more:
         promised = layer.compute_output_shape(tuple(x[0].shape))
-        promised = [promised] if isinstance(found, torch.Tensor) else promised
-        assert [tuple(shape) for shape in promised] == [tuple(leaf.shape) for leaf in leaves]
+        promised = pytree.tree_leaves(promised, is_leaf=lambda shape: isinstance(shape, tuple) and is_shape(shape))
+        assert [*map(tuple, promised)] == [tuple(leaf.shape) for leaf in leaves]
     if hasattr(layer, "_words"):
         return  # an older config tells as well what building has taught
     config = layer.get_config()

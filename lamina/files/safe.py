@@ -99,7 +99,7 @@ def replacing(path: Any) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
-    _remove_leftovers(target)
+    remove_leftovers(target)
     lock = None
     fresh = target
     try:
@@ -140,8 +140,8 @@ def _claimed(target: Path) -> tuple[Path, IO[bytes]]:
         lock.close()
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove the files of `_claimed` that nobody holds any more."""
+def remove_leftovers(target: Path) -> None:
+    """Remove what killed processes left of writing `target`: files of `replacing` that nobody holds any more."""
     name = re.compile(rf"\.{re.escape(target.name[:40])}\.[0-9a-f]{{12}}\.tmp")
     with suppress(OSError), os.scandir(target.parent) as entries:
         found = [entry.path for entry in entries if name.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]

@@ -80,6 +80,8 @@ class Reshape(Layer):
         return inputs.reshape(inputs.shape[0], *self.compute_output_shape(tuple(inputs.shape))[1:])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
+        if not input_shape:
+            raise ValueError(f"{named(self)}: expected an input with a batch axis; got a single value.")
         rest, target = input_shape[1:], self.target_shape
         if None in rest:
             return (input_shape[0], *(None if size == -1 else size for size in target))

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,11 +39,12 @@ from ..core.declare import (
     unknown_keyword,
 )
 from ..core.placing import put_together
-from ..files import backup
-from ..files.safe import FAULTS, reason, replacing
+from ..files.safe import FAULTS, reason, remove_leftovers, replacing
 from .distributed import speaks, writing
 from .progress import Progress
-from .run import Run
+
+if TYPE_CHECKING:
+    from .run import Run
 
 
 def _path(value: Any, owner: Any) -> str:
@@ -962,6 +963,8 @@ class BackupAndRestore(_Saving, Declared):
             run.keep_place()
         if not speaks():  # what the first process reads is for all
             return
+        for path in (self._weights_path, self._training_metadata_path):
+            remove_leftovers(path)
         for file in filter(Path.exists, (self._weights_path, _before(self._weights_path))):
             try:
                 epoch = self._restore(file, run)
@@ -975,10 +978,14 @@ class BackupAndRestore(_Saving, Declared):
     @property
     def _run(self) -> Run:
         """The `fit` that is going on; in a loop of one's own, the model alone."""
+        from .run import Run
+
         return getattr(self.model, "_fitting", None) or Run(self.model)
 
     def _restore(self, file: Path, run: Run) -> int:
         """Set the weights; the rest waits for the run. The epoch to go on with."""
+        from ..files import backup
+
         state, epochs = backup.read(file), (self.params or {}).get("epochs")
         of_keras = state is None
         if of_keras:
@@ -1014,6 +1021,8 @@ class BackupAndRestore(_Saving, Declared):
                 self._write(state)
 
     def _write(self, state: dict[str, Any]) -> None:
+        from ..files import backup
+
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint:
             for path in (self._weights_path, self._training_metadata_path):

@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,9 +22,11 @@ from .callbacks import CallbackList, Logs, to_host
 from .data import Feed, check_count
 from .distributed import Ranks, ranks_of, spoken
 from .memory import keep_buffers
-from .run import Run
 from .step import trainable_weights
 from .threads import Threads
+
+if TYPE_CHECKING:
+    from .run import Run
 
 
 class Loop:
@@ -66,6 +68,8 @@ class Loop:
 
     def fit(self, begin: int, end: int, held: Feed | None, validation_freq: int | Sequence[int]) -> None:
         """Train for the epochs from `begin` to before `end`; measure on the data that is held back when it is due."""
+        from .run import Run  # with all that files of weights take
+
         model, called = self._model, self._called
         logs: dict[str, Any] = {}
         run = self._fitting = vars(model)["_fitting"] = Run(

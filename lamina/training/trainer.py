@@ -43,8 +43,10 @@ from .graphs import Captured
 from .loop import Loop, check_frequency, flagged, results_together, without_gradients
 from .memory import keep_buffers
 from .replay import Replayed
-from .run import Run
 from .step import OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
+
+if TYPE_CHECKING:
+    from .run import Run
 
 _HOMES = ("keras.optimizers", "keras.losses", "keras.metrics")
 _Module = nn.Module if TYPE_CHECKING else object  # what a Trainer is mixed with

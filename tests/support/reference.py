@@ -20,6 +20,15 @@ class Refused(Exception):
     """The layer must raise ValueError for this."""
 
 
+class Unstable(Exception):
+    """States grow so much from step to step that rounding decides what comes out."""
+
+
+def steady(*states: Array) -> None:
+    if not all(np.all(np.abs(state) < 1e8) for state in states):
+        raise Unstable
+
+
 def refuse(when: Any, why: str = "") -> None:
     if when:
         raise Refused(why)
@@ -607,6 +616,7 @@ def recurrent(layer: Any, w: Any, x: Array, mask: Array | None = None, initial_s
             before = np.zeros_like(y) if last is None or layer.zero_output_for_mask else last
             y = chosen(mask[:, t], y, before)
         states, last = new, y
+        steady(*leaves(states))
         outputs.append(y)
     output = np.stack(outputs, 1) if layer.return_sequences else last
     return [output, *leaves(states)] if layer.return_state else output
@@ -629,6 +639,7 @@ def conv_lstm(layer: Any, w: Any, x: Array) -> Any:
         i, f, o = (activated(cell, gate, "recurrent_activation") for gate in (i, f, o))
         c = f * c + i * activated(cell, g)
         h = o * activated(cell, c)
+        steady(h, c)
         outputs.append(h)
     output = np.stack(outputs, 1) if layer.return_sequences else h
     return [output, h, c] if layer.return_state else output

@@ -461,14 +461,18 @@ class Connected(Trainer, nn.Module):
         return self.module(x)
 
 
+def fit_own_rows(model: Any) -> list[float]:
+    """Train on rows that are this process' alone."""
+    model.compile("sgd", "mse")
+    own = slice(rank() * 8, rank() * 8 + 8)
+    return model.fit(X[own], Y[own], batch_size=8, shuffle=False, verbose=0).history["loss"]
+
+
 @scenario
 def apart_connected_by_hand() -> dict[str, Any]:
     inner = mlp()
-    model = Connected(inner)
-    model.compile("sgd", "mse")
-    own = slice(rank() * 8, rank() * 8 + 8)
-    history = model.fit(X[own], Y[own], batch_size=8, shuffle=False, verbose=0)
-    return {"weights": inner.get_weights()[0], "own loss": history.history["loss"]}
+    losses = fit_own_rows(Connected(inner))
+    return {"weights": inner.get_weights()[0], "own loss": losses}
 
 
 @scenario
@@ -476,10 +480,8 @@ def apart_each_for_itself() -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAMINA_TOGETHER", "0")
         model = mlp()
-        model.compile("sgd", "mse")
-        own = slice(rank() * 8, rank() * 8 + 8)
-        history = model.fit(X[own], Y[own], batch_size=8, shuffle=False, verbose=0)
-    return {"weights": model.get_weights()[0], "own loss": history.history["loss"]}
+        losses = fit_own_rows(model)
+    return {"weights": model.get_weights()[0], "own loss": losses}
 
 
 @scenario

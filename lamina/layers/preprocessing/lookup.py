@@ -178,14 +178,14 @@ class _Lookup(Textual, Adapting):
         repeated = [term for term, count in Counter(terms).items() if count > 1]
         if repeated:
             raise ValueError(f"{who}: each term must stand in the vocabulary once; repeated: {short(repeated)}.")
-        reserved = [self.mask_token, *([self.oov_token] if self.invert else [])]
         known = set(terms)
-        for special in reserved:
+        for name in ("mask_token", *(("oov_token",) if self.invert else ())):
+            special = getattr(self, name)
             if special is not None and special in known:
                 place = given.index(special, len(given) - len(terms))
                 raise ValueError(
-                    f"{who}: the special term {special!r} stands at place {place} of the vocabulary. Leave special "
-                    f"terms out, or begin with all of them: {short(self._specials())}."
+                    f"{who}: the special term {special!r}, `{name}`, stands at place {place} of the vocabulary. Leave "
+                    f"special terms out, or begin with all of them: {short(self._specials())}."
                 )
         if self.max_tokens is not None and first + len(terms) > self.max_tokens:
             raise ValueError(
@@ -498,7 +498,7 @@ class StringLookup(Salt, _OfTexts, _Special, _Lookup, _Stored):
         table = np.array([*self._terms, self.oov_token, self.mask_token], dtype=object)
         at = places - self._first
         at = np.where((at < 0) | (at >= unknown), unknown, at)
-        return table[np.where(places == 0, unknown + 1, at) if self._first_oov else at]
+        return np.asarray(table[np.where(places == 0, unknown + 1, at) if self._first_oov else at], dtype=object)
 
 
 class _OfIntegers(_Invertible):
