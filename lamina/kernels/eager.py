@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 # Values in an input from which such a way beats torch's own on a CPU.
@@ -13,11 +14,13 @@ MANY = 1 << 16
 
 
 def on_cpu(x: Tensor) -> bool:
-    """Whether ``x`` is on a CPU, with nobody tracing, casting or transforming (torch.func) what is done with it."""
+    """Whether ``x`` is on a CPU, with nobody tracing, casting or transforming (torch.func, forward-mode derivatives)
+    what is done with it."""
     return (
         (x.is_cpu and not torch.compiler.is_compiling())
         and not torch.is_autocast_enabled("cpu")
         and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
     )
 
 

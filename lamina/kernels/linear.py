@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import platform
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from . import eager
+
+# Multiplications of numbers from which oneDNN is faster where MKL is slow: its product takes 10 us to begin.
+_LARGE = 1 << 20
+_THIN = 4  # rows or columns below which reading the matrices is what takes the time
+
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
     """`x @ kernel + bias`, or the positive part of it: x (..., in), kernel (in, out), bias (out,) or None."""
+    if x.ndim > 1 and _by_onednn(x, kernel):
+        if torch.is_grad_enabled():
+            return _Product.apply(*eager.seen(x, kernel, bias), relu)
+        return _rows(multiply(x.flatten(0, -2), kernel, bias, relu), x)
     if bias is None:
         y = torch.matmul(x, kernel)
     elif x.ndim == 2:
@@ -33,3 +48,73 @@ def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int, bias: Tensor |
     y = dense(x, kernel, inside)
     y = y.unflatten(-1, made) if len(made) > 1 else y
     return y if after is None else y.add_(after)
+
+
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
+    """`a @ b + bias`, or the positive part of it: of two matrices, or of as many as are stacked. Without gradients."""
+    if not _by_onednn(a, b):
+        if bias is None:
+            y = torch.matmul(a, b)
+        else:
+            y = torch.addmm(bias, a, b) if a.ndim == 2 else torch.baddbmm(bias, a, b)
+        return torch.relu_(y) if relu else y
+    if a.ndim > 2:
+        biases = [None] * len(a) if bias is None else bias
+        return torch.stack([multiply(*each, relu) for each in zip(a, b, biases, strict=True)])
+    bias = None if bias is None else bias.flatten()
+    return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "relu" if relu else "none", [], "")
+
+
+class _Product(torch.autograd.Function):
+    """`dense` by `multiply`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+        y = _rows(multiply(x.flatten(0, -2), kernel, bias, relu), x)
+        ctx.save_for_backward(x, kernel, y if relu else None)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel, y = ctx.saved_tensors
+        if y is not None:
+            grad = torch.ops.aten.threshold_backward(grad, y, 0)
+        flat, rows = grad.flatten(0, -2), x.flatten(0, -2)
+        product = torch.matmul if torch.is_grad_enabled() else multiply  # gradients of the gradients are autograd's
+        for_x, for_kernel, for_bias, _ = ctx.needs_input_grad
+        grad_x = _rows(product(flat, kernel.t()), x) if for_x else None
+        grad_kernel = None
+        if for_kernel:  # in the memory order of the kernel, so that it becomes its .grad without a copy
+            turned = kernel.stride(0) == 1 < kernel.stride(1)
+            grad_kernel = product(flat.t(), rows).t() if turned else product(rows.t(), flat)
+        return grad_x, grad_kernel, flat.sum(0) if for_bias else None, None
+
+
+def _rows(y: Tensor, x: Tensor) -> Tensor:
+    """Rows in the axes that x has in front of its last one."""
+    return y if x.ndim == 2 else y.view(*x.shape[:-1], -1)
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN multiplies these faster than MKL, to which torch leaves float32: a (..., in), b (..., in, out)."""
+    if torch.compiler.is_compiling() or not _mkl_is_slow():
+        return False
+    inside, out = b.shape[-2:]
+    if a.numel() * out < _LARGE or out < _THIN or a.numel() < _THIN * inside or a.dtype is not torch.float32:
+        return False
+    plain = eager.has_values(a) and type(b).__torch_dispatch__ is Tensor.__torch_dispatch__
+    return plain and b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled
+
+
+@functools.cache
+def _mkl_is_slow() -> bool:
+    """Whether torch multiplies by MKL on a processor of which MKL uses half: AMD's with AVX-512."""
+    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
+        return False
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    told = Path("/proc/cpuinfo")
+    if not told.exists():
+        return "AuthenticAMD" in platform.processor()
+    with told.open() as lines:
+        return "AuthenticAMD" in lines.read(1000)

@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from . import eager
+from .linear import dense, multiply
 
 Activation = Callable[[Tensor], Tensor]
 Result = tuple[Tensor | None, Tensor, list[Tensor]]
@@ -53,7 +54,7 @@ def project(x: Tensor, kernel: Tensor, bias: Tensor | None = None, dropout: Tens
             z = gates.movedim(0, 1).reshape(*x.shape[:-1], kernel.shape[1])
             return z if bias is None else z + bias
         x = x * dropout
-    return F.linear(x, kernel.t(), bias)
+    return dense(x, kernel, bias)
 
 
 def _add_product(z: Tensor, h: Tensor, kernel: Tensor, dropout: Tensor | None) -> Tensor:
@@ -531,7 +532,7 @@ def _gru_forward(
     gate_kernel, candidate_kernel = _gates_apart(recurrent_kernel, units)
     # Gates and candidate apart: the functions of a step go faster over memory without gaps.
     flat, parts = x.flatten(-3, -2), zip(_gates_apart(input_bias, units), _gates_apart(kernel, units), strict=True)
-    gates, candidates = [add_product(b, flat, k).view(*several, time, batch, b.shape[-1]) for b, k in parts]
+    gates, candidates = [multiply(flat, k, b).view(*several, time, batch, b.shape[-1]) for b, k in parts]
     steps = [each.unbind(-3) for each in (gates, *gates.chunk(2, -1), candidates)]
     for gate, update, reset, candidate, product, state in zip(*steps, products, states, strict=False):
         to_add(gate, h, gate_kernel).sigmoid_()
@@ -605,10 +606,10 @@ class _GRU(torch.autograd.Function):
             add_product(torch.mul(total, keep, out=carried), slope, recurrent_kernel.mT)
         flat = slopes.flatten(-3, -2)
         # In the memory order of the kernels, so that they become their .grad without a copy.
-        grad_recurrent = (flat.mT @ before.flatten(-3, -2)).mT
+        grad_recurrent = multiply(flat.mT, before.flatten(-3, -2)).mT
         grad_recurrent_bias = flat.sum(-2)
         torch.mul(totals, to_candidate, out=to_product)
         grad_bias = torch.stack((flat.sum(-2), grad_recurrent_bias), -2)
-        grad_kernel = (flat.mT @ x.flatten(-3, -2)).mT
-        grad_x = (flat @ kernel.mT).view(x.shape) if ctx.needs_input_grad[0] else None
+        grad_kernel = multiply(flat.mT, x.flatten(-3, -2)).mT
+        grad_x = multiply(flat, kernel.mT).view(x.shape) if ctx.needs_input_grad[0] else None
         return grad_x, grad_kernel, grad_recurrent, grad_bias, carried

@@ -18,6 +18,7 @@ from ..core.fusion import grants
 from ..core.layer import first_values
 from ..core.weight import weight
 from ..initializers import initializer
+from ..kernels.linear import dense
 from ..regularizers import regularizer
 from .lora import LoRA, LowRank, lora_alpha, lora_rank, unquantized
 
@@ -128,7 +129,7 @@ class ReversibleEmbedding(Embedding):
             return super().call(inputs, time_first=time_first)
         kernel = self.embeddings.t() if self.tie_weights else self.reverse_embeddings
         dtype = FLOATS[self.reverse_dtype] if self.reverse_dtype else kernel.dtype
-        scores = torch.matmul(inputs.to(dtype), kernel.to(dtype))
+        scores = dense(inputs.to(dtype), kernel.to(dtype), None)
         cap = self.logit_soft_cap
         return scores if cap is None else torch.tanh(scores / cap) * cap
 

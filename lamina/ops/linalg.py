@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.declare import unknown_keyword
+from ..kernels.linear import dense
 from .base import Axis, axes_of, floating, is_trial, op, same_dtype, tensors
 from .control import jvp as jvp
 from .elementwise import multiply
@@ -18,8 +19,11 @@ from .elementwise import multiply
 @op(room="numpy")
 def matmul(x1: Any, x2: Any) -> Tensor:
     """The matrix product over the last two axes; others broadcast. Two int8 tensors give int32."""
-    x1, x2 = _factors(x1, x2)
-    return torch.matmul(x1, x2)
+    return _product(*_factors(x1, x2))
+
+
+def _product(x1: Tensor, x2: Tensor) -> Tensor:
+    return dense(x1, x2, None) if x2.ndim == 2 else torch.matmul(x1, x2)
 
 
 def _factors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
@@ -38,7 +42,7 @@ def dot(x1: Any, x2: Any) -> Tensor:
     if x1.ndim == 0 or x2.ndim == 0:
         return multiply(x1, x2)
     if x1.ndim <= 2 and x2.ndim <= 2:
-        return torch.matmul(x1, x2)
+        return _product(x1, x2)
     axes: Any = ([-1], [-2 if x2.ndim > 1 else -1])
     return torch.tensordot(x1, x2, axes)
 

@@ -1,0 +1,182 @@
+"""Large matrix products go by oneDNN where MKL is slow: the same values and gradients, and nothing else sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+import lamina as keras
+from lamina.kernels import linear
+
+pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+
+
+@pytest.fixture(params=[True, False], ids=["slow", "fast"])
+def mkl_is_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    monkeypatch.setattr(linear, "_mkl_is_slow", lambda: request.param)
+    return request.param
+
+
+@pytest.fixture
+def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Shapes of what oneDNN was given."""
+    seen: list[tuple[int, ...]] = []
+    asked = linear._by_onednn
+
+    def ask(a: torch.Tensor, b: torch.Tensor) -> bool:
+        found = asked(a, b)
+        if found:
+            seen.append(tuple(a.shape))
+        return found
+
+    monkeypatch.setattr(linear, "_mkl_is_slow", lambda: True)
+    monkeypatch.setattr(linear, "_by_onednn", ask)
+    return seen
+
+
+def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("relu", [False, True], ids=["", "relu"])
+@pytest.mark.parametrize("with_bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize("turned", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("shape", [(128, 96), (4, 64, 64), (2, 3, 32, 128), (0, 96), (1, 512), (128, 1)], ids=str)
+def test_values_and_gradients_of_both_orders(
+    mkl_is_slow: bool, shape: tuple, turned: bool, with_bias: bool, relu: bool
+) -> None:
+    out = 256
+    x = drawn(*shape).requires_grad_()
+    kernel = drawn(out, shape[-1], seed=1).t() if turned else drawn(shape[-1], out, seed=1)
+    kernel = (kernel / shape[-1] ** 0.5).requires_grad_()
+    bias = drawn(out, seed=2).requires_grad_() if with_bias else None
+    inputs = [each for each in (x, kernel, bias) if each is not None]
+    y = linear.dense(x, kernel, bias, relu)
+    assert type(y.grad_fn).__name__.startswith("_Product") == (mkl_is_slow and y.numel() * shape[-1] >= 1 << 20)
+    wanted = x.double() @ kernel.double()
+    wanted = wanted if bias is None else wanted + bias.double()
+    wanted = wanted.relu() if relu else wanted
+    grad = drawn(*y.shape, seed=3)
+    torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(linear.dense(x, kernel, bias, relu), y, rtol=1e-5, atol=1e-5)
+    found = torch.autograd.grad(y, inputs, grad, retain_graph=True)
+    expected = torch.autograd.grad(wanted, inputs, grad.double(), create_graph=True)
+    for mine, theirs, of in zip(found, expected, inputs, strict=True):
+        torch.testing.assert_close(mine, theirs.float(), rtol=1e-4, atol=1e-4)
+        assert mine.stride() == of.stride()
+    again = torch.autograd.grad(y, inputs, grad, create_graph=True)
+    twice = [torch.autograd.grad(sum(each.square().sum() for each in one), inputs[:2]) for one in (again, expected)]
+    for mine, theirs in zip(*twice, strict=True):
+        torch.testing.assert_close(mine, theirs.float(), rtol=1e-3, atol=1e-3)
+
+
+def test_only_what_is_wanted_is_computed(by_onednn: list) -> None:
+    x, kernel = drawn(128, 128), drawn(128, 128, seed=1).requires_grad_()
+    linear.dense(x, kernel, None).sum().backward()
+    assert kernel.grad is not None and len(by_onednn) == 3  # whether, the product itself, the kernel's gradient
+
+
+LAYERS = {
+    "Dense": (lambda: keras.layers.Dense(128, activation="relu"), (128, 96)),
+    "EinsumDense": (lambda: keras.layers.EinsumDense("abc,cde->abde", (None, 8, 16), bias_axes="de"), (4, 32, 96)),
+    "MultiHeadAttention": (lambda: keras.layers.MultiHeadAttention(4, 32), (4, 32, 96)),
+    "GRU": (lambda: keras.layers.GRU(32, return_sequences=True), (16, 24, 64)),
+    "Bidirectional": (lambda: keras.layers.Bidirectional(keras.layers.GRU(32)), (16, 24, 64)),
+    "masked GRU": (lambda: keras.layers.GRU(32, reset_after=False), (16, 24, 64)),
+    "LSTM": (lambda: keras.layers.LSTM(32, activation="relu"), (16, 24, 64)),
+    "ReversibleEmbedding": (lambda: Backwards(512, 64), (8, 16, 64)),
+}
+
+
+class Backwards(keras.layers.ReversibleEmbedding):
+    def call(self, inputs):
+        return super().call(inputs, reverse=True)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.input_dim)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_compute_and_train_as_in_float64(by_onednn: list, name: str) -> None:
+    make, shape = LAYERS[name]
+    x = drawn(*shape).requires_grad_()
+    layer = make()
+    args = (x, x) if name == "MultiHeadAttention" else (x,)
+    y = layer(*args)
+    assert by_onednn
+    found = torch.autograd.grad(y.square().mean(), [x, *layer.trainable_weights])
+    with keras.name_scope("wide"):
+        wide = type(layer).from_config(layer.get_config() | {"dtype": "float64"}) if name != "Bidirectional" else make()
+    if name == "Bidirectional":
+        wide = keras.layers.Bidirectional(keras.layers.GRU(32, dtype="float64"), dtype="float64")
+    x64 = x.detach().double().requires_grad_()
+    args = (x64, x64) if name == "MultiHeadAttention" else (x64,)
+    wide(*args)
+    wide.set_weights(layer.get_weights())
+    wanted = wide(*args)
+    torch.testing.assert_close(y.double(), wanted, rtol=1e-4, atol=1e-5)
+    expected = torch.autograd.grad(wanted.square().mean(), [x64, *wide.trainable_weights])
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_a_model_fits_and_predicts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = drawn(512, 96).numpy(), drawn(512, 1, seed=1).numpy()
+    told = []
+    for slow in (True, False):
+        monkeypatch.setattr(linear, "_mkl_is_slow", lambda slow=slow: slow)
+        keras.utils.set_random_seed(0)
+        dense = keras.layers.Dense
+        model = keras.Sequential([keras.Input((96,)), dense(256, activation="relu"), dense(64), dense(1)])
+        model.compile("adam", "mse")
+        history = model.fit(x, y, batch_size=128, epochs=30, verbose=0).history["loss"]
+        told.append((history, model.predict(x, verbose=0), [model(x[:200]).detach() for _ in range(5)][-1]))
+    for mine, theirs in zip(*told, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # by torch's own switch of oneDNN
+def test_who_watches_or_changes_calls_sees_those_of_torch(by_onednn: list) -> None:
+    x, kernel, bias = drawn(128, 96), drawn(96, 128, seed=1), drawn(128, seed=2)
+    wanted = torch.addmm(bias, x, kernel)
+    stacked = torch.stack([x, 2 * x])
+    each = torch.func.vmap(lambda one: linear.dense(one, kernel, bias))(stacked)
+    torch.testing.assert_close(each[0], wanted, rtol=1e-4, atol=1e-4)
+    _, slope = torch.func.jvp(lambda one: linear.dense(one, kernel, bias), (x,), (x,))
+    torch.testing.assert_close(slope, x @ kernel, rtol=1e-4, atol=1e-4)
+    with torch.autograd.forward_ad.dual_level():
+        dual = linear.dense(torch.autograd.forward_ad.make_dual(x, x), kernel.clone().requires_grad_(), bias)
+        torch.testing.assert_close(
+            torch.autograd.forward_ad.unpack_dual(dual).tangent, x @ kernel, rtol=1e-4, atol=1e-4
+        )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear.dense(x, kernel, bias).dtype is torch.bfloat16
+    for dtype in (torch.float64, torch.bfloat16, torch.float16):
+        assert linear.dense(x.to(dtype), kernel.to(dtype), bias.to(dtype)).dtype is dtype
+    assert linear.dense(x.to("meta"), kernel.to("meta"), bias.to("meta")).shape == (128, 128)
+    with torch.backends.mkldnn.flags(enabled=False):
+        torch.testing.assert_close(linear.dense(x, kernel, bias), wanted, rtol=1e-4, atol=1e-4)
+    exported = torch.export.export(keras.Sequential([keras.Input((96,)), keras.layers.Dense(128)]), (x,))
+    assert "mkldnn" not in str(exported.graph)
+    assert not by_onednn
+
+
+def test_stacked_matrices() -> None:
+    a, b, bias = drawn(2, 128, 96), drawn(2, 96, 128, seed=1), drawn(2, 1, 128, seed=2)
+    for add in (None, bias):
+        wanted = a.double() @ b.double() + (0 if add is None else add.double())
+        torch.testing.assert_close(linear.multiply(a, b, add).double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_forward_mode_derivatives_of_a_recurrence() -> None:
+    x, slope = drawn(4, 6, 3), drawn(4, 6, 3, seed=1)
+    layer = keras.layers.GRU(5)
+    layer(x)
+    with torch.autograd.forward_ad.dual_level():
+        found = torch.autograd.forward_ad.unpack_dual(layer(torch.autograd.forward_ad.make_dual(x, slope))).tangent
+    near = (layer(x + 1e-3 * slope) - layer(x - 1e-3 * slope)) / 2e-3
+    torch.testing.assert_close(found, near, rtol=1e-2, atol=1e-3)
