@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason
 
 @pytest.fixture(params=[True, False], ids=["slow", "fast"])
 def mkl_is_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
-    monkeypatch.setattr(linear, "_mkl_is_slow", lambda: request.param)
+    monkeypatch.setattr(linear, "_MKL_IS_SLOW", request.param)
     return request.param
 
 
@@ -32,7 +32,7 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
             seen.append(tuple(a.shape))
         return found
 
-    monkeypatch.setattr(linear, "_mkl_is_slow", lambda: True)
+    monkeypatch.setattr(linear, "_MKL_IS_SLOW", True)
     monkeypatch.setattr(linear, "_by_onednn", ask)
     return seen
 
@@ -128,7 +128,7 @@ def test_a_model_fits_and_predicts_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     x, y = drawn(512, 96).numpy(), drawn(512, 1, seed=1).numpy()
     told = []
     for slow in (True, False):
-        monkeypatch.setattr(linear, "_mkl_is_slow", lambda slow=slow: slow)
+        monkeypatch.setattr(linear, "_MKL_IS_SLOW", slow)
         keras.utils.set_random_seed(0)
         dense = keras.layers.Dense
         model = keras.Sequential([keras.Input((96,)), dense(256, activation="relu"), dense(64), dense(1)])

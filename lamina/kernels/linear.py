@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,22 @@ from torch.nn import functional
 
 from . import eager
 
+
+def _mkl_is_slow() -> bool:
+    """Whether torch multiplies by MKL on a processor of which MKL uses half: AMD's with AVX-512."""
+    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
+        return False
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    told = Path("/proc/cpuinfo")
+    if not told.exists():
+        return "AuthenticAMD" in platform.processor()
+    with told.open() as lines:
+        return "AuthenticAMD" in lines.read(1000)
+
+
+_MKL_IS_SLOW = _mkl_is_slow()
+
 # Multiplications of numbers from which oneDNN is faster where MKL is slow: its product takes 10 us to begin.
 _LARGE = 1 << 20
 _THIN = 4  # rows or columns below which reading the matrices is what takes the time
@@ -20,7 +35,7 @@ _THIN = 4  # rows or columns below which reading the matrices is what takes the 
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
     """`x @ kernel + bias`, or the positive part of it: x (..., in), kernel (in, out), bias (out,) or None."""
-    if x.ndim > 1 and _by_onednn(x, kernel):
+    if _MKL_IS_SLOW and x.ndim > 1 and _by_onednn(x, kernel):
         if torch.is_grad_enabled():
             return _Product.apply(*eager.seen(x, kernel, bias), relu)
         return _rows(multiply(x.flatten(0, -2), kernel, bias, relu), x)
@@ -52,7 +67,7 @@ def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int, bias: Tensor |
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
     """`a @ b + bias`, or the positive part of it: of two matrices, or of as many as are stacked. Without gradients."""
-    if not _by_onednn(a, b):
+    if not (_MKL_IS_SLOW and _by_onednn(a, b)):
         if bias is None:
             y = torch.matmul(a, b)
         else:
@@ -97,24 +112,10 @@ def _rows(y: Tensor, x: Tensor) -> Tensor:
 
 def _by_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN multiplies these faster than MKL, to which torch leaves float32: a (..., in), b (..., in, out)."""
-    if torch.compiler.is_compiling() or not _mkl_is_slow():
+    if torch.compiler.is_compiling():  # sizes are not to be looked at
         return False
     inside, out = b.shape[-2:]
     if a.numel() * out < _LARGE or out < _THIN or a.numel() < _THIN * inside or a.dtype is not torch.float32:
         return False
     plain = eager.has_values(a) and type(b).__torch_dispatch__ is Tensor.__torch_dispatch__
     return plain and b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled
-
-
-@functools.cache
-def _mkl_is_slow() -> bool:
-    """Whether torch multiplies by MKL on a processor of which MKL uses half: AMD's with AVX-512."""
-    if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
-        return False
-    if torch.backends.cpu.get_cpu_capability() != "AVX512":
-        return False
-    told = Path("/proc/cpuinfo")
-    if not told.exists():
-        return "AuthenticAMD" in platform.processor()
-    with told.open() as lines:
-        return "AuthenticAMD" in lines.read(1000)
