@@ -157,7 +157,8 @@ def softplus(x: Tensor) -> Tensor:
 def squareplus(x: Tensor, b: float = 4) -> Tensor:
     """`(x + sqrt(x * x + b)) / 2`: a `softplus` without exponentials (Barron, 2021)."""
     half = 0.5 * x  # hypot: the square of a large x overflows, in float16 from 256 on
-    return half + torch.hypot(half, torch.tensor(0.5 * math.sqrt(b), dtype=torch.float64, device="cpu"))
+    dtype = half.dtype if isinstance(half, Tensor) else torch.float64
+    return half + torch.hypot(half, torch.tensor(0.5 * math.sqrt(b), dtype=dtype, device="cpu"))
 
 
 @taking_arrays

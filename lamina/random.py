@@ -36,6 +36,12 @@ def _empty(shape: Sequence[int], dtype: Any) -> Tensor:
     return torch.empty(tuple(shape), dtype=torch_dtype(dtype or config.floatx()))
 
 
+def _drawn(shape: Sequence[int], dtype: object) -> tuple[Tensor, torch.dtype]:
+    """An empty tensor of a type that torch draws every distribution in, and the type asked for."""
+    asked = torch_dtype(dtype or config.floatx())
+    return _empty(shape, asked if asked is torch.float64 else "float32"), asked
+
+
 def _source(seed: Any, device: torch.device) -> torch.Generator | None:
     return generator(stream(seed), device)
 
@@ -100,9 +106,9 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
 
 def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None) -> Tensor:
     """Gamma distributed numbers of shape parameter `alpha` and rate 1."""
-    values = _empty(shape, dtype)
+    values, asked = _drawn(shape, dtype)
     shapes = torch.as_tensor(alpha, dtype=values.dtype, device=values.device).expand(values.shape)
-    return torch.ops.aten._standard_gamma(shapes, _source(seed, values.device))
+    return torch.ops.aten._standard_gamma(shapes, _source(seed, values.device)).to(asked)
 
 
 def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Tensor:
@@ -114,9 +120,10 @@ def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: A
 
 def binomial(shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Tensor:
     """Numbers of successes in `counts` trials of chance `probabilities`."""
-    values = _empty(shape, dtype)
+    values, asked = _drawn(shape, dtype)
     numbers, chances = (
         torch.as_tensor(value, dtype=values.dtype, device=values.device).expand(values.shape)
         for value in (counts, probabilities)
     )
-    return torch.binomial(numbers.contiguous(), chances.contiguous(), generator=_source(seed, values.device))
+    drawn = torch.binomial(numbers.contiguous(), chances.contiguous(), generator=_source(seed, values.device))
+    return drawn.to(asked)

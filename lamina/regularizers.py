@@ -25,8 +25,8 @@ class Regularizer(TakesArrays, Declared):
 
 
 def _convert_factor(value: Any, owner: Any) -> float:
-    if value is None:
-        return 0.0
+    if value is None and isinstance(owner, (L1, L2, L1L2)):
+        return 0.0 if isinstance(owner, L1L2) else 0.01  # the default, as in Keras
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise Refused
     factor = float(value)

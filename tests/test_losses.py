@@ -407,3 +407,22 @@ def test_each_of_nested_outputs_has_its_name(outputs, expected):
     history = model.fit(np.ones((4, 3)), targets, verbose=0).history
     assert set(history) == {"loss", *expected}  # as Keras 3 has it
     np.testing.assert_allclose(history["loss"][0], sum(history[name][0] for name in expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"a": "mae", "b": ["accuracy", "mse"]}, {"a_mae", "b_accuracy", "b_mse"}),
+        (["mae", ["accuracy"]], {"a_mae", "b_accuracy"}),
+        ([["mae"], ["accuracy"]], {"a_mae", "b_accuracy"}),
+        ({"b": "mse"}, {"b_mse"}),
+    ],
+)
+@pytest.mark.parametrize("loss", ["mse", {"a": "mse", "b": "mse"}, ["mse", ["mse"]]])
+def test_metrics_of_nested_outputs_have_the_names_of_the_model(metrics, expected, loss):
+    """Names as Keras 3.15 on torch has them."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, [keras.layers.Dense(2, name="a")(inputs), [keras.layers.Dense(1, name="b")(inputs)]])
+    model.compile("sgd", loss, metrics=metrics)
+    history = model.fit(np.ones((4, 3)), [np.ones((4, 2)), [np.ones((4, 1))]], verbose=0).history
+    assert set(history) == {"loss", "a_loss", "1/b_loss", *expected}

@@ -343,3 +343,31 @@ def test_numpys_functions_are_operations() -> None:
     x = keras.Input((3,))
     found = keras.Model(x, np.sin(x) + np.maximum(np.ones(3, "float32"), x))(torch.zeros(2, 3))
     torch.testing.assert_close(found, torch.ones(2, 3))
+
+
+def test_one_tensor_cannot_be_two_inputs():
+    first = keras.Input((3,), name="first")
+    with pytest.raises(ValueError, match="input 'first' is given 2 times"):
+        keras.Model([first, first], keras.layers.Dense(2)(first))
+
+
+def test_class_weights_are_of_class_numbers():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="`class_weight` goes from class numbers to weights; got 'a': 1"):
+        model.fit(np.ones((2, 3)), np.ones((2, 1)), class_weight={"a": 1}, verbose=0)
+
+
+def test_types_that_keywords_give_are_policies_in_configs():
+    """As Keras 3.15 writes them, for its own layers and those of users."""
+
+    class Doubled(Layer):
+        def __init__(self, factor=2, **kwargs):
+            super().__init__(**kwargs)
+
+    policy = keras.layers.Dense(2, dtype="float16").get_config()["dtype"]
+    assert policy["class_name"] == "DTypePolicy"
+    for kind in (keras.layers.Add, keras.layers.Identity, Doubled):
+        config = kind(dtype="float16").get_config()
+        assert config["dtype"] == policy
+        assert kind.from_config(config).dtype_policy.name == "float16"

@@ -587,3 +587,90 @@ def test_the_shapes_of_an_op_that_fails():
         ops.matmul(torch.ones(2, 3), torch.ones(4, 5))
     with pytest.raises(ValueError, match=r"^reshape cannot take inputs of shape \(2, 3\): shape '\[4, 4\]'"):
         ops.reshape(torch.ones(2, 3), (4, 4))
+
+
+OVER_AXES = ["sum", "mean", "var", "std", "max", "min", "amax", "amin", "ptp", "any", "all"]
+
+
+@pytest.mark.parametrize("name", [*OVER_AXES, *(f"nan{name}" for name in OVER_AXES[:6])])
+def test_a_reduction_over_no_axes_keeps_each_value(name):
+    """As NumPy's, and those of Keras 3.15 on torch and TensorFlow; torch's own reduces over all."""
+    x = np.array([[1.0, -2.0, 0.0], [4.0, 5.0, 6.0]], "float32")
+    for given in ((), []):
+        found = getattr(lamina.ops, name)(x, axis=given, keepdims=True)
+        np.testing.assert_allclose(found, getattr(np, name)(x, axis=()), rtol=1e-6)
+    assert lamina.ops.count_nonzero(x, axis=()).tolist() == (x != 0).tolist()
+    np.testing.assert_allclose(lamina.ops.logsumexp(x, axis=()), x, rtol=1e-6)
+    np.testing.assert_allclose(lamina.ops.average(x, axis=()), x)
+
+
+class Pairs(lamina.Layer):
+    """Joins neighbouring steps."""
+
+    def call(self, x):
+        batch, steps, size = lamina.ops.shape(x)
+        return lamina.ops.reshape(x, (batch, steps // 2, 2 * size))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "expected"),
+    [
+        (lambda x: lamina.ops.split(x, 2), (None, 4), [(None, 4)] * 2),
+        (lambda x: lamina.ops.split(x, 3, axis=1), (2, None, 4), [(2, None, 4)] * 3),
+        (lambda x: lamina.ops.hsplit(x, 5), (2, None), [(2, None)] * 5),
+        (lambda x: lamina.ops.reshape(x, (-1, 2, 3)), (None, 3), (None, 2, 3)),
+        (lambda x: Pairs()(x), (None, None, 4), (None, None, 8)),
+        (lambda x: lamina.ops.unstack(x, num=3), (None, 2), [(2,)] * 3),
+    ],
+)
+def test_an_unknown_size_may_be_divided(function, shape, expected):
+    found = function(lamina.KerasTensor(shape))
+    assert (found.shape if isinstance(expected, tuple) else [tensor.shape for tensor in found]) == expected
+
+
+def test_the_number_of_outputs_must_be_known():
+    """As in Keras: "Cannot infer argument `num` from shape"."""
+    for function in (lamina.ops.unstack, lambda x: lamina.ops.array_split(x, x.shape[0])):
+        with pytest.raises((ValueError, TypeError)):
+            function(lamina.KerasTensor((None, 3)))
+    with pytest.raises(ValueError, match="3 slices; `num` is 2"):
+        lamina.ops.unstack(lamina.KerasTensor((3, None)), num=2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int32"])
+def test_distributions_are_drawn_for_every_type(dtype):
+    drawn = [
+        lamina.random.gamma((2,), 5.0, dtype=dtype, seed=1),
+        lamina.random.beta((2,), 5.0, 1.0, dtype=dtype, seed=1) if dtype != "int32" else None,
+        lamina.random.binomial((2,), 9, 0.5, dtype=dtype, seed=1),
+    ]
+    assert all(values is None or (lamina.backend.standardize_dtype(values.dtype) == dtype) for values in drawn)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_half_precision_is_antialiased(interpolation, dtype):
+    x = torch.rand(1, 8, 8, 2)
+    found = lamina.ops.image.resize(x.to(dtype), (5, 12), interpolation=interpolation, antialias=True)
+    assert found.dtype is dtype
+    expected = lamina.ops.image.resize(x, (5, 12), interpolation=interpolation, antialias=True)
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
+    assert lamina.layers.Resizing(5, 4, antialias=True, dtype=lamina.backend.standardize_dtype(dtype))(x).dtype is dtype
+
+
+def test_one_number_keeps_its_type_and_ranges_are_lists():
+    assert lamina.ops.squareplus(torch.tensor(1.0)).dtype is torch.float32
+    assert lamina.ops.squareplus(torch.tensor(1.0, dtype=torch.float64)).dtype is torch.float64
+    assert lamina.ops.array(range(3)).tolist() == [0, 1, 2]
+
+
+def test_what_numpy_gets_is_a_copy():
+    """As in Keras: a value kept before training does not change with the weight."""
+    weight, array = lamina.Variable([1.0, 2.0]), np.ones(2)
+    for owner in (weight, weight.detach(), torch.ones(2), array, [torch.ones(2), array]):
+        kept = lamina.ops.convert_to_numpy(owner)
+        kept += 7
+        assert not np.allclose(kept, lamina.ops.convert_to_numpy(owner))
+    kept = lamina.ops.convert_to_numpy(weight)
+    weight.assign([5.0, 6.0])
+    assert kept.tolist() == [1.0, 2.0]

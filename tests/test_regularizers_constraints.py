@@ -242,3 +242,12 @@ def test_arrays_and_lists_are_taken(called):
     expected = called(torch.tensor(values))
     torch.testing.assert_close(called(values), expected)
     torch.testing.assert_close(called(values.tolist()), expected, check_dtype=False)
+
+
+def test_no_factor_is_the_default():
+    """Recorded of Keras 3.15."""
+    assert regularizers.L1(None).get_config() == {"l1": 0.01}
+    assert regularizers.L2(None).get_config() == {"l2": 0.01}
+    assert regularizers.L1L2(None, None).get_config() == {"l1": 0.0, "l2": 0.0}
+    with pytest.raises(ValueError):
+        regularizers.OrthogonalRegularizer(None)

@@ -388,6 +388,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             usual = {"name": self.name, "trainable": True, "dtype": dtypes.serialize(_policy.convert(None, self))}
             config = {key: v for key, v in config.items() if key in signature.parameters or v != usual.get(key)}
+        if isinstance(given.get("dtype"), str) and "dtype" not in signature.parameters:
+            given["dtype"] = _policy.convert(given["dtype"], self)
         try:
             return {**config, **{key: serialize.serialize(value) for key, value in given.items()}}
         except (TypeError, ValueError) as error:

@@ -6,7 +6,7 @@ import importlib
 import itertools
 import logging
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Unknown sizes are tried with two values; what differs between the results is unknown in the output.
 TRIAL_SIZES = (83, 89)
+DIVISIBLE_SIZES = (55440, 110880)  # then with these, for what splits an unknown size into equal parts
 MAX_DEPTH = 50  # of lists and dictionaries in the arguments of a call; Python's parser ends at 200 brackets
 # What torch logs of a trial that fails, the error says, once.
 logging.getLogger("torch._subclasses.fake_tensor").addFilter(lambda record: not scope.trying)
@@ -351,13 +352,26 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """Run without values (FakeTensors), twice where sizes are unknown, and read the shapes."""
-    return _tried(function, args, kwargs, layer, TRIAL_SIZES)
+    try:
+        return _tried(function, args, kwargs, layer, TRIAL_SIZES)
+    except UnsettledError:
+        raise
+    except ValueError:
+        if not _unknown(pytree.tree_leaves((args, kwargs))):
+            raise
+        try:
+            return _tried(function, args, kwargs, layer, DIVISIBLE_SIZES)
+        except ValueError:
+            pass
+        raise
 
 
 def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
     """The same for a plain function: unknown sizes may turn out to be 1, or to equal known ones beside them."""
     try:
         return run_on_trial_tensors(function, args, kwargs, layer)
+    except UnsettledError:
+        raise
     except ValueError:
         kinds = Tensor, SymbolicTensor, np.ndarray
         shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
@@ -371,10 +385,19 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
         raise
 
 
+class UnsettledError(ValueError):
+    """How many outputs there are depends on a size that is unknown."""
+
+
+def _unknown(leaves: Sequence[object]) -> bool:
+    symbols = (leaf for leaf in leaves if isinstance(leaf, SymbolicTensor))
+    return any(None in leaf.shape or leaf.known is not None for leaf in symbols)
+
+
 def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[int, int]) -> Any:
     leaves = pytree.tree_leaves((args, kwargs))
     symbols = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
-    unknown = any(None in leaf.shape or leaf.known is not None for leaf in symbols)
+    unknown = _unknown(symbols)
     of_sizes = any(leaf.known is not None for leaf in symbols) or function in SIZES
     results = []
     outer = scope.training, scope.depth, scope.path
@@ -388,6 +411,13 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
         scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
             inner._losses.clear()
+
+    if len({pytree.tree_structure(result) for result in results}) > 1:
+        who = named(layer) if layer is not None else getattr(function, "__name__", str(function))
+        raise UnsettledError(
+            f"{who}: how many outputs it has depends on a size that is unknown; give that size in `Input(shape)`, or "
+            "the number of outputs where the function takes it."
+        )
 
     def merge(first, *others):
         if isinstance(first, SymbolicTensor):

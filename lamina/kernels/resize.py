@@ -131,7 +131,8 @@ def resize(x: Tensor, size: Sequence[int], interpolation: str, antialias: bool =
     if interpolation == "nearest":  # torch knows no nearest kernel of other integers
         x = x if dtype.is_floating_point or dtype is torch.uint8 else x.float()
         return _nn._upsample_nearest_exact2d(x, size).to(dtype)
-    y = x if dtype.is_floating_point else x.float()
+    exact = dtype.itemsize > 2 or not antialias  # torch's antialiased kernel knows no half precision on a CPU
+    y = x if dtype.is_floating_point and exact else x.float()
     if interpolation == "bilinear":
         y = (_nn._upsample_bilinear2d_aa if antialias else _nn.upsample_bilinear2d)(y, size, False)
     else:

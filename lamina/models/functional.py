@@ -350,6 +350,9 @@ class Functional(GraphModel):
         for what, tensors in (("inputs", inputs), ("outputs", outputs)):
             if not pytree.tree_leaves(tensors):
                 raise ValueError(f"{named(self)}: `{what}` is empty; a model needs at least one tensor there.")
+        for tensor, count in Counter(pytree.tree_leaves(inputs)).items():
+            if count > 1:
+                raise ValueError(f"{named(self)}: input {tensor.name!r} is given {count} times; give each tensor once.")
         self._set_graph(*_from_own_inputs(inputs, outputs, named(self)))
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:

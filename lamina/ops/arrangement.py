@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..core.errors import short
-from ..core.symbolic import SymbolicTensor
-from .base import Axis, as_index, axes_of, channels_last, needs_values, op, same_dtype, saved, tensor, tensors
+from ..core.symbolic import DIVISIBLE_SIZES, TRIAL_SIZES, SymbolicTensor
+from .base import Axis, as_index, axes_of, channels_last, is_trial, needs_values, op, same_dtype, saved, tensor, tensors
 from .base import tensor as _tensor
 
 _AXES = 64  # torch computes with no more
@@ -286,6 +286,8 @@ def dsplit(x: Any, indices_or_sections: Any) -> list[Tensor]:
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis, without it."""
     x = tensor(x)
+    if num is not None and is_trial(x) and x.shape[axis] in (*TRIAL_SIZES, *DIVISIBLE_SIZES):
+        x = x.narrow(axis, 0, num)
     if num is not None and num != x.shape[axis]:
         raise ValueError(f"unstack: axis {axis} of shape {tuple(x.shape)} has {x.shape[axis]} slices; `num` is {num}.")
     return torch.unbind(x, axis)

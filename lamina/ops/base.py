@@ -141,7 +141,7 @@ def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tens
         return x if dtype is None or x.dtype is dtype else x.to(dtype)
     if isinstance(x, (bool, int, float, complex)):
         return torch.full((), x, dtype=dtype or number_dtype(x), device=device)
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, (list, tuple, range)):
         leaves = _leaves(x)
         if any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in leaves):
             return torch.stack([tensor(item, dtype, device) for item in x])

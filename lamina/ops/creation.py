@@ -34,9 +34,9 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     if isinstance(x, (list, tuple)):
         return np.array([convert_to_numpy(item) for item in x])
     if not isinstance(x, Tensor):
-        return np.asarray(x)
+        return np.array(x)
     x = x.detach().cpu().resolve_conj().resolve_neg()
-    return (x.float() if x.dtype is torch.bfloat16 else x).numpy()
+    return (x.float() if x.dtype is torch.bfloat16 else x).numpy().copy()
 
 
 def is_tensor(x: Any) -> bool:

@@ -90,6 +90,8 @@ def resize(
         y = F.interpolate(x if dtype is torch.uint8 else floating(x), target, mode="nearest-exact")
     else:
         wide = floating(x)
+        if antialias and wide.dtype.itemsize < 4:  # torch's kernel knows no half precision on a CPU
+            wide = wide.float()
         y = F.interpolate(wide, target, mode=interpolation, align_corners=False, antialias=antialias)
     y = _like(_back(y, last), dtype)
     return y.squeeze(0) if alone else y

@@ -25,8 +25,12 @@ def _joined(x: Tensor, axis: Axis) -> tuple[Tensor, list[int]]:
     return y.reshape((*y.shape[: len(rest)], math.prod(y.shape[len(rest) :]))), kept
 
 
-def _dims(axis: Axis) -> Any:
-    return () if axis is None else axis
+def _over(x: Any, axis: Axis, keepdims: bool = False) -> tuple[Tensor, Axis, bool]:
+    """What torch's reductions take: no axes, which are all to them, are one more of size 1."""
+    x = tensor(x)
+    if axis is None:
+        return x, tuple(range(x.ndim)), keepdims
+    return (x, axis, keepdims) if axis or isinstance(axis, int) else (x.unsqueeze(-1), -1, False)
 
 
 # Sums and means --------------------------------------------------------------------------------------------------
@@ -35,7 +39,7 @@ def _dims(axis: Axis) -> Any:
 @op
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum; small integers and booleans are counted in int32."""
-    x = tensor(x)
+    x, axis, keepdims = _over(x, axis, keepdims)
     if x.is_floating_point():
         return torch.sum(x, axis, keepdims)
     return torch.sum(x, axis, keepdims, dtype=summed_dtype(x.dtype))
@@ -44,19 +48,21 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean."""
-    return torch.mean(floating(x), axis, keepdims)
+    return torch.mean(*_over(floating(x), axis, keepdims))
 
 
 @op
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean square of the distance from the mean."""
-    return torch.var(floating(x), axis, correction=0, keepdim=keepdims)
+    x, axis, keepdims = _over(floating(x), axis, keepdims)
+    return torch.var(x, axis, correction=0, keepdim=keepdims)
 
 
 @op
 def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The root of `var`."""
-    return torch.std(floating(x), axis, correction=0, keepdim=keepdims)
+    x, axis, keepdims = _over(floating(x), axis, keepdims)
+    return torch.std(x, axis, correction=0, keepdim=keepdims)
 
 
 @op
@@ -73,7 +79,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     """The mean in which each value counts as much as its weight; `weights` has the shape of `x` or of its one axis."""
     x = floating(x)
     if weights is None:
-        return torch.mean(x, axis)
+        return torch.mean(*_over(x, axis))
     weights = tensor(weights, device=x.device)
     weights = weights.to(torch.promote_types(weights.dtype, x.dtype))
     if weights.shape != x.shape:
@@ -89,14 +95,14 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
 @op(room="math")
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))), without overflow."""
-    x = floating(x)
+    x, axis, keepdims = _over(floating(x), axis, keepdims)
     return torch.logsumexp(x, axes_of(axis, x.ndim), keepdims)
 
 
 @op
 def count_nonzero(x: Any, axis: Axis = None) -> Tensor:
     """How many values are not 0."""
-    return torch.count_nonzero(tensor(x), axis).to(torch.int32)
+    return torch.count_nonzero(*_over(x, axis)[:2]).to(torch.int32)
 
 
 @op
@@ -114,14 +120,14 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
 @op
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether one value is not 0."""
-    x = tensor(x)
+    x, axis, keepdims = _over(x, axis, keepdims)
     return torch.any(x.to(torch.bool), axes_of(axis, x.ndim), keepdims)
 
 
 @op
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether no value is 0."""
-    x = tensor(x)
+    x, axis, keepdims = _over(x, axis, keepdims)
     return torch.all(x.to(torch.bool), axes_of(axis, x.ndim), keepdims)
 
 
@@ -131,34 +137,34 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
     """The greatest value, at least `initial`; equal ones share the gradient."""
-    result = torch.amax(tensor(x), _dims(axis), keepdims)
+    result = torch.amax(*_over(x, axis, keepdims))
     return result if initial is None else torch.maximum(*tensors(result, initial))
 
 
 @op
 def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
     """The smallest value, at most `initial`; equal ones share the gradient."""
-    result = torch.amin(tensor(x), _dims(axis), keepdims)
+    result = torch.amin(*_over(x, axis, keepdims))
     return result if initial is None else torch.minimum(*tensors(result, initial))
 
 
 @op
 def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`max` without an initial value."""
-    return torch.amax(tensor(x), _dims(axis), keepdims)
+    return torch.amax(*_over(x, axis, keepdims))
 
 
 @op
 def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`min` without an initial value."""
-    return torch.amin(tensor(x), _dims(axis), keepdims)
+    return torch.amin(*_over(x, axis, keepdims))
 
 
 @op
 def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The distance from the smallest to the greatest value."""
-    x = tensor(x)
-    return torch.amax(x, _dims(axis), keepdims) - torch.amin(x, _dims(axis), keepdims)
+    over = _over(x, axis, keepdims)
+    return torch.amax(*over) - torch.amin(*over)
 
 
 @op
@@ -203,13 +209,13 @@ def nanprod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`mean` of what is not NaN; NaN where nothing is left."""
-    return torch.nanmean(floating(x), axis, keepdims)
+    return torch.nanmean(*_over(floating(x), axis, keepdims))
 
 
 @op
 def nanvar(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`var` of what is not NaN; NaN where nothing is left."""
-    x = floating(x)
+    x, axis, keepdims = _over(floating(x), axis, keepdims)
     axes = axes_of(axis, x.ndim)
     absent = torch.isnan(x)
     distance = torch.where(absent, 0.0, x - torch.nanmean(x, axes, True))
@@ -235,8 +241,8 @@ def nanmin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def _nan_extreme(function: Callable[..., Tensor], x: Any, worst: float, axis: Axis, keepdims: bool) -> Tensor:
-    x = tensor(x)
-    found = function(_filled(x, worst), _dims(axis), keepdims)
+    x, axis, keepdims = _over(x, axis, keepdims)
+    found = function(_filled(x, worst), axis, keepdims)
     if not x.is_floating_point():
         return found
     return torch.where(torch.all(torch.isnan(x), axes_of(axis, x.ndim), keepdims), math.nan, found)

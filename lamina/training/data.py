@@ -143,7 +143,10 @@ def class_weights(y: Any, weights: Mapping[int, float]) -> Tensor:
     labels = y.round() if y.is_floating_point() else y
     found = torch.ones(labels.shape, dtype=torch_dtype(config.floatx()), device=labels.device)
     for label, weight in weights.items():
-        found[labels == int(label)] = float(weight)
+        try:
+            found[labels == int(label)] = float(weight)
+        except ValueError:
+            raise ValueError(f"`class_weight` goes from class numbers to weights; got {label!r}: {weight!r}.") from None
     return found
 
 

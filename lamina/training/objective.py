@@ -25,6 +25,11 @@ def _is_nest(value: Any) -> bool:
     return isinstance(value, (list, tuple, Mapping))
 
 
+def _parts_of(outputs: object) -> list:
+    """What nested outputs hold at their top; nothing where they are one tensor."""
+    return list(outputs.values() if isinstance(outputs, Mapping) else outputs) if _is_nest(outputs) else []
+
+
 def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> list[Any]:
     """What `value` holds for each tensor in `outputs`, in order; None where it holds nothing for one.
 
@@ -40,7 +45,7 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
         if what in ("loss", "loss_weights") and isinstance(value, (list, tuple)):
             raise ValueError(f"{what}: the model has one output{_called(names)}; got {len(value)} entries.")
         return [value]
-    parts = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs)
+    parts = _parts_of(outputs)
     if isinstance(value, Mapping):
         labels = list(outputs) if isinstance(outputs, Mapping) else list(names or ())
         unknown = [str(key) for key in value if key not in labels]
@@ -48,6 +53,8 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
             known = quoted(map(str, labels))
             raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
         picked = [value.get(label) for label in labels]
+        if not isinstance(outputs, Mapping) and any(map(_is_nest, parts)):
+            return picked  # the model's names are those of single tensors
     elif isinstance(value, (list, tuple)):
         if len(value) != len(parts):
             raise ValueError(f"{what}: expected one entry for each of {len(parts)} outputs; got {len(value)}.")
@@ -95,8 +102,7 @@ def leaves_of(outputs: Any) -> list[Any]:
     """The tensors of nested outputs in the order of `match`."""
     if not _is_nest(outputs):
         return [outputs]
-    parts = outputs.values() if isinstance(outputs, Mapping) else outputs
-    return [leaf for part in parts for leaf in leaves_of(part)]
+    return [leaf for part in _parts_of(outputs) for leaf in leaves_of(part)]
 
 
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
@@ -335,6 +341,8 @@ class CompiledMetrics:
         """Settle which metric is whose. Raises ValueError where they do not fit the outputs."""
         leaves, targets = leaves_of(outputs), self._targets(y, outputs)
         names = _names_of(outputs, self.output_names)
+        if self.output_names and len(self.output_names) == len(leaves) and any(map(_is_nest, _parts_of(outputs))):
+            names = list(self.output_names)  # as Keras: losses have the place in their name, metrics have not
         parts = [_Measured(name if len(leaves) > 1 else None) for name in names]
         for what, chosen in self._chosen(outputs):
             for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):
