@@ -84,9 +84,12 @@ class Calling(Weights):
         return added + self.weight_losses()
 
     def weight_losses(self) -> list[Tensor]:
-        """The penalties of the trainable weights' regularizers."""
-        regular = ((weight, getattr(weight, "regularizer", None)) for weight in self.trainable_weights)
-        return [regularizer(placing.seen(weight)) for weight, regularizer in regular if regularizer is not None]
+        """The penalties of the weights' regularizers."""
+        return [weight.regularizer(placing.seen(weight)) for weight in self.penalized_weights()]
+
+    def penalized_weights(self) -> list[Any]:
+        """The weights whose regularizers count: those that are trained."""
+        return [weight for weight in self.trainable_weights if getattr(weight, "regularizer", None) is not None]
 
     def _flat_layers(self) -> Iterator[Any]:
         return (module for module in self.modules() if isinstance(module, Calling))

@@ -51,6 +51,10 @@ class Adds(Habits):
         given["initializer"] = _of_shape(given.get("initializer"))
         return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
+    def penalized_weights(self) -> list[Any]:
+        """Frozen ones count, too."""
+        return [weight for weight in self.weights if getattr(weight, "regularizer", None) is not None]
+
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """`inputs` says what a loss depends on, for `get_losses_for`.
 

@@ -687,14 +687,23 @@ def normalize_batch_in_training(
     x: X, gamma: X, beta: X, reduction_axes: Any, epsilon: float = 1e-3
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`x` by its own statistics over these axes, and these: mean and variance, of pictures the unbiased one."""
+    y, mean, variance = normalize_by_batch(x, gamma, beta, reduction_axes, epsilon)
+    if x.ndim == 4 and base.axes_of(sizes(reduction_axes), 4) == (0, 1, 2):
+        count = x.numel() // x.shape[-1]
+        variance = variance * (count / max(count - 1, 1))
+    return y, mean, variance
+
+
+@recorded
+def normalize_by_batch(
+    x: X, gamma: X, beta: X, reduction_axes: Any, epsilon: float = 1e-3
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`normalize_batch_in_training` of Keras 1, whose variance is the biased one."""
     axes = base.axes_of(sizes(reduction_axes), x.ndim)
     mean, variance = nn.moments(x, axes, keepdims=True)
     shape = [1 if axis in axes else count for axis, count in enumerate(x.shape)]
     scale, shift = (None if part is None else part.reshape(shape) for part in (gamma, beta))
     y = normalization.normalize(x, mean, variance, scale, shift, epsilon)
-    if x.ndim == 4 and axes == (0, 1, 2):
-        count = x.numel() // x.shape[-1]
-        variance = variance * (count / max(count - 1, 1))
     return y, mean.squeeze(axes), variance.squeeze(axes)
 
 
@@ -779,9 +788,14 @@ def ctc_label_dense_to_sparse(labels: X, label_lengths: X) -> Tensor:
 
 
 @public
-def map_fn(fn: Callable, elems: X, name: str | None = None, dtype: Any = None) -> Tensor:
-    found = torch.stack([_tensor(fn(x)) for x in elems])
-    return found if dtype is None else found.to(torch_dtype(dtype))
+def map_fn(fn: Callable, elems: Any, name: str | None = None, dtype: Any = None) -> Any:
+    """What `fn` gives for each element; of several tensors it is given one element each, and it may give several."""
+    rows = map(type(elems), zip(*elems, strict=True)) if isinstance(elems, (list, tuple)) else elems
+    found = pytree.tree_map(lambda *each: torch.stack(list(map(_tensor, each))), *map(fn, rows))
+    if dtype is None:
+        return found
+    types = dtype if isinstance(dtype, (list, tuple)) else pytree.tree_map(lambda _: dtype, found)
+    return pytree.tree_map(lambda x, one: x.to(torch_dtype(one)), found, types)
 
 
 @public

@@ -499,10 +499,12 @@ def names(dialect: Dialect) -> dict[str, Any]:
     if name == "keras1":
         found |= {each.__name__: each for each in _convolutions_of_keras1(dialect)}
         found["batch_dot"] = arithmetic.batch_matmul
+        found["normalize_batch_in_training"] = arithmetic.normalize_by_batch
         found = {key: _in_keras1(value) for key, value in found.items()}
+    else:
+        found["function"] = _structured
     if name == "tf_keras":
         found |= {key: updates.at_once(found[key]) for key in _UPDATES}
-        found["function"] = _structured
     return found
 
 

@@ -117,13 +117,23 @@ class EarlyStopping(callbacks.EarlyStopping):
         super().on_train_end(logs)
 
 
+_SECOND_NAMES = {
+    "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
+    "mape": "mean_absolute_percentage_error", "msle": "mean_squared_logarithmic_error",
+}  # fmt: skip
+_SECOND_NAMES |= {long: short for short, long in _SECOND_NAMES.items()}
+
+
 class Results(dict):
-    """Results by name; accuracy is found as "acc" and as "accuracy", which both were its name in their time."""
+    """Results by name; accuracy is found as "acc" and as "accuracy", an error as "mae" and as "mean_absolute_error",
+    which both were its name in their time."""
 
     def _name(self, name: Any) -> Any:
-        head, joint, last = str(name).rpartition("_")
-        other = {"acc": "accuracy", "accuracy": "acc"}.get(last)
-        return name if other is None or super().__contains__(name) else f"{head}{joint}{other}"
+        if not super().__contains__(name):
+            for one, other in _SECOND_NAMES.items():
+                if name == one or str(name).endswith(f"_{one}"):
+                    return str(name).removesuffix(one) + other
+        return name
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(self._name(name))
@@ -154,6 +164,7 @@ class ToldMore(OfTheTime):
 
     def __init__(self, facts: Mapping[str, Any], *args: Any, **kwargs: Any):
         self.facts = facts
+        self._before: dict[str, tuple[float, dict[str, Any]]] = {}  # samples up to the batch before, and their results
         super().__init__(*args, **kwargs)
         for callback in self.callbacks:
             callback.validation_data = facts.get("held")
@@ -162,16 +173,31 @@ class ToldMore(OfTheTime):
         super().set_params({**params, **self.facts.get("params", {})})
 
     def batch_hooks(self, phase: str, moment: str) -> list[Callable[..., None]]:
-        return [functools.partial(self._tell, hook) for hook in super().batch_hooks(phase, moment)]
+        hooks = super().batch_hooks(phase, moment)
+        own = moment == "end" and phase != "predict"
+        return [functools.partial(self._tell, hooks, phase if own else None)] if hooks else []
 
-    def _tell(self, hook: Callable[..., None], batch: int, logs: Any) -> None:
-        """Calls a hook with logs that also hold the batch's number and size."""
+    def _tell(self, hooks: list[Callable[..., None]], phase: str | None, batch: int, logs: Any) -> None:
+        """Calls hooks with logs that also hold the batch's number and size."""
         logs = Results(logs or {})
+        if phase is not None and "loss" in logs:
+            self._make_own(logs, phase, batch)
         samples, size = self.facts.get("samples"), self.facts.get("batch_size")
         logs["batch"] = batch
         if samples and size:
             logs["size"] = min(size, samples - batch * size)
-        hook(batch, logs)
+        for hook in hooks:
+            hook(batch, logs)
+
+    def _make_own(self, logs: dict[str, Any], phase: str, batch: int) -> None:
+        """Let the loss, in Keras 1 all results, be the batch's own instead of the mean up to it."""
+        count, now = float(self._model._compiled.mean_loss.count), dict(logs)
+        seen, before = self._before.get(phase, (0.0, {})) if batch else (0.0, {})
+        self._before[phase] = count, now
+        logs["size"] = int(count - seen)
+        if count > seen > 0:
+            names = set(before) & (set(now) if self.facts["all_by_batch"] else {"loss"})
+            logs.update({name: (now[name] * count - before[name] * seen) / (count - seen) for name in names})
 
 
 def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -183,7 +209,7 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
     old = table.lists_weights
     params = {"batch_size": size, "do_validation": held is not None, "metrics": metrics}
     params |= {"nb_epoch" if old else "epochs": given.get("epochs"), "nb_sample" if old else "samples": samples}
-    facts = {"params": params, "samples": samples, "batch_size": size, "held": None}
+    facts = {"params": params, "samples": samples, "batch_size": size, "held": None, "all_by_batch": old}
     if isinstance(held, (list, tuple)) and len(held) in (2, 3):
         x, y, *weights = (each if isinstance(each, list) else [each] for each in held)
         given_weights = bool(weights) and weights[0][0] is not None
@@ -221,12 +247,32 @@ class LearningRateScheduler(_LogsRate, callbacks.LearningRateScheduler):
 
 
 class ReduceLROnPlateau(_LogsRate, callbacks.ReduceLROnPlateau):
-    """Also takes `min_delta` under the name of the time, `epsilon`."""
+    """Also takes `min_delta` under the name of the time, `epsilon`; in Keras 1 one epoch more than `patience` must be
+    worse the first time."""
+
+    _of_time = ""  # the generation
+    _cut = False
 
     def __init__(self, *args: Any, **kwargs: Any):
         if "epsilon" in kwargs:
             kwargs["min_delta"] = kwargs.pop("epsilon")
         super().__init__(*args, **kwargs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        later = self._of_time == "keras1"
+        self._cut = False
+        self.patience += later
+        try:
+            super().on_epoch_end(epoch, logs)
+        finally:
+            self.patience -= later
+        if later and self._cut:
+            self.wait = 1  # the epoch in which it was cut counts already
+
+    def _reduce(self, optimizer: Any, epoch: int) -> bool:
+        reduced = super()._reduce(optimizer, epoch)
+        self._cut = self._cut or reduced
+        return reduced
 
 
 class TensorBoard(callbacks.TensorBoard):

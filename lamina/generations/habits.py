@@ -355,8 +355,10 @@ def _moved(node: Node) -> list[tuple[Any, Any]]:
 
     found: list[tuple[Any, Any]] = []
     for layer in node.layer.modules() if node.kwargs.get("training") is not False else ():
-        moves = isinstance(layer, BatchNormalization) and layer.trainable and layer.batch_statistics != "always"
-        if moves and not getattr(layer, "by_sample", False):
+        if not isinstance(layer, BatchNormalization) or getattr(layer, "by_sample", False):
+            continue
+        by_batch = layer.batch_statistics
+        if by_batch == "regardless" or (layer.trainable and by_batch != "always"):
             averages = layer.moving_mean, layer.moving_variance
             found += [(average, record(left, (node.outputs, average), {})) for average in averages]
     return found

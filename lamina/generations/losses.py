@@ -208,6 +208,17 @@ def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
     return mean
 
 
+def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A metric whose value for a batch counts as often as the batch has samples."""
+
+    @functools.wraps(function)
+    def counted(y_true: Tensor, y_pred: Tensor) -> Any:
+        value = function(y_true, y_pred)
+        return value.expand(len(y_pred)) if isinstance(value, Tensor) and not value.ndim else value
+
+    return counted
+
+
 # Metrics of Keras 1 are means over the batch.
 MEANS = {
     name: _of_batch(getattr(metrics, name, None) or getattr(losses, name))

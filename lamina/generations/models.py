@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from .weighting import (
     LossOfScores,
     LossOfTheTime,
     LossOfThoseCounted,
-    MetricsOfAll,
+    MetricsByLoss,
     MetricsOfAllSteps,
     MetricsOfScores,
     check_modes,
@@ -106,7 +106,9 @@ class _Compiled:
     """What was trainable at `compile`: layers frozen or thawed since then count from the next `compile` on."""
 
     def __init__(self, model: Any):
+        training = set(_training(model))
         self._flags = [(layer, layer.trainable) for layer in model._flat_layers()]
+        self._frozen = [layer for layer, flag in self._flags if flag and layer not in training]
         self._told = False
 
     def changed(self) -> list[tuple[Any, bool]]:
@@ -116,7 +118,8 @@ class _Compiled:
     @contextmanager
     def holds(self) -> Iterator[None]:
         """Inside, layers are trainable as they were then."""
-        changed = self.changed()
+        held = dict(self._flags) | dict.fromkeys(self._frozen, False)
+        changed = [(layer, flag) for layer, flag in held.items() if layer.trainable is not flag]
         for layer, flag in changed:
             layer._set_own_trainable(flag)
         try:
@@ -138,6 +141,14 @@ class _Compiled:
             )
 
 
+def _training(module: Any) -> Iterator[Any]:
+    """What is inside and trains: nothing of models that are frozen."""
+    if not isinstance(module, _ModelWords) or module.trainable:
+        yield module
+        for child in module.children():
+            yield from _training(child)
+
+
 _Model: Any = object  # the modern class, which comes behind in the classes made
 _ENDINGS = (".h5", ".hdf5", ".keras", ".safetensors", ".weights.json")
 
@@ -153,6 +164,27 @@ class _ModelWords(Adds):
     _dialect: Dialect
     _compile_keeps = False
     _compiled_trainable: _Compiled | None = None
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        """In Keras 1 and 2 the layers inside keep their own, but none of them trains in a model that is frozen."""
+        if self._dialect.table.shares_modern:
+            Layer.trainable.__set__(self, value)
+        else:
+            self._set_own_trainable(bool(value))
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        trained = {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
+        return Told([weight for weight in super().trainable_weights if id(weight) in trained], self._train)
+
+    @trainable_weights.setter
+    def trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._train(weights)
 
     def resting(self, given: dict[str, Any]) -> dict[str, Any]:
         """Hook: losses and metrics that name symbolic tensors of a model."""
@@ -180,10 +212,11 @@ class _ModelWords(Adds):
             counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
             self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
         if self._compiled.metrics is not None:
-            measured = MetricsOfScores if self._dialect.table.shares_modern else MetricsOfAll
+            measured = MetricsOfScores if self._dialect.table.shares_modern else MetricsByLoss
             self._compiled.metrics.__class__ = MetricsOfAllSteps if self._dialect.table.lists_weights else measured
             if isinstance(self._compiled.loss, LossOfScores):
                 self._compiled.loss.beside = self._compiled.metrics
+            self._compiled.metrics.loss = given.get("loss")
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` that this generation has, as plain data."""
@@ -238,7 +271,7 @@ class _ModelWords(Adds):
         names = getattr(self, "output_names", None) or [self.name]
         if given.get("sample_weight") is not None:
             check_modes(self._weight_modes, names, given["sample_weight"])
-        return weigh(names, given)
+        return weigh(names, given, both=not self._dialect.table.lists_weights)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As today's; `reset_metrics=False` goes on counting."""

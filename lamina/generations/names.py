@@ -192,6 +192,8 @@ def _helpers(dialect: Dialect) -> Find:
     _, drawing = plots.FOUND[dialect.table.name]
     modern = _modern("utils")
     around = _first(*(functools.partial(_own, dialect, module) for module in _AROUND))
+    if dialect.table.scalars:
+        around = _first({"to_categorical": np_utils.to_categorical_rows}.get, around)
     if dialect.table.shares_modern:
         return _first(drawing.get, {"to_categorical": np_utils.to_categorical}.get, modern, around)
     return _first(drawing.get, around, modern)

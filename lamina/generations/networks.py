@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from .. import applications
+from ..core.config import image_data_format
 from ..core.layer import Layer
 from ..layers import Add, BatchNormalization, Concatenate, InputLayer
 from ..models import clone_model
 from ..translation.words import words
+from .arithmetic import FORMATS
 from .dialect import Dialect
 
 _MERGED = {Add: "sum", Concatenate: "concat"}  # what Keras 1 had one class for
@@ -24,7 +26,13 @@ def find(dialect: Dialect, module: str, name: str) -> Any:
     found = getattr(getattr(applications, module, None) if module else applications, name, None)
     if inspect.isclass(found):  # a layer of today that the module is written with
         return None
+    if name == "preprocess_input" and dialect.table.scalars:
+        return functools.partial(_preprocess_input, found)
     return _of_generation(dialect, found) if inspect.isfunction(found) and name[0].isupper() else found
+
+
+def _preprocess_input(modern: Callable[..., Any], x: Any, dim_ordering: str | None = "default") -> Any:
+    return modern(x, FORMATS.get(dim_ordering or "default", image_data_format()))
 
 
 def _of_generation(dialect: Dialect, network: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from .. import losses
+from .. import losses, metrics
 from ..activations import LOG_SPACE
 from ..core import shares
 from ..core.errors import short
 from ..core.masking import get_mask, set_mask
 from ..training.data import PyDataset
-from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of
+from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match
 from . import losses as losses_of
 
 
@@ -55,8 +56,11 @@ def _of_classes(y: Any, weights: Any) -> Any:
     return np.asarray([weights[one] for one in classes.tolist()], "float32")
 
 
-def weighted(names: Sequence[str], y: Any, sample_weight: Any, class_weight: Any) -> Any:
-    """Sample weights that hold the weights of classes, in the structure of the outputs; None for none."""
+def weighted(names: Sequence[str], y: Any, sample_weight: Any, class_weight: Any, both: bool = True) -> Any:
+    """Sample weights that hold the weights of classes, in the structure of the outputs; None for none.
+
+    both: False where samples that have weights of their own are weighed by these alone.
+    """
     targets = _by_output(y, names, "y") if len(names) > 1 else [y[0] if isinstance(y, list) and len(y) == 1 else y]
     samples, classes = (
         _by_output(given, names, what)
@@ -65,7 +69,7 @@ def weighted(names: Sequence[str], y: Any, sample_weight: Any, class_weight: Any
     found = []
     for target, sample, of_classes in zip(targets, samples, classes, strict=True):
         own = _of_classes(target, of_classes)
-        found.append(own if sample is None else sample if own is None else np.asarray(sample) * own)
+        found.append(own if sample is None else sample if own is None or not both else np.asarray(sample) * own)
     if all(one is None for one in found):
         return None
     if len(names) == 1:
@@ -76,9 +80,9 @@ def weighted(names: Sequence[str], y: Any, sample_weight: Any, class_weight: Any
 class Weighted(PyDataset):
     """The batches of a dataset, with the weights of classes."""
 
-    def __init__(self, data: Any, names: Sequence[str], class_weight: Any):
+    def __init__(self, data: Any, names: Sequence[str], class_weight: Any, both: bool):
         super().__init__()
-        self.data, self.names, self.class_weight = data, names, class_weight
+        self.data, self.names, self.class_weight, self.both = data, names, class_weight, both
 
     def __len__(self) -> int:
         return len(self.data)
@@ -88,7 +92,7 @@ class Weighted(PyDataset):
 
     def of(self, batch: Any) -> Any:
         x, y, *more = batch
-        return x, y, weighted(self.names, y, more[0] if more else None, self.class_weight)
+        return x, y, weighted(self.names, y, more[0] if more else None, self.class_weight, self.both)
 
     def on_epoch_end(self) -> None:
         if hasattr(self.data, "on_epoch_end"):
@@ -98,7 +102,7 @@ class Weighted(PyDataset):
         return map(self.of, self.data)
 
 
-def weigh(names: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
+def weigh(names: Sequence[str], given: dict[str, Any], both: bool) -> dict[str, Any]:
     """The arguments of `fit` or `train_on_batch`, with the weights of classes in those of samples."""
     class_weight = given.get("class_weight")
     if class_weight is None:
@@ -108,21 +112,21 @@ def weigh(names: Sequence[str], given: dict[str, Any]) -> dict[str, Any]:
         return given  # "auto", which says nothing in the originals
     x = given["x"]
     if isinstance(given.get("y"), (list, tuple, Mapping)) or hasattr(given.get("y"), "shape"):
-        given["sample_weight"] = weighted(names, given["y"], given.get("sample_weight"), class_weight)
+        given["sample_weight"] = weighted(names, given["y"], given.get("sample_weight"), class_weight, both)
     elif hasattr(x, "__getitem__") and hasattr(x, "__len__"):
-        given["x"] = Weighted(x, names, class_weight)
+        given["x"] = Weighted(x, names, class_weight, both)
     else:
-        given["x"] = Weighted(x, names, class_weight).each()
+        given["x"] = Weighted(x, names, class_weight, both).each()
     return given
 
 
-def spread(metrics: Any, outputs: Any) -> Any:
+def spread(given: Any, outputs: Any) -> Any:
     """Metrics in a plain list, for each of several outputs; others as they are given."""
     count = len(leaves_of(outputs))
-    plain = isinstance(metrics, list) and not any(isinstance(one, (list, tuple, Mapping)) for one in metrics)
+    plain = isinstance(given, list) and not any(isinstance(one, (list, tuple, Mapping)) for one in given)
     if count == 1 or not plain or any(isinstance(one, (list, tuple, Mapping)) for one in outputs):
-        return metrics
-    return {key: list(metrics) for key in outputs} if isinstance(outputs, Mapping) else [list(metrics)] * count
+        return given
+    return {key: list(given) for key in outputs} if isinstance(outputs, Mapping) else [list(given)] * count
 
 
 class _NamesOutputs:
@@ -190,8 +194,7 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
     """Metrics in a plain list are those of every output, also where these are known from the first batch alone."""
 
     def build(self, y: Any, outputs: Any) -> None:
-        metrics, weighted = self._given
-        self._given = spread(metrics, outputs), spread(weighted, outputs)
+        self._given = tuple(spread(given, outputs) for given in self._given)
         super().build(y, outputs)
 
 
@@ -244,7 +247,34 @@ def _replaced(item: Any, values: dict[str, Any]) -> Iterator[None]:
         own.update(kept)
 
 
-class MetricsOfAllSteps(MetricsOfAll):
+_ACCURACIES = {
+    "binary_crossentropy": metrics.BinaryAccuracy,
+    "bce": metrics.BinaryAccuracy,
+    "sparse_categorical_crossentropy": metrics.SparseCategoricalAccuracy,
+}
+
+
+def _by_loss(metric: Any, loss: Any) -> Any:
+    """The accuracy that is meant beside a loss; any other metric as it is."""
+    if not isinstance(metric, str) or metric.lower() not in ("accuracy", "acc"):
+        return metric
+    name = loss if isinstance(loss, str) else getattr(getattr(loss, "fn", loss), "__name__", "")
+    meant = _ACCURACIES.get(name.lower())
+    return metric if meant is None else meant(name=metric)
+
+
+class MetricsByLoss(MetricsOfAll):
+    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do."""
+
+    loss: Any = None  # as `compile` was told
+
+    def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:
+        each = match(self.loss, outputs, self.output_names, "loss")
+        for what, chosen in super()._chosen(outputs):
+            yield what, [[_by_loss(one, loss) for one in part] for part, loss in zip(chosen, each, strict=True)]
+
+
+class MetricsOfAllSteps(MetricsByLoss):
     """Metrics of Keras 1 know no masks."""
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
@@ -265,6 +295,19 @@ def _unmasked(tensors: Sequence[Any]) -> Iterator[None]:
             set_mask(tensor, mask)
 
 
+def _over_features(function: Any) -> Any:
+    """A loss of samples, or of steps, where a user's function may give one for each feature."""
+    if (getattr(function, "__module__", "") or "").startswith("lamina.losses"):
+        return function
+
+    @functools.wraps(function)
+    def mean(y_true: Tensor, y_pred: Tensor, **options: Any) -> Tensor:
+        value = function(y_true, y_pred, **options)
+        return value.mean(-1) if value.ndim == y_pred.ndim > 1 else value
+
+    return mean
+
+
 class LossOfTheTime(NamedLoss):
     """One weight a sample also where a loss has further axes. In Keras 1, samples of weight 0 and masked steps are not
     counted; in Keras 2 they are, as zeros.
@@ -278,6 +321,9 @@ class LossOfTheTime(NamedLoss):
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
         for part, predicted in zip(self.parts, leaves_of(outputs), strict=True):
+            if part is not None and hasattr(part.loss, "fn"):
+                part.loss = copy.copy(part.loss)
+                part.loss.fn = _over_features(part.loss.fn)
             if part is not None and self.leaves_out_zeros:
                 part.forms = {}
             elif part is not None and predicted.ndim > 2:

@@ -162,10 +162,10 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         config="set",
     )
     batch_statistics: str | None = arg(
-        one_of("frozen", "always").optional(),
+        one_of("frozen", "regardless", "always").optional(),
         default=None,
-        doc='Normalize by the batch also in training with `trainable=False` ("frozen"), or "always", even in '
-        "inference; then no moving statistics are kept up.",
+        doc='Normalize by the batch also in training with `trainable=False` ("frozen"; "regardless": and keep up the '
+        'moving statistics), or "always", even in inference; then no moving statistics are kept up.',
         kw_only=True,
         config="set",
     )
@@ -198,6 +198,8 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         else:
             vars(self)["_channels"] = tuple(sorted(places))
             shape = tuple(places.get(axis, 1) for axis in range(ndim))
+        fused = self.axes is None and set(places) <= {1, ndim - 1}  # as TensorFlow does it for pictures
+        vars(self)["_unbiased"] = self.unbiased_variance if fused or self.unbiased_variance == "always" else None
         vars(self)["_plain"] = not (self.renorm or self.synchronized)
         self.make_weights(channels=shape)
 
@@ -211,9 +213,9 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         mean: Any = averages["moving_mean"]
         variance: Any = averages["moving_variance"]
         by_batch = self.batch_statistics
-        if not (by_batch == "always" or (training and (self._trainable or by_batch == "frozen"))):
+        if not (by_batch == "always" or (training and (self._trainable or by_batch is not None))):
             return kernels.batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, self._channels, relu)
-        update = bool(training and self._trainable and by_batch != "always")
+        update = bool(training and (self._trainable or by_batch == "regardless") and by_batch != "always")
         return self._by_batch(inputs, gamma, beta, mean, variance, mask, update, relu)
 
     def behind(self, layer: Any) -> Any:
@@ -259,8 +261,8 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         if plain and not update:
             return kernels.batch_norm_by_batch(inputs, gamma, beta, epsilon, axis, relu)
         correction = 1.0
-        if self.unbiased_variance is not None:
-            correction = kernels.variance_correction(inputs, moving_mean, self.unbiased_variance, epsilon)
+        if self._unbiased is not None:
+            correction = kernels.variance_correction(inputs, moving_mean, self._unbiased, epsilon)
         if plain and values > moving_mean.numel():
             return kernels.batch_norm_and_update(
                 inputs, gamma, beta, moving_mean, moving_variance, self.momentum, epsilon, axis, correction, relu

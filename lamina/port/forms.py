@@ -371,8 +371,9 @@ def adaptive_pooling(to: Writer, layer: Layer, x: Value) -> Value:
 def batch_normalization(to: Writer, layer: Layer, x: Value, mask: Value | None = None) -> Value:
     """A frozen one is a call of torch's function, since a module would take a batch's statistics in training."""
     otherwise(layer.axes is None and layer.axis % len(x.shape) and x.dtype.is_floating_point)
-    whole = layer.batch_statistics is None and not layer.synchronized and mask is None
-    frozen = to.inference or not layer.trainable
+    regardless = layer.batch_statistics == "regardless"
+    whole = (layer.batch_statistics is None or regardless) and not layer.synchronized and mask is None
+    frozen = to.inference or not (layer.trainable or regardless)
     if not frozen and (layer.renorm or not whole):
         raise NoForm(layer, *TRAINING[:2])
     otherwise(layer.batch_statistics != "always" and len(x.shape) <= 5)

@@ -201,10 +201,10 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None: ...
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self.on_batch_begin(batch, logs=logs)
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.on_batch_end(batch, logs=logs)
+        self.on_batch_end(batch, logs)
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None: ...
 

@@ -32,10 +32,10 @@ def penalties_of(module: nn.Module) -> Callable[[], list[Tensor]] | None:
     if not hasattr(type(module), "losses"):
         return None
     adding = any(getattr(inner, "_care", 0) & LOSSES for inner in module.modules())
-    if adding or not hasattr(module, "weight_losses"):
+    penalized: Callable[[], list[Any]] | None = getattr(module, "penalized_weights", None)
+    if adding or penalized is None:
         return lambda: module.losses  # type: ignore[return-value]
-    weights = [weight for weight in trainable_weights(module) if getattr(weight, "regularizer", None)]
-    pairs = [(weight.regularizer, weight) for weight in weights]
+    pairs = [(weight.regularizer, weight) for weight in penalized()]
     return (lambda: [regularizer(seen(weight)) for regularizer, weight in pairs]) if pairs else None
 
 

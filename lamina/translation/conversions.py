@@ -98,13 +98,13 @@ def sequence(modern: Arguments, given: Mapping[str, Any], settings: Settings) ->
 
 
 def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """Keras 1's modes: 0 by the moving statistics, 1 by each sample, 2 always by the batch."""
+    """Keras 1's modes: 0 by the moving statistics, 1 by each sample, 2 always by the batch. Freezing changed none."""
     mode = modern.pop("mode")
-    if mode == 2:
-        modern["batch_statistics"] = "always"
-    elif mode == 1:
+    if mode == 1:
         modern["by_sample"] = True
-    elif mode != 0:
+    elif mode in (0, 2):
+        modern["batch_statistics"] = "always" if mode else "regardless"
+    else:
         raise ValueError(f"in Keras 1 it has the modes 0, 1 and 2; got mode={mode!r}.")
     return modern
 

@@ -73,14 +73,20 @@ def layout(entry: Class, config: Mapping[str, Any], shape: Sequence[int | None] 
 _GATES = {"i c f o": "ifco", "z r h": "zrh"}
 
 
-def _spatial(array: np.ndarray, layout: Layout, *, flips: bool = True) -> np.ndarray:
-    """(out, in, *window) -> (*window, in, out) where channels come first; Theano's kernels are turned round."""
-    array = np.moveaxis(array, (0, 1), (-1, -2)) if layout.channels_first else array
-    return np.flip(array, tuple(range(array.ndim - 2))) if flips and layout.theano else array
+def _turned(kernel: np.ndarray, layout: Layout) -> np.ndarray:
+    """Theano's kernels (*window, ...) are turned round. Along one element NumPy would count backwards as well, which
+    torch does not take."""
+    axes = tuple(axis for axis, size in enumerate(kernel.shape[:-2]) if size > 1) if layout.theano else ()
+    return np.flip(kernel, axes) if axes else kernel
 
 
-def _unspatial(array: np.ndarray, layout: Layout, *, flips: bool = True) -> np.ndarray:
-    array = np.flip(array, tuple(range(array.ndim - 2))) if flips and layout.theano else array
+def _spatial(array: np.ndarray, layout: Layout) -> np.ndarray:
+    """(out, in, *window) -> (*window, in, out) where channels come first."""
+    return _turned(np.moveaxis(array, (0, 1), (-1, -2)) if layout.channels_first else array, layout)
+
+
+def _unspatial(array: np.ndarray, layout: Layout) -> np.ndarray:
+    array = _turned(array, layout)
     return np.moveaxis(array, (-1, -2), (0, 1)) if layout.channels_first else array
 
 
@@ -106,25 +112,22 @@ def _row_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     kernel, (length, filters) = arrays[0], layout.row
     if length and kernel.ndim == 4 and (kernel.shape[:2] != (length, 1) or kernel.shape[3] != filters):
         kernel = kernel.transpose(2, 3, 1, 0)
-    kernel = kernel[:, 0]
-    return [np.flip(kernel, 0) if layout.theano else kernel, *arrays[1:]]
+    return [_turned(kernel[:, 0], layout), *arrays[1:]]
 
 
 def _unrow_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    kernel = np.flip(arrays[0], 0) if layout.theano else arrays[0]
-    return [kernel[:, None], *arrays[1:]]
+    return [_turned(arrays[0], layout)[:, None], *arrays[1:]]
 
 
 def _transposed_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     """(*window, in, out), or (out, in, *window) -> (*window, out, in)."""
     kernel = arrays[0]
     kernel = np.moveaxis(kernel, (0, 1), (-2, -1)) if layout.channels_first else np.swapaxes(kernel, -1, -2)
-    return [np.flip(kernel, tuple(range(kernel.ndim - 2))) if layout.theano else kernel, *arrays[1:]]
+    return [_turned(kernel, layout), *arrays[1:]]
 
 
 def _untransposed_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    kernel = arrays[0]
-    kernel = np.flip(kernel, tuple(range(kernel.ndim - 2))) if layout.theano else kernel
+    kernel = _turned(arrays[0], layout)
     kernel = np.moveaxis(kernel, (-2, -1), (0, 1)) if layout.channels_first else np.swapaxes(kernel, -1, -2)
     return [kernel, *arrays[1:]]
 

@@ -11,6 +11,11 @@ from ...kernels import window
 from ..dialect import Dialect
 
 
+def to_categorical_rows(y: Any, nb_classes: int | None = None) -> np.ndarray:
+    """`to_categorical` of Keras 1: one-hot rows (samples, nb_classes) for integers of any shape."""
+    return to_categorical(np.ravel(y), nb_classes)
+
+
 def to_categorical(
     y: Any, num_classes: int | None = None, dtype: str = "float32", *, nb_classes: int | None = None
 ) -> Any:
@@ -28,7 +33,7 @@ def probas_to_classes(y_pred: Any) -> Any:
     """The likeliest class of each row, or for a single column whether it exceeds 0.5."""
     if y_pred.ndim > 1 and y_pred.shape[1] > 1:
         return categorical_probas_to_classes(y_pred)
-    return np.array([int(p > 0.5) for p in y_pred])
+    return np.array([int(p > 0.5) for p in np.ravel(y_pred)])
 
 
 def categorical_probas_to_classes(p: Any) -> Any:

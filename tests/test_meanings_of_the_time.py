@@ -1,0 +1,269 @@
+"""What Keras 1.2.2, Keras 2.3.1 and tf_keras 2.21 gave for the same lines; the numbers are theirs."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamina import keras1, keras2, tf_keras
+
+EACH = pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__[7:])
+OLDER = pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__[7:])
+
+
+def drawn(*shape: int, seed: int = 7, low: float = -1, high: float = 1) -> np.ndarray:
+    return np.random.RandomState(seed).uniform(low, high, shape).astype("float32")
+
+
+def filled(model: Any) -> Any:
+    """With weights of a seed, variances above 0."""
+    random = np.random.RandomState(5)
+    arrays = [random.uniform(-0.6, 0.6, array.shape) for array in model.get_weights()]
+    for place, weight in enumerate(model.weights):
+        if weight.name.endswith("variance"):
+            arrays[place] = np.abs(arrays[place]) + 0.3
+    model.set_weights(arrays)
+    return model
+
+
+def penalized(space: ModuleType) -> Any:
+    word = "W_regularizer" if space is keras1 else "kernel_regularizer"
+    layers = space.layers
+    dense = [layers.Dense(2, input_dim=3, **{word: "l2"}), layers.Dense(1, **{word: "l2"})]
+    return filled(space.models.Sequential([*dense, layers.BatchNormalization()]))
+
+
+@EACH
+@pytest.mark.parametrize("frozen", ["nothing", "a layer", "the normalization", "the model"])
+@pytest.mark.filterwarnings("ignore:The model has no trainable weights")
+def test_penalties_of_what_is_frozen_count(space: ModuleType, frozen: str) -> None:
+    """And a frozen normalization goes by the batch in Keras 1 and 2, where 1 keeps up its averages as well."""
+    model = penalized(space)
+    if frozen == "the model":
+        model.trainable = False
+    elif frozen != "nothing":
+        model.layers[0 if frozen == "a layer" else -1].trainable = False
+    model.compile("sgd", "mse")
+    assert len(model.losses) == 2
+    x, y = drawn(4, 3), drawn(4, 1)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(0.365030, abs=1e-5)
+    normal = frozen in ("nothing", "a layer")
+    by_batch = normal or space is not tf_keras
+    assert model.train_on_batch(x, y) == pytest.approx(0.600529 if by_batch else 0.365030, abs=1e-5)
+    moves = normal or space is keras1
+    assert model.get_weights()[-2].item() == pytest.approx(-0.412007 if moves else -0.410028, abs=1e-5)
+
+
+@OLDER
+def test_a_frozen_model_leaves_its_layers_as_they_are(space: ModuleType) -> None:
+    """Its layers train in other models, and those of it that were frozen by themselves stay frozen."""
+    dense, options = space.layers.Dense, {"verbose": 0, "nb_epoch" if space is keras1 else "epochs": 1}
+    inner = space.models.Sequential([dense(2, input_dim=3), dense(2)])
+    filled(inner).trainable = False
+    assert [layer.trainable for layer in inner.layers] == [True, True] and not inner.trainable_weights
+    words = ("input", "output") if space is keras1 else ("inputs", "outputs")
+
+    def trained(model: Any) -> list[bool]:
+        model.compile("sgd", "mse")
+        before = model.get_weights()
+        model.fit(drawn(4, 3), drawn(4, 1), **options)
+        changed = [bool((one != other).any()) for one, other in zip(before, model.get_weights(), strict=True)]
+        assert sum(changed) == len(model.trainable_weights)
+        return changed
+
+    beside = space.models.Model(**dict(zip(words, (inner.input, dense(1)(inner.output)), strict=True)))
+    assert trained(beside) == [True] * 6
+    around = space.models.Sequential([inner, dense(1)])
+    assert trained(around) == [False] * 4 + [True] * 2
+    assert inner.layers[0].kernel.requires_grad
+    inner.layers[0].trainable = False
+    inner.trainable = True
+    assert trained(around) == [False] * 2 + [True] * 4
+
+
+def net(space: ModuleType, outputs: int = 1, activation: str = "linear") -> Any:
+    layers = space.layers
+    return filled(
+        space.models.Sequential(
+            [layers.Dense(3, input_dim=4, activation="tanh"), layers.Dense(outputs, activation=activation)]
+        )
+    )
+
+
+@OLDER
+def test_accuracy_is_that_of_the_loss(space: ModuleType) -> None:
+    """With binary crossentropy each of several outputs is right or wrong by itself."""
+    model = net(space, 3, "sigmoid")
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    labels = np.eye(3, dtype="float32")[np.random.RandomState(3).randint(0, 3, 10)]
+    _, accuracy = model.evaluate(drawn(10, 4), labels, verbose=0)
+    assert accuracy == pytest.approx(((model.predict(drawn(10, 4)) > 0.5) == labels).mean(), abs=1e-6)
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    _, accuracy = model.evaluate(drawn(10, 4), labels, verbose=0)
+    assert accuracy == pytest.approx((model.predict(drawn(10, 4)).argmax(1) == labels.argmax(1)).mean(), abs=1e-6)
+
+
+@OLDER
+@pytest.mark.parametrize("from_generator", [False, True])
+def test_logs_of_a_batch_hold_its_own_loss(space: ModuleType, from_generator: bool) -> None:
+    told: list[dict[str, Any]] = []
+
+    class Told(space.callbacks.Callback):
+        def on_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append(dict(logs))
+
+    x, y = drawn(10, 4), drawn(10, 1, seed=2)
+    model = net(space)
+    model.compile(space.optimizers.SGD(lr=0.0), "mse", metrics=["mae"])
+    epochs = "nb_epoch" if space is keras1 else "epochs"
+    options = {"verbose": 0, "callbacks": [Told()], epochs: 2}
+    parts = [slice(0, 4), slice(4, 8), slice(8, 10)]
+    if from_generator:
+        batches = ((x[part], y[part]) for part in parts * 2)
+        steps = {"samples_per_epoch": 10} if space is keras1 else {"steps_per_epoch": 3}
+        model.fit_generator(batches, **steps, **options)
+    else:
+        model.fit(x, y, batch_size=4, shuffle=False, **options)
+    errors = model.predict(x) - y
+    name = "mean_absolute_error" if space is keras1 else "mae"
+    assert [logs["size"] for logs in told] == [4, 4, 2] * 2
+    assert [logs["loss"] for logs in told] == pytest.approx([np.square(errors[part]).mean() for part in parts] * 2)
+    ends = [part if space is keras1 else slice(0, part.stop) for part in parts]  # Keras 2's metrics count up
+    assert [logs[name] for logs in told] == pytest.approx([np.abs(errors[part]).mean() for part in ends] * 2)
+
+
+def test_metrics_of_keras1() -> None:
+    """They are called by their long names, and a value for a batch weighs as much as the batch is large."""
+
+    def of_batch(y_true: Any, y_pred: Any) -> Any:
+        return keras1.backend.max(keras1.backend.abs(y_true - y_pred))
+
+    x, y = drawn(10, 4), drawn(10, 1, seed=2)
+    model = net(keras1)
+    model.compile("sgd", "mse", metrics=["mae", "MSE", "kld", of_batch])
+    values = model.evaluate(x, y, batch_size=4, verbose=0)
+    names = ["loss", "mean_absolute_error", "mean_squared_error", "kullback_leibler_divergence", "of_batch"]
+    assert model.metrics_names == names
+    largest = [np.abs(model.predict(x) - y)[at : at + 4].max() for at in (0, 4, 8)]
+    assert values[-1] == pytest.approx(np.average(largest, weights=[4, 4, 2]), abs=1e-6)
+    history = model.fit(x, y, nb_epoch=1, verbose=0).history
+    assert history["mae"] == history["mean_absolute_error"]
+
+
+@OLDER
+def test_a_loss_of_each_feature_takes_weights_of_samples(space: ModuleType) -> None:
+    x, y, weights = drawn(10, 4), drawn(10, 2, seed=2), drawn(10, seed=6, low=0, high=2)
+    model = net(space, 2)
+    model.compile("sgd", lambda y_true, y_pred: space.backend.square(y_true - y_pred))
+    expected = (np.square(model.predict(x) - y).mean(1) * weights).mean()
+    assert model.test_on_batch(x, y, sample_weight=weights) == pytest.approx(expected, abs=1e-6)
+
+
+@OLDER
+def test_weights_of_samples_and_of_classes(space: ModuleType) -> None:
+    """Keras 2 multiplies them; in Keras 1 those of samples are all that counts."""
+    x, y, weights = drawn(8, 4), np.arange(8)[:, None] % 2, np.linspace(0.5, 2, 8)
+    model = net(space)
+    model.compile(space.optimizers.SGD(lr=0.0), "mse")
+    classes = np.where(y[:, 0] == 1, 3.0, 1.0) if space is keras2 else 1.0
+    expected = (np.square(model.predict(x) - y)[:, 0] * weights * classes).mean()
+    epochs = {"nb_epoch" if space is keras1 else "epochs": 1}
+    history = model.fit(x, y, verbose=0, sample_weight=weights, class_weight={0: 1.0, 1: 3.0}, **epochs).history
+    assert history["loss"][0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("ordering", ["th", "tf"])
+@pytest.mark.parametrize(
+    "code",
+    ["Convolution1D(2, 1)", "AtrousConvolution1D(2, 1)", "Convolution2D(2, 1, 1)", "Convolution2D(2, 1, 3)",
+     "Deconvolution2D(2, 1, 1, (2, 2, 3, 3))", "SeparableConvolution2D(2, 1, 1)"],
+)  # fmt: skip
+def test_kernels_of_one_element_on_theano(code: str, ordering: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.generations.dialect import DIALECTS
+
+    monkeypatch.setattr(DIALECTS["keras1"], "_backend", "theano")
+    options = {} if "1D" in code else {"dim_ordering": ordering}
+    layer = eval(code, vars(keras1.layers) | {name: getattr(keras1.layers, name) for name in [code.split("(")[0]]})
+    config = layer.get_config() | options
+    if "output_shape" in config and ordering == "tf":
+        config["output_shape"] = (2, 3, 3, 2)
+    layer = type(layer).from_config(config)
+    x = drawn(2, 4, 2) if "1D" in code else drawn(2, 3, 3, 3)
+    tensor = keras1.layers.Input(batch_shape=x.shape)
+    words = {"input": tensor, "output": layer(tensor)}
+    model = keras1.models.Model(**words)
+    arrays = [drawn(*array.shape) for array in model.get_weights()]
+    model.set_weights(arrays)
+    for one, other in zip(arrays, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@EACH
+def test_functions_of_several_tensors_and_of_one(space: ModuleType) -> None:
+    backend = space.backend
+    a, b = drawn(3, 4), drawn(3, 4, seed=8)
+    tensors = backend.variable(a), backend.variable(b)
+    found = backend.map_fn(lambda pair: pair[0] + pair[1], tensors, dtype="float32")
+    np.testing.assert_allclose(backend.get_value(found), a + b, rtol=1e-6)
+    x = backend.placeholder(shape=(None, 4))
+    found = backend.function([x], x * 2 if space is not keras1 else [x * 2])([a])
+    np.testing.assert_allclose(found if space is not keras1 else found[0], a * 2, rtol=1e-6)
+
+
+def test_helpers_of_keras1() -> None:
+    from lamina.keras1.applications import imagenet_utils
+    from lamina.keras1.utils import np_utils
+
+    assert np_utils.to_categorical(np.array([[0, 1], [2, 1]])).shape == (4, 3)
+    assert np_utils.to_categorical(3).shape == (1, 4)
+    assert np_utils.probas_to_classes(np.array([[0.7], [0.3]])).tolist() == [1, 0]
+    pictures = drawn(2, 3, 4, 5, low=0, high=255)
+    turned = imagenet_utils.preprocess_input(pictures.transpose(0, 2, 3, 1).copy(), "tf")
+    np.testing.assert_allclose(imagenet_utils.preprocess_input(pictures, "th"), turned.transpose(0, 3, 1, 2))
+    backend = keras1.backend
+    x, ones = backend.variable(drawn(2, 3, 4, 5)), backend.ones((5,))
+    _, _, variance = backend.normalize_batch_in_training(x, ones, ones, [0, 1, 2])
+    np.testing.assert_allclose(backend.get_value(variance), drawn(2, 3, 4, 5).var((0, 1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_the_variance_of_pictures_is_unbiased_where_tensorflow_fuses(axis: int) -> None:
+    """Not along an axis in the middle."""
+    x = drawn(3, 2, 4, 3)
+    layer = tf_keras.layers.BatchNormalization(axis=axis, momentum=0.0)
+    layer(x, training=True)
+    others = tuple(place for place in range(4) if place != axis)
+    count = x.size // x.shape[axis]
+    expected = x.var(others) * (count / (count - 1) if axis != 2 else 1.0)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), expected, rtol=1e-5)
+
+
+@EACH
+def test_a_plateau_is_waited_for_as_in_the_time(space: ModuleType) -> None:
+    """With a patience of 1, in Keras 1 the second epoch without progress cuts the rate, then each one."""
+    rates: list[float] = []
+
+    class Rates(space.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    delta = {"epsilon" if space is keras1 else "min_delta": 1.0}
+    plateau = space.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_lr=0.001, **delta)
+    model = net(space)
+    model.compile(space.optimizers.SGD(lr=0.1), "mse")
+    epochs = {"nb_epoch" if space is keras1 else "epochs": 5}
+    model.fit(drawn(10, 4), drawn(10, 1), verbose=0, callbacks=[plateau, Rates()], **epochs)
+    expected = [0.1, 0.1, 0.05, 0.025, 0.0125] if space is keras1 else [0.1, 0.05, 0.025, 0.0125, 0.00625]
+    assert rates == pytest.approx(expected)
+
+
+def test_functions_of_lambda_callbacks_may_name_their_arguments_as_they_like() -> None:
+    told: list[int] = []
+    callback = keras1.callbacks.LambdaCallback(on_batch_end=lambda b, l: told.append(b))  # noqa: E741
+    model = net(keras1)
+    model.compile("sgd", "mse")
+    model.fit(drawn(8, 4), drawn(8, 1), batch_size=4, nb_epoch=1, verbose=0, callbacks=[callback])
+    assert told == [0, 1]
