@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from .. import layers as today
 from ..core import masking, serialize
 from ..core.errors import named
+from ..core.functions import Rebuilt
 from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
@@ -143,6 +144,8 @@ class _Modernizer:
             self._keep(old, "takes time first")
             return [], type(old).from_config(old.get_config())
         public, config = self._class_for(old)
+        if isinstance(getattr(old, "function", None), Rebuilt):
+            self._keep(old, "holds code as the Python of then had it")
         padded = "kernel_size" in config and isinstance(config["padding"], (list, tuple))
         before = self._padding(old, config, alone) if padded else []
         if public is today.Activation and _told(config["activation"]) == "hard_sigmoid" and not alone:
@@ -241,7 +244,7 @@ class _Modernizer:
         if public is None or public.__name__ in _ROOTS:
             self.changes.own.append(f"{type(old).__name__} is no class of Keras 3")
             return serialize.serialize(old)
-        kept = super(Shim, old).get_config() if isinstance(old, Shim) else old.get_config()
+        kept = old.modern_config() if isinstance(old, Shim) else old.get_config()
         known = public._args if hasattr(public, "_args") else kept
         config = {key: self.config(item, key, public) for key, item in kept.items() if key in known or key == "name"}
         return {"module": serialize.home_of(public), "class_name": public.__name__, "config": config,
