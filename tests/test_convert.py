@@ -242,12 +242,36 @@ def test_shared_layers_stay_shared() -> None:
     np.testing.assert_allclose(now(x).detach(), model(x).detach(), atol=1e-6)
 
 
+WORDS = np.array([["a b c"], ["b b"], ["a"]], object)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "x"),
+    [
+        ("StringLookup", {"output_mode": "multi_hot"}, WORDS),
+        ("TextVectorization", {"output_mode": "tf_idf"}, WORDS),
+        ("IntegerLookup", {"mask_value": 0}, np.array([[3], [5], [3]])),
+        ("Discretization", {"bins": 3}, np.array([[0.1], [0.5], [0.9]], "float32")),
+        ("Normalization", {}, np.array([[0.1], [0.5], [0.9]], "float32")),
+    ],
+)
+def test_what_layers_learned_goes_along(name: str, options: dict[str, Any], x: np.ndarray, tmp_path: Path) -> None:
+    layer = getattr(tf_keras.layers, name)(**options)
+    layer.adapt(x)
+    start = tf_keras.Input((1,), dtype="string" if x.dtype == object else str(x.dtype))
+    model = tf_keras.Model(start, layer(start))
+    now, _ = modernized(model)
+    now.save(tmp_path / "now.keras")
+    again = lamina.load_model(tmp_path / "now.keras")
+    np.testing.assert_array_equal(np.asarray(again(x)), np.asarray(model(x)))
+
+
 @pytest.mark.parametrize("keras", [keras1, keras2, tf_keras])
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_a_rate_that_decays_goes_on(name: str, keras: Any, tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).random((2, 8, 3), "float32")
     model = keras.models.Sequential([keras.layers.Dense(3, input_shape=(3,))])
-    model.compile(getattr(keras.optimizers, name)(0.1, decay=0.5), "mse")
+    model.compile(getattr(keras.optimizers, name)(0.1, decay=0.5, clipnorm=1.0), "mse")
     model.train_on_batch(x, y)
     model.save(tmp_path / "old.h5")
     assert not convert(tmp_path / "old.h5", tmp_path / "new.keras").lost

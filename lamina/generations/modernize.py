@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -60,6 +61,16 @@ def modernized(model: Any, masks: bool = True) -> tuple[Model, Changes]:
     if getattr(model, "compiled", False):
         work.compile(model, made)
     return made, work.changes
+
+
+def _hand_over_terms(old: Any, new: Any) -> None:
+    """A vocabulary, and what was counted of its terms, as files hold them."""
+    counted: dict[str, Any] = {}
+    old.save_own_variables(counted)
+    new.load_own_variables(counted)
+    with TemporaryDirectory() as folder:
+        old.save_assets(folder)
+        new.load_assets(folder)
 
 
 class _Modernizer:
@@ -253,9 +264,11 @@ class _Modernizer:
     # -- weights and training ---------------------------------------------------------------------------------------
 
     def hand_over(self) -> None:
-        """Give the new layers the weights of those before."""
+        """Give the new layers the weights of those before, and the vocabularies."""
         with torch.no_grad():
             for old, new in self._pairs:
+                if hasattr(old, "save_assets") and hasattr(new, "load_assets"):
+                    _hand_over_terms(old, new)
                 for before, now in zip(old.weights, new.weights, strict=True):
                     take(now, self._now(before))
 

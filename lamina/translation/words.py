@@ -57,7 +57,9 @@ class Words:
         everywhere = {"layers": (*BASE, *FIRST), "optimizers": ("name",)}.get(home, ())
         self.known = frozenset((*everywhere, *entry.renamed, *self.accepted))
         # Words of earlier versions that are still taken.
-        self.former = {key: word for key, word in entry.renamed.items() if key not in own and word in self.accepted}
+        self.former = {
+            key: word for key, word in entry.renamed.items() if key not in self.accepted and word in self.accepted
+        }
         closed = home not in _OPEN or entry.closed or "kwargs" in entry.signature
         self.signature = signature_of(entry.signature, not closed)
         joined = (names for names in generation.joined if self.accepted.keys() >= {*names})
