@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import zipfile
 from pathlib import Path
@@ -239,6 +240,51 @@ def test_shared_layers_stay_shared() -> None:
     assert len(now.weights) == 2
     x = [torch.randn(2, 4), torch.randn(2, 4)]
     np.testing.assert_allclose(now(x).detach(), model(x).detach(), atol=1e-6)
+
+
+WORDS = np.array([["a b c"], ["b b"], ["a"]], object)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "x"),
+    [
+        ("StringLookup", {"output_mode": "multi_hot"}, WORDS),
+        ("TextVectorization", {"output_mode": "tf_idf"}, WORDS),
+        ("IntegerLookup", {"mask_value": 0}, np.array([[3], [5], [3]])),
+        ("Discretization", {"bins": 3}, np.array([[0.1], [0.5], [0.9]], "float32")),
+        ("Normalization", {}, np.array([[0.1], [0.5], [0.9]], "float32")),
+    ],
+)
+def test_what_layers_learned_goes_along(name: str, options: dict[str, Any], x: np.ndarray, tmp_path: Path) -> None:
+    layer = getattr(tf_keras.layers, name)(**options)
+    layer.adapt(x)
+    start = tf_keras.Input((1,), dtype="string" if x.dtype == object else str(x.dtype))
+    model = tf_keras.Model(start, layer(start))
+    now, _ = modernized(model)
+    now.save(tmp_path / "now.keras")
+    again = lamina.load_model(tmp_path / "now.keras")
+    np.testing.assert_array_equal(np.asarray(again(x)), np.asarray(model(x)))
+
+
+@pytest.mark.parametrize("keras", [keras1, keras2, tf_keras])
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_rate_that_decays_goes_on(name: str, keras: Any, tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).random((2, 8, 3), "float32")
+    model = keras.models.Sequential([keras.layers.Dense(3, input_shape=(3,))])
+    model.compile(getattr(keras.optimizers, name)(0.1, decay=0.5, clipnorm=1.0), "mse")
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "old.h5")
+    assert not convert(tmp_path / "old.h5", tmp_path / "new.keras").lost
+    now = lamina.load_model(tmp_path / "new.keras")
+    for _ in range(3):
+        assert now.train_on_batch(x, y) == pytest.approx(model.train_on_batch(x, y), rel=1e-5)
+
+
+def test_code_of_another_python_is_told() -> None:
+    told = json.loads(lzma.decompress((old.RECORDED.parent / "lambdas.json.xz").read_bytes()))["3.6"][0]
+    layer = keras2.layers.Lambda.from_config({"function": [told, None, None], "function_type": "lambda"})
+    _, changes = modernized(keras2.models.Sequential([keras2.layers.InputLayer((8, 8, 3)), layer]))
+    assert "holds code" in str(changes.own)
 
 
 # Errors, and the command ----------------------------------------------------------------------------------------------

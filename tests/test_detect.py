@@ -230,8 +230,9 @@ def test_cells_of_a_notebook() -> None:
     assert told("!a \\\n  --b \\\n  --c\nx = 1") == [(1, "pass\n\n\nx = 1", ["!a \\"])]
     assert told("  x = 1\n  if x:\n    y = 2") == [(1, "x = 1\nif x:\n  y = 2", [])]
     assert told("x = (7\n  % 4)\ns = '''\n%no\n'''")[0][2] == []
-    with pytest.raises(ValueError, match="no notebook"):
-        list(cells("[1]"))
+    for text in ("[1]", '{"cells": [{"cell_type": "code", "source": NaN}]}', '{"cells": 3}'):
+        with pytest.raises(ValueError, match="no notebook"):
+            list(cells(text))
 
 
 def test_cells_go_on_with_the_names_of_those_above() -> None:

@@ -192,3 +192,25 @@ def test_a_sample_is_the_axis_behind_the_batch(make: Any, shape: tuple[int, ...]
         expected = expected > 0
     np.testing.assert_array_equal(np.asarray(layer(indices)), expected)
     assert tuple(layer.compute_output_shape(shape)) == expected.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "former", "words"),
+    [
+        ("IntegerLookup", {"max_values": 4, "mask_value": 0, "oov_value": -1}, {"max_tokens": 4, "mask_token": 0}),
+        ("CategoryEncoding", {"max_tokens": 4}, {"num_tokens": 4}),
+        ("Discretization", {"bins": [1.0, 2.0]}, {"bin_boundaries": [1.0, 2.0]}),
+        ("Discretization", {"bins": 3}, {"num_bins": 3}),
+        ("IntegerLookup", {"vocabulary": [7], "output_mode": "multi_hot", "dtype": "int64"},
+         {"vocabulary": [7], "output_mode": "multi_hot"}),
+        ("StringLookup", {"vocabulary": ["a"], "dtype": "string"}, {"vocabulary": ["a"]}),
+    ],
+)  # fmt: skip
+def test_words_of_tensorflow_2_3_to_2_5(name: str, former: dict[str, Any], words: dict[str, Any]) -> None:
+    """As tf_keras 2.21 still takes them."""
+    cls = getattr(keras.tf_keras.layers, name)
+    config = cls(**words, name="one").get_config()
+    assert cls(**former, name="one").get_config() == cls.from_config({**former, "name": "one"}).get_config() == config
+    if not former.keys() & words.keys():
+        with pytest.raises((TypeError, ValueError), match=r"twice|must be"):
+            cls(**former, **words)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import hostile, mutated
+from support import hostile, hostile_formats, mutated
 
 KEPT = Path(__file__).parent / "golden" / "fuzzed"  # what once broke a reader: READER.NUMBER and the suffix
 
@@ -28,7 +28,7 @@ def folder() -> Path:
 
 @functools.cache
 def all_cases() -> list[tuple[str, str, hostile.Make]]:
-    return list(hostile.cases(folder()))
+    return [*hostile.cases(folder()), *hostile_formats.cases(folder(), hostile.sound(folder()))]
 
 
 def faults(cases: list[tuple[str, str, hostile.Make]]) -> Iterator[str]:
@@ -38,6 +38,8 @@ def faults(cases: list[tuple[str, str, hostile.Make]]) -> Iterator[str]:
         if suffix == ".pb":
             path = folder() / "saved" / "saved_model.pb"
             path.parent.mkdir(exist_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
         path.unlink(missing_ok=True)
         make(path)
         for reader in hostile.OF_SUFFIX[suffix]:

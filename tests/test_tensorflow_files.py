@@ -56,14 +56,37 @@ def test_checksums_agree_with_their_definition() -> None:
         assert crc32c(data[:size]) == plain(data[:size])
 
 
-@pytest.mark.parametrize("path", ["model.ckpt", "model.ckpt.index", "model.ckpt.data-00000-of-00001"])
-def test_arrays_of_every_type_and_in_slices(path: str) -> None:
-    found, expected = read_checkpoint(RECORDED / "session" / path), recorded("session")
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("session/model.ckpt", "session"),
+        ("session/model.ckpt.index", "session"),
+        ("session/model.ckpt.data-00000-of-00001", "session"),
+        ("first.ckpt", "first"),  # the first version, one file
+    ],
+)
+def test_arrays_of_every_type_and_in_slices(path: str, name: str) -> None:
+    found, expected = read_checkpoint(RECORDED / path), recorded(name)
     assert set(found) == set(expected)
     for name, value in expected.items():
         got = found[name].astype("S") if found[name].dtype == object else found[name]
         assert (got.dtype, got.shape) == (value.dtype, value.shape)
         np.testing.assert_array_equal(got, value, err_msg=name)
+
+
+def test_weights_of_the_first_version() -> None:
+    model = lamina.Sequential([lamina.Input((2,)), lamina.layers.Dense(3, use_bias=False, name="dense_1")])
+    model.load_weights(RECORDED / "first.ckpt")
+    np.testing.assert_array_equal(model.get_weights()[0], recorded("first")["dense_1/kernel"])
+
+
+@pytest.mark.parametrize("place", [0, 100, 200, 300, 400, 500])
+def test_a_spoiled_first_version_is_refused(place: int, tmp_path: Path) -> None:
+    data = bytearray((RECORDED / "first.ckpt").read_bytes())
+    data[place] ^= 9
+    (tmp_path / "x.ckpt").write_bytes(data)
+    with pytest.raises(ValueError, match=r"x\.ckpt"):
+        dict(read_checkpoint(tmp_path / "x.ckpt"))
 
 
 def test_a_folder_of_a_saved_model_is_a_checkpoint() -> None:

@@ -1,7 +1,8 @@
 """TensorFlow's checkpoints, `prefix.index` and `prefix.data-00000-of-00001`, read without TensorFlow.
 
 The index is a sorted table of LevelDB's kind: blocks of keys and values, each with a checksum. Its values are protocol
-buffers that say where in the data files each tensor lies. (tensorflow/core/util/tensor_bundle, core/lib/io/table.)
+buffers that say where in the data files each tensor lies; those of the first version, one file, are the tensors.
+(tensorflow/core/util/tensor_bundle, core/util/saved_tensor_slice.proto, core/lib/io/table.)
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ import numpy as np
 from ..core.errors import short
 from . import safe
 from .crc32c import crc32c
+from .kinds import TABLE_END
 from .stored import PIECE, Place, Stored, places
-from .wire import message, numbers, varint
+from .wire import Message, message, numbers, varint
 
 INDEX = ".index"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _LATEST = re.compile(r'^model_checkpoint_path:\s*"((?:[^"\\\n]|\\.)*)"', re.MULTILINE)
 _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
-_FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")
+_FOOTER = 48
 _MAX_RANK = 254  # TensorFlow's own limit
 _MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
 _BFLOAT16 = 14
@@ -48,9 +50,16 @@ def prefix_of(path: Path) -> Path | None:
     name = str(path)
     data = _DATA.fullmatch(name)
     if path.is_file() and data is None and path.suffix != INDEX:
-        return None
+        return path if _is_table(path) else None
     candidates = [name, name.removesuffix(INDEX), data[1] if data else name, str(path / "variables" / "variables")]
     return next((Path(found) for found in candidates if Path(found + INDEX).is_file()), None)
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file ends as a table does."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(TABLE_END)))
+        return file.read() == TABLE_END
 
 
 def latest(path: Path) -> Path | None:
@@ -87,8 +96,14 @@ class Bundle(Mapping[str, np.ndarray]):
     def __init__(self, prefix: Path):
         self.prefix = prefix
         self._maps: dict[int, memoryview] = {}
-        with safe.reading(f"{prefix}{INDEX}"):
-            items = _table(Path(f"{prefix}{INDEX}").read_bytes())
+        path = prefix if prefix.is_file() else Path(f"{prefix}{INDEX}")
+        with safe.reading(path):
+            if not path.is_file():  # a device would never end
+                raise ValueError(f"{path.name} is no file")
+            items = _table(path.read_bytes())
+            if path is prefix:
+                self.stored: dict[str, StoredTensor] = dict(_inline(items))
+                return
             header = message(items.pop(b"", b""))
             self._shards = header.number(1)
             order: Order = ">" if header.number(2) else "<"
@@ -241,6 +256,54 @@ class StoredTensor(Stored):
         return values.reshape(self.shape)
 
 
+_FIELDS = {1: (5, "<f4"), 2: (6, "<f8"), 9: (10, ""), 10: (11, ""), **dict.fromkeys((3, 4, 5, 6), (7, ""))}
+
+
+class InlineTensor(StoredTensor):
+    """A tensor of a first version's checkpoint, by its slices: where each goes, and its message."""
+
+    def __init__(self, name: str, shape: tuple[int, ...], kind: int, slices: list[tuple[Place, Message]]):
+        self.name, self.shape, self._kind, self._slices = name, shape, kind, slices
+        self.type = _TYPES.get(kind, "")
+        self.dtype = np.dtype(_OTHERS.get(self.type, self.type))
+
+    def check(self) -> None:
+        """Raises ValueError where the values are not all there."""
+        if self._kind not in _FIELDS:
+            raise ValueError(f"{self.name!r} holds values of TensorFlow's type {self._kind}, which are not read")
+        if sum(values.size for _, values in self._values()) != self.size:
+            raise ValueError(f"the slices of {self.name!r} do not make up its shape {self.shape}")
+
+    def checked(self) -> np.ndarray:
+        """The values, checked."""
+        self.check()
+        return self.read()
+
+    def pieces(self) -> Iterator[tuple[Place, np.ndarray]]:
+        """The values."""
+        if len(self._slices) > 1:
+            yield (), np.zeros((), self.dtype)  # slices may leave something out
+        yield from self._values()
+
+    def _values(self) -> Iterator[tuple[Place, np.ndarray]]:
+        field, form = _FIELDS[self._kind]
+        for place, told in self._slices:
+            values = np.frombuffer(told.bytes(field), form) if form else np.array(told.numbers(field))
+            shape = [len(range(size)[each]) for size, each in zip(self.shape, place, strict=True)]
+            yield place, values.reshape(shape).astype(self.dtype)
+
+
+def _inline(items: Mapping[bytes, memoryview]) -> Iterator[tuple[str, InlineTensor]]:
+    """The tensors in a table of the first version."""
+    for told in message(items.get(b"", b"")).message(1).messages(1):
+        name, kind = told.text(1), told.number(3)
+        entry = _entry_of(kind, told.message(2), told.messages(4))
+        held = [message(items.get(_piece_key(name, place), b"")).message(2).message(3) for place in entry.slices]
+        places = [tuple(slice(start, None if size is None else start + size) for start, size in place)
+                  for place in entry.slices]  # fmt: skip
+        yield name, InlineTensor(name, entry.shape, kind, [*zip(places, held, strict=True)])
+
+
 def in_order(words: list[Any], places: list[int]) -> list[Any]:
     """The words of a table, texts decoded, by the places that it has for them."""
     pairs = sorted(zip(places, words, strict=True), key=lambda pair: pair[0])
@@ -262,17 +325,23 @@ class Entry(NamedTuple):
 
 def _entry(value: memoryview | bytes, order: Order) -> Entry:
     found = message(value)
-    shape = tuple(axis.number(1) for axis in found.message(2).messages(2))
+    entry = _entry_of(found.number(1), found.message(2), found.messages(7))
+    shard, offset, size, checksum = map(found.number, (3, 4, 5, 6))
+    return entry._replace(shard=shard, offset=offset, size=size, checksum=checksum, order=order)
+
+
+def _entry_of(kind: int, told: Message, slices_told: list[Message]) -> Entry:
+    """What is known of a tensor's shape and slices. Raises ValueError for absurd ones."""
+    shape = tuple(axis.number(1) for axis in told.messages(2))
     if len(shape) > _MAX_RANK or any(not 0 <= size < 1 << 48 for size in shape) or math.prod(shape) >= 1 << 48:
         raise ValueError(f"it has a tensor of shape {short(shape)}")
     slices = tuple(
         tuple((axis.number(1), axis.number(2) if 2 in axis else None) for axis in place.messages(1))
-        for place in found.messages(7)
+        for place in slices_told
     )
     if any(len(place) != len(shape) for place in slices):
         raise ValueError("a slice has another number of axes than its tensor")
-    shard, offset, size, checksum = map(found.number, (3, 4, 5, 6))
-    return Entry(found.number(1), shape, shard, offset, size, checksum, slices, order)
+    return Entry(kind, shape, 0, 0, 0, 0, slices, "<")
 
 
 def _text(key: bytes) -> str:
@@ -303,7 +372,7 @@ def _signed(number: int) -> bytes:
 def _table(data: bytes) -> dict[bytes, memoryview]:
     """All keys and values of a table. Raises ValueError for a damaged one."""
     view = memoryview(data)
-    if len(data) < _FOOTER or data[-8:] != _MAGIC:
+    if len(data) < _FOOTER or data[-8:] != TABLE_END:
         raise ValueError("it does not end as a table of TensorFlow's does")
     footer = view[-_FOOTER:]
     (_, _, offset, size), _ = numbers(footer, 4)

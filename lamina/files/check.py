@@ -20,7 +20,6 @@ from . import kinds, safe, safetensors
 TEXT = 1 << 26  # bytes of a JSON or YAML file that are read
 LISTED = 4  # members of a list that one line shows
 FILES = 10_000  # of a folder
-DEEPEST = 100  # groups inside of groups
 
 _GENERATIONS = {"keras1": "Keras 1", "keras2": "Keras 2", "tf_keras": "tf.keras (Keras 2)", "keras3": "Keras 3"}
 
@@ -160,9 +159,9 @@ def _hdf5(found: Checked, path: Path) -> None:
         attributes = file.attrs
         if "model_config" in attributes:
             found.what = "a whole model in HDF5"
-            described = _json_of(file, "model_config")
+            described = safe.json_of(file, "model_config")
             _told_by_attributes(found, described, file, *([file["model_weights"]] if "model_weights" in file else []))
-            settings = _json_of(file, "training_config") if "training_config" in attributes else None
+            settings = safe.json_of(file, "training_config") if "training_config" in attributes else None
             _describe(found, described, settings)
             found.optimizer_state = "optimizer_weights" in file
             if "model_weights" in file:
@@ -195,10 +194,6 @@ def _hdf5(found: Checked, path: Path) -> None:
         _verdict(found, f"model.load_weights({found.path!r})")
 
 
-def _json_of(file: Any, name: str) -> Any:
-    return safe.parse_json(safe.as_text(file.attrs[name]), file.id.get_filesize(), f"attribute {name!r}")
-
-
 def _told_by_attributes(found: Checked, described: Any, *holders: Any) -> None:
     """Who wrote it. Keras 1 says nothing of itself in weights, but their names tell its backend."""
     told: dict[str, str] = {}
@@ -228,19 +223,14 @@ def _groups(names: Iterable[str]) -> dict[str, int]:
 
 def _parameters(group: Any) -> int:
     """How many numbers the layers' arrays below a group have. Raises ValueError for arrays that may not be read."""
-    import h5py
-
-    count = 0
-
-    def visit(name: str, item: Any) -> None:
-        nonlocal count
-        if name.count("/") > DEEPEST:
-            raise ValueError(f"{name[:40]}... is more than {DEEPEST} groups deep")
-        if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer/", "metrics/", "_training_state")):
-            count += safe.StoredArray(item.id).size
-
-    group.visititems(visit)
-    return count
+    above = group.name.strip("/")
+    aside = tuple(f"{above}/{name}".lstrip("/") for name in ("optimizer/", "metrics/", "_training_state"))
+    return sum(
+        safe.array_in(group.file, f"{place}/{name}").size
+        for place, names in safe.groups(group.file).items()
+        if place.startswith(above) and not f"{place}/".startswith(aside)
+        for name in names
+    )
 
 
 def _zip(found: Checked, path: Path) -> None:

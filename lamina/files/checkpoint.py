@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..core.errors import compare
 from . import safe, safetensors, tree
 from .keras3 import require_built
 
@@ -31,15 +29,9 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         for name in own.keys() & stored.keys():
             problem = tree.misfit({name: own[name]}, {name: stored[name]})
             problems |= {name: problem} if problem else {}
-        if problems:
-            told = sorted(f"{name}: {problem}" for name, problem in problems.items())
-            message = f"the weights do not fit the model. {'; '.join(told[:5])}"
-            if not skip_mismatch:
-                error = safe.Misfit(message)
-                pairs = [(name, [own[name]], [stored[name]] if name in stored else []) for name in own]
-                compare(error, [*pairs, *((name, [], [stored[name]]) for name in stored if name not in own)], True)
-                raise error
-            warnings.warn(f"{path}: {message}. These are left as they are.", UserWarning, stacklevel=3)
+        pairs = [(name, [own[name]], [stored[name]] if name in stored else []) for name in own]
+        pairs += [(name, [], [stored[name]]) for name in stored if name not in own]
+        safe.tell_misfits(sorted(f"{name}: {problem}" for name, problem in problems.items()), skip_mismatch, pairs)
         with torch.no_grad():
             for name in own.keys() - problems.keys():
                 stored[name].into(own[name])

@@ -104,11 +104,7 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
             size = getattr(stored[name], "size", ())
             if tuple(size) != tuple(own[name].shape):
                 problems[name] = f"of shape {show_shape(own[name].shape)} here and {show_shape(size)} there"
-        if problems:
-            told = "; ".join(sorted(f"{name}: {problem}" for name, problem in problems.items())[:5])
-            if not skip_mismatch:
-                raise safe.Misfit(f"the weights do not fit the model. {told}")
-            warnings.warn(f"{path}: {told}. These are left as they are.", UserWarning, stacklevel=3)
+        safe.tell_misfits(sorted(f"{name}: {problem}" for name, problem in problems.items()), skip_mismatch)
         fitting = {name: tensor for name, tensor in own.items() if name not in problems}
         try:
             with _quietly():

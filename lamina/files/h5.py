@@ -156,8 +156,8 @@ def load(
         with safe.reading(path):
             if "model_config" not in file.attrs:
                 raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
-            config = _json(file, "model_config")
-            training = _json(file, "training_config") if "training_config" in file.attrs else None
+            config = safe.json_of(file, "model_config")
+            training = safe.json_of(file, "training_config") if "training_config" in file.attrs else None
             groups, writer = _groups(safe.subgroup(file, "model_weights"), backend)
             config = older.addressed(config, writer.version)
             state = safe.child(file, "optimizer_weights")
@@ -189,10 +189,6 @@ def _load_state(
     if problem:
         raise safe.Misfit(f"the optimizer's state does not fit: {problem}")
     tree.load([(optimizer, arrays)], "its optimizer")
-
-
-def _json(file: Any, name: str) -> Any:
-    return safe.parse_json(safe.as_text(file.attrs[name]), file.id.get_filesize(), f"attribute {name!r}")
 
 
 def _compile(model: Any, training: Mapping[str, Any], path: Path, generation: str) -> None:

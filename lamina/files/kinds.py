@@ -80,7 +80,7 @@ _TEXTS = (
     (re.compile(rb"model_checkpoint_path:"), CHECKPOINT),
     (re.compile(rb"(?i)(\d{3}\W+)?(not found|access denied|forbidden|unauthorized|error|invalid|entry)\b"), ERROR),
 )
-_TABLE_END = bytes.fromhex("57fb808b247547db")  # of TensorFlow's tables, such as a checkpoint's index
+TABLE_END = bytes.fromhex("57fb808b247547db")  # of TensorFlow's tables, such as a checkpoint's index
 
 
 def kind_of(path: Path) -> Kind:
@@ -97,7 +97,7 @@ def kind_of(path: Path) -> Kind:
         size = file.seek(0, 2)
         file.seek(max(0, size - 8))
         end = file.read()
-    if end == _TABLE_END or re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
+    if end == TABLE_END or re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
         return CHECKPOINT
     if 2 <= int.from_bytes(start[:8], "little") <= size - 8 and start[8:9] == b"{":
         return SAFETENSORS

@@ -7,7 +7,6 @@ functional model's first layer that has some. Variables are nodes that name thei
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -218,12 +217,7 @@ class Match:
 
     def settle(self, skip_mismatch: bool = False) -> None:
         """Check all that is to be read. Raises Misfit with all that differs; with `skip_mismatch` warns instead."""
-        if self.problems:
-            more = f"; and {len(self.problems) - 5} more" if len(self.problems) > 5 else ""
-            text = "the weights do not fit the model. " + "; ".join(self.problems[:5]) + more
-            if not skip_mismatch:
-                raise safe.Misfit(text)
-            warnings.warn(f"{text}. These are left as they are.", stacklevel=4)
+        safe.tell_misfits(self.problems, skip_mismatch)
         for part in self.parts:
             for array in part.arrays:
                 array.check()

@@ -16,14 +16,14 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from ..core.errors import pass_on
+from ..core.errors import compare, pass_on, warn
 from ..core.functions import Told
 from .stored import PIECE, Place, Stored, places
 
@@ -55,6 +55,20 @@ FAULTS = (
 
 class Misfit(ValueError):
     """A sound file that does not fit the model."""
+
+
+def tell_misfits(problems: Sequence[str], skip: bool, pairs: Sequence[tuple[str, Iterable, Iterable]] = ()) -> None:
+    """Raises Misfit where there are problems, with `pairs` below it, as `compare` shows them; or with `skip` warns."""
+    if not problems:
+        return
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    message = f"the weights do not fit the model. {'; '.join(problems[:5])}{more}"
+    if skip:
+        warn(f"{message}. These are left as they are.")
+        return
+    error = Misfit(message)
+    compare(error, pairs, True)
+    raise error
 
 
 @contextmanager
@@ -407,7 +421,7 @@ def _refuse_link(place: str) -> NoReturn:
 
 
 def groups(file: Any) -> dict[str, list[str]]:
-    """Paths of all groups of an HDF5 file, and the names of what stands in each.
+    """Paths of all groups of an HDF5 file, and the names of the arrays in each.
 
     Raises ValueError for links, and for groups that stand in several places or too deep.
     """
@@ -435,8 +449,8 @@ def groups(file: Any) -> dict[str, list[str]]:
             if count > 1:
                 raise ValueError(f"/{place} stands in several places")
             found[place] = []
-        outer, _, own = place.rpartition("/")
-        if outer:
+        elif "/" in place:
+            outer, _, own = place.rpartition("/")
             found[outer].append(own)
     return found
 
@@ -562,6 +576,11 @@ def texts(group: Any, name: str) -> list[str]:
         while f"{name}{len(parts)}" in group.attrs:
             parts.append(group.attrs[f"{name}{len(parts)}"])
     return [as_text(item) for part in parts for item in np.asarray(part).ravel().tolist()]
+
+
+def json_of(file: Any, name: str) -> Any:
+    """The JSON in an attribute of a file."""
+    return parse_json(as_text(file.attrs[name]), file.id.get_filesize(), f"attribute {name!r}")
 
 
 def count(group: Any, name: str) -> int:

@@ -7,7 +7,6 @@ Members of lists and dicts are named by their class and numbered. What is reache
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import nn
 
 from ..core.children import Children
 from ..core.dtypes import kind
-from ..core.errors import compare, show_shape
+from ..core.errors import show_shape
 from ..core.layer import Layer, snake_case
 from ..core.weight import take
 from ..layers.torch_module import TorchModuleWrapper
@@ -242,14 +241,7 @@ def read(
             fitting.append((item, stored))
     if not skip and not grows:
         problems += [f"{path}: stored, but the model has no such layer" for path in held.unasked(asked)]
-    if problems:
-        message = "the weights do not fit the model. " + "; ".join(problems[:5])
-        message += f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        if not skip_mismatch:
-            error = Misfit(message)
-            compare(error, pairs, True)
-            raise error
-        warnings.warn(f"{message}. These are left as they are.", stacklevel=4)
+    safe.tell_misfits(problems, skip_mismatch, pairs)
     check_total((array for _, stored in fitting for array in stored.values()), *files)
     return [*fitting]
 

@@ -62,7 +62,7 @@ def message(data: memoryview | bytes) -> Message:
     end = len(data)
     while at < end:
         tag, at = (data[at], at + 1) if data[at] < 128 else varint(data, at)
-        kind = tag & 7
+        kind = tag & 7 if tag > 7 else -1  # there is no field 0
         if kind == 0:
             value, at = varint(data, at)
         elif kind in _SIZES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.utils import _pytree as pytree
 from .. import layers as today
 from ..core import masking, serialize
 from ..core.errors import named
+from ..core.functions import Rebuilt
 from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import SymbolicTensor
@@ -59,6 +61,16 @@ def modernized(model: Any, masks: bool = True) -> tuple[Model, Changes]:
     if getattr(model, "compiled", False):
         work.compile(model, made)
     return made, work.changes
+
+
+def _hand_over_terms(old: Any, new: Any) -> None:
+    """A vocabulary, and what was counted of its terms, as files hold them."""
+    counted: dict[str, Any] = {}
+    old.save_own_variables(counted)
+    new.load_own_variables(counted)
+    with TemporaryDirectory() as folder:
+        old.save_assets(folder)
+        new.load_assets(folder)
 
 
 class _Modernizer:
@@ -143,6 +155,8 @@ class _Modernizer:
             self._keep(old, "takes time first")
             return [], type(old).from_config(old.get_config())
         public, config = self._class_for(old)
+        if isinstance(getattr(old, "function", None), Rebuilt):
+            self._keep(old, "holds code as the Python of then had it")
         padded = "kernel_size" in config and isinstance(config["padding"], (list, tuple))
         before = self._padding(old, config, alone) if padded else []
         if public is today.Activation and _told(config["activation"]) == "hard_sigmoid" and not alone:
@@ -241,7 +255,7 @@ class _Modernizer:
         if public is None or public.__name__ in _ROOTS:
             self.changes.own.append(f"{type(old).__name__} is no class of Keras 3")
             return serialize.serialize(old)
-        kept = super(Shim, old).get_config() if isinstance(old, Shim) else old.get_config()
+        kept = old.modern_config() if isinstance(old, Shim) else old.get_config()
         known = public._args if hasattr(public, "_args") else kept
         config = {key: self.config(item, key, public) for key, item in kept.items() if key in known or key == "name"}
         return {"module": serialize.home_of(public), "class_name": public.__name__, "config": config,
@@ -250,9 +264,11 @@ class _Modernizer:
     # -- weights and training ---------------------------------------------------------------------------------------
 
     def hand_over(self) -> None:
-        """Give the new layers the weights of those before."""
+        """Give the new layers the weights of those before, and the vocabularies."""
         with torch.no_grad():
             for old, new in self._pairs:
+                if hasattr(old, "save_assets") and hasattr(new, "load_assets"):
+                    _hand_over_terms(old, new)
                 for before, now in zip(old.weights, new.weights, strict=True):
                     take(now, self._now(before))
 

@@ -97,10 +97,8 @@ def _method(dialect: Dialect, own: Words, meant: FunctionType) -> Callable:
 
 
 def _modern(dialect: Dialect, own: Words, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The modern arguments of a call; a word of the generation before counts as its own."""
-    former = {key: word for key, word in own.entry.renamed.items() if key not in own.accepted}
-    given = {former.get(key, key): value for key, value in kwargs.items()}
-    return own.to_modern(own.bind(args, given), dialect.settings())
+    """The modern arguments of a call."""
+    return own.to_modern(own.bind(args, kwargs), dialect.settings())
 
 
 # Files --------------------------------------------------------------------------------------------------------------

@@ -64,8 +64,12 @@ class Shim(_Modern):
     def _modern(self, given: dict[str, Any]) -> dict[str, Any]:
         return self._words.to_modern(given, self._dialect.settings() if self._words.entry.adapt else {})
 
+    def modern_config(self) -> dict[str, Any]:
+        """In today's words, with numbers alone."""
+        return super().get_config()
+
     def get_config(self) -> dict[str, Any]:
-        own = self._words.to_old(super().get_config(), self._as_given)
+        own = self._words.to_old(self.modern_config(), self._as_given)
         return {"name": type(self).__name__, **own} if self._dialect.table.named_configs else own
 
     @classmethod
@@ -122,9 +126,15 @@ class OptimizerShim(ByUpdates, Shim):
 
     lr = learning_rate
 
+    def modern_config(self) -> dict[str, Any]:
+        config = super().modern_config()
+        if self._decaying():
+            config["learning_rate"]["config"]["initial_learning_rate"] = float(self.learning_rate)
+        return config
+
     def get_config(self) -> dict[str, Any]:
         """With the learning rate of now."""
-        modern, own = super(Shim, self).get_config(), dict(self._as_given)
+        modern, own = self.modern_config(), dict(self._as_given)
         if self._decaying():
             modern["learning_rate"] = float(self.learning_rate)
         own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}

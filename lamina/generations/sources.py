@@ -103,11 +103,12 @@ def cells(text: str) -> Iterator[tuple[int, str, list[str]]]:
     try:
         told = json.loads(text)
         all_cells = told.get("cells") or [cell for sheet in told.get("worksheets", ()) for cell in sheet["cells"]]
-        sources = [cell.get("source", cell.get("input", "")) for cell in all_cells if cell["cell_type"] == "code"]
+        code = [cell for cell in all_cells if cell["cell_type"] == "code"]
+        sources = ["".join(cell.get("source", cell.get("input", ""))) for cell in code]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError("it is no notebook: expected JSON with `cells`") from error
     for number, source in enumerate(sources, 1):
-        yield number, *_without_magics("".join(source))
+        yield number, *_without_magics(source)
 
 
 # What a first line `%%...` says of a cell that is still Python.

@@ -199,9 +199,17 @@ def both_ways(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
     return modern
 
 
-def of_texts(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """A layer of texts has their type there."""
-    if modern.get("dtype") == "string":
+def bins(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """`bins` was one argument for either: the boundaries, or how many to learn."""
+    if isinstance(modern["bin_boundaries"], int) and modern["num_bins"] is None:
+        modern["num_bins"], modern["bin_boundaries"] = modern["bin_boundaries"], None
+    return modern
+
+
+def of_terms(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    """Earlier versions told the type of what a layer takes: texts, or whole numbers, vectors or not."""
+    of_numbers = "vocabulary_dtype" in modern and modern["output_mode"] != "int"
+    if modern.get("dtype") == "string" or (of_numbers and modern.get("dtype") == "int64"):
         del modern["dtype"]
     return modern
 
@@ -216,8 +224,8 @@ def grayscale(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, grayscale,
-        known_interpolation, lambda_, local, nadam, of_steps, of_texts, pooling, recurrent,
+        batch_normalization, bins, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, grayscale,
+        known_interpolation, lambda_, local, nadam, of_steps, of_terms, pooling, recurrent,
         refuse_dilated_strides, sequence, several_axes, zero_padding,
     )
 }  # fmt: skip

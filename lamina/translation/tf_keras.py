@@ -148,25 +148,34 @@ LAYERS = {
     ),
     "Rescaling": Class("Rescaling", "scale, offset=0.0", _PREPARING),
     "Normalization": Class("CountingNormalization", "axis=-1, mean=None, variance=None, invert=False", _PREPARING),
-    "Discretization": _encoding("Discretization", "bin_boundaries=None, num_bins=None, epsilon=0.01", _TO_INT),
-    "CategoryEncoding": _encoding("CategoryEncoding", "num_tokens=None", "output_mode='multi_hot', sparse=False"),
+    "Discretization": _encoding(
+        "Discretization", "bin_boundaries=None, num_bins=None, epsilon=0.01", _TO_INT,
+        renamed={"bins": "bin_boundaries"}, adapt="bins", write="lookup",
+    ),
+    "CategoryEncoding": _encoding(
+        "CategoryEncoding", "num_tokens=None", "output_mode='multi_hot', sparse=False",
+        renamed={"max_tokens": "num_tokens"},
+    ),
     "Hashing": _encoding("Hashing", "num_bins, mask_value=None, salt=None", _TO_INT),
     "HashedCrossing": _encoding("HashedCrossing", "num_bins", _TO_INT),
     "StringLookup": _encoding(
         "StringLookup",
         "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token='[UNK]', vocabulary=None, idf_weights=None, "
-        "encoding='utf-8', invert=False", f"{_TO_INT}, pad_to_max_tokens=False", base="_Vocabulary", write="lookup",
+        "encoding='utf-8', invert=False", f"{_TO_INT}, pad_to_max_tokens=False", base="_Vocabulary", adapt="of_terms",
+        write="lookup",
     ),
     "IntegerLookup": _encoding(
         "IntegerLookup",
         "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token=-1, vocabulary=None, vocabulary_dtype='int64', "
-        "idf_weights=None, invert=False", f"{_TO_INT}, pad_to_max_tokens=False", base="_Vocabulary", write="lookup",
+        "idf_weights=None, invert=False", f"{_TO_INT}, pad_to_max_tokens=False", base="_Vocabulary", adapt="of_terms",
+        write="lookup",
+        renamed={"max_values": "max_tokens", "mask_value": "mask_token", "oov_value": "oov_token"},
     ),
     "TextVectorization": _encoding(
         "TextVectorization",
         "max_tokens=None, standardize='lower_and_strip_punctuation', split='whitespace', ngrams=None",
         "output_mode='int', output_sequence_length=None, pad_to_max_tokens=False, vocabulary=None, idf_weights=None, "
-        "sparse=False, ragged=False, encoding='utf-8'", base="_Vocabulary", adapt="of_texts", write="of_texts",
+        "sparse=False, ragged=False, encoding='utf-8'", base="_Vocabulary", adapt="of_terms", write="of_texts",
     ),
     "_Vocabulary": Class("Layer", "vocabulary_size=None"),
     "_Random": Class("Layer", "rng_type='stateful'"),

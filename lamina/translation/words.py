@@ -56,6 +56,10 @@ class Words:
         self.required = tuple(key for key, default in self.accepted.items() if default is _REQUIRED)
         everywhere = {"layers": (*BASE, *FIRST), "optimizers": ("name",)}.get(home, ())
         self.known = frozenset((*everywhere, *entry.renamed, *self.accepted))
+        # Words of earlier versions that are still taken.
+        self.former = {
+            key: word for key, word in entry.renamed.items() if key not in self.accepted and word in self.accepted
+        }
         closed = home not in _OPEN or entry.closed or "kwargs" in entry.signature
         self.signature = signature_of(entry.signature, not closed)
         joined = (names for names in generation.joined if self.accepted.keys() >= {*names})
@@ -69,6 +73,13 @@ class Words:
         """All arguments of a call by their names. Raises TypeError for missing, doubled or surplus ones."""
         if self.older is not None:
             args, kwargs = self.older.respell(args, kwargs, self)
+        if not self.former.keys().isdisjoint(kwargs):
+            doubled = [key for key in kwargs if self.former.get(key) in kwargs]
+            if doubled:
+                raise TypeError(
+                    f"{self.name} got `{self.former[doubled[0]]}` twice: also by its former name `{doubled[0]}`."
+                )
+            kwargs = {self.former.get(key, key): value for key, value in kwargs.items()}
         given = _by_name(self.name, self.positional, args, kwargs)
         if not given.keys() <= self.known:
             surplus = next(key for key in given if key not in self.known)

@@ -80,6 +80,9 @@ OF_SUFFIX = {
     ".h5": ("load_model", "load_weights", "check"),
     ".weights.h5": ("load_weights", "check"),
     ".safetensors": ("load_weights", "check"),
+    ".weights.json": ("load_weights", "check"),
+    ".dcp": ("load_weights", "check"),
+    ".folder": ("load_model", "load_weights", "check"),
     ".json": ("from_json", "check"),
     ".yaml": ("from_yaml", "check"),
     ".index": ("read_checkpoint", "check"),
@@ -88,6 +91,9 @@ OF_SUFFIX = {
     ".code": ("lambda",),
 }
 OF_TEXT = ("from_json", "from_yaml", "explain", "lambda")  # these may raise TypeError as well
+
+
+FOLDERS = (".dcp", ".folder")
 
 
 def suffix_of(name: str) -> str:
@@ -127,7 +133,6 @@ _FORBIDDEN = (
     "subprocess.",
     "socket.",
     "marshal.load",
-    "pickle.find_class",
     "shutil.",
     "urllib.",
     "webbrowser.",
@@ -148,6 +153,8 @@ def _watch(event: str, args: tuple) -> None:
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         bad = bool(writes) and not str(path).startswith((tempfile.gettempdir(), "/dev/"))
         bad = bad or CANARY in str(path) or str(path).startswith("/etc/passwd")
+    elif event == "pickle.find_class":
+        bad = args[0].partition(".")[0] not in ("torch", "pathlib", "collections")  # plain data of an index of tensors
     elif event == "marshal.loads":
         bad = "importlib" not in sys._getframe(1).f_code.co_filename
     else:
@@ -212,13 +219,13 @@ def sound(folder: Path) -> dict[str, Path]:
 Make = Callable[[Path], Any]
 
 
-def _layer(name: str, /, module: Any = "keras.layers", **config: Any) -> dict[str, Any]:
+def layer(name: str, /, module: Any = "keras.layers", **config: Any) -> dict[str, Any]:
     return {"module": module, "class_name": name, "config": config, "registered_name": None}
 
 
-def _sequential(*layers: Any, **more: Any) -> dict[str, Any]:
-    inputs = _layer("InputLayer", batch_shape=[None, 4], name="i")
-    return _layer("Sequential", "keras", name="s", layers=[inputs, *layers], **more)
+def sequential(*layers: Any, **more: Any) -> dict[str, Any]:
+    inputs = layer("InputLayer", batch_shape=[None, 4], name="i")
+    return layer("Sequential", "keras", name="s", layers=[inputs, *layers], **more)
 
 
 CODE = base64.b64encode(marshal.dumps(compile(EVIL, CANARY, "eval"))).decode()
@@ -228,7 +235,7 @@ def configs() -> dict[str, Any]:
     """Configs of models: a value, or the text itself."""
     dense = {"units": 2, "name": "d"}
     of_names = {
-        f"names {name!r} of {module!r}": _sequential(_layer(name, module, **dense))
+        f"names {name!r} of {module!r}": sequential(layer(name, module, **dense))
         for module, name in [
             ("os", "system"),
             ("builtins", "eval"),
@@ -256,7 +263,7 @@ def configs() -> dict[str, Any]:
         ]
     }
     of_values = {
-        f"{key}={str(value)[:30]}": _sequential(_layer("Dense", **{**dense, key: value}))
+        f"{key}={str(value)[:30]}": sequential(layer("Dense", **{**dense, key: value}))
         for key, values in {
             "units": (HUGE, -1, 0, 2.5, "2", None, [], {}, True, 10**4000, float("nan"), float("inf"), [[[]]]),
             "name": (3, None, [], "a/b", "../x", "\x00", "\u202e", "x" * 10**6, "", "\ud800", {"__class__": 1}),
@@ -272,13 +279,13 @@ def configs() -> dict[str, Any]:
                 {"class_name": "__lambda__", "config": {"code": CODE}},
             ),
             "kernel_initializer": (
-                _layer("__class__", "keras.initializers"),
+                layer("__class__", "keras.initializers"),
                 {"class_name": "Dense"},
                 EVIL,
                 3,
-                _layer("Constant", "keras.initializers", value=[[0] * 9] * 9),
+                layer("Constant", "keras.initializers", value=[[0] * 9] * 9),
             ),
-            "kernel_regularizer": (_layer("L2", "keras.regularizers", l2=[]), EVIL, {"class_name": []}),
+            "kernel_regularizer": (layer("L2", "keras.regularizers", l2=[]), EVIL, {"class_name": []}),
             "__class__": ("x",),
             "__init__": ("x",),
             "self": (1,),
@@ -296,7 +303,7 @@ def configs() -> dict[str, Any]:
         for shape in ([None, HUGE], [HUGE, HUGE], [-1, -1], [None] * 70, [[]], "4", None, [None, "4"], [0, 0], [1.5])
     }
     big = {
-        f"{name} of {HUGE}": _sequential(_layer(name, **config))
+        f"{name} of {HUGE}": sequential(layer(name, **config))
         for name, config in {
             "Embedding": {"input_dim": HUGE, "output_dim": 9},
             "RepeatVector": {"n": HUGE},
@@ -319,17 +326,17 @@ def configs() -> dict[str, Any]:
             "Lambda": {
                 "function": {"class_name": "__lambda__", "config": {"code": CODE, "defaults": None, "closure": None}}
             },
-            "TorchModuleWrapper": {"module": base64.b64encode(_pickled()).decode()},
+            "TorchModuleWrapper": {"module": base64.b64encode(pickled()).decode()},
             "TimeDistributed": {"layer": {"class_name": CANARY}},
         }.items()
     }
-    functional = _layer("Functional", "keras", name="f", layers=[], input_layers=[], output_layers=[])
+    functional = layer("Functional", "keras", name="f", layers=[], input_layers=[], output_layers=[])
     graphs = {
         "a graph of itself": {
             **functional,
             "config": {
                 **functional["config"],
-                "layers": [{**_layer("Dense", **dense), "name": "d", "inbound_nodes": [[["d", 0, 0, {}]]]}],
+                "layers": [{**layer("Dense", **dense), "name": "d", "inbound_nodes": [[["d", 0, 0, {}]]]}],
                 "input_layers": [["d", 0, 0]],
                 "output_layers": [["d", 0, 0]],
             },
@@ -342,14 +349,14 @@ def configs() -> dict[str, Any]:
             **functional,
             "config": {
                 **functional["config"],
-                "layers": [{**_layer("Dense", **dense), "name": "d", "inbound_nodes": "abc"}],
+                "layers": [{**layer("Dense", **dense), "name": "d", "inbound_nodes": "abc"}],
                 "output_layers": 3,
             },
         },
     }
     deep: Any = {}
     for _ in range(400):
-        deep = _layer("TimeDistributed", layer=deep)
+        deep = layer("TimeDistributed", layer=deep)
     texts = {
         "deep lists": "[" * 100_000,
         "deep objects": '{"a":' * 100_000,
@@ -368,12 +375,12 @@ def configs() -> dict[str, Any]:
         "code": EVIL,
         "escapes": '{"class_name": "\\ud800"}',
     }
-    return {**of_names, **of_values, **shapes, **big, **graphs, "layers in layers": _sequential(deep), **texts}
+    return {**of_names, **of_values, **shapes, **big, **graphs, "layers in layers": sequential(deep), **texts}
 
 
 def _sequential_of(shape: Any) -> dict[str, Any]:
-    inputs = _layer("InputLayer", batch_shape=shape, name="i")
-    return _layer("Sequential", "keras", name="s", layers=[inputs, _layer("Dense", units=2)])
+    inputs = layer("InputLayer", batch_shape=shape, name="i")
+    return layer("Sequential", "keras", name="s", layers=[inputs, layer("Dense", units=2)])
 
 
 class _Run:
@@ -381,7 +388,7 @@ class _Run:
         return os.system, (f"touch {CANARY}",)
 
 
-def _pickled() -> bytes:
+def pickled() -> bytes:
     return pickle.dumps(_Run())
 
 
@@ -389,7 +396,7 @@ def _as_text(config: Any) -> str:
     return config if isinstance(config, str) else json.dumps(config)
 
 
-def _archive(path: Path, config: Any, good: Path, *more: tuple[Any, bytes], method: int = zipfile.ZIP_STORED) -> None:
+def archive(path: Path, config: Any, good: Path, *more: tuple[Any, bytes], method: int = zipfile.ZIP_STORED) -> None:
     with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w", method) as made:
         for name in source.namelist():
             text = _as_text(config).encode("utf-8", "surrogatepass") if config is not None else source.read(name)
@@ -411,17 +418,17 @@ def archives(good: Path) -> dict[str, Make]:
         "an absolute name": ((f"/tmp/{CANARY}", b"x"),),
         "a link": ((_linked("assets/x"), b"/etc/passwd"),),
         "a device": ((_linked("x", 0o020666), b""),),
-        "the config twice": (("config.json", json.dumps(_sequential(_layer("system", "os"))).encode()),),
+        "the config twice": (("config.json", json.dumps(sequential(layer("system", "os"))).encode()),),
         "weights twice": (("model.weights.h5", b"x"),),
         "a name of zeros": (("a\x00b", b""),),
         "a long name": (("a" * 60_000, b""),),
         "a folder": (("model.weights.h5/", b""),),
-        "a pickle": (("assets/p.pkl", _pickled()),),
+        "a pickle": (("assets/p.pkl", pickled()),),
         "Windows": (("C:\\x\\" + CANARY, b""),),
         "many": tuple((f"a{i}", b"") for i in range(11_000)),
     }
     found: dict[str, Make] = {
-        name: lambda path, more=more: _archive(path, None, good, *more) for name, more in plain.items()
+        name: lambda path, more=more: archive(path, None, good, *more) for name, more in plain.items()
     }
 
     def bytes_of(change: Callable[[bytes], bytes]) -> Make:
@@ -436,8 +443,8 @@ def archives(good: Path) -> dict[str, Make]:
 
     local, central, end = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
     found |= {
-        "a bomb": lambda path: _archive(path, None, good, ("assets/x", bomb), method=zipfile.ZIP_DEFLATED),
-        "a config of zeros": lambda path: _archive(path, " " * (1 << 26), good, method=zipfile.ZIP_DEFLATED),
+        "a bomb": lambda path: archive(path, None, good, ("assets/x", bomb), method=zipfile.ZIP_DEFLATED),
+        "a config of zeros": lambda path: archive(path, " " * (1 << 26), good, method=zipfile.ZIP_DEFLATED),
         "locked": field(central, 8, b"\x01\x00"),
         "packed oddly": field(central, 10, b"\x63\x00"),
         "a false size": field(central, 24, b"\xff\xff\xff\x7f"),
@@ -448,7 +455,7 @@ def archives(good: Path) -> dict[str, Make]:
         "a false end": field(end, 16, b"\xff\xff\xff\x7f"),
         "another local name": field(local, 30, b"x"),
         "cut": bytes_of(lambda data: data[: len(data) // 2]),
-        "a pickle in its place": lambda path: path.write_bytes(_pickled()),
+        "a pickle in its place": lambda path: path.write_bytes(pickled()),
         "nothing": lambda path: path.write_bytes(b""),
         "something before": bytes_of(lambda data: b"x" * 999 + data),
         "itself inside": bytes_of(lambda data: data + data),
@@ -456,7 +463,7 @@ def archives(good: Path) -> dict[str, Make]:
     return found
 
 
-def _rewritten(good: Path, change: Callable[[Any], Any]) -> Make:
+def rewritten(good: Path, change: Callable[[Any], Any]) -> Make:
     def make(path: Path) -> None:
         buffer = io.BytesIO(good.read_bytes())
         with h5py.File(buffer, "r+") as file:
@@ -466,7 +473,7 @@ def _rewritten(good: Path, change: Callable[[Any], Any]) -> Make:
     return make
 
 
-def _replaced(change: Callable[[Any, str], Any]) -> Callable[[Any], Any]:
+def replaced(change: Callable[[Any, str], Any]) -> Callable[[Any], Any]:
     """Every array, or every one of a kind, in another form."""
 
     def run(file: Any) -> None:
@@ -507,9 +514,9 @@ def hdf5(good: Path) -> dict[str, Make]:
         "of none": lambda f, n: f.__setitem__(n, np.zeros((0, 2))),
         "of references": lambda f, n: f.create_dataset(n, (3,), h5py.ref_dtype),
         "complex": lambda f, n: f.__setitem__(n, np.zeros((4, 2), complex)),
-        "of opaque bytes": lambda f, n: f.__setitem__(n, np.frombuffer(_pickled().ljust(80, b"."), "V80")),
+        "of opaque bytes": lambda f, n: f.__setitem__(n, np.frombuffer(pickled().ljust(80, b"."), "V80")),
     }
-    found = {name: _rewritten(good, _replaced(change)) for name, change in arrays.items()}
+    found = {name: rewritten(good, replaced(change)) for name, change in arrays.items()}
 
     def attribute(name: str, value: Any) -> Make:
         def change(file: Any) -> None:
@@ -520,7 +527,7 @@ def hdf5(good: Path) -> dict[str, Make]:
                     continue
                 group.attrs[name] = value
 
-        return _rewritten(good, change)
+        return rewritten(good, change)
 
     values = {
         "a number": 3,
@@ -558,13 +565,13 @@ def hdf5(good: Path) -> dict[str, Make]:
         file.create_group("/".join("a" for _ in range(3_000)))
 
     for name, change in {"circles": circle, "many ways": ways, "links": links, "deep groups": deep}.items():
-        found[name] = _rewritten(good, change)
+        found[name] = rewritten(good, change)
     data = good.read_bytes()
     found |= {
         "cut": lambda path: path.write_bytes(data[: len(data) // 2]),
         "a head alone": lambda path: path.write_bytes(data[:64]),
         "something before": lambda path: path.write_bytes(bytes(512) + data),
-        "a pickle": lambda path: path.write_bytes(_pickled()),
+        "a pickle": lambda path: path.write_bytes(pickled()),
     }
     return found
 
@@ -603,7 +610,7 @@ def tensors() -> dict[str, Make]:
         "words about it": header({**one(), "__metadata__": [1, 2]}),
         "a name": header({"../../" + CANARY: one()["d.kernel"]}),
         "half": header('{"d.kernel": '),
-        "a pickle": lambda path: path.write_bytes(_pickled()),
+        "a pickle": lambda path: path.write_bytes(pickled()),
         "nothing": lambda path: path.write_bytes(b""),
         "a long number": header('{"a": ' + "9" * 5000 + "}"),
         "booleans": header(one(shape=[True, True])),
@@ -683,7 +690,7 @@ def codes() -> dict[str, str]:
         "code": CODE,
         "no base64": "***",
         "no code": of(b"\x00" * 99),
-        "a pickle": of(_pickled()),
+        "a pickle": of(pickled()),
         "nothing": "",
         "deep": of(b"(\1\0\0\0" * 9_000),
         "a huge count": of(b"(\xff\xff\xff\x7f"),
@@ -696,7 +703,7 @@ def codes() -> dict[str, str]:
     }
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     out = b""
     while number > 127:
         out, number = out + bytes([number & 127 | 128]), number >> 7
@@ -707,7 +714,7 @@ def messages() -> dict[str, bytes]:
     """Protocol buffers, for `saved_model.pb`."""
     deep = b""
     for _ in range(3_000):
-        deep = b"\x12" + _varint(len(deep)) + deep
+        deep = b"\x12" + varint(len(deep)) + deep
     return {
         "a length that lies": b"\x12\xff\xff\xff\x7f",
         "a long length": b"\x12" + b"\xff" * 9 + b"\x01",
@@ -719,7 +726,7 @@ def messages() -> dict[str, bytes]:
         "zeros": bytes(999),
         "many": b"\x08\x01" * 300_000,
         "text": EVIL.encode(),
-        "a pickle": _pickled(),
+        "a pickle": pickled(),
         "field 0": b"\x02\x01x",
     }
 
@@ -729,7 +736,7 @@ def cases(folder: Path) -> Iterator[tuple[str, str, Make]]:
     good = sound(folder)
     for name, config in configs().items():
         text = _as_text(config)
-        yield f"config: {name}", ".keras", lambda path, text=text: _archive(path, text, good[".keras"])
+        yield f"config: {name}", ".keras", lambda path, text=text: archive(path, text, good[".keras"])
         yield (
             f"config: {name}",
             ".json",
@@ -741,7 +748,7 @@ def cases(folder: Path) -> Iterator[tuple[str, str, Make]]:
                 del file.attrs["model_config"]
                 file.attrs["model_config"] = np.bytes_(text.encode("utf-8", "surrogatepass").rstrip(b"\x00") or b"{")
 
-            _rewritten(good[".h5"], change)(path)
+            rewritten(good[".h5"], change)(path)
 
         if len(text) < 1 << 16:
             yield f"config: {name}", ".h5", attribute
