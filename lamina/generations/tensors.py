@@ -184,9 +184,11 @@ _READS = {np.shape: lambda x: tuple(x.shape), np.ndim: Tensor.dim, np.size: Tens
 _numpy, _item, _bool = Tensor.numpy, Tensor.__getitem__, Tensor.__bool__
 
 
-def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
-    """Its values; where gradients flow back from it, these stay behind."""
-    return _numpy(self.detach() if self.requires_grad else self, force=force)
+def numpy(self: Tensor, *, force: bool = False) -> np.ndarray | np.generic:
+    """Its values; where gradients flow back from it, these stay behind. One value is a number of NumPy's in code that
+    does not import torch."""
+    found = _numpy(self.detach() if self.requires_grad else self, force=force)
+    return found if found.ndim or _knows_torch(sys._getframe(1).f_globals) else found[()]
 
 
 def as_array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -341,21 +341,6 @@ def tensor_scatter_nd_add(tensor, indices, updates):
     return ops.scatter_update(tensor, indices, updates, "add")
 
 
-for _word in ("sub", "max", "min"):
-    named(f"tensor_scatter_nd_{_word}")(
-        recorded(
-            functools.partial(
-                lambda word, tensor, indices, updates: (
-                    ops.scatter_update(tensor, indices, ops.negative(updates), "add")
-                    if word == "sub"
-                    else ops.scatter_update(tensor, indices, updates, word)
-                ),
-                _word,
-            )
-        )
-    )
-
-
 @op("stop_gradient")
 def stop_gradient(input):
     return tensor(input).detach()
@@ -452,10 +437,8 @@ def _segments(word, ordered):
             return getattr(ops, f"segment_{word}")(data, ids, num_segments)
         counts = ops.segment_sum(torch.ones(ids.shape, dtype=data.dtype), ids, num_segments)
         counts = counts.reshape(*counts.shape, *(1,) * (data.ndim - ids.ndim))
-        if word in ("mean", "sqrt_n"):
-            counts = counts.clamp(min=1) if word == "mean" else counts.clamp(min=1).sqrt()
-            found = ops.segment_sum(data, ids, num_segments)
-            return found / counts if found.is_floating_point() else found // counts
+        if word == "mean":
+            return ops.segment_sum(data, ids, num_segments) / counts.clamp(min=1)
         limits = (torch.finfo if data.is_floating_point() else torch.iinfo)(data.dtype)
         empty = 0 if ordered else limits.min if word == "max" else limits.max
         return getattr(ops, f"segment_{word}")(data, ids, num_segments).masked_fill(counts == 0, empty)
@@ -463,25 +446,17 @@ def _segments(word, ordered):
     return recorded(call)
 
 
-for _word in ("sum", "prod", "max", "min", "mean", "sqrt_n"):
-    named(f"math.segment_{_word} segment_{_word}" if _word != "sqrt_n" else "")(_segments(_word, True))
+for _word in ("sum", "prod", "max", "min", "mean"):
+    named(f"math.segment_{_word} segment_{_word}")(_segments(_word, True))
     named(f"math.unsorted_segment_{_word} unsorted_segment_{_word}")(_segments(_word, False))
 
 
 @op("math.bincount")
-def bincount(arr, weights=None, minlength=0, maxlength=None, dtype="int32", axis=None, binary_output=False):
-    """How often each whole number is there, or the sum of its weights; `axis` -1: in each row."""
-    arr, weights = as_index(arr), None if weights is None else tensor(weights)
-    if axis is None:
-        arr, weights = arr.reshape(-1), None if weights is None else weights.reshape(-1)
-    size = max(int(arr.max()) + 1 if arr.numel() else 0, int(minlength or 0))
-    size = size if maxlength is None else min(size, int(maxlength))
-    kind = dtypes.torch_dtype(dtype) if weights is None else weights.dtype
-    added = torch.ones_like(arr, dtype=kind) if weights is None else weights
-    found = torch.zeros((*arr.shape[:-1], size), dtype=kind)
-    there = arr < size
-    found = found.scatter_add(-1, arr * there, added * there) if size else found
-    return (found != 0).to(kind) if binary_output else found
+def bincount(arr, weights=None, minlength=0, dtype="int32"):
+    """How often each whole number is there, or the sum of its weights, in one row."""
+    weights = None if weights is None else tensor(weights).reshape(-1)
+    found = torch.bincount(as_index(arr).reshape(-1), weights, int(minlength or 0))
+    return found.to(dtypes.torch_dtype(dtype) if weights is None else weights.dtype)
 
 
 @named("squared_difference math.squared_difference")
@@ -917,9 +892,13 @@ def foldr(fn, elems, initializer=None):
 
 
 @named("py_function py_func numpy_function compat.v1.py_func")
-def py_function(func, inp=(), Tout=None):
+def py_function(func=None, inp=(), Tout=None):
     """The function itself: everything here is Python. What it gives is made tensors, of the types told."""
+    if func is None:
+        return lambda function: functools.wraps(function)(lambda *given: py_function(function, given, Tout))
     found = func(*inp)
+    if Tout == () or Tout == []:
+        return None
     if found is None or not isinstance(found, (list, tuple)):
         kind = Tout[0] if isinstance(Tout, (list, tuple)) else Tout
         return None if found is None else convert_to_tensor(found, kind)
@@ -982,7 +961,9 @@ class TensorArray:
         return self._items[int(index)]
 
     def stack(self) -> Tensor:
-        return torch.stack(self._items)
+        """All, zeros where none was written."""
+        written = next(item for item in self._items if item is not None)
+        return torch.stack([torch.zeros_like(written) if item is None else item for item in self._items])
 
     def concat(self) -> Tensor:
         return torch.cat(self._items)

@@ -273,11 +273,11 @@ class Texts(np.ndarray):
     def get_shape(self) -> TensorShape:
         return self.shape
 
-    def __eq__(self, other: object) -> Any:
+    def __eq__(self, other: object) -> torch.Tensor | bool:  # type: ignore[override]
         """Which texts are the same: a tensor."""
         return NAMES["equal"](self, other) if other is not None else False
 
-    def __ne__(self, other: object) -> Any:
+    def __ne__(self, other: object) -> torch.Tensor | bool:  # type: ignore[override]
         return NAMES["not_equal"](self, other) if other is not None else True
 
     __hash__ = None  # type: ignore[assignment]
@@ -292,14 +292,20 @@ class Texts(np.ndarray):
     def numpy(self) -> Any:
         """Their bytes."""
         found = np.empty(self.size, object)
-        found[:] = [item if isinstance(item, bytes) else str(item).encode() for item in self.flat]
+        found[:] = [text_bytes(item) for item in self.flat]
         return found.reshape(tuple(self.shape)) if self.ndim else found[0]
 
 
+def text_bytes(text: object) -> bytes:
+    """The bytes of one text, which may be no UTF-8."""
+    text = np.asarray(text, object).item() if isinstance(text, np.ndarray) else text
+    return text if isinstance(text, bytes) else str(text).encode("utf-8", "surrogateescape")
+
+
 def texts(value: Any) -> Texts:
-    """One text or several, as an array of them."""
+    """One text or several, as an array of them; bytes that are no UTF-8 are kept."""
     found = np.array(value, object)
-    decoded = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in found.flat]
+    decoded = [item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else item for item in found.flat]
     made = np.empty(len(decoded), object)
     made[:] = decoded
     return made.reshape(tuple(found.shape)).view(Texts)
@@ -310,8 +316,8 @@ def texts(value: Any) -> Texts:
 class TensorSpec:
     """Shape and number type of a tensor to come."""
 
-    def __init__(self, shape: Any, dtype: Any = "float32"):
-        self.shape, self.dtype = TensorShape(shape), as_dtype(dtype)
+    def __init__(self, shape: Any, dtype: Any = "float32", name: str | None = None):
+        self.shape, self.dtype, self.name = TensorShape(shape), as_dtype(dtype), name
 
     @classmethod
     def from_tensor(cls, tensor: Any) -> TensorSpec:
@@ -325,4 +331,4 @@ class TensorSpec:
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"TensorSpec(shape={tuple(self.shape)}, dtype={self.dtype!r})"
+        return f"TensorSpec(shape={tuple(self.shape)}, dtype={self.dtype!r}, name={self.name!r})"

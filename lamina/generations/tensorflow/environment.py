@@ -22,7 +22,7 @@ from torch import Tensor
 from ... import config, ops
 from ...core.devices import device as device_of
 from ...ops.base import tensor
-from .base import NAMES, heard, named, taking, texts
+from .base import NAMES, heard, named, taking, text_bytes, texts
 
 # Devices --------------------------------------------------------------------------------------------------------------
 
@@ -407,14 +407,14 @@ def _path(value) -> Path:
 @named("io.read_file read_file")
 def read_file(filename):
     """The bytes of a file."""
-    return _path(filename).read_bytes()
+    return texts(_path(filename).read_bytes())
 
 
 @named("io.write_file write_file")
 def write_file(filename, contents):
     path = _path(filename)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(contents if isinstance(contents, bytes) else str(texts(contents)).encode())
+    path.write_bytes(text_bytes(contents))
 
 
 def _remove_tree(path) -> None:
@@ -462,12 +462,12 @@ def _of_each(function: Callable[[str], Any], kind: Any = object) -> Callable[[An
 @named("strings.lower")
 def lower(input, encoding=""):
     """Without an encoding only the letters of ASCII change."""
-    return _of_each(str.lower if encoding else lambda text: text.encode().lower().decode())(input)
+    return _of_each(str.lower if encoding else lambda text: texts(text_bytes(text).lower()).item())(input)
 
 
 @named("strings.upper")
 def upper(input, encoding=""):
-    return _of_each(str.upper if encoding else lambda text: text.encode().upper().decode())(input)
+    return _of_each(str.upper if encoding else lambda text: texts(text_bytes(text).upper()).item())(input)
 
 
 @named("strings.strip")
@@ -477,7 +477,7 @@ def strip(input):
 
 @named("strings.length")
 def length(input, unit="BYTE"):
-    return _of_each(lambda text: len(text.encode() if unit == "BYTE" else text), "int32")(input)
+    return _of_each(lambda text: len(text_bytes(text) if unit == "BYTE" else text), "int32")(input)
 
 
 @named("strings.regex_replace")
@@ -496,7 +496,9 @@ def substr(input, pos, len, unit="BYTE"):
     if unit != "BYTE":
         return _of_each(lambda text: text[pos:][:len])(input)
     found, pos, len = np.broadcast_arrays(np.asarray(texts(input)), np.asarray(pos), np.asarray(len))
-    parts = [text.encode()[first:][:count] for text, first, count in zip(found.flat, pos.flat, len.flat, strict=True)]
+    parts = [
+        text_bytes(text)[first:][:count] for text, first, count in zip(found.flat, pos.flat, len.flat, strict=True)
+    ]
     return texts(np.array(parts, object).reshape(found.shape))
 
 

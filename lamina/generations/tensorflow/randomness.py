@@ -129,6 +129,13 @@ class Generator:
     def truncated_normal(self, shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = "float32") -> Any:
         return draws.truncated_normal(whole(shape), mean, stddev, dtype, self._draws)
 
+    def reset_from_seed(self, seed: int) -> None:
+        self.__init__(int(seed))  # type: ignore[misc]
+
+    def split(self, count: int = 1) -> list[Generator]:
+        """So many that draw other numbers."""
+        return [Generator(int(seed)) for seed in self.make_seeds(count)[0]]
+
     def make_seeds(self, count: int = 1) -> torch.Tensor:
         return draws.randint((2, count), 0, 2**31 - 1, "int64", self._draws)
 
