@@ -218,7 +218,7 @@ class StoredTensor(Stored):
             else:
                 runs = self._bundle.runs(entry, itertools.repeat(PIECE, -(-entry.size // PIECE)))
                 checksum = functools.reduce(lambda before, data: crc32c(data, before), runs, 0)
-            if _masked(checksum) != entry.checksum:
+            if masked(checksum) != entry.checksum:
                 raise ValueError(f"{self.name!r} is not as it was written: its checksum differs")
 
     def checked(self) -> np.ndarray:
@@ -394,7 +394,7 @@ def _table(data: bytes) -> dict[bytes, memoryview]:
 def _block(data: memoryview, offset: int, size: int) -> memoryview:
     if offset + size + 5 > len(data) - _FOOTER:
         raise ValueError(f"a block of {size} bytes at {offset} lies outside the file")
-    if _masked(crc32c(data[offset : offset + size + 1])) != int.from_bytes(data[offset + size + 1 :][:4], "little"):
+    if masked(crc32c(data[offset : offset + size + 1])) != int.from_bytes(data[offset + size + 1 :][:4], "little"):
         raise ValueError(f"the block at {offset} is not as it was written: its checksum differs")
     kind, found = data[offset + size], data[offset : offset + size]
     if kind > 1:
@@ -460,6 +460,6 @@ def unsnapped(data: memoryview) -> bytearray:
     return found
 
 
-def _masked(checksum: int) -> int:
+def masked(checksum: int) -> int:
     """As it is stored: a checksum of data that hold their own checksum is no good one."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF

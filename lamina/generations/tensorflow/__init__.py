@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import tensors
-from . import arrays, data, environment, images, randomness, signals, state  # noqa: F401  they fill NAMES
+from . import arrays, data, environment, images, randomness, records, signals, state  # noqa: F401  they fill NAMES
 from .base import NAMES
 
 _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "keras3": "2.18.1"}  # that went with it
@@ -34,6 +34,7 @@ _INSTEAD = {
     "placeholder": "Use keras.Input.",
     "train": "Use keras.optimizers, `compile` and `fit`, or tf.GradientTape.",
     "raw_ops": "Use the function of `tf` or of torch.",
+    "make_csv_dataset": "Read it with pandas, and give the columns to tf.data.Dataset.from_tensor_slices.",
     "tpu": "There is no TPU; leave it out.",
     "python": "That is TensorFlow's inside; use its public names.",
     "examples": "Use keras.datasets.mnist.",

@@ -63,11 +63,25 @@ def _arguments(function: Callable) -> Callable[[Any], Any]:
     return lambda element: function(*element) if isinstance(element, tuple) else function(element)
 
 
-def _spec(leaf) -> Any:
+def _spec(leaf, loose: bool) -> Any:
     if isinstance(leaf, Dataset):
         return leaf.element_spec
     dtype = "string" if isinstance(leaf, np.ndarray) else dtypes.dtype_name(leaf.dtype)
-    return TensorSpec(leaf.shape, dtype)
+    return TensorSpec((None, *leaf.shape[1:]) if loose else leaf.shape, dtype)
+
+
+class Elements:
+    """The elements, one after the other."""
+
+    def __init__(self, elements: Iterator[Any]):
+        self.get_next = self.next = functools.partial(next, elements)
+        self._elements = elements
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._elements
+
+    def __next__(self):
+        return next(self._elements)
 
 
 class NumpyIterator:
@@ -102,6 +116,7 @@ class Dataset:
     def __init__(self, start: Callable[[], Iterator[Any]], count: int = UNKNOWN):
         self._start, self._count = start, count
         self._known_spec: Any = None
+        self._loose = False  # batches, of which the last may be smaller
 
     # -- where elements come from --------------------------------------------------------------------------------------
 
@@ -167,6 +182,11 @@ class Dataset:
         return Dataset(start, count)
 
     @staticmethod
+    def counter(start: int = 0, step: int = 1, dtype="int64") -> Dataset:
+        kind = dtypes.torch_dtype(dtype)
+        return Dataset(lambda: (torch.tensor(n, dtype=kind) for n in itertools.count(start, step)), INFINITE)
+
+    @staticmethod
     def list_files(file_pattern, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
         patterns = (
             [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
@@ -199,7 +219,7 @@ class Dataset:
     # -- going through it ----------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
-        return self._start()
+        return Elements(self._start())
 
     def __len__(self) -> int:
         if self._count < 0:
@@ -227,7 +247,7 @@ class Dataset:
             first = next(iter(self), None)
             if first is None:
                 raise ValueError("element_spec: the dataset is empty.")
-            self._known_spec = _mapped(_spec, first)
+            self._known_spec = _mapped(functools.partial(_spec, loose=self._loose), first)
         return self._known_spec
 
     # -- element by element --------------------------------------------------------------------------------------------
@@ -302,7 +322,9 @@ class Dataset:
 
     def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
         """Some of the same elements in another order."""
-        return Dataset(lambda: start(self), count)
+        made = Dataset(lambda: start(self), count)
+        made._loose, made._known_spec = self._loose, self._known_spec
+        return made
 
     def shuffle(self, buffer_size, seed: int | None = None, reshuffle_each_iteration: bool | None = None) -> Dataset:
         """In random order: each element is drawn from the `buffer_size` that come next."""
@@ -395,7 +417,7 @@ class Dataset:
             kept[:] = found
             whole_pass.append(True)
 
-        return Dataset(start, self._count)
+        return self._ordered(lambda _: start(), self._count)
 
     def prefetch(self, buffer_size) -> Dataset:
         return self
@@ -416,7 +438,9 @@ class Dataset:
         return self._batches(start, size, drop_remainder)
 
     def _batches(self, start: Callable[[], Iterator[Any]], size: int, drop: bool) -> Dataset:
-        return Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
+        made = Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
+        made._loose = not drop
+        return made
 
     def padded_batch(self, batch_size, padded_shapes = None, padding_values = None,
                      drop_remainder: bool = False) -> Dataset:  # fmt: skip
@@ -473,7 +497,8 @@ class Dataset:
                     return
                 yield _mapped(lambda *items: Dataset(lambda: iter(items), len(items)), *found)
 
-        return Dataset(start)
+        first = (size - 1) * stride if drop_remainder else 0
+        return Dataset(start, self._shorter(lambda n: max(math.ceil((n - first) / step), 0), INFINITE))
 
     def bucket_by_sequence_length(self, element_length_func: Callable, bucket_boundaries, bucket_batch_sizes,
                                   padded_shapes = None, padding_values = None,
@@ -598,9 +623,10 @@ NAMES.update({
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
     "data.Options": Options, "data.TextLineDataset": _of_lines, "data.DatasetSpec": TensorSpec,
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
-    "data.Iterator": Iterator,
-    "data.experimental.Counter": lambda start=0, step=1, dtype="int64": Dataset(
-        functools.partial(lambda: (torch.tensor(n) for n in itertools.count(start, step))), INFINITE),
+    "data.Iterator": Elements,
+    "data.experimental.Counter": Dataset.counter,
+    "data.experimental.AutoShardPolicy.OFF": "off", "data.experimental.AutoShardPolicy.AUTO": "auto",
+    "data.experimental.AutoShardPolicy.DATA": "data", "data.experimental.AutoShardPolicy.FILE": "file",
 })  # fmt: skip
 
 

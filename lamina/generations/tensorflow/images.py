@@ -15,7 +15,7 @@ from ...core import dtypes
 from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, recorded, tensor
-from .base import NAMES, named, op, taking, whole
+from .base import NAMES, named, op, taking, text_bytes, whole
 from .randomness import fresh
 
 _LAST = "channels_last"
@@ -276,8 +276,10 @@ def convert_image_dtype(image, dtype, saturate=False):
     if x.dtype is to:
         return x
     if not x.is_floating_point():
-        y = x.to(to if to.is_floating_point else torch.float64) / torch.iinfo(x.dtype).max
-        return y if to.is_floating_point else ops.saturate_cast(y * torch.iinfo(to).max, to)
+        if to.is_floating_point:
+            return x.to(to) / torch.iinfo(x.dtype).max
+        own, other = torch.iinfo(x.dtype).max + 1, torch.iinfo(to).max + 1
+        return (x.long() // (own // other) if own > other else x.long() * (other // own)).to(to)
     if to.is_floating_point:
         return x.to(to)
     y = x * (torch.iinfo(to).max + 0.5)
@@ -384,8 +386,7 @@ def _image_library() -> Any:
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
 def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
-    raw = contents if isinstance(contents, bytes) else np.asarray(contents, object).item()
-    found = _image_library().open(io.BytesIO(raw))
+    found = _image_library().open(io.BytesIO(text_bytes(contents)))
     own = {"L": 1, "1": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(found.mode, 3)
     count = int(channels or own)
     array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,11 +17,13 @@ from torch.utils import _pytree as pytree
 
 from ... import ops
 from ...core import dtypes
+from ...core.symbolic import SymbolicTensor
 from ...core.weight import Weight
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
-from .base import NAMES, UNHEARD, Sizes, TensorShape, heard, named
+from .arrays import convert_to_tensor
+from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
 
 _NONE, _ZERO = "none", "zero"
 
@@ -62,9 +65,13 @@ class Variable(Weight, metaclass=_AnyWeight):
 
     read_value = value
 
-    def assign(self, value) -> Any:
+    def numpy(self, **options):
+        return super().numpy(**options)[()]
+
+    def assign(self, value, read_value: bool = True) -> Any:
         """Write a value of the variable's shape."""
-        return super().assign(tensor(value, self.dtype).detach())
+        found = super().assign(tensor(value, self.dtype).detach())
+        return found if read_value else None
 
     def assign_add(self, delta) -> Any:
         return self.assign(self.detach() + tensor(delta, self.dtype).detach())
@@ -83,10 +90,17 @@ class Variable(Weight, metaclass=_AnyWeight):
             self[key] = tensor(value, self.dtype).detach()
         return self
 
-    def scatter_nd_update(self, indices, updates) -> Any:
-        with torch.no_grad():
-            self[tuple(tensor(indices).long().movedim(-1, 0))] = tensor(updates, self.dtype)
-        return self
+    def _scattered(self, reduction: str | None, indices, updates) -> Variable:
+        return self.assign(ops.scatter_update(self.detach(), indices, updates, reduction))
+
+    def scatter_nd_update(self, indices, updates) -> Variable:
+        return self._scattered(None, indices, updates)
+
+    def scatter_nd_add(self, indices, updates) -> Variable:
+        return self._scattered("add", indices, updates)
+
+    def scatter_nd_sub(self, indices, updates) -> Variable:
+        return self._scattered("add", indices, -tensor(updates))
 
     def get_shape(self) -> TensorShape:
         return TensorShape(self.shape)
@@ -210,6 +224,13 @@ class GradientTape:
             for one in again:
                 one.requires_grad_(False)
 
+    def watched_variables(self) -> None:
+        """Raises ValueError: gradients are asked of variables, which need not be told before."""
+        raise ValueError(
+            "GradientTape.watched_variables: in this stand-in for TensorFlow a tape keeps no list of the variables it "
+            "saw. Give `gradient` the variables themselves, as model.trainable_variables."
+        )
+
     def jacobian(self, target: Tensor, sources, unconnected_gradients=_NONE) -> Any:
         """The derivative of each value of the target: (*target's shape, *source's shape)."""
         leaves, spec = pytree.tree_flatten(sources)
@@ -270,6 +291,9 @@ _OPTIONS = {"input_signature", "autograph", "jit_compile", "reduce_retracing", "
             "experimental_follow_type_hints", "experimental_attributes"}  # fmt: skip
 
 
+_UNMADE = (bool, int, float, str, bytes, np.ndarray, np.generic)  # what a function returns as tensors
+
+
 @named("function")
 def function(func=None, **options):
     """The function itself, which runs as Python does; there is no graph to make of it. Numbers it returns are tensors.
@@ -282,14 +306,35 @@ def function(func=None, **options):
     if func is None:
         return functools.partial(function, **options)
 
+    told = options.get("input_signature")
+
     @functools.wraps(func)
     def call(*args, **kwargs) -> Any:
-        return pytree.tree_map_only((bool, int, float, np.ndarray, np.generic), tensor, func(*args, **kwargs))
+        if told is not None:
+            own = len(args) - len(told)  # `self`, of a method
+            args = (*args[:own], *map(_as_told, args[own:], told)) if own >= 0 else args
+        return pytree.tree_map_only(_UNMADE, convert_to_tensor, func(*args, **kwargs))
 
     call.python_function = func  # type: ignore[attr-defined]
-    call.get_concrete_function = lambda *args, **kwargs: call  # type: ignore[attr-defined]
+    call.get_concrete_function = functools.partial(_concrete, call)  # type: ignore[attr-defined]
     call.experimental_get_tracing_count = lambda: 1  # type: ignore[attr-defined]
     return call
+
+
+def _as_told(value: object, spec: object) -> object:
+    """A value that is no tensor in the type that the signature says."""
+    if not isinstance(spec, TensorSpec) or isinstance(value, (Tensor, SymbolicTensor)):
+        return value
+    return convert_to_tensor(value, spec.dtype)
+
+
+def _concrete(call: Callable, *args: object, **kwargs: object) -> Callable:
+    """The function of what specifications and tensors stand for; what else it was given, as numbers, stays given."""
+    free = (TensorSpec, Tensor, np.ndarray)
+    fixed = {word: value for word, value in kwargs.items() if not isinstance(value, free)}
+    names = [*inspect.signature(call).parameters]
+    fixed |= {word: value for word, value in zip(names, args, strict=False) if not isinstance(value, free)}
+    return functools.partial(call, **fixed) if fixed and not set(names[:1]) & fixed.keys() else call
 
 
 @named("Module")
@@ -347,9 +392,12 @@ class Module:
 
 
 def _state(item) -> list[Any] | None:
-    """The arrays' holders of a model, an optimizer, a module or a variable; None for anything else."""
+    """The arrays' holders of a model, an optimizer, a module or a variable, or of some; None for anything else."""
     if isinstance(item, Weight):
         return [item]
+    if isinstance(item, (list, tuple, dict)):
+        parts = [_state(each) for each in (item.values() if isinstance(item, dict) else item)]
+        return None if None in parts else [one for part in parts for one in part or ()]
     found = getattr(item, "weights", None) or getattr(item, "variables", None)
     if callable(found):
         found = found()
@@ -365,9 +413,14 @@ class Checkpoint:
     """
 
     def __init__(self, root=None, **parts):
-        self._parts = {**({} if root is None else {"root": root}), **parts}
         self.save_counter = Variable(0, trainable=False, dtype="int64", name="save_counter")
-        vars(self).update(parts)
+        self._left: list[str] = []  # of what was restored
+        vars(self).update({} if root is None else {"root": root}, **parts)
+
+    @property
+    def _parts(self) -> dict[str, object]:
+        """What was given or set since, by name."""
+        return {name: part for name, part in vars(self).items() if name[0] != "_" and name != "save_counter"}
 
     def write(self, file_prefix) -> str:
         arrays = {"save_counter": self.save_counter.numpy()}
@@ -412,14 +465,21 @@ class Checkpoint:
                 )
             pairs += [(one, arrays[f"{name}/{place}"]) for place, one in enumerate(held)]
         _write([*pairs, (self.save_counter, arrays["save_counter"])])
+        self._left = sorted({key.rpartition("/")[0] for key in arrays} - {*self._parts, ""})
         return self
 
     read = restore
 
     def assert_consumed(self) -> Checkpoint:
+        """Raises AssertionError where the file had more than the parts here."""
+        if self._left:
+            raise AssertionError(f"Checkpoint: the file also has {', '.join(self._left)}, which nothing here took.")
         return self
 
-    assert_existing_objects_matched = expect_partial = assert_nontrivial_match = assert_consumed
+    def expect_partial(self) -> Checkpoint:
+        return self
+
+    assert_existing_objects_matched = assert_nontrivial_match = expect_partial
 
 
 def _file(prefix) -> Any:
@@ -554,9 +614,16 @@ def _name_scope(name=None, default_name=None):
 
 @named("is_tensor")
 def is_tensor(x):
-    from ...core.symbolic import SymbolicTensor
-
-    return isinstance(x, (Tensor, SymbolicTensor))
+    return isinstance(x, (Tensor, SymbolicTensor, Texts, Sizes))
 
 
-NAMES["Tensor"] = Tensor
+class _AnyTensor(type(Tensor)):
+    """Tensors are torch's, texts and what `tf.shape` gives, but no variables."""
+
+    def __instancecheck__(cls, instance) -> bool:
+        return isinstance(instance, (Tensor, Texts, Sizes)) and not isinstance(instance, Weight)
+
+
+@named("Tensor")
+class AnyTensor(Tensor, metaclass=_AnyTensor):
+    """What `isinstance` asks for."""

@@ -1,0 +1,303 @@
+"""Files of records: TFRecord with `tf.train.Example`, tables of text, sounds; and what their bytes hold."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import struct
+import wave
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+import torch
+
+from ...files.bundle import masked
+from ...files.crc32c import crc32c
+from ...files.wire import Message, message
+from ..tensors import DType
+from .arrays import convert_to_tensor
+from .base import NAMES, Texts, heard, named, text_bytes, texts
+from .data import Dataset
+
+# TFRecord -------------------------------------------------------------------------------------------------------------
+
+
+def _unpacked(path: object, compression: str | None) -> IO[bytes]:
+    if compression not in (None, "", "GZIP"):
+        raise ValueError(f"compression_type: expected '' or 'GZIP' here; got {compression!r}. Unpack the file first.")
+    return gzip.open(str(texts(path))) if compression else Path(str(texts(path))).open("rb")
+
+
+def _paths(filenames: object) -> Iterable[object]:
+    return filenames if isinstance(filenames, Dataset) else texts(filenames).reshape(-1)
+
+
+def _checked(path: object, data: bytes, size: int) -> bytes:
+    found, checksum = data[:size], data[size:]
+    if len(checksum) < 4 or masked(crc32c(found)) != int.from_bytes(checksum, "little"):
+        raise OSError(f"{texts(path)}: a record of this TFRecord file is damaged or ends too early.")
+    return found
+
+
+def _records(path: object, compression: str | None) -> Iterator[Texts]:
+    with _unpacked(path, compression) as file:
+        while head := file.read(12):
+            (size,) = struct.unpack("<Q", _checked(path, head, 8))
+            yield texts(_checked(path, file.read(size + 4), size))
+
+
+@named("data.TFRecordDataset")
+@heard
+class TFRecordDataset(Dataset):
+    """The records of files of TensorFlow's format, each the bytes of one. Raises OSError for a damaged file."""
+
+    def __init__(self, filenames, compression_type=None, buffer_size=None):
+        super().__init__(
+            lambda: itertools.chain.from_iterable(_records(path, compression_type) for path in _paths(filenames))
+        )
+
+
+@named("io.TFRecordWriter python_io.TFRecordWriter")
+class TFRecordWriter:
+    """Writes such a file, record by record."""
+
+    def __init__(self, path, options=None):
+        kind = getattr(options, "compression_type", options) or ""
+        if kind not in ("", "GZIP"):
+            raise ValueError(f"TFRecordWriter: expected options '' or 'GZIP' here; got {kind!r}.")
+        self._file: IO[bytes] = gzip.open(str(path), "wb") if kind else Path(path).open("wb")
+        self.flush, self.close = self._file.flush, self._file.close
+
+    def write(self, record) -> None:
+        data = text_bytes(record)
+        for part in (struct.pack("<Q", len(data)), data):
+            self._file.write(part + struct.pack("<I", masked(crc32c(part))))
+
+    def __enter__(self) -> TFRecordWriter:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+# tf.train.Example -----------------------------------------------------------------------------------------------------
+
+
+def _varint(number: int) -> bytes:
+    number &= (1 << 64) - 1
+    found = bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes((*found, number))
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+class _List:
+    """Values of one kind."""
+
+    def __init__(self, value: Iterable[object] = ()):
+        self.value = list(value)
+
+
+def _floats(found: Message) -> list[float]:
+    parts = (one.to_bytes(4, "little") if isinstance(one, int) else one for one in found.get(1, []))
+    return np.frombuffer(b"".join(parts), "<f4").tolist()
+
+
+class _Kind(NamedTuple):
+    """A list of `Feature`: its class, and how its values are written and read."""
+
+    made: type[_List]
+    written: Callable[[list], bytes]
+    read: Callable[[Message], list]
+
+
+_KINDS = {
+    "bytes_list": _Kind(
+        type("BytesList", (_List,), {}),
+        lambda values: b"".join(_field(1, text_bytes(each)) for each in values),
+        lambda found: [*map(bytes, found.all(1))],
+    ),
+    "float_list": _Kind(
+        type("FloatList", (_List,), {}),
+        lambda values: _field(1, np.asarray([float(each) for each in values], "<f4").tobytes()),
+        _floats,
+    ),
+    "int64_list": _Kind(
+        type("Int64List", (_List,), {}),
+        lambda values: _field(1, b"".join(_varint(int(each)) for each in values)),
+        lambda found: found.numbers(1),
+    ),
+}
+NAMES.update({f"train.{kind.made.__name__}": kind.made for kind in _KINDS.values()})
+
+
+@named("train.Feature")
+class Feature:
+    """One list of `Example`, of bytes, floats or whole numbers."""
+
+    def __init__(self, **lists: _List | None):
+        self._given = next((word for word in _KINDS if lists.get(word) is not None), None)
+        for word, kind in _KINDS.items():
+            setattr(self, word, lists.pop(word, None) or kind.made())
+        if lists:
+            raise ValueError(f"Feature has no list {next(iter(lists))!r}; it has {', '.join(_KINDS)}.")
+
+    def WhichOneof(self, _: str = "kind") -> str | None:
+        return self._given
+
+    def value(self) -> list:
+        return getattr(self, self._given).value if self._given else []
+
+
+@named("train.Features")
+class Features:
+    def __init__(self, feature: Mapping[str, Feature] | None = None):
+        self.feature: dict[str, Feature] = dict(feature or {})
+
+
+@named("train.Example")
+class Example:
+    """Lists by name, as TFRecord files hold them."""
+
+    def __init__(self, features: Features | None = None):
+        self.features = features or Features()
+
+    def SerializeToString(self) -> bytes:
+        found = b""
+        for name, feature in self.features.feature.items():
+            kind = feature.WhichOneof()
+            inner = b"" if kind is None else _field([*_KINDS].index(kind) + 1, _KINDS[kind].written(feature.value()))
+            found += _field(1, _field(1, name.encode()) + _field(2, inner))
+        return _field(1, found)
+
+    def ParseFromString(self, serialized) -> int:
+        data = text_bytes(serialized)
+        found = {}
+        for entry in message(data).message(1).messages(1):
+            lists = entry.message(2)
+            places = enumerate(_KINDS.items(), 1)
+            given = {word: kind.made(kind.read(lists.message(at))) for at, (word, kind) in places if at in lists}
+            found[entry.text(1)] = Feature(**given)
+        self.features = Features(found)
+        return len(data)
+
+    @classmethod
+    def FromString(cls, serialized) -> Example:
+        made = cls()
+        made.ParseFromString(serialized)
+        return made
+
+
+class FixedLenFeature(NamedTuple):
+    """So many values, or the default where there are none."""
+
+    shape: Iterable[int]
+    dtype: DType
+    default_value: object = None
+
+
+class VarLenFeature(NamedTuple):
+    """Any number of values: not a sparse tensor, but what `tf.sparse.to_dense` makes of it."""
+
+    dtype: DType
+
+
+NAMES |= {"io.FixedLenFeature": FixedLenFeature, "io.VarLenFeature": VarLenFeature, "FixedLenFeature": FixedLenFeature,
+          "VarLenFeature": VarLenFeature, "sparse.to_dense": lambda sp_input: convert_to_tensor(sp_input)}  # fmt: skip
+
+
+@named("io.parse_single_example parse_single_example")
+def parse_single_example(serialized, features):
+    """What `features` says of one `Example`, by name. Raises ValueError where a list is missing or of another kind."""
+    given = Example.FromString(serialized).features.feature
+    found = {}
+    for name, told in features.items():
+        if not isinstance(told, (FixedLenFeature, VarLenFeature)):
+            raise ValueError(f"parse_example: {name!r} must be a FixedLenFeature or a VarLenFeature; got {told!r}.")
+        value = given[name].value() if name in given else []
+        if not value and isinstance(told, FixedLenFeature):
+            if told.default_value is None:
+                raise ValueError(f"parse_example: the example has no {name!r}, and its feature no default_value.")
+            value = np.broadcast_to(told.default_value, told.shape).reshape(-1).tolist()
+        if any(isinstance(each, bytes) for each in value) != (told.dtype == "string" and bool(value)):
+            raise ValueError(f"parse_example: {name!r} is told to be of {told.dtype}, but the file has other values.")
+        made = convert_to_tensor(value, told.dtype)
+        found[name] = made.reshape(tuple(told.shape)) if isinstance(told, FixedLenFeature) else made
+    return found
+
+
+@named("io.parse_example parse_example")
+def parse_example(serialized, features):
+    """Of several examples, stacked; lists of any length are filled up with zeros or empty texts."""
+    rows = Dataset.from_tensor_slices(texts(serialized)).map(lambda one: parse_single_example(one, features))
+    return rows.padded_batch(len(rows)).get_single_element()
+
+
+@named("io.decode_raw decode_raw")
+def decode_raw(input_bytes, out_type, little_endian=True):
+    """The bytes of each text as numbers, along a last axis."""
+    kind = np.dtype(str(out_type)).newbyteorder("<" if little_endian else ">")
+    found = np.stack([np.frombuffer(text_bytes(text), kind) for text in texts(input_bytes).reshape(-1)])
+    return torch.from_numpy(found.astype(kind.newbyteorder("=")).reshape(*np.shape(texts(input_bytes)), -1))
+
+
+@named("audio.decode_wav")
+def decode_wav(contents, desired_channels=-1, desired_samples=-1):
+    """Samples from -1 to 1 (samples, channels), and their number in a second. Raises ValueError unless of 16 bits."""
+    with wave.open(io.BytesIO(text_bytes(contents))) as file:
+        if file.getsampwidth() != 2:
+            raise ValueError(f"decode_wav: expected samples of 16 bits; got {8 * file.getsampwidth()}.")
+        channels, rate = file.getnchannels(), file.getframerate()
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels) / np.float32(32768)
+    if desired_channels not in (-1, channels):
+        sound = np.repeat(sound[:, :1], desired_channels, 1)
+    if desired_samples >= 0:
+        sound = np.pad(sound[:desired_samples], ((0, max(desired_samples - len(sound), 0)), (0, 0)))
+    return torch.from_numpy(sound), torch.tensor(rate, dtype=torch.int32)
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+@named("io.decode_csv decode_csv")
+def decode_csv(records, record_defaults, field_delim=",", use_quote_delim=True, na_value="", select_cols=None):
+    """The columns of lines, each of the type of its default, which stands for empty fields. Raises ValueError for a
+    field that is empty and has no default, and for too few or too many of them."""
+    lines = texts(records)
+    quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
+    rows = list(csv.reader(lines.reshape(-1).tolist(), delimiter=field_delim, quoting=quoting))
+    if select_cols is None and any(len(row) != len(record_defaults) for row in rows):
+        raise ValueError(f"decode_csv: expected {len(record_defaults)} fields in a line, one for each default.")
+    found = []
+    for place, told in zip(select_cols or range(len(record_defaults)), record_defaults, strict=True):
+        default = convert_to_tensor([] if isinstance(told, DType) else told, told if isinstance(told, DType) else None)
+        kind: type = str if isinstance(default, Texts) else float if default.is_floating_point() else int
+        empty = np.asarray(default).reshape(-1).tolist() or ([""] if kind is str else [])
+        fields = [row[place] for row in rows]
+        if not empty and not all(field not in ("", na_value) for field in fields):
+            raise ValueError(f"decode_csv: field {place} is empty, and has no default.")
+        values = [empty[0] if field in ("", na_value) else kind(field) for field in fields]
+        found.append(convert_to_tensor(values, "string" if kind is str else default.dtype).reshape(tuple(lines.shape)))
+    return found
+
+
+@named("data.experimental.CsvDataset")
+def csv_dataset(filenames, record_defaults, compression_type=None, header=False, **how):
+    """The lines of files as tuples, by `decode_csv`."""
+
+    def start() -> Iterator[Texts]:
+        for path in _paths(filenames):
+            with io.TextIOWrapper(_unpacked(path, compression_type), "utf-8") as file:
+                yield from (texts(line.rstrip("\r\n")) for line in itertools.islice(file, int(header), None))
+
+    how.pop("buffer_size", None)
+    return Dataset(start).map(lambda line: tuple(decode_csv(line, record_defaults, **how)))
