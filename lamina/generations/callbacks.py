@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch.utils import _pytree as pytree
 
-from .. import callbacks
+from .. import callbacks, losses
 from ..core.errors import warn
 from ..training.data import check_count
 from ..translation.table import Generation
@@ -117,13 +117,20 @@ class EarlyStopping(callbacks.EarlyStopping):
         super().on_train_end(logs)
 
 
+_ABBREVIATED = {"acc": "accuracy", **losses._ALIASES}
+
+
 class Results(dict):
-    """Results by name; accuracy is found as "acc" and as "accuracy", which both were its name in their time."""
+    """Results by name; a metric is found by its name and by its abbreviation, which both were in logs in their time."""
 
     def _name(self, name: Any) -> Any:
-        head, joint, last = str(name).rpartition("_")
-        other = {"acc": "accuracy", "accuracy": "acc"}.get(last)
-        return name if other is None or super().__contains__(name) else f"{head}{joint}{other}"
+        if not super().__contains__(name):
+            for pair in _ABBREVIATED.items():
+                for asked, logged in (pair, pair[::-1]):
+                    head = str(name).removesuffix(asked)
+                    if head != name and head[-1:] in ("", "_") and super().__contains__(head + logged):
+                        return head + logged
+        return name
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(self._name(name))
