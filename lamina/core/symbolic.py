@@ -37,6 +37,7 @@ class SymbolicTensor:
 
     _shape_type: type[tuple] = tuple
     _told_type: type[tuple] = tuple  # of the shapes that `build` and shape rules are told
+    _dtype_type: type[str] = str
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class SymbolicTensor:
 
     @property
     def dtype(self) -> str:
-        return dtypes.data_name(self.torch_dtype)
+        return self._dtype_type(dtypes.data_name(self.torch_dtype))
 
     @property
     def ndim(self) -> int:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..core import dtypes
 from ..core.arrays import of_numpy, reversing_item
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
@@ -53,6 +54,54 @@ class Shape(tuple):
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         return type(self)(found) if isinstance(key, slice) else found
+
+    def __eq__(self, other: object) -> bool:
+        return tuple.__eq__(self, tuple(other) if isinstance(other, list) else other)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
+class DType(str):
+    """A number type by its name, in TensorFlow's words; equal to that of torch and of NumPy."""
+
+    __slots__ = ()
+
+    name = property(lambda self: str(self))
+    as_numpy_dtype = property(lambda self: object if self == "string" else np.dtype(str(self)).type)
+    is_floating = property(lambda self: str(self) in dtypes.FLOATS)
+    is_integer = property(lambda self: "int" in str(self))
+    is_complex = property(lambda self: str(self).startswith("complex"))
+    is_bool = property(lambda self: str(self) == "bool")
+    size = property(lambda self: dtypes.torch_dtype(self).itemsize)
+    min = property(lambda self: self._limits().min)
+    max = property(lambda self: self._limits().max)
+    base_dtype = property(lambda self: self)
+
+    def _limits(self) -> Any:
+        found = dtypes.torch_dtype(self)
+        return torch.finfo(found) if found.is_floating_point else torch.iinfo(found)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return str(self) == str(other)
+        try:
+            return str(self) == dtypes.dtype_name(other)
+        except (ValueError, KeyError):
+            return False
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+    def __repr__(self) -> str:
+        return f"tf.{self}"
+
+
+DTYPES = {of: DType(name) for name, of in dtypes.TYPES.items()}
 
 
 def get_shape(self: Any) -> Shape:
@@ -185,6 +234,15 @@ def shape(self: Tensor) -> Any:
     return found if _knows_torch(sys._getframe(1).f_globals) else Shape(found)
 
 
+_dtype: Any = torch._C.TensorBase.dtype
+
+
+def dtype(self: Tensor) -> Any:
+    """`x.dtype`, which code that does not import torch may ask for its `name`, and compare with "float32"."""
+    found = _dtype.__get__(self)
+    return found if _knows_torch(sys._getframe(1).f_globals) else DTYPES.get(found, found)
+
+
 def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
     """`x += y` makes another tensor, as it did in TensorFlow and Theano, where code does not import torch: what else
     has the first keeps its values. Code with torch, its own and that of users, writes in place."""
@@ -212,18 +270,38 @@ def _beside_lists(name: str) -> Callable[[Tensor, Any], Any]:
     return combined
 
 
+def _dividing(plain: Callable[[Tensor, Any], Any]) -> Callable[[Tensor, Any], Any]:
+    """Division that makes float64 of whole numbers, as NumPy and TensorFlow do, where code does not import torch."""
+
+    def combined(self: Tensor, other: Any) -> Any:
+        if self.dtype in WHOLE and not _knows_torch(sys._getframe(1).f_globals):
+            self = self.double()
+            other = other.double() if isinstance(other, Tensor) and other.dtype in WHOLE else other
+        return plain(self, other)
+
+    return combined
+
+
+WHOLE = frozenset({torch.int32, torch.int64, torch.uint32, torch.uint64})  # whose quotients are float64
+
+
 def _alone(name: str) -> Callable[[Tensor], Any]:
     """`float(x)` and the like, without torch's warning where gradients flow back from it."""
     plain = getattr(Tensor, f"__{name}__")
     return lambda self: plain(self.detach() if self.requires_grad else self)
 
 
-_OPERATORS = [f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow", "matmul") for side in ("", "r")]
+_OPERATORS = [
+    *(f"__{side}{name}__" for name in "add sub mul floordiv mod pow matmul and or xor".split() for side in ("", "r")),
+    *(f"__{name}__" for name in "eq ne lt le gt ge".split()),
+]
 _IN_PLACE = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 _OF_OLD_CODE: dict[str, Any] = {
-    "__getitem__": item, "__array__": as_array, "__array_function__": of_array_function, "shape": property(shape),
+    "__getitem__": item, "__array__": as_array, "__array_function__": of_array_function,
+    "shape": property(shape), "dtype": property(dtype),
     **{f"__i{name}__": _rebinding(name) for name in _IN_PLACE},
     **{name: _beside_lists(name) for name in _OPERATORS},
+    **{name: _dividing(_beside_lists(name)) for name in ("__truediv__", "__rtruediv__")},
     **{f"__{name}__": _alone(name) for name in ("float", "int", "index", "complex")},
 }  # fmt: skip
 _OF_TORCH = {name: vars(Tensor)[name] for name in _OF_OLD_CODE if name in vars(Tensor)}
@@ -231,12 +309,13 @@ _OF_TORCH = {name: vars(Tensor)[name] for name in _OF_OLD_CODE if name in vars(T
 
 def as_old_code_has_them(old: bool, told: bool = False) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
-    `x.shape.as_list()`, `x += y`, `np.mean(x)` and `float(x)` beside gradients. Each of them then costs a Python call.
-    Expressions of variables remember what made them. told: whether `build` and shape rules get shapes in TensorFlow's
-    words, too."""
+    `x.shape.as_list()`, `x.dtype.name`, `x += y`, `x == [1, 2]`, `np.mean(x)` and `float(x)` beside gradients. Each of
+    them then costs a Python call. Expressions of variables remember what made them. told: whether `build` and shape
+    rules get shapes in TensorFlow's words, too."""
     tensor: Any = Tensor
     SymbolicTensor._shape_type = Shape if old else tuple
     SymbolicTensor._told_type = Shape if told else tuple
+    SymbolicTensor._dtype_type = DType if old else str
     for name, method in _OF_OLD_CODE.items():
         if old:
             setattr(tensor, name, method)
@@ -274,7 +353,7 @@ def is_there(self: Weight) -> bool:
     return self.numel() != 1 or _bool(self)
 
 
-def itself(self: Weight) -> Weight:
+def itself(self: Any) -> Any:
     return self
 
 
@@ -293,5 +372,6 @@ def equip() -> None:
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
+    tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     weight.__bool__ = is_there

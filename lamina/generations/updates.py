@@ -49,9 +49,8 @@ class Expression(Tensor):
 
 
 def _remembering(name: str) -> Callable[..., Any]:
-    plain = getattr(Weight, name)
-
     def combined(self: Weight, *others: Any) -> Any:
+        plain = getattr(Tensor, name)  # which `install` changes
         found = plain(self, *others)
         return Expression.of(found, plain, (self, *others), {}) if type(found) is Tensor else found
 

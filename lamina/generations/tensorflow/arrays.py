@@ -21,6 +21,7 @@ from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops.base import as_index, floating, recorded, tensor, tensors
+from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 
 _UNARY = """
@@ -33,40 +34,27 @@ add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod 
 logical_and logical_or logical_xor maximum minimum mod multiply not_equal pow=power subtract
 truediv=true_divide div=divide
 """
+_DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
 _REDUCING = """
-all=all any=any logsumexp=logsumexp max=max min=min prod=prod std=std sum=sum variance=var
+all=all any=any logsumexp=logsumexp max=max mean=mean min=min prod=prod std=std sum=sum variance=var euclidean_norm=norm
 """
 # name, op and TensorFlow's words for its first arguments; paths as they are
 _OTHERS = """
 expand_dims expand_dims input axis
-squeeze squeeze input axis
 reverse flip tensor axis
 roll roll input shift axis
 tile tile input multiples
 transpose transpose a perm
 broadcast_to broadcast_to input shape
 reshape reshape tensor shape
-concat concatenate values axis
-stack stack values axis
 identity copy input
 zeros zeros shape dtype
 ones ones shape dtype
 zeros_like zeros_like input dtype
 ones_like ones_like input dtype
-linspace linspace start stop num
 cast cast x dtype
 saturate_cast saturate_cast value dtype
 clip_by_value clip t clip_value_min clip_value_max
-math.top_k top_k input k sorted
-math.bincount bincount arr weights minlength
-math.segment_sum segment_sum data segment_ids
-math.segment_max segment_max data segment_ids
-math.segment_min segment_min data segment_ids
-math.segment_prod segment_prod data segment_ids
-math.unsorted_segment_sum segment_sum data segment_ids num_segments
-math.unsorted_segment_max segment_max data segment_ids num_segments
-math.unsorted_segment_min segment_min data segment_ids num_segments
-math.unsorted_segment_prod segment_prod data segment_ids num_segments
 tensordot tensordot a b axes
 einsum einsum equation
 linalg.det det input
@@ -79,17 +67,13 @@ linalg.slogdet slogdet input
 linalg.trace trace x
 linalg.cross cross a b
 linalg.eigh eigh tensor
-linalg.diag_part diagonal input
 nn.relu relu features
 nn.relu6 relu6 features
 nn.elu elu features
 nn.selu selu features
-nn.silu silu features
-nn.swish silu features
 nn.softsign softsign features
 nn.softmax softmax logits axis
 nn.log_softmax log_softmax logits axis
-nn.top_k top_k input k sorted
 nn.leaky_relu leaky_relu features alpha
 nn.moments moments x axes keepdims
 repeat repeat input repeats axis
@@ -103,36 +87,65 @@ image.hsv_to_rgb hsv_to_rgb images
 """
 
 
-_OF_TEXTS = ("expand_dims", "squeeze", "reshape", "concatenate", "stack", "tile")
-
-
-def _of_texts_too(function, of_numpy):
-    """The op, and NumPy's function for texts."""
+def _of_one_type(function):
+    """The op of two; what is no tensor takes the number type of the tensor beside it, or of the first."""
 
     @functools.wraps(function)
-    def call(x, *args, **kwargs):
-        first = x[0] if isinstance(x, (list, tuple)) and len(x) else x
-        if isinstance(first, (str, bytes)) or (isinstance(first, np.ndarray) and first.dtype.kind in "OUS"):
-            return of_numpy(texts(x), *args, **kwargs).view(Texts)
-        return function(x, *args, **kwargs)
+    def call(x1, x2):
+        if not isinstance(x1, _TENSORS):
+            x1 = _beside(x1, x2.dtype) if isinstance(x2, _TENSORS) else convert_to_tensor(x1)
+        if not isinstance(x2, _TENSORS):
+            x2 = _beside(x2, x1.dtype)
+        if function.__name__ in _DIVIDING:
+            x1, x2 = (each.double() if isinstance(each, Tensor) and each.dtype in WHOLE else each for each in (x1, x2))
+        return function(x1, x2)
 
     return call
+
+
+_TENSORS = (Tensor, SymbolicTensor)
+
+
+def _beside(value, dtype):
+    value = value.item() if isinstance(value, np.generic) else value
+    return tensor(value, dtypes.torch_dtype(dtype)) if isinstance(value, np.ndarray) else value
+
+
+def _reducing(function):
+    """The reduction; along no axes it changes no shape, and what is made of whole numbers is of their type."""
+
+    @functools.wraps(function)
+    def call(x, axis=None, keepdims=False):
+        x = x if isinstance(x, SymbolicTensor) else tensor(x)
+        if isinstance(axis, (list, tuple)) and not axis:
+            x, axis, keepdims = x[..., None], -1, False
+        kind = x.dtype
+        whole_numbers = isinstance(x, Tensor) and not x.is_floating_point() and function in _OF_ONE_TYPE
+        if whole_numbers and function is ops.mean and not x.is_complex():
+            x = x.double()
+        found = function(x, axis=axis, keepdims=keepdims)
+        return found.to(kind) if whole_numbers else found
+
+    return call
+
+
+_OF_ONE_TYPE = (ops.sum, ops.prod, ops.mean, ops.norm)
 
 
 def _table() -> None:
     for lines, words in ((_UNARY, ["x"]), (_BINARY, ["x", "y"])):
         for line in lines.split():
             name, _, word = line.partition("=")
-            call = taking(getattr(ops, word or name), words, name)
+            function = getattr(ops, word or name)
+            call = taking(_of_one_type(function) if lines is _BINARY else function, words, name)
             NAMES.update({name: call, f"math.{name}": call})
     for line in _REDUCING.split():
         name, _, word = line.partition("=")
-        call = taking(getattr(ops, word), ["input_tensor"], f"reduce_{name}")
+        call = taking(_reducing(getattr(ops, word)), ["input_tensor"], f"reduce_{name}")
         NAMES.update({f"reduce_{name}": call, f"math.reduce_{name}": call})
     for line in filter(None, _OTHERS.splitlines()):
         path, word, *words = line.split()
         function = getattr(ops, word, None) or getattr(pictures, word)
-        function = _of_texts_too(function, getattr(np, word)) if word in _OF_TEXTS else function
         NAMES[path] = taking(function, words, path.rpartition(".")[2])
 
 
@@ -143,10 +156,15 @@ _table()
 
 
 @named("constant convert_to_tensor")
-def convert_to_tensor(value, dtype=None, shape=None):
+def convert_to_tensor(value, dtype=None, shape=None, dtype_hint=None):
     """A tensor of an array, of numbers or of texts; one that is a tensor already, in that type."""
     if isinstance(value, SymbolicTensor):
         return value if dtype is None else ops.cast(value, dtype)
+    if dtype is None:
+        first = _plain(value)
+        dtype = first.dtype if isinstance(first, np.generic) and first.dtype.kind in "fc" else dtype_hint
+        dtype = "complex128" if isinstance(first, complex) and not isinstance(first, np.generic) else dtype
+    value = list(value) if isinstance(value, range) else value
     if not isinstance(value, Tensor) and (dtype == "string" or np.asarray(_plain(value)).dtype.kind in "USO"):
         return texts(value)
     found = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype))
@@ -164,16 +182,24 @@ def _plain(value):
 
 @op("fill", "dims value")
 def fill(shape, value):
-    return ops.full(shape, value, tensor(value).dtype)
+    value = convert_to_tensor(value)
+    return ops.full(shape, value, value.dtype)
 
 
 @op("range")
 def range_(start, limit=None, delta=1, dtype=None):
     start, limit = (0, start) if limit is None else (start, limit)
-    ends = [
-        each.item() if isinstance(each, (Tensor, np.ndarray, np.generic)) else each for each in (start, limit, delta)
-    ]
-    return ops.arange(*ends, dtype=dtype)
+    ends = [convert_to_tensor(each) for each in (start, limit, delta)]
+    dtype = functools.reduce(torch.promote_types, [end.dtype for end in ends]) if dtype is None else dtype
+    return ops.arange(*(end.item() for end in ends), dtype=dtype)
+
+
+@op("linspace lin_space", "start stop num axis")
+def linspace(start, stop, num, axis=0):
+    """Numbers from `start` to `stop`; between whole numbers they are float64."""
+    start, stop = tensors(start, stop)
+    kind = start.dtype if start.is_floating_point() else torch.float64
+    return ops.linspace(start.to(kind), stop.to(kind), int(num), axis=axis)
 
 
 @named("eye linalg.eye")
@@ -185,10 +211,12 @@ def eye(num_rows, num_columns=None, batch_shape=None, dtype="float32"):
 @op("one_hot")
 def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None):
     found = ops.one_hot(indices, int(depth), -1 if axis is None else axis, dtype)
-    if on_value is None and off_value is None:
+    told = next((each for each in (on_value, off_value) if each is not None), None)
+    if told is None:
         return found
+    kind = found.dtype if dtype is not None else tensor(told).dtype
     return torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value).to(
-        found.dtype
+        kind
     )
 
 
@@ -205,6 +233,27 @@ def split(value, num_or_size_splits, axis=0):
         return ops.split(value, sizes, axis)
     sizes = [value.shape[axis] - sum(sizes) - 1 if size == -1 else size for size in sizes]
     return list(torch.split(value, sizes, axis))
+
+
+def _joining(function):
+    """The op; arrays beside tensors take the number type of the first."""
+
+    def call(values, axis=0):
+        if isinstance(values, Tensor) and function is ops.concatenate:
+            return values
+        kind = next((each.dtype for each in values if isinstance(each, Tensor)), None)
+        return function([each if kind is None else _beside(each, kind) for each in values], axis)
+
+    return recorded(call)
+
+
+named("concat")(_joining(ops.concatenate))
+named("stack")(_joining(ops.stack))
+
+
+@op("squeeze")
+def squeeze(input, axis=None):
+    return ops.squeeze(input, axis if isinstance(axis, int) or axis else None)
 
 
 @op("unstack")
@@ -237,9 +286,8 @@ def meshgrid(*args, indexing="xy"):
 @op("gather")
 def gather(params, indices, axis=None, batch_dims=0):
     """The slices of `params` at `indices` along an axis, after as many leading axes that both share."""
-    if isinstance(params, Texts):
-        return params[np.asarray(indices)]
     params, indices = tensor(params), as_index(indices)
+    batch_dims += indices.ndim if batch_dims < 0 else 0
     axis = (batch_dims if axis is None else axis) % params.ndim
     if not batch_dims:
         return ops.take(params, indices, axis)
@@ -268,6 +316,7 @@ def where(condition, x=None, y=None):
     condition = tensor(condition)
     if x is None:
         return condition.nonzero()
+    x, y = (_beside(each, other.dtype) if isinstance(other, Tensor) else each for each, other in ((x, y), (y, x)))
     x, y = tensors(x, y)
     if condition.ndim == 1 and x.ndim > 1 and x.shape == y.shape and condition.shape[0] != x.shape[-1]:
         condition = condition.reshape(-1, *(1,) * (x.ndim - 1))  # TensorFlow 1 chose rows
@@ -276,22 +325,35 @@ def where(condition, x=None, y=None):
 
 @named("boolean_mask")
 def boolean_mask(tensor, mask, axis=0):
-    mask = np.asarray(mask) if isinstance(tensor, Texts) else ops.convert_to_tensor(mask, "bool")
-    return (tensor if isinstance(tensor, Texts) else ops.convert_to_tensor(tensor))[
-        (slice(None),) * (axis or 0) + (mask,)
-    ]
+    mask = ops.convert_to_tensor(mask, "bool")
+    return ops.convert_to_tensor(tensor)[(slice(None),) * (axis or 0) + (mask,)]
 
 
 @op("sequence_mask")
 def sequence_mask(lengths, maxlen=None, dtype="bool"):
     lengths = tensor(lengths)
-    longest = int(lengths.max()) if maxlen is None else int(maxlen)
+    longest = int(lengths.max() if lengths.numel() else 0) if maxlen is None else int(maxlen)
     return (torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)).to(dtypes.torch_dtype(dtype))
 
 
 @op("tensor_scatter_nd_add")
 def tensor_scatter_nd_add(tensor, indices, updates):
     return ops.scatter_update(tensor, indices, updates, "add")
+
+
+for _word in ("sub", "max", "min"):
+    named(f"tensor_scatter_nd_{_word}")(
+        recorded(
+            functools.partial(
+                lambda word, tensor, indices, updates: (
+                    ops.scatter_update(tensor, indices, ops.negative(updates), "add")
+                    if word == "sub"
+                    else ops.scatter_update(tensor, indices, updates, word)
+                ),
+                _word,
+            )
+        )
+    )
 
 
 @op("stop_gradient")
@@ -301,6 +363,7 @@ def stop_gradient(input):
 
 @named("ensure_shape")
 def ensure_shape(x, shape):
+    x = convert_to_tensor(x)
     if not NAMES["TensorShape"](shape).is_compatible_with(x.shape):
         raise ValueError(f"ensure_shape: expected shape {tuple(shape)}; got {tuple(x.shape)}.")
     return x
@@ -319,6 +382,7 @@ def unique(x, out_idx="int32"):
 
 @named("add_n math.add_n accumulate_n math.accumulate_n")
 def add_n(inputs):
+    inputs = [convert_to_tensor(each) for each in inputs]
     return sum(inputs[1:], inputs[0])
 
 
@@ -334,14 +398,6 @@ for _word, _of in {"to_float": "float32", "to_double": "float64", "to_int32": "i
 # Order and extremes ---------------------------------------------------------------------------------------------------
 
 
-@op("reduce_mean math.reduce_mean", "input_tensor")
-def reduce_mean(x, axis=None, keepdims=False):
-    """The mean; that of whole numbers is cut to one."""
-    x = tensor(x)
-    found = ops.mean(x, axis, keepdims)
-    return found if x.is_floating_point() or x.is_complex() else found.to(x.dtype)
-
-
 @op("math.count_nonzero count_nonzero", "input")
 def count_nonzero(x, axis=None, keepdims=False, dtype="int64"):
     return ops.sum(tensor(x) != 0, axis, keepdims).to(dtypes.torch_dtype(dtype))
@@ -355,6 +411,11 @@ def argmax(x, axis=None, output_type="int64"):
 @op("argmin math.argmin", "input axis output_type")
 def argmin(x, axis=None, output_type="int64"):
     return ops.argmin(x, axis or 0).to(dtypes.torch_dtype(output_type))
+
+
+@op("math.top_k nn.top_k", "input")
+def top_k(x, k=1, sorted=True):
+    return ops.top_k(x, int(k), sorted)
 
 
 @op("sort")
@@ -384,9 +445,48 @@ named("cumsum math.cumsum")(_running(torch.cumsum))
 named("cumprod math.cumprod")(_running(torch.cumprod))
 
 
-@op("squared_difference math.squared_difference")
+def _segments(word, ordered):
+    def call(data, segment_ids, num_segments=None):
+        data, ids = tensor(data), as_index(segment_ids)
+        if word in ("sum", "prod"):
+            return getattr(ops, f"segment_{word}")(data, ids, num_segments)
+        counts = ops.segment_sum(torch.ones(ids.shape, dtype=data.dtype), ids, num_segments)
+        counts = counts.reshape(*counts.shape, *(1,) * (data.ndim - ids.ndim))
+        if word in ("mean", "sqrt_n"):
+            counts = counts.clamp(min=1) if word == "mean" else counts.clamp(min=1).sqrt()
+            found = ops.segment_sum(data, ids, num_segments)
+            return found / counts if found.is_floating_point() else found // counts
+        limits = (torch.finfo if data.is_floating_point() else torch.iinfo)(data.dtype)
+        empty = 0 if ordered else limits.min if word == "max" else limits.max
+        return getattr(ops, f"segment_{word}")(data, ids, num_segments).masked_fill(counts == 0, empty)
+
+    return recorded(call)
+
+
+for _word in ("sum", "prod", "max", "min", "mean", "sqrt_n"):
+    named(f"math.segment_{_word} segment_{_word}" if _word != "sqrt_n" else "")(_segments(_word, True))
+    named(f"math.unsorted_segment_{_word} unsorted_segment_{_word}")(_segments(_word, False))
+
+
+@op("math.bincount")
+def bincount(arr, weights=None, minlength=0, maxlength=None, dtype="int32", axis=None, binary_output=False):
+    """How often each whole number is there, or the sum of its weights; `axis` -1: in each row."""
+    arr, weights = as_index(arr), None if weights is None else tensor(weights)
+    if axis is None:
+        arr, weights = arr.reshape(-1), None if weights is None else weights.reshape(-1)
+    size = max(int(arr.max()) + 1 if arr.numel() else 0, int(minlength or 0))
+    size = size if maxlength is None else min(size, int(maxlength))
+    kind = dtypes.torch_dtype(dtype) if weights is None else weights.dtype
+    added = torch.ones_like(arr, dtype=kind) if weights is None else weights
+    found = torch.zeros((*arr.shape[:-1], size), dtype=kind)
+    there = arr < size
+    found = found.scatter_add(-1, arr * there, added * there) if size else found
+    return (found != 0).to(kind) if binary_output else found
+
+
+@named("squared_difference math.squared_difference")
 def squared_difference(x, y):
-    return ops.square(ops.subtract(x, y))
+    return ops.square(NAMES["subtract"](x, y))
 
 
 def _of_floats(function):
@@ -424,7 +524,7 @@ def clip_by_norm(t, clip_norm, axes=None):
 
 @named("linalg.global_norm global_norm")
 def global_norm(t_list):
-    return torch.stack([t.square().sum() for t in t_list if t is not None]).sum().sqrt()
+    return torch.stack([floating(t).square().sum() for t in t_list if t is not None]).sum().sqrt()
 
 
 @named("clip_by_global_norm")
@@ -441,7 +541,8 @@ def clip_by_global_norm(t_list, clip_norm, use_norm=None):
 
 @op("matmul linalg.matmul")
 def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False):
-    a, b = (tensor(each) for each in (a, b))
+    a = tensor(a, b.dtype if isinstance(b, Tensor) else None)
+    b = tensor(b, a.dtype)
     a = a.mT if transpose_a else a.mH if adjoint_a else a
     b = b.mT if transpose_b else b.mH if adjoint_b else b
     return torch.matmul(a, b)
@@ -455,6 +556,9 @@ def matvec(a, b, transpose_a=False):
 @op("norm linalg.norm")
 def norm(tensor, ord="euclidean", axis=None, keepdims=False):
     x = floating(tensor)
+    if axis is None and ord not in ("euclidean", "fro"):
+        x, axis = x.reshape(-1), 0  # of all values, not of a matrix
+        return norm(x, ord, axis).reshape((1,) * np.ndim(tensor) if keepdims else ())
     if ord in ("euclidean", "fro", 2) and (axis is None or ord != 2 or isinstance(axis, int)):
         return torch.linalg.vector_norm(x, 2, axis, keepdims)
     return ops.norm(x, ord, axis, keepdims)
@@ -467,9 +571,20 @@ def band_part(input, num_lower, num_upper):
     return x if up < 0 else x.tril(up)
 
 
-@op("linalg.diag linalg.tensor_diag matrix_diag")
-def diag(diagonal):
-    return torch.diag_embed(tensor(diagonal))
+@op("linalg.diag matrix_diag")
+def diag(diagonal, k=0):
+    return torch.diag_embed(tensor(diagonal), int(k))
+
+
+@op("linalg.tensor_diag")
+def tensor_diag(diagonal):
+    x = tensor(diagonal)
+    return torch.diag(x.reshape(-1)).reshape(*x.shape, *x.shape)
+
+
+@op("linalg.diag_part matrix_diag_part", "input")
+def diag_part(x, k=0):
+    return torch.diagonal(tensor(x), int(k), -2, -1)
 
 
 @op("linalg.matrix_transpose matrix_transpose")
@@ -612,6 +727,11 @@ def bias_add(value, bias, data_format=None):
     return value + (bias if last else bias.reshape(-1, *(1,) * (value.ndim - 2)))
 
 
+@op("nn.silu nn.swish", "features beta")
+def silu(x, beta=1.0):
+    return ops.multiply(x, torch.sigmoid(floating(x) * beta))
+
+
 @op("nn.gelu")
 def gelu(features, approximate=False):
     return ops.gelu(features, approximate)
@@ -631,9 +751,8 @@ for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix
                     "cholesky": "linalg.cholesky", "trace": "linalg.trace", "pack": "stack", "unpack": "unstack",
                     "select": "where", "neg": "negative", "mul": "multiply", "sub": "subtract",
                     "matrix_solve": "linalg.solve", "batch_matmul": "matmul", "mod": "math.floormod",
-                    "bincount": "math.bincount", "lin_space": "linspace", "softmax": "nn.softmax",
-                    "segment_sum": "math.segment_sum",
-                    "unsorted_segment_sum": "math.unsorted_segment_sum"}.items():  # fmt: skip
+                    "bincount": "math.bincount", "softmax": "nn.softmax",
+                    }.items():  # fmt: skip
     NAMES[_old] = NAMES[_path]
 
 
@@ -708,6 +827,8 @@ def weighted_cross_entropy_with_logits(labels, logits, pos_weight):
 
 @op("nn.embedding_lookup")
 def embedding_lookup(params, ids):
+    """The rows; several tables are the parts of one."""
+    params = ops.concatenate([tensor(each) for each in params]) if isinstance(params, (list, tuple)) else params
     return ops.take(params, ids, 0)
 
 
@@ -757,9 +878,9 @@ def map_fn(fn, elems, dtype=None, fn_output_signature=None):
     told = getattr(fn_output_signature, "dtype", fn_output_signature) or dtype
     kind = dtypes.torch_dtype(told) if isinstance(told, str) else None
     leaves, spec = pytree.tree_flatten(elems)
-    rows = zip(*(tensor(leaf) for leaf in leaves), strict=True)
+    rows = zip(*(convert_to_tensor(leaf) for leaf in leaves), strict=True)
     found = [fn(pytree.tree_unflatten(list(row), spec)) for row in rows]
-    return pytree.tree_map(lambda *each: torch.stack([tensor(one, kind) for one in each]), *found)
+    return pytree.tree_map(lambda *each: NAMES["stack"]([convert_to_tensor(one, kind) for one in each]), *found)
 
 
 @op("vectorized_map")
@@ -823,7 +944,18 @@ def flatten(structure):
 
 @named("nest.pack_sequence_as")
 def pack_sequence_as(structure, flat_sequence):
-    return pytree.tree_unflatten(list(flat_sequence), pytree.tree_structure(structure))
+    leaves = iter(flat_sequence)
+
+    def packed(part):
+        if isinstance(part, dict):
+            found = {key: packed(part[key]) for key in builtins.sorted(part)}
+            return {key: found[key] for key in part}
+        if not isinstance(part, (list, tuple)):
+            return next(leaves)
+        found = [packed(each) for each in part]
+        return type(part)(*found) if hasattr(part, "_fields") else type(part)(found)
+
+    return packed(structure)
 
 
 @named("nest.assert_same_structure")
@@ -867,3 +999,64 @@ class TensorArray:
 
 
 NAMES["TensorArray"] = TensorArray
+
+
+# Texts ----------------------------------------------------------------------------------------------------------------
+
+# What only moves values, or compares them, does so with texts, too; and which of its arguments these are.
+_MOVING = """
+expand_dims=input squeeze=input reshape=tensor concat=values stack=values tile=input transpose=a repeat=input
+reverse=tensor identity=input broadcast_to=input split=value unstack=value slice=input_ gather=params gather_nd=params
+boolean_mask=tensor pad=tensor where=condition,x,y scatter_nd=indices,updates
+tensor_scatter_nd_update=tensor,indices,updates equal=x,y not_equal=x,y fill=dims,value
+""".split()
+
+
+def _moving(function, words):
+    """The function, of texts as of their places in a list, the empty one first."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        given = [*args[: len(words)], *(kwargs[word] for word in words if word in kwargs)]
+        if not any(map(_is_text, given)):
+            return function(*args, **kwargs)
+        places = {"": 0}
+
+        def encoded(value):
+            if not _is_text(value):
+                return value
+            if words == ["values"] and isinstance(value, (list, tuple)):
+                return [coded(each) for each in value]
+            return coded(value)
+
+        def coded(value):
+            found = texts(value)
+            numbers = [places.setdefault(text, len(places)) for text in found.flat]
+            return torch.tensor(numbers, dtype=torch.int64).reshape(found.shape)
+
+        args = [encoded(value) if place < len(words) else value for place, value in enumerate(args)]
+        found = function(*args, **{key: encoded(value) if key in words else value for key, value in kwargs.items()})
+        known = np.array([*places], object)
+        return pytree.tree_map_only(Tensor, lambda x: _texts_at(known, x) if x.dtype is torch.int64 else x, found)
+
+    return call
+
+
+def _texts_at(known, places):
+    return texts(known[places.numpy()])
+
+
+def _is_text(value):
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return isinstance(value, (str, bytes, Texts)) or (isinstance(value, np.ndarray) and value.dtype.kind in "OUS")
+
+
+def _texts_too() -> None:
+    for line in _MOVING:
+        path, _, words = line.partition("=")
+        for name in [name for name, item in NAMES.items() if item is NAMES[path] and name != path] + [path]:
+            NAMES[name] = _moving(NAMES[name], words.split(","))
+
+
+_texts_too()

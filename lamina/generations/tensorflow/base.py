@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from ...core import dtypes
 from ...core.operation import Operation, recorded
 from ...core.symbolic import SymbolicTensor
-from ..tensors import Shape
+from ..tensors import DTYPES, DType, Shape
 
 NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
 
@@ -252,43 +252,10 @@ class TensorShape(Shape):
 # Number types ---------------------------------------------------------------------------------------------------------
 
 
-class DType(str):
-    """A number type by its name; equal to that of torch and of NumPy."""
-
-    __slots__ = ()
-
-    name = property(lambda self: str(self))
-    as_numpy_dtype = property(lambda self: object if self == "string" else np.dtype(str(self)).type)
-    is_floating = property(lambda self: str(self) in dtypes.FLOATS)
-    is_integer = property(lambda self: "int" in str(self))
-    is_complex = property(lambda self: str(self).startswith("complex"))
-    is_bool = property(lambda self: str(self) == "bool")
-    size = property(lambda self: dtypes.torch_dtype(self).itemsize)
-    min = property(lambda self: self._limits().min)
-    max = property(lambda self: self._limits().max)
-    base_dtype = property(lambda self: self)
-
-    def _limits(self) -> Any:
-        found = dtypes.torch_dtype(self)
-        return torch.finfo(found) if found.is_floating_point else torch.iinfo(found)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, str):
-            return str(self) == str(other)
-        try:
-            return str(self) == dtypes.dtype_name(other)
-        except (ValueError, KeyError):
-            return False
-
-    __hash__ = str.__hash__
-
-    def __repr__(self) -> str:
-        return f"tf.{self}"
-
-
-NAMES.update({word: DType(word) for word in (*dtypes.TYPES, "string")})
-NAMES.update({"half": DType("float16"), "double": DType("float64"), "DType": DType, "dtypes.DType": DType})
-NAMES.update({f"dtypes.{word}": DType(word) for word in (*dtypes.TYPES, "string")})
+_TYPES = {**{str(one): one for one in DTYPES.values()}, "string": DType("string"), "DType": DType,
+          "half": DTYPES[torch.float16], "double": DTYPES[torch.float64]}  # fmt: skip
+NAMES.update(_TYPES)
+NAMES.update({f"dtypes.{word}": item for word, item in _TYPES.items()})
 
 
 @named("as_dtype dtypes.as_dtype")
@@ -300,14 +267,33 @@ def as_dtype(type_value):
 class Texts(np.ndarray):
     """Texts, as TensorFlow's tensors of strings hold them."""
 
+    dtype = property(lambda self: _TYPES["string"])  # type: ignore[assignment]
+    shape = property(lambda self: TensorShape(np.asarray(self).shape))  # type: ignore[assignment]
+
+    def get_shape(self) -> TensorShape:
+        return self.shape
+
+    def __eq__(self, other: object) -> Any:
+        """Which texts are the same: a tensor."""
+        return NAMES["equal"](self, other) if other is not None else False
+
+    def __ne__(self, other: object) -> Any:
+        return NAMES["not_equal"](self, other) if other is not None else True
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         return found if isinstance(found, np.ndarray) else texts(found)
 
     def numpy(self) -> Any:
         """Their bytes."""
-        found = np.array([item if isinstance(item, bytes) else str(item).encode() for item in self.flat], object)
-        return found.reshape(self.shape) if self.ndim else found[0]
+        found = np.empty(self.size, object)
+        found[:] = [item if isinstance(item, bytes) else str(item).encode() for item in self.flat]
+        return found.reshape(tuple(self.shape)) if self.ndim else found[0]
 
 
 def texts(value: Any) -> Texts:
@@ -316,7 +302,7 @@ def texts(value: Any) -> Texts:
     decoded = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in found.flat]
     made = np.empty(len(decoded), object)
     made[:] = decoded
-    return made.reshape(found.shape).view(Texts)
+    return made.reshape(tuple(found.shape)).view(Texts)
 
 
 @named("TensorSpec")

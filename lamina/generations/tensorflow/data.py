@@ -63,11 +63,25 @@ def _arguments(function: Callable) -> Callable[[Any], Any]:
     return lambda element: function(*element) if isinstance(element, tuple) else function(element)
 
 
-def _spec(leaf) -> Any:
+def _spec(leaf, loose: bool) -> Any:
     if isinstance(leaf, Dataset):
         return leaf.element_spec
     dtype = "string" if isinstance(leaf, np.ndarray) else dtypes.dtype_name(leaf.dtype)
-    return TensorSpec(leaf.shape, dtype)
+    return TensorSpec((None, *leaf.shape[1:]) if loose else leaf.shape, dtype)
+
+
+class Elements:
+    """The elements, one after the other."""
+
+    def __init__(self, elements: Iterator[Any]):
+        self.get_next = self.next = functools.partial(next, elements)
+        self._elements = elements
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._elements
+
+    def __next__(self) -> Any:
+        return next(self._elements)
 
 
 class NumpyIterator:
@@ -102,6 +116,7 @@ class Dataset:
     def __init__(self, start: Callable[[], Iterator[Any]], count: int = UNKNOWN):
         self._start, self._count = start, count
         self._known_spec: Any = None
+        self._loose = False  # batches, of which the last may be smaller
 
     # -- where elements come from --------------------------------------------------------------------------------------
 
@@ -167,6 +182,26 @@ class Dataset:
         return Dataset(start, count)
 
     @staticmethod
+    def counter(start: int = 0, step: int = 1, dtype="int64") -> Dataset:
+        kind = dtypes.torch_dtype(dtype)
+        return Dataset(lambda: (torch.tensor(n, dtype=kind) for n in itertools.count(start, step)), INFINITE)
+
+    @staticmethod
+    def choose_from_datasets(datasets, choice_dataset: Dataset, stop_on_empty_dataset: bool = True) -> Dataset:
+        """The next element of the dataset whose place `choice_dataset` says."""
+
+        def start() -> Iterator[Any]:
+            running = [iter(each) for each in datasets]
+            for choice in choice_dataset:
+                try:
+                    yield next(running[int(choice)])
+                except StopIteration:
+                    if stop_on_empty_dataset:
+                        return
+
+        return Dataset(start)
+
+    @staticmethod
     def list_files(file_pattern, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
         patterns = (
             [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
@@ -199,7 +234,7 @@ class Dataset:
     # -- going through it ----------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
-        return self._start()
+        return Elements(self._start())
 
     def __len__(self) -> int:
         if self._count < 0:
@@ -227,7 +262,7 @@ class Dataset:
             first = next(iter(self), None)
             if first is None:
                 raise ValueError("element_spec: the dataset is empty.")
-            self._known_spec = _mapped(_spec, first)
+            self._known_spec = _mapped(functools.partial(_spec, loose=self._loose), first)
         return self._known_spec
 
     # -- element by element --------------------------------------------------------------------------------------------
@@ -302,7 +337,9 @@ class Dataset:
 
     def _ordered(self, start: Callable[[Iterable[Any]], Iterator[Any]], count: int) -> Dataset:
         """Some of the same elements in another order."""
-        return Dataset(lambda: start(self), count)
+        made = Dataset(lambda: start(self), count)
+        made._loose, made._known_spec = self._loose, self._known_spec
+        return made
 
     def shuffle(self, buffer_size, seed: int | None = None, reshuffle_each_iteration: bool | None = None) -> Dataset:
         """In random order: each element is drawn from the `buffer_size` that come next."""
@@ -395,7 +432,7 @@ class Dataset:
             kept[:] = found
             whole_pass.append(True)
 
-        return Dataset(start, self._count)
+        return self._ordered(lambda _: start(), self._count)
 
     def prefetch(self, buffer_size) -> Dataset:
         return self
@@ -416,7 +453,9 @@ class Dataset:
         return self._batches(start, size, drop_remainder)
 
     def _batches(self, start: Callable[[], Iterator[Any]], size: int, drop: bool) -> Dataset:
-        return Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
+        made = Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
+        made._loose = not drop
+        return made
 
     def padded_batch(self, batch_size, padded_shapes = None, padding_values = None,
                      drop_remainder: bool = False) -> Dataset:  # fmt: skip
@@ -472,6 +511,42 @@ class Dataset:
                 if len(found) < size and drop_remainder:
                     return
                 yield _mapped(lambda *items: Dataset(lambda: iter(items), len(items)), *found)
+
+        first = (size - 1) * stride if drop_remainder else 0
+        return Dataset(start, self._shorter(lambda n: max(math.ceil((n - first) / step), 0), INFINITE))
+
+    def group_by_window(self, key_func: Callable, reduce_func: Callable, window_size=None,
+                        window_size_func: Callable | None = None) -> Dataset:  # fmt: skip
+        """What `reduce_func` makes of a key and of `window_size` elements that have it, as a dataset."""
+        key_of = _arguments(key_func)
+
+        def start() -> Iterator[Any]:
+            windows: dict[int, list[Any]] = {}
+            for element in self:
+                key = int(key_of(element))
+                windows.setdefault(key, []).append(element)
+                size = window_size if window_size_func is None else window_size_func(torch.tensor(key))
+                if len(windows[key]) == int(size):
+                    yield from reduced(key, windows.pop(key))
+            for key in sorted(windows):
+                yield from reduced(key, windows[key])
+
+        def reduced(key: int, group: list[Any]) -> Any:
+            return reduce_func(torch.tensor(key), Dataset(lambda: iter(group), len(group)))
+
+        return Dataset(start)
+
+    def unique(self) -> Dataset:
+        """Each element once, where it first comes."""
+
+        def start() -> Iterator[Any]:
+            seen = set()
+            for element in self:
+                told = tuple(np.asarray(leaf).tobytes() if isinstance(leaf, Tensor) else tuple(leaf.flat)
+                             for leaf in _leaves(element))  # fmt: skip
+                if told not in seen:
+                    seen.add(told)
+                    yield element
 
         return Dataset(start)
 
@@ -598,9 +673,11 @@ NAMES.update({
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
     "data.Options": Options, "data.TextLineDataset": _of_lines, "data.DatasetSpec": TensorSpec,
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
-    "data.Iterator": Iterator,
-    "data.experimental.Counter": lambda start=0, step=1, dtype="int64": Dataset(
-        functools.partial(lambda: (torch.tensor(n) for n in itertools.count(start, step))), INFINITE),
+    "data.Iterator": Elements,
+    "data.experimental.Counter": Dataset.counter,
+    "data.experimental.choose_from_datasets": Dataset.choose_from_datasets,
+    "data.experimental.AutoShardPolicy.OFF": "off", "data.experimental.AutoShardPolicy.AUTO": "auto",
+    "data.experimental.AutoShardPolicy.DATA": "data", "data.experimental.AutoShardPolicy.FILE": "file",
 })  # fmt: skip
 
 

@@ -356,6 +356,7 @@ def _asserts_of_one(word: str, holds: Callable[[Tensor], Tensor]) -> None:
     def check(x, message=None):
         if not bool(holds(tensor(x)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r}.")
+        return x
 
     NAMES[f"debugging.assert_{word}"] = taking(check)
 
@@ -459,13 +460,14 @@ def _of_each(function: Callable[[str], Any], kind: Any = object) -> Callable[[An
 
 
 @named("strings.lower")
-def lower(input):
-    return _of_each(str.lower)(input)
+def lower(input, encoding=""):
+    """Without an encoding only the letters of ASCII change."""
+    return _of_each(str.lower if encoding else lambda text: text.encode().lower().decode())(input)
 
 
 @named("strings.upper")
-def upper(input):
-    return _of_each(str.upper)(input)
+def upper(input, encoding=""):
+    return _of_each(str.upper if encoding else lambda text: text.encode().upper().decode())(input)
 
 
 @named("strings.strip")
@@ -493,7 +495,9 @@ def regex_full_match(input, pattern):
 def substr(input, pos, len, unit="BYTE"):
     if unit != "BYTE":
         return _of_each(lambda text: text[pos:][:len])(input)
-    return _of_each(lambda text: text.encode()[pos:][:len].decode("utf-8", "replace"))(input)
+    found, pos, len = np.broadcast_arrays(np.asarray(texts(input)), np.asarray(pos), np.asarray(len))
+    parts = [text.encode()[first:][:count] for text, first, count in zip(found.flat, pos.flat, len.flat, strict=True)]
+    return texts(np.array(parts, object).reshape(found.shape))
 
 
 @named("strings.join")
@@ -507,14 +511,20 @@ def join(inputs, separator=""):
 
 
 @named("strings.reduce_join")
-def reduce_join(inputs, axis=None, separator=""):
-    found = texts(inputs)
-    if axis is None:
-        return texts(separator.join(found.flat))
-    return texts(np.apply_along_axis(separator.join, axis, found))
+def reduce_join(inputs, axis=None, keepdims=False, separator=""):
+    """The texts along axes as one; of several axes the first that is told varies fastest."""
+    found = np.asarray(texts(inputs))
+    told = range(found.ndim) if axis is None else [axis] if isinstance(axis, int) else axis[::-1]
+    axes = [each % found.ndim for each in told]
+    rest = [each for each in range(found.ndim) if each not in axes]
+    rows = found.transpose(*rest, *axes).reshape([*(found.shape[each] for each in rest), -1])
+    joined = np.empty(rows.shape[:-1], object)
+    for place in np.ndindex(joined.shape):
+        joined[place] = separator.join(rows[place])
+    return texts(np.expand_dims(joined, tuple(axes)) if keepdims else joined)
 
 
-@named("strings.split")
+@named("strings.split compat.v1.strings.split")
 def split(input, sep=None, maxsplit=-1):
     """The words of one text. Raises ValueError for several, whose numbers of words differ."""
     found = texts(input)
@@ -539,9 +549,12 @@ def to_number(input, out_type="float32"):
 
 
 @named("strings.as_string as_string")
-def as_string(input, precision=-1):
+def as_string(input, precision=-1, scientific=False, shortest=False, width=-1, fill=""):
     found = np.asarray(tensor(input).cpu())
-    form = (lambda item: f"{item:.{precision if precision >= 0 else 6}f}") if found.dtype.kind == "f" else str
+    kind = "e" if scientific else "g" if shortest else "f"
+    how = f"{fill if width > 0 else ''}{width if width > 0 else ''}"
+    how += f".{precision if precision >= 0 else 6}{kind}" if found.dtype.kind == "f" else ""
+    form = (lambda item: str(item).lower()) if found.dtype.kind == "b" else (lambda item: format(item, how))
     return texts(np.vectorize(form, otypes=[object])(found))
 
 

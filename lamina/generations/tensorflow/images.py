@@ -276,8 +276,10 @@ def convert_image_dtype(image, dtype, saturate=False):
     if x.dtype is to:
         return x
     if not x.is_floating_point():
-        y = x.to(to if to.is_floating_point else torch.float64) / torch.iinfo(x.dtype).max
-        return y if to.is_floating_point else ops.saturate_cast(y * torch.iinfo(to).max, to)
+        if to.is_floating_point:
+            return x.to(to) / torch.iinfo(x.dtype).max
+        own, other = torch.iinfo(x.dtype).max + 1, torch.iinfo(to).max + 1
+        return (x.long() // (own // other) if own > other else x.long() * (other // own)).to(to)
     if to.is_floating_point:
         return x.to(to)
     y = x * (torch.iinfo(to).max + 0.5)

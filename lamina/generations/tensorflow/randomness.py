@@ -41,8 +41,8 @@ def set_seed(seed):
 
 @op("random.normal random_normal")
 def normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
-    if isinstance(mean, torch.Tensor) or isinstance(stddev, torch.Tensor):
-        return draws.normal(shape, dtype=dtype, seed=fresh(seed)) * stddev + mean
+    if not isinstance(mean, (int, float)) or not isinstance(stddev, (int, float)):
+        return draws.normal(shape, dtype=dtype, seed=fresh(seed)) * tensor(stddev) + tensor(mean)
     return draws.normal(shape, mean, stddev, dtype, fresh(seed))
 
 
@@ -51,7 +51,11 @@ def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
     """Numbers from `minval` up to but without `maxval`, by default 1."""
     if maxval is None and not dtypes.torch_dtype(dtype).is_floating_point:
         raise ValueError(f"random.uniform: `maxval` is needed for {dtype}.")
-    return draws.uniform(shape, float(minval), float(1 if maxval is None else maxval), dtype, fresh(seed))
+    low, high = tensor(minval), tensor(1 if maxval is None else maxval)
+    if low.ndim or high.ndim:
+        share = draws.uniform(shape, dtype="float32", seed=fresh(seed))
+        return (share * (high - low) + low).to(dtypes.torch_dtype(dtype))
+    return draws.uniform(shape, float(low), float(high), dtype, fresh(seed))
 
 
 @op("random.truncated_normal truncated_normal")
@@ -61,7 +65,7 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype="float32", seed=None):
 
 @op("random.shuffle random_shuffle")
 def shuffle(value, seed=None):
-    return draws.shuffle(value, 0, fresh(seed))
+    return draws.shuffle(tensor(value), 0, fresh(seed))
 
 
 @op("random.categorical multinomial random.multinomial")

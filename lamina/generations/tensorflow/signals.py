@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor
 
+from ...core import dtypes
 from ...layers.preprocessing.audio import mel_weights
 from ...ops.base import floating, recorded, tensor
 from .base import named, op, whole
@@ -50,7 +51,7 @@ def ifftshift(x, axes=None):
 def _raised_cosine(length, periodic, dtype, share):
     """TensorFlow's windows of odd length are symmetric whatever `periodic` says."""
     length = whole(length)
-    points = torch.arange(length, dtype=dtype or torch.float32)
+    points = torch.arange(length, dtype=dtypes.torch_dtype(dtype or torch.float32))
     period = length - 1 + (1 if periodic and length % 2 == 0 else 0)
     return share - (1 - share) * torch.cos(2 * math.pi * points / period) if length > 1 else torch.ones_like(points)
 
@@ -141,7 +142,9 @@ def linear_to_mel_weight_matrix(
 ):
     """(num_spectrogram_bins, num_mel_bins): bands that are equally wide to the ear."""
     top = whole(sample_rate) / 2
-    return mel_weights(num_mel_bins, lower_edge_hertz, upper_edge_hertz, num_spectrogram_bins, top).to(dtype)
+    return mel_weights(num_mel_bins, lower_edge_hertz, upper_edge_hertz, num_spectrogram_bins, top).to(
+        dtypes.torch_dtype(dtype)
+    )
 
 
 @op("signal.dct", "input")

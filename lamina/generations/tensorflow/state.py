@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,11 +17,13 @@ from torch.utils import _pytree as pytree
 
 from ... import ops
 from ...core import dtypes
+from ...core.symbolic import SymbolicTensor
 from ...core.weight import Weight
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
-from .base import NAMES, UNHEARD, Sizes, TensorShape, heard, named
+from .arrays import convert_to_tensor
+from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
 
 _NONE, _ZERO = "none", "zero"
 
@@ -62,9 +65,10 @@ class Variable(Weight, metaclass=_AnyWeight):
 
     read_value = value
 
-    def assign(self, value) -> Any:
+    def assign(self, value, read_value: bool = True) -> Any:
         """Write a value of the variable's shape."""
-        return super().assign(tensor(value, self.dtype).detach())
+        found = super().assign(tensor(value, self.dtype).detach())
+        return found if read_value else None
 
     def assign_add(self, delta) -> Any:
         return self.assign(self.detach() + tensor(delta, self.dtype).detach())
@@ -83,10 +87,17 @@ class Variable(Weight, metaclass=_AnyWeight):
             self[key] = tensor(value, self.dtype).detach()
         return self
 
+    def _scattered(self, reduction: str | None, indices, updates) -> Any:
+        return self.assign(ops.scatter_update(self.detach(), indices, updates, reduction))
+
     def scatter_nd_update(self, indices, updates) -> Any:
-        with torch.no_grad():
-            self[tuple(tensor(indices).long().movedim(-1, 0))] = tensor(updates, self.dtype)
-        return self
+        return self._scattered(None, indices, updates)
+
+    def scatter_nd_add(self, indices, updates) -> Any:
+        return self._scattered("add", indices, updates)
+
+    def scatter_nd_sub(self, indices, updates) -> Any:
+        return self._scattered("add", indices, -tensor(updates))
 
     def get_shape(self) -> TensorShape:
         return TensorShape(self.shape)
@@ -210,6 +221,13 @@ class GradientTape:
             for one in again:
                 one.requires_grad_(False)
 
+    def watched_variables(self) -> tuple[Any, ...]:
+        """Raises ValueError: gradients are asked of variables, which need not be told before."""
+        raise ValueError(
+            "GradientTape.watched_variables: in this stand-in for TensorFlow a tape keeps no list of the variables it "
+            "saw. Give `gradient` the variables themselves, as model.trainable_variables."
+        )
+
     def jacobian(self, target: Tensor, sources, unconnected_gradients=_NONE) -> Any:
         """The derivative of each value of the target: (*target's shape, *source's shape)."""
         leaves, spec = pytree.tree_flatten(sources)
@@ -282,14 +300,35 @@ def function(func=None, **options):
     if func is None:
         return functools.partial(function, **options)
 
+    told = options.get("input_signature")
+
     @functools.wraps(func)
     def call(*args, **kwargs) -> Any:
+        if told is not None:
+            own = len(args) - len(told)  # `self`, of a method
+            args = (*args[:own], *map(_as_told, args[own:], told)) if own >= 0 else args
         return pytree.tree_map_only((bool, int, float, np.ndarray, np.generic), tensor, func(*args, **kwargs))
 
     call.python_function = func  # type: ignore[attr-defined]
-    call.get_concrete_function = lambda *args, **kwargs: call  # type: ignore[attr-defined]
+    call.get_concrete_function = functools.partial(_concrete, call)  # type: ignore[attr-defined]
     call.experimental_get_tracing_count = lambda: 1  # type: ignore[attr-defined]
     return call
+
+
+def _as_told(value: Any, spec: Any) -> Any:
+    """A value that is no tensor in the type that the signature says."""
+    if not isinstance(spec, TensorSpec) or isinstance(value, (Tensor, SymbolicTensor)):
+        return value
+    return convert_to_tensor(value, spec.dtype)
+
+
+def _concrete(call: Callable, *args: Any, **kwargs: Any) -> Callable:
+    """The function of what specifications and tensors stand for; what else it was given, as numbers, stays given."""
+    free = (TensorSpec, Tensor, np.ndarray)
+    fixed = {word: value for word, value in kwargs.items() if not isinstance(value, free)}
+    names = [*inspect.signature(call).parameters]
+    fixed |= {word: value for word, value in zip(names, args, strict=False) if not isinstance(value, free)}
+    return functools.partial(call, **fixed) if fixed and not set(names[:1]) & fixed.keys() else call
 
 
 @named("Module")
@@ -554,9 +593,16 @@ def _name_scope(name=None, default_name=None):
 
 @named("is_tensor")
 def is_tensor(x):
-    from ...core.symbolic import SymbolicTensor
-
-    return isinstance(x, (Tensor, SymbolicTensor))
+    return isinstance(x, (Tensor, SymbolicTensor, Texts, Sizes))
 
 
-NAMES["Tensor"] = Tensor
+class _AnyTensor(type(Tensor)):
+    """Tensors are torch's, texts and what `tf.shape` gives, but no variables."""
+
+    def __instancecheck__(cls, instance) -> bool:
+        return isinstance(instance, (Tensor, Texts, Sizes)) and not isinstance(instance, Weight)
+
+
+@named("Tensor")
+class AnyTensor(Tensor, metaclass=_AnyTensor):
+    """What `isinstance` asks for."""
