@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -191,7 +191,7 @@ def range_(start, limit=None, delta=1, dtype=None):
     start, limit = (0, start) if limit is None else (start, limit)
     ends = [convert_to_tensor(each) for each in (start, limit, delta)]
     dtype = functools.reduce(torch.promote_types, [end.dtype for end in ends]) if dtype is None else dtype
-    return ops.arange(*(end.item() for end in ends), dtype=dtype)
+    return ops.arange(*(end.item() if hasattr(end, "item") else end for end in (start, limit, delta)), dtype=dtype)
 
 
 @op("linspace lin_space", "start stop num axis")
@@ -413,9 +413,14 @@ def argmin(x, axis=None, output_type="int64"):
     return ops.argmin(x, axis or 0).to(dtypes.torch_dtype(output_type))
 
 
+class TopK(NamedTuple):
+    values: Any
+    indices: Any
+
+
 @op("math.top_k nn.top_k", "input")
 def top_k(x, k=1, sorted=True):
-    return ops.top_k(x, int(k), sorted)
+    return TopK(*ops.top_k(x, int(k), sorted))
 
 
 @op("sort")
