@@ -573,6 +573,18 @@ def test_ranges_of_sizes_of_symbolic_tensors(installed: Any, told: dict[str, int
     assert L.Lambda(places)(torch.zeros(2, 3)).tolist() == [[0.0, 1.0, 2.0]] * 2
 
 
+@pytest.mark.parametrize("how", ["map", "call", "predict"])
+def test_texts_of_tensorflow_go_through_layers_of_texts(installed: Any, how: str) -> None:
+    layer = L.TextVectorization(output_sequence_length=4, vocabulary=["a", "b"])
+    data = installed.data.Dataset.from_tensor_slices([b"a b c", b"b"]).batch(2)
+    if how == "map":
+        (found,) = data.map(lambda batch: layer(batch))
+    else:
+        texts = installed.constant(["a b c", "b"])
+        found = layer(texts) if how == "call" else tf_keras.Sequential([layer]).predict(texts, verbose=0)
+    assert found.tolist() == [[2, 3, 1, 0], [3, 0, 0, 0]]
+
+
 # Number types ---------------------------------------------------------------------------------------------------------
 
 
