@@ -479,6 +479,14 @@ def test_results_are_found_by_a_metrics_name_and_its_abbreviation(
     assert "lse" not in history and len(history) == 4
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_the_learning_rate_of_an_epoch_is_found_by_both_names(generation: str) -> None:
+    callbacks = module(generation, "callbacks")
+    watched = [callbacks.LearningRateScheduler(lambda epoch: 0.25)]
+    history = fitted(generation, classifier(generation), watched).history
+    assert history["lr"] == history["learning_rate"] == [0.25, 0.25]
+
+
 # Files and names ------------------------------------------------------------------------------------------------------
 
 

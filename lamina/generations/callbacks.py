@@ -117,7 +117,7 @@ class EarlyStopping(callbacks.EarlyStopping):
         super().on_train_end(logs)
 
 
-_ABBREVIATED = {"acc": "accuracy", **losses._ALIASES}
+_ABBREVIATED = {"acc": "accuracy", "lr": "learning_rate", **losses._ALIASES}
 
 
 class Results(dict):
