@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support import own_optimizers
 
 import lamina
 from lamina import generations, keras2, tf_keras
@@ -431,3 +432,173 @@ def test_the_class_that_a_metric_ignores_is_not_counted() -> None:
     model.compile("sgd", "mse", metrics=[tf_keras.metrics.SparseCategoricalCrossentropy(ignore_class=1)])
     found = model.test_on_batch(data["x"], data["classes"].argmax(-1)[:, None])
     assert found == pytest.approx([0.8749990, 52.832539], rel=1e-5)  # recorded of tf_keras 2.21
+
+
+# Optimizers -----------------------------------------------------------------------------------------------------------
+
+HALVED = {
+    "class_name": "ExponentialDecay",
+    "config": {"initial_learning_rate": 0.1, "decay_steps": 1, "decay_rate": 0.5},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),  # recorded of tf_keras 2.21
+    [
+        ("Slots", {}, [0.34170845, 0.29951194]),
+        ("Slots", {"learning_rate": 0.05, "decay": 0.5}, [0.31360728, 0.29983902]),
+        ("Slots", {"lr": 0.2, "clipnorm": 0.5}, [0.32793987, 0.29967213]),
+        ("Slots", {"learning_rate": HALVED}, [0.31968591, 0.29976779]),
+        ("States", {}, [0.43035474, 0.29853109]),
+        ("States", {"learning_rate": 0.02, "clipvalue": 0.1}, [0.30443439, 0.29962185]),
+        ("Steps", {}, [0.65656286, 0.29656559]),
+        ("Steps", {"learning_rate": HALVED, "clipnorm": 0.3}, [0.33926690, 0.29954371]),
+        ("Steps", {"learning_rate": 0.05, "weight_decay": 0.1}, [0.48991594, 0.29372630]),
+    ],
+)
+def test_optimizers_of_ones_own_follow_their_rules(name: str, options: dict[str, Any], expected: list[float]) -> None:
+    tf = importlib.import_module("lamina.generations.tensorflow")
+    if options.get("learning_rate") is HALVED:
+        options = {**options, "learning_rate": tf_keras.optimizers.schedules.deserialize(HALVED)}
+    optimizer = own_optimizers.make(types.SimpleNamespace(**vars(tf)["NAMES"]), tf_keras)[name](**options)
+    assert own_optimizers.trained(tf_keras, optimizer) == pytest.approx(expected, rel=1e-5)
+    assert int(optimizer.iterations) == 3
+    again = type(optimizer).from_config(optimizer.get_config())
+    assert again.get_config() == optimizer.get_config()
+
+
+def test_hyperparameters_of_optimizers_are_attributes() -> None:
+    tf = importlib.import_module("lamina.generations.tensorflow")
+    optimizer = own_optimizers.make(types.SimpleNamespace(**vars(tf)["NAMES"]), tf_keras)["Slots"](0.2)
+    optimizer.momentum, optimizer.lr = 0.5, 0.3
+    assert float(optimizer._get_hyper("momentum", "float64")) == 0.5 == float(optimizer.momentum)
+    assert float(optimizer.learning_rate) == float(optimizer._get_hyper("learning_rate")) == pytest.approx(0.3)
+    assert isinstance(tf_keras.optimizers.Adam(), tf_keras.optimizers.Optimizer)
+    assert not isinstance(optimizer, tf_keras.optimizers.Adam)
+    with pytest.raises(AttributeError, match="Slots has no attribute 'speed'"):
+        _ = optimizer.speed
+
+
+# Names, metrics, summaries --------------------------------------------------------------------------------------------
+
+_NAMED = {  # recorded of Keras 2.3.1 and tf_keras 2.21
+    "dense": ("Dense(2)", "dense_1/kernel:0 dense_1/bias:0", "dense/kernel:0 dense/bias:0"),
+    "lstm": (
+        "LSTM(2)",
+        "lstm_1/kernel:0 lstm_1/recurrent_kernel:0 lstm_1/bias:0",
+        "lstm/lstm_cell/kernel:0 lstm/lstm_cell/recurrent_kernel:0 lstm/lstm_cell/bias:0",
+    ),
+    "bidirectional": (
+        "Bidirectional(GRU(2, use_bias=False), name='two')",
+        "two/forward_gru_1/kernel:0 two/forward_gru_1/recurrent_kernel:0 "
+        "two/backward_gru_1/kernel:0 two/backward_gru_1/recurrent_kernel:0",
+        "two/forward_gru/gru_cell/kernel:0 two/forward_gru/gru_cell/recurrent_kernel:0 "
+        "two/backward_gru/gru_cell/kernel:0 two/backward_gru/gru_cell/recurrent_kernel:0",
+    ),
+    "time": (
+        "TimeDistributed(Dense(2))",
+        "time_distributed_1/kernel:0 time_distributed_1/bias:0",
+        "time_distributed/kernel:0 time_distributed/bias:0",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _NAMED)
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_names_of_weights_say_their_layer_where_torch_is_not_imported(kind: str, generation: str, inside: bool) -> None:
+    space: Any = {"keras2": keras2, "tf_keras": tf_keras}[generation]
+    tensors.as_old_code_has_them(True, told=generation == "tf_keras")
+    space.backend.clear_session()
+    code, *expected = _NAMED[kind]
+    layer = eval(code, {**vars(space.layers), **{name: getattr(space.layers, name) for name in _LAYERS}})
+    model = space.models.Sequential([space.layers.InputLayer((4, 3)), layer] if inside else [])
+    names: dict[str, Any] = {"weights": (model if inside else layer).weights}
+    if not inside:
+        layer(space.layers.Input((4, 3)))
+        names["weights"] = layer.weights
+    exec("found = ' '.join(w.name for w in weights)", names)
+    assert names["found"] == expected[generation == "tf_keras"]
+    assert layer.weights[0].name == "kernel"
+
+
+_LAYERS = ("Dense", "LSTM", "GRU", "Bidirectional", "TimeDistributed")
+
+
+def test_models_list_their_metrics_one_by_one() -> None:
+    model = tf_keras.Sequential([L.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse", metrics=["mae", tf_keras.metrics.Precision(thresholds=0.25)])
+    model.fit(X, np.ones((4, 1)), verbose=0)
+    assert [metric.name for metric in model.metrics] == model.metrics_names == ["loss", "mae", model.metrics[-1].name]
+    assert model.metrics[-1].thresholds == [0.25]
+    before = model.evaluate(X, np.ones((4, 1)), verbose=0)
+    assert before == pytest.approx(model.evaluate(X, np.ones((4, 1)), verbose=0))  # started afresh
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras])
+def test_summaries_do_not_count_the_optimizer(space: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    model = space.models.Sequential([space.layers.Dense(2, input_shape=(3,))])
+    model.compile("adam", "mse")
+    model.fit(X, np.ones((4, 2)), verbose=0)
+    model.summary()
+    said = capsys.readouterr().out
+    assert "Total params: 8 " in said and "Optimizer" not in said
+
+
+@pytest.mark.parametrize("name", ["model", "model.ckpt", "model-1.5", "model.h5", "model.keras"])
+def test_models_are_saved_under_any_name(name: str, tmp_path: Path) -> None:
+    model = tf_keras.Sequential([L.Dense(2, input_shape=(3,))])
+    model.save(str(tmp_path / name))
+    again = tf_keras.models.load_model(str(tmp_path / name))
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert (tmp_path / name).is_dir() == (not name.endswith((".h5", ".keras")))
+
+
+def test_the_largest_go_by_their_names(installed: Any) -> None:
+    found = installed.math.top_k(installed.constant([1.0, 3.0, 2.0]), k=2)
+    assert found.values.tolist() == [3.0, 2.0] and found.indices.tolist() == [1, 2]
+    values, indices = found
+    assert values is found.values and indices is found.indices
+
+
+@pytest.mark.parametrize("told", [{}, {"delta": 1}, {"start": 0}, {"start": 0, "delta": 1}])
+def test_ranges_of_sizes_of_symbolic_tensors(installed: Any, told: dict[str, int]) -> None:
+    def places(x: Any) -> Any:
+        size = installed.shape(x)[-1]
+        return x + installed.cast(
+            installed.range(**{"start": size, **told, **({"limit": size} if "start" in told else {})}), "float32"
+        )
+
+    assert L.Lambda(places)(tf_keras.Input((None,))).shape == (None, None)
+    assert L.Lambda(places)(torch.zeros(2, 3)).tolist() == [[0.0, 1.0, 2.0]] * 2
+
+
+@pytest.mark.parametrize("how", ["map", "call", "predict"])
+def test_texts_of_tensorflow_go_through_layers_of_texts(installed: Any, how: str) -> None:
+    layer = L.TextVectorization(output_sequence_length=4, vocabulary=["a", "b"])
+    data = installed.data.Dataset.from_tensor_slices([b"a b c", b"b"]).batch(2)
+    if how == "map":
+        (found,) = data.map(lambda batch: layer(batch))
+    else:
+        texts = installed.constant(["a b c", "b"])
+        found = layer(texts) if how == "call" else tf_keras.Sequential([layer]).predict(texts, verbose=0)
+    assert found.tolist() == [[2, 3, 1, 0], [3, 0, 0, 0]]
+
+
+# Number types ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["tensor", "weight", "symbol", "trial"])
+def test_number_types_in_words_of_tensorflow_where_torch_is_not_imported(kind: str) -> None:
+    layer = L.Dense(2)
+    layer.build((None, 3))
+    names: dict[str, Any] = {"np": np, "seen": [], "x": torch.ones(2)}
+    code = "t = x.dtype; seen.append((t.name, t.base_dtype == 'float32', t.is_floating, np.zeros(1, t).dtype))"
+    if kind == "trial":
+        exec(f"def look(x):\n    {code}\n    return x", names)
+        L.Lambda(names["look"])(tf_keras.Input((3,)))
+    else:
+        names["x"] = {"tensor": names["x"], "weight": layer.kernel, "symbol": tf_keras.Input((3,))}[kind]
+        exec(code, names)
+    assert set(names["seen"]) == {("float32", True, True, np.dtype("float32"))}
+    assert torch.ones(2).dtype is torch.float32

@@ -455,6 +455,38 @@ def test_accuracy_has_two_names(generation: str, tmp_path: Path) -> None:
     assert sum(name.endswith(("acc", "accuracy")) for name in history) == 2
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("mae", "mean_absolute_error"),
+        ("mse", "mean_squared_error"),
+        ("mape", "mean_absolute_percentage_error"),
+        ("msle", "mean_squared_logarithmic_error"),
+    ],
+)
+@pytest.mark.parametrize("compiled", ["short", "full"])
+def test_results_are_found_by_a_metrics_name_and_its_abbreviation(
+    generation: str, short: str, full: str, compiled: str
+) -> None:
+    words = module(generation, "models"), module(generation, "layers")
+    model = words[0].Sequential([words[1].Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse", metrics=[short if compiled == "short" else full])
+    x, y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
+    epochs = {"nb_epoch" if generation == "keras1" else "epochs": 2}
+    history = model.fit(x, y, validation_data=(x, y), verbose=0, **epochs).history
+    assert history[short] == history[full] and len(history[f"val_{full}"]) == len(history[f"val_{short}"]) == 2
+    assert "lse" not in history and len(history) == 4
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_the_learning_rate_of_an_epoch_is_found_by_both_names(generation: str) -> None:
+    callbacks = module(generation, "callbacks")
+    watched = [callbacks.LearningRateScheduler(lambda epoch: 0.25)]
+    history = fitted(generation, classifier(generation), watched).history
+    assert history["lr"] == history["learning_rate"] == [0.25, 0.25]
+
+
 # Files and names ------------------------------------------------------------------------------------------------------
 
 

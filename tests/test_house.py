@@ -67,6 +67,7 @@ UNUSED = {
     "generations.habits.Habits._*trainable_weights": "users' own layers of Keras 1 and 2 set them",
     "generations.models._ModelWords.*": "users of older generations call them",
     "generations.rules.ByUpdates.get_gradients": "users' own optimizers call it",
+    "generations.rules.OptimizerOfTensorFlow.*": "users' own optimizers call them",
     "generations.tensorflow.environment.ReplicaContext.merge_call": "scripts call it on what is current",
     "generations.tf_only.LossScaleOptimizer.get_*": "training steps of one's own call them",
     "layers.operation.Operation.symbolic_call": "users call it",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch.utils import _pytree as pytree
 
-from .. import callbacks
+from .. import callbacks, losses
 from ..core.errors import warn
 from ..training.data import check_count
 from ..translation.table import Generation
@@ -117,22 +117,19 @@ class EarlyStopping(callbacks.EarlyStopping):
         super().on_train_end(logs)
 
 
-_SECOND_NAMES = {
-    "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
-    "mape": "mean_absolute_percentage_error", "msle": "mean_squared_logarithmic_error",
-}  # fmt: skip
-_SECOND_NAMES |= {long: short for short, long in _SECOND_NAMES.items()}
+_ABBREVIATED = {"acc": "accuracy", "lr": "learning_rate", **losses._ALIASES}
 
 
 class Results(dict):
-    """Results by name; accuracy is found as "acc" and as "accuracy", an error as "mae" and as "mean_absolute_error",
-    which both were its name in their time."""
+    """Results by name; a metric is found by its name and by its abbreviation, which both were in logs in their time."""
 
     def _name(self, name: Any) -> Any:
         if not super().__contains__(name):
-            for one, other in _SECOND_NAMES.items():
-                if name == one or str(name).endswith(f"_{one}"):
-                    return str(name).removesuffix(one) + other
+            for pair in _ABBREVIATED.items():
+                for asked, logged in (pair, pair[::-1]):
+                    head = str(name).removesuffix(asked)
+                    if head != name and head[-1:] in ("", "_") and super().__contains__(head + logged):
+                        return head + logged
         return name
 
     def __contains__(self, name: object) -> bool:

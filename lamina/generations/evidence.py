@@ -118,7 +118,10 @@ class Reader:
                 yield from self._of_attribute(node)
             elif isinstance(node, ast.Call):
                 yield from self._of_call(node)
+                yield from _of_backend(node.args)
                 yield from _of_times(node)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+                yield from _of_backend([node.targets[0].slice, node.value])
             elif isinstance(node, ast.FunctionDef) and node.name in ("get_output_shape_for", "compute_output_shape"):
                 yield Evidence(Kind.WORD, METHODS[node.name], node.lineno, f"def {node.name}")
             else:
@@ -337,6 +340,13 @@ def _of_times(node: ast.AST) -> Iterator[Evidence]:
             yield Evidence(Kind.HABIT, "t3", node.lineno, "a .keras or .weights.h5 file")
         elif said.endswith((".h5", ".hdf5")) and len(said) > 6:
             yield Evidence(Kind.HABIT, "12t", node.lineno, "a file in HDF5")
+
+
+def _of_backend(parts: list[ast.expr]) -> Iterator[Evidence]:
+    """`os.environ["KERAS_BACKEND"] = "jax"`, or set by a call."""
+    texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+    if texts[:1] == ["KERAS_BACKEND"] and texts[-1] in ("jax", "torch", "openvino"):
+        yield Evidence(Kind.NAME, "3", parts[0].lineno, f"the backend {texts[-1]!r}")
 
 
 def _is_guard(node: ast.AST) -> bool:

@@ -162,7 +162,7 @@ class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
     _dialect: Dialect
-    _compile_keeps = False
+    _compile_keeps = _counts_optimizer = False
     _compiled_trainable: _Compiled | None = None
 
     @property
@@ -217,6 +217,13 @@ class _ModelWords(Adds):
             if isinstance(self._compiled.loss, LossOfScores):
                 self._compiled.loss.beside = self._compiled.metrics
             self._compiled.metrics.loss = given.get("loss")
+
+    @property
+    def metrics(self) -> list[Any]:
+        """As today's; in tf.keras the compiled metrics one by one, where results have their own names."""
+        found: list[Any] = super().metrics
+        apart = (each.one_by_one() if isinstance(each, MetricsOfScores) else [each] for each in found)
+        return [one for some in apart for one in some]
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` that this generation has, as plain data."""
@@ -366,10 +373,10 @@ class _ModelWords(Adds):
         return name if ours else f"{name}.weights.h5"
 
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
-        """As today's, in Keras 1 and 2 under any name. tf.keras' names without ending are folders, which `load_model`
-        takes: they hold `model.keras`."""
+        """As today's, in Keras 1 and 2 under any name. What in tf.keras is no name of a file is that of a folder, which
+        `load_model` takes: it holds `model.keras`."""
         path = Path(filepath)
-        if self._dialect.table.shares_modern and not path.suffix:
+        if self._dialect.table.shares_modern and path.suffix not in (".keras", ".h5", ".hdf5"):
             path.mkdir(parents=True, exist_ok=True)
             filepath = path / files.IN_FOLDER
         super().save(filepath, overwrite, **_told(options), any_name=not self._dialect.table.shares_modern)

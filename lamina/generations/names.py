@@ -325,7 +325,7 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     own = table.canonical(name, home)
     today = _modern(home.partition(".")[0])
     if own is None:
-        return today(name)
+        return rules.OptimizerOfTensorFlow if name == "Optimizer" else today(name)
     if own != name:
         return dialect.find(home, own)
     entry = table.objects[home][name]

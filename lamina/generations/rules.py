@@ -1,22 +1,28 @@
-"""Optimizers that people wrote for Keras 1 and 2: `get_updates` says once, for a static graph, what each step does."""
+"""Optimizers that people wrote: for Keras 1 and 2, where `get_updates` says once, for a static graph, what each step
+does; for tf.keras by hyperparameters and slots, or by `update_step`."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..core import serialize
 from ..core.declare import short
+from ..core.dtypes import torch_dtype
 from ..core.operation import Gradients
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
+from ..optimizers.base import Group
+from ..optimizers.schedules import LearningRateSchedule
 from .tensors import rests_on
 from .updates import Descent, Expression, carry_out, rule_of, step_gradients
 
+_Sizes = Sequence[int]
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
 
@@ -162,3 +168,163 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
     def get_config(self) -> dict[str, Any]:
         found = {key: self.__dict__.get(key) for key in ("clipnorm", "clipvalue")}
         return {key: value for key, value in found.items() if value is not None}
+
+
+class _Every(type(Optimizer)):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return type.__instancecheck__(Optimizer if cls is OptimizerOfTensorFlow else cls, instance)
+
+
+class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
+    """Base class of a user's own optimizers in tf.keras, all of whose optimizers count as instances.
+
+    Its rule is `update_step(gradient, variable)`, or, as up to TensorFlow 2.10, `_resource_apply_dense(grad, var)`
+    beside `_set_hyper`, `_create_slots` and `_prepare_local`.
+    """
+
+    _use_locking, _initial_decay = False, 0.0
+    jit_compile = True  # how it runs, not what it computes
+
+    def __init__(self, name: str | None = None, **kwargs: Any):
+        self.__dict__["_hyper"] = {}
+        rate, decay = kwargs.pop("lr", 0.001), kwargs.pop("decay", 0.0)
+        for key in ("jit_compile", "is_legacy_optimizer"):
+            kwargs.pop(key, None)
+        if kwargs.get("weight_decay") == 0:
+            del kwargs["weight_decay"]
+        super().__init__(rate, name=name, **kwargs)
+        self._initial_decay, self._slot = decay, {}
+
+    def __init_subclass__(cls, **kwargs: bool) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._of_slots = cls._resource_apply_dense is not OptimizerOfTensorFlow._resource_apply_dense
+
+    # In the words of TensorFlow up to 2.10
+
+    def _set_hyper(self, name: str, value: Any) -> None:
+        self.__dict__["_hyper"][name] = value
+        if name == "learning_rate":
+            self.learning_rate = value
+
+    def _get_hyper(self, name: str, dtype: object = None) -> Any:
+        value = self.__dict__["_learning_rate"] if name in ("learning_rate", "lr") else self._hyper[name]
+        if callable(value) and not isinstance(value, (Tensor, LearningRateSchedule)):
+            value = value()
+        return value if callable(value) or dtype is None else torch.as_tensor(value).detach().to(torch_dtype(dtype))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("_hyper", ()):
+            return self._get_hyper(name)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        name = "learning_rate" if name == "lr" else name
+        if name in self.__dict__["_hyper"]:
+            self.__dict__["_hyper"][name] = value
+        if name not in self.__dict__["_hyper"] or name == "learning_rate":
+            super().__setattr__(name, value)
+
+    @property
+    def lr(self) -> Any:
+        return self.learning_rate
+
+    @property
+    def _name(self) -> str | None:
+        return self.name
+
+    def _decayed_lr(self, var_dtype: object) -> Tensor:
+        rate = torch.tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
+        return rate / (1.0 + self._initial_decay * self._iterations.detach())
+
+    def add_slot(
+        self, var: Tensor, slot_name: str, initializer: object = "zeros", shape: _Sizes | None = None
+    ) -> Weight:
+        key = id(var), slot_name
+        if key not in self._slot:
+            same = shape is None or tuple(shape) == tuple(var.shape)
+            self._slot[key] = (
+                super().add_variable_from_reference(var, slot_name, initializer)
+                if same
+                else self.add_variable(shape, initializer, var.dtype, slot_name)
+            )
+        return self._slot[key]
+
+    def get_slot(self, var: Tensor, slot_name: str) -> Weight:
+        return self._slot[id(var), slot_name]
+
+    def add_weight(
+        self, name: str, shape: _Sizes, dtype: object = None, initializer: object = "zeros", **where: object
+    ) -> Weight:
+        return self.add_variable(shape, initializer, dtype, name)
+
+    def _create_slots(self, var_list: Sequence[Tensor]) -> None:
+        """Makes the state of each weight."""
+
+    def _prepare_local(self, var_device: object, var_dtype: object, apply_state: dict[tuple, dict]) -> None:
+        if "learning_rate" in self._hyper:
+            apply_state[var_device, var_dtype]["lr_t"] = self._decayed_lr(var_dtype)
+
+    def _fallback_apply_state(self, var_device: object, var_dtype: object) -> dict:
+        state: dict[tuple, dict] = {(var_device, var_dtype): {}}
+        self._prepare_local(var_device, var_dtype, state)
+        return state[var_device, var_dtype]
+
+    def _resource_apply_dense(self, grad: Tensor, var: Tensor, apply_state: dict | None = None) -> object:
+        raise NotImplementedError(f"{type(self).__name__} defines no `update_step(self, gradient, variable)`.")
+
+    # In those since 2.11
+
+    def _build_learning_rate(self, learning_rate: object) -> Any:
+        self.learning_rate = learning_rate
+        return self.__dict__["_learning_rate"]
+
+    def _serialize_hyperparameter(self, hyperparameter: object) -> Any:
+        value = self._get_hyper(hyperparameter) if isinstance(hyperparameter, str) else hyperparameter
+        if isinstance(value, LearningRateSchedule):
+            return serialize.serialize(value)
+        return float(value) if isinstance(value, Tensor) else value
+
+    @property
+    def _index_dict(self) -> dict[int, int]:
+        return self._places
+
+    def _var_key(self, variable: Tensor) -> int:
+        return id(variable)
+
+    def add_variable_from_reference(
+        self,
+        model_variable: Tensor,
+        variable_name: str,
+        shape: _Sizes | None = None,
+        initial_value: object = None,
+    ) -> Weight:
+        if shape is not None:
+            made = self.add_variable(shape, name=variable_name, dtype=model_variable.dtype)
+        else:
+            made = super().add_variable_from_reference(model_variable, variable_name)
+        if initial_value is not None:
+            made.assign(initial_value)
+        return made
+
+    def build(self, var_list: Iterable[Tensor]) -> None:
+        if not self.built:
+            super().build(var_list)
+            self._create_slots(self._weights)
+
+    def _rule(self, group: Group, grads: list[Tensor], rate: object, step: object) -> None:
+        takes_state = "apply_state" in inspect.signature(self._resource_apply_dense).parameters
+        for weight, grad in zip(group.weights, grads, strict=True):
+            if not self._of_slots:
+                self.update_step(grad, weight)
+            elif takes_state:
+                self._resource_apply_dense(grad, weight, apply_state=None)
+            else:
+                self._resource_apply_dense(grad, weight)
+
+    def get_config(self) -> dict[str, Any]:
+        clips = {key: getattr(self, key) for key in ("clipnorm", "global_clipnorm", "clipvalue")}
+        if self._of_slots:
+            return {"name": self.name, **{key: value for key, value in clips.items() if value is not None}}
+        shared = ("weight_decay", "use_ema", "ema_momentum", "ema_overwrite_frequency")
+        own = {key: getattr(self, key) for key in shared}
+        return {"name": self.name, **clips, **own, "jit_compile": self.jit_compile, "is_legacy_optimizer": False}

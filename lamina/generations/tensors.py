@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from torch.utils import _pytree as pytree
 from ..core import dtypes
 from ..core.arrays import of_numpy, reversing_item
 from ..core.symbolic import SymbolicTensor
-from ..core.weight import Weight
+from ..core.weight import Known, Weight
 from .updates import OF_VARIABLES
 
 
@@ -245,6 +246,25 @@ def dtype(self: Tensor) -> Any:
     return found if _knows_torch(sys._getframe(1).f_globals) else DTYPES.get(found, found)
 
 
+_NO_LAYER = re.compile(  # of a path: models, and what a TimeDistributed holds
+    r"^(?:(?:sequential|model|functional)(?:_\d+)?/)+|(?<=time_distributed)((?:_\d+)?)/\w+(?=/\w+$)"
+)
+_CELL = re.compile(r"/\w+_cell(?=/\w+$)")
+
+
+def _tensors_name(cells: bool) -> property:
+    """`weight.name`, which for code that does not import torch is its tensor's, such as `dense/kernel:0`. cells:
+    whether a recurrent layer's cell stands in it."""
+
+    def name(self: Known) -> str:
+        if _knows_torch(sys._getframe(1).f_globals):
+            return self._name
+        found = _NO_LAYER.sub(lambda part: part[1] or "", self.path)
+        return f"{found if cells else _CELL.sub('', found)}:0"
+
+    return property(name)
+
+
 def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
     """`x += y` makes another tensor, as it did in TensorFlow and Theano, where code does not import torch: what else
     has the first keeps its values. Code with torch, its own and that of users, writes in place."""
@@ -306,6 +326,7 @@ _OF_OLD_CODE: dict[str, Any] = {
     **{name: _dividing(_beside_lists(name)) for name in ("__truediv__", "__rtruediv__")},
     **{f"__{name}__": _alone(name) for name in ("float", "int", "index", "complex")},
 }  # fmt: skip
+_OWN_NAME = Known.name
 _OF_TORCH = {name: vars(Tensor)[name] for name in _OF_OLD_CODE if name in vars(Tensor)}
 
 
@@ -318,6 +339,7 @@ def as_old_code_has_them(old: bool, told: bool = False) -> None:
     SymbolicTensor._shape_type = Shape if old else tuple
     SymbolicTensor._told_type = Shape if told else tuple
     SymbolicTensor._dtype_type = DType if old else str
+    Known.name = _tensors_name(told) if old else _OWN_NAME
     for name, method in _OF_OLD_CODE.items():
         if old:
             setattr(tensor, name, method)
@@ -350,6 +372,18 @@ for _name in ("add", "sub", "mul", "truediv"):
     setattr(Variable, f"__i{_name}__", _out_of_place(_name))
 
 
+def assigning(method: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """`assign` and the like with what TensorFlow also takes, which says how it runs and not what it does."""
+
+    @functools.wraps(method)
+    def assign(
+        self: Known, value: Any, use_locking: object = False, name: object = None, read_value: bool = True
+    ) -> Any:
+        return method(self, value)
+
+    return assign
+
+
 def is_there(self: Weight) -> bool:
     """`if self.bias:` asks whether there is one; of a single value the value counts."""
     return self.numel() != 1 or _bool(self)
@@ -377,3 +411,5 @@ def equip() -> None:
     tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     weight.__bool__ = is_there
+    for name in ("assign", "assign_add", "assign_sub"):
+        setattr(weight, name, assigning(getattr(Weight, name)))

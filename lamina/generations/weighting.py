@@ -208,6 +208,11 @@ class MetricsOfScores(MetricsOfAll):
         pairs = zip(self._parts, leaves_of(outputs), strict=True)
         return [output for part, output in pairs if any(map(_as_of_the_time, (*part.metrics, *part.weighted)))]
 
+    def one_by_one(self) -> list[Any]:
+        """The metrics, or all as one where results go by other names than theirs."""
+        named = [*self._named()]
+        return [metric for _, metric in named] if all(name == metric.name for name, metric in named) else [self]
+
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         super().update_state(y, outputs, sample_weight)
         self.scores = ()

@@ -134,7 +134,8 @@ def _widths(positions: Sequence[float] | None, count: int, width: int) -> list[i
 def totals(model: Any) -> Iterator[str]:
     """The lines behind the table: numbers of parameters, and their bytes."""
     trainable, fixed = model.trainable_weights, model.non_trainable_weights
-    optimizer = getattr(model, "optimizer", None) if getattr(model, "compiled", False) else None
+    counted = getattr(model, "compiled", False) and getattr(model, "_counts_optimizer", True)
+    optimizer = getattr(model, "optimizer", None) if counted else None
     state = optimizer.variables if optimizer is not None and optimizer.built else []
     yield _total("Total", [*trainable, *fixed, *state])
     yield _total("Trainable", trainable)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -191,7 +191,7 @@ def range_(start, limit=None, delta=1, dtype=None):
     start, limit = (0, start) if limit is None else (start, limit)
     ends = [convert_to_tensor(each) for each in (start, limit, delta)]
     dtype = functools.reduce(torch.promote_types, [end.dtype for end in ends]) if dtype is None else dtype
-    return ops.arange(*(end.item() for end in ends), dtype=dtype)
+    return ops.arange(*(end.item() if hasattr(end, "item") else end for end in (start, limit, delta)), dtype=dtype)
 
 
 @op("linspace lin_space", "start stop num axis")
@@ -341,6 +341,21 @@ def tensor_scatter_nd_add(tensor, indices, updates):
     return ops.scatter_update(tensor, indices, updates, "add")
 
 
+for _word in ("sub", "max", "min"):
+    named(f"tensor_scatter_nd_{_word}")(
+        recorded(
+            functools.partial(
+                lambda word, tensor, indices, updates: (
+                    ops.scatter_update(tensor, indices, ops.negative(updates), "add")
+                    if word == "sub"
+                    else ops.scatter_update(tensor, indices, updates, word)
+                ),
+                _word,
+            )
+        )
+    )
+
+
 @op("stop_gradient")
 def stop_gradient(input):
     return tensor(input).detach()
@@ -398,9 +413,14 @@ def argmin(x, axis=None, output_type="int64"):
     return ops.argmin(x, axis or 0).to(dtypes.torch_dtype(output_type))
 
 
+class TopK(NamedTuple):
+    values: Any
+    indices: Any
+
+
 @op("math.top_k nn.top_k", "input")
 def top_k(x, k=1, sorted=True):
-    return ops.top_k(x, int(k), sorted)
+    return TopK(*ops.top_k(x, int(k), sorted))
 
 
 @op("sort")
@@ -437,8 +457,10 @@ def _segments(word, ordered):
             return getattr(ops, f"segment_{word}")(data, ids, num_segments)
         counts = ops.segment_sum(torch.ones(ids.shape, dtype=data.dtype), ids, num_segments)
         counts = counts.reshape(*counts.shape, *(1,) * (data.ndim - ids.ndim))
-        if word == "mean":
-            return ops.segment_sum(data, ids, num_segments) / counts.clamp(min=1)
+        if word in ("mean", "sqrt_n"):
+            counts = counts.clamp(min=1) if word == "mean" else counts.clamp(min=1).sqrt()
+            found = ops.segment_sum(data, ids, num_segments)
+            return found / counts if found.is_floating_point() else found // counts
         limits = (torch.finfo if data.is_floating_point() else torch.iinfo)(data.dtype)
         empty = 0 if ordered else limits.min if word == "max" else limits.max
         return getattr(ops, f"segment_{word}")(data, ids, num_segments).masked_fill(counts == 0, empty)
@@ -446,17 +468,25 @@ def _segments(word, ordered):
     return recorded(call)
 
 
-for _word in ("sum", "prod", "max", "min", "mean"):
-    named(f"math.segment_{_word} segment_{_word}")(_segments(_word, True))
+for _word in ("sum", "prod", "max", "min", "mean", "sqrt_n"):
+    named(f"math.segment_{_word} segment_{_word}" if _word != "sqrt_n" else "")(_segments(_word, True))
     named(f"math.unsorted_segment_{_word} unsorted_segment_{_word}")(_segments(_word, False))
 
 
 @op("math.bincount")
-def bincount(arr, weights=None, minlength=0, dtype="int32"):
-    """How often each whole number is there, or the sum of its weights, in one row."""
-    weights = None if weights is None else tensor(weights).reshape(-1)
-    found = torch.bincount(as_index(arr).reshape(-1), weights, int(minlength or 0))
-    return found.to(dtypes.torch_dtype(dtype) if weights is None else weights.dtype)
+def bincount(arr, weights=None, minlength=0, maxlength=None, dtype="int32", axis=None, binary_output=False):
+    """How often each whole number is there, or the sum of its weights; `axis` -1: in each row."""
+    arr, weights = as_index(arr), None if weights is None else tensor(weights)
+    if axis is None:
+        arr, weights = arr.reshape(-1), None if weights is None else weights.reshape(-1)
+    size = max(int(arr.max()) + 1 if arr.numel() else 0, int(minlength or 0))
+    size = size if maxlength is None else min(size, int(maxlength))
+    kind = dtypes.torch_dtype(dtype) if weights is None else weights.dtype
+    added = torch.ones_like(arr, dtype=kind) if weights is None else weights
+    found = torch.zeros((*arr.shape[:-1], size), dtype=kind)
+    there = arr < size
+    found = found.scatter_add(-1, arr * there, added * there) if size else found
+    return (found != 0).to(kind) if binary_output else found
 
 
 @named("squared_difference math.squared_difference")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -267,17 +268,22 @@ def as_dtype(type_value):
 class Texts(np.ndarray):
     """Texts, as TensorFlow's tensors of strings hold them."""
 
-    dtype = property(lambda self: _TYPES["string"])  # type: ignore[assignment]
+    @property
+    def dtype(self) -> Any:  # type: ignore[override]
+        """In code of users `tf.string`, in that of NumPy and here NumPy's."""
+        asking = str(sys._getframe(1).f_globals.get("__name__", "")).partition(".")[0]
+        return np.ndarray.dtype.__get__(self) if asking in ("lamina", "numpy", "torch") else _TYPES["string"]
+
     shape = property(lambda self: TensorShape(np.asarray(self).shape))  # type: ignore[assignment]
 
     def get_shape(self) -> TensorShape:
         return self.shape
 
-    def __eq__(self, other: object) -> torch.Tensor | bool:  # type: ignore[override]
+    def __eq__(self, other: object) -> Any:
         """Which texts are the same: a tensor."""
         return NAMES["equal"](self, other) if other is not None else False
 
-    def __ne__(self, other: object) -> torch.Tensor | bool:  # type: ignore[override]
+    def __ne__(self, other: object) -> Any:
         return NAMES["not_equal"](self, other) if other is not None else True
 
     __hash__ = None  # type: ignore[assignment]

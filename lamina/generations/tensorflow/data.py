@@ -80,7 +80,7 @@ class Elements:
     def __iter__(self) -> Iterator[Any]:
         return self._elements
 
-    def __next__(self):
+    def __next__(self) -> Any:
         return next(self._elements)
 
 
@@ -185,6 +185,21 @@ class Dataset:
     def counter(start: int = 0, step: int = 1, dtype="int64") -> Dataset:
         kind = dtypes.torch_dtype(dtype)
         return Dataset(lambda: (torch.tensor(n, dtype=kind) for n in itertools.count(start, step)), INFINITE)
+
+    @staticmethod
+    def choose_from_datasets(datasets, choice_dataset: Dataset, stop_on_empty_dataset: bool = True) -> Dataset:
+        """The next element of the dataset whose place `choice_dataset` says."""
+
+        def start() -> Iterator[Any]:
+            running = [iter(each) for each in datasets]
+            for choice in choice_dataset:
+                try:
+                    yield next(running[int(choice)])
+                except StopIteration:
+                    if stop_on_empty_dataset:
+                        return
+
+        return Dataset(start)
 
     @staticmethod
     def list_files(file_pattern, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
@@ -500,6 +515,41 @@ class Dataset:
         first = (size - 1) * stride if drop_remainder else 0
         return Dataset(start, self._shorter(lambda n: max(math.ceil((n - first) / step), 0), INFINITE))
 
+    def group_by_window(self, key_func: Callable, reduce_func: Callable, window_size=None,
+                        window_size_func: Callable | None = None) -> Dataset:  # fmt: skip
+        """What `reduce_func` makes of a key and of `window_size` elements that have it, as a dataset."""
+        key_of = _arguments(key_func)
+
+        def start() -> Iterator[Any]:
+            windows: dict[int, list[Any]] = {}
+            for element in self:
+                key = int(key_of(element))
+                windows.setdefault(key, []).append(element)
+                size = window_size if window_size_func is None else window_size_func(torch.tensor(key))
+                if len(windows[key]) == int(size):
+                    yield from reduced(key, windows.pop(key))
+            for key in sorted(windows):
+                yield from reduced(key, windows[key])
+
+        def reduced(key: int, group: list[Any]) -> Any:
+            return reduce_func(torch.tensor(key), Dataset(lambda: iter(group), len(group)))
+
+        return Dataset(start)
+
+    def unique(self) -> Dataset:
+        """Each element once, where it first comes."""
+
+        def start() -> Iterator[Any]:
+            seen = set()
+            for element in self:
+                told = tuple(np.asarray(leaf).tobytes() if isinstance(leaf, Tensor) else tuple(leaf.flat)
+                             for leaf in _leaves(element))  # fmt: skip
+                if told not in seen:
+                    seen.add(told)
+                    yield element
+
+        return Dataset(start)
+
     def bucket_by_sequence_length(self, element_length_func: Callable, bucket_boundaries, bucket_batch_sizes,
                                   padded_shapes = None, padding_values = None,
                                   drop_remainder: bool = False) -> Dataset:  # fmt: skip
@@ -625,6 +675,7 @@ NAMES.update({
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
     "data.Iterator": Elements,
     "data.experimental.Counter": Dataset.counter,
+    "data.experimental.choose_from_datasets": Dataset.choose_from_datasets,
     "data.experimental.AutoShardPolicy.OFF": "off", "data.experimental.AutoShardPolicy.AUTO": "auto",
     "data.experimental.AutoShardPolicy.DATA": "data", "data.experimental.AutoShardPolicy.FILE": "file",
 })  # fmt: skip
