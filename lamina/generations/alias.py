@@ -29,6 +29,7 @@ _ONCE: dict[ModuleType, dict[str, Any]] = {
     time: {"clock": time.perf_counter},
 }
 _restored: list[tuple[ModuleType, str]] = []
+_replaced: list[tuple[ModuleType, str, Any]] = []  # what modules of today's Keras had
 _NAMES = {
     "keras1": ("keras",),
     "keras2": ("keras",),
@@ -72,6 +73,8 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         from .tensorflow import stand_in
 
         _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
+        if generation == "keras3":
+            _give_pipelines(modules)
 
 
 def uninstall() -> None:
@@ -90,6 +93,8 @@ def uninstall() -> None:
     tensors.as_old_code_has_them(False)
     while _restored:
         delattr(*_restored.pop())
+    while _replaced:
+        setattr(*_replaced.pop())
 
 
 def _is_stand_in(module: Any) -> bool:
@@ -106,6 +111,16 @@ def _bring_back(modules: dict[str, ModuleType]) -> None:
             if name not in vars(module):  # vars: asking NumPy for one warns
                 setattr(module, name, value)
                 _restored.append((module, name))
+
+
+def _give_pipelines(modules: dict[str, ModuleType]) -> None:
+    """Keras 3's data sets of folders and arrays are pipelines of `tf.data`, which scripts go on with."""
+    from .tf_only import as_dataset, gives_loaders
+
+    for module in (modules["utils"], modules["preprocessing"]):
+        for name in filter(gives_loaders, module.__all__):
+            _replaced.append((module, name, getattr(module, name)))
+            setattr(module, name, as_dataset(getattr(module, name)))
 
 
 def installed_keras() -> str | None:
