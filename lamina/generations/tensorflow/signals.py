@@ -204,8 +204,8 @@ def decode_wav(contents, desired_channels=-1, desired_samples=-1):
 @named("audio.encode_wav")
 def encode_wav(audio, sample_rate):
     """The bytes of a `.wav` file of 16 bits, of a sound (samples, channels) from -1 to 1."""
-    sound, file = tensor(audio).clamp(-1, 1), io.BytesIO()
+    sound, file = (tensor(audio) * 32768).round().clamp(-32768, 32767).to(torch.int16), io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setparams((sound.shape[1], 2, whole(sample_rate), len(sound), "NONE", ""))
-        out.writeframes((sound * 32767).round().to(torch.int16).numpy().tobytes())
+        out.writeframes(sound.numpy().tobytes())
     return file.getvalue()
