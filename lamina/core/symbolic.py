@@ -164,8 +164,16 @@ class Node:
         if spec.num_nodes > MAX_DEPTH and _depth((args, kwargs)) > MAX_DEPTH + 2:
             raise ValueError(f"{named(layer)}: an argument of its call is nested more than {MAX_DEPTH} deep.")
         self.inputs = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
-        # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies.
-        kept = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+        # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies. What was computed from
+        # weights outside is a constant here: the first step would free its graph.
+        kept = [
+            leaf.copy()
+            if isinstance(leaf, np.ndarray)
+            else leaf.detach()
+            if isinstance(leaf, Tensor) and leaf.grad_fn is not None
+            else leaf
+            for leaf in leaves
+        ]
         self.args, self.kwargs = pytree.tree_unflatten(kept, spec)
         self.layer: Layer = layer
         self.outputs: Any = None

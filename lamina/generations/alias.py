@@ -70,11 +70,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if importlib.util.find_spec("tensorflow") is None:
-        from .tensorflow import stand_in
-
-        _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
-        if generation == "keras3":
-            _give_pipelines(modules)
+        _stand_in(generation, modules)
 
 
 def uninstall() -> None:
@@ -113,11 +109,13 @@ def _bring_back(modules: dict[str, ModuleType]) -> None:
                 _restored.append((module, name))
 
 
-def _give_pipelines(modules: dict[str, ModuleType]) -> None:
-    """Keras 3's data sets of folders and arrays are pipelines of `tf.data`, which scripts go on with."""
+def _stand_in(generation: str, modules: dict[str, ModuleType]) -> None:
+    """`import tensorflow`. Keras 3's data sets of folders and arrays are pipelines of `tf.data` then, as in Keras."""
+    from .tensorflow import stand_in
     from .tf_only import as_dataset, gives_loaders
 
-    for module in (modules["utils"], modules["preprocessing"]):
+    _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
+    for module in (modules["utils"], modules["preprocessing"]) if generation == "keras3" else ():
         for name in filter(gives_loaders, module.__all__):
             _replaced.append((module, name, getattr(module, name)))
             setattr(module, name, as_dataset(getattr(module, name)))

@@ -375,6 +375,17 @@ class Stream(Source):
         return x, y, weight
 
 
+class _Counted:
+    """The number of batches of one epoch, None for a dataset without end: a property that users may also set."""
+
+    def __get__(self, data: object, _: type | None = None) -> int | _Counted | None:
+        if data is None:
+            return self
+        if hasattr(data, "__len__"):
+            return len(data)  # type: ignore[arg-type]
+        raise NotImplementedError(f"{type(data).__name__} must define `__len__` or the property `num_batches`.")
+
+
 class PyDataset:
     """A dataset of whole batches: give `__len__`, and `__getitem__(index)` that returns (x, y[, sample_weight]).
 
@@ -406,12 +417,7 @@ class PyDataset:
         """Go on with what `state_dict` gave."""
         vars(self).update({name: state[name] for name in self.state_dict()})
 
-    @property
-    def num_batches(self) -> int | None:
-        """The number of batches of one epoch; None for a dataset without end."""
-        if hasattr(self, "__len__"):
-            return len(self)  # type: ignore[arg-type]
-        raise NotImplementedError(f"{type(self).__name__} must define `__len__` or the property `num_batches`.")
+    num_batches = _Counted()
 
     def __iter__(self) -> Iterator[Any]:
         count = self.num_batches

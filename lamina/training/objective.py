@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -239,9 +240,13 @@ class CompiledLoss:
         try:
             value = loss(y, given, sample_weight)
         except (IndexError, ValueError) as error:
-            if IndexError not in (type(error), type(error.__cause__)):
+            numbers = y if isinstance(y, Tensor) and y.numel() and not y.is_complex() else None
+            if IndexError not in (type(error), type(error.__cause__)) or numbers is None:
                 raise
-            raise ValueError(_outside(int(y.min()), int(y.max()), y_pred.shape[-1])) from error
+            least, most, classes = int(numbers.min()), int(numbers.max()), y_pred.shape[-1]
+            if 0 <= least and most < classes:  # the mistake is another one, in a loss of the user's own
+                raise
+            raise ValueError(_outside(least, most, classes)) from error
         if part.tracker is not None:
             track(part.tracker, value, y_pred.shape[0])
         return value if part.factor is None else value * part.factor
@@ -362,7 +367,7 @@ class CompiledMetrics:
     def _targets(self, y: Any, outputs: Any) -> list[Any]:
         """The targets of each output. Raises ValueError where an output with metrics has none."""
         given = [what for _, what in self._chosen(outputs)]
-        asking = [sum(lists, []) for lists in zip(*given, strict=True)] or [[] for _ in leaves_of(outputs)]
+        asking = [[*chain(*lists)] for lists in zip(*given, strict=True)] or [[] for _ in leaves_of(outputs)]
         targets = _targets_of(asking, y, outputs, self.output_names)
         for what, chosen in self._chosen(outputs):
             for name, identifiers, true in zip(_names_of(outputs, self.output_names), chosen, targets, strict=True):

@@ -437,7 +437,6 @@ class Trainer(_Module):
         method = {"train": "fit", "test": "evaluate", "predict": "predict"}[phase]
         with nullcontext() if phase == "predict" else self._at_work(method):
             self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0], phase)
-            self._build_optimizer()
             if phase == "train":  # what is trainable may have changed
                 earlier = {"train": self._steps.get("train"), "captured": self.train_function}
                 self._forget_steps()
@@ -448,12 +447,15 @@ class Trainer(_Module):
                 yield loop
 
     def _build_by_call(self, x: Any, phase: str) -> None:
+        """Make the weights. A step of the user's own does so itself, maybe with another part of the batch."""
         has_call = getattr(type(self), "call", None) is not Calling.call  # else its own train_step calls what is inside
-        its_own = self._overrides(f"{phase}_step") and ranks_of(self) is None  # may call it on another part of a batch
+        its_own = self._overrides(f"{phase}_step") and ranks_of(self) is None
         if has_call and not its_own and not getattr(self, "built", True):
             with flagged(self, training=False), torch.no_grad():
                 self(x)
         self._compiled.name_outputs(self)
+        if not its_own or getattr(self, "built", True):
+            self._build_optimizer()
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
@@ -511,7 +513,6 @@ class Trainer(_Module):
     ) -> tuple[Any, Any, Any]:
         batch = as_batch(x, y, sample_weight, class_weight, device_of(self), may_hold_texts(x, self))
         self._build_by_call(batch[0], phase)
-        self._build_optimizer()
         return batch
 
     def _run_alone(self, run: Callable, batch: tuple[Any, Any, Any], training: bool, return_dict: bool) -> Any:
