@@ -375,17 +375,6 @@ class Stream(Source):
         return x, y, weight
 
 
-class _Counted:
-    """The number of batches of one epoch, None for a dataset without end: a property that users may also set."""
-
-    def __get__(self, data: object, _: type | None = None) -> int | _Counted | None:
-        if data is None:
-            return self
-        if hasattr(data, "__len__"):
-            return len(data)  # type: ignore[arg-type]
-        raise NotImplementedError(f"{type(data).__name__} must define `__len__` or the property `num_batches`.")
-
-
 class PyDataset:
     """A dataset of whole batches: give `__len__`, and `__getitem__(index)` that returns (x, y[, sample_weight]).
 
@@ -417,7 +406,18 @@ class PyDataset:
         """Go on with what `state_dict` gave."""
         vars(self).update({name: state[name] for name in self.state_dict()})
 
-    num_batches = _Counted()
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches of one epoch, None for a dataset without end; may be set."""
+        if "_num_batches" in vars(self):
+            return self._num_batches
+        if hasattr(self, "__len__"):
+            return len(self)  # type: ignore[arg-type]
+        raise NotImplementedError(f"{type(self).__name__} must define `__len__` or the property `num_batches`.")
+
+    @num_batches.setter
+    def num_batches(self, count: int | None) -> None:
+        self._num_batches = count
 
     def __iter__(self) -> Iterator[Any]:
         count = self.num_batches
