@@ -51,6 +51,10 @@ CALLS = {
     "tf.math.reduce_std(A, 1)": A.std(1),
     "tf.argmax(A)": A.argmax(0),
     "tf.argmax(A, axis=-1, output_type=tf.int32)": A.argmax(-1).astype("int32"),
+    "tf.image.rgb_to_yuv([[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])": np.array(
+        [[[0.299, -0.14714119, 0.61497538], [0.114, 0.43601035, -0.10001026]]], "float32"
+    ),
+    "tf.image.yuv_to_rgb(tf.image.rgb_to_yuv(A[..., :3]))": A[..., :3],
     "tf.math.unsorted_segment_mean(A, [2, 0, 2], 4)": np.stack([A[1], A[0] * 0, (A[0] + A[2]) / 2, A[0] * 0]),
     "tf.experimental.numpy.mean(tf.experimental.numpy.square(A), axis=0)": np.square(A).mean(0),
     "tf.cumsum([1, 2, 3], exclusive=True)": np.array([0, 1, 3], "int32"),
