@@ -43,6 +43,43 @@ def test_windows(targets: Any, options: dict[str, Any], expected: list[Any]) -> 
     assert listed(utils.timeseries_dataset_from_array(X, targets, 3, **options)) == expected
     array = None if targets is None else targets.numpy()
     assert listed(preprocessing.timeseries_dataset_from_array(X.tolist(), array, 3, **options)) == expected
+    frame, column = Frame(X.numpy()), None if array is None else Frame(array)
+    assert listed(utils.timeseries_dataset_from_array(frame, column, 3, **options)) == expected
+
+
+class Frame:
+    """What torch cannot read of a data frame of pandas, and NumPy can."""
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+
+    def to_numpy(self) -> np.ndarray:
+        return self.values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def test_the_number_of_batches_may_be_set() -> None:
+    class Numbered(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self.num_batches = 3
+
+        def __getitem__(self, index: int) -> Any:
+            return np.full((2, 1), index, "float32")
+
+    assert [batch[0, 0] for batch in Numbered()] == [0, 1, 2]
+
+    class Counted(Numbered):
+        def __len__(self) -> int:
+            return self.num_batches
+
+    model = keras.Sequential([keras.layers.Flatten()])
+    assert len(model.predict(Counted(), verbose=0)) == len(model.predict(Numbered(), verbose=0)) == 6
 
 
 def test_windows_mixed_and_wrong() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -371,3 +372,65 @@ def test_types_that_keywords_give_are_policies_in_configs():
         config = kind(dtype="float16").get_config()
         assert config["dtype"] == policy
         assert kind.from_config(config).dtype_policy.name == "float16"
+def test_what_was_computed_from_weights_outside_is_a_constant() -> None:
+    positions = L.Embedding(3, 4)
+    x = keras.Input((3, 4))
+    outside = positions(np.arange(3))
+    outputs = L.Dense(1)(L.Flatten()(L.Add()([x, keras.ops.expand_dims(outside, 0)]) * outside))
+    model = keras.Model(x, outputs)
+    model.compile("sgd", "mse")
+    before = positions.get_weights()[0]
+    x_new = np.ones((4, 3, 4), "float32")
+    losses = model.fit(x_new, np.ones((4, 1)), epochs=3, verbose=0).history["loss"]
+    assert losses == sorted(losses, reverse=True)
+    np.testing.assert_array_equal(positions.get_weights()[0], before)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        lambda n: keras.ops.concatenate([keras.ops.expand_dims(n, -1), keras.ops.convert_to_tensor([1, 1])], 0),
+        lambda n: keras.ops.full((3,), 1) * keras.ops.stack([n, 1, 1]),
+        lambda n: keras.ops.arange(3) * 0 + keras.ops.concatenate([keras.ops.ones((1,), "int32") * n, [1, 1]]),
+        lambda n: keras.ops.zeros((3,), "int32") + keras.ops.stack([n, 1, 1]),
+    ],
+)
+def test_numbers_made_of_sizes_are_known_while_shapes_are_found(sizes: Any) -> None:
+    class Mask(L.Layer):
+        def call(self, x: Any) -> Any:
+            batch, steps = keras.ops.shape(x)[:2]
+            row = keras.ops.arange(steps)
+            return keras.ops.tile((row[:, None] >= row)[None], sizes(batch))
+
+    x = keras.Input((5, 2))
+    model = keras.Model(x, Mask()(x))
+    assert model.output_shape == (None, 5, 5)
+    assert model(np.zeros((3, 5, 2))).shape == (3, 5, 5)
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras], ids=lambda space: space.__name__)
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_a_convolution_of_ones_own_between_bias_and_activation(space: Any, data_format: str) -> None:
+    class Doubled(space.layers.Conv2D):
+        def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+            return super().convolution_op(inputs, kernel * 2) + 1
+
+    class Called(space.layers.Conv2D):
+        def call(self, inputs: Any) -> Any:
+            return self.convolution_op(inputs, self.kernel * 2)
+
+    x = torch.rand(2, 6, 6, 6)
+    options = {"strides": 2, "padding": "same", "data_format": data_format}
+    plain, own = space.layers.Conv2D(4, 3, **options), Doubled(4, 3, activation="relu", **options)
+    alone = Called(4, 3, **options)
+    expected = plain(x)
+    for layer in (own, alone):
+        layer.build((None, 6, 6, 6))
+        layer.set_weights([plain.get_weights()[0], np.arange(4.0) - 2])
+    bias = torch.arange(4.0) - 2
+    bias = bias if data_format == "channels_last" else bias[:, None, None]
+    torch.testing.assert_close(own(x), torch.relu(expected * 2 + 1 + bias))
+    torch.testing.assert_close(alone(x), expected * 2)
+    symbol = space.Input((6, 6, 6))
+    model = space.Model(symbol, own(symbol))
+    torch.testing.assert_close(torch.as_tensor(model.predict(x.numpy(), verbose=0)), own(x).detach())

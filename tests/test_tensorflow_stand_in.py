@@ -51,6 +51,12 @@ CALLS = {
     "tf.math.reduce_std(A, 1)": A.std(1),
     "tf.argmax(A)": A.argmax(0),
     "tf.argmax(A, axis=-1, output_type=tf.int32)": A.argmax(-1).astype("int32"),
+    "tf.image.rgb_to_yuv([[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])": np.array(
+        [[[0.299, -0.14714119, 0.61497538], [0.114, 0.43601035, -0.10001026]]], "float32"
+    ),
+    "tf.image.yuv_to_rgb(tf.image.rgb_to_yuv(A[..., :3]))": A[..., :3],
+    "tf.math.unsorted_segment_mean(A, [2, 0, 2], 4)": np.stack([A[1], A[0] * 0, (A[0] + A[2]) / 2, A[0] * 0]),
+    "tf.experimental.numpy.mean(tf.experimental.numpy.square(A), axis=0)": np.square(A).mean(0),
     "tf.cumsum([1, 2, 3], exclusive=True)": np.array([0, 1, 3], "int32"),
     "tf.cumsum([1, 2, 3], reverse=True, name='c')": np.array([6, 5, 3], "int32"),
     "tf.gather(A, [[0, 2], [1, 1]], axis=1)": A[:, [[0, 2], [1, 1]]],
@@ -457,3 +463,133 @@ def test_it_is_light() -> None:
     code = "import lamina, sys; print([n for n in sys.modules if n.startswith('lamina.generations')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
     assert len(NAMES) > 500 and all(item is not None or path == "newaxis" for path, item in NAMES.items())
+
+
+# Files of tables and sounds, texts in pieces: values recorded from TensorFlow 2.21 ------------------------------------
+
+TABLE = "a,b,c,y\n1,2.5,x,0\n3,?,y,1\n,4,z,1\n7,8,,0\n9,1,w,1\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {"batch_size": 2, "num_epochs": 1},
+            [
+                {"a": [1, 3], "b": [2.5, 0.0], "c": ["x", "y"], "y": [0, 1]},
+                {"a": [0, 7], "b": [4.0, 8.0], "c": ["z", ""], "y": [1, 0]},
+                {"a": [9], "b": [1.0], "c": ["w"], "y": [1]},
+            ],
+        ),
+        (
+            {"batch_size": 3, "select_columns": ["a", "y"]},
+            [{"a": [1, 3, 0], "y": [0, 1, 1]}, {"a": [7, 9, 1], "y": [0, 1, 0]}],
+        ),
+        (
+            {"batch_size": 3, "num_epochs": 1, "column_defaults": [[9.5], [8], ["NA"], [5]]},
+            [{"a": [1.0, 3.0, 9.5], "c": ["x", "y", "z"]}, {"a": [7.0, 9.0], "c": ["NA", "w"]}],
+        ),
+    ],
+)
+def test_tables_in_files(tf: Any, tmp_path: Path, options: dict[str, Any], expected: list[dict[str, list]]) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE if "column_defaults" not in options else TABLE.replace("2.5", "2"))
+    found = tf.data.experimental.make_csv_dataset(str(path), shuffle=False, na_value="?", **options)
+    for batch, told in zip(found.take(len(expected)), expected, strict=True):
+        assert {name: np.asarray(batch[name]).tolist() for name in told} == told
+        assert options.get("select_columns", ["a", "b", "c", "y"]) == [*batch]
+
+
+def test_tables_with_a_label_and_without_a_header(tf: Any, tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("1|u\n2|v\n")
+    (tmp_path / "2.csv").write_text("3|w\n")
+    make, names = tf.data.experimental.make_csv_dataset, ["n", "t"]
+    told = {"header": False, "column_names": names, "field_delim": "|", "num_epochs": 1, "shuffle": False}
+    ((features, label),) = make(str(tmp_path / "*.csv"), 9, label_name="n", **told)
+    assert list(features) == ["t"]
+    assert features["t"].tolist() == ["u", "v", "w"]
+    assert label.tolist() == [1, 2, 3]
+    assert label.dtype == torch.int32
+    mixed = make(str(tmp_path / "*.csv"), 3, label_name="n", **{**told, "shuffle": True, "shuffle_seed": 1})
+    assert {tuple(label.tolist()) for _ in range(9) for _, label in mixed} != {(1, 2, 3)}
+    with pytest.raises(FileNotFoundError, match="no file matches"):
+        make(str(tmp_path / "none.csv"), 9)
+    with pytest.raises(ValueError, match="expected 3 fields"):
+        make(str(tmp_path / "1.csv"), 9, column_names=["a", "b", "c"], header=False, field_delim="|")
+    with pytest.raises(ValueError, match="empty field"):
+        (tmp_path / "3.csv").write_text("1|\n")
+        make(str(tmp_path / "3.csv"), 9, column_defaults=[tf.int32, tf.string], **told)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "fourth"),
+    [
+        ({}, (50, 2), [-0.1497802734375, 0.94024658203125]),
+        ({"desired_channels": 1}, (50, 1), [-0.1497802734375]),
+        ({"desired_channels": 3}, (50, 3), [-0.1497802734375, 0.94024658203125, 0.94024658203125]),
+        ({"desired_samples": 60}, (60, 2), [-0.1497802734375, 0.94024658203125]),
+        ({"desired_samples": 20}, (20, 2), [-0.1497802734375, 0.94024658203125]),
+    ],
+)
+def test_sounds_in_files(tf: Any, options: dict[str, int], shape: tuple[int, ...], fourth: list[float]) -> None:
+    sound = (np.random.RandomState(0).rand(50, 2).astype("float32") - 0.5) * 2.4
+    file = tf.audio.encode_wav(sound, 8000)
+    assert (len(file), sum(file)) == (244, 26897)
+    found, rate = tf.audio.decode_wav(file, **options)
+    assert (tuple(found.shape), int(rate), rate.dtype) == (shape, 8000, torch.int32)
+    assert found[3].tolist() == fourth
+    if len(found) > 50:
+        assert not found[50:].any()
+
+
+def test_several_texts_in_pieces(tf: Any) -> None:
+    pieces = tf.strings.split(["a,b,c", "d"], ",")
+    assert [row.tolist() for row in pieces] == [["a", "b", "c"], ["d"]]
+    assert pieces.to_tensor().tolist() == [["a", "b", "c"], ["d", "", ""]]
+    assert pieces.to_tensor("x", shape=[None, 2]).tolist() == [["a", "b"], ["d", "x"]]
+    numbers = tf.strings.to_number(tf.strings.split(["1 2 3", "4"]), tf.float32)
+    assert numbers.to_tensor().tolist() == [[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]]
+    assert [row.tolist() for row in tf.strings.unicode_split(["abé", "d"], "UTF-8")] == [["a", "b", "é"], ["d"]]
+    with pytest.raises(ValueError, match="expected one text or a row"):
+        tf.strings.split([["a"]])
+
+
+def test_sizes_of_trial_tensors_in_shapes(tf: Any) -> None:
+    class Lengths(tf.keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            batch, steps = (tf.cast(tf.shape(x)[axis], "int64") for axis in (0, 1))
+            return steps * tf.ones(shape=(batch, 1), dtype="int64")
+
+    x = tf.keras.Input((None,))
+    model = tf.keras.Model(x, Lengths()(x))
+    assert model.output_shape == (None, 1)
+    assert model(np.zeros((3, 5), "float32")).tolist() == [[5]] * 3
+
+
+@pytest.fixture
+def keras3() -> Iterator[Any]:
+    yield from _installed("keras3")
+
+
+def test_data_sets_of_keras_3_are_pipelines(keras3: Any, tmp_path: Path) -> None:
+    import keras
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            (tmp_path / name / f"{number}.txt").write_text(f"{name} {number}")
+    Dataset = keras3.data.Dataset
+    for utils in (keras.utils, keras.preprocessing):
+        found = utils.text_dataset_from_directory(tmp_path, batch_size=2, shuffle=False, verbose=False)
+        assert isinstance(found, Dataset)
+        assert found.class_names == ["a", "b"]
+        ((texts, labels),) = found.map(lambda text, label: (keras3.strings.upper(text), label)).take(1)
+        assert (texts.tolist(), labels.tolist()) == (["A 0", "A 1"], [0, 0])
+        windows = utils.timeseries_dataset_from_array(np.arange(5), None, 3, batch_size=2)
+        assert [batch.tolist() for batch in windows.skip(1)] == [[[2, 3, 4]]]
+    parts = keras.utils.split_dataset((np.arange(5), np.arange(5)), left_size=0.6)
+    assert [len(part) for part in parts] == [3, 2]
+    assert [batch[0].tolist() for batch in parts[0].batch(2)] == [[0, 1], [2]]
+    generations.uninstall()
+    found = keras.utils.text_dataset_from_directory(tmp_path, verbose=False)
+    assert isinstance(found, torch.utils.data.DataLoader)

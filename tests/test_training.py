@@ -610,6 +610,32 @@ def test_an_output_without_a_loss() -> None:
     assert named.evaluate(X, {"b": LABELS}, verbose=0) == pytest.approx(expected_of(named)["b_loss"], rel=1e-4)
 
 
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("as_dict", [True, False])
+@pytest.mark.parametrize("metrics", [None, "weighted_metrics", "metrics"])
+def test_targets_for_the_one_output_with_a_loss(alone: bool, as_dict: bool, metrics: str | None) -> None:
+    model = two_outputs(as_dict)
+    settings: dict[str, Any] = (
+        {} if metrics is None else {metrics: {"b": "accuracy"} if as_dict else [None, ["accuracy"]]}
+    )
+    model.compile("sgd", loss={"b": CROSS} if as_dict else [None, CROSS], **settings)
+    y = LABELS if alone else [LABELS]
+    expected = expected_of(model)["b_loss"]
+    found = model.evaluate(X, y, verbose=0)
+    assert (found if metrics is None else found[0]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_an_error_in_a_loss_of_ones_own_is_its_own() -> None:
+    class Wrong(keras.losses.Loss):
+        def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return keras.ops.sum(keras.ops.squeeze(y_true), 1)
+
+    model = keras.Sequential([keras.layers.Dense(4)])
+    model.compile("sgd", Wrong())
+    with pytest.raises(ValueError, match="sum cannot take inputs of shape"):
+        model.fit(X, np.zeros((len(X), 1), "int32"), verbose=0)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -960,6 +986,38 @@ def test_a_train_step_may_do_without_call() -> None:
     assert sizes == sorted(sizes, reverse=True)
     with pytest.raises(NotImplementedError, match="Halves needs a `call` method"):
         model(X[:, :3])
+
+
+@pytest.mark.parametrize("method", ["fit", "train_on_batch"])
+def test_a_train_step_of_ones_own_meets_the_model_first(method: str) -> None:
+    """It may call the model on another part of the batch: nothing calls it before, and no weight is left out."""
+
+    class Pairs(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = keras.layers.Dense(2), keras.Sequential([keras.layers.Dense(3)])
+
+        def call(self, pair: Any) -> Any:
+            return self.first(pair[0]) @ self.second(pair[1]).T[:2]
+
+        def train_step(self, data: Any) -> dict[str, Any]:
+            data = data[0] if isinstance(data, tuple) else data
+            self.zero_grad()
+            loss = self([data["a"], data["b"]]).square().mean()
+            loss.backward()
+            weights = self.trainable_weights
+            self.optimizer.apply([weight.grad for weight in weights], weights)
+            return {"loss": loss.detach()}
+
+    model = Pairs()
+    model.compile("sgd")
+    batch = {"a": X[:8, :3], "b": X[:8]}
+    if method == "fit":
+        history = model.fit(batch, batch_size=8, epochs=3, verbose=0).history["loss"]
+    else:
+        history = [model.train_on_batch(batch, return_dict=True)["loss"] for _ in range(3)]
+    assert len(model.trainable_weights) == 4
+    assert history == sorted(history, reverse=True)
 
 
 def test_another_optimizer_counts_at_once() -> None:

@@ -166,8 +166,16 @@ class Node:
         if spec.num_nodes > MAX_DEPTH and _depth((args, kwargs)) > MAX_DEPTH + 2:
             raise ValueError(f"{named(layer)}: an argument of its call is nested more than {MAX_DEPTH} deep.")
         self.inputs = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
-        # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies.
-        kept = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
+        # The caller's lists, dictionaries and arrays stay the caller's: what is kept are copies. What was computed from
+        # weights outside is a constant here: the first step would free its graph.
+        kept = [
+            leaf.copy()
+            if isinstance(leaf, np.ndarray)
+            else leaf.detach()
+            if isinstance(leaf, Tensor) and leaf.grad_fn is not None
+            else leaf
+            for leaf in leaves
+        ]
         self.args, self.kwargs = pytree.tree_unflatten(kept, spec)
         self.layer: Layer = layer
         self.outputs: Any = None
@@ -444,17 +452,28 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
 SIZES: set[Callable] = set()  # functions whose results are made of the sizes of what they get
 
 
+_FEW = 64
+_OF_NUMBERS = {
+    each
+    for name in ("arange", "full", "ones", "scalar_tensor", "zeros")
+    for each in (getattr(getattr(torch.ops.aten, name), kind, None) for kind in ("default", "start", "start_step"))
+}
+
+
 class _TrialMode(FakeTensorMode):
     """Tensors have no values, but what is made of a few numbers, as sizes are, keeps them."""
 
     def may_turn_const(self, t: Tensor) -> bool:
-        return t.numel() <= 64 and type(t) is Tensor and t.device.type == "cpu"
+        return t.numel() <= _FEW and type(t) is Tensor and t.device.type == "cpu"
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # Torch before 2.13 takes no subclasses of Parameter.
         args, kwargs = pytree.tree_map_only(Weight, lambda weight: nn.Parameter(weight.detach(), False), (args, kwargs))
         types = tuple(nn.Parameter if issubclass(kind, Weight) else kind for kind in types)
-        return super().__torch_dispatch__(func, types, args, kwargs)
+        made = super().__torch_dispatch__(func, types, args, kwargs)
+        if func in _OF_NUMBERS and made.numel() <= _FEW and made.device.type == "cpu":
+            return self.fake_tensor_converter.from_real_tensor(self, func(*args, **kwargs), make_constant=True)
+        return made
 
 
 def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, layer: Any) -> Any:

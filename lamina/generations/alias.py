@@ -29,6 +29,7 @@ _ONCE: dict[ModuleType, dict[str, Any]] = {
     time: {"clock": time.perf_counter},
 }
 _restored: list[tuple[ModuleType, str]] = []
+_replaced: list[tuple[ModuleType, str, Any]] = []  # what modules of today's Keras had
 _NAMES = {
     "keras1": ("keras",),
     "keras2": ("keras",),
@@ -69,9 +70,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if importlib.util.find_spec("tensorflow") is None:
-        from .tensorflow import stand_in
-
-        _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
+        _stand_in(generation, modules)
 
 
 def uninstall() -> None:
@@ -90,6 +89,8 @@ def uninstall() -> None:
     tensors.as_old_code_has_them(False)
     while _restored:
         delattr(*_restored.pop())
+    while _replaced:
+        setattr(*_replaced.pop())
 
 
 def _is_stand_in(module: Any) -> bool:
@@ -106,6 +107,18 @@ def _bring_back(modules: dict[str, ModuleType]) -> None:
             if name not in vars(module):  # vars: asking NumPy for one warns
                 setattr(module, name, value)
                 _restored.append((module, name))
+
+
+def _stand_in(generation: str, modules: dict[str, ModuleType]) -> None:
+    """`import tensorflow`. Keras 3's data sets of folders and arrays are pipelines of `tf.data` then, as in Keras."""
+    from .tensorflow import stand_in
+    from .tf_only import as_dataset, gives_loaders
+
+    _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
+    for module in (modules["utils"], modules["preprocessing"]) if generation == "keras3" else ():
+        for name in filter(gives_loaders, module.__all__):
+            _replaced.append((module, name, getattr(module, name)))
+            setattr(module, name, as_dataset(getattr(module, name)))
 
 
 def installed_keras() -> str | None:

@@ -158,8 +158,13 @@ class LossScaleOptimizer(optimizers.LossScaleOptimizer):
         return list(grads)
 
 
-def _as_dataset(function: Callable) -> Callable:
-    """The function with pipelines of `tf.data` for the DataLoaders it gives."""
+def gives_loaders(name: str) -> bool:
+    """Whether the function of this name in `utils` gives data sets of torch."""
+    return name.endswith(("_from_directory", "dataset_from_array")) or name == "split_dataset"
+
+
+def as_dataset(function: Callable) -> Callable:
+    """The function with pipelines of `tf.data` for the data sets of torch it gives."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -180,7 +185,7 @@ def _as_dataset(function: Callable) -> Callable:
 
 
 def _folder(name: str) -> Any:
-    return _as_dataset(getattr(utils, name)) if name.endswith(("_from_directory", "dataset_from_array")) else None
+    return as_dataset(getattr(utils, name)) if gives_loaders(name) else None
 
 
 def _linear(dialect: Dialect) -> Any:

@@ -133,6 +133,15 @@ class Conv(KernelBias, ActivationBias, _Groups, Dilation, DataFormat, Window, Fi
     kernel = weight("*kernel_size", "channels_of_group", "filters", order=_kernel_order, adapts=True)
     bias = weight("filters", when="use_bias")
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "convolution_op" in vars(cls) and "call" not in vars(cls):
+            cls.call = _call_own  # type: ignore[method-assign]
+        super().__init_subclass__(**kwargs)
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """The convolution alone, without bias and activation. To be overridden."""
+        return run(inputs, kernel, None, self.plan_for(inputs), False, None)
+
     def check(self) -> None:
         _refuse_dilated_strides(self)
         if self.filters % self.groups:
@@ -140,6 +149,15 @@ class Conv(KernelBias, ActivationBias, _Groups, Dilation, DataFormat, Window, Fi
                 f"{type(self).__name__}: `filters` must be a multiple of `groups`; "
                 f"got filters={self.filters}, groups={self.groups}."
             )
+
+
+def _call_own(self: Conv, inputs: Tensor) -> Tensor:
+    """The call of a subclass with its own `convolution_op`."""
+    kernel, bias = held(self, "kernel", "bias")
+    y = self.convolution_op(inputs, kernel)
+    if bias is not None:
+        y = y + (bias if self.channels_last else bias.reshape(-1, *(1,) * self.rank))
+    return self.activation(y)
 
 
 class Conv1D(Conv):

@@ -411,10 +411,16 @@ class PyDataset:
 
     @property
     def num_batches(self) -> int | None:
-        """The number of batches of one epoch; None for a dataset without end."""
+        """The number of batches of one epoch, None for a dataset without end; may be set."""
+        if "_num_batches" in vars(self):
+            return self._num_batches
         if hasattr(self, "__len__"):
             return len(self)  # type: ignore[arg-type]
         raise NotImplementedError(f"{type(self).__name__} must define `__len__` or the property `num_batches`.")
+
+    @num_batches.setter
+    def num_batches(self, count: int | None) -> None:
+        self._num_batches = count
 
     def __iter__(self) -> Iterator[Any]:
         count = self.num_batches

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,19 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
     else:
         picked = [value] * len(parts)
     return [leaf for item, part in zip(picked, parts, strict=True) for leaf in match(item, part, None, what)]
+
+
+def _targets_of(asking: Sequence[Any], y: Any, outputs: Any, names: Sequence[str] | None) -> list[Any]:
+    """The targets of each output. Those for the outputs alone that ask for some, with a loss or metrics, may come as a
+    shorter list, or a single one by itself."""
+    given = [y] if isinstance(y, Tensor) else y
+    places = [place for place, one in enumerate(asking) if one is not None and one != []]
+    if not isinstance(given, (list, tuple)) or not len(given) == len(places) < len(asking):
+        return match(y, outputs, names, "y")
+    targets: list[Any] = [None] * len(asking)
+    for place, target in zip(places, given, strict=True):
+        targets[place] = target
+    return targets
 
 
 def entries(value: Any) -> Iterator[Any]:
@@ -195,18 +209,12 @@ class CompiledLoss:
         self.parts, self.built = parts, True
 
     def _targets(self, y: Any, outputs: Any, given: list[Any]) -> list[Any]:
-        """The targets of each output. Targets for those outputs alone that have a loss may come as a shorter list."""
-        wanted = [place for place, loss in enumerate(given) if loss is not None]
-        if isinstance(y, (list, tuple)) and len(y) == len(wanted) < len(given):
-            targets: list[Any] = [None] * len(given)
-            for place, target in zip(wanted, y, strict=True):
-                targets[place] = target
-        else:
-            if _is_nest(outputs) and isinstance(y, Tensor) and len(given) > 1:
-                raise ValueError(f"y: expected targets for each of {len(given)} outputs; got one array.")
-            targets = match(y, outputs, self.output_names, "y")
-        for place in wanted:
-            if targets[place] is None:
+        """The targets of each output."""
+        if _is_nest(outputs) and isinstance(y, Tensor) and sum(loss is not None for loss in given) > 1:
+            raise ValueError(f"y: expected targets for each of {len(given)} outputs; got one array.")
+        targets = _targets_of(given, y, outputs, self.output_names)
+        for place, loss in enumerate(given):
+            if loss is not None and targets[place] is None:
                 raise ValueError(
                     "y: the compiled loss needs targets, but there are none"
                     + (f" for output {place}." if len(given) > 1 else ". Pass `y`, or batches of (x, y).")
@@ -238,9 +246,13 @@ class CompiledLoss:
         try:
             value = loss(y, given, sample_weight)
         except (IndexError, ValueError) as error:
-            if IndexError not in (type(error), type(error.__cause__)):
+            numbers = y if isinstance(y, Tensor) and y.numel() and not y.is_complex() else None
+            if IndexError not in (type(error), type(error.__cause__)) or numbers is None:
                 raise
-            raise ValueError(_outside(int(y.min()), int(y.max()), y_pred.shape[-1])) from error
+            least, most, classes = int(numbers.min()), int(numbers.max()), y_pred.shape[-1]
+            if 0 <= least and most < classes:  # the mistake is another one, in a loss of the user's own
+                raise
+            raise ValueError(_outside(least, most, classes)) from error
         if part.tracker is not None:
             track(part.tracker, value, y_pred.shape[0])
         return value if part.factor is None else value * part.factor
@@ -362,7 +374,9 @@ class CompiledMetrics:
 
     def _targets(self, y: Any, outputs: Any) -> list[Any]:
         """The targets of each output. Raises ValueError where an output with metrics has none."""
-        targets = match(y, outputs, self.output_names, "y")
+        given = [what for _, what in self._chosen(outputs)]
+        asking = [[*chain(*lists)] for lists in zip(*given, strict=True)] or [[] for _ in leaves_of(outputs)]
+        targets = _targets_of(asking, y, outputs, self.output_names)
         for what, chosen in self._chosen(outputs):
             for name, identifiers, true in zip(_names_of(outputs, self.output_names), chosen, targets, strict=True):
                 if identifiers and true is None:
@@ -381,7 +395,7 @@ class CompiledMetrics:
         if len(parts) == 1 and isinstance(y, Tensor) and isinstance(outputs, Tensor):
             self._update(parts[0], y, outputs, sample_weight)
             return
-        targets = match(y, outputs, self.output_names, "y")
+        targets = _targets_of([part.metrics + part.weighted for part in parts], y, outputs, self.output_names)
         weights = match(sample_weight, outputs, self.output_names, "sample_weight")
         for part, true, pred, weight in zip(parts, targets, leaves_of(outputs), weights, strict=True):
             self._update(part, true, pred, weight)

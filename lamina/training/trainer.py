@@ -436,8 +436,7 @@ class Trainer(_Module):
         """The loop over `feed`: the model is built, its step made; all is put back after it or an error."""
         method = {"train": "fit", "test": "evaluate", "predict": "predict"}[phase]
         with nullcontext() if phase == "predict" else self._at_work(method):
-            self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0])
-            self._build_optimizer()
+            self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0], phase)
             if phase == "train":  # what is trainable may have changed
                 earlier = {"train": self._steps.get("train"), "captured": self.train_function}
                 self._forget_steps()
@@ -447,12 +446,16 @@ class Trainer(_Module):
             with Loop(self, phase, feed, callbacks, **params).open() as loop:
                 yield loop
 
-    def _build_by_call(self, x: Any) -> None:
+    def _build_by_call(self, x: Any, phase: str) -> None:
+        """Make the weights. A step of the user's own does so itself, maybe with another part of the batch."""
         has_call = getattr(type(self), "call", None) is not Calling.call  # else its own train_step calls what is inside
-        if has_call and not getattr(self, "built", True):
+        its_own = self._overrides(f"{phase}_step") and ranks_of(self) is None
+        if has_call and not its_own and not getattr(self, "built", True):
             with flagged(self, training=False), torch.no_grad():
                 self(x)
         self._compiled.name_outputs(self)
+        if not its_own or getattr(self, "built", True):
+            self._build_optimizer()
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
@@ -473,7 +476,7 @@ class Trainer(_Module):
         """Train on one batch; returns its loss and metrics as `evaluate` does."""
         self._require_compiled("train_on_batch")
         with self._at_work("train_on_batch"):
-            batch = self._one_batch(x, y, sample_weight, class_weight)
+            batch = self._one_batch("train", x, y, sample_weight, class_weight)
             made = self.train_function
             run = self.make_train_function()
             if self._ranks is not None and run is not made:
@@ -486,14 +489,14 @@ class Trainer(_Module):
         """The loss and metrics of one batch."""
         self._require_compiled("test_on_batch")
         with self._at_work("test_on_batch"):
-            batch = self._one_batch(x, y, sample_weight)
+            batch = self._one_batch("test", x, y, sample_weight)
             with torch.no_grad():
                 return self._run_alone(self.make_test_function(), batch, False, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch as NumPy arrays."""
         x = tensors_of(x, "x", device_of(self), may_hold_texts(x, self))
-        self._build_by_call(x)
+        self._build_by_call(x, "predict")
         with flagged(self, training=False) as modules, without_gradients(modules):
             outputs = self.make_predict_function()(x, None, None)
         given = {leaf.untyped_storage().data_ptr() for leaf in _leaves(x) if isinstance(leaf, Tensor)}
@@ -505,10 +508,11 @@ class Trainer(_Module):
 
         return apart(outputs) if type(outputs) is Tensor else pytree.tree_map(apart, outputs)
 
-    def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> tuple[Any, Any, Any]:
+    def _one_batch(
+        self, phase: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
+    ) -> tuple[Any, Any, Any]:
         batch = as_batch(x, y, sample_weight, class_weight, device_of(self), may_hold_texts(x, self))
-        self._build_by_call(batch[0])
-        self._build_optimizer()
+        self._build_by_call(batch[0], phase)
         return batch
 
     def _run_alone(self, run: Callable, batch: tuple[Any, Any, Any], training: bool, return_dict: bool) -> Any:

@@ -52,6 +52,10 @@ def loader(examples: Dataset, batch_size: int | None, shuffle: bool, seed: int |
     return made
 
 
+def _as_tensor(data: Any) -> Tensor:
+    return torch.as_tensor(np.array(data) if hasattr(data, "to_numpy") else data)  # a data frame's rows are read-only
+
+
 def check_format(format: str, where: str) -> None:
     """Raises ValueError for words that Keras does not know; what comes is torch's DataLoader in any case."""
     if format not in ("tf", "grain"):
@@ -78,8 +82,8 @@ def timeseries_dataset_from_array(
     format: a DataLoader comes in any case. Raises ValueError for sizes that do not fit the series.
     """
     check_format(format, "timeseries_dataset_from_array")
-    data = torch.as_tensor(data)
-    targets = None if targets is None else torch.as_tensor(targets)
+    data = _as_tensor(data)
+    targets = None if targets is None else _as_tensor(targets)
     start, end = _part(start_index, end_index, len(data))
     for name, value in (
         ("sequence_length", sequence_length), ("sequence_stride", sequence_stride), ("sampling_rate", sampling_rate),
@@ -143,7 +147,7 @@ def _examples(dataset: Any) -> Any:
     if isinstance(data, Dataset) and hasattr(data, "__len__"):
         return data
     if is_array(data) or (isinstance(data, (tuple, list)) and data and all(map(is_array, data))):
-        tensors = pytree.tree_map(torch.as_tensor, tuple(data) if isinstance(data, list) else data)
+        tensors = pytree.tree_map(_as_tensor, tuple(data) if isinstance(data, list) else data)
         lengths = {len(tensor) for tensor in pytree.tree_leaves(tensors)}
         if len(lengths) > 1:
             raise ValueError(f"split_dataset: the arrays must be of one length; got {sorted(lengths)}.")

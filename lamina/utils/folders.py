@@ -256,24 +256,28 @@ def audio_dataset_from_directory(
         raise ValueError("`ragged` must be False: give `output_sequence_length`, or let zeros fill shorter sounds up.")
 
     def read(path: Path) -> Tensor:
-        with wave.open(str(path)) as file:
-            rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
-            if width != 2 or sampling_rate not in (None, rate):
-                raise ValueError(
-                    f"{path} has {8 * width} bits and {rate} samples a second; expected 16 bits and "
-                    f"{sampling_rate or 'any number of'} samples. Convert the file first."
-                )
-            frames = file.readframes(file.getnframes())
-        sound = torch.from_numpy(np.frombuffer(frames, "<i2").reshape(-1, channels) / np.float32(32768))
-        return sound if output_sequence_length is None else _of_length(sound, output_sequence_length)
+        sound, rate = read_sound(str(path))
+        if sampling_rate not in (None, rate):
+            raise ValueError(f"{path} has {rate} samples a second; expected {sampling_rate}. Convert the file first.")
+        return sound if output_sequence_length is None else of_length(sound, output_sequence_length)
 
     def together(sounds: list[Tensor]) -> Tensor:
         longest = max(len(sound) for sound in sounds)
-        return torch.stack([_of_length(sound, longest) for sound in sounds])
+        return torch.stack([of_length(sound, longest) for sound in sounds])
 
     folder = _Folder(directory, labels, label_mode, class_names, (".wav",), follow_links)
     return folder.loaders(read, together, batch_size, shuffle, seed, (validation_split, subset), verbose)
 
 
-def _of_length(sound: Tensor, length: int) -> Tensor:
+def read_sound(source: Any) -> tuple[Tensor, int]:
+    """The sound (samples, channels) of a `.wav` file, float32 from -1 to 1, and its samples a second."""
+    with wave.open(source) as file:
+        if file.getsampwidth() != 2:
+            raise ValueError(f"{source} has {8 * file.getsampwidth()} bits; expected 16 bits. Convert the file first.")
+        frames, channels, rate = file.readframes(file.getnframes()), file.getnchannels(), file.getframerate()
+    return torch.from_numpy(np.frombuffer(frames, "<i2").reshape(-1, channels) / np.float32(32768)), rate
+
+
+def of_length(sound: Tensor, length: int) -> Tensor:
+    """The sound (samples, channels) cut or filled up with zeros."""
     return torch.nn.functional.pad(sound[:length], (0, 0, 0, max(0, length - len(sound))))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
 import math
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from ... import ops
 from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
+from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, recorded, tensor, tensors
 from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
@@ -761,6 +763,14 @@ for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix
     NAMES[_old] = NAMES[_path]
 
 
+@op("math.segment_mean math.unsorted_segment_mean", "data segment_ids num_segments")
+def segment_mean(data, segment_ids, num_segments=None):
+    """For each segment the mean of its rows of `data`; 0 where it has none."""
+    data, count = tensor(data), whole(num_segments)
+    total, rows = (ops.segment_sum(each, segment_ids, count) for each in (data, torch.ones_like(data)))
+    return (total / rows.clamp(min=1)).to(data.dtype)
+
+
 @op("nn.dropout", "x")
 def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
     """Zeros in place of a share of the values, the others larger. TensorFlow 1's second argument is what is kept."""
@@ -1071,3 +1081,4 @@ def _texts_too() -> None:
 
 
 _texts_too()
+NAMES.update({f"experimental.numpy.{name}": item for name, item in vars(of_numpy).items() if inspect.isfunction(item)})

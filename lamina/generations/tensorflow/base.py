@@ -123,7 +123,7 @@ def whole(value: Any) -> Any:
         return value
     if isinstance(value, Tensor):
         return value.tolist() if value.ndim == 0 else tuple(value.tolist())
-    if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value):  # type: ignore[arg-type]
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
         return tuple(whole(each) for each in value)
     return operator.index(value) if hasattr(value, "__index__") else value  # type: ignore[arg-type]
 

@@ -528,25 +528,42 @@ def reduce_join(inputs, axis=None, keepdims=False, separator=""):
 
 @named("strings.split compat.v1.strings.split")
 def split(input, sep=None, maxsplit=-1):
-    """The words of one text. Raises ValueError for several, whose numbers of words differ."""
-    found = texts(input)
-    if found.ndim:
-        raise ValueError("strings.split: only a single text is split here; of several, use str.split in Python.")
-    return texts(str(found).split(sep if sep is None else str(texts(sep)) or None, maxsplit))
+    """The words of one text; of several, `Pieces`."""
+    by = None if sep is None else str(texts(sep)) or None
+    return _pieces(lambda text: text.split(by, maxsplit), texts(input))
+
+
+class Pieces(list):
+    """What texts were split into, for each as many as there are: `to_tensor()` fills up the shorter ones."""
+
+    def to_tensor(self, default_value="", shape=None):
+        longest = max((len(row) for row in self), default=0)
+        width = longest if shape is None or shape[-1] is None else int(shape[-1])
+        kind = next((row.dtype for row in self if isinstance(row, Tensor)), None)
+        if kind is not None:
+            rows = [row.tolist()[:width] + [default_value or 0] * (width - len(row)) for row in self]
+            return torch.tensor(rows, dtype=kind).reshape(len(self), width)
+        rows = [[*row[:width].tolist(), *[default_value] * (width - len(row))] for row in self]
+        return texts(np.array(rows, object).reshape(len(self), width))
+
+
+def _pieces(split, found) -> Any:
+    if found.ndim > 1:
+        raise ValueError(f"strings.split: expected one text or a row of them; got {found.ndim} axes.")
+    return Pieces(texts(split(str(text))) for text in found) if found.ndim else texts(split(str(found)))
 
 
 @named("strings.unicode_split strings.bytes_split")
 def unicode_split(input, input_encoding="UTF-8"):
     if input_encoding != "UTF-8":
         raise ValueError(f"strings.unicode_split: texts are UTF-8 here; got {input_encoding!r}.")
-    found = texts(input)
-    if found.ndim:
-        raise ValueError("strings.unicode_split: only a single text is split here; of several, use list() in Python.")
-    return texts(list(str(found)))
+    return _pieces(list, texts(input))
 
 
 @named("strings.to_number")
 def to_number(input, out_type="float32"):
+    if isinstance(input, Pieces):
+        return Pieces(to_number(row, out_type) for row in input)
     return ops.cast(_of_each(float, "float64")(input), out_type)
 
 

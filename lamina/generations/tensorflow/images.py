@@ -407,3 +407,18 @@ def _encoded(image: Any, kind: str, **options: Any) -> bytes:
     array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
     _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
     return file.getvalue()
+
+
+# Brightness beside colours, as television has them.
+_TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
+_FROM_YUV = [[1.0, 1.0, 1.0], [0.0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0.0]]
+
+
+@op("image.rgb_to_yuv")
+def rgb_to_yuv(images):
+    return floating(images) @ torch.tensor(_TO_YUV, dtype=floating(images).dtype)
+
+
+@op("image.yuv_to_rgb")
+def yuv_to_rgb(images):
+    return floating(images) @ torch.tensor(_FROM_YUV, dtype=floating(images).dtype)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import math
+import wave
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch import Tensor
 from ...core import dtypes
 from ...layers.preprocessing.audio import mel_weights
 from ...ops.base import floating, recorded, tensor
+from ...utils.folders import of_length, read_sound
 from .base import named, op, whole
 
 
@@ -184,3 +187,28 @@ def _cosines(size: int, kind: int, norm: str | None, like: Tensor) -> Tensor:
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms):
     x = floating(log_mel_spectrograms)
     return dct(x) / math.sqrt(2 * x.shape[-1])
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+@named("audio.decode_wav")
+def decode_wav(contents, desired_channels=-1, desired_samples=-1):
+    """The sound (samples, channels), float32 from -1 to 1, of a file's bytes, and its samples a second.
+
+    Missing channels are the last one again; missing samples are zeros.
+    """
+    sound, rate = read_sound(io.BytesIO(contents))
+    if desired_channels > 0:
+        sound = sound[:, torch.arange(desired_channels).clamp(max=sound.shape[1] - 1)]
+    return of_length(sound, desired_samples) if desired_samples >= 0 else sound, torch.tensor(rate, dtype=torch.int32)
+
+
+@named("audio.encode_wav")
+def encode_wav(audio, sample_rate):
+    """The bytes of a `.wav` file of 16 bits, of a sound (samples, channels) from -1 to 1."""
+    sound, file = (tensor(audio) * 32768).round().clamp(-32768, 32767).to(torch.int16), io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((sound.shape[1], 2, whole(sample_rate), len(sound), "NONE", ""))
+        out.writeframes(sound.numpy().tobytes())
+    return file.getvalue()
