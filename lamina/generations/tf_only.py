@@ -177,7 +177,7 @@ def as_dataset(function: Callable) -> Callable:
         made = [Dataset(functools.partial(map, made_of, loader), len(loader)) for loader in loaders]
         for dataset, loader in zip(made, loaders, strict=True):
             vars(dataset).update(
-                {key: vars(loader)[key] for key in ("class_names", "file_paths") if key in vars(loader)}
+                {key: vars(loader)[key] for key in ("class_names", "file_paths", "reads_ahead") if key in vars(loader)}
             )
         return made[0] if found is loaders[0] else tuple(made)
 
