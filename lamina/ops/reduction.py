@@ -39,7 +39,9 @@ def _over(x: Any, axis: Axis, keepdims: bool = False) -> tuple[Tensor, Axis, boo
 @op
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum; small integers and booleans are counted in int32."""
-    x, axis, keepdims = _over(x, axis, keepdims)
+    x = tensor(x)
+    if axis in ((), []):
+        x, axis, keepdims = _over(x, axis)
     if x.is_floating_point():
         return torch.sum(x, axis, keepdims)
     return torch.sum(x, axis, keepdims, dtype=summed_dtype(x.dtype))
@@ -48,7 +50,8 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean."""
-    return torch.mean(*_over(floating(x), axis, keepdims))
+    x = floating(x)
+    return x if axis in ((), []) else torch.mean(x, axis, keepdims)
 
 
 @op
