@@ -602,7 +602,7 @@ def test_arguments_of_methods_by_position(space: ModuleType) -> None:
     x, y = np.ones((4, 3)), np.ones((4, 2))
     assert len(model.fit(x, y, 2, verbose=0).history["mae"]) == (10 if space is keras1 else 1)
     assert len(model.evaluate(x, y, 2, 0)) == 2
-    assert model.metrics_names == ["loss", "mae"]
+    assert model.metrics_names == ["loss", "mean_absolute_error" if space is keras1 else "mae"]
     with pytest.raises(TypeError, match="fit got argument `x` twice"):
         model.fit(x, x=x)
 
@@ -920,11 +920,12 @@ def test_a_layer_frozen_after_compile_trains_until_the_next(space: ModuleType, b
     assert told[0].filename == __file__
     assert all(changed(model, lambda: model.fit(x, y, verbose=0)))  # said once
     assert not model.layers[0].trainable_weights and not model.layers[0].kernel.requires_grad
+    moves = space is keras1  # there averages do not ask whether their layer is frozen
     model.compile("sgd", "mse")
-    assert changed(model, lambda: model.fit(x, y, verbose=0)) == [False] * 6 + [True] * 2
+    assert changed(model, lambda: model.fit(x, y, verbose=0)) == [False] * 4 + [moves] * 2 + [True] * 2
     model.layers[0].trainable = True
     with pytest.warns(UserWarning, match=LATER) as told:
-        assert changed(model, lambda: model.fit(x, y, verbose=0)) == [False] * 6 + [True] * 2
+        assert changed(model, lambda: model.fit(x, y, verbose=0)) == [False] * 4 + [moves] * 2 + [True] * 2
     assert told[0].filename == __file__
     assert model.layers[0].kernel.requires_grad
 

@@ -153,7 +153,7 @@ def test_metrics_of_keras1() -> None:
     assert history["mae"] == history["mean_absolute_error"]
 
 
-@OLDER
+@EACH
 def test_a_loss_of_each_feature_takes_weights_of_samples(space: ModuleType) -> None:
     x, y, weights = drawn(10, 4), drawn(10, 2, seed=2), drawn(10, seed=6, low=0, high=2)
     model = net(space, 2)
@@ -267,3 +267,15 @@ def test_functions_of_lambda_callbacks_may_name_their_arguments_as_they_like() -
     model.compile("sgd", "mse")
     model.fit(drawn(8, 4), drawn(8, 1), batch_size=4, nb_epoch=1, verbose=0, callbacks=[callback])
     assert told == [0, 1]
+
+
+@EACH
+def test_outputs_of_one_layer_have_their_own_losses(space: ModuleType) -> None:
+    layers = space.layers
+    inputs, dense = [layers.Input((4,)), layers.Input((4,))], layers.Dense(2, name="d")
+    words = ("input", "output") if space is keras1 else ("inputs", "outputs")
+    model = filled(space.models.Model(**dict(zip(words, (inputs, [dense(one) for one in inputs]), strict=True))))
+    model.compile("sgd", loss=["mse", "mae"], loss_weights=[1.0, 2.0])
+    x, y = [drawn(4, 4), drawn(4, 4, seed=3)], [drawn(4, 2, seed=1), drawn(4, 2, seed=2)]
+    assert model.train_on_batch(x, y) == pytest.approx([1.535571, 0.416222, 0.559675], abs=1e-5)
+    assert model.metrics_names == ["loss", "d_loss", "d_1_loss"]

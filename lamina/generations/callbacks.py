@@ -161,7 +161,7 @@ class ToldMore(OfTheTime):
 
     def __init__(self, facts: Mapping[str, Any], *args: Any, **kwargs: Any):
         self.facts = facts
-        self._before: dict[str, tuple[float, dict[str, Any]]] = {}  # samples up to the batch before, and their results
+        self._before: dict[str, tuple[float, dict[str, float]]] = {}  # samples and results of the batch before
         super().__init__(*args, **kwargs)
         for callback in self.callbacks:
             callback.validation_data = facts.get("held")
@@ -174,7 +174,9 @@ class ToldMore(OfTheTime):
         own = moment == "end" and phase != "predict"
         return [functools.partial(self._tell, hooks, phase if own else None)] if hooks else []
 
-    def _tell(self, hooks: list[Callable[..., None]], phase: str | None, batch: int, logs: Any) -> None:
+    def _tell(
+        self, hooks: list[Callable[..., None]], phase: str | None, batch: int, logs: Mapping[str, float] | None
+    ) -> None:
         """Calls hooks with logs that also hold the batch's number and size."""
         logs = Results(logs or {})
         if phase is not None and "loss" in logs:
@@ -186,7 +188,7 @@ class ToldMore(OfTheTime):
         for hook in hooks:
             hook(batch, logs)
 
-    def _make_own(self, logs: dict[str, Any], phase: str, batch: int) -> None:
+    def _make_own(self, logs: dict[str, float], phase: str, batch: int) -> None:
         """Let the loss, in Keras 1 all results, be the batch's own instead of the mean up to it."""
         count, now = float(self._model._compiled.mean_loss.count), dict(logs)
         seen, before = self._before.get(phase, (0.0, {})) if batch else (0.0, {})
@@ -255,7 +257,7 @@ class ReduceLROnPlateau(_LogsRate, callbacks.ReduceLROnPlateau):
             kwargs["min_delta"] = kwargs.pop("epsilon")
         super().__init__(*args, **kwargs)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         later = self._of_time == "keras1"
         self._cut = False
         self.patience += later

@@ -208,11 +208,11 @@ def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
     return mean
 
 
-def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+def counting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A metric whose value for a batch counts as often as the batch has samples."""
 
     @functools.wraps(function)
-    def counted(y_true: Tensor, y_pred: Tensor) -> Any:
+    def counted(y_true: Tensor, y_pred: Tensor) -> Tensor:
         value = function(y_true, y_pred)
         return value.expand(len(y_pred)) if isinstance(value, Tensor) and not value.ndim else value
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import files
@@ -141,7 +142,7 @@ class _Compiled:
             )
 
 
-def _training(module: Any) -> Iterator[Any]:
+def _training(module: nn.Module) -> Iterator[nn.Module]:
     """What is inside and trains: nothing of models that are frozen."""
     if not isinstance(module, _ModelWords) or module.trainable:
         yield module
@@ -183,7 +184,7 @@ class _ModelWords(Adds):
         return Told([weight for weight in super().trainable_weights if id(weight) in trained], self._train)
 
     @trainable_weights.setter
-    def trainable_weights(self, weights: Iterable[Any]) -> None:
+    def trainable_weights(self, weights: Iterable[Tensor]) -> None:
         self._train(weights)
 
     def resting(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -661,6 +662,15 @@ class _Functional(AddsBeside, _ModelWords):
     def _set_layers(self, layers: list[Any]) -> None:
         kept = {id(layer) for layer in layers}
         self.__dict__["_gone"] = frozenset(id(layer) for layer in super().layers if id(layer) not in kept)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Each once, so that every output of a layer has its own loss in logs: `lstm`, `lstm_1`."""
+        names: list[str] = []
+        for name in super().output_names:
+            tried = (name, *(f"{name}_{count}" for count in range(1, len(names) + 1)))
+            names.append(next(one for one in tried if one not in names))
+        return names
 
     @property
     def outputs(self) -> list[Any]:

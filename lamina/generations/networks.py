@@ -31,7 +31,9 @@ def find(dialect: Dialect, module: str, name: str) -> Any:
     return _of_generation(dialect, found) if inspect.isfunction(found) and name[0].isupper() else found
 
 
-def _preprocess_input(modern: Callable[..., Any], x: Any, dim_ordering: str | None = "default") -> Any:
+def _preprocess_input(
+    modern: Callable[..., np.ndarray], x: np.ndarray, dim_ordering: str | None = "default"
+) -> np.ndarray:
     return modern(x, FORMATS.get(dim_ordering or "default", image_data_format()))
 
 

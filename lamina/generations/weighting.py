@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -140,8 +140,28 @@ class _NamesOutputs:
         super().build(y, outputs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A loss of samples, or of steps, where a user's function may give one for each feature."""
+    if isinstance(function, losses.Loss) or (getattr(function, "__module__", "") or "").startswith("lamina.losses"):
+        return function
+
+    @functools.wraps(function)
+    def mean(y_true: Tensor, y_pred: Tensor, **options: object) -> Tensor:
+        value = function(y_true, y_pred, **options)
+        return value.mean(-1) if value.ndim == y_pred.ndim > 1 else value
+
+    return mean
+
+
 class NamedLoss(_NamesOutputs, CompiledLoss):
-    pass
+    """The loss of functions of the time."""
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        for part in self.parts:
+            if part is not None and hasattr(part.loss, "fn"):
+                part.loss = copy.copy(part.loss)
+                part.loss.fn = _over_features(part.loss.fn)
 
 
 def _as_of_the_time(measure: Any, last: Any = None) -> dict[str, Any]:
@@ -259,7 +279,7 @@ _ACCURACIES = {
 }
 
 
-def _by_loss(metric: Any, loss: Any) -> Any:
+def _by_loss(metric: object, loss: object) -> object:
     """The accuracy that is meant beside a loss; any other metric as it is."""
     if not isinstance(metric, str) or metric.lower() not in ("accuracy", "acc"):
         return metric
@@ -300,19 +320,6 @@ def _unmasked(tensors: Sequence[Any]) -> Iterator[None]:
             set_mask(tensor, mask)
 
 
-def _over_features(function: Any) -> Any:
-    """A loss of samples, or of steps, where a user's function may give one for each feature."""
-    if (getattr(function, "__module__", "") or "").startswith("lamina.losses"):
-        return function
-
-    @functools.wraps(function)
-    def mean(y_true: Tensor, y_pred: Tensor, **options: Any) -> Tensor:
-        value = function(y_true, y_pred, **options)
-        return value.mean(-1) if value.ndim == y_pred.ndim > 1 else value
-
-    return mean
-
-
 class LossOfTheTime(NamedLoss):
     """One weight a sample also where a loss has further axes. In Keras 1, samples of weight 0 and masked steps are not
     counted; in Keras 2 they are, as zeros.
@@ -326,9 +333,6 @@ class LossOfTheTime(NamedLoss):
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
         for part, predicted in zip(self.parts, leaves_of(outputs), strict=True):
-            if part is not None and hasattr(part.loss, "fn"):
-                part.loss = copy.copy(part.loss)
-                part.loss.fn = _over_features(part.loss.fn)
             if part is not None and self.leaves_out_zeros:
                 part.forms = {}
             elif part is not None and predicted.ndim > 2:
