@@ -28,6 +28,13 @@ def tf() -> Iterator[Any]:
         generations.uninstall()
 
 
+def run(program: str) -> Any:
+    """What a program leaves under the name `r`."""
+    names = {"tf": sys.modules["tensorflow"], "np": np}
+    exec(program, names)
+    return names["r"]
+
+
 def differs(found: Any, recorded: Any) -> str:
     """How a result differs from what was recorded; nothing where it does not."""
     kind, *told = recorded
@@ -66,7 +73,7 @@ def test_calls(tf: Any, group: str) -> None:
     wrong = {}
     for call, recorded in CALLS[group].items():
         try:
-            why = differs(eval(call, {"tf": tf, "np": np}), recorded)
+            why = differs(eval(call, {"tf": tf, "np": np, "run": run}), recorded)
         except Exception as error:  # which says more beside the call
             why = repr(error)
         if why:

@@ -197,12 +197,12 @@ class GradientTape:
 
     def _gradients(self, targets: list[Tensor], sources: list[Any], given=None) -> list[Tensor | None]:
         weights = [None] * len(targets) if given is None else _leaves(given)
-        pairs = [
-            (one, torch.ones_like(one) if weight is None else weight)
-            for one, weight in zip(targets, weights, strict=True)
-            if isinstance(one, Tensor) and one.requires_grad
-        ]
         with self._rewatched():
+            pairs = [
+                (one, torch.ones_like(one) if weight is None else weight)
+                for one, weight in zip(targets, weights, strict=True)
+                if isinstance(one, Tensor) and one.requires_grad
+            ]
             asked = [one for one in sources if self._counts(one) and one.requires_grad]
             if not pairs or not asked:
                 return [None] * len(sources)
