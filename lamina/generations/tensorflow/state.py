@@ -307,12 +307,13 @@ def function(func=None, **options):
         return functools.partial(function, **options)
 
     told = options.get("input_signature")
+    bound = len(inspect.signature(func).parameters) - len(told or ())  # `self`, of a method
 
     @functools.wraps(func)
     def call(*args, **kwargs) -> Any:
         if told is not None:
-            own = len(args) - len(told)  # `self`, of a method
-            args = (*args[:own], *map(_as_told, args[own:], told)) if own >= 0 else args
+            own, rest = args[:bound], args[bound:]
+            args = (*own, *map(_as_told, rest, told), *rest[len(told) :])
         return pytree.tree_map_only(_UNMADE, convert_to_tensor, func(*args, **kwargs))
 
     call.python_function = func  # type: ignore[attr-defined]
@@ -323,7 +324,7 @@ def function(func=None, **options):
 
 def _as_told(value: object, spec: object) -> object:
     """A value that is no tensor in the type that the signature says."""
-    if not isinstance(spec, TensorSpec) or isinstance(value, (Tensor, SymbolicTensor)):
+    if not isinstance(spec, TensorSpec) or not isinstance(value, (*_UNMADE, list, tuple)):
         return value
     return convert_to_tensor(value, spec.dtype)
 
