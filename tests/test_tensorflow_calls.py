@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lamina import generations
 
@@ -26,6 +27,13 @@ def tf() -> Iterator[Any]:
         yield sys.modules["tensorflow"]
     finally:
         generations.uninstall()
+
+
+def run(program: str) -> Any:
+    """What a program leaves under the name `r`."""
+    names = {"tf": sys.modules["tensorflow"], "np": np}
+    exec(program, names)
+    return names["r"]
 
 
 def differs(found: Any, recorded: Any) -> str:
@@ -66,7 +74,7 @@ def test_calls(tf: Any, group: str) -> None:
     wrong = {}
     for call, recorded in CALLS[group].items():
         try:
-            why = differs(eval(call, {"tf": tf, "np": np}), recorded)
+            why = differs(eval(call, {"tf": tf, "np": np, "run": run}), recorded)
         except Exception as error:  # which says more beside the call
             why = repr(error)
         if why:
@@ -84,6 +92,20 @@ def test_one_value_is_a_number(tf: Any) -> None:
     names = {"tf": tf}
     exec("kinds = {tf.constant(3).numpy(): 1, tf.Variable(2.0).numpy(): 2}; kind = tf.constant([3]).dtype.name", names)
     assert names["kinds"] == {3: 1, 2.0: 2} and names["kind"] == "int32"
+
+
+def test_a_signature_says_what_numbers_become(tf: Any) -> None:
+    """In a method, too, of which fewer arguments are given."""
+
+    class Doubling:
+        factor = 2
+
+        @tf.function(input_signature=(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int32)))
+        def __call__(self, x: Any, more: int = 1) -> Any:
+            return self.factor * x + more
+
+    found = Doubling()(3), Doubling()(3, 2)
+    assert [(each.dtype, each.item()) for each in found] == [(torch.float32, 7), (torch.float32, 8)]
 
 
 # As TensorFlow 2.21 wrote it: `Example`s of whole numbers, of bytes that are no text, of floats.

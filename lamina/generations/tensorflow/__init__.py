@@ -131,8 +131,16 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
     root.__version__ = module("version").VERSION = _VERSIONS[generation]  # type: ignore[attr-defined]
     module("version").COMPILER_VERSION = module("version").GIT_VERSION = "lamina"  # type: ignore[attr-defined]
     for path in ("compat.v1", "compat.v2"):  # whoever names a version finds the same
-        vars(module(path)).update({key: item for key, item in vars(root).items() if key not in vars(module(path))})
+        _fill(module(path), root)
     return made
+
+
+def _fill(module: ModuleType, other: ModuleType) -> None:
+    """Give a module what it lacks of another, in the modules below both, too."""
+    for key, item in vars(other).items():
+        own = vars(module).setdefault(key, item)
+        if own is not item and isinstance(own, StandIn) and isinstance(item, StandIn) and key != "compat":
+            _fill(own, item)
 
 
 _INITIALIZERS = {

@@ -22,7 +22,7 @@ from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
-from ...ops.base import as_index, floating, recorded, tensor, tensors
+from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
 from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 
@@ -33,8 +33,8 @@ negative real reciprocal round rsqrt sigmoid sign sin sinh softplus sqrt square 
 """
 _BINARY = """
 add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod greater greater_equal less less_equal
-logical_and logical_or logical_xor maximum minimum mod multiply not_equal pow=power subtract
-truediv=true_divide div=divide
+logical_and logical_or logical_xor mod multiply not_equal pow=power subtract
+truediv=true_divide
 """
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
 _REDUCING = """
@@ -154,6 +154,29 @@ def _table() -> None:
 _table()
 
 
+def _extreme(paths, is_first):
+    """The larger or smaller of two; where they are the same the gradient is the first one's."""
+
+    def call(x, y):
+        x, y = tensors(x, y)
+        return torch.where(is_first(x, y) | (x != x), x, y)
+
+    named(paths, "x y")(_of_one_type(recorded(call)))
+
+
+_extreme("maximum math.maximum", torch.ge)
+_extreme("minimum math.minimum", torch.le)
+
+
+@named("div", "x y")
+@_of_one_type
+@recorded
+def div(x, y):
+    """TensorFlow 1's division, which is without a remainder for whole numbers."""
+    x, y = tensors(x, y)
+    return x / y if x.is_floating_point() else torch.floor_divide(x, y)
+
+
 # Making and shaping ---------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +192,7 @@ def convert_to_tensor(value, dtype=None, shape=None, dtype_hint=None):
     value = list(value) if isinstance(value, range) else value
     if not isinstance(value, Tensor) and (dtype == "string" or np.asarray(_plain(value)).dtype.kind in "USO"):
         return texts(value)
+    value = value.copy() if isinstance(value, np.ndarray) else value  # which may change
     found = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype))
     if shape is None:
         return found
@@ -301,6 +325,11 @@ def gather(params, indices, axis=None, batch_dims=0):
     found = found.squeeze(batch_dims) if not rest else found
     places = list(range(batch_dims, batch_dims + len(rest)))
     return found.movedim(places, [axis + place for place in range(len(rest))])
+
+
+@op("batch_gather")
+def batch_gather(params, indices):
+    return gather(params, indices, batch_dims=np.ndim(indices) - 1)
 
 
 @op("gather_nd")
@@ -752,7 +781,7 @@ def crelu(features, axis=-1):
 for _word in ("sigmoid", "tanh", "softplus"):
     NAMES[f"nn.{_word}"] = NAMES[_word]
 NAMES |= {"nn.softmax_v2": NAMES["nn.softmax"], "math.softmax": NAMES["nn.softmax"], "linalg.einsum": NAMES["einsum"],
-          "linalg.tensordot": NAMES["tensordot"], "batch_gather": NAMES["gather"],
+          "linalg.tensordot": NAMES["tensordot"],
           "depth_to_space": NAMES["nn.depth_to_space"], "space_to_depth": NAMES["nn.space_to_depth"]}  # fmt: skip
 for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix_determinant": "linalg.det",
                     "cholesky": "linalg.cholesky", "trace": "linalg.trace", "pack": "stack", "unpack": "unstack",
@@ -931,7 +960,15 @@ def foldr(fn, elems, initializer=None):
     return foldl(fn, tensor(elems).flip(0), initializer)
 
 
-@named("py_function py_func numpy_function compat.v1.py_func")
+@named("numpy_function py_func")
+def numpy_function(func=None, inp=(), Tout=None):
+    """`py_function` of arrays of NumPy, texts as their bytes. Gradients end here."""
+    given = [convert_to_tensor(each) for each in inp]
+    arrays = [each if isinstance(each, SymbolicTensor) or is_trial(each) else each.numpy() for each in given]
+    return py_function(func, [each[()] if isinstance(each, np.ndarray) else each for each in arrays], Tout)
+
+
+@named("py_function")
 def py_function(func=None, inp=(), Tout=None):
     """The function itself: everything here is Python. What it gives is made tensors, of the types told."""
     if func is None:
@@ -1040,6 +1077,7 @@ def _moving(function, words):
     def call(*args, **kwargs):
         given = [*args[: len(words)], *(kwargs[word] for word in words if word in kwargs)]
         if not any(map(_is_text, given)):
+            args = [value.copy() if type(value) is np.ndarray else value for value in args]  # which may change
             return function(*args, **kwargs)
         places = {"": 0}
 

@@ -154,6 +154,10 @@ class Feature:
     def WhichOneof(self, _: str = "kind") -> str | None:
         return self._given
 
+    def SerializeToString(self) -> bytes:
+        kind = self._given
+        return b"" if kind is None else _field([*_KINDS].index(kind) + 1, _KINDS[kind].written(self.value()))
+
     def value(self) -> list:
         return getattr(self, self._given).value if self._given else []
 
@@ -174,9 +178,7 @@ class Example:
     def SerializeToString(self) -> bytes:
         found = b""
         for name, feature in self.features.feature.items():
-            kind = feature.WhichOneof()
-            inner = b"" if kind is None else _field([*_KINDS].index(kind) + 1, _KINDS[kind].written(feature.value()))
-            found += _field(1, _field(1, name.encode()) + _field(2, inner))
+            found += _field(1, _field(1, name.encode()) + _field(2, feature.SerializeToString()))
         return _field(1, found)
 
     def ParseFromString(self, serialized) -> int:

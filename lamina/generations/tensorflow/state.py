@@ -197,12 +197,12 @@ class GradientTape:
 
     def _gradients(self, targets: list[Tensor], sources: list[Any], given=None) -> list[Tensor | None]:
         weights = [None] * len(targets) if given is None else _leaves(given)
-        pairs = [
-            (one, torch.ones_like(one) if weight is None else weight)
-            for one, weight in zip(targets, weights, strict=True)
-            if isinstance(one, Tensor) and one.requires_grad
-        ]
         with self._rewatched():
+            pairs = [
+                (one, torch.ones_like(one) if weight is None else weight)
+                for one, weight in zip(targets, weights, strict=True)
+                if isinstance(one, Tensor) and one.requires_grad
+            ]
             asked = [one for one in sources if self._counts(one) and one.requires_grad]
             if not pairs or not asked:
                 return [None] * len(sources)
@@ -307,12 +307,13 @@ def function(func=None, **options):
         return functools.partial(function, **options)
 
     told = options.get("input_signature")
+    bound = len(inspect.signature(func).parameters) - len(told or ())  # `self`, of a method
 
     @functools.wraps(func)
     def call(*args, **kwargs) -> Any:
         if told is not None:
-            own = len(args) - len(told)  # `self`, of a method
-            args = (*args[:own], *map(_as_told, args[own:], told)) if own >= 0 else args
+            own, rest = args[:bound], args[bound:]
+            args = (*own, *map(_as_told, rest, told), *rest[len(told) :])
         return pytree.tree_map_only(_UNMADE, convert_to_tensor, func(*args, **kwargs))
 
     call.python_function = func  # type: ignore[attr-defined]
@@ -323,7 +324,7 @@ def function(func=None, **options):
 
 def _as_told(value: object, spec: object) -> object:
     """A value that is no tensor in the type that the signature says."""
-    if not isinstance(spec, TensorSpec) or isinstance(value, (Tensor, SymbolicTensor)):
+    if not isinstance(spec, TensorSpec) or not isinstance(value, (*_UNMADE, list, tuple)):
         return value
     return convert_to_tensor(value, spec.dtype)
 
