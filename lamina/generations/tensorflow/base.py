@@ -5,7 +5,9 @@ Functions take tensors, arrays, numbers and symbolic tensors; the sizes of these
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import gc
 import inspect
 import operator
 from collections.abc import Callable, Iterable
@@ -286,6 +288,16 @@ class DType(str):
         return f"tf.{self}"
 
 
+def _words_of_dtypes() -> None:
+    """`x.dtype.as_numpy_dtype`: torch's types, whose class takes no attributes, get these words."""
+    own = gc.get_referents(vars(torch.dtype))[0]
+    for word in ("name", "as_numpy_dtype", "is_floating", "is_integer", "is_bool", "size", "min", "max"):
+        own[word] = property(lambda self, word=word: getattr(as_dtype(self), word))
+    own["base_dtype"] = property(lambda self: self)
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(torch.dtype))
+
+
+_words_of_dtypes()
 NAMES.update({word: DType(word) for word in (*dtypes.TYPES, "string")})
 NAMES.update({"half": DType("float16"), "double": DType("float64"), "DType": DType, "dtypes.DType": DType})
 NAMES.update({f"dtypes.{word}": DType(word) for word in (*dtypes.TYPES, "string")})
