@@ -190,9 +190,9 @@ def test_a_script_in_a_folder_of_its_project(tmp_path: Path) -> None:
     script = project / "examples" / "train.py"
     (project / "lamina.py").write_text("from keras.layers import CuDNNGRU")
     script.write_text("import package, other, lamina")
-    assert len(beside(script, script.parent)) == 1
+    assert len(beside([script], script.parent)) == 1
     (project / "setup.py").write_text("")
-    found = beside(script, script.parent)
+    found = beside([script], script.parent)
     assert len(found) == 2
     assert detect(found)[0] == "keras1"
 
