@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     run = commands.add_parser("run", help="run a script or notebook written for any Keras")
-    generations = ("1", "2", "tf", "3")
+    generations = ("1", "2", "2.2", "tf", "3")
     run.add_argument("--keras", choices=generations, help="its generation; default: told from the script's source")
     how = run.add_mutually_exclusive_group()
     how.add_argument("-m", dest="how", action="store_const", const="module", help="what follows is a module's name")

@@ -194,9 +194,9 @@ def test_a_script_in_a_folder_of_its_project(tmp_path: Path) -> None:
     script = project / "examples" / "train.py"
     (project / "lamina.py").write_text("from keras.layers import CuDNNGRU")
     script.write_text("import package, other, lamina")
-    assert len(beside(script, script.parent)) == 1
+    assert len(beside([script], script.parent)) == 1
     (project / "setup.py").write_text("")
-    found = beside(script, script.parent)
+    found = beside([script], script.parent)
     assert len(found) == 2
     assert detect(found)[0] == "keras1"
 
@@ -212,7 +212,7 @@ def test_what_a_script_imports_from_beside_it(tmp_path: Path) -> None:
     (tmp_path / "networks" / "__init__.py").write_text("")
     (tmp_path / "networks" / "small.py").write_text("from . import parts\nfrom .more import x\nimport keras")
     (tmp_path / "networks" / "parts.py").write_text("from keras.layers import CuDNNLSTM")
-    found = beside(tmp_path / "main.py", tmp_path)
+    found = beside([tmp_path / "main.py"], tmp_path)
     expected = ["main.py", "tools.py", "networks/__init__.py", "networks/small.py", "networks/parts.py"]
     assert {Path(name).as_posix() for name in found} == {*expected}
     assert detect(found)[0] == "keras2"

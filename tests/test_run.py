@@ -122,6 +122,20 @@ def test_what_is_not_there(target: str, how: str, code: int, message: str, capsy
     assert re.search(f"lamina: {message}", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["pytest", "-q", "tests"], ["pytest", "-q"], ["pytest", "-q", "tests/test_it.py::test"],
+     ["cProfile", "tests/test_it.py"], ["unittest", "tests.test_it"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_tool_runs_with_the_keras_of_what_it_is_told_to_run(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "layers.py").write_text("from keras.layers import Merge\n")
+    (tmp_path / "tests/test_it.py").write_text("import layers\ndef test(): pass\n")
+    got = start([*OURS, "-m", *command], tmp_path)
+    assert got.stderr.startswith("lamina: keras1 (layers.py, line 1: keras.layers.Merge is of Keras 1)")
+
+
 @pytest.mark.parametrize("line", ['print "a"', "raise ValueError, 'a'", "x = 0777", "if 1 <> 2: pass", "y = 3L"])
 def test_python_2_is_named(line: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "old.py").write_text(f"from keras.layers import Merge\n{line}\n")

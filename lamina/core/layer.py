@@ -168,7 +168,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         early = {name: value for name, value in vars(self).items() if name != "_init_arguments"}
-        nn.Module.__init__(self)
+        if "_modules" in early:  # a subclass calls this a second time: what the layer holds stays
+            early = {}
+        else:
+            nn.Module.__init__(self)
         base = {key: kwargs.pop(key) for key in _BASE_KEYWORDS if key in kwargs and key not in self._args}
         vars(self).update(
             training=False,

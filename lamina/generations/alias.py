@@ -40,12 +40,15 @@ _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` bef
 
 
 def install(generation: str, *, backend: str | None = None, replace: bool = False) -> None:
-    """From now on `import keras` and its submodules mean this generation: keras1, keras2, tf_keras or keras3.
+    """From now on `import keras` and its submodules mean this generation: keras1, keras2, tf_keras or keras3; with
+    keras2.2, Keras 2 before 2.3, whose `K.batch_dot` was a product of matrices.
 
     Where there is no TensorFlow, `import tensorflow` gives a stand-in for a part of it, with `tensorflow.keras`.
     `backend="theano"` turns kernels round and pads as Keras 1 did there. Raises ImportError where a Keras is installed
     already, unless `replace`; ValueError for another generation or backend.
     """
+    early = generation == "keras2.2"
+    generation = "keras2" if early else generation
     if generation not in _NAMES:
         raise ValueError(f"install: expected one of {', '.join(_NAMES)}; got {generation!r}.")
     found = installed_keras()
@@ -56,6 +59,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     if backend is not None and generation in DIALECTS:
         DIALECTS[generation].follow(backend)
     uninstall()
+    DIALECTS["keras2"].early = early
     modules = _modules(generation)
     if generation in DIALECTS:
         _bring_back(modules)
@@ -87,6 +91,7 @@ def uninstall() -> None:
     for name in [name for name in sys.modules if name.startswith("tensorflow.") and _is_stand_in(sys.modules[name])]:
         del sys.modules[name]  # imported below the stand-in since
     tensors.as_old_code_has_them(False)
+    DIALECTS["keras2"].early = False
     while _restored:
         delattr(*_restored.pop())
     while _replaced:

@@ -556,13 +556,29 @@ def batch_dot(x: X, y: X, axes: Any = None) -> Tensor:
 def batch_matmul(x: X, y: X, axes: Any = None) -> Tensor:
     """`batch_dot` as Keras 1 had it: matrices may be summed over their rows, and of more than three axes all but the
     last two are the batch."""
-    pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else tuple(axes)
-    if x.ndim == y.ndim == 2 and axes is not None:
-        return torch.sum((x if pair[0] == pair[1] else x.t()) * y, pair[1]).unsqueeze(1)
-    if min(x.ndim, y.ndim) < 4:
+    if min(x.ndim, y.ndim) < 4 and (max(x.ndim, y.ndim) > 2 or axes is None):
         return batch_dot(x, y, axes)
+    return early_batch_dot(x, y, axes)
+
+
+@taking_all
+def early_batch_dot(x: X, y: X, axes: Any = None) -> Tensor:
+    """`batch_dot` as up to Keras 2.2: a product of the matrices of the last two axes, where what has fewer axes gets
+    some of size 1 behind its own, which the result has not."""
+    pair = (x.ndim - 1, y.ndim - 2) if axes is None else (axes, axes) if isinstance(axes, int) else tuple(axes)
+    if not all(isinstance(axis, int) for axis in pair):
+        raise ValueError(
+            f"batch_dot: several axes are not summed over; expected None, int or (int, int), got {axes!r}."
+        )
+    if x.ndim == y.ndim == 2:
+        return torch.sum((x if pair[0] == pair[1] else x.t()) * y, pair[1]).unsqueeze(1)
+    more = x.ndim - y.ndim
+    first = x.ndim + y.ndim - 3 if more > 0 else x.ndim - 1
+    x, y = x[(..., *[None] * -more)], y[(..., *[None] * more)]
     x = x if pair[0] % x.ndim == x.ndim - 1 else x.transpose(-1, -2)
-    return torch.matmul(x, y.transpose(-1, -2) if pair[1] % y.ndim == y.ndim - 1 else y)
+    found = torch.matmul(x, y.transpose(-1, -2) if pair[1] % y.ndim == y.ndim - 1 else y)
+    found = found.squeeze(tuple(range(first, first + abs(more)))) if more else found
+    return found.unsqueeze(1) if found.ndim == 1 else found
 
 
 @public

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -496,6 +497,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
         found["ctc_decode"] = arithmetic.ctc_decode_shortly
     if name == "keras2":
         found["resize_images"] = arithmetic.resize_from_corner
+        found["batch_dot"] = _batch_dot_of_its_time(dialect)
     if name == "keras1":
         found |= {each.__name__: each for each in _convolutions_of_keras1(dialect)}
         found["batch_dot"] = arithmetic.batch_matmul
@@ -506,6 +508,23 @@ def names(dialect: Dialect) -> dict[str, Any]:
     if name == "tf_keras":
         found |= {key: updates.at_once(found[key]) for key in _UPDATES}
     return found
+
+
+def _batch_dot_of_its_time(dialect: Dialect) -> Callable[..., Tensor]:
+    @functools.wraps(arithmetic.batch_dot)
+    def batch_dot(x: Any, y: Any, axes: Any = None) -> Tensor:
+        if dialect.early:
+            return arithmetic.early_batch_dot(x, y, axes)
+        if max(np.ndim(x), np.ndim(y)) > 3:
+            warnings.warn(
+                "K.batch_dot of more than three axes is that of Keras 2.3, a sum over one axis of each. Code of Keras "
+                "2.2 and before meant products of the last two axes: run it with `--keras 2.2`, or "
+                'install("keras2.2").',
+                stacklevel=2,
+            )
+        return arithmetic.batch_dot(x, y, axes)
+
+    return batch_dot
 
 
 def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None, **kwargs: Any) -> Callable:

@@ -35,6 +35,7 @@ class Dialect:
     def __init__(self, table: Generation, backend: str = "tensorflow"):
         self.table = table
         self._backend = backend
+        self.early = False  # of Keras 2, whether it is one before 2.3
         self.homes: dict[str, Find] = {}  # how names are found in each; `names.fill` says it
         self._found: dict[tuple[str, str], Any] = {}
         self._counts: dict[str, Iterator[int]] = {}

@@ -18,9 +18,9 @@ from typing import Any
 from .alias import install, installed_keras
 from .detect import detect
 from .processes import begin, is_first
-from .sources import beside, cells
+from .sources import beside, cells, early_keras2, told_to_tools
 
-GENERATIONS = {"1": "keras1", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
+GENERATIONS = {"1": "keras1", "2.2": "keras2.2", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
 _TOLD = "LAMINA_RUN"  # in the environment: which generation the script runs with, for processes that it starts
 PYTHON_2 = (
     r"(print\s+[^=(]|print\s*>>|exec\s+[\"']|raise\s+\w+\s*,|except\s+[\w.() ,]+,\s*\w+\s*:)"
@@ -83,6 +83,8 @@ def _choose(program: Program, keras: str | None) -> bool:
         return False
     if keras is None:
         generation, reason = detect(program.sources(), cells=program.file is None)
+        if generation == "keras2" and (asked := early_keras2(Path(program.root or "."))):
+            generation, reason = "keras2.2", f"{reason}; {asked}"
         if is_first():
             print(f"lamina: {generation} ({reason})", file=sys.stderr)
     else:
@@ -142,7 +144,11 @@ class Program:
             name: text if isinstance(text, str) else text.decode("utf-8", "replace")
             for name, text in self.parts.items()
         }
-        return own if self.file is None else beside(self.file, Path(self.root or "."))
+        if self.file is None:
+            return own
+        root = Path(self.root or ".")
+        tool = self.how == "module" and not self.file.is_relative_to(root)
+        return beside(told_to_tools(sys.argv[1:], root) if tool else [self.file], root)
 
     def execute(self, names: dict[str, Any]) -> None:
         if self.package:

@@ -7,7 +7,7 @@ import functools
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _MOST_LINES = 300  # that are left out of one source
@@ -39,15 +39,24 @@ def parsed(source: str) -> tuple[ast.AST, list[int]]:
     return ast.Module([], []), out
 
 
-def beside(path: Path, root: Path) -> dict[str, str]:
-    """The sources of a script and of what it imports from below `root`, or else from its project, by their names.
+def told_to_tools(arguments: Sequence[str], root: Path) -> list[Path]:
+    """The files that the arguments of `pytest`, `unittest`, `cProfile`, ... name, else all below `root`."""
+    named = [each.partition("::")[0] for each in arguments]
+    paths = [root / each for each in named] + [file for each in named for file in _files(each, root)]
+    found = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*.py")))]
+    own = list(dict.fromkeys(file for file in found if file.suffix == ".py"))
+    return own or sorted(root.rglob("*.py"))[:_MOST_FILES]
+
+
+def beside(scripts: Sequence[Path], root: Path) -> dict[str, str]:
+    """The sources of scripts and of what they import from below `root`, or else from their project, by their names.
 
     Nothing of them is run.
     """
     found: dict[Path, str] = {}
     above = [root.resolve(), *root.resolve().parents]
     project = next((folder for folder in above if any((folder / each).exists() for each in _TOP)), root)
-    waiting = [path]
+    waiting = list(scripts)
     while waiting and len(found) < _MOST_FILES:
         file = waiting.pop(0)
         if file in found:
@@ -60,6 +69,19 @@ def beside(path: Path, root: Path) -> dict[str, str]:
             inside = folder == root and name.partition(".")[0] not in _FRAMEWORKS
             waiting += [*_files(name, folder)] or ([*_files(name, project)] if inside else [])
     return {_shown(file, root): text for file, text in found.items()}
+
+
+def early_keras2(root: Path) -> str:
+    """Where a project asks for Keras 2.0, 2.1 or 2.2: the file and its words; else an empty text."""
+    above = [root.resolve(), *root.resolve().parents]
+    project = next((folder for folder in above if any((folder / each).exists() for each in _TOP)), root)
+    for file in [*sorted(project.glob("requirements*.txt")), project / "setup.py"]:
+        asked = re.search(
+            r"(?im)(?<![\w-])keras *(?:(?:==|<=|~=) *2\.[012]\b|< *2\.3)[\w.]*", read(file) if file.is_file() else ""
+        )
+        if asked:
+            return f"{file.name}: {asked[0]}"
+    return ""
 
 
 def _shown(file: Path, root: Path) -> str:

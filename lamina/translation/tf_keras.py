@@ -303,6 +303,7 @@ LEGACY_OPTIMIZERS = {
         **{**_LEGACY, "base": "_Clipped"},
     ),
 }  # fmt: skip
+_OPTIMIZER_MODULES = [f".{name.lower()}" for name in LEGACY_OPTIMIZERS if name[0] != "_"]
 
 METHODS = {
     **keras2.METHODS,
@@ -333,12 +334,15 @@ TF_KERAS = replace(
         "optimizers.legacy": LEGACY_OPTIMIZERS,
     },
     older=None,
-    functions=keras1.FUNCTIONS,
+    functions=keras1.FUNCTIONS | {"optimizers.legacy": {"OptimizerV2": "Optimizer"}},
     holds=modules.TF_KERAS,
     modules={
         **keras2.KERAS2.modules,
         "optimizers.experimental": "optimizers",
         "layers.experimental.preprocessing": "layers.preprocessing",
+        "backend_config": "backend",
+        "optimizer_v2.learning_rate_schedule": "optimizers.schedules",
+        **{f"optimizer_v2{part}": "optimizers.legacy" for part in ("", ".optimizer_v2", *_OPTIMIZER_MODULES)},
     },
     writes_modules=True,
     shares_modern=True,

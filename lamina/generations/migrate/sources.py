@@ -246,7 +246,7 @@ def files_of(target: Path) -> Iterator[Path]:
 def _generation(path: Path, root: Path) -> str | None:
     """What a script and what it imports from beside it were written for."""
     try:
-        return detect(beside(path, root))[0]
+        return detect(beside([path], root))[0]
     except (ValueError, RecursionError):
         return None
 

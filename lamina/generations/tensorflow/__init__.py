@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import tensors
-from . import arrays, data, environment, images, randomness, records, signals, state  # noqa: F401  they fill NAMES
+from . import arrays, data, environment, images, randomness, records, signals, state, testing  # noqa: F401  they fill NAMES
 from .base import NAMES
 
 _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "keras3": "2.18.1"}  # that went with it

@@ -68,15 +68,15 @@ class Variable(Weight, metaclass=_AnyWeight):
     def numpy(self, **options):
         return super().numpy(**options)[()]
 
-    def assign(self, value, read_value: bool = True) -> Any:
+    def assign(self, value, use_locking=False, name=None, read_value=True) -> Any:
         """Write a value of the variable's shape."""
         found = super().assign(tensor(value, self.dtype).detach())
         return found if read_value else None
 
-    def assign_add(self, delta) -> Any:
+    def assign_add(self, delta, use_locking=False, name=None, read_value=True) -> Any:
         return self.assign(self.detach() + tensor(delta, self.dtype).detach())
 
-    def assign_sub(self, delta) -> Any:
+    def assign_sub(self, delta, use_locking=False, name=None, read_value=True) -> Any:
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
     def __getitem__(self, key: Any) -> Tensor:
@@ -116,7 +116,9 @@ class Variable(Weight, metaclass=_AnyWeight):
 
 
 for _word in ("assign", "assign_add", "assign_sub"):
-    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (lambda word: lambda ref, value: getattr(ref, word)(value))(_word)
+    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (
+        lambda word: lambda ref, value, validate_shape=None, use_locking=None, name=None: getattr(ref, word)(value)
+    )(_word)
 
 
 # Gradients ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,234 @@
+"""What other people's packages ask of an older Keras and of the TensorFlow beside it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lamina import keras1, keras2, tf_keras
+from lamina.generations import install
+from lamina.generations.alias import uninstall
+from lamina.generations.sources import early_keras2
+
+
+@pytest.fixture
+def tf() -> Iterator[Any]:
+    install("tf_keras")
+    yield importlib.import_module("tensorflow")
+    uninstall()
+
+
+def own_rule(tf: Any, base: Any) -> Any:
+    class Own(base):
+        def __init__(self, learning_rate=0.1, beta=0.9, weight_decay=0.01, name="Own", **kwargs):
+            super().__init__(name, **kwargs)
+            self._set_hyper("learning_rate", kwargs.get("lr", learning_rate))
+            self._set_hyper("decay", self._initial_decay)
+            self._set_hyper("beta", beta)
+            self._set_hyper("weight_decay", weight_decay)
+
+        def _create_slots(self, var_list):
+            for var in var_list:
+                self.add_slot(var, "m")
+            for var in var_list:
+                self.add_slot(var, "v", initializer="ones")
+
+        def _prepare_local(self, device, dtype, state):
+            super()._prepare_local(device, dtype, state)
+            state[device, dtype]["two"] = tf.constant(2.0, dtype)
+
+        def _resource_apply_dense(self, grad, var, apply_state=None):
+            dtype = var.dtype.base_dtype
+            known = (apply_state or {}).get((var.device, dtype)) or self._fallback_apply_state(var.device, dtype)
+            beta, step = self._get_hyper("beta", dtype), tf.cast(self.iterations + 1, dtype)
+            m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
+            m = m.assign(beta * m + (1 - beta) * grad, use_locking=self._use_locking)
+            v = v.assign(beta * v + (1 - beta) * tf.square(grad), use_locking=self._use_locking)
+            change = m / (tf.sqrt(v) + 1e-7) / (1 - tf.pow(beta, step)) + self._get_hyper("weight_decay", dtype) * var
+            return tf.group(*[var.assign_sub(known["lr_t"] * change * known["two"], use_locking=True), m, v])
+
+        def get_config(self):
+            names = ("learning_rate", "decay", "beta", "weight_decay")
+            return {**super().get_config(), **{name: self._serialize_hyperparameter(name) for name in names}}
+
+    return Own
+
+
+X = np.linspace(-1, 1, 24).reshape(8, 3).astype("float32")
+Y = X.sum(1, keepdims=True) ** 2
+
+
+def trained(tf: Any, rule: Any) -> Any:
+    model = tf.keras.Sequential([tf.keras.layers.Dense(4, activation="tanh"), tf.keras.layers.Dense(1)])
+    model.build((None, 3))
+    first = np.linspace(-0.5, 0.5, 12).reshape(3, 4), np.linspace(-1, 1, 4).reshape(4, 1)
+    model.set_weights([first[0], np.zeros(4), first[1], np.zeros(1)])
+    model.compile(rule, "mse")
+    model.fit(X, Y, batch_size=4, epochs=3, shuffle=False, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("home", ["optimizers.Optimizer", "optimizers.legacy.Optimizer"])
+@pytest.mark.parametrize(
+    ("words", "recorded"),  # sums of |weights| after six steps in tf_keras 2.21
+    [
+        ({}, [7.16479, 5.89332, 1.05316, 2.19597]),
+        ({"lr": 0.05, "decay": 0.1}, [3.50922, 2.99590, 2.24508, 0.94030]),
+        ({"clipnorm": 0.1}, [3.20293, 0.26088, 2.58461, 0.14385]),
+        ({"clipvalue": 0.01}, [3.22161, 0.05768, 2.62279, 0.01443]),
+        ({"learning_rate": "schedule"}, [5.70445, 3.81467, 1.03760, 1.29048]),
+    ],
+)
+def test_a_rule_by_slots(tf: Any, home: str, words: dict[str, Any], recorded: list[float]) -> None:
+    base = tf.keras
+    for part in home.split("."):
+        base = getattr(base, part)
+    if words.get("learning_rate"):
+        words = {"learning_rate": tf.keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)}
+    model = trained(tf, own_rule(tf, base)(**words))
+    sums = [np.abs(weight).sum() for weight in model.get_weights()]
+    np.testing.assert_allclose(sums, recorded, rtol=1e-4, atol=3e-5)
+    arrays = model.optimizer.get_weights()
+    assert [array.shape for array in arrays[:3]] == [(), (3, 4), (4,)]
+    assert (len(arrays), int(arrays[0])) == (9, 6)
+
+
+def test_a_rule_by_slots_is_saved_and_goes_on(tf: Any, tmp_path: Path) -> None:
+    Own = own_rule(tf, tf.keras.optimizers.Optimizer)
+    model = trained(tf, Own())
+    model.optimizer.beta = 0.5
+    config = model.optimizer.get_config()
+    assert config == Own.from_config(config).get_config()
+    assert (config["beta"], float(model.optimizer.lr)) == (0.5, pytest.approx(0.1))
+    model.save(tmp_path / "model.h5")
+    again = tf.keras.models.load_model(tmp_path / "model.h5", custom_objects={"Own": Own})
+    for each in (model, again):
+        each.fit(X, Y, batch_size=4, epochs=1, shuffle=False, verbose=0)
+    np.testing.assert_allclose(again.get_weights()[0], model.get_weights()[0], atol=1e-6)
+    assert isinstance(tf.keras.optimizers.Adam(), tf.keras.optimizers.Optimizer)
+    with pytest.raises(TypeError, match="Unexpected keyword argument passed to optimizer: rate"):
+        Own(rate=1)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        ("tensorflow.python.keras.backend_config", "epsilon", None),
+        ("tensorflow.python.keras.optimizer_v2.optimizer_v2", "OptimizerV2", "optimizers.legacy.Optimizer"),
+        ("keras.optimizer_v2.adam", "Adam", "optimizers.legacy.Adam"),
+        ("keras.optimizer_v2.learning_rate_schedule", "ExponentialDecay", "optimizers.schedules.ExponentialDecay"),
+    ],
+)
+def test_modules_that_keras_had_for_a_time(tf: Any, module: str, name: str, value: str | None) -> None:
+    found = getattr(importlib.import_module(module), name)
+    expected = tf.keras.backend.epsilon if value is None else tf.keras
+    for part in (value or "").split("."):
+        expected = getattr(expected, part) if part else expected
+    assert found is expected
+
+
+def test_types_of_tensors_in_tensorflows_words(tf: Any) -> None:
+    for x in (torch.ones(2), tf.Variable([1.0]), tf.keras.layers.Dense(1).dtype_policy and tf.constant([1.0])):
+        assert x.dtype.base_dtype is torch.float32
+        assert (x.dtype.name, x.dtype.as_numpy_dtype, x.dtype.size) == ("float32", np.float32, 4)
+        assert x.dtype.is_floating
+        assert not x.dtype.is_integer
+    assert torch.int32.max == 2**31 - 1
+
+
+def test_the_test_case_of_tensorflow(tf: Any) -> None:
+    class Case(tf.test.TestCase):
+        def runTest(self) -> None:
+            with self.cached_session() as session:
+                self.assertAllClose(session.run(tf.constant([1.0])), [1.0])
+            self.assertAllClose(
+                {"a": tf.ones(2), "b": [tf.ones(2), tf.zeros(3)]}, {"a": [1, 1], "b": [[1, 1], [0] * 3]}
+            )
+            self.assertAllEqual(tf.constant(["a"]), [b"a"])
+            self.assertNotAllClose(tf.ones(2), tf.zeros(2))
+            assert Path(self.get_temp_dir()).is_dir()
+            for wrong in (
+                lambda: self.assertAllClose(tf.ones(2), [1, 2]),
+                lambda: self.assertAllEqual(tf.ones(2), 1.0),
+                lambda: self.assertNotAllClose([1.0], [1.0]),
+                lambda: self.assertAllInRange([0.0, 2.0], 0, 1),
+                lambda: self.assertDTypeEqual(tf.ones(1), "int32"),
+            ):
+                with self.assertRaises(AssertionError):
+                    wrong()
+
+    result = Case().run()
+    assert result.wasSuccessful(), result.failures + result.errors
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
+def test_a_layer_that_calls_the_first_init_twice(space: Any) -> None:
+    class Twice(space.layers.Dense):
+        def __init__(self, units: int, **kwargs: Any):
+            super().__init__(units, **kwargs)
+            self.inner = space.layers.Dense(2)
+            super().__init__(units, **kwargs)
+
+    layer = Twice(3, input_shape=(4,))
+    assert [name for name, _ in layer.named_children()] == ["inner"]
+    model = space.models.Sequential([layer])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 4)), np.ones((4, 3)), verbose=0)
+    assert len(model.get_weights()) == 2
+
+
+def numbers(shape: tuple[int, ...], factor: int) -> torch.Tensor:
+    return torch.arange(np.prod(shape)).reshape(shape).mul(factor).remainder(7).sub(3).float()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "axes", "shape", "total", "weighted"),  # recorded from Keras 2.2.4 on TensorFlow 1.15
+    [
+        ((5, 4), (5, 4), 1, (5, 1), 43, 70),
+        ((4, 4), (4, 4), (0, 1), (4, 1), 4, -22),
+        ((2, 3, 4), (2, 4, 5), None, (2, 3, 5), -30, -60),
+        ((2, 3, 4), (2, 5, 4), 2, (2, 3, 5), -28, -56),
+        ((2, 4), (2, 4, 5), (1, 1), (2, 5), -21, -94),
+        ((2, 3, 4), (2, 4), (2, 1), (2, 3), 10, 42),
+        ((2, 3, 4, 5), (2, 3, 5, 6), None, (2, 3, 4, 6), -19, -59),
+        ((2, 3, 4, 5), (2, 3, 6, 5), (3, 3), (2, 3, 4, 6), 40, 225),
+        ((2, 3, 5, 4), (2, 3, 5, 6), (2, 2), (2, 3, 4, 6), -83, -146),
+        ((2, 3, 4), (2, 3, 6, 4), (2, 3), (2, 3, 6), -2, -89),
+    ],
+)
+def test_batch_dot_before_keras_2_3(
+    first: Any, second: Any, axes: Any, shape: Any, total: float, weighted: float
+) -> None:
+    install("keras2.2")
+    try:
+        found = keras2.backend.batch_dot(numbers(first, 3), numbers(second, 5), axes)
+    finally:
+        uninstall()
+    assert tuple(found.shape) == shape
+    assert (float(found.sum()), float((found.flatten() * (torch.arange(found.numel()) % 5)).sum())) == (total, weighted)
+
+
+def test_batch_dot_of_more_axes_says_which_it_is() -> None:
+    with pytest.warns(UserWarning, match="--keras 2.2"):
+        found = keras2.backend.batch_dot(torch.ones(2, 3, 4, 5), torch.ones(2, 3, 5, 6))
+    assert found.shape == (2, 3, 4, 3, 6)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "early"),
+    [
+        ("requirements.txt", "numpy\nKeras==2.2.4\n", True), ("setup.py", "install_requires=['keras<2.3']", True),
+        ("requirements-dev.txt", "keras ~= 2.1.0", True), ("requirements.txt", "keras==2.3.1", False),
+        ("requirements.txt", "keras>=2.2", False), ("requirements.txt", "keras==2.15", False),
+        ("requirements.txt", "my-keras==2.2.4", False),
+    ],
+)  # fmt: skip
+def test_a_project_that_asks_for_an_early_keras_2(tmp_path: Path, file: str, text: str, early: bool) -> None:
+    (tmp_path / file).write_text(text)
+    assert bool(early_keras2(tmp_path)) == early
