@@ -225,12 +225,10 @@ def _parameters(group: Any) -> int:
     """How many numbers the layers' arrays below a group have. Raises ValueError for arrays that may not be read."""
     above = group.name.strip("/")
     aside = tuple(f"{above}/{name}".lstrip("/") for name in ("optimizer/", "metrics/", "_training_state"))
-    return sum(
-        safe.array_in(group.file, f"{place}/{name}").size
-        for place, names in safe.groups(group.file).items()
-        if place.startswith(above) and not f"{place}/".startswith(aside)
-        for name in names
-    )
+    found = safe.groups(group.file)
+    below = [place for place in found if place.startswith(above) and not f"{place}/".startswith(aside)]
+    places = [f"{place}/{name}" for place in below for name in found[place]]
+    return sum(safe.array_in(group.file, place).size for place in places if place not in found)
 
 
 def _zip(found: Checked, path: Path) -> None:

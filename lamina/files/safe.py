@@ -421,7 +421,7 @@ def _refuse_link(place: str) -> NoReturn:
 
 
 def groups(file: Any) -> dict[str, list[str]]:
-    """Paths of all groups of an HDF5 file, and the names of the arrays in each.
+    """Paths of all groups of an HDF5 file, and the names of what stands in each.
 
     Raises ValueError for links, and for groups that stand in several places or too deep.
     """
@@ -449,8 +449,8 @@ def groups(file: Any) -> dict[str, list[str]]:
             if count > 1:
                 raise ValueError(f"/{place} stands in several places")
             found[place] = []
-        elif "/" in place:
-            outer, _, own = place.rpartition("/")
+        outer, _, own = place.rpartition("/")
+        if outer:
             found[outer].append(own)
     return found
 
