@@ -84,7 +84,6 @@ UNUSED = {
     "optimizers.base.Optimizer.zero_grad": "users call it",
     "pictures.profile.Profile.overhead": "users read it",
     "port.forms.*": "entered in the table of forms",
-    "port.reader.Reader.run_node": "torch calls it",
     "port.reader._Tracer.is_leaf_module": "torch calls it",
     "port.reader._Tracer.create_args_for_root": "torch calls it",
     "port.readings.*": "entered in the tables of readings",

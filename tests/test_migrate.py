@@ -70,6 +70,13 @@ def test_predicts_as_before(generation: str, source: str, capsys: Any) -> None:
             )
 
 
+def test_arguments_over_several_lines() -> None:
+    source = "from keras import backend as K\n\ny = K.square(\n    x[:, 1:]\n    - x[:, :-1]\n)\n"
+    new = migrate(source, "2").source
+    ast.parse(new)
+    assert "x[:, 1:]\n    - x[:, :-1]\n)" in new, new
+
+
 BEFORE = '''# -*- coding: utf-8 -*-
 """A script."""
 from keras.models import Sequential

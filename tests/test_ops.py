@@ -213,6 +213,7 @@ def test_symbolic_calls_give_the_shapes_types_and_values_of_real_ones(expression
         ("broadcast_to(x, (None, 3, 2))", (None, 3, 2)),
         ("tile(x, (2, 1, 2))", (None, 3, 4)),
         ("mean(x, 0)", (3, 2)),
+        ("reshape(x, (-1, 5, 7, 3, 2))", (None, 5, 7, 3, 2)),
         ("stack([x, x])", (2, None, 3, 2)),
         ("size(x)", ()),
         ("top_k(x, 1)[1]", (None, 3, 1)),

@@ -632,13 +632,117 @@ class _Holds(nn.Module):
         return self.inner[1](self.inner[0](x), x)
 
 
-class _Raw(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.token = nn.Parameter(torch.zeros(3))
+class _NormLast(nn.LayerNorm):
+    """For channels behind the batch, as networks of pictures have it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.token
+        y = x.permute(0, 2, 3, 1)
+        return nn.functional.layer_norm(y, self.normalized_shape, self.weight, self.bias, self.eps).permute(0, 3, 1, 2)
+
+
+class _Standardized(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        deviation, mean = torch.std_mean(self.weight, (1, 2, 3), keepdim=True)
+        return self._conv_forward(x, (self.weight - mean) / (deviation + 1e-5), self.bias)
+
+
+class _NormAndActivation(nn.BatchNorm2d):
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, 0.1, self.eps
+        )
+        return torch.relu(x)
+
+
+class _Free(nn.Module):
+    """Parameters of its own, as a vision transformer has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token, self.places = nn.Parameter(torch.rand(1, 1, 4)), nn.Parameter(torch.rand(1, 9, 4))
+        self.scale, self.table = nn.Parameter(torch.rand(4)), nn.Parameter(torch.rand(5, 2))
+        self.frozen = nn.Parameter(torch.rand(4), requires_grad=False)
+        self.weight = nn.Parameter(torch.rand(12, 4))
+        self.register_buffer("index", torch.arange(36).reshape(6, 6) % 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        count, length, width = x.shape
+        x = torch.cat((self.token.expand(count, -1, -1), x), 1) + self.places[:, : length + 1]
+        q, k, v = (
+            nn.functional.linear(x, self.weight).reshape(count, length + 1, 3, 2, 2).permute(2, 0, 3, 1, 4).unbind(0)
+        )
+        bias = self.table[self.index].permute(2, 0, 1).unsqueeze(0)
+        y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return x + y.transpose(1, 2).reshape(count, length + 1, width) * self.scale + self.frozen
+
+
+class _Words(nn.Module):
+    """Positions that are no input, and a loss that is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places, self.norm = nn.Embedding(9, 4), nn.Embedding(6, 4), nn.LayerNorm(4)
+
+    def forward(self, ids: Tensor, targets: Any = None) -> Any:
+        places = torch.arange(0, ids.size(1), device=ids.device)
+        x = self.norm(self.words(ids) + self.places(places))
+        return nn.functional.normalize(x, dim=-1), None
+
+
+class _Windows(nn.Module):
+    """Rows of windows, which are several for a sample, and modules that keep what they computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.kept = nn.Linear(3, 3), {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, h, w, c = x.shape
+        x = x.view(b, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, 4, c)
+        self.kept["last"] = x = torch.softmax(self.inner(x), 1)
+        whole = int(x.shape[0] / (h * w / 4))
+        return x.view(whole, h // 2, w // 2, 2, 2, -1).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, c)
+
+
+OWN_CALLS: dict[str, tuple[nn.Module, tuple]] = {
+    "norm last": (nn.Sequential(_NormLast(3), nn.Conv2d(3, 2, 1)), (3, 4, 5)),
+    "standardized": (nn.Sequential(_Standardized(3, 4, 3, 2, 1), _Standardized(4, 2, 1, bias=False)), (3, 6, 5)),
+    "norm and activation": (nn.Sequential(_NormAndActivation(3), nn.Conv2d(3, 2, 1)), (3, 4, 5)),
+    "free parameters": (_Free(), (5, 4)),
+    "words": (_Words(), (5,)),
+    "windows": (_Windows(), (4, 6, 3)),
+}
+
+
+@pytest.mark.parametrize("name", OWN_CALLS)
+def test_modules_with_calls_of_their_own(name: str, tmp_path: Any) -> None:
+    """A class with a `forward` of its own is read by its calls; every parameter is a weight that trains."""
+    module, shape = OWN_CALLS[name]
+    state = {key: id(value) for key, value in vars(module).items()}
+    model = port.from_torch(module, shape)
+    assert {key: id(value) for key, value in vars(module).items()} == state
+    assert all(type(value) is Tensor for value in getattr(module, "kept", {}).values())
+    trained = [sum(p.numel() for p in one.parameters() if p.requires_grad) for one in (model, module)]
+    assert trained[0] == trained[1]
+    model.save(tmp_path / "model.keras")
+    ids = model.inputs[0].dtype == "int32"
+    x = torch.randint(0, 9, (2, *shape)) if ids else torch.rand(2, *shape)
+    assert difference(model, keras.models.load_model(tmp_path / "model.keras"), x) < 1e-6
+    if not ids:
+        port.from_torch(module, shape, channels_last=True)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> None:
+    for kernel, stride, padding in ((2, 2, 0), (2, 2, 1), (3, 2, 0), (3, 2, 1), (3, 1, 1), (3, 3, 1), (2, 3, 1)):
+        for size in (6, 7, 8):
+            shape = (2, size, size + 1)[: rank + 1]
+            largest = getattr(nn, f"MaxPool{rank}d")(kernel, stride, padding, ceil_mode=ceil_mode)
+            port.from_torch(largest, shape)
+            for counts in (True, False):
+                mean = getattr(nn, f"AvgPool{rank}d")(kernel, stride, padding, ceil_mode, counts)
+                port.from_torch(mean, shape, channels_last=counts)
 
 
 @pytest.mark.parametrize(
@@ -646,7 +750,9 @@ class _Raw(nn.Module):
     [
         (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
         (_Holds(), (3,), r"from_torch: 'inner\.1' \(Bilinear\) has no layer"),
-        (_Raw(), (3,), "uses a parameter that is no module's"),
+        (_Function(lambda x: x.reshape(-1, 2)), (2, 2), "mixes the samples of a batch"),
+        (_Function(lambda x: nn.functional.linear(x, x[0])), (3,), "computes its weights of the input"),
+        (_Function(lambda x: nn.functional.batch_norm(x, None, None, training=True)), (3,), "takes the statistics"),
         (nn.Sequential(nn.LSTM(3, 2)), (4, 3), r"'0' \(LSTM\) needs another axis than the batch first"),
         (_Function(lambda x: x + torch.randn_like(x)), (3,), "randn_like draws random numbers"),
         (_Function(lambda x: nn.functional.dropout(x, 0.5)), (3,), "dropout drops always"),

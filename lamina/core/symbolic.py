@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import logging
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -386,6 +388,11 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
         shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
         if not any(None in leaf.shape for leaf in shaped):
             raise
+        counts = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if type(leaf) is int and leaf > 1]
+        if counts:  # a size may be one of rows that are put together: what is as large as all of them divides it
+            with contextlib.suppress(ValueError):
+                first, second = TRIAL_SIZES
+                return _tried(function, args, kwargs, layer, (first * math.prod(counts), second * math.prod(counts)))
         for size in dict.fromkeys([1, *(size for leaf in shaped for size in leaf.shape if size is not None)]):
             try:
                 return _tried(function, args, kwargs, layer, (size, size))

@@ -35,6 +35,11 @@ class Value:
         return replace(self, made=made)
 
     @property
+    def free(self) -> bool:
+        """Whether it has no batch: what is made of parameters and constants."""
+        return None not in self.shape
+
+    @property
     def turned(self) -> bool:
         """Whether its values lie in another order."""
         return self.columns is not None or self.order != plain(len(self.shape))

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx import _symbolic_trace
 from torch.utils import _pytree as pytree
 
 from .. import layers
@@ -24,11 +25,23 @@ from ..core import dtypes as types
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
 from .axes import Order, Value, channels_behind, plain, turn
+from .checking import evaluating
 
 Reading = Callable[..., Any]
 MODULES: dict[type, Reading] = {}  # how a module is read: reading(reader, module, name, *values, **further arguments)
 FUNCTIONS: dict[str, Reading] = {}  # a function or method, by its name: reading(reader, name, *arguments)
 BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
+
+
+# Functions that are read of what has no batch, too: they may give it one, or do nothing.
+BATCHING = "expand", "expand_as", "repeat", "broadcast_to", "contiguous", "clone", "detach", "float", "size", "dim"
+WEIGHTED: dict[str, Reading] = {}  # a function that gets weights: reading(reader, *arguments)
+
+
+def reading_of(module: nn.Module) -> Reading | None:
+    """How a module is read, None for one whose class has a `forward` of its own: its calls are."""
+    cls = next((cls for cls in type(module).__mro__ if cls in MODULES), None)
+    return None if cls is None or type(module).forward is not cls.forward else MODULES[cls]
 
 
 def reads(*words: Any) -> Callable[[Reading], Reading]:
@@ -50,11 +63,14 @@ class Reader(fx.Interpreter):
     """Runs a traced module with layers in place of its modules and functions."""
 
     def __init__(self, traced: fx.GraphModule, inputs: Sequence[Value], channels_last: bool):
-        super().__init__(traced)
+        super().__init__(traced, garbage_collect_values=False)
         self.extra_traceback = False  # in the messages
-        self._inputs, self.channels_last = iter(inputs), channels_last
+        self._inputs, self.channels_last = inputs, channels_last
         self.state: dict[str, Tensor] = {}  # weights under the names that `to_torch` gives those of the layers
         self._layers: dict[str, Any] = {}
+        self._owners: dict[str, Any] = {}  # of functions with weights, by the names of their layers
+        self._of_parameters: set[fx.Node] = set()  # those whose values are made of parameters alone
+        self._zero = inputs[0].made[:0].sum() if inputs else None
         self._node: Any = None
 
     # -- what readings use --------------------------------------------------------------------------------------------
@@ -73,6 +89,8 @@ class Reader(fx.Interpreter):
         if value.order == order:
             return value
         moved = turn(value.order, order)
+        if value.free:
+            return Value(value.made.permute(moved), value.shape, value.dtype, order)
         if moved[0] != 0:
             raise self.unreadable("needs another axis than the batch first", "Give it the batch first.")
         return Value(layers.Permute(moved[1:])(value.made), value.shape, value.dtype, order)
@@ -96,6 +114,37 @@ class Reader(fx.Interpreter):
         """A symbolic tensor as a value, whose axes are in this order."""
         order = order or plain(len(made.shape))
         return Value(made, tuple(made.shape[order.index(i)] for i in range(len(order))), made.torch_dtype, order)
+
+    def constant(self, values: Tensor) -> Value:
+        """Values that no input changes, as a tensor of the model."""
+        return self.value(self._zero.to(values.dtype) + values)
+
+    def for_each(self, value: Value) -> Value:
+        """What has one row for all samples, with one for each of them."""
+        first = self._inputs[0].made
+        axes = tuple(range(1, len(first.shape)))
+        zeros = first[:, :0].sum(axes) if axes else torch.zeros_like(first)
+        return self.value(value.made + zeros.reshape((-1,) + (1,) * (len(value.shape) - 1)).to(value.dtype))
+
+    def parameter(self, name: str, values: Tensor) -> Value:
+        """A parameter outside of torch's modules: what an Embedding has for all that it knows."""
+        rows = values.detach().reshape(-1, values.shape[-1] if values.ndim else 1)
+        self.keep(name, {"weight": nn.Parameter(rows, values.requires_grad)})
+        make = partial(layers.Embedding, *rows.shape, name=name)
+        made = self.layer(name, make, self.constant(torch.arange(len(rows), dtype=torch.int32)).made)
+        return self.value(made if rows.shape == values.shape else made.reshape(tuple(values.shape)))
+
+    def owner(self) -> str:
+        """The name of the layer for the weights that the function gets which is being read: that of their module."""
+        weight = source = [*self._node.all_input_nodes, self._node][1]
+        while source.op != "get_attr" and source.all_input_nodes:
+            source = source.all_input_nodes[-1]
+        key = weight.target if weight.op == "get_attr" else weight
+        path = str(source.target)
+        for name in (path.rpartition(".")[0] or path, path):
+            if self._owners.setdefault(name, key) == key:
+                return re.sub(r"\W", "_", name)
+        return self._node.name
 
     def name_apart(self, made: Iterable[Any]) -> None:
         """Give layers that share a name others; those that stand for modules keep theirs."""
@@ -128,7 +177,16 @@ class Reader(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         self._node = n
         try:
+            inputs = self._computed(n)
+            given = any(isinstance(leaf, Value) for node in inputs for leaf in pytree.tree_leaves(self.env[node]))
+            if given or n.op == "call_module":
+                for node in inputs:
+                    self._symbolic(node)
+                self._node = n
             found = super().run_node(n)
+            made = isinstance(found, Tensor) and any(node in self._of_parameters for node in n.all_input_nodes)
+            if isinstance(found, nn.Parameter) or made:
+                self._of_parameters.add(n)
         except Unreadable:
             raise
         except (
@@ -146,6 +204,23 @@ class Reader(fx.Interpreter):
             self.env.update({node: found for node, value in self.env.items() if value is before})
         return found
 
+    def _computed(self, n: fx.Node) -> list[fx.Node]:
+        """The inputs of a call that are no weights of its layer."""
+        weighted = n.op == "call_function" and getattr(n.target, "__name__", "") in WEIGHTED
+        return [n.args[0]] if weighted and isinstance(n.args[0], fx.Node) else n.all_input_nodes  # type: ignore[list-item]
+
+    def _symbolic(self, node: fx.Node) -> None:
+        """Compute in the model what was computed of parameters, so that these are its weights."""
+        if node in self._of_parameters:
+            self._of_parameters.discard(node)
+            for each in self._computed(node):
+                self._symbolic(each)
+            if node.op == "get_attr":
+                name = re.sub(r"\W", "_", str(node.target))
+                self.env[node] = self.parameter(name, self.fetch_attr(str(node.target)))
+            else:
+                self.env[node] = self.run_node(node)
+
     def _in_place(self, n: fx.Node) -> bool:
         if n.op == "call_module":
             return bool(getattr(self.fetch_attr(str(n.target)), "inplace", False))
@@ -153,21 +228,29 @@ class Reader(fx.Interpreter):
         return bool(n.kwargs.get("inplace")) or n.target in _IN_PLACE or (word.endswith("_") and word[:1] != "_")
 
     def output(self, target: Any, args: Any, kwargs: Any) -> Any:
-        if not all(isinstance(leaf, Value) for leaf in pytree.tree_leaves(args)):
+        if isinstance(args[0], (tuple, list)) and None in args[0]:  # a loss that nobody asks for
+            kept = type(args[0])(each for each in args[0] if each is not None)
+            args = (kept if len(kept) > 1 else kept[0],)
+        if not all(isinstance(leaf, Value) and not leaf.free for leaf in pytree.tree_leaves(args)):
             raise self.unreadable("gives what has no batch first, such as last states", "Return the output alone.")
+        if any((node.meta.get("sizes") or (BATCH,))[0] != BATCH for node in self._node.all_input_nodes):
+            raise self.unreadable("gives what mixes the samples of a batch", "Return one row for each of them.")
         return super().output(target, args, kwargs)
 
     def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return next(self._inputs, args[0] if args else None)
+        places = [node.target for node in self.module.graph.nodes if node.op == "placeholder"]  # type: ignore[union-attr]
+        place = places.index(target)
+        return self._inputs[place] if place < len(self._inputs) else args[0] if args else None
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
         return self.fetch_attr(target)
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         module = self.fetch_attr(target)
-        read = next((MODULES[cls] for cls in type(module).__mro__ if cls in MODULES), None)
-        if read is None or type(module).forward not in {cls.forward for cls in type(module).__mro__ if cls in MODULES}:
+        read = reading_of(module)
+        if read is None:
             raise self.unreadable("has no layer that does the same")
+        args = tuple(self.constant(each) if isinstance(each, Tensor) else each for each in args)
         return read(self, module, re.sub(r"\W", "_", str(target)), *args, **kwargs)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
@@ -177,10 +260,14 @@ class Reader(fx.Interpreter):
         return self._called(str(target), getattr(Tensor, str(target)), args, kwargs)
 
     def _called(self, word: str, function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
-        if not any(isinstance(leaf, Value) for leaf in pytree.tree_leaves((args, dict(kwargs)))):
+        values = [leaf for leaf in pytree.tree_leaves((args, dict(kwargs))) if isinstance(leaf, Value)]
+        if not values:
             return function(*args, **kwargs)
-        read = FUNCTIONS.get(word.strip("_"))
+        read = WEIGHTED.get(word)
         if read is not None:
+            return read(self, *args, **kwargs)
+        read = FUNCTIONS.get(word.strip("_"))
+        if read is not None and (word in BATCHING or not all(value.free for value in values)):
             found = read(self, self._node.name, *args, **kwargs)
             if found is not NotImplemented:
                 return found
@@ -194,8 +281,6 @@ class Reader(fx.Interpreter):
         def made(leaf: Any) -> Any:
             if isinstance(leaf, Value):
                 return (leaf if order else self.settled(leaf)).made
-            if isinstance(leaf, nn.Parameter):
-                raise self.unreadable("uses a parameter that is no module's", "Hold it in a module of torch.nn.")
             return leaf
 
         args, kwargs = pytree.tree_map(made, (args, dict(kwargs)))
@@ -212,8 +297,12 @@ ELEMENTWISE = {
 
 def trace(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> fx.GraphModule:
     """The calls of a module on inputs of these shapes. Raises Unreadable where they depend on values."""
-    if any(cls in MODULES for cls in type(module).__mro__):  # no module's, but its own
+    if reading_of(module):  # no module's, but its own
         module = nn.Sequential(OrderedDict({type(module).__name__.lower(): module}))
+    # Functions that are marked as calls of their own have no layer; what they call may have.
+    wrapped = {key: _symbolic_trace._wrapped_fns_to_patch.pop(key) for key in [*_symbolic_trace._wrapped_fns_to_patch]}
+    held = [own for each in module.modules() for own in (vars(each), *vars(each).values()) if type(own) in (dict, list)]
+    states = [(own, own.copy()) for own in held]
     root = copy.copy(module)
     root._modules = module._modules.copy()  # type: ignore[assignment]  # modules that the code makes as it runs are added to these
     try:
@@ -224,6 +313,11 @@ def trace(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> 
             f"from_torch: {type(module).__name__} cannot be traced by torch.fx: {reason}. Its `forward` must make the "
             "same calls whatever values it gets; convert the modules inside it by themselves."
         ) from error
+    finally:
+        _symbolic_trace._wrapped_fns_to_patch.update(wrapped)
+        for own, before in states:  # what the code keeps for later calls is no value
+            own.clear()
+            own.update(before) if isinstance(own, dict) else own.extend(before)
 
 
 _LOG = logging.getLogger("torch._subclasses.fake_tensor")
@@ -299,10 +393,16 @@ class _Tracer(fx.Tracer):
             self._inside = _LOG.disabled = True  # of what fails here, the real run tells
             with contextlib.suppress(Exception), self._fake, torch.no_grad():
                 self.known[made.node] = self._result(kind, target, *known)
+                made.node.meta["sizes"] = tuple(getattr(self.known[made.node], "shape", ()))
             self._inside = _LOG.disabled = False
+        found = self.known.get(made.node)
+        if isinstance(found, (bool, int, float)):  # code may decide by it
+            self.graph.erase_node(made.node)
+            return found
         return made
 
     def _result(self, kind: str, target: Any, args: tuple, kwargs: dict) -> Any:
+        args, kwargs = pytree.tree_map(lambda leaf: bool(leaf) if type(leaf) is Flag else leaf, (args, kwargs))
         if kind == "call_method":
             return getattr(args[0], target)(*args[1:], **kwargs)
         if kind == "call_function":
@@ -311,7 +411,10 @@ class _Tracer(fx.Tracer):
         found = getattr(self.root.get_submodule(owner), last)
         if isinstance(found, nn.Embedding):
             args = (args[0].long(),)
-        return found.forward(*args, **kwargs) if kind == "call_module" else self._fake.from_tensor(found)  # type: ignore[arg-type]
+        if kind != "call_module":
+            return self._fake.from_tensor(found)  # type: ignore[arg-type]
+        with evaluating(found):  # type: ignore[arg-type]
+            return found.forward(*args, **kwargs)  # type: ignore[operator]
 
     def call_module(self, m: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> Any:
         if self._inside:
@@ -334,7 +437,7 @@ class _Tracer(fx.Tracer):
         return super().iter(obj)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return any(cls in MODULES for cls in type(m).__mro__) or super().is_leaf_module(m, module_qualified_name)
+        return reading_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
 
 def _is_proxy(leaf: Any) -> bool:
@@ -387,9 +490,13 @@ def reshaped(reader: Reader, value: Value, sizes: Sequence[int]) -> Value:
     if None in rest:
         raise reader.unreadable("reshapes what has axes of unknown size", "Give the input's size as numbers.")
     count = math.prod(rest)  # type: ignore[arg-type]
+    sizes = [*reader._node.meta.get("sizes", sizes)]  # without -1, where they are known
     if sizes[0] == -1 and -1 not in sizes[1:] and math.prod(sizes[1:]) == count:
         sizes[0] = BATCH
-    if sizes[0] not in (BATCH, value.shape[0]):
+    whole = -1 not in sizes and not any(size % BATCH == 0 for size in sizes[1:] if size)
+    if whole and sizes[0] % BATCH == 0 and math.prod(sizes[1:]) != count:  # several rows of a sample, or one again
+        return reader.value(value.made.reshape((-1, *sizes[1:])))
+    if sizes[0] not in (BATCH, value.shape[0]) and not (whole and sizes[0] % BATCH == 0):
         raise reader.unreadable(f"makes {tuple(sizes)} of {value.shape}, which mixes the samples of a batch")
     if len(sizes) == 2:
         return reader.value(layers.Flatten()(value.made)) if len(rest) > 1 else value

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations, layers, ops
 from .axes import Value, channels_behind, plain, turn
 from .forms import _ALONG, _MODULES, _RANKS
-from .reader import BATCH, Flag, Reader, flat, reads, reshaped, shape_of
+from .reader import BATCH, MODULES, WEIGHTED, Flag, Reader, flat, reads, reshaped, shape_of
 
 # Activations ---------------------------------------------------------------------------------------------------------
 
@@ -284,6 +284,119 @@ def group_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
     return x.like(reader.layer(name, make, x.made))
 
 
+# Functions that get their weights, read as the modules that would hold them ------------------------------------------
+
+
+Size = int | Sequence[int]
+
+
+def _holding(cls: type, *args: Any, weights: Mapping[str, Any], **options: Any) -> nn.Module:
+    with torch.device("meta"):
+        module = cls(*args, **options)
+    for name, value in weights.items():
+        held = value is None or name in module._buffers or isinstance(value, nn.Parameter)
+        kept = module._buffers if name in module._buffers else module._parameters
+        kept[name] = value if held else nn.Parameter(value.detach(), value.requires_grad)
+    return module
+
+
+def _affine(weight: Tensor | None, bias: Tensor | None, **more: Tensor | None) -> dict[str, Tensor | None]:
+    """Weights of a module that has both or none."""
+    if weight is not None and bias is None:
+        bias = nn.Parameter(torch.zeros_like(weight), requires_grad=False)
+    return {"weight": weight, "bias": bias, **more}
+
+
+def _linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Module:
+    units, features = weight.shape
+    return _holding(nn.Linear, features, units, bias is not None, weights={"weight": weight, "bias": bias})
+
+
+def _convolution_of(
+    weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups: int = 1
+) -> nn.Module:
+    filters, channels, *kernel = weight.shape
+    options = {"dilation": dilation, "groups": groups, "bias": bias is not None}
+    cls, weights = _RANKS["Conv"][len(kernel) - 1], {"weight": weight, "bias": bias}
+    return _holding(cls, channels * groups, filters, tuple(kernel), stride, padding, **options, weights=weights)
+
+
+def _transposed_of(
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> nn.Module:
+    channels, filters, *kernel = weight.shape
+    sizes = channels, filters * groups, tuple(kernel), stride, padding, output_padding, groups, bias is not None
+    cls, weights = _RANKS["ConvTranspose"][len(kernel) - 1], {"weight": weight, "bias": bias}
+    return _holding(cls, *sizes, dilation, weights=weights)
+
+
+def _batch_norm_of(
+    mean: Tensor | None,
+    variance: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> nn.Module:
+    if training or mean is None:
+        raise ValueError("takes the statistics of a batch in inference, too")
+    weights = _affine(weight, bias, running_mean=mean, running_var=variance)
+    return _holding(nn.BatchNorm1d, len(mean), eps, momentum, weight is not None, weights=weights)
+
+
+def _layer_norm_of(
+    shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> nn.Module:
+    options = {"elementwise_affine": weight is not None, "bias": bias is not None}
+    return _holding(nn.LayerNorm, tuple(shape), eps, **options, weights={"weight": weight, "bias": bias})
+
+
+def _rms_norm_of(shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> nn.Module:
+    return _holding(nn.RMSNorm, tuple(shape), eps, weight is not None, weights={"weight": weight})
+
+
+def _group_norm_of(
+    groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> nn.Module:
+    options = {"eps": eps, "affine": weight is not None}
+    return _holding(
+        nn.GroupNorm, groups, groups if weight is None else len(weight), **options, weights=_affine(weight, bias)
+    )
+
+
+def _embedding_of(weight: Tensor, *_: object, **options: object) -> nn.Module:
+    return _holding(nn.Embedding, *weight.shape, weights={"weight": weight})
+
+
+def _prelu_of(weight: Tensor) -> nn.Module:
+    return _holding(nn.PReLU, weight.numel(), weights={"weight": weight})
+
+
+_OF_WEIGHTS: dict[str, Callable[..., nn.Module]] = {
+    "linear": _linear_of, "batch_norm": _batch_norm_of, "layer_norm": _layer_norm_of, "rms_norm": _rms_norm_of,
+    "group_norm": _group_norm_of, "embedding": _embedding_of, "prelu": _prelu_of,
+    **{f"conv{rank}d": _convolution_of for rank in (1, 2, 3)},
+    **{f"conv_transpose{rank}d": _transposed_of for rank in (1, 2, 3)},
+}  # fmt: skip
+
+
+def _weighted(make: Callable[..., nn.Module], reader: Reader, x: Value, *args: Any, **kwargs: Any) -> Any:
+    if any(isinstance(leaf, Value) for leaf in pytree.tree_leaves((args, kwargs))):
+        raise reader.unreadable("computes its weights of the input")
+    module = make(*args, **kwargs)
+    return MODULES[type(module)](reader, module, reader.owner(), x)
+
+
+WEIGHTED.update({word: partial(_weighted, make) for word, make in _OF_WEIGHTS.items()})
+
+
 # Random in training --------------------------------------------------------------------------------------------------
 
 
@@ -331,23 +444,35 @@ def _pooled(reader: Reader, name: str, x: Value, kind: str, pool: _Pool, counts_
     x = _spatial(reader, x, rank)
     sizes = [x.shape[axis] for axis in range(2, rank + 2)]
     axes = [*zip(sizes, pool.kernel_size, pool.stride, pool.padding, strict=True)]
-    if pool.ceil and any(size is None or (size + 2 * p - k) % s for size, k, s, p in axes):
-        raise reader.unreadable("has `ceil_mode` where that matters", "Leave it out, or pad before.")
-    if kind == "Max" and any(pool.padding):
-        least = torch.finfo(x.dtype).min
-        if not _never_negative(x.made):
-            x = _padded_with(reader, x, [(p, p) for p in pool.padding], least)
+    pads = [(p, p + _more_at_the_end(size, k, s, p) if pool.ceil else p) for size, k, s, p in axes]
+    uneven = kind == "Average" and (pads != [(p, p) for p in pool.padding] or (any(pool.padding) and not counts_pads))
+    if None in sizes and (pool.ceil or uneven):
+        raise reader.unreadable("counts by the size of its input", "Give the input's size as numbers.")
+    if any(map(any, pads)):
+        if kind == "Average" or _never_negative(x.made):
+            x = zero_padded(reader, f"{name}_pad", x, pads)
         else:
-            x = zero_padded(reader, f"{name}_pad", x, [(p, p) for p in pool.padding])
-    elif any(pool.padding):
-        if not counts_pads:
-            raise reader.unreadable("has `count_include_pad=False` with a padding")
-        x = zero_padded(reader, f"{name}_pad", x, [(p, p) for p in pool.padding])
+            x = _padded_with(reader, x, pads, torch.finfo(x.dtype).min)
     make = partial(
         getattr(layers, f"{kind}Pooling{rank}D"), pool.kernel_size, pool.stride, data_format=reader.data_format,
         name=name,
     )  # fmt: skip
-    return reader.value(reader.layer(name, make, x.made), x.order)
+    y = reader.value(reader.layer(name, make, x.made), x.order)
+    if uneven:  # the layer divides by the size of a window, torch by what is inside of the picture
+        average, ones = getattr(nn.functional, f"avg_pool{rank}d"), torch.ones(1, 1, *sizes)
+        mine = average(
+            nn.functional.pad(ones, [n for pair in reversed(pads) for n in pair]), pool.kernel_size, pool.stride
+        )
+        theirs = average(ones, pool.kernel_size, pool.stride, pool.padding, pool.ceil, counts_pads)
+        y = y.like(ops.multiply(y.made, (theirs / mine).permute(y.order)))
+    return y
+
+
+def _more_at_the_end(size: int | None, kernel: int, stride: int, pad: int) -> int:
+    """What the last window of `ceil_mode` has beyond the pads: it begins in the picture or before it."""
+    count = -(-((size or 0) + 2 * pad - kernel) // stride)
+    count -= count * stride >= (size or 0) + pad
+    return max(count * stride + kernel - (size or 0) - 2 * pad, 0)
 
 
 def _never_negative(symbol: Any) -> bool:
@@ -391,7 +516,7 @@ def max_pool(
     reader: Reader, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, **options: Any
 ) -> Value:
     ceil = options.pop("ceil_mode", False)
-    if options.pop("dilation", 1) != 1 or any(options.values()):
+    if {*pytree.tree_leaves(options.pop("dilation", 1))} != {1} or any(options.values()):
         raise reader.unreadable("returns indices or is dilated")
     return _pooled(reader, name, x, "Max", _Pool(len(x.shape) - 2, kernel_size, stride, padding, ceil))
 
@@ -463,14 +588,21 @@ def flatten_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
 def flatten(reader: Reader, name: str, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
     rank = len(x.shape)
     start, end = start_dim % rank, end_dim % rank
-    if start == 0:
+    if start == 0 and end == rank - 1:
         raise reader.unreadable("flattens the batch axis", "Use start_dim=1.")
     x = reader.settled(x)
+    if start == 0:
+        return reshaped(reader, x, [-1, *shape_of(x)[end + 1 :]])
     if (start, end) == (1, rank - 1):
         made = reader.layer(name, lambda: layers.Flatten(name=name), x.made)
         return reader.value(made)
     sizes = shape_of(x)
     return reshaped(reader, x, [*sizes[:start], int(torch.tensor(sizes[start : end + 1]).prod()), *sizes[end + 1 :]])
+
+
+@reads("reshape_as", "view_as")
+def view_as(reader: Reader, name: str, x: Value, other: Value) -> Value:
+    return reshaped(reader, x, shape_of(other))
 
 
 @reads("view", "reshape")
@@ -513,7 +645,7 @@ def transpose(reader: Reader, name: str, x: Value, dim0: int, dim1: int) -> Valu
     return _reread(x, axes)
 
 
-@reads("contiguous", "clone", "float")
+@reads("contiguous", "clone", "float", "detach")
 def unchanged(reader: Reader, name: str, x: Value, *args: Any, **kwargs: Any) -> Any:
     return x if x.dtype.is_floating_point else NotImplemented
 
@@ -572,6 +704,15 @@ def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     target = str(reader._node.target)
     sizes = tuple(shape_of(sizes[0]) if target == "expand_as" else flat(sizes))
     x, rest = reader.settled(x), [*sizes[1:]]
+    if x.free:
+        if sizes[0] % BATCH or sizes[0] < 0:
+            return NotImplemented
+        whole = _widened(reader, x, len(sizes))
+        if target == "repeat":
+            return reader.for_each(reader.value(ops.tile(whole.made, [1, *rest])))
+        rest = [own if size == -1 else size for own, size in zip(whole.shape[1:], rest, strict=True)]
+        made = whole.made if whole.shape[1:] == (*rest,) else ops.broadcast_to(whole.made, (whole.shape[0], *rest))
+        return reader.for_each(reader.value(made))
     if target == "repeat":
         if sizes[0] != 1 or len(sizes) != len(x.shape):
             raise reader.unreadable("repeats samples")
@@ -692,9 +833,17 @@ def together(reader: Reader, values: Sequence[Value]) -> list[Value]:
     """The values in one order, where all have as many axes; else as torch has them."""
     ranks = {len(value.shape) for value in values}
     order = next((value.order for value in values if value.turned), None)
-    if order is None or len(ranks) > 1:
+    if order is not None and len(ranks) > 1 and all(value.free or len(value.shape) == max(ranks) for value in values):
+        values = [_widened(reader, value, max(ranks)) for value in values]
+    elif order is None or len(ranks) > 1:
         return [reader.settled(value) for value in values]
     return [reader.arranged(value, order) for value in values]
+
+
+def _widened(reader: Reader, value: Value, rank: int) -> Value:
+    """With axes of one place in front, as torch takes it beside what has so many axes."""
+    missing = rank - len(value.shape)
+    return reader.value(ops.expand_dims(reader.settled(value).made, [*range(missing)])) if missing else value
 
 
 @reads(*_ARITHMETIC)
@@ -709,7 +858,7 @@ def arithmetic(reader: Reader, name: str, a: Any, b: Any, **options: Any) -> Any
         return reader.value(function(*made), values[0].order)
     values = together(reader, values)
     made, alike = [value.made for value in values], len(values[0].shape) == len(values[1].shape)
-    result = layer(name=name)(made) if layer and alike else function(*made)
+    result = layer(name=name)(made) if layer and alike and not any(v.free for v in values) else function(*made)
     return reader.value(result, values[0].order if alike else ())
 
 
@@ -722,6 +871,20 @@ def concatenate(reader: Reader, name: str, tensors: Sequence[Value], dim: int = 
     axis = -1 if axis == len(values[0].shape) - 1 else axis
     made = layers.Concatenate(axis, name=name)([value.made for value in values])
     return reader.value(made, values[0].order)
+
+
+@reads("normalize")
+def normalize(
+    reader: Reader, name: str, x: Value, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None
+) -> Any:
+    return x.like(ops.normalize(x.made, x.axis(dim), p, eps)) if p == int(p) else NotImplemented
+
+
+@reads("unbind")
+def unbind(reader: Reader, name: str, x: Value, dim: int = 0) -> tuple:
+    keys = (slice(None),) * (dim % len(x.shape))
+    pieces = (getitem(reader, name, x, (*keys, place)) for place in range(x.shape[dim] or 0))
+    return tuple(reader.value(x.made[(*keys, i)]) if y is NotImplemented else y for i, y in enumerate(pieces))
 
 
 @reads("matmul", "bmm")
@@ -777,6 +940,25 @@ class _States(list):
 
 
 _ATTENTION = "key_padding_mask", "need_weights", "attn_mask", "average_attn_weights", "is_causal"
+
+
+@reads("scaled_dot_product_attention")
+def dot_product_attention(
+    reader: Reader, name: str, query: Value, key: Value, value: Value, attn_mask: Any = None, *args: Any, **options: Any
+) -> Any:
+    options |= dict(zip(("dropout_p", "is_causal", "scale"), args, strict=False))
+    if options.get("dropout_p"):
+        raise reader.unreadable("drops always", "Hand on `self.training`, or use nn.Dropout.")
+    parts = query, key, value
+    if any(len(part.shape) != 4 for part in parts):
+        return NotImplemented
+    mask = reader.settled(attn_mask).made if isinstance(attn_mask, Value) else attn_mask
+    dtype = getattr(attn_mask, "dtype", None)
+    given = {} if mask is None else {"mask" if dtype is torch.bool else "bias": mask}
+    inputs = [reader.settled(_reread(part, (0, 2, 1, 3))).made for part in parts]
+    given |= {word: options[word] for word in ("scale", "is_causal") if word in options}
+    made = ops.dot_product_attention(*inputs, **given)
+    return _reread(reader.value(made), (0, 2, 1, 3))
 
 
 @reads(nn.MultiheadAttention)

@@ -44,6 +44,14 @@ def text_of(node: cst.CSTNode) -> str:
     return _NO_CODE.code_for_node(node)
 
 
+def expression(text: str) -> cst.BaseExpression:
+    """Source of an argument, which may go over several lines, as an expression."""
+    if "\n" not in text:
+        return cst.parse_expression(text)
+    made = cst.parse_expression(f"({text})")
+    return made.with_changes(lpar=made.lpar[1:], rpar=made.rpar[:-1])
+
+
 class Code:
     """An expression whose value is not known here; arithmetic with it gives such an expression again."""
 
@@ -52,7 +60,7 @@ class Code:
 
     def _with(self, sign: str, other: Any, turned: bool = False) -> Code:
         pair = [f"({written(each)})" for each in ((other, self) if turned else (self, other))]
-        return Code(cst.parse_expression(sign.join(pair)))
+        return Code(expression(sign.join(pair)))
 
     def __sub__(self, other: Any) -> Code:
         return self._with(" - ", other)
@@ -520,7 +528,7 @@ class Speaker:
             text = written(value)
         if text is None and node is not None:
             return node
-        return cst.parse_expression(text if text is not None else written(value))
+        return expression(text if text is not None else written(value))
 
     def object_text(self, word: str, value: Any, given: Any = _EMPTY) -> str | None:
         """Text of an initializer, regularizer or constraint; None where the given one still says it."""
