@@ -372,6 +372,8 @@ def test_types_that_keywords_give_are_policies_in_configs():
         config = kind(dtype="float16").get_config()
         assert config["dtype"] == policy
         assert kind.from_config(config).dtype_policy.name == "float16"
+
+
 def test_what_was_computed_from_weights_outside_is_a_constant() -> None:
     positions = L.Embedding(3, 4)
     x = keras.Input((3, 4))

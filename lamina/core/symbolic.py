@@ -459,7 +459,7 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
 SIZES: set[Callable] = set()  # functions whose results are made of the sizes of what they get
 
 
-_FEW = 64
+_FEW = 128
 _OF_NUMBERS = {
     each
     for name in ("arange", "full", "ones", "scalar_tensor", "zeros")

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -256,6 +257,13 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
         self, name: str, shape: _Sizes, dtype: object = None, initializer: object = "zeros", **where: object
     ) -> Weight:
         return self.add_variable(shape, initializer, dtype, name)
+
+    def get_slot_names(self) -> list[str]:
+        return list(dict.fromkeys(name for _, name in self._slot))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The number of steps, then what the weights have, in the order in which it was made."""
+        return [each.numpy() for each in self.variables if each is not self.__dict__["_learning_rate"]]
 
     def _create_slots(self, var_list: Sequence[Tensor]) -> None:
         """Makes the state of each weight."""

@@ -7,7 +7,6 @@ import gzip
 import io
 import itertools
 import struct
-import wave
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -250,21 +249,6 @@ def decode_raw(input_bytes, out_type, little_endian=True):
     kind = np.dtype(str(out_type)).newbyteorder("<" if little_endian else ">")
     found = np.stack([np.frombuffer(text_bytes(text), kind) for text in texts(input_bytes).reshape(-1)])
     return torch.from_numpy(found.astype(kind.newbyteorder("=")).reshape(*np.shape(texts(input_bytes)), -1))
-
-
-@named("audio.decode_wav")
-def decode_wav(contents, desired_channels=-1, desired_samples=-1):
-    """Samples from -1 to 1 (samples, channels), and their number in a second. Raises ValueError unless of 16 bits."""
-    with wave.open(io.BytesIO(text_bytes(contents))) as file:
-        if file.getsampwidth() != 2:
-            raise ValueError(f"decode_wav: expected samples of 16 bits; got {8 * file.getsampwidth()}.")
-        channels, rate = file.getnchannels(), file.getframerate()
-        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels) / np.float32(32768)
-    if desired_channels not in (-1, channels):
-        sound = np.repeat(sound[:, :1], desired_channels, 1)
-    if desired_samples >= 0:
-        sound = np.pad(sound[:desired_samples], ((0, max(desired_samples - len(sound), 0)), (0, 0)))
-    return torch.from_numpy(sound), torch.tensor(rate, dtype=torch.int32)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

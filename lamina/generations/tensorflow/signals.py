@@ -14,7 +14,7 @@ from ...core import dtypes
 from ...layers.preprocessing.audio import mel_weights
 from ...ops.base import floating, recorded, tensor
 from ...utils.folders import of_length, read_sound
-from .base import named, op, whole
+from .base import named, op, text_bytes, whole
 
 
 def _spectrum(name, function):
@@ -198,7 +198,7 @@ def decode_wav(contents, desired_channels=-1, desired_samples=-1):
 
     Missing channels are the last one again; missing samples are zeros.
     """
-    sound, rate = read_sound(io.BytesIO(contents))
+    sound, rate = read_sound(io.BytesIO(text_bytes(contents)))
     if desired_channels > 0:
         sound = sound[:, torch.arange(desired_channels).clamp(max=sound.shape[1] - 1)]
     return of_length(sound, desired_samples) if desired_samples >= 0 else sound, torch.tensor(rate, dtype=torch.int32)
