@@ -98,7 +98,7 @@ def completed(shell: str, *words: str) -> set[str]:
 def test_a_shell_completes(shell):
     assert completed(shell, "lamina", "") == {*COMMANDS}
     assert completed(shell, "lamina", "con") == {"convert"}
-    assert completed(shell, "lamina", "run", "--keras", "") == {"1", "2", "tf", "3"}
+    assert completed(shell, "lamina", "run", "--keras", "") == {"1", "2", "2.2", "tf", "3"}
     assert completed(shell, "lamina", "migrate", "--pa") == {"--package"}
     assert completed(shell, "lamina", "completion", "") >= {*completion.SHELLS}
 

@@ -18,12 +18,23 @@ from torch.nn import functional as F
 import lamina as keras
 from lamina import Input, Model, Sequential, pictures
 from lamina import layers as L
+from lamina.pictures.seen import canvas
 
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 Layer = L.Layer
 RNG = np.random.RandomState(0)
+
+
+def _has_chinese_letters() -> bool:
+    from matplotlib.font_manager import fontManager, get_font
+
+    named = (font.fname for font in fontManager.ttflist if font.name in canvas.FONTS)
+    return any(ord("鸟") in get_font(name).get_charmap() for name in named)
+
+
+chinese = pytest.mark.skipif(not _has_chinese_letters(), reason="no installed font has Chinese letters")
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +185,7 @@ def test_weights_on_flattened_pictures_are_pictures_again(tmp_path: Path) -> Non
     assert np.allclose(panels[4].images[0].get_array(), expected, atol=1e-6)
 
 
+@chinese
 def test_vectors_of_words_are_a_heat_map(tmp_path: Path) -> None:
     model = Sequential([Input((4,), dtype="int32"), L.Embedding(30, 6, name="words"), L.LSTM(3)])
     axes, bar = check(pictures.filters(model, language="zh"), tmp_path / "a.png", 2)
@@ -493,6 +505,7 @@ def test_what_does_not_fit_is_said(case: str) -> None:
 # Results -------------------------------------------------------------------------------------------------------------
 
 
+@chinese
 def test_confusion_counts(tmp_path: Path) -> None:
     true, said = np.array([0, 0, 1, 1, 1, 2]), np.array([0, 1, 1, 1, 0, 2])
     figure = pictures.confusion(true, said, ["cat", "dog", "$x$ 鸟"], path=tmp_path / "saved.png")
@@ -594,6 +607,7 @@ def test_predictions_of_logits_of_one_probability_and_of_values(tmp_path: Path) 
     assert figure.axes[1].patches[0].get_width() == pytest.approx(values.predict(x, verbose=0)[0, 0], abs=1e-5)
 
 
+@chinese
 def test_predictions_of_texts_in_chinese(tmp_path: Path) -> None:
     texts = L.TextVectorization(max_tokens=20, output_sequence_length=6)
     texts.adapt(["good film", "bad film"])

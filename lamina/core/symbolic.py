@@ -370,11 +370,9 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
     except ValueError:
         if not _unknown(pytree.tree_leaves((args, kwargs))):
             raise
-        try:
+        with contextlib.suppress(ValueError):
             return _tried(function, args, kwargs, layer, DIVISIBLE_SIZES)
-        except ValueError:
-            pass
-        raise
+        return _tried(function, args, kwargs, layer, TRIAL_SIZES)  # again, for what the error tells
 
 
 def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:

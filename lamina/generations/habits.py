@@ -198,9 +198,11 @@ class Habits(_Modern):
 
         The averages that calls on symbolic tensors move have the symbolic value that such a call leaves them.
         """
+        graph = getattr(self, "_graph", None)
+        if graph is not None and not self.trainable:
+            return Told([], self._set_updates)
         inside = (layer for layer in self._flat_layers() if layer is not self)
         found = [*self._own_updates, *(update for layer in inside for update in getattr(layer, "_own_updates", ()))]
-        graph = getattr(self, "_graph", None)
         for node in self._nodes if graph is None else graph.nodes:
             found += _moved(node)
         return Told(found, self._set_updates)

@@ -27,7 +27,6 @@ from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
-from ..kernels.linear import dense
 from ..regularizers import regularizer
 from .activation import LeakyReLU, PReLU, _Elementwise
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
@@ -120,8 +119,8 @@ class Highway(Layer):
         self.make_weights(size=size)
 
     def call(self, inputs: Tensor) -> Tensor:
-        gate = torch.sigmoid(dense(inputs, self.carry, self.carry_bias))
-        changed = self.activation(dense(inputs, self.kernel, self.bias))
+        gate = torch.sigmoid(functional.linear(inputs, self.carry.T, self.carry_bias))
+        changed = self.activation(functional.linear(inputs, self.kernel.T, self.bias))
         return torch.lerp(inputs, changed, gate)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

@@ -256,7 +256,11 @@ class Trainer(_Module):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Train on `x`, `(x, y)` or `(x, y, sample_weight)` and return results by name. To be overridden."""
-        logs = self._step("train")(*unpack(data))
+        x, y, sample_weight = unpack(data)
+        if not getattr(self, "built", True):  # called by a step of the user's own
+            self._make_weights(x)
+            self._build_optimizer()
+        logs = self._step("train")(x, y, sample_weight)
         return self.get_metrics_result() if logs is None else logs
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -437,6 +441,8 @@ class Trainer(_Module):
         method = {"train": "fit", "test": "evaluate", "predict": "predict"}[phase]
         with nullcontext() if phase == "predict" else self._at_work(method):
             self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0], phase)
+            if getattr(self, "built", True) or not self._builds_itself(phase):
+                self._build_optimizer()
             if phase == "train":  # what is trainable may have changed
                 earlier = {"train": self._steps.get("train"), "captured": self.train_function}
                 self._forget_steps()
@@ -448,14 +454,17 @@ class Trainer(_Module):
 
     def _build_by_call(self, x: Any, phase: str) -> None:
         """Make the weights. A step of the user's own does so itself, maybe with another part of the batch."""
-        has_call = getattr(type(self), "call", None) is not Calling.call  # else its own train_step calls what is inside
-        its_own = self._overrides(f"{phase}_step") and ranks_of(self) is None
-        if has_call and not its_own and not getattr(self, "built", True):
+        if not getattr(self, "built", True) and not self._builds_itself(phase):
+            self._make_weights(x)
+        self._compiled.name_outputs(self)
+
+    def _builds_itself(self, phase: str) -> bool:
+        return self._overrides(f"{phase}_step") and ranks_of(self) is None
+
+    def _make_weights(self, x: Any) -> None:
+        if getattr(type(self), "call", None) is not Calling.call:  # else its own train_step calls what is inside
             with flagged(self, training=False), torch.no_grad():
                 self(x)
-        self._compiled.name_outputs(self)
-        if not its_own or getattr(self, "built", True):
-            self._build_optimizer()
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
@@ -513,6 +522,8 @@ class Trainer(_Module):
     ) -> tuple[Any, Any, Any]:
         batch = as_batch(x, y, sample_weight, class_weight, device_of(self), may_hold_texts(x, self))
         self._build_by_call(batch[0], phase)
+        if getattr(self, "built", True) or not self._builds_itself(phase):
+            self._build_optimizer()
         return batch
 
     def _run_alone(self, run: Callable, batch: tuple[Any, Any, Any], training: bool, return_dict: bool) -> Any:

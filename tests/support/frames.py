@@ -7,11 +7,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from lamina.kernels import linear
+
 
 def frames(call: Callable[[], Any]) -> list[str]:
     """The Python functions that `call` runs, by name, itself left out; the least of three, since a collection of
     garbage in between runs finalizers, too."""
-    return min((_frames(call) for _ in range(3)), key=len)
+    outer, linear._MKL_IS_SLOW = linear._MKL_IS_SLOW, False  # where it is, each product asks how large it is
+    try:
+        return min((_frames(call) for _ in range(3)), key=len)
+    finally:
+        linear._MKL_IS_SLOW = outer
 
 
 def _frames(call: Callable[[], Any]) -> list[str]:
