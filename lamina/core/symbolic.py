@@ -475,9 +475,9 @@ class _TrialMode(FakeTensorMode):
         # Torch before 2.13 takes no subclasses of Parameter.
         args, kwargs = pytree.tree_map_only(Weight, lambda weight: nn.Parameter(weight.detach(), False), (args, kwargs))
         types = tuple(nn.Parameter if issubclass(kind, Weight) else kind for kind in types)
-        made = super().__torch_dispatch__(func, types, args, kwargs)
+        made: Any = super().__torch_dispatch__(func, types, args, kwargs)
         if func in _OF_NUMBERS and made.numel() <= _FEW and made.device.type == "cpu":
-            return self.fake_tensor_converter.from_real_tensor(self, func(*args, **kwargs), make_constant=True)
+            return self.fake_tensor_converter.from_real_tensor(self, func(*args, **(kwargs or {})), make_constant=True)
         return made
 
 

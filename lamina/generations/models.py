@@ -174,7 +174,7 @@ class _ModelWords(Adds):
     def trainable(self, value: bool) -> None:
         """In Keras 1 and 2 the layers inside keep their own, but none of them trains in a model that is frozen."""
         if self._dialect.table.shares_modern:
-            Layer.trainable.__set__(self, value)
+            vars(Layer)["trainable"].__set__(self, value)
         else:
             self._set_own_trainable(bool(value))
 

@@ -23,7 +23,7 @@ _MERGED = {Add: "sum", Concatenate: "concat"}  # what Keras 1 had one class for
 
 def find(dialect: Dialect, module: str, name: str) -> Any:
     """What a name means in a module of networks, such as "vgg16", or in `applications` itself ("")."""
-    found = getattr(getattr(applications, module, None) if module else applications, name, None)
+    found: Any = getattr(getattr(applications, module, None) if module else applications, name, None)
     if inspect.isclass(found):  # a layer of today that the module is written with
         return None
     if name == "preprocess_input" and dialect.table.scalars:

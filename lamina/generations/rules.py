@@ -187,7 +187,7 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
     jit_compile = True  # how it runs, not what it computes
 
     def __init__(self, name: str | None = None, **kwargs: Any):
-        self.__dict__["_hyper"] = {}
+        vars(self)["_hyper"] = {}
         rate, decay = kwargs.pop("lr", 0.001), kwargs.pop("decay", 0.0)
         for key in ("jit_compile", "is_legacy_optimizer"):
             kwargs.pop(key, None)
@@ -196,7 +196,7 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
         super().__init__(rate, name=name, **kwargs)
         self._initial_decay, self._slot = decay, {}
 
-    def __init_subclass__(cls, **kwargs: bool) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._of_slots = cls._resource_apply_dense is not OptimizerOfTensorFlow._resource_apply_dense
 
@@ -242,10 +242,9 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
     ) -> Weight:
         key = id(var), slot_name
         if key not in self._slot:
-            same = shape is None or tuple(shape) == tuple(var.shape)
             self._slot[key] = (
                 super().add_variable_from_reference(var, slot_name, initializer)
-                if same
+                if shape is None or tuple(shape) == tuple(var.shape)
                 else self.add_variable(shape, initializer, var.dtype, slot_name)
             )
         return self._slot[key]
@@ -323,7 +322,7 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
         takes_state = "apply_state" in inspect.signature(self._resource_apply_dense).parameters
         for weight, grad in zip(group.weights, grads, strict=True):
             if not self._of_slots:
-                self.update_step(grad, weight)
+                self.update_step(grad, weight)  # type: ignore[call-arg]  # as tf.keras' has it
             elif takes_state:
                 self._resource_apply_dense(grad, weight, apply_state=None)
             else:

@@ -336,10 +336,11 @@ def as_old_code_has_them(old: bool, told: bool = False) -> None:
     them then costs a Python call. Expressions of variables remember what made them. told: whether `build` and shape
     rules get shapes in TensorFlow's words, too."""
     tensor: Any = Tensor
+    known: Any = Known
     SymbolicTensor._shape_type = Shape if old else tuple
     SymbolicTensor._told_type = Shape if told else tuple
     SymbolicTensor._dtype_type = DType if old else str
-    Known.name = _tensors_name(told) if old else _OWN_NAME
+    known.name = _tensors_name(told) if old else _OWN_NAME
     for name, method in _OF_OLD_CODE.items():
         if old:
             setattr(tensor, name, method)

@@ -117,5 +117,6 @@ def _by_onednn(a: Tensor, b: Tensor) -> bool:
     inside, out = b.shape[-2:]
     if a.numel() * out < _LARGE or out < _THIN or a.numel() < _THIN * inside or a.dtype is not torch.float32:
         return False
-    plain = eager.has_values(a) and type(b).__torch_dispatch__ is Tensor.__torch_dispatch__
-    return plain and b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled
+    kind, mkldnn = type(b), torch.backends.mkldnn
+    plain = eager.has_values(a) and getattr(kind, "__torch_dispatch__", None) is Tensor.__torch_dispatch__  # type: ignore
+    return bool(plain and b.dtype is torch.float32 and eager.on_cpu(a) and mkldnn.enabled)

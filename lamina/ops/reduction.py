@@ -25,7 +25,7 @@ def _joined(x: Tensor, axis: Axis) -> tuple[Tensor, list[int]]:
     return y.reshape((*y.shape[: len(rest)], math.prod(y.shape[len(rest) :]))), kept
 
 
-def _over(x: Any, axis: Axis, keepdims: bool = False) -> tuple[Tensor, Axis, bool]:
+def _over(x: Any, axis: Axis, keepdims: bool = False) -> tuple[Tensor, Any, bool]:
     """What torch's reductions take: no axes, which are all to them, are one more of size 1."""
     x = tensor(x)
     if axis is None:

@@ -70,7 +70,7 @@ class Reader(fx.Interpreter):
         self._layers: dict[str, Any] = {}
         self._owners: dict[str, Any] = {}  # of functions with weights, by the names of their layers
         self._of_parameters: set[fx.Node] = set()  # those whose values are made of parameters alone
-        self._zero = inputs[0].made[:0].sum() if inputs else None
+        self._zero: Any = inputs[0].made[:0].sum() if inputs else None
         self._node: Any = None
 
     # -- what readings use --------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Reader(fx.Interpreter):
         order = order or plain(len(made.shape))
         return Value(made, tuple(made.shape[order.index(i)] for i in range(len(order))), made.torch_dtype, order)
 
-    def constant(self, values: Tensor) -> Value:
+    def constant(self, values: Any) -> Value:
         """Values that no input changes, as a tensor of the model."""
         return self.value(self._zero.to(values.dtype) + values)
 

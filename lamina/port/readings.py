@@ -290,7 +290,7 @@ def group_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
 Size = int | Sequence[int]
 
 
-def _holding(cls: type, *args: Any, weights: Mapping[str, Any], **options: Any) -> nn.Module:
+def _holding(cls: Any, *args: Any, weights: Mapping[str, Any], **options: Any) -> nn.Module:
     with torch.device("meta"):
         module = cls(*args, **options)
     for name, value in weights.items():
@@ -442,7 +442,7 @@ class _Pool:
 def _pooled(reader: Reader, name: str, x: Value, kind: str, pool: _Pool, counts_pads: bool = True) -> Value:
     rank = len(pool.kernel_size)
     x = _spatial(reader, x, rank)
-    sizes = [x.shape[axis] for axis in range(2, rank + 2)]
+    sizes: list[Any] = [x.shape[axis] for axis in range(2, rank + 2)]
     axes = [*zip(sizes, pool.kernel_size, pool.stride, pool.padding, strict=True)]
     pads = [(p, p + _more_at_the_end(size, k, s, p) if pool.ceil else p) for size, k, s, p in axes]
     uneven = kind == "Average" and (pads != [(p, p) for p in pool.padding] or (any(pool.padding) and not counts_pads))

@@ -26,7 +26,7 @@ def _is_nest(value: Any) -> bool:
     return isinstance(value, (list, tuple, Mapping))
 
 
-def _parts_of(outputs: object) -> list:
+def _parts_of(outputs: Any) -> list:
     """What nested outputs hold at their top; nothing where they are one tensor."""
     return list(outputs.values() if isinstance(outputs, Mapping) else outputs) if _is_nest(outputs) else []
 

@@ -217,7 +217,8 @@ def range_(start, limit=None, delta=1, dtype=None):
     start, limit = (0, start) if limit is None else (start, limit)
     ends = [convert_to_tensor(each) for each in (start, limit, delta)]
     dtype = functools.reduce(torch.promote_types, [end.dtype for end in ends]) if dtype is None else dtype
-    return ops.arange(*(end.item() if hasattr(end, "item") else end for end in (start, limit, delta)), dtype=dtype)
+    given: list[Any] = [start, limit, delta]
+    return ops.arange(*(end.item() if hasattr(end, "item") else end for end in given), dtype=dtype)
 
 
 @op("linspace lin_space", "start stop num axis")

@@ -526,7 +526,7 @@ class Dataset:
             for element in self:
                 key = int(key_of(element))
                 windows.setdefault(key, []).append(element)
-                size = window_size if window_size_func is None else window_size_func(torch.tensor(key))
+                size: Any = window_size if window_size_func is None else window_size_func(torch.tensor(key))
                 if len(windows[key]) == int(size):
                     yield from reduced(key, windows.pop(key))
             for key in sorted(windows):
@@ -725,7 +725,7 @@ def make_csv_dataset(
             quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
             found = [row for row in csv.reader(file, delimiter=field_delim, quoting=quoting) if row]
         first = found.pop(0) if header else None
-        names = names or first or []
+        names: Any = names or first or []
         rows += found
     wrong = next((row for row in rows if len(row) != len(names)), None)
     if wrong is not None:

@@ -9,7 +9,7 @@ import itertools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,13 +25,13 @@ from .data import Dataset
 # TFRecord -------------------------------------------------------------------------------------------------------------
 
 
-def _unpacked(path: object, compression: str | None) -> IO[bytes]:
+def _unpacked(path: object, compression: str | None) -> Any:
     if compression not in (None, "", "GZIP"):
         raise ValueError(f"compression_type: expected '' or 'GZIP' here; got {compression!r}. Unpack the file first.")
     return gzip.open(str(texts(path))) if compression else Path(str(texts(path))).open("rb")
 
 
-def _paths(filenames: object) -> Iterable[object]:
+def _paths(filenames: Any) -> Iterable[Any]:
     return filenames if isinstance(filenames, Dataset) else texts(filenames).reshape(-1)
 
 
@@ -68,7 +68,7 @@ class TFRecordWriter:
         kind = getattr(options, "compression_type", options) or ""
         if kind not in ("", "GZIP"):
             raise ValueError(f"TFRecordWriter: expected options '' or 'GZIP' here; got {kind!r}.")
-        self._file: IO[bytes] = gzip.open(str(path), "wb") if kind else Path(path).open("wb")
+        self._file: Any = gzip.open(str(path), "wb") if kind else Path(path).open("wb")
         self.flush, self.close = self._file.flush, self._file.close
 
     def write(self, record) -> None:
@@ -221,6 +221,7 @@ def parse_single_example(serialized, features):
     """What `features` says of one `Example`, by name. Raises ValueError where a list is missing or of another kind."""
     given = Example.FromString(serialized).features.feature
     found = {}
+    told: Any
     for name, told in features.items():
         if not isinstance(told, (FixedLenFeature, VarLenFeature)):
             raise ValueError(f"parse_example: {name!r} must be a FixedLenFeature or a VarLenFeature; got {told!r}.")

@@ -324,7 +324,7 @@ def function(func=None, **options):
     return call
 
 
-def _as_told(value: object, spec: object) -> object:
+def _as_told(value: Any, spec: Any) -> Any:
     """A value that is no tensor in the type that the signature says."""
     if not isinstance(spec, TensorSpec) or not isinstance(value, (*_UNMADE, list, tuple)):
         return value
