@@ -458,7 +458,7 @@ SIZES: set[Callable] = set()  # functions whose results are made of the sizes of
 
 
 _FEW = 128
-_OF_NUMBERS = {
+_OF_NUMBERS: set[Any] = {
     each
     for name in ("arange", "full", "ones", "scalar_tensor", "zeros")
     for each in (getattr(getattr(torch.ops.aten, name), kind, None) for kind in ("default", "start", "start_step"))

@@ -293,6 +293,7 @@ Size = int | Sequence[int]
 def _holding(cls: Any, *args: Any, weights: Mapping[str, Any], **options: Any) -> nn.Module:
     with torch.device("meta"):
         module = cls(*args, **options)
+    value: Any
     for name, value in weights.items():
         held = value is None or name in module._buffers or isinstance(value, nn.Parameter)
         kept = module._buffers if name in module._buffers else module._parameters

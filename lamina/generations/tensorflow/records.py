@@ -229,7 +229,8 @@ def parse_single_example(serialized, features):
         if not value and isinstance(told, FixedLenFeature):
             if told.default_value is None:
                 raise ValueError(f"parse_example: the example has no {name!r}, and its feature no default_value.")
-            value = np.broadcast_to(told.default_value, told.shape).reshape(-1).tolist()
+            default: Any = told.default_value
+            value = np.broadcast_to(default, told.shape).reshape(-1).tolist()
         if any(isinstance(each, bytes) for each in value) != (told.dtype == "string" and bool(value)):
             raise ValueError(f"parse_example: {name!r} is told to be of {told.dtype}, but the file has other values.")
         made = convert_to_tensor(value, told.dtype)
