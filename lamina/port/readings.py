@@ -293,11 +293,10 @@ Size = int | Sequence[int]
 def _holding(cls: Any, *args: Any, weights: Mapping[str, Any], **options: Any) -> nn.Module:
     with torch.device("meta"):
         module = cls(*args, **options)
-    value: Any
     for name, value in weights.items():
         held = value is None or name in module._buffers or isinstance(value, nn.Parameter)
         kept = module._buffers if name in module._buffers else module._parameters
-        kept[name] = value if held else nn.Parameter(value.detach(), value.requires_grad)
+        kept[name] = value if held else nn.Parameter(value.detach(), value.requires_grad)  # type: ignore[union-attr]
     return module
 
 
