@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import platform
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def _mkl_is_slow() -> bool:
 
 
 _MKL_IS_SLOW = _mkl_is_slow()
+_dispatch = operator.attrgetter("__torch_dispatch__")
 
 # Multiplications of numbers from which oneDNN is faster where MKL is slow: its product takes 10 us to begin.
 _LARGE = 1 << 20
@@ -117,6 +119,6 @@ def _by_onednn(a: Tensor, b: Tensor) -> bool:
     inside, out = b.shape[-2:]
     if a.numel() * out < _LARGE or out < _THIN or a.numel() < _THIN * inside or a.dtype is not torch.float32:
         return False
-    kind, mkldnn = type(b), torch.backends.mkldnn
-    plain = eager.has_values(a) and getattr(kind, "__torch_dispatch__", None) is Tensor.__torch_dispatch__  # type: ignore
-    return bool(plain and b.dtype is torch.float32 and eager.on_cpu(a) and mkldnn.enabled)
+    if not eager.has_values(a) or _dispatch(type(b)) is not _dispatch(Tensor):  # as of a DTensor
+        return False
+    return bool(b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled)
