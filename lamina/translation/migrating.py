@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from .lists import listed
 from .table import Class
 
 
@@ -129,38 +130,7 @@ ATTRIBUTES = {
 }  # fmt: skip
 
 # What to write instead of what has no counterpart, by name.
-INSTEAD = {
-    "predict_classes": "take `predict(x).argmax(axis=-1)`, or `predict(x) > 0.5` where there is one output",
-    "to_yaml": "use `to_json`",
-    "get_output_at": "use `layer._inbound_nodes`, or `layer.output`",
-    "get_input_at": "use `layer.input`",
-    "output_shape": "use `layer.output.shape`",
-    "input_shape": "use `layer.input.shape`",
-    "function": "make a `keras.Model(inputs, outputs)` and call its `predict`",
-    "gradients": "gradients are the backend's: torch.autograd.grad, tf.GradientTape, jax.grad",
-    "learning_phase": "use the argument `training` of `call`",
-    "in_train_phase": "use the argument `training` of `call`",
-    "in_test_phase": "use the argument `training` of `call`",
-    "batch_dot": "use `keras.ops.matmul`, or `keras.ops.einsum`",
-    "switch": "use `keras.ops.where`, or `keras.ops.cond`",
-    "rnn": "use a cell in `keras.layers.RNN`, or `keras.ops.scan`",
-    "ImageDataGenerator": "read pictures with `keras.utils.image_dataset_from_directory` and change them with layers "
-    "such as `RandomFlip`; Lamina has it in `lamina.preprocessing.image`",
-    "Tokenizer": "use the layer `TextVectorization`; Lamina has it in `lamina.preprocessing.text`",
-    "LocallyConnected1D": "Lamina has it: `lamina.layers.LocallyConnected1D`",
-    "LocallyConnected2D": "Lamina has it: `lamina.layers.LocallyConnected2D`",
-    "ThresholdedReLU": "write it as `keras.layers.Lambda(lambda x: x * keras.ops.cast(x > theta, x.dtype))`",
-    "Merge": "make a functional model, with `concatenate`, `add`, ... of the branches' outputs",
-    "KerasClassifier": "use `keras.wrappers.SKLearnClassifier`, which takes the model as `model`",
-    "KerasRegressor": "use `keras.wrappers.SKLearnRegressor`, which takes the model as `model`",
-    "multi_gpu_model": "use `keras.distribution`, or torch's DistributedDataParallel",
-    "get_session": "there are no sessions: call the model",
-    "set_session": "there are no sessions: leave it out",
-    "causal": "give the call `use_causal_mask=True`",
-    "period": "use `save_freq`, which counts batches",
-    "weights": "set them once the layer is built: `layer.set_weights(...)`",
-    "HDF5Matrix": "use h5py's datasets, or `keras.utils.PyDataset`",
-}  # fmt: skip
+INSTEAD: dict[str, str] = listed("instead.json")["keras3"]
 
 # Arguments that choose arithmetic which Keras 3 has not. "": of no consequence for what a model predicts.
 LOST = {
