@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from .lists import listed
 
-# "changes": each version's numbers, as what is otherwise than in the version above it; "-": gone. One version stands for
-# those whose functions read alike: 3.5 for 3.4 too, 3.7 for 3.6, 3.9 for 3.8. "caches": how many empty words follow an
-# instruction.
+# "changes": each version's numbers, as what is otherwise than in the version above it; "-": gone. One version stands
+# for those whose functions read alike: 3.5 for 3.4 too, 3.7 for 3.6, 3.9 for 3.8. "caches": how many empty words follow
+# an instruction.
 _LISTS = listed("opcodes.json")
 
 

@@ -1,4 +1,4 @@
-"""What older generations call what prepares data: pictures, texts, sequences, data sets, files."""
+"""What older generations call what prepares data (pictures, texts, sequences, data sets, files), and draws models."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ _SAVE = "save_to_dir=None, save_prefix='', save_format="
 _WORDS = "skip_top=0, maxlen=None, {split}seed=113, start_char=1, oov_char=2, index_from=3"  # of the data sets of texts
 _JOINED = {"apart": False}  # both parts are rid of long texts together
 _FORMER: dict[str, Any] = {"renamed": {"nb_words": "num_words"}}  # a word of the generation before, still taken
+_DRAWN = "show_shapes=False, show_layer_names=True, rankdir='TB', expand_nested=False, dpi=96"
+
+
+def _drawing(name: str, drawn: str, last: str = "", **others: Any) -> dict[str, Class]:
+    """What draws a model into a file, by that name, and what tells its graph."""
+    return {
+        name: Class("plot_model", f"model, to_file='model.png', {drawn}{last}", **others),
+        "model_to_dot": Class("model_to_dot", f"model, {drawn}, subgraph=False{last}", **others),
+    }
+
 
 # Keras 1 ------------------------------------------------------------------------------------------------------------
 
@@ -84,6 +94,7 @@ KERAS1 = {
         "get_file": Class("get_file", "fname, origin, untar=False, md5_hash=None, cache_subdir='datasets'"),
         "validate_file": Class("validate_file", "fpath, md5_hash", renamed={"md5_hash": "file_hash"}),
     },
+    "utils.visualize_util": _drawing("plot", _DRAWN),
     "datasets.mnist": {"load_data": Class("mnist", "path='mnist.pkl.gz'")},
     "datasets.cifar": {"load_batch": Class("load_batch", "fpath, label_key='labels'")},
     "datasets.cifar10": {"load_data": Class("cifar10", "")},
@@ -177,6 +188,7 @@ KERAS2 = {
         "get_file": Class("get_file", f"fname, origin, {_FETCH}"),
         "validate_file": Class("validate_file", _VALIDATE),
     },
+    "utils.vis_utils": _drawing("plot_model", _DRAWN),
     "datasets.cifar": KERAS1["datasets.cifar"],
     **_datasets("", _JOINED),
 }
@@ -192,5 +204,11 @@ TF_KERAS = {
         "get_file": Class("get_file", f"fname=None, origin=None, {_FETCH}"),
         "validate_file": Class("validate_file", _VALIDATE),
     },
+    "utils.vis_utils": _drawing(
+        "plot_model",
+        _DRAWN.replace("show_layer_names", "show_dtype=False, show_layer_names"),
+        ", layer_range=None, show_layer_activations=False, show_trainable=False",
+        renamed={"layer_range": ""},
+    ),
     **_datasets(", cache_dir=None", {}),
 }

@@ -14,9 +14,7 @@ MODULES, NAMES, BACKEND = (frozenset(_LISTS[key].split()) for key in ("modules",
 OPERATORS: dict[str, str] = _LISTS["operators"]
 # Operations of TensorFlow's graphs, as TensorFlow 1.14 to 2.3 wrote them: the function and its arguments' names, those
 # behind the bar from the operation's own attributes. "*": a list of all inputs that are not named behind.
-GRAPH_OPERATIONS: dict[str, list[str]] = {
-    name: text.split(" ", 1) for name, text in _LISTS["graph_operations"].items()
-}
+GRAPH_OPERATIONS: dict[str, list[str]] = {name: text.split(" ", 1) for name, text in _LISTS["graph_operations"].items()}
 UNHEARD = ("name", "conjugate")  # the latter of tensors that are complex, which Keras' are not
 
 

@@ -48,6 +48,7 @@ UNUSED = {
     "sparse": Unused("gradients of embeddings are the same, dense or sparse", (None, False, True)),
     "rng_type": Unused("how the generator keeps its state"),
     "type_spec": Unused("the shape and the type say the same", ()),
+    "layer_range": Unused("plot a model of the layers that are to be seen", ()),
     "dynamic": _RUNNING,
     "jit_compile": _RUNNING,
     "is_legacy_optimizer": Unused("a mark of the original's files"),
