@@ -187,7 +187,10 @@ def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> An
 def _helpers(dialect: Dialect) -> Find:
     """The functions and classes around layers."""
     drawing = next(home for home in ("utils.visualize_util", "utils.vis_utils") if home in dialect.table.objects)
-    drawn = functools.partial(dialect.find, drawing)
+
+    def drawn(name: str) -> Any:
+        return dialect.find(drawing, name) if name in dialect.table.objects[drawing] else None
+
     modern = _modern("utils")
     around = _first(*(functools.partial(_own, dialect, module) for module in _AROUND))
     if dialect.table.scalars:
