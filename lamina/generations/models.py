@@ -31,7 +31,7 @@ from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
-from .dialect import Dialect
+from .dialect import CountsOthers, Dialect
 from .habits import Call, Told, set_attribute
 from .weighting import (
     LossOfScores,
@@ -830,12 +830,13 @@ def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
 def special(dialect: Dialect, name: str) -> Any:
     """What is no layer of a table: base classes, Input, merge."""
     module = dialect.module("layers")
-    if name in _AS_TODAY:
-        return _AS_TODAY[name]
+    if name == "InputSpec":
+        return InputSpec
     if name == "Layer":
         cls: Any = type(name, (_UserLayer,), _of_users(dialect, _UserLayer))
     elif name == "Wrapper":
-        cls = _own_wrapper(dialect)
+        members = {**_of_users(dialect, _WrapperWords), "_counted": modern_layers.Wrapper}  # such as TimeDistributed
+        cls = CountsOthers(name, (_WrapperWords,), members)
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
@@ -843,9 +844,6 @@ def special(dialect: Dialect, name: str) -> Any:
         return (_merge if name == "merge" else _input)(dialect)
     cls.__signature__ = words(dialect.table, "layers", name).signature
     return cls
-
-
-_AS_TODAY = {"InputSpec": InputSpec}
 
 
 class _WrapperWords(_UserLayer):
@@ -870,18 +868,6 @@ class _WrapperWords(_UserLayer):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         layer = cls._dialect.from_config(config["layer"], custom_objects)
         return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
-
-
-class _AlsoToday(type):
-    """Wrappers of today, such as TimeDistributed, count as instances, too."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        today = "_is_base" in vars(cls) and isinstance(instance, modern_layers.Wrapper)
-        return today or super().__instancecheck__(instance)
-
-
-def _own_wrapper(dialect: Dialect) -> Any:
-    return _AlsoToday("Wrapper", (_WrapperWords,), {**_of_users(dialect, _WrapperWords), "_is_base": True})
 
 
 class _InputWords(_Model):
