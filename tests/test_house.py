@@ -64,7 +64,6 @@ UNUSED = {
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
     "generations.habits.Call.*": "users of older generations read them",
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
-    "generations.habits.Habits._*trainable_weights": "users' own layers of Keras 1 and 2 set them",
     "generations.models._ModelWords.*": "users of older generations call them",
     "generations.rules.ByUpdates.get_gradients": "users' own optimizers call it",
     "generations.rules.OptimizerOfTensorFlow.*": "users' own optimizers call them",
