@@ -425,14 +425,7 @@ class _ModelWords(Adds):
         return [array for layer in self._weight_layers() for array in layer.get_weights()]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        start = 0
-        for layer in self._weight_layers():
-            count = len(layer.get_weights())
-            if count:
-                layer.set_weights(weights[start : start + count])
-            start += count
-        if start != len(weights):
-            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(weights)}.")
+        shim.set_in_turn(self, self._weight_layers(), weights)
 
     weight_parts = shim.parts_of
 
@@ -440,13 +433,7 @@ class _ModelWords(Adds):
         return [name for layer in self._weight_layers() if layer.weights for name in layer.weight_names()]
 
     def to_old_weights(self, arrays: Sequence[Any]) -> list[Any]:
-        found, start = [], 0
-        for layer in self._weight_layers():
-            count = len(layer.weights)
-            if count:
-                found += layer.to_old_weights(arrays[start : start + count])
-            start += count
-        return found
+        return shim.in_old_order(self._weight_layers(), arrays)
 
     def _weight_layers(self) -> list[Any]:
         return list(self.layers)
