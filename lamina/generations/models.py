@@ -540,10 +540,10 @@ class _Sequential(AddsBeside, _ModelWords):
 
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, their inputs are this model's."""
-        first = self._stack[0] if self._stack else None
-        if not (isinstance(first, MergeByMode) and first.branches):
+        if not self._branches:
             super().build(input_shape)
             return
+        first = self._stack[0]
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
         x = [x, *called_in_turn(self._stack[1:], x)][-1]
         inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
@@ -555,8 +555,13 @@ class _Sequential(AddsBeside, _ModelWords):
         self._finish_build()
 
     def _knows_input(self) -> bool:
+        return self._input is not None or bool(self._branches)
+
+    @property
+    def _branches(self) -> list[Any]:
+        """The models that a Merge joins, where one comes first."""
         first = self._stack[0] if self._stack else None
-        return self._input is not None or (isinstance(first, MergeByMode) and bool(first.branches))
+        return first.branches or [] if isinstance(first, MergeByMode) else []
 
     @property
     def layers(self) -> list[Any]:
@@ -592,17 +597,13 @@ class _Sequential(AddsBeside, _ModelWords):
     @property
     def flattened_layers(self) -> list[Any]:
         """The layers, those of the models that a first Merge joins in its place."""
-        first = self._stack[0] if self._stack else None
-        if not (isinstance(first, MergeByMode) and first.branches):
+        if not self._branches:
             return list(self._stack)
-        joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in first.branches)
+        joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in self._branches)
         return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
 
     def _weight_layers(self) -> list[Any]:
-        first = self._stack[0] if self._stack else None
-        if isinstance(first, MergeByMode) and first.branches:
-            return [*first.branches, *self._stack[1:]]
-        return list(self._stack)
+        return [*self._branches, *self._stack[1 if self._branches else 0 :]]
 
     def get_config(self) -> Any:
         self._tell_of_added()
