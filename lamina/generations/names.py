@@ -64,7 +64,7 @@ def fill(dialect: Dialect) -> None:
     homes["activations"] = _first(_defined(activations), _modern("activations"))
     for home in ("losses", "metrics"):
         homes[home] = _first(functools.partial(loss_names.find, dialect, home), _modern(home))
-    homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
+    homes["callbacks"] = _first(functools.partial(callbacks.find, table), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing"):
         homes[home] = helper
