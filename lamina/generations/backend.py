@@ -31,6 +31,7 @@ from ..core.work import phase
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
 from ..models import Model as _Model
+from ..translation import keras1
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
@@ -380,23 +381,8 @@ def set_session(session: Any) -> None:
 # Names ----------------------------------------------------------------------------------------------------------------
 
 # Keras 1's words for arguments, and its order where it is another one; what has no word here said nothing.
-WORDS = {
-    "border_mode": "padding", "dim_ordering": "data_format", "stride": "strides", "filter_dilation": "dilation_rate",
-    "rate": "dilation_rate", "X": "x", "variable": "x", "dim": "axis", "nb_classes": "num_classes", "std": "stddev",
-    "low": "minval", "high": "maxval", "image_shape": "", "filter_shape": "", "volume_shape": "",
-}  # fmt: skip
-_CONV = "x kernel strides padding data_format image_shape filter_shape filter_dilation"
-_ORDERS = {
-    "conv1d": "x kernel strides padding image_shape filter_shape",
-    "conv2d": _CONV,
-    "conv3d": _CONV,
-    "deconv2d": "x kernel output_shape strides padding data_format image_shape filter_shape",
-    "atrous_conv2d": "x kernel dilation_rate padding data_format image_shape filter_shape",
-    "batch_normalization": "x mean var beta gamma epsilon",
-    "binary_crossentropy": "output target",
-    "categorical_crossentropy": "output target",
-    "sparse_categorical_crossentropy": "output target",
-}
+WORDS: dict[str, str] = keras1.TOLD.lists["backend_words"]
+_ORDERS: dict[str, str] = keras1.TOLD.lists["backend_orders"]
 
 
 def _in_keras1(function: Callable) -> Callable:

@@ -14,36 +14,6 @@ from ..core.errors import warn
 from ..training.data import check_count
 from ..translation.table import Generation
 
-_CHECKPOINT = "filepath monitor verbose save_best_only save_weights_only mode"
-_LAMBDA = "on_epoch_begin on_epoch_end on_batch_begin on_batch_end on_train_begin on_train_end"
-_STOPPING = "monitor min_delta patience verbose mode"
-_PLATEAU = "monitor factor patience verbose mode min_delta cooldown min_lr"
-_KERAS2 = {
-    "EarlyStopping": f"{_STOPPING} baseline restore_best_weights",
-    "LambdaCallback": _LAMBDA,
-    "LearningRateScheduler": "schedule verbose",
-    "ModelCheckpoint": f"{_CHECKPOINT} period",
-    "ReduceLROnPlateau": _PLATEAU,
-}
-# Their arguments in the order of the time.
-ORDERS = {
-    "keras1": {**_KERAS2, "EarlyStopping": _STOPPING},
-    "keras2": _KERAS2
-    | {
-        "TensorBoard": "log_dir histogram_freq batch_size write_graph write_grads write_images embeddings_freq "
-        "embeddings_layer_names embeddings_metadata embeddings_data update_freq"
-    },
-    "tf_keras": {
-        "EarlyStopping": f"{_STOPPING} baseline restore_best_weights start_from_epoch",
-        "BackupAndRestore": "backup_dir save_freq delete_checkpoint save_before_preemption",
-        "LambdaCallback": _LAMBDA,
-        "LearningRateScheduler": "schedule verbose",
-        "ModelCheckpoint": f"{_CHECKPOINT} save_freq options initial_value_threshold",
-        "ReduceLROnPlateau": _PLATEAU,
-        "TensorBoard": "log_dir histogram_freq write_graph write_images write_steps_per_second update_freq "
-        "profile_batch embeddings_freq embeddings_metadata",
-    },
-}
 # What may be left out or say nothing; anything else is no argument here.
 _NOTHING = frozenset(
     ("batch_size", "embeddings_data", "embeddings_layer_names", "options", "save_before_preemption", "write_grads")
@@ -51,9 +21,9 @@ _NOTHING = frozenset(
 
 
 @functools.cache
-def find(generation: str, name: str) -> Any:
+def find(table: Generation, name: str) -> Any:
     """The callback of a generation; None where it is the modern one."""
-    order = ORDERS[generation].get(name)
+    order, generation = table.callbacks.get(name), table.name
     if order is None:
         return None
     cls = globals().get(name, getattr(callbacks, name))

@@ -29,6 +29,13 @@ _finding = threading.RLock()
 _MODELS = ("Model", "Functional", "Sequential")
 
 
+class CountsOthers(type):
+    """Of a class whose instances are those of another one, its `_counted`, too; not of classes derived from it."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or isinstance(instance, vars(cls).get("_counted", ()))
+
+
 class Dialect:
     """Everything that is made of a generation's table is given this, and asks it for the rest."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-from ..translation.known import ARGUMENTS, BUILTINS, KEPT, METHOD_WORDS, METHODS, MODULES, NAMES, TIMES
+from ..translation.known import ARGUMENTS, BUILTINS, KEPT, METHOD_WORDS, METHODS, MODULES, NAMES, TIMES, by_name
 from ..translation.words import BASE, FIRST, words
 from .dialect import DIALECTS
 
@@ -217,13 +217,8 @@ def _of_time(path: str) -> list[str]:
     ] or ["12"] * path.startswith("keras_")  # what was built upon Keras
 
 
-MODULE_AGES = {module: generations for generations, text in MODULES.items() for module in text.split()}
-_NAMED = {
-    (home, name): generations
-    for home, ages in NAMES.items()
-    for generations, text in ages.items()
-    for name in text.split()
-}
+MODULE_AGES = by_name(MODULES)
+_NAMED = {(home, name): ages for home, lists in NAMES.items() for name, ages in by_name(lists).items()}
 
 
 @functools.cache

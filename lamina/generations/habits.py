@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 from collections.abc import Callable, Iterable, Mapping
@@ -48,6 +49,11 @@ for _method in ("append", "extend", "insert", "remove", "pop", "clear", "__iadd_
 pytree.register_pytree_node(Told, lambda told: (list(told), None), lambda items, _: list(items))
 
 
+def _listing(read: Callable[[Any], list[Any]], tell: Callable[[Any, Iterable[Any]], None]) -> property:
+    """A list of a layer's weights, which may be set, and of whose changes the layer is told."""
+    return property(lambda self: Told(read(self), functools.partial(tell, self)), tell)
+
+
 def set_attribute(self: Any, name: str, value: Any) -> None:
     """`setattr` of Keras 1: a variable is a weight where it stands in one of the lists, not as an attribute."""
     if issubclass(type(value), Weight) and "_ready" in self.__dict__:
@@ -90,43 +96,16 @@ class Habits(_Modern):
             return super()._own_weights()
         return [one for name, one in self._registered() if isinstance(one, Weight) and name not in unlisted]
 
-    @property
-    def trainable_weights(self) -> list[Any]:
-        return Told(super().trainable_weights, self._train)
-
-    @trainable_weights.setter
-    def trainable_weights(self, weights: Iterable[Any]) -> None:
-        self._train(weights)
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        return Told(super().non_trainable_weights, self._keep)
-
-    @non_trainable_weights.setter
-    def non_trainable_weights(self, weights: Iterable[Any]) -> None:
-        self._keep(weights)
-
-    @property
-    def _trainable_weights(self) -> list[Any]:
-        return Told([weight for weight in self._own_weights() if weight._trainable], self._train)
-
-    @_trainable_weights.setter
-    def _trainable_weights(self, weights: Iterable[Any]) -> None:
-        self._train(weights)
-
-    @property
-    def _non_trainable_weights(self) -> list[Any]:
-        return Told([weight for weight in self._own_weights() if not weight._trainable], self._keep)
-
-    @_non_trainable_weights.setter
-    def _non_trainable_weights(self, weights: Iterable[Any]) -> None:
-        self._keep(weights)
-
     def _train(self, weights: Iterable[Any]) -> None:
         self._list_weights(weights, True)
 
     def _keep(self, weights: Iterable[Any]) -> None:
         self._list_weights(weights, False)
+
+    trainable_weights = _listing(lambda self: super().trainable_weights, _train)
+    non_trainable_weights = _listing(lambda self: super().non_trainable_weights, _keep)
+    _trainable_weights = _listing(lambda self: [one for one in self._own_weights() if one._trainable], _train)
+    _non_trainable_weights = _listing(lambda self: [one for one in self._own_weights() if not one._trainable], _keep)
 
     def _list_weights(self, given: Iterable[Any], trainable: bool) -> None:
         """Let these be the layer's trained weights, in this order, or its others; own ones that are left out of the

@@ -31,7 +31,7 @@ from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
-from .dialect import Dialect
+from .dialect import CountsOthers, Dialect
 from .habits import Call, Told, set_attribute
 from .weighting import (
     LossOfScores,
@@ -425,14 +425,7 @@ class _ModelWords(Adds):
         return [array for layer in self._weight_layers() for array in layer.get_weights()]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        start = 0
-        for layer in self._weight_layers():
-            count = len(layer.get_weights())
-            if count:
-                layer.set_weights(weights[start : start + count])
-            start += count
-        if start != len(weights):
-            raise ValueError(f"{type(self).__name__}: set_weights expected {start} arrays; got {len(weights)}.")
+        shim.set_in_turn(self, self._weight_layers(), weights)
 
     weight_parts = shim.parts_of
 
@@ -440,13 +433,7 @@ class _ModelWords(Adds):
         return [name for layer in self._weight_layers() if layer.weights for name in layer.weight_names()]
 
     def to_old_weights(self, arrays: Sequence[Any]) -> list[Any]:
-        found, start = [], 0
-        for layer in self._weight_layers():
-            count = len(layer.weights)
-            if count:
-                found += layer.to_old_weights(arrays[start : start + count])
-            start += count
-        return found
+        return shim.in_old_order(self._weight_layers(), arrays)
 
     def _weight_layers(self) -> list[Any]:
         return list(self.layers)
@@ -553,10 +540,10 @@ class _Sequential(AddsBeside, _ModelWords):
 
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, their inputs are this model's."""
-        first = self._stack[0] if self._stack else None
-        if not (isinstance(first, MergeByMode) and first.branches):
+        if not self._branches:
             super().build(input_shape)
             return
+        first = self._stack[0]
         x = first.output if first._nodes else first([branch.output for branch in first.branches])
         x = [x, *called_in_turn(self._stack[1:], x)][-1]
         inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
@@ -568,8 +555,13 @@ class _Sequential(AddsBeside, _ModelWords):
         self._finish_build()
 
     def _knows_input(self) -> bool:
+        return self._input is not None or bool(self._branches)
+
+    @property
+    def _branches(self) -> list[Any]:
+        """The models that a Merge joins, where one comes first."""
         first = self._stack[0] if self._stack else None
-        return self._input is not None or (isinstance(first, MergeByMode) and bool(first.branches))
+        return first.branches or [] if isinstance(first, MergeByMode) else []
 
     @property
     def layers(self) -> list[Any]:
@@ -605,17 +597,13 @@ class _Sequential(AddsBeside, _ModelWords):
     @property
     def flattened_layers(self) -> list[Any]:
         """The layers, those of the models that a first Merge joins in its place."""
-        first = self._stack[0] if self._stack else None
-        if not (isinstance(first, MergeByMode) and first.branches):
+        if not self._branches:
             return list(self._stack)
-        joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in first.branches)
+        joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in self._branches)
         return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
 
     def _weight_layers(self) -> list[Any]:
-        first = self._stack[0] if self._stack else None
-        if isinstance(first, MergeByMode) and first.branches:
-            return [*first.branches, *self._stack[1:]]
-        return list(self._stack)
+        return [*self._branches, *self._stack[1 if self._branches else 0 :]]
 
     def get_config(self) -> Any:
         self._tell_of_added()
@@ -830,12 +818,13 @@ def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
 def special(dialect: Dialect, name: str) -> Any:
     """What is no layer of a table: base classes, Input, merge."""
     module = dialect.module("layers")
-    if name in _AS_TODAY:
-        return _AS_TODAY[name]
+    if name == "InputSpec":
+        return InputSpec
     if name == "Layer":
         cls: Any = type(name, (_UserLayer,), _of_users(dialect, _UserLayer))
     elif name == "Wrapper":
-        cls = _own_wrapper(dialect)
+        members = {**_of_users(dialect, _WrapperWords), "_counted": modern_layers.Wrapper}  # such as TimeDistributed
+        cls = CountsOthers(name, (_WrapperWords,), members)
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
@@ -843,9 +832,6 @@ def special(dialect: Dialect, name: str) -> Any:
         return (_merge if name == "merge" else _input)(dialect)
     cls.__signature__ = words(dialect.table, "layers", name).signature
     return cls
-
-
-_AS_TODAY = {"InputSpec": InputSpec}
 
 
 class _WrapperWords(_UserLayer):
@@ -870,18 +856,6 @@ class _WrapperWords(_UserLayer):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         layer = cls._dialect.from_config(config["layer"], custom_objects)
         return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
-
-
-class _AlsoToday(type):
-    """Wrappers of today, such as TimeDistributed, count as instances, too."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        today = "_is_base" in vars(cls) and isinstance(instance, modern_layers.Wrapper)
-        return today or super().__instancecheck__(instance)
-
-
-def _own_wrapper(dialect: Dialect) -> Any:
-    return _AlsoToday("Wrapper", (_WrapperWords,), {**_of_users(dialect, _WrapperWords), "_is_base": True})
 
 
 class _InputWords(_Model):

@@ -25,7 +25,6 @@ from . import (
     loss_names,
     models,
     objects,
-    plots,
     preparing,
     recurrent,
     rules,
@@ -54,9 +53,7 @@ def fill(dialect: Dialect) -> None:
     """Tell a dialect how names are found, in each of its homes."""
     table, homes = dialect.table, dialect.homes
     anywhere = _first(functools.partial(dialect.find, "models"), functools.partial(dialect.find, "layers"))
-    pictures, drawing = plots.FOUND[table.name]
     helper = _helpers(dialect)
-    homes[pictures] = drawing.get
     homes["layers"] = functools.partial(_layer, dialect)
     for part in sorted({entry.part for entry in table.objects["layers"].values()} - {""}):
         homes[f"layers.{part}"] = functools.partial(_in_part, dialect, part)
@@ -67,7 +64,7 @@ def fill(dialect: Dialect) -> None:
     homes["activations"] = _first(_defined(activations), _modern("activations"))
     for home in ("losses", "metrics"):
         homes[home] = _first(functools.partial(loss_names.find, dialect, home), _modern(home))
-    homes["callbacks"] = _first(functools.partial(callbacks.find, table.name), _modern("callbacks"))
+    homes["callbacks"] = _first(functools.partial(callbacks.find, table), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing"):
         homes[home] = helper
@@ -189,14 +186,18 @@ def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> An
 
 def _helpers(dialect: Dialect) -> Find:
     """The functions and classes around layers."""
-    _, drawing = plots.FOUND[dialect.table.name]
+    drawing = next(home for home in ("utils.visualize_util", "utils.vis_utils") if home in dialect.table.objects)
+
+    def drawn(name: str) -> Any:
+        return dialect.find(drawing, name) if name in dialect.table.objects[drawing] else None
+
     modern = _modern("utils")
     around = _first(*(functools.partial(_own, dialect, module) for module in _AROUND))
     if dialect.table.scalars:
         around = _first({"to_categorical": np_utils.to_categorical_rows}.get, around)
     if dialect.table.shares_modern:
-        return _first(drawing.get, {"to_categorical": np_utils.to_categorical}.get, modern, around)
-    return _first(drawing.get, around, modern)
+        return _first(drawn, {"to_categorical": np_utils.to_categorical}.get, modern, around)
+    return _first(drawn, around, modern)
 
 
 def _also(dialect: Dialect) -> Find:

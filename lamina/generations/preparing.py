@@ -18,6 +18,7 @@ import numpy as np
 from .. import datasets
 from ..core.config import keras_home
 from ..datasets import reading
+from ..pictures import plot
 from ..preprocessing import old
 from ..preprocessing.image import ImageDataGenerator
 from ..translation.table import Generation
@@ -255,7 +256,9 @@ _SUMS = {
     "reuters.npz": ("87aedbeb0cb229e378797a632c1997b6",),
 }
 
-_PLAIN = {"validate_file": files.validate_file, "load_batch": load_batch}
+_PLAIN: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (files.validate_file, load_batch, plot.plot_model, plot.model_to_dot)
+}
 
 # What the tables mean by names that need the generation itself.
 _OWN: dict[str, Callable[..., Any]] = {

@@ -10,19 +10,12 @@ from ..core.errors import named
 from ..core.layer import InputSpec
 from ..layers import RNN
 from . import backend
-from .dialect import Dialect
+from .dialect import CountsOthers, Dialect
 from .utils.generic_utils import has_arg
 from .utils.np_utils import conv_output_length, normalize_tuple
 
 _Layer: Any = object  # the generation's Layer, which comes behind in the classes made
 _KEPT = ("return_sequences", "go_backwards", "stateful", "unroll")
-
-
-class AlsoBuiltIn(type):
-    """The recurrent layers of today count as instances of the base class, too."""
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return super().__instancecheck__(instance) or ("_is_recurrent" in vars(cls) and isinstance(instance, RNN))
 
 
 class Recurrent(_Layer):
@@ -155,7 +148,7 @@ def find(dialect: Dialect, name: str) -> Any:
         "__module__": dialect.module("layers"),
         "__doc__": base.__doc__,
         "_dialect": dialect,
-        "_is_recurrent": True,
+        "_counted": RNN,
     }
     facts |= {key: getattr(base, key) for key in ("call", "compute_output_shape", "compute_mask")}  # looked for in it
-    return AlsoBuiltIn(name, (base, dialect.find("layers", "Layer")), facts)
+    return CountsOthers(name, (base, dialect.find("layers", "Layer")), facts)

@@ -20,6 +20,7 @@ from ..core.weight import Weight
 from ..optimizers import Optimizer
 from ..optimizers.base import Group
 from ..optimizers.schedules import LearningRateSchedule
+from .dialect import CountsOthers
 from .tensors import rests_on
 from .updates import Descent, Expression, carry_out, rule_of, step_gradients
 
@@ -171,18 +172,14 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         return {key: value for key, value in found.items() if value is not None}
 
 
-class _Every(type(Optimizer)):
-    def __instancecheck__(cls, instance: object) -> bool:
-        return type.__instancecheck__(Optimizer if cls is OptimizerOfTensorFlow else cls, instance)
-
-
-class OptimizerOfTensorFlow(Optimizer, metaclass=_Every):
+class OptimizerOfTensorFlow(Optimizer, metaclass=CountsOthers):
     """Base class of a user's own optimizers in tf.keras, all of whose optimizers count as instances.
 
     Its rule is `update_step(gradient, variable)`, or, as up to TensorFlow 2.10, `_resource_apply_dense(grad, var)`
     beside `_set_hyper`, `_create_slots` and `_prepare_local`.
     """
 
+    _counted = Optimizer
     _use_locking, _initial_decay = False, 0.0
     jit_compile = True  # how it runs, not what it computes
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,36 @@ def parts_of(layer: Any) -> list[Any] | None:
     if inner and not layer._own_weights() and all(hasattr(part, "weight_names") for part in inner):
         return inner
     return None
+
+
+def shared_out(
+    parts: Iterable[Any], arrays: Sequence[Any], count: Callable[[Any], list[Any]]
+) -> Iterator[tuple[Any, list[Any]]]:
+    """Each part that has any, with as many of the arrays as `count` lists of it."""
+    rest = iter(arrays)
+    for part in parts:
+        own = list(itertools.islice(rest, len(count(part))))
+        if own:
+            yield part, own
+
+
+def in_old_order(parts: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
+    """Arrays in the modern order, of parts one after the other, as the generation has them."""
+    pairs = shared_out(parts, arrays, lambda part: part.weights)
+    return [array for part, own in pairs for array in part.to_old_weights(own)]
+
+
+def set_in_turn(owner: Any, parts: Iterable[Any], arrays: Sequence[Any]) -> None:
+    """Give parts their weights, one after the other. Raises ValueError for another number than the owner has."""
+    check_count(owner, arrays)
+    for part, own in shared_out(parts, arrays, lambda part: part.get_weights()):
+        part.set_weights(own)
+
+
+def check_count(owner: Any, arrays: Sequence[Any]) -> None:
+    expected = len(owner.get_weights())
+    if len(arrays) != expected:
+        raise ValueError(f"{type(owner).__name__}: set_weights expected {expected} arrays; got {len(arrays)}.")
 
 
 _FUNCTIONS = ("function", "mode", "output_shape", "output_mask", "mask")
@@ -347,42 +378,28 @@ class LayerShim(Adds, Shim):
     def to_old_weights(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Arrays in the modern order and shapes (the weights', or their gradients) as this generation has them."""
         inner = parts_of(self)
-        if inner is None:
-            count = self._count_laid_out(arrays)
-            return [*self.weight_layout().to_old(arrays[:count]), *arrays[count:]]
-        found, start = [], 0
-        for part in inner:
-            count = len(part.weights)
-            found += part.to_old_weights(arrays[start : start + count])
-            start += count
-        return found
+        if inner is not None:
+            return in_old_order(inner, arrays)
+        count = self._count_laid_out(arrays)
+        return [*self.weight_layout().to_old(arrays[:count]), *arrays[count:]]
 
     def get_weights(self) -> list[np.ndarray]:
         return self.to_old_weights(super().get_weights())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        inner, arrays = parts_of(self), weights
-        if inner is None:
-            arrays = list(map(np.asarray, arrays))
-            self._check_count(arrays)
-            count = len(arrays) - len(self.weights) + self._count_laid_out(self.weights)
-            super().set_weights([*self.weight_layout().to_modern(arrays[:count]), *arrays[count:]])
+        inner = parts_of(self)
+        if inner is not None:
+            set_in_turn(self, inner, weights)
             return
-        start = 0
-        for part in inner:
-            count = len(part.get_weights())
-            part.set_weights(arrays[start : start + count])
-            start += count
+        arrays = list(map(np.asarray, weights))
+        check_count(self, arrays)
+        count = len(arrays) - len(self.weights) + self._count_laid_out(self.weights)
+        super().set_weights([*self.weight_layout().to_modern(arrays[:count]), *arrays[count:]])
 
     def _count_laid_out(self, weights: Sequence[Any]) -> int:
         """How many of the weights the layout concerns; a subclass' own come behind these."""
         cell = getattr(self, "cell", None) if isinstance(self, RNN) else None
         return len(cell.weights) if isinstance(cell, Layer) else len(weights)
-
-    def _check_count(self, arrays: Sequence[Any]) -> None:
-        expected = len(self.get_weights())
-        if len(arrays) != expected:
-            raise ValueError(f"{type(self).__name__}: set_weights expected {expected} arrays; got {len(arrays)}.")
 
     # -- old methods ------------------------------------------------------------------------------------------------
 

@@ -60,18 +60,7 @@ def _remembering(name: str) -> Callable[..., Any]:
 _OPERATORS = ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "pow")
 
 
-def _in_tensorflows_words(name: str) -> Callable[..., Any]:
-    method = getattr(Weight, name)
-
-    @functools.wraps(method)
-    def assign(self: Weight, value: Any, use_locking: Any = None, name: Any = None, read_value: Any = True) -> Any:
-        return method(self, value)
-
-    return assign
-
-
 OF_VARIABLES = {f"__{name}__": _remembering(f"__{name}__") for name in _OPERATORS}
-OF_VARIABLES |= {name: _in_tensorflows_words(name) for name in ("assign", "assign_add", "assign_sub")}
 
 
 @contextmanager

@@ -7,28 +7,11 @@ from collections.abc import Iterable
 
 from .keras1 import KERAS1
 from .keras2 import KERAS2
+from .lists import listed
 from .tf_keras import TF_KERAS
 
 # What to use, by a part of the path below `keras`.
-_INSTEAD = {
-    "wrappers": "`lamina.wrappers` has estimators of scikit-learn.",
-    "TFOptimizer": "It holds an optimizer of TensorFlow; use one of `optimizers`, or a torch optimizer's own loop.",
-    "GeneratorEnqueuer": "Pass the generator to `fit` itself.",
-    "music_tagger_crnn": "Its weights are no longer published; build it of `layers`.",
-    "np_utils": "`utils` has `to_categorical` and `normalize`.",
-    "Graph": "Use `Model(inputs, outputs)`.",
-    "placeholder": "Use `Input`.",
-    "variable": "Use `lamina.Variable`, or a torch.Tensor.",
-    "learning_phase": "Pass `training=` in a call.",
-    "set_image_dim_ordering": "Use `set_image_data_format`.",
-    "image_dim_ordering": "Use `image_data_format`.",
-    "get_session": "There are no sessions: tensors have values at once.",
-    "function": "There are no sessions: call the model, or make a `Model(inputs, outputs)`.",
-    "gradients": "Use torch.autograd.grad.",
-    "get_value": "Tensors have values at once: `lamina.ops.convert_to_numpy`.",
-    "set_value": "Use the weight's `assign`.",
-    "dot": "Use `lamina.ops.matmul`.",
-}
+_INSTEAD: dict[str, str] = listed("instead.json")["lamina"]
 _RUN = {"keras1": "1", "keras2": "2", "tf_keras": "tf"}  # as `lamina run --keras` calls them
 
 

@@ -57,6 +57,7 @@ class Generation:
     holds: Mapping[str, str]  # what modules hold beside: names by module
     methods: Mapping[str, str]  # the models' methods: their arguments, as `signature`s
     method_words: Mapping[str, str]  # what these are called now; "" drops one
+    callbacks: Mapping[str, str]  # what those take that are not today's, in the order of the time
     scalars: bool = False  # one size is written as a number, not as a tuple of one
     functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # second names by home; "": it has none
     older: Generation | None = None  # whose words calls may be in as well

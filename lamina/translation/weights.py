@@ -80,31 +80,18 @@ def _turned(kernel: np.ndarray, layout: Layout) -> np.ndarray:
     return np.flip(kernel, axes) if axes else kernel
 
 
-def _spatial(array: np.ndarray, layout: Layout) -> np.ndarray:
-    """(out, in, *window) -> (*window, in, out) where channels come first."""
-    return _turned(np.moveaxis(array, (0, 1), (-1, -2)) if layout.channels_first else array, layout)
-
-
-def _unspatial(array: np.ndarray, layout: Layout) -> np.ndarray:
-    array = _turned(array, layout)
-    return np.moveaxis(array, (-1, -2), (0, 1)) if layout.channels_first else array
-
-
-def _kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    return [_spatial(arrays[0], layout), *arrays[1:]]
-
-
-def _unkernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    return [_unspatial(arrays[0], layout), *arrays[1:]]
-
-
 def _kernels(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    """Depthwise kernels are (multiplier, in, *window) where channels come first."""
-    return [_spatial(arrays[0], layout), _spatial(arrays[1], layout), *arrays[2:]]
+    """(out, in, *window), of depthwise kernels (multiplier, in, *window), -> (*window, in, out), where channels come
+    first."""
+    first = layout.channels_first
+    moved = (np.moveaxis(array, (0, 1), (-1, -2)) if first and array.ndim > 2 else array for array in arrays)
+    return [_turned(array, layout) for array in moved]
 
 
 def _unkernels(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    return [_unspatial(arrays[0], layout), _unspatial(arrays[1], layout), *arrays[2:]]
+    turned = (_turned(array, layout) for array in arrays)
+    first = layout.channels_first
+    return [np.moveaxis(array, (-1, -2), (0, 1)) if first and array.ndim > 2 else array for array in turned]
 
 
 def _row_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
@@ -121,15 +108,12 @@ def _unrow_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
 
 def _transposed_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     """(*window, in, out), or (out, in, *window) -> (*window, out, in)."""
-    kernel = arrays[0]
-    kernel = np.moveaxis(kernel, (0, 1), (-2, -1)) if layout.channels_first else np.swapaxes(kernel, -1, -2)
-    return [_turned(kernel, layout), *arrays[1:]]
+    kernel, *others = _kernels(arrays, layout)
+    return [np.swapaxes(kernel, -1, -2), *others]
 
 
 def _untransposed_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    kernel = _turned(arrays[0], layout)
-    kernel = np.moveaxis(kernel, (-2, -1), (0, 1)) if layout.channels_first else np.swapaxes(kernel, -1, -2)
-    return [kernel, *arrays[1:]]
+    return _unkernels([np.swapaxes(arrays[0], -1, -2), *arrays[1:]], layout)
 
 
 def _gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
@@ -152,12 +136,11 @@ def _ungates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
 
 
 def _convolutional_gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    turned = [_spatial(array, layout) if array.ndim > 2 else array for array in map(np.asarray, arrays)]
-    return _gates(turned, layout)
+    return _gates(_kernels(list(map(np.asarray, arrays)), layout), layout)
 
 
 def _unconvolutional_gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    return [_unspatial(array, layout) if array.ndim > 2 else array for array in _ungates(arrays, layout)]
+    return _unkernels(_ungates(arrays, layout), layout)
 
 
 def _axes(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
@@ -185,7 +168,7 @@ Rule = Callable[[Sequence[np.ndarray], Layout], Arrays]
 LAYOUTS: dict[str, tuple[Rule, Rule]]
 LAYOUTS = {
     "": (_same, _same),
-    "kernel": (_kernel, _unkernel),
+    "kernel": (_kernels, _unkernels),
     "kernels": (_kernels, _unkernels),
     "row_kernel": (_row_kernel, _unrow_kernel),
     "transposed_kernel": (_transposed_kernel, _untransposed_kernel),

@@ -16,7 +16,6 @@ from ...translation.absent import hint
 from ...translation.known import METHODS
 from ...translation.table import Class
 from ...translation.words import signature_of
-from ..callbacks import ORDERS
 from ..dialect import Dialect
 from .calls import (
     COMMA,
@@ -439,7 +438,7 @@ class Rewriter(Imports):
         cls = getattr(callbacks, name, None)
         if cls is None:
             return updated
-        order = ORDERS[self.table.name].get(name)
+        order = self.table.callbacks.get(name)
         around = migrating.AROUND["callbacks"].get(name)
         entry = Class(name, "", renamed=around.renamed if around else {})
         how = self.speaker.of_function(entry, cls, "callbacks", False)
