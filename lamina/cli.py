@@ -138,31 +138,17 @@ def parser() -> argparse.ArgumentParser:
         "sending. Exit code: 0; 1 for a file that is not read; 2 for wrong arguments.",
     )
     scaled.add_argument("file", metavar="FILE", help="a model file of any Keras")
-    scaled.add_argument(
-        "--gpus", type=_shape, default=(8, 64, 1024), metavar="N,N", help="how many; default: 8,64,1024"
-    )
-    scaled.add_argument(
-        "--batch", type=_positive, default=32, metavar="N", help="samples on each; default: %(default)s"
-    )
-    scaled.add_argument(
-        "--node", type=_positive, default=8, metavar="N", help="GPUs in a machine; default: %(default)s"
-    )
-    scaled.add_argument(
-        "--bandwidth",
-        type=_numbers,
-        default=(450.0, 50.0),
-        metavar="A,B",
-        help="GB/s that a GPU sends inside a machine and between machines; default: 450,50",
-    )
-    scaled.add_argument(
-        "--flops", type=float, default=400.0, metavar="X", help="TFLOP/s it reaches; default: %(default)s"
-    )
-    scaled.add_argument(
-        "--latency", type=float, default=10.0, metavar="US", help="of a message; default: %(default)s us"
-    )
-    scaled.add_argument(
-        "--states", type=float, metavar="X", help="of the optimizer; default: the file's, or 2 as Adam's"
-    )
+    speeds = "GB/s that a GPU sends inside a machine and between machines; default: 450,50"
+    for flag, kind, default, metavar, told in (
+        ("--gpus", _shape, (8, 64, 1024), "N,N", "how many; default: 8,64,1024"),
+        ("--batch", _positive, 32, "N", "samples on each; default: %(default)s"),
+        ("--node", _positive, 8, "N", "GPUs in a machine; default: %(default)s"),
+        ("--bandwidth", _numbers, (450.0, 50.0), "A,B", speeds),
+        ("--flops", float, 400.0, "X", "TFLOP/s it reaches; default: %(default)s"),
+        ("--latency", float, 10.0, "US", "of a message; default: %(default)s us"),
+        ("--states", float, None, "X", "of the optimizer; default: the file's, or 2 as Adam's"),
+    ):
+        scaled.add_argument(flag, type=kind, default=default, metavar=metavar, help=told)
     scaled.set_defaults(run=_scale)
 
     moved = commands.add_parser("migrate", help="rewrite source of Keras 1, 2 or tf.keras for Keras 3")

@@ -73,7 +73,7 @@ UNREAD = {
     "pictures.page.data._padding:declared": "given to every kind of control",
     "pictures.page.server._Handler.log_message:*": "Python's protocol: nothing is logged",
     "pictures.scenes.kinds.scenes:*": "the rule of kinds that have none",
-    "pictures.scenes.windows._nothing:place": "what marks no kernels",
+    "pictures.scenes.merging._dotted.*:_": "given to every way of telling where values come from",
     "pictures.seen.running.outputs_of.look:inputs": "torch's protocol of hooks",
     "training.record.*._called:types": "torch's protocol",
     "training.step.Passes.go_on:earlier": "a hook: passes that are replayed have something to take over",

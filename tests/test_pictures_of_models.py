@@ -18,7 +18,7 @@ from torch.nn import functional as F
 import lamina as keras
 from lamina import Input, Model, Sequential, pictures
 from lamina import layers as L
-from lamina.pictures.seen import canvas
+from lamina.pictures.drawing import FONTS
 
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ RNG = np.random.RandomState(0)
 def _has_chinese_letters() -> bool:
     from matplotlib.font_manager import fontManager, get_font
 
-    named = (font.fname for font in fontManager.ttflist if font.name in canvas.FONTS)
+    named = (font.fname for font in fontManager.ttflist if font.name in FONTS)
     return any(ord("鸟") in get_font(name).get_charmap() for name in named)
 
 

@@ -781,7 +781,7 @@ def test_a_value_of_a_sheet_is_where_its_text_stands(shape: list[int], most: Any
     count = math.prod(shape)
     one = sheet("t", shape, texts=[str(value) for value in range(count)], layout=Layout(most=most))
     grids = {grid.name: grid for grid in one.grids}
-    places = [one.place(index) for index in range(count)]
+    places = [one.cells.get(index) for index in range(count)]
     for index, place in enumerate(places):
         assert place is None or grids[place[0]].texts[place[1]] == str(index)
     shown = [place for place in places if place]

@@ -205,18 +205,19 @@ def _added(costs: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(costs) else None
 
 
-def _count(layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Count:
+def count_of(layer: Any, args: tuple, kwargs: dict[str, Any], outputs: Any) -> Count:
     """The cost of a recorded call; its arguments and outputs hold symbolic tensors."""
-    shapes = [_first(part, SymbolicTensor).shape for part in ((args, kwargs), outputs)]
-    known = [tuple(1 if size is None else size for size in shape) for shape in shapes]
-    number = multiply_adds(layer, *known)
-    if number is None:
-        return _tried(layer, args, kwargs)
-    return Count(number, number > 0 and any(None in shape[1:] for shape in shapes))
+    given, made = ([leaf.shape for leaf in _symbols(part)] for part in ((args, kwargs), outputs))
+    unknown = any(None in shape[1:] for shape in (given[0], made[0]))
+    known = [tuple(1 if size is None else size for size in shape) for shape in (*given[:2], made[0])]
+    if isinstance(layer, attention._Attention):  # its cost is no multiple of an unknown number of steps
+        return UNKNOWN if unknown else Count(attention_multiply_adds(layer, known[0], known[min(1, len(given) - 1)]))
+    number = multiply_adds(layer, known[0], known[-1])
+    return _tried(layer, args, kwargs) if number is None else Count(number, number > 0 and unknown)
 
 
-def _first(structure: Any, kind: type) -> Any:
-    return next(leaf for leaf in pytree.tree_leaves(structure) if isinstance(leaf, kind))
+def _symbols(structure: Any) -> list[SymbolicTensor]:
+    return [leaf for leaf in pytree.tree_leaves(structure) if isinstance(leaf, SymbolicTensor)]
 
 
 def _tried(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Count:
@@ -231,7 +232,7 @@ def _tried(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Count:
         return SymbolicTensor((1, *leaf.shape[1:]) if leaf.shape[:1] == (None,) else leaf.shape, leaf.torch_dtype)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        samples = _first((args, kwargs), torch.Tensor).shape[0]
+        samples = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)).shape[0]
         with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
             outputs = layer.call(*args, **kwargs)
         found.append(Fraction(counter.get_total_flops(), 2 * samples))
@@ -314,14 +315,14 @@ def _walk(
         calls.setdefault(id(node.layer), []).append((Count(0), shown([one]), Count(0)))
     counts, memories = [], []
     for node in graph.nodes:
-        tensors = [leaf for leaf in pytree.tree_leaves(node.args) if isinstance(leaf, SymbolicTensor)] or node.inputs
+        tensors = _symbols(node.args) or node.inputs
         before = [seen[id(tensor)] for tensor in tensors]
         outputs = pytree.tree_leaves(node.outputs)
         inner = getattr(node.layer, "_graph", None)
         if inner is not None:
             count, memory, after = _walk(_refitted(inner, tensors), before, last, calls)
         else:
-            count, memory = _count(node.layer, node.args, node.kwargs, node.outputs), _bytes(outputs)
+            count, memory = count_of(node.layer, node.args, node.kwargs, node.outputs), _bytes(outputs)
             after = [fields_after(node.layer, before, tensors[0].shape, outputs[0].shape, last)] * len(outputs)
         counts.append(count)
         memories.append(memory)
@@ -356,7 +357,7 @@ def as_built(layer: Any) -> tuple[Count, Count]:
         outputs = symbolic.infer(layer, args, kwargs)
     except (TypeError, ValueError, NotImplementedError):  # it asks for more than the build was told
         return UNKNOWN, UNKNOWN
-    return _count(layer, args, kwargs, outputs), _bytes(pytree.tree_leaves(outputs))
+    return count_of(layer, args, kwargs, outputs), _bytes(pytree.tree_leaves(outputs))
 
 
 # Memory ---------------------------------------------------------------------------------------------------------------
@@ -387,7 +388,7 @@ def _memory(graph: Graph) -> Memory:
     totals, peaks = [], [_total(live.values())]
     for place, node in enumerate(graph.nodes):
         inner, outputs = getattr(node.layer, "_graph", None), pytree.tree_leaves(node.outputs)
-        tensors = [leaf for leaf in pytree.tree_leaves(node.args) if isinstance(leaf, SymbolicTensor)] or node.inputs
+        tensors = _symbols(node.args) or node.inputs
         own = Memory(_bytes(outputs), _bytes(outputs))
         if inner is not None:
             fitted = _refitted(inner, tensors)

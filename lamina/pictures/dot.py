@@ -5,19 +5,41 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..core.errors import short
 from .diagram import Box, Diagram
+
+_DIRECTIONS = ("TB", "LR", "BT", "RL")
+_SPLINES = ("ortho", "curved", "polyline", "spline", "line")
+
+
+class Look(NamedTuple):
+    """How a graph is drawn."""
+
+    rankdir: str
+    dpi: float
+    splines: str
+    columns: int | None
+
+    def check(self, what: str) -> None:
+        """Raises ValueError for what is no such thing."""
+        rankdir, dpi, splines, columns = self
+        if rankdir not in _DIRECTIONS:
+            raise ValueError(f"{what}: `rankdir` must be one of {_DIRECTIONS}; got {short(rankdir)}.")
+        if isinstance(dpi, bool) or not isinstance(dpi, (int, float)) or not 0 < dpi < 10_000:
+            raise ValueError(f"{what}: `dpi` must be a number above 0; got {short(dpi)}.")
+        if splines not in _SPLINES:
+            raise ValueError(f"{what}: `splines` must be one of {_SPLINES}; got {short(splines)}.")
+        if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
+            raise ValueError(f"{what}: `columns` must be a whole number of at least 1, or None; got {short(columns)}.")
 
 
 class Dot:
     """A model's graph in Graphviz' language. `str()` is the text; in a notebook it shows as a picture."""
 
-    def __init__(
-        self, diagram: Diagram, rankdir: str, dpi: float, splines: str, subgraph: bool = False, columns: int | None = 1
-    ):
-        self._diagram, self._rankdir, self._dpi, self._splines = diagram, rankdir, dpi, splines
-        self._subgraph, self._columns = subgraph, columns
+    def __init__(self, diagram: Diagram, look: Look, subgraph: bool = False):
+        self._diagram, self._look, self._subgraph = diagram, look, subgraph
 
     def to_string(self) -> str:
         return "\n".join(self._lines()) + "\n"
@@ -39,11 +61,12 @@ class Dot:
             return self.to_string().encode()
         if format == "mmd":
             return self.mermaid().encode()
-        return drawing.drawn(self._diagram, self._rankdir, self._splines, format, self._dpi, self._columns)
+        rankdir, dpi, splines, columns = self._look
+        return drawing.drawn(self._diagram, rankdir, splines, format, dpi, columns)
 
     def mermaid(self) -> str:
         """The graph in Mermaid's language, which documents on the web show."""
-        return mermaid(self._diagram, self._rankdir)
+        return mermaid(self._diagram, self._look.rankdir)
 
     def _repr_svg_(self) -> str:
         return self.create(format="svg").decode()
@@ -57,7 +80,8 @@ class Dot:
             yield from _cluster(self._diagram, "")
             return
         yield f"digraph {_quoted(self._diagram.title)} {{"
-        yield f"  rankdir={self._rankdir}; dpi={self._dpi:g}; splines={self._splines}; concentrate=true;"
+        rankdir, dpi, splines, _ = self._look
+        yield f"  rankdir={rankdir}; dpi={dpi:g}; splines={splines}; concentrate=true;"
         yield '  node [shape=plain, fontname="Helvetica"];'
         yield from _body(self._diagram, "  ")
         yield "}"

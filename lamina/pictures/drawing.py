@@ -17,6 +17,7 @@ from .layout import MARGIN, Layout, Place, Points, Size, laid_out, without_angle
 TITLE, TEXT = 12.0, 10.0  # sizes of letters, in points
 PAD = 8.0
 HEAD = 20.0  # of the title of a nested model
+_HEADING, _ROW = TITLE + PAD * 1.5, TEXT + PAD * 1.5  # heights of a box's title, and of a row
 EDGE = 12.0  # round the picture
 ARROW = 6.0
 MOST_PIXELS = 60_000  # a side: what matplotlib and PNG readers take
@@ -106,7 +107,7 @@ def placed(diagram: Diagram, rankdir: str, splines: str, columns: int | None = 1
 
 def size_of(box: Box) -> Size:
     widths = [sum(map(_cell_width, row)) for row in box.rows]
-    return max(width_of(box.title, TITLE, True) + 2 * PAD, *widths, 40.0), _title_height() + len(box.rows) * _row()
+    return max(width_of(box.title, TITLE, True) + 2 * PAD, *widths, 40.0), _HEADING + len(box.rows) * _ROW
 
 
 def _cell_width(cell: Cell) -> float:
@@ -115,14 +116,6 @@ def _cell_width(cell: Cell) -> float:
 
 def _said(cell: Cell) -> str:
     return f"{cell.label}: {cell.text}" if cell.label else cell.text
-
-
-def _title_height() -> float:
-    return TITLE + PAD * 1.5
-
-
-def _row() -> float:
-    return TEXT + PAD * 1.5
 
 
 def _turned(layout: Layout, rankdir: str) -> Layout:
@@ -136,16 +129,8 @@ def _turned(layout: Layout, rankdir: str) -> Layout:
         y = end - y if back else y
         return (y, x) if across else (x, y)
 
-    def place(at: Place) -> Place:
-        (x0, y0), (x1, y1) = point(at.x, at.y), point(at.x + at.width, at.y + at.height)
-        return Place(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
-
-    return Layout(
-        *((layout.height, layout.width) if across else (layout.width, layout.height)),
-        {key: place(at) for key, at in layout.boxes.items()},
-        [(title, place(at)) for title, at in layout.frames],
-        [[point(x, y) for x, y in points] for points in layout.arrows],
-    )
+    sizes = (layout.height, layout.width) if across else (layout.width, layout.height)
+    return layout.turned(*sizes, point)
 
 
 def _shapes(diagram: Diagram, placed: Layout, splines: str) -> Iterator[Shape]:
@@ -159,20 +144,27 @@ def _shapes(diagram: Diagram, placed: Layout, splines: str) -> Iterator[Shape]:
 
 
 def _box(box: Box, at: Place) -> Iterator[Shape]:
-    title = _title_height()
-    yield Rect(Place(at.x, at.y, at.width, title), box.colour)
-    yield Label(at.x + at.width / 2, at.y + title / 2, box.title, TITLE, "white", True)
-    y = at.y + title
+    yield Rect(Place(at.x, at.y, at.width, _HEADING), box.colour)
+    yield Label(at.x + at.width / 2, at.y + _HEADING / 2, box.title, TITLE, "white", True)
+    y = at.y + _HEADING
     for row in box.rows:
         spare = (at.width - sum(map(_cell_width, row))) / len(row)
         x = at.x
         for cell in row:
             width = _cell_width(cell) + spare
-            yield Rect(Place(x, y, width, _row()), cell.colour or "white")
+            yield Rect(Place(x, y, width, _ROW), cell.colour or "white")
             colour = "white" if cell.colour else "black"
-            yield Label(x + width / 2, y + _row() / 2, _said(cell), TEXT, colour)
+            yield Label(x + width / 2, y + _ROW / 2, _said(cell), TEXT, colour)
             x += width
-        y += _row()
+        y += _ROW
+
+
+def installed_fonts() -> list[str]:
+    """Those that matplotlib finds and that have the letters of both languages."""
+    from matplotlib.font_manager import fontManager
+
+    there = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in there] or ["sans-serif"]
 
 
 def head(points: Points) -> list[tuple[float, float]]:
@@ -232,7 +224,6 @@ def by_matplotlib(
     """The bytes of a picture of `width` x `height` points. `what` asked for it, as messages say."""
     try:
         from matplotlib.figure import Figure
-        from matplotlib.font_manager import fontManager
         from matplotlib.patches import PathPatch, Polygon, Rectangle
         from matplotlib.path import Path as Way
     except ImportError as error:
@@ -247,8 +238,7 @@ def by_matplotlib(
     axes: Any = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
-    there = {font.name for font in fontManager.ttflist}
-    fonts: Any = {"family": [name for name in FONTS if name in there] or ["sans-serif"]}
+    fonts: Any = {"family": installed_fonts()}
 
     def pen(shape: Rect | Line) -> dict[str, Any]:
         return {"linewidth": shape.width, "linestyle": "--" if shape.dashed else "-"}
@@ -259,27 +249,16 @@ def by_matplotlib(
             colours = {"facecolor": shape.fill or "none", "edgecolor": shape.line}
             axes.add_patch(Rectangle((x, y), w, h, **colours, **pen(shape), zorder=order))
         elif isinstance(shape, Label):
-            axes.text(
-                shape.x,
-                shape.y,
-                shape.text,
-                fontsize=shape.size,
-                color=shape.colour,
-                fontweight="bold" if shape.bold else "normal",
-                ha="center" if shape.middle else "left",
-                va="center",
-                parse_math=False,
-                zorder=order,
-                **fonts,
-            )
+            looks = {"fontsize": shape.size, "color": shape.colour, "fontweight": "bold" if shape.bold else "normal"}
+            place = {"ha": "center" if shape.middle else "left", "va": "center"}
+            axes.text(shape.x, shape.y, shape.text, parse_math=False, zorder=order, **looks, **place, **fonts)
         else:
             points, codes = list(shape.points), [Way.MOVETO] + [Way.LINETO] * (len(shape.points) - 1)
             if shape.curved and len(points) > 2:
                 points = [points[0], *_curve(points)]
                 codes = [Way.MOVETO] + [Way.CURVE3] * (len(points) - 1)
-            axes.add_patch(
-                PathPatch(Way(points, codes), fill=False, edgecolor=shape.colour, **pen(shape), zorder=order)
-            )
+            line = PathPatch(Way(points, codes), fill=False, edgecolor=shape.colour, **pen(shape), zorder=order)
+            axes.add_patch(line)
             if shape.head:
                 axes.add_patch(Polygon(head(shape.points), facecolor=shape.colour, linewidth=0, zorder=order))
     target = io.BytesIO()

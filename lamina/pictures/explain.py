@@ -7,7 +7,7 @@ import html
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch.utils import _pytree as pytree
 
@@ -19,12 +19,14 @@ from ..layers import attention, convolution, merge, recurrent, reshape
 from ..layers.embedding import Embedding
 from ..layers.input import Input
 from ..layers.spatial import Spatial
-from .cost import UNKNOWN, Row, _count, costs
+from .cost import UNKNOWN, Row, costs, count_of
 from .facts import facts
 from .field import fields_after, fields_of_inputs, shown
 from .said import LANGUAGES, Language, sentences
 from .scene import Scene
 from .scenes import At, scenes
+from .table import printed
+from .table import shown as as_markup
 
 Line = tuple[str, str]  # a label, and a text
 WIDTH = 80  # columns of a text
@@ -323,7 +325,7 @@ def _numbers(call: Call) -> Numbers:
     before = [fields_of_inputs(SymbolicTensor(shape)) for shape in inputs]
     last = getattr(layer, "channels_last", True)
     field = shown([fields_after(layer, before, inputs[0], outputs[0], last)])
-    count = _count(layer, call.arguments, {}, call.outputs)
+    count = count_of(layer, call.arguments, {}, call.outputs)
     return Numbers(_sizes(inputs), _sizes(outputs), f"{layer.count_params():,}", str(count), field)
 
 
@@ -492,30 +494,20 @@ def _listed(lines: Sequence[Line], width: int) -> str:
 def _tabulated(rows: Sequence[Sequence[str]], width: int) -> str:
     """A table by rich, without colours."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, width=None)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for number, heading in enumerate(rows[0]):
-        table.add_column(
-            _markup(heading), overflow="fold", justify="right" if number and _counts(rows, number) else "left"
-        )
+        side: Literal["left", "right"] = "right" if number and _counts(rows, number) else "left"
+        table.add_column(as_markup(heading), overflow="fold", justify=side)
     for row in rows[1:]:
-        table.add_row(*map(_markup, row))
-    console = Console(width=width, force_terminal=False, color_system=None, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().strip("\n").split("\n")) + "\n"
+        table.add_row(*map(as_markup, row))
+    lines = printed([table], width, plain=True).strip("\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _counts(rows: Sequence[Sequence[str]], column: int) -> bool:
     return any(row[column].replace(",", "").isdigit() for row in rows[1:])
-
-
-def _markup(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

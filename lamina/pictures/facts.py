@@ -13,7 +13,7 @@ from ..core.symbolic import SymbolicTensor
 from ..kernels import window
 from ..layers import attention
 from ..layers.local import LocallyConnected
-from .cost import UNKNOWN, Count, _tried, attention_multiply_adds, multiply_adds
+from .cost import UNKNOWN, Count, count_of
 from .field import fields_after, fields_of_inputs
 from .field import shown as shown_fields
 from .formulas import by, formula, shapes
@@ -147,16 +147,9 @@ def parameters(layer: Any, language: Language = "en") -> str:
 
 
 def _multiply_adds(layer: Any, at: At) -> Count:
-    inputs, outputs = ([tuple(1 if size is None else size for size in s) for s in each] for each in at[:2])
-    if isinstance(layer, attention._Attention):
-        number: int | None = attention_multiply_adds(layer, inputs[0], inputs[min(1, len(inputs) - 1)])
-    else:
-        number = multiply_adds(layer, inputs[0], outputs[0])
-    if number is None:
-        kind = layer.input_dtype or layer._compute or torch.float32
-        return _tried(layer, tuple(SymbolicTensor(shape, kind) for shape in at.inputs), {})
-    unknown = any(None in shape[1:] for shape in (at.inputs[0], at.outputs[0]))
-    return Count(number, number > 0 and unknown)
+    kind = layer.input_dtype or layer._compute or torch.float32
+    inputs, outputs = (tuple(SymbolicTensor(shape, kind) for shape in shapes) for shapes in at[:2])
+    return count_of(layer, inputs, {}, outputs)
 
 
 def _said_count(count: Count, language: Language) -> str:

@@ -160,14 +160,21 @@ def _transposed(layer: convolution.ConvTranspose, at: At) -> Iterable[Iterable]:
     return kernel, strides, padding, layer.output_padding or (None,) * layer.rank, dilation
 
 
-def _pool(layer: Any, at: At) -> Iterable[Iterable]:
+def windows_of(layer: Any) -> tuple[Any, ...]:
+    """Sizes, strides, paddings and dilations of a layer's window, each for all spatial axes."""
+    if hasattr(layer, "windows"):
+        return layer.windows()
     size = layer.pool_size if isinstance(layer, pooling._Pooling) else layer.kernel_size
-    return size, layer.strides, window.per_axis(layer.padding, layer.rank), (1,) * layer.rank, layer.spatial(at.inputs)
+    return size, layer.strides, window.per_axis(layer.padding, layer.rank), (1,) * layer.rank
+
+
+def _window(layer: Any, at: At) -> Iterable[Iterable]:
+    return *windows_of(layer), layer.spatial(at.inputs)
 
 
 def _local(layer: Any, at: At) -> Iterable[Iterable]:
     """Of "same", a window begins half its size before its place, whatever the size of the axis."""
-    size, strides, paddings, *more = _pool(layer, at)
+    size, strides, paddings, *more = _window(layer, at)
     paddings = [(k // 2, 0) if name == "same" else name for k, name in zip(size, paddings, strict=True)]
     return size, strides, paddings, *more
 
@@ -195,9 +202,9 @@ def _enlarged(field: Field, factor: int, interpolation: str) -> Field:
 
 
 for _kind, _through, _arguments in (
-    (convolution._Convolution, Field.window, lambda layer, at: (*layer.windows(), layer.spatial(at.inputs))),
+    (convolution._Convolution, Field.window, _window),
     (convolution.ConvTranspose, Field.transposed, _transposed),
-    (pooling._Pooling, Field.window, _pool),
+    (pooling._Pooling, Field.window, _window),
     (LocallyConnected, Field.window, _local),
     (reshape.ZeroPadding, _shifted, lambda layer, at: [[-before for before, _ in layer.padding]]),
     (reshape._Cropping, _shifted, lambda layer, at: [[before for before, _ in layer.cropping]]),

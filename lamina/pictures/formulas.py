@@ -20,6 +20,7 @@ from ..layers import (
     wrappers,
 )
 from ..layers.local import LocallyConnected
+from .field import windows_of
 from .said import Language, Said, sentences
 from .scenes.kinds import At, Shape
 
@@ -101,26 +102,18 @@ def transposed_formula(
     return f"({_n(n)} - 1) x {stride} + {window.extent(kernel, dilation)}{rest}{_result(result)}"
 
 
-def _windows(layer: Any) -> list[tuple[Any, ...]]:
-    """Kernel, stride, padding and dilation of each axis."""
-    if hasattr(layer, "windows"):
-        return [*zip(*layer.windows(), strict=True)]
-    size = layer.pool_size if isinstance(layer, pooling._Pooling) else layer.kernel_size
-    padding, ones = window.per_axis(layer.padding, layer.rank), (1,) * layer.rank
-    return [*zip(size, layer.strides, padding, ones, strict=True)]
-
-
 @formula.register(convolution._Convolution)
 @formula.register(pooling._Pooling)
 @formula.register(LocallyConnected)
 def _(layer: Any, at: At) -> list[str]:
-    each = _windows(layer)
+    each = [*zip(*windows_of(layer), strict=True)]
     return _by_axis(at, _sizes(layer, at), lambda axis, n, m: window_formula(n, each[axis], m, at.language))
 
 
 @formula.register
 def _(layer: convolution.ConvTranspose, at: At) -> list[str]:
-    each, extra = _windows(layer), layer.output_padding or (None,) * len(layer.strides)
+    each = [*zip(*windows_of(layer), strict=True)]
+    extra = layer.output_padding or (None,) * len(layer.strides)
 
     def line(axis: int, n: int | None, m: int | None) -> str:
         return transposed_formula(n, each[axis], extra[axis], m)
@@ -130,10 +123,8 @@ def _(layer: convolution.ConvTranspose, at: At) -> list[str]:
 
 @formula.register
 def _(layer: convolutional_recurrent.ConvLSTM, at: At) -> list[str]:
-    cell: Any = layer.cell
-    step = (at.inputs[0][0], *at.inputs[0][2:])
-    each, one = _windows(cell), At((step,), (cell.compute_output_shape(step),), at.language)
-    return _by_axis(at, _sizes(cell, one), lambda axis, n, m: window_formula(n, each[axis], m, at.language))
+    step = at.of_a_step()
+    return formula(layer.cell, step._replace(outputs=(layer.cell.compute_output_shape(step.inputs[0]),)))
 
 
 @formula.register

@@ -51,12 +51,19 @@ class Layout:
     arrows: list[Points] = field(default_factory=list)
 
     def moved(self, x: float, y: float) -> Layout:
+        return self.turned(self.width, self.height, lambda px, py: (px + x, py + y))
+
+    def turned(self, width: float, height: float, point: Callable[[float, float], tuple[float, float]]) -> Layout:
+        """One of another size, in which every point is where a function puts it."""
+
+        def place(at: Place) -> Place:
+            (x0, y0), (x1, y1) = point(at.x, at.y), point(at.x + at.width, at.y + at.height)
+            return Place(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
+
+        boxes, frames = self.boxes.items(), self.frames
+        arrows = [[point(*each) for each in points] for points in self.arrows]
         return Layout(
-            self.width,
-            self.height,
-            {key: Place(at.x + x, at.y + y, at.width, at.height) for key, at in self.boxes.items()},
-            [(title, Place(at.x + x, at.y + y, at.width, at.height)) for title, at in self.frames],
-            [[(px + x, py + y) for px, py in points] for points in self.arrows],
+            width, height, {key: place(at) for key, at in boxes}, [(title, place(at)) for title, at in frames], arrows
         )
 
 
@@ -186,9 +193,6 @@ class _Columns:
         dx, dy = self._moves[self._column(y)]
         return x + dx, y + dy
 
-    def _place(self, at: Place) -> Place:
-        return Place(*self._moved(at.x, at.y), at.width, at.height)
-
     def _arrow(self, points: Points) -> Points:
         """Its way; from a column to the next it goes below the one, between both, and above the other."""
         here, there = self._column(points[0][1]), self._column(points[-1][1])
@@ -201,12 +205,9 @@ class _Columns:
         return [*out, (out[-1][0], below), (gutter, below), (gutter, 0.0), (back[0][0], 0.0), *back]
 
     def layout(self) -> Layout:
-        return Layout(
-            *self._size,
-            {key: self._place(at) for key, at in self._old.boxes.items()},
-            [(title, self._place(at)) for title, at in self._old.frames],
-            [self._arrow(points) for points in self._old.arrows],
-        )
+        made = self._old.turned(*self._size, self._moved)
+        made.arrows = [self._arrow(points) for points in self._old.arrows]
+        return made
 
 
 def _filled(whole: float, cuts: list[tuple[float, float]], height: float) -> list[tuple[float, float]]:

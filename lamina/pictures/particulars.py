@@ -24,14 +24,19 @@ from ..layers import (
 from ..layers.local import LocallyConnected
 from .said import Said, sentences
 
-Rule = tuple[Any, Callable[[Any], bool], Said]  # a class or several, what else must hold, the sentence
+# A class or several; what else must hold, an attribute that says it by itself by its name; the sentence.
+Rule = tuple[Any, str | Callable[[Any], Any], Said]
 
 _SAID = sentences("particulars")
 
 
 def fitting(rules: tuple[Rule, ...], layer: Any) -> list[Said]:
     """The sentences of the rules that fit a layer, in their order."""
-    return [said for kind, fits, said in rules if isinstance(layer, kind) and fits(layer)]
+    found = []
+    for kind, fits, said in rules:
+        if isinstance(layer, kind) and (getattr(layer, fits) if isinstance(fits, str) else fits(layer)):
+            found.append(said)
+    return found
 
 
 # What arguments make of a layer ---------------------------------------------------------------------------------------
@@ -45,7 +50,14 @@ def _is_depthwise(layer: Any) -> bool:
     return layer.groups > 1 and layer.kernel.shape[-2] == 1
 
 
-_WINDOWED = (convolution._Convolution, LocallyConnected)
+def _is_strided(layer: Any) -> bool:
+    return max(layer.strides) > 1 and not isinstance(layer, convolution.ConvTranspose)
+
+
+def _overlaps(layer: Any) -> bool:
+    return any(s < p for s, p in zip(layer.strides, layer.pool_size, strict=True))
+
+
 _RNN = recurrent.RNN
 PARTICULARS: tuple[Rule, ...] = (
     (convolution.Conv, lambda layer: layer.padding == "causal", _SAID.causal),
@@ -53,37 +65,29 @@ PARTICULARS: tuple[Rule, ...] = (
     (convolution.Conv, lambda layer: layer.groups > 1 and not _is_depthwise(layer), _SAID.grouped),
     (convolution.Conv, _is_depthwise, _SAID.depthwise),
     (convolution.Conv, _is_pointwise, _SAID.pointwise),
-    (
-        _WINDOWED,
-        lambda layer: max(layer.strides) > 1 and not isinstance(layer, convolution.ConvTranspose),
-        _SAID.strided,
-    ),
+    ((convolution._Convolution, LocallyConnected), _is_strided, _SAID.strided),
     (convolution.ConvTranspose, lambda layer: max(layer.strides) > 1, _SAID.spread),
-    (
-        pooling._Pooling,
-        lambda layer: any(s < p for s, p in zip(layer.strides, layer.pool_size, strict=True)),
-        _SAID.overlapping,
-    ),
-    (_RNN, lambda layer: layer.return_sequences, _SAID.every_step),
+    (pooling._Pooling, _overlaps, _SAID.overlapping),
+    (_RNN, "return_sequences", _SAID.every_step),
     (_RNN, lambda layer: not layer.return_sequences, _SAID.last_step),
-    (_RNN, lambda layer: layer.return_state, _SAID.states),
-    (_RNN, lambda layer: layer.go_backwards, _SAID.backwards),
-    (_RNN, lambda layer: layer.stateful, _SAID.stateful),
+    (_RNN, "return_state", _SAID.states),
+    (_RNN, "go_backwards", _SAID.backwards),
+    (_RNN, "stateful", _SAID.stateful),
     (recurrent.GRU, lambda layer: not layer.reset_after, _SAID.reset_before),
-    (activation.ReLU, lambda layer: layer.threshold, _SAID.threshold),
-    (activation.ReLU, lambda layer: layer.negative_slope, _SAID.slope),
+    (activation.ReLU, "threshold", _SAID.threshold),
+    (activation.ReLU, "negative_slope", _SAID.slope),
     (activation.ReLU, lambda layer: layer.max_value is not None, _SAID.largest),
     (normalization.GroupNormalization, lambda layer: layer.groups == 1, _SAID.one_group),
-    (embedding.Embedding, lambda layer: layer.mask_zero, _SAID.zero_masked),
+    (embedding.Embedding, "mask_zero", _SAID.zero_masked),
     (dropout.Dropout, lambda layer: layer.noise_shape is not None, _SAID.shared_noise),
-    (attention.AdditiveAttention, lambda layer: layer.use_scale, _SAID.weighted_features),
-    (
-        attention.Attention,
-        lambda layer: layer.use_scale and not isinstance(layer, attention.AdditiveAttention),
-        _SAID.scaled_scores,
-    ),
+    (attention.AdditiveAttention, "use_scale", _SAID.weighted_features),
+    (attention.Attention, lambda layer: layer.use_scale and not _is_additive(layer), _SAID.scaled_scores),
     (attention._Projected, lambda layer: layer.sliding_window is not None, _SAID.window),
 )
+
+
+def _is_additive(layer: Any) -> bool:
+    return isinstance(layer, attention.AdditiveAttention)
 
 
 # Training and masks ---------------------------------------------------------------------------------------------------
@@ -93,39 +97,37 @@ def _always(layer: Any) -> bool:
     return True
 
 
+def _drops(layer: Any) -> bool:
+    return layer.dropout or layer.recurrent_dropout
+
+
 def _inner(layer: Any) -> bool:
     return any(getattr(part, "_takes_training", False) for part in layer.modules() if part is not layer)
 
 
+def _prepares(layer: Any) -> bool:
+    return layer._takes_training and type(layer).__module__.startswith("lamina.layers.preprocessing")
+
+
+_FUSED = (recurrent.LSTM, recurrent.GRU, recurrent.SimpleRNN, convolutional_recurrent.ConvLSTM)
+_WRAPPERS = (wrappers.Wrapper, wrappers.Bidirectional, wrappers.Pipeline, torch_module.TorchModuleWrapper)
 TRAINING: tuple[Rule, ...] = (
     (normalization.BatchNormalization, _always, _SAID.training_statistics),
     (normalization.SpectralNormalization, _always, _SAID.training_spectral),
     (dropout._Noise, lambda layer: getattr(layer, "rate", getattr(layer, "stddev", 0)) > 0, _SAID.training_noise),
-    (recurrent._Cell, lambda layer: layer.dropout or layer.recurrent_dropout, _SAID.training_cell),
-    (
-        (recurrent.LSTM, recurrent.GRU, recurrent.SimpleRNN, convolutional_recurrent.ConvLSTM),
-        lambda layer: layer.dropout or layer.recurrent_dropout,
-        _SAID.training_recurrence,
-    ),
+    (recurrent._Cell, _drops, _SAID.training_cell),
+    (_FUSED, _drops, _SAID.training_recurrence),
     (attention._Attention, lambda layer: layer.dropout > 0, _SAID.training_weights),
-    (
-        (wrappers.Wrapper, wrappers.Bidirectional, wrappers.Pipeline, torch_module.TorchModuleWrapper),
-        _inner,
-        _SAID.training_inner,
-    ),
+    (_WRAPPERS, _inner, _SAID.training_inner),
     (lambda_.Lambda, lambda layer: layer._takes_training and "training" in layer._wanted, _SAID.training_function),
     (object, lambda layer: type(layer).__name__ == "Equalization", _SAID.training_equalized),
-    (
-        object,
-        lambda layer: layer._takes_training and type(layer).__module__.startswith("lamina.layers.preprocessing"),
-        _SAID.training_drawn,
-    ),
+    (object, _prepares, _SAID.training_drawn),
     (object, _always, _SAID.training_same),
 )
 
 MASKS: tuple[Rule, ...] = (
     (lambda_.Masking, _always, _SAID.mask_masking),
-    (embedding.Embedding, lambda layer: layer.mask_zero, _SAID.mask_zero),
+    (embedding.Embedding, "mask_zero", _SAID.mask_zero),
     ((recurrent.RNN, wrappers.Bidirectional), _always, _SAID.mask_recurrent),
     (attention._Attention, _always, _SAID.mask_keys),
     (activation.Softmax, _always, _SAID.mask_softmax),
@@ -135,7 +137,7 @@ MASKS: tuple[Rule, ...] = (
     (merge.Concatenate, _always, _SAID.mask_joined),
     (merge.Dot, _always, _SAID.mask_ends),
     (merge.Merge, _always, _SAID.mask_any),
-    (object, lambda layer: layer.supports_masking, _SAID.mask_kept),
+    (object, "supports_masking", _SAID.mask_kept),
     (object, lambda layer: type(layer).compute_mask is Layer.compute_mask, _SAID.mask_refused),
     (object, _always, _SAID.mask_lost),
 )

@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import short
 from .diagram import Shown, diagram
-from .dot import Dot
+from .dot import Dot, Look
 from .fold import fold_blocks
-
-_DIRECTIONS = ("TB", "LR", "BT", "RL")
-_SPLINES = ("ortho", "curved", "polyline", "spline", "line")
 
 
 def model_to_dot(
@@ -37,9 +33,13 @@ def model_to_dot(
     are repeated once. columns: into how many a long picture is broken; None: as many as make it about as wide as high.
     Raises ValueError for a model that is not built.
     """
-    _check("model_to_dot", rankdir, dpi, splines, columns)
     shown = Shown(show_shapes, show_dtype, show_layer_names, expand_nested, show_layer_activations, show_trainable)
-    return Dot(diagram(model, shown, fold_blocks if fold else None), rankdir, dpi, splines, subgraph, columns)
+    return _dot("model_to_dot", model, shown, Look(rankdir, dpi, splines, columns), fold, subgraph)
+
+
+def _dot(what: str, model: Any, shown: Shown, look: Look, fold: bool, subgraph: bool = False) -> Dot:
+    look.check(what)
+    return Dot(diagram(model, shown, fold_blocks if fold else None), look, subgraph)
 
 
 def plotted(model: Any, to_file: Any = None, show_layer_names: bool = True, columns: Any = None, **options: Any) -> Dot:
@@ -70,23 +70,10 @@ def plot_model(
     PNG, for a name without a suffix too, and PDF are drawn by matplotlib, at `dpi` dots per inch. The arguments are
     those of `model_to_dot`. Returns an IPython image of an SVG or PNG where IPython is installed, else None.
     """
-    _check("plot_model", rankdir, dpi, splines, columns)
+    shown = Shown(show_shapes, show_dtype, show_layer_names, expand_nested, show_layer_activations, show_trainable)
+    made = _dot("plot_model", model, shown, Look(rankdir, dpi, splines, columns), fold)
     path, format = Path(to_file), _format_of(to_file)
-    model_to_dot(
-        model,
-        show_shapes,
-        show_dtype,
-        show_layer_names,
-        rankdir,
-        expand_nested,
-        dpi,
-        False,
-        show_layer_activations,
-        show_trainable,
-        splines,
-        fold,
-        columns,
-    ).write(path, format=format)
+    made.write(path, format=format)
     if format not in ("svg", "png"):
         return None
     try:
@@ -101,14 +88,3 @@ def _format_of(to_file: Any) -> str:
     if format not in ("svg", "png", "pdf", "dot", "mmd"):
         raise ValueError(f"plot_model: the name must end in .svg, .png, .pdf, .dot or .mmd; got {str(to_file)!r}.")
     return format
-
-
-def _check(what: str, rankdir: Any, dpi: Any, splines: Any, columns: Any) -> None:
-    if rankdir not in _DIRECTIONS:
-        raise ValueError(f"{what}: `rankdir` must be one of {_DIRECTIONS}; got {short(rankdir)}.")
-    if isinstance(dpi, bool) or not isinstance(dpi, (int, float)) or not 0 < dpi < 10_000:
-        raise ValueError(f"{what}: `dpi` must be a number above 0; got {short(dpi)}.")
-    if splines not in _SPLINES:
-        raise ValueError(f"{what}: `splines` must be one of {_SPLINES}; got {short(splines)}.")
-    if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
-        raise ValueError(f"{what}: `columns` must be a whole number of at least 1, or None; got {short(columns)}.")

@@ -21,22 +21,8 @@ from ..core.calling import device_of
 from ..core.errors import for_screen, named, short, show_shape
 from ..core.graph import Graph
 from ..layers.embedding import Embedding
+from . import clock
 from .cells import shape_of
-from .clock import (
-    Clock,
-    Place,
-    Times,
-    as_found,
-    clocked,
-    faster_half,
-    graph_of,
-    inside,
-    is_open,
-    mean,
-    measure,
-    opened,
-    run,
-)
 from .cost import UNKNOWN, costs
 from .cost import Row as Cost
 from .table import STYLE, Column, as_html, as_rich, fixed, nobody_watches, number, printed, shown, terminal_width
@@ -234,16 +220,16 @@ def profile(
     inputs = model._convert((inputs,), {})[0][0]
     inputs = pytree.tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, inputs)
     samples = next((leaf.shape[0] for leaf in pytree.tree_leaves(inputs) if getattr(leaf, "shape", ())), batch_size)
-    with as_found(model, train), torch.set_grad_enabled(train):
+    with clock.as_found(model, train), torch.set_grad_enabled(train):
         for _ in range(2):
-            run(model, inputs, Clock(device), train)
-        plain = measure(lambda: run(model, inputs, Clock(device), train), seconds / 2)
-        places: list[Place] = [Place(0, (id(model),))]
-        with clocked(model, places) as put:
-            run(model, inputs, put(Clock(device)), train)
-            timed = measure(lambda: run(model, inputs, put(Clock(device)), train), seconds / 2)
-    times = mean([each.by_place(len(places)) for each in faster_half(timed)])
-    undisturbed = statistics.mean(each.total() for each in faster_half(plain))
+            clock.run(model, inputs, clock.Clock(device), train)
+        plain = clock.measure(lambda: clock.run(model, inputs, clock.Clock(device), train), seconds / 2)
+        places: list[clock.Place] = [clock.Place(0, (id(model),))]
+        with clock.clocked(model, places) as put:
+            clock.run(model, inputs, put(clock.Clock(device)), train)
+            timed = clock.measure(lambda: clock.run(model, inputs, put(clock.Clock(device)), train), seconds / 2)
+    times = clock.mean([each.by_place(len(places)) for each in clock.faster_half(timed)])
+    undisturbed = statistics.mean(each.total() for each in clock.faster_half(plain))
     return _made(model, places, times, undisturbed, samples, train, len(timed), device)
 
 
@@ -263,7 +249,7 @@ def _batch_of(data: Any, batch_size: int) -> Any:
 
 def _random(model: Any, batch_size: int, input_shape: Sequence[int] | None) -> Any:
     """Random inputs: small integers where they are numbers of words, else from 0 to 1."""
-    graph = graph_of(model)
+    graph = clock.graph_of(model)
     words = min((each.input_dim for each in model.modules() if isinstance(each, Embedding)), default=2)
 
     if model._takes_text:
@@ -298,7 +284,7 @@ def _is_integer(graph: Graph, tensor: Any) -> bool:
         return True
     for node in graph.nodes:
         for place, each in enumerate(node.inputs):
-            inner = graph_of(node.layer)
+            inner = clock.graph_of(node.layer)
             if each is tensor and (
                 isinstance(node.layer, Embedding) or (inner and _is_integer(inner, inner.inputs[place]))
             ):
@@ -311,8 +297,8 @@ def _is_integer(graph: Graph, tensor: Any) -> bool:
 
 def _made(
     model: Any,
-    places: list[Place],
-    times: Times,
+    places: list[clock.Place],
+    times: clock.Times,
     undisturbed: float,
     samples: int,
     train: bool,
@@ -325,19 +311,19 @@ def _made(
     for number_, place in enumerate(places):
         by_layer[place.owner, place.layers[0]].append(number_)
         with_others |= {(place.owner, other): place.layers[0] for other in place.layers[1:]}
-    names = {id(layer): layer.name for owner in opened(model) for layer in inside(owner)}
+    names = {id(layer): layer.name for owner in clock.opened(model) for layer in clock.inside(owner)}
     layers: list[Any] = []
 
     def rows_of(owner: Any, level: int) -> list[Row]:
         made = []
-        for layer in dict.fromkeys(inside(owner)):
+        for layer in dict.fromkeys(clock.inside(owner)):
             cost = cost_of.get(id(layer), Cost(UNKNOWN, "?"))
             work, held = (None if each.each else each.number for each in (cost.multiply_adds, cost.memory))
             params = layer.count_params() if layer.built else 0
             row = Row(layer.name, type(layer).__name__, level, shape_of(layer), params, work, held)
             layers.append(layer)
             made.append(row)
-            below = rows_of(layer, level + 1) if is_open(layer) else []
+            below = rows_of(layer, level + 1) if clock.is_open(layer) else []
             key = id(owner), id(layer)
             if key in by_layer:
                 row.forward = sum(times.forward[place] for place in by_layer[key])

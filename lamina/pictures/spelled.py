@@ -226,12 +226,18 @@ def _normal(cls: Any, argument: str, value: Any) -> Any:
         return None
     if isinstance(value, str):
         return _SNAKE.get(value, value) if argument.endswith("initializer") else value
+    converted = _converted(cls, argument, value)
+    return _plain(value if converted is None else converted)
+
+
+def _converted(cls: Any, argument: str, value: Any) -> Any:
+    """A value as a layer keeps it; None where the class alone cannot tell."""
     if argument in _OF_NO_WINDOW:
-        return _plain(value)
+        return None
     try:
-        return _plain(cls._args[argument].kind.convert(value, _owner(cls)))
+        return cls._args[argument].kind.convert(value, _owner(cls))
     except (Refused, AttributeError, TypeError, ValueError):
-        return _plain(value)
+        return None
 
 
 def _owner(cls: Any) -> Any:
@@ -242,14 +248,8 @@ def _owner(cls: Any) -> Any:
 
 def _shape(cls: Any, argument: str, table: Generation | None) -> str:
     """How sizes are written; empty for what is none."""
-    if argument in _OF_NO_WINDOW:
-        return ""
-    try:
-        many = cls._args[argument].kind.convert(2, _owner(cls))
-    except (Refused, AttributeError, TypeError, ValueError):
-        return ""
     rank = _owner(cls).rank
-    if not isinstance(many, tuple) or rank is None:
+    if not isinstance(_converted(cls, argument, 2), tuple) or rank is None:
         return ""
     if table is not KERAS1:
         return "one"

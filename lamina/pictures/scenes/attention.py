@@ -13,7 +13,7 @@ from ...layers import attention
 from ..said import Said, sentences
 from ..scene import Frame, Grid, Link, Mark, Scene, Style
 from .kinds import At, scenes
-from .parts import breadth, drawn, notes, sizes, twin
+from .parts import breadth, drawn, lit, notes, sizes, twin
 
 _MOST = 6  # queries, and keys
 
@@ -157,17 +157,11 @@ def _heads(layer: Any, at: At) -> Scene:
         links += [*now, Link(("results", head), ("output", 0))]
         said = _SAID.own if share == 1 else _SAID.shared
         marks = [Mark("query heads", head), Mark("key heads", head // share), Mark("results", head)]
-        frames.append(
-            Frame(
-                said(language, head=head + 1, other=head // share + 1, count=share),
-                marks,
-                [link._replace(colour=0) for link in now],
-            )
-        )
+        caption = said(language, head=head + 1, other=head // share + 1, count=share)
+        frames.append(Frame(caption, marks, lit(now)))
     into = [Link(("results", head), ("output", 0), 0) for head in range(shown)]
-    frames.append(
-        Frame(_SAID.together(language), [Mark("output", 0), *(Mark("results", head) for head in range(shown))], into)
-    )
+    marks = [Mark("output", 0), *(Mark("results", head) for head in range(shown))]
+    frames.append(Frame(_SAID.together(language), marks, into))
     remarks = [_SAID.fewer(language, drawn=shown, full=queries)] if shown < queries else []
     title = _SAID.split(language, name=type(layer).__name__, queries=queries, others=others)
     return Scene(title, grids, frames, links, notes=notes(grids, *remarks))

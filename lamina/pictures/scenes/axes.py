@@ -14,7 +14,7 @@ from ...layers import activation, dense, dropout, embedding, normalization, old
 from ...layers.preprocessing import features
 from ..said import Said, sentences
 from ..scene import PLAIN, Curve, Frame, Grid, Link, Mark, Note, Scene
-from .gates import Formula, applied, flow
+from .gates import Places, applied, flow
 from .kinds import At, scenes
 from .masks import travels
 from .parts import (
@@ -32,6 +32,7 @@ from .parts import (
     sizes,
     smaller,
     twin,
+    whole,
 )
 
 # Products with a kernel -------------------------------------------------------------------------------------------
@@ -49,19 +50,16 @@ def _product(
     real = [tuple(full[letter] for letter in letters) or (1,) for letters in equation]
     x, kernel = (torch.ones(shape, requires_grad=True) for shape in shapes[:2])
     y = torch.einsum(f"{equation[0]},{equation[1]}->{equation[2]}", x, kernel).flatten()
-    named = [
-        said(at.language, sizes=sizes(size))
-        for said, size in zip((_SAID.input, _SAID.kernel, _SAID.output), real, strict=True)
-    ]
+    titles = zip((_SAID.input, _SAID.kernel, _SAID.output), real, strict=True)
+    named = [said(at.language, sizes=sizes(size)) for said, size in titles]
     # A product of matrices: an output stands where the row of its inputs and the column of its weights cross.
     width, height = (0.0, 0.0) if many else (shapes[0][-1] + GAP + 2, shapes[1][0] + GAP + 1)
     given = sheet("input", shapes[0], (0, height), named[0], layout=Layout("[{}]"))
     where = (width, given.bottom + GAP if many else 0)
     trained: list[Any] = ["weight"] * kernel.numel()
     weights = sheet("kernel", shapes[1], where, named[1], styles=trained, layout=Layout("[{}]"))
-    found = sheet(
-        "output", shapes[2], (width, weights.bottom + GAP if many else height), named[2], layout=Layout("[{}]")
-    )
+    where = (width, weights.bottom + GAP if many else height)
+    found = sheet("output", shapes[2], where, named[2], layout=Layout("[{}]"))
     count = math.prod(full[letter] or small[letter] for letter in {*equation[0]} - {*equation[2]})
     frames = []
     for index in _from_the_corner(shapes[2]):
@@ -69,9 +67,8 @@ def _product(
         seen = [slope.flatten().nonzero().flatten().tolist() for slope in slopes]
         marks = [*given.marks(seen[0], 0), *weights.marks(seen[1], 1), *found.marks([index])]
         frames.append(Frame(_SAID.sum(at.language, count=count, then=then), marks))
-    grids = (*given.grids, *weights.grids, *found.grids)
-    cut_off = any(smaller(whole, shape, at.language) for whole, shape in zip(real, shapes, strict=True))
-    return Scene(title, grids, frames, notes=notes(grids, note, _SAID.fewer(at.language) if cut_off else ""))
+    cut_off = any(smaller(full, shape, at.language) for full, shape in zip(real, shapes, strict=True))
+    return whole(title, (given, weights, found), frames, note, _SAID.fewer(at.language) if cut_off else "")
 
 
 def _then(layer: Any, at: At, biased: bool) -> str:
@@ -104,9 +101,9 @@ def _(layer: dense.EinsumDense, at: At) -> list[Scene]:
     letters = iter(letter for letter in string.ascii_letters if letter not in terms.inputs + terms.outputs)
     others = "".join(next(letters) for _ in range(rank - len(terms.inputs)))
     right = terms.dots == "right"
-    whole = [letters + others if right else others + letters for letters in (terms.inputs, terms.outputs)]
-    full = dict(zip(whole[0], at.inputs[0], strict=True)) | dict(zip(terms.kernel, layer.kernel.shape, strict=True))
-    equation = (whole[0][1:], terms.kernel, whole[1][1:])  # without the batch
+    x, y = (letters + others if right else others + letters for letters in (terms.inputs, terms.outputs))
+    full = dict(zip(x, at.inputs[0], strict=True)) | dict(zip(terms.kernel, layer.kernel.shape, strict=True))
+    equation = (x[1:], terms.kernel, y[1:])  # without the batch
     summed = ", ".join(letter for letter in equation[0] if letter not in equation[2])
     what = _SAID.letters(at.language, letters=summed)
     title = f"{_SAID.product(at.language, name=type(layer).__name__, summed=what)} ({layer.equation})"
@@ -125,9 +122,8 @@ def _(layer: old.MaxoutDense, at: At) -> list[Scene]:
         column = range(unit, maps * units, units)
         marks = [*given.marks(range(width), 0), *middle.marks(column, 1), *found.marks([unit])]
         frames.append(Frame(_SAID.largest(at.language, unit=unit + 1, count=layer.features), marks))
-    grids = (*given.grids, *middle.grids, *found.grids)
     cut_sizes = smaller((at.inputs[0][-1], layer.features, layer.units), (width, maps, units), at.language)
-    return [Scene(_SAID.maxout(at.language, count=layer.features), grids, frames, notes=notes(grids, cut_sizes))]
+    return [whole(_SAID.maxout(at.language, count=layer.features), (given, middle, found), frames, cut_sizes)]
 
 
 # Rows of a table --------------------------------------------------------------------------------------------------
@@ -201,18 +197,17 @@ def _grouped(
     if numbered and len(at.inputs[0]) == len(shape):
         axes[1:] = [_numbered(axis) for axis in range(1, len(shape))]
     names = [many(at.language) for many, _ in axes]
-    whole = "" if len(shape) > 2 else _SAID.batch(at.language)
-    room = breadth(f"{whole or _SAID.sample(at.language)} ↓ {names[-2]} → {names[-1]}")
+    said = "" if len(shape) > 2 else _SAID.batch(at.language)
+    room = breadth(f"{said or _SAID.sample(at.language)} ↓ {names[-2]} → {names[-1]}")
     layout = Layout(_SAID.sample(at.language), (3, 9, 12), room, (names[-2], names[-1]))
-    batch = sheet("batch", shape, title=whole, colours=colours, layout=layout)
+    batch = sheet("batch", shape, title=said, colours=colours, layout=layout)
     frames = []
     for group in dict.fromkeys(colours):
         members = [index for index, colour in enumerate(colours) if colour == group]
         if batch.marks(members):
             where = ", ".join(_where(at, members, shape, axes))
             frames.append(Frame(_SAID.group(at.language, count=len(members), where=where), batch.marks(members, group)))
-    full = _SAID.full(at.language, sizes=sizes(at.inputs[0]))
-    return Scene(title, batch.grids, frames[:12], notes=notes(batch.grids, full))
+    return whole(title, [batch], frames[:12], _SAID.full(at.language, sizes=sizes(at.inputs[0])))
 
 
 def _numbered(axis: int) -> tuple[Said, Said]:
@@ -239,12 +234,9 @@ def _batch(at: At, axis: int, channels: int) -> tuple[tuple[int, ...], tuple[int
     shape = tuple(sizes_of)
     if rank == 2:
         return shape, shape, True
-    last = place == rank - 1 or place == 0
-    return (
-        shape,
-        (shape[0], math.prod(shape[1:-1]), shape[-1]) if last else (shape[0], shape[1], math.prod(shape[2:])),
-        last,
-    )
+    if place in (0, rank - 1):
+        return shape, (shape[0], math.prod(shape[1:-1]), shape[-1]), True
+    return shape, (shape[0], shape[1], math.prod(shape[2:])), False
 
 
 def _shared(made: Any, shape: tuple[int, ...], **options: Any) -> list[int]:
@@ -269,23 +261,18 @@ def _statistics(layer: Any, at: At, axis: int, channels: int, what: Said, **chan
     """Which values share a statistic, and which share a scale and an offset."""
     shape, as_drawn, last = _batch(at, axis, channels)
     made = twin(layer, shape[1:], **changes)
-    name = type(layer).__name__
+    name, said = type(layer).__name__, what(at.language)
     moving = isinstance(layer, normalization.BatchNormalization) and layer.batch_statistics != "always"
-    options: dict[str, Any] = {"training": True} if moving else {}
-    title = _SAID.share(
-        at.language, name=name, when=_SAID.training(at.language) if moving else "", what=what(at.language)
-    )
-    found = [_grouped(at, title, _shared(made, shape, **options), as_drawn, last)]
+    when, options = (_SAID.training(at.language), {"training": True}) if moving else ("", {})
+    found = {_SAID.share(at.language, name=name, when=when, what=said): _shared(made, shape, **options)}
     if moving:
-        colours = _by_weight(made, made.moving_mean, drawn(shape))
-        said = _SAID.share(at.language, name=name, when=_SAID.inference(at.language), what=_SAID.moving(at.language))
-        found.append(_grouped(at, said, colours, as_drawn, last))
+        title = _SAID.share(at.language, name=name, when=_SAID.inference(at.language), what=_SAID.moving(at.language))
+        found[title] = _by_weight(made, made.moving_mean, drawn(shape))
     weights = [one for one in ("gamma", "beta", "scale") if isinstance(getattr(made, one, None), Tensor)]
     if weights:
-        colours = _by_weight(made, getattr(made, weights[0]), drawn(shape))
-        said = _SAID.parameters(at.language, name=name, weights=", ".join(weights))
-        found.append(_grouped(at, said, colours, as_drawn, last))
-    return found
+        title = _SAID.parameters(at.language, name=name, weights=", ".join(weights))
+        found[title] = _by_weight(made, getattr(made, weights[0]), drawn(shape))
+    return [_grouped(at, title, colours, as_drawn, last) for title, colours in found.items()]
 
 
 @scenes.register
@@ -333,9 +320,9 @@ def _(layer: features.Normalization, at: At) -> list[Scene]:
 @scenes.register
 def _(layer: normalization.SpectralNormalization, at: At) -> list[Scene]:
     texts = {"s": "max |w·u| / |u|", "v": "w / s"}
-    formulas = [Formula(name, f"{name} = {text}", _SAID.spectral[name]) for name, text in texts.items()]
-    places: dict[str, tuple[float, float]] = {"w": (0, 0), "s": (5, 2), "v": (10, 0)}
-    return [flow(_SAID.divided(at.language), at, formulas, places, vars(_SAID.weight)), *scenes(layer.layer, at)]
+    places: Places = {"w": (0, 0), "s": (5, 2), "v": (10, 0)}
+    picture = flow(_SAID.divided(at.language), at, texts, _SAID.spectral, places, vars(_SAID.weight))
+    return [picture, *scenes(layer.layer, at)]
 
 
 # Functions of one value -------------------------------------------------------------------------------------------
@@ -440,40 +427,35 @@ def _(layer: dropout._Noise, at: At) -> list[Scene]:
         x = x[0]
     titles = [
         _SAID.ones(at.language),
-        *(_SAID.call(at.language, index=index + 1) for index in range(2)),
+        *(_SAID.call(at.language, index=index) for index in (1, 2)),
         _SAID.rests(at.language),
     ]
     room = max(breadth(f"{title}, {_SAID.channel(at.language).format(1)}") for title in titles) if planes else 0.0
-    drawn_as: list[Sheet] = []
+    layout = Layout(_SAID.channel(at.language), (4, 6, 12), room)
+    boards: list[Sheet] = []
     frames = []
     for index, (title, y) in enumerate(zip(titles, (x, *calls, rests), strict=True)):
-        values = y.flatten().tolist()
-        fallen = [place for place, value in enumerate(values) if falls and index in (1, 2) and value <= 0]
+        called, values = index in (1, 2), y.flatten().tolist()
+        fallen = [place for place, value in enumerate(values) if falls and called and value <= 0]
         where = (0.0, 0.0)
-        if drawn_as:
-            before = drawn_as[-1]
+        if boards:
+            before = boards[-1]
             beside = max(before.right, before.grids[0].at[0] + breadth(before.grids[0].title)) + 1.5
             where = (0.0, before.bottom + GAP) if planes else (beside, 0.0)
-        one = sheet(
-            str(index), y.shape, where, title, [number(value) for value in values],
-            ["dropped" if place in fallen else None for place in range(len(values))],
-            together if index == 0 else None, Layout(_SAID.channel(at.language), (4, 6, 12), room),
-        )  # fmt: skip
-        drawn_as.append(one)
-        if index in (1, 2):
-            kept = next((number(value) for place, value in enumerate(values) if place not in fallen), "")
-            rate = getattr(layer, "rate", 0)
+        styles: list[Any] = ["dropped" if place in fallen else None for place in range(len(values))]
+        texts, colours = [number(value) for value in values], None if index else together
+        boards.append(sheet(str(index), y.shape, where, title, texts, styles, colours, layout))
+        if called:
+            kept = next((text for place, text in enumerate(texts) if place not in fallen), "")
             said = (_SAID.fell if falls else _SAID.changed)(
-                at.language, index=index, count=len(fallen), all=len(values), rate=rate, kept=kept
+                at.language, index=index, count=len(fallen), all=len(values), rate=getattr(layer, "rate", 0), kept=kept
             )
-            frames.append(Frame(said, one.marks(fallen if falls else range(len(values)))))
-        elif index == 3:
-            frames.append(Frame(_SAID.unchanged(at.language)))
-    grids = [grid for one in drawn_as for grid in one.grids]
+            frames.append(Frame(said, boards[-1].marks(fallen if falls else range(len(values)))))
+    frames.append(Frame(_SAID.unchanged(at.language)))
     said = _SAID.together if max(together) > PLAIN else _SAID.drops if falls else _SAID.noise
     lowest = number(min(float(y.min()) for y in calls))
     title = said(at.language, name=type(layer).__name__, value=lowest)
-    return [Scene(title, grids, frames, notes=notes(grids, smaller(at.inputs[0][1:], shape, at.language)))]
+    return [whole(title, boards, frames, smaller(at.inputs[0][1:], shape, at.language))]
 
 
 def _falling(made: Any, x: Tensor) -> list[int]:

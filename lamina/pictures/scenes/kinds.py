@@ -18,6 +18,11 @@ class At(NamedTuple):
     outputs: tuple[Shape, ...]
     language: Language
 
+    def of_a_step(self) -> At:
+        """The call of a layer that is inside another one, on a step of its first axis."""
+        inputs, outputs = (tuple((each[0], *each[2:]) for each in shapes) for shapes in self[:2])
+        return At(inputs, outputs, self.language)
+
 
 @functools.singledispatch
 def scenes(layer: Any, at: At) -> list[Scene]:

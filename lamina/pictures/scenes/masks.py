@@ -13,7 +13,7 @@ from ...layers import dense, lambda_, pooling, recurrent
 from ..said import Said, sentences
 from ..scene import Frame, Grid, Link, Mark, Scene, Style
 from .kinds import At, scenes
-from .parts import GAP, cut, notes, number, numbered, sizes, smaller, twin
+from .parts import GAP, cut, lit, notes, number, numbered, sizes, smaller, twin
 
 _SAID = sentences("masks")
 
@@ -105,5 +105,5 @@ def travels(made: Any, x: Tensor, at: At) -> list[Scene]:
             ]
         links += now
         marks = [Mark(row, step) for step in range(len(valid))]
-        frames.append(Frame(said(at.language, name=title), marks, [link._replace(colour=0) for link in now]))
+        frames.append(Frame(said(at.language, name=title), marks, lit(now)))
     return [Scene(_SAID.travel(at.language, name=name), grids, frames, links)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from ...layers import merge, old
 from ..said import Said, sentences
-from ..scene import Frame, Note, Scene
+from ..scene import Frame, Scene
 from .kinds import At, scenes
-from .parts import GAP, Layout, Sheet, cut, influence, notes, number, numbered, rows_of, sheet, sizes, smaller, twin
+from .parts import GAP, Layout, Sheet, cut, influence, number, numbered, rows_of, sheet, sizes, smaller, twin, whole
+
+Shapes = Sequence[tuple[int, ...]]
 
 _SAID = sentences("merging")
 
@@ -24,33 +26,74 @@ def _small(at: At) -> list[tuple[int, ...]]:
     return [cut(shape[1:], most) for shape in at.inputs[:3]]
 
 
-def _drawn(at: At, values: Sequence[Tensor], y: Tensor, coloured: bool = False) -> tuple[list[Sheet], Sheet]:
-    """The inputs side by side, or under each other where they are wide, and the output under them."""
-    given: list[Sheet] = []
+def _run(layer: Any, values: Sequence[Tensor]) -> Tensor:
+    with torch.no_grad():
+        return twin(layer, *(tuple(x.shape) for x in values))([x[None] for x in values])[0]
+
+
+def _drawn(at: At, values: Sequence[Tensor], y: Tensor, owners: list[int] | None = None) -> list[Sheet]:
+    """The inputs side by side, or under each other where they are wide, and the output under them.
+
+    owners: of the output's values, the inputs that they are of, whose colours they have.
+    """
+    made: list[Sheet] = []
     narrow = all(x.ndim < 3 for x in values) and sum(x.shape[-1] for x in values) <= 12
     for index, x in enumerate(values):
         where = (0.0, 0.0)
-        if given:
-            last = given[-1]
+        if made:
+            last = made[-1]
             where = (max(last.right + 1.5, last.grids[0].at[0] + 6.0), 0.0) if narrow else (0.0, last.bottom + GAP)
         said = _SAID.input(at.language, index=index + 1, sizes=sizes(tuple(x.shape)))
-        colours = [index] * x.numel() if coloured else None
-        given.append(
-            sheet(f"input {index + 1}", x.shape, where, said, _texts(x), colours=colours, layout=Layout("[{}]"))
-        )
-    below = max(one.bottom for one in given) + GAP
+        colours = [index] * x.numel() if owners else None
+        made.append(sheet(f"input {index + 1}", x.shape, where, said, _texts(x), None, colours, Layout("[{}]")))
+    below = max(one.bottom for one in made) + GAP
     said = _SAID.output(at.language, sizes=sizes(tuple(y.shape)))
-    return given, sheet("output", y.shape, (0.0, below), said, _texts(y), layout=Layout("[{}]", (6, 9, 12)))
+    most = Layout("[{}]", (6, 9, 12))
+    return [*made, sheet("output", y.shape, (0.0, below), said, _texts(y), None, owners, most)]
 
 
 def _texts(x: Tensor) -> list[str]:
     return [number(value) for value in x.flatten().tolist()]
 
 
-def _below(at: At, grids: Any, shapes: Sequence[tuple], *more: str) -> list[Note]:
-    cuts = [smaller(full[1:], shape, at.language) for full, shape in zip(at.inputs, shapes, strict=False)]
+def _below(at: At, shapes: Shapes) -> Iterator[str]:
+    yield from dict.fromkeys(
+        smaller(full[1:], shape, at.language) for full, shape in zip(at.inputs, shapes, strict=False)
+    )
     rest = len(at.inputs) - len(shapes)
-    return notes(grids, *more, *dict.fromkeys(cuts), _SAID.more(at.language, count=rest) if rest else "")
+    yield _SAID.more(at.language, count=rest) if rest else ""
+
+
+def _stepwise(
+    layer: Any,
+    at: At,
+    title: str,
+    sources: Callable[[Shapes, Tensor], list[list[list[int]]]],
+    said: Callable[[float, list[list[float]]], str],
+    remark: str = "",
+) -> Scene:
+    """One frame an output. sources: for each input, and each value of the output, the values that it is computed from;
+    said: what there is to say of a value of the output and these."""
+    shapes = _small(at)
+    values = [_varied(shape, index) for index, shape in enumerate(shapes)]
+    y = _run(layer, values)
+    *given, found = _drawn(at, values, y)
+    seen = sources(shapes, y)
+    frames = []
+    for place, result in enumerate(y.flatten().tolist()):
+        marks = found.marks([place])
+        for index, (one, table) in enumerate(zip(given, seen, strict=True)):
+            marks += one.marks(table[place], index)
+        if place in found.cells:
+            operands = [x.flatten()[table[place]].tolist() for x, table in zip(values, seen, strict=True)]
+            frames.append(Frame(said(result, operands), marks))
+    return whole(title, [*given, found], frames[:12], remark, *_below(at, shapes))
+
+
+def _varied(shape: tuple[int, ...], index: int) -> Tensor:
+    """Whole numbers of which now one input has the larger, now the other."""
+    x = numbered(shape)
+    return x if index == 0 else (x * (3 + 2 * index) + index) % 10
 
 
 @scenes.register
@@ -60,33 +103,16 @@ def _(layer: merge.Merge, at: At) -> list[Scene]:
 
 
 def _each(layer: Any, at: At, what: Said) -> Scene:
-    shapes = _small(at)
-    made = twin(layer, *shapes)
-    values = [_varied(shape, index) for index, shape in enumerate(shapes)]
-    with torch.no_grad():
-        y = made([x[None] for x in values])[0]
-    sources = [_spread(numbered(shape, 0), tuple(y.shape)).flatten().int().tolist() for shape in shapes]
-    given, found = _drawn(at, values, y)
-    frames = []
-    for place in range(min(y.numel(), 12)):
-        marks = found.marks([place])
-        if not marks:
-            continue
-        for index, one in enumerate(given):
-            marks += one.marks([sources[index][place]], index)
-        operands = [number(float(x.flatten()[source[place]])) for x, source in zip(values, sources, strict=True)]
-        said = _SAID.equal(at.language, left=number(float(y.flatten()[place])), right=_written(layer, operands))
-        frames.append(Frame(said, marks))
-    grids = [grid for one in (*given, found) for grid in one.grids]
-    repeats = any(shape != tuple(y.shape) for shape in shapes)
+    def sources(shapes: Shapes, y: Tensor) -> list[list[list[int]]]:
+        return [_spread(numbered(shape, 0), tuple(y.shape)).reshape(-1, 1).int().tolist() for shape in shapes]
+
+    def said(result: float, operands: list[list[float]]) -> str:
+        written = _written(layer, [number(value) for (value,) in operands])
+        return _SAID.equal(at.language, left=number(result), right=written)
+
     title = _SAID.each(at.language, name=type(layer).__name__, what=what(at.language))
-    return Scene(title, grids, frames, notes=_below(at, grids, shapes, _SAID.broadcast(at.language) if repeats else ""))
-
-
-def _varied(shape: tuple[int, ...], index: int) -> Tensor:
-    """Whole numbers of which now one input has the larger, now the other."""
-    x = numbered(shape)
-    return x if index == 0 else (x * (3 + 2 * index) + index) % 10
+    repeats = len({*_small(at)}) > 1
+    return _stepwise(layer, at, title, sources, said, _SAID.broadcast(at.language) if repeats else "")
 
 
 def _spread(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -108,34 +134,25 @@ scenes.register(merge.Concatenate, lambda layer, at: [_joined(layer, at, layer.a
 
 
 def _joined(layer: Any, at: At, axis: int) -> Scene:
-    shapes = _small(at)
-    made = twin(layer, *shapes)
-    values, first = [], 1
+    shapes, starts = _small(at), [1]
     for shape in shapes:
-        values.append(numbered(shape, first))
-        first += math.prod(shape)
-    with torch.no_grad():
-        y = made([x[None] for x in values])[0]
-    given, found = _drawn(at, values, y, coloured=True)
-    starts = [int(x.flatten()[0]) for x in values]
-    owners = [max(index for index, start in enumerate(starts) if start <= value) for value in y.flatten().tolist()]
-    found = sheet(
-        "output", y.shape, found.grids[0].at, found.grids[0].title.removesuffix(", [1]"), _texts(y), colours=owners,
-        layout=Layout("[{}]", (6, 9, 12)),
-    )  # fmt: skip
+        starts.append(starts[-1] + math.prod(shape))
+    values = [numbered(shape, start) for shape, start in zip(shapes, starts, strict=False)]
+    y = _run(layer, values)
+    told = y.flatten().int().tolist()
+    owners = [max(index for index, start in enumerate(starts) if start <= value) for value in told]
+    *given, found = _drawn(at, values, y, owners)
     frames = []
     for count, row in enumerate(rows_of(tuple(y.shape))):
         marks = found.marks(row)
         if not marks:
             continue
         for place in row:
-            owner = owners[place]
-            marks += given[owner].marks([int(y.flatten()[place]) - starts[owner]])
+            marks += given[owners[place]].marks([told[place] - starts[owners[place]]])
         inputs = ", ".join(str(owner + 1) for owner in dict.fromkeys(owners[place] for place in row))
         frames.append(Frame(_SAID.row(at.language, row=count + 1, inputs=inputs), marks))
-    grids = [grid for one in (*given, found) for grid in one.grids]
     title = _SAID.join(at.language, name=type(layer).__name__, axis=axis)
-    return Scene(title, grids, frames[:12], notes=_below(at, grids, shapes))
+    return whole(title, [*given, found], frames[:12], *_below(at, shapes))
 
 
 @scenes.register
@@ -146,31 +163,18 @@ def _(layer: merge.Dot, at: At) -> list[Scene]:
 
 def _dotted(layer: Any, at: At, dot: merge.Dot, axes: Sequence[int]) -> Scene:
     """`dot` is the modern layer that computes the same, apart from how lengths are kept from zero."""
-    shapes = _small(at)
-    made = twin(layer, *shapes)
-    values = [_varied(shape, index) for index, shape in enumerate(shapes)]
-    plain = merge.Dot(axes=dot.axes, name=layer.name, dtype="float32")
-    tables = influence(lambda *xs: plain([x[None] for x in xs])[0], *(torch.ones(shape) for shape in shapes))
-    with torch.no_grad():
-        y = made([x[None] for x in values])[0]
-    given, found = _drawn(at, values, y)
-    frames = []
-    for place in range(y.numel()):
-        marks = found.marks([place])
-        if not marks:
-            continue
-        seen = [table[place].nonzero().flatten().tolist() for table in tables]
-        for index, (one, indices) in enumerate(zip(given, seen, strict=True)):
-            marks += one.marks(indices, index)
-        said = _SAID.pairs(at.language, count=_summed(at, axes) or len(seen[0]))
-        frames.append(Frame(said + (_SAID.lengths(at.language) if dot.normalize else ""), marks))
-    grids = [grid for one in (*given, found) for grid in one.grids]
+
+    def sources(shapes: Shapes, _: Tensor) -> list[list[list[int]]]:
+        plain = merge.Dot(axes=dot.axes, name=layer.name, dtype="float32")
+        tables = influence(lambda *xs: plain([x[None] for x in xs])[0], *(torch.ones(shape) for shape in shapes))
+        return [[row.nonzero().flatten().tolist() for row in table] for table in tables]
+
+    def said(_: float, operands: list[list[float]]) -> str:
+        pairs = _SAID.pairs(at.language, count=at.inputs[0][axes[0]] or len(operands[0]))
+        return pairs + (_SAID.lengths(at.language) if dot.normalize else "")
+
     title = (_SAID.cosine if dot.normalize else _SAID.dot)(at.language, name=type(layer).__name__, a=axes[0], b=axes[1])
-    return Scene(title, grids, frames[:12], notes=_below(at, grids, shapes))
-
-
-def _summed(at: At, axes: Sequence[int]) -> int | None:
-    return at.inputs[0][axes[0]]
+    return _stepwise(layer, at, title, sources, said)
 
 
 @scenes.register

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..said import Language, sentences
-from ..scene import PLAIN, Grid, Mark, Note, Style
+from ..scene import PLAIN, Frame, Grid, Link, Mark, Note, Scene, Style
 
 GAP = 2.0  # between grids: room for a title
 _SAID = sentences("parts")
@@ -107,38 +107,23 @@ def notes(grids: Iterable[Grid], *texts: str) -> list[Note]:
     return [Note((0.0, bottom + 1 + line), text) for line, text in enumerate(said)]
 
 
+def lit(links: Iterable[Link], colour: int = 0) -> list[Link]:
+    """Lines as they stand out in their frame."""
+    return [link._replace(colour=colour) for link in links]
+
+
 # Tensors ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A tensor as grids: its last two axes are rows and columns; for each place along the others there is a grid.
+class Board:
+    """A tensor as grids, and where its values, or places, are in them: those that are drawn."""
 
-    `shape` is the tensor's, `shown` what is drawn of it, from the start of each axis.
-    """
+    grids: Sequence[Grid]
+    cells: Mapping[Any, tuple[str, int]]
 
-    grids: tuple[Grid, ...]
-    shape: tuple[int, ...]
-    shown: tuple[int, ...]
-
-    def place(self, index: int) -> tuple[str, int] | None:
-        """Name of the grid and cell of a value, numbered as in memory; None where it is not drawn."""
-        where = []
-        for size in reversed(self.shape):
-            index, here = divmod(index, size)
-            where.append(here)
-        where.reverse()
-        if any(here >= size for here, size in zip(where, self.shown, strict=True)):
-            return None
-        flat = 0
-        for here, size in zip(where, self.shown, strict=True):
-            flat = flat * size + here
-        grid, cell = divmod(flat, self.grids[0].rows * self.grids[0].columns)
-        return self.grids[grid].name, cell
-
-    def marks(self, indices: Iterable[int], colour: int = PLAIN) -> list[Mark]:
-        found = map(self.place, indices)
-        return [Mark(*place, colour) for place in found if place is not None]
+    def marks(self, values: Iterable[Any], colour: int = PLAIN) -> list[Mark]:
+        return [Mark(*self.cells[value], colour) for value in values if value in self.cells]
 
     @property
     def right(self) -> float:
@@ -147,6 +132,23 @@ class Sheet:
     @property
     def bottom(self) -> float:
         return max(grid.at[1] + grid.rows for grid in self.grids)
+
+
+@dataclass(frozen=True)
+class Sheet(Board):
+    """A tensor as grids: its last two axes are rows and columns; for each place along the others there is a grid.
+
+    Values are numbered as in memory. `shape` is the tensor's, `shown` what is drawn of it, from the start of each axis.
+    """
+
+    shape: tuple[int, ...]
+    shown: tuple[int, ...]
+
+
+def whole(title: str, boards: Iterable[Board], frames: Sequence[Frame], *below: str) -> Scene:
+    """The grids of boards, and texts under them."""
+    grids = [grid for board in boards for grid in board.grids]
+    return Scene(title, grids, frames or [Frame("")], notes=notes(grids, *below))
 
 
 class Layout(NamedTuple):
@@ -180,29 +182,24 @@ def sheet(
     rows, columns = (1, *shown)[-2:]
     kept = torch.arange(math.prod(shape)).reshape(shape)[tuple(map(slice, shown))].reshape(-1, rows * columns).tolist()
     grids: list[Grid] = []
+    cells: dict[int, tuple[str, int]] = {}
     for count, values in enumerate(kept):
+        key = f"{name} {count + 1}" if len(kept) > 1 else name
         parts = [title] if title and (count == 0 or not of) else []
         parts += [of.format(count + 1)] if of and len(kept) > 1 else []
         wide = max(columns, breadth(grids[-1].title), room if count == 1 else 0) if grids else 0
-        left = grids[-1].at[0] + wide + 1 if grids else at[0]
-        grids.append(
-            Grid(
-                f"{name} {count + 1}" if len(kept) > 1 else name,
-                rows,
-                columns,
-                (left, at[1]),
-                _by_cell(values, texts),
-                {cell: style for cell, style in _by_cell(values, styles).items() if style},
-                {cell: colour for cell, colour in _by_cell(values, colours).items() if colour != PLAIN},
-                axes if count == 0 else ("", ""),
-                ", ".join(parts),
-            )
-        )
-    return Sheet(tuple(grids), shape, shown)
+        corner = grids[-1].at[0] + wide + 1 if grids else at[0], at[1]
+        cells |= {value: (key, cell) for cell, value in enumerate(values)}
+        said, looks, tints = (_by_cell(values, each) for each in (texts, styles, colours))
+        names = axes if count == 0 else ("", "")
+        grids.append(Grid(key, rows, columns, corner, said, looks, tints, names, ", ".join(parts)))
+    return Sheet(grids, cells, shape, shown)
 
 
 def _by_cell(values: list[int], given: Sequence[Any] | None) -> dict[int, Any]:
-    return {} if given is None else {cell: given[value] for cell, value in enumerate(values)}
+    """What is given for each value, by cell; None and PLAIN say nothing."""
+    by_cell = {} if given is None else {cell: given[value] for cell, value in enumerate(values)}
+    return {cell: each for cell, each in by_cell.items() if each not in (None, PLAIN)}
 
 
 def rows_of(shape: Sequence[int]) -> list[list[int]]:

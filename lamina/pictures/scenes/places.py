@@ -14,7 +14,7 @@ from ...layers.preprocessing import geometry
 from ..said import sentences
 from ..scene import Frame, Scene
 from .kinds import At, scenes
-from .parts import GAP, Layout, Sheet, cut, influence, notes, number, numbered, sheet, sizes, smaller, twin
+from .parts import GAP, Layout, Sheet, cut, influence, number, numbered, sheet, sizes, smaller, twin, whole
 
 _SAID = sentences("places")
 
@@ -48,13 +48,8 @@ def _moved(layer: Any, at: At, made: Any, shape: tuple[int, ...], channels: int 
     where = _order(x, channels).argsort().tolist()
     sources = [[where[index] for index in marked[place]] for place in _order(y, channels).tolist()]
     frames = [*_frames(at, given, found, sources, bool(y.is_floating_point() and (y != y.round()).any()))]
-    said = [
-        note,
-        smaller(at.inputs[0][1:], shape, at.language),
-        smaller(found.shape, found.shown, at.language, part=True),
-    ]
-    grids = (*given.grids, *found.grids)
-    return Scene(_title(layer, at), grids, frames or [Frame("")], notes=notes(grids, *said))
+    less = smaller(at.inputs[0][1:], shape, at.language), smaller(found.shape, found.shown, at.language, part=True)
+    return whole(_title(layer, at), (given, found), frames, note, *less)
 
 
 def _sources(made: Any, x: Tensor, y: Tensor) -> list[list[int]]:
@@ -83,27 +78,20 @@ def _order(x: Tensor, channels: int | None) -> Tensor:
 
 
 def _sheets(at: At, x: Tensor, y: Tensor, channels: int | None, of: str) -> tuple[Sheet, Sheet]:
-    made = []
+    made: list[Sheet] = []
     for name, tensor, said in (("input", x, _SAID.input), ("output", y, _SAID.output)):
         values = _shown(tensor, channels)
-        made.append(
-            sheet(
-                name,
-                values.shape,
-                (0, made[0].bottom + GAP if made else 0),
-                said(at.language, sizes=sizes(tuple(tensor.shape))),
-                [number(value) for value in values.flatten().tolist()],
-                ["pad" if value == 0 else None for value in values.flatten().tolist()],
-                layout=Layout(of, (4, 10, 24 if values.ndim < 3 else 10)),
-            )
-        )
+        where, title = (0.0, made[0].bottom + GAP if made else 0.0), said(at.language, sizes=sizes(tuple(tensor.shape)))
+        flat, layout = values.flatten().tolist(), Layout(of, (4, 10, 24 if values.ndim < 3 else 10))
+        styles: list[Any] = ["pad" if value == 0 else None for value in flat]
+        made.append(sheet(name, values.shape, where, title, [number(value) for value in flat], styles, layout=layout))
     return made[0], made[1]
 
 
 def _frames(at: At, given: Sheet, found: Sheet, sources: list[list[int]], computed: bool) -> Iterator[Frame]:
     """`sources` are those of each drawn value: one value a frame where they are computed, else one row."""
     if computed:
-        for place in [place for place in range(len(sources)) if found.place(place)][:16]:
+        for place in [place for place in range(len(sources)) if place in found.cells][:16]:
             marks = [*given.marks(sources[place]), *found.marks([place])]
             yield Frame(_SAID.cell(at.language, count=len(sources[place])), marks)
         return
@@ -116,23 +104,20 @@ def _frames(at: At, given: Sheet, found: Sheet, sources: list[list[int]], comput
             continue
         if by_input:
             goes = [place for place, source in enumerate(sources) if set(source) & {*here}]
-            yield Frame(
-                (_SAID.comes_from if goes else _SAID.gone)(at.language, row=row + 1),
-                [*given.marks(here), *found.marks(goes)],
-            )
+            said = _SAID.comes_from if goes else _SAID.gone
+            yield Frame(said(at.language, row=row + 1), [*given.marks(here), *found.marks(goes)])
             continue
         seen = [index for place in here for index in sources[place]]
         texts = dict.fromkeys(text for place in here if (text := _text(found, place)) not in ("", "0"))
         said = _SAID.zeros if not seen else _SAID.pads if any(not sources[place] for place in here) else _SAID.row
-        yield Frame(
-            said(at.language, row=row + 1, values=", ".join(texts) + (", …" if len(found.marks(here)) < width else "")),
-            [*given.marks(dict.fromkeys(seen)), *found.marks(here)],
-        )
+        values = ", ".join(texts) + (", …" if len(found.marks(here)) < width else "")
+        marks = [*given.marks(dict.fromkeys(seen)), *found.marks(here)]
+        yield Frame(said(at.language, row=row + 1, values=values), marks)
 
 
 def _text(of: Sheet, index: int) -> str:
-    place = of.place(index)
-    return "" if place is None else next(grid for grid in of.grids if grid.name == place[0]).texts[place[1]]
+    name, cell = of.cells.get(index, ("", 0))
+    return next((grid.texts[cell] for grid in of.grids if grid.name == name), "")
 
 
 # Which sizes tell enough ------------------------------------------------------------------------------------------

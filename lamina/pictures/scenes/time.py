@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -13,7 +13,7 @@ from ..said import Language, Said, sentences
 from ..scene import PLAIN, Frame, Grid, Link, Mark, Scene, Style
 from .gates import gates
 from .kinds import At, scenes
-from .parts import GAP, notes, sizes
+from .parts import GAP, lit, notes, sizes
 
 _MOST = 6  # steps
 
@@ -73,8 +73,24 @@ def _across(before: Sequence[tuple[str, int]], after: Sequence[tuple[str, int]],
     return [Link(a, b, dashed=dashed) for a, b in zip(before, after, strict=True)]
 
 
-def _steps(at: At) -> int:
-    return min(at.inputs[0][1] or _MOST, _MOST)
+def _steps(at: At, most: int = _MOST) -> int:
+    return min(at.inputs[0][1] or most, most)
+
+
+def _input(at: At, steps: int, left: float, pitch: int = 2, masked: Sequence[int] = ()) -> Line:
+    return Line(
+        "x", steps, (left, 0.0), _SAID.x(at.language, sizes=sizes(at.inputs[0][2:])), ["x"], pitch, masked=masked
+    )
+
+
+def _scene(
+    title: str, at: At, lines: Iterable[Line], frames: Sequence[Frame], links: Sequence[Link], *below: str, **more: Any
+) -> Scene:
+    """Lines, the first of which are the inputs, and notes below them."""
+    lines, known = list(lines), at.inputs[0][1]
+    cut = _SAID.cut(at.language, steps=lines[0].steps, all=known) if known and known > lines[0].steps else ""
+    grids = [grid for line in lines for grid in line.grids()]
+    return Scene(title, grids, frames, links, notes=notes(grids, *below, cut), **more)
 
 
 def _levels(layer: Any) -> list[tuple[str, list[str], str]]:
@@ -96,115 +112,101 @@ def _state_sizes(layer: Any, at: At, given: str) -> str:
 
 @dataclass
 class Sweep:
-    """One layer's run along time: its lines, the links between them, and what happens at each step it takes."""
+    """One layer's run along time: its states and what they start from, and what happens at each step it takes."""
 
-    lines: list[Line]
-    links: list[Link]
+    levels: list[Line]  # the lowest first
+    starts: list[Line]
     moments: list[tuple[str, list[tuple[str, int]], list[Link]]]  # caption, marked cells, lines
     order: list[int]
+
+    @property
+    def top(self) -> Line:
+        return self.levels[-1]
+
+    @property
+    def links(self) -> list[Link]:
+        return [link for *_, now in self.moments for link in now]
 
 
 def _sweep(
     layer: Any, at: At, x: Line, top: float, name: str = "", left: float = 0.0, start: float | None = None
 ) -> Sweep:
     """The states below `top`, each level under the one that it takes its input from."""
-    steps, masked = x.steps, x.masked
-    order = [*range(steps)][:: -1 if layer.go_backwards else 1]
+    order = [*range(x.steps)][:: -1 if layer.go_backwards else 1]
     lines: list[Line] = []
     levels = _levels(layer)
     for index, (kind, rows, size) in enumerate(levels):
-        said = _SAID.state(at.language, sizes=_state_sizes(layer, at, size))
+        label, said = f"{name}state", _SAID.state(at.language, sizes=_state_sizes(layer, at, size))
         if len(levels) > 1:
-            said = _SAID.stacked(at.language, index=index + 1, name=kind, sizes=size)
+            label, said = f"{label} {index + 1}", _SAID.stacked(at.language, index=index + 1, name=kind, sizes=size)
         where = (left, lines[-1].bottom + GAP if lines else top)
-        label = f"{name}state {index + 1}" if len(levels) > 1 else f"{name}state"
-        lines.append(Line(label, steps, where, said, rows, x.pitch, "state", masked))
+        lines.append(Line(label, x.steps, where, said, rows, x.pitch, "state", x.masked))
     beside = (left - 2 if start is None else start) if not layer.go_backwards else left + lines[0].columns + 1
-    ends = [
-        Line(
-            f"{line.name} start",
-            1,
-            (beside, line.at[1]),
-            _SAID.start(at.language),
-            [f"{row}0" if layer.stateful else "0" for row in line.rows],
-            style="state",
-            numbered=False,
-        )
-        for line in lines
-    ]
-    links: list[Link] = []
+    begins = _SAID.start(at.language)
+    starts = []
+    for line in lines:
+        rows = [f"{row}0" if layer.stateful else "0" for row in line.rows]
+        starts.append(Line(f"{line.name} start", 1, (beside, line.at[1]), begins, rows, style="state", numbered=False))
     moments = []
     for count, step in enumerate(order):
-        skipped = step in masked
+        skipped = step in x.masked
         marked: list[tuple[str, int]] = [] if skipped else [x.cell(step)]
         now: list[Link] = []
-        for index, (line, end) in enumerate(zip(lines, ends, strict=True)):
-            before = line.column(order[count - 1]) if count else end.column(0)
+        given = x
+        for line, begin in zip(lines, starts, strict=True):
+            before = line.column(order[count - 1]) if count else begin.column(0)
             after = line.column(step)
             now += _across(before, after, dashed=skipped)
             if not skipped:
-                now.append(Link(lines[index - 1].cell(step) if index else x.cell(step), line.cell(step, 0)))
+                now.append(Link(given.cell(step), line.cell(step, 0)))
             marked += [*before, *after]
-        links += now
-        said = (
-            _SAID.skipped(at.language, x=x.text(step))
-            if skipped
-            else (_SAID.step if count else _SAID.first)(
-                at.language,
-                new=lines[-1].names(step),
-                x=x.text(step),
-                old=lines[-1].names(order[count - 1]),
-                start=(_SAID.before if layer.stateful else _SAID.zeros)(at.language),
-            )
-        )
+            given = line
+        how = _SAID.skipped if skipped else _SAID.step if count else _SAID.first
+        old, from_what = given.names(order[count - 1]), _SAID.before if layer.stateful else _SAID.zeros
+        said = how(at.language, new=given.names(step), x=x.text(step), old=old, start=from_what(at.language))
         moments.append((said, marked, now))
-    return Sweep([*lines, *ends], links, moments, order)
+    return Sweep(lines, starts, moments, order)
 
 
 # One direction ----------------------------------------------------------------------------------------------------
 
 
 def _unrolled(layer: Any, at: At, masked: Sequence[int] = ()) -> Scene:
-    steps, language = _steps(at), at.language
-    x = Line("x", steps, (2.0, 0.0), _SAID.x(language, sizes=sizes(at.inputs[0][2:])), ["x"], masked=masked)
+    language = at.language
+    x = _input(at, _steps(at), 2.0, masked=masked)
     sweep = _sweep(layer, at, x, x.bottom + GAP, left=x.at[0])
-    levels = sweep.lines[: len(sweep.lines) // 2]
-    y, outs = _outputs(layer, at, sweep, levels[-1], masked)
-    links, frames = [*sweep.links], []
+    y, outs = _outputs(layer, at, sweep, masked)
+    links, frames = sweep.links, []
     for count, (said, marked, now) in enumerate(sweep.moments):
         if layer.return_sequences:
             out, how = outs[count]
             links += out
             now, marked = [*now, *out], [*marked, y.cell(count)]
             said += how(language, y=f"y{count + 1}")
-        frames.append(Frame(said, _marks(marked), [link._replace(colour=0) for link in now]))
-    ends, said = _ends(layer, at, levels)
+        frames.append(Frame(said, _marks(marked), lit(now)))
+    ends, said = _ends(layer, at, sweep.levels)
     last = sweep.order[-1]
-    into = [link for end, line in zip(ends, levels, strict=False) for link in _across(line.column(last), end.column(0))]
+    pairs = zip(ends, sweep.levels, strict=False)
+    into = [link for end, line in pairs for link in _across(line.column(last), end.column(0))]
     if not layer.return_sequences:
         into += outs[0][0]
-        said = _last(outs[0][0], levels[-1], x, language) + said
+        said = _last(outs[0][0], sweep.top, x, language) + said
     if said:
         links += into
         marked = [cell for link in into for cell in (link.start, link.end)]
-        frames.append(Frame(said.strip(), _marks(marked), [link._replace(colour=0) for link in into]))
-    grids = [grid for line in (x, *sweep.lines, y, *ends) for grid in line.grids()]
-    name, known = type(layer).__name__, at.inputs[0][1]
+        frames.append(Frame(said.strip(), _marks(marked), lit(into)))
+    name = type(layer).__name__
     way = (_SAID.backward if layer.go_backwards else _SAID.forward)(language)
-    title = _SAID.along(
-        language, name=name, way=way, what=(_SAID.every if layer.return_sequences else _SAID.one)(language)
-    )
-    title = _SAID.masked(language, name=name) if masked else title
-    below = [_SAID.order(language)] if layer.return_sequences and layer.go_backwards and steps > 1 else []
-    below += [_SAID.cut(language, steps=steps, all=known)] if known and known > steps else []
-    return Scene(title, grids, frames, links, notes=notes(grids, *below))
+    what = (_SAID.every if layer.return_sequences else _SAID.one)(language)
+    title = _SAID.masked(language, name=name) if masked else _SAID.along(language, name=name, way=way, what=what)
+    turned = layer.return_sequences and layer.go_backwards and x.steps > 1
+    lines = (x, *sweep.levels, *sweep.starts, y, *ends)
+    return _scene(title, at, lines, frames, links, _SAID.order(language) if turned else "")
 
 
-def _outputs(
-    layer: Any, at: At, sweep: Sweep, top: Line, masked: Sequence[int]
-) -> tuple[Line, list[tuple[list[Link], Said]]]:
+def _outputs(layer: Any, at: At, sweep: Sweep, masked: Sequence[int]) -> tuple[Line, list[tuple[list[Link], Said]]]:
     """What is put out, and how each output comes about: the lines into it, and what to say."""
-    order, steps = sweep.order, len(sweep.order)
+    order, steps, top = sweep.order, len(sweep.order), sweep.top
     valid = [step not in masked for step in order]
     zero = [
         count for count in range(steps) if not valid[count] and (layer.zero_output_for_mask or not any(valid[:count]))
@@ -240,15 +242,15 @@ def _last(into: list[Link], top: Line, x: Line, language: Language) -> str:
 
 def _ends(layer: Any, at: At, levels: list[Line]) -> tuple[list[Line], str]:
     """Where the last states go, where they go anywhere."""
-    wanted = [said for said, asked in ((_SAID.returned, layer.return_state), (_SAID.kept, layer.stateful)) if asked]
-    if not wanted:
+    asked = [(_SAID.returned, _SAID.ends_are.returned)] if layer.return_state else []
+    asked += [(_SAID.kept, _SAID.ends_are.kept)] if layer.stateful else []
+    if not asked:
         return [], ""
-    title = _SAID.both if len(wanted) > 1 else wanted[0]
-    ends = (_SAID.ends_are[said.en](at.language) for said in wanted)
-    what = _SAID.end(at.language, what={"en": " and ", "zh": "，"}[at.language].join(ends))
+    said = _SAID.both(at.language) if len(asked) > 1 else asked[0][0](at.language)
+    what = {"en": " and ", "zh": "，"}[at.language].join(end(at.language) for _, end in asked)
+    what = _SAID.end(at.language, what=what)
     left = levels[0].at[0]
     beside = left + levels[0].columns + 1 if not layer.go_backwards else left - 2
-    said = title(at.language)
     return [
         Line(f"{line.name} end", 1, (beside, line.at[1]), said, line.rows, style="state", numbered=False)
         for line in levels
@@ -258,49 +260,33 @@ def _ends(layer: Any, at: At, levels: list[Line]) -> tuple[list[Line], str]:
 @scenes.register
 def _(layer: recurrent.RNN, at: At) -> list[Scene]:
     steps = _steps(at)
-    found = [_unrolled(layer, at)]
-    cells = getattr(layer.cell, "cells", [layer.cell])
-    for cell in {type(cell): cell for cell in cells}.values():
-        found += gates(cell, at)
-    if steps > 2:
-        found.append(_unrolled(layer, at, masked=(1, steps - 1)))
-    return found
+    found = [_unrolled(layer, at), *gates(layer.cell, at)]
+    return [*found, _unrolled(layer, at, masked=(1, steps - 1))] if steps > 2 else found
 
 
 # Both directions --------------------------------------------------------------------------------------------------
 
 _SIGN = {"concat": "{f} | {b}", "sum": "{f} + {b}", "ave": "({f} + {b}) / 2", "mul": "{f} ⊙ {b}", None: "{f}, {b}"}
+_MOST_BOTH = 5  # steps
 
 
 def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> Scene:
-    language, steps = at.language, min(_steps(at), 5)
+    language, steps = at.language, _steps(at, _MOST_BOTH)
     left = 2.0
-    x = Line("x", steps, (left + 0.5, 0.0), _SAID.x(language, sizes=sizes(at.inputs[0][2:])), ["x"], 3, masked=masked)
+    x = _input(at, steps, left + 0.5, 3, masked)
     ahead = _sweep(layer.forward_layer, at, x, x.bottom + GAP, "forward ", left, 0.0)
-    levels = [sweep_line for sweep_line in ahead.lines if not sweep_line.name.endswith("start")]
-    back = _sweep(layer.backward_layer, at, x, levels[-1].bottom + GAP, "backward ", left + 1, 1.0)
-    back_levels = [sweep_line for sweep_line in back.lines if not sweep_line.name.endswith("start")]
-    for lines, letter, said in ((levels, "f", _SAID.forth), (back_levels, "b", _SAID.back)):
-        for line in lines:
+    back = _sweep(layer.backward_layer, at, x, ahead.top.bottom + GAP, "backward ", left + 1, 1.0)
+    for sweep, letter, said in ((ahead, "f", _SAID.forth), (back, "b", _SAID.back)):
+        for line in sweep.levels:
             line.rows = [letter if row == "h" else f"{row}{letter}" for row in line.rows]
             line.title = said(language, state=line.title)
-    top, under = levels[-1], back_levels[-1]
     sequences, mode = layer.return_sequences, layer.merge_mode
     rows = ["y", "y"] if mode == "concat" else ["y"]
-    bottom = under.bottom + GAP
     count = steps if sequences else 1
-    outs = [
-        Line(
-            name,
-            count,
-            (left + 0.5, bottom + shift),
-            f"{_SAID.y(language)} {index}".strip(),
-            rows,
-            3,
-            numbered=sequences,
-        )
-        for name, shift, index in ((("y", 0, "1"), ("y 2", 3, "2")) if mode is None else (("y", 0, ""),))
-    ]
+    outs = []
+    for name, shift, index in (("y", 0, " 1"), ("y 2", 3, " 2")) if mode is None else (("y", 0, ""),):
+        where = (left + 0.5, back.top.bottom + GAP + shift)
+        outs.append(Line(name, count, where, _SAID.y(language) + index, rows, 3, numbered=sequences))
     if sequences:
         for line in outs:
             hidden = [place for place, step in enumerate(ahead.order) if step in masked]
@@ -310,8 +296,7 @@ def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> 
         f, b = ahead.order[index], back.order[index]
         said = _SAID.steps(language, count=index + 1, f=x.text(f), b=x.text(b))
         said += "".join(_SAID.skips(language, x=x.text(step)) for step in sorted({f, b} & {*masked}))
-        now = [*(link._replace(colour=0) for link in one[2]), *(link._replace(colour=1) for link in other[2])]
-        frames.append(Frame(said, [*_marks(one[1], 0), *_marks(other[1], 1)], now))
+        frames.append(Frame(said, [*_marks(one[1], 0), *_marks(other[1], 1)], [*lit(one[2]), *lit(other[2], 1)]))
     for place in range(count):
         if sequences:
             f = b = ahead.order[place]
@@ -322,36 +307,29 @@ def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> 
         if sequences and f in masked:
             frames.append(Frame(_SAID.hidden(language, y=text), _marks(cells)))
             continue
-        ends = [outs[0].cell(place, 0), outs[-1].cell(place)]
-        into = [Link(top.cell(f), ends[0], 0), Link(under.cell(b), ends[1], 1)]
-        links += [link._replace(colour=PLAIN) for link in into]
-        joint = _SIGN[mode].format(f=top.text(f), b=under.text(b))
+        sources = ahead.top.cell(f), back.top.cell(b)
+        into = [Link(sources[0], outs[0].cell(place, 0), 0), Link(sources[1], outs[-1].cell(place), 1)]
+        links += lit(into, PLAIN)
+        joint = _SIGN[mode].format(f=ahead.top.text(f), b=back.top.text(b))
         seen = [f"{x.text(sweep.order[0])}…{x.text(f)}" for sweep in (ahead, back)]
         said = (_SAID.meets if sequences else _SAID.ends)(language, y=text, sum=joint, before=seen[0], after=seen[1])
-        marks = [*_marks(cells), Mark(*top.cell(f), 0), Mark(*under.cell(b), 1)]
-        frames.append(Frame(said, marks, into))
+        frames.append(Frame(said, [*_marks(cells), Mark(*sources[0], 0), Mark(*sources[1], 1)], into))
     name = f"Bidirectional({type(layer.forward_layer).__name__})"
     title = _SAID.two(language, name=name, what=_SAID.merged[str(mode)](language))
-    grids = [grid for line in (x, *ahead.lines, *back.lines, *outs) for grid in line.grids()]
-    known = at.inputs[0][1]
-    below = [_SAID.cut(language, steps=steps, all=known)] if known and known > steps else []
-    below += [_SAID.states(language)] if layer.return_state else []
-    below += [_SAID.keeps(language)] if layer.stateful else []
     title = _SAID.masked(language, name=name) if masked else title
+    lines = (x, *ahead.levels, *ahead.starts, *back.levels, *back.starts, *outs)
+    below = _SAID.states(language) if layer.return_state else "", _SAID.keeps(language) if layer.stateful else ""
     legend = {0: _SAID.ahead(language), 1: _SAID.behind(language)}
-    return Scene(title, grids, frames, links, notes=notes(grids, *below), legend=legend)
+    return _scene(title, at, lines, frames, links, *below, legend=legend)
 
 
 @scenes.register
 def _(layer: wrappers.Bidirectional, at: At) -> list[Scene]:
     if not (isinstance(layer.forward_layer, recurrent.RNN) and isinstance(layer.backward_layer, recurrent.RNN)):
         return []
-    found = [_both(layer, at)]
-    found += gates(layer.forward_layer.cell, at)
-    steps = min(_steps(at), 5)
-    if steps > 2:
-        found.append(_both(layer, at, masked=(steps - 1,)))
-    return found
+    steps = _steps(at, _MOST_BOTH)
+    found = [_both(layer, at), *gates(layer.forward_layer.cell, at)]
+    return [*found, _both(layer, at, masked=(steps - 1,))] if steps > 2 else found
 
 
 # Layers round layers ----------------------------------------------------------------------------------------------
@@ -360,30 +338,19 @@ def _(layer: wrappers.Bidirectional, at: At) -> list[Scene]:
 @scenes.register
 def _(layer: wrappers.TimeDistributed, at: At) -> list[Scene]:
     steps, inner = _steps(at), layer.layer
-    x = Line("x", steps, (0.0, 0.0), _SAID.x(at.language, sizes=sizes(at.inputs[0][2:])), ["x"])
-    weights = Line(
-        "layer",
-        steps,
-        (0.0, 3.0),
-        _SAID.layer(at.language, parameters=inner.count_params()),
-        ["L"],
-        style="weight",
-        numbered=False,
-    )
-    y = Line("y", steps, (0.0, 6.0), _SAID.output(at.language, sizes=sizes(at.outputs[0][2:])), ["y"])
+    x = _input(at, steps, 0.0)
+    shared = _SAID.layer(at.language, parameters=inner.count_params())
+    given = _SAID.output(at.language, sizes=sizes(at.outputs[0][2:]))
+    weights = Line("layer", steps, (0.0, 3.0), shared, ["L"], style="weight", numbered=False)
+    y = Line("y", steps, (0.0, 6.0), given, ["y"])
     links, frames = [], []
     for step in range(steps):
         now = [Link(x.cell(step), weights.cell(step)), Link(weights.cell(step), y.cell(step))]
         links += now
-        marks = _marks([x.cell(step), weights.cell(step), y.cell(step)])
         said = _SAID.alone(at.language, y=y.text(step), x=x.text(step))
-        frames.append(Frame(said, marks, [link._replace(colour=0) for link in now]))
-    grids = [grid for line in (x, weights, y) for grid in line.grids()]
-    known = at.inputs[0][1]
-    below = [_SAID.cut(at.language, steps=steps, all=known)] if known and known > steps else []
+        frames.append(Frame(said, _marks([line.cell(step) for line in (x, weights, y)]), lit(now)))
     title = _SAID.same(at.language, name=type(inner).__name__)
-    within = At(((None, *at.inputs[0][2:]),), ((None, *at.outputs[0][2:]),), at.language)
-    return [Scene(title, grids, frames, links, notes=notes(grids, *below)), *scenes(inner, within)]
+    return [_scene(title, at, (x, weights, y), frames, links), *scenes(inner, at.of_a_step())]
 
 
 @scenes.register
@@ -391,8 +358,7 @@ def _(layer: recurrent.StackedRNNCells, at: At) -> list[Scene]:
     """One step."""
     whole = At(((None, 1, *at.inputs[0][1:]),), ((None, layer.output_size),), at.language)
     found = _unrolled(recurrent.RNN(layer, name=layer.name), whole)
-    inner = [scene for cell in {type(cell): cell for cell in layer.cells}.values() for scene in gates(cell, at)]
-    return [Scene(_SAID.upon(at.language), found.grids, found.frames, found.links, notes=found.notes), *inner]
+    return [replace(found, title=_SAID.upon(at.language)), *gates(layer, at)]
 
 
 @scenes.register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,9 +12,11 @@ from ...core.errors import axis_names
 from ...kernels import local, window
 from ...layers import convolution, old, pooling
 from ...layers.local import LocallyConnected
+from ..field import windows_of
 from ..said import Language, sentences
 from ..scene import PLAIN, Frame, Grid, Link, Mark, Note, Scene, Style
 from .kinds import At, Shape, scenes
+from .parts import Board
 
 Place = tuple[int, ...]  # along each spatial axis
 Row = list[int | None]  # the places of an axis that are shown; None: a gap
@@ -25,6 +28,7 @@ MOST_KERNELS = 16  # of a locally connected layer
 MOST_COLOURS = 8
 
 _SAID = sentences("windows")
+_NO_BOARD = Board((), {})
 
 
 class Sliding(NamedTuple):
@@ -49,42 +53,31 @@ class Sliding(NamedTuple):
 
 def sliding(layer: Any, inputs: Sequence[int], outputs: Sequence[int]) -> list[Sliding]:
     """How the window of a layer goes along each spatial axis, of sizes `inputs` and `outputs`."""
-    if isinstance(layer, convolution.ConvTranspose):
-        kernel, strides, padding, dilation = layer.windows()
-        padding = layer.pads_for(tuple(inputs)) if isinstance(layer, old.DeconvolutionTo) else padding
-        arguments = kernel, strides, padding, dilation, layer.output_padding or (None,) * layer.rank
-        return [_spread(*axis) for axis in zip(inputs, outputs, *arguments, strict=True)]
-    if isinstance(layer, pooling._GlobalPooling):
-        return [_parts(size, 1) for size in inputs]
-    if isinstance(layer, pooling._AdaptivePooling):
-        return [_parts(*axis) for axis in zip(inputs, layer.output_size, strict=True)]
-    ones = (1,) * layer.rank
-    if isinstance(layer, pooling._Pooling):
-        theano = isinstance(layer, old._TheanoPooling) and layer.padding == "theano"
-        padding = layer.pads_for(tuple(inputs)) if theano else window.per_axis(layer.padding, layer.rank)
-        arguments = layer.pool_size, layer.strides, padding, ones
-    elif isinstance(layer, LocallyConnected):
-        pads = local.same_pads(inputs, outputs, layer.kernel_size, layer.strides) if layer.padding == "same" else ()
-        arguments = layer.kernel_size, layer.strides, pads or ("valid",) * layer.rank, ones
-    else:
-        arguments = layer.windows()
-    return [_window(*axis) for axis in zip(inputs, outputs, *arguments, strict=True)]
+    if isinstance(layer, (pooling._GlobalPooling, pooling._AdaptivePooling)):
+        sizes = zip(inputs, outputs, strict=True)
+        return [Sliding(m, n, partial(_of_part, size=n, parts=m)) for n, m in sizes]
+    kernel, strides, padding, dilation = windows_of(layer)
+    if isinstance(layer, old.DeconvolutionTo) or layer.padding == "theano":
+        padding = layer.pads_for(tuple(inputs))
+    elif isinstance(layer, LocallyConnected) and layer.padding == "same":
+        padding = local.same_pads(inputs, outputs, kernel, strides)
+    extra = getattr(layer, "output_padding", None) or (None,) * layer.rank
+    found = []
+    for n, m, k, s, p, d, more in zip(inputs, outputs, kernel, strides, padding, dilation, extra, strict=True):
+        if isinstance(layer, convolution.ConvTranspose):
+            (before, _), positions, places = window.transposed_pads(k, s, p, more, d), n, m
+        else:
+            (before, _), positions, places = window.pads(n, k, s, p, d), m, n
+        found.append(Sliding(positions, places, partial(_of_window, before=before, kernel=k, stride=s, dilation=d)))
+    return found
 
 
-def _window(size: int, outputs: int, kernel: int, stride: int, padding: Any, dilation: int) -> Sliding:
-    before, _ = window.pads(size, kernel, stride, padding, dilation)
-    return Sliding(outputs, size, lambda at: list(enumerate(window.taps(at, before, kernel, stride, dilation))))
+def _of_window(at: int, before: int, kernel: int, stride: int, dilation: int) -> list[tuple[int, int]]:
+    return list(enumerate(window.taps(at, before, kernel, stride, dilation)))
 
 
-def _spread(
-    size: int, outputs: int, kernel: int, stride: int, padding: Any, dilation: int, extra: int | None
-) -> Sliding:
-    before, _ = window.transposed_pads(kernel, stride, padding, extra, dilation)
-    return Sliding(size, outputs, lambda at: list(enumerate(window.taps(at, before, kernel, stride, dilation))))
-
-
-def _parts(size: int, parts: int) -> Sliding:
-    return Sliding(parts, size, lambda at: list(enumerate(window.part(at, size, parts))))
+def _of_part(at: int, size: int, parts: int) -> list[tuple[int, int]]:
+    return list(enumerate(window.part(at, size, parts)))
 
 
 # What is shown of a long axis ---------------------------------------------------------------------------------------
@@ -130,77 +123,51 @@ def _with_gaps(numbers: set[int], low: int, high: int) -> Row:
 # Tensors as grids ---------------------------------------------------------------------------------------------------
 
 
-class Board(NamedTuple):
-    """A tensor without batch and channels: a grid, or one for each slice, and where its places are in them."""
-
-    grids: list[Grid]
-    cells: dict[Place, tuple[str, int]]
-
-    @property
-    def right(self) -> float:
-        return max(grid.at[0] + grid.columns for grid in self.grids)
-
-    @property
-    def bottom(self) -> float:
-        return max(grid.at[1] + grid.rows for grid in self.grids)
-
-
 def _board(
     name: str,
     title: str,
-    rows: Sequence[Row],
-    sizes: Sequence[int],
+    spatial: Iterable[tuple[Row, int]],
     at: tuple[float, float],
-    axes: Sequence[str],
-    language: Language,
+    axes: tuple[str, str] = ("", ""),
     outside: Style = "pad",
+    texts: Mapping[Place, str] | None = None,
+    colours: Mapping[Place, int] | None = None,
 ) -> Board:
-    """The shown places of a tensor with one to three spatial axes."""
+    """The shown places of a tensor with one to three spatial axes, of three as slices, whose place `title` names.
+
+    spatial: the shown places of each axis, and its size. texts: of places, in place of their numbers. colours: of those
+    that belong to one of several.
+    """
+    rows, sizes = zip(*spatial, strict=True)
     rank = len(rows)
-    down, across = ([0], rows[0]) if rank == 1 else rows[-2:]
-    grids, cells = [], {}
+    *slices, down, across = ([0], [0], *rows)[-max(rank, 2) :]
+    texts, colours = texts or {}, colours or {}
+    grids: list[Grid] = []
+    cells: dict[Place, tuple[str, int]] = {}
     x, y = at
-    for first in rows[0] if rank == 3 else (0,):
-        key = name if rank < 3 else f"{name} {first}"
-        texts, styles = {}, {}
+    for first in slices[0] if slices else (0,):
         if first is None:
             x += 1
             continue
+        key = f"{name} {first}" if slices else name
+        said: dict[int, str] = {}
+        styles: dict[int, Style] = {}
+        tints: dict[int, int] = {}
         for cell, (i, j) in enumerate(itertools.product(down, across)):
             if i is None or j is None:
-                texts[cell], styles[cell] = "…", "gap"
+                said[cell], styles[cell] = "…", "gap"
                 continue
-            place = (j,) if rank == 1 else (i, j) if rank == 2 else (first, i, j)
+            place = (first, i, j)[-rank:]
             cells[place] = key, cell
             if not all(0 <= one < size for one, size in zip(place, sizes, strict=True)):
                 styles[cell] = outside
-            elif rank == 1:
-                texts[cell] = str(j)
-        said = title if rank < 3 else _SAID.slice(language, what=title, place=first)
-        names = ("", axes[-1]) if rank == 1 else (axes[-2], axes[-1]) if rank == 2 else ("", "")
-        grids.append(Grid(key, len(down), len(across), (x, y), texts, styles, axes=names, title=said))
+            elif rank == 1 or place in texts:
+                said[cell] = texts.get(place, str(j))
+            if place in colours:
+                tints[cell] = colours[place]
+        grids.append(Grid(key, len(down), len(across), (x, y), said, styles, tints, axes, title.format(first)))
         x += len(across) + 1
     return Board(grids, cells)
-
-
-def _recoloured(board: Board, colours: Mapping[Place, int]) -> Board:
-    """The board with places that belong to one of several."""
-    by_grid: dict[str, dict[int, int]] = {}
-    for place, colour in colours.items():
-        if place in board.cells:
-            name, cell = board.cells[place]
-            by_grid.setdefault(name, {})[cell] = colour
-    grids = [Grid(**{**vars(grid), "colours": by_grid.get(grid.name, {})}) for grid in board.grids]
-    return Board(grids, board.cells)
-
-
-def _with_texts(board: Board, texts: Mapping[Place, str]) -> Board:
-    by_grid: dict[str, dict[int, str]] = {grid.name: dict(grid.texts) for grid in board.grids}
-    for place, text in texts.items():
-        if place in board.cells:
-            name, cell = board.cells[place]
-            by_grid[name][cell] = text
-    return Board([Grid(**{**vars(grid), "texts": by_grid[grid.name]}) for grid in board.grids], board.cells)
 
 
 # Over the spatial axes ----------------------------------------------------------------------------------------------
@@ -225,55 +192,48 @@ def _over_space(layer: Any, inputs: Sequence[int], outputs: Sequence[int], langu
     axes = sliding(layer, inputs, outputs)
     cuts = [cut(axis, MOST[rank]) for axis in axes]
     spreads, unshared = isinstance(layer, convolution.ConvTranspose), isinstance(layer, LocallyConnected)
-    words = axis_names(rank + 2, "channels_last")[1:-1]
-    names = [_SAID.axes[word](language) for word in words]
+    names = [_SAID.axes[word](language) for word in axis_names(rank + 2, "channels_last")[1:-1]]
 
     # Where the window stands, and what it touches: outputs and inputs, for a transposed convolution the reverse.
     places, positions = [each.places for each in cuts], [each.positions for each in cuts]
     upper, lower = (positions, places) if spreads else (places, positions)
-    top = _board("input", _SAID.input(language), upper, inputs, (0, 0), names, language)
-    if rank == 2:
-        below = top.right + 2.5, max(0.0, (top.bottom - len(lower[0])) / 2)
-    elif getattr(layer, "padding", None) == "causal" and layer.strides == (1,):  # below the newest input it sees
-        below = float(sum(place is not None and place < 0 for place in upper[0])), top.bottom + 3
-    else:
-        below = max(0.0, (len(upper[0]) - len(lower[0])) / 2) * (rank == 1), top.bottom + 3
-    bottom = _board(
-        "output", _SAID.output(language), lower, outputs, below, names, language, "dropped" if spreads else "pad"
-    )
-    near, far = (top, bottom) if spreads else (bottom, top)
-    shown = [place for place in itertools.product(*map(_numbers, positions)) if place in near.cells]
+    shown = [*itertools.product(*map(_numbers, positions))]
     colour_of = {place: index % MOST_COLOURS for index, place in enumerate(shown)} if unshared else {}
-    near = _recoloured(near, colour_of)
-    far = _with_counts(far, axes, places) if spreads and rank > 1 else far
+    counts = _counts(axes, places) if spreads else {}
+
+    titles = [said(language) for said in (_SAID.input, _SAID.output)]
+    if rank == 3:
+        titles = [_SAID.slice(language, what=title, place="{}") for title in titles]
+    across: Any = ("", *names) if rank == 1 else tuple(names) if rank == 2 else ("", "")
+    top = _board("input", titles[0], zip(upper, inputs, strict=True), (0, 0), across)
+    below = _below(layer, top, upper[0], lower[0])
+    outside, texts = ("dropped", counts if rank > 1 else {}) if spreads else ("pad", {})
+    bottom = _board("output", titles[1], zip(lower, outputs, strict=True), below, across, outside, texts, colour_of)
+    near, far = (top, bottom) if spreads else (bottom, top)
     grids = [*near.grids, *far.grids]
     right, end = max(near.right, far.right), max(near.bottom, far.bottom)
 
-    kernels: Callable[[Place], list[Mark]] = _nothing
     by_tap = rank == 1 and isinstance(layer, convolution._Convolution) and max(layer.kernel_size) <= MOST_COLOURS
     if spreads and rank == 1:
-        real = [
-            [place for place in row if place is None or 0 <= place < size]
-            for row, size in zip(lower, outputs, strict=True)
-        ]
-        left = below[0] + max(0, len(lower[0]) - len(real[0])) * (places[0][0] != real[0][0])
-        counts = _with_counts(
-            _board("overlaps", _SAID.overlaps(language), real, outputs, (left, end + 2.5), [""], language), axes, places
-        )
-        grids += counts.grids
-        end = counts.bottom
+        real = [place for place in lower[0] if place is None or 0 <= place < outputs[0]]
+        left = below[0] + max(0, len(lower[0]) - len(real)) * (lower[0][0] != real[0])
+        overlaps = _board("overlaps", _SAID.overlaps(language), [(real, outputs[0])], (left, end + 2.5), texts=counts)
+        grids += overlaps.grids
+        end = overlaps.bottom
+    kernels = _NO_BOARD
     if unshared:
-        more, kernels = _local_kernels(layer, shown, colour_of, rank, right, end, language)
-        grids += more
+        kernels = _local_kernels(layer, shown, colour_of, right, end, language)
     elif isinstance(layer, convolution._Convolution):
-        grids += _kernel(layer, by_tap, rank, right, end, language)
+        kernels = _kernel(layer, by_tap, right, end, language)
+    grids += kernels.grids
     end = max(grid.at[1] + grid.rows for grid in grids)
 
-    frames = []
+    frames, taps_of_own = [], range(math.prod(layer.kernel_size)) if unshared else ()
     for place in shown[:: -(-len(shown) // MOST_FRAMES)]:
         own = near.cells[place]
         colour = colour_of.get(place, PLAIN)
-        marks, links, corners = [Mark(*own, colour), *kernels(place)], [], _corners(axes, place)
+        marks, links, corners = [Mark(*own, colour)], [], _corners(axes, place)
+        marks += kernels.marks(((place, tap) for tap in taps_of_own), colour)
         for taps in itertools.product(*(axis.taps(one) for axis, one in zip(axes, place, strict=True))):
             touched = far.cells.get(tuple(where for _, where in taps))
             if touched is None:
@@ -283,15 +243,19 @@ def _over_space(layer: Any, inputs: Sequence[int], outputs: Sequence[int], langu
             if rank == 1 or (rank == 2 and tuple(tap for tap, _ in taps) in corners):
                 links.append(Link(own, touched, shade) if spreads else Link(touched, own, shade))
         frames.append(Frame(_caption(layer, axes, place, names, language), marks, links))
-    notes = [
-        Note((0, end + 1.5 + line * 0.75), text) for line, text in enumerate(_notes(layer, axes, cuts, names, language))
-    ]
+    said = _notes(layer, axes, cuts, names, language)
+    notes = [Note((0, end + 1.5 + line * 0.75), text) for line, text in enumerate(said)]
     title = (_SAID.spreads if spreads else _SAID.sees)(language, name=type(layer).__name__)
     return Scene(title, grids, frames, notes=notes)
 
 
-def _nothing(place: Place) -> list[Mark]:
-    return []
+def _below(layer: Any, top: Board, upper: Row, lower: Row) -> tuple[float, float]:
+    """Where the lower board stands: beside a picture, under a row so that its middle, or time, is the same."""
+    if layer.rank == 2:
+        return top.right + 2.5, max(0.0, (top.bottom - len(lower)) / 2)
+    if getattr(layer, "padding", None) == "causal" and layer.strides == (1,):  # below the newest input it sees
+        return float(sum(place is not None and place < 0 for place in upper)), top.bottom + 3
+    return max(0.0, (len(upper) - len(lower)) / 2) * (layer.rank == 1), top.bottom + 3
 
 
 def _numbers(row: Row) -> list[int]:
@@ -304,26 +268,22 @@ def _corners(axes: Sequence[Sliding], place: Place) -> set[Place]:
     return set(itertools.product(*((0, last) for last in lasts)))
 
 
-def _with_counts(board: Board, axes: Sequence[Sliding], rows: Sequence[Row]) -> Board:
-    """The board with how often windows touch each place as its text."""
+def _counts(axes: Sequence[Sliding], rows: Sequence[Row]) -> dict[Place, str]:
+    """How often windows touch each place."""
     counts = []
     for axis, row in zip(axes, rows, strict=True):
         touched = [place for position in range(axis.positions) for place in axis.touched(position)]
-        counts.append({place: touched.count(place) for place in row if place is not None and 0 <= place < axis.places})
-    texts = {}
-    for place in itertools.product(*counts):
-        number = 1
-        for one, count in zip(place, counts, strict=True):
-            number *= count[one]
-        texts[place] = str(number)
-    return _with_texts(board, texts)
+        counts.append({place: touched.count(place) for place in _numbers(row) if 0 <= place < axis.places})
+    every = itertools.product(*(count.items() for count in counts))
+    return {tuple(place for place, _ in each): str(math.prod(count for _, count in each)) for each in every}
 
 
-def _kernel(layer: Any, by_tap: bool, rank: int, right: float, end: float, language: Language) -> list[Grid]:
+def _kernel(layer: Any, by_tap: bool, right: float, end: float, language: Language) -> Board:
     """The kernel as one more grid, its taps in their colours."""
+    rank = layer.rank
     *slices, down, across = (1, 1, *layer.kernel_size)[-max(rank, 2) :]
     if max(down, across, *slices) > MOST[max(rank, 2)] + 2:
-        return []
+        return _NO_BOARD
     at = (right + 2.5, 0.0) if rank == 2 else (0.0, end + 2.5)
     texts = {tap: f"w{tap}" for tap in range(across)} if rank == 1 else {}
     styles: dict[int, Style] = dict.fromkeys(range(down * across), "weight")
@@ -333,47 +293,31 @@ def _kernel(layer: Any, by_tap: bool, rank: int, right: float, end: float, langu
         title = _SAID.kernel(language) if not number else " "
         grids.append(Grid(f"kernel {number}", down, across, at, texts, styles, colours, title=title))
         at = at[0] + across + 1, at[1]
-    return grids
+    return Board(grids, {})
 
 
 def _local_kernels(
-    layer: Any,
-    shown: Sequence[Place],
-    colours: Mapping[Place, int],
-    rank: int,
-    right: float,
-    end: float,
-    language: Language,
-) -> tuple[list[Grid], Callable[[Place], list[Mark]]]:
-    """A kernel for each position that is shown, in its colour, and what to mark for a position."""
-    if len(shown) > MOST_KERNELS or rank == 3:
-        return [], _nothing
+    layer: Any, shown: Sequence[Place], colours: Mapping[Place, int], right: float, end: float, language: Language
+) -> Board:
+    """A kernel for each position that is shown, in its colour; cells are found by (position, tap)."""
+    if len(shown) > MOST_KERNELS or layer.rank == 3:
+        return _NO_BOARD
+    flat = layer.rank == 1
     down, across = (1, *layer.kernel_size)[-2:]
-    size = down * across
-    width = across + 1 if rank == 2 else across + 2
-    columns = len({place[-1] for place in shown}) if rank == 2 else max(1, int(max(right, 20) // width))
-    left, top = (right + 2.5, 0.0) if rank == 2 else (0.0, end + 2.5)
-    grids = []
+    taps = range(down * across)
+    width, height = (across + 2, down + 1.6) if flat else (across + 1, down + 1)
+    columns = max(1, int(max(right, 20) // width)) if flat else len({place[-1] for place in shown})
+    left, top = (0.0, end + 2.5) if flat else (right + 2.5, 0.0)
+    styles: dict[int, Style] = dict.fromkeys(taps, "weight")
+    texts = {tap: f"w{tap}" for tap in taps} if flat else {}
+    grids, cells = [], {}
     for index, place in enumerate(shown):
         turn, step = divmod(index, columns)
-        at = (left + step * width, top + turn * (down + (1 if rank == 2 else 1.6)))
-        styles: dict[int, Style] = dict.fromkeys(range(size), "weight")
-        title = _SAID.kernels(language) if not index else " "
-        texts = {tap: f"w{tap}" for tap in range(size)} if rank == 1 else {}
-        grids.append(
-            Grid(
-                f"kernel {index}",
-                down,
-                across,
-                at,
-                texts,
-                styles,
-                dict.fromkeys(range(size), colours[place]),
-                title=title,
-            )
-        )
-    numbers = {place: index for index, place in enumerate(shown)}
-    return grids, lambda place: [Mark(f"kernel {numbers[place]}", tap, colours[place]) for tap in range(size)]
+        name, title = f"kernel {index}", " " if index else _SAID.kernels(language)
+        at, own = (left + step * width, top + turn * height), dict.fromkeys(taps, colours[place])
+        grids.append(Grid(name, down, across, at, texts, styles, own, title=title))
+        cells |= {(place, tap): (name, tap) for tap in taps}
+    return Board(grids, cells)
 
 
 def _caption(layer: Any, axes: Sequence[Sliding], place: Place, names: Sequence[str], language: Language) -> str:
@@ -479,16 +423,17 @@ def _over_channels(layer: Any, inputs: Shape, outputs: Shape, language: Language
     rows = _rows([stage for stage, _ in found])
     sizes = [before, *(stage.positions for stage, _ in found)]
     titles = [_SAID.input_channels, *[_SAID.between_channels] * (len(found) - 1), _SAID.output_channels]
-    widest, boards = max(map(len, rows)), []
-    for number, (title, size, row) in enumerate(zip(titles, sizes, rows, strict=True)):
-        corner = (widest - len(row)) / 2, 4.0 * number
-        boards.append(_board(f"channels {number}", title(language, count=size), [row], [size], corner, [""], language))
-    links = []
+    shares = [0] * len(sizes)  # the channels of a group, which has its colour on both sides
     for number, (stage, groups) in enumerate(found):
-        upper, lower = boards[number : number + 2]
-        if groups > 1:  # a group in its colour, on both sides
-            boards[number] = upper = _grouped(upper, stage.places // groups)
-            boards[number + 1] = lower = _grouped(lower, stage.positions // groups)
+        if groups > 1:
+            shares[number : number + 2] = stage.places // groups, stage.positions // groups
+    widest, boards = max(map(len, rows)), []
+    for number, (title, size, row, share) in enumerate(zip(titles, sizes, rows, shares, strict=True)):
+        corner, said = ((widest - len(row)) / 2, 4.0 * number), title(language, count=size)
+        colours = {(place,): place // share % MOST_COLOURS for place in _numbers(row)} if share else {}
+        boards.append(_board(f"channels {number}", said, [(row, size)], corner, colours=colours))
+    links = []
+    for (stage, groups), upper, lower in zip(found, boards, boards[1:], strict=False):
         for (position,), own in lower.cells.items():
             colour = PLAIN if groups == 1 else position * groups // stage.positions % MOST_COLOURS
             seen = [upper.cells[place,] for place in stage.touched(position) if (place,) in upper.cells]
@@ -517,18 +462,14 @@ def _rows(found: Sequence[Sliding]) -> list[Row]:
     return rows
 
 
-def _grouped(board: Board, each: int) -> Board:
-    return _recoloured(board, {place: place[0] // each % MOST_COLOURS for place in board.cells})
-
-
 def _of_channel(
     output: int, found: Sequence[Sliding], boards: Sequence[Board], links: Sequence[Link], language: Language
 ) -> Frame:
     """What an output channel sees, through all stages."""
-    marks, seen = [Mark(*boards[-1].cells[output,])], {output}
+    marks, seen = boards[-1].marks([(output,)]), {output}
     for stage, board in zip(reversed(found), reversed(boards[:-1]), strict=True):
         seen = {place for one in seen for place in stage.touched(one)}
-        marks += [Mark(*board.cells[place,]) for place in sorted(seen) if (place,) in board.cells]
+        marks += board.marks((place,) for place in sorted(seen))
     marked = {(mark.grid, mark.cell) for mark in marks}
     strong = [link for link in links if link.start in marked and link.end in marked]
     return Frame(_SAID.from_channels(language, output=output, inputs=_span(sorted(seen))), marks, strong)

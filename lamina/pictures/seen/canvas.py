@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ...core.errors import printable, warn
-from ..drawing import FONTS
+from ..drawing import installed_fonts
 
 _CHANNELS = (1, 3, 4)  # of pictures as they can be shown
 SIDE = 1.35  # inches, of a small panel
@@ -29,11 +30,9 @@ def figure(what: str, width: float, height: float) -> Any:
 
 def finished(what: str, made: Any, path: Any = None) -> Any:
     """The figure, its texts in fonts that have their letters and with no sign of theirs taken for a formula."""
-    from matplotlib.font_manager import fontManager
     from matplotlib.text import Text
 
-    there = {font.name for font in fontManager.ttflist}
-    fonts = [name for name in FONTS if name in there] or ["sans-serif"]
+    fonts = installed_fonts()
     for text in made.findobj(Text):
         text.set_fontfamily(fonts)
         text.set_parse_math(False)
@@ -44,6 +43,17 @@ def finished(what: str, made: Any, path: Any = None) -> Any:
         if any("missing from font" in str(each.message) for each in said):
             warn(f"{what}: no installed font has all letters of the names.")
     return made
+
+
+def array_of(x: Any) -> np.ndarray:
+    """A tensor's values, or what an array is made of."""
+    return x.detach().float().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+
+
+def integer_ticks(*axes: Any) -> None:
+    """Ticks of axes at whole numbers alone."""
+    for axis in axes:
+        axis.get_major_locator().set_params(integer=True)
 
 
 def bare(axes: Any, title: str = "", size: float = 8, colour: str = "black") -> Any:

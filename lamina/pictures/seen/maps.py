@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...core.errors import show_shape
 from ..said import Language, sentences
-from .canvas import BLUE, GREY, SIDE, bare, figure, finished, picture_is_last, picture_of, shown, tile
+from . import canvas
 from .running import (
     Samples,
     channels_last,
@@ -62,17 +62,17 @@ def activations(
     missing = [name_of(model, module) for module in chosen if id(module) not in last]
     if layers is not None and missing:
         raise ValueError(f"{what}: {', '.join(missing)} gave nothing for this sample.")
-    rows = [(module, _array(last[id(module)][0])) for module in chosen if id(module) in last]
+    rows = [(module, canvas.array_of(last[id(module)][0])) for module in chosen if id(module) in last]
     if not rows:
         raise ValueError(f"{what}: the model has no layers inside.")
-    heights = [SIDE + 0.15 if values.ndim > 2 else 1.1 for _, values in rows]
-    made = figure(what, _COLUMNS * SIDE + 1.6, sum(heights) + 0.5)
+    heights = [canvas.SIDE + 0.15 if values.ndim > 2 else 1.1 for _, values in rows]
+    made = canvas.figure(what, _COLUMNS * canvas.SIDE + 1.6, sum(heights) + 0.5)
     made.suptitle(_SAID.activations(language), fontsize=10)
     grid = made.add_gridspec(len(rows), _COLUMNS, height_ratios=heights)
     for row, (module, values) in enumerate(rows):
-        label = f"{shown(name_of(model, module), 20)}\n{type(module).__name__}\n{show_shape(values.shape)}"
+        label = f"{canvas.shown(name_of(model, module), 20)}\n{type(module).__name__}\n{show_shape(values.shape)}"
         _draw_activation(made, grid, row, values, channels_last(module, model), label, language)
-    return finished(what, made, path)
+    return canvas.finished(what, made, path)
 
 
 def _layers(model: Any) -> list[Any]:
@@ -86,10 +86,6 @@ def _evenly(items: list[Any]) -> list[Any]:
     return [items[round(i * (len(items) - 1) / (_LAYERS - 1))] for i in range(_LAYERS)]
 
 
-def _array(x: Tensor) -> np.ndarray:
-    return x.detach().float().cpu().numpy()
-
-
 def _draw_activation(
     made: Any, grid: Any, row: int, values: np.ndarray, last: bool, label: str, language: Language
 ) -> None:
@@ -98,7 +94,7 @@ def _draw_activation(
         low, high = float(maps.min()), float(maps.max())
         for number, each in enumerate(maps[:_MAPS]):
             axes = made.add_subplot(grid[row, number])
-            tile(axes, each, str(number), cmap="viridis", vmin=low, vmax=high if high > low else low + 1)
+            canvas.tile(axes, each, str(number), cmap="viridis", vmin=low, vmax=high if high > low else low + 1)
             if not number:
                 _name_row(axes, label)
         return
@@ -162,17 +158,17 @@ def saliency(
         draw_values(right, values, title, "magma", picture, language)
         if isinstance(sample, str):
             _name_words(right, sample, model)
-    return finished(what, made, path)
+    return canvas.finished(what, made, path)
 
 
 def _pairs(what: str, count: int) -> tuple[Any, list[tuple[Any, Any]]]:
-    made = figure(what, 6.4, 2.6 * count + 0.3)
+    made = canvas.figure(what, 6.4, 2.6 * count + 0.3)
     return made, [(made.add_subplot(count, 2, 2 * i + 1), made.add_subplot(count, 2, 2 * i + 2)) for i in range(count)]
 
 
 def channels_of(sample: np.ndarray, model: Any) -> int:
     """Where the channels of a picture stand, -1 or 0."""
-    return -1 if sample.ndim == 2 or picture_is_last(sample.shape, shown_last(model)) else 0
+    return -1 if sample.ndim == 2 or canvas.picture_is_last(sample.shape, shown_last(model)) else 0
 
 
 def _middle(values: np.ndarray) -> np.ndarray:
@@ -185,15 +181,15 @@ def _name_words(axes: Any, text: str, model: Any) -> None:
     plain = [each for each in model.modules() if getattr(each, "split", None) == "whitespace"]
     words = text.split()[: len(axes.patches)]
     if plain and words and getattr(plain[0], "ngrams", None) is None:
-        axes.set_xticks(range(len(words)), [shown(word, 14) for word in words], rotation=60, ha="right")
+        axes.set_xticks(range(len(words)), [canvas.shown(word, 14) for word in words], rotation=60, ha="right")
 
 
 def draw_sample(axes: Any, sample: Any, title: str, model: Any, language: Language) -> None:
     """One sample as what it is: a picture, a text, a sequence, or numbers."""
     if not isinstance(sample, np.ndarray) or sample.dtype.kind in "OUS":
         text = sample if isinstance(sample, str) else str(np.asarray(sample).item())
-        bare(axes, title).text(0.03, 0.97, "\n".join(textwrap.wrap(shown(text, 300), 34)), va="top", fontsize=7,
-                               transform=axes.transAxes)  # fmt: skip
+        lines = "\n".join(textwrap.wrap(canvas.shown(text, 300), 34))
+        canvas.bare(axes, title).text(0.03, 0.97, lines, va="top", fontsize=7, transform=axes.transAxes)
         return
     if sample.ndim == 1 and takes_indices(model):
         words = " ".join(f"{value:g}" for value in sample)
@@ -201,9 +197,9 @@ def draw_sample(axes: Any, sample: Any, title: str, model: Any, language: Langua
         return
     if sample.ndim == 4 and is_picture(model, sample):
         sample = _middle(sample) if channels_of(sample, model) == -1 else sample[:, sample.shape[1] // 2]
-    picture = picture_of(sample, shown_last(model)) if is_picture(model, sample) else None
+    picture = canvas.picture_of(sample, shown_last(model)) if is_picture(model, sample) else None
     if picture is not None:
-        tile(axes, picture, title, **({"vmin": 0, "vmax": 1} if picture.ndim == 2 else {}))
+        canvas.tile(axes, picture, title, **({"vmin": 0, "vmax": 1} if picture.ndim == 2 else {}))
     else:
         draw_values(axes, sample, title, "viridis", False, language)
 
@@ -211,19 +207,17 @@ def draw_sample(axes: Any, sample: Any, title: str, model: Any, language: Langua
 def draw_values(axes: Any, values: np.ndarray, title: str, cmap: str, picture: bool, language: Language) -> None:
     """Numbers as a map of a picture, a heat map with steps across, or bars."""
     if picture and values.ndim == 2:
-        tile(axes, values, title, cmap=cmap)
+        canvas.tile(axes, values, title, cmap=cmap)
         return
     if values.ndim >= 2:
         rows = values.reshape(values.shape[0], -1)
         axes.imshow(rows.T, aspect="auto", cmap=cmap, interpolation="nearest")
         axes.set_xlabel(_SAID.steps(language), fontsize=7)
     else:
-        axes.bar(range(values.size), values.reshape(-1), color=BLUE, width=0.9)
-        axes.axhline(0, color=GREY, linewidth=0.5)
+        axes.bar(range(values.size), values.reshape(-1), color=canvas.BLUE, width=0.9)
+        axes.axhline(0, color=canvas.GREY, linewidth=0.5)
         axes.set_xlim(-0.6, max(values.size, 4) - 0.4)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    if values.ndim >= 2:
-        axes.yaxis.get_major_locator().set_params(integer=True)
+    canvas.integer_ticks(axes.xaxis, *([axes.yaxis] if values.ndim >= 2 else []))
     axes.set_title(title, fontsize=8, pad=2)
     axes.tick_params(labelsize=6, length=2)
 
@@ -247,13 +241,12 @@ def _gradients(
         with following():
             given = shown_input.clone()
             if smooth:
-                given = given + spread * torch.randn(given.shape, generator=generator, device=given.device).to(
-                    given.dtype
-                )
+                drawn = torch.randn(given.shape, generator=generator, device=given.device)
+                given = given + spread * drawn.to(given.dtype)
             given.requires_grad_()
             inputs = [given if place == samples.shown else part for place, part in enumerate(samples.inputs)]
             scores, classes = scores_of(what, samples, inputs, classes)
-            total = total + _array(_grad(what, scores, [given])[0]).__abs__()
+            total = total + canvas.array_of(_grad(what, scores, [given])[0]).__abs__()
     return np.asarray(total) / max(smooth, 1), classes  # type: ignore[return-value]
 
 
@@ -265,7 +258,7 @@ def _gradients_of_words(what: str, model: Any, samples: Samples, target: Any) ->
             raise ValueError(f"{what}: the input has no gradient: it is of whole numbers, and no Embedding takes it.")
         vectors = calls[0][1]
         (grad,) = _grad(what, scores, [vectors])
-    return np.abs((_array(grad) * _array(vectors)).sum(-1)).reshape(samples.count, -1), classes
+    return np.abs((canvas.array_of(grad) * canvas.array_of(vectors)).sum(-1)).reshape(samples.count, -1), classes
 
 
 def _grad(what: str, scores: Tensor, by: list[Tensor]) -> list[Tensor]:
@@ -300,7 +293,7 @@ def grad_cam(
         draw_sample(left, sample, _SAID.sample(language) if not index else "", model, language)
         draw_sample(right, sample, title, model, language)
         _overlay(right, cams[index], is_picture(model, sample))
-    return finished(what, made, path)
+    return canvas.finished(what, made, path)
 
 
 def _cams(what: str, samples: Samples, modules: list[Any], target: Any) -> tuple[np.ndarray, list[int]]:
@@ -317,7 +310,7 @@ def _cams(what: str, samples: Samples, modules: list[Any], target: Any) -> tuple
     weights = slopes.mean(tuple(range(2, slopes.ndim)), keepdim=True)
     cams = (weights * values).sum(1).clamp(min=0)
     largest = cams.flatten(1).amax(1).reshape(-1, *[1] * (cams.ndim - 1))
-    return _array(cams / largest.clamp(min=torch.finfo(cams.dtype).tiny)), classes
+    return canvas.array_of(cams / largest.clamp(min=torch.finfo(cams.dtype).tiny)), classes
 
 
 def _overlay(axes: Any, cam: np.ndarray, picture: bool) -> None:

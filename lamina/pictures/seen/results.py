@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...core.errors import short
 from ..said import Language, sentences
-from .canvas import BLUE, GREEN, GREY, RED, figure, finished, shown
+from .canvas import BLUE, GREEN, GREY, RED, array_of, figure, finished, shown
 from .maps import draw_sample
 from .running import Samples, alone, check_model
 
@@ -82,7 +81,7 @@ def _name_sides(axes: Any, names: list[str]) -> None:
 
 def _classes(what: str, y: Any, predicted: bool) -> np.ndarray:
     """A class for each sample."""
-    values = y.detach().float().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    values = array_of(y)
     if values.ndim == 2 and values.shape[1] > 1:
         return values.argmax(1)
     values = values.reshape(-1) if values.ndim == 2 else values
@@ -154,7 +153,7 @@ def predictions(
     samples = Samples(what, model, x, max(1, most))
     with torch.no_grad():
         outputs = alone(what, samples.call())
-    scores = outputs.detach().float().cpu().numpy().reshape(samples.count, -1)
+    scores = array_of(outputs).reshape(samples.count, -1)
     if outputs.ndim > 2:
         raise ValueError(f"{what}: the outputs must be (samples, classes); got {tuple(outputs.shape)}.")
     true = _true(what, y, samples.count)
@@ -200,7 +199,7 @@ def _true(what: str, y: Any, count: int) -> np.ndarray | None:
     """A class, or a value, for each of the samples that are shown."""
     if y is None:
         return None
-    values = y.detach().float().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    values = array_of(y)
     values = values[None] if values.ndim == 0 else values
     if values.ndim == 2:
         values = values.argmax(1) if values.shape[1] > 1 else values[:, 0]

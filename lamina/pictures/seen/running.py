@@ -16,6 +16,7 @@ from ...core.care import tend
 from ...core.errors import named, short, show_shape
 from ...core.layer import Layer
 from ...core.scope import asking, scope
+from .canvas import array_of
 
 _TORCH_CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 Calls = list[tuple[nn.Module, Tensor]]
@@ -113,8 +114,7 @@ class Samples:
     @property
     def pictures(self) -> Any:
         """The input of the highest rank, as an array: (samples, ...)."""
-        found = self.inputs[self.shown]
-        return found.detach().float().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
+        return array_of(self.inputs[self.shown])
 
     def call(self, inputs: Sequence[Any] | None = None) -> Any:
         """The model's outputs, in inference."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...core.errors import named
 from ..said import Language, sentences
-from .canvas import SIDE, bare, figure, finished, picture_of, scaled, shown, tile
+from .canvas import SIDE, array_of, bare, figure, finished, integer_ticks, picture_of, scaled, shown, tile
 from .running import check_model, is_convolution, layer_of, name_of
 
 _SAID = sentences("weights")
@@ -47,14 +47,14 @@ def filters(model: Any, layer: Any = None, path: Any = None, *, most: int = 64, 
 def _kernel_of(module: Any) -> np.ndarray | None:
     """A layer's largest kind of weights, a convolution's as (*kernel_size, inputs, outputs)."""
     if isinstance(module, nn.modules.conv._ConvNd):
-        kernel = module.weight.detach().float().cpu().numpy()  # (out, in, *k), transposed (in, out, *k)
+        kernel = array_of(module.weight)  # (out, in, *k), transposed (in, out, *k)
         first, second = (0, 1) if module.transposed else (1, 0)
         return np.moveaxis(kernel, (first, second), (-2, -1))
     for name in ("kernel", "depthwise_kernel", "embeddings", "weight", "query_kernel"):
         found = getattr(module, name, None)
         if found is None or not hasattr(found, "detach") or found.ndim < 2:
             continue
-        kernel = found.detach().float().cpu().numpy()
+        kernel = array_of(found)
         if isinstance(module, nn.Linear):
             return kernel.T
         if is_convolution(module):
@@ -182,8 +182,7 @@ def _of_matrix(what: str, model: Any, kernel: np.ndarray, name: str, most: int, 
     image = axes.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest")
     axes.set_title(title, fontsize=10)
     axes.set(xlabel=_SAID.outputs(language), ylabel=_SAID.inputs(language))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    integer_ticks(axes.xaxis, axes.yaxis)
     axes.tick_params(labelsize=7)
     made.colorbar(image, ax=axes, shrink=0.8).ax.tick_params(labelsize=7)
     return made
