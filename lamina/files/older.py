@@ -6,7 +6,7 @@ import copy
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,30 +23,12 @@ from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
+from .layered import Writer
 from .stored import Stored, as_array, outline
 from .tree import Loads, backwards
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
-
-
-@dataclass(frozen=True)
-class Writer:
-    """The Keras that wrote an HDF5 file's weights."""
-
-    version: str | None
-    backend: str | None  # None where nothing tells
-    generation: str
-    unnamed: bool = False  # layers have numbers for names, as before Keras 1.0
-
-
-def writer(holder: Any, names: Iterable[str] = (), backend: str | None = None) -> Writer:
-    """Who wrote a group of layers' weights with these names. `backend` is what the caller knows of it."""
-    told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
-    version = safe.as_text(told[0]["keras_version"]) if told else None
-    backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
-    unnamed = version is None and not any(name in holder.attrs for name in ("layer_names", "layer_names0"))
-    return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"), unnamed)
 
 
 def addressed(config: Any, version: str | None) -> Any:
@@ -414,10 +396,8 @@ class Pair:
 
 def load_state(optimizer: Any, stored: Mapping[str, Any]) -> None:
     """Set an optimizer's state of arrays that lie as today's weights do."""
-    weights = optimizer._weights
-    found = origin.optimizer_state(stored, optimizer._slot_names(), [tuple(weight.shape) for weight in weights])
-    if found is not None or not _set_as_today(optimizer, stored):
-        _set_state(optimizer, found, lambda _, arrays: dict(zip(map(id, weights), arrays, strict=True)))
+    own = Pair("", None, optimizer._weights, (), optimizer._weights)
+    _set_state(optimizer, stored, [own], [(own, at) for at in range(len(own.weights))], Converter())
 
 
 def load_state_of(
@@ -428,23 +408,36 @@ def load_state_of(
     places = [(pair, at) for pair in pairs for at in pair.trained(convert, seen)]
     if by_name:
         places.sort(key=lambda place: place[0].names[place[1]])
-    shapes = [pair.arrays[at].shape for pair, at in places]
-    found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
+    _set_state(optimizer, stored, pairs, places, convert)
 
-    def by_weight(name: str, arrays: Sequence[Stored]) -> dict[int, Any]:
+
+def _set_state(
+    optimizer: Any,
+    stored: Mapping[str, Any],
+    pairs: Sequence[Pair],
+    places: Sequence[tuple[Pair, int]],
+    convert: Converter,
+) -> None:
+    """`places`: for which arrays of the pairs there is state, in its order. Warns, as older generations do, where the
+    state does not fit."""
+    shapes = [tuple(pair.arrays[at].shape) for pair, at in places]
+    found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
+    if found is None:
+        if not _set_as_today(optimizer, stored):
+            warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=4)
+        return
+    steps, product, slots = found
+    set_counts(optimizer, steps, product)
+    for name, arrays in slots.items():
         spread = {id(pair): dict[int, Stored]() for pair in pairs}
         for (pair, at), array in zip(places, arrays, strict=True):
             spread[id(pair)][at] = array
-        slots = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
+        kept = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
         for pair in reversed(pairs):  # what is met again keeps its first array, which comes last
             own = spread[id(pair)]
             if own:
-                targets = [slots.get(id(weight)) for weight in pair.weights]
+                targets = [kept.get(id(weight)) for weight in pair.weights]
                 pair.fill(convert, targets, [own.get(at, array) for at, array in enumerate(pair.arrays)])
-        return {}
-
-    if found is not None or not _set_as_today(optimizer, stored):
-        _set_state(optimizer, found, by_weight)
 
 
 def _set_as_today(optimizer: Any, stored: Mapping[str, Any]) -> bool:
@@ -463,22 +456,9 @@ def _set_as_today(optimizer: Any, stored: Mapping[str, Any]) -> bool:
     return True
 
 
-def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[..., Mapping[int, Any]]) -> None:
-    """Warns, as older generations do, where the state does not fit."""
-    if found is None:
-        warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=5)
-        return
-    steps, product, slots = found
-    set_state(optimizer, steps, product, {name: by_weight(name, arrays) for name, arrays in slots.items()})
-
-
-def set_state(optimizer: Any, steps: Any, product: Any, slots: Mapping[str, Mapping[int, Any]]) -> None:
-    """Set an optimizer's count of steps, Nadam's product, and state tensors by the ids of their weights."""
+def set_counts(optimizer: Any, steps: Any, product: Any) -> None:
+    """Set an optimizer's count of steps, and Nadam's product."""
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store
         passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
         optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
-    for name, values in slots.items():
-        for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
-            if id(weight) in values:
-                variable.assign(values[id(weight)])
