@@ -165,20 +165,18 @@ def load(
                 with safe.reading(path):
                     convert = older.converter(model, writer)
                     pairs = _in_file_order(model, groups, convert)
-                    _assign(pairs, convert, skip_mismatch=False)
+                    _assign(pairs, skip_mismatch=False)
             if compile and training:
                 _compile(model, training, path, writer.generation)
                 if optimizer_state and model.optimizer is not None:
                     with safe.reading(path):
-                        _load_state(model.optimizer, optimizer_state, pairs, convert, writer)
+                        _load_state(model.optimizer, optimizer_state, pairs, writer)
     return model
 
 
-def _load_state(
-    optimizer: Any, stored: dict[str, Any], pairs: list[older.Pair], convert: older.Converter, writer: layered.Writer
-) -> None:
+def _load_state(optimizer: Any, stored: dict[str, Any], pairs: list[older.Pair], writer: layered.Writer) -> None:
     if older.has_slots(optimizer) and writer.generation != "keras3":
-        older.load_state_of(optimizer, stored, pairs, convert, origin.sorts_weights(writer.version))
+        older.load_state_of(optimizer, stored, pairs, origin.sorts_weights(writer.version))
         return
     arrays = {str(index): array for index, array in enumerate(stored.values())}
     problem = tree.other_state(optimizer, arrays)
@@ -207,7 +205,7 @@ def load_weights(
         groups, writer = layered.read(holder, backend)
         convert = older.converter(model, writer)
         pairs = (_by_name if by_name else _in_file_order)(model, groups, convert)
-        _assign(pairs, convert, skip_mismatch)
+        _assign(pairs, skip_mismatch)
 
 
 def is_by_layers(path: Path) -> bool:
@@ -232,7 +230,7 @@ def _in_file_order(model: Any, groups: layered.Groups, convert: older.Converter)
         hint = "" if model.built else " The model is not built, since the file does not say its input's shape."
         raise safe.Misfit(f"the model has {len(layers)} layers with weights; the file has {len(stored)}.{hint}")
     pairs = [
-        _pair(f"{layer.name!r} (in the file {name!r})", layer, arrays)
+        older.Pair(f"{layer.name!r} (in the file {name!r})", convert.parts(layer), arrays)
         for layer, (name, arrays) in zip(layers, stored.items(), strict=True)
     ]
     return [*pairs, *_top(model, groups)]
@@ -254,31 +252,29 @@ def _divided(arrays: Mapping[str, safe.StoredArray], layers: list[Any], convert:
     """One list of all arrays as those of each layer."""
     names, found = iter(arrays), {}
     for layer in layers:
-        found[layer.name] = {name: arrays[name] for name in itertools.islice(names, convert.count(layer))}
+        count = sum(part.count for part in convert.parts(layer))
+        found[layer.name] = {name: arrays[name] for name in itertools.islice(names, count)}
     rest = list(names)
     return {**found, "the rest": {name: arrays[name] for name in rest}} if rest else found
 
 
-def _pair(what: str, layer: Any, arrays: Mapping[str, safe.StoredArray]) -> older.Pair:
-    return older.Pair(what, layer, _in_order(layer), list(arrays), list(arrays.values()))
-
-
 def _by_name(model: Any, groups: layered.Groups, convert: older.Converter) -> list[older.Pair]:
     known = [layer for layer in _layers(model, convert) if groups.get(layer.name)]
-    return [*(_pair(repr(layer.name), layer, groups[layer.name]) for layer in known), *_top(model, groups)]
+    pairs = [older.Pair(repr(layer.name), convert.parts(layer), groups[layer.name]) for layer in known]
+    return [*pairs, *_top(model, groups)]
 
 
 def _top(model: Any, groups: layered.Groups) -> list[older.Pair]:
     if layered.TOP not in groups:
         return []
-    arrays = groups[layered.TOP]
-    what = f"model {model.name!r}"
-    return [older.Pair(what, None, _in_order(model, own=True), list(arrays), list(arrays.values()))]
+    own = _in_order(model, own=True)
+    parts = [older.as_today([one for one in own if one.trainable is each], each) for each in (True, False)]
+    return [older.Pair(f"model {model.name!r}", parts, groups[layered.TOP])]
 
 
-def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bool) -> None:
+def _assign(pairs: list[older.Pair], skip_mismatch: bool) -> None:
     """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
-    compared = [(pair.what, pair.weights, pair.outlines(convert)) for pair in pairs]
+    compared = [(pair.what, pair.weights, pair.outlines()) for pair in pairs]
     problems, fitting = [], []
     for pair, (what, weights, arrays) in zip(pairs, compared, strict=True):
         problem = tree.misfit(dict(enumerate(weights)), dict(enumerate(arrays)), word="path")
@@ -291,4 +287,4 @@ def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bo
         tree.check(pair.weights, pair.arrays)
     with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
         for pair in fitting:
-            pair.fill(convert, [memory_of(weight) for weight in pair.weights], pair.arrays)
+            pair.fill([memory_of(weight) for weight in pair.weights], pair.arrays)
