@@ -35,14 +35,15 @@ def load_weights(model: Any, path: Path) -> None:
     """Set weights and the state of optimizers, of those that have one yet, whichever generation the model is of."""
     keras3.build_optimizer(model)
     skip = {id(item) for _, item in tree.saveables(model) if not getattr(item, "built", True)}
-    with keras3.stored_weights(path) as files:
-        tree.load(tree.read(model, files, skip), path)
+    with keras3.stored_weights(path) as held:
+        tree.load(tree.read(model, held, skip), path)
 
 
 def read(path: Path) -> Any:
     """The state of the run, its arrays as NumPy's; None where there is none, as in a file of Keras."""
-    with keras3.stored_weights(path) as (file,):
-        if safe.child(file, GROUP) is None:
+    with keras3.stored_weights(path) as held:
+        (file,) = held.files
+        if GROUP not in file:
             return None
         group = safe.subgroup(file, GROUP)
         arrays = {name: safe.array(group, name) for name in group}

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..translation import keras0, origin
 from . import described as tells
-from . import kinds, safe, safetensors
+from . import kinds, layered, safe, safetensors
 
 TEXT = 1 << 26  # bytes of a JSON or YAML file that are read
 LISTED = 4  # members of a list that one line shows
@@ -160,32 +160,23 @@ def _hdf5(found: Checked, path: Path) -> None:
         if "model_config" in attributes:
             found.what = "a whole model in HDF5"
             described = safe.json_of(file, "model_config")
-            _told_by_attributes(found, described, file, *([file["model_weights"]] if "model_weights" in file else []))
+            _by_layers(found, described, file)
             settings = safe.json_of(file, "training_config") if "training_config" in attributes else None
             _describe(found, described, settings)
             found.optimizer_state = "optimizer_weights" in file
-            if "model_weights" in file:
-                found.parameters = _parameters(safe.subgroup(file, "model_weights"))
-            else:
+            if "model_weights" not in file:
                 found.needs.append("weights: it holds none")
             _verdict(found, f"lamina.load_model({found.path!r})")
             return
-        holder = safe.subgroup(file, "model_weights") if "model_weights" in file else file
-        if "layer_names" in holder.attrs or "layer_names0" in holder.attrs:
+        if layered.is_layered(file):
             found.what = "weights by layers in HDF5, without the architecture"
-            _told_by_attributes(found, None, holder, file)
-            found.layers = _groups(safe.texts(holder, "layer_names"))
-            found.parameters = _parameters(holder)
-        elif "nb_layers" in attributes or "graph" in file:
-            found.what = "weights by numbers in HDF5, without the architecture"
-            found.generation, found.evidence = "keras1", "its numbers in place of names, as Keras 0.1 to 0.3 wrote"
-            found.parameters = _parameters(file)
+            _by_layers(found, None, file)
         elif "layers" in file or "vars" in file or "_layer_checkpoint_dependencies" in file:
             found.what = "weights by objects in HDF5 (.weights.h5), without the architecture"
             older = "_layer_checkpoint_dependencies" in file
             found.generation = "tf_keras" if older else None
             found.evidence = "its `_layer_checkpoint_dependencies`" if older else None
-            found.layers = _groups([*file["layers"]] if "layers" in file else [])
+            found.layers = _classes([*file["layers"]] if "layers" in file else [])
             found.parameters = _parameters(file)
             found.optimizer_state = "optimizer" in file
         else:
@@ -194,41 +185,32 @@ def _hdf5(found: Checked, path: Path) -> None:
         _verdict(found, f"model.load_weights({found.path!r})")
 
 
-def _told_by_attributes(found: Checked, described: Any, *holders: Any) -> None:
-    """Who wrote it. Keras 1 says nothing of itself in weights, but their names tell its backend."""
-    told: dict[str, str] = {}
-    for name in ("keras_version", "backend"):
-        for holder in holders:
-            if name in holder.attrs:
-                told.setdefault(name, safe.as_text(holder.attrs[name]))
-    _written_by(found, described, told.get("keras_version"), told.get("backend"))
-    if described is None and found.keras_version is None:
-        found.generation, found.evidence = "keras1", "its having no `keras_version`"
-    elif described is None:
-        found.generation = origin.generation_of_version(str(found.keras_version))
-    if found.generation == "keras1" and found.backend is None and holders:
-        holder = holders[-1] if described is not None else holders[0]
-        names = (name for layer in safe.texts(holder, "layer_names") for name in _weight_names(holder, layer))
-        found.backend = origin.backend_of(names)
+def _by_layers(found: Checked, described: Any, file: Any) -> None:
+    """Who wrote it, how many parameters it has, and where no config tells them its layers."""
+    groups, writer = layered.read(safe.subgroup(file, "model_weights") if "model_weights" in file else file)
+    _written_by(found, described, writer.version, writer.backend)
+    if groups or described is None:
+        found.parameters = sum(array.size for arrays in groups.values() for array in arrays.values())
+    if described is None:
+        found.generation = writer.generation
+        found.layers = _classes(name for name in groups if not writer.unnamed and name != layered.TOP)
+    if writer.unnamed and described is None:
+        found.evidence = "its numbers in place of names, as Keras 0.1 to 0.3 wrote"
+    elif described is None and writer.version is None:
+        found.evidence = "its having no `keras_version`"
 
 
-def _weight_names(holder: Any, layer: str) -> list[str]:
-    return safe.texts(safe.subgroup(holder, layer), "weight_names")
-
-
-def _groups(names: Iterable[str]) -> dict[str, int]:
+def _classes(names: Iterable[str]) -> dict[str, int]:
     """Layers by their names without numbers, where no config tells classes."""
     return dict(Counter(re.sub(r"_?\d+$", "", name) or name for name in names))
 
 
-def _parameters(group: Any) -> int:
-    """How many numbers the layers' arrays below a group have. Raises ValueError for arrays that may not be read."""
-    above = group.name.strip("/")
-    aside = tuple(f"{above}/{name}".lstrip("/") for name in ("optimizer/", "metrics/", "_training_state"))
-    found = safe.groups(group.file)
-    below = [place for place in found if place.startswith(above) and not f"{place}/".startswith(aside)]
-    places = [f"{place}/{name}" for place in below for name in found[place]]
-    return sum(safe.array_in(group.file, place).size for place in places if place not in found)
+def _parameters(file: Any) -> int:
+    """How many numbers the objects' arrays have. Raises ValueError for arrays that may not be read."""
+    held = safe.Arrays(file)
+    aside = ("optimizer/", "metrics/", "_training_state")
+    own = [path for path in held.paths if not f"{path}/".startswith(aside)]
+    return sum(array.size for path in own for array in held.of(path).values())
 
 
 def _zip(found: Checked, path: Path) -> None:

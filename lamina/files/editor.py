@@ -44,30 +44,26 @@ class KerasFileEditor:
                     self.metadata = safe.read_json(archive, keras3.METADATA)
         self.weights_dict: Tree = {}
         self.object_metadata: dict[str, dict[str, Any]] = {}
-        with keras3.stored_weights(path) as files:
-            for file in files:
-                self._take(file)
+        with keras3.stored_weights(path) as held:
+            self._take(held)
         self.console.print(f"Weights of {_shown(self.filepath)}", soft_wrap=True)
         if isinstance(self.metadata, dict):
             said = {key: _shown(str(self.metadata.get(key, "?"))) for key in ("keras_version", "date_saved")}
             self.console.print(f"Saved by Keras {said['keras_version']}, {said['date_saved']}")
 
-    def _take(self, file: Any) -> None:
-        arrays = []
-        for place, names in safe.groups(file).items():
-            path, _, last = f"/{place}".rpartition("/")
-            if last == "vars":
-                arrays += [(path[1:], key, safe.array_in(file, f"{place}/{key}")) for key in names]
-                self.object_metadata |= {path[1:]: dict(file[place].attrs)} if file[place].attrs else {}
-        safe.check_total((array for *_, array in arrays), file)
-        for path, key, array in arrays:
+    def _take(self, held: safe.Arrays) -> None:
+        arrays = {path: held.of(path) for path in held.paths}
+        safe.check_total((array for own in arrays.values() for array in own.values()), *held.files)
+        self.object_metadata = {path: attrs for path in arrays if (attrs := held.attributes(path))}
+        for path, own in arrays.items():
             at = self.weights_dict
-            for part in path.split("/") if path else ():
+            for part in path.split("/") if path and own else ():
                 at = at.setdefault(part, {})
-            if key in at:
-                raise ValueError(f"{path}/{key} stands there twice")
-            values = array.read()
-            at[key] = torch.from_numpy(values).to(torch.bfloat16) if array.half else values
+            for key, array in own.items():
+                if key in at:
+                    raise ValueError(f"{path}/{key} stands there twice")
+                values = array.read()
+                at[key] = torch.from_numpy(values).to(torch.bfloat16) if array.half else values
 
     def summary(self) -> None:
         """Print the objects in the file and the shapes and types of their weights."""

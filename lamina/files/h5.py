@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,13 @@ import numpy as np
 import torch
 
 from ..core import serialize
-from ..core.errors import compare, show_shape
 from ..core.layer import Layer
 from ..core.weight import memory_of
 from ..translation import origin
-from . import older, safe, tree
+from . import layered, older, safe, tree
 from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
-TOP = "top_level_model_weights"
-GRAPH = "graph"  # of Keras 0.3's models of that name
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
@@ -67,7 +63,7 @@ def save_weights(model: Any, path: Path) -> None:
         _write_weights(file, model, older.writer_of(model))
 
 
-def _told(source: older.Writer | None) -> dict[str, str]:
+def _told(source: layered.Writer | None) -> dict[str, str]:
     """Who wrote a file, as readers find it."""
     if source is None:
         return {"keras_version": KERAS_VERSION, "backend": "torch"}
@@ -96,7 +92,7 @@ def _older(config: Any) -> Any:
     return {**config, "layers": layers}
 
 
-def _write_weights(group: Any, model: Any, source: older.Writer | None) -> None:
+def _write_weights(group: Any, model: Any, source: layered.Writer | None) -> None:
     for layer in model.layers:
         if layer.name == "." or layer.name != layer.name.replace("\0", "").encode("utf-8", "replace").decode():
             raise ValueError(f"HDF5 can name no group {layer.name!r}: rename the layer, or save the model as .keras.")
@@ -107,7 +103,7 @@ def _write_weights(group: Any, model: Any, source: older.Writer | None) -> None:
     for layer in sorted({*model.layers}, key=lambda layer: layer.name):
         arrays: list[Any] = [(_path(weight), weight) for weight in _in_order(layer)] if convert is None else []
         _write_arrays(group.create_group(layer.name), arrays if convert is None else convert.stored(layer))
-    _write_arrays(group.create_group(TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
+    _write_arrays(group.create_group(layered.TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
 
 
 def _in_order(layer: Layer, own: bool = False) -> list[Any]:
@@ -158,10 +154,10 @@ def load(
                 raise ValueError("it holds no architecture; if it holds weights, use model.load_weights")
             config = safe.json_of(file, "model_config")
             training = safe.json_of(file, "training_config") if "training_config" in file.attrs else None
-            groups, writer = _groups(safe.subgroup(file, "model_weights"), backend)
+            groups, writer = layered.read(safe.subgroup(file, "model_weights"), backend)
             config = older.addressed(config, writer.version)
-            state = safe.child(file, "optimizer_weights")
-            optimizer_state = {} if state is None else _by_names(state)
+            state = safe.subgroup(file, "optimizer_weights") if "optimizer_weights" in file else None
+            optimizer_state = {} if state is None else layered.by_names(state)
             safe.check_total(optimizer_state.values(), file)
         with serialize.computing_as_on(writer.backend):
             with filling(path):
@@ -169,20 +165,18 @@ def load(
                 with safe.reading(path):
                     convert = older.converter(model, writer)
                     pairs = _in_file_order(model, groups, convert)
-                    _assign(pairs, convert, skip_mismatch=False)
+                    _assign(pairs, skip_mismatch=False)
             if compile and training:
                 _compile(model, training, path, writer.generation)
                 if optimizer_state and model.optimizer is not None:
                     with safe.reading(path):
-                        _load_state(model.optimizer, optimizer_state, pairs, convert, writer)
+                        _load_state(model.optimizer, optimizer_state, pairs, writer)
     return model
 
 
-def _load_state(
-    optimizer: Any, stored: dict[str, Any], pairs: list[older.Pair], convert: older.Converter, writer: older.Writer
-) -> None:
+def _load_state(optimizer: Any, stored: dict[str, Any], pairs: list[older.Pair], writer: layered.Writer) -> None:
     if older.has_slots(optimizer) and writer.generation != "keras3":
-        older.load_state_of(optimizer, stored, pairs, convert, origin.sorts_weights(writer.version))
+        older.load_state_of(optimizer, stored, pairs, origin.sorts_weights(writer.version))
         return
     arrays = {str(index): array for index, array in enumerate(stored.values())}
     problem = tree.other_state(optimizer, arrays)
@@ -207,10 +201,11 @@ def load_weights(
     """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
     require_built(model, "load weights")
     with safe.reading_hdf5(path) as file:
-        groups, writer = _groups(safe.subgroup(file, "model_weights") if "model_weights" in file else file, backend)
+        holder = safe.subgroup(file, "model_weights") if "model_weights" in file else file
+        groups, writer = layered.read(holder, backend)
         convert = older.converter(model, writer)
         pairs = (_by_name if by_name else _in_file_order)(model, groups, convert)
-        _assign(pairs, convert, skip_mismatch)
+        _assign(pairs, skip_mismatch)
 
 
 def is_by_layers(path: Path) -> bool:
@@ -218,48 +213,16 @@ def is_by_layers(path: Path) -> bool:
     import h5py
 
     with safe.reading(path), h5py.File(path, "r") as file:  # of which it reads no texts
-        known = ("layer_names", "layer_names0", "nb_layers")
-        return any(name in file.attrs for name in known) or "model_weights" in file or _is_graph(file)
+        safe.groups(file)
+        return layered.is_layered(file)
 
 
-def _is_graph(file: Any) -> bool:
-    """Whether it holds the weights of a Graph, in one list."""
-    found = safe.child(file, GRAPH)
-    return found is not None and "nb_params" in found.attrs
-
-
-Groups = dict[str, dict[str, safe.StoredArray]]  # arrays by their names, by layers
-
-
-def _groups(file: Any, backend: str | None) -> tuple[Groups, older.Writer]:
-    """What a file has of each layer, and who wrote it."""
-    if "nb_layers" in file.attrs:  # before layers had names
-        found = {f"layer_{k}": _numbered(file, f"layer_{k}") for k in range(safe.count(file, "nb_layers"))}
-    elif "layer_names" not in file.attrs and _is_graph(file):
-        found = {GRAPH: _numbered(file, GRAPH)}
-    else:
-        found = {name: _by_names(safe.subgroup(file, name)) for name in safe.texts(file, "layer_names")}
-        found |= {TOP: _by_names(safe.subgroup(file, TOP))} if TOP in file else {}
-    safe.check_total((array for arrays in found.values() for array in arrays.values()), file)
-    writer = older.writer(file, (name for arrays in found.values() for name in arrays), backend)
-    return found, writer
-
-
-def _by_names(group: Any) -> dict[str, safe.StoredArray]:
-    return {name: safe.array(group, name) for name in safe.texts(group, "weight_names")}
-
-
-def _numbered(file: Any, name: str) -> dict[str, safe.StoredArray]:
-    group = safe.subgroup(file, name)
-    return {f"param_{k}": safe.array(group, f"param_{k}") for k in range(safe.count(group, "nb_params"))}
-
-
-def _in_file_order(model: Any, groups: Groups, convert: older.Converter) -> list[older.Pair]:
+def _in_file_order(model: Any, groups: layered.Groups, convert: older.Converter) -> list[older.Pair]:
     layers = _layers(model, convert)
-    stored = {name: arrays for name, arrays in groups.items() if arrays and name != TOP}
-    if [*stored] == [GRAPH]:
+    stored = {name: arrays for name, arrays in groups.items() if arrays and name != layered.TOP}
+    if [*stored] == [layered.GRAPH]:
         layers = _as_told(model, layers)
-        stored = _divided(stored[GRAPH], layers, convert)
+        stored = _divided(stored[layered.GRAPH], layers, convert)
     if len(layers) != len(stored):
         whole = [layer for layer in model.layers if layer.weights]
         layers = whole if len(whole) == len(stored) else layers  # where a Merge counts as one, as before Keras 1.0
@@ -267,7 +230,7 @@ def _in_file_order(model: Any, groups: Groups, convert: older.Converter) -> list
         hint = "" if model.built else " The model is not built, since the file does not say its input's shape."
         raise safe.Misfit(f"the model has {len(layers)} layers with weights; the file has {len(stored)}.{hint}")
     pairs = [
-        _pair(f"{layer.name!r} (in the file {name!r})", layer, arrays)
+        older.Pair(f"{layer.name!r} (in the file {name!r})", convert.parts(layer), arrays)
         for layer, (name, arrays) in zip(layers, stored.items(), strict=True)
     ]
     return [*pairs, *_top(model, groups)]
@@ -285,58 +248,43 @@ def _as_told(model: Any, layers: list[Any]) -> list[Any]:
     return sorted(layers, key=lambda layer: order.get(layer.name, len(order)))
 
 
-def _divided(arrays: Mapping[str, safe.StoredArray], layers: list[Any], convert: older.Converter) -> Groups:
+def _divided(arrays: Mapping[str, safe.StoredArray], layers: list[Any], convert: older.Converter) -> layered.Groups:
     """One list of all arrays as those of each layer."""
     names, found = iter(arrays), {}
     for layer in layers:
-        found[layer.name] = {name: arrays[name] for name in itertools.islice(names, convert.count(layer))}
+        count = sum(part.count for part in convert.parts(layer))
+        found[layer.name] = {name: arrays[name] for name in itertools.islice(names, count)}
     rest = list(names)
     return {**found, "the rest": {name: arrays[name] for name in rest}} if rest else found
 
 
-def _pair(what: str, layer: Any, arrays: Mapping[str, safe.StoredArray]) -> older.Pair:
-    return older.Pair(what, layer, _in_order(layer), list(arrays), list(arrays.values()))
-
-
-def _by_name(model: Any, groups: Groups, convert: older.Converter) -> list[older.Pair]:
+def _by_name(model: Any, groups: layered.Groups, convert: older.Converter) -> list[older.Pair]:
     known = [layer for layer in _layers(model, convert) if groups.get(layer.name)]
-    return [*(_pair(repr(layer.name), layer, groups[layer.name]) for layer in known), *_top(model, groups)]
+    pairs = [older.Pair(repr(layer.name), convert.parts(layer), groups[layer.name]) for layer in known]
+    return [*pairs, *_top(model, groups)]
 
 
-def _top(model: Any, groups: Groups) -> list[older.Pair]:
-    if TOP not in groups:
+def _top(model: Any, groups: layered.Groups) -> list[older.Pair]:
+    if layered.TOP not in groups:
         return []
-    arrays = groups[TOP]
-    what = f"model {model.name!r}"
-    return [older.Pair(what, None, _in_order(model, own=True), list(arrays), list(arrays.values()))]
+    own = _in_order(model, own=True)
+    parts = [older.as_today([one for one in own if one.trainable is each], each) for each in (True, False)]
+    return [older.Pair(f"model {model.name!r}", parts, groups[layered.TOP])]
 
 
-def _assign(pairs: list[older.Pair], convert: older.Converter, skip_mismatch: bool) -> None:
+def _assign(pairs: list[older.Pair], skip_mismatch: bool) -> None:
     """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
-    fitting = []
-    for pair in pairs:
-        what, weights, arrays = pair.what, pair.weights, pair.outlines(convert)
-        problem = None
-        if len(weights) != len(arrays):
-            problem = f"layer {what} has {len(weights)} weights; the file has {len(arrays)}"
-        for weight, array in zip(weights, arrays, strict=False):
-            if tuple(weight.shape) != array.shape:
-                expected, got = show_shape(weight.shape), show_shape(array.shape)
-                problem = problem or f"layer {what}: expected shape {expected} for {_path(weight)}; the file has {got}"
-        if problem is None:
-            keys = [str(index) for index in range(len(arrays))]
-            kinds = tree.other_kind(dict(zip(keys, weights, strict=True)), dict(zip(keys, arrays, strict=True)))
-            problem = kinds and f"layer {what}: {kinds}"
-        if problem is None:
-            fitting.append(pair)
-        elif skip_mismatch:
-            warnings.warn(f"{problem}. It is left as it is.", stacklevel=4)
+    compared = [(pair.what, pair.weights, pair.outlines()) for pair in pairs]
+    problems, fitting = [], []
+    for pair, (what, weights, arrays) in zip(pairs, compared, strict=True):
+        problem = tree.misfit(dict(enumerate(weights)), dict(enumerate(arrays)), word="path")
+        if problem:
+            problems.append(f"layer {what}: {problem}")
         else:
-            error = safe.Misfit(f"the weights do not fit the model: {problem}")
-            compare(error, [(each.what, each.weights, each.outlines(convert)) for each in pairs], True)
-            raise error
+            fitting.append(pair)
+    safe.tell_misfits(problems, skip_mismatch, compared)
     for pair in fitting:
         tree.check(pair.weights, pair.arrays)
     with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
         for pair in fitting:
-            pair.fill(convert, [memory_of(weight) for weight in pair.weights], pair.arrays)
+            pair.fill([memory_of(weight) for weight in pair.weights], pair.arrays)

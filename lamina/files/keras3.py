@@ -8,7 +8,7 @@ import json
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,30 +92,32 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         weights = safe.unpacked(archive, WEIGHTS)
         assets = safe.contents(archive, f"{ASSETS}/")
     settings: list[tuple[Any, Any]] = []
-    with weights, serialize.custom_object_scope(custom_objects or {}):
+    with safe.reading(path):
+        file = h5py.File(weights, "r")
+        held = safe.Arrays(file)
+    with weights, file, serialize.custom_object_scope(custom_objects or {}):
         with filling(path):
             model = make_model(config, path, settings)
             settings = settings if compile else []
-            with safe.reading(path), h5py.File(weights, "r") as file:
-                tree.load(tree.read(model, [file], grows=bool(settings)), path)
+            with safe.reading(path):
+                tree.load(tree.read(model, held, grows=bool(settings)), path)
             _load_assets(model, assets, path)
         if settings:
             done = {id(item) for _, item in tree.saveables(model)}
             for item, each in settings:
                 with compiling(item, each, path):
                     item.compile_from_config(older.training(each, generation))
-            with safe.reading(path), h5py.File(weights, "r") as file:
-                _build_frozen_optimizers(model, [file])
-                loads = tree.read(model, [file], done=done)
+            with safe.reading(path):
+                _build_frozen_optimizers(model, held)
+                loads = tree.read(model, held, done=done)
                 if generation == "tf_keras":
                     loads = older.without_state(loads)
                 tree.load(loads, path)
     return model
 
 
-def _build_frozen_optimizers(model: Any, files: Sequence[Any]) -> None:
+def _build_frozen_optimizers(model: Any, held: safe.Arrays) -> None:
     """Make the state of optimizers whose model was trained and then frozen, as the discriminator in a GAN is."""
-    held = tree.Arrays(files)
     for path, item in tree.saveables(model):
         optimizer: Any = getattr(item, "optimizer", None)
         if getattr(optimizer, "built", True) or not getattr(item, "built", False):
@@ -219,19 +221,19 @@ def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Coll
     """Set a model's weights from a file; the optimizer's state too where both have one."""
     require_built(model, "load weights")
     build_optimizer(model)
-    with stored_weights(path) as files:
-        loads = tree.read(model, files, skip, skip_mismatch)
+    with stored_weights(path) as held:
+        loads = tree.read(model, held, skip, skip_mismatch)
         tree.load(older.without_state(loads) if older.written_as(model) else loads, path)
 
 
 @contextmanager
-def stored_weights(path: Path) -> Iterator[list[Any]]:
-    """The open HDF5 files of weights that a `.weights.h5`, `.keras` or `.weights.json` file means."""
+def stored_weights(path: Path) -> Iterator[safe.Arrays]:
+    """The open HDF5 files of weights that a `.weights.h5`, `.keras` or `.weights.json` file means, looked through."""
     import h5py
 
     if path.suffix == ".json":
-        with shards.reading(path) as files:
-            yield files
+        with shards.reading(path) as held:
+            yield held
         return
     if zipfile.is_zipfile(path):
         with safe.zip_members(path) as archive:
@@ -239,7 +241,7 @@ def stored_weights(path: Path) -> Iterator[list[Any]]:
     else:
         source = path.open("rb")
     with source, safe.reading(path), h5py.File(source, "r") as file:
-        yield [file]
+        yield safe.Arrays(file)
 
 
 def require_built(model: Any, what: str) -> None:

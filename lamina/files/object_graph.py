@@ -164,17 +164,12 @@ class Match:
 
     def take(self, path: str, layer: Any, weights: list[Any], stored: Sequence[StoredTensor]) -> None:
         """These are for those, where shapes and kinds of values agree."""
-        for weight, array in zip(weights, older.outlines(older.layout_of(layer), stored), strict=True):
-            name = getattr(weight, "name", "weight")
-            if tuple(weight.shape) != tuple(array.shape):
-                expected, got = show_shape(weight.shape), show_shape(array.shape)
-                self.problems.append(f"{path}: expected shape {expected} for {name}; the checkpoint has {got}")
-                return
-            problem = tree.other_kind({name: weight}, {name: array})
-            if problem:
-                self.problems.append(f"{path}: {problem}")
-                return
-        self.parts.append(_Part(path, layer, weights, stored))
+        outlines = older.outlines(older.layout_of(layer), stored)
+        problem = tree.misfit(dict(enumerate(weights)), dict(enumerate(outlines)), holder="the checkpoint")
+        if problem:
+            self.problems.append(f"{path}: {problem}")
+        else:
+            self.parts.append(_Part(path, layer, weights, stored))
 
     def _table(self, layer: Any, place: int) -> None:
         """A vocabulary is a table of words and their places, in the checkpoint or among constants beside it."""
@@ -235,7 +230,7 @@ class Match:
                 optimizer.dynamic_scale.assign(state.scale)
                 optimizer._good_steps.assign(state.good_steps or 0)
             optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-            older.set_state(optimizer, state.steps or 0, state.product, {})
+            older.set_counts(optimizer, state.steps or 0, state.product)
             with torch.no_grad():
                 for layout, variables, arrays in state.slots:
                     older.fill(layout, variables, arrays)

@@ -6,7 +6,7 @@ import copy
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,30 +23,12 @@ from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
+from .layered import Writer
 from .stored import Stored, as_array, outline
 from .tree import Loads, backwards
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
-
-
-@dataclass(frozen=True)
-class Writer:
-    """The Keras that wrote an HDF5 file's weights."""
-
-    version: str | None
-    backend: str | None  # None where nothing tells
-    generation: str
-    unnamed: bool = False  # layers have numbers for names, as before Keras 1.0
-
-
-def writer(holder: Any, names: Iterable[str] = (), backend: str | None = None) -> Writer:
-    """Who wrote a group of layers' weights with these names. `backend` is what the caller knows of it."""
-    told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
-    version = safe.as_text(told[0]["keras_version"]) if told else None
-    backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
-    unnamed = version is None and not any(name in holder.attrs for name in ("layer_names", "layer_names0"))
-    return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"), unnamed)
 
 
 def addressed(config: Any, version: str | None) -> Any:
@@ -69,8 +51,24 @@ def writer_of(model: Any) -> Writer | None:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The trained weights of one layer, or its others, and how a file has them."""
+
+    layout: weights.Layout
+    weights: Sequence[Any]
+    count: int  # of arrays in the file
+    trained: bool
+    epsilon: float | None = None  # where the file has standard deviations, for which later ones have variances
+
+
+def as_today(own: Sequence[Any], trained: bool) -> Part:
+    """Weights that lie in the file as they do today."""
+    return Part(weights.Layout(), own, len(own), trained)
+
+
+@dataclass(frozen=True)
 class Converter:
-    """Turns a layer's arrays as a file stores them into today's, trained ones first, and back."""
+    """How a file stores the arrays of layers, trained ones first."""
 
     generation: Generation | None = None
     backend: str = ""
@@ -78,34 +76,17 @@ class Converter:
     roots: bool = False  # the file has standard deviations where later ones have variances
     turned: bool = False  # Keras 2 on Theano: the kernels of convolutions are turned round
 
-    def count(self, layer: Layer) -> int:
-        """How many arrays a file has of a layer."""
-        return sum(count for _, _, count, _ in self._parts(layer))
-
-    def trained(self, layer: Layer) -> int:
-        """How many of these are trained."""
-        return sum(count for _, _, count, trained in self._parts(layer) if trained)
-
-    def outlines(self, layer: Layer, arrays: Sequence[Any]) -> Sequence[Any]:
-        """What a layer's arrays become, in shape and kind of values alone."""
-        parts = self._parts(layer)
-        if sum(count for _, _, count, _ in parts) != len(arrays):
-            return arrays  # a misfit, which is told where they are assigned
-        found, rest = [], iter(arrays)
-        for _, own, count, _ in parts:
-            found += outlines(own, [*itertools.islice(rest, count)])
+    def parts(self, layer: Layer) -> list[Part]:
+        """The weights of the layers inside one, in the order of the file."""
+        found = []
+        for trained in (True, False):
+            for leaf in _leaves(layer) if self.generation or self.turned else (layer,):
+                layout = _turned(leaf) if self.turned else _layout(leaf, self.generation, self.backend)
+                own = _weights(leaf, trained)
+                count = len(layout.names()) if own and layout.kind.endswith("gates") else len(own)
+                roots = self.roots and not trained and isinstance(leaf, BatchNormalization)
+                found.append(Part(layout, own, count, trained, leaf.epsilon if roots else None))
         return found
-
-    def fill(self, layer: Layer, tensors: Sequence[Any], arrays: Sequence[Stored]) -> None:
-        """Write a layer's arrays into tensors that lie as its weights do, None for one that is not wanted."""
-        into, rest = iter(tensors), iter(arrays)
-        for leaf, own, count, trained in self._parts(layer):
-            targets = [*itertools.islice(into, len(_weights(leaf, trained)))]
-            fill(own, targets, [*itertools.islice(rest, count)])
-            last = targets[-1] if targets and not trained else None
-            if self.roots and last is not None and isinstance(leaf, BatchNormalization):
-                # What it divided by was this and epsilon; today it is the root of the variance and epsilon.
-                last.copy_((last + leaf.epsilon) ** 2 - leaf.epsilon)
 
     def stored(
         self, layer: Layer, value: Callable[[Any], Any] = lambda weight: weight, trained_alone: bool = False
@@ -129,17 +110,6 @@ class Converter:
             return [f"{leaf.name}_{name}" + ("" if self.backend == "theano" else ":0") for name in told]
         names = names if len(names) == count else [f"param_{index}" for index in range(count)]
         return [f"{leaf.name}/{name}:0" for name in names]
-
-    def _parts(self, layer: Layer) -> list[tuple[Layer, weights.Layout, int, bool]]:
-        """Layouts of the layers inside, with how many arrays a file has of each."""
-        parts = []
-        for trained in (True, False):
-            for leaf in _leaves(layer) if self.generation or self.turned else (layer,):
-                own = _turned(leaf) if self.turned else _layout(leaf, self.generation, self.backend)
-                count = len(_weights(leaf, trained))
-                gates = count and own.kind.endswith("gates")
-                parts.append((leaf, own, len(own.names()) if gates else count, trained))
-        return parts
 
 
 def _weights(layer: Layer, trained: bool) -> Sequence[Any]:
@@ -381,70 +351,79 @@ def without_state(loads: Loads) -> Loads:
     return kept
 
 
-@dataclass(frozen=True)
 class Pair:
-    """A layer of a model, or what a model has of its own, and what a file has of it."""
+    """The weights of a layer, or those that a model has of its own, and what a file has for them."""
 
-    what: str  # for messages
-    layer: Layer | None  # None for a model's own
-    weights: Sequence[Any]
-    names: Sequence[str]
-    arrays: Sequence[Stored]
+    def __init__(self, what: str, parts: Sequence[Part], stored: Mapping[str, Stored]):
+        self.what, self.parts = what, parts  # what: for messages
+        self.names, self.arrays = [*stored], [*stored.values()]
+        self.weights = [weight for part in parts for weight in part.weights]
 
-    def outlines(self, convert: Converter) -> Sequence[Any]:
+    def outlines(self) -> Sequence[Any]:
         """What the weights are to hold, in shape and kind of values alone."""
-        return self.arrays if self.layer is None else convert.outlines(self.layer, self.arrays)
+        if sum(part.count for part in self.parts) != len(self.arrays):
+            return self.arrays  # a misfit, which is told where they are assigned
+        rest = iter(self.arrays)
+        return [each for part in self.parts for each in outlines(part.layout, [*itertools.islice(rest, part.count)])]
 
-    def fill(self, convert: Converter, tensors: Sequence[Any], arrays: Sequence[Stored]) -> None:
+    def fill(self, tensors: Sequence[Any], arrays: Sequence[Stored]) -> None:
         """Write arrays that lie as the file's into tensors that lie as the weights, None for one that is not wanted."""
-        if self.layer is None:
-            fill(weights.Layout(), tensors, arrays)
-        else:
-            convert.fill(self.layer, tensors, arrays)
+        into, rest = iter(tensors), iter(arrays)
+        for part in self.parts:
+            targets = [*itertools.islice(into, len(part.weights))]
+            fill(part.layout, targets, [*itertools.islice(rest, part.count)])
+            last = targets[-1] if targets else None
+            if part.epsilon is not None and last is not None:
+                # What it divided by was this and epsilon; today it is the root of the variance and epsilon.
+                last.copy_((last + part.epsilon) ** 2 - part.epsilon)
 
-    def trained(self, convert: Converter, seen: set[int]) -> list[int]:
+    def trained(self, seen: set[int]) -> list[int]:
         """Which of the arrays are trained, those of weights that were `seen` in other pairs aside."""
         fresh = [id(weight) not in seen for weight in self.weights]
         seen.update(map(id, self.weights))
-        if self.layer is None:
-            return [at for at, weight in enumerate(self.weights) if fresh[at] and weight.trainable]
-        whole = len(self.weights) == len(self.arrays)
-        return [at for at in range(convert.trained(self.layer)) if (fresh[at] if whole else any(fresh))]
+        whole, count = len(self.weights) == len(self.arrays), sum(part.count for part in self.parts if part.trained)
+        return [at for at in range(count) if (fresh[at] if whole else any(fresh))]
 
 
 def load_state(optimizer: Any, stored: Mapping[str, Any]) -> None:
     """Set an optimizer's state of arrays that lie as today's weights do."""
-    weights = optimizer._weights
-    found = origin.optimizer_state(stored, optimizer._slot_names(), [tuple(weight.shape) for weight in weights])
-    if found is not None or not _set_as_today(optimizer, stored):
-        _set_state(optimizer, found, lambda _, arrays: dict(zip(map(id, weights), arrays, strict=True)))
+    own = optimizer._weights
+    pair = Pair("", [as_today(own, True)], {str(at): weight for at, weight in enumerate(own)})
+    _set_state(optimizer, stored, [pair], [(pair, at) for at in range(len(own))])
 
 
-def load_state_of(
-    optimizer: Any, stored: Mapping[str, Any], pairs: Sequence[Pair], convert: Converter, by_name: bool
-) -> None:
+def load_state_of(optimizer: Any, stored: Mapping[str, Any], pairs: Sequence[Pair], by_name: bool) -> None:
     """Set an optimizer's state of arrays that lie as those of a file's layers do; `by_name`: in their names' order."""
     seen: set[int] = set()
-    places = [(pair, at) for pair in pairs for at in pair.trained(convert, seen)]
+    places = [(pair, at) for pair in pairs for at in pair.trained(seen)]
     if by_name:
         places.sort(key=lambda place: place[0].names[place[1]])
-    shapes = [pair.arrays[at].shape for pair, at in places]
-    found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
+    _set_state(optimizer, stored, pairs, places)
 
-    def by_weight(name: str, arrays: Sequence[Stored]) -> dict[int, Any]:
+
+def _set_state(
+    optimizer: Any, stored: Mapping[str, Any], pairs: Sequence[Pair], places: Sequence[tuple[Pair, int]]
+) -> None:
+    """`places`: for which arrays of the pairs there is state, in its order. Warns, as older generations do, where the
+    state does not fit."""
+    shapes = [tuple(pair.arrays[at].shape) for pair, at in places]
+    found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
+    if found is None:
+        if not _set_as_today(optimizer, stored):
+            warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=4)
+        return
+    steps, product, slots = found
+    set_counts(optimizer, steps, product)
+    for name, arrays in slots.items():
         spread = {id(pair): dict[int, Stored]() for pair in pairs}
         for (pair, at), array in zip(places, arrays, strict=True):
             spread[id(pair)][at] = array
-        slots = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
+        kept = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))
         for pair in reversed(pairs):  # what is met again keeps its first array, which comes last
             own = spread[id(pair)]
             if own:
-                targets = [slots.get(id(weight)) for weight in pair.weights]
-                pair.fill(convert, targets, [own.get(at, array) for at, array in enumerate(pair.arrays)])
-        return {}
-
-    if found is not None or not _set_as_today(optimizer, stored):
-        _set_state(optimizer, found, by_weight)
+                targets = [kept.get(id(weight)) for weight in pair.weights]
+                pair.fill(targets, [own.get(at, array) for at, array in enumerate(pair.arrays)])
 
 
 def _set_as_today(optimizer: Any, stored: Mapping[str, Any]) -> bool:
@@ -463,22 +442,9 @@ def _set_as_today(optimizer: Any, stored: Mapping[str, Any]) -> bool:
     return True
 
 
-def _set_state(optimizer: Any, found: origin.State | None, by_weight: Callable[..., Mapping[int, Any]]) -> None:
-    """Warns, as older generations do, where the state does not fit."""
-    if found is None:
-        warnings.warn(f"State of optimizer {optimizer.name!r} not loaded: it does not fit.", stacklevel=5)
-        return
-    steps, product, slots = found
-    set_state(optimizer, steps, product, {name: by_weight(name, arrays) for name, arrays in slots.items()})
-
-
-def set_state(optimizer: Any, steps: Any, product: Any, slots: Mapping[str, Mapping[int, Any]]) -> None:
-    """Set an optimizer's count of steps, Nadam's product, and state tensors by the ids of their weights."""
+def set_counts(optimizer: Any, steps: Any, product: Any) -> None:
+    """Set an optimizer's count of steps, and Nadam's product."""
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store
         passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
         optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
-    for name, values in slots.items():
-        for weight, variable in zip(optimizer._weights, optimizer._slots[name], strict=True):
-            if id(weight) in values:
-                variable.assign(values[id(weight)])

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import numpy as np
 
@@ -352,11 +352,13 @@ def reading_hdf5(path: Path) -> Iterator[Any]:
 
 
 def opened_hdf5(path: Path) -> Any:
-    """The HDF5 file at `path`, open for reading."""
+    """The HDF5 file at `path`, open for reading, once all of its links have been looked at."""
     import h5py
 
     _check_heaps(path)
-    return h5py.File(path, "r")
+    file = h5py.File(path, "r")
+    groups(file)
+    return file
 
 
 def _check_heaps(path: Path) -> None:
@@ -391,37 +393,8 @@ def _hdf5() -> Any:
     return h5py
 
 
-def child(group: Any, path: str) -> Any:
-    """What stands at `path` below an HDF5 group, None where nothing does. Raises ValueError for links of any kind."""
-    h5py = _hdf5()
-
-    found = _at(group, path)
-    kinds = {type(None): lambda none: none, h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset}
-    return kinds.get(type(found), h5py.Datatype)(found)
-
-
-def _at(group: Any, path: str) -> Any:
-    """The same, as HDF5's own identifier."""
-    h5py = _hdf5()
-
-    if path.startswith("/"):  # Keras 2 on Theano wrote a step counter at the root of the file
-        group, path = group.file, path[1:]
-    at = group.id
-    for part in path.split("/"):
-        if not isinstance(at, h5py.h5g.GroupID) or part in ("", ".") or not at.links.exists(part.encode()):
-            return None
-        if at.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
-            _refuse_link(f"{h5py.h5i.get_name(at).decode('utf-8', 'replace').rstrip('/')}/{part}")
-        at = h5py.h5o.open(at, part.encode())
-    return at
-
-
-def _refuse_link(place: str) -> NoReturn:
-    raise ValueError(f"{place} is a soft or external link, which is never followed")
-
-
 def groups(file: Any) -> dict[str, list[str]]:
-    """Paths of all groups of an HDF5 file, and the names of what stands in each.
+    """Paths of all groups of an HDF5 file, and the names of what stands in each: no name leads elsewhere then.
 
     Raises ValueError for links, and for groups that stand in several places or too deep.
     """
@@ -443,7 +416,7 @@ def groups(file: Any) -> dict[str, list[str]]:
     for name, link in links:
         place = name.decode("utf-8", "replace")
         if link != h5l.TYPE_HARD:
-            _refuse_link(f"/{place}")
+            raise ValueError(f"/{place} is a soft or external link, which is never followed")
         kind, count = objects[name] if name in objects else (h5o.get_info(file.id, name).type, 2)
         if kind == h5o.TYPE_GROUP:
             if count > 1:
@@ -457,27 +430,19 @@ def groups(file: Any) -> dict[str, list[str]]:
 
 def subgroup(group: Any, path: str) -> Any:
     """The group at `path`. Raises ValueError where there is none."""
-    import h5py
-
-    found = child(group, path)
-    if found is None:
+    found = group.get(path)
+    if not isinstance(found, _hdf5().Group):
         raise ValueError(f"there is no group {group.name.rstrip('/')}/{path}")
-    if not isinstance(found, h5py.Group):
-        raise ValueError(f"{found.name} is an array; expected a group")
     return found
 
 
 def array(group: Any, path: str) -> StoredArray:
     """The array at `path`. Raises ValueError where there is none."""
-    found = _at(group, path)
-    if found is None:
-        raise ValueError(f"there is no array {group.name.rstrip('/')}/{path}")
+    try:
+        found = _hdf5().h5o.open(group.id, path.encode())
+    except KeyError:
+        raise ValueError(f"there is no array {group.name.rstrip('/')}/{path}") from None
     return StoredArray(found)
-
-
-def array_in(file: Any, place: str) -> StoredArray:
-    """The same for a place that `groups` told, which has no links on the way."""
-    return StoredArray(_hdf5().h5o.open(file.id, place.encode()))
 
 
 _FILTERS = (1, 2, 3)  # HDF5's numbers of gzip, of the shuffling before it and of the checksum behind
@@ -558,6 +523,39 @@ class StoredArray(Stored):
         elif values.size:
             self._check_chunks()
             self._found.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+
+
+class Arrays:
+    """What open HDF5 files hold, by the paths of objects, which have theirs in groups `vars`. Looked through once."""
+
+    def __init__(self, *files: Any):
+        self.files = files
+        self.places: dict[str, list[tuple[Any, str, list[str]]]] = {}
+        for file in files:
+            for place, names in groups(file).items():
+                # TensorFlow on Windows joined names by backslashes.
+                self.places.setdefault(place.replace("\\", "/"), []).append((file, place, names))
+        ends = [f"/{place}".rpartition("/") for place in self.places]
+        self.paths = [path[1:] for path, _, name in ends if name == "vars"]
+
+    def has(self, path: str) -> bool:
+        return any(names for *_, names in self._at(path))
+
+    def of(self, path: str) -> dict[str, StoredArray]:
+        """What is there for the object at that path, by key."""
+        arrays: dict[str, StoredArray] = {}
+        for file, place, names in self._at(path):
+            if not arrays.keys().isdisjoint(names):
+                raise ValueError(f"an array of {place} stands in two files")
+            arrays |= {name: array(file, f"{place}/{name}") for name in names}
+        return arrays
+
+    def attributes(self, path: str) -> dict[str, Any]:
+        """What stands beside an object's arrays, such as its name."""
+        return {key: value for file, place, _ in self._at(path) for key, value in file[place].attrs.items()}
+
+    def _at(self, path: str) -> list[tuple[Any, str, list[str]]]:
+        return self.places.get(f"{path}/vars".lstrip("/"), [])
 
 
 def check_total(arrays: Iterable[StoredArray], *files: Any) -> None:

@@ -89,8 +89,8 @@ def save(model: Any, path: Path, limit: float, skip: Collection[int] = ()) -> No
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[list[Any]]:
-    """The open HDF5 files that a `.weights.json` names, each a plain name beside it.
+def reading(path: Path) -> Iterator[safe.Arrays]:
+    """The open HDF5 files that a `.weights.json` names, each a plain name beside it, looked through.
 
     Raises ValueError for a description that is none, FileNotFoundError where a file is missing.
     """
@@ -109,11 +109,13 @@ def reading(path: Path) -> Iterator[list[Any]]:
                 if save is not None and files[name].attrs.get(SAVE, save) != save:
                     raise ValueError(f"it and {path.name} are of two saves, of which one did not end; save again")
         with safe.reading(path):
+            held = safe.Arrays(*files.values())
             for place, names in weight_map.items():
+                holding = [file for file, *_ in held.places.get(place.lstrip("/"), ())]
                 for name in names:
-                    if safe.child(files[name], place.lstrip("/")) is None:
+                    if files[name] not in holding:
                         raise ValueError(f"{name} does not hold {place!r}, as it says")
-            yield list(files.values())
+            yield held
 
 
 def _weight_map(path: Path) -> tuple[dict[str, list[str]], Any]:

@@ -7,7 +7,7 @@ Members of lists and dicts are named by their class and numbered. What is reache
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..core.weight import take
 from ..layers.torch_module import TorchModuleWrapper
 from ..optimizers import Optimizer
 from . import safe
-from .safe import FAULTS, Misfit, StoredArray, check_total, reason
+from .safe import FAULTS, Arrays, Misfit, StoredArray, check_total, reason
 from .stored import Stored, shown_in_pieces
 
 
@@ -201,13 +201,13 @@ Loads = list[tuple[Any, Mapping[str, Stored]]]  # objects, and what will be read
 
 def read(
     root: Any,
-    files: Sequence[Any],
+    held: Arrays,
     skip: Collection[int] = (),
     skip_mismatch: bool = False,
     done: Collection[int] = (),
     grows: bool = False,
 ) -> Loads:
-    """The arrays in open HDF5 files for everything below `root`, for `load` while these are open; nothing changes yet.
+    """What files hold for everything below `root`, for `load` while they are open; nothing changes yet.
 
     `done` holds ids of what has been read, `grows` says that more will hang below `root`. Raises Misfit with all names,
     numbers and shapes that differ; with `skip_mismatch` leaves those out, with a warning.
@@ -216,8 +216,8 @@ def read(
     asked: set[str] = set()
     fitting: list[tuple[Any, dict[str, StoredArray]]] = []
     pairs: list[tuple[str, Iterable[Any], Iterable[Any]]] = []
-    held = Arrays(files)
-    for path, item in saveables(root, skip, walk_of(root, held.top, held.has, skip)):
+    top = dict.fromkeys(place.partition("/")[0] for place in held.places)
+    for path, item in saveables(root, skip, walk_of(root, top, held.has, skip)):
         private = "/_".join(path.rpartition("/")[::2])  # tf.keras has such names only, where Keras 3 has properties
         asked.update((path, private))
         if id(item) in done:
@@ -228,58 +228,18 @@ def read(
             continue
         problem = other_state(item, stored) if own is None else misfit(own, stored)
         if own:
-            pairs.append(
-                (
-                    path,
-                    own.values(),
-                    [stored[key] for key in sorted(stored, key=[*own].index if own.keys() >= stored.keys() else None)],
-                )
-            )
+            order = [*own].index if own.keys() >= stored.keys() else None
+            pairs.append((path, own.values(), [stored[key] for key in sorted(stored, key=order)]))
         if problem:
             problems.append(f"{path or 'the model itself'}: {problem}")
         else:
             fitting.append((item, stored))
     if not skip and not grows:
-        problems += [f"{path}: stored, but the model has no such layer" for path in held.unasked(asked)]
+        beside = [path for path in held.paths if held.has(path) and path not in asked and not _aside(path, asked)]
+        problems += [f"{path}: stored, but the model has no such layer" for path in beside]
     safe.tell_misfits(problems, skip_mismatch, pairs)
-    check_total((array for _, stored in fitting for array in stored.values()), *files)
+    check_total((array for _, stored in fitting for array in stored.values()), *held.files)
     return [*fitting]
-
-
-class Arrays:
-    """What open HDF5 files hold, by the paths of objects."""
-
-    def __init__(self, files: Sequence[Any]):
-        self._places: dict[str, list[tuple[Any, str, list[str]]]] = {}
-        for file in files:
-            for place, names in safe.groups(file).items():
-                # TensorFlow on Windows joined names by backslashes.
-                self._places.setdefault(place.replace("\\", "/"), []).append((file, place, names))
-        self.top = dict.fromkeys(place.partition("/")[0] for place in self._places)
-
-    def has(self, path: str) -> bool:
-        return any(names for *_, names in self._at(path))
-
-    def of(self, path: str) -> dict[str, StoredArray]:
-        """What is there for the object at that path, by key."""
-        arrays: dict[str, StoredArray] = {}
-        for file, place, names in self._at(path):
-            if not arrays.keys().isdisjoint(names):
-                raise ValueError(f"an array of {place} stands in two files")
-            arrays |= {name: safe.array_in(file, f"{place}/{name}") for name in names}
-        return arrays
-
-    def unasked(self, asked: set[str]) -> list[str]:
-        """Paths of weights that no object of the model stands for, the state of optimizers and trainers aside."""
-        found = []
-        for place in self._places:
-            path = place.removesuffix("vars").removesuffix("/")
-            if place.endswith(("/vars", "vars")) and self.has(path) and path not in asked and not _aside(path, asked):
-                found.append(path)
-        return found
-
-    def _at(self, path: str) -> list[tuple[Any, str, list[str]]]:
-        return self._places.get(f"{path}/vars".lstrip("/"), [])
 
 
 def _aside(path: str, asked: set[str]) -> bool:
@@ -302,27 +262,31 @@ def _own_tensors(item: Any) -> dict[str, Any] | None:
     return item.state_dict(keep_vars=True) if isinstance(item, nn.Module) else None
 
 
-def misfit(own: Mapping[str, Any], stored: Mapping[str, Stored]) -> str | None:
-    if set(stored) != set(own):
-        words = ", ".join(f"{getattr(weight, 'name', key)} {show_shape(weight.shape)}" for key, weight in own.items())
-        return f"expected {len(own)} arrays ({words or 'no weights'}); the file has {len(stored)}"
+def misfit(
+    own: Mapping[Any, Any], stored: Mapping[Any, Any], word: str = "name", holder: str = "the file"
+) -> str | None:
+    """What to say where tensors and the arrays for them differ in number, shape or kind of values.
+
+    word: the attribute that says what a tensor is called, by default its key.
+    """
+    if own.keys() != stored.keys():
+        words = ", ".join(f"{getattr(weight, word, key)} {show_shape(weight.shape)}" for key, weight in own.items())
+        return f"expected {len(own)} arrays ({words or 'no weights'}); {holder} has {len(stored)}"
     for key, weight in own.items():
-        if tuple(weight.shape) != stored[key].shape:
-            return other_shape(weight, key, stored[key])
-    return other_kind(own, stored)
+        if tuple(weight.shape) != tuple(stored[key].shape):
+            name, expected, got = getattr(weight, word, key), show_shape(weight.shape), show_shape(stored[key].shape)
+            return f"expected shape {expected} for {name}; {holder} has {got}"
+    return other_kind(own, stored, word, holder)
 
 
-def other_shape(tensor: Any, key: str, stored: Any) -> str:
-    name = getattr(tensor, "name", key)
-    return f"expected shape {show_shape(tensor.shape)} for {name}; the file has {show_shape(stored.shape)}"
-
-
-def other_kind(own: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
-    """What to say where arrays hold another kind of values than the tensors that are to take them."""
+def other_kind(
+    own: Mapping[Any, Any], stored: Mapping[Any, Any], word: str = "name", holder: str = "the file"
+) -> str | None:
+    """The same of the kind of values alone."""
     for key, tensor in own.items():
         expected, got = kind(tensor.dtype), kind(stored[key].dtype)
         if expected != got:
-            return f"expected {expected} for {getattr(tensor, 'name', key)}; the file has {got}"
+            return f"expected {expected} for {getattr(tensor, word, key)}; {holder} has {got}"
     return None
 
 
@@ -332,12 +296,9 @@ def other_state(item: Any, stored: Mapping[str, Any]) -> str | None:
     if set(state) != set(stored):
         return None
     stored = _in_order_of_today(item, stored)
-    if _reads_as_ours(item):
-        for key, tensor in state.items():
-            if tuple(tensor.shape) != stored[key].shape:
-                return other_shape(tensor, key, stored[key])
     # A single number may stand for a state that a small weight does not need; its type has changed.
-    return other_kind({key: tensor for key, tensor in state.items() if tensor.shape or stored[key].shape}, stored)
+    own = {key: tensor for key, tensor in state.items() if tensor.shape or stored[key].shape}
+    return (misfit if _reads_as_ours(item) else other_kind)(own, {key: stored[key] for key in own})
 
 
 def _in_order_of_today(optimizer: Any, arrays: Mapping[str, Any]) -> Mapping[str, Any]:

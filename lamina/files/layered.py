@@ -1,0 +1,65 @@
+"""HDF5 by layers, as Keras wrote models up to 2023: what such a file holds of each layer, and who wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..translation import origin
+from . import safe
+
+TOP = "top_level_model_weights"
+GRAPH = "graph"  # of Keras 0.3's models of that name
+Groups = dict[str, dict[str, safe.StoredArray]]  # arrays by their names, by layers
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The Keras that wrote an HDF5 file's weights."""
+
+    version: str | None
+    backend: str | None  # None where nothing tells
+    generation: str
+    unnamed: bool = False  # layers have numbers for names, as before Keras 1.0
+
+
+def is_layered(file: Any) -> bool:
+    """Whether an open HDF5 file, once looked through, is of this kind."""
+    known = ("layer_names", "layer_names0", "nb_layers")
+    return any(name in file.attrs for name in known) or "model_weights" in file or _is_graph(file)
+
+
+def _is_graph(file: Any) -> bool:
+    """Whether it holds the weights of a Graph, in one list."""
+    return GRAPH in file and "nb_params" in file[GRAPH].attrs
+
+
+def read(holder: Any, backend: str | None = None) -> tuple[Groups, Writer]:
+    """What a file, or a group of it, has of each layer, and who wrote it. `backend` is what the caller knows of it."""
+    if "nb_layers" in holder.attrs:  # before layers had names
+        found = {f"layer_{k}": _numbered(holder, f"layer_{k}") for k in range(safe.count(holder, "nb_layers"))}
+    elif "layer_names" not in holder.attrs and _is_graph(holder):
+        found = {GRAPH: _numbered(holder, GRAPH)}
+    else:
+        found = {name: by_names(safe.subgroup(holder, name)) for name in safe.texts(holder, "layer_names")}
+        found |= {TOP: by_names(safe.subgroup(holder, TOP))} if TOP in holder else {}
+    safe.check_total((array for arrays in found.values() for array in arrays.values()), holder)
+    return found, _writer(holder, (name for arrays in found.values() for name in arrays), backend)
+
+
+def by_names(group: Any) -> dict[str, safe.StoredArray]:
+    return {name: safe.array(group, name) for name in safe.texts(group, "weight_names")}
+
+
+def _numbered(holder: Any, name: str) -> dict[str, safe.StoredArray]:
+    group = safe.subgroup(holder, name)
+    return {f"param_{k}": safe.array(group, f"param_{k}") for k in range(safe.count(group, "nb_params"))}
+
+
+def _writer(holder: Any, names: Iterable[str], backend: str | None) -> Writer:
+    told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
+    version = safe.as_text(told[0]["keras_version"]) if told else None
+    backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
+    unnamed = version is None and not any(name in holder.attrs for name in ("layer_names", "layer_names0"))
+    return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"), unnamed)
