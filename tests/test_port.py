@@ -783,6 +783,23 @@ class _Words(nn.Module):
         return nn.functional.normalize(x, dim=-1), None
 
 
+class _Places(nn.Module):
+    """Places computed of parameters step by step, in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.columns = nn.Parameter(torch.rand(2, 4)), nn.Parameter(torch.rand(3, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.repeat_interleave(self.rows, 3, dim=0)
+        places.add_(self.columns.unsqueeze(0).expand(2, -1, -1).reshape(-1, 4))
+        places.mul_(2.0)
+        mask = x.new_zeros((6, 4))
+        mask[1:3, 2:] = 1
+        mask[0] -= 1
+        return x + places.unsqueeze(0) * mask
+
+
 class _Windows(nn.Module):
     """Rows of windows, which are several for a sample, and modules that keep what they computed."""
 
@@ -805,6 +822,7 @@ OWN_CALLS: dict[str, tuple[nn.Module, tuple]] = {
     "free parameters": (_Free(), (5, 4)),
     "words": (_Words(), (5,)),
     "windows": (_Windows(), (4, 6, 3)),
+    "places": (_Places(), (6, 4)),
 }
 
 
@@ -844,6 +862,7 @@ def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> No
     [
         (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
         (_Holds(), (3, 4, 4), r'from_torch: avg_pool2d in "inner\.1" has a `divisor_override`'),
+        (_Function(lambda x: x.__setitem__(0, 1.0)), (3,), "setitem writes into a part of a tensor"),
         (_Function(lambda x: x.reshape(-1, 2)), (2, 2), "mixes the samples of a batch"),
         (_Function(lambda x: nn.functional.linear(x, x[0])), (3,), "computes its weights of the input"),
         (_Function(lambda x: nn.functional.batch_norm(x, None, None, training=True)), (3,), "takes the statistics"),

@@ -37,7 +37,7 @@ WEIGHTED: set[str] = set()  # those of which all tensors but the first are weigh
 BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
 # Functions that are read of what has no batch, too: they may give it one, or do nothing.
 BATCHING = frozenset(
-    "expand expand_as repeat broadcast_to contiguous clone detach float size dim interpolate type_as t".split()
+    "expand expand_as repeat broadcast_to contiguous clone detach float size dim interpolate type_as t repeat_interleave".split()
 )
 
 
@@ -82,6 +82,7 @@ class Reader(fx.Interpreter):
         self._tied = set.intersection(*(self._weights_of(word) for word in ("embedding", "linear")))
         self._owners: dict[str, Any] = {}  # of functions with weights, by the names of their layers
         self._of_parameters: set[fx.Node] = set()  # those whose values are made of parameters alone
+        self._changes: dict[fx.Node, list[fx.Node]] = {}  # calls that change such values in place
         self._zero: Any = inputs[0].made[:0].sum() if inputs else None
         self._node: Any = None
 
@@ -270,6 +271,8 @@ class Reader(fx.Interpreter):
             made = isinstance(found, Tensor) and any(node in self._of_parameters for node in n.all_input_nodes)
             if isinstance(found, nn.Parameter) or made:
                 self._of_parameters.add(n)
+                if self._in_place(n):
+                    self._changes.setdefault(n.args[0], []).append(n)  # type: ignore[arg-type]
         except Unreadable:
             raise
         except (
@@ -303,6 +306,8 @@ class Reader(fx.Interpreter):
                 self.env[node] = self.parameter(name, self.fetch_attr(str(node.target)))
             else:
                 self.env[node] = self.run_node(node)
+            for change in self._changes.pop(node, ()):
+                self._symbolic(change)
 
     def _in_place(self, n: fx.Node) -> bool:
         word = str(getattr(n.target, "__name__", n.target))
@@ -521,6 +526,9 @@ class _Known(fx.Proxy):
 
     def __len__(self) -> int:
         return len(self.tracer.known[self.node])  # type: ignore[attr-defined]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, key, value), {})
 
 
 def _changes(function: Callable) -> Callable:

@@ -546,6 +546,17 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
     return reader.value(x.made[tuple(keys[axis] for axis in x.order)], turn(tuple(sorted(left)), tuple(left)))
 
 
+@reads("setitem")
+def setitem(reader: Reader, name: str, x: Any, key: Any, value: Any) -> Any:
+    raise reader.unreadable("writes into a part of a tensor", "Join the parts: torch.cat, torch.where.")
+
+
+@reads("new_zeros", "new_ones", "new_full", "new_empty")
+def constant(reader: Reader, name: str, x: Value, *sizes: Any, **options: Any) -> Tensor:
+    """What is made without the values of x: to be computed with, or written into."""
+    return getattr(torch.empty((), dtype=x.dtype), reader.word)(*sizes, **options)
+
+
 @reads("expand", "repeat", "broadcast_to", "expand_as")
 def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     """With the size of the batch, of what is one sample for all of them."""
@@ -553,14 +564,14 @@ def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     sizes = tuple(shape_of(sizes[0]) if target == "expand_as" else flat(sizes))
     x, rest = reader.settled(x), [*sizes[1:]]
     if x.free:
-        if sizes[0] % BATCH or sizes[0] < 0:
-            return NotImplemented
-        whole = _widened(reader, x, len(sizes))
+        whole, batch = _widened(reader, x, len(sizes)), sizes[0] > 0 and sizes[0] % BATCH == 0
+        first = 1 if batch and target == "repeat" else whole.shape[0] if batch else sizes[0]
         if target == "repeat":
-            return reader.for_each(reader.value(ops.tile(whole.made, [1, *rest])))
-        rest = [own if size == -1 else size for own, size in zip(whole.shape[1:], rest, strict=True)]
-        made = whole.made if whole.shape[1:] == (*rest,) else ops.broadcast_to(whole.made, (whole.shape[0], *rest))
-        return reader.for_each(reader.value(made))
+            found = reader.value(ops.tile(whole.made, [first, *rest]))
+        else:
+            wanted = [own if size == -1 else size for own, size in zip(whole.shape, (first, *rest), strict=True)]
+            found = whole if [*whole.shape] == wanted else reader.value(ops.broadcast_to(whole.made, wanted))
+        return reader.for_each(found) if batch else found
     if target == "repeat":
         if sizes[0] != 1 or len(sizes) != len(x.shape):
             raise reader.unreadable("repeats samples")
