@@ -35,9 +35,10 @@ MODULES: dict[type, Reading] = {}  # how a module is read that is no call: readi
 FUNCTIONS: dict[str, Reading] = {}  # a function or method, by its name: reading(reader, name, *arguments)
 WEIGHTED: set[str] = set()  # those of which all tensors but the first are weights
 BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
-# Functions that are read of what has no batch, too: they may give it one, or do nothing.
+# Functions that are read of what has no batch, too: they may give it one, or need none.
 BATCHING = frozenset(
-    "expand expand_as repeat broadcast_to contiguous clone detach float size dim interpolate type_as t repeat_interleave".split()
+    """expand expand_as repeat broadcast_to contiguous clone detach float size dim interpolate type_as t
+    repeat_interleave add iadd sub isub mul imul div truediv itruediv maximum minimum multiply""".split()
 )
 
 
@@ -356,7 +357,7 @@ class Reader(fx.Interpreter):
             raise self.unreadable("computes its weights of the input")
         args, kwargs = pytree.tree_map(self._for_samples, (args, dict(kwargs)))
         read = FUNCTIONS.get(self.word)
-        if read is not None and (weighted or word in BATCHING or not all(value.free for value in values)):
+        if read is not None and (weighted or self.word in BATCHING or not all(value.free for value in values)):
             found = read(self, self.layer_name(), *args, **kwargs)
             if found is not NotImplemented:
                 return found
