@@ -37,7 +37,7 @@ WEIGHTED: set[str] = set()  # those of which all tensors but the first are weigh
 BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
 # Functions that are read of what has no batch, too: they may give it one, or need none.
 BATCHING = frozenset(
-    """expand expand_as repeat broadcast_to contiguous clone detach float size dim interpolate type_as t
+    """expand expand_as repeat tile broadcast_to contiguous clone detach float size dim interpolate type_as t
     repeat_interleave add iadd sub isub mul imul div truediv itruediv maximum minimum multiply""".split()
 )
 
@@ -182,9 +182,13 @@ class Reader(fx.Interpreter):
         order = order or plain(len(made.shape))
         return Value(made, tuple(made.shape[order.index(i)] for i in range(len(order))), made.torch_dtype, order)
 
-    def constant(self, values: Any) -> Value:
-        """Values that no input changes, as a tensor of the model."""
-        return self.value(self._zero.to(values.dtype) + values)
+    def constant(self, values: Tensor) -> Value:
+        """Values that no input changes, as a tensor of the model. Of what has a row for each sample, all are alike."""
+        if not values.ndim or values.shape[0] != BATCH:
+            return self.value(self._zero.to(values.dtype) + values)
+        if values.stride(0) and not torch.equal(values, values[:1].expand_as(values)):
+            raise self.unreadable("computes with a constant that has other values for each sample")
+        return self.for_each(self.constant(values[:1]))
 
     def for_each(self, value: Value) -> Value:
         """What has one row for all samples, with one for each of them."""
@@ -192,14 +196,6 @@ class Reader(fx.Interpreter):
         axes = tuple(range(1, len(first.shape)))
         zeros = first[:, :0].sum(axes) if axes else torch.zeros_like(first)
         return self.value(value.made + zeros.reshape((-1,) + (1,) * (len(value.shape) - 1)).to(value.dtype))
-
-    def _for_samples(self, leaf: Any) -> Any:
-        """A constant that was made with as many rows as there are samples, such as zeros to begin with."""
-        if not isinstance(leaf, Tensor) or leaf.ndim == 0 or leaf.shape[0] != BATCH:
-            return leaf
-        if not torch.equal(leaf, leaf[:1].expand_as(leaf)):
-            raise self.unreadable("computes with a constant that has other values for each sample")
-        return self.for_each(self.constant(leaf[:1]))
 
     def parameter(self, name: str, values: Tensor) -> Value:
         """A parameter outside of torch's modules: what an Embedding has for all that it knows."""
@@ -355,7 +351,10 @@ class Reader(fx.Interpreter):
             return function(*args, **kwargs)
         if weighted and len(values) > 1:
             raise self.unreadable("computes its weights of the input")
-        args, kwargs = pytree.tree_map(self._for_samples, (args, dict(kwargs)))
+        args, kwargs = pytree.tree_map(
+            lambda leaf: self.constant(leaf) if isinstance(leaf, Tensor) and leaf.shape[:1] == (BATCH,) else leaf,
+            (args, dict(kwargs)),
+        )
         read = FUNCTIONS.get(self.word)
         if read is not None and (weighted or self.word in BATCHING or not all(value.free for value in values)):
             found = read(self, self.layer_name(), *args, **kwargs)

@@ -557,11 +557,12 @@ def constant(reader: Reader, name: str, x: Value, *sizes: Any, **options: Any) -
     return getattr(torch.empty((), dtype=x.dtype), reader.word)(*sizes, **options)
 
 
-@reads("expand", "repeat", "broadcast_to", "expand_as")
+@reads("expand", "repeat", "tile", "broadcast_to", "expand_as")
 def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     """With the size of the batch, of what is one sample for all of them."""
-    target = str(reader._node.target)
+    target = {"tile": "repeat"}.get(reader.word, reader.word)
     sizes = tuple(shape_of(sizes[0]) if target == "expand_as" else flat(sizes))
+    sizes = (1,) * (len(x.shape) - len(sizes)) + sizes
     x, rest = reader.settled(x), [*sizes[1:]]
     if x.free:
         whole, batch = _widened(reader, x, len(sizes)), sizes[0] > 0 and sizes[0] % BATCH == 0
