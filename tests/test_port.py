@@ -543,7 +543,101 @@ FUNCTIONS += [
     (lambda x: nn.functional.interpolate(x, size=(7, 3)), (3, 4, 5)),
     (lambda x: nn.functional.softmax(x, -1) - nn.functional.dropout(x, 0.5, False), (3,)),
     (lambda x: x.permute(1, 0, 2)[1:, :, 0].permute(1, 0), (4, 3)),
+    (nn.Sequential(nn.Hardtanh(-2, 3), nn.Softplus(2.0), nn.CELU(0.5), nn.Hardshrink(0.1)), (3,)),
+    (lambda x: torch.cat([x, torch.zeros(x.size(0), 2)], 1), (3,)),
 ]
+
+
+class _Trains(nn.Module):
+    """What code does that asks whether it trains."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.rate, self.norm = kind, 0.5, nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = self.norm
+        if self.kind == "attention":
+            rate = self.rate if self.training else 0
+            return nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=rate, is_causal=True)
+        if self.kind == "dropout":
+            return nn.functional.dropout(x, self.rate if self.training else 0.0)
+        if self.kind == "norm":
+            by_batch = True if self.training else norm.running_mean is None
+            return nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, by_batch)
+        if self.kind == "frozen norm":
+            return nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False)
+        if self.rate == 0.0 or not self.training:
+            return x
+        return x * torch.empty(x.size(0), 1, 1, 1).bernoulli_(self.rate)
+
+
+@pytest.mark.parametrize("kind", ["attention", "dropout", "norm", "frozen norm"])
+def test_what_only_training_does(kind: str) -> None:
+    module = _Trains(kind).eval()
+    model, x = port.from_torch(module, (3, 4, 5)), torch.rand(8, 3, 4, 5)
+    trained, alone = model(x, training=True), model(x)
+    if kind == "frozen norm":
+        assert torch.equal(trained, alone) and sum(weight.requires_grad for weight in model.weights) == 2
+    elif kind == "norm":
+        torch.testing.assert_close(trained, module.train()(x))
+        assert not torch.allclose(trained, alone)
+    else:
+        assert not torch.allclose(trained, alone)
+        mean = torch.stack([model(x, training=True) for _ in range(400)]).mean(0)
+        assert float((mean - alone).abs().mean()) < 0.05
+
+
+def test_what_training_does_else_is_said() -> None:
+    with pytest.warns(UserWarning, match=r"_Trains\.forward depends on `self\.training`"):
+        port.from_torch(_Trains("path").eval(), (3, 4, 5))
+    with pytest.warns(UserWarning, match="rrelu"):
+        port.from_torch(nn.RReLU(), (3,))
+
+
+class _Tied(nn.Module):
+    """Weights that several modules have."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.words, self.head = kind, nn.Embedding(9, 4), nn.Linear(4, 9, bias=kind == "bias")
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+        if kind in ("words", "bias"):
+            self.head.weight = self.words.weight
+        else:
+            self.second.weight = self.first.weight
+            self.second.bias = self.first.bias if kind == "linear" else self.second.bias
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.second(torch.relu(self.first(self.words(ids))))
+        return x @ self.words.weight.t() if self.kind == "product" else self.head(x)
+
+
+@pytest.mark.parametrize("kind", ["words", "bias", "linear", "product"])
+def test_a_shared_weight_stays_one(kind: str, tmp_path: Any) -> None:
+    module = _Tied(kind)
+    if kind == "product":
+        del module.head
+        module.second = nn.Linear(4, 4)
+    model = port.from_torch(module, (5,))
+    assert sum(p.numel() for p in module.parameters()) == sum(p.numel() for p in model.parameters())
+    model.save(tmp_path / "model.keras")
+    ids = torch.randint(0, 9, (2, 5))
+    target = torch.rand(2, 5, 9)
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for _ in range(2):
+        step(module, ids, target)
+        step(loaded, ids, target)
+    torch.testing.assert_close(loaded(ids), module(ids))
+    if kind != "bias":
+        port.to_torch(model)
+
+
+def test_a_weight_of_two_kinds_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"has a weight of 'first', which no layer of another kind shares"):
+        port.from_torch(_Tied("apart"), (5,))
+    frozen = _Tied("apart").requires_grad_(False)
+    port.from_torch(frozen, (5,))
 
 
 @pytest.mark.parametrize("function, shape", FUNCTIONS, ids=[str(number) for number in range(len(FUNCTIONS))])
@@ -626,10 +720,10 @@ class _Decides(nn.Module):
 class _Holds(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.inner = nn.Sequential(nn.Linear(3, 3), nn.Bilinear(3, 3, 2))
+        self.inner = nn.Sequential(nn.Conv2d(3, 3, 1), nn.AvgPool2d(2, divisor_override=3))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.inner[1](self.inner[0](x), x)
+        return self.inner[1](self.inner[0](x))
 
 
 class _NormLast(nn.LayerNorm):
@@ -689,6 +783,25 @@ class _Words(nn.Module):
         return nn.functional.normalize(x, dim=-1), None
 
 
+class _Places(nn.Module):
+    """Places computed of parameters step by step, in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.columns = nn.Parameter(torch.rand(2, 4)), nn.Parameter(torch.rand(3, 4))
+        self.last = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.repeat_interleave(self.rows, 3, dim=0)
+        places.add_(self.columns.unsqueeze(0).expand(2, -1, -1).reshape(-1, 4))
+        places.mul_(2.0)
+        mask = x.new_zeros((6, 4))
+        mask[1:3, 2:] = 1
+        mask[0] -= 1
+        ones = self.last(torch.ones(len(x), 6, 4))
+        return x + places.unsqueeze(0) * mask + ones
+
+
 class _Windows(nn.Module):
     """Rows of windows, which are several for a sample, and modules that keep what they computed."""
 
@@ -711,6 +824,7 @@ OWN_CALLS: dict[str, tuple[nn.Module, tuple]] = {
     "free parameters": (_Free(), (5, 4)),
     "words": (_Words(), (5,)),
     "windows": (_Windows(), (4, 6, 3)),
+    "places": (_Places(), (6, 4)),
 }
 
 
@@ -749,7 +863,8 @@ def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> No
     "module, shape, says",
     [
         (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
-        (_Holds(), (3,), r"from_torch: 'inner\.1' \(Bilinear\) has no layer"),
+        (_Holds(), (3, 4, 4), r'from_torch: avg_pool2d in "inner\.1" has a `divisor_override`'),
+        (_Function(lambda x: x.__setitem__(0, 1.0)), (3,), "setitem writes into a part of a tensor"),
         (_Function(lambda x: x.reshape(-1, 2)), (2, 2), "mixes the samples of a batch"),
         (_Function(lambda x: nn.functional.linear(x, x[0])), (3,), "computes its weights of the input"),
         (_Function(lambda x: nn.functional.batch_norm(x, None, None, training=True)), (3,), "takes the statistics"),
@@ -757,7 +872,6 @@ def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> No
         (_Function(lambda x: x + torch.randn_like(x)), (3,), "randn_like draws random numbers"),
         (_Function(lambda x: nn.functional.dropout(x, 0.5)), (3,), "dropout drops always"),
         (nn.Sequential(nn.Flatten(0)), (3,), "flattens the batch axis"),
-        (nn.Sequential(nn.Hardtanh(-2, 3)), (3,), "has arguments that no layer has"),
         (nn.Sequential(nn.Linear(3, 2)), (4,), "misses|shape"),
         (nn.LSTM(3, 2, batch_first=True), (4, 3), r"gives what has no batch first.*Return the output alone"),
     ],

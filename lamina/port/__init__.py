@@ -82,8 +82,7 @@ def from_torch(
         raise TypeError(f"from_torch: expected a torch.nn.Module that is no layer; got {short(module)}.")
     shapes = [*input_shape] if input_shape and isinstance(input_shape[0], (list, tuple)) else [tuple(input_shape)]
     dtypes = [*dtype] if isinstance(dtype, (list, tuple)) else [dtype] * len(shapes)
-    with checking.evaluating(module, training=reader.Flag(False)):
-        traced = reader.trace(module, shapes, dtypes)
+    traced = reader.trace(module, shapes, dtypes)
     inputs = reader.inputs_of(traced, shapes, channels_last, dtypes)
     run = reader.Reader(traced, inputs, channels_last)
     outputs = pytree.tree_map(lambda value: value if channels_last else run.settled(value), run.run())
@@ -91,7 +90,7 @@ def from_torch(
     symbols = [value.made for value in inputs]
     run.name_apart(Graph(symbols, made, "from_torch").layers)
     model = Functional(symbols if len(symbols) > 1 else symbols[0], made, name=name)
-    _load(model, run.state, "from_torch")
+    _load(model, run.weights(model), "from_torch")
     if verify:
         with checking.evaluating(module), checking.evaluating(model):
             given = checking.random_inputs(model, model._graph.inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,6 +72,13 @@ def channels_behind(rank: int) -> Order:
 def turn(order: Order, wanted: Order) -> Order:
     """The permutation of the axes of a tensor in one order that brings them into another."""
     return tuple(order.index(axis) for axis in wanted)
+
+
+def reread(x: Value, axes: Sequence[int]) -> Value:
+    """A view of x whose axis i is its axis `axes[i]`: nothing is written."""
+    axes = [axis % len(x.shape) for axis in axes]
+    order = tuple(axes.index(axis) for axis in x.order)
+    return Value(x.made, tuple(x.shape[axis] for axis in axes), x.dtype, order)
 
 
 def flatten_order(columns: tuple[tuple[int, ...], Order]) -> Tensor:

@@ -26,7 +26,7 @@ from ..layers.pooling import (
     MaxPooling,
 )
 from ..layers.reshape import ZeroPadding, _Cropping, _UpSampling
-from .axes import Value, channels_second, flatten_order
+from .axes import Value, channels_second, flatten_order, reread
 from .writer import TRAINING, From, NoForm, Writer, filled, form, otherwise
 
 # Activations ---------------------------------------------------------------------------------------------------------
@@ -490,22 +490,16 @@ def flatten(to: Writer, layer: Layer, x: Value) -> Value:
         return x if rank == 2 else Value(x.made.unsqueeze(-1), (*x.shape, 1), x.dtype)
     shape = layer.compute_output_shape(x.shape)
     if layer.data_format == "channels_first":  # Keras flattens with the channels at the end
-        x = _reread(x, (0, *range(2, rank), 1))
+        x = reread(x, (0, *range(2, rank), 1))
     if x.turned and None in x.shape[1:]:
         x = to.settled(x)
     columns = (x.sizes(), x.order) if x.turned else None
     return Value(to.module(layer, nn.Flatten, x.made), shape, x.dtype, (), columns)  # type: ignore[arg-type]
 
 
-def _reread(x: Value, axes: tuple[int, ...]) -> Value:
-    """A view of x whose axis i is its axis `axes[i]`: nothing is written."""
-    order = tuple(axes.index(axis) for axis in x.order)
-    return Value(x.made, tuple(x.shape[axis] for axis in axes), x.dtype, order)
-
-
 @form(layers.Permute)
 def permute(to: Writer, layer: Layer, x: Value) -> Value:
-    return _reread(to.settled(x) if x.columns else x, (0, *layer.dims))
+    return reread(to.settled(x) if x.columns else x, (0, *layer.dims))
 
 
 @form(layers.Reshape)

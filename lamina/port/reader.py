@@ -9,6 +9,8 @@ import logging
 import math
 import operator
 import re
+import sys
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -26,16 +28,18 @@ from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
 from .axes import Order, Value, channels_behind, plain, turn
 from .checking import evaluating
+from .writer import identifier, names_in
 
 Reading = Callable[..., Any]
-MODULES: dict[type, Reading] = {}  # how a module is read: reading(reader, module, name, *values, **further arguments)
+MODULES: dict[type, Reading] = {}  # how a module is read that is no call: reading(reader, module, name, *values)
 FUNCTIONS: dict[str, Reading] = {}  # a function or method, by its name: reading(reader, name, *arguments)
+WEIGHTED: set[str] = set()  # those of which all tensors but the first are weights
 BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
-
-
-# Functions that are read of what has no batch, too: they may give it one, or do nothing.
-BATCHING = "expand", "expand_as", "repeat", "broadcast_to", "contiguous", "clone", "detach", "float", "size", "dim"
-WEIGHTED: dict[str, Reading] = {}  # a function that gets weights: reading(reader, *arguments)
+# Functions that are read of what has no batch, too: they may give it one, or need none.
+BATCHING = frozenset(
+    """expand expand_as repeat tile broadcast_to contiguous clone detach float size dim interpolate type_as t
+    repeat_interleave add iadd sub isub mul imul div truediv itruediv maximum minimum multiply""".split()
+)
 
 
 def reading_of(module: nn.Module) -> Reading | None:
@@ -55,6 +59,12 @@ def reads(*words: Any) -> Callable[[Reading], Reading]:
     return enter
 
 
+def weighs(*words: str) -> Callable[[Reading], Reading]:
+    """Marks a function as the reading of functions that get weights behind their input."""
+    WEIGHTED.update(words)
+    return reads(*words)
+
+
 class Unreadable(ValueError):
     """What has no layer."""
 
@@ -66,10 +76,14 @@ class Reader(fx.Interpreter):
         super().__init__(traced, garbage_collect_values=False)
         self.extra_traceback = False  # in the messages
         self._inputs, self.channels_last = inputs, channels_last
-        self.state: dict[str, Tensor] = {}  # weights under the names that `to_torch` gives those of the layers
+        self.state: dict[str, dict[str, Tensor]] = {}  # weights by layer, under the names that `to_torch` gives them
         self._layers: dict[str, Any] = {}
+        self._homes: dict[int, str] = {}  # the layers of weights that train
+        self._paths = {re.sub(r"\W", "_", path) for path, _ in traced.named_modules()}
+        self._tied = set.intersection(*(self._weights_of(word) for word in ("embedding", "linear")))
         self._owners: dict[str, Any] = {}  # of functions with weights, by the names of their layers
         self._of_parameters: set[fx.Node] = set()  # those whose values are made of parameters alone
+        self._changes: dict[fx.Node, list[fx.Node]] = {}  # calls that change such values in place
         self._zero: Any = inputs[0].made[:0].sum() if inputs else None
         self._node: Any = None
 
@@ -99,25 +113,82 @@ class Reader(fx.Interpreter):
         """The value as torch has it."""
         return self.arranged(value, plain(len(value.shape)))
 
+    @property
+    def word(self) -> str:
+        """What the function is called that is being read."""
+        return _word(self._node)
+
     def layer(self, name: str, make: Callable[[], Any], *inputs: Any, **options: Any) -> Any:
         """The output of a layer, which is made at its first call."""
         if name not in self._layers:
             self._layers[name] = make()
         return self._layers[name](*inputs, **options)
 
-    def keep(self, name: str, weights: Any) -> None:
-        """Let the layer of this name have the weights of a module, or a state like that of one."""
-        state = _weights_of(weights) if isinstance(weights, nn.Module) else weights
-        self.state |= {f"{name}.{word}": value for word, value in state.items()}
+    def weighted(
+        self, name: str, make: Callable[[], Any], state: Mapping[str, Tensor | None], *inputs: Any, **options: Any
+    ) -> Any:
+        """The output of a layer with these weights: of the one that has them already, where that is alike."""
+        home = next((self._homes[id(value)] for value in state.values() if id(value) in self._homes), name)
+        if home != name:
+            own = {word: value for word, value in state.items() if value is not None}
+            same = own.keys() == self.state[home].keys() and all(self.state[home][word] is own[word] for word in own)
+            alike = self._layers[home].get_config() == {**make().get_config(), "name": home}
+            name = home if same and alike else name
+        self.keep(name, state)
+        return self.layer(name, make, *inputs, **options)
+
+    def keep(self, name: str, state: Mapping[str, Tensor | None]) -> None:
+        """Let the layer of this name have a state like that of a module. Raises Unreadable for weights of another."""
+        own = self.state[name] = {}
+        for word, value in state.items():
+            if value is None:
+                continue
+            own[word] = value if isinstance(value, nn.Parameter) else nn.Parameter(value.detach(), value.requires_grad)
+            if isinstance(value, nn.Parameter) and value.requires_grad:
+                home = self._homes.setdefault(id(value), name)
+                if home != name:
+                    raise self.unreadable(
+                        f"has a weight of {home!r}, which no layer of another kind shares in training",
+                        "Give it one of its own, or freeze that: `requires_grad_(False)`.",
+                    )
+
+    def table(self, name: str, weight: Tensor) -> Callable[..., Any]:
+        """An Embedding to be called; one that also goes back where a Linear has the same weight."""
+        cls = layers.ReversibleEmbedding if self.embeds(weight) else layers.Embedding
+        return partial(self.weighted, name, partial(cls, *weight.shape, name=name), {"weight": weight})
+
+    def embeds(self, weight: Tensor) -> bool:
+        """Whether an Embedding and a Linear share a weight."""
+        return id(weight) in self._tied
+
+    def _weights_of(self, word: str) -> set[int]:
+        """The ids of what calls of a function get as their first weight."""
+        nodes = (n.args[1] for n in self.module.graph.nodes if _word(n) == word and len(n.args) > 1)  # type: ignore[union-attr]
+        return {id(self.fetch_attr(str(node.target))) for node in nodes if node.op == "get_attr"}
+
+    def weights(self, model: Any) -> dict[str, Tensor]:
+        """The weights of the model that was made, under the names that `to_torch` gives them."""
+        names = names_in(model)
+        known = {name: names.get(id(layer)) for name, layer in self._layers.items()}
+        return {
+            f"{identifier(str(known[name]))}.{word}": value
+            for name, state in self.state.items()
+            for word, value in state.items()
+            if known[name] is not None
+        }
 
     def value(self, made: Any, order: Order = ()) -> Value:
         """A symbolic tensor as a value, whose axes are in this order."""
         order = order or plain(len(made.shape))
         return Value(made, tuple(made.shape[order.index(i)] for i in range(len(order))), made.torch_dtype, order)
 
-    def constant(self, values: Any) -> Value:
-        """Values that no input changes, as a tensor of the model."""
-        return self.value(self._zero.to(values.dtype) + values)
+    def constant(self, values: Tensor) -> Value:
+        """Values that no input changes, as a tensor of the model. Of what has a row for each sample, all are alike."""
+        if not values.ndim or values.shape[0] != BATCH:
+            return self.value(self._zero.to(values.dtype) + values)
+        if values.stride(0) and not torch.equal(values, values[:1].expand_as(values)):
+            raise self.unreadable("computes with a constant that has other values for each sample")
+        return self.for_each(self.constant(values[:1]))
 
     def for_each(self, value: Value) -> Value:
         """What has one row for all samples, with one for each of them."""
@@ -129,10 +200,20 @@ class Reader(fx.Interpreter):
     def parameter(self, name: str, values: Tensor) -> Value:
         """A parameter outside of torch's modules: what an Embedding has for all that it knows."""
         rows = values.detach().reshape(-1, values.shape[-1] if values.ndim else 1)
-        self.keep(name, {"weight": nn.Parameter(rows, values.requires_grad)})
-        make = partial(layers.Embedding, *rows.shape, name=name)
-        made = self.layer(name, make, self.constant(torch.arange(len(rows), dtype=torch.int32)).made)
+        rows = values if rows.shape == values.shape else nn.Parameter(rows, values.requires_grad)
+        made = self.table(name, rows)(self.constant(torch.arange(len(rows), dtype=torch.int32)).made)
         return self.value(made if rows.shape == values.shape else made.reshape(tuple(values.shape)))
+
+    def layer_name(self) -> str:
+        """The name of the layer for the function that is being read: that of torch's module which calls it."""
+        path, kind = _place(self._node)
+        if path and of_torch(kind):
+            return re.sub(r"\W", "_", path)
+        return self.owner() if self.word in WEIGHTED else self._free_name()
+
+    def _free_name(self) -> str:
+        name = self._node.name
+        return f"{name}_call" if name in self._paths else name
 
     def owner(self) -> str:
         """The name of the layer for the weights that the function gets which is being read: that of their module."""
@@ -144,7 +225,7 @@ class Reader(fx.Interpreter):
         for name in (path.rpartition(".")[0] or path, path):
             if self._owners.setdefault(name, key) == key:
                 return re.sub(r"\W", "_", name)
-        return self._node.name
+        return self._free_name()
 
     def name_apart(self, made: Iterable[Any]) -> None:
         """Give layers that share a name others; those that stand for modules keep theirs."""
@@ -163,7 +244,7 @@ class Reader(fx.Interpreter):
     def unreadable(self, why: str, instead: str = "") -> Unreadable:
         """The error for the call that is being read."""
         node = self._node
-        path = next(iter([*(node.meta.get("nn_module_stack") or {}).values()][-1:]), ("", ""))[0]
+        path, _ = _place(node)
         what = f"{node.target!r}" if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
         kind = f" ({type(self.fetch_attr(node.target)).__name__})" if node.op == "call_module" else ""
         where = f' in "{path}"' if path and path != node.target else ""
@@ -179,7 +260,7 @@ class Reader(fx.Interpreter):
         try:
             inputs = self._computed(n)
             given = any(isinstance(leaf, Value) for node in inputs for leaf in pytree.tree_leaves(self.env[node]))
-            if given or n.op == "call_module":
+            if given or n.op == "call_module" or self.word in WEIGHTED:
                 for node in inputs:
                     self._symbolic(node)
                 self._node = n
@@ -187,6 +268,8 @@ class Reader(fx.Interpreter):
             made = isinstance(found, Tensor) and any(node in self._of_parameters for node in n.all_input_nodes)
             if isinstance(found, nn.Parameter) or made:
                 self._of_parameters.add(n)
+                if self._in_place(n):
+                    self._changes.setdefault(n.args[0], []).append(n)  # type: ignore[arg-type]
         except Unreadable:
             raise
         except (
@@ -206,8 +289,8 @@ class Reader(fx.Interpreter):
 
     def _computed(self, n: fx.Node) -> list[fx.Node]:
         """The inputs of a call that are no weights of its layer."""
-        weighted = n.op == "call_function" and getattr(n.target, "__name__", "") in WEIGHTED
-        return [n.args[0]] if weighted and isinstance(n.args[0], fx.Node) else n.all_input_nodes  # type: ignore[list-item]
+        weighted = _word(n) in WEIGHTED and isinstance(n.args[0], fx.Node)
+        return [n.args[0]] if weighted else n.all_input_nodes  # type: ignore[list-item]
 
     def _symbolic(self, node: fx.Node) -> None:
         """Compute in the model what was computed of parameters, so that these are its weights."""
@@ -220,10 +303,10 @@ class Reader(fx.Interpreter):
                 self.env[node] = self.parameter(name, self.fetch_attr(str(node.target)))
             else:
                 self.env[node] = self.run_node(node)
+            for change in self._changes.pop(node, ()):
+                self._symbolic(change)
 
     def _in_place(self, n: fx.Node) -> bool:
-        if n.op == "call_module":
-            return bool(getattr(self.fetch_attr(str(n.target)), "inplace", False))
         word = str(getattr(n.target, "__name__", n.target))
         return bool(n.kwargs.get("inplace")) or n.target in _IN_PLACE or (word.endswith("_") and word[:1] != "_")
 
@@ -260,28 +343,37 @@ class Reader(fx.Interpreter):
         return self._called(str(target), getattr(Tensor, str(target)), args, kwargs)
 
     def _called(self, word: str, function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+        weighted = word in WEIGHTED
+        if weighted and isinstance(args[0], Tensor):
+            args = (self.constant(args[0]), *args[1:])
         values = [leaf for leaf in pytree.tree_leaves((args, dict(kwargs))) if isinstance(leaf, Value)]
         if not values:
             return function(*args, **kwargs)
-        read = WEIGHTED.get(word)
-        if read is not None:
-            return read(self, *args, **kwargs)
-        read = FUNCTIONS.get(word.strip("_"))
-        if read is not None and (word in BATCHING or not all(value.free for value in values)):
-            found = read(self, self._node.name, *args, **kwargs)
+        if weighted and len(values) > 1:
+            raise self.unreadable("computes its weights of the input")
+        args, kwargs = pytree.tree_map(
+            lambda leaf: self.constant(leaf) if isinstance(leaf, Tensor) and leaf.shape[:1] == (BATCH,) else leaf,
+            (args, dict(kwargs)),
+        )
+        read = FUNCTIONS.get(self.word)
+        if read is not None and (weighted or self.word in BATCHING or not all(value.free for value in values)):
+            found = read(self, self.layer_name(), *args, **kwargs)
             if found is not NotImplemented:
                 return found
         return self.operation(function, args, kwargs)
 
     def operation(self, function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
         """A function as it is, recorded in the model."""
-        found = {value.order for value in pytree.tree_leaves((args, dict(kwargs))) if isinstance(value, Value)}
+        given = pytree.tree_leaves((args, dict(kwargs)))
+        if any(isinstance(leaf, (Flag, InTraining)) for leaf in given):
+            _warn(f"{self._node.target}")
+        found = {value.order for value in given if isinstance(value, Value)}
         order = found.pop() if len(found) == 1 and function in ELEMENTWISE else ()
 
         def made(leaf: Any) -> Any:
             if isinstance(leaf, Value):
                 return (leaf if order else self.settled(leaf)).made
-            return leaf
+            return int(leaf) != 0 if isinstance(leaf, Flag) else leaf
 
         args, kwargs = pytree.tree_map(made, (args, dict(kwargs)))
         method = getattr(Tensor, getattr(function, "__name__", ""), None) is function
@@ -295,12 +387,81 @@ ELEMENTWISE = {
 }  # fmt: skip
 
 
+def _word(node: fx.Node) -> str:
+    """What the function or method of a call is called; nothing for other nodes."""
+    calls = node.op in ("call_function", "call_method")
+    return str(getattr(node.target, "__name__", node.target)).strip("_") if calls else ""
+
+
+def _place(node: fx.Node) -> tuple[str, Any]:
+    """The path and the class of the innermost module that makes a call."""
+    return next(iter([*(node.meta.get("nn_module_stack") or {}).values()][-1:]), ("", None))
+
+
+def of_torch(cls: Any) -> bool:
+    """Whether a module does what one of torch does, which is no container."""
+    home = str(getattr(getattr(cls, "forward", None), "__module__", ""))
+    return home.startswith("torch.nn.") and not home.endswith(".container")
+
+
 def trace(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> fx.GraphModule:
     """The calls of a module on inputs of these shapes. Raises Unreadable where they depend on values."""
-    if reading_of(module):  # no module's, but its own
+    if of_torch(type(module)):  # no module's, but its own
         module = nn.Sequential(OrderedDict({type(module).__name__.lower(): module}))
-    # Functions that are marked as calls of their own have no layer; what they call may have.
-    wrapped = {key: _symbolic_trace._wrapped_fns_to_patch.pop(key) for key in [*_symbolic_trace._wrapped_fns_to_patch]}
+    flag = Flag(False)
+    with evaluating(module, training=flag):
+        found = _traced(module, shapes, dtypes)
+    if flag.asked:
+        with contextlib.suppress(Unreadable), evaluating(module, training=Flag(True)):
+            if _join(found.graph, _traced(module, shapes, dtypes).graph):
+                return found
+        _warn(", ".join(sorted(flag.asked)))
+    return found
+
+
+def _warn(what: str) -> None:
+    warnings.warn(
+        f"from_torch: {what} depends on `self.training`, and not by a number alone; the model does in training, too, "
+        "what the module does in inference. Use nn.Dropout, or hand `self.training` on to a function that has a layer.",
+        stacklevel=5,
+    )
+
+
+def _join(graph: fx.Graph, training: fx.Graph) -> bool:
+    """Note in a graph the numbers that are others in training; False where the calls are others, too."""
+    pairs = [*itertools.zip_longest(_needed(graph), _needed(training))]
+    if any(a is None or b is None or (a.op, str(a.target)) != (b.op, str(b.target)) for a, b in pairs):
+        return False
+    for node, other in pairs:
+        leaves, spec = pytree.tree_flatten((node.args, dict(node.kwargs)))
+        others = pytree.tree_leaves((other.args, dict(other.kwargs)))
+        if len(leaves) != len(others):
+            return False
+        node.args, node.kwargs = pytree.tree_unflatten([*map(_joined, leaves, others)], spec)
+    return True
+
+
+def _needed(graph: fx.Graph) -> list[fx.Node]:
+    """The calls that the result is made of."""
+    found: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        if node.op == "output" or any(user in found for user in node.users):
+            found.add(node)
+    return [node for node in graph.nodes if node in found]
+
+
+def _joined(value: Any, training: Any) -> Any:
+    """An argument as it is in inference, which knows what it is in training."""
+    if type(value) is bool:
+        return Flag(False) if training is True and not value else value
+    numbers = type(value) in (int, float) and type(training) in (int, float)
+    return InTraining(value, training) if numbers and value != training else value
+
+
+def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> fx.GraphModule:
+    # Functions that are marked as calls of their own have no layer, but for a few; what they call may have.
+    wrapped = _symbolic_trace._wrapped_fns_to_patch
+    marked = {key: wrapped.pop(key) for key in [*wrapped] if key[1] not in FUNCTIONS}
     held = [own for each in module.modules() for own in (vars(each), *vars(each).values()) if type(own) in (dict, list)]
     states = [(own, own.copy()) for own in held]
     root = copy.copy(module)
@@ -314,7 +475,7 @@ def trace(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -> 
             "same calls whatever values it gets; convert the modules inside it by themselves."
         ) from error
     finally:
-        _symbolic_trace._wrapped_fns_to_patch.update(wrapped)
+        wrapped.update(marked)
         for own, before in states:  # what the code keeps for later calls is no value
             own.clear()
             own.update(before) if isinstance(own, dict) else own.extend(before)
@@ -324,7 +485,32 @@ _LOG = logging.getLogger("torch._subclasses.fake_tensor")
 
 
 class Flag(int):
-    """What `training` is while a module is traced: false where code branches, and known where it is handed on."""
+    """What `training` is while a module is traced: known where it is handed on; who branches by it is noted."""
+
+    asked: set[str]
+
+    def __new__(cls, value: bool) -> Flag:
+        made = super().__new__(cls, value)
+        made.asked = set()
+        return made
+
+    def __bool__(self) -> bool:
+        frame = sys._getframe(1)
+        if not str(frame.f_globals.get("__name__")).startswith("torch."):
+            owner = frame.f_locals.get("self")
+            self.asked.add(f"{type(owner).__name__}.{frame.f_code.co_name}" if owner else frame.f_code.co_name)
+        return int(self) != 0
+
+
+class InTraining(float):
+    """A number in inference, with another one in training."""
+
+    training: float
+
+    def __new__(cls, value: float, training: float) -> InTraining:
+        made = super().__new__(cls, value)
+        made.training = training
+        return made
 
 
 class _Known(fx.Proxy):
@@ -340,6 +526,9 @@ class _Known(fx.Proxy):
 
     def __len__(self) -> int:
         return len(self.tracer.known[self.node])  # type: ignore[attr-defined]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, key, value), {})
 
 
 def _changes(function: Callable) -> Callable:
@@ -402,15 +591,15 @@ class _Tracer(fx.Tracer):
         return made
 
     def _result(self, kind: str, target: Any, args: tuple, kwargs: dict) -> Any:
-        args, kwargs = pytree.tree_map(lambda leaf: bool(leaf) if type(leaf) is Flag else leaf, (args, kwargs))
+        args, kwargs = pytree.tree_map(lambda leaf: int(leaf) != 0 if isinstance(leaf, Flag) else leaf, (args, kwargs))
         if kind == "call_method":
             return getattr(args[0], target)(*args[1:], **kwargs)
         if kind == "call_function":
+            if target is nn.functional.embedding:
+                args = (args[0].long(), *args[1:])
             return target(*args, **kwargs)
         owner, _, last = target.rpartition(".")
         found = getattr(self.root.get_submodule(owner), last)
-        if isinstance(found, nn.Embedding):
-            args = (args[0].long(),)
         if kind != "call_module":
             return self._fake.from_tensor(found)  # type: ignore[arg-type]
         with evaluating(found):  # type: ignore[arg-type]
@@ -437,27 +626,11 @@ class _Tracer(fx.Tracer):
         return super().iter(obj)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return reading_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+        return reading_of(m) is not None
 
 
 def _is_proxy(leaf: Any) -> bool:
     return isinstance(leaf, fx.Proxy)
-
-
-def _weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """The weights that a module computes with: of one with a norm or a parametrization, what these make of theirs."""
-    state = module.state_dict(keep_vars=True)
-    names = [*getattr(module, "parametrizations", ())]
-    for hook in module._forward_pre_hooks.values():  # of the older `weight_norm` and `spectral_norm`
-        if hasattr(hook, "name"):
-            hook(module, ())
-            names.append(hook.name)
-    for name in names:
-        kept = {
-            key: value for key, value in state.items() if not key.startswith((f"parametrizations.{name}.", f"{name}_"))
-        }
-        state = {**kept, name: getattr(module, name).detach()}
-    return state
 
 
 def inputs_of(
@@ -467,10 +640,11 @@ def inputs_of(
     found = []
     nodes = [node for node in traced.graph.nodes if node.op == "placeholder"]
     for node, shape, dtype in zip(nodes, shapes, dtypes, strict=False):
-        users = [traced.get_submodule(user.target) for user in node.users if user.op == "call_module"]
-        kind = dtype or ("int32" if any(isinstance(user, nn.Embedding) for user in users) else "float32")
+        embedded = any(_word(user) == "embedding" for user in node.users)
+        kind = dtype or ("int32" if embedded else "float32")
         whole = (None, *shape)
-        sequence = any(type(user).__name__.endswith("1d") for user in users)
+        words = [_word(user) for user in node.users] + [getattr(_place(user)[1], "__name__", "") for user in node.users]
+        sequence = any(word.endswith("1d") for word in words)
         turned = channels_last and (len(whole) > 3 or (len(whole) == 3 and sequence))
         order = channels_behind(len(whole)) if turned else plain(len(whole))
         made = Input(tuple(whole[axis] for axis in order)[1:], dtype=kind, name=str(node.target))

@@ -1,8 +1,9 @@
-"""How modules and functions of torch are read as layers, one function a kind."""
+"""How functions of torch, and modules that are more than calls of these, are read as layers: one function a kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,130 +12,72 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations, layers, ops
-from .axes import Value, channels_behind, plain, turn
-from .forms import _ALONG, _MODULES, _RANKS
-from .reader import BATCH, MODULES, WEIGHTED, Flag, Reader, flat, reads, reshaped, shape_of
+from .axes import Value, channels_behind, plain, reread, turn
+from .forms import _RANKS
+from .reader import BATCH, Flag, InTraining, Reader, flat, reads, reshaped, shape_of, weighs
 
 # Activations ---------------------------------------------------------------------------------------------------------
 
-_ACTIVATIONS = {cls if isinstance(cls, type) else cls.func: function for function, cls in _MODULES.items()}
-_AXES = {cls: function for function, cls in _ALONG.items()}
-# Functions of torch that are activations under another name.
-_WORDS = {
-    "hardtanh": "hard_tanh", "hardsigmoid": "hard_sigmoid", "hardswish": "hard_silu", "logsigmoid": "log_sigmoid",
-    "tanhshrink": "tanh_shrink", "exp": "exponential", "relu": "relu", "relu6": "relu6", "selu": "selu", "silu": "silu",
-    "mish": "mish", "sigmoid": "sigmoid", "tanh": "tanh", "softsign": "softsign",
+# Functions of torch that are activations: the name of these, and the values of further arguments that they have.
+_ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "relu": ("relu", {}), "relu6": ("relu6", {}), "selu": ("selu", {}), "silu": ("silu", {}), "mish": ("mish", {}),
+    "sigmoid": ("sigmoid", {}), "tanh": ("tanh", {}), "softsign": ("softsign", {}), "exp": ("exponential", {}),
+    "hardsigmoid": ("hard_sigmoid", {}), "hardswish": ("hard_silu", {}), "tanhshrink": ("tanh_shrink", {}),
+    "logsigmoid": ("log_sigmoid", {}), "log_sigmoid": ("log_sigmoid", {}), "elu": ("elu", {"alpha": 1.0}),
+    "celu": ("celu", {"alpha": 1.0}), "leaky_relu": ("leaky_relu", {"negative_slope": 0.01}),
+    "hardtanh": ("hard_tanh", {"min_val": -1.0, "max_val": 1.0}), "hardshrink": ("hard_shrink", {"lambd": 0.5}),
+    "softshrink": ("soft_shrink", {"lambd": 0.5}), "softplus": ("softplus", {"beta": 1.0, "threshold": 20.0}),
+    "gelu": ("gelu", {"approximate": "none"}),
 }  # fmt: skip
 
 
-def _activation(function: Any) -> Any:
-    return layers.ReLU() if function is activations.relu else layers.Activation(function)
-
-
-# Those with arguments as layers; None where no layer has these.
-_WITH_ARGUMENTS: dict[type, Any] = {
-    nn.Hardtanh: lambda m: layers.ReLU(m.max_val) if m.min_val == 0 else _plain(m, min_val=-1.0, max_val=1.0),
-    nn.ReLU6: lambda m: layers.ReLU(6.0),
-    nn.LeakyReLU: lambda m: layers.LeakyReLU(m.negative_slope),
-    nn.ELU: lambda m: layers.ELU(m.alpha),
-    nn.GELU: lambda m: _tanh_gelu() if m.approximate == "tanh" else _plain(m),
-    nn.Softplus: lambda m: _plain(m, beta=1.0),
-    nn.CELU: lambda m: _plain(m, alpha=1.0),
-    nn.Hardshrink: lambda m: _plain(m, lambd=0.5),
-    nn.Softshrink: lambda m: _plain(m, lambd=0.5),
-}
-
-
-def _plain(module: nn.Module, **defaults: float) -> Any:
-    """The activation of a module with these values of its arguments."""
-    function = _ACTIVATIONS[next(cls for cls in type(module).__mro__ if cls in _ACTIVATIONS)]
-    return _activation(function) if all(getattr(module, word) == v for word, v in defaults.items()) else None
-
-
-def _tanh_gelu() -> Any:
-    return layers.Activation(partial(activations.gelu, approximate=True))
-
-
 @reads(*_ACTIVATIONS)
-def activation_module(reader: Reader, module: nn.Module, name: str, x: Value) -> Value:
-    made = _WITH_ARGUMENTS.get(type(module), _plain)(module)
-    if made is None:
-        raise reader.unreadable(f"has arguments that no layer has: {module!r}")
-    made.name = name
-    return x.like(reader.layer(name, lambda: made, x.made))
-
-
-def _along(reader: Reader, name: str, x: Value, dim: int | None, function: Any) -> Value:
-    axis = x.axis((1 if len(x.shape) in (2, 4) else 0) if dim is None else dim)  # as torch chooses one
-    if axis == 0:
-        raise reader.unreadable("goes along the batch", "Give its `dim`.")
-    axis = -1 if axis == len(x.shape) - 1 else axis
-    if function is activations.softmax:
-        return x.like(reader.layer(name, lambda: layers.Softmax(axis, name=name), x.made))
-    return reader.value(getattr(ops, function.__name__)(x.made, axis=axis), x.order)
-
-
-@reads(*_AXES)
-def softmax_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    return _along(reader, name, x, module.dim, _AXES[type(module)])
+def activation(reader: Reader, name: str, x: Value, *args: Any, **options: Any) -> Any:
+    word, meant = _ACTIVATIONS[reader.word]
+    options.pop("inplace", None)
+    given = {**meant, **dict(zip(meant, args, strict=False)), **options}
+    make = partial(layers.Activation, getattr(activations, word), name=name)
+    if word == "leaky_relu":
+        make = partial(layers.LeakyReLU, given["negative_slope"], name=name)
+    elif word == "elu":
+        make = partial(layers.ELU, given["alpha"], name=name)
+    elif word in ("relu", "relu6") or given.get("min_val") == 0:
+        make = partial(layers.ReLU, given.get("max_val", 6.0 if word == "relu6" else None), name=name)
+    elif given == {"approximate": "tanh"}:
+        make = partial(layers.Activation, partial(activations.gelu, approximate=True), name=name)
+    elif given != meant:
+        return NotImplemented
+    return x.like(reader.layer(name, make, x.made))
 
 
 @reads("softmax", "log_softmax")
 def softmax(reader: Reader, name: str, x: Value, dim: int | None = None, **options: Any) -> Any:
     if options.get("dtype") is not None:
         return NotImplemented
-    function = activations.log_softmax if name.startswith("log") else activations.softmax
-    return _along(reader, name, x, dim, function)
+    axis = x.axis((1 if len(x.shape) in (2, 4) else 0) if dim is None else dim)  # as torch chooses one
+    if axis == 0:
+        raise reader.unreadable("goes along the batch", "Give its `dim`.")
+    axis = -1 if axis == len(x.shape) - 1 else axis
+    if reader.word == "softmax":
+        return x.like(reader.layer(name, partial(layers.Softmax, axis, name=name), x.made))
+    return reader.value(ops.log_softmax(x.made, axis=axis), x.order)
 
 
-@reads(*_WORDS, "gelu", "leaky_relu", "elu")
-def activation(reader: Reader, name: str, x: Value, *args: Any, **options: Any) -> Any:
-    target = reader._node.target
-    word = (target if isinstance(target, str) else target.__name__).strip("_")
-    options.pop("inplace", None)
-    known = args or options
-    if word == "leaky_relu":
-        slope = args[0] if args else options.get("negative_slope", 0.01)
-        return x.like(layers.LeakyReLU(slope)(x.made))
-    if word == "gelu" and not args and options.get("approximate", "none") == "tanh":
-        return x.like(_tanh_gelu()(x.made))
-    if known and not (word == "gelu" and options == {"approximate": "none"}):
-        return NotImplemented
-    return x.like(_activation(getattr(activations, _WORDS.get(word, word)))(x.made))
+def bound(defaults: dict[str, Any], args: tuple, options: dict[str, Any]) -> list[Any]:
+    """Further arguments of a function of torch, by position or by name. Raises TypeError for others."""
+    given = {**defaults, **dict(zip(defaults, args, strict=False)), **options}
+    if len(args) > len(defaults) or len(given) > len(defaults):
+        raise TypeError(f"expected arguments {', '.join(defaults)}; got {args} and {', '.join(options)}")
+    return [*given.values()]
 
 
-@reads(nn.PReLU)
-def prelu(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    rank = len(x.shape)
-    x = reader.arranged(x, channels_behind(rank))
-    shared = [*range(1, rank if module.weight.numel() == 1 else rank - 1)] or None
-    reader.keep(name, module)
-    return x.like(reader.layer(name, lambda: layers.PReLU(shared_axes=shared, name=name), x.made))
+# Weights: of a layer, behind its input -------------------------------------------------------------------------------
+
+Size = int | Sequence[int]
 
 
-@reads(nn.Identity)
-def identity(reader: Reader, module: Any, name: str, x: Any) -> Any:
-    return x
-
-
-# Layers with weights -------------------------------------------------------------------------------------------------
-
-
-@reads(nn.Linear)
-def linear(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    x = x if x.order[0] != 0 and x.order[-1] == len(x.shape) - 1 else reader.settled(x)
-    reader.keep(name, module)
-    make = partial(layers.Dense, module.out_features, use_bias=module.bias is not None, name=name)
-    return reader.value(reader.layer(name, make, x.made), x.order)
-
-
-@reads(nn.Embedding)
-def embedding(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    if module.max_norm is not None or module.scale_grad_by_freq:
-        raise reader.unreadable("has `max_norm` or `scale_grad_by_freq`, which no layer has")
-    reader.keep(name, module)
-    make = partial(layers.Embedding, module.num_embeddings, module.embedding_dim, name=name)
-    return reader.value(reader.layer(name, make, reader.settled(x).made))
+def _per_axis(value: Any, rank: int) -> tuple[int, ...]:
+    return (value,) * rank if isinstance(value, int) else tuple(value) * (rank if len(value) == 1 else 1)
 
 
 def _spatial(reader: Reader, x: Value, rank: int) -> Value:
@@ -143,23 +86,40 @@ def _spatial(reader: Reader, x: Value, rank: int) -> Value:
     return reader.pictures(x)
 
 
-def _windows(reader: Reader, module: Any, name: str, x: Value) -> tuple[Value, str]:
-    """The input, padded as the module pads it, and the layer's `padding`: "same" where that is the same."""
-    padding, mode = module.padding, getattr(module, "padding_mode", "zeros")
-    reach = [(k - 1) * d for k, d in zip(module.kernel_size, module.dilation, strict=True)]
-    if mode != "zeros" and padding != "valid":
-        pads = [(n // 2, n - n // 2) for n in reach] if padding == "same" else [(p, p) for p in padding]
-        return _padded_with(reader, x, pads, mode=mode), "valid"
-    if padding == "same" or padding == "valid":
-        if padding == "same" and any(size % 2 for size in reach):
-            pads = [(size // 2, size - size // 2) for size in reach]
-            return zero_padded(reader, f"{name}_pad", x, pads), "valid"
+@weighs("linear")
+def linear(reader: Reader, name: str, x: Value, weight: Tensor, bias: Tensor | None = None) -> Value:
+    x = x if x.order[0] != 0 and x.order[-1] == len(x.shape) - 1 else reader.settled(x)
+    if reader.embeds(weight):
+        made = reader.table(name, weight)(x.made, reverse=True)
+        made = made if bias is None else made + reader.parameter(f"{name}_bias", bias).made
+    else:
+        make = partial(layers.Dense, len(weight), use_bias=bias is not None, name=name)
+        made = reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made)
+    return reader.value(made, x.order)
+
+
+@weighs("embedding")
+def embedding(reader: Reader, name: str, x: Value, weight: Tensor, *args: Any, **options: Any) -> Value:
+    defaults = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
+    _, max_norm, _, by_frequency, _ = bound(defaults, args, options)
+    if max_norm is not None or by_frequency:
+        raise reader.unreadable("has `max_norm` or `scale_grad_by_freq`, which no layer has")
+    return reader.value(reader.table(name, weight)(reader.settled(x).made))
+
+
+def _windows(reader: Reader, name: str, x: Value, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """The input, padded as torch pads it, and the layer's `padding`: "same" where that is the same."""
+    reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
+    if padding == "same" and any(size % 2 for size in reach):
+        return zero_padded(reader, f"{name}_pad", x, [(size // 2, size - size // 2) for size in reach]), "valid"
+    if isinstance(padding, str):
         return x, padding
+    padding = _per_axis(padding, len(kernel))
     if not any(padding):
         return x, "valid"
-    if all(s == 1 and 2 * p == size for s, p, size in zip(module.stride, padding, reach, strict=True)):
+    if all(s == 1 and 2 * p == size for s, p, size in zip(stride, padding, reach, strict=True)):
         return x, "same"
-    return zero_padded(reader, f"{name}_pad", x, [(p, p) for p in padding], ), "valid"  # fmt: skip
+    return zero_padded(reader, f"{name}_pad", x, [(p, p) for p in padding]), "valid"
 
 
 def zero_padded(reader: Reader, name: str, x: Value, pads: Sequence[tuple[int, int]]) -> Value:
@@ -179,291 +139,215 @@ def zero_padded(reader: Reader, name: str, x: Value, pads: Sequence[tuple[int, i
     return reader.value(reader.layer(name, make, x.made), x.order)
 
 
-@reads(*_RANKS["Conv"])
-def convolution(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    rank = len(module.kernel_size)
-    depthwise = module.groups == module.in_channels > 1 and rank < 3 and len({*module.stride}) == 1
-    dilated = max(module.stride) > 1 and max(module.dilation) > 1
-    if dilated:
+@weighs("conv1d", "conv2d", "conv3d")
+def convolution(
+    reader: Reader, name: str, x: Value, weight: Tensor, bias: Tensor | None = None, *args: Any, **options: Any
+) -> Value:
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    stride, padding, dilation, groups = bound(defaults, args, options)
+    filters, channels, *kernel = weight.shape
+    rank, channels = len(kernel), channels * groups
+    strides, rates = _per_axis(stride, rank), _per_axis(dilation, rank)
+    if max(strides) > 1 and max(rates) > 1:
         raise reader.unreadable("has strides and dilation above 1, which Keras does not combine")
-    x, padding = _windows(reader, module, name, _spatial(reader, x, rank))
+    x, given = _windows(reader, name, _spatial(reader, x, rank), kernel, strides, padding, rates)
     options = {
-        "strides": module.stride, "padding": padding, "dilation_rate": module.dilation, "name": name,
-        "use_bias": module.bias is not None, "data_format": reader.data_format,
+        "strides": strides, "padding": given, "dilation_rate": rates, "name": name, "use_bias": bias is not None,
+        "data_format": reader.data_format,
     }  # fmt: skip
-    reader.keep(name, module)
-
-    def make() -> Any:
-        if depthwise:
-            multiplier = module.out_channels // module.in_channels
-            cls = getattr(layers, f"DepthwiseConv{rank}D")
-            return cls(module.kernel_size, depth_multiplier=multiplier, **options)
-        cls = getattr(layers, f"Conv{rank}D")
-        return cls(module.out_channels, module.kernel_size, groups=module.groups, **options)
-
-    return reader.value(reader.layer(name, make, x.made), x.order)
+    if groups == channels > 1 and rank < 3 and len({*strides}) == 1:
+        cls = getattr(layers, f"DepthwiseConv{rank}D")
+        make = partial(cls, tuple(kernel), depth_multiplier=filters // channels, **options)
+    else:
+        make = partial(getattr(layers, f"Conv{rank}D"), filters, tuple(kernel), groups=groups, **options)
+    return reader.value(reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made), x.order)
 
 
-@reads(*_RANKS["ConvTranspose"])
-def transposed(reader: Reader, module: Any, name: str, x: Value) -> Value:
+@weighs("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed(
+    reader: Reader, name: str, x: Value, weight: Tensor, bias: Tensor | None = None, *args: Any, **options: Any
+) -> Value:
     """Without pads, then cut: what torch leaves out on both sides, less what it adds at the end."""
-    rank = len(module.kernel_size)
-    spans = [(k - 1) * d + 1 for k, d in zip(module.kernel_size, module.dilation, strict=True)]
-    if module.groups > 1 or (max(module.stride) > 1 and max(module.dilation) > 1):
+    defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+    stride, padding, output_padding, groups, dilation = bound(defaults, args, options)
+    _, filters, *kernel = weight.shape
+    rank = len(kernel)
+    strides, pads, added, rates = (_per_axis(each, rank) for each in (stride, padding, output_padding, dilation))
+    if groups > 1 or (max(strides) > 1 and max(rates) > 1):
         raise reader.unreadable("has groups, or strides and dilation above 1, which Keras' layer has not")
     x = _spatial(reader, x, rank)
+    axes = [*zip(kernel, strides, pads, added, rates, strict=True)]
     # A layer's result has size * stride elements at least: those behind torch's go, too.
-    more = [max(stride - span, 0) for stride, span in zip(module.stride, spans, strict=True)]
-    cuts = [(p, p - op + extra) for p, op, extra in zip(module.padding, module.output_padding, more, strict=True)]
+    cuts = [(p, p - op + max(s - (k - 1) * d - 1, 0)) for k, s, p, op, d in axes]
     if any(after < 0 for _, after in cuts):
         raise reader.unreadable("has an `output_padding` larger than its padding")
-    options = {
-        "strides": module.stride, "dilation_rate": module.dilation, "use_bias": module.bias is not None,
-        "data_format": reader.data_format, "name": name, "padding": "valid",
-    }  # fmt: skip
-    same = all(k >= s and (k - s) // 2 == p and (k - s + 1) // 2 == p - op for k, s, p, op in zip(
-        module.kernel_size, module.stride, module.padding, module.output_padding, strict=True))  # fmt: skip
-    same = same and max(module.dilation) == 1
-    options |= {"padding": "same"} if same else {}
-    make = partial(getattr(layers, f"Conv{rank}DTranspose"), module.out_channels, module.kernel_size, **options)
-    reader.keep(name, module)
-    y = reader.value(reader.layer(name, make, x.made), x.order)
+    same = all(k >= s and (k - s) // 2 == p and (k - s + 1) // 2 == p - op and d == 1 for k, s, p, op, d in axes)
+    make = partial(
+        getattr(layers, f"Conv{rank}DTranspose"), filters, tuple(kernel), strides=strides, dilation_rate=rates,
+        use_bias=bias is not None, data_format=reader.data_format, name=name, padding="same" if same else "valid",
+    )  # fmt: skip
+    y = reader.value(reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made), x.order)
     if same or not any(map(any, cuts)):
         return y
     return zero_padded(reader, f"{name}_cut", y, [(-before, -after) for before, after in cuts])
 
 
-@reads(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-def batch_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    if not module.track_running_stats or module.momentum is None:
-        raise reader.unreadable("keeps no moving statistics with a momentum, as the layer does")
-
-    axis, unbiased = x.axis(1), "spatial" if len(x.shape) > 3 else None
-
-    def make() -> Any:
-        return layers.BatchNormalization(
-            -1 if axis == len(x.shape) - 1 else axis, round(1 - module.momentum, 12), module.eps, module.affine,
-            module.affine, unbiased_variance=unbiased, name=name,
-        )  # fmt: skip
-
-    reader.keep(name, module)
-    return x.like(reader.layer(name, make, x.made))
+@weighs("prelu")
+def prelu(reader: Reader, name: str, x: Value, weight: Tensor) -> Value:
+    rank = len(x.shape)
+    x = reader.arranged(x, channels_behind(rank))
+    shared = [*range(1, rank if weight.numel() == 1 else rank - 1)] or None
+    make = partial(layers.PReLU, shared_axes=shared, name=name)
+    return x.like(reader.weighted(name, make, {"weight": weight}, x.made))
 
 
-@reads(nn.LayerNorm)
-def layer_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    x, count = reader.settled(x), len(module.normalized_shape)
-    options = {"center": module.bias is not None, "scale": module.weight is not None, "name": name}
-    make = partial(layers.LayerNormalization, [*range(-count, 0)], module.eps, **options)
-    reader.keep(name, module)
-    return x.like(reader.layer(name, make, x.made))
+def _last_or(axis: int, x: Value) -> int:
+    """An axis as people write it: the last one is -1."""
+    return -1 if axis == len(x.shape) - 1 else axis
 
 
-@reads(nn.RMSNorm)
-def rms_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    x, count = reader.settled(x), len(module.normalized_shape)
-    if module.weight is None:
-        raise reader.unreadable("needs its weight", "Leave `elementwise_affine` on.")
-    epsilon = torch.finfo(module.weight.dtype).eps if module.eps is None else module.eps
-    make = partial(layers.RMSNormalization, [*range(-count, 0)], epsilon, name=name)
-    reader.keep(name, module)
-    return x.like(reader.layer(name, make, x.made))
-
-
-@reads(nn.GroupNorm, *_RANKS["InstanceNorm"])
-def group_norm(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    if getattr(module, "track_running_stats", False):
-        raise reader.unreadable("keeps moving statistics, which the layer does not")
-    axis = x.axis(1)
-    groups, axis = getattr(module, "num_groups", -1), -1 if axis == len(x.shape) - 1 else axis
-    make = partial(
-        layers.GroupNormalization, groups, axis, module.eps,
-        center=module.affine, scale=module.affine, name=name,
-    )  # fmt: skip
-    reader.keep(name, module)
-    return x.like(reader.layer(name, make, x.made))
-
-
-# Functions that get their weights, read as the modules that would hold them ------------------------------------------
-
-
-Size = int | Sequence[int]
-
-
-def _holding(cls: Any, *args: Any, weights: Mapping[str, Any], **options: Any) -> nn.Module:
-    with torch.device("meta"):
-        module = cls(*args, **options)
-    for name, value in weights.items():
-        held = value is None or name in module._buffers or isinstance(value, nn.Parameter)
-        kept = module._buffers if name in module._buffers else module._parameters
-        kept[name] = value if held else nn.Parameter(value.detach(), value.requires_grad)  # type: ignore[union-attr]
-    return module
-
-
-def _affine(weight: Tensor | None, bias: Tensor | None, **more: Tensor | None) -> dict[str, Tensor | None]:
+def _affine(weight: Tensor | None, bias: Tensor | None) -> dict[str, Tensor | None]:
     """Weights of a module that has both or none."""
     if weight is not None and bias is None:
         bias = nn.Parameter(torch.zeros_like(weight), requires_grad=False)
-    return {"weight": weight, "bias": bias, **more}
+    return {"weight": weight, "bias": bias}
 
 
-def _linear_of(weight: Tensor, bias: Tensor | None = None) -> nn.Module:
-    units, features = weight.shape
-    return _holding(nn.Linear, features, units, bias is not None, weights={"weight": weight, "bias": bias})
+@reads(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+def batch_norm_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
+    if not module.track_running_stats or module.momentum is None:
+        raise reader.unreadable("keeps no moving statistics with a momentum, as the layer does")
+    statistics, weights = (module.running_mean, module.running_var), (module.weight, module.bias)
+    return batch_norm(reader, name, x, *statistics, *weights, Flag(False), module.momentum, module.eps)
 
 
-def _convolution_of(
-    weight: Tensor, bias: Tensor | None = None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups: int = 1
-) -> nn.Module:
-    filters, channels, *kernel = weight.shape
-    options = {"dilation": dilation, "groups": groups, "bias": bias is not None}
-    cls, weights = _RANKS["Conv"][len(kernel) - 1], {"weight": weight, "bias": bias}
-    return _holding(cls, channels * groups, filters, tuple(kernel), stride, padding, **options, weights=weights)
-
-
-def _transposed_of(
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> nn.Module:
-    channels, filters, *kernel = weight.shape
-    sizes = channels, filters * groups, tuple(kernel), stride, padding, output_padding, groups, bias is not None
-    cls, weights = _RANKS["ConvTranspose"][len(kernel) - 1], {"weight": weight, "bias": bias}
-    return _holding(cls, *sizes, dilation, weights=weights)
-
-
-def _batch_norm_of(
-    mean: Tensor | None,
-    variance: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> nn.Module:
+@weighs("batch_norm")
+def batch_norm(
+    reader: Reader, name: str, x: Value, mean: Tensor | None, variance: Tensor | None, *args: Any, **options: Any
+) -> Value:
+    """`training` is a Flag where it is that of the module; else the statistics never change."""
+    defaults = {"weight": None, "bias": None, "training": False, "momentum": 0.1, "eps": 1e-5}
+    weight, bias, training, momentum, eps = bound(defaults, args, options)
     if training or mean is None:
-        raise ValueError("takes the statistics of a batch in inference, too")
-    weights = _affine(weight, bias, running_mean=mean, running_var=variance)
-    return _holding(nn.BatchNorm1d, len(mean), eps, momentum, weight is not None, weights=weights)
+        raise reader.unreadable("takes the statistics of a batch in inference, too")
+    axis, unbiased = _last_or(x.axis(1), x), "spatial" if len(x.shape) > 3 else None
+    make = partial(
+        layers.BatchNormalization, axis, round(1 - momentum, 12), eps, weight is not None, weight is not None,
+        unbiased_variance=unbiased, name=name,
+    )  # fmt: skip
+    state = {**_affine(weight, bias), "running_mean": mean, "running_var": variance}
+    fixed = {} if isinstance(training, Flag) else {"training": False}
+    return x.like(reader.weighted(name, make, state, x.made, **fixed))
 
 
-def _layer_norm_of(
-    shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> nn.Module:
-    options = {"elementwise_affine": weight is not None, "bias": bias is not None}
-    return _holding(nn.LayerNorm, tuple(shape), eps, **options, weights={"weight": weight, "bias": bias})
+@weighs("layer_norm")
+def layer_norm(
+    reader: Reader, name: str, x: Value, shape: Sequence[int], weight: Tensor | None = None,
+    bias: Tensor | None = None, eps: float = 1e-5,
+) -> Value:  # fmt: skip
+    x, options = reader.settled(x), {"center": bias is not None, "scale": weight is not None, "name": name}
+    make = partial(layers.LayerNormalization, [*range(-len(shape), 0)], eps, **options)
+    return x.like(reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made))
 
 
-def _rms_norm_of(shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> nn.Module:
-    return _holding(nn.RMSNorm, tuple(shape), eps, weight is not None, weights={"weight": weight})
+@weighs("rms_norm")
+def rms_norm(
+    reader: Reader, name: str, x: Value, shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Value:
+    x = reader.settled(x)
+    if weight is None:
+        raise reader.unreadable("needs its weight", "Leave `elementwise_affine` on.")
+    epsilon = torch.finfo(weight.dtype).eps if eps is None else eps
+    make = partial(layers.RMSNormalization, [*range(-len(shape), 0)], epsilon, name=name)
+    return x.like(reader.weighted(name, make, {"weight": weight}, x.made))
 
 
-def _group_norm_of(
-    groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> nn.Module:
-    options = {"eps": eps, "affine": weight is not None}
-    return _holding(
-        nn.GroupNorm, groups, groups if weight is None else len(weight), **options, weights=_affine(weight, bias)
-    )
+@weighs("group_norm")
+def group_norm(
+    reader: Reader, name: str, x: Value, groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Value:  # fmt: skip
+    affine = weight is not None
+    axis = _last_or(x.axis(1), x)
+    make = partial(layers.GroupNormalization, groups, axis, eps, center=affine, scale=affine, name=name)
+    return x.like(reader.weighted(name, make, _affine(weight, bias), x.made))
 
 
-def _embedding_of(weight: Tensor, *_: object, **options: object) -> nn.Module:
-    return _holding(nn.Embedding, *weight.shape, weights={"weight": weight})
-
-
-def _prelu_of(weight: Tensor) -> nn.Module:
-    return _holding(nn.PReLU, weight.numel(), weights={"weight": weight})
-
-
-_OF_WEIGHTS: dict[str, Callable[..., nn.Module]] = {
-    "linear": _linear_of, "batch_norm": _batch_norm_of, "layer_norm": _layer_norm_of, "rms_norm": _rms_norm_of,
-    "group_norm": _group_norm_of, "embedding": _embedding_of, "prelu": _prelu_of,
-    **{f"conv{rank}d": _convolution_of for rank in (1, 2, 3)},
-    **{f"conv_transpose{rank}d": _transposed_of for rank in (1, 2, 3)},
-}  # fmt: skip
-
-
-def _weighted(make: Callable[..., nn.Module], reader: Reader, x: Value, *args: Any, **kwargs: Any) -> Any:
-    if any(isinstance(leaf, Value) for leaf in pytree.tree_leaves((args, kwargs))):
-        raise reader.unreadable("computes its weights of the input")
-    module = make(*args, **kwargs)
-    return MODULES[type(module)](reader, module, reader.owner(), x)
-
-
-WEIGHTED.update({word: partial(_weighted, make) for word, make in _OF_WEIGHTS.items()})
+@reads(*_RANKS["InstanceNorm"])
+def instance_norm_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
+    if module.track_running_stats:
+        raise reader.unreadable("keeps moving statistics, which the layer does not")
+    return group_norm(reader, name, x, -1, module.weight, module.bias, module.eps)
 
 
 # Random in training --------------------------------------------------------------------------------------------------
 
 
-@reads(nn.Dropout, nn.AlphaDropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-def dropout_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    kind = type(module).__name__
-    if kind[-1] == "d" and len(x.shape) == 2:  # each feature is a channel
-        make = partial(layers.Dropout, module.p, name=name)
-    elif kind[-1] == "d":
-        rank = int(kind[-2])
+def _drops(reader: Reader, p: float, training: Any) -> bool:
+    """Whether something is dropped in training. `training` is a Flag where it is that of the module; else it never
+    drops, or always."""
+    if not p or (not training and not isinstance(training, Flag)):
+        return False
+    if training:
+        raise reader.unreadable("drops always", "Hand on `self.training`, or use nn.Dropout.")
+    return True
+
+
+@reads("dropout", "alpha_dropout", "dropout1d", "dropout2d", "dropout3d")
+def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False) -> Value:
+    p, training = (p.training, Flag(False)) if isinstance(p, InTraining) else (p, training)
+    if not _drops(reader, p, training):
+        return x
+    whole = reader.word.endswith("d") and len(x.shape) > 2  # of two axes, each feature is a channel
+    rank = int(reader.word[-2]) if whole else 0
+    if not rank:
+        make = partial(layers.AlphaDropout if reader.word == "alpha_dropout" else layers.Dropout, p, name=name)
+    else:
         x = _spatial(reader, x, rank) if rank > 1 else reader.arranged(x, (0, 2, 1))
         formats = {"data_format": reader.data_format} if rank > 1 else {}
-        make = partial(getattr(layers, f"SpatialDropout{rank}D"), module.p, name=name, **formats)
-    else:
-        make = partial(getattr(layers, kind), module.p, name=name)
+        make = partial(getattr(layers, f"SpatialDropout{rank}D"), p, name=name, **formats)
     return x.like(reader.layer(name, make, x.made))
 
 
-@reads("dropout")
-def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False) -> Value:
-    """`training` is a Flag where it is that of the module; else it never drops, or always."""
-    if not p or (not training and not isinstance(training, Flag)):
+@reads("stochastic_depth")
+def stochastic_depth(reader: Reader, name: str, x: Value, p: float, mode: str, training: bool = True) -> Value:
+    """torchvision's: all of a sample at once."""
+    if not _drops(reader, p, training):
         return x
-    if training:
-        raise reader.unreadable("drops always", "Hand on `self.training`, or use nn.Dropout.")
-    return x.like(reader.layer(name, lambda: layers.Dropout(p, name=name), x.made))
+    shape = (None if mode == "row" else 1, *[1] * (len(x.shape) - 1))
+    return x.like(reader.layer(name, partial(layers.Dropout, p, noise_shape=shape, name=name), x.made))
 
 
 # Pooling -------------------------------------------------------------------------------------------------------------
 
 
-class _Pool:
-    """The arguments of a pooling, of a module or a function."""
-
-    def __init__(self, rank: int, kernel: Any, stride: Any = None, padding: Any = 0, ceil: bool = False):
-        def per_axis(value: Any) -> tuple[int, ...]:
-            return (value,) * rank if isinstance(value, int) else tuple(value)
-
-        self.kernel_size, self.padding = per_axis(kernel), per_axis(padding)
-        self.stride, self.ceil = per_axis(kernel if stride is None or stride == [] else stride), ceil
-
-
-def _pooled(reader: Reader, name: str, x: Value, kind: str, pool: _Pool, counts_pads: bool = True) -> Value:
-    rank = len(pool.kernel_size)
+def _pooled(
+    reader: Reader, name: str, x: Value, kind: str, window: Sequence[Any], ceil: bool, counts_pads: bool = True
+) -> Value:
+    """window: size, strides and padding."""
+    rank = int(reader.word[-2])
     x = _spatial(reader, x, rank)
     sizes: list[Any] = [x.shape[axis] for axis in range(2, rank + 2)]
-    axes = [*zip(sizes, pool.kernel_size, pool.stride, pool.padding, strict=True)]
-    pads = [(p, p + _more_at_the_end(size, k, s, p) if pool.ceil else p) for size, k, s, p in axes]
-    uneven = kind == "Average" and (pads != [(p, p) for p in pool.padding] or (any(pool.padding) and not counts_pads))
-    if None in sizes and (pool.ceil or uneven):
+    kernel, stride, padding = window
+    strides = kernel if stride is None or stride == [] else stride
+    kernel, strides, padding = (_per_axis(each, rank) for each in (kernel, strides, padding))
+    axes = [*zip(sizes, kernel, strides, padding, strict=True)]
+    pads = [(p, p + _more_at_the_end(size, k, s, p) if ceil else p) for size, k, s, p in axes]
+    uneven = kind == "Average" and (pads != [(p, p) for p in padding] or (any(padding) and not counts_pads))
+    if None in sizes and (ceil or uneven):
         raise reader.unreadable("counts by the size of its input", "Give the input's size as numbers.")
     if any(map(any, pads)):
         if kind == "Average" or _never_negative(x.made):
             x = zero_padded(reader, f"{name}_pad", x, pads)
         else:
             x = _padded_with(reader, x, pads, torch.finfo(x.dtype).min)
-    make = partial(
-        getattr(layers, f"{kind}Pooling{rank}D"), pool.kernel_size, pool.stride, data_format=reader.data_format,
-        name=name,
-    )  # fmt: skip
+    cls = getattr(layers, f"{kind}Pooling{rank}D")
+    make = partial(cls, kernel, strides, data_format=reader.data_format, name=name)
     y = reader.value(reader.layer(name, make, x.made), x.order)
     if uneven:  # the layer divides by the size of a window, torch by what is inside of the picture
         average, ones = getattr(nn.functional, f"avg_pool{rank}d"), torch.ones(1, 1, *sizes)
-        mine = average(
-            nn.functional.pad(ones, [n for pair in reversed(pads) for n in pair]), pool.kernel_size, pool.stride
-        )
-        theirs = average(ones, pool.kernel_size, pool.stride, pool.padding, pool.ceil, counts_pads)
+        mine = average(nn.functional.pad(ones, [n for pair in reversed(pads) for n in pair]), kernel, strides)
+        theirs = average(ones, kernel, strides, padding, ceil, counts_pads)
         y = y.like(ops.multiply(y.made, (theirs / mine).permute(y.order)))
     return y
 
@@ -493,64 +377,38 @@ def _padded_with(
     return reader.value(ops.pad(x.made, widths, _PADS[mode], constant_values=value), x.order)
 
 
-@reads(*_RANKS["MaxPool"])
-def max_pool_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    rank = int(type(module).__name__[-2])
-    if module.return_indices or module.dilation not in (1, (1,) * rank):
-        raise reader.unreadable("returns indices or is dilated")
-    pool = _Pool(rank, module.kernel_size, module.stride, module.padding, module.ceil_mode)
-    return _pooled(reader, name, x, "Max", pool)
-
-
-@reads(*_RANKS["AvgPool"])
-def average_pool_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    rank = int(type(module).__name__[-2])
-    if getattr(module, "divisor_override", None) is not None:
-        raise reader.unreadable("has a `divisor_override`")
-    pool = _Pool(rank, module.kernel_size, module.stride, module.padding, module.ceil_mode)
-    return _pooled(reader, name, x, "Average", pool, module.count_include_pad)
-
-
 @reads("max_pool1d", "max_pool2d", "max_pool3d")
-def max_pool(
-    reader: Reader, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0, **options: Any
-) -> Value:
-    ceil = options.pop("ceil_mode", False)
-    if {*pytree.tree_leaves(options.pop("dilation", 1))} != {1} or any(options.values()):
+def max_pool(reader: Reader, name: str, x: Value, kernel_size: Size, *args: Any, **options: Any) -> Value:
+    defaults = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False}
+    stride, padding, dilation, ceil, return_indices = bound(defaults, args, options)
+    if {*pytree.tree_leaves(dilation)} != {1} or return_indices:
         raise reader.unreadable("returns indices or is dilated")
-    return _pooled(reader, name, x, "Max", _Pool(len(x.shape) - 2, kernel_size, stride, padding, ceil))
+    return _pooled(reader, name, x, "Max", (kernel_size, stride, padding), ceil)
 
 
 @reads("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def average_pool(
-    reader: Reader, name: str, x: Value, kernel_size: Any, stride: Any = None, padding: Any = 0,
-    ceil_mode: bool = False, count_include_pad: bool = True,
-) -> Value:  # fmt: skip
-    pool = _Pool(len(x.shape) - 2, kernel_size, stride, padding, ceil_mode)
-    return _pooled(reader, name, x, "Average", pool, count_include_pad)
+def average_pool(reader: Reader, name: str, x: Value, kernel_size: Size, *args: Any, **options: Any) -> Value:
+    defaults = {"stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    stride, padding, ceil, counts_pads, divisor_override = bound(defaults, args, options)
+    if divisor_override is not None:
+        raise reader.unreadable("has a `divisor_override`")
+    return _pooled(reader, name, x, "Average", (kernel_size, stride, padding), ceil, counts_pads)
 
 
-def _adapted(reader: Reader, name: str, x: Value, kind: str, size: Any, rank: int) -> Value:
+@reads(*(f"adaptive_{kind}_pool{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3)))
+def adaptive_pool(reader: Reader, name: str, x: Value, output_size: Any, return_indices: bool = False) -> Value:
+    if return_indices:
+        raise reader.unreadable("returns indices")
+    rank, kind = int(reader.word[-2]), "Max" if "max" in reader.word else "Average"
     x = _spatial(reader, x, rank)
-    sizes = (size,) * rank if isinstance(size, int) or size is None else tuple(size)
+    sizes = (output_size,) * rank if output_size is None else _per_axis(output_size, rank)
     sizes = tuple(x.shape[axis + 2] if each is None else each for axis, each in enumerate(sizes))
     options = {"data_format": reader.data_format, "name": name}
     if set(sizes) == {1}:
-        cls = getattr(layers, f"Global{kind}Pooling{rank}D")
-        return reader.value(reader.layer(name, lambda: cls(keepdims=True, **options), x.made), x.order)
-    cls = getattr(layers, f"Adaptive{kind}Pooling{rank}D")
-    return reader.value(reader.layer(name, lambda: cls(sizes, **options), x.made), x.order)
-
-
-@reads(*_RANKS["AdaptiveAvgPool"], *_RANKS["AdaptiveMaxPool"])
-def adaptive_pool_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    kind = type(module).__name__
-    return _adapted(reader, name, x, "Max" if "Max" in kind else "Average", module.output_size, int(kind[-2]))
-
-
-@reads("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
-def adaptive_pool(reader: Reader, name: str, x: Value, output_size: Any) -> Value:
-    return _adapted(reader, name, x, "Average", output_size, len(x.shape) - 2)
+        make = partial(getattr(layers, f"Global{kind}Pooling{rank}D"), keepdims=True, **options)
+    else:
+        make = partial(getattr(layers, f"Adaptive{kind}Pooling{rank}D"), sizes, **options)
+    return reader.value(reader.layer(name, make, x.made), x.order)
 
 
 @reads("mean")
@@ -579,11 +437,6 @@ def mean(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool = F
 # Shapes --------------------------------------------------------------------------------------------------------------
 
 
-@reads(nn.Flatten)
-def flatten_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    return flatten(reader, name, x, module.start_dim, module.end_dim)
-
-
 @reads("flatten")
 def flatten(reader: Reader, name: str, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
     rank = len(x.shape)
@@ -594,10 +447,9 @@ def flatten(reader: Reader, name: str, x: Value, start_dim: int = 0, end_dim: in
     if start == 0:
         return reshaped(reader, x, [-1, *shape_of(x)[end + 1 :]])
     if (start, end) == (1, rank - 1):
-        made = reader.layer(name, lambda: layers.Flatten(name=name), x.made)
-        return reader.value(made)
+        return reader.value(reader.layer(name, partial(layers.Flatten, name=name), x.made))
     sizes = shape_of(x)
-    return reshaped(reader, x, [*sizes[:start], int(torch.tensor(sizes[start : end + 1]).prod()), *sizes[end + 1 :]])
+    return reshaped(reader, x, [*sizes[:start], math.prod(sizes[start : end + 1]), *sizes[end + 1 :]])
 
 
 @reads("reshape_as", "view_as")
@@ -610,44 +462,40 @@ def view(reader: Reader, name: str, x: Value, *sizes: Any) -> Value:
     return reshaped(reader, x, flat(sizes))
 
 
-@reads(nn.Unflatten)
-def unflatten_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    return unflatten(reader, name, x, module.dim, module.unflattened_size)
-
-
 @reads("unflatten")
 def unflatten(reader: Reader, name: str, x: Value, dim: int, sizes: Sequence[int]) -> Value:
     shape = [*shape_of(x)]
     place = dim % len(shape)
-    known = 1
-    for size in sizes:
-        known *= size if size != -1 else 1
+    known = math.prod(size for size in sizes if size != -1)
     sizes = [shape[place] // known if size == -1 else size for size in sizes]
     return reshaped(reader, x, [*shape[:place], *sizes, *shape[place + 1 :]])
 
 
-def _reread(x: Value, axes: Sequence[int]) -> Value:
-    """x with its axes in another order: nothing is computed until a layer asks for it."""
-    axes = [axis % len(x.shape) for axis in axes]
-    shape = tuple(x.shape[axis] for axis in axes)
-    return Value(x.made, shape, x.dtype, tuple(axes.index(axis) for axis in x.order))
-
-
 @reads("permute")
 def permute(reader: Reader, name: str, x: Value, *dims: Any) -> Value:
-    return _reread(x, flat(dims))
+    return reread(x, flat(dims))
 
 
 @reads("transpose", "swapaxes")
 def transpose(reader: Reader, name: str, x: Value, dim0: int, dim1: int) -> Value:
     axes = [*plain(len(x.shape))]
     axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    return _reread(x, axes)
+    return reread(x, axes)
+
+
+@reads("t")
+def matrix_transpose(reader: Reader, name: str, x: Value) -> Value:
+    return transpose(reader, name, x, 0, 1)
 
 
 @reads("contiguous", "clone", "float", "detach")
 def unchanged(reader: Reader, name: str, x: Value, *args: Any, **kwargs: Any) -> Any:
     return x if x.dtype.is_floating_point else NotImplemented
+
+
+@reads("type_as")
+def type_as(reader: Reader, name: str, x: Value, other: Any) -> Value:
+    return x if x.dtype is other.dtype else reader.value(ops.cast(x.made, other.dtype), x.order)
 
 
 @reads("size")
@@ -698,21 +546,33 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
     return reader.value(x.made[tuple(keys[axis] for axis in x.order)], turn(tuple(sorted(left)), tuple(left)))
 
 
-@reads("expand", "repeat", "broadcast_to", "expand_as")
+@reads("setitem")
+def setitem(reader: Reader, name: str, x: Any, key: Any, value: Any) -> Any:
+    raise reader.unreadable("writes into a part of a tensor", "Join the parts: torch.cat, torch.where.")
+
+
+@reads("new_zeros", "new_ones", "new_full", "new_empty")
+def constant(reader: Reader, name: str, x: Value, *sizes: Any, **options: Any) -> Tensor:
+    """What is made without the values of x: to be computed with, or written into."""
+    return getattr(torch.empty((), dtype=x.dtype), reader.word)(*sizes, **options)
+
+
+@reads("expand", "repeat", "tile", "broadcast_to", "expand_as")
 def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     """With the size of the batch, of what is one sample for all of them."""
-    target = str(reader._node.target)
+    target = {"tile": "repeat"}.get(reader.word, reader.word)
     sizes = tuple(shape_of(sizes[0]) if target == "expand_as" else flat(sizes))
+    sizes = (1,) * (len(x.shape) - len(sizes)) + sizes
     x, rest = reader.settled(x), [*sizes[1:]]
     if x.free:
-        if sizes[0] % BATCH or sizes[0] < 0:
-            return NotImplemented
-        whole = _widened(reader, x, len(sizes))
+        whole, batch = _widened(reader, x, len(sizes)), sizes[0] > 0 and sizes[0] % BATCH == 0
+        first = 1 if batch and target == "repeat" else whole.shape[0] if batch else sizes[0]
         if target == "repeat":
-            return reader.for_each(reader.value(ops.tile(whole.made, [1, *rest])))
-        rest = [own if size == -1 else size for own, size in zip(whole.shape[1:], rest, strict=True)]
-        made = whole.made if whole.shape[1:] == (*rest,) else ops.broadcast_to(whole.made, (whole.shape[0], *rest))
-        return reader.for_each(reader.value(made))
+            found = reader.value(ops.tile(whole.made, [first, *rest]))
+        else:
+            wanted = [own if size == -1 else size for own, size in zip(whole.shape, (first, *rest), strict=True)]
+            found = whole if [*whole.shape] == wanted else reader.value(ops.broadcast_to(whole.made, wanted))
+        return reader.for_each(found) if batch else found
     if target == "repeat":
         if sizes[0] != 1 or len(sizes) != len(x.shape):
             raise reader.unreadable("repeats samples")
@@ -723,6 +583,13 @@ def expand(reader: Reader, name: str, x: Value, *sizes: Any) -> Any:
     return reader.value(
         ops.tile(x.made, [1, *((new or 1) // (own or 1) for own, new in zip(x.shape[1:], rest, strict=True))])
     )
+
+
+@reads("repeat_interleave")
+def repeat_interleave(reader: Reader, name: str, x: Value, repeats: Any, dim: int | None = None) -> Any:
+    if dim is None or not isinstance(repeats, int):
+        return NotImplemented
+    return reader.value(ops.repeat(x.made, repeats, axis=x.axis(dim)), x.order)
 
 
 @reads("randn_like", "rand_like", "bernoulli", "multinomial", "normal")
@@ -756,18 +623,6 @@ def pad(reader: Reader, name: str, x: Value, pads: Any, mode: str = "constant", 
     return _padded_with(reader, x, pairs, value, mode)
 
 
-@reads(*_RANKS["ZeroPad"], *_RANKS["ConstantPad"], *_RANKS["ReflectionPad"], *_RANKS["ReplicationPad"])
-def pad_module(reader: Reader, module: Any, name: str, x: Value) -> Any:
-    kind = type(module).__name__
-    mode = "reflect" if kind.startswith("Refl") else "replicate" if kind.startswith("Repl") else "constant"
-    return pad(reader, name, x, module.padding, mode, getattr(module, "value", None))
-
-
-@reads(nn.PixelShuffle)
-def pixel_shuffle_module(reader: Reader, module: Any, name: str, x: Value) -> Value:
-    return pixel_shuffle(reader, name, x, module.upscale_factor)
-
-
 @reads("pixel_shuffle")
 def pixel_shuffle(reader: Reader, name: str, x: Value, factor: int) -> Value:
     """Channels to places, in the order of torch's."""
@@ -776,11 +631,6 @@ def pixel_shuffle(reader: Reader, name: str, x: Value, factor: int) -> Value:
     whole = [factor * size for size in sizes]
     made = layers.Reshape((channels // factor**2, factor, factor, *sizes))(x.made)
     return reader.value(layers.Reshape((channels // factor**2, *whole))(layers.Permute((1, 4, 2, 5, 3))(made)))
-
-
-@reads(nn.Upsample)
-def upsample(reader: Reader, module: Any, name: str, x: Value) -> Any:
-    return interpolate(reader, name, x, module.size, module.scale_factor, module.mode, module.align_corners)
 
 
 @reads("interpolate")
@@ -797,18 +647,13 @@ def interpolate(
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor or ())
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
     kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
-    if (
-        any(options.values())
-        or not whole
-        or align_corners
-        or not (mode == "nearest" or (mode == "bilinear" and rank == 2))
-    ):
-        if any(options.values()):
-            raise reader.unreadable("has options that no layer has")
+    if any(options.values()):
+        raise reader.unreadable("has options that no layer has")
+    if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
         given: Any = {"size": size, "scale_factor": None if size else factors, "mode": kind}
         module = nn.Upsample(**given, align_corners=align_corners)
-        x = reader.settled(x)
-        return reader.value(reader.layer(name, lambda: layers.TorchModuleWrapper(module, name=name), x.made))
+        make = partial(layers.TorchModuleWrapper, module, name=name)
+        return reader.value(reader.layer(name, make, reader.settled(x).made))
     if all(factor == 1 for factor in factors):
         return x
     given = tuple(int(factor) for factor in factors)
@@ -939,26 +784,38 @@ class _States(list):
     """Last states, (layers * directions, batch, units), as a list of them."""
 
 
-_ATTENTION = "key_padding_mask", "need_weights", "attn_mask", "average_attn_weights", "is_causal"
-
-
 @reads("scaled_dot_product_attention")
 def dot_product_attention(
-    reader: Reader, name: str, query: Value, key: Value, value: Value, attn_mask: Any = None, *args: Any, **options: Any
+    reader: Reader, name: str, query: Value, key: Value, value: Value, *args: Any, **options: Any
 ) -> Any:
-    options |= dict(zip(("dropout_p", "is_causal", "scale"), args, strict=False))
-    if options.get("dropout_p"):
-        raise reader.unreadable("drops always", "Hand on `self.training`, or use nn.Dropout.")
-    parts = query, key, value
-    if any(len(part.shape) != 4 for part in parts):
-        return NotImplemented
+    defaults = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False, "scale": None, "enable_gqa": False}
+    attn_mask, dropout_p, is_causal, scale, enable_gqa = bound(defaults, args, options)
+    rate = dropout_p.training if isinstance(dropout_p, InTraining) else 0.0
+    if dropout_p:
+        raise reader.unreadable("drops always", "Hand on a rate that is 0 unless `self.training`, or use nn.Dropout.")
+    if enable_gqa:
+        raise reader.unreadable("has `enable_gqa`")
+    parts = [reader.settled(each) for each in (query, key, value)]
     mask = reader.settled(attn_mask).made if isinstance(attn_mask, Value) else attn_mask
-    dtype = getattr(attn_mask, "dtype", None)
-    given = {} if mask is None else {"mask" if dtype is torch.bool else "bias": mask}
-    inputs = [reader.settled(_reread(part, (0, 2, 1, 3))).made for part in parts]
-    given |= {word: options[word] for word in ("scale", "is_causal") if word in options}
-    made = ops.dot_product_attention(*inputs, **given)
-    return _reread(reader.value(made), (0, 2, 1, 3))
+    boolean = getattr(attn_mask, "dtype", None) is torch.bool
+    if not rate and all(len(part.shape) == 4 for part in parts):
+        given = {} if mask is None else {"mask" if boolean else "bias": mask}
+        heads = [reader.settled(reread(part, (0, 2, 1, 3))).made for part in parts]
+        made = ops.dot_product_attention(*heads, **given, is_causal=is_causal, scale=scale)
+        return reread(reader.value(made), (0, 2, 1, 3))
+    q, k, v = (part.made for part in parts)
+    scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) * ((q.shape[-1] or 1) ** -0.5 if scale is None else scale)
+    if is_causal:
+        boolean, mask = True, torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).tril()
+    if boolean:
+        scores = ops.where(mask, scores, -1e30)
+    elif mask is not None:
+        scores = ops.add(scores, mask)
+    shares = layers.Dropout(rate, name=name)(ops.softmax(scores, axis=-1))
+    return reader.value(ops.matmul(shares, v))
+
+
+_ATTENTION = "key_padding_mask", "need_weights", "attn_mask", "average_attn_weights", "is_causal"
 
 
 @reads(nn.MultiheadAttention)
@@ -1010,18 +867,18 @@ def transformer_layer(reader: Reader, module: Any, name: str, x: Value, src_mask
     def attended(value: Value) -> Value:
         own, parts = module.self_attn, (value, value, value)
         y, _ = multi_head_attention(reader, own, f"{name}_self_attn", *parts, attn_mask=src_mask)
-        return dropout_module(reader, module.dropout1, f"{name}_dropout1", y)
+        return dropout(reader, f"{name}_dropout1", y, module.dropout1.p, Flag(False))
 
     def fed(value: Value) -> Value:
-        y = linear(reader, module.linear1, f"{name}_linear1", value)
+        y = linear(reader, f"{name}_linear1", value, module.linear1.weight, module.linear1.bias)
         word = getattr(module.activation, "__name__", "") or type(module.activation).__name__.lower()
-        y = y.like(_activation(getattr(activations, word))(y.made))
-        y = dropout_module(reader, module.dropout, f"{name}_dropout", y)
-        y = linear(reader, module.linear2, f"{name}_linear2", y)
-        return dropout_module(reader, module.dropout2, f"{name}_dropout2", y)
+        y = y.like(layers.Activation(word)(y.made))
+        y = dropout(reader, f"{name}_dropout", y, module.dropout.p, Flag(False))
+        y = linear(reader, f"{name}_linear2", y, module.linear2.weight, module.linear2.bias)
+        return dropout(reader, f"{name}_dropout2", y, module.dropout2.p, Flag(False))
 
     def normed(value: Value, part: str) -> Value:
-        return layer_norm(reader, getattr(module, part), f"{name}_{part}", value)
+        return _normed(reader, f"{name}_{part}", value, getattr(module, part))
 
     def added(a: Value, b: Value) -> Value:
         return reader.value(layers.Add()([a.made, b.made]))
@@ -1040,4 +897,8 @@ def transformer_layer(reader: Reader, module: Any, name: str, x: Value, src_mask
 def transformer(reader: Reader, module: Any, name: str, x: Value, mask: Any = None, **options: Any) -> Value:
     for index, layer in enumerate(module.layers):
         x = transformer_layer(reader, layer, f"{name}_layers_{index}", x, mask, **options)
-    return x if module.norm is None else layer_norm(reader, module.norm, f"{name}_norm", x)
+    return x if module.norm is None else _normed(reader, f"{name}_norm", x, module.norm)
+
+
+def _normed(reader: Reader, name: str, x: Value, norm: Any) -> Value:
+    return layer_norm(reader, name, x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

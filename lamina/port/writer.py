@@ -119,14 +119,14 @@ class Writer:
 
     def placeholder(self, name: str, shape: tuple, dtype: torch.dtype, order: Order = ()) -> Value:
         """An input."""
-        return Value(self._tracer.create_proxy("placeholder", _identifier(name), (), {}), shape, dtype, order)
+        return Value(self._tracer.create_proxy("placeholder", identifier(name), (), {}), shape, dtype, order)
 
     def name(self, layer: Any, part: str = "") -> str:
         """The name of the submodule for a layer, or for a part of it: the layer's own."""
         key = id(layer), part, self.inference
         if key not in self._names:
             own = self._given.get(id(layer)) or layer.name
-            base = _identifier(f"{own}_{part}" if part else own)
+            base = identifier(f"{own}_{part}" if part else own)
             taken, numbered = {*self._names.values()}, (f"{base}_{number}" for number in itertools.count(1))
             self._names[key] = next(name for name in itertools.chain([base], numbered) if name not in taken)
         return self._names[key]
@@ -414,7 +414,7 @@ def _one(args: tuple) -> Any:
     return args[0] if len(args) == 1 else list(args)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     """A name that a module may have for a submodule."""
     name = re.sub(r"\W", "_", name)
     taken = hasattr(nn.Module, name) or name in ("training", "self") or keyword.iskeyword(name)
