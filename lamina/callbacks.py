@@ -1,12 +1,14 @@
-"""Callbacks: what is called at the beginning and end of training, epochs and batches."""
+"""Callbacks: what `fit`, `evaluate` and `predict` call at the beginning and end of training, epochs and batches."""
 
 from __future__ import annotations
 
 import copy
 import csv
 import functools
+import inspect
 import json
 import math
+import operator
 import os
 import re
 import shutil
@@ -23,11 +25,12 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core import config
-from ..core.declare import (
+from .core import config
+from .core.declare import (
     Declared,
     Kind,
     Refused,
+    accepts,
     arg,
     boolean,
     integer,
@@ -38,13 +41,31 @@ from ..core.declare import (
     text,
     unknown_keyword,
 )
-from ..core.placing import put_together
-from ..files.safe import FAULTS, reason, remove_leftovers, replacing
-from .distributed import speaks, writing
-from .progress import Progress
+from .core.placing import put_together
+from .files.safe import FAULTS, reason, remove_leftovers, replacing
+from .training.distributed import speaks, writing
+from .training.progress import Progress
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .training.run import Run
+
+__all__ = [
+    "BackupAndRestore",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
+    "TerminateOnNaN",
+]
 
 
 def _path(value: Any, owner: Any) -> str:
@@ -68,36 +89,17 @@ def _steps(*words: str) -> Kind:
     return Kind(f"{named} or a positive number of batches", convert, good=(*words, 2), bad=bad)
 
 
-def _function(value: Any, owner: Any) -> Any:
-    if not callable(value):
-        raise Refused
-    return value
-
-
-def _word(value: Any, owner: Any) -> str:
-    if not isinstance(value, str):
-        raise Refused
-    return value
-
-
-def _nothing(value: Any, owner: Any) -> Any:
-    if value:
-        raise Refused
-    return value
-
-
-def _letter(value: Any, owner: Any) -> str:
-    if not isinstance(value, str) or len(value) != 1 or value in '\r\n"':
-        raise Refused
-    return value
-
-
 _PATH = Kind("a path that is not empty", _path, good=("a",), bad=("", 3, None))
 _VERBOSE = Kind("0, 1 or 2, or True or False", _verbose, good=(0, 1, True), bad=("a", -1, 1.5, None))
-_MODE = Kind("'auto', 'min' or 'max'", _word, good=("auto", "min", "max"), bad=(3, None))
-_FUNCTION = Kind("a function", _function, good=(float,), bad=("a", 3, None))
-_NONE = Kind("0, as it is not available", _nothing, good=(0, None), bad=(2, "a"))
-_LETTER = Kind("one character", _letter, good=(";",), bad=("", "ab", "\n", 3, None))
+_MODE = Kind("'auto', 'min' or 'max'", text.convert, good=("auto", "min", "max"), bad=(3, None))
+_FUNCTION = Kind("a function", accepts(callable), good=(float,), bad=("a", 3, None))
+_NONE = Kind("0, as it is not available", accepts(operator.not_), good=(0, None), bad=(2, "a"))
+_LETTER = Kind(
+    "one character",
+    accepts(lambda value: isinstance(value, str) and len(value) == 1 and value not in '\r\n"'),
+    good=(";",),
+    bad=("", "ab", "\n", 3, None),
+)
 
 
 def to_host(logs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -295,58 +297,26 @@ class CallbackList(Callback):
             if hasattr(item, "close"):
                 item.close()
 
-    def _call(self, hook: str, *place: int, logs: Any = None) -> None:
+
+def _passed_on(hook: str) -> Callable[..., None]:
+    """A hook of CallbackList: that of each callback in it, which is given a dictionary of logs in any case."""
+    method = getattr(Callback, hook)
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def call(self: CallbackList, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        _, *place, logs = given.arguments.values()
         logs = {} if logs is None else logs
         for item in self.callbacks:
             getattr(item, hook)(*place, logs)
 
-    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._call("on_batch_begin", batch, logs=logs)
+    return call
 
-    def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._call("on_batch_end", batch, logs=logs)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._call("on_epoch_begin", epoch, logs=logs)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._call("on_epoch_end", epoch, logs=logs)
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._call("on_train_batch_begin", batch, logs=logs)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._call("on_train_batch_end", batch, logs=logs)
-
-    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._call("on_test_batch_begin", batch, logs=logs)
-
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._call("on_test_batch_end", batch, logs=logs)
-
-    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._call("on_predict_batch_begin", batch, logs=logs)
-
-    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._call("on_predict_batch_end", batch, logs=logs)
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._call("on_train_begin", logs=logs)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self._call("on_train_end", logs=logs)
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._call("on_test_begin", logs=logs)
-
-    def on_test_end(self, logs: Any = None) -> None:
-        self._call("on_test_end", logs=logs)
-
-    def on_predict_begin(self, logs: Any = None) -> None:
-        self._call("on_predict_begin", logs=logs)
-
-    def on_predict_end(self, logs: Any = None) -> None:
-        self._call("on_predict_end", logs=logs)
+for _hook in [name for name in vars(Callback) if name.startswith("on_")]:
+    setattr(CallbackList, _hook, _passed_on(_hook))
 
 
 class History(Callback):
@@ -379,19 +349,19 @@ class History(Callback):
         name or several, without "val_"; None is all. path: a file to write it to, `.png`, `.svg`, `.pdf`. Raises
         ValueError for names that are not there and where nothing was trained.
         """
-        from ..pictures import curves
+        from .pictures import curves
 
         return curves.figure(self._panels(metrics), path)
 
     def _repr_html_(self) -> str:
-        from ..pictures import curves
+        from .pictures import curves
 
         if not self.history:
             return "<i>History: no results yet</i>"
         return curves.as_page(self._panels(), f"History of {len(self.epoch)} epochs")
 
     def _panels(self, metrics: Any = None) -> Any:
-        from ..pictures import curves
+        from .pictures import curves
 
         return curves.panels(self.history, self._epochs, functools.partial(direction_of, self.model), metrics)
 
@@ -978,13 +948,13 @@ class BackupAndRestore(_Saving, Declared):
     @property
     def _run(self) -> Run:
         """The `fit` that is going on; in a loop of one's own, the model alone."""
-        from .run import Run
+        from .training.run import Run
 
         return getattr(self.model, "_fitting", None) or Run(self.model)
 
     def _restore(self, file: Path, run: Run) -> int:
         """Set the weights; the rest waits for the run. The epoch to go on with."""
-        from ..files import backup
+        from .files import backup
 
         state, epochs = backup.read(file), (self.params or {}).get("epochs")
         of_keras = state is None
@@ -1021,7 +991,7 @@ class BackupAndRestore(_Saving, Declared):
                 self._write(state)
 
     def _write(self, state: dict[str, Any]) -> None:
-        from ..files import backup
+        from .files import backup
 
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint:

@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lamina as keras
 from lamina import keras1, keras2, layers, tf_keras
+from lamina.callbacks import Callback, Logs
 from lamina.core.care import Changes
 from lamina.training import data as data_module
 from lamina.training import loop as loop_module
-from lamina.training.callbacks import Callback, Logs
 from lamina.training.data import PyDataset, make_source
 from lamina.training.graphs import Captured
 from lamina.training.memory import keep_buffers

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..callbacks import CallbackList, Logs, to_host
 from ..core import placing
 from ..core.children import Children
 from ..core.errors import warn
 from ..core.layer import Layer
 from ..core.work import keeps_states, modules_inside, put_flag, training_flags
-from .callbacks import CallbackList, Logs, to_host
 from .data import Feed, check_count
 from .distributed import Ranks, ranks_of, spoken
 from .memory import keep_buffers

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..callbacks import to_host
 from ..core import config, serialize
 from ..core.calling import Calling, device_of, takes_texts
 from ..core.care import Changes
@@ -24,7 +25,6 @@ from ..core.errors import named
 from ..core.stateless import StatelessScope, paired
 from ..core.work import alone_in, modules_inside
 from ..metrics import Metric
-from .callbacks import to_host
 from .compiled import Compiled, names_in_order, results_of
 from .data import (
     Feed,
