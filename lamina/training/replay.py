@@ -149,14 +149,6 @@ class Format:
         self.replay: Recorded | None = None
         self.recordings = 0  # that were replayed
 
-    def timed(self, run: Callable[[], Any]) -> Any:
-        """An eager pass."""
-        begin = time.perf_counter()
-        found = run()
-        self.seconds += time.perf_counter() - begin
-        self.passes += 1
-        return found
-
     def is_due(self, on_gpu: bool = False) -> bool:
         if self.eager or not self.passes or self.seconds < (EAGER_TIME_ON_GPU if on_gpu else EAGER_TIME):
             return False
@@ -218,7 +210,11 @@ class Replayed(Passes):
             return self._replayed(found, leaves, batch, weights, scale)
         if found is None and known.is_due() and _as_usual() and scale(_ANY) is _ANY:
             return self._record(known, leaves, batch, weights, scale)
-        return known.timed(functools.partial(super().both, *batch, weights, scale))
+        begin = time.perf_counter()
+        passed = super().both(*batch, weights, scale)
+        known.seconds += time.perf_counter() - begin
+        known.passes += 1
+        return passed
 
     def _replayed(self, found: Recorded, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
         for weight in weights:
