@@ -17,7 +17,7 @@ from torch.signal.windows import general_cosine
 
 from .core import config
 from .core import serialize as objects
-from .core.declare import Declared, Kind, Refused, arg, as_integer, as_seed, boolean, looked_up, number, one_of
+from .core.declare import Declared, Kind, Refused, arg, as_integer, as_seed, boolean, fixed, looked_up, number, one_of
 from .core.dtypes import dtype_name, is_float, torch_dtype
 from .core.random import SeedGenerator
 
@@ -250,13 +250,6 @@ class RandomUniform(_Random):
         return values.uniform_(*sorted((self.minval, self.maxval)), generator=stream)
 
 
-def _convert_scale(value: Any, owner: Any) -> float:
-    scale = number(0).convert(value, owner)
-    if scale == 0:
-        raise Refused
-    return scale
-
-
 def _convert_distribution(value: Any, owner: Any) -> str:
     return _distributions.convert("truncated_normal" if value == "normal" else value, owner)
 
@@ -265,7 +258,7 @@ def _convert_axes(value: Any, owner: Any) -> tuple[int, ...] | None:
     return value if value is None else tuple(map(as_integer, value if isinstance(value, (list, tuple)) else (value,)))
 
 
-_scale = Kind("a positive number", _convert_scale, good=(0.5, 2), bad=(0, -1.0, math.nan, "a", None))
+_scale = number(0, above=True)
 _modes = one_of("fan_in", "fan_out", "fan_avg")
 _distributions = one_of("truncated_normal", "untruncated_normal", "uniform")
 _distribution = Kind(
@@ -319,50 +312,40 @@ def _fans(
     return shape[-2] * window, shape[-1] * window
 
 
-# What the named initializers leave open; their scale, mode and distribution are fixed.
-_OPEN = {name: VarianceScaling._args[name] for name in ("seed", "input_axes", "output_axes")}
-
-
 class GlorotUniform(VarianceScaling):
     """Evenly distributed, variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
 
-    _args = _OPEN
-    scale, mode, distribution = 1.0, "fan_avg", "uniform"
+    scale, mode, distribution = fixed(1.0), fixed("fan_avg"), fixed("uniform")
 
 
 class GlorotNormal(VarianceScaling):
     """Normal, cut at two standard deviations, variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
 
-    _args = _OPEN
-    scale, mode, distribution = 1.0, "fan_avg", "truncated_normal"
+    scale, mode, distribution = fixed(1.0), fixed("fan_avg"), fixed("truncated_normal")
 
 
 class LecunNormal(VarianceScaling):
     """Normal, cut at two standard deviations, variance 1 / fan_in (LeCun et al., 1998)."""
 
-    _args = _OPEN
-    scale, mode, distribution = 1.0, "fan_in", "truncated_normal"
+    scale, mode, distribution = fixed(1.0), fixed("fan_in"), fixed("truncated_normal")
 
 
 class LecunUniform(VarianceScaling):
     """Evenly distributed, variance 1 / fan_in (LeCun et al., 1998)."""
 
-    _args = _OPEN
-    scale, mode, distribution = 1.0, "fan_in", "uniform"
+    scale, mode, distribution = fixed(1.0), fixed("fan_in"), fixed("uniform")
 
 
 class HeNormal(VarianceScaling):
     """Normal, cut at two standard deviations, variance 2 / fan_in (He et al., 2015)."""
 
-    _args = _OPEN
-    scale, mode, distribution = 2.0, "fan_in", "truncated_normal"
+    scale, mode, distribution = fixed(2.0), fixed("fan_in"), fixed("truncated_normal")
 
 
 class HeUniform(VarianceScaling):
     """Evenly distributed, variance 2 / fan_in (He et al., 2015)."""
 
-    _args = _OPEN
-    scale, mode, distribution = 2.0, "fan_in", "uniform"
+    scale, mode, distribution = fixed(2.0), fixed("fan_in"), fixed("uniform")
 
 
 class Orthogonal(_Random):

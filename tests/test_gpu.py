@@ -213,7 +213,8 @@ def test_evaluation_is_recorded() -> None:
 
 
 def graphs_of(model: Any) -> list[Any]:
-    return [known.line for known in model._plan.repeated._formats.values() if isinstance(known.line, Graphed)]
+    recorded = [known.replay for known in model._plan.repeated._formats.values()]
+    return [each.line for each in recorded if each is not None and isinstance(each.line, Graphed)]
 
 
 @pytest.fixture

@@ -16,6 +16,34 @@ from lamina.core.layer import Layer
 from lamina.core.scope import at_most
 from lamina.models.graph_config import _Reader
 
+
+@pytest.mark.parametrize("base", [keras.Model, keras.Sequential])
+def test_the_name_of_a_models_layers_is_taken(base: Any) -> None:
+    class Own(base):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = [keras.layers.Dense(1)]
+
+    with pytest.raises(AttributeError, match="`layers` lists the layers of a model; give yours another name"):
+        Own()
+
+
+def grown(space: Any) -> Any:
+    class Grows(space.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x * self.add_weight(shape=(3,), initializer="ones", name="w")
+
+    return Grows()
+
+
+def test_a_call_adds_no_weights() -> None:
+    with pytest.raises(ValueError, match="would make another weight in every call; make it in `build`"):
+        grown(keras)(np.ones((2, 3), "float32"))
+    with pytest.raises(ValueError, match="would make another weight"):
+        keras.Sequential([keras.Input((3,)), grown(keras)])
+    assert grown(tf_keras)(np.ones((2, 3), "float32")).shape == (2, 3)
+
+
 L = keras.layers
 
 

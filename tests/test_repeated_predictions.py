@@ -38,10 +38,10 @@ def repeated(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
     original = repeat.Repeated._repeat
 
-    def noted(self: Any, known: Any, inputs: Any) -> Any:
-        if known.premises.now() == known.known:
+    def noted(self: Any, known: Any, recorded: Any, inputs: Any) -> Any:
+        if recorded.premises.now() == recorded.known:
             found.append(known)
-        return original(self, known, inputs)
+        return original(self, known, recorded, inputs)
 
     monkeypatch.setattr(repeat.Repeated, "_repeat", noted)
     return found

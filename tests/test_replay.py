@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
+from lamina.callbacks import Callback
 from lamina.training import replay
-from lamina.training.callbacks import Callback
 from lamina.training.record import Line, Recording
 
 L = keras.layers

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import lamina as keras
 from lamina import layers
-from lamina.training.callbacks import Callback
+from lamina.callbacks import Callback
 from lamina.training.step import Passes, PredictStep, TrainStep
 from lamina.training.trainer import Trainer
 

@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lamina as keras
 from lamina import keras1, keras2, layers, tf_keras
+from lamina.callbacks import Callback, Logs
 from lamina.core.care import Changes
 from lamina.training import data as data_module
 from lamina.training import loop as loop_module
-from lamina.training.callbacks import Callback, Logs
 from lamina.training.data import PyDataset, make_source
 from lamina.training.graphs import Captured
 from lamina.training.memory import keep_buffers
@@ -965,6 +965,108 @@ def test_keras_style_train_step() -> None:
     history = model.fit(X, TARGETS, batch_size=35, shuffle=False, verbose=0, callbacks=[losses]).history
     assert set(history) == {"loss", "mae"}
     np.testing.assert_allclose(losses.seen, curve(compiled(metrics=["mae"]), X, TARGETS, batch_size=35), rtol=1e-6)
+
+
+class Doubles(keras.layers.Layer):
+    def call(self, x: Tensor, training: bool = True) -> Tensor:
+        return x * 2 if training else x
+
+
+class DoublesWhenTold(keras.layers.Layer):
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+        return x * 2 if training else x
+
+
+class TellsNothing(keras.layers.Layer):
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.inner = Doubles()
+
+    def call(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+class TellsByDefault(TellsNothing):
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.inner = DoublesWhenTold()
+
+    def call(self, x: Tensor, training: bool = True) -> Tensor:
+        return self.inner(x)
+
+
+class ModelThatTellsByDefault(keras.Model):
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.inner = DoublesWhenTold()
+
+    def call(self, x: Tensor, training: bool = True) -> Tensor:
+        return self.inner(x)
+
+
+def brightness() -> Any:
+    return keras.Sequential([layers.RandomBrightness((1.0, 1.0), value_range=(0, 1000)), layers.Rescaling(1 / 1001)])
+
+
+@pytest.mark.parametrize(
+    ("make", "untold"),
+    [
+        (Doubles, True),
+        (DoublesWhenTold, False),
+        (TellsNothing, True),
+        (TellsByDefault, True),
+        (ModelThatTellsByDefault, True),
+        (brightness, True),
+    ],
+)
+def test_calls_that_are_told_nothing_go_by_the_default_of_call(make: Callable[[], Any], untold: bool) -> None:
+    """As in Keras 3: `call(x, training=True)` trains outside of fit, and in steps of the user's own."""
+
+    class OwnSteps(keras.Model):
+        def test_step(self, data: Any) -> Any:
+            return {"changed": changed(self(data[0]))}
+
+        def predict_step(self, data: Any) -> Any:
+            return self(data)
+
+    class CallsSuper(keras.Model):
+        def test_step(self, data: Any) -> Any:
+            return super().test_step(data)
+
+        def predict_step(self, data: Any) -> Any:
+            return super().predict_step(data)
+
+    x = np.ones((2, 1, 1, 1), "float32")
+    base = make()
+    still = np.asarray(base(x, training=False).detach())
+
+    def changed(outputs: Any) -> bool:
+        return not np.allclose(np.asarray(torch.as_tensor(outputs).detach()), still)
+
+    def model(kind: Any) -> Any:
+        symbol = keras.Input((1, 1, 1))
+        made = kind(symbol, make()(symbol))
+        made.compile("sgd", "mse")
+        return made
+
+    assert changed(base(x)) == untold
+    assert changed(base(x, training=True))
+    usual = model(keras.Model)
+    assert changed(usual(x)) == untold
+    assert not changed(usual.predict(x, verbose=0))
+    assert usual.evaluate(x, still, verbose=0) == 0
+    own = model(OwnSteps)
+    for _ in range(2):
+        assert own.evaluate(x, still, verbose=0, return_dict=True)["changed"] == untold
+        assert changed(own.predict(x, verbose=0)) == untold
+        assert own.test_on_batch(x, still, return_dict=True)["changed"] == untold
+        assert changed(own.predict_on_batch(x)) == untold
+        with pytest.warns(UserWarning, match="no trainable weights"):
+            own.fit(x, still, validation_data=(x, still), verbose=0)
+        assert own.history.history["val_changed"] == [untold]
+    through = model(CallsSuper)
+    assert through.evaluate(x, still, verbose=0) == 0
+    assert not changed(through.predict(x, verbose=0))
 
 
 def test_a_train_step_may_do_without_call() -> None:

@@ -129,6 +129,17 @@ def kept(default: Any = None, *, init: Literal[False] = False) -> Any:
     return default
 
 
+class _Fixed:
+    def __init__(self, value: Any):
+        self.value = value
+
+
+def fixed(value: T) -> T:
+    """An attribute in place of an argument of a base, which the class no longer takes."""
+    held: Any = _Fixed(value)
+    return held
+
+
 class _Later:
     """An attribute of a class that is found when it is read: most are never."""
 
@@ -145,23 +156,28 @@ class Declared:
 
     _args: ClassVar[dict[str, Arg]] = {}
     _order: ClassVar[tuple[str, ...]] = ()  # arguments that come first, where declaring them cannot say so
+    _last: ClassVar[tuple[str, ...]] = ()  # arguments that come behind those of subclasses
     _owns_init = False
     _told = ""  # the class docstring as written, without the arguments
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Arg)}
-        if own:
-            for name, value in own.items():
-                value.name = name
-                value.attribute = value.attribute or name
-                delattr(cls, name)
-            cls._args = {name: value for name, value in (inherited(cls, "_args") | own).items() if value.init}
-        elif "_args" not in vars(cls):
-            cls._args = inherited(cls, "_args")
+        given = {name: value for name, value in vars(cls).items() if isinstance(value, _Fixed)}
+        for name, value in given.items():
+            setattr(cls, name, value.value)
+        for name, value in own.items():
+            value.name = name
+            value.attribute = value.attribute or name
+            delattr(cls, name)
+        if "_args" not in vars(cls):
+            found = inherited(cls, "_args") | own
+            cls._args = {name: value for name, value in found.items() if value.init and name not in given}
         first = vars(cls).get("_order", ())
-        if first:
-            cls._args = {name: cls._args[name] for name in first} | cls._args
+        if own or first:
+            rest = (name for name in cls._args if name not in cls._last)
+            last = (name for name in cls._last if name in cls._args)
+            cls._args = {name: cls._args[name] for name in dict.fromkeys((*first, *rest, *last))}
         if "__init__" in vars(cls):
             cls._owns_init = True
             cls.__signature__ = _without_self(cls.__init__)
@@ -371,8 +387,10 @@ def integer(minimum: int | None = None) -> Kind[int]:
     return Kind(expected, convert, good=((minimum or 0) + 1, (minimum or 0) + 2), bad=bad)
 
 
-def number(minimum: float | None = None, maximum: float | None = None, *, below: bool = False) -> Kind[float]:
-    """A real number from `minimum` to `maximum`; `below` leaves the maximum out."""
+def number(
+    minimum: float | None = None, maximum: float | None = None, *, above: bool = False, below: bool = False
+) -> Kind[float]:
+    """A real number from `minimum` to `maximum`; `above` leaves the minimum out, `below` the maximum."""
 
     def convert(value, owner):
         if not isinstance(value, numbers.Real) and getattr(value, "shape", None) == ():
@@ -380,25 +398,29 @@ def number(minimum: float | None = None, maximum: float | None = None, *, below:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise Refused
         value = value if isinstance(value, (int, float)) else float(value)
-        if math.isnan(value) or (minimum is not None and value < minimum):
+        if math.isnan(value) or (minimum is not None and (value < minimum or (above and value == minimum))):
             raise Refused
         if maximum is not None and (value > maximum or (below and value == maximum)):
             raise Refused
         return value
 
-    if minimum is not None and maximum is not None:
-        expected = f"a number from {minimum} to {'below ' if below else ''}{maximum}"
-    elif minimum is not None:
-        expected = f"a number of at least {minimum}"
-    else:
-        expected = "a number"
     bad = ["a", math.nan, None]
-    bad += [minimum - 1] if minimum is not None else []
+    bad += [minimum if above else minimum - 1] if minimum is not None else []
     bad += [maximum + 1] if maximum is not None else []
     middle = 0.5 if minimum is None else minimum + 0.5
     if maximum is not None:
         middle = maximum - 0.5 if minimum is None else (minimum + maximum) / 2
-    return Kind(expected, convert, good=(middle,), bad=tuple(bad))
+    return Kind(_range(minimum, maximum, above, below), convert, good=(middle,), bad=tuple(bad))
+
+
+def _range(minimum: float | None, maximum: float | None, above: bool, below: bool) -> str:
+    if minimum is None:
+        return "a number" if maximum is None else f"a number {'below' if below else 'of at most'} {maximum}"
+    if maximum is not None:
+        return f"a number from {'above ' if above else ''}{minimum} to {'below ' if below else ''}{maximum}"
+    if above:
+        return f"a number above {minimum}" if minimum else "a positive number"
+    return f"a number of at least {minimum}"
 
 
 def _boolean(value: Any, owner: Any) -> bool:
@@ -454,13 +476,18 @@ def sizes(minimum: int = 1) -> Kind[tuple[int, ...]]:
     return Kind(f"a {words} integer, or one for each spatial axis", convert, good=(2, 3), bad=bad)
 
 
-def _text(value: Any, owner: Any) -> str:
-    if not isinstance(value, str):
-        raise Refused
-    return value
+def accepts(test: Callable[[Any], bool]) -> Callable[[Any, Any], Any]:
+    """A converter that takes what passes a test, as it is."""
+
+    def convert(value, owner):
+        if not test(value):
+            raise Refused
+        return value
+
+    return convert
 
 
-text = Kind("a string", _text, good=("word",), bad=(3, None))
+text = Kind("a string", accepts(lambda value: isinstance(value, str)), good=("word",), bad=(3, None))
 anything = Kind("any value", lambda value, owner: value)
 
 
@@ -479,11 +506,19 @@ seed = Kind(
 ).optional()
 function = Kind(
     "a function",
-    lambda value, owner: value if callable(value) or isinstance(value, (str, Mapping)) else _refuse(),
+    accepts(lambda value: callable(value) or isinstance(value, (str, Mapping))),
     bad=(3.5,),
     error=TypeError,
 )
-mapping = Kind("a dictionary", lambda value, owner: dict(value) if isinstance(value, Mapping) else _refuse(), bad=(3,))
+
+
+def _mapping(value: Any, owner: Any) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise Refused
+    return dict(value)
+
+
+mapping = Kind("a dictionary", _mapping, bad=(3,))
 
 
 def looked_up(get: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
@@ -496,7 +531,3 @@ def looked_up(get: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
             raise Refused(str(error)) from None
 
     return convert
-
-
-def _refuse() -> Any:
-    raise Refused

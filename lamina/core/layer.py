@@ -119,6 +119,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
+    _trains_untold = False  # its `call` says `training=True`: a call that nothing else is told of is in training
     _takes_masks_of = False  # of other arguments, under words of their own, such as `key_mask`
     _mask_beside_others = False  # the first input's mask counts as well where further tensors are given
     _mask_axes: ClassVar[tuple[int, int] | None] = None  # of the input: their sizes are a mask's; None: any
@@ -147,6 +148,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             cls._call_parameters = tuple(cls._call_signature.parameters)[1:]
             if "_takes_training" not in own:
                 cls._takes_training = "training" in cls._call_parameters
+            cls._trains_untold = _default_of(cls._call_signature, "training") is True
             cls._takes_mask = "mask" in cls._call_parameters
             cls._takes_masks_of = any(word.endswith("_mask") for word in cls._call_parameters)
             cls.forward = own["call"]
@@ -174,7 +176,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             nn.Module.__init__(self)
         base = {key: kwargs.pop(key) for key in _BASE_KEYWORDS if key in kwargs and key not in self._args}
         vars(self).update(
-            training=False,
+            training=self._trains_untold,
             _ready=False,  # its build has run
             _building=False,
             _care=UNBUILT,
@@ -524,6 +526,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             losses = self.losses if return_losses else None
         after = [stateless.value_of(weight) for weight in self.non_trainable_weights]
         return (outputs, after, losses) if return_losses else (outputs, after)
+
+
+def _default_of(signature: inspect.Signature, name: str) -> Any:
+    return signature.parameters[name].default if name in signature.parameters else None
 
 
 def _shapes_of_build(layer: Layer) -> tuple[str, ...]:

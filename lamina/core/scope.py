@@ -59,6 +59,16 @@ def _itself(function: Callable) -> Callable:
 
 
 @contextmanager
+def told(training: bool) -> Iterator[None]:
+    """Inside, this thread's calls are in training or not, whatever flags layers have."""
+    outer, scope.training = scope.training, training
+    try:
+        yield
+    finally:
+        scope.training = outer
+
+
+@contextmanager
 def at_most(calls: int) -> Iterator[None]:
     """Inside, no more than so many calls on symbolic tensors: nested models may multiply them beyond measure."""
     outer, scope.calls_left = scope.calls_left, calls

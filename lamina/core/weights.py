@@ -60,6 +60,7 @@ class Weights(nn.Module):
         def __getattr__(self, name: str) -> Any: ...
 
     _weights: ClassVar[dict[str, weight]] = {}  # the declared ones
+    _grows_in_calls = False  # `call` may add weights, as that of a user's own layer may before Keras 3
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -93,10 +94,16 @@ class Weights(nn.Module):
     ) -> Weight:
         """A new weight of this layer: a Parameter, or with `trainable=False` a buffer.
 
-        `order` lays the memory out so that `weight.permute(order)` is contiguous. Raises ValueError for unknown sizes.
+        `order` lays the memory out so that `weight.permute(order)` is contiguous. Raises ValueError for unknown sizes,
+        and within `call`.
         """
         if overwrite_with_gradient:
             raise ValueError(f"{named(self)}: a weight with `overwrite_with_gradient` is not available; use False.")
+        if scope.depth and self._ready and not (self._building or self._ours or self._grows_in_calls):
+            raise ValueError(
+                f"{named(self)}: `add_weight` in `call` would make another weight in every call; make it in `build`, "
+                "or in `__init__`, and keep it as an attribute."
+            )
         if isinstance(shape, str):
             raise ValueError(f"{named(self)}: add_weight takes the shape first; write name={shape!r}.")
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)

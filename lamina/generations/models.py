@@ -766,6 +766,7 @@ class _UserLayer(Adds, Layer):
     """Base class of a user's own layers: `get_output_shape_for` is Keras 1's `compute_output_shape`."""
 
     _dialect: Dialect
+    _grows_in_calls = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):

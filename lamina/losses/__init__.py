@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from ..core import serialize as _serialize
-from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, listed, number
+from ..core.declare import Kind, arg, as_integer, boolean, integer, listed, number
 from .base import (
     FunctionLoss,
     Loss,
@@ -53,15 +53,9 @@ def _weights(value: Any, owner: Any) -> Any:
     return [convert(item, owner) for item in value] if isinstance(value, (list, tuple)) else convert(value, owner)
 
 
-def _inner_fraction(value: Any, owner: Any) -> Any:
-    if not isinstance(value, Real) or not 0 < float(value) < 1:
-        raise Refused
-    return value
-
-
 _AXES = Kind("an integer or several", _axes, good=(1, (0, 1)), bad=("a", 1.5)).optional()
 _WEIGHTS = Kind("a number, or one for each class", _weights, good=(0.5, [0.2, 0.8]), bad=("a", None))
-_INNER_FRACTION = Kind("a number between 0 and 1", _inner_fraction, good=(0.3,), bad=(0, 1, "a", None))
+_INNER_FRACTION = number(0, 1, above=True, below=True)
 
 
 def _from_logits() -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import arrays, config, dtypes, shares
-from ..core.declare import Arg, Declared, Kind, Refused, arg, looked_up, owned
+from ..core.declare import Arg, Declared, Kind, Refused, accepts, arg, looked_up, owned
 from ..core.errors import short, show_shape
 from ..core.layer import snake_case, unique_name
 from ..core.masking import get_mask
@@ -168,12 +168,6 @@ def kind_of_targets(y_true_shape: Sequence[int | None], y_pred_shape: Sequence[i
 # Arguments -------------------------------------------------------------------------------------------------------
 
 
-def _reduction(value: Any, owner: Any) -> str | None:
-    if value not in REDUCTIONS:
-        raise Refused
-    return value
-
-
 def _dtype(value: Any, owner: Any) -> str:
     value = owner._default_dtype if value is None else value
     return looked_up(dtypes.get)(value, owner).compute_dtype
@@ -186,7 +180,10 @@ def _name(value: Any, owner: Any) -> str:
 
 
 _REDUCTION = Kind(
-    "one of " + ", ".join(map(repr, REDUCTIONS)), _reduction, good=REDUCTIONS, bad=("average", "sum_over_batch")
+    "one of " + ", ".join(map(repr, REDUCTIONS)),
+    accepts(REDUCTIONS.__contains__),
+    good=REDUCTIONS,
+    bad=("average", "sum_over_batch"),
 )
 _DTYPE = Kind("the name of a float type or policy, or None", _dtype, good=("float32", "float64"), bad=("float31",))
 _NAME = Kind("a string or None", _name, good=("mine", None), bad=(3,))
@@ -354,6 +351,7 @@ class FunctionLoss(_OfFunction):
     """
 
     _casts_targets = False
+    _last = ("reduction", "name", "dtype")
     reduction: str | None = reduction_arg()
     name: str = name_arg()
     dtype: str = dtype_arg(config=False)
@@ -362,8 +360,6 @@ class FunctionLoss(_OfFunction):
         if fn is not None:
             OWN_LOSSES.add(fn)
             cls.fn = staticmethod(fn)
-            if "_order" not in vars(cls):
-                cls._order = tuple(name for name, item in vars(cls).items() if isinstance(item, Arg) and name != "name")
             if "name" not in vars(cls):
                 cls.name = name_arg(fn.__name__)
         super().__init_subclass__(**kwargs)

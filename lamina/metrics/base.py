@@ -171,6 +171,10 @@ class Metric(Counts, Declared):
 class DeclaredMetric(Metric):
     """Base of Lamina's own metrics: arguments are declared, `check` and `make_state` follow them."""
 
+    _last = ("name", "dtype")
+    name: str = name_arg()
+    dtype: str = dtype_arg()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._variables = []
         Declared.__init__(self, *args, **kwargs)
@@ -206,7 +210,6 @@ class Sum(DeclaredMetric):
     """The weighted sum of all values."""
 
     name: str = name_arg("sum")
-    dtype: str = dtype_arg()
 
     def make_state(self) -> None:
         (self.total,) = self._zeros("total", dtype=self.dtype)
@@ -241,7 +244,6 @@ class Mean(Averaging):
     """The weighted mean of all values."""
 
     name: str = name_arg("mean")
-    dtype: str = dtype_arg()
 
 
 class _MeanOfFunction(Averaging):
@@ -284,7 +286,7 @@ class FunctionMetric(_MeanOfFunction):
     def __init_subclass__(cls, fn: Callable | None = None, direction: str | None = None, **kwargs: Any) -> None:
         if fn is not None:
             cls.fn, cls._direction = staticmethod(fn), direction
-            if "name" in cls._args and "name" not in vars(cls):
+            if "name" not in vars(cls):
                 cls.name = name_arg(fn.__name__)
         super().__init_subclass__(**kwargs)
 
@@ -295,5 +297,4 @@ class FunctionMetric(_MeanOfFunction):
 class PlainMetric(FunctionMetric):
     """The mean of a function, with the name and dtype first."""
 
-    name: str = name_arg()
-    dtype: str = dtype_arg()
+    _last = ()

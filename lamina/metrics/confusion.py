@@ -17,9 +17,7 @@ from ..losses.base import (
     as_tensor,
     broadcastable,
     divide_no_nan,
-    dtype_arg,
     misfit,
-    name_arg,
     same_rank,
 )
 from .base import DeclaredMetric
@@ -77,10 +75,7 @@ def _weights(value: Any, owner: Any) -> list[float]:
 
 _WEIGHTS = Kind("one number for each label", _weights, good=([0.2, 0.8],), bad=(3, "a")).optional()
 _THRESHOLDS = Kind("a number from 0 to 1, or several", _thresholds, good=(0.3, [0.2, 0.7]), bad=(1.5, "a")).optional()
-
-
-def _class_id() -> Any:
-    return arg(integer(0).optional(), default=None, doc="The only class (entry of the last axis) to look at.")
+_CLASS, _CLASS_DOC = integer(0).optional(), "The only class (entry of the last axis) to look at."
 
 
 class Thresholded(DeclaredMetric):
@@ -177,8 +172,6 @@ class _AtThresholds(Thresholded):
 
 class _CountOf(_AtThresholds):
     thresholds: Any = arg(_THRESHOLDS, default=None, doc="Predictions above it count as 1; None is 0.5.")
-    name: str = name_arg()
-    dtype: str = dtype_arg()
 
     def _make_counts(self, *labels: int) -> None:
         (self.accumulator,) = self._zeros("accumulator", shape=(len(self._cuts),))
@@ -216,9 +209,7 @@ class _Share(_AtThresholds):
     _direction = "up"
     thresholds: Any = arg(_THRESHOLDS, default=None, doc="Predictions above it count as 1; None is 0.5.")
     top_k: int | None = arg(integer(1).optional(), default=None, doc="Only the best k classes can count as 1.")
-    class_id: int | None = _class_id()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
+    class_id: int | None = arg(_CLASS, default=None, doc=_CLASS_DOC)
 
 
 class Precision(_Share):
@@ -250,7 +241,10 @@ class _Constrained(Thresholded):
     """
 
     _direction = "up"
-    _bound = _bounded = _maximized = num_thresholds = DECLARED_BELOW
+    _last = ("num_thresholds", "class_id", "name", "dtype")
+    _bound = _bounded = _maximized = DECLARED_BELOW
+    num_thresholds: int = arg(integer(1), default=200, doc="How many thresholds to try, spread over [0, 1].")
+    class_id: int | None = arg(_CLASS, default=None, doc=_CLASS_DOC)
 
     def make_state(self) -> None:
         self.value = getattr(self, self._bound)
@@ -277,19 +271,11 @@ def _to_reach(what: str) -> Any:
     return arg(number(0, 1), doc=f"The {what} to reach.")
 
 
-def _num_thresholds() -> Any:
-    return arg(integer(1), default=200, doc="How many thresholds to try, spread over [0, 1].")
-
-
 class SensitivityAtSpecificity(_Constrained):
     """The best sensitivity at thresholds with at least this specificity."""
 
     _bound, _bounded, _maximized = "specificity", _SPECIFICITY, _SENSITIVITY
     specificity: float = _to_reach("specificity")
-    num_thresholds: int = _num_thresholds()
-    class_id: int | None = _class_id()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
 
 
 class SpecificityAtSensitivity(_Constrained):
@@ -297,10 +283,6 @@ class SpecificityAtSensitivity(_Constrained):
 
     _bound, _bounded, _maximized = "sensitivity", _SENSITIVITY, _SPECIFICITY
     sensitivity: float = _to_reach("sensitivity")
-    num_thresholds: int = _num_thresholds()
-    class_id: int | None = _class_id()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
 
 
 class PrecisionAtRecall(_Constrained):
@@ -308,10 +290,6 @@ class PrecisionAtRecall(_Constrained):
 
     _bound, _bounded, _maximized = "recall", _SENSITIVITY, _PRECISION
     recall: float = _to_reach("recall")
-    num_thresholds: int = _num_thresholds()
-    class_id: int | None = _class_id()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
 
 
 class RecallAtPrecision(_Constrained):
@@ -319,10 +297,6 @@ class RecallAtPrecision(_Constrained):
 
     _bound, _bounded, _maximized = "precision", _PRECISION, _SENSITIVITY
     precision: float = _to_reach("precision")
-    num_thresholds: int = _num_thresholds()
-    class_id: int | None = _class_id()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
 
 
 def _curve(value: Any, owner: Any) -> str:
@@ -348,13 +322,12 @@ class AUC(Thresholded):
     """
 
     _direction = "up"
+    _order = ("num_thresholds", "curve", "summation_method", "name", "dtype")
     num_thresholds: Any = arg(_GRID, default=200, doc="How many thresholds, spread over [0, 1].")
     curve: str = arg(_CURVE, default="ROC", doc="Which curve.")
     summation_method: str = arg(
         one_of("interpolation", "minoring", "majoring"), default="interpolation", doc="Height between two thresholds."
     )
-    name: str = name_arg()
-    dtype: str = dtype_arg()
     thresholds: Any = arg(_THRESHOLDS, default=None, doc="Thresholds between 0 and 1, in place of `num_thresholds`.")
     multi_label: bool = arg(boolean, default=False, doc="Whether to average the areas of the labels (last axis).")
     num_labels: int | None = arg(integer(1).optional(), default=None, doc="Number of labels, if known beforehand.")

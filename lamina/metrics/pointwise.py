@@ -10,7 +10,7 @@ from .. import losses
 from ..core import config, dtypes
 from ..core.declare import arg, boolean, integer, number
 from ..core.operation import recorded
-from ..losses.base import as_float, as_tensor, class_numbers, dtype_arg, misfit, name_arg, pair
+from ..losses.base import as_float, as_tensor, class_numbers, misfit, name_arg, pair
 from .base import FunctionMetric, Mean, PlainMetric
 
 
@@ -109,16 +109,13 @@ class TopKCategoricalAccuracy(FunctionMetric, fn=top_k_categorical_accuracy, dir
     """How often the right class is among the `k` with the highest scores, for one-hot labels."""
 
     k: int = arg(integer(1), default=5, doc="How many classes count.")
-    name: str = name_arg("top_k_categorical_accuracy")
-    dtype: str = dtype_arg()
 
 
 class SparseTopKCategoricalAccuracy(FunctionMetric, fn=sparse_top_k_categorical_accuracy, direction="up"):
     """How often the right class is among the `k` with the highest scores, for class numbers."""
 
+    _order = ("k", "name", "dtype")
     k: int = arg(integer(1), default=5, doc="How many classes count.")
-    name: str = name_arg("sparse_top_k_categorical_accuracy")
-    dtype: str = dtype_arg()
     from_sorted_ids: bool = arg(boolean, default=False, doc="Whether predictions are class numbers, best first.")
 
     def get_config(self) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..core import config, dtypes
-from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, number
+from ..core.declare import Kind, Refused, accepts, arg, as_integer, boolean, fixed, integer, number
 from ..core.errors import show_shape
-from ..losses.base import DECLARED_BELOW, as_tensor, broadcastable, class_numbers, dtype_arg, misfit, name_arg, pair
+from ..losses.base import as_tensor, broadcastable, class_numbers, misfit, name_arg, pair
 from .base import DeclaredMetric
 from .confusion import _spread
 
@@ -32,36 +33,29 @@ def _require_values(metric: DeclaredMetric, state: str) -> None:
         raise ValueError(f"{type(metric).__name__}: there is no result yet; call `update_state` first.")
 
 
-def _fraction(value: Any, owner: Any) -> float:
-    if not isinstance(value, float) or not 0 < value <= 1:
-        raise Refused
-    return value
-
-
-def _positive(value: Any, owner: Any) -> float:
-    if not isinstance(value, float) or not value > 0:
-        raise Refused
-    return value
-
-
 def _choice(*choices: str) -> Kind:
-    def convert(value: Any, owner: Any) -> str:
-        if value not in choices:
-            raise Refused
-        return value
-
-    return Kind("one of " + ", ".join(map(repr, choices)), convert, good=choices, bad=("unknown-word", 3)).optional()
+    words = ", ".join(map(repr, choices))
+    return Kind(f"one of {words}", accepts(choices.__contains__), good=choices, bad=("unknown-word", 3)).optional()
 
 
-_FRACTION = Kind("a float above 0, at most 1", _fraction, good=(0.3,), bad=(0.0, 2.0, 1, "a")).optional()
-_POSITIVE = Kind("a float above 0", _positive, good=(2.0,), bad=(0.0, -1.0, 1, "a", None))
+def _float(most: float) -> Callable[[Any, Any], float]:
+    """A converter of floats above 0; as in Keras of no integers."""
+    return accepts(lambda value: isinstance(value, float) and 0 < value <= most)
+
+
+_FRACTION = Kind("a float above 0, at most 1", _float(1), good=(0.3,), bad=(0.0, 2.0, 1, "a")).optional()
+_POSITIVE = Kind("a float above 0", _float(math.inf), good=(2.0,), bad=(0.0, -1.0, 1, "a", None))
 _AVERAGE = _choice("micro", "macro", "weighted")
 
 
-class _FScore(DeclaredMetric):
+class FBetaScore(DeclaredMetric):
+    """(1 + beta²) precision recall / (beta² precision + recall), for (batch, classes) targets of 0 and 1."""
+
     _direction = "up"
-    average = threshold = DECLARED_BELOW
-    beta = 1.0
+    average: str | None = arg(_AVERAGE, default=None, doc="How classes become one number; None keeps them apart.")
+    beta: float = arg(_POSITIVE, default=1.0, doc="How much more recall weighs than precision.")
+    threshold: float | None = arg(_FRACTION, default=None, doc="Predictions above it count; None: the largest does.")
+    name: str = name_arg("fbeta_score")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = _columns(self, y_true, y_pred)
@@ -98,23 +92,11 @@ class _FScore(DeclaredMetric):
         return scores if self.average is None else scores.mean()
 
 
-class FBetaScore(_FScore):
-    """(1 + beta²) precision recall / (beta² precision + recall), for (batch, classes) targets of 0 and 1."""
-
-    average: str | None = arg(_AVERAGE, default=None, doc="How classes become one number; None keeps them apart.")
-    beta: float = arg(_POSITIVE, default=1.0, doc="How much more recall weighs than precision.")
-    threshold: float | None = arg(_FRACTION, default=None, doc="Predictions above it count; None: the largest does.")
-    name: str = name_arg("fbeta_score")
-    dtype: str = dtype_arg()
-
-
-class F1Score(_FScore):
+class F1Score(FBetaScore):
     """2 precision recall / (precision + recall), for (batch, classes) targets of 0 and 1."""
 
-    average: str | None = arg(_AVERAGE, default=None, doc="How classes become one number; None keeps them apart.")
-    threshold: float | None = arg(_FRACTION, default=None, doc="Predictions above it count; None: the largest does.")
+    beta = fixed(1.0)
     name: str = name_arg("f1_score")
-    dtype: str = dtype_arg()
 
 
 class R2Score(DeclaredMetric):
@@ -131,7 +113,6 @@ class R2Score(DeclaredMetric):
     )
     num_regressors: int = arg(integer(0), default=0, doc="Number of independent variables; 0 leaves unadjusted.")
     name: str = name_arg("r2_score")
-    dtype: str = dtype_arg()
 
     def make_state(self) -> None:
         (self.num_samples,) = self._zeros("num_samples")
@@ -177,40 +158,31 @@ def _ids(value: Any, owner: Any) -> list[int]:
 
 
 _IDS = Kind("one or more class numbers", _ids, dump=list, good=([0, 1],), bad=([], [-1], "a", 1, None))
+_IDS_DOC, _SPARSE_DOC = "The classes to average over.", "Whether {} are class numbers rather than one entry a class."
 
 
-def _class_ids(default: Any = ...) -> Any:
-    return arg(_IDS, doc="The classes to average over.", **({} if default is ... else {"default": default}))
+def _required(kind: Kind, doc: str) -> Any:
+    return arg(kind, doc=doc)
 
 
-def _num_classes() -> Any:
-    return arg(integer(1), doc="The number of classes.")
+class IoU(DeclaredMetric):
+    """Intersection over union of chosen classes, averaged over those that occur.
 
-
-def _ignore_class() -> Any:
-    return arg(integer().optional(), default=None, doc="Samples of this class do not count.")
-
-
-def _sparse(of: str, default: bool = True) -> Any:
-    return arg(boolean, default=default, doc=f"Whether {of} are class numbers rather than one entry a class.")
-
-
-def _axis() -> Any:
-    return arg(integer(), default=-1, doc="The axis of the classes, where not sparse.")
-
-
-class _Overlap(DeclaredMetric):
-    """Base: counts pairs (target, prediction) of classes; the result is the mean of intersection over union."""
+    Counts pairs (target, prediction) of classes.
+    """
 
     _direction = "up"
     _default_dtype = "int32"
-    num_classes = target_class_ids = ignore_class = DECLARED_BELOW
-    sparse_y_true, sparse_y_pred, axis = True, True, -1
+    _order, _last = ("num_classes", "target_class_ids", "name", "dtype"), ()
+    num_classes: int = _required(integer(1), "The number of classes.")
+    target_class_ids: Any = _required(_IDS, _IDS_DOC)
+    ignore_class: int | None = arg(integer().optional(), default=None, doc="Samples of this class do not count.")
+    sparse_y_true: bool = arg(boolean, default=True, doc=_SPARSE_DOC.format("targets"))
+    sparse_y_pred: bool = arg(boolean, default=True, doc=_SPARSE_DOC.format("predictions"))
+    axis: int = arg(integer(), default=-1, doc="The axis of the classes, where not sparse.")
 
     def check(self) -> None:
-        if "target_class_ids" not in self._args:
-            self.target_class_ids = range(self.num_classes)
-        elif max(self.target_class_ids) >= self.num_classes:
+        if max(self.target_class_ids) >= self.num_classes:
             raise ValueError(
                 f"{type(self).__name__}: argument `target_class_ids` must lie below num_classes={self.num_classes}; "
                 f"got {self.target_class_ids}."
@@ -265,64 +237,37 @@ class _Overlap(DeclaredMetric):
         return torch.where(seen, both / (either + tiny), 0).sum() / (seen.sum() + tiny)
 
 
-class IoU(_Overlap):
-    """Intersection over union of chosen classes, averaged over those that occur."""
-
-    num_classes: int = _num_classes()
-    target_class_ids: list[int] = _class_ids()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
-    ignore_class: int | None = _ignore_class()
-    sparse_y_true: bool = _sparse("targets")
-    sparse_y_pred: bool = _sparse("predictions")
-    axis: int = _axis()
-
-
-class MeanIoU(_Overlap):
+class MeanIoU(IoU):
     """Intersection over union, averaged over the classes that occur."""
 
-    num_classes: int = _num_classes()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
-    ignore_class: int | None = _ignore_class()
-    sparse_y_true: bool = _sparse("targets")
-    sparse_y_pred: bool = _sparse("predictions")
-    axis: int = _axis()
+    target_class_ids: Any = fixed(())
+
+    def check(self) -> None:
+        self.target_class_ids = range(self.num_classes)
 
 
-class OneHotIoU(_Overlap):
+class OneHotIoU(IoU):
     """Intersection over union of chosen classes, for one-hot targets."""
 
-    sparse_y_true = False
-    num_classes: int = _num_classes()
-    target_class_ids: list[int] = _class_ids()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
-    ignore_class: int | None = _ignore_class()
-    sparse_y_pred: bool = _sparse("predictions", False)
-    axis: int = _axis()
+    sparse_y_true = fixed(False)
+    sparse_y_pred: bool = arg(boolean, default=False, doc=_SPARSE_DOC.format("predictions"))
 
 
-class OneHotMeanIoU(_Overlap):
+class OneHotMeanIoU(MeanIoU):
     """Intersection over union averaged over the classes that occur, for one-hot targets."""
 
-    sparse_y_true = False
-    num_classes: int = _num_classes()
-    name: str = name_arg()
-    dtype: str = dtype_arg()
-    ignore_class: int | None = _ignore_class()
-    sparse_y_pred: bool = _sparse("predictions", False)
-    axis: int = _axis()
+    sparse_y_true = fixed(False)
+    sparse_y_pred: bool = arg(boolean, default=False, doc=_SPARSE_DOC.format("predictions"))
 
 
-class BinaryIoU(_Overlap):
+class BinaryIoU(IoU):
     """Intersection over union of the two classes that a threshold makes."""
 
-    num_classes = 2
-    target_class_ids: list[int] = _class_ids((0, 1))
+    _order = ("target_class_ids", "threshold", "name", "dtype")
+    num_classes, ignore_class, axis = fixed(2), fixed(None), fixed(-1)
+    sparse_y_true, sparse_y_pred = fixed(True), fixed(True)
+    target_class_ids: Any = arg(_IDS, default=(0, 1), doc=_IDS_DOC)
     threshold: float = arg(number(), default=0.5, doc="Predictions from it on count as 1.")
-    name: str = name_arg()
-    dtype: str = dtype_arg()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         super().update_state(y_true, as_tensor(y_pred) >= self.threshold, sample_weight)

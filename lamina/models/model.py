@@ -43,6 +43,11 @@ class Model(Trainer, Layer):
             raise TypeError(f"{type(self).__name__}: give both ends, as in Model(inputs, outputs); got one alone.")
         super().__init__(*args, **kwargs)
 
+    def _set_attribute(self, name: str, value: Any) -> None:
+        if name == "layers" and getattr(getattr(type(self), name, self), "fset", self) is None:
+            raise AttributeError(f"{named(self)}: `layers` lists the layers of a model; give yours another name.")
+        super()._set_attribute(name, value)
+
     def build(self, input_shape: Any) -> None:
         """Create all weights by running `call` without data on inputs of this shape."""
         from ..core import symbolic

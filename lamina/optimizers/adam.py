@@ -92,9 +92,10 @@ class Adam(_Moments):
         fused_adam(group, grads, rate, step, decay, (self.beta_1, self.beta_2), self.epsilon, peaks)
 
 
-class AdamW(Adam, first=("weight_decay",)):
+class AdamW(Adam):
     """Adam with weight decay apart from the gradient. Loshchilov and Hutter, 2019."""
 
+    _order = ("learning_rate", "weight_decay")
     weight_decay: float = arg(
         number(0), default=0.004, doc="Each step first shrinks the weights by learning_rate * weight_decay."
     )

@@ -225,6 +225,10 @@ class _Arguments(Declared):
     name: str | None = arg(text.optional(), default=None, doc="Name in configs and files.")
 
 
+# Those of rules come behind the learning rate.
+_Arguments._last = tuple(_Arguments._args)[1:]
+
+
 class Optimizer(_Arguments):
     """Base of all optimizers; works on any list of torch Parameters.
 
@@ -246,17 +250,14 @@ class Optimizer(_Arguments):
 
     _in_parts: ClassVar[bool] = False  # whether the rule looks at each value alone
 
-    def __init_subclass__(cls, first: Sequence[str] = (), bare: bool = False, **kwargs: Any) -> None:
-        """Keras' order of arguments: `learning_rate`, `first`, those of the rules, those of the base unless `bare`."""
+    def __init_subclass__(cls, bare: bool = False, **kwargs: Any) -> None:
+        """bare: it takes its own arguments alone, and has the defaults of the others."""
         own = [name for name, value in vars(cls).items() if isinstance(value, Arg)]
         super().__init_subclass__(**kwargs)
-        if own:
-            shared = _Arguments._args
-            special = [name for name in cls._args if name not in shared]
-            names = own if bare else dict.fromkeys(("learning_rate", *first, *special, *shared))
-            for name in shared.keys() - {"learning_rate", *names}:
-                setattr(cls, name, shared[name].default)
-            cls._args = {name: cls._args[name] for name in dict.fromkeys((*vars(cls).get("_order", ()), *names))}
+        if bare:
+            for name in _Arguments._args.keys() - {*own, *vars(cls)}:
+                setattr(cls, name, _Arguments._args[name].default)
+            cls._args = {name: cls._args[name] for name in own}
             cls.__signature__ = signature(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -158,7 +158,6 @@ class Adadelta(Rule):
 
 
 not_positive = number(maximum=0)
-not_positive.expected = "a number of at most 0"
 
 
 class Ftrl(Rule):

@@ -81,14 +81,7 @@ def rate_function(value: Any) -> Callable[[Tensor], Any]:
     return lambda step: value.at(step if step.device.type != "cpu" else step.item())
 
 
-def _positive(value: Any, owner: Any) -> Any:
-    value = number(0).convert(value, owner)
-    if value == 0:
-        raise Refused
-    return value
-
-
-_steps = Kind("a positive number of steps", _positive, good=(1, 10), bad=(0, -1, "ten", None))
+_steps = number(0, above=True)
 
 
 class ExponentialDecay(_Formula):

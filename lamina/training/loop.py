@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..callbacks import CallbackList, Logs, to_host
 from ..core import placing
 from ..core.children import Children
 from ..core.errors import warn
 from ..core.layer import Layer
 from ..core.work import keeps_states, modules_inside, put_flag, training_flags
-from .callbacks import CallbackList, Logs, to_host
 from .data import Feed, check_count
 from .distributed import Ranks, ranks_of, spoken
 from .memory import keep_buffers
-from .step import trainable_weights
+from .step import OwnStep, trainable_weights
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Loop:
         """Inside, the model trains or not, and nothing of that is left afterwards."""
         vars(self._model)[_STOPS[self._phase]] = False
         try:
-            with keep_buffers(), flagged(self._model, training=self._phase == "train"), self._threads, spoken():
+            flags = flagged(self._model, self._phase == "train", isinstance(self._run, OwnStep))
+            with keep_buffers(), flags, self._threads, spoken():
                 if self._ranks is not None and self._phase != "train":
                     self._ranks.level(self._model)
                 yield self
@@ -107,10 +108,11 @@ class Loop:
         """Loss and metrics on the loop's own data, or on others held back from them."""
         model, called, feed = self._model, self._called, feed or self._feed
         vars(model)["stop_evaluating"] = False
-        with flagged(model, training=False), torch.no_grad():
+        run = model.make_test_function()
+        with flagged(model, False, isinstance(run, OwnStep)), torch.no_grad():
             called.on_test_begin()
             model.reset_metrics()
-            results = self._measured(feed, model.make_test_function(), "test")
+            results = self._measured(feed, run, "test")
             if results is None:
                 again = "" if feed.source.restarts else " It cannot start again: pass something that can."
                 raise ValueError(f"The {feed.source.kind} gave no batch to evaluate on.{again}")
@@ -259,19 +261,21 @@ def _is_due(epoch: int, frequency: Any) -> bool:
     return epoch + 1 in frequency if hasattr(frequency, "__contains__") else (epoch + 1) % frequency == 0
 
 
-def flagged(module: nn.Module, training: bool) -> AbstractContextManager[Collection[nn.Module]]:
-    """Inside, the module and those in it, which this gives, train or not; afterwards they are as before."""
-    return training_flags(module, module, training, functools.partial(_train, module))
+def flagged(module: nn.Module, training: bool, own_step: bool = False) -> AbstractContextManager[Collection[nn.Module]]:
+    """Inside, the module and those in it, which this gives, train or not; afterwards they are as before. In a step of
+    the user's own, layers that train unless a call says otherwise go on so, as in Keras."""
+    return training_flags(module, module, training, functools.partial(_train, module, own_step and not training))
 
 
-def _train(module: nn.Module, training: bool) -> None:
+def _train(module: nn.Module, own_step: bool, training: bool) -> None:
     """torch's `train`; a `train` that users wrote in a layer or model is theirs."""
     if not isinstance(module, (Layer, Children)):
         module.train(training)
         return
-    put_flag(module, training)
+    if not (own_step and getattr(module, "_trains_untold", False)):
+        put_flag(module, training)
     for child in module.children():
-        _train(child, training)
+        _train(child, own_step, training)
 
 
 def without_gradients(modules: Iterable[nn.Module]) -> Any:

@@ -21,8 +21,7 @@ from ..core.masking import get_mask, set_mask
 from ..core.scope import scope
 from . import replay
 from .graphs import Graphed, cuda_capture
-from .record import Line, Recording
-from .replay import FORMATS, Format, below_autograd, data_ptr, watched, write_down
+from .replay import FORMATS, Format, Recorded, below_autograd, data_ptr, watched, write_down
 
 logger = logging.getLogger("lamina")
 
@@ -43,17 +42,6 @@ class _Premises:
         return [*map(id, tensors)], [*map(data_ptr, tensors)], [one["training"] for one in self._flags]
 
 
-class _Repeatable(Format):
-    """What is known of inputs of one format; once it is recorded: the function, what it goes by, what it gives."""
-
-    line: Callable | None = None
-    recordings = 0
-    premises: _Premises
-    known: Any
-    spec: Any  # None: one tensor without a mask
-    found: Recording | None = None
-
-
 class Repeated:
     """`run` of a model's plan, for calls without gradients: the first ones of a format are timed, then two recorded,
     those that follow repeated.
@@ -63,7 +51,7 @@ class Repeated:
 
     def __init__(self, module: Any, run: Callable):
         self._module, self._run = module, run
-        self._formats: dict[Any, _Repeatable] = {}
+        self._formats: dict[Any, Format] = {}
         layers = [*module._flat_layers()]
         self._pool: Any = None  # of the memory of CUDA graphs
         self._never = any(layer._care & (LOSSES | TOLD) for layer in layers)
@@ -82,9 +70,9 @@ class Repeated:
         if known is None:
             if len(self._formats) == FORMATS or not all(map(_is_plain, inputs)):
                 return self._run(*inputs)
-            known = self._formats[key] = _Repeatable()
-        if known.line is not None:
-            return self._repeat(known, inputs)
+            known = self._formats[key] = Format()
+        if known.replay is not None:
+            return self._repeat(known, known.replay, inputs)
         if known.eager:
             return self._run(*inputs)
         least = replay.EAGER_TIME_ON_GPU if first.is_cuda else replay.EAGER_TIME
@@ -96,54 +84,43 @@ class Repeated:
         known.passes += 1
         return outputs
 
-    def _repeat(self, known: _Repeatable, inputs: tuple[Tensor, ...]) -> Any:
-        if known.premises.now() != known.known:
-            known.line, known.seconds = None, 0.0
+    def _repeat(self, known: Format, found: Recorded, inputs: tuple[Tensor, ...]) -> Any:
+        if found.premises.now() != found.known:
+            known.replay, known.seconds = None, 0.0
             known.eager = known.recordings >= _MOST
             return self._run(*inputs)
         try:
             with below_autograd():
-                outputs = known.line(*inputs)  # type: ignore[misc]
+                outputs = found.line(*inputs)  # type: ignore[misc]
         except Exception:  # the plan finds the words for it
             return self._run(*inputs)
-        if known.spec is None:
+        if found.spec is None:
             return outputs
         outputs, masks = outputs
         for output, mask in zip(outputs, masks, strict=True):
             set_mask(output, mask)
-        return pytree.tree_unflatten(outputs, known.spec)
+        return pytree.tree_unflatten(outputs, found.spec)
 
-    def _record(self, known: _Repeatable, inputs: tuple[Tensor, ...]) -> Any:
+    def _record(self, known: Format, inputs: tuple[Tensor, ...]) -> Any:
         """A call of which all calls of torch are written down."""
         premises = _Premises(self._module)
         once = functools.partial(self._run, *inputs)
-        outputs, recording, draws, problem = write_down(self._module, inputs, once, known.found is not None)
+        outputs, recording, draws, problem = write_down(self._module, inputs, once, known.first is not None)
         flat, spec = pytree.tree_flatten(outputs)
         masks = [get_mask(output) for output in flat]
         alone = type(outputs) is Tensor and masks == [None]
         names = recording.names([flat, masks])
-        results = names[0][0] if alone else names
-        problem = recording.problem or problem
         if problem is None and draws:
             problem = "random numbers are drawn"
         if problem is None and not recording.keeps_to_itself(names):
             problem = "it writes to what is there before, or gives it back"
-        if problem is None and known.found is not None and not known.found.matches(recording):
-            problem = "two calls were not alike"
-        if problem is not None:
-            logger.debug("Predictions run layer by layer: %s.", problem)
-            known.eager, known.found = True, None
-        elif known.found is None:
-            known.found = recording
-        else:
-            known.premises, known.known, known.spec = premises, premises.now(), None if alone else spec
-            known.line, known.found = Line(recording, results).run, None
-            known.recordings += 1
-            if inputs[0].is_cuda:
-                known.line = self._graphed(known.line, inputs)
+        results, spec = (names[0][0], None) if alone else (names, spec)
+        known.take(Recorded(recording, results, spec, draws, premises, premises.now()), problem, "Predictions")
+        if known.replay is not None and inputs[0].is_cuda:
+            known.replay.line = self._graphed(known.replay.line, inputs)
         return outputs
 
-    def _graphed(self, line: Callable, inputs: tuple[Tensor, ...]) -> Callable:
+    def _graphed(self, line: Any, inputs: tuple[Tensor, ...]) -> Callable:
         """The line as one CUDA graph; itself where that cannot be."""
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         try:

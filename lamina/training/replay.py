@@ -123,26 +123,18 @@ class Premises:
 
 
 @dataclass
-class _Recorded:
+class Recorded:
     """One recorded pass: what was written down, the names of its results, and what it went by."""
 
     recording: Recording
     results: list[Any]
     spec: Any
     draws: dict[SeedGenerator, int]
-    premises: Premises
+    premises: Any  # `now()` of it is `known` as long as the recording holds
     known: Any
-    line: Line | None = None
+    line: Callable | None = None
 
-    def holds(self, weights: list[Any]) -> bool:
-        """Whether all that it went by is as it was, for these weights."""
-        if weights is not self.premises.weights:
-            if not are(weights, self.premises.weights):
-                return False
-            self.premises.weights = weights
-        return self.premises.now() == self.known
-
-    def matches(self, other: _Recorded) -> bool:
+    def matches(self, other: Recorded) -> bool:
         mine, theirs = ((one.results, one.spec, one.draws, one.known) for one in (self, other))
         return mine == theirs and self.recording.matches(other.recording)
 
@@ -153,14 +145,29 @@ class Format:
     def __init__(self) -> None:
         self.passes, self.seconds = 0, 0.0
         self.eager = False  # for good
-        self.first: _Recorded | None = None
-        self.replay: _Recorded | None = None
+        self.first: Recorded | None = None
+        self.replay: Recorded | None = None
+        self.recordings = 0  # that were replayed
 
     def is_due(self, on_gpu: bool = False) -> bool:
         if self.eager or not self.passes or self.seconds < (EAGER_TIME_ON_GPU if on_gpu else EAGER_TIME):
             return False
         self.eager = not on_gpu and self.seconds > LONGEST * self.passes
         return not self.eager
+
+    def take(self, found: Recorded, problem: str | None, what: str) -> None:
+        """Replay the second of two equal recordings; pass eagerly for good where there is a problem with one."""
+        problem = found.recording.problem or problem
+        if problem is None and self.first is not None and not self.first.matches(found):
+            problem = "two passes were not alike"
+        if problem is not None:
+            logger.debug("%s run eagerly: %s.", what, problem)
+            self.eager, self.first = True, None
+        elif self.first is None:
+            self.first = found
+        else:
+            found.line = Line(found.recording, found.results).run
+            self.first, self.replay, self.recordings = None, found, self.recordings + 1
 
 
 class Replayed(Passes):
@@ -199,24 +206,24 @@ class Replayed(Passes):
             if key is not None and len(self._formats) < FORMATS:
                 self._formats[key] = known
         found = known.replay
-        if found is not None and _as_usual() and found.holds(weights) and scale(_ANY) is _ANY:
+        if found is not None and _as_usual() and _holds(found, weights) and scale(_ANY) is _ANY:
             return self._replayed(found, leaves, batch, weights, scale)
         if found is None and known.is_due() and _as_usual() and scale(_ANY) is _ANY:
             return self._record(known, leaves, batch, weights, scale)
         begin = time.perf_counter()
-        passed = super().both(batch[0], batch[1], batch[2], weights, scale)
+        passed = super().both(*batch, weights, scale)
         known.seconds += time.perf_counter() - begin
         known.passes += 1
         return passed
 
-    def _replayed(self, found: _Recorded, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
+    def _replayed(self, found: Recorded, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
         for weight in weights:
             weight.grad = None
         try:
             with below_autograd():
-                loss, outputs, masks, grads = found.line.run(*leaves)  # type: ignore[union-attr]
+                loss, outputs, masks, grads = found.line(*leaves)  # type: ignore[misc]
         except Exception:  # an eager pass finds the words for it
-            return super().both(batch[0], batch[1], batch[2], weights, scale)
+            return super().both(*batch, weights, scale)
         for weight, grad in zip(weights, grads, strict=True):
             weight.grad = grad
         for stream, count in found.draws.items():
@@ -228,25 +235,15 @@ class Replayed(Passes):
     def _record(self, known: Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
         """An eager pass of which all calls are written down."""
         premises = Premises(self.module, self._compiled, weights)
-        once = functools.partial(super().both, batch[0], batch[1], batch[2], weights, scale)
+        once = functools.partial(super().both, *batch, weights, scale)
         passed, recording, draws, problem = write_down(self.module, leaves, once, known.first is not None)
         outputs, loss, grads = passed
         flat, spec = pytree.tree_flatten(outputs)
         named = [loss, flat if self.outputs_used else [], [], grads]
         if self.outputs_used:
             named[2] = [get_mask(output) for output in flat]
-        results = recording.names(named)
-        found = _Recorded(recording, results, spec, draws, premises, premises.now())
-        problem = recording.problem or problem or self._hindrance(weights)
-        if problem is None and known.first is not None and not known.first.matches(found):
-            problem = "two passes were not alike"
-        if problem is not None:
-            logger.debug("The training step runs eagerly: %s.", problem)
-            known.eager, known.first = True, None
-        elif known.first is None:
-            known.first = found
-        else:
-            found.line, known.first, known.replay = Line(recording, results), None, found
+        found = Recorded(recording, recording.names(named), spec, draws, premises, premises.now())
+        known.take(found, problem or self._hindrance(weights), "Training steps")
         return passed
 
     def _hindrance(self, weights: Sequence[Any]) -> str | None:
@@ -259,6 +256,15 @@ class Replayed(Passes):
         if any(hooks):
             return "there are hooks"
         return None
+
+
+def _holds(found: Recorded, weights: list[Any]) -> bool:
+    """Whether all that a recording went by is as it was, for these weights."""
+    if weights is not found.premises.weights:
+        if not are(weights, found.premises.weights):
+            return False
+        found.premises.weights = weights
+    return found.premises.now() == found.known
 
 
 def write_down(

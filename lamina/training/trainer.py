@@ -15,16 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..callbacks import to_host
 from ..core import config, serialize
 from ..core.calling import Calling, device_of, takes_texts
 from ..core.care import Changes
 from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
+from ..core.scope import told
 from ..core.stateless import StatelessScope, paired
 from ..core.work import alone_in, modules_inside
 from ..metrics import Metric
-from .callbacks import to_host
 from .compiled import Compiled, names_in_order, results_of
 from .data import (
     Feed,
@@ -265,12 +266,14 @@ class Trainer(_Module):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Measure one batch and return results by name. To be overridden."""
-        logs = self._step("test")(*unpack(data))
+        with told(training=False):
+            logs = self._step("test")(*unpack(data))
         return self.get_metrics_result() if logs is None else logs
 
     def predict_step(self, data: Any) -> Any:
         """The outputs for one batch. To be overridden."""
-        return self(unpack(data)[0])
+        with told(training=False):
+            return self(unpack(data)[0])
 
     def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(Trainer, method)
@@ -506,8 +509,9 @@ class Trainer(_Module):
         """The outputs for one batch as NumPy arrays."""
         x = tensors_of(x, "x", device_of(self), may_hold_texts(x, self))
         self._build_by_call(x, "predict")
-        with flagged(self, training=False) as modules, without_gradients(modules):
-            outputs = self.make_predict_function()(x, None, None)
+        run = self.make_predict_function()
+        with flagged(self, False, isinstance(run, OwnStep)) as modules, without_gradients(modules):
+            outputs = run(x, None, None)
         given = {leaf.untyped_storage().data_ptr() for leaf in _leaves(x) if isinstance(leaf, Tensor)}
 
         def apart(leaf: Any) -> Any:  # what only passed through lies where the caller's data does
@@ -533,7 +537,7 @@ class Trainer(_Module):
         try:
             ranks = self._ranks
             part: Any = () if ranks is None else ranks.part(batch)
-            with flagged(self, training) as modules:
+            with flagged(self, training, isinstance(run, OwnStep)) as modules:
                 state["_metrics_inside"] = self._find_metrics(modules)
                 self.reset_metrics()
                 logs = run(*batch) if ranks is None else ranks.run(run, part, self)
