@@ -62,56 +62,34 @@ def ConvNeXtTiny(net: Network, include_preprocessing: bool = True) -> Functional
 
     include_preprocessing: whether values from 0 to 255 are normalized first, if they are of three channels.
     """
-    sums = (
-        "8ae6e78ce2933352b1ef4008e6dd2f17bc40771563877d156bc6426c7cf503ff",
-        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-    )
-    return _convnext(net, (3, 3, 9, 3), 96, include_preprocessing, sums)
+    return _convnext(net, (3, 3, 9, 3), 96, include_preprocessing)
 
 
 @application("convnext_small", _ORDER)
 def ConvNeXtSmall(net: Network, include_preprocessing: bool = True) -> Functional:
     """A ConvNeXt of 36 blocks whose first have 96 channels (Liu et al. 2022, arXiv:2201.03545)."""
-    sums = (
-        "ce1277d8f1ee5a0ef0e171469089c18f5233860ceaf9b168049cb9263fd7483c",
-        "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
-    )
-    return _convnext(net, (3, 3, 27, 3), 96, include_preprocessing, sums)
+    return _convnext(net, (3, 3, 27, 3), 96, include_preprocessing)
 
 
 @application("convnext_base", _ORDER)
 def ConvNeXtBase(net: Network, include_preprocessing: bool = True) -> Functional:
     """A ConvNeXt of 36 blocks whose first have 128 channels (Liu et al. 2022, arXiv:2201.03545)."""
-    sums = (
-        "52cbb006d3dadd03f6e095a8ca1aca47aecdd75acb4bc74bce1f5c695d0086e6",
-        "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
-    )
-    return _convnext(net, (3, 3, 27, 3), 128, include_preprocessing, sums)
+    return _convnext(net, (3, 3, 27, 3), 128, include_preprocessing)
 
 
 @application("convnext_large", _ORDER)
 def ConvNeXtLarge(net: Network, include_preprocessing: bool = True) -> Functional:
     """A ConvNeXt of 36 blocks whose first have 192 channels (Liu et al. 2022, arXiv:2201.03545)."""
-    sums = (
-        "070c5ed9ed289581e477741d3b34beffa920db8cf590899d6d2c67fba2a198a6",
-        "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
-    )
-    return _convnext(net, (3, 3, 27, 3), 192, include_preprocessing, sums)
+    return _convnext(net, (3, 3, 27, 3), 192, include_preprocessing)
 
 
 @application("convnext_xlarge", _ORDER)
 def ConvNeXtXLarge(net: Network, include_preprocessing: bool = True) -> Functional:
     """A ConvNeXt of 36 blocks whose first have 256 channels (Liu et al. 2022, arXiv:2201.03545)."""
-    sums = (
-        "c1f5ccab661354fc3a79a10fa99af82f0fbf10ec65cb894a3ae0815f17a889ee",
-        "de3f8a54174130e0cecdc71583354753d557fcf1f4487331558e2a16ba0cfe05",
-    )
-    return _convnext(net, (3, 3, 27, 3), 256, include_preprocessing, sums)
+    return _convnext(net, (3, 3, 27, 3), 256, include_preprocessing)
 
 
-def _convnext(
-    net: Network, depths: tuple[int, ...], channels: int, preprocess: bool, sums: tuple[str, str]
-) -> Functional:
+def _convnext(net: Network, depths: tuple[int, ...], channels: int, preprocess: bool) -> Functional:
     net.only_channels_last()
     name = net.name
     x = net.input(224, 32)
@@ -136,7 +114,7 @@ def _convnext(
     else:
         x = LayerNormalization(epsilon=1e-6)(net.pooled(x))
     kind = net.architecture.removeprefix("ConvNeXt").lower()
-    return net.model(x, Published(f"convnext/convnext_{kind}{{}}.h5", sums))
+    return net.model(x, Published(f"convnext/convnext_{kind}{{}}.h5"))
 
 
 def _block(x: SymbolicTensor, name: str, filters: int) -> SymbolicTensor:

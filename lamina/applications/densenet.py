@@ -22,22 +22,22 @@ preprocess_input = preprocessing("torch")
 @application("densenet121")
 def DenseNet121(net: Network) -> Functional:
     """A densely connected network of 121 layers with weights (Huang et al. 2016, arXiv:1608.06993)."""
-    return _densenet(net, (6, 12, 24, 16), ("9d60b8095a5708f2dcce2bca79d332c7", "30ee3e1110167f948a6b9946edeeb738"))
+    return _densenet(net, (6, 12, 24, 16))
 
 
 @application("densenet169")
 def DenseNet169(net: Network) -> Functional:
     """A densely connected network of 169 layers with weights (Huang et al. 2016, arXiv:1608.06993)."""
-    return _densenet(net, (6, 12, 32, 32), ("d699b8f76981ab1b30698df4c175e90b", "b8c4d4c20dd625c148057b9ff1c1176b"))
+    return _densenet(net, (6, 12, 32, 32))
 
 
 @application("densenet201")
 def DenseNet201(net: Network) -> Functional:
     """A densely connected network of 201 layers with weights (Huang et al. 2016, arXiv:1608.06993)."""
-    return _densenet(net, (6, 12, 48, 32), ("1ceb130c1ea1b78c3bf6114dbdfd8807", "c13680b51ded0fb44dff2d8f86ac8bb1"))
+    return _densenet(net, (6, 12, 48, 32))
 
 
-def _densenet(net: Network, blocks: Sequence[int], sums: tuple[str, str]) -> Functional:
+def _densenet(net: Network, blocks: Sequence[int]) -> Functional:
     net.only_channels_last()
     x = _BLOCKS(ZeroPadding2D(3)(net.input(224, 32)), "conv1", 64, 7, strides=2)
     x = MaxPooling2D(3, strides=2, name="pool1")(ZeroPadding2D(1)(x))
@@ -47,7 +47,7 @@ def _densenet(net: Network, blocks: Sequence[int], sums: tuple[str, str]) -> Fun
         for number in range(1, count + 1):
             x = _block(x, f"conv{stage}_block{number}")
     x = net.top(_LAST.norm(x, "last", active=True))
-    return net.model(x, tf_kernels(f"densenet/{net.architecture.lower()}", sums))
+    return net.model(x, tf_kernels(f"densenet/{net.architecture.lower()}"))
 
 
 def _block(x: SymbolicTensor, name: str) -> SymbolicTensor:

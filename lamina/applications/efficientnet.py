@@ -52,70 +52,52 @@ preprocess_input = preprocessing(None)
 @application("efficientnetb0")
 def EfficientNetB0(net: Network) -> Functional:
     """The network that the others are made from (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.0, 1.0, 224, 0.2, ("902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d")
-    )
+    return _efficientnet(net, 1.0, 1.0, 224, 0.2)
 
 
 @application("efficientnetb1")
 def EfficientNetB1(net: Network) -> Functional:
     """1.0 times as wide and 1.1 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.0, 1.1, 240, 0.2, ("1d254153d4ab51201f1646940f018540", "74c4e6b3e1f6a1eea24c589628592432")
-    )
+    return _efficientnet(net, 1.0, 1.1, 240, 0.2)
 
 
 @application("efficientnetb2")
 def EfficientNetB2(net: Network) -> Functional:
     """1.1 times as wide and 1.2 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.1, 1.2, 260, 0.3, ("b15cce36ff4dcbd00b6dd88e7857a6ad", "111f8e2ac8aa800a7a99e3239f7bfb39")
-    )
+    return _efficientnet(net, 1.1, 1.2, 260, 0.3)
 
 
 @application("efficientnetb3")
 def EfficientNetB3(net: Network) -> Functional:
     """1.2 times as wide and 1.4 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.2, 1.4, 300, 0.3, ("ffd1fdc53d0ce67064dc6a9c7960ede0", "af6d107764bb5b1abb91932881670226")
-    )
+    return _efficientnet(net, 1.2, 1.4, 300, 0.3)
 
 
 @application("efficientnetb4")
 def EfficientNetB4(net: Network) -> Functional:
     """1.4 times as wide and 1.8 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.4, 1.8, 380, 0.4, ("18c95ad55216b8f92d7e70b3a046e2fc", "ebc24e6d6c33eaebbd558eafbeedf1ba")
-    )
+    return _efficientnet(net, 1.4, 1.8, 380, 0.4)
 
 
 @application("efficientnetb5")
 def EfficientNetB5(net: Network) -> Functional:
     """1.6 times as wide and 2.2 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.6, 2.2, 456, 0.4, ("ace28f2a6363774853a83a0b21b9421a", "38879255a25d3c92d5e44e04ae6cec6f")
-    )
+    return _efficientnet(net, 1.6, 2.2, 456, 0.4)
 
 
 @application("efficientnetb6")
 def EfficientNetB6(net: Network) -> Functional:
     """1.8 times as wide and 2.6 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 1.8, 2.6, 528, 0.5, ("165f6e37dce68623721b423839de8be5", "9ecce42647a20130c1f39a5d4cb75743")
-    )
+    return _efficientnet(net, 1.8, 2.6, 528, 0.5)
 
 
 @application("efficientnetb7")
 def EfficientNetB7(net: Network) -> Functional:
     """2.0 times as wide and 3.1 times as deep as EfficientNetB0 (Tan and Le 2019, arXiv:1905.11946)."""
-    return _efficientnet(
-        net, 2.0, 3.1, 600, 0.5, ("8c03f828fec3ef71311cd463b6759d99", "cbcfe4450ddf6f3ad90b1b398090fe4a")
-    )
+    return _efficientnet(net, 2.0, 3.1, 600, 0.5)
 
 
-def _efficientnet(
-    net: Network, wide: float, deep: float, size: int, dropout: float, sums: tuple[str, str]
-) -> Functional:
+def _efficientnet(net: Network, wide: float, deep: float, size: int, dropout: float) -> Functional:
     x = Normalization(axis=channel_axis())(Rescaling(1 / 255)(net.input(size, 32)))
     if net.pretrained:  # they were trained with a division by the variance
         x = Rescaling([1 / math.sqrt(each) for each in _DEVIATIONS])(x)
@@ -129,7 +111,7 @@ def _efficientnet(
     x = stacked(x, stages, sum(count for _, count, *_ in stages))
     x = finished(net, x, BLOCKS, rounded(1280 * wide), dropout)
     folder = "https://storage.googleapis.com/keras-applications/"
-    return net.model(x, Published(f"{folder}{net.architecture.lower()}{{}}.h5", sums))
+    return net.model(x, Published(f"{folder}{net.architecture.lower()}{{}}.h5"))
 
 
 def stacked(

@@ -37,55 +37,46 @@ def EfficientNetV2B0(net: Network, include_preprocessing: bool = True) -> Functi
 
     include_preprocessing: whether the network takes values from 0 to 255; else from -1 to 1.
     """
-    sums = "21ecbf6da12460d5c40bb2f29ceb2188", "893217f2bb855e2983157299931e43ff"
-    return _efficientnet(net, _B, 1.0, 1.0, 224, include_preprocessing, sums)
+    return _efficientnet(net, _B, 1.0, 1.0, 224, include_preprocessing)
 
 
 @application("efficientnetv2-b1", _ORDER)
 def EfficientNetV2B1(net: Network, include_preprocessing: bool = True) -> Functional:
     """1.0 times as wide and 1.1 times as deep as EfficientNetV2B0 (Tan and Le 2021, arXiv:2104.00298)."""
-    sums = "069f0534ff22adf035c89e2d9547a9dc", "0e80663031ca32d657f9caa404b6ec37"
-    return _efficientnet(net, _B, 1.0, 1.1, 240, include_preprocessing, sums)
+    return _efficientnet(net, _B, 1.0, 1.1, 240, include_preprocessing)
 
 
 @application("efficientnetv2-b2", _ORDER)
 def EfficientNetV2B2(net: Network, include_preprocessing: bool = True) -> Functional:
     """1.1 times as wide and 1.2 times as deep as EfficientNetV2B0 (Tan and Le 2021, arXiv:2104.00298)."""
-    sums = "424e49f28180edbde1e94797771950a7", "1dfe2e7a5d45b6632553a8961ea609eb"
-    return _efficientnet(net, _B, 1.1, 1.2, 260, include_preprocessing, sums)
+    return _efficientnet(net, _B, 1.1, 1.2, 260, include_preprocessing)
 
 
 @application("efficientnetv2-b3", _ORDER)
 def EfficientNetV2B3(net: Network, include_preprocessing: bool = True) -> Functional:
     """1.2 times as wide and 1.4 times as deep as EfficientNetV2B0 (Tan and Le 2021, arXiv:2104.00298)."""
-    sums = "1f1fc43bd98a6e4fd8fdfd551e02c7a0", "f6abf7b5849ac99a89b50dd3fd532856"
-    return _efficientnet(net, _B, 1.2, 1.4, 300, include_preprocessing, sums)
+    return _efficientnet(net, _B, 1.2, 1.4, 300, include_preprocessing)
 
 
 @application("efficientnetv2-s", _ORDER)
 def EfficientNetV2S(net: Network, include_preprocessing: bool = True) -> Functional:
     """A network that trains faster, the smallest of three that search found (Tan and Le 2021, arXiv:2104.00298)."""
-    sums = "e1d88a8495beba45748fedd0cecbe016", "af0682fb74e8c54910f2d4393339c070"
-    return _efficientnet(net, _S, 1.0, 1.0, 384, include_preprocessing, sums)
+    return _efficientnet(net, _S, 1.0, 1.0, 384, include_preprocessing)
 
 
 @application("efficientnetv2-m", _ORDER)
 def EfficientNetV2M(net: Network, include_preprocessing: bool = True) -> Functional:
     """A network that trains faster, the second of three that search found (Tan and Le 2021, arXiv:2104.00298)."""
-    sums = "a3bf6aa3276309f4fc6a34aa114c95cd", "1b8dc055df72dde80d614482840fe342"
-    return _efficientnet(net, _M, 1.0, 1.0, 480, include_preprocessing, sums)
+    return _efficientnet(net, _M, 1.0, 1.0, 480, include_preprocessing)
 
 
 @application("efficientnetv2-l", _ORDER)
 def EfficientNetV2L(net: Network, include_preprocessing: bool = True) -> Functional:
     """A network that trains faster, the largest of three that search found (Tan and Le 2021, arXiv:2104.00298)."""
-    sums = "27e6d408b53c7ebc868fefa357689935", "b0b66b5c863aef5b46e8608fe1711615"
-    return _efficientnet(net, _L, 1.0, 1.0, 480, include_preprocessing, sums)
+    return _efficientnet(net, _L, 1.0, 1.0, 480, include_preprocessing)
 
 
-def _efficientnet(
-    net: Network, stages: tuple, wide: float, deep: float, size: int, preprocess: bool, sums: tuple[str, str]
-) -> Functional:
+def _efficientnet(net: Network, stages: tuple, wide: float, deep: float, size: int, preprocess: bool) -> Functional:
     stem, counts, filters = stages
     x = net.input(size, 32)
     if preprocess and stages is _B and channels_of(x) == 3:
@@ -102,7 +93,7 @@ def _efficientnet(
     x = stacked(x, blocks, sum(counts))
     x = finished(net, x, _BLOCKS, _rounded(1280 * wide), 0.2, bias_initializer=Constant(0.0))
     kind = net.architecture.lower().replace("v2", "v2-")
-    return net.model(x, Published(f"efficientnet_v2/{kind}{{}}.h5", sums))
+    return net.model(x, Published(f"efficientnet_v2/{kind}{{}}.h5"))
 
 
 def _rounded(filters: float) -> int:

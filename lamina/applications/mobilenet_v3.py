@@ -38,14 +38,6 @@ _LARGE = (
     (2.3, 80, 3, 1, False, True), (6, 112, 3, 1, True, True), (6, 112, 3, 1, True, True),
     (6, 160, 5, 2, True, True), (6, 160, 5, 1, True, True), (6, 160, 5, 1, True, True),
 )  # fmt: skip
-_SUMS = {
-    "large_224_0.75": ("765b44a33ad4005b3ac83185abf1d0eb", "40af19a13ebea4e2ee0c676887f69a2e"),
-    "large_224_1.0": ("59e551e166be033d707958cf9e29a6a7", "07fb09a5933dd0c8eaafa16978110389"),
-    "large_minimalistic_224_1.0": ("675e7b876c45c57e9e63e6d90a36599c", "ec5221f64a2f6d1ef965a614bdae7973"),
-    "small_224_0.75": ("cb65d4e5be93758266aa0a7f2c6708b7", "ebdb5cc8e0b497cd13a7c275d475c819"),
-    "small_224_1.0": ("8768d4c2e7dee89b9d02b2d03d65d862", "d3e8ec802a04aa4fc771ee12a9a9b836"),
-    "small_minimalistic_224_1.0": ("99cd97fb2fcdad2bf028eb838de69e37", "cde8136e733e811080d9fcd8a252f7e4"),
-}
 _RELU = Blocks(
     "{} {}_bn",
     {"padding": "same", "use_bias": False},
@@ -101,7 +93,8 @@ def _mobilenet(
     """last: filters of the last convolution before the classifier's."""
     x = net.input(None, 32)
     kind = f"{net.architecture.removeprefix('MobileNetV3').lower()}{'_minimalistic' * minimalistic}_224_{float(alpha)}"
-    if net.pretrained and kind not in _SUMS:
+    published = Published(f"mobilenet_v3/weights_mobilenet_v3_{kind}_float{{}}.h5", "_no_top_v2")
+    if net.pretrained and published.sums is None:
         raise net.error("alpha", '0.75 or 1.0 with `weights="imagenet"`, 1.0 if minimalistic', alpha)
     swish = _RELU if minimalistic else _SWISH
     x = swish(Rescaling(1 / 127.5, -1.0)(x) if preprocess else x, "conv", 16, 3, strides=2)
@@ -119,8 +112,7 @@ def _mobilenet(
         x = Activation(net.activation, name="predictions")(x)
     else:
         x = net.pooled(x, named=True)
-    address = f"mobilenet_v3/weights_mobilenet_v3_{kind}_float{{}}.h5"
-    return net.model(x, Published(address, _SUMS.get(kind, (None, None)), "_no_top_v2"))
+    return net.model(x, published)
 
 
 def _block(

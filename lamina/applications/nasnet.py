@@ -35,20 +35,16 @@ preprocess_input = preprocessing("tf")
 @application("nasnet_mobile", _ORDER)
 def NASNetMobile(net: Network) -> Functional:
     """The small network of cells that search found (Zoph et al. 2017, arXiv:1707.07012)."""
-    sums = "020fb642bf7360b370c678b08e0adf61", "1ed92395b5b598bdda52abe5c0dbfd63"
-    return _nasnet(net, 224, 44, 4, 32, False, "mobile", sums)
+    return _nasnet(net, 224, 44, 4, 32, False, "mobile")
 
 
 @application("nasnet_large", _ORDER)
 def NASNetLarge(net: Network) -> Functional:
     """The large network of cells that search found (Zoph et al. 2017, arXiv:1707.07012)."""
-    sums = "11577c9a518f0070763c2b964a382f17", "d81d89dc07e6e56530c4e77faddd61b5"
-    return _nasnet(net, 331, 168, 6, 96, True, "large", sums)
+    return _nasnet(net, 331, 168, 6, 96, True, "large")
 
 
-def _nasnet(
-    net: Network, size: int, filters: int, cells: int, stem: int, skips: bool, kind: str, sums: tuple[str, str]
-) -> Functional:
+def _nasnet(net: Network, size: int, filters: int, cells: int, stem: int, skips: bool, kind: str) -> Functional:
     """cells: between two that halve height and width. skips: whether the cell after such a one is given what that was
     given second, not first."""
     net.only_channels_last()
@@ -67,7 +63,7 @@ def _nasnet(
             x, before = _normal(x, before, filters * 2**stage, name, finer=number == 0), x
     x = Activation("relu")(x)
     x = net.classified(GlobalAveragePooling2D()(x)) if net.include_top else net.pooled(x)
-    return net.model(x, Published(f"nasnet/NASNet-{kind}{{}}.h5", sums, "-no-top", f"nasnet_{kind}{{}}.h5"))
+    return net.model(x, Published(f"nasnet/NASNet-{kind}{{}}.h5", "-no-top", f"nasnet_{kind}{{}}.h5"))
 
 
 def _normal(x: SymbolicTensor, before: SymbolicTensor, filters: int, name: str, finer: bool) -> SymbolicTensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from ..models import Functional
 from ..utils import get_file, get_source_inputs
 
 _BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_SUMS = json.loads((Path(__file__).parent / "sums.json").read_text("utf-8"))
 _ARGUMENTS = """
 
     include_top: whether the network ends in its classifier. weights: "imagenet" for the published ones, which are
@@ -36,27 +38,30 @@ _ARGUMENTS = """
 class Published:
     """Weights of ImageNet: an address, or one below Keras' folder; "{}" where the name says that the top is left out.
 
-    sums: of the files with and without the top, where they are known. file: the name here, where it is another.
+    file: the name here, where it is another. What the files sum up to, with and without the top, is in sums.json.
     """
 
     address: str
-    sums: tuple[str | None, str | None] = (None, None)
     without_top: str = "_notop"
     file: str | None = None
+
+    @property
+    def sums(self) -> tuple[str, str] | None:
+        """Of the files; None where they are not known."""
+        return _SUMS.get(self.address.rpartition("/")[2])
 
     def path(self, include_top: bool) -> str:
         """Where the file is on this machine, fetched if need be. Raises ConnectionError where it cannot be."""
         mark = "" if include_top else self.without_top
         address = self.address.format(mark)
         name = self.file.format(mark.replace("-", "_")) if self.file else address.rpartition("/")[2]
-        return get_file(
-            name, urljoin(_BASE, address), cache_subdir="models", file_hash=self.sums[0 if include_top else 1]
-        )
+        file_hash = self.sums and self.sums[0 if include_top else 1]
+        return get_file(name, urljoin(_BASE, address), cache_subdir="models", file_hash=file_hash)
 
 
-def tf_kernels(path: str, sums: tuple[str, str]) -> Published:
+def tf_kernels(path: str) -> Published:
     """Weights as most are named."""
-    return Published(f"{path}_weights_tf_dim_ordering_tf_kernels{{}}.h5", sums)
+    return Published(f"{path}_weights_tf_dim_ordering_tf_kernels{{}}.h5")
 
 
 @dataclass

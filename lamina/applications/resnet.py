@@ -19,31 +19,28 @@ BLOCKS = Blocks(normal={"epsilon": 1.001e-5})
 @application("resnet50")
 def ResNet50(net: Network) -> Functional:
     """A residual network of 50 layers with weights (He et al. 2015, arXiv:1512.03385)."""
-    sums = "2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"
-    return _resnet(net, (3, 4, 6, 3), sums)
+    return _resnet(net, (3, 4, 6, 3))
 
 
 @application("resnet101")
 def ResNet101(net: Network) -> Functional:
     """A residual network of 101 layers with weights (He et al. 2015, arXiv:1512.03385)."""
-    sums = "f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21"
-    return _resnet(net, (3, 4, 23, 3), sums)
+    return _resnet(net, (3, 4, 23, 3))
 
 
 @application("resnet152")
 def ResNet152(net: Network) -> Functional:
     """A residual network of 152 layers with weights (He et al. 2015, arXiv:1512.03385)."""
-    sums = "100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c"
-    return _resnet(net, (3, 8, 36, 3), sums)
+    return _resnet(net, (3, 8, 36, 3))
 
 
-def _resnet(net: Network, blocks: Sequence[int], sums: tuple[str, str]) -> Functional:
+def _resnet(net: Network, blocks: Sequence[int]) -> Functional:
     x = stem(BLOCKS(ZeroPadding2D(3, name="conv1_pad")(net.input(224, 32)), "conv1", 64, 7, strides=2))
     for stage, count in enumerate(blocks):
         for number in range(1, count + 1):
             strides = 2 if stage and number == 1 else 1
             x = _block(x, f"conv{stage + 2}_block{number}", 64 * 2**stage, strides, widens=number == 1)
-    return net.model(net.top(x), tf_kernels(f"resnet/{net.architecture.lower()}", sums))
+    return net.model(net.top(x), tf_kernels(f"resnet/{net.architecture.lower()}"))
 
 
 def _block(x: SymbolicTensor, name: str, filters: int, strides: int, widens: bool) -> SymbolicTensor:

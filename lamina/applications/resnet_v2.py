@@ -18,22 +18,22 @@ preprocess_input = preprocessing("tf")
 @application("resnet50v2")
 def ResNet50V2(net: Network) -> Functional:
     """A pre-activated residual network of 50 layers with weights (He et al. 2016, arXiv:1603.05027)."""
-    return _resnet(net, (3, 4, 6, 3), ("3ef43a0b657b3be2300d5770ece849e0", "fac2f116257151a9d068a22e544a4917"))
+    return _resnet(net, (3, 4, 6, 3))
 
 
 @application("resnet101v2")
 def ResNet101V2(net: Network) -> Functional:
     """A pre-activated residual network of 101 layers with weights (He et al. 2016, arXiv:1603.05027)."""
-    return _resnet(net, (3, 4, 23, 3), ("6343647c601c52e1368623803854d971", "c0ed64b8031c3730f411d2eb4eea35b5"))
+    return _resnet(net, (3, 4, 23, 3))
 
 
 @application("resnet152v2")
 def ResNet152V2(net: Network) -> Functional:
     """A pre-activated residual network of 152 layers with weights (He et al. 2016, arXiv:1603.05027)."""
-    return _resnet(net, (3, 8, 36, 3), ("a49b44d1979771252814e80f8ec446f9", "ed17cf2e0169df9d443503ef94b23b33"))
+    return _resnet(net, (3, 8, 36, 3))
 
 
-def _resnet(net: Network, blocks: Sequence[int], sums: tuple[str, str]) -> Functional:
+def _resnet(net: Network, blocks: Sequence[int]) -> Functional:
     x = ZeroPadding2D(3, name="conv1_pad")(net.input(224, 32))
     x = stem(BLOCKS.conv(x, "conv1", 64, 7, strides=2))
     for stage, count in enumerate(blocks):
@@ -41,7 +41,7 @@ def _resnet(net: Network, blocks: Sequence[int], sums: tuple[str, str]) -> Funct
             strides = 2 if stage < 3 and number == count else 1
             x = _block(x, f"conv{stage + 2}_block{number}", 64 * 2**stage, strides, widens=number == 1)
     x = net.top(BLOCKS.norm(x, "post", active=True))
-    return net.model(x, tf_kernels(f"resnet/{net.architecture.lower()}", sums))
+    return net.model(x, tf_kernels(f"resnet/{net.architecture.lower()}"))
 
 
 def _block(x: SymbolicTensor, name: str, filters: int, strides: int, widens: bool) -> SymbolicTensor:

@@ -18,11 +18,10 @@ preprocess_input = preprocessing("caffe")
 @application("vgg16")
 def VGG16(net: Network) -> Functional:
     """VGG of 13 convolutions and 3 dense layers (Simonyan and Zisserman 2014, arXiv:1409.1556)."""
-    sums = "64373286793e3c8b2b4e3219cbf3544b", "6d6bbae143d832006294945121d1f1fc"
-    return vgg(net, (2, 2, 3, 3, 3), sums)
+    return vgg(net, (2, 2, 3, 3, 3))
 
 
-def vgg(net: Network, convolutions: Sequence[int], sums: tuple[str, str]) -> Functional:
+def vgg(net: Network, convolutions: Sequence[int]) -> Functional:
     """convolutions: how many there are in each block."""
     x = net.input(224, 32)
     for block, (filters, count) in enumerate(zip(_FILTERS, convolutions, strict=True), 1):
@@ -37,4 +36,4 @@ def vgg(net: Network, convolutions: Sequence[int], sums: tuple[str, str]) -> Fun
     else:
         x = net.pooled(x)
     kind = net.architecture.lower()
-    return net.model(x, tf_kernels(f"{kind}/{kind}", sums))
+    return net.model(x, tf_kernels(f"{kind}/{kind}"))

@@ -14,5 +14,4 @@ preprocess_input = preprocessing("caffe")
 @application("vgg19")
 def VGG19(net: Network) -> Functional:
     """VGG of 16 convolutions and 3 dense layers (Simonyan and Zisserman 2014, arXiv:1409.1556)."""
-    sums = "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6"
-    return vgg(net, (2, 2, 4, 4, 4), sums)
+    return vgg(net, (2, 2, 4, 4, 4))

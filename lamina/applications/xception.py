@@ -28,8 +28,7 @@ def Xception(net: Network) -> Functional:
         x = _block(x, f"block{block}", filters, active=block > 2)
     x = _separable(x, "block14_sepconv1", 1536, active=True)
     x = _separable(x, "block14_sepconv2", 2048, active=True)
-    sums = "0a58e3b7378bc2990ea3b43d5981f1f6", "b0042744bf5b25fce3cb969f33bebb97"
-    return net.model(net.top(x, named=False), tf_kernels("xception/xception", sums))
+    return net.model(net.top(x, named=False), tf_kernels("xception/xception"))
 
 
 def _block(x: SymbolicTensor, name: str, filters: Sequence[int], active: bool) -> SymbolicTensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 
 from . import eager
@@ -37,7 +38,14 @@ _THIN = 4  # rows or columns below which reading the matrices is what takes the 
 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
     """`x @ kernel + bias`, or the positive part of it: x (..., in), kernel (in, out), bias (out,) or None."""
-    if _MKL_IS_SLOW and x.ndim > 1 and _by_onednn(x, kernel):
+    if (
+        _MKL_IS_SLOW
+        and not is_dynamo_compiling()  # sizes may be open there, and in an export, and are not to be looked at
+        and type(count := x.numel()) is int
+        and count * kernel.shape[-1] >= _LARGE  # most products are small, and stop here
+        and x.ndim > 1
+        and _by_onednn(x, kernel)
+    ):
         if torch.is_grad_enabled():
             return _Product.apply(*eager.seen(x, kernel, bias), relu)
         return _rows(multiply(x.flatten(0, -2), kernel, bias, relu), x)
@@ -114,11 +122,9 @@ def _rows(y: Tensor, x: Tensor) -> Tensor:
 
 def _by_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN multiplies these faster than MKL, to which torch leaves float32: a (..., in), b (..., in, out)."""
-    if torch.compiler.is_compiling():  # sizes are not to be looked at
-        return False
-    inside, out = b.shape[-2:]
-    if a.numel() * out < _LARGE or out < _THIN or a.numel() < _THIN * inside or a.dtype is not torch.float32:
+    count, (inside, out) = a.numel(), b.shape[-2:]
+    if type(count) is not int or count * out < _LARGE or out < _THIN or count < _THIN * inside:
         return False
     if not eager.has_values(a) or _dispatch(type(b)) is not _dispatch(Tensor):  # as of a DTensor
         return False
-    return bool(b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled)
+    return bool(a.dtype is b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled)

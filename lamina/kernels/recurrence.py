@@ -316,18 +316,10 @@ def gru(
     stepwise = not (fused and reset_after) or recurrent_dropout is not None
     if stepwise or (input_dropout is not None and _per_gate(input_dropout, x)):
         input_bias, recurrent_bias = bias.unbind(0) if reset_after and bias is not None else (bias, None)
+        how = activation, recurrent_activation, reset_after
 
         def step(z: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-            return gru_step(
-                z,
-                states,
-                recurrent_kernel,
-                recurrent_bias,
-                activation,
-                recurrent_activation,
-                reset_after,
-                recurrent_dropout,
-            )
+            return gru_step(z, states, recurrent_kernel, recurrent_bias, *how, recurrent_dropout)
 
         z = project(x, kernel, input_bias, input_dropout)
         return scan(step, z, [h], mask, reverse, zero_output_for_mask, sequences)

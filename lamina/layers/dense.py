@@ -14,7 +14,7 @@ from ..core.declare import Declared, Kind, Refused, arg, as_integer, integer
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import InputSpec
-from ..core.weight import weight
+from ..core.weight import held, weight
 from ..initializers import VarianceScaling
 from ..kernels.linear import dense, einsum
 from ..regularizers import regularizer
@@ -53,8 +53,8 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
 
     @grants("relu")
     def call(self, inputs: torch.Tensor, *, relu: bool | None = None) -> torch.Tensor:
-        activation = self.activation
-        y = dense(inputs, self.kernel, self.bias, activation is positive_part if relu is None else relu)
+        activation, (kernel, bias) = self.activation, held(self, "kernel", "bias")
+        y = dense(inputs, kernel, bias, activation is positive_part if relu is None else relu)
         return y if activation is linear or activation is positive_part or relu is not None else activation(y)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -221,7 +221,8 @@ class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated
 
     @grants("relu")
     def call(self, inputs: Tensor, *, relu: bool | None = None) -> Tensor:
-        y = einsum(self.equation, inputs, self.kernel, self._summed, self.bias)
+        kernel, bias = held(self, "kernel", "bias")
+        y = einsum(self.equation, inputs, kernel, self._summed, bias)
         activation = self.activation
         if relu or (relu is None and activation is positive_part):
             return y.relu_()

@@ -41,6 +41,7 @@ from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
+    MaxPooling,
     MaxPooling1D,
     MaxPooling2D,
     MaxPooling3D,
@@ -253,7 +254,6 @@ class _TheanoPooling(_Pooling):
     """Pooling that also knows "same" of Theano: windows begin nearly a whole window before the input."""
 
     padding: Any = arg(one_of("valid", "same", "theano"), default="valid")
-    _pool: Callable[..., Tensor]
 
     def check_window(self, input_shape: tuple, size: tuple, dilation: Any = 1, padding: Any = "valid") -> None:
         super().check_window(input_shape, size, dilation, "same" if padding == "theano" else padding)
@@ -268,7 +268,8 @@ class _TheanoPooling(_Pooling):
         if self.padding != "theano":
             return super().make_plan(shape)
         counts, pads = self.spatial(self.compute_output_shape(shape)), self.pads_for(self.spatial(shape))
-        padded = (None, None, self._pool, (self.pool_size, self.strides, pads, self._last), None)
+        pool = pooling.max_pool if isinstance(self, MaxPooling) else pooling.average_pool
+        padded = (None, None, pool, (self.pool_size, self.strides, pads, self._last), None)
         kept = tuple((axis, 0, count) for axis, count in enumerate(counts, 1 if self._last else 2))
         return pooling.Plan((padded,), None, kept)
 
@@ -279,35 +280,27 @@ class _TheanoPooling(_Pooling):
         return self.resized(input_shape, lambda n, s: None if n is None else -(-n // s), self.strides)
 
 
-class _TheanoMax(_TheanoPooling):
-    _pool = staticmethod(pooling.max_pool)
-
-
-class _TheanoAverage(_TheanoPooling):
-    _pool = staticmethod(pooling.average_pool)
-
-
-class TheanoMaxPooling1D(_TheanoMax, MaxPooling1D):
+class TheanoMaxPooling1D(_TheanoPooling, MaxPooling1D):
     pass
 
 
-class TheanoMaxPooling2D(_TheanoMax, MaxPooling2D):
+class TheanoMaxPooling2D(_TheanoPooling, MaxPooling2D):
     pass
 
 
-class TheanoMaxPooling3D(_TheanoMax, MaxPooling3D):
+class TheanoMaxPooling3D(_TheanoPooling, MaxPooling3D):
     pass
 
 
-class TheanoAveragePooling1D(_TheanoAverage, AveragePooling1D):
+class TheanoAveragePooling1D(_TheanoPooling, AveragePooling1D):
     pass
 
 
-class TheanoAveragePooling2D(_TheanoAverage, AveragePooling2D):
+class TheanoAveragePooling2D(_TheanoPooling, AveragePooling2D):
     pass
 
 
-class TheanoAveragePooling3D(_TheanoAverage, AveragePooling3D):
+class TheanoAveragePooling3D(_TheanoPooling, AveragePooling3D):
     pass
 
 
@@ -657,11 +650,14 @@ class MinimumOfAllMasks(AllMasks, Minimum):
     by_values = True
 
 
-_ELEMENTWISE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "sum": torch.add,
-    "mul": torch.mul,
-    "max": torch.maximum,
-    "ave": torch.add,
+_MERGING: dict[str, Callable[[Any], Layer]] = {
+    "sum": lambda by: AddOfAllMasks(),
+    "mul": lambda by: MultiplyOfAllMasks(),
+    "max": lambda by: MaximumOfAllMasks(),
+    "ave": lambda by: AverageOfAllMasks(),
+    "concat": lambda by: ConcatenateOfAllMasks(axis=by.concat_axis),
+    "dot": lambda by: Dot(axes=by.dot_axes),
+    "cos": lambda by: Dot(axes=by.dot_axes, normalize=True),
 }
 
 
@@ -698,16 +694,15 @@ class MergeByMode(Layer):
     _creates_mask = False
 
     def check(self) -> None:
-        modes = (*_ELEMENTWISE, "concat", "dot", "cos")
-        if not callable(self.mode) and self.mode not in modes:
-            raise ValueError(f"Merge: `mode` must be one of {', '.join(modes)} or a function; got {self.mode!r}.")
+        if not callable(self.mode) and self.mode not in [*_MERGING]:
+            raise ValueError(f"Merge: `mode` must be one of {', '.join(_MERGING)} or a function; got {self.mode!r}.")
         self.arguments = self.arguments or {}
         vars(self)["_masked"] = "mask" not in self.arguments and "mask" in _parameters(self.mode)
 
     def build(self, input_shape: Any) -> None:
         shapes = self._shapes(input_shape)
         mode = self.mode
-        if mode in _ELEMENTWISE or mode == "cos":
+        if isinstance(mode, str) and mode not in ("concat", "dot"):
             if len({tuple(shape[1:]) for shape in shapes}) > 1:
                 raise ValueError(f"{named(self)}: inputs of mode {mode!r} must have equal shapes; got {shapes}.")
         if mode in ("dot", "cos"):
@@ -716,15 +711,15 @@ class MergeByMode(Layer):
             axes = self.dot_axes
             both = [axes, axes] if isinstance(axes, int) else list(axes)
             self.dot_axes = [axis % len(shape) for axis, shape in zip(both, shapes, strict=True)]
-            self._dot().build(shapes)
-            if mode == "dot" and len(shapes[0]) != len(shapes[1]):
-                raise ValueError(f"{named(self)}: inputs of mode 'dot' must have as many axes each; got {shapes}.")
-        if mode == "concat":
-            Concatenate(axis=self.concat_axis).build(shapes)
+        if isinstance(mode, str):
+            vars(self)["_merges"] = self._merging()
+            self._merges.build(shapes)
+        if mode == "dot" and len(shapes[0]) != len(shapes[1]):
+            raise ValueError(f"{named(self)}: inputs of mode 'dot' must have as many axes each; got {shapes}.")
 
-    def _dot(self) -> Any:
-        axes = self.dot_axes
-        return Dot(axes=tuple(axes) if isinstance(axes, (list, tuple)) else axes, normalize=self.mode == "cos")
+    def _merging(self) -> Any:
+        """A layer that combines so."""
+        return _MERGING[self.mode](self)
 
     def _shapes(self, input_shape: Any) -> list[tuple]:
         if is_shape(input_shape) or len(input_shape) < 2:
@@ -735,16 +730,11 @@ class MergeByMode(Layer):
         mode = self.mode
         if not isinstance(mode, str):
             return mode(inputs, **({"mask": mask} if self._masked else {}), **self.arguments)
-        if mode == "concat":
-            return torch.cat(list(inputs), self.concat_axis)
         if mode == "cos":
             a, b = (x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(1e-6) for x in inputs)
             product = (a * b).sum(-1, keepdim=True)
             return product.unsqueeze(1) if inputs[0].ndim == 2 else product
-        if mode == "dot":
-            return self._dot().call(inputs)
-        combined = reduce(_ELEMENTWISE[mode], inputs)
-        return combined / len(inputs) if mode == "ave" else combined
+        return self._merges.call(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = self._shapes(input_shape)
@@ -757,11 +747,9 @@ class MergeByMode(Layer):
                 return (shapes[0][0], *given)
             shape: Any = given(shapes)
             return tuple(shape)
-        if mode == "concat":
-            return Concatenate(axis=self.concat_axis).compute_output_shape(shapes)
         if mode == "cos":
             return (shapes[0][0], 1, 1) if len(shapes[0]) == 2 else (*shapes[0][:-1], 1)
-        return self._dot().compute_output_shape(shapes) if mode == "dot" else shapes[0]
+        return self._merging().compute_output_shape(shapes)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Where all inputs are valid."""
@@ -769,10 +757,8 @@ class MergeByMode(Layer):
             return self._output_mask(mask)
         if mask is None or all(item is None for item in mask):
             return None
-        if self.mode in ("dot", "cos"):
-            return None
-        if self.mode == "concat":
-            return ConcatenateOfAllMasks(axis=self.concat_axis).compute_mask(inputs, mask)
+        if isinstance(self.mode, str):
+            return self._merging().compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
 
 

@@ -184,6 +184,6 @@ def _(layer: old.MergeByMode, at: At) -> list[Scene]:
     if mode == "concat":
         return [_joined(layer, at, layer.concat_axis)]
     if mode == "dot":
-        return [_dotted(layer, at, layer._dot(), layer.dot_axes)]
+        return [_dotted(layer, at, layer._merging(), layer.dot_axes)]
     kind = {"sum": merge.Add, "mul": merge.Multiply, "ave": merge.Average, "max": merge.Maximum}.get(mode)
     return [] if kind is None else [_each(layer, at, _SAID.what[kind.__name__])]
