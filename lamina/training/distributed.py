@@ -36,7 +36,7 @@ from ..core.errors import named
 from ..core.random import streams_of
 from ..core.work import keeps_states
 from ..kernels import normalization
-from ..optimizers.base import lists, path_of
+from ..optimizers.base import path_of
 from .data import Arrays, Source, rows_of
 from .step import OfModel, Passes
 
@@ -536,9 +536,8 @@ class _Piece:
         self._all_given = len(given) == len(grads)
         if not part or not self._all_given:
             self._flat.zero_()
-        if part and given:
-            lists._foreach_copy_(*map(list, zip(*given, strict=True)))
-            self._flat.mul_(part)
+        for view, grad in given if part else ():
+            torch.mul(grad, part, out=view)
         self._counts.fill_(1.0)
         if not self._all_given:
             self._counts.copy_(torch.tensor([float(grad is not None) for grad in grads]))
