@@ -79,3 +79,16 @@ def test_wheels(tmp_path: Path) -> None:
     sources = {name for name in sources if "cache" not in name}  # of Python and of ruff
     held = {name for name in zipfile.ZipFile(first).namelist() if ".dist-info/" not in name}
     assert held == sources and "lamina/py.typed" in held
+
+
+def test_workflows_name_actions_by_commit_and_may_do_no_more_than_they_need() -> None:
+    signs = {"attest", "publish"}
+    for path in (ROOT / ".github" / "workflows").iterdir():
+        text = path.read_text(encoding="utf-8")
+        for line in re.findall(r"uses: .*", text):
+            assert re.fullmatch(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), f"{path.name}: {line}"
+        told = yaml.safe_load(text)
+        assert told["permissions"] == {"contents": "read"}
+        for name, job in told["jobs"].items():
+            assert ("permissions" in job) is (name in signs), f"{path.name}: {name}"
+            assert not (name in signs and any("run" in step for step in job["steps"])), f"{name} signs and runs code"

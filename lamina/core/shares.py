@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,15 @@ class Share:
     wait for it in the middle of layers.
 
     A loss is the mean of the processes' losses, weighed by their rows. `add` sums a tensor over the processes, in
-    place; `reduce` makes such a mean of gradients, for these weights.
+    place; `reduce` makes such a mean of gradients, for these weights; `sending` makes it while a backward pass inside
+    it finds them.
     """
 
     rows: int
     whole: int
     add: Callable[[Tensor], Tensor]
     reduce: Callable[[Sequence[Tensor | None], Sequence[Tensor]], list[Tensor | None]]
+    sending: Callable[[Sequence[Tensor]], AbstractContextManager[None]]
 
     @property
     def part(self) -> float:

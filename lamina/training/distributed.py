@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import itertools
+import math
 import os
 import random
 import socket
@@ -35,9 +36,9 @@ from ..core.errors import named
 from ..core.random import streams_of
 from ..core.work import keeps_states
 from ..kernels import normalization
-from ..optimizers.base import lists
+from ..optimizers.base import path_of
 from .data import Arrays, Source, rows_of
-from .step import OfModel
+from .step import OfModel, Passes
 
 dist: Any = torch.distributed  # parts of which type checkers hold for private
 
@@ -46,6 +47,7 @@ PATIENCE = 60.0  # seconds that a process waits for the others, unless LAMINA_PA
 _LOOK = 2.0  # seconds in which those that are left tell so, to find out who is lost
 _WRITING = timedelta(hours=1)  # that others wait for a file
 _COALESCED = 1 << 26  # bytes that are sent together
+_PIECES = 1 << 20, 25 << 20  # bytes of gradients that are sent together, first and later: those of torch's DDP
 
 _together: Ranks | None = None
 
@@ -86,12 +88,16 @@ def together() -> Ranks:
 
 def _join() -> None:
     """Make torch's process group of those that torchrun started."""
-    limit = timedelta(seconds=float(os.environ.get("LAMINA_PATIENCE", PATIENCE)))
+    limit = _patience()
     store, rank, count = next(dist.rendezvous("env://", timeout=limit))
     if os.environ.get("LOCAL_WORLD_SIZE") == str(count):  # torchrun may use a store again after a restart
         store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT')}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=limit)
+
+
+def _patience() -> timedelta:
+    return timedelta(seconds=float(os.environ.get("LAMINA_PATIENCE", PATIENCE)))
 
 
 def use(ranks: Ranks) -> None:
@@ -185,7 +191,9 @@ class Ranks(OfModel):
         by_cpu = "gloo" in str(dist.get_backend_config(self._group))
         self._host = torch.device("cpu" if by_cpu else f"cuda:{torch.cuda.current_device()}")
         self._own: Tensor | None = None  # the state of random numbers in this process' steps
-        self._buckets: dict[tuple[int, ...], tuple[_Bucket, Any]] = {}
+        self._pieces: dict[tuple[int, ...], list[_Piece]] = {}
+        self._means: dict[int, Tensor | None] = {}  # of this step, by weight, where they were sent early
+        self._early: Any = None  # the group that sends during a backward pass, so that what layers add does not wait
         self.saved = 0
         self.store = dist.distributed_c10d._get_default_store()
         self.store.set(f"lamina/process/{self.number}", f"{socket.gethostname()} {os.getpid()}")
@@ -217,14 +225,15 @@ class Ranks(OfModel):
         """`run` for its part of a batch. What it draws is its own; outside, all processes draw the same."""
         outer = torch.get_rng_state()
         torch.set_rng_state(self._drawn() if self._own is None else self._own)
-        mean = functools.partial(self._mean, part.rows / part.whole)
+        mean, sending = (functools.partial(each, part.rows / part.whole) for each in (self._mean, self._sending))
         normalization.part = part.rows / part.whole
-        shares.present = shares.Share(part.rows, part.whole, self.add, mean)
+        shares.present = shares.Share(part.rows, part.whole, self.add, mean, sending)
         try:
             with self._uncounted(model) if not part.rows else nullcontext():
                 return run(*part)
         finally:
             shares.present, normalization.part = None, 1.0
+            self._means.clear()
             self._own = torch.get_rng_state()
             torch.set_rng_state(outer)
 
@@ -251,19 +260,72 @@ class Ranks(OfModel):
                     tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
 
     def _mean(self, part: float, grads: Sequence[Tensor | None], weights: Sequence[Tensor]) -> list[Tensor | None]:
-        """The mean of all gradients, each process' weighed by its part of the rows. Weights that are shared out have
-        that already."""
-        whole = [not getattr(weight, "sharded", False) for weight in weights]
-        if not all(whole):
-            plain = [pair for pair, alone in zip(zip(grads, weights, strict=True), whole, strict=True) if alone]
-            means = iter(self._mean(part, [grad for grad, _ in plain], [weight for _, weight in plain]))
-            return [next(means) if alone else grad for grad, alone in zip(grads, whole, strict=True)]
-        key = tuple(map(id, weights))
-        if key not in self._buckets:
-            if len(self._buckets) > 8:
-                self._buckets.clear()
-            self._buckets[key] = _Bucket(weights), weights  # held, so that no others get their ids
-        return self._buckets[key][0].mean(grads, part, self.add)
+        """The mean of all gradients, each process' weighed by its part of the rows. Those of weights that are shared
+        out, and those that were sent in the backward pass, have become that already."""
+        own = {id(weight): grad for grad, weight in zip(grads, weights, strict=True) if not self._is_mean(grad, weight)}
+        pieces = self._pieces_of([weight for weight in weights if id(weight) in own])
+        for piece in pieces:
+            piece.send([own[id(weight)] for weight in piece.weights], part, self._group)
+        for piece in pieces:
+            own |= piece.means()
+        return [own.get(id(weight), grad) for grad, weight in zip(grads, weights, strict=True)]
+
+    def _is_mean(self, grad: Tensor | None, weight: Tensor) -> bool:
+        return _is_sharded(weight) or (id(weight) in self._means and self._means[id(weight)] is grad)
+
+    def _pieces_of(self, weights: Sequence[Tensor]) -> list[_Piece]:
+        key = tuple(map(id, weights))  # pieces hold the weights, so that no others get their ids
+        if key not in self._pieces:
+            if len(self._pieces) > 8:
+                self._pieces.clear()
+            self._pieces[key] = [*map(_Piece, _cut(weights))]
+        return self._pieces[key]
+
+    @contextmanager
+    def _sending(self, part: float, weights: Sequence[Tensor]) -> Iterator[None]:
+        """Inside, a backward pass sends gradients while those of earlier layers are still to be found; afterwards the
+        weights' `grad` is the mean over the processes. Pieces are sent in their order, which is the same in all."""
+        if self._early is None:
+            members = None if self._group is None else dist.get_process_group_ranks(self._group)
+            apart = members is not None  # the other processes make groups of their own
+            self._early = dist.new_group(members, timeout=_patience(), use_local_synchronization=apart)
+        pieces = self._pieces_of([weight for weight in weights if not _is_sharded(weight)])
+        places = {id(weight): place for place, piece in enumerate(pieces) for weight in piece.weights}
+        missing = [{*map(id, piece.weights)} for piece in pieces]
+        left = iter(pieces)
+        sent = 0
+
+        def send() -> None:
+            nonlocal sent
+            piece = next(left)
+            piece.send([weight.grad for weight in piece.weights], part, self._early)
+            sent += 1
+
+        def found(weight: Tensor) -> None:
+            place = places[id(weight)]
+            if place < sent:
+                raise RuntimeError(
+                    f"The gradient of weight {path_of(weight)!r} came in two parts, and the first has been sent to the "
+                    "other processes. If part of the model is computed anew by `torch.utils.checkpoint`, pass it "
+                    "`use_reentrant=False`."
+                )
+            missing[place].discard(id(weight))
+            while sent < len(pieces) and not missing[sent]:
+                send()
+
+        ours: list[Any] = [weight for piece in pieces for weight in piece.weights]
+        hooks = [weight.register_post_accumulate_grad_hook(found) for weight in ours if weight.requires_grad]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        while sent < len(pieces):
+            send()
+        for piece in pieces:
+            self._means |= piece.means()
+        for weight in ours:
+            weight.grad = self._means[id(weight)]
 
     # Sums and agreement
 
@@ -365,7 +427,7 @@ class Ranks(OfModel):
                 buffer.copy_(value.view(buffer.shape))
 
     def _send(self, tensors: Iterable[Tensor]) -> None:
-        data = [tensor.data for tensor in tensors if tensor.numel() and not getattr(tensor, "sharded", False)]
+        data = [tensor.data for tensor in tensors if tensor.numel() and not _is_sharded(tensor)]
         if data:
             dist._broadcast_coalesced(dist.group.WORLD, data, _COALESCED, 0)
 
@@ -434,44 +496,81 @@ class Ranks(OfModel):
         return left
 
 
-class _Bucket:
-    """The gradients of some weights in one piece of memory for each type and device, in the weights' memory order.
+class Sending(Passes):
+    """Passes that send gradients to the other processes while those of earlier layers are still to be found."""
+
+    def both(
+        self, x: Any, y: Any, sample_weight: Any, weights: list[Any], scale: Callable[[Tensor], Tensor]
+    ) -> tuple[Any, Tensor, list[Tensor | None]]:
+        share = shares.present
+        with nullcontext() if share is None else share.sending(weights):
+            outputs, loss, _ = super().both(x, y, sample_weight, weights, scale)
+        return outputs, loss, [weight.grad for weight in weights]
+
+    @staticmethod
+    def pays(weights: Sequence[Tensor]) -> bool:
+        """Whether there are several pieces: the last one is complete only when the backward pass ends."""
+        return len(_cut(weights)) > 1
+
+
+class _Piece:
+    """The gradients of some weights of one type and device in one piece of memory, in the weights' memory order.
 
     Behind them is one number a weight: how many processes have a gradient for it.
     """
 
     def __init__(self, weights: Sequence[Tensor]):
-        self._groups = []
-        places = {id(weight): place for place, weight in enumerate(weights)}
-        for together in _by_format(weights):
-            sizes = [weight.numel() for weight in together]
-            flat = together[0].new_zeros(sum(sizes) + len(sizes), requires_grad=False).detach()
-            views = [
-                torch.as_strided(flat, weight.shape, weight.stride(), start)
-                for weight, start in zip(together, np.cumsum([0, *sizes]).tolist(), strict=False)
-            ]
-            self._groups.append((flat, views, flat[sum(sizes) :], [places[id(weight)] for weight in together]))
+        self.weights = weights
+        sizes = [weight.numel() for weight in weights]
+        self._flat = weights[0].new_zeros(sum(sizes) + len(sizes), requires_grad=False).detach()
+        self._views = [
+            torch.as_strided(self._flat, weight.shape, weight.stride(), start)
+            for weight, start in zip(weights, np.cumsum([0, *sizes]).tolist(), strict=False)
+        ]
+        self._counts = self._flat[sum(sizes) :]
 
     @torch.no_grad()
-    def mean(self, grads: Sequence[Tensor | None], part: float, add: Callable[[Tensor], Tensor]) -> list[Tensor | None]:
-        found: list[Tensor | None] = [None] * len(grads)
-        for flat, views, counts, places in self._groups:
-            mine = [grads[place] for place in places]
-            given = [pair for pair in zip(views, mine, strict=True) if pair[1] is not None]
-            all_given = len(given) == len(views)
-            if not part or not all_given:
-                flat.zero_()
-            if part and given:
-                lists._foreach_copy_(*map(list, zip(*given, strict=True)))
-                flat.mul_(part)
-            counts.fill_(1.0)
-            if not all_given:
-                counts.copy_(torch.tensor([float(grad is not None) for grad in mine]))
-            add(flat)
-            some = [True] * len(places) if all_given else (counts > 0).tolist()
-            for view, place, there in zip(views, places, some, strict=True):
-                found[place] = view if there else None
-        return found
+    def send(self, grads: Sequence[Tensor | None], part: float, group: Any) -> None:
+        """Begin to add up the gradients of all processes, each weighed by its part of the rows."""
+        given = [pair for pair in zip(self._views, grads, strict=True) if pair[1] is not None]
+        self._all_given = len(given) == len(grads)
+        if not part or not self._all_given:
+            self._flat.zero_()
+        for view, grad in given if part else ():
+            torch.mul(grad, part, out=view)
+        self._counts.fill_(1.0)
+        if not self._all_given:
+            self._counts.copy_(torch.tensor([float(grad is not None) for grad in grads]))
+        self._work = dist.all_reduce(self._flat, group=group, async_op=True)
+
+    def means(self) -> dict[int, Tensor | None]:
+        """What that has given by weight, once all have sent; None where no process has a gradient."""
+        try:
+            self._work.wait()
+        except RuntimeError as error:  # gloo does not always say who it is
+            raise dist.DistBackendError(str(error)) from error
+        some = [True] * len(self._views) if self._all_given else (self._counts > 0).tolist()
+        pairs = zip(map(id, self.weights), self._views, some, strict=True)
+        return {weight: view if there else None for weight, view, there in pairs}
+
+
+def _cut(weights: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Weights of one type and device together, about as many as fill pieces of the sizes of `_PIECES`. The last ones,
+    whose gradients come first, are the first."""
+    found: list[list[Tensor]] = []
+    for alike in _by_format(reversed(weights)):
+        size = math.inf
+        for weight in alike:
+            if size >= _PIECES[len(found) > 1]:
+                found.append([])
+                size = 0
+            found[-1].append(weight)
+            size += weight.nbytes
+    return found
+
+
+def _is_sharded(weight: Any) -> bool:
+    return getattr(weight, "sharded", False)
 
 
 def _by_format(tensors: Iterable[Tensor]) -> list[list[Any]]:

@@ -39,7 +39,7 @@ from .data import (
     tensors_of,
     unpack,
 )
-from .distributed import Ranks, ranks_of
+from .distributed import Ranks, Sending, ranks_of
 from .graphs import Captured
 from .loop import Loop, check_frequency, flagged, results_together, without_gradients
 from .memory import keep_buffers
@@ -291,8 +291,10 @@ class Trainer(_Module):
             loss = own_loss if self._overrides("compute_loss") else None
             own_metrics = self.compute_metrics if self._overrides("compute_metrics") else None
             replays = training and loss is None and self.jit_compile == "auto"
-            passes = (Replayed if replays else Passes)(self, self._compiled, training, loss)
-            self._steps[phase] = kind(passes, self._compiled, own_metrics)
+            way = Replayed if replays else Passes
+            if training and ranks_of(self) is not None and Sending.pays(trainable_weights(self)):
+                way = Sending
+            self._steps[phase] = kind(way(self, self._compiled, training, loss), self._compiled, own_metrics)
         return self._steps[phase]
 
     def make_train_function(self, force: bool = False) -> Any:

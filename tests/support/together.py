@@ -5,6 +5,7 @@ As a program: runs scenarios as one of several processes, and leaves what each g
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import sys
@@ -392,6 +393,57 @@ def modules_of_torch() -> dict[str, Any]:
     return history | {"weights": model.inner.weight.detach().numpy(), "predicted": model.predict(X, verbose=0)}
 
 
+class ByRows(layers.Layer):
+    """Rows of one kind go through one layer, those of the other through another: some processes need one alone."""
+
+    def build(self, shape: Any) -> None:
+        self.ways = [layers.Dense(3), layers.Dense(3)]
+        for way in self.ways:
+            way.build(shape)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return *shape[:-1], 3
+
+    def call(self, x: Tensor) -> Tensor:
+        kinds = x[:, 0] > 0
+        parts = [way(x[rows]) for way, rows in zip(self.ways, (kinds, ~kinds), strict=True) if rows.any()]
+        order = torch.cat([rows.nonzero()[:, 0] for rows in (kinds, ~kinds)])
+        return torch.cat(parts)[order.argsort()]
+
+
+@scenario
+def weights_that_some_processes_need() -> dict[str, Any]:
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(6), ByRows(), layers.Dense(1)])
+    model.compile(keras.optimizers.AdamW(0.1), "mse")
+    x, y = X[np.argsort(X[:, 0])], Y[np.argsort(X[:, 0])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return told(model, model.fit(x, y, batch_size=12, epochs=2, shuffle=False, verbose=0))
+
+
+# Gradients that are sent in the backward pass ----------------------------------------------------------------------
+
+EARLY = [
+    arrays, sums_and_weighted_means, masks, several_outputs, synchronized, convolutions, accumulated, scaled_losses,
+    several_optimizers, unused_weights, single_batches, weights_that_some_processes_need,
+]  # fmt: skip
+
+
+def sent_early(name: str) -> dict[str, Any]:
+    """A scenario in which nearly every weight is a piece."""
+    made: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "_PIECES", (8, 24))
+        both = distributed.Sending.both
+        patch.setattr(distributed.Sending, "both", lambda *given: (made.append(given), both(*given))[1])
+        found = SCENARIOS[name]()
+    assert bool(made) is (distributed.place()[1] > 1)
+    return found
+
+
+SCENARIOS |= {f"{each.__name__}_sent_early": functools.partial(sent_early, each.__name__) for each in EARLY}
+
+
 # What has no like in one process ----------------------------------------------------------------------------------
 
 
@@ -438,6 +490,38 @@ def apart_different_beginnings() -> dict[str, Any]:
         "drawn": np.random.rand(),
         **history.history,
     }
+
+
+@scenario
+def apart_sent_early() -> dict[str, Any]:
+    """The last layer's gradients are on their way before the first one's are found; two in one pass are an error."""
+    events: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distributed, "_PIECES", (8, 8))
+        send = distributed._Piece.send
+        patch.setattr(distributed._Piece, "send", lambda *given: (events.append("sent"), send(*given))[1])
+        first, last = layers.Dense(5), layers.Dense(1)
+        model = keras.Sequential([keras.Input((6,)), first, last])
+        first.activation = lambda x: (x.requires_grad and x.register_hook(lambda grad: events.append("found")), x)[1]
+        model.compile("adam", "mse")
+        model.fit(X[:12], Y[:12], batch_size=12, verbose=0)
+
+        class Twice(keras.Model):
+            def __init__(self) -> None:
+                super().__init__()
+                self.first, self.last = layers.Dense(6), layers.Dense(1)
+
+            def call(self, x: Any) -> Any:
+                x = self.first(x)
+                for _ in range(2):
+                    x = torch.utils.checkpoint.checkpoint(self.first, x, use_reentrant=True)
+                return self.last(x)
+
+        again = Twice()
+        again.compile("adam", "mse")
+        with pytest.raises(RuntimeError, match=r"'.*/(kernel|bias)' came in two parts.*use_reentrant=False"):
+            again.fit(X[:12], Y[:12], batch_size=12, verbose=0)
+    return {"events": events}
 
 
 @scenario
