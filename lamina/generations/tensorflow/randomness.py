@@ -12,16 +12,8 @@ from ... import random as draws
 from ...core import dtypes
 from ...ops.base import tensor
 from ...utils import set_random_seed
+from ..arithmetic import forget_streams, stream
 from .base import NAMES, heard, named, op, whole
-
-_streams: dict[int, torch.Generator] = {}
-
-
-def stream(seed: Any) -> torch.Generator | None:
-    """What draws with that seed: the same numbers in every run, other ones in every call."""
-    if seed is None:
-        return None
-    return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
 
 
 def fresh(seed: Any) -> int | None:
@@ -35,7 +27,7 @@ def fresh(seed: Any) -> int | None:
 @named("random.set_seed set_random_seed random.set_random_seed compat.v1.set_random_seed")
 def set_seed(seed):
     """From now on all draws, first values of weights among them, follow from the seed."""
-    _streams.clear()
+    forget_streams()
     set_random_seed(int(seed))
 
 
