@@ -139,7 +139,6 @@ class Reader(cst.CSTVisitor):
         self.returns: dict[str, list[cst.BaseExpression]] = {}
         self.own_classes: dict[str, str] = {}  # classes derived from Keras': "layers", "models", ...
         self.added: dict[str, list[cst.BaseExpression]] = {}  # what `.add` was given
-        self.uses: dict[str, int] = {}
         self.metrics: set[str] = set()
         self.saved: set[str] = set()  # names of weights' files
         self._functions: list[str] = []
@@ -184,9 +183,6 @@ class Reader(cst.CSTVisitor):
             own = below(text_of(node.module))[1]
             if own is not None:
                 self.stars.append(own)
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.uses[node.value] = self.uses.get(node.value, 0) + 1
 
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
