@@ -72,8 +72,11 @@ BACKEND: Mapping[str, Class] = {
     "get_value": Class("ops.convert_to_numpy({x})", "x"),
     "eval": Class("ops.convert_to_numpy({x})", "x"),
     "set_value": Class("{x}.assign({value})", "x, value"),
-    "constant": Class("ops.convert_to_tensor({value}, {dtype})", "value, dtype=None"),
-    "variable": Class("Variable", "value, dtype=None, name=None", renamed={"value": "initializer"}),
+    "constant": Class("ops.convert_to_tensor({value}, {dtype})", "value, dtype='float32'"),
+    "variable": Class(
+        "Variable", "value, dtype='float32', name=None", renamed={"value": "initializer"}, fixed={"dtype": "float32"}
+    ),
+    "placeholder": Class("layers.Input(batch_shape={shape})", "shape"),
     "update": Class("{x}.assign({new_x})", "x, new_x"),
     "update_add": Class("{x}.assign_add({increment})", "x, increment"),
     "update_sub": Class("{x}.assign_sub({decrement})", "x, decrement"),

@@ -260,12 +260,15 @@ class Reader(cst.CSTVisitor):
         return bool(found) and all(self.is_model(each, depth + 1) for each in found)
 
     def outputs_of(self, node: cst.BaseExpression) -> int | None:
-        """The size of the last Dense that a sequential model was given, where it is told."""
+        """The size of the last Dense that a sequential model was given, where it is told; 2 of a softmax, whose outputs
+        are several."""
         name = text_of(node)
         given = list(self.added.get(name, []))
         for value in self.values.get(name, []):
             if isinstance(value, cst.Call) and value.args and isinstance(value.args[0].value, cst.List):
                 given = [each.value for each in value.args[0].value.elements] + given
+        if given and "softmax" in text_of(given[-1]):
+            return 2
         for layer in reversed(given):
             if isinstance(layer, cst.Call) and text_of(layer.func).rpartition(".")[2] == "Dense" and layer.args:
                 size = text_of(layer.args[0].value)

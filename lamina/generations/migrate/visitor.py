@@ -429,7 +429,7 @@ class Rewriter(Imports):
         texts |= {key: self._closed(value) if key in inside else text_of(value) for key, value in given.items()}
         if texts.keys() != set(places):
             raise Unclear("an argument is missing")
-        text = re.sub(r"(?<![.\w])(ops|random|backend)\b(?=\.)", r"keras.\1", entry.modern).format(**texts)
+        text = re.sub(r"(?<![.\w])(ops|random|backend|layers)\b(?=\.)", r"keras.\1", entry.modern).format(**texts)
         made: Any = cst.parse_expression(text)
         brackets = isinstance(made, cst.BinaryOperation)
         if brackets:

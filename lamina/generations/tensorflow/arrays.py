@@ -344,7 +344,7 @@ def gather_nd(params, indices, batch_dims=0):
     return params[tuple(indices.movedim(-1, 0))]
 
 
-@op("where compat.v1.where compat.v2.where")
+@op("where")
 def where(condition, x=None, y=None):
     """`x` where the condition holds, else `y`; alone, the places where it holds, a row each."""
     condition = tensor(condition)

@@ -196,7 +196,7 @@ def _record_with_sizes(function: Callable, args: tuple, kwargs: dict[str, Any]) 
     return Operation(sized)(bases, args, kwargs)
 
 
-@named("shape compat.v1.shape")
+@named("shape")
 def shape(input, out_type=None):
     """The sizes of all axes."""
     if isinstance(input, SymbolicTensor):

@@ -103,7 +103,7 @@ def _as_numpy(leaf) -> Any:
     return found[()] if isinstance(leaf, Tensor) and not leaf.ndim else found
 
 
-@named("data.Dataset compat.v1.data.Dataset compat.v2.data.Dataset")
+@named("data.Dataset")
 @heard
 class Dataset:
     """Elements that can be gone through again and again; `fit`, `evaluate` and `predict` take batches of it.
