@@ -27,6 +27,7 @@ _EMPTY = inspect.Parameter.empty
 _NO_CODE = cst.Module([])
 OLD_SIGMOID = "hard_sigmoid_of_keras_2"
 _HOMES = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
+_USUAL = "zeros ones glorot_uniform glorot_normal he_uniform he_normal lecun_uniform lecun_normal".split()
 SHAPES = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 # Samples of a generator, which Keras 1 counts, and the batches that Keras 3 does.
 STEPS = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps", "val_samples": "steps"}
@@ -542,16 +543,7 @@ class Speaker:
         for name in (given, value):
             if isinstance(name, str) and self.modern_meaning(word, name) == meant:
                 return None if name == given else written(name)
-        for name in (
-            "zeros",
-            "ones",
-            "glorot_uniform",
-            "glorot_normal",
-            "he_uniform",
-            "he_normal",
-            "lecun_uniform",
-            "lecun_normal",
-        ):
+        for name in _USUAL:
             if meant is not None and word.endswith("initializer") and self.modern_meaning(word, name) == meant:
                 return written(name)
         if not isinstance(meant, Made):

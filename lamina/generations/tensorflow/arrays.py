@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -318,16 +317,10 @@ def gather(params, indices, axis=None, batch_dims=0):
     params, indices = tensor(params), as_index(indices)
     batch_dims += indices.ndim if batch_dims < 0 else 0
     axis = (batch_dims if axis is None else axis) % params.ndim
-    if not batch_dims:
-        return ops.take(params, indices, axis)
-    lead, rest = params.shape[:batch_dims], indices.shape[batch_dims:]
-    moved = params.movedim(axis, batch_dims).reshape(math.prod(lead), params.shape[axis], -1)
-    found = torch.stack([one[index] for one, index in zip(moved, indices.reshape(math.prod(lead), -1), strict=True)])
-    others = [size for place, size in enumerate(params.shape) if place >= batch_dims and place != axis]
-    found = found.reshape(*lead, math.prod(rest), *others).unflatten(batch_dims, rest or (1,))
-    found = found.squeeze(batch_dims) if not rest else found
-    places = list(range(batch_dims, batch_dims + len(rest)))
-    return found.movedim(places, [axis + place for place in range(len(rest))])
+    if batch_dims:
+        pairs = zip(params, indices, strict=True)
+        return torch.stack([gather(one, index, axis - 1, batch_dims - 1) for one, index in pairs])
+    return ops.take(params, indices, axis)
 
 
 @op("batch_gather")
@@ -928,11 +921,7 @@ def scan(fn, elems, initializer=None, reverse=False):
 
 @named("foldl")
 def foldl(fn, elems, initializer=None):
-    rows = iter(elems)
-    carry = next(rows) if initializer is None else initializer
-    for row in rows:
-        carry = fn(carry, row)
-    return carry
+    return functools.reduce(fn, elems) if initializer is None else functools.reduce(fn, elems, initializer)
 
 
 @named("foldr")

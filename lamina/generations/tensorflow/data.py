@@ -83,19 +83,8 @@ class Elements:
         return next(self._elements)
 
 
-class NumpyIterator:
+class NumpyIterator(Elements):
     """The elements as arrays of NumPy."""
-
-    def __init__(self, elements: Iterator[Any]):
-        self._elements = elements
-
-    def __iter__(self) -> NumpyIterator:
-        return self
-
-    def __next__(self) -> Any:
-        return _mapped(_as_numpy, next(self._elements))
-
-    next = __next__
 
 
 def _as_numpy(leaf) -> Any:
@@ -243,7 +232,7 @@ class Dataset:
         return torch.tensor(self._count)
 
     def as_numpy_iterator(self) -> NumpyIterator:
-        return NumpyIterator(iter(self))
+        return NumpyIterator(_mapped(_as_numpy, element) for element in self)
 
     def get_single_element(self) -> Any:
         (element,) = self
@@ -304,10 +293,7 @@ class Dataset:
         return Dataset(start)
 
     def enumerate(self, start: int = 0) -> Dataset:
-        first = int(start)
-        return Dataset(
-            lambda: ((torch.tensor(index), element) for index, element in enumerate(iter(self), first)), self._count
-        )
+        return Dataset.zip((Dataset.counter(int(start)), self))
 
     def scan(self, initial_state, scan_func: Callable) -> Dataset:
         def start() -> Iterator[Any]:
@@ -376,27 +362,18 @@ class Dataset:
         return self._ordered(start, unending if times < 0 else self._count * times if self._count >= 0 else self._count)
 
     def take(self, count) -> Dataset:
-        most = int(count)
-        if most < 0:
-            return self
-        return self._ordered(
-            lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most)
-        )
+        return self._at(0, int(count)) if int(count) >= 0 else self
 
     def skip(self, count) -> Dataset:
-        first = int(count)
-        if first < 0:
-            return self.take(0)
-        return self._ordered(
-            lambda elements: itertools.islice(elements, first, None),
-            self._shorter(lambda n: max(n - first, 0), INFINITE),
-        )
+        return self._at(int(count), None) if int(count) >= 0 else self.take(0)
 
     def shard(self, num_shards: int, index: int) -> Dataset:
-        return self._ordered(
-            lambda elements: itertools.islice(elements, index, None, num_shards),
-            self._shorter(lambda n: len(range(index, n, num_shards)), INFINITE),
-        )
+        return self._at(index, None, num_shards)
+
+    def _at(self, first: int, end: int | None, step: int = 1) -> Dataset:
+        """The elements at these places, to the last one where there is no end."""
+        count = self._shorter(lambda n: len(range(n)[first:end:step]), INFINITE if end is None else end)
+        return self._ordered(lambda elements: itertools.islice(elements, first, end, step), count)
 
     def _shorter(self, of: Callable[[int], int], endless: int) -> int:
         return of(self._count) if self._count >= 0 else endless if self._count == INFINITE else UNKNOWN
@@ -412,21 +389,20 @@ class Dataset:
 
     def cache(self, filename="") -> Dataset:
         """Elements of the first whole pass are kept in memory."""
-        kept: list[Any] = []
-        whole_pass: list[bool] = []
+        kept: list[Any] | None = None
 
-        def start() -> Iterator[Any]:
-            if whole_pass:
+        def start(_) -> Iterator[Any]:
+            nonlocal kept
+            if kept is not None:
                 yield from kept
                 return
             found = []
             for element in self:
                 found.append(element)
                 yield element
-            kept[:] = found
-            whole_pass.append(True)
+            kept = found
 
-        return self._ordered(lambda _: start(), self._count)
+        return self._ordered(start, self._count)
 
     def prefetch(self, buffer_size) -> Dataset:
         return self
@@ -637,18 +613,6 @@ def _alike(columns, told, is_leaf: Callable[[Any], bool]) -> Any:
     return _mapped(lambda _: told, columns)
 
 
-class Options:
-    """What pipelines may be told about how they run; none of it changes elements."""
-
-    def __init__(self) -> None:
-        vars(self).update(
-            {
-                word: type(word, (), {})()
-                for word in ("experimental_distribute", "experimental_optimization", "threading", "autotune")
-            }
-        )
-
-
 def files_of(file_pattern, asked: str) -> list[str]:
     """The files that fit one pattern or several, in order. Raises FileNotFoundError where there is none."""
     patterns = texts(file_pattern).reshape(-1)
@@ -662,7 +626,7 @@ NAMES.update({
     "data.AUTOTUNE": AUTOTUNE, "data.experimental.AUTOTUNE": AUTOTUNE, "data.INFINITE_CARDINALITY": INFINITE,
     "data.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.INFINITE_CARDINALITY": INFINITE,
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
-    "data.Options": Options, "data.DatasetSpec": TensorSpec,
+    "data.DatasetSpec": TensorSpec,
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
     "data.Iterator": Elements,
     "data.experimental.Counter": Dataset.counter,

@@ -219,8 +219,9 @@ NAMES["distribute.cluster_resolver.TPUClusterResolver.connect"] = no_tpu
 # Sessions of TensorFlow 1 ---------------------------------------------------------------------------------------------
 
 
+@named("data.Options")
 class Options:
-    """How a session would run: it may be written to."""
+    """How a session or a pipeline would run: it may be written to."""
 
     def __init__(self, **options):
         vars(self).update(options)
@@ -332,33 +333,30 @@ def do_not_convert(func=None):
 # Assertions and errors ------------------------------------------------------------------------------------------------
 
 
-def _asserts(word: str, holds: Callable[[Tensor, Tensor], Tensor]) -> None:
+def _asserts(word: str, holds: Callable[..., Tensor]) -> Callable[..., None]:
     def check(x, y, message=None):
         if not bool(holds(tensor(x), tensor(y)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r} and {y!r}.")
 
-    for path in (f"debugging.assert_{word}", f"assert_{word}"):
-        NAMES[path] = taking(check)
+    return taking(check)
 
 
-for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
-                      "greater_equal": torch.ge, "none_equal": torch.ne,
-                      "near": lambda x, y: torch.isclose(x.double(), y.double(), 1e-5, 1e-5)}.items():  # fmt: skip
-    _asserts(_word, _holds)
-
-
-def _asserts_of_one(word: str, holds: Callable[[Tensor], Tensor]) -> None:
+def _asserts_of_one(word: str, holds: Callable[..., Tensor]) -> Callable[..., Any]:
     def check(x, message=None):
         if not bool(holds(tensor(x)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r}.")
         return x
 
-    NAMES[f"debugging.assert_{word}"] = taking(check)
+    return taking(check)
 
 
-for _word, _holds_one in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
-                          "non_positive": lambda x: x <= 0, "all_finite": torch.isfinite}.items():  # fmt: skip
-    _asserts_of_one(_word, _holds_one)
+for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
+                      "greater_equal": torch.ge, "none_equal": torch.ne,
+                      "near": lambda x, y: torch.isclose(x.double(), y.double(), 1e-5, 1e-5)}.items():  # fmt: skip
+    NAMES[f"debugging.assert_{_word}"] = NAMES[f"assert_{_word}"] = _asserts(_word, _holds)
+for _word, _holds in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
+                      "non_positive": lambda x: x <= 0, "all_finite": torch.isfinite}.items():  # fmt: skip
+    NAMES[f"debugging.assert_{_word}"] = _asserts_of_one(_word, _holds)
 
 
 @named("debugging.Assert Assert")
