@@ -217,6 +217,13 @@ def test_tells_what_needs_a_person(keras: str, line: str, what: str) -> None:
         ("2", "K.set_value(model.optimizer.lr, 0.1)", "model.optimizer.learning_rate.assign(0.1)"),
         ("2", "model.save_weights('w.h5')", "model.save_weights('w.weights.h5')"),
         ("2", "Dense(3)(Dense(2, input_dim=4)(x))", "Dense(3)(Dense(2)(x))"),
+        ("2", "K.variable(0)", 'keras.Variable(0, dtype="float32")'),
+        ("2", "K.variable(a, name='x')", 'keras.Variable(a, name=\'x\', dtype="float32")'),
+        ("2", "K.constant([1])", "keras.ops.convert_to_tensor([1], 'float32')"),
+        ("1", "K.placeholder((1, 2))", "keras.layers.Input(batch_shape=(1, 2))"),
+        ("2", "from keras.layers import recurrent, Dense", "from keras.layers import Dense"),
+        ("2", "model.add(Activation('softmax')); model.predict_classes(x)",
+         "model.add(Activation('softmax')); model.predict(x).argmax(axis=-1)"),
     ],
 )  # fmt: skip
 def test_rewrites(keras: str, before: str, after: str) -> None:

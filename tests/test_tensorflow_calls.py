@@ -147,8 +147,41 @@ def test_lines_of_fields(tf: Any, tmp_path: Path) -> None:
     path.write_text('a,b,c\n1,2.5,"x,y"\n3,,z\n')
     rows = list(tf.data.experimental.CsvDataset(str(path), [tf.int32, 1.5, ""], header=True))
     assert [[part.numpy() for part in row] for row in rows] == [[1, 2.5, b"x,y"], [3, 1.5, b"z"]]
-    with pytest.raises(ValueError, match="field 1 is empty"):
-        tf.io.decode_csv(["1,"], [0, tf.constant([], tf.float32)])
+    for kind in (tf.float32, tf.string):
+        with pytest.raises(ValueError, match="field 1 is empty"):
+            tf.io.decode_csv(["1,"], [0, tf.constant([], kind)])
+
+
+def test_columns_of_files(tf: Any, tmp_path: Path) -> None:
+    """What TensorFlow 2.21 made of these."""
+    (tmp_path / "1.csv").write_text('a,b,c,d\n1,2.5,x,5000000000\n,,"y,z",1\n3,1e3,,2\n')
+    (tmp_path / "2.csv").write_text("a,b,c,d\n7,2,x,5\n")
+
+    def columns(pattern: str, **how: Any) -> Any:
+        (batch,) = tf.data.experimental.make_csv_dataset(str(tmp_path / pattern), 4, num_epochs=1, shuffle=False, **how)
+        given, *label = batch if isinstance(batch, tuple) else (batch,)
+        arrays = {key: column.numpy() for key, column in given.items()}
+        return {key: (str(x.dtype), x.tolist()) for key, x in arrays.items()}, *(x.numpy().tolist() for x in label)
+
+    assert columns("?.csv") == (
+        {
+            "a": ("int32", [1, 0, 3, 7]), "b": ("float32", [2.5, 0, 1000, 2]),
+            "c": ("object", [b"x", b"y,z", b"", b"x"]), "d": ("int64", [5000000000, 1, 2, 5]),
+        },
+    )  # fmt: skip
+    assert columns("1.csv", select_columns=["a", "c"], label_name="c") == (
+        {"a": ("int32", [1, 0, 3])}, [b"x", b"y,z", b""],
+    )  # fmt: skip
+    assert columns("1.csv", column_defaults=[[9], 0.5, "?", [1.0]], na_value="x")[0] == {
+        "a": ("int32", [1, 9, 3]), "b": ("float32", [2.5, 0.5, 1000]), "c": ("object", [b"?", b"y,z", b"?"]),
+        "d": ("float32", [5000000000, 1, 2]),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="column 'c' is empty in a line"):
+        columns("1.csv", column_defaults=[0, 0.5, tf.string, tf.int64])
+    with pytest.raises(FileNotFoundError, match="no file matches"):
+        columns("no*.csv")
+    lines = tf.data.TextLineDataset([str(tmp_path / "2.csv")], compression_type="", buffer_size=8)
+    assert [line.numpy() for line in lines] == [b"a,b,c,d", b"7,2,x,5"]
 
 
 def test_what_a_checkpoint_is_given_later_is_saved(tf: Any, tmp_path: Path) -> None:

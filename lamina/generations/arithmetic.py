@@ -194,7 +194,7 @@ SIZES.update((shape, size))
 _streams: dict[int, torch.Generator] = {}
 
 
-def _stream(seed: Any) -> torch.Generator | None:
+def stream(seed: Any) -> torch.Generator | None:
     """The numbers of a seed, which go on from call to call."""
     if seed is None or scope.trying:
         return None
@@ -208,20 +208,20 @@ def forget_streams() -> None:
 
 @public
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    return torch.randn(sizes(shape), dtype=torch_dtype(dtype), generator=_stream(seed)) * stddev + mean
+    return torch.randn(sizes(shape), dtype=torch_dtype(dtype), generator=stream(seed)) * stddev + mean
 
 
 @public
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    kind, stream = torch_dtype(dtype), _stream(seed)
+    kind, source = torch_dtype(dtype), stream(seed)
     if not kind.is_floating_point:
-        return torch.randint(int(minval), int(maxval), sizes(shape), dtype=kind, generator=stream)
-    return torch.rand(sizes(shape), dtype=kind, generator=stream) * (maxval - minval) + minval
+        return torch.randint(int(minval), int(maxval), sizes(shape), dtype=kind, generator=source)
+    return torch.rand(sizes(shape), dtype=kind, generator=source) * (maxval - minval) + minval
 
 
 @public
 def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    return (torch.rand(sizes(shape), generator=_stream(seed)) < p).to(torch_dtype(dtype))
+    return (torch.rand(sizes(shape), generator=stream(seed)) < p).to(torch_dtype(dtype))
 
 
 PUBLIC["random_bernoulli"] = PUBLIC["random_binomial"]
@@ -230,7 +230,7 @@ PUBLIC["random_bernoulli"] = PUBLIC["random_binomial"]
 @public
 def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     values = torch.empty(sizes(shape), dtype=torch_dtype(dtype))
-    return torch.nn.init.trunc_normal_(values, 0.0, 1.0, -2.0, 2.0, _stream(seed)).mul_(stddev).add_(mean)
+    return torch.nn.init.trunc_normal_(values, 0.0, 1.0, -2.0, 2.0, stream(seed)).mul_(stddev).add_(mean)
 
 
 @public
@@ -239,7 +239,7 @@ def dropout(x: X, level: float, noise_shape: Any = None, seed: Any = None) -> Te
         raise ValueError(f"dropout: `level` is the share to drop, from 0 to below 1; got {level!r}.")
     asked = [None] * x.ndim if noise_shape is None else noise_shape
     shape = [have if size is None else size for size, have in zip(asked, x.shape, strict=True)]
-    kept = (torch.rand(sizes(shape), generator=_stream(seed)) >= level).to(x.device, x.dtype)
+    kept = (torch.rand(sizes(shape), generator=stream(seed)) >= level).to(x.device, x.dtype)
     return x * kept / (1 - level)
 
 

@@ -27,6 +27,7 @@ _EMPTY = inspect.Parameter.empty
 _NO_CODE = cst.Module([])
 OLD_SIGMOID = "hard_sigmoid_of_keras_2"
 _HOMES = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
+_USUAL = "zeros ones glorot_uniform glorot_normal he_uniform he_normal lecun_uniform lecun_normal".split()
 SHAPES = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 # Samples of a generator, which Keras 1 counts, and the batches that Keras 3 does.
 STEPS = {"samples_per_epoch": "steps_per_epoch", "nb_val_samples": "validation_steps", "val_samples": "steps"}
@@ -122,6 +123,8 @@ class Made:
 @functools.cache
 def known(home: str, name: str) -> bool:
     """Whether Keras 3 has a public name in a module."""
+    if "3" not in MODULE_AGES.get(f"{home}.{name}", "3"):
+        return False  # a module of the time, whatever Lamina has by that name
     told = age(home, name)
     if told is not None or "3" not in MODULE_AGES.get(home, "3"):
         return "3" in (told or "")
@@ -281,7 +284,8 @@ class Speaker:
         def modern(given: Mapping[str, Any]) -> Mapping[str, Any]:
             return {new: value for key, value in {**defaults, **given}.items() for new in now(key)}
 
-        return Spoken(function, positional, now, modern, home=home, explicit=explicit)
+        chosen = frozenset(entry.fixed)
+        return Spoken(function, positional, now, modern, home=home, explicit=explicit, chosen=chosen)
 
     def of_method(self, told: str, function: Any) -> Spoken:
         """A method of models; `told`: its key in the generation's table."""
@@ -353,7 +357,7 @@ class Speaker:
                     continue
                 done.add(new)
                 value = modern[new]
-                self._tell_values(key, new, value, arg, tell)
+                self._tell_values(key, new, value, arg, how, tell)
                 if not self._is_taken(new, value, target, how, tell):
                     continue
                 node = self._expression(new, value, value_of(arg.value), arg.value, joined)
@@ -364,9 +368,12 @@ class Speaker:
                     found.append(arg.with_changes(value=node) if by_place else _by_name(arg, new, node))
         return found, later, done
 
-    def _tell_values(self, key: str, new: str, value: Any, arg: cst.Arg, tell: Callable[..., None]) -> None:
+    def _tell_values(
+        self, key: str, new: str, value: Any, arg: cst.Arg, how: Spoken, tell: Callable[..., None]
+    ) -> None:
         """Tell of an expression whose values have other names now."""
-        if isinstance(value, Code) and key != new and new in self.table.values and "data_format" not in text_of(arg):
+        renamed = how.own is not None and key != new and new in self.table.values
+        if renamed and isinstance(value, Code) and "data_format" not in text_of(arg):
             tell(f"`{key}`", "its values have other names in Keras 3", "see where the value comes from")
 
     def _is_taken(self, new: str, value: Any, target: Any, how: Spoken, tell: Callable[..., None]) -> bool:
@@ -536,16 +543,7 @@ class Speaker:
         for name in (given, value):
             if isinstance(name, str) and self.modern_meaning(word, name) == meant:
                 return None if name == given else written(name)
-        for name in (
-            "zeros",
-            "ones",
-            "glorot_uniform",
-            "glorot_normal",
-            "he_uniform",
-            "he_normal",
-            "lecun_uniform",
-            "lecun_normal",
-        ):
+        for name in _USUAL:
             if meant is not None and word.endswith("initializer") and self.modern_meaning(word, name) == meant:
                 return written(name)
         if not isinstance(meant, Made):

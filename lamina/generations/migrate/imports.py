@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import libcst as cst
 
 from ...translation import migrating
 from ..evidence import below
+from ..sources import parsed
 from .calls import OLD_SIGMOID, text_of
 from .names import Names, Reader, Target
 
@@ -137,25 +139,9 @@ class Imports(cst.CSTTransformer):
 _NO_COMMA = cst.MaybeSentinel.DEFAULT
 
 
-class _Uses(cst.CSTVisitor):
-    """How often names are used outside imports."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: dict[str, int] = {}
-
-    def visit_Import(self, node: cst.Import) -> bool:
-        return False
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        return False
-
-    def visit_Attribute(self, node: cst.Attribute) -> bool:
-        node.value.visit(self)
-        return False
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.found[node.value] = self.found.get(node.value, 0) + 1
+def _used(module: cst.Module) -> set[str]:
+    """The names that are used outside imports."""
+    return {node.id for node in ast.walk(parsed(module.code)[0]) if isinstance(node, ast.Name)}
 
 
 class Unused(cst.CSTTransformer):
@@ -163,10 +149,9 @@ class Unused(cst.CSTTransformer):
 
     def __init__(self, module: cst.Module, touched: set[str]):
         super().__init__()
-        uses = _Uses()
-        module.visit(uses)
-        self.gone = {name for name in touched if not uses.found.get(name)} - {"keras"}
-        self.tensorflow = {each for each in ("tf", "tensorflow") if not uses.found.get(each)}
+        used = _used(module)
+        self.gone = touched - used - {"keras"}
+        self.tensorflow = {"tf", "tensorflow"} - used
 
     def _trimmed(self, body: Sequence[Any]) -> list[Any]:
         found: list[Any] = []
@@ -214,10 +199,8 @@ def _imports(line: Any) -> list[tuple[str, str]]:
 def complete(module: cst.Module, package: str, sigmoid: bool) -> cst.Module:
     """With `import keras` where the source says `keras` and does not import it, and the function that is missing."""
     body: list[Any] = list(module.body)
-    uses = _Uses()
-    module.visit(uses)
     told = [_imports(line) for line in body]
-    if (sigmoid or uses.found.get("keras")) and all(local != "keras" for found in told for _, local in found):
+    if (sigmoid or "keras" in _used(module)) and all(local != "keras" for found in told for _, local in found):
         of_keras = [at for at, found in enumerate(told) if any(name.partition(".")[0] in _ROOTS for name, _ in found)]
         start = sum(1 for name in told if name[:1] and name[0][0] == "__future__") + (
             module.get_docstring() is not None

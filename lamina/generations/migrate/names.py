@@ -139,7 +139,6 @@ class Reader(cst.CSTVisitor):
         self.returns: dict[str, list[cst.BaseExpression]] = {}
         self.own_classes: dict[str, str] = {}  # classes derived from Keras': "layers", "models", ...
         self.added: dict[str, list[cst.BaseExpression]] = {}  # what `.add` was given
-        self.uses: dict[str, int] = {}
         self.metrics: set[str] = set()
         self.saved: set[str] = set()  # names of weights' files
         self._functions: list[str] = []
@@ -184,9 +183,6 @@ class Reader(cst.CSTVisitor):
             own = below(text_of(node.module))[1]
             if own is not None:
                 self.stars.append(own)
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.uses[node.value] = self.uses.get(node.value, 0) + 1
 
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
@@ -264,12 +260,15 @@ class Reader(cst.CSTVisitor):
         return bool(found) and all(self.is_model(each, depth + 1) for each in found)
 
     def outputs_of(self, node: cst.BaseExpression) -> int | None:
-        """The size of the last Dense that a sequential model was given, where it is told."""
+        """The size of the last Dense that a sequential model was given, where it is told; 2 of a softmax, whose outputs
+        are several."""
         name = text_of(node)
         given = list(self.added.get(name, []))
         for value in self.values.get(name, []):
             if isinstance(value, cst.Call) and value.args and isinstance(value.args[0].value, cst.List):
                 given = [each.value for each in value.args[0].value.elements] + given
+        if given and "softmax" in text_of(given[-1]):
+            return 2
         for layer in reversed(given):
             if isinstance(layer, cst.Call) and text_of(layer.func).rpartition(".")[2] == "Dense" and layer.args:
                 size = text_of(layer.args[0].value)

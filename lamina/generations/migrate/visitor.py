@@ -299,9 +299,16 @@ class Rewriter(Imports):
             return _with_words(updated, {old: new for old, new in renamed.items() if old not in takes and new in takes})
         return updated if how is None else self._spoken(original, updated, how)
 
+    def _arguments(
+        self, call: cst.Call, args: Sequence[cst.Arg], how: Spoken, shape: dict[str, Any] | None = None
+    ) -> list[cst.Arg]:
+        """The arguments of a call in Keras 3's words; `shape` takes what they say of the input's."""
+        taken = {} if shape is None else shape
+        return self.speaker.arguments(list(args), how, taken, lambda *told: self.tell(call, *told))
+
     def _spoken(self, original: cst.Call, updated: cst.Call, how: Spoken) -> cst.Call:
         shape: dict[str, Any] = {}
-        args = self.speaker.arguments(list(updated.args), how, shape, lambda *told: self.tell(original, *told))
+        args = self._arguments(original, updated.args, how, shape)
         changed = [text_of(arg) for arg in args] != [text_of(arg) for arg in updated.args]
         if how.home == "layers" and shape:
             args = [*args, *self._first(original, shape)]
@@ -403,7 +410,7 @@ class Rewriter(Imports):
         home, _, new = entry.modern.rpartition(".")
         function = getattr(module_of(home), new)
         how = self.speaker.of_function(entry, function, "backend")
-        args = self.speaker.arguments(list(updated.args), how, {}, lambda *told: self.tell(original, *told))
+        args = self._arguments(original, updated.args, how)
         if home == "backend":
             return updated.with_changes(args=args)
         return updated.with_changes(func=cst.parse_expression(f"keras.{entry.modern}"), args=args)
@@ -421,7 +428,7 @@ class Rewriter(Imports):
         texts |= {key: self._closed(value) if key in inside else text_of(value) for key, value in given.items()}
         if texts.keys() != set(places):
             raise Unclear("an argument is missing")
-        text = re.sub(r"(?<![.\w])(ops|random|backend)\b(?=\.)", r"keras.\1", entry.modern).format(**texts)
+        text = re.sub(r"(?<![.\w])(ops|random|backend|layers)\b(?=\.)", r"keras.\1", entry.modern).format(**texts)
         made: Any = cst.parse_expression(text)
         brackets = isinstance(made, cst.BinaryOperation)
         if brackets:
@@ -443,7 +450,7 @@ class Rewriter(Imports):
         entry = Class(name, "", renamed=around.renamed if around else {})
         how = self.speaker.of_function(entry, cls, "callbacks", False)
         how.positional = tuple(order.split()) if order else how.positional
-        args = self.speaker.arguments(list(updated.args), how, {}, lambda *told: self.tell(original, *told))
+        args = self._arguments(original, updated.args, how)
         args = [self._watched(arg, name, args) for arg in args]
         return updated.with_changes(args=args)
 
@@ -509,7 +516,7 @@ class Rewriter(Imports):
             args = self._by_batches(original, args, key)
         if method == "compile":
             args = [self._compiled(original, arg, at) for at, arg in enumerate(args)]
-        args = self.speaker.arguments(args, how, {}, lambda *told: self.tell(original, *told))
+        args = self._arguments(original, args, how)
         if new != method:
             updated = updated.with_changes(func=updated.func.with_changes(attr=cst.Name(new)))  # type: ignore[call-arg]
         return updated if [*map(text_of, args)] == [*map(text_of, updated.args)] else updated.with_changes(args=args)

@@ -5,10 +5,8 @@ Most are an op under another name, a line of the table; the rest have arguments,
 
 from __future__ import annotations
 
-import builtins
 import functools
 import inspect
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ... import ops
+from ... import ops, tree
 from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
+from ..arithmetic import stream
 from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 
@@ -86,6 +85,13 @@ cond cond pred true_fn false_fn
 while_loop while_loop cond body loop_vars maximum_iterations
 image.rgb_to_hsv rgb_to_hsv images
 image.hsv_to_rgb hsv_to_rgb images
+meshgrid meshgrid
+stop_gradient stop_gradient input
+nest.map_structure map_structure func
+nest.flatten flatten structure
+nest.is_nested is_nested structure
+nest.pack_sequence_as pack_sequence_as structure flat_sequence
+nest.assert_same_structure assert_same_structure nest1 nest2
 """
 
 
@@ -147,7 +153,7 @@ def _table() -> None:
         NAMES.update({f"reduce_{name}": call, f"math.reduce_{name}": call})
     for line in filter(None, _OTHERS.splitlines()):
         path, word, *words = line.split()
-        function = getattr(ops, word, None) or getattr(pictures, word)
+        function = next(getattr(home, word) for home in (ops, pictures, tree) if hasattr(home, word))
         NAMES[path] = taking(function, words, path.rpartition(".")[2])
 
 
@@ -305,27 +311,16 @@ def pad(x, paddings, mode="CONSTANT", constant_values=0):
     return ops.pad(x, whole(paddings), mode.lower(), values)
 
 
-@named("meshgrid")
-def meshgrid(*args, indexing="xy"):
-    return ops.meshgrid(*args, indexing=indexing)
-
-
 @op("gather")
 def gather(params, indices, axis=None, batch_dims=0):
     """The slices of `params` at `indices` along an axis, after as many leading axes that both share."""
     params, indices = tensor(params), as_index(indices)
     batch_dims += indices.ndim if batch_dims < 0 else 0
     axis = (batch_dims if axis is None else axis) % params.ndim
-    if not batch_dims:
-        return ops.take(params, indices, axis)
-    lead, rest = params.shape[:batch_dims], indices.shape[batch_dims:]
-    moved = params.movedim(axis, batch_dims).reshape(math.prod(lead), params.shape[axis], -1)
-    found = torch.stack([one[index] for one, index in zip(moved, indices.reshape(math.prod(lead), -1), strict=True)])
-    others = [size for place, size in enumerate(params.shape) if place >= batch_dims and place != axis]
-    found = found.reshape(*lead, math.prod(rest), *others).unflatten(batch_dims, rest or (1,))
-    found = found.squeeze(batch_dims) if not rest else found
-    places = list(range(batch_dims, batch_dims + len(rest)))
-    return found.movedim(places, [axis + place for place in range(len(rest))])
+    if batch_dims:
+        pairs = zip(params, indices, strict=True)
+        return torch.stack([gather(one, index, axis - 1, batch_dims - 1) for one, index in pairs])
+    return ops.take(params, indices, axis)
 
 
 @op("batch_gather")
@@ -342,7 +337,7 @@ def gather_nd(params, indices, batch_dims=0):
     return params[tuple(indices.movedim(-1, 0))]
 
 
-@op("where compat.v1.where compat.v2.where")
+@op("where")
 def where(condition, x=None, y=None):
     """`x` where the condition holds, else `y`; alone, the places where it holds, a row each."""
     condition = tensor(condition)
@@ -368,29 +363,16 @@ def sequence_mask(lengths, maxlen=None, dtype="bool"):
     return (torch.arange(longest, device=lengths.device) < lengths.unsqueeze(-1)).to(dtypes.torch_dtype(dtype))
 
 
-@op("tensor_scatter_nd_add")
-def tensor_scatter_nd_add(tensor, indices, updates):
-    return ops.scatter_update(tensor, indices, updates, "add")
+def _scattering(reduction, change=lambda updates: updates):
+    def call(tensor, indices, updates):
+        return ops.scatter_update(tensor, indices, change(updates), reduction)
+
+    return recorded(call)
 
 
-for _word in ("sub", "max", "min"):
-    named(f"tensor_scatter_nd_{_word}")(
-        recorded(
-            functools.partial(
-                lambda word, tensor, indices, updates: (
-                    ops.scatter_update(tensor, indices, ops.negative(updates), "add")
-                    if word == "sub"
-                    else ops.scatter_update(tensor, indices, updates, word)
-                ),
-                _word,
-            )
-        )
-    )
-
-
-@op("stop_gradient")
-def stop_gradient(input):
-    return tensor(input).detach()
+for _word in ("add", "max", "min"):
+    named(f"tensor_scatter_nd_{_word}")(_scattering(_word))
+named("tensor_scatter_nd_sub")(_scattering("add", ops.negative))
 
 
 @named("ensure_shape")
@@ -793,19 +775,9 @@ for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix
     NAMES[_old] = NAMES[_path]
 
 
-@op("math.segment_mean math.unsorted_segment_mean", "data segment_ids num_segments")
-def segment_mean(data, segment_ids, num_segments=None):
-    """For each segment the mean of its rows of `data`; 0 where it has none."""
-    data, count = tensor(data), whole(num_segments)
-    total, rows = (ops.segment_sum(each, segment_ids, count) for each in (data, torch.ones_like(data)))
-    return (total / rows.clamp(min=1)).to(data.dtype)
-
-
 @op("nn.dropout", "x")
 def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
     """Zeros in place of a share of the values, the others larger. TensorFlow 1's second argument is what is kept."""
-    from .randomness import stream
-
     rate = 1 - keep_prob if rate is None else rate
     x = floating(x)
     kept = torch.rand(whole(noise_shape) or x.shape, generator=stream(seed)).to(x.device) >= rate
@@ -859,15 +831,15 @@ def sparse_softmax_cross_entropy_with_logits(labels, logits):
 
 @op("nn.sigmoid_cross_entropy_with_logits")
 def sigmoid_cross_entropy_with_logits(labels=None, logits=None):
-    logits, labels = floating(logits), tensor(labels)
-    return torch.clamp(logits, min=0) - logits * labels + torch.log1p(torch.exp(-logits.abs()))
+    logits = floating(logits)
+    return F.binary_cross_entropy_with_logits(logits, tensor(labels).to(logits.dtype), reduction="none")
 
 
 @op("nn.weighted_cross_entropy_with_logits", "labels logits pos_weight")
 def weighted_cross_entropy_with_logits(labels, logits, pos_weight):
-    logits, labels = floating(logits), tensor(labels)
-    factor = 1 + (pos_weight - 1) * labels
-    return (1 - labels) * logits + factor * (torch.log1p(torch.exp(-logits.abs())) + torch.clamp(-logits, min=0))
+    logits = floating(logits)
+    labels, share = (tensor(each).to(logits.dtype) for each in (labels, pos_weight))
+    return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=share, reduction="none")
 
 
 @op("nn.embedding_lookup")
@@ -949,11 +921,7 @@ def scan(fn, elems, initializer=None, reverse=False):
 
 @named("foldl")
 def foldl(fn, elems, initializer=None):
-    rows = iter(elems)
-    carry = next(rows) if initializer is None else initializer
-    for row in rows:
-        carry = fn(carry, row)
-    return carry
+    return functools.reduce(fn, elems) if initializer is None else functools.reduce(fn, elems, initializer)
 
 
 @named("foldr")
@@ -982,43 +950,6 @@ def py_function(func=None, inp=(), Tout=None):
         return None if found is None else convert_to_tensor(found, kind)
     kinds = Tout if isinstance(Tout, (list, tuple)) else [Tout] * len(found)
     return [convert_to_tensor(one, kind) for one, kind in zip(found, kinds, strict=True)]
-
-
-@named("nest.map_structure")
-def map_structure(func, *structure):
-    return pytree.tree_map(func, *structure)
-
-
-@named("nest.flatten")
-def flatten(structure):
-    """The leaves, those of a dictionary in the order of its keys."""
-    if isinstance(structure, dict):
-        structure = [structure[key] for key in builtins.sorted(structure)]
-    if not isinstance(structure, (list, tuple)):
-        return [structure]
-    return [leaf for part in structure for leaf in flatten(part)]
-
-
-@named("nest.pack_sequence_as")
-def pack_sequence_as(structure, flat_sequence):
-    leaves = iter(flat_sequence)
-
-    def packed(part):
-        if isinstance(part, dict):
-            found = {key: packed(part[key]) for key in builtins.sorted(part)}
-            return {key: found[key] for key in part}
-        if not isinstance(part, (list, tuple)):
-            return next(leaves)
-        found = [packed(each) for each in part]
-        return type(part)(*found) if hasattr(part, "_fields") else type(part)(found)
-
-    return packed(structure)
-
-
-@named("nest.assert_same_structure")
-def assert_same_structure(nest1, nest2):
-    if pytree.tree_structure(nest1) != pytree.tree_structure(nest2):
-        raise ValueError("The two structures differ.")
 
 
 @heard

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from glob import glob
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from ...core import dtypes
 from .arrays import convert_to_tensor
-from .base import NAMES, DType, TensorShape, TensorSpec, Texts, heard, named, texts, whole
+from .base import NAMES, TensorShape, TensorSpec, Texts, heard, named, texts, whole
 
 AUTOTUNE = -1
 INFINITE, UNKNOWN = -1, -2  # what `cardinality` says instead of a number
@@ -85,19 +83,8 @@ class Elements:
         return next(self._elements)
 
 
-class NumpyIterator:
+class NumpyIterator(Elements):
     """The elements as arrays of NumPy."""
-
-    def __init__(self, elements: Iterator[Any]):
-        self._elements = elements
-
-    def __iter__(self) -> NumpyIterator:
-        return self
-
-    def __next__(self) -> Any:
-        return _mapped(_as_numpy, next(self._elements))
-
-    next = __next__
 
 
 def _as_numpy(leaf) -> Any:
@@ -105,7 +92,7 @@ def _as_numpy(leaf) -> Any:
     return found[()] if isinstance(leaf, Tensor) and not leaf.ndim else found
 
 
-@named("data.Dataset compat.v1.data.Dataset compat.v2.data.Dataset")
+@named("data.Dataset")
 @heard
 class Dataset:
     """Elements that can be gone through again and again; `fit`, `evaluate` and `predict` take batches of it.
@@ -204,12 +191,7 @@ class Dataset:
 
     @staticmethod
     def list_files(file_pattern, shuffle: bool | None = None, seed: int | None = None) -> Dataset:
-        patterns = (
-            [file_pattern] if isinstance(file_pattern, (str, bytes)) or not np.ndim(file_pattern) else file_pattern
-        )
-        found = sorted(path for pattern in patterns for path in glob(str(texts(pattern))))  # noqa: PTH207
-        if not found:
-            raise FileNotFoundError(f"list_files: no file matches {file_pattern!r}.")
+        found = files_of(file_pattern, "list_files")
         made = Dataset.from_tensor_slices(found)
         return made.shuffle(len(found), seed) if shuffle is not False else made
 
@@ -250,7 +232,7 @@ class Dataset:
         return torch.tensor(self._count)
 
     def as_numpy_iterator(self) -> NumpyIterator:
-        return NumpyIterator(iter(self))
+        return NumpyIterator(_mapped(_as_numpy, element) for element in self)
 
     def get_single_element(self) -> Any:
         (element,) = self
@@ -311,10 +293,7 @@ class Dataset:
         return Dataset(start)
 
     def enumerate(self, start: int = 0) -> Dataset:
-        first = int(start)
-        return Dataset(
-            lambda: ((torch.tensor(index), element) for index, element in enumerate(iter(self), first)), self._count
-        )
+        return Dataset.zip((Dataset.counter(int(start)), self))
 
     def scan(self, initial_state, scan_func: Callable) -> Dataset:
         def start() -> Iterator[Any]:
@@ -383,27 +362,18 @@ class Dataset:
         return self._ordered(start, unending if times < 0 else self._count * times if self._count >= 0 else self._count)
 
     def take(self, count) -> Dataset:
-        most = int(count)
-        if most < 0:
-            return self
-        return self._ordered(
-            lambda elements: itertools.islice(elements, most), self._shorter(lambda n: min(n, most), most)
-        )
+        return self._at(0, int(count)) if int(count) >= 0 else self
 
     def skip(self, count) -> Dataset:
-        first = int(count)
-        if first < 0:
-            return self.take(0)
-        return self._ordered(
-            lambda elements: itertools.islice(elements, first, None),
-            self._shorter(lambda n: max(n - first, 0), INFINITE),
-        )
+        return self._at(int(count), None) if int(count) >= 0 else self.take(0)
 
     def shard(self, num_shards: int, index: int) -> Dataset:
-        return self._ordered(
-            lambda elements: itertools.islice(elements, index, None, num_shards),
-            self._shorter(lambda n: len(range(index, n, num_shards)), INFINITE),
-        )
+        return self._at(index, None, num_shards)
+
+    def _at(self, first: int, end: int | None, step: int = 1) -> Dataset:
+        """The elements at these places, to the last one where there is no end."""
+        count = self._shorter(lambda n: len(range(n)[first:end:step]), INFINITE if end is None else end)
+        return self._ordered(lambda elements: itertools.islice(elements, first, end, step), count)
 
     def _shorter(self, of: Callable[[int], int], endless: int) -> int:
         return of(self._count) if self._count >= 0 else endless if self._count == INFINITE else UNKNOWN
@@ -419,21 +389,20 @@ class Dataset:
 
     def cache(self, filename="") -> Dataset:
         """Elements of the first whole pass are kept in memory."""
-        kept: list[Any] = []
-        whole_pass: list[bool] = []
+        kept: list[Any] | None = None
 
-        def start() -> Iterator[Any]:
-            if whole_pass:
+        def start(_) -> Iterator[Any]:
+            nonlocal kept
+            if kept is not None:
                 yield from kept
                 return
             found = []
             for element in self:
                 found.append(element)
                 yield element
-            kept[:] = found
-            whole_pass.append(True)
+            kept = found
 
-        return self._ordered(lambda _: start(), self._count)
+        return self._ordered(start, self._count)
 
     def prefetch(self, buffer_size) -> Dataset:
         return self
@@ -644,35 +613,20 @@ def _alike(columns, told, is_leaf: Callable[[Any], bool]) -> Any:
     return _mapped(lambda _: told, columns)
 
 
-class Options:
-    """What pipelines may be told about how they run; none of it changes elements."""
-
-    def __init__(self) -> None:
-        vars(self).update(
-            {
-                word: type(word, (), {})()
-                for word in ("experimental_distribute", "experimental_optimization", "threading", "autotune")
-            }
-        )
-
-
-def _of_lines(filenames) -> Dataset:
-    paths = [filenames] if not np.ndim(filenames) or isinstance(filenames, (str, Path)) else filenames
-
-    def start() -> Iterator[Any]:
-        for path in paths:
-            with Path(str(texts(path))).open(encoding="utf-8") as file:
-                for line in file:
-                    yield texts(line.rstrip("\n"))
-
-    return Dataset(start)
+def files_of(file_pattern, asked: str) -> list[str]:
+    """The files that fit one pattern or several, in order. Raises FileNotFoundError where there is none."""
+    patterns = texts(file_pattern).reshape(-1)
+    found = sorted(path for pattern in patterns for path in glob(str(pattern)))  # noqa: PTH207
+    if not found:
+        raise FileNotFoundError(f"{asked}: no file matches {file_pattern!r}.")
+    return found
 
 
 NAMES.update({
     "data.AUTOTUNE": AUTOTUNE, "data.experimental.AUTOTUNE": AUTOTUNE, "data.INFINITE_CARDINALITY": INFINITE,
     "data.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.INFINITE_CARDINALITY": INFINITE,
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
-    "data.Options": Options, "data.TextLineDataset": _of_lines, "data.DatasetSpec": TensorSpec,
+    "data.DatasetSpec": TensorSpec,
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
     "data.Iterator": Elements,
     "data.experimental.Counter": Dataset.counter,
@@ -690,83 +644,3 @@ def assert_cardinality(expected_cardinality):
 @named("data.experimental.bucket_by_sequence_length")
 def bucket_by_sequence_length(*args, **kwargs):
     return lambda dataset: dataset.bucket_by_sequence_length(*args, **kwargs)
-
-
-@named("data.experimental.make_csv_dataset")
-def make_csv_dataset(
-    file_pattern,
-    batch_size,
-    column_names=None,
-    column_defaults=None,
-    label_name=None,
-    select_columns=None,
-    field_delim=",",
-    use_quote_delim=True,
-    na_value="",
-    header=True,
-    num_epochs=None,
-    shuffle=True,
-    shuffle_buffer_size=10000,
-    shuffle_seed=None,
-    num_rows_for_inference=100,
-):
-    """Batches of the columns of CSV files, a dictionary by name; with `label_name` pairs of the others and that one.
-
-    column_defaults: for each column that is taken the value of empty fields, which tells its type, or only the type;
-    by default both follow from the first rows. The files are read once, and kept.
-    """
-    patterns = [file_pattern] if isinstance(file_pattern, (str, Path)) else file_pattern
-    paths = [path for pattern in patterns for path in sorted(glob(str(texts(pattern))))]  # noqa: PTH207
-    if not paths:
-        raise FileNotFoundError(f"make_csv_dataset: no file matches {file_pattern!r}.")
-    names, rows = list(column_names or ()), []
-    for path in paths:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
-            found = [row for row in csv.reader(file, delimiter=field_delim, quoting=quoting) if row]
-        first = found.pop(0) if header else None
-        names: Any = names or first or []
-        rows += found
-    wrong = next((row for row in rows if len(row) != len(names)), None)
-    if wrong is not None:
-        raise ValueError(f"make_csv_dataset: expected {len(names)} fields, for {names}; got {len(wrong)}: {wrong}.")
-    places = [names.index(each) if isinstance(each, str) else each for each in select_columns or range(len(names))]
-    columns = {}
-    for number, place in enumerate(places):
-        fields = [None if row[place] in ("", na_value) else row[place] for row in rows]
-        told = None if column_defaults is None else column_defaults[number]
-        columns[names[place]] = _column(names[place], fields, told, num_rows_for_inference)
-    made = Dataset.from_tensor_slices(columns)
-    made = made.shuffle(shuffle_buffer_size, shuffle_seed) if shuffle else made
-    made = made.repeat(num_epochs).batch(batch_size, drop_remainder=num_epochs is None)
-    if label_name is None:
-        return made
-    return made.map(lambda row: ({key: part for key, part in row.items() if key != label_name}, row[label_name]))
-
-
-def _column(name: str, fields: list[str | None], told, first: int) -> np.ndarray:
-    """Fields of a file, None where they are empty, as numbers or texts."""
-    if isinstance(told, DType):
-        if None in fields:
-            raise ValueError(f"make_csv_dataset: column {name!r} has an empty field; give a value in column_defaults.")
-        kind, default = told, ""
-    elif told is None:
-        seen = [field for field in fields[:first] if field is not None]
-        kind = next((kind for kind in _KINDS if seen and _fits(seen, kind)), "string")
-        default = "" if kind == "string" else "0"
-    else:
-        value = np.ravel(told)[0]
-        kind = "string" if isinstance(value, str) else "int32" if isinstance(value, (int, np.integer)) else "float32"
-        default = str(value)
-    filled = np.array([default if field is None else field for field in fields], object)
-    return filled if kind == "string" else filled.astype(str).astype(kind)
-
-
-_KINDS = ("int32", "int64", "float32", "float64")
-
-
-def _fits(fields: list[str], kind: str) -> bool:
-    try:
-        return bool(np.isfinite(np.array([float(each) if "f" in kind else int(each) for each in fields], kind)).all())
-    except (ValueError, OverflowError):
-        return False

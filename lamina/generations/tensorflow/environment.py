@@ -64,7 +64,7 @@ def set_visible_devices(devices, device_type=None):
     )
 
 
-@named("device compat.v1.device")
+@named("device")
 def device(device_name):
     """Inside, tensors are made on that device: "/GPU:0", "cpu". Without such a device, on the processor."""
     if device_name is None or callable(device_name):
@@ -92,25 +92,21 @@ def _says(answer) -> Callable[..., Any]:
 
 
 # Where it runs and how is torch's matter: said, these change no result.
-for _word in (
-    "config.experimental.set_memory_growth", "config.set_soft_device_placement", "config.optimizer.set_jit",
-    "config.optimizer.set_experimental_options", "config.threading.set_inter_op_parallelism_threads",
-    "config.experimental.enable_mlir_graph_optimization", "config.run_functions_eagerly", "autograph.set_verbosity",
-    "config.experimental_run_functions_eagerly", "config.experimental.set_virtual_device_configuration",
-    "config.set_logical_device_configuration", "debugging.set_log_device_placement", "compat.v1.enable_eager_execution",
-    "enable_eager_execution", "compat.v1.enable_v2_behavior", "enable_v2_behavior", "compat.v1.disable_eager_execution",
-    "disable_eager_execution", "compat.v1.disable_v2_behavior", "disable_v2_behavior", "reset_default_graph",
-    "compat.v1.reset_default_graph", "compat.v1.experimental.output_all_intermediates",
-    "data.experimental.enable_debug_mode",
-    "debugging.enable_traceback_filtering", "debugging.disable_traceback_filtering", "no_op", "group",
-    "compat.v1.no_op",
-    "compat.v1.enable_resource_variables", "enable_resource_variables", "compat.v1.disable_resource_variables",
-    "config.experimental.enable_tensor_float_32_execution", "compat.v1.disable_v2_tensorshape",
-    "config.experimental.set_synchronous_execution", "data.experimental.debug_mode",
-):  # fmt: skip
+for _word in """
+    autograph.set_verbosity compat.v1.disable_resource_variables compat.v1.disable_v2_tensorshape
+    compat.v1.experimental.output_all_intermediates config.experimental.enable_mlir_graph_optimization
+    config.experimental.enable_tensor_float_32_execution config.experimental.set_memory_growth
+    config.experimental.set_synchronous_execution config.experimental.set_virtual_device_configuration
+    config.experimental_run_functions_eagerly config.optimizer.set_experimental_options config.optimizer.set_jit
+    config.run_functions_eagerly config.set_logical_device_configuration config.set_soft_device_placement
+    config.threading.set_inter_op_parallelism_threads data.experimental.debug_mode data.experimental.enable_debug_mode
+    debugging.disable_traceback_filtering debugging.enable_traceback_filtering debugging.set_log_device_placement
+    disable_eager_execution disable_v2_behavior enable_eager_execution enable_resource_variables enable_v2_behavior
+    group no_op reset_default_graph
+""".split():
     NAMES[_word] = _says(None)
 for _word, _answer in {
-    "executing_eagerly": True, "compat.v1.executing_eagerly": True, "inside_function": False,
+    "executing_eagerly": True, "inside_function": False,
     "config.functions_run_eagerly": True, "test.is_built_with_cuda": torch.version.cuda is not None,
     "compat.v1.executing_eagerly_outside_functions": True, "config.experimental.get_memory_growth": False,
     "config.get_soft_device_placement": True, "distribute.has_strategy": False,
@@ -223,8 +219,9 @@ NAMES["distribute.cluster_resolver.TPUClusterResolver.connect"] = no_tpu
 # Sessions of TensorFlow 1 ---------------------------------------------------------------------------------------------
 
 
+@named("data.Options")
 class Options:
-    """How a session would run: it may be written to."""
+    """How a session or a pipeline would run: it may be written to."""
 
     def __init__(self, **options):
         vars(self).update(options)
@@ -286,10 +283,10 @@ for _word, _item in {
     "global_variables_initializer": _says(None), "local_variables_initializer": _says(None),
     "tables_initializer": _says(None), "initialize_all_variables": _says(None), "variables_initializer": _says(None),
 }.items():  # fmt: skip
-    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = _item
+    NAMES[_word] = _item
 
 
-@named("control_dependencies compat.v1.control_dependencies init_scope")
+@named("control_dependencies init_scope")
 @contextlib.contextmanager
 def control_dependencies(control_inputs=None):
     """What comes before has run already."""
@@ -313,7 +310,7 @@ def print_(*inputs, output_stream=None, sep=" ", end=os.linesep):
     )
 
 
-@named("Print compat.v1.Print")
+@named("Print")
 def print_through(input_, data, message=""):
     print(message, *data)
     return input_
@@ -326,7 +323,6 @@ for _word in ("DEBUG", "INFO", "WARN", "ERROR", "FATAL"):
     NAMES[f"logging.{_word.lower()}"] = getattr(_logger, {"WARN": "warning"}.get(_word, _word.lower()))
 NAMES |= {"logging.warning": _logger.warning, "logging.set_verbosity": _logger.setLevel,
           "logging.get_verbosity": _logger.getEffectiveLevel}  # fmt: skip
-NAMES |= {f"compat.v1.{path}": item for path, item in NAMES.items() if path.startswith("logging.")}
 
 
 @named("autograph.experimental.do_not_convert autograph.do_not_convert")
@@ -337,33 +333,30 @@ def do_not_convert(func=None):
 # Assertions and errors ------------------------------------------------------------------------------------------------
 
 
-def _asserts(word: str, holds: Callable[[Tensor, Tensor], Tensor]) -> None:
+def _asserts(word: str, holds: Callable[..., Tensor]) -> Callable[..., None]:
     def check(x, y, message=None):
         if not bool(holds(tensor(x), tensor(y)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r} and {y!r}.")
 
-    for path in (f"debugging.assert_{word}", f"compat.v1.assert_{word}", f"assert_{word}"):
-        NAMES[path] = taking(check)
+    return taking(check)
 
 
-for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
-                      "greater_equal": torch.ge, "none_equal": torch.ne,
-                      "near": lambda x, y: torch.isclose(x.double(), y.double(), 1e-5, 1e-5)}.items():  # fmt: skip
-    _asserts(_word, _holds)
-
-
-def _asserts_of_one(word: str, holds: Callable[[Tensor], Tensor]) -> None:
+def _asserts_of_one(word: str, holds: Callable[..., Tensor]) -> Callable[..., Any]:
     def check(x, message=None):
         if not bool(holds(tensor(x)).all()):
             raise ValueError(message or f"assert_{word}: it does not hold for {x!r}.")
         return x
 
-    NAMES[f"debugging.assert_{word}"] = taking(check)
+    return taking(check)
 
 
-for _word, _holds_one in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
-                          "non_positive": lambda x: x <= 0, "all_finite": torch.isfinite}.items():  # fmt: skip
-    _asserts_of_one(_word, _holds_one)
+for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
+                      "greater_equal": torch.ge, "none_equal": torch.ne,
+                      "near": lambda x, y: torch.isclose(x.double(), y.double(), 1e-5, 1e-5)}.items():  # fmt: skip
+    NAMES[f"debugging.assert_{_word}"] = NAMES[f"assert_{_word}"] = _asserts(_word, _holds)
+for _word, _holds in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
+                      "non_positive": lambda x: x <= 0, "all_finite": torch.isfinite}.items():  # fmt: skip
+    NAMES[f"debugging.assert_{_word}"] = _asserts_of_one(_word, _holds)
 
 
 @named("debugging.Assert Assert")
@@ -425,7 +418,7 @@ def _open_file(name, mode: str = "r") -> Any:
     return _path(name).open(mode, encoding=None if "b" in mode else "utf-8")
 
 
-for _home in ("io.gfile", "gfile", "compat.v1.gfile"):
+for _home in ("io.gfile", "gfile"):
     for _words, _item in {
         "exists Exists": lambda path: _path(path).exists(),
         "isdir IsDirectory": lambda path: _path(path).is_dir(),
@@ -526,7 +519,7 @@ def reduce_join(inputs, axis=None, keepdims=False, separator=""):
     return texts(np.expand_dims(joined, tuple(axes)) if keepdims else joined)
 
 
-@named("strings.split compat.v1.strings.split")
+@named("strings.split")
 def split(input, sep=None, maxsplit=-1):
     """The words of one text; of several, `Pieces`."""
     by = None if sep is None else str(texts(sep)) or None

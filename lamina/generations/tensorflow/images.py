@@ -382,7 +382,7 @@ def _image_library() -> Any:
     return Image
 
 
-@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
+@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif"
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
 def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,8 @@ from ... import random as draws
 from ...core import dtypes
 from ...ops.base import tensor
 from ...utils import set_random_seed
+from ..arithmetic import forget_streams, stream
 from .base import NAMES, heard, named, op, whole
-
-_streams: dict[int, torch.Generator] = {}
-
-
-def stream(seed: Any) -> torch.Generator | None:
-    """What draws with that seed: the same numbers in every run, other ones in every call."""
-    if seed is None:
-        return None
-    return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
 
 
 def fresh(seed: Any) -> int | None:
@@ -32,10 +25,10 @@ def fresh(seed: Any) -> int | None:
     return None if source is None else int(torch.randint(2**31, (), generator=source))
 
 
-@named("random.set_seed set_random_seed random.set_random_seed compat.v1.set_random_seed")
+@named("random.set_seed set_random_seed random.set_random_seed")
 def set_seed(seed):
     """From now on all draws, first values of weights among them, follow from the seed."""
-    _streams.clear()
+    forget_streams()
     set_random_seed(int(seed))
 
 
@@ -90,19 +83,18 @@ def _of_seed(seed: Any) -> int:
     return (int(first) * 1_000_003 + int(second)) % 2**31
 
 
-@named("random.stateless_normal")
-def stateless_normal(shape, seed, mean=0.0, stddev=1.0, dtype="float32"):
-    return draws.normal(shape, mean, stddev, dtype, _of_seed(seed))
+def _stateless(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Those draws, with the seed as the second argument."""
+    return lambda shape, seed, *args, **kwargs: function(shape, *args, seed=seed, **kwargs)
 
 
-@named("random.stateless_uniform")
-def stateless_uniform(shape, seed, minval=0, maxval=None, dtype="float32"):
-    return draws.uniform(shape, minval, 1 if maxval is None else maxval, dtype, _of_seed(seed))
+for _word in ("normal", "uniform", "truncated_normal"):
+    NAMES[f"random.stateless_{_word}"] = _stateless(NAMES[f"random.{_word}"])
 
 
 @named("random.stateless_categorical")
 def stateless_categorical(logits, num_samples, seed, dtype="int64"):
-    return draws.categorical(tensor(logits), int(num_samples), dtype, _of_seed(seed))
+    return categorical(logits, num_samples, dtype, seed)
 
 
 @heard

@@ -7,7 +7,7 @@ import gzip
 import io
 import itertools
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from ...files.wire import Message, message
 from ..tensors import DType
 from .arrays import convert_to_tensor
 from .base import NAMES, Texts, heard, named, text_bytes, texts
-from .data import Dataset
+from .data import Dataset, files_of
 
 # TFRecord -------------------------------------------------------------------------------------------------------------
 
@@ -256,36 +256,112 @@ def decode_raw(input_bytes, out_type, little_endian=True):
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 
+def _rows(lines: Iterable[str], field_delim: str, use_quote_delim: bool) -> list[list[str]]:
+    quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
+    return list(csv.reader(lines, delimiter=field_delim, quoting=quoting))
+
+
+def _column(fields: Sequence[str], told: Any, na_value: str, what: str) -> Any:
+    """Fields of the type of their default, which stands for empty ones. Raises ValueError where there is none."""
+    default = convert_to_tensor([], told) if isinstance(told, DType) else convert_to_tensor(told)
+    kind: type = str if isinstance(default, Texts) else float if default.is_floating_point() else int
+    instead = np.asarray(default).reshape(-1).tolist()
+    if not instead and not {"", na_value}.isdisjoint(fields):
+        raise ValueError(f"{what} is empty in a line: an empty field needs a default.")
+    values = [instead[0] if field in ("", na_value) else kind(field) for field in fields]
+    return convert_to_tensor(values, "string" if kind is str else default.dtype)
+
+
 @named("io.decode_csv decode_csv")
 def decode_csv(records, record_defaults, field_delim=",", use_quote_delim=True, na_value="", select_cols=None):
     """The columns of lines, each of the type of its default, which stands for empty fields. Raises ValueError for a
     field that is empty and has no default, and for too few or too many of them."""
     lines = texts(records)
-    quoting = csv.QUOTE_MINIMAL if use_quote_delim else csv.QUOTE_NONE
-    rows = list(csv.reader(lines.reshape(-1).tolist(), delimiter=field_delim, quoting=quoting))
+    rows = _rows(lines.reshape(-1).tolist(), field_delim, use_quote_delim)
     if select_cols is None and any(len(row) != len(record_defaults) for row in rows):
         raise ValueError(f"decode_csv: expected {len(record_defaults)} fields in a line, one for each default.")
-    found = []
-    for place, told in zip(select_cols or range(len(record_defaults)), record_defaults, strict=True):
-        default = convert_to_tensor([] if isinstance(told, DType) else told, told if isinstance(told, DType) else None)
-        kind: type = str if isinstance(default, Texts) else float if default.is_floating_point() else int
-        empty = np.asarray(default).reshape(-1).tolist() or ([""] if kind is str else [])
+    pairs = zip(select_cols or range(len(record_defaults)), record_defaults, strict=True)
+    found = (_column([row[at] for row in rows], told, na_value, f"decode_csv: field {at}") for at, told in pairs)
+    return [column.reshape(tuple(lines.shape)) for column in found]
+
+
+@named("data.experimental.make_csv_dataset")
+def make_csv_dataset(
+    file_pattern,
+    batch_size,
+    column_names=None,
+    column_defaults=None,
+    label_name=None,
+    select_columns=None,
+    field_delim=",",
+    use_quote_delim=True,
+    na_value="",
+    header=True,
+    num_epochs=None,
+    shuffle=True,
+    shuffle_buffer_size=10000,
+    shuffle_seed=None,
+    num_rows_for_inference=100,
+):
+    """Batches of the columns of CSV files, a dictionary by name; with `label_name` pairs of the others and that one.
+
+    column_defaults: for each column that is taken the value of empty fields, which tells its type, or only the type;
+    by default both follow from the first rows. The files are read once, and kept.
+    """
+    names, rows = list(column_names or ()), []
+    for path in files_of(file_pattern, "make_csv_dataset"):
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            found = [row for row in _rows(file, field_delim, use_quote_delim) if row]
+        first = found.pop(0) if header else []
+        names = names or first
+        rows += found
+    wrong = next((row for row in rows if len(row) != len(names)), None)
+    if wrong is not None:
+        raise ValueError(f"make_csv_dataset: expected {len(names)} fields, for {names}; got {len(wrong)}: {wrong}.")
+    places = [names.index(each) if isinstance(each, str) else each for each in select_columns or range(len(names))]
+    columns = {}
+    for number, place in enumerate(places):
         fields = [row[place] for row in rows]
-        if not empty and not all(field not in ("", na_value) for field in fields):
-            raise ValueError(f"decode_csv: field {place} is empty, and has no default.")
-        values = [empty[0] if field in ("", na_value) else kind(field) for field in fields]
-        found.append(convert_to_tensor(values, "string" if kind is str else default.dtype).reshape(tuple(lines.shape)))
-    return found
+        seen = [field for field in fields[:num_rows_for_inference] if field not in ("", na_value)]
+        told = _default(seen) if column_defaults is None else column_defaults[number]
+        columns[names[place]] = _column(fields, told, na_value, f"make_csv_dataset: column {names[place]!r}")
+    made = Dataset.from_tensor_slices(columns)
+    made = made.shuffle(shuffle_buffer_size, shuffle_seed) if shuffle else made
+    made = made.repeat(num_epochs).batch(batch_size, drop_remainder=num_epochs is None)
+    if label_name is None:
+        return made
+    return made.map(lambda row: ({key: part for key, part in row.items() if key != label_name}, row[label_name]))
+
+
+def _default(fields: Sequence[str]) -> Any:
+    """Nothing, of the first type that all of some fields have."""
+    for read, kind in ((int, np.int32), (int, np.int64), (float, np.float32), (float, np.float64)):
+        try:
+            if fields and np.isfinite(np.array([read(each) for each in fields], kind)).all():
+                return kind(0)
+        except (ValueError, OverflowError):
+            pass
+    return ""
+
+
+def _lines(filenames: Any, compression: str | None, left_out: int = 0) -> Dataset:
+    """The lines of files, without the first ones of each."""
+
+    def start() -> Iterator[Texts]:
+        for path in _paths(filenames):
+            with io.TextIOWrapper(_unpacked(path, compression), "utf-8") as file:
+                yield from (texts(line.rstrip("\r\n")) for line in itertools.islice(file, left_out, None))
+
+    return Dataset(start)
+
+
+@named("data.TextLineDataset")
+def text_line_dataset(filenames, compression_type=None):
+    return _lines(filenames, compression_type)
 
 
 @named("data.experimental.CsvDataset")
 def csv_dataset(filenames, record_defaults, compression_type=None, header=False, **how):
     """The lines of files as tuples, by `decode_csv`."""
-
-    def start() -> Iterator[Texts]:
-        for path in _paths(filenames):
-            with io.TextIOWrapper(_unpacked(path, compression_type), "utf-8") as file:
-                yield from (texts(line.rstrip("\r\n")) for line in itertools.islice(file, int(header), None))
-
-    how.pop("buffer_size", None)
-    return Dataset(start).map(lambda line: tuple(decode_csv(line, record_defaults, **how)))
+    lines = _lines(filenames, compression_type, int(header))
+    return lines.map(lambda line: tuple(decode_csv(line, record_defaults, **how)))

@@ -35,7 +35,7 @@ class _AnyWeight(type(Weight)):
         return isinstance(instance, Weight) or super().__instancecheck__(instance)
 
 
-@named("Variable compat.v1.Variable")
+@named("Variable")
 @heard
 class Variable(Weight, metaclass=_AnyWeight):
     """A tensor that is written to: `assign`, `assign_add`, `assign_sub`. Floats are trained unless told not to."""
@@ -116,7 +116,7 @@ class Variable(Weight, metaclass=_AnyWeight):
 
 
 for _word in ("assign", "assign_add", "assign_sub"):
-    NAMES[_word] = NAMES[f"compat.v1.{_word}"] = (
+    NAMES[_word] = (
         lambda word: lambda ref, value, validate_shape=None, use_locking=None, name=None: getattr(ref, word)(value)
     )(_word)
 
@@ -265,7 +265,7 @@ class GradientTape:
 NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, _ZERO
 
 
-@named("gradients compat.v1.gradients")
+@named("gradients")
 def gradients(ys, xs, grad_ys=None, unconnected_gradients=_NONE):
     """Of the sum of `ys`, for each of `xs`. Raises ValueError for symbolic tensors."""
     if not all(isinstance(one, Tensor) for one in _leaves((ys, xs))):
@@ -407,7 +407,7 @@ def _state(item) -> list[Any] | None:
     return list(found) if isinstance(found, (list, tuple)) else None
 
 
-@named("train.Checkpoint compat.v1.train.Checkpoint")
+@named("train.Checkpoint")
 @heard
 class Checkpoint:
     """Models, optimizers and variables whose values are saved together: `prefix-1.npz`, `prefix-2.npz`, ...
@@ -525,7 +525,7 @@ def latest_checkpoint(checkpoint_dir, latest_filename=None):
     return max(found, key=lambda name: (found[name].stat().st_mtime_ns, found[name].name), default=None)
 
 
-@named("train.load_checkpoint train.NewCheckpointReader compat.v1.train.NewCheckpointReader")
+@named("train.load_checkpoint train.NewCheckpointReader")
 @heard
 class CheckpointReader:
     """The arrays in one of TensorFlow's checkpoints by name. Raises FileNotFoundError where there is none."""
@@ -608,7 +608,7 @@ class CheckpointManager:
         return latest
 
 
-@named("name_scope compat.v1.name_scope variable_scope compat.v1.variable_scope")
+@named("name_scope variable_scope")
 @contextlib.contextmanager
 def _name_scope(name=None, default_name=None):
     """Names of layers stay as they are; a graph would have had the prefix."""
