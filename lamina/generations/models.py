@@ -422,10 +422,19 @@ class _ModelWords(Adds):
                 layer.reset_states()
 
     def get_weights(self) -> list[Any]:
-        return [array for layer in self._weight_layers() for array in layer.get_weights()]
+        """Layer by layer. Of a model inside, Keras 1 and 2 list what is trained first, its moving averages last."""
+        if self._asks_inside:
+            return [array for layer in self._weight_layers() for array in layer.get_weights()]
+        return [array for layer in self._weight_layers() for array in shim.trained_first(layer)]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        shim.set_in_turn(self, self._weight_layers(), weights)
+        give = shim.set_own if self._asks_inside else shim.set_trained_first
+        shim.set_in_turn(self, self._weight_layers(), weights, give)
+
+    @property
+    def _asks_inside(self) -> bool:
+        """Whether models inside give their weights layer by layer, too."""
+        return self._dialect.table.shares_modern
 
     weight_parts = shim.parts_of
 
@@ -601,6 +610,10 @@ class _Sequential(AddsBeside, _ModelWords):
             return list(self._stack)
         joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in self._branches)
         return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
+
+    @property
+    def _asks_inside(self) -> bool:
+        return self._dialect.table.shares_modern or self._dialect.table.lists_weights
 
     def _weight_layers(self) -> list[Any]:
         return [*self._branches, *self._stack[1 if self._branches else 0 :]]

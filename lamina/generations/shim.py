@@ -167,11 +167,51 @@ def in_old_order(parts: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
     return [array for part, own in pairs for array in part.to_old_weights(own)]
 
 
-def set_in_turn(owner: Any, parts: Iterable[Any], arrays: Sequence[Any]) -> None:
+def set_own(part: Any, arrays: Sequence[Any]) -> None:
+    part.set_weights(arrays)
+
+
+def set_in_turn(
+    owner: Any, parts: Iterable[Any], arrays: Sequence[Any], give: Callable[[Any, Sequence[Any]], None] = set_own
+) -> None:
     """Give parts their weights, one after the other. Raises ValueError for another number than the owner has."""
     check_count(owner, arrays)
     for part, own in shared_out(parts, arrays, lambda part: part.get_weights()):
-        part.set_weights(own)
+        give(part, own)
+
+
+def _leaves(layer: Any) -> Iterator[Any]:
+    """The layers that a layer's, or a model's, weights are those of."""
+    inner = layer._weight_layers() if hasattr(layer, "_weight_layers") else parts_of(layer)
+    if inner is None:
+        yield layer
+    for part in inner or ():
+        yield from _leaves(part)
+
+
+def _halves(layer: Any) -> list[tuple[Any, list[Any], list[Any]]]:
+    """Each leaf, with its arrays that are trained, and with its others."""
+    found = []
+    for leaf in _leaves(layer):
+        arrays = leaf.get_weights()
+        count = len(arrays) - len(leaf.non_trainable_weights) if leaf.trainable_weights else 0
+        found.append((leaf, arrays[:count], arrays[count:]))
+    return found
+
+
+def trained_first(layer: Any) -> list[Any]:
+    """A layer's arrays in the order of its `weights`: those of all parts that are trained, then the others."""
+    halves = _halves(layer)
+    return [array for trained in (1, 2) for half in halves for array in half[trained]]
+
+
+def set_trained_first(layer: Any, arrays: Sequence[Any]) -> None:
+    """Give a layer arrays in the order of `trained_first`."""
+    halves, rest = _halves(layer), iter(arrays)
+    trained, others = ([list(itertools.islice(rest, len(half[kind]))) for half in halves] for kind in (1, 2))
+    for (leaf, *_), first, last in zip(halves, trained, others, strict=True):
+        if first or last:
+            leaf.set_weights([*first, *last])
 
 
 def check_count(owner: Any, arrays: Sequence[Any]) -> None:
@@ -384,12 +424,19 @@ class LayerShim(Adds, Shim):
         return [*self.weight_layout().to_old(arrays[:count]), *arrays[count:]]
 
     def get_weights(self) -> list[np.ndarray]:
+        """Of a layer around others in tf.keras what is trained comes first."""
+        if self._dialect.table.shares_modern and parts_of(self) is not None:
+            return trained_first(self)
         return self.to_old_weights(super().get_weights())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         inner = parts_of(self)
         if inner is not None:
-            set_in_turn(self, inner, weights)
+            if self._dialect.table.shares_modern:
+                check_count(self, weights)
+                set_trained_first(self, weights)
+            else:
+                set_in_turn(self, inner, weights)
             return
         arrays = list(map(np.asarray, weights))
         check_count(self, arrays)
