@@ -327,3 +327,46 @@ def test_results_come_output_by_output(space: Any, name: str) -> None:
     found = model.evaluate(x, {"o1": targets[0]} if name == "one loss" else given, verbose=0)
     assert model.metrics_names == names
     np.testing.assert_allclose(found, [*results.values()], rtol=1e-5)
+
+
+_SINGLE, _SLOT = [()], [(2, 1), (1,)]
+_STATES = {  # shapes of `optimizer.get_weights()` for weights (2, 1) and (1,): in Keras 1.2.2, in 2.3.1
+    "SGD": (_SINGLE + _SLOT, _SINGLE + _SLOT),
+    "RMSprop": (_SLOT, _SINGLE + _SLOT),
+    "Adagrad": (_SLOT, _SINGLE + _SLOT),
+    "Adadelta": (_SLOT * 2, _SINGLE + _SLOT * 2),
+    "Adam": (_SINGLE + _SLOT * 2, _SINGLE + _SLOT * 2 + [(1,), (1,)]),
+    "Adamax": (_SINGLE + _SLOT * 2, _SINGLE + _SLOT * 2),
+    "Nadam": (_SINGLE + _SLOT * 2, _SINGLE * 2 + _SLOT * 2),
+}
+
+
+@pytest.mark.parametrize("name", _STATES)
+@pytest.mark.parametrize("space", [keras1, keras2])
+def test_an_optimizer_lists_its_state_and_goes_on_with_it(space: Any, name: str) -> None:
+    x, y = np.arange(8, dtype="float32").reshape(4, 2) / 8, np.ones((4, 1), "float32")
+
+    def trained(steps: int) -> Any:
+        model = space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
+        model.set_weights([np.ones((2, 1), "float32"), np.zeros(1, "float32")])
+        model.compile(getattr(space.optimizers, name)(**({"momentum": 0.9} if name == "SGD" else {})), "mse")
+        for _ in range(steps):
+            model.train_on_batch(x, y)
+        return model
+
+    first, second = trained(3), trained(3)
+    assert trained(0).optimizer.get_weights() == []
+    state = first.optimizer.get_weights()
+    assert [array.shape for array in state] == _STATES[name][space is keras2]
+    for _ in range(2):
+        second.train_on_batch(x, y)
+    second.set_weights(first.get_weights())
+    second.optimizer.set_weights(state)
+    for array, again in zip(state, second.optimizer.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, again)
+    if name != "Nadam" or space is keras2:  # whose product of momenta Keras 1 does not list
+        first.train_on_batch(x, y)
+        second.train_on_batch(x, y)
+        np.testing.assert_allclose(first.get_weights()[0], second.get_weights()[0], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"expected \d+ arrays of shapes"):
+        second.optimizer.set_weights(state[:-1])

@@ -22,10 +22,12 @@ from ..core.layer import InputSpec, Layer
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
+from ..files import older
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
+from ..translation import origin
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
 from . import activations, steps
@@ -140,6 +142,42 @@ class OptimizerShim(ByUpdates, Shim):
             modern["learning_rate"] = float(self.learning_rate)
         own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}
         return self._words.to_old(modern, own)
+
+
+class ListedOptimizer(OptimizerShim):
+    """An optimizer of Keras 1 and 2, which lists its state."""
+
+    def _state(self) -> list[tuple[str, np.ndarray]]:
+        """Names and arrays as Keras 1 and 2 list them: counts of steps, then each kind of state; none before a step."""
+        if not self.built:
+            return []
+        singles = {"iterations": self._iterations.numpy()}
+        if hasattr(self, "_product"):
+            singles["m_schedule"] = self._product.numpy()
+        slots = [(name, slot.numpy()) for names in self._slot_names() for name in names for slot in self._slots[name]]
+        unused = [("unused", np.zeros(tuple(weight.shape), "float32")) for weight in self._weights]
+        return origin.written_state(self._dialect.table.name, type(self).__name__, singles, slots, unused)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The state, as `set_weights` takes it back; nothing before the first step."""
+        return [array for _, array in self._state()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError for arrays of another number or shape than `get_weights` gives."""
+        state, arrays = self._state(), [np.asarray(array) for array in weights]
+        if [array.shape for _, array in state] != [array.shape for array in arrays]:
+            raise ValueError(
+                f"{type(self).__name__}: set_weights expected {len(state)} arrays of shapes "
+                f"{[array.shape for _, array in state]}; got {[array.shape for array in arrays]}. Before the first "
+                "step an optimizer has none."
+            )
+        stored = {f"{place}/{name}": array for place, ((name, _), array) in enumerate(zip(state, arrays, strict=True))}
+        listed = {"_iterations": "0/iterations", "_product": "1/m_schedule"}
+        kept = {name: getattr(self, name).detach().clone() for name in listed if hasattr(self, name)}
+        older.load_state(self, stored)
+        for name, value in kept.items():
+            if listed[name] not in stored:
+                getattr(self, name).assign(value)
 
 
 def parts_of(layer: Any) -> list[Any] | None:
@@ -570,7 +608,8 @@ def _reset_both(layer: Any) -> None:
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
-    base = LayerShim if issubclass(modern, Layer) else OptimizerShim if home.startswith("optimizers") else Shim
+    optimizer = OptimizerShim if dialect.table.shares_modern else ListedOptimizer
+    base = LayerShim if issubclass(modern, Layer) else optimizer if home.startswith("optimizers") else Shim
     members: dict[str, Any] = {
         "__module__": dialect.module(home),
         "__doc__": f"{own.name} of Keras {dialect.table.version}: `{modern.__name__}` in its words.",
