@@ -537,7 +537,7 @@ def test_arguments_of_the_older_generations_have_the_places_of_their_time(cls: A
 
 
 def test_what_an_older_callback_does_not_take() -> None:
-    with pytest.raises(TypeError, match="at most 7 arguments; got 8"):
+    with pytest.raises(TypeError, match=r"at most 7 positional arguments .*; got 8"):
         keras2.callbacks.ModelCheckpoint("a.h5", "loss", 0, False, False, "auto", 1, None)
     with pytest.raises(TypeError, match="`verbose` twice"):
         keras2.callbacks.ModelCheckpoint("a.h5", "loss", 0, verbose=1)

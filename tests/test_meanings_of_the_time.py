@@ -81,7 +81,8 @@ def test_a_frozen_model_leaves_its_layers_as_they_are(space: ModuleType) -> None
     assert inner.layers[0].kernel.requires_grad
     inner.layers[0].trainable = False
     inner.trainable = True
-    assert trained(around) == [False] * 2 + [True] * 4
+    last = [True] * 2  # Keras 2 lists what is trained in a model inside before its other weights
+    assert trained(around) == ([True, True, False, False] if space is keras2 else [False, False, True, True]) + last
 
 
 def net(space: ModuleType, outputs: int = 1, activation: str = "linear") -> Any:
@@ -279,3 +280,94 @@ def test_outputs_of_one_layer_have_their_own_losses(space: ModuleType) -> None:
     x, y = [drawn(4, 4), drawn(4, 4, seed=3)], [drawn(4, 2, seed=1), drawn(4, 2, seed=2)]
     assert model.train_on_batch(x, y) == pytest.approx([1.535571, 0.416222, 0.559675], abs=1e-5)
     assert model.metrics_names == ["loss", "d_loss", "d_1_loss"]
+
+
+_RESULTS = {  # what is compiled: names and values of results, as Keras 2.3.1 and tf_keras 2.21 give them
+    "several metrics": (
+        {"loss": "mse", "metrics": ["mse", "mae", "accuracy"]},
+        {"loss": 125, "o1_loss": 56, "o2_loss": 69, "o1_mse": 56, "o1_mae": 6, "o1_accuracy": 1, "o2_mse": 69,
+         "o2_mae": 7, "o2_accuracy": 1},
+    ),
+    "metrics by output": (
+        {"loss": "mse", "metrics": {"o2": ["mse", "accuracy"], "o1": "mae"}},
+        {"loss": 125, "o1_loss": 56, "o2_loss": 69, "o1_mae": 6, "o2_mse": 69, "o2_accuracy": 1},
+    ),
+    "weighted metrics": (
+        {"loss": {"o1": "mse", "o2": "mae"}, "metrics": {"o2": ["mse", "accuracy"]}, "weighted_metrics": ["mae"]},
+        {"loss": 63, "o1_loss": 56, "o2_loss": 7, "o1_mae": 6, "o2_mse": 69, "o2_accuracy": 1, "o2_mae": 7},
+    ),
+    "one loss": (
+        {"loss": {"o1": "mse"}, "metrics": {"o1": ["mse", "mae"]}},
+        {"loss": 56, "o1_loss": 56, "o1_mse": 56, "o1_mae": 6},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _RESULTS)
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras])
+def test_results_come_output_by_output(space: Any, name: str) -> None:
+    if space is keras1 and name == "weighted metrics":
+        pytest.skip("Keras 1 has none.")
+    compiled, results = _RESULTS[name]
+    words = {"init" if space is keras1 else "kernel_initializer": "one" if space is keras1 else "ones"}
+    start = space.layers.Input((2,))
+    outputs = [space.layers.Dense(size, name=called, **words)(start) for called, size in (("o1", 3), ("o2", 2))]
+    model = space.models.Model(start, outputs)
+    model.compile("sgd", **compiled)
+    short = {"accuracy": "acc"} if space is keras1 else {}
+    long = {"mse": "mean_squared_error", "mae": "mean_absolute_error"} if space is keras1 else {}
+    names = []
+    for each in results:
+        output, _, metric = each.rpartition("_")
+        names.append(f"{output}_{(short | long).get(metric, metric)}".lstrip("_"))
+    if space is not tf_keras:  # there from `compile` on
+        assert model.metrics_names == names
+    x = np.arange(8, dtype="float32").reshape(4, 2)
+    targets = [np.ones((4, 3), "float32"), np.zeros((4, 2), "float32")]
+    given = targets if len(compiled["loss"]) > 1 else targets[:1]
+    found = model.evaluate(x, {"o1": targets[0]} if name == "one loss" else given, verbose=0)
+    assert model.metrics_names == names
+    np.testing.assert_allclose(found, [*results.values()], rtol=1e-5)
+
+
+_SINGLE, _SLOT = [()], [(2, 1), (1,)]
+_STATES = {  # shapes of `optimizer.get_weights()` for weights (2, 1) and (1,): in Keras 1.2.2, in 2.3.1
+    "SGD": (_SINGLE + _SLOT, _SINGLE + _SLOT),
+    "RMSprop": (_SLOT, _SINGLE + _SLOT),
+    "Adagrad": (_SLOT, _SINGLE + _SLOT),
+    "Adadelta": (_SLOT * 2, _SINGLE + _SLOT * 2),
+    "Adam": (_SINGLE + _SLOT * 2, _SINGLE + _SLOT * 2 + [(1,), (1,)]),
+    "Adamax": (_SINGLE + _SLOT * 2, _SINGLE + _SLOT * 2),
+    "Nadam": (_SINGLE + _SLOT * 2, _SINGLE * 2 + _SLOT * 2),
+}
+
+
+@pytest.mark.parametrize("name", _STATES)
+@pytest.mark.parametrize("space", [keras1, keras2])
+def test_an_optimizer_lists_its_state_and_goes_on_with_it(space: Any, name: str) -> None:
+    x, y = np.arange(8, dtype="float32").reshape(4, 2) / 8, np.ones((4, 1), "float32")
+
+    def trained(steps: int) -> Any:
+        model = space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
+        model.set_weights([np.ones((2, 1), "float32"), np.zeros(1, "float32")])
+        model.compile(getattr(space.optimizers, name)(**({"momentum": 0.9} if name == "SGD" else {})), "mse")
+        for _ in range(steps):
+            model.train_on_batch(x, y)
+        return model
+
+    first, second = trained(3), trained(3)
+    assert trained(0).optimizer.get_weights() == []
+    state = first.optimizer.get_weights()
+    assert [array.shape for array in state] == _STATES[name][space is keras2]
+    for _ in range(2):
+        second.train_on_batch(x, y)
+    second.set_weights(first.get_weights())
+    second.optimizer.set_weights(state)
+    for array, again in zip(state, second.optimizer.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, again)
+    if name != "Nadam" or space is keras2:  # whose product of momenta Keras 1 does not list
+        first.train_on_batch(x, y)
+        second.train_on_batch(x, y)
+        np.testing.assert_allclose(first.get_weights()[0], second.get_weights()[0], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"expected \d+ arrays of shapes"):
+        second.optimizer.set_weights(state[:-1])

@@ -832,3 +832,43 @@ def test_updates_of_a_models_call_rest_on_what_it_was_called_on() -> None:
     K.function([other, K.learning_phase()], [output], updates)([X[:5], 1])
     kernel, bias = model.layers[0].get_weights()
     np.testing.assert_allclose(model.layers[1].get_weights()[2], (X[:5] @ kernel + bias).mean(0), rtol=1e-4, atol=1e-5)
+
+
+# Arrays of a BatchNormalization (2,), ... and a Dense (2, 3), ... in a model, by generation, where the original gives
+# them: of the model itself, of a Sequential and a functional model around it, of a TimeDistributed, and of the
+# Sequential with a frozen BatchNormalization. Numbers: places in the model's own list.
+_ASKED, _LISTED, _FROZEN = [0, 1, 2, 3, 4, 5], [0, 1, 4, 5, 2, 3], [4, 5, 0, 1, 2, 3]
+_ORDERS = {
+    "keras1": (_ASKED, _LISTED, _ASKED, _ASKED),
+    "keras2": (_LISTED, _LISTED, _ASKED, _FROZEN),
+    "tf_keras": (_ASKED, _ASKED, _LISTED, _ASKED),
+}
+
+
+@pytest.mark.parametrize("generation", _ORDERS)
+def test_weights_of_models_inside_come_in_the_order_of_the_time(generation: str) -> None:
+    space: Any = getattr(lamina, generation)
+    layers, models = space.layers, space.models
+    inner = models.Sequential([layers.BatchNormalization(input_shape=(2,)), layers.Dense(3)])
+    inner.set_weights([np.full(array.shape, place, "float32") for place, array in enumerate(inner.get_weights())])
+    outer = models.Sequential([inner, layers.Dense(1)])
+    start = layers.Input((2,))
+    functional = models.Model(start, layers.Dense(1)(inner(start)))
+    steps = layers.TimeDistributed(inner)
+    steps(layers.Input((4, 2)))
+
+    def places(model: Any) -> list[int]:
+        return [int(array.ravel()[0]) for array in model.get_weights()[:6]]
+
+    orders = _ORDERS[generation]
+    assert [places(each) for each in (outer, functional, steps)] == [*orders[:3]]
+    for each, order in zip((outer, functional, steps), orders, strict=False):
+        rest = each.get_weights()[6:]
+        given = [np.full(array.shape, 10 + place, "float32") for place, array in enumerate(each.get_weights()[:6])]
+        each.set_weights([*given, *rest])
+        assert places(inner) == [10 + order.index(place) for place in range(6)]
+        inner.set_weights([np.full(array.shape, place, "float32") for place, array in enumerate(inner.get_weights())])
+    inner.layers[0].trainable = False
+    assert places(outer) == orders[3]
+    with pytest.raises(ValueError, match="expected 8 arrays; got 7"):
+        outer.set_weights(outer.get_weights()[:-1])

@@ -520,9 +520,9 @@ def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None
     return lambda values: pytree.tree_unflatten(run(values), spec)
 
 
-_PUBLIC = {key for key, value in globals().items() if callable(value) and not key.startswith("_")} - {
-    "AbstractContextManager", "Any", "Callable", "Descent", "Dialect", "Gradients", "Iterator", "Sequence",
-    "SymbolicTensor", "Tensor", "Variable", "any_symbolic", "contextmanager",
-    "Expression", "names", "rests_on", "nullcontext", "phase", "recorded",
-    "torch_dtype",
-}  # fmt: skip
+_HOMES = (__name__, "lamina.core.config", "lamina.core.scope")
+_PUBLIC = {
+    key
+    for key, value in globals().items()
+    if callable(value) and key[0] != "_" and value.__module__ in _HOMES and key != "names"
+}

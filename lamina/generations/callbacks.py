@@ -13,6 +13,7 @@ from .. import callbacks, losses
 from ..core.errors import warn
 from ..training.data import check_count
 from ..translation.table import Generation
+from ..translation.words import by_name
 
 # What may be left out or say nothing; anything else is no argument here.
 _NOTHING = frozenset(
@@ -40,13 +41,7 @@ class _Ordered:
     _words: tuple[str, ...]
 
     def __init__(self, *args: Any, **kwargs: Any):
-        if len(args) > len(self._words):
-            raise TypeError(f"{type(self).__name__}: expected at most {len(self._words)} arguments; got {len(args)}.")
-        given = dict(zip(self._words, args, strict=False))
-        twice = given.keys() & kwargs.keys()
-        if twice:
-            raise TypeError(f"{type(self).__name__}: got `{min(twice)}` twice, by its place and by its name.")
-        given |= kwargs
+        given = by_name(type(self).__name__, self._words, args, kwargs)
         ignored = [name for name in _NOTHING.intersection(self._words) if name == "batch_size" or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 

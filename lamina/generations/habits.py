@@ -20,7 +20,7 @@ from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
 from ..layers import BatchNormalization
-from .tensors import nodes_before
+from .tensors import nodes_before, told
 from .updates import Update, carry_out
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -254,14 +254,8 @@ class Habits(_Modern):
         """Nothing: states of stateful layers are kept without updates."""
         return []
 
-    @property
-    def uses_learning_phase(self) -> bool:
-        """Whether it computes otherwise in training. May be set; what counts is what `call` does."""
-        return self.__dict__.get("_uses_learning_phase", self._takes_training)
-
-    @uses_learning_phase.setter
-    def uses_learning_phase(self, value: Any) -> None:
-        self.__dict__["_uses_learning_phase"] = bool(value)
+    # Whether it computes otherwise in training. What counts is what `call` does.
+    uses_learning_phase = told("uses_learning_phase", lambda self: self._takes_training)
 
     # -- losses -----------------------------------------------------------------------------------------------------
 

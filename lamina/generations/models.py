@@ -41,6 +41,7 @@ from .weighting import (
     MetricsOfAllSteps,
     MetricsOfScores,
     check_modes,
+    names_to_come,
     spread,
     weigh,
 )
@@ -337,8 +338,21 @@ class _ModelWords(Adds):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns."""
+        """The names of what `evaluate` returns; in Keras 1 and 2 from `compile` on."""
+        compiled = self._compiled
+        waits = compiled.loss is not None and not compiled.loss.built
+        if waits and getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern:
+            return names_to_come(compiled.loss, compiled.metrics, self._output_structure, self.output_names)
         return self._names_in_order(self.get_metrics_result())
+
+    def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
+        """The loss, those of the outputs, then the metrics of one output after the other, as they were given."""
+        compiled = self._compiled
+        losses = () if compiled.loss is None else (metric.name for metric in compiled.loss.metrics)
+        measured = () if compiled.metrics is None else compiled.metrics.names()
+        names = [name for name in (compiled.mean_loss.name, *losses, *measured) if name in logs]
+        others = {name: value for name, value in logs.items() if name not in names}
+        return [*names, *super()._names_in_order(others)]
 
     def fit_generator(self, *args: Any, **kwargs: Any) -> Any:
         """`fit` on a generator; Keras 1's `samples_per_epoch` ends an epoch after as many samples."""
@@ -422,10 +436,19 @@ class _ModelWords(Adds):
                 layer.reset_states()
 
     def get_weights(self) -> list[Any]:
-        return [array for layer in self._weight_layers() for array in layer.get_weights()]
+        """Layer by layer. Of a model inside, Keras 1 and 2 list what is trained first, its moving averages last."""
+        if self._asks_inside:
+            return [array for layer in self._weight_layers() for array in layer.get_weights()]
+        return [array for layer in self._weight_layers() for array in shim.trained_first(layer)]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        shim.set_in_turn(self, self._weight_layers(), weights)
+        give = shim.set_own if self._asks_inside else shim.set_trained_first
+        shim.set_in_turn(self, self._weight_layers(), weights, give)
+
+    @property
+    def _asks_inside(self) -> bool:
+        """Whether models inside give their weights layer by layer, too."""
+        return self._dialect.table.shares_modern
 
     weight_parts = shim.parts_of
 
@@ -601,6 +624,10 @@ class _Sequential(AddsBeside, _ModelWords):
             return list(self._stack)
         joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in self._branches)
         return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
+
+    @property
+    def _asks_inside(self) -> bool:
+        return self._dialect.table.shares_modern or self._dialect.table.lists_weights
 
     def _weight_layers(self) -> list[Any]:
         return [*self._branches, *self._stack[1 if self._branches else 0 :]]

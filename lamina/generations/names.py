@@ -16,6 +16,7 @@ from ..core.symbolic import Node
 from ..layers import old
 from ..layers.convolution import _Convolution
 from ..layers.pooling import _GlobalPooling, _Pooling
+from ..translation.modules import OUTSIDE
 from ..translation.words import words
 from . import (
     activations,
@@ -109,7 +110,7 @@ def _setting(dialect: Dialect, name: str) -> Any:
 def _fill_held(dialect: Dialect, helper: Find) -> None:
     """The modules, and the names in them, that the table of modules tells."""
     homes, holds = dialect.homes, dialect.table.holds
-    named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers")
+    named = ("models", "layers", "callbacks", "losses", "metrics", "optimizers", "backend")
     around = _first(_also(dialect), helper, *(functools.partial(dialect.once, home, homes[home]) for home in named))
     if "legacy" in holds:
         homes["legacy.interfaces"] = interfaces.find
@@ -156,26 +157,16 @@ def modern_module(home: str) -> ModuleType | None:
 # What the functions and classes around layers are, by the modules that have them.
 _AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_utils, test_utils, inner_utils
 
-# Names of modules that others import; and the names under which they do.
+# Names of modules that others import, and the names under which they do.
 CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
-_OUTSIDE = {
-    **{name: name for name in (
-        "codecs collections contextlib copy csv functools h5py hashlib inspect io json marshal multiprocessing os "
-        "queue random re shutil sys tarfile threading time warnings zipfile"
-    ).split()},
-    **{name: f"collections:{name}" for name in ("OrderedDict", "defaultdict", "deque", "namedtuple")},
-    "Iterable": "collections.abc:Iterable", "getargspec": "inspect:getfullargspec",
-    "urlretrieve": "urllib.request:urlretrieve", "mp": "multiprocessing", "np": "numpy", "python_types": "types",
-    **{f"py_{name}": f"builtins:{name}" for name in ("all", "any", "sum", "slice")},
-}  # fmt: skip
 
 
 def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> Any:
     """What a name means in a module that holds it beside the names of tables."""
     if name not in held:
         return None
-    if name in _OUTSIDE:
-        module, _, attribute = _OUTSIDE[name].partition(":")
+    if name in OUTSIDE:
+        module, _, attribute = OUTSIDE[name].partition(":")
         found = importlib.import_module(module)
         return getattr(found, attribute) if attribute else found
     called = CALLED.get(name, name)

@@ -22,10 +22,12 @@ from ..core.layer import InputSpec, Layer
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
+from ..files import older
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
+from ..translation import origin
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
 from . import activations, steps
@@ -142,6 +144,42 @@ class OptimizerShim(ByUpdates, Shim):
         return self._words.to_old(modern, own)
 
 
+class ListedOptimizer(OptimizerShim):
+    """An optimizer of Keras 1 and 2, which lists its state."""
+
+    def _state(self) -> list[tuple[str, np.ndarray]]:
+        """Names and arrays as Keras 1 and 2 list them: counts of steps, then each kind of state; none before a step."""
+        if not self.built:
+            return []
+        singles = {"iterations": self._iterations.numpy()}
+        if hasattr(self, "_product"):
+            singles["m_schedule"] = self._product.numpy()
+        slots = [(name, slot.numpy()) for names in self._slot_names() for name in names for slot in self._slots[name]]
+        unused = [("unused", np.zeros(tuple(weight.shape), "float32")) for weight in self._weights]
+        return origin.written_state(self._dialect.table.name, type(self).__name__, singles, slots, unused)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The state, as `set_weights` takes it back; nothing before the first step."""
+        return [array for _, array in self._state()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError for arrays of another number or shape than `get_weights` gives."""
+        state, arrays = self._state(), [np.asarray(array) for array in weights]
+        if [array.shape for _, array in state] != [array.shape for array in arrays]:
+            raise ValueError(
+                f"{type(self).__name__}: set_weights expected {len(state)} arrays of shapes "
+                f"{[array.shape for _, array in state]}; got {[array.shape for array in arrays]}. Before the first "
+                "step an optimizer has none."
+            )
+        stored = {f"{place}/{name}": array for place, ((name, _), array) in enumerate(zip(state, arrays, strict=True))}
+        listed = {"_iterations": "0/iterations", "_product": "1/m_schedule"}
+        kept = {name: getattr(self, name).detach().clone() for name in listed if hasattr(self, name)}
+        older.load_state(self, stored)
+        for name, value in kept.items():
+            if listed[name] not in stored:
+                getattr(self, name).assign(value)
+
+
 def parts_of(layer: Any) -> list[Any] | None:
     """The layers a layer's weights are those of, where these have an order of their own; None where it has its own."""
     inner = [part for part in layer._inner_layers if part.weights]
@@ -167,11 +205,51 @@ def in_old_order(parts: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
     return [array for part, own in pairs for array in part.to_old_weights(own)]
 
 
-def set_in_turn(owner: Any, parts: Iterable[Any], arrays: Sequence[Any]) -> None:
+def set_own(part: Any, arrays: Sequence[Any]) -> None:
+    part.set_weights(arrays)
+
+
+def set_in_turn(
+    owner: Any, parts: Iterable[Any], arrays: Sequence[Any], give: Callable[[Any, Sequence[Any]], None] = set_own
+) -> None:
     """Give parts their weights, one after the other. Raises ValueError for another number than the owner has."""
     check_count(owner, arrays)
     for part, own in shared_out(parts, arrays, lambda part: part.get_weights()):
-        part.set_weights(own)
+        give(part, own)
+
+
+def _leaves(layer: Any) -> Iterator[Any]:
+    """The layers that a layer's, or a model's, weights are those of."""
+    inner = layer._weight_layers() if hasattr(layer, "_weight_layers") else parts_of(layer)
+    if inner is None:
+        yield layer
+    for part in inner or ():
+        yield from _leaves(part)
+
+
+def _halves(layer: Any) -> list[tuple[Any, list[Any], list[Any]]]:
+    """Each leaf, with its arrays that are trained, and with its others."""
+    found = []
+    for leaf in _leaves(layer):
+        arrays = leaf.get_weights()
+        count = len(arrays) - len(leaf.non_trainable_weights) if leaf.trainable_weights else 0
+        found.append((leaf, arrays[:count], arrays[count:]))
+    return found
+
+
+def trained_first(layer: Any) -> list[Any]:
+    """A layer's arrays in the order of its `weights`: those of all parts that are trained, then the others."""
+    halves = _halves(layer)
+    return [array for trained in (1, 2) for half in halves for array in half[trained]]
+
+
+def set_trained_first(layer: Any, arrays: Sequence[Any]) -> None:
+    """Give a layer arrays in the order of `trained_first`."""
+    halves, rest = _halves(layer), iter(arrays)
+    trained, others = ([list(itertools.islice(rest, len(half[kind]))) for half in halves] for kind in (1, 2))
+    for (leaf, *_), first, last in zip(halves, trained, others, strict=True):
+        if first or last:
+            leaf.set_weights([*first, *last])
 
 
 def check_count(owner: Any, arrays: Sequence[Any]) -> None:
@@ -384,12 +462,19 @@ class LayerShim(Adds, Shim):
         return [*self.weight_layout().to_old(arrays[:count]), *arrays[count:]]
 
     def get_weights(self) -> list[np.ndarray]:
+        """Of a layer around others in tf.keras what is trained comes first."""
+        if self._dialect.table.shares_modern and parts_of(self) is not None:
+            return trained_first(self)
         return self.to_old_weights(super().get_weights())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         inner = parts_of(self)
         if inner is not None:
-            set_in_turn(self, inner, weights)
+            if self._dialect.table.shares_modern:
+                check_count(self, weights)
+                set_trained_first(self, weights)
+            else:
+                set_in_turn(self, inner, weights)
             return
         arrays = list(map(np.asarray, weights))
         check_count(self, arrays)
@@ -523,7 +608,8 @@ def _reset_both(layer: Any) -> None:
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
-    base = LayerShim if issubclass(modern, Layer) else OptimizerShim if home.startswith("optimizers") else Shim
+    optimizer = OptimizerShim if dialect.table.shares_modern else ListedOptimizer
+    base = LayerShim if issubclass(modern, Layer) else optimizer if home.startswith("optimizers") else Shim
     members: dict[str, Any] = {
         "__module__": dialect.module(home),
         "__doc__": f"{own.name} of Keras {dialect.table.version}: `{modern.__name__}` in its words.",

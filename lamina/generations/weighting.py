@@ -158,8 +158,13 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
-        for part in self.parts:
-            if part is not None and hasattr(part.loss, "fn"):
+        measured = [part for part in self.parts if part is not None]
+        if len(self.parts) > 1 and len(measured) == 1:  # shown also where it is the only one
+            device = leaves_of(outputs)[0].device
+            measured[0].tracker = metrics.Mean(name=f"{measured[0].name}_loss").to(device)
+            self.metrics.append(measured[0].tracker)
+        for part in measured:
+            if hasattr(part.loss, "fn"):
                 part.loss = copy.copy(part.loss)
                 part.loss.fn = _over_features(part.loss.fn)
 
@@ -216,6 +221,23 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
     def build(self, y: Any, outputs: Any) -> None:
         self._given = tuple(spread(given, outputs) for given in self._given)
         super().build(y, outputs)
+
+    def names(self) -> list[str]:
+        """What results are called, output by output, as the metrics were given."""
+        names = {id(metric): name for name, metric in self._named()}
+        return [names[id(metric)] for part in self._parts for metric in (*part.metrics, *part.weighted)]
+
+
+def names_to_come(loss: CompiledLoss, measured: MetricsOfAll | None, outputs: Any, output_names: Any) -> list[str]:
+    """What results will be called, as compiled for these symbolic outputs."""
+    given = match(loss.loss, outputs, loss.output_names, "loss")
+    apart = zip(output_names, given, strict=True) if len(given) > 1 else ()
+    names = ["loss", *(f"{name}_loss" for name, one in apart if one is not None)]
+    if measured is not None:
+        measured = copy.copy(measured)
+        measured.build(outputs, outputs)
+        names += measured.names()
+    return names
 
 
 class MetricsOfScores(MetricsOfAll):

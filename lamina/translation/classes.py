@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,8 +37,9 @@ def told(file: str, before: Told | None = None) -> Told:
     for path, entries in lists.pop("objects").items():
         home, part = ("layers", path[7:]) if path.startswith("layers.") else (path, "")
         found = objects.setdefault(home, {})
+        known = ChainMap(found, older.objects.get(home, {}))
         for name, entry in entries.items():
-            found[name] = _class(name, part, entry, parts, {**older.objects.get(home, {}), **found})
+            found[name] = _class(name, part, entry, parts, known)
     for key in ("methods", "callbacks"):
         lists[key] = {name: _spelled(text, parts) for name, text in lists.get(key, {}).items()}
     return Told(parts, objects, lists)

@@ -59,16 +59,7 @@ VALUES = {
 }
 
 # Functions that had a second name.
-FUNCTIONS = {
-    "losses": {
-        **dict.fromkeys(("mse", "MSE"), "mean_squared_error"),
-        **dict.fromkeys(("mae", "MAE"), "mean_absolute_error"),
-        **dict.fromkeys(("mape", "MAPE"), "mean_absolute_percentage_error"),
-        **dict.fromkeys(("msle", "MSLE"), "mean_squared_logarithmic_error"),
-        **dict.fromkeys(("kld", "KLD", "kullback_leibler_divergence"), "kl_divergence"),
-    }
-}
-FUNCTIONS["metrics"] = FUNCTIONS["losses"]
+FUNCTIONS: dict[str, dict[str, str]] = dict.fromkeys(("losses", "metrics"), TOLD.lists["second_names"])
 
 KERAS1 = Generation(
     name="keras1",

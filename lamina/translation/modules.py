@@ -13,4 +13,6 @@ _LISTS = listed("modules.json")
 BACKENDS = dict.fromkeys(("backend.tensorflow_backend", "backend.theano_backend", "backend.common"), "backend")
 KERAS1: dict[str, str] = _LISTS["keras1"]
 KERAS2: dict[str, str] = _LISTS["keras2"]
+# Names that modules import from outside of Keras, and where these are.
+OUTSIDE: dict[str, str] = {name: name for name in _LISTS["outside"].split()} | _LISTS["outside_as"]
 TF_KERAS = {home: KERAS2[home] for home in _LISTS["as_in_keras2"].split()} | _LISTS["tf_keras"]

@@ -80,7 +80,7 @@ class Words:
                     f"{self.name} got `{self.former[doubled[0]]}` twice: also by its former name `{doubled[0]}`."
                 )
             kwargs = {self.former.get(key, key): value for key, value in kwargs.items()}
-        given = _by_name(self.name, self.positional, args, kwargs)
+        given = by_name(self.name, self.positional, args, kwargs)
         if not given.keys() <= self.known:
             surplus = next(key for key in given if key not in self.known)
             near = difflib.get_close_matches(surplus, self.known, 1)
@@ -174,7 +174,7 @@ class Words:
         return WRITE[self.entry.write](found, shape) if self.entry.write else found
 
 
-def _by_name(what: str, names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def by_name(what: str, names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by name. Raises TypeError for too many by position, and for one given twice."""
     if len(args) > len(names):
         known = ", ".join(names)
@@ -201,7 +201,7 @@ def method_arguments(
 ) -> dict[str, Any]:
     """The modern arguments of a call of a model's method. Raises TypeError for doubled or too many ones."""
     own = _method(generation, method)
-    given = _by_name(method, tuple(own), args, kwargs)
+    given = by_name(method, tuple(own), args, kwargs)
     missing = next((name for name, default in own.items() if default is _REQUIRED and name not in given), None)
     if missing is not None:
         raise TypeError(f"{method} misses the required argument `{missing}`.")

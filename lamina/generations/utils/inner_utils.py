@@ -8,13 +8,6 @@ from typing import Any
 from ...core.config import image_data_format
 
 
-def normalize_data_format(value: str | None) -> str:
-    """The format, of None the one that is set. Raises ValueError for an unknown one."""
-    from .. import backend
-
-    return backend.normalize_data_format(value)
-
-
 def _collect_previous_mask(input_tensors: Any) -> Any:
     """The mask of a tensor, or of each in a list; None for one that has none."""
     several = isinstance(input_tensors, (list, tuple))
