@@ -44,6 +44,15 @@ def test_a_call_adds_no_weights() -> None:
     assert grown(tf_keras)(np.ones((2, 3), "float32")).shape == (2, 3)
 
 
+@pytest.mark.parametrize("weights", [np.ones((3, 2)), [np.ones((3, 2), "float32")]], ids=["array", "list"])
+def test_first_vectors_are_there_at_once(weights: Any) -> None:
+    layer = keras.layers.Embedding(3, 2, weights=weights, name="words")
+    assert layer.built and [weight.path for weight in layer.weights] == ["words/embeddings"]
+    np.testing.assert_array_equal(layer.get_weights()[0], 1)
+    with pytest.raises(ValueError, match=r"expected shape \(3, 2\)"):
+        keras.layers.Embedding(3, 2, weights=[np.ones((4, 2))])
+
+
 L = keras.layers
 
 

@@ -415,9 +415,7 @@ class Calling(Weights):
             kind = str(args[0].dtype).removeprefix("torch.")
             raise TypeError(f"{named(self)} cannot compute with {kind}; give floating-point numbers.") from error
         if self._ours and type(error) in (RuntimeError, IndexError):
-            shapes = symbolic.shapes_of(args[0]) if args else None
-            reason = str(error).strip().split("\n")[0][:200]
-            raise ValueError(f"{named(self)} cannot take inputs of shape {shapes}: {reason}") from error
+            raise symbolic.cannot_take(named(self), args[:1], error) from error
 
     def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Give `call` the masks riding on its inputs; returns the mask of the first input. As in Keras 3, that one is

@@ -128,6 +128,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
+    _needs_no_shape = False  # to be built: what it is given as `weights` it has at once
     _stateless = False  # it counts as built from the start and writes no build config
     _asks_gradients = False  # calls take gradients by what they are given: a plan tracks it
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
@@ -209,6 +210,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         vars(self)["_name"] = name or self._next_name()
         if scope.remat is not None:
             scope.remat.install(self)
+        if self._needs_no_shape and self._initial_weights is not None:
+            self.build(None)
 
     def _next_name(self) -> str:
         """The name of a layer that is given none; it counts up."""

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from . import symbolic
-from .errors import show_shape
 from .layer import Layer, unique_name
 from .symbolic import SymbolicTensor
 
@@ -140,16 +139,9 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
         except (RuntimeError, IndexError) as error:
             if type(error) not in (RuntimeError, IndexError):  # such as what a device without memory raises
                 raise
-            raise ValueError(_misfit(function.__name__, (args, kwargs), error)) from error
+            raise symbolic.cannot_take(function.__name__, (args, kwargs), error) from error
 
     return call
-
-
-def _misfit(name: str, arguments: Any, error: Exception) -> str:
-    """What torch says against a call, with the name of the op and the shapes it got."""
-    shapes = [show_shape(leaf.shape) for leaf in pytree.tree_leaves(arguments) if hasattr(leaf, "shape")]
-    reason = str(error).strip().split("\n")[0][:200]
-    return f"{name} cannot take inputs of shape {', '.join(shapes)}: {reason}"
 
 
 def _holds_symbolic(value: Any) -> bool:

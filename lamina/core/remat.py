@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from . import symbolic
@@ -83,10 +82,8 @@ def _call(layer: Any, call: Callable, how: RematScope, /, *args: Any, **kwargs: 
 
 
 def _output_size(layer: Any, args: tuple, kwargs: dict[str, Any]) -> int:
-    def symbol(leaf: Any) -> Any:
-        return symbolic.SymbolicTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf
-
-    args, kwargs = pytree.tree_map(symbol, (args, {key: value for key, value in kwargs.items() if key != "training"}))
+    told = {key: value for key, value in kwargs.items() if key != "training"}
+    args, kwargs = pytree.tree_map(symbolic.symbol_of, (args, told))
     found = pytree.tree_leaves(symbolic.infer(layer, args, kwargs))
     return sum(math.prod(leaf.shape) for leaf in found if hasattr(leaf, "shape"))
 

@@ -279,6 +279,11 @@ class Nodes:
         return masking.masks_of(self._node_at(node_index, "output mask").outputs)
 
 
+def symbol_of(leaf: Any) -> Any:
+    """A tensor without its values; anything else as it is."""
+    return SymbolicTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf
+
+
 def shapes_of(structure: Any) -> Any:
     """The shapes of a tensor or a structure of tensors, as tuples; None for what has none."""
 
@@ -497,11 +502,16 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, l
             return function(*args, **kwargs)
         except (RuntimeError, IndexError, TypeError) as error:
             who = named(layer) if layer is not None else getattr(function, "__name__", str(function))
-            shapes = ", ".join(show_shape(t.shape) for t in pytree.tree_leaves(args) if isinstance(t, Tensor))
-            reason = str(error).strip().split("\n")[0][:200]
-            raise ValueError(f"{who} cannot take inputs of shape {shapes}: {reason}") from error
+            raise cannot_take(who, args, error) from error
         finally:
             scope.trying = outer
+
+
+def cannot_take(who: str, arguments: Any, error: Exception) -> ValueError:
+    """What torch says against a call, with the name of what was called and the shapes it got."""
+    shapes = [show_shape(leaf.shape) for leaf in pytree.tree_leaves(arguments) if hasattr(leaf, "shape")]
+    reason = str(error).strip().partition("\n")[0][:200]
+    return ValueError(f"{who} cannot take inputs of shape {', '.join(shapes)}: {reason}")
 
 
 def checked(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:

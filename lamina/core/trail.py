@@ -12,7 +12,6 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from torch import Tensor
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils import _pytree as pytree
 
@@ -20,7 +19,7 @@ from . import symbolic
 from .errors import MOST_ROWS, axis_names, cut, note, printable, show_shape
 from .scope import scope
 from .spec import InputSpec
-from .symbolic import Node, SymbolicTensor
+from .symbolic import Node, SymbolicTensor, symbol_of
 
 FAULTS = (ValueError, RuntimeError, IndexError)  # what shapes that do not fit are told by, here and in torch
 
@@ -150,7 +149,7 @@ class Onlooker:
     def __init__(self, layer: Any, args: Any, kwargs: Mapping[str, Any]):
         self.layer, self.args, self.thread = layer, args, scope.thread
         told = {key: value for key, value in kwargs.items() if key != "training"}
-        self.given, self.told = pytree.tree_map(_symbol, (tuple(args), told))
+        self.given, self.told = pytree.tree_map(symbol_of, (tuple(args), told))
         leaves = [leaf for leaf in pytree.tree_leaves((self.given, self.told)) if isinstance(leaf, SymbolicTensor)]
         self.unknown = any(None in leaf.shape for leaf in leaves)
         self.names = {id(module): name.rpartition(".")[2] for name, module in layer.named_modules()}
@@ -300,10 +299,6 @@ def _shapes(outputs: Any, sizes: Callable[[Any], tuple] = tuple) -> str:
 
 def _is_input(row: Row) -> bool:
     return isinstance(row.layer, str) if row.node is None else not row.node.inputs
-
-
-def _symbol(leaf: Any) -> Any:
-    return SymbolicTensor(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf
 
 
 def trail_of(error: BaseException | None) -> Trail | None:

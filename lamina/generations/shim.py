@@ -284,6 +284,7 @@ class LayerShim(Adds, Shim):
     """The old words of a layer: also its name, its weights' order, its losses' scale."""
 
     _theano = False
+    _needs_no_shape = False
     _mask_beside_others = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

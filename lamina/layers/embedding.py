@@ -43,6 +43,7 @@ class Embedding(LowRank, _Vectors, LoRA):
 
     input_dtype = "int32"
     _autocast = False
+    _needs_no_shape = True
     embeddings = weight("input_dim", "output_dim", adapts=True)
 
     def check(self) -> None:

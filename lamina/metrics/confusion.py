@@ -148,6 +148,8 @@ def _ratio(part: Tensor, rest: Tensor) -> Tensor:
 class _AtThresholds(Thresholded):
     """Base of the metrics with one value for each of some given thresholds."""
 
+    thresholds: Any = arg(_THRESHOLDS, default=None, doc="Predictions above it count as 1; None is 0.5.")
+
     def make_state(self) -> None:
         self.init_thresholds = self.thresholds
         default = 0.5 if self.top_k is None else _BELOW_ALL
@@ -171,8 +173,6 @@ class _AtThresholds(Thresholded):
 
 
 class _CountOf(_AtThresholds):
-    thresholds: Any = arg(_THRESHOLDS, default=None, doc="Predictions above it count as 1; None is 0.5.")
-
     def _make_counts(self, *labels: int) -> None:
         (self.accumulator,) = self._zeros("accumulator", shape=(len(self._cuts),))
         setattr(self, self._counted[0], self.accumulator)
@@ -207,7 +207,6 @@ class FalseNegatives(_CountOf):
 
 class _Share(_AtThresholds):
     _direction = "up"
-    thresholds: Any = arg(_THRESHOLDS, default=None, doc="Predictions above it count as 1; None is 0.5.")
     top_k: int | None = arg(integer(1).optional(), default=None, doc="Only the best k classes can count as 1.")
     class_id: int | None = arg(_CLASS, default=None, doc=_CLASS_DOC)
 

@@ -84,18 +84,23 @@ def rate_function(value: Any) -> Callable[[Tensor], Any]:
 _steps = number(0, above=True)
 
 
-class ExponentialDecay(_Formula):
-    """initial_learning_rate * decay_rate ^ (step / decay_steps)"""
-
+class _InPeriods(_Formula):
     initial_learning_rate: float = arg(number())
     decay_steps: float = arg(_steps)
     decay_rate: float = arg(number())
     staircase: bool = arg(boolean, default=False, doc="Whole decay steps only.")
+
+    def _periods(self, step: Any, xp: Any) -> Any:
+        return xp.floor(step / self.decay_steps) if self.staircase else step / self.decay_steps
+
+
+class ExponentialDecay(_InPeriods):
+    """initial_learning_rate * decay_rate ^ (step / decay_steps)"""
+
     name: str = arg(text, default="ExponentialDecay")
 
     def _at(self, step: Any, xp: Any) -> Any:
-        periods = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (xp.floor(periods) if self.staircase else periods)
+        return self.initial_learning_rate * self.decay_rate ** self._periods(step, xp)
 
 
 def _numbers(value: Any, owner: Any) -> list:
@@ -148,18 +153,13 @@ class PolynomialDecay(_Formula):
         return span * (1 - done) ** self.power + self.end_learning_rate
 
 
-class InverseTimeDecay(_Formula):
+class InverseTimeDecay(_InPeriods):
     """initial_learning_rate / (1 + decay_rate * step / decay_steps)"""
 
-    initial_learning_rate: float = arg(number())
-    decay_steps: float = arg(_steps)
-    decay_rate: float = arg(number())
-    staircase: bool = arg(boolean, default=False, doc="Whole decay steps only.")
     name: str = arg(text, default="InverseTimeDecay")
 
     def _at(self, step: Any, xp: Any) -> Any:
-        periods = step / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * (xp.floor(periods) if self.staircase else periods))
+        return self.initial_learning_rate / (1 + self.decay_rate * self._periods(step, xp))
 
 
 class CosineDecay(_Formula):
