@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _absent
+from . import _absent, _loading
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -220,4 +220,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+sys.meta_path.insert(0, _loading.Finder(__name__))  # type: ignore[arg-type]
 sys.meta_path.append(_absent.Finder(__name__))  # type: ignore[arg-type]
