@@ -1,8 +1,8 @@
 """Seconds that `import lamina` adds to `import torch`: processor time in fresh processes, medians.
 
-Files are compiled before, as an installed package's are. The garbage collector is off: it may choose this moment to go
-through all of torch's objects, which takes 70 ms.
-Lamina loads its rooms on first use: the layers count as part of the import, what training takes is for information.
+Files are compiled before, as an installed package's are. The garbage collector is on, as it is for everybody: where it
+goes through all of torch's objects, that takes more than all that is loaded here.
+Lamina loads its rooms on first use: what a network and its training take counts as part of the import.
 `python benchmarks/import_time.py [rounds]`; exits with 1 where the budget is missed.
 """
 
@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[1]
 BUDGETS = {
     "import lamina": 0.05,
     "import lamina; lamina.layers": 0.05,
-    "import lamina; lamina.layers, lamina.models, lamina.optimizers, lamina.losses, lamina.metrics": None,
+    "from lamina.layers import Dense; from lamina.models import Sequential; from lamina.optimizers import Adam": 0.1,
+    "from lamina.keras2.layers import Dense; from lamina.keras2.models import Sequential": None,
 }
-_TIMED = "import gc, torch, time; gc.disable(); start = time.process_time(); {}; print(time.process_time() - start)"
+_TIMED = "import torch, time; start = time.process_time(); {}; print(time.process_time() - start)"
 
 
 def added(code: str, cache: str) -> float:
@@ -45,7 +46,7 @@ def main(rounds: str = "7") -> int:
         budget, median = BUDGETS[code], statistics.median(times)
         over = budget is not None and median > budget
         missed |= over
-        print(f"{code:95} {median * 1e3:6.0f} ms" + (f", allowed {budget * 1e3:.0f}{' !' * over}" if budget else ""))
+        print(f"{code:110} {median * 1e3:6.0f} ms" + (f", allowed {budget * 1e3:.0f}{' !' * over}" if budget else ""))
     return int(missed)
 
 

@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import _absent
+from . import _absent, _loading
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
     from .core.declare import arg as arg
     from .core.devices import device as device
     from .core.dtypes import DTypePolicy as DTypePolicy
-    from .core.dtypes import DTypePolicy as FloatDTypePolicy
     from .core.remat import RematScope as RematScope
     from .core.remat import remat as remat
     from .core.scope import name_scope as name_scope
     from .core.stateless import StatelessScope as StatelessScope
     from .core.stateless import SymbolicScope as SymbolicScope
-    from .core.symbolic import SymbolicTensor as KerasTensor
-    from .core.weight import Weight as Variable
+    from .core.symbolic import KerasTensor as KerasTensor
+    from .core.weight import Variable as Variable
+    from .dtype_policies import FloatDTypePolicy as FloatDTypePolicy
     from .initializers import Initializer as Initializer
     from .layers import Input as Input
     from .layers import InputSpec as InputSpec
@@ -75,102 +75,35 @@ if TYPE_CHECKING:
     from .pictures.profile import profile as profile
     from .regularizers import Regularizer as Regularizer
 
-__all__ = [
-    "DTypePolicy",
-    "FloatDTypePolicy",
-    "Function",
-    "Initializer",
-    "Input",
-    "InputSpec",
-    "KerasTensor",
-    "Layer",
-    "Loss",
-    "Metric",
-    "Model",
-    "Operation",
-    "Optimizer",
-    "Regularizer",
-    "RematScope",
-    "Sequential",
-    "StatelessScope",
-    "SymbolicScope",
-    "Variable",
-    "__version__",
-    "activations",
-    "applications",
-    "arg",
-    "backend",
-    "callbacks",
-    "config",
-    "constraints",
-    "data",
-    "datasets",
-    "device",
-    "distribution",
-    "dtype_policies",
-    "explain",
-    "export",
-    "initializers",
-    "keras1",
-    "keras2",
-    "layers",
-    "legacy",
-    "load_model",
-    "losses",
-    "metrics",
-    "mixed_precision",
-    "model_from_config",
-    "model_from_json",
-    "model_from_yaml",
-    "models",
-    "name_scope",
-    "ops",
-    "optimizers",
-    "port",
-    "preprocessing",
-    "profile",
-    "random",
-    "regularizers",
-    "remat",
-    "saving",
-    "tf_keras",
-    "tree",
-    "utils",
-    "version",
-    "visualization",
-    "wrappers",
-]
-
-# Where names are that are not modules here.
-_NAMES = {
-    "Initializer": "lamina.initializers",
-    "Input": "lamina.layers",
-    "InputSpec": "lamina.layers",
-    "KerasTensor": "lamina.core.symbolic:SymbolicTensor",
-    "Layer": "lamina.layers",
-    "Loss": "lamina.losses",
-    "Metric": "lamina.metrics",
-    "Model": "lamina.models",
-    "Optimizer": "lamina.optimizers",
-    "Regularizer": "lamina.regularizers",
-    "Sequential": "lamina.models",
-    **dict.fromkeys(("load_model", "model_from_config", "model_from_json", "model_from_yaml"), "lamina.models"),
-    "StatelessScope": "lamina.core.stateless",
-    "SymbolicScope": "lamina.core.stateless",
-    "Variable": "lamina.core.weight:Weight",
-    "DTypePolicy": "lamina.core.dtypes:DTypePolicy",
-    "Function": "lamina.models.function",
-    "Operation": "lamina.layers.operation",
-    "device": "lamina.core.devices",
-    "FloatDTypePolicy": "lamina.core.dtypes:DTypePolicy",
-    "name_scope": "lamina.core.scope:name_scope",
-    "RematScope": "lamina.core.remat:RematScope",
-    "arg": "lamina.core.declare:arg",
-    "explain": "lamina.pictures.explain",
-    "profile": "lamina.pictures.profile:profile",
-    "remat": "lamina.core.remat:remat",
+_MODULES = (
+    "activations applications backend callbacks config constraints data datasets distribution dtype_policies export "
+    "initializers keras1 keras2 layers legacy losses metrics mixed_precision models ops optimizers port preprocessing "
+    "random regularizers saving tf_keras tree utils visualization wrappers"
+).split()
+# Where the other names are.
+_ROOMS = {
+    "core.declare": "arg",
+    "core.devices": "device",
+    "core.dtypes": "DTypePolicy",
+    "core.remat": "RematScope remat",
+    "core.scope": "name_scope",
+    "core.stateless": "StatelessScope SymbolicScope",
+    "core.symbolic": "KerasTensor",
+    "core.weight": "Variable",
+    "dtype_policies": "FloatDTypePolicy",
+    "initializers": "Initializer",
+    "layers": "Input InputSpec Layer",
+    "layers.operation": "Operation",
+    "losses": "Loss",
+    "metrics": "Metric",
+    "models": "Model Sequential load_model model_from_config model_from_json model_from_yaml",
+    "models.function": "Function",
+    "optimizers": "Optimizer",
+    "pictures.explain": "explain",
+    "pictures.profile": "profile",
+    "regularizers": "Regularizer",
 }
-_MODULES = [name for name in __all__ if name not in _NAMES and name not in ("__version__", "version")]
+_NAMES = {name: f"lamina.{room}" for room, names in _ROOMS.items() for name in names.split()}
 
 # The modules in which a config may name classes, as Keras calls them, and where they are here. Nothing else is ever
 # imported for a config. The older generations write their own modules, which are Lamina's.
@@ -211,13 +144,15 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lamina.{name}")
     if name in _NAMES:
-        module, _, attribute = _NAMES[name].partition(":")
-        return getattr(importlib.import_module(module), attribute or name)
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name == "__all__":
+        return sorted([*_MODULES, *_NAMES, "__version__", "version"])
     raise _absent.attribute(__name__, name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __getattr__("__all__")
 
 
+sys.meta_path.insert(0, _loading.Finder(__name__))  # type: ignore[arg-type]
 sys.meta_path.append(_absent.Finder(__name__))  # type: ignore[arg-type]

@@ -23,8 +23,8 @@ class Finder:
         parent, _, name = fullname.removeprefix(f"{self.root}.").rpartition(".")
         if parent.partition(".")[0] in _OLDER:
             return
-        known = vars(sys.modules.get(f"{self.root}.{parent}".rstrip("."), sys))
-        told = _told(parent, name, known.get("__all__", ()))
+        above = sys.modules.get(f"{self.root}.{parent}".rstrip("."))
+        told = _told(parent, name, getattr(above, "__all__", ()))
         if told:
             raise ModuleNotFoundError(f"{fullname} is not in Lamina. {told}")
 

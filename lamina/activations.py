@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,17 @@ from .core import symbolic
 from .core.arrays import taking_arrays
 from .core.declare import Kind, Refused, looked_up
 from .core.errors import named, short, show_shape
+
+
+def _of_torch(name: str, function: Callable[[Tensor], Tensor], doc: str) -> Callable[[Tensor], Tensor]:
+    """The activation that a function of torch is."""
+
+    def of_torch(x: Tensor) -> Tensor:
+        return function(x)
+
+    of_torch.__name__ = of_torch.__qualname__ = name
+    of_torch.__doc__ = doc
+    return taking_arrays(of_torch)
 
 
 @taking_arrays
@@ -45,10 +56,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
     return F.leaky_relu(x, negative_slope)
 
 
-@taking_arrays
-def relu6(x: Tensor) -> Tensor:
-    """`x` kept between 0 and 6."""
-    return F.relu6(x)
+relu6 = _of_torch("relu6", F.relu6, "`x` kept between 0 and 6.")
 
 
 @taking_arrays
@@ -57,10 +65,9 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     return F.elu(x, alpha)
 
 
-@taking_arrays
-def selu(x: Tensor) -> Tensor:
-    """Scaled `elu` that keeps mean 0 and variance 1 from layer to layer (Klambauer et al., 2017)."""
-    return torch.selu(x)
+selu = _of_torch(
+    "selu", torch.selu, "Scaled `elu` that keeps mean 0 and variance 1 from layer to layer (Klambauer et al., 2017)."
+)
 
 
 @taking_arrays
@@ -75,40 +82,14 @@ def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     return F.gelu(x, approximate="tanh" if approximate else "none")
 
 
-@taking_arrays
-def silu(x: Tensor) -> Tensor:
-    """`x * sigmoid(x)`, also called swish (Ramachandran et al., 2017)."""
-    return F.silu(x)
-
-
-@taking_arrays
-def hard_silu(x: Tensor) -> Tensor:
-    """`x * relu6(x + 3) / 6`: `silu` of straight pieces (Howard et al., 2019)."""
-    return F.hardswish(x)
-
-
-@taking_arrays
-def mish(x: Tensor) -> Tensor:
-    """`x * tanh(softplus(x))` (Misra, 2019)."""
-    return F.mish(x)
-
-
-@taking_arrays
-def sigmoid(x: Tensor) -> Tensor:
-    """`1 / (1 + exp(-x))`."""
-    return torch.sigmoid(x)
-
-
-@taking_arrays
-def hard_sigmoid(x: Tensor) -> Tensor:
-    """`relu6(x + 3) / 6`."""
-    return F.hardsigmoid(x)
-
-
-@taking_arrays
-def log_sigmoid(x: Tensor) -> Tensor:
-    """`log(sigmoid(x))`, without overflow."""
-    return F.logsigmoid(x)
+silu = _of_torch("silu", F.silu, "`x * sigmoid(x)`, also called swish (Ramachandran et al., 2017).")
+hard_silu = _of_torch(
+    "hard_silu", F.hardswish, "`x * relu6(x + 3) / 6`: `silu` of straight pieces (Howard et al., 2019)."
+)
+mish = _of_torch("mish", F.mish, "`x * tanh(softplus(x))` (Misra, 2019).")
+sigmoid = _of_torch("sigmoid", torch.sigmoid, "`1 / (1 + exp(-x))`.")
+hard_sigmoid = _of_torch("hard_sigmoid", F.hardsigmoid, "`relu6(x + 3) / 6`.")
+log_sigmoid = _of_torch("log_sigmoid", F.logsigmoid, "`log(sigmoid(x))`, without overflow.")
 
 
 @taking_arrays
@@ -117,22 +98,9 @@ def sparse_sigmoid(x: Tensor) -> Tensor:
     return torch.clamp(0.5 * (x + 1.0), 0.0, 1.0)
 
 
-@taking_arrays
-def tanh(x: Tensor) -> Tensor:
-    """Hyperbolic tangent."""
-    return torch.tanh(x)
-
-
-@taking_arrays
-def hard_tanh(x: Tensor) -> Tensor:
-    """`x` kept between -1 and 1."""
-    return F.hardtanh(x)
-
-
-@taking_arrays
-def tanh_shrink(x: Tensor) -> Tensor:
-    """`x - tanh(x)`."""
-    return F.tanhshrink(x)
+tanh = _of_torch("tanh", torch.tanh, "Hyperbolic tangent.")
+hard_tanh = _of_torch("hard_tanh", F.hardtanh, "`x` kept between -1 and 1.")
+tanh_shrink = _of_torch("tanh_shrink", F.tanhshrink, "`x - tanh(x)`.")
 
 
 @taking_arrays
@@ -167,16 +135,8 @@ def sparse_plus(x: Tensor) -> Tensor:
     return torch.where(x < 1.0, 0.25 * torch.square(torch.clamp(x + 1.0, 0.0, 2.0)), x)
 
 
-@taking_arrays
-def softsign(x: Tensor) -> Tensor:
-    """`x / (1 + |x|)`."""
-    return F.softsign(x)
-
-
-@taking_arrays
-def exponential(x: Tensor) -> Tensor:
-    """`exp(x)`."""
-    return torch.exp(x)
+softsign = _of_torch("softsign", F.softsign, "`x / (1 + |x|)`.")
+exponential = _of_torch("exponential", torch.exp, "`exp(x)`.")
 
 
 @taking_arrays

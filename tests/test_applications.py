@@ -140,7 +140,7 @@ def test_where_published_weights_are(case: str, monkeypatch: pytest.MonkeyPatch)
         asked.append([name, origin, file_hash])
         raise Enough
 
-    monkeypatch.setattr(applications.network, "get_file", get_file)
+    monkeypatch.setattr(applications._network, "get_file", get_file)
     expected = recorded(case)["files"]
     for include_top in (True, False):
         with pytest.raises(Enough if expected else ValueError), waiting_weights():
@@ -263,7 +263,7 @@ def test_weights_that_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Those of EfficientNets come with a further scale before the first convolution."""
     model = filled("EfficientNetB0", include_top=False)
     model.save(tmp_path / "published.h5")
-    monkeypatch.setattr(applications.network, "get_file", lambda *_, **__: str(tmp_path / "published.h5"))
+    monkeypatch.setattr(applications._network, "get_file", lambda *_, **__: str(tmp_path / "published.h5"))
     again = make("EfficientNetB0", weights="imagenet", include_top=False)
     for mine, fetched in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(mine.numpy(), fetched.numpy())

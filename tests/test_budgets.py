@@ -160,6 +160,30 @@ def test_import_leaves_rare_libraries_alone() -> None:
     assert done.stdout.strip() == "set()"
 
 
+LOADED = "from lamina.layers import Dense; from lamina.models import Sequential; from lamina.optimizers import Adam"
+
+
+def collections_of_garbage(before: str, code: str) -> tuple[int, str]:
+    """How many there are while a fresh process runs code, and whether the collector is on afterwards."""
+    count = "gc.callbacks.append(lambda phase, _: seen.append(phase))"
+    whole = f"import gc, torch; seen = []; {count}; {before}\n{code}\nprint(seen.count('start'), gc.isenabled())"
+    done = subprocess.run([sys.executable, "-c", whole], cwd=ROOT, capture_output=True, text=True, check=True)
+    collected, enabled = done.stdout.split()
+    return int(collected), enabled
+
+
+def test_loading_collects_no_garbage() -> None:
+    """Else the collector would go through all of torch's objects."""
+    collected, enabled = collections_of_garbage("", LOADED)
+    assert collected <= 6 and enabled == "True"  # 40 without; after each of the three a new object begins one
+    assert collections_of_garbage("gc.disable()", LOADED) == (0, "False")
+
+
+def test_a_module_that_is_not_there_leaves_the_collector_on() -> None:
+    _, enabled = collections_of_garbage("", "try:\n    import lamina.nothing\nexcept ImportError:\n    pass")
+    assert enabled == "True"
+
+
 class Operations(TorchDispatchMode):
     """Counts the operations that torch runs inside, views aside."""
 

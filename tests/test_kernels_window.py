@@ -524,7 +524,7 @@ def _kernels():
                     ((*(3,) * rank, 6, 4), (6,)),
                 ),
                 f"depthwise-{tag}": (
-                    lambda x, w, b, cl, a=conv: convolution.depthwise_convolution(x, w, b, *a, cl),
+                    lambda x, w, b, cl, a=conv: convolution.convolution(x, w, b, *a, None, cl),
                     ((*two, 4, 2), (8,)),
                 ),
                 f"max-{tag}": (lambda x, cl, s=two, o=ones, p=padding: pooling.max_pool(x, s, o, p, cl), ()),

@@ -1,5 +1,8 @@
 """Networks for pictures, as Keras has them: architectures, published weights, and what goes with them."""
 
+from typing import Any as _Any
+
+from .. import _absent
 from . import convnext as convnext
 from . import densenet as densenet
 from . import efficientnet as efficientnet
@@ -61,62 +64,8 @@ from .vgg16 import VGG16 as VGG16
 from .vgg19 import VGG19 as VGG19
 from .xception import Xception as Xception
 
-__all__ = [
-    "VGG16",
-    "VGG19",
-    "ConvNeXtBase",
-    "ConvNeXtLarge",
-    "ConvNeXtSmall",
-    "ConvNeXtTiny",
-    "ConvNeXtXLarge",
-    "DenseNet121",
-    "DenseNet169",
-    "DenseNet201",
-    "EfficientNetB0",
-    "EfficientNetB1",
-    "EfficientNetB2",
-    "EfficientNetB3",
-    "EfficientNetB4",
-    "EfficientNetB5",
-    "EfficientNetB6",
-    "EfficientNetB7",
-    "EfficientNetV2B0",
-    "EfficientNetV2B1",
-    "EfficientNetV2B2",
-    "EfficientNetV2B3",
-    "EfficientNetV2L",
-    "EfficientNetV2M",
-    "EfficientNetV2S",
-    "InceptionResNetV2",
-    "InceptionV3",
-    "MobileNet",
-    "MobileNetV2",
-    "MobileNetV3Large",
-    "MobileNetV3Small",
-    "NASNetLarge",
-    "NASNetMobile",
-    "ResNet50",
-    "ResNet50V2",
-    "ResNet101",
-    "ResNet101V2",
-    "ResNet152",
-    "ResNet152V2",
-    "Xception",
-    "convnext",
-    "densenet",
-    "efficientnet",
-    "efficientnet_v2",
-    "imagenet_utils",
-    "inception_resnet_v2",
-    "inception_v3",
-    "mobilenet",
-    "mobilenet_v2",
-    "mobilenet_v3",
-    "nasnet",
-    "resnet",
-    "resnet50",
-    "resnet_v2",
-    "vgg16",
-    "vgg19",
-    "xception",
-]
+
+def __getattr__(name: str) -> _Any:
+    if name == "__all__":  # all but the layers
+        return sorted(key for key, item in globals().items() if key[0] != "_" and not isinstance(item, type))
+    raise _absent.attribute(__name__, name)

@@ -12,9 +12,9 @@ from ..initializers import Constant
 from ..kernels import noise
 from ..layers import Activation, Conv2D, Dense, GlobalAveragePooling2D, LayerNormalization, Normalization
 from ..models import Functional, Sequential
+from ._network import Network, Published, application, channels_of
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, channels_of
 
 _ORDER = "include_top include_preprocessing weights input_tensor input_shape pooling classes classifier_activation name"
 _MEANS = [0.485 * 255, 0.456 * 255, 0.406 * 255]

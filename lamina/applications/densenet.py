@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ..core.symbolic import SymbolicTensor
 from ..layers import AveragePooling2D, Concatenate, MaxPooling2D, ZeroPadding2D
 from ..models import Functional
-from .blocks import Blocks
+from ._blocks import Blocks
+from ._network import Network, application, channels_of, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application, channels_of, tf_kernels
 
 _GROWTH = 32  # channels that each block adds
 _BLOCKS = Blocks(options={"use_bias": False}, normal={"epsilon": 1.001e-5})

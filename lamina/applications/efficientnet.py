@@ -21,10 +21,10 @@ from ..layers import (
     Reshape,
 )
 from ..models import Functional
-from .blocks import Blocks, padded_to_halve, rounded
+from ._blocks import Blocks, padded_to_halve, rounded
+from ._network import Network, Published, application, channel_axis, channels_of, shaped
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, channel_axis, channels_of, shaped
 
 # Of each stage: blocks, filters, how many times wider they are inside, kernel, strides of the first.
 _STAGES = (

@@ -10,11 +10,11 @@ from ..core.symbolic import SymbolicTensor
 from ..initializers import Constant
 from ..layers import Normalization, Rescaling
 from ..models import Functional
-from .blocks import rounded
+from ._blocks import rounded
+from ._network import Network, Published, application, channel_axis, channels_of
 from .efficientnet import BLOCKS, bottleneck, finished, stacked
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, channel_axis, channels_of
 
 _ORDER = "include_top weights input_tensor input_shape pooling classes classifier_activation include_preprocessing name"
 # Filters of the stem, blocks of each stage and their filters.

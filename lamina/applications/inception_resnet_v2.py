@@ -12,10 +12,10 @@ from ..core.declare import arg, number
 from ..core.symbolic import SymbolicTensor
 from ..layers.merge import Merge
 from ..models import Functional
+from ._network import Network, application, channels_of, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
 from .inception_v3 import BLOCKS, STEM, chain, mixed, wide
-from .network import Network, application, channels_of, tf_kernels
 
 _BLOCK35: list[list[Any]] = [[(32, 1)], [(32, 1), (32, 3)], [(32, 1), (48, 3), (64, 3)]]
 _BLOCK17: list[list[Any]] = [[(192, 1)], [(128, 1), (160, (1, 7)), (192, (7, 1))]]

@@ -7,10 +7,10 @@ from typing import Any
 from ..core.symbolic import SymbolicTensor
 from ..layers import AveragePooling2D, Concatenate, MaxPooling2D
 from ..models import Functional
-from .blocks import Blocks
+from ._blocks import Blocks
+from ._network import Network, application, channel_axis, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application, channel_axis, tf_kernels
 
 BLOCKS = Blocks("{} {}_bn {}_ac", {"padding": "same", "use_bias": False}, {"scale": False})
 # The steps of `chain` that both networks begin with.

@@ -14,10 +14,10 @@ from ..layers import (
     ZeroPadding2D,
 )
 from ..models import Functional
-from .blocks import Blocks
+from ._blocks import Blocks
+from ._network import Network, Published, application, places
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, places
 
 _SIZES = (128, 160, 192, 224)  # that weights are published for
 _ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}  # likewise, and how files call them

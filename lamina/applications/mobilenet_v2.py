@@ -7,10 +7,10 @@ from dataclasses import replace
 from ..core.symbolic import SymbolicTensor
 from ..layers import Add, DepthwiseConv2D, GlobalAveragePooling2D, ReLU
 from ..models import Functional
-from .blocks import Blocks, padded_to_halve, rounded
+from ._blocks import Blocks, padded_to_halve, rounded
+from ._network import Network, Published, application, channels_of, places
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, channels_of, places
 
 _SIZES = (96, 128, 160, 192, 224)  # that weights are published for
 _ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)  # likewise

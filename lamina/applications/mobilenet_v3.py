@@ -20,10 +20,10 @@ from ..layers import (
     Rescaling,
 )
 from ..models import Functional
-from .blocks import Blocks, padded_to_halve, rounded
+from ._blocks import Blocks, padded_to_halve, rounded
+from ._network import Network, Published, application, channels_of
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, channels_of
 
 # Of each block: how many times wider it is inside, filters, kernel, strides, squeeze and excitation, hard swish.
 _SMALL = (

@@ -20,10 +20,10 @@ from ..layers import (
     ZeroPadding2D,
 )
 from ..models import Functional
-from .blocks import padded_to_halve
+from ._blocks import padded_to_halve
+from ._network import Network, Published, application, channels_of, shaped
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, Published, application, channels_of, shaped
 
 _ORDER = "input_shape include_top weights input_tensor pooling classes classifier_activation name"
 _NORMAL: dict[str, Any] = {"momentum": 0.9997, "epsilon": 1e-3}

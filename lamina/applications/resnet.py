@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ..core.symbolic import SymbolicTensor
 from ..layers import Activation, Add, MaxPooling2D, ZeroPadding2D
 from ..models import Functional
-from .blocks import Blocks
+from ._blocks import Blocks
+from ._network import Network, application, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application, tf_kernels
 
 preprocess_input = preprocessing("caffe")
 BLOCKS = Blocks(normal={"epsilon": 1.001e-5})

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ..core.symbolic import SymbolicTensor
 from ..layers import Add, MaxPooling2D, ZeroPadding2D
 from ..models import Functional
+from ._network import Network, application, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application, tf_kernels
 from .resnet import BLOCKS, stem
 
 preprocess_input = preprocessing("tf")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from ..layers import Conv2D, Dense, Flatten, MaxPooling2D
 from ..models import Functional
+from ._network import Network, application, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application, tf_kernels
 
 _FILTERS = (64, 128, 256, 512, 512)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..models import Functional
+from ._network import Network, application
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application
 from .vgg16 import vgg
 
 preprocess_input = preprocessing("caffe")

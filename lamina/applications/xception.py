@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ..core.symbolic import SymbolicTensor
 from ..layers import Add, MaxPooling2D, SeparableConv2D
 from ..models import Functional
-from .blocks import Blocks
+from ._blocks import Blocks
+from ._network import Network, application, tf_kernels
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
-from .network import Network, application, tf_kernels
 
 _BLOCKS = Blocks("{} {}_bn {}_act", {"use_bias": False}, axis=-1)
 # Filters of the separable convolutions in the residual blocks, from block 2 on.

@@ -558,3 +558,6 @@ class _BesideArrays(TorchFunctionMode):
             zero = np.zeros((), dtypes.dtype_name(args[0].dtype))
             return np.broadcast_to(zero, tuple(args[0].shape))
         return func(*args, **(kwargs or {}))
+
+
+KerasTensor = SymbolicTensor  # as Keras calls it

@@ -167,6 +167,9 @@ class Weight(Known, nn.Parameter):
         pass
 
 
+Variable = Weight  # as Keras calls it
+
+
 def _first_value(initializer: Any, shape: Any, dtype: Any) -> torch.Tensor:
     if not (callable(initializer) or isinstance(initializer, (str, Mapping))):
         return torch.tensor(initializer)

@@ -610,7 +610,7 @@ for _rank in (1, 2, 3):
 def depthwise_conv2d(x: X, depthwise_kernel: X, strides: Any = (1, 1), padding: Any = "valid",
                      data_format: str | None = None, dilation_rate: Any = (1, 1)) -> Tensor:  # fmt: skip
     sizes = _times(strides, 2), (padding,) * 2, _times(dilation_rate, 2)
-    return convolution.depthwise_convolution(x, depthwise_kernel, None, *sizes, _last(data_format))
+    return convolution.convolution(x, depthwise_kernel, None, *sizes, None, _last(data_format))
 
 
 def _separable_conv(rank: int) -> None:

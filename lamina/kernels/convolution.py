@@ -274,19 +274,6 @@ def transposed_convolution(
     return run(x, kernel, bias, plan)
 
 
-def depthwise_convolution(
-    x: Tensor,
-    kernel: Tensor,
-    bias: Tensor | None,
-    strides: Sizes,
-    padding: Padding,
-    dilation: Sizes,
-    channels_last: bool,
-) -> Tensor:
-    """Each channel with its own ``kernel`` (*k, in, multiplier)."""
-    return convolution(x, kernel, bias, strides, padding, dilation, None, channels_last)
-
-
 def separable_convolution(
     x: Tensor,
     depthwise_kernel: Tensor,
@@ -298,6 +285,6 @@ def separable_convolution(
     channels_last: bool,
 ) -> Tensor:
     """A depthwise convolution, then ``pointwise_kernel`` (*1, in * multiplier, out) at every position."""
-    x = depthwise_convolution(x, depthwise_kernel, None, strides, padding, dilation, channels_last)
+    x = convolution(x, depthwise_kernel, None, strides, padding, dilation, None, channels_last)
     ones = (1,) * len(strides)
     return convolution(x, pointwise_kernel, bias, ones, "valid", ones, 1, channels_last)

@@ -241,19 +241,17 @@ class Concatenate(Merge):
 
     def build(self, input_shape: Any) -> None:
         shapes = _shapes(self, input_shape)
-        ranks = {len(shape) for shape in shapes}
-        if len(ranks) > 1:
+        rank = len(shapes[0])
+        if any(len(shape) != rank for shape in shapes):
             raise ValueError(f"{named(self)}: inputs must have the same number of axes; got {_listed(shapes)}.")
-        rank = ranks.pop()
         if not -rank <= self.axis < rank:
             raise ValueError(f"{named(self)}: `axis` {self.axis} is out of range for inputs of {rank} axes.")
-        for axis in range(rank):
-            sizes = {shape[axis] for shape in shapes} - {None}
-            if axis != self.axis % rank and len(sizes) > 1:
-                raise ValueError(
-                    f"{named(self)}: inputs must agree except along axis {self.axis}; got {_listed(shapes)}, which "
-                    f"differ along axis {axis}."
-                )
+        unlike = self._unlike(shapes)
+        if unlike:
+            raise ValueError(
+                f"{named(self)}: inputs must agree except along axis {self.axis}; got {_listed(shapes)}, which "
+                f"differ along axis {unlike[0]}."
+            )
 
     def _unlike(self, shapes: Sequence[tuple]) -> list[int] | None:
         if len({*map(len, shapes)}) > 1:

@@ -216,8 +216,9 @@ def matrix_rank(x: Any, tol: float | None = None) -> Tensor:
     return torch.linalg.matrix_rank(_matrix(x, "matrix_rank", square=False), **limits).to(torch.int32)
 
 
-def _sides(a: Any, b: Any, name: str) -> tuple[Tensor, Tensor, bool]:
-    a, b = same_dtype(_matrix(a, name), floating(b))
+def _sides(a: Any, b: Any, name: str, square: bool = True) -> tuple[Tensor, Tensor, bool]:
+    """Both as matrices, and whether the second one was a vector."""
+    a, b = same_dtype(_matrix(a, name, square), floating(b))
     vector = b.ndim == a.ndim - 1
     return a, b.unsqueeze(-1) if vector else b, vector
 
@@ -241,13 +242,12 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
 @op(call=2)
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> Tensor:
     """x with the least |a x - b|, and the shortest such."""
-    a, b = same_dtype(_matrix(a, "lstsq", square=False), floating(b))
-    vector = b.ndim == a.ndim - 1
+    a, b, vector = _sides(a, b, "lstsq", square=False)
     if is_trial(a):  # torch has no shapes for lstsq
-        x = torch.linalg.pinv(a) @ (b.unsqueeze(-1) if vector else b)
-        return x.squeeze(-1) if vector else x
-    driver = "gelsd" if a.device.type == "cpu" else None
-    x = torch.linalg.lstsq(a, b.unsqueeze(-1) if vector else b, rcond=rcond, driver=driver).solution
+        x = torch.linalg.pinv(a) @ b
+    else:
+        driver = "gelsd" if a.device.type == "cpu" else None
+        x = torch.linalg.lstsq(a, b, rcond=rcond, driver=driver).solution
     return x.squeeze(-1) if vector else x
 
 

@@ -165,7 +165,7 @@ def depthwise_conv(
     """Each channel with its own kernel (*k, channels, multiplier)."""
     x, kernel = same_dtype(floating(inputs), floating(kernel))
     windows = _windows(x, strides, padding, dilation_rate, "depthwise_conv")
-    return convolution.depthwise_convolution(x, kernel, None, *windows, channels_last(data_format))
+    return convolution.convolution(x, kernel, None, *windows, None, channels_last(data_format))
 
 
 @op(call=3)

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.layer import Layer
 from ..core.symbolic import SymbolicTensor
 from ..layers import Activation, BatchNormalization, Conv2D, ZeroPadding2D
-from .network import channel_axis, places
+from ._network import channel_axis, places
 
 
 def _relu(name: Any) -> Layer:
