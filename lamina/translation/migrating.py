@@ -29,7 +29,9 @@ BACKEND: Mapping[str, Class] = {
         "x, y",
     ).items()},
     **_same("zeros ones", "shape, dtype=None"),
-    **_same("zeros_like ones_like", "x, dtype=None"),
+    **{old: replace(entry, renamed={"name": ""}) for old, entry in _same(
+        "zeros_like ones_like", "x, dtype=None, name=None"
+    ).items()},
     "shape": Class("ops.shape", "x"),
     "stop_gradient": Class("ops.stop_gradient", "variables", renamed={"variables": "variable"}),
     "elu": Class("ops.elu", "x, alpha=1.0"),
@@ -80,9 +82,16 @@ BACKEND: Mapping[str, Class] = {
     "update": Class("{x}.assign({new_x})", "x, new_x"),
     "update_add": Class("{x}.assign_add({increment})", "x, increment"),
     "update_sub": Class("{x}.assign_sub({decrement})", "x, decrement"),
-    "dropout": Class("random.dropout", "x, level", renamed={"x": "inputs", "level": "rate"}),
+    "dropout": Class(
+        "random.dropout", "x, level, noise_shape=None, seed=None", renamed={"x": "inputs", "level": "rate"}
+    ),
     "bias_add": Class("{x} + {bias}", "x, bias"),
 }  # fmt: skip
+# Those that make a variable, where they give it a name.
+NAMED = {
+    kind: Class(f"keras.Variable(ops.{kind}({{shape}}, {{dtype}}), name={{name}})", "shape, dtype='float32', name=None")
+    for kind in ("zeros", "ones")
+}
 SWAPPED = {"binary_crossentropy", "categorical_crossentropy"}  # Keras 1 had the output first
 
 # The function that a mode of Keras 1's `merge` is.
@@ -98,6 +107,9 @@ AROUND: Mapping[str, Mapping[str, Class]] = {
             renamed={"y": "x", "nb_classes": "num_classes", "dtype": ""},
         ),
         "plot_model": Class("plot_model", "model, to_file='model.png', show_shapes=False, show_layer_names=False"),
+    },
+    "activations": {
+        "relu": Class("relu", BACKEND["relu"].signature, renamed=BACKEND["relu"].renamed),
     },
     "callbacks": {
         "ReduceLROnPlateau": Class("ReduceLROnPlateau", "", renamed={"epsilon": "min_delta"}),
