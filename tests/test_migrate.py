@@ -236,6 +236,8 @@ def test_tells_of_losses_that_use_tensors_of_the_model() -> None:
         ("2", "K.dropout(x, 0.5, None, seed=3)", "keras.random.dropout(x, 0.5, None, seed=3)"),
         ("2", "import keras; keras.activations.relu(x, alpha=0.1)",
          "import keras; keras.activations.relu(x, negative_slope=0.1)"),
+        ("2", "import numpy as np; x = np.zeros(3, np.float)", "import numpy as np; x = np.zeros(3, float)"),
+        ("2", "import numpy as np; x = np.zeros(3, np.float32)", "import numpy as np; x = np.zeros(3, np.float32)"),
         ("2", "K.variable(0)", 'keras.Variable(0, dtype="float32")'),
         ("2", "K.variable(a, name='x')", 'keras.Variable(a, name=\'x\', dtype="float32")'),
         ("2", "K.constant([1])", "keras.ops.convert_to_tensor([1], 'float32')"),

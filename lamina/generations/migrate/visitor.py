@@ -42,6 +42,8 @@ _TELLING = frozenset(
     "nb_epoch epochs batch_size callbacks validation_data validation_split show_accuracy steps_per_epoch loss "
     "optimizer samples_per_epoch nb_val_samples val_samples max_q_size nb_worker workers max_queue_size".split()
 )
+# Of NumPy up to 1.23.
+_OF_PYTHON = frozenset(f"numpy.{name}" for name in ("bool", "complex", "float", "int", "object", "str"))
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
 
@@ -153,6 +155,8 @@ class Rewriter(Imports):
             owner.endswith("optimizer") or (owner in ("opt", "adam", "sgd") and self._is_optimizer(owner))
         ):
             return updated.with_changes(attr=cst.Name("learning_rate"))
+        if self.reader.path(original) in _OF_PYTHON:
+            return cst.Name(name)
         if name in migrating.RENAMED:
             return updated.with_changes(attr=cst.Name(migrating.RENAMED[name]))
         if (
