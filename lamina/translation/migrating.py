@@ -33,9 +33,16 @@ BACKEND: Mapping[str, Class] = {
         "x, y",
     ).items()},
     **_same("zeros ones", "shape, dtype=None"),
-    **_same("zeros_like ones_like", "x, dtype=None"),
+    **{old: replace(entry, renamed={"name": ""}) for old, entry in _same(
+        "zeros_like ones_like", "x, dtype=None, name=None"
+    ).items()},
     **_TOLD.objects["backend"],
 }  # fmt: skip
+# Those that make a variable, where they give it a name.
+NAMED = {
+    kind: Class(f"keras.Variable(ops.{kind}({{shape}}, {{dtype}}), name={{name}})", "shape, dtype='float32', name=None")
+    for kind in ("zeros", "ones")
+}
 SWAPPED = {"binary_crossentropy", "categorical_crossentropy"}  # Keras 1 had the output first
 
 # The function that a mode of Keras 1's `merge` is.
@@ -44,7 +51,7 @@ MERGED = {
 }  # fmt: skip
 
 # Functions and methods around layers, in the words of the time; a home is a module.
-AROUND = {home: _TOLD.objects[home] for home in ("utils", "callbacks", "models")}
+AROUND = {home: _TOLD.objects[home] for home in ("utils", "activations", "callbacks", "models")}
 ADD_WEIGHT = {
     "keras1": "shape, initializer, name=None, trainable=True, regularizer=None, constraint=None",
     "keras2": ("name, shape, dtype=None, initializer=None, regularizer=None, trainable=True, constraint=None"),

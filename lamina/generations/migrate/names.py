@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from ..dialect import Dialect
 from ..evidence import MODULE_AGES, below
 from ..names import CALLED
 from ..namespaces import open_namespace
+from ..sources import parsed
 from .calls import known, module_of, public_class, text_of
 
 # What makes a model, by its home.
@@ -137,6 +139,7 @@ class Reader(cst.CSTVisitor):
         self.defined: set[str] = set()
         self.values: dict[str, list[cst.BaseExpression]] = {}  # what is assigned to names and attributes
         self.returns: dict[str, list[cst.BaseExpression]] = {}
+        self.functions: dict[str, cst.FunctionDef] = {}
         self.own_classes: dict[str, str] = {}  # classes derived from Keras': "layers", "models", ...
         self.added: dict[str, list[cst.BaseExpression]] = {}  # what `.add` was given
         self.metrics: set[str] = set()
@@ -196,6 +199,7 @@ class Reader(cst.CSTVisitor):
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         self.defined.add(node.name.value)
+        self.functions[node.name.value] = node
         self._functions.append(node.name.value)
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
@@ -258,6 +262,24 @@ class Reader(cst.CSTVisitor):
         name = text_of(node)
         found = [each for each in self.values.get(name, []) if text_of(each) != "None"]
         return bool(found) and all(self.is_model(each, depth + 1) for each in found)
+
+    def symbol_in(self, node: cst.BaseExpression) -> str | None:
+        """A tensor between a model's layers that an expression, or a function by its name, uses."""
+        function = self.functions.get(text_of(node))
+        inside = parsed(f"({text_of(node)})" if function is None else text_of(function))[0]
+        names = [each for each in ast.walk(inside) if isinstance(each, (ast.Name, ast.arg))]
+        own = {each.arg if isinstance(each, ast.arg) else each.id for each in names
+               if isinstance(each, ast.arg) or isinstance(each.ctx, ast.Store)}  # fmt: skip
+        used = [each.id for each in names if isinstance(each, ast.Name) and each.id not in own]
+        return next((name for name in used if self._is_symbol(name)), None)
+
+    def _is_symbol(self, name: str) -> bool:
+        """Whether a name is given what a layer makes of something, or an input."""
+        return any(
+            isinstance(each, cst.Call)
+            and (isinstance(each.func, cst.Call) or (self.own(each.func) or "").rpartition(".")[2] == "Input")
+            for each in self.values.get(name, [])
+        )
 
     def outputs_of(self, node: cst.BaseExpression) -> int | None:
         """The size of the last Dense that a sequential model was given, where it is told; 2 of a softmax, whose outputs

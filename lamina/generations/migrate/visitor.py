@@ -41,6 +41,8 @@ _TELLING = frozenset(
     "nb_epoch epochs batch_size callbacks validation_data validation_split show_accuracy steps_per_epoch loss "
     "optimizer samples_per_epoch nb_val_samples val_samples max_q_size nb_worker workers max_queue_size".split()
 )
+# Of NumPy up to 1.23.
+_OF_PYTHON = frozenset(f"numpy.{name}" for name in ("bool", "complex", "float", "int", "object", "str"))
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
 
@@ -152,6 +154,8 @@ class Rewriter(Imports):
             owner.endswith("optimizer") or (owner in ("opt", "adam", "sgd") and self._is_optimizer(owner))
         ):
             return updated.with_changes(attr=cst.Name("learning_rate"))
+        if self.reader.path(original) in _OF_PYTHON:
+            return cst.Name(name)
         if name in migrating.RENAMED:
             return updated.with_changes(attr=cst.Name(migrating.RENAMED[name]))
         if (
@@ -263,7 +267,7 @@ class Rewriter(Imports):
         """Whether Keras 3 takes a call as it is."""
         target = self.names.find(own) if own else None
         function = getattr(module_of(target.home), target.name, None) if target else None
-        if function is None:
+        if function is None or (own or "").startswith("backend."):  # whose functions moved
             return False
         takes = {*parameters(function), *SHAPES}
         return all(arg.keyword is None or arg.keyword.value in takes for arg in call.args)
@@ -401,6 +405,8 @@ class Rewriter(Imports):
             if self.names.find(f"backend.{name}") is None:
                 self.absent(original, f"backend.{name}")
             return updated
+        if any(arg.keyword and arg.keyword.value == "name" for arg in updated.args):
+            entry = migrating.NAMED.get(name, entry)
         if self.table.lists_weights and name in migrating.SWAPPED:
             raise Unclear("Keras 1 takes the output first")
         local = text_of(original.func).partition(".")[0]
@@ -444,6 +450,7 @@ class Rewriter(Imports):
     def _of_callback(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
         cls = getattr(callbacks, name, None)
         if cls is None:
+            self.absent(original, f"callbacks.{name}")
             return updated
         order = self.table.callbacks.get(name)
         around = migrating.AROUND["callbacks"].get(name)
@@ -486,8 +493,8 @@ class Rewriter(Imports):
         certain = method in _OF_KERAS or bool(given & _TELLING) or self._is_model(owner)
         if method == "predict_classes" and certain:
             return self._classes_of(original, updated, func)
-        if method == "predict_proba" and self._is_model(owner):
-            return updated.with_changes(func=updated.func.with_changes(attr=cst.Name("predict")))  # type: ignore[call-arg]
+        if method in ("add_loss", "predict_proba", "reset_states") and self._is_model(owner):
+            return self._of_models_alone(original, updated, method, text_of(owner))
         if key not in self.table.methods:
             return updated
         if certain:
@@ -496,6 +503,17 @@ class Rewriter(Imports):
             why, told = "whether this is a model of Keras cannot be told", "if it is, name the arguments"
             self.tell(original, f".{method}(...)", why, f"{told} behind the data")
         return updated
+
+    def _of_models_alone(self, original: cst.Call, updated: cst.Call, method: str, owner: str) -> cst.BaseExpression:
+        """What other objects may have by that name, too."""
+        if method == "reset_states":
+            has = 'if hasattr(layer, "reset_states")'
+            return cst.parse_expression(f"[layer.reset_states() for layer in {owner}.layers {has}]")
+        if method == "add_loss":
+            told = "compute it in a layer's `call`, and give it to `self.add_loss`"
+            self.tell(original, ".add_loss", "Keras 3 takes no loss of a model's tensors from outside", told)
+            return updated
+        return updated.with_changes(func=updated.func.with_changes(attr=cst.Name("predict")))  # type: ignore[call-arg]
 
     def _weight(self, original: cst.Call, updated: cst.Call) -> cst.BaseExpression:
         """A layer's own `add_weight`."""
@@ -605,6 +623,10 @@ class Rewriter(Imports):
         home = {"loss": "losses", "metrics": "metrics"}.get(place)
         if home is None:
             return arg
+        symbol = self.reader.symbol_in(arg.value)
+        if symbol is not None:
+            what, why = f"{place}={text_of(arg.value)}", f"it uses `{symbol}`, which has no values outside the model"
+            self.tell(call, what, why, "compute that part in a layer's `call`, and give it to `self.add_loss`")
         names = _Strings(lambda text: self._loss(call, home, text))
         value: Any = arg.value.visit(names)
         return arg.with_changes(value=value)

@@ -391,13 +391,13 @@ class Dataset:
         """Elements of the first whole pass are kept in memory."""
         kept: list[Any] | None = None
 
-        def start(_) -> Iterator[Any]:
+        def start(elements: Iterable[Any]) -> Iterator[Any]:
             nonlocal kept
             if kept is not None:
                 yield from kept
                 return
             found = []
-            for element in self:
+            for element in elements:
                 found.append(element)
                 yield element
             kept = found
