@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.scenes import problems
 
 import lamina as keras
 from lamina import layers
@@ -30,7 +31,7 @@ def drawn(layer, shape, language="en"):
     outputs = layer(keras.Input(shape))
     found = scenes(layer, At(((None, *shape),), (outputs.shape,), language))
     for scene in found:
-        assert list(scene.problems()) == []
+        assert list(problems(scene)) == []
     return found
 
 
