@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
+from support.scenes import problems
 
 import lamina as keras
 from lamina import cli, layers
@@ -79,7 +80,7 @@ def test_every_example(example, language):
     outputs = [part for part in (y if isinstance(y, (list, tuple)) else [y]) if isinstance(part, torch.Tensor)]
     assert [tuple(part.shape[1:]) for part in outputs[:1]] == [shape[1:] for shape in found.at.outputs[:1]]
     for scene in found.scenes:
-        assert list(scene.problems()) == []
+        assert list(problems(scene)) == []
     assert max(map(len, found.text(100).splitlines())) <= 100
     if found.scenes:
         ElementTree.fromstring(found.svg())

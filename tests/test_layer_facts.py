@@ -252,6 +252,16 @@ def test_attention_costs_what_torch_counts() -> None:
     assert count > 6
 
 
+def test_attention_to_an_unknown_number_of_steps_has_no_count_a_step() -> None:
+    """Its cost grows with their square."""
+    for steps, known in ((6, True), (None, False)):
+        layer = L.MultiHeadAttention(2, 4)
+        layer.build((None, steps, 8), (None, steps, 8))
+        shape = (None, steps, 8)
+        found = facts(layer, At((shape, shape), (shape,), "en"))
+        assert (found.multiply_add_count != UNKNOWN) == known
+
+
 # Training and masks ---------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.scenes import problems
 
 import lamina as keras
 from lamina import layers
@@ -30,7 +31,7 @@ def drawn(layer, shape, language="en"):
     outputs = layer(keras.Input(shape))
     found = scenes(layer, At(((None, *shape),), (outputs.shape,), language))
     for scene in found:
-        assert list(scene.problems()) == []
+        assert list(problems(scene)) == []
     return found
 
 
@@ -260,6 +261,7 @@ def test_where_a_transposed_convolution_overlaps():
     scene = drawn(plane, (3, 3, 1))[0]
     counts = [int(scene.grid("output").texts[cell]) for cell in range(49)]
     assert counts == plane(torch.ones(1, 3, 3, 1)).flatten().tolist()
+    assert any(note.text.startswith("numbers: how many inputs") for note in scene.notes)
 
 
 def test_formulas_in_captions():
@@ -282,6 +284,50 @@ def test_layers_of_older_generations_are_drawn_as_what_they_are():
     for half in (False, True):
         shape = (None, 6, 6, 2)
         check_space(old.DeconvolutionTo(2, 3, 2, padding="same", output_shape=shape, half=half), (3, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (lambda: layers.SeparableConv1D(4, 3), (12, 4)),
+        (lambda: layers.GroupedQueryAttention(4, 4, 2), (5, 8)),
+        (lambda: layers.TimeDistributed(layers.Dense(2)), (6, 3)),
+        (lambda: layers.Masking(), (6, 3)),
+    ],
+)
+def test_no_line_runs_through_a_title_between_rows(layer, shape):
+    layer, x = layer(), keras.Input(shape)
+    outputs = layer(x, x) if isinstance(layer, layers.GroupedQueryAttention) else layer(x)
+    inputs = ((None, *shape),) * (2 if isinstance(layer, layers.GroupedQueryAttention) else 1)
+    scenes_of = [scene for scene in scenes(layer, At(inputs, (tuple(outputs.shape),), "en")) if scene.links]
+    assert scenes_of
+    for scene in scenes_of:
+        shapes = [item.shape for item in scene_shapes.picture(scene).items]
+        lines = [shape.points for shape in shapes if isinstance(shape, scene_shapes.Line)]
+        titles = {grid.title for grid in scene.grids}
+        for title in (shape for shape in shapes if isinstance(shape, scene_shapes.Label) and shape.text in titles):
+            right = title.x + scene_shapes.width_of(title.text, title.size) * 0.8
+            for (x0, y0), *_, (x1, y1) in lines:
+                along = [(x0 + (x1 - x0) * part / 50, y0 + (y1 - y0) * part / 50) for part in range(51)]
+                assert not any(title.x < x < right and abs(y - title.y) < 4 for x, y in along), title.text
+
+
+def test_lines_between_planes_are_seen_up_to_their_cells():
+    """Over the cells that they pass, under what is marked."""
+    items = scene_shapes.picture(drawn(layers.Conv2D(4, 3), (6, 6, 3))[0]).items
+    lines = [place for place, item in enumerate(items) if isinstance(item.shape, scene_shapes.Line)]
+    cells = [place for place, item in enumerate(items) if item.role == "value"]
+    marks = [place for place, item in enumerate(items) if item.role.startswith("mark")]
+    assert max(cells) < min(lines) and max(lines) < min(marks)
+
+
+def test_two_outputs_of_two_directions_stand_apart():
+    layer = layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode=None)
+    outputs = layer(keras.Input((5, 3)))
+    scene = scenes(layer, At(((None, 5, 3),), tuple(tuple(y.shape) for y in outputs), "en"))[0]
+    for step in range(1, 6):
+        (forward, backward) = (scene.grid(f"{name} {step}").at[0] for name in ("y", "y 2"))
+        assert forward + 1 <= backward == scene.grid(f"backward state {step}").at[0]
 
 
 def test_unknown_sizes_have_no_picture():

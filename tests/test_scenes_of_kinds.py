@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import ALWAYS_RANDOM, EXAMPLES, UNCALLED, Example, public_layers
+from support.scenes import problems
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -132,7 +133,7 @@ def test_every_layer_has_scenes_that_can_be_drawn(example: Example) -> None:
     stem, number = re.fullmatch(r"(\w+?)_?(\d*)", before[2]).groups()  # type: ignore[union-attr]
     assert keras.layers.Dense(1).name == f"{stem}_{int(number or 0) + 1}"
     for scene, other in itertools.zip_longest(found["en"], found["zh"]):
-        assert list(scene.problems()) == list(other.problems()) == []
+        assert list(problems(scene)) == list(problems(other)) == []
         assert len(scene.frames) == len(other.frames)
         assert max(scene.size) <= 45
         for said, one in ((True, scene), (False, other)):
@@ -174,7 +175,7 @@ def test_layers_of_older_generations(generation: str, code: str, shape: tuple) -
     layer = getattr(layers, call.func.id)(*arguments[0], **arguments[1])  # type: ignore[arg-type]
     y = layer(torch.ones(2, *shape))
     found = scenes(layer, At(((None, *shape),), ((None, *y.shape[1:]),), "en"))
-    assert found and all(list(scene.problems()) == [] for scene in found)
+    assert found and all(list(problems(scene)) == [] for scene in found)
     if "dim_ordering" in code:  # which a config of Keras 1 does not always tell
         assert found[0].grids[0].title.startswith("input 2 ×" if "Zero" in code else "input 1 ×")
 
@@ -649,7 +650,7 @@ def test_padding_and_cropping_of_any_amount(data: Any) -> None:
     layer = getattr(L, f"{name}{rank}D")(amounts if rank > 1 else amounts[0], **options)
     sizes = [data.draw(st.integers(5, 20)) for _ in range(rank)]
     (scene,) = drawn(layer, (2, *sizes) if first else (*sizes, 2))
-    assert list(scene.problems()) == []
+    assert list(problems(scene)) == []
     for frame in range(len(scene.frames)):
         outputs = {text(scene, cell) for cell in marked(scene, frame, "output")} - {"0"}
         inputs = {text(scene, cell) for cell in marked(scene, frame, "input")}
@@ -786,6 +787,6 @@ def test_a_value_of_a_sheet_is_where_its_text_stands(shape: list[int], most: Any
         assert place is None or grids[place[0]].texts[place[1]] == str(index)
     shown = [place for place in places if place]
     assert len({*shown}) == len(shown) == sum(grid.rows * grid.columns for grid in one.grids)
-    assert list(Scene("t", one.grids).problems()) == []
+    assert list(problems(Scene("t", one.grids))) == []
     edges = [(grid.at[0], grid.at[0] + grid.columns) for grid in one.grids]
     assert all(end < start for (_, end), (start, _) in itertools.pairwise(edges))

@@ -104,10 +104,8 @@ def figure(found: list[Panel], path: Any = None) -> Any:
         axes = made.add_subplot(down, across, number)
         for curve in panel.curves:
             few = "o" if len(curve.values) < 2 else None
-            axes.plot(
-                curve.epochs, curve.values, "--" if curve.dashed else "-", label=curve.label, marker=few,
-                color=VALIDATION if curve.dashed else TRAIN,
-            )  # fmt: skip
+            looks = {"label": curve.label, "marker": few, "color": _colour(curve)}
+            axes.plot(curve.epochs, curve.values, "--" if curve.dashed else "-", **looks)
         if panel.best is not None:
             epoch, value = panel.best
             label = f"best: {value:.4g}, epoch {epoch}"

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..core.errors import axis_names
 from ..kernels import window
 from ..layers import (
     attention,
@@ -21,15 +22,8 @@ from ..layers import (
 )
 from ..layers.local import LocallyConnected
 from .field import windows_of
-from .said import Language, Said, sentences
+from .said import Language, sentences
 from .scenes.kinds import At, Shape
-
-_AXES = {
-    1: (Said("time", "时间"),),
-    2: (Said("height", "高"), Said("width", "宽")),
-    3: (Said("depth", "深"), Said("height", "高"), Said("width", "宽")),
-}
-
 
 _SAID = sentences("formulas")
 
@@ -61,7 +55,7 @@ def _sizes(layer: Any, at: At) -> Sizes:
 
 def _by_axis(at: At, sizes: Sizes, line: Callable[[int, int | None, int | None], str]) -> list[str]:
     """`line(axis, before, after)` for each spatial axis; equal ones are written once."""
-    names = [said(at.language) for said in _AXES[len(sizes)]]
+    names = [_SAID.axes[word](at.language) for word in axis_names(len(sizes) + 2, "channels_last")[1:-1]]
     lines = [line(axis, n, m) for axis, (n, m) in enumerate(sizes)]
     if len({*lines}) == 1:
         names, lines = [", ".join(names)], lines[:1]
@@ -152,8 +146,7 @@ def _(layer: reshape._UpSampling, at: At) -> list[str]:
 
 @formula.register
 def _(layer: pooling._AdaptivePooling, at: At) -> list[str]:
-    parts = Said("{n} cut into {m} parts", "{n} 分为 {m} 部分")
-    return _by_axis(at, _sizes(layer, at), lambda axis, n, m: parts(at.language, n=_n(n), m=m))
+    return _by_axis(at, _sizes(layer, at), lambda axis, n, m: _SAID.parts(at.language, n=_n(n), m=m))
 
 
 @formula.register
@@ -224,6 +217,6 @@ def _(layer: attention._Attention, at: At) -> list[str]:
     queries, values = at.inputs[0], at.inputs[min(1, len(at.inputs) - 1)]
     if len(queries) != 3:
         return []
-    scores = Said("scores {q} x {v}", "得分 {q} x {v}")(at.language, q=_n(queries[1]), v=_n(values[1]))
+    scores = _SAID.scores(at.language, q=_n(queries[1]), v=_n(values[1]))
     text = f"{_n(queries[1])} x {_n(queries[2])} -> {_n(queries[1])} x {_n(at.outputs[0][-1])}  ({scores})"
     return [_SAID.steps(at.language, text=text)]

@@ -12,14 +12,9 @@ from ..layers import old
 from .examples import IDEAS, Example, Idea
 from .explain import STYLE, Explanation, explain, page, safe, table_of_lines
 from .reading import read_layer
-from .said import LANGUAGES, Language, Said
+from .said import LANGUAGES, Language, sentences
 
-TITLE = Said("What the layers do", "各层做什么")
-INTRODUCTION = Said(
-    "Every picture is drawn from the layer's own arithmetic, by `lamina explain`. Moving ones stop under the pointer.",
-    "每张图都由 `lamina explain` 按该层自身的运算绘制；把鼠标移到动图上，动画会暂停。",
-)
-OTHER = Said("中文", "English")
+_SAID = sentences("gallery")
 
 
 def explained(example: Example, language: Language) -> Explanation:
@@ -36,12 +31,12 @@ def write(folder: Any) -> Iterator[Path]:
         body = "".join(_section(idea, language, target) for idea in IDEAS)
         links = " · ".join(f'<a href="#{idea.key}">{safe(idea.title(language))}</a>' for idea in IDEAS)
         other = next(each for each in LANGUAGES if each != language)
-        head = f'<h1>{TITLE(language)}</h1><p><a href="../{other}/index.html">{OTHER(language)}</a></p>'
-        words = safe(INTRODUCTION(language)).split("`")
+        head = f'<h1>{_SAID.title(language)}</h1><p><a href="../{other}/index.html">{_SAID.other(language)}</a></p>'
+        words = safe(_SAID.introduction(language)).split("`")
         said = "".join(f"<code>{word}</code>" if number % 2 else word for number, word in enumerate(words))
         whole = f'<div class="lamina-page">{STYLE}{head}<p>{said}</p><p>{links}</p>{body}</div>'
         path = target / "index.html"
-        path.write_text(page(TITLE(language), whole, language), encoding="utf-8")
+        path.write_text(page(_SAID.title(language), whole, language), encoding="utf-8")
         yield path
 
 

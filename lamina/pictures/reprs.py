@@ -15,7 +15,7 @@ from .cost import UNKNOWN, Count, as_built, memory
 from .cost import costs as costs_of
 from .explain import explain
 from .summary import totals
-from .table import STYLE, as_html, escaped
+from .table import STYLE, Column, as_html, escaped, shown
 
 ROWS = 100  # of a model's table
 BOXES = 80  # a model with more shows no picture by itself
@@ -70,14 +70,7 @@ def _layer(layer: Layer) -> str:
     lines.append(f"<div>{' &middot; '.join(facts)}</div>")
     weights = layer.weights
     if weights:
-        rows = [
-            f"<tr><td>{html.escape(weight.name)}<td>{html.escape(show_shape(weight.shape))}"
-            f"<td>{_trained(weight)}<td>{_values(weight)}"
-            for weight in weights[:WEIGHTS]
-        ]
-        head = "<tr><th>Weight<th>Shape<th>Trained<th>Values"
-        more = [f'<tr><td class="dim" colspan="4">... and {len(weights) - WEIGHTS:,} more'] * (len(weights) > WEIGHTS)
-        lines.append("\n".join(["<table>", head, *rows, *more, "</table>"]))
+        lines.append(as_html(_OF_WEIGHTS, weights, WEIGHTS))
     return "\n".join([*lines, _picture(layer)])
 
 
@@ -91,10 +84,6 @@ def _inputs(layer: Layer) -> str:
     return html.escape(", ".join(texts)) or "?"
 
 
-def _trained(weight: Any) -> str:
-    return "yes" if weight.requires_grad else "no"
-
-
 def _values(weight: Any) -> str:
     """Mean, spread and limits of a weight of floating point."""
     if weight.device.type == "meta" or not weight.is_floating_point() or not weight.numel():
@@ -103,7 +92,15 @@ def _values(weight: Any) -> str:
         values = weight.detach().float()
         deviation, mean = torch.std_mean(values, correction=0)
         low, high = torch.aminmax(values)
-    return f"{mean:.3g} &plusmn; {deviation:.3g}, from {low:.3g} to {high:.3g}"
+    return f"{mean:.3g} ± {deviation:.3g}, from {low:.3g} to {high:.3g}"
+
+
+_OF_WEIGHTS = (
+    Column("Weight", lambda weight: shown(weight.name)),
+    Column("Shape", lambda weight: shown(show_shape(weight.shape))),
+    Column("Trained", lambda weight: "yes" if weight.requires_grad else "no"),
+    Column("Values", _values),
+)
 
 
 def _picture(layer: Layer) -> str:

@@ -6,9 +6,9 @@ or one vector where the channels are not shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 Style = Literal["value", "pad", "weight", "state", "masked", "dropped", "gap"]
 PLAIN = -1  # the colour of what is marked without being one of several
@@ -98,31 +98,3 @@ class Scene:
         corners += [(curve.at[0] + curve.size[0], curve.at[1] + curve.size[1]) for curve in self.curves]
         corners += [note.at for note in self.notes]
         return max(x for x, _ in corners), max(y for _, y in corners)
-
-    def problems(self) -> Iterator[str]:
-        """What names a grid or cell that is not there; none of a scene that can be drawn."""
-        grids = {grid.name: grid for grid in self.grids}
-        if len(grids) < len(self.grids):
-            yield "two grids have one name"
-        links = [*self.links, *(link for frame in self.frames for link in frame.links)]
-        ends = [end for link in links for end in (link.start, link.end)]
-        ends += [(mark.grid, mark.cell) for frame in self.frames for mark in frame.marks]
-        for grid in self.grids:
-            ends += [(grid.name, cell) for cell in (*grid.texts, *grid.styles, *grid.colours)]
-        for name, cell in ends:
-            if name not in grids or not 0 <= cell < grids[name].rows * grids[name].columns:
-                yield f"{name!r} has no cell {cell}"
-        if not self.frames:
-            yield "there is no frame"
-
-    def as_json(self) -> dict[str, Any]:
-        """The scene in lists, dictionaries, numbers and texts."""
-        return {
-            "title": self.title,
-            "grids": [vars(grid) for grid in self.grids],
-            "frames": [vars(frame) for frame in self.frames],
-            "links": list(self.links),
-            "curves": [vars(curve) for curve in self.curves],
-            "notes": list(self.notes),
-            "legend": dict(self.legend),
-        }

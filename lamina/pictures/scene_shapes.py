@@ -124,15 +124,17 @@ def picture(scene: Scene) -> Picture:
     items.append(Item(Label(left, EDGE + TITLE / 2, scene.title, TITLE, "", True, False), "ink"))
     grids = {grid.name: grid for grid in scene.grids}
     frames: list[tuple[int | None, Frame]] = [(None, Frame("", (), scene.links)), *enumerate(scene.frames)]
-    behind, before = [], []
+    behind, between, before = [], [], []
     for at, frame in frames:
         ends = Counter(link.end for link in frame.links)
         for link in frame.links:
             line, inside = _line(link, grids, side, pixel, at is None, ends[link.end] <= 5)
             role = f"{'line' if at is None else 'link'}{_colour(link.colour)}"
-            (before if inside else behind).append(Item(line, role, at))
+            plane = all(grids[name].rows > 1 and grids[name].columns > 1 for name, _ in (link.start, link.end))
+            (before if inside else between if plane else behind).append(Item(line, role, at))
     items += behind
     items += (item for grid in scene.grids for item in _cells(grid, side, pixel))
+    items += between  # from cell to cell, over those that stand between
     for at, frame in enumerate(scene.frames):
         for mark in frame.marks:
             place = _place(grids[mark.grid], mark.cell, side, pixel, 1.0)
@@ -172,7 +174,8 @@ def _colour(number: int) -> int:
 def _heads(scene: Scene, side: float, pixel) -> Iterator[Label]:
     """Titles, with the names of the axes where they have room before the next one.
 
-    They stand above the grids; below, where lines come from above and there is room.
+    They stand above the grids; below, where lines come from above and there is room; beside rows that lines come to
+    from above and leave below.
     """
     grids = scene.grids
     tops = {grid.name: grid.at[1] for grid in grids}
@@ -180,24 +183,28 @@ def _heads(scene: Scene, side: float, pixel) -> Iterator[Label]:
     pairs = {
         (start, end) for link in links for start, end in ((link.start[0], link.end[0]), (link.end[0], link.start[0]))
     }
-    above = {one for one, other in pairs if tops[other] < tops[one]} - {
-        one for one, other in pairs if tops[other] > tops[one]
+    come = {one for one, other in pairs if tops[other] < tops[one]}
+    leave = {one for one, other in pairs if tops[other] > tops[one]}
+    above = come - leave
+    ways = {
+        name: [scene.grid(other) for one, other in pairs if one == name and tops[other] != tops[name]]
+        for name in come & leave
     }
     for grid in grids:
         x, y = grid.at
         title = (grid.title or grid.name).strip()
         end = y + grid.rows
-        under = [
-            other.at[1]
-            for other in grids
-            if other.at[1] >= end and x < other.at[0] + other.columns and other.at[0] < x + grid.columns
-        ]
+        under = [other.at[1] for other in grids if other.at[1] >= end and _over_each_other(grid, other)]
         under += [note.at[1] for note in scene.notes if note.at[1] >= end]
         below = grid.name in above and min(under, default=math.inf) >= end + 1.4
-        level = [o.at[0] for o in grids if o.at[0] > x and abs(o.at[1] - y) < 1 and (o.title or o.name).strip()]
+        right = [other for other in grids if other.at[0] > x and abs(other.at[1] - y) < 1]
+        level = [other.at[0] for other in right if (other.title or other.name).strip()]
         room = (min(level, default=math.inf) - x) * side - 6
         left, line = pixel(x, end if below else y)
         line += 11 if below else -10
+        through = ways.get(grid.name, [])
+        if through and not level and all(_over_each_other(grid, other) for other in through):
+            left, line = pixel(max(other.at[0] + other.columns for other in (grid, *right)) + 0.25, y + grid.rows / 2)
         size = max(8.0, min(HEAD, HEAD * room / max(width_of(title, HEAD, True), 1)))
         if title:
             yield Label(left, line, title, size, "", True, False)
@@ -205,6 +212,10 @@ def _heads(scene: Scene, side: float, pixel) -> Iterator[Label]:
         start = width_of(title, size, True) + 8 if title else 0
         if names and start + width_of(names, 11) < room:
             yield Label(left + start, line, names, 11, "", False, False)
+
+
+def _over_each_other(one: Grid, other: Grid) -> bool:
+    return one.at[0] < other.at[0] + other.columns and other.at[0] < one.at[0] + one.columns
 
 
 def _place(grid: Grid, cell: int, side: float, pixel, inset: float = 0.0) -> Place:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .said import Language, Said
+from .said import Language, Said, sentences
 
 
 class Told(NamedTuple):
@@ -28,11 +28,7 @@ def _told(words: dict[str, Any]) -> Told:
 _ENTRIES = json.loads(Path(__file__).with_name("told.json").read_text("utf-8"))
 TOLD = {name: _told(words) for name, words in _ENTRIES.items()}
 
-_AXES = {
-    1: Said("time", "时间"),
-    2: Said("height and width", "高和宽"),
-    3: Said("depth, height and width", "深、高和宽"),
-}
+_SAID = sentences("told")
 
 
 def told(layer: Any) -> Told:
@@ -60,10 +56,15 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+def axes_of(rank: int | None, language: Language) -> str:
+    """The names of a window's axes, if it has any."""
+    return _SAID.axes[str(rank)](language) if rank else ""
+
+
 def filled(said: Said, layer: Any, language: Language, **values: Any) -> str:
     """A sentence of `TOLD`, or one like these, with the layer's own values."""
     rank = getattr(layer, "rank", None)
     function = getattr(getattr(layer, "activation", None), "__name__", "?")
     inner = getattr(layer, "_pipeline_layers", ())
-    values |= {"function": function.strip("_"), "n": len(inner), "axes": _AXES[rank](language) if rank else ""}
+    values |= {"function": function.strip("_"), "n": len(inner), "axes": axes_of(rank, language)}
     return said(language, layer=_Shown(layer), **values)

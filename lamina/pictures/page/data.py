@@ -52,9 +52,9 @@ def _layer(name: str, rank: int, row: tables.Row) -> dict[str, Any]:
 def _about(cls: Any, rank: int, shown: list[str]) -> dict[str, str]:
     """What the layer is, in the languages; "{layer.units}" stands for an argument, which the page fills in."""
     said = next(told.TOLD[base.__name__].what for base in cls.__mro__ if base.__name__ in told.TOLD)
-    axes, found = told._AXES.get(rank), {}
+    found = {}
     for language in LANGUAGES:
-        text = getattr(said, language).replace("{axes}", axes(language) if axes else "")
+        text = getattr(said, language).replace("{axes}", told.axes_of(rank, language))
         kept = re.findall(r"{layer\.(\w+)}", text)
         for name in {*kept} - {*shown}:
             text = text.replace(f"{{layer.{name}}}", str(getattr(cls, name)))

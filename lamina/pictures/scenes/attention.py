@@ -60,25 +60,21 @@ def _scene(at: At, title: str, seen: Tensor, hidden: Sequence[int], remarks: Seq
     top, left = 3.0, 3.5
     step = max(keys, breadth(_SAID.keys(at.language)), breadth(_SAID.head(at.language, index=10))) + 1.5
     masked: dict[int, Style] = dict.fromkeys(hidden, "masked")
-    grids = [
-        Grid(
-            "query", queries, 1, (0.0, top), {i: f"q{i + 1}" for i in range(queries)}, title=_SAID.queries(at.language)
-        )
-    ]
+    each = range(queries)
+    names = {letter: {i: f"{letter}{i + 1}" for i in each} for letter in "qy"}
+    grids = [Grid("query", queries, 1, (0.0, top), names["q"], title=_SAID.queries(at.language))]
     for head in range(heads):
         x = left + head * step
         said = _SAID.weights(at.language) if count == 1 else _SAID.head(at.language, index=head + 1)
         texts = {cell: f"{100 * value:.0f}" for cell, value in enumerate(seen[head].flatten().tolist()) if value > 0}
         styles: dict[int, Style] = {cell: "masked" for cell in range(queries * keys) if cell not in texts}
-        names = {j: f"k{j + 1}" for j in range(keys)}
-        grids.append(Grid(f"keys {head + 1}", 1, keys, (x, 0.0), names, masked, title=_SAID.keys(at.language)))
+        numbers = {j: f"k{j + 1}" for j in range(keys)}
+        grids.append(Grid(f"keys {head + 1}", 1, keys, (x, 0.0), numbers, masked, title=_SAID.keys(at.language)))
         grids.append(Grid(f"weights {head + 1}", queries, keys, (x, top), texts, styles, title=said))
     last = (left + heads * step, top)
-    grids.append(
-        Grid("output", queries, 1, last, {i: f"y{i + 1}" for i in range(queries)}, title=_SAID.output(at.language))
-    )
+    grids.append(Grid("output", queries, 1, last, names["y"], title=_SAID.output(at.language)))
     frames = []
-    for i in range(queries):
+    for i in each:
         looked = [j for j in range(keys) if (seen[:, i, j] > 0).any()]
         said = _SAID.row if len(looked) > 1 else _SAID.alone if looked else _SAID.none
         marks = [Mark("query", i), Mark("output", i)]

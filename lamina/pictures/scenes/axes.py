@@ -105,7 +105,7 @@ def _(layer: dense.EinsumDense, at: At) -> list[Scene]:
     full = dict(zip(x, at.inputs[0], strict=True)) | dict(zip(terms.kernel, layer.kernel.shape, strict=True))
     equation = (x[1:], terms.kernel, y[1:])  # without the batch
     summed = ", ".join(letter for letter in equation[0] if letter not in equation[2])
-    what = _SAID.letters(at.language, letters=summed)
+    what = (_SAID.letters if "," in summed else _SAID.letter)(at.language, letters=summed)
     title = f"{_SAID.product(at.language, name=type(layer).__name__, summed=what)} ({layer.equation})"
     return [_product(title, at, equation, full, _then(layer, at, layer.bias_axes is not None))]
 
@@ -180,10 +180,6 @@ def _(layer: embedding.Embedding, at: At) -> list[Scene]:
 
 # Values that share a statistic ------------------------------------------------------------------------------------
 
-_SAMPLES = Said("samples", "样本"), Said("sample", "样本")
-_PLACES = Said("positions", "位置"), Said("position", "位置")
-_CHANNELS = Said("channels", "通道"), Said("channel", "通道")
-
 
 def _grouped(
     at: At, title: str, colours: list[int], shape: tuple[int, ...], channels_last: bool, numbered: bool = False
@@ -192,11 +188,11 @@ def _grouped(
 
     `numbered` axes are called by their numbers, where each is drawn.
     """
-    axes = [_SAMPLES, *((_PLACES, _CHANNELS) if channels_last else (_CHANNELS, _PLACES))]
-    axes = axes if len(shape) > 2 else [_SAMPLES, _CHANNELS]
+    axes = ["samples", *(("positions", "channels") if channels_last else ("channels", "positions"))]
+    axes = axes if len(shape) > 2 else ["samples", "channels"]
     if numbered and len(at.inputs[0]) == len(shape):
-        axes[1:] = [_numbered(axis) for axis in range(1, len(shape))]
-    names = [many(at.language) for many, _ in axes]
+        axes[1:] = ["numbered"] * (len(shape) - 1)
+    names = [_SAID.several[name](at.language, axis=axis) for axis, name in enumerate(axes)]
     said = "" if len(shape) > 2 else _SAID.batch(at.language)
     room = breadth(f"{said or _SAID.sample(at.language)} ↓ {names[-2]} → {names[-1]}")
     layout = Layout(_SAID.sample(at.language), (3, 9, 12), room, (names[-2], names[-1]))
@@ -210,19 +206,16 @@ def _grouped(
     return whole(title, [batch], frames[:12], _SAID.full(at.language, sizes=sizes(at.inputs[0])))
 
 
-def _numbered(axis: int) -> tuple[Said, Said]:
-    return Said(f"places of axis {axis}", f"轴 {axis} 的位置"), Said(f"axis {axis} place", f"轴 {axis} 位置")
-
-
-def _where(at: At, members: list[int], shape: tuple[int, ...], axes: Sequence[tuple[Said, Said]]) -> Iterable[str]:
+def _where(at: At, members: list[int], shape: tuple[int, ...], axes: Sequence[str]) -> Iterable[str]:
     """Which places the values have along each axis."""
     coordinates = torch.stack(torch.unravel_index(torch.tensor(members), shape))
-    for (many, one), size, places in zip(axes, shape, coordinates, strict=True):
+    for axis, (name, size, places) in enumerate(zip(axes, shape, coordinates, strict=True)):
         found = places.unique().tolist()
         if len(found) == size and size > 1:
-            yield _SAID.all(at.language, axis=many(at.language))
+            yield _SAID.all(at.language, axis=_SAID.several[name](at.language, axis=axis))
         else:
-            yield _SAID.some(at.language, axis=one(at.language), places=" + ".join(str(place + 1) for place in found))
+            said = _SAID.single[name](at.language, axis=axis)
+            yield _SAID.some(at.language, axis=said, places=" + ".join(str(place + 1) for place in found))
 
 
 def _batch(at: At, axis: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...], bool]:

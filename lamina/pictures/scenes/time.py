@@ -284,8 +284,9 @@ def _both(layer: wrappers.Bidirectional, at: At, masked: Sequence[int] = ()) -> 
     rows = ["y", "y"] if mode == "concat" else ["y"]
     count = steps if sequences else 1
     outs = []
-    for name, shift, index in (("y", 0, " 1"), ("y 2", 3, " 2")) if mode is None else (("y", 0, ""),):
-        where = (left + 0.5, back.top.bottom + GAP + shift)
+    both = (("y", 0.0, 0, " 1"), ("y 2", 1.0, 3, " 2"))  # each below its direction
+    for name, across, shift, index in both if mode is None else (("y", 0.5, 0, ""),):
+        where = (left + across, back.top.bottom + GAP + shift)
         outs.append(Line(name, count, where, _SAID.y(language) + index, rows, 3, numbered=sequences))
     if sequences:
         for line in outs:

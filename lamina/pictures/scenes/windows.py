@@ -365,6 +365,8 @@ def _notes(
     spreads = isinstance(layer, convolution.ConvTranspose)
     if len(axes) == 3:
         yield _SAID.slices(language, axis=names[0])
+    if spreads and len(axes) > 1:
+        yield _SAID.numbers(language)
     ends = [
         _SAID.pads(language, axis=name if len(axes) > 1 else "", before=axis.outside[0], after=axis.outside[1]).strip()
         for axis, name in zip(axes, names, strict=True)
