@@ -53,7 +53,7 @@ class KerasFileEditor:
 
     def _take(self, held: safe.Arrays) -> None:
         arrays = {path: held.of(path) for path in held.paths}
-        safe.check_total((array for own in arrays.values() for array in own.values()), *held.files)
+        held.check_total(array for own in arrays.values() for array in own.values())
         self.object_metadata = {path: attrs for path in arrays if (attrs := held.attributes(path))}
         for path, own in arrays.items():
             at = self.weights_dict

@@ -554,6 +554,10 @@ class Arrays:
         """What stands beside an object's arrays, such as its name."""
         return {key: value for file, place, _ in self._at(path) for key, value in file[place].attrs.items()}
 
+    def check_total(self, arrays: Iterable[StoredArray]) -> None:
+        """Raises ValueError where these make far more data than the files hold."""
+        check_total(arrays, *self.files)
+
     def _at(self, path: str) -> list[tuple[Any, str, list[str]]]:
         return self.places.get(f"{path}/vars".lstrip("/"), [])
 
