@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -444,6 +445,11 @@ def test_a_kind_of_model_trains_on_as_it_did(file: str) -> None:
         np.testing.assert_allclose(history[key], values, rtol=0, atol=1e-4, err_msg=key)
 
 
+def config_in(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
 def _bins(keras: Any) -> Any:
     inputs = keras.Input((2,))
     layer = keras.layers.Discretization(num_bins=3, epsilon=0.05)
@@ -464,7 +470,11 @@ def test_what_tf_keras_writes_of_learned_bins(suffix: str, tmp_path: Path) -> No
     assert len(np.unique(loaded.layers[1](x).numpy())) == 3
 
 
-@pytest.mark.parametrize("metrics", [["mae"], {"a": ["mae"], "b": "mse"}, None], ids=["list", "dict", "none"])
+@pytest.mark.parametrize(
+    "metrics",
+    [["mae"], {"a": ["mae", tf_keras.metrics.RootMeanSquaredError(name="same")], "b": "mse"}, None],
+    ids=["list", "dict", "none"],
+)
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_metrics_of_outputs_by_name_come_back(metrics: Any, suffix: str, tmp_path: Path) -> None:
     """Of a model whose outputs are a dictionary, with names that two outputs share."""
@@ -475,6 +485,9 @@ def test_metrics_of_outputs_by_name_come_back(metrics: Any, suffix: str, tmp_pat
     x, y = np.ones((4, 3), "float32"), dict.fromkeys("ab", np.zeros((4, 1), "float32"))
     before = model.evaluate(x, y, verbose=0, return_dict=True)
     model.save(tmp_path / f"m{suffix}")
+    if suffix == ".keras":
+        modules = {str(each.get("module")) for each in origin.entries(config_in(tmp_path / "m.keras"))}
+        assert not [each for each in modules if each.startswith(("lamina.", "keras.tf_keras"))]
     after = lamina.load_model(tmp_path / f"m{suffix}").evaluate(x, y, verbose=0, return_dict=True)
     assert after == pytest.approx(before)
 

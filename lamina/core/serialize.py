@@ -20,6 +20,7 @@ from .errors import Unwritable, short, warn
 
 _LAMBDA = "<lambda>"  # its name, as Python has it
 _TORCH = "torch.nn"
+_GENERATIONS = ("keras1", "keras2", "tf_keras")  # of their classes, those that stand in none of `HOMES` are today's
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
 _scopes: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("_scopes", default=())
@@ -70,7 +71,8 @@ def home_of(cls: type) -> str | None:
         return module
     if not module.startswith("lamina."):
         return None
-    return ".".join(["keras", *module.split(".")[1:2]])
+    rooms = [part for part in module.split(".")[1:] if part not in _GENERATIONS]
+    return ".".join(["keras", *rooms[:1]])
 
 
 def public_home(module: Any) -> str | None:
