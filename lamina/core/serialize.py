@@ -7,7 +7,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -420,7 +420,7 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
         if not hasattr(cls, "from_config"):
             return cls(**(inner or {}))
         # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
-        with custom_object_scope(custom_objects or {}):
+        with custom_object_scope(custom_objects) if custom_objects else nullcontext():
             made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
         build_config = config.get("build_config")
         if build_config and hasattr(made, "build_from_config") and not getattr(made, "_ready", True):

@@ -460,7 +460,8 @@ class StoredArray(Stored):
         if not isinstance(found, h5d.DatasetID) or found.shape is None:
             raise ValueError(f"{name} is no array")
         dtype, settings = found.dtype, found.get_create_plist()
-        if settings.get_layout() == h5d.VIRTUAL or settings.get_external_count():
+        layout = settings.get_layout()
+        if layout == h5d.VIRTUAL or settings.get_external_count():
             raise ValueError(f"{name} keeps its values in another file, which is never opened")
         self.half = dtype == "V2"  # bfloat16, of which HDF5 knows nothing; Keras stores its bits
         if not self.half and (dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8)):
@@ -468,12 +469,12 @@ class StoredArray(Stored):
         self.name, self.shape, self._found = name, found.shape, found
         self.dtype = np.dtype("f4") if self.half else dtype.newbyteorder("=")
         self.declared = self.size * dtype.itemsize  # bytes
-        in_chunks = settings.get_layout() == h5d.CHUNKED
+        in_chunks = layout == h5d.CHUNKED
         self._chunk = math.prod(settings.get_chunk()) * dtype.itemsize if in_chunks else 0
         held, stored = max(self.declared, self._chunk), found.get_storage_size()  # a chunk is unpacked whole
         if held > allowed(stored):
             raise ValueError(f"{name} declares {held} bytes but stores {stored}")
-        filters = [settings.get_filter(index) for index in range(settings.get_nfilters())]
+        filters = [settings.get_filter(index) for index in range(settings.get_nfilters() if in_chunks else 0)]
         unknown = [words.decode() or str(code) for code, _, _, words in filters if code not in _FILTERS]
         if unknown or len({code for code, *_ in filters}) < len(filters):
             raise ValueError(
