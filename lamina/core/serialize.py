@@ -127,10 +127,7 @@ def serialize(obj: Any) -> Any:
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
     if isinstance(obj, slice):
-        return {
-            "class_name": "__slice__",
-            "config": {key: serialize(getattr(obj, key)) for key in ("start", "stop", "step")},
-        }
+        return {"class_name": "__slice__", "config": {key: serialize(getattr(obj, key)) for key in _ENDS}}
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(obj, functions.Rebuilt):

@@ -156,9 +156,8 @@ class KerasFileEditor:
         if not isinstance(name, str):
             raise ValueError(f"{what}: expected the name or path of an object; got {short(name)}.")
         *above, last = name.split("/")
-        found = [at for path, at in _dicts(self.weights_dict, "") if last in at and path == "/".join(above)]
-        if not above:
-            found = [at for _, at in _dicts(self.weights_dict, "") if last in at]
+        holders = [(path, at) for path, at in _dicts(self.weights_dict, "") if last in at]
+        found = [at for path, at in holders if not above or path == "/".join(above)]
         if len(found) != 1:
             told = "occurs more than once; give its full path" if found else "is not in the file; see `summary()`"
             raise ValueError(f"{what}: {name!r} {told}.")

@@ -221,7 +221,7 @@ def load_weights(
 ) -> None:
     """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
     require_built(model, "load weights")
-    with safe.reading_hdf5(path) as file:
+    with safe.reading(path), safe.opened_hdf5(path) as file:
         holder = safe.subgroup(file, "model_weights") if "model_weights" in file else file
         groups, writer = layered.read(holder, backend)
         convert, learned = older.converter(model, writer), _learned(model, groups)

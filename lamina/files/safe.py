@@ -344,13 +344,6 @@ def replacing_hdf5(path: Path) -> Iterator[Any]:
         yield file
 
 
-@contextmanager
-def reading_hdf5(path: Path) -> Iterator[Any]:
-    """The HDF5 file at `path`; what goes wrong inside is one ValueError that names it."""
-    with reading(path), opened_hdf5(path) as file:
-        yield file
-
-
 def opened_hdf5(path: Path) -> Any:
     """The HDF5 file at `path`, open for reading, once all of its links have been looked at."""
     import h5py
