@@ -138,7 +138,18 @@ def optimizers(generation: str) -> Iterator[tuple[str, Make]]:
         yield f"optimizer-{name}", scheduled
 
 
-BASES = {"Loss", "Metric", "Optimizer", "OptimizerV2", "Mean", "Sum", "MeanTensor", "Reduction", "MeanMetricWrapper"}
+BASES = {
+    "Layer",
+    "Loss",
+    "Metric",
+    "Optimizer",
+    "OptimizerV2",
+    "Mean",
+    "Sum",
+    "MeanTensor",
+    "Reduction",
+    "MeanMetricWrapper",
+}
 WITHOUT = {"LossScaleOptimizer", "TFOptimizer", "CTC"}
 
 

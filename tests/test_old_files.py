@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -417,3 +418,89 @@ def test_an_endless_count_of_steps_takes_no_time(tmp_path: Path) -> None:
         file["optimizer_weights/iteration:0"][()] = 2**31 - 1
     model = lamina.models.load_model(path)
     assert int(model.optimizer.iterations) == 2**31 - 1 and float(model.optimizer._product) == 0
+
+
+# Kinds of models that tf.keras 2.21 wrote and trained on after it had read them ---------------------------------------
+
+KINDS = Path(__file__).parent / "golden" / "files_of_kinds"
+
+
+@pytest.mark.parametrize("file", ["scaled.keras", "same_names.h5", "binned.h5"])
+def test_a_kind_of_model_trains_on_as_it_did(file: str) -> None:
+    """A scaled loss; metrics of one name for two outputs; bins that were learned."""
+    stored = dict(np.load((KINDS / file).with_suffix(".npz")))
+
+    def structure(word: str) -> Any:
+        parts = {key.partition(".")[2]: value for key, value in stored.items() if key.partition(".")[0] == word}
+        return parts.get("", parts)
+
+    model = lamina.load_model(KINDS / file)
+    found, expected = model.predict(stored["x"], verbose=0), structure("p")
+    for key in expected if isinstance(expected, dict) else [...]:
+        np.testing.assert_allclose(found[key], expected[key], rtol=0, atol=1e-5)
+    told = structure("history")
+    history = model.fit(stored["x"], structure("y"), batch_size=4, epochs=2, shuffle=False, verbose=0).history
+    assert history.keys() == told.keys()
+    for key, values in told.items():
+        np.testing.assert_allclose(history[key], values, rtol=0, atol=1e-4, err_msg=key)
+
+
+def config_in(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def _bins(keras: Any) -> Any:
+    inputs = keras.Input((2,))
+    layer = keras.layers.Discretization(num_bins=3, epsilon=0.05)
+    layer.adapt(np.arange(40, dtype="float32").reshape(20, 2))
+    return keras.Model(inputs, keras.layers.Embedding(4, 2)(layer(inputs)))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_what_tf_keras_writes_of_learned_bins(suffix: str, tmp_path: Path) -> None:
+    """As a weight, and not among the arguments, as tf.keras reads it."""
+    model = _bins(tf_keras)
+    model.save(tmp_path / f"m{suffix}")
+    (entry,) = [each for each in model.get_config()["layers"] if each["class_name"] == "Discretization"]
+    assert entry["config"]["bin_boundaries"] is None and entry["config"]["num_bins"] == 3
+    x = np.linspace(-5, 50, 24, dtype="float32").reshape(12, 2)
+    loaded = lamina.load_model(tmp_path / f"m{suffix}")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert len(np.unique(loaded.layers[1](x).numpy())) == 3
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [["mae"], {"a": ["mae", tf_keras.metrics.RootMeanSquaredError(name="same")], "b": "mse"}, None],
+    ids=["list", "dict", "none"],
+)
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_metrics_of_outputs_by_name_come_back(metrics: Any, suffix: str, tmp_path: Path) -> None:
+    """Of a model whose outputs are a dictionary, with names that two outputs share."""
+    inputs = tf_keras.Input((3,))
+    outputs = {name: tf_keras.layers.Dense(1, name=name)(inputs) for name in "ab"}
+    model = tf_keras.Model(inputs, outputs)
+    model.compile("sgd", "mse", metrics=metrics)
+    x, y = np.ones((4, 3), "float32"), dict.fromkeys("ab", np.zeros((4, 1), "float32"))
+    before = model.evaluate(x, y, verbose=0, return_dict=True)
+    model.save(tmp_path / f"m{suffix}")
+    if suffix == ".keras":
+        modules = {str(each.get("module")) for each in origin.entries(config_in(tmp_path / "m.keras"))}
+        assert not [each for each in modules if each.startswith(("lamina.", "keras.tf_keras"))]
+    after = lamina.load_model(tmp_path / f"m{suffix}").evaluate(x, y, verbose=0, return_dict=True)
+    assert after == pytest.approx(before)
+
+
+def test_a_vocabulary_that_hdf5_does_not_hold_is_told(tmp_path: Path) -> None:
+    """Keras writes the layer all the same; what it learned is lost."""
+    model = lamina.Sequential([lamina.Input((1,), dtype="string"), lamina.layers.StringLookup(vocabulary=["a", "b"])])
+    config = json.loads(model.to_json())
+    config["config"]["layers"][1]["config"]["vocabulary"] = None
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "3.15.1"
+        file.create_group("model_weights").attrs["layer_names"] = np.array([b"string_lookup"])
+        file["model_weights"].create_group("string_lookup").attrs["weight_names"] = np.array([], "S1")
+    with pytest.warns(UserWarning, match="StringLookup .* has no vocabulary"):
+        lamina.load_model(tmp_path / "m.h5")

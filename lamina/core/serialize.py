@@ -7,7 +7,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from .errors import Unwritable, short, warn
 
 _LAMBDA = "<lambda>"  # its name, as Python has it
 _TORCH = "torch.nn"
+_GENERATIONS = ("keras1", "keras2", "tf_keras")  # of their classes, those that stand in none of `HOMES` are today's
 _registered: dict[str, Any] = {}
 _names: dict[Any, str] = {}
 _scopes: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("_scopes", default=())
@@ -70,7 +71,8 @@ def home_of(cls: type) -> str | None:
         return module
     if not module.startswith("lamina."):
         return None
-    return ".".join(["keras", *module.split(".")[1:2]])
+    rooms = [part for part in module.split(".")[1:] if part not in _GENERATIONS]
+    return ".".join(["keras", *rooms[:1]])
 
 
 def public_home(module: Any) -> str | None:
@@ -125,10 +127,7 @@ def serialize(obj: Any) -> Any:
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
     if isinstance(obj, slice):
-        return {
-            "class_name": "__slice__",
-            "config": {key: serialize(getattr(obj, key)) for key in ("start", "stop", "step")},
-        }
+        return {"class_name": "__slice__", "config": {key: serialize(getattr(obj, key)) for key in _ENDS}}
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(obj, functions.Rebuilt):
@@ -418,7 +417,7 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
         if not hasattr(cls, "from_config"):
             return cls(**(inner or {}))
         # `from_config` of a nested object finds the caller's custom classes without every class passing them on.
-        with custom_object_scope(custom_objects or {}):
+        with custom_object_scope(custom_objects) if custom_objects else nullcontext():
             made = cls.from_config(dict(inner) if isinstance(inner, Mapping) else inner if inner is not None else {})
         build_config = config.get("build_config")
         if build_config and hasattr(made, "build_from_config") and not getattr(made, "_ready", True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 import warnings
@@ -154,11 +155,12 @@ def save_weights(
         )
     if form is not None and skip:
         raise ValueError("save_weights: `objects_to_skip` is for .weights.h5 and .weights.json files.")
-    if _may_write(path, overwrite):
-        if form is not None:
-            form.save(model, path)
-        else:
-            keras3.save_weights(model, path, skip)
+    if not _may_write(path, overwrite):
+        return
+    if form is None:
+        keras3.save_weights(model, path, skip)
+    else:
+        form.save(model, path)
 
 
 def _path_of_shards(path: Path, size: Any) -> Path:
@@ -220,13 +222,8 @@ def load_weights(
 
 def _form(path: Path) -> Any:
     """The module that saves and loads weights of this form, without layers to skip."""
-    if path.suffix == _DCP:
-        from . import dcp
-
-        return dcp
-    from . import checkpoint
-
-    return checkpoint if path.suffix == ".safetensors" else None
+    name = {_DCP: ".dcp", ".safetensors": ".checkpoint"}.get(path.suffix)
+    return None if name is None else importlib.import_module(name, __name__)
 
 
 def _is_archive(path: Path) -> bool:

@@ -224,7 +224,7 @@ class StoredTensor(Stored):
     def checked(self) -> np.ndarray:
         """The values, checked."""
         self.check()
-        return self._texts() if self._entry.kind == STRING else self.read()
+        return self._texts() if self.type == "string" else self.read()
 
     def pieces(self) -> Iterator[tuple[Place, np.ndarray]]:
         """The values, once they are checked."""
@@ -273,11 +273,6 @@ class InlineTensor(StoredTensor):
             raise ValueError(f"{self.name!r} holds values of TensorFlow's type {self._kind}, which are not read")
         if sum(values.size for _, values in self._values()) != self.size:
             raise ValueError(f"the slices of {self.name!r} do not make up its shape {self.shape}")
-
-    def checked(self) -> np.ndarray:
-        """The values, checked."""
-        self.check()
-        return self.read()
 
     def pieces(self) -> Iterator[tuple[Place, np.ndarray]]:
         """The values."""

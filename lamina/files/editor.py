@@ -53,7 +53,7 @@ class KerasFileEditor:
 
     def _take(self, held: safe.Arrays) -> None:
         arrays = {path: held.of(path) for path in held.paths}
-        safe.check_total((array for own in arrays.values() for array in own.values()), *held.files)
+        held.check_total(array for own in arrays.values() for array in own.values())
         self.object_metadata = {path: attrs for path in arrays if (attrs := held.attributes(path))}
         for path, own in arrays.items():
             at = self.weights_dict
@@ -156,9 +156,8 @@ class KerasFileEditor:
         if not isinstance(name, str):
             raise ValueError(f"{what}: expected the name or path of an object; got {short(name)}.")
         *above, last = name.split("/")
-        found = [at for path, at in _dicts(self.weights_dict, "") if last in at and path == "/".join(above)]
-        if not above:
-            found = [at for _, at in _dicts(self.weights_dict, "") if last in at]
+        holders = [(path, at) for path, at in _dicts(self.weights_dict, "") if last in at]
+        found = [at for path, at in holders if not above or path == "/".join(above)]
         if len(found) != 1:
             told = "occurs more than once; give its full path" if found else "is not in the file; see `summary()`"
             raise ValueError(f"{what}: {name!r} {told}.")

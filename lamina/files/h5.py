@@ -12,12 +12,14 @@ import numpy as np
 import torch
 
 from ..core import serialize
+from ..core.errors import named, warn
 from ..core.layer import Layer
 from ..core.weight import memory_of
 from ..translation import origin
 from . import layered, older, safe, tree
 from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
 
+_SUMMARY = "summary:0"  # tf.keras' name of what Discretization learned
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 
 
@@ -41,6 +43,8 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     if settings:
         optimizer = settings.pop("optimizer")
         settings = {key: serialize.serialize(value) for key, value in settings.items()}
+        if source is not None and source.generation == "tf_keras":
+            older.metrics_of_outputs(model, settings)
         settings["optimizer_config"] = {**_named(optimizer), "config": optimizer["config"]}
         attributes["training_config"] = json.dumps(settings, default=serialize.plain)
     with safe.replacing_hdf5(path) as file:
@@ -102,7 +106,10 @@ def _write_weights(group: Any, model: Any, source: layered.Writer | None) -> Non
     convert = None if source is None else older.converter_to(source)
     for layer in sorted({*model.layers}, key=lambda layer: layer.name):
         arrays: list[Any] = [(_path(weight), weight) for weight in _in_order(layer)] if convert is None else []
-        _write_arrays(group.create_group(layer.name), arrays if convert is None else convert.stored(layer))
+        if convert is not None:
+            arrays = convert.stored(layer)
+            arrays += [(_SUMMARY, layer.summary)] if convert.in_turns and older.learns_bins(layer) else []
+        _write_arrays(group.create_group(layer.name), arrays)
     _write_arrays(group.create_group(layered.TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
 
 
@@ -163,15 +170,27 @@ def load(
             with filling(path):
                 model = make_model(config, path)
                 with safe.reading(path):
-                    convert = older.converter(model, writer)
+                    convert, learned = older.converter(model, writer), _learned(model, groups)
                     pairs = _in_file_order(model, groups, convert)
-                    _assign(pairs, skip_mismatch=False)
+                    _assign(pairs, learned, skip_mismatch=False)
+                    _tell_of_vocabularies(model)
             if compile and training:
                 _compile(model, training, path, writer.generation)
                 if optimizer_state and model.optimizer is not None:
                     with safe.reading(path):
                         _load_state(model.optimizer, optimizer_state, pairs, writer)
     return model
+
+
+def _tell_of_vocabularies(model: Any) -> None:
+    """Warns of layers whose learned vocabulary is not in the file, in which Keras has no place for one."""
+    for layer in model.modules():
+        if hasattr(layer, "set_vocabulary") and not layer.get_vocabulary(include_special_tokens=False):
+            warn(
+                f"{named(layer)} has no vocabulary: HDF5 has no place for one that was learned. Before you use the "
+                "model, call its `adapt(data)` or `set_vocabulary(terms)`; or save the model as .keras."
+            )
+            return
 
 
 def _load_state(optimizer: Any, stored: dict[str, Any], pairs: list[older.Pair], writer: layered.Writer) -> None:
@@ -189,6 +208,8 @@ def _compile(model: Any, training: Mapping[str, Any], path: Path, generation: st
     homes = {"loss": ("keras.losses",), "metrics": ("keras.metrics",), "weighted_metrics": ("keras.metrics",)}
     with compiling(model, training, path):
         training = older.training(training, generation)
+        if generation == "tf_keras":
+            older.metrics_as_given(model, training)
         settings = {key: serialize.deserialize(training.get(key), homes=rooms) for key, rooms in homes.items()}
         settings["loss_weights"] = training.get("loss_weights")
         settings["optimizer"] = serialize.deserialize(training["optimizer_config"], homes=("keras.optimizers",))
@@ -200,12 +221,12 @@ def load_weights(
 ) -> None:
     """Set a model's weights from an HDF5 file of layers, in order or by the layers' names."""
     require_built(model, "load weights")
-    with safe.reading_hdf5(path) as file:
+    with safe.reading(path), safe.opened_hdf5(path) as file:
         holder = safe.subgroup(file, "model_weights") if "model_weights" in file else file
         groups, writer = layered.read(holder, backend)
-        convert = older.converter(model, writer)
+        convert, learned = older.converter(model, writer), _learned(model, groups)
         pairs = (_by_name if by_name else _in_file_order)(model, groups, convert)
-        _assign(pairs, skip_mismatch)
+        _assign(pairs, learned, skip_mismatch)
 
 
 def is_by_layers(path: Path) -> bool:
@@ -272,7 +293,22 @@ def _top(model: Any, groups: layered.Groups) -> list[older.Pair]:
     return [older.Pair(f"model {model.name!r}", parts, groups[layered.TOP])]
 
 
-def _assign(pairs: list[older.Pair], skip_mismatch: bool) -> None:
+Learned = list[tuple[Any, Any]]  # layers, and the quantiles for them
+
+
+def _learned(model: Any, groups: layered.Groups) -> Learned:
+    """What layers learned that is no weight of theirs, taken out of the groups."""
+    layers = [layer for layer in model.layers if older.learns_bins(layer)]
+    names = [name for name, arrays in groups.items() if [path.rpartition("/")[2] for path in arrays] == [_SUMMARY]]
+    if len(layers) != len(names):
+        return []  # which is told as other layers' weights are
+    found = [array.read() for name in names for array in groups.pop(name).values()]
+    if any(array.ndim != 2 or len(array) != 2 for array in found):
+        raise ValueError("the quantiles that a layer learned are not two rows")
+    return [*zip(layers, found, strict=True)]
+
+
+def _assign(pairs: list[older.Pair], learned: Learned, skip_mismatch: bool) -> None:
     """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
     compared = [(pair.what, pair.weights, pair.outlines()) for pair in pairs]
     problems, fitting = [], []
@@ -288,3 +324,5 @@ def _assign(pairs: list[older.Pair], skip_mismatch: bool) -> None:
     with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
         for pair in fitting:
             pair.fill([memory_of(weight) for weight in pair.weights], pair.arrays)
+    for layer, summary in learned:
+        layer.load_own_variables({"0": summary})

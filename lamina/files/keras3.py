@@ -108,7 +108,8 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
                 with compiling(item, each, path):
                     item.compile_from_config(older.training(each, generation))
             with safe.reading(path):
-                _build_frozen_optimizers(model, held)
+                if not all(getattr(item.optimizer, "built", True) for item, _ in settings):
+                    _build_frozen_optimizers(model, held)
                 loads = tree.read(model, held, done=done)
                 if generation == "tf_keras":
                     loads = older.without_state(loads)
@@ -131,6 +132,8 @@ def _build_frozen_optimizers(model: Any, held: safe.Arrays) -> None:
 
 def _load_assets(model: Any, assets: Mapping[str, bytes], path: Path) -> None:
     """Hand every object a folder of its own files. Raises ValueError where one cannot take them."""
+    if not assets and not any(hasattr(layer, "load_assets") for layer in model.modules()):
+        return
     walk = tree.walk_of(model, assets, lambda place: any(name.startswith(f"{place}/") for name in assets))
     for place, item in tree.saveables(model, below=walk):
         if not hasattr(item, "load_assets") or not (assets or serialize.home_of(type(item))):

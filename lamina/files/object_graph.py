@@ -119,10 +119,10 @@ class Match:
             self._states_of(layer, node)
         if hasattr(layer, "set_vocabulary"):
             self._table(layer, place)
-        if isinstance(getattr(layer, checkpoints.SUMMARY, None), np.ndarray):
+        if older.learns_bins(layer):
             summary = self._value(node, checkpoints.SUMMARY)
             if summary is not None:
-                self._then += [lambda: layer.load_own_variables({"0": summary}), layer.finalize_state]
+                self._then.append(lambda: layer.load_own_variables({"0": summary}))
         held = {id(metric) for metric in metrics_of(layer)}
         names = [name for name, value in vars(layer).items() if id(value) in held and name in node.children]
         self._metrics |= {node.children[name] for name in names}
@@ -216,7 +216,7 @@ class Match:
         for part in self.parts:
             for array in part.arrays:
                 array.check()
-        self._states = [self._state(getattr(item, "inner_optimizer", item), place) for item, place in self.optimizers]
+        self._states = [self._state(older.updating(item), place) for item, place in self.optimizers]
 
     def write(self) -> None:
         """Set weights, vocabularies and the optimizers' state, each tensor read when its turn comes."""
@@ -229,7 +229,7 @@ class Match:
             if state.scale is not None and hasattr(optimizer, "dynamic_scale"):
                 optimizer.dynamic_scale.assign(state.scale)
                 optimizer._good_steps.assign(state.good_steps or 0)
-            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            optimizer = older.updating(optimizer)
             older.set_counts(optimizer, state.steps or 0, state.product)
             with torch.no_grad():
                 for layout, variables, arrays in state.slots:

@@ -18,7 +18,7 @@ from ..core.errors import named, warn
 from ..core.layer import Layer
 from ..core.placing import whole
 from ..layers import BatchNormalization
-from ..translation import origin, weights
+from ..translation import checkpoints, origin, weights
 from ..translation.keras1 import KERAS1
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
@@ -250,8 +250,15 @@ def as_tf_keras(described: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
+def learns_bins(layer: Any) -> bool:
+    """Whether tf.keras has a weight for the quantiles that a layer learned, `summary`, which is none today."""
+    return isinstance(getattr(layer, checkpoints.SUMMARY, None), np.ndarray) and layer.num_bins is not None
+
+
 def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
     """What an object stores in a `.keras` file of tf.keras: of an optimizer no rate, and none of Nadam's products."""
+    if learns_bins(item):
+        return {"0": item.summary}
     if not hasattr(item, "_slot_names"):
         return arrays
     left_out = [id(getattr(item, name, None)) for name in ("_learning_rate", "_product")]
@@ -337,6 +344,32 @@ def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
     return settings if generation == "keras3" else origin.training(settings, generation)
 
 
+def metrics_of_outputs(model: Any, settings: dict[str, Any]) -> None:
+    """Put metrics of several outputs as tf.keras stores them in HDF5: under the names by which their values are shown,
+    once they have been used."""
+    measured = model._compiled.metrics
+    if measured is None or len(measured._parts) < 2:
+        return
+    names = {id(metric): name for name, metric in measured._named()}
+    for key, group in (("metrics", "metrics"), ("weighted_metrics", "weighted")):
+        settings[key] = []
+        for part in measured._parts:
+            entries = [(serialize.serialize(metric), names[id(metric)]) for metric in getattr(part, group)]
+            settings[key].append([{**each, "config": {**each["config"], "name": name}} for each, name in entries])
+
+
+def metrics_as_given(model: Any, settings: Mapping[str, Any]) -> None:
+    """The other way round: take the outputs' names, which `compile` adds, from those of metrics."""
+    names = getattr(model, "output_names", ())
+    for key in ("metrics", "weighted_metrics"):
+        given = settings.get(key) or ()
+        pairs = given.items() if isinstance(given, Mapping) else zip(names, given, strict=False)
+        for output, group in pairs if len(names) > 1 else ():
+            for entry in origin.entries(group):
+                if isinstance(entry["config"], dict) and isinstance(entry["config"].get("name"), str):
+                    entry["config"]["name"] = entry["config"]["name"].removeprefix(f"{output}_")
+
+
 def without_state(loads: Loads) -> Loads:
     """The arrays for the objects of a `.keras` file without the optimizer's, which is set: they have no names there."""
     kept = []
@@ -351,13 +384,21 @@ def without_state(loads: Loads) -> Loads:
     return kept
 
 
+@dataclass(frozen=True)
 class Pair:
     """The weights of a layer, or those that a model has of its own, and what a file has for them."""
 
-    def __init__(self, what: str, parts: Sequence[Part], stored: Mapping[str, Stored]):
-        self.what, self.parts = what, parts  # what: for messages
-        self.names, self.arrays = [*stored], [*stored.values()]
-        self.weights = [weight for part in parts for weight in part.weights]
+    what: str  # for messages
+    parts: Sequence[Part]
+    stored: Mapping[str, Stored]
+
+    @functools.cached_property
+    def arrays(self) -> list[Stored]:
+        return [*self.stored.values()]
+
+    @functools.cached_property
+    def weights(self) -> list[Any]:
+        return [weight for part in self.parts for weight in part.weights]
 
     def outlines(self) -> Sequence[Any]:
         """What the weights are to hold, in shape and kind of values alone."""
@@ -385,9 +426,14 @@ class Pair:
         return [at for at in range(count) if (fresh[at] if whole else any(fresh))]
 
 
+def updating(optimizer: Any) -> Any:
+    """The optimizer that does the updates: the one inside, where one scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def load_state(optimizer: Any, stored: Mapping[str, Any]) -> None:
     """Set an optimizer's state of arrays that lie as today's weights do."""
-    own = optimizer._weights
+    own = updating(optimizer)._weights
     pair = Pair("", [as_today(own, True)], {str(at): weight for at, weight in enumerate(own)})
     _set_state(optimizer, stored, [pair], [(pair, at) for at in range(len(own))])
 
@@ -397,7 +443,7 @@ def load_state_of(optimizer: Any, stored: Mapping[str, Any], pairs: Sequence[Pai
     seen: set[int] = set()
     places = [(pair, at) for pair in pairs for at in pair.trained(seen)]
     if by_name:
-        places.sort(key=lambda place: place[0].names[place[1]])
+        places.sort(key=lambda place: [*place[0].stored][place[1]])
     _set_state(optimizer, stored, pairs, places)
 
 
@@ -406,6 +452,7 @@ def _set_state(
 ) -> None:
     """`places`: for which arrays of the pairs there is state, in its order. Warns, as older generations do, where the
     state does not fit."""
+    optimizer = updating(optimizer)
     shapes = [tuple(pair.arrays[at].shape) for pair, at in places]
     found = origin.optimizer_state(stored, optimizer._slot_names(), shapes)
     if found is None:

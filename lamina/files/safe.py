@@ -344,13 +344,6 @@ def replacing_hdf5(path: Path) -> Iterator[Any]:
         yield file
 
 
-@contextmanager
-def reading_hdf5(path: Path) -> Iterator[Any]:
-    """The HDF5 file at `path`; what goes wrong inside is one ValueError that names it."""
-    with reading(path), opened_hdf5(path) as file:
-        yield file
-
-
 def opened_hdf5(path: Path) -> Any:
     """The HDF5 file at `path`, open for reading, once all of its links have been looked at."""
     import h5py
@@ -460,7 +453,8 @@ class StoredArray(Stored):
         if not isinstance(found, h5d.DatasetID) or found.shape is None:
             raise ValueError(f"{name} is no array")
         dtype, settings = found.dtype, found.get_create_plist()
-        if settings.get_layout() == h5d.VIRTUAL or settings.get_external_count():
+        layout = settings.get_layout()
+        if layout == h5d.VIRTUAL or settings.get_external_count():
             raise ValueError(f"{name} keeps its values in another file, which is never opened")
         self.half = dtype == "V2"  # bfloat16, of which HDF5 knows nothing; Keras stores its bits
         if not self.half and (dtype.kind not in "biufc" or dtype.itemsize > (16 if dtype.kind == "c" else 8)):
@@ -468,12 +462,12 @@ class StoredArray(Stored):
         self.name, self.shape, self._found = name, found.shape, found
         self.dtype = np.dtype("f4") if self.half else dtype.newbyteorder("=")
         self.declared = self.size * dtype.itemsize  # bytes
-        in_chunks = settings.get_layout() == h5d.CHUNKED
+        in_chunks = layout == h5d.CHUNKED
         self._chunk = math.prod(settings.get_chunk()) * dtype.itemsize if in_chunks else 0
         held, stored = max(self.declared, self._chunk), found.get_storage_size()  # a chunk is unpacked whole
         if held > allowed(stored):
             raise ValueError(f"{name} declares {held} bytes but stores {stored}")
-        filters = [settings.get_filter(index) for index in range(settings.get_nfilters())]
+        filters = [settings.get_filter(index) for index in range(settings.get_nfilters() if in_chunks else 0)]
         unknown = [words.decode() or str(code) for code, _, _, words in filters if code not in _FILTERS]
         if unknown or len({code for code, *_ in filters}) < len(filters):
             raise ValueError(
@@ -553,6 +547,10 @@ class Arrays:
     def attributes(self, path: str) -> dict[str, Any]:
         """What stands beside an object's arrays, such as its name."""
         return {key: value for file, place, _ in self._at(path) for key, value in file[place].attrs.items()}
+
+    def check_total(self, arrays: Iterable[StoredArray]) -> None:
+        """Raises ValueError where these make far more data than the files hold."""
+        check_total(arrays, *self.files)
 
     def _at(self, path: str) -> list[tuple[Any, str, list[str]]]:
         return self.places.get(f"{path}/vars".lstrip("/"), [])

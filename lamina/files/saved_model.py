@@ -41,8 +41,10 @@ def load(folder: Path, custom_objects: Mapping[str, Any] | None = None, compile:
         config = older.addressed(_architecture(described, folder), version)
         with keras3.filling(folder / _VARIABLES.with_suffix(".index")):
             model = keras3.make_model(config, folder)
-            if not model.built:
-                _build(model, described, folder)
+            shape = saved_models.input_shape(described)
+            if shape is not None and not model.built:
+                with safe.reading(folder):
+                    model.build(shape)
             training = described.get("training_config") if compile else None
             if training:
                 h5._compile(model, training, folder, "tf_keras")
@@ -78,13 +80,6 @@ def _add_shapes(described: Mapping[str, Any], folder: Path) -> None:
         for each in entries:
             if shapes.get(each["config"].get("name")) is not None and "layers" not in each["config"]:
                 each["build_config"] = {"input_shape": shapes[each["config"]["name"]]}
-
-
-def _build(model: Any, described: Mapping[str, Any], folder: Path) -> None:
-    shape = saved_models.input_shape(described)
-    if shape is not None:
-        with safe.reading(folder):
-            model.build(shape)
 
 
 def _tables(model: Any, folder: Path) -> dict[int, list[Any]]:

@@ -22,7 +22,7 @@ from ..core.weight import take
 from ..layers.torch_module import TorchModuleWrapper
 from ..optimizers import Optimizer
 from . import safe
-from .safe import FAULTS, Arrays, Misfit, StoredArray, check_total, reason
+from .safe import FAULTS, Arrays, Misfit, StoredArray, reason
 from .stored import Stored, shown_in_pieces
 
 
@@ -238,7 +238,7 @@ def read(
         beside = [path for path in held.paths if held.has(path) and path not in asked and not _aside(path, asked)]
         problems += [f"{path}: stored, but the model has no such layer" for path in beside]
     safe.tell_misfits(problems, skip_mismatch, pairs)
-    check_total((array for _, stored in fitting for array in stored.values()), *held.files)
+    held.check_total(array for _, stored in fitting for array in stored.values())
     return [*fitting]
 
 

@@ -782,7 +782,9 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__"
 
 
-def _listed(ends: Any) -> list[Any]:
+def _listed(ends: Any) -> Any:
+    if isinstance(ends, Mapping):
+        return ends
     return [ends] if isinstance(ends[0], str) else list(ends)
 
 

@@ -302,7 +302,8 @@ def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
 
 
 def write_lookup(config: Arguments, shape: tuple | None) -> Arguments:
-    """The type of a vocabulary's layer is that of what it gives."""
+    """The type of a vocabulary's layer is that of what it gives; bins that were learned are none of its arguments."""
+    config = {**config, "bin_boundaries": None} if config.get("num_bins") is not None else config
     return {**config, "dtype": "int64"} if config["output_mode"] == "int" else config
 
 

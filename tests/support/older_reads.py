@@ -67,7 +67,8 @@ def outputs_of(model, inputs):
 def results_of(model, inputs, targets, steps=2):
     """What some steps of training give: the loss, and metrics."""
     steps = [model.train_on_batch(alone(inputs), alone(targets)) for _ in range(steps)]
-    return [np.ravel(each).astype("float64").tolist() for each in steps]
+    parts = [each if isinstance(each, (list, tuple)) else [each] for each in steps]  # a metric may have several values
+    return [np.concatenate([np.ravel(part) for part in each]).astype("float64").tolist() for each in parts]
 
 
 def difference(model, case, arrays, steps=2):

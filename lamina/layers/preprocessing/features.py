@@ -307,6 +307,8 @@ class Discretization(Layer, Adapting):
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         if "0" in store:  # some files hold it
             vars(self)["summary"] = np.asarray(store["0"])
+            if self.summary.size:
+                self.finalize_state()
 
 
 def _summary(values: np.ndarray, epsilon: float) -> np.ndarray:
