@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset, 
 
 import lamina as keras
 from lamina import callbacks, keras1, keras2, layers, metrics, optimizers, tf_keras
+from lamina.generations.tensorflow import data as tfdata
 from lamina.training.data import make_source
 from lamina.training.threads import Threads
 from lamina.utils import PyDataset
@@ -123,6 +124,51 @@ DATA: dict[str, Callable[[], dict[str, Any]]] = {
     "generator": lambda: {"x": generated(), "steps_per_epoch": 6},
     "iterable": lambda: {"x": Repeatable()},
 }
+
+
+def slices() -> Any:
+    return tfdata.Dataset.from_tensor_slices((X, Y))
+
+
+def mapped() -> Any:
+    chance = np.random.default_rng(3)
+    return slices().shuffle(9).map(lambda x, y: (x + 0.1 * torch.rand(5) + float(chance.random()), y))
+
+
+def from_function() -> Any:
+    chance = np.random.default_rng(3)
+    rows = lambda: ((X[row], Y[row]) for row in chance.permutation(len(X)))  # noqa: E731
+    return tfdata.Dataset.from_generator(rows, output_types=("float32", "float32")).shuffle(7, seed=1)
+
+
+def zipped() -> Any:
+    return tfdata.Dataset.zip(tuple(tfdata.Dataset.from_tensor_slices(each).shuffle(9, seed=1) for each in (X, Y)))
+
+
+def sampled() -> Any:
+    return tfdata.Dataset.sample_from_datasets([slices().repeat(), slices().shuffle(5).repeat()], seed=4)
+
+
+# Of tf.data: elements in an order that is drawn, and how many steps an epoch has.
+PIPELINES: dict[str, tuple[Callable[[], Any], int | None]] = {
+    "shuffled": (lambda: slices().shuffle(20), None),
+    "shuffled by a seed": (lambda: slices().cache().shuffle(20, seed=3), None),
+    "shuffled once": (lambda: slices().shuffle(20, reshuffle_each_iteration=False), None),
+    "shuffled without end": (lambda: slices().shuffle(20, seed=3).repeat(), 4),
+    "draws of its own": (mapped, None),
+    "a function that draws": (from_function, None),
+    "zipped": (zipped, None),
+    "sampled": (sampled, 5),
+    "windows": (
+        lambda: slices().shuffle(9, seed=1).window(2).flat_map(lambda *parts: tfdata.Dataset.zip(parts)), None
+    ),
+}  # fmt: skip
+DATA |= {
+    f"tf.data, {name}": lambda make=make, steps=steps: {
+        "x": make().batch(BATCH).prefetch(1), "steps_per_epoch": steps
+    }
+    for name, (make, steps) in PIPELINES.items()
+}  # fmt: skip
 BY_PROCESSES: dict[str, Callable[[], dict[str, Any]]] = {
     "dataset read by processes": lambda: {"x": Noisy(workers=2, use_multiprocessing=True)},
     "loader with processes": lambda: {"x": loaded(Rows(), num_workers=2)},
@@ -278,7 +324,7 @@ def go_on_and_compare(make: Callable, data: Callable, folder: Path, cuts: tuple)
 
 # Twice ----------------------------------------------------------------------------------------------------------------
 
-_SOME_DATA = ("arrays, passes longer than epochs", "dataset read by threads")
+_SOME_DATA = ("arrays, passes longer than epochs", "dataset read by threads", "tf.data, shuffled by a seed")
 _SOME_MODELS = ("a step of its own", "metrics of all kinds")
 
 

@@ -7,7 +7,9 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from glob import glob
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,12 @@ import torch
 from torch import Tensor
 
 from ...core import dtypes
+from ...core.random import SeedGenerator
 from .arrays import convert_to_tensor
 from .base import NAMES, TensorShape, TensorSpec, Texts, heard, named, texts, whole
 
 AUTOTUNE = -1
+DRAWING = random.Random, np.random.Generator, np.random.RandomState, torch.Generator, SeedGenerator
 INFINITE, UNKNOWN = -1, -2  # what `cardinality` says instead of a number
 
 
@@ -103,6 +107,7 @@ class Dataset:
 
     def __init__(self, start: Callable[[], Iterator[Any]], count: int = UNKNOWN):
         self._start, self._count = start, count
+        self._drawing = _drawing(start)  # where a `fit` that goes on finds it
         self._known_spec: Any = None
         self._loose = False  # batches, of which the last may be smaller
 
@@ -327,11 +332,10 @@ class Dataset:
         if most < 1:
             raise ValueError(f"shuffle: `buffer_size` must be at least 1; got {most}.")
         again = reshuffle_each_iteration is not False
-        chance = [_chance(seed)]
-        fixed = chance[0].random()
+        chance = _chance(seed)
 
         def start(elements: Iterable[Any]) -> Iterator[Any]:
-            draw = chance[0] if again else random.Random(fixed)
+            draw = chance if again else copy(chance)
             buffer: list[Any] = []
             for element in elements:
                 if len(buffer) < most:
@@ -581,6 +585,29 @@ def _columns(tensors) -> Any:
 
 def _row(leaf, place) -> Any:
     return leaf[place] if isinstance(leaf, Tensor) else texts(leaf[int(place)])
+
+
+def _drawing(start: Callable) -> list[Any]:
+    """What draws random numbers in a pipeline: in what its functions hold, and in the datasets that it reads."""
+    found: list[Any] = []
+    waiting: list[Any] = [start]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Dataset):
+            found += one._drawing
+        elif isinstance(one, DRAWING):
+            found.append(one)
+        elif isinstance(one, functools.partial):
+            waiting += [one.func, *one.args]
+        elif isinstance(one, (list, tuple)):
+            waiting += [each for each in one if isinstance(each, (Dataset, *DRAWING))]
+        elif isinstance(one, FunctionType):
+            waiting += [cell.cell_contents for cell in one.__closure__ or () if cell != CellType()]
+    return found
 
 
 def _chance(seed) -> random.Random:
