@@ -32,7 +32,6 @@ UNREAD = {
     "port.reader._Tracer.is_leaf_module:*": "given by torch.fx",
     "port.readings.*:name": "given to every reading",
     "port.readings.dropout:inplace": "results are the same",
-    "port.*.__exit__:raised": "Python passes it",
     "port.readings.unchanged:*": "what a copy is laid out like",
     "layers.preprocessing.*:drawn": "given to every change of pictures: some are always the same",
     "layers.preprocessing.mixing.*.transform_boxes:*": "given to every change of boxes: some do without the pictures",
