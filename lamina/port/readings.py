@@ -648,7 +648,7 @@ def interpolate(
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
     kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
     if any(options.values()):
-        raise reader.unreadable("has options that no layer has")
+        return NotImplemented
     if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
         given: Any = {"size": size, "scale_factor": None if size else factors, "mode": kind}
         module = nn.Upsample(**given, align_corners=align_corners)
