@@ -30,6 +30,7 @@ UNREAD = {
     "port.reader.Reader.*:*": "given by torch.fx to every kind of call",
     "port.readings.*:reader": "given to every reading",
     "port.reader._Tracer.is_leaf_module:*": "given by torch.fx",
+    "files.onnx._nearest:_": "torch gives factors, too, which follow from the sizes",
     "port.readings.*:name": "given to every reading",
     "port.readings.dropout:inplace": "results are the same",
     "port.readings.unchanged:*": "what a copy is laid out like",
