@@ -541,6 +541,7 @@ FUNCTIONS += [
     (lambda x: nn.functional.pad(x, (2, 1), mode="replicate"), (3, 4)),
     (lambda x: nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), (3, 4, 5)),
     (lambda x: nn.functional.interpolate(x, size=(7, 3)), (3, 4, 5)),
+    (lambda x: nn.functional.interpolate(x, size=(7, 3), mode="bicubic", antialias=True), (3, 4, 5)),
     (lambda x: nn.functional.softmax(x, -1) - nn.functional.dropout(x, 0.5, False), (3,)),
     (lambda x: x.permute(1, 0, 2)[1:, :, 0].permute(1, 0), (4, 3)),
     (nn.Sequential(nn.Hardtanh(-2, 3), nn.Softplus(2.0), nn.CELU(0.5), nn.Hardshrink(0.1)), (3,)),

@@ -45,6 +45,7 @@ def converted(program: Any, signature: Sequence[Any], opset: int | None) -> Any:
             input_names=names,
             custom_translation_table={
                 torch.ops.aten.sort.stable: _sorted,
+                torch.ops.aten._upsample_nearest_exact2d.default: _nearest,
                 torch.ops.aten.rnn_tanh.input: functools.partial(_rnn, "Tanh"),
                 torch.ops.aten.rnn_relu.input: functools.partial(_rnn, "Relu"),
             },
@@ -67,6 +68,15 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.removeFilter(none)
+
+
+def _nearest(x: Any, size: Sequence[int], *_: Any) -> Any:
+    """`aten._upsample_nearest_exact2d` in ONNX: each pixel that of the place nearest to its middle."""
+    from onnxscript import opset18 as op  # pyright: ignore[reportMissingImports]
+
+    sizes = op.Concat(op.Shape(x, start=0, end=2), op.Constant(value_ints=[*size]), axis=0)
+    rounds: Any = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
+    return op.Resize(x, None, None, sizes, mode="nearest", **rounds)
 
 
 def _sorted(x: Any, **options: Any) -> Any:

@@ -56,7 +56,7 @@ def to_torch(
         found = [
             y.permute(turn(order, plain(y.ndim))) for y, order in zip(pytree.tree_leaves(got), outputs, strict=True)
         ]
-        checking.report("to_torch", model, *checking.largest_difference(expected, found), tolerance)
+        checking.report("to_torch", model, expected, found, tolerance)
     return module
 
 
@@ -106,7 +106,7 @@ def from_torch(
         pairs = zip(pytree.tree_leaves(got), pytree.tree_leaves(outputs), strict=True)
         found = [y.permute(turn(value.order, plain(y.ndim))) for y, value in pairs]
         expected = [y for y in pytree.tree_leaves(expected) if y is not None]
-        checking.report("from_torch", model, *checking.largest_difference(expected, found), tolerance)
+        checking.report("from_torch", model, expected, found, tolerance)
     return model
 
 

@@ -54,6 +54,26 @@ class Value:
         return tuple(self.shape[axis] for axis in self.order)
 
 
+class Arranging:
+    """What brings values into an order."""
+
+    def arranged(self, value: Value, order: Order) -> Value:
+        """The value with its axes in this order."""
+        raise NotImplementedError
+
+    def settled(self, value: Value) -> Value:
+        """The value in the order in which it is read."""
+        return self.arranged(value, plain(len(value.shape)))
+
+    def together(self, values: Sequence[Value]) -> list[Value]:
+        """The values in one order: that of the first one that is not as it is read, where all have as many axes."""
+        values = [self.settled(value) if value.columns else value for value in values]
+        order = next((value.order for value in values if value.turned), None)
+        if order is None or len({len(value.shape) for value in values}) > 1:
+            return [self.settled(value) for value in values]
+        return [self.arranged(value, order) for value in values]
+
+
 def plain(rank: int) -> Order:
     """The order of what is written as it is read."""
     return tuple(range(rank))

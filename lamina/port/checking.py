@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -49,26 +50,23 @@ def largest_difference(first: Any, second: Any) -> tuple[float, float]:
     return apart, max(float(a.double().abs().max()) if a.numel() else 0.0 for a, _ in pairs)
 
 
-class evaluating:
+@contextlib.contextmanager
+def evaluating(module: nn.Module, training: Any = False) -> Iterator[None]:
     """Inside, a module infers, without gradients."""
-
-    def __init__(self, module: nn.Module, training: Any = False):
-        self._flags = [(each, each.training) for each in module.modules()]
-        self._quiet, self._training = torch.no_grad(), training
-
-    def __enter__(self) -> None:
-        self._quiet.__enter__()
-        for each, _ in self._flags:
-            each.training = self._training
-
-    def __exit__(self, *raised: Any) -> None:
-        self._quiet.__exit__(*raised)
-        for each, flag in self._flags:
+    flags = [(each, each.training) for each in module.modules()]
+    try:
+        for each, _ in flags:
+            each.training = training
+        with torch.no_grad():
+            yield
+    finally:
+        for each, flag in flags:
             each.training = flag
 
 
-def report(what: str, model: Any, apart: float, largest: float, tolerance: float) -> None:
-    """Print the result of a check. Raises ValueError where it is above the tolerance."""
+def report(what: str, model: Any, expected: Any, found: Any, tolerance: float) -> None:
+    """Print how far results are apart. Raises ValueError where that is above the tolerance."""
+    apart, largest = largest_difference(expected, found)
     count = sum(weight.numel() for weight in model.parameters())
     if not apart <= tolerance * max(largest, 1.0):
         raise ValueError(

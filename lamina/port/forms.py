@@ -545,16 +545,6 @@ def upsampling(to: Writer, layer: Layer, x: Value) -> Value:
 # Several inputs ------------------------------------------------------------------------------------------------------
 
 
-def together(to: Writer, values: Sequence[Value]) -> list[Value]:
-    """The values in one order: that of the first one that is not as it is read, where all have as many axes."""
-    ranks = {len(value.shape) for value in values}
-    values = [to.settled(value) if value.columns else value for value in values]
-    order = next((value.order for value in values if value.turned), None)
-    if order is None or len(ranks) > 1:
-        return [to.settled(value) for value in values]
-    return [Value(to.arranged(value, order), value.shape, value.dtype, order) for value in values]
-
-
 _MERGES: dict[type, Any] = {
     layers.Add: torch.add, layers.Subtract: torch.sub, layers.Multiply: torch.mul, layers.Average: torch.add,
     layers.Maximum: torch.maximum, layers.Minimum: torch.minimum,
@@ -566,7 +556,7 @@ def merge(to: Writer, layer: Any, inputs: Sequence[Value], mask: Any = None) -> 
     kind = next(cls for cls in type(layer).__mro__ if cls in _MERGES)
     otherwise(mask is None or getattr(layer, "by_values", False))
     otherwise(len({len(value.shape) for value in inputs}) == 1)
-    inputs = together(to, inputs)
+    inputs = to.together(inputs)
     made = reduce(_MERGES[kind], (value.made for value in inputs))
     made = made / len(inputs) if kind is layers.Average else made
     shape = Merge.compute_output_shape(layer, [value.shape for value in inputs])
@@ -575,7 +565,7 @@ def merge(to: Writer, layer: Any, inputs: Sequence[Value], mask: Any = None) -> 
 
 @form(layers.Concatenate)
 def concatenate(to: Writer, layer: Layer, inputs: Sequence[Value]) -> Value:
-    inputs = together(to, inputs)
+    inputs = to.together(inputs)
     made = torch.cat([value.made for value in inputs], inputs[0].axis(layer.axis))
     shape = layer.compute_output_shape([value.shape for value in inputs])
     return Value(made, shape, inputs[0].dtype, inputs[0].order)

@@ -26,7 +26,7 @@ from .. import layers
 from ..core import dtypes as types
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
-from .axes import Order, Value, channels_behind, plain, turn
+from .axes import Arranging, Order, Value, channels_behind, plain, turn
 from .checking import evaluating
 from .writer import identifier, names_in
 
@@ -69,7 +69,7 @@ class Unreadable(ValueError):
     """What has no layer."""
 
 
-class Reader(fx.Interpreter):
+class Reader(Arranging, fx.Interpreter):
     """Runs a traced module with layers in place of its modules and functions."""
 
     def __init__(self, traced: fx.GraphModule, inputs: Sequence[Value], channels_last: bool):
@@ -108,10 +108,6 @@ class Reader(fx.Interpreter):
         if moved[0] != 0:
             raise self.unreadable("needs another axis than the batch first", "Give it the batch first.")
         return Value(layers.Permute(moved[1:])(value.made), value.shape, value.dtype, order)
-
-    def settled(self, value: Value) -> Value:
-        """The value as torch has it."""
-        return self.arranged(value, plain(len(value.shape)))
 
     @property
     def word(self) -> str:
@@ -272,15 +268,7 @@ class Reader(fx.Interpreter):
                     self._changes.setdefault(n.args[0], []).append(n)  # type: ignore[arg-type]
         except Unreadable:
             raise
-        except (
-            TypeError,
-            ValueError,
-            RuntimeError,
-            NotImplementedError,
-            KeyError,
-            IndexError,
-            AttributeError,
-        ) as error:
+        except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
             raise self.unreadable(f"cannot be read: {str(error).splitlines()[0] if str(error) else error!r}") from error
         if isinstance(found, Value) and n.args and isinstance(n.args[0], fx.Node) and self._in_place(n):
             before = self.env[n.args[0]]  # whoever holds the tensor sees it changed

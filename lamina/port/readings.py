@@ -648,7 +648,7 @@ def interpolate(
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
     kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
     if any(options.values()):
-        raise reader.unreadable("has options that no layer has")
+        return NotImplemented
     if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
         given: Any = {"size": size, "scale_factor": None if size else factors, "mode": kind}
         module = nn.Upsample(**given, align_corners=align_corners)
@@ -675,14 +675,11 @@ _ARITHMETIC |= {f"i{word}": _ARITHMETIC[word] for word in ("add", "sub", "mul", 
 
 
 def together(reader: Reader, values: Sequence[Value]) -> list[Value]:
-    """The values in one order, where all have as many axes; else as torch has them."""
-    ranks = {len(value.shape) for value in values}
-    order = next((value.order for value in values if value.turned), None)
-    if order is not None and len(ranks) > 1 and all(value.free or len(value.shape) == max(ranks) for value in values):
-        values = [_widened(reader, value, max(ranks)) for value in values]
-    elif order is None or len(ranks) > 1:
-        return [reader.settled(value) for value in values]
-    return [reader.arranged(value, order) for value in values]
+    """The values in one order; what has no batch gets the axes that it is taken with."""
+    rank = max(len(value.shape) for value in values)
+    if any(value.turned for value in values) and all(value.free or len(value.shape) == rank for value in values):
+        values = [_widened(reader, value, rank) for value in values]
+    return reader.together(values)
 
 
 def _widened(reader: Reader, value: Value, rank: int) -> Value:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import keyword
 import operator
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +27,7 @@ from ..files import program
 from ..layers.input import InputLayer
 from ..layers.lambda_ import Lambda
 from ..models.functional import GraphModel
-from .axes import Order, Value, plain, turn
+from .axes import Arranging, Order, Value, plain, turn
 
 Transform = Callable[[Tensor], Tensor]
 Form = Callable[..., Any]
@@ -98,7 +99,7 @@ class Weights:
         return value.detach().clone()
 
 
-class Writer:
+class Writer(Arranging):
     """A graph of torch's that is being written. Forms call torch's functions on its values as on tensors.
 
     inference: leave out what happens in training alone.
@@ -156,15 +157,16 @@ class Writer:
             self.root.register_parameter(name, fixed(self.weights.constant(value)) if made is None else made)
         return self.attribute(self._names[key])
 
-    def arranged(self, value: Value, order: tuple[int, ...]) -> Any:
+    def arranged(self, value: Value, order: Order) -> Value:
         """The value with its axes in this order."""
         if value.columns is not None:
             sizes, before = value.columns
             whole = value.made.unflatten(1, sizes[1:]).permute(turn(before, plain(len(before))))
-            return whole.flatten(1)
+            return Value(whole.flatten(1), value.shape, value.dtype)
         if value.order == order:
-            return value.made
-        return self.once((value.made.node, order), lambda: value.made.permute(turn(value.order, order)))
+            return value
+        made = self.once((value.made.node, order), lambda: value.made.permute(turn(value.order, order)))
+        return Value(made, value.shape, value.dtype, order)
 
     def once(self, key: Any, write: Callable[[], Any]) -> Any:
         """What was written under this key, or is now."""
@@ -172,18 +174,12 @@ class Writer:
             self._known[key] = write()
         return self._known[key]
 
-    def settled(self, value: Value) -> Value:
-        """The value in the order in which it is read."""
-        made = self.arranged(value, plain(len(value.shape)))
-        return Value(made, value.shape, value.dtype)
-
     def channels(self, value: Value, axis: int) -> Value:
         """The value with this axis behind the batch, which costs nothing where it is there."""
         rank, axis = len(value.shape), axis % len(value.shape)
         if value.columns is not None or value.order.index(axis) == 1:
             return value
-        order = (0, axis, *(other for other in range(1, rank) if other != axis))
-        return Value(self.arranged(value, order), value.shape, value.dtype, order)
+        return self.arranged(value, (0, axis, *(other for other in range(1, rank) if other != axis)))
 
     # -- layers and graphs --------------------------------------------------------------------------------------------
 
@@ -234,7 +230,7 @@ class Writer:
             made = inner.finish(outputs)
             self._models[name] = orders, outputs
         orders, outputs = self._models[name]
-        inputs = [self.arranged(value, order) for value, order in zip(flat, orders, strict=True)]
+        inputs = [self.arranged(value, order).made for value, order in zip(flat, orders, strict=True)]
         return _refilled(outputs, self.module(model, lambda: made, *inputs))
 
     def _recorded(self, layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
@@ -378,30 +374,25 @@ def otherwise(unless: Any) -> None:
         raise _Otherwise
 
 
-class _changed:
+@contextlib.contextmanager
+def _changed(owner: Any, **values: Any) -> Iterator[None]:
     """Inside, attributes of an object have other values."""
-
-    def __init__(self, owner: Any, **values: Any):
-        self._owner, self._values = owner, values
-
-    def __enter__(self) -> None:
-        self._before = {name: getattr(self._owner, name) for name in self._values}
-        vars(self._owner).update(self._values)
-
-    def __exit__(self, *raised: Any) -> None:
-        vars(self._owner).update(self._before)
+    before = {name: getattr(owner, name) for name in values}
+    vars(owner).update(values)
+    try:
+        yield
+    finally:
+        vars(owner).update(before)
 
 
-class forgotten:
+@contextlib.contextmanager
+def forgotten(layer: Any) -> Iterator[None]:
     """Inside, layers may be called on symbolic tensors, and keep no trace of it."""
-
-    def __init__(self, layer: Any):
-        self._counts = [(each._nodes, len(each._nodes)) for each in layer.modules() if isinstance(each, Layer)]
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *raised: Any) -> None:
-        for nodes, count in self._counts:
+    counts = [(each._nodes, len(each._nodes)) for each in layer.modules() if isinstance(each, Layer)]
+    try:
+        yield
+    finally:
+        for nodes, count in counts:
             del nodes[count:]
 
 

@@ -27,6 +27,7 @@ class Iterator(PyDataset):
     """
 
     white_list_formats: tuple[str, ...] = ("png", "jpg", "jpeg", "bmp", "ppm", "tif", "tiff")
+    _least_left = 1  # samples behind a batch, for the pass to go on
 
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -79,8 +80,12 @@ class Iterator(PyDataset):
             if self.batch_index == 0:
                 self._set_index_array()
             start = self.batch_index * self.batch_size % max(self.n, 1)
-            self.batch_index = self.batch_index + 1 if self.n > start + self.batch_size else 0
-            yield self.index_array[start : start + self.batch_size]  # type: ignore[index]
+            goes_on = self.n - start - self.batch_size >= self._least_left
+            self.batch_index = self.batch_index + 1 if goes_on else 0
+            yield self._chosen(start)
+
+    def _chosen(self, start: int) -> Any:
+        return self.index_array[start : start + self.batch_size]  # type: ignore[index]
 
     def __iter__(self) -> Any:
         return self

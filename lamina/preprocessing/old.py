@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator as Iterating
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,22 +53,12 @@ class ImageDataGenerator2(ImageDataGenerator):
 class _Passes:
     """Keras 1's order: where whole batches fill a pass, the next ones begin with the first again, not mixed anew."""
 
-    n: int
-    batch_size: int
-    shuffle: bool
-    seed: int | None
-    batch_index: int
+    data_format: str
+    _least_left = 0
 
-    def _flow_index(self: Any) -> Iterating[Any]:
-        self.reset()
-        while True:
-            self._count_batch()
-            if self.batch_index == 0:
-                self._set_index_array()
-            start = self.batch_index * self.batch_size % max(self.n, 1)
-            size = min(self.batch_size, self.n - start)
-            self.batch_index = self.batch_index + 1 if size == self.batch_size else 0
-            yield self.index_array[start : start + size], start, size
+    def _chosen(self, start: int) -> tuple[Any, int, int]:
+        found = super()._chosen(start)  # type: ignore[misc]
+        return found, start, len(found)
 
     def next(self: Any) -> Any:
         with self.lock:

@@ -33,6 +33,10 @@ class _Folder:
     class_names: Sequence[str] | None
     endings: tuple[str, ...]
     follow_links: bool
+    shuffle: bool
+    seed: int | None
+    split: float | None
+    subset: str | None
 
     def __post_init__(self) -> None:
         self._check()
@@ -71,6 +75,14 @@ class _Folder:
             raise ValueError(f"Without `labels`, `label_mode` must be None; got {self.label_mode!r}.")
         if self.class_names is not None and self.labels != "inferred":
             raise ValueError('`class_names` are for `labels` "inferred" alone.')
+        if (self.split is None) != (self.subset is None):
+            raise ValueError("`validation_split` and `subset` go together: give both or none.")
+        if self.split is not None and not 0 < self.split < 1:
+            raise ValueError(f"`validation_split` must be a number between 0 and 1; got {self.split!r}.")
+        if self.subset not in (None, "training", "validation", "both"):
+            raise ValueError(f'`subset` must be "training", "validation" or "both"; got {self.subset!r}.')
+        if self.split is not None and self.shuffle and self.seed is None:
+            raise ValueError("Give a `seed` with `validation_split` and `shuffle`: else both parts may share files.")
 
     def _files_in(self, folder: Path) -> list[Path]:
         found = [
@@ -82,31 +94,33 @@ class _Folder:
         return sorted(found, key=lambda path: (path.parent != folder, path))
 
     def loaders(
-        self,
-        read: Callable[[Path], Any],
-        together: Callable[[list[Any]], Any],
-        batch_size: int | None,
-        shuffle: bool,
-        seed: int | None,
-        part: tuple[float | None, str | None],
-        verbose: bool,
+        self, read: Callable[[Path], Any], together: Callable[[list[Any]], Any], batch_size: int | None, verbose: bool
     ) -> Loaders:
         """The batches of what `read` gives of each file, of one part of the files or of both."""
-        order = np.arange(len(self.files))
-        if shuffle:
-            seed = int(np.random.randint(10**6)) if seed is None and part[0] is None else seed
+        order, seed = np.arange(len(self.files)), self.seed
+        if self.shuffle:
+            seed = int(np.random.randint(10**6)) if seed is None and self.split is None else seed
             np.random.RandomState(seed).shuffle(order)
         if verbose:
             print(f"Found {len(self.files)} files" + (f" of {len(self.names)} classes." if self.names else "."))
         made = []
-        for indices in _parts(order, *part):
+        for indices in self._parts(order):
             files, numbers = [self.files[i] for i in indices], [self.numbers[i] for i in indices]
             labels = labels_as(numbers, len(self.names), self.label_mode)
-            batches = loader(_examples(files, labels, read, together), batch_size, shuffle, seed)
+            batches = loader(_examples(files, labels, read, together), batch_size, self.shuffle, seed)
             batches.file_paths = list(map(str, files))  # type: ignore[attr-defined]
             batches.class_names = self.names if self.label_mode else None  # type: ignore[attr-defined]
             made.append(batches)
         return made[0] if len(made) == 1 else (made[0], made[1])
+
+    def _parts(self, order: np.ndarray) -> list[np.ndarray]:
+        if self.split is None:
+            return [order]
+        held = int(self.split * len(order))
+        if not 0 < held < len(order):
+            raise ValueError(f"`validation_split` {self.split} of {len(order)} files leaves one part empty.")
+        parts = {"training": order[:-held], "validation": order[-held:]}
+        return [*parts.values()] if self.subset == "both" else [parts[self.subset or ""]]
 
 
 def _examples(files: list[Path], labels: Tensor | None, read: Callable, together: Callable) -> Gathered:
@@ -119,27 +133,6 @@ def _examples(files: list[Path], labels: Tensor | None, read: Callable, together
         return x if labels is None else (x, labels[index])
 
     return Gathered(len(files), gather)
-
-
-def _check_part(split: float | None, subset: str | None, shuffle: bool, seed: int | None) -> None:
-    if (split is None) != (subset is None):
-        raise ValueError("`validation_split` and `subset` go together: give both or none.")
-    if split is not None and not 0 < split < 1:
-        raise ValueError(f"`validation_split` must be a number between 0 and 1; got {split!r}.")
-    if subset not in (None, "training", "validation", "both"):
-        raise ValueError(f'`subset` must be "training", "validation" or "both"; got {subset!r}.')
-    if split is not None and shuffle and seed is None:
-        raise ValueError("Give a `seed` with `validation_split` and `shuffle`: else both parts may share files.")
-
-
-def _parts(order: np.ndarray, split: float | None, subset: str | None) -> list[np.ndarray]:
-    if split is None:
-        return [order]
-    held = int(split * len(order))
-    if not 0 < held < len(order):
-        raise ValueError(f"`validation_split` {split} of {len(order)} files leaves one part empty.")
-    parts = {"training": [order[:-held]], "validation": [order[-held:]]}
-    return [*parts["training"], *parts["validation"]] if subset == "both" else parts[subset or ""]
 
 
 def image_dataset_from_directory(
@@ -175,7 +168,6 @@ def image_dataset_from_directory(
     from ..ops import image
 
     check_format(format, "image_dataset_from_directory")
-    _check_part(validation_split, subset, shuffle, seed)
     if color_mode not in ("rgb", "rgba", "grayscale"):
         raise ValueError(f'`color_mode` must be "rgb", "rgba" or "grayscale"; got {color_mode!r}.')
     first = (data_format or image_data_format()) == "channels_first"
@@ -190,8 +182,9 @@ def image_dataset_from_directory(
         return picture.permute(2, 0, 1) if first else picture
 
     resized(torch.zeros(1, 1, 1))  # says what it does not know before any file is read
-    folder = _Folder(directory, labels, label_mode, class_names, _PICTURES, follow_links)
-    return folder.loaders(read, torch.stack, batch_size, shuffle, seed, (validation_split, subset), verbose)
+    named = directory, labels, label_mode, class_names, _PICTURES, follow_links
+    folder = _Folder(*named, shuffle, seed, validation_split, subset)
+    return folder.loaders(read, torch.stack, batch_size, verbose)
 
 
 def text_dataset_from_directory(
@@ -215,7 +208,6 @@ def text_dataset_from_directory(
     `image_dataset_from_directory`.
     """
     check_format(format, "text_dataset_from_directory")
-    _check_part(validation_split, subset, shuffle, seed)
 
     def read(path: Path) -> str:
         with path.open("rb") as file:
@@ -224,8 +216,9 @@ def text_dataset_from_directory(
     def together(texts: list[str]) -> np.ndarray:
         return np.array(texts, dtype=object)
 
-    folder = _Folder(directory, labels, label_mode, class_names, (".txt",), follow_links)
-    return folder.loaders(read, together, batch_size, shuffle, seed, (validation_split, subset), verbose)
+    named = directory, labels, label_mode, class_names, (".txt",), follow_links
+    folder = _Folder(*named, shuffle, seed, validation_split, subset)
+    return folder.loaders(read, together, batch_size, verbose)
 
 
 def audio_dataset_from_directory(
@@ -251,7 +244,6 @@ def audio_dataset_from_directory(
     arguments are those of `image_dataset_from_directory`. Raises ValueError for `ragged`, which torch has no tensors
     for, and for files of other than 16 bits or of another rate.
     """
-    _check_part(validation_split, subset, shuffle, seed)
     if ragged:
         raise ValueError("`ragged` must be False: give `output_sequence_length`, or let zeros fill shorter sounds up.")
 
@@ -265,8 +257,9 @@ def audio_dataset_from_directory(
         longest = max(len(sound) for sound in sounds)
         return torch.stack([of_length(sound, longest) for sound in sounds])
 
-    folder = _Folder(directory, labels, label_mode, class_names, (".wav",), follow_links)
-    return folder.loaders(read, together, batch_size, shuffle, seed, (validation_split, subset), verbose)
+    named = directory, labels, label_mode, class_names, (".wav",), follow_links
+    folder = _Folder(*named, shuffle, seed, validation_split, subset)
+    return folder.loaders(read, together, batch_size, verbose)
 
 
 def read_sound(source: Any) -> tuple[Tensor, int]:

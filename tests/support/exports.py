@@ -26,16 +26,14 @@ MARKS = "<!-- exports:start -->", "<!-- exports:end -->"
 FORMATS = {"torch": ".pt2", "onnx": ".onnx"}
 LOOP = "a loop over the steps is written out: their number must be known"
 SIDES = "compares the sizes of the sides: they must be known"
-NEAREST = "refused: no operator for pixels to any size"
 STATE = "refused: ONNX keeps nothing from run to run"
 # Examples that keep no axis open but the batch's, and why; what they are.
 NEEDS_SIZES = {"LSTM-2": LOOP, "Resizing-1": SIDES, "Resizing-2": SIDES}
-REFUSED = {"onnx": {"LSTM-4": STATE, "ConvLSTM2D-2": STATE, "Resizing-4": NEAREST}}
+REFUSED = {"onnx": {"LSTM-4": STATE, "ConvLSTM2D-2": STATE}}
 APART = {
     "LSTM-2": 'LSTM(recurrent_activation="hard_sigmoid")',
     "LSTM-4": "LSTM(stateful=True)",
     "ConvLSTM2D-2": "ConvLSTM2D(stateful=True)",
-    "Resizing-4": 'Resizing(interpolation="nearest")',
     "Resizing-1": "Resizing(crop_to_aspect_ratio=True)",
     "Resizing-2": "Resizing(pad_to_aspect_ratio=True)",
 }
