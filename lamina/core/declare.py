@@ -156,7 +156,7 @@ class Declared:
 
     _args: ClassVar[dict[str, Arg]] = {}
     _order: ClassVar[tuple[str, ...]] = ()  # arguments that come first, where declaring them cannot say so
-    _last: ClassVar[tuple[str, ...]] = ()  # arguments that come behind those of subclasses
+    _comes_last: ClassVar[tuple[str, ...]] = ()  # arguments that come behind those of subclasses
     _owns_init = False
     _told = ""  # the class docstring as written, without the arguments
 
@@ -175,8 +175,8 @@ class Declared:
             cls._args = {name: value for name, value in found.items() if value.init and name not in given}
         first = vars(cls).get("_order", ())
         if own or first:
-            rest = (name for name in cls._args if name not in cls._last)
-            last = (name for name in cls._last if name in cls._args)
+            rest = (name for name in cls._args if name not in cls._comes_last)
+            last = (name for name in cls._comes_last if name in cls._args)
             cls._args = {name: cls._args[name] for name in dict.fromkeys((*first, *rest, *last))}
         if "__init__" in vars(cls):
             cls._owns_init = True

@@ -462,7 +462,7 @@ def _set_state(
     steps, product, slots = found
     set_counts(optimizer, steps, product)
     for name, arrays in slots.items():
-        spread = {id(pair): dict[int, Stored]() for pair in pairs}
+        spread = {id(pair): dict[int, Any]() for pair in pairs}
         for (pair, at), array in zip(places, arrays, strict=True):
             spread[id(pair)][at] = array
         kept = dict(zip(map(id, optimizer._weights), optimizer._slots[name], strict=True))

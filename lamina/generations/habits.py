@@ -102,8 +102,8 @@ class Habits(_Modern):
     def _keep(self, weights: Iterable[Any]) -> None:
         self._list_weights(weights, False)
 
-    trainable_weights = _listing(lambda self: super().trainable_weights, _train)
-    non_trainable_weights = _listing(lambda self: super().non_trainable_weights, _keep)
+    trainable_weights = _listing(lambda self: super(Habits, self).trainable_weights, _train)
+    non_trainable_weights = _listing(lambda self: super(Habits, self).non_trainable_weights, _keep)
     _trainable_weights = _listing(lambda self: [one for one in self._own_weights() if one._trainable], _train)
     _non_trainable_weights = _listing(lambda self: [one for one in self._own_weights() if not one._trainable], _keep)
 

@@ -339,10 +339,10 @@ class _ModelWords(Adds):
     @property
     def metrics_names(self) -> list[str]:
         """The names of what `evaluate` returns; in Keras 1 and 2 from `compile` on."""
-        compiled = self._compiled
-        waits = compiled.loss is not None and not compiled.loss.built
-        if waits and getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern:
-            return names_to_come(compiled.loss, compiled.metrics, self._output_structure, self.output_names)
+        loss = self._compiled.loss
+        symbolic = getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern
+        if symbolic and loss is not None and not loss.built:
+            return names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
         return self._names_in_order(self.get_metrics_result())
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:

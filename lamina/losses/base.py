@@ -351,7 +351,7 @@ class FunctionLoss(_OfFunction):
     """
 
     _casts_targets = False
-    _last = ("reduction", "name", "dtype")
+    _comes_last = ("reduction", "name", "dtype")
     reduction: str | None = reduction_arg()
     name: str = name_arg()
     dtype: str = dtype_arg(config=False)

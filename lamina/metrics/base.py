@@ -171,7 +171,7 @@ class Metric(Counts, Declared):
 class DeclaredMetric(Metric):
     """Base of Lamina's own metrics: arguments are declared, `check` and `make_state` follow them."""
 
-    _last = ("name", "dtype")
+    _comes_last = ("name", "dtype")
     name: str = name_arg()
     dtype: str = dtype_arg()
 
@@ -297,4 +297,4 @@ class FunctionMetric(_MeanOfFunction):
 class PlainMetric(FunctionMetric):
     """The mean of a function, with the name and dtype first."""
 
-    _last = ()
+    _comes_last = ()

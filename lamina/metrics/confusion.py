@@ -240,7 +240,7 @@ class _Constrained(Thresholded):
     """
 
     _direction = "up"
-    _last = ("num_thresholds", "class_id", "name", "dtype")
+    _comes_last = ("num_thresholds", "class_id", "name", "dtype")
     _bound = _bounded = _maximized = DECLARED_BELOW
     num_thresholds: int = arg(integer(1), default=200, doc="How many thresholds to try, spread over [0, 1].")
     class_id: int | None = arg(_CLASS, default=None, doc=_CLASS_DOC)

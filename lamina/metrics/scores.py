@@ -173,7 +173,7 @@ class IoU(DeclaredMetric):
 
     _direction = "up"
     _default_dtype = "int32"
-    _order, _last = ("num_classes", "target_class_ids", "name", "dtype"), ()
+    _order, _comes_last = ("num_classes", "target_class_ids", "name", "dtype"), ()
     num_classes: int = _required(integer(1), "The number of classes.")
     target_class_ids: Any = _required(_IDS, _IDS_DOC)
     ignore_class: int | None = arg(integer().optional(), default=None, doc="Samples of this class do not count.")

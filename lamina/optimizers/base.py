@@ -226,7 +226,7 @@ class _Arguments(Declared):
 
 
 # Those of rules come behind the learning rate.
-_Arguments._last = tuple(_Arguments._args)[1:]
+_Arguments._comes_last = tuple(_Arguments._args)[1:]
 
 
 class Optimizer(_Arguments):

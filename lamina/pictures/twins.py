@@ -203,7 +203,7 @@ def _padder(rank: int, pads: Sequence[tuple[int, int]], value: str = "0.0") -> s
 
 def _padded(layer: Any, at: At, value: str = "0.0") -> tuple[str, tuple[int, ...]]:
     """The module that pads unevenly, where one has to, and else the pads that a module of windows adds itself."""
-    pads = [window.pads(*axis) for axis in zip(layer.spatial(at.inputs[0]), *windows_of(layer), strict=True)]
+    pads: list[Any] = [window.pads(*axis) for axis in zip(layer.spatial(at.inputs[0]), *windows_of(layer), strict=True)]
     if any(None in pair for pair in pads):
         raise _Lacks(_SAID.unknown_size)
     if all(before == after for before, after in pads):

@@ -294,7 +294,7 @@ def _drops(reader: Reader, p: float, training: Any) -> bool:
 
 
 @reads("dropout", "alpha_dropout", "dropout1d", "dropout2d", "dropout3d")
-def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False) -> Value:
+def dropout(reader: Reader, name: str, x: Value, p: float = 0.5, training: int = True, inplace: bool = False) -> Value:
     p, training = (p.training, Flag(False)) if isinstance(p, InTraining) else (p, training)
     if not _drops(reader, p, training):
         return x
@@ -447,7 +447,7 @@ def flatten(reader: Reader, name: str, x: Value, start_dim: int = 0, end_dim: in
     if start == 0:
         return reshaped(reader, x, [-1, *shape_of(x)[end + 1 :]])
     if (start, end) == (1, rank - 1):
-        return reader.value(reader.layer(name, partial(layers.Flatten, name=name), x.made))
+        return reader.value(reader.layer(name, lambda: layers.Flatten(name=name), x.made))
     sizes = shape_of(x)
     return reshaped(reader, x, [*sizes[:start], math.prod(sizes[start : end + 1]), *sizes[end + 1 :]])
 

@@ -225,8 +225,8 @@ class Ranks(OfModel):
         """`run` for its part of a batch. What it draws is its own; outside, all processes draw the same."""
         outer = torch.get_rng_state()
         torch.set_rng_state(self._drawn() if self._own is None else self._own)
-        mean, sending = (functools.partial(each, part.rows / part.whole) for each in (self._mean, self._sending))
-        normalization.part = part.rows / part.whole
+        share = normalization.part = part.rows / part.whole
+        mean, sending = functools.partial(self._mean, share), functools.partial(self._sending, share)
         shares.present = shares.Share(part.rows, part.whole, self.add, mean, sending)
         try:
             with self._uncounted(model) if not part.rows else nullcontext():
@@ -532,7 +532,7 @@ class _Piece:
     @torch.no_grad()
     def send(self, grads: Sequence[Tensor | None], part: float, group: Any) -> None:
         """Begin to add up the gradients of all processes, each weighed by its part of the rows."""
-        given = [pair for pair in zip(self._views, grads, strict=True) if pair[1] is not None]
+        given = [(view, grad) for view, grad in zip(self._views, grads, strict=True) if grad is not None]
         self._all_given = len(given) == len(grads)
         if not part or not self._all_given:
             self._flat.zero_()

@@ -216,7 +216,9 @@ class Replayed(Passes):
         known.passes += 1
         return passed
 
-    def _replayed(self, found: Recorded, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
+    def _replayed(
+        self, found: Recorded, leaves: list[Tensor], batch: tuple[Any, Any, Any], weights: list[Any], scale: Any
+    ) -> Any:
         for weight in weights:
             weight.grad = None
         try:
@@ -232,7 +234,9 @@ class Replayed(Passes):
             set_mask(output, mask)
         return pytree.tree_unflatten(outputs, found.spec) if outputs else None, loss, grads
 
-    def _record(self, known: Format, leaves: list[Tensor], batch: tuple, weights: list[Any], scale: Any) -> Any:
+    def _record(
+        self, known: Format, leaves: list[Tensor], batch: tuple[Any, Any, Any], weights: list[Any], scale: Any
+    ) -> Any:
         """An eager pass of which all calls are written down."""
         premises = Premises(self.module, self._compiled, weights)
         once = functools.partial(super().both, *batch, weights, scale)

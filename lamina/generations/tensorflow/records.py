@@ -318,7 +318,8 @@ def make_csv_dataset(
     wrong = next((row for row in rows if len(row) != len(names)), None)
     if wrong is not None:
         raise ValueError(f"make_csv_dataset: expected {len(names)} fields, for {names}; got {len(wrong)}: {wrong}.")
-    places = [names.index(each) if isinstance(each, str) else each for each in select_columns or range(len(names))]
+    chosen: Sequence[Any] = select_columns or range(len(names))
+    places = [names.index(each) if isinstance(each, str) else each for each in chosen]
     columns = {}
     for number, place in enumerate(places):
         fields = [row[place] for row in rows]

@@ -63,6 +63,7 @@ def sliding(layer: Any, inputs: Sequence[int], outputs: Sequence[int]) -> list[S
         padding = local.same_pads(inputs, outputs, kernel, strides)
     extra = getattr(layer, "output_padding", None) or (None,) * layer.rank
     found = []
+    before: Any
     for n, m, k, s, p, d, more in zip(inputs, outputs, kernel, strides, padding, dilation, extra, strict=True):
         if isinstance(layer, convolution.ConvTranspose):
             (before, _), positions, places = window.transposed_pads(k, s, p, more, d), n, m
