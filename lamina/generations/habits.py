@@ -102,8 +102,14 @@ class Habits(_Modern):
     def _keep(self, weights: Iterable[Any]) -> None:
         self._list_weights(weights, False)
 
-    trainable_weights = _listing(lambda self: super(Habits, self).trainable_weights, _train)
-    non_trainable_weights = _listing(lambda self: super(Habits, self).non_trainable_weights, _keep)
+    def _trained(self) -> list[Any]:
+        return super().trainable_weights
+
+    def _kept(self) -> list[Any]:
+        return super().non_trainable_weights
+
+    trainable_weights = _listing(_trained, _train)
+    non_trainable_weights = _listing(_kept, _keep)
     _trainable_weights = _listing(lambda self: [one for one in self._own_weights() if one._trainable], _train)
     _non_trainable_weights = _listing(lambda self: [one for one in self._own_weights() if not one._trainable], _keep)
 

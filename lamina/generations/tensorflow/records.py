@@ -308,7 +308,8 @@ def make_csv_dataset(
     column_defaults: for each column that is taken the value of empty fields, which tells its type, or only the type;
     by default both follow from the first rows. The files are read once, and kept.
     """
-    names, rows = list(column_names or ()), []
+    names: list[Any] = list(column_names or ())
+    rows: list[Any] = []
     for path in files_of(file_pattern, "make_csv_dataset"):
         with Path(path).open(encoding="utf-8", newline="") as file:
             found = [row for row in _rows(file, field_delim, use_quote_delim) if row]
@@ -318,8 +319,7 @@ def make_csv_dataset(
     wrong = next((row for row in rows if len(row) != len(names)), None)
     if wrong is not None:
         raise ValueError(f"make_csv_dataset: expected {len(names)} fields, for {names}; got {len(wrong)}: {wrong}.")
-    chosen: Sequence[Any] = select_columns or range(len(names))
-    places = [names.index(each) if isinstance(each, str) else each for each in chosen]
+    places = [names.index(each) if isinstance(each, str) else each for each in select_columns or range(len(names))]
     columns = {}
     for number, place in enumerate(places):
         fields = [row[place] for row in rows]
