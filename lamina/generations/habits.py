@@ -102,14 +102,14 @@ class Habits(_Modern):
     def _keep(self, weights: Iterable[Any]) -> None:
         self._list_weights(weights, False)
 
-    def _trained(self) -> list[Any]:
+    def _trained_list(self) -> list[Any]:
         return super().trainable_weights
 
-    def _kept(self) -> list[Any]:
+    def _other_list(self) -> list[Any]:
         return super().non_trainable_weights
 
-    trainable_weights = _listing(_trained, _train)
-    non_trainable_weights = _listing(_kept, _keep)
+    trainable_weights = _listing(_trained_list, _train)
+    non_trainable_weights = _listing(_other_list, _keep)
     _trainable_weights = _listing(lambda self: [one for one in self._own_weights() if one._trainable], _train)
     _non_trainable_weights = _listing(lambda self: [one for one in self._own_weights() if not one._trainable], _keep)
 
