@@ -407,10 +407,10 @@ def number(
     bad = ["a", math.nan, None]
     bad += [minimum if above else minimum - 1] if minimum is not None else []
     bad += [maximum + 1] if maximum is not None else []
-    middle = 0.5 if minimum is None else minimum + 0.5
-    if maximum is not None:
-        middle = maximum - 0.5 if minimum is None else (minimum + maximum) / 2
-    return Kind(_range(minimum, maximum, above, below), convert, good=(middle,), bad=tuple(bad))
+    low = minimum if minimum is not None else 0 if maximum is None else maximum - 1
+    high = maximum if maximum is not None else low + 1
+    good = ((low + high) / 2, low + (10 if maximum is None else (high - low) / 4))
+    return Kind(_range(minimum, maximum, above, below), convert, good=good, bad=tuple(bad))
 
 
 def _range(minimum: float | None, maximum: float | None, above: bool, below: bool) -> str:

@@ -232,10 +232,10 @@ class weight:
 
 def held(layer: Any, first: str, second: str, third: str | None = None) -> Any:
     """The weights of these names as a call sees them, read at once: tiny layers notice the way through attributes."""
-    own = layer._parameters
+    own = {} if layer._shows_others else layer._parameters
     try:
         return (own[first], own[second]) if third is None else (own[first], own[second], own[third])
-    except KeyError:  # torch's parametrizations keep a weight elsewhere
+    except KeyError:  # torch's parametrizations keep a weight elsewhere, too
         return tuple(getattr(layer, name) for name in (first, second, third) if name is not None)
 
 

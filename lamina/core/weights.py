@@ -60,12 +60,14 @@ class Weights(nn.Module):
         def __getattr__(self, name: str) -> Any: ...
 
     _weights: ClassVar[dict[str, weight]] = {}  # the declared ones
+    _shows_others: ClassVar[bool] = False  # a property, say, stands before one
     _grows_in_calls = False  # `call` may add weights, as that of a user's own layer may before Keras 3
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = {name: item for name, item in vars(cls).items() if isinstance(item, weight)}
         cls._weights = {**inherited(cls, "_weights"), **own}
+        cls._shows_others = any(not isinstance(getattr(cls, name), weight) for name in cls._weights)
 
     def make_weights(self, **sizes: Any) -> None:
         """Make the declared weights; `sizes` are those of the shapes that are no attributes. Absent ones are None, for

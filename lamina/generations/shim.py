@@ -23,6 +23,7 @@ from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
 from ..files import older
+from ..files.stored import Given
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
@@ -171,7 +172,8 @@ class ListedOptimizer(OptimizerShim):
                 f"{[array.shape for _, array in state]}; got {[array.shape for array in arrays]}. Before the first "
                 "step an optimizer has none."
             )
-        stored = {f"{place}/{name}": array for place, ((name, _), array) in enumerate(zip(state, arrays, strict=True))}
+        names = [f"{place}/{name}" for place, (name, _) in enumerate(state)]
+        stored = {name: Given(name, array) for name, array in zip(names, arrays, strict=True)}
         listed = {"_iterations": "0/iterations", "_product": "1/m_schedule"}
         kept = {name: getattr(self, name).detach().clone() for name in listed if hasattr(self, name)}
         older.load_state(self, stored)
