@@ -435,6 +435,7 @@ OBJECT_VALUES: dict[str, list[Callable[[], Any]]] = {
     "beta_1": [lambda: 0.5],
     "boundaries": [lambda: [2.0]],
     "decay_rate": [lambda: 0.3],
+    "decay_steps": [lambda: 10],
     "input_axes": [lambda: [1]],
     "output_axes": [lambda: [0]],
     "exclude_layers": [lambda: ["dense"]],

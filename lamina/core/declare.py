@@ -409,7 +409,7 @@ def number(
     bad += [maximum + 1] if maximum is not None else []
     low = minimum if minimum is not None else 0 if maximum is None else maximum - 1
     high = maximum if maximum is not None else low + 1
-    good = ((low + high) / 2, low + (10 if maximum is None else (high - low) / 4))
+    good = ((low + high) / 2, low + (high - low) / 4)
     return Kind(_range(minimum, maximum, above, below), convert, good=good, bad=tuple(bad))
 
 
