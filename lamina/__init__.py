@@ -154,5 +154,5 @@ def __dir__() -> list[str]:
     return __getattr__("__all__")
 
 
-sys.meta_path.insert(0, _loading.Finder(__name__))  # type: ignore[arg-type]
+sys.meta_path.insert(0, _loading.Finder(__name__))
 sys.meta_path.append(_absent.Finder(__name__))  # type: ignore[arg-type]

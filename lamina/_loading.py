@@ -33,5 +33,5 @@ class Finder:
                 finally:
                     gc.enable()
 
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            spec.loader.exec_module = exec_module
         return spec

@@ -26,6 +26,7 @@ from ..core.layer import clear_session as _clear_session
 from ..core.layer import scope
 from ..core.operation import Gradients, recorded
 from ..core.scope import name_scope as name_scope
+from ..core.scope import told as _told
 from ..core.symbolic import SymbolicTensor, any_symbolic
 from ..core.work import phase
 from ..layers import Input as _Input
@@ -76,11 +77,8 @@ def learning_phase_scope(value: Any) -> Iterator[None]:
     """Inside, `set_learning_phase(value)`. Raises ValueError unless it is 0 or 1."""
     if value not in (0, 1):
         raise ValueError(f"learning_phase_scope: expected 0 or 1; got {value!r}.")
-    outer, scope.training = scope.training, bool(value)
-    try:
+    with _told(training=bool(value)):
         yield
-    finally:
-        scope.training = outer
 
 
 @recorded
