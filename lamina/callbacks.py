@@ -373,6 +373,8 @@ class History(Callback):
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._model is not None:
+            vars(self._model)["history"] = self  # a callback may have called `fit`
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)

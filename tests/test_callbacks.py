@@ -307,6 +307,18 @@ def test_a_checkpoint_named_by_something_unknown(tmp_path: Path) -> None:
         fit(compiled(), callbacks.ModelCheckpoint(tmp_path / "{speed}.keras"))
 
 
+def test_a_fit_within_a_fit_leaves_the_outer_history() -> None:
+    class Inner(callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 0:
+                self.model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=3, verbose=0)
+
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    found = model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=2, verbose=0, callbacks=[Inner()])
+    assert found is model.history and found.epoch == [0, 1]
+
+
 class Crash(callbacks.Callback):
     def __init__(self, epoch: int):
         self.epoch = epoch

@@ -42,18 +42,21 @@ def _load() -> dict[str, Any]:
     return settings
 
 
-def _get(name: str) -> Any:
+def settings() -> dict[str, Any]:
+    """All settings by name, those of later, too: to be looked at."""
     global _settings
     if _settings is None:
         with _lock:
             _settings = _settings or _load()
-    return _settings[name]
+    return _settings
+
+
+def _get(name: str) -> Any:
+    return (_settings or settings())[name]
 
 
 def _set(name: str, value: Any) -> None:
-    _get(name)
-    assert _settings is not None
-    _settings[name] = value
+    settings()[name] = value
 
 
 def floatx() -> str:

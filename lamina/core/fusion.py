@@ -42,11 +42,11 @@ def grants(*wishes: str, says: str = "") -> Callable[[F], F]:
 
 def granted(layer: Any) -> frozenset[str]:
     """The wishes that a layer's `call` grants."""
-    return getattr(getattr(type(layer), "call", None), "granted", frozenset())
+    return getattr(layer.call, "granted", frozenset())
 
 
 def _says(layer: Any, fact: str) -> bool:
-    return getattr(getattr(type(layer), "call", None), "said", "") == fact
+    return getattr(layer.call, "said", "") == fact
 
 
 class Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -115,8 +115,22 @@ class Graph:
         """The layers but for plain functions."""
         return [layer for layer in self.layers if not isinstance(layer, Operation)]
 
-    def replay(self, inputs: list[Any]) -> Any:
+    def run(self, *inputs: Any) -> Any:
+        """Call the layers one after another, each with all that happens around a call."""
+        return self._through(inputs, lambda layer, args, kwargs: layer(*args, **kwargs))
+
+    def replay(self, inputs: Sequence[Any]) -> Any:
         """Record the same calls once more on other symbolic inputs; the layers keep no trace of it."""
+
+        def recorded(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
+            outputs = layer._call_with_care(args, kwargs)
+            symbol: Any = next(leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, SymbolicTensor))
+            layer._nodes.remove(symbol.node)
+            return outputs
+
+        return self._through(inputs, recorded)
+
+    def _through(self, inputs: Sequence[Any], call: Callable) -> Any:
         known = {id(old): fresh for old, fresh in zip(self.inputs, inputs, strict=True)}
 
         def substitute(leaf):
@@ -126,10 +140,7 @@ class Graph:
             args, kwargs = pytree.tree_map(substitute, (node.args, node.kwargs))
             if node.layer._takes_mask and kwargs.get("mask") is node.kwargs.get("mask"):
                 kwargs.pop("mask", None)
-            outputs = node.layer._call_with_care(args, kwargs)
-            fresh = pytree.tree_leaves(outputs)
-            recorded: Any = next(leaf.node for leaf in fresh if isinstance(leaf, SymbolicTensor))
-            node.layer._nodes.remove(recorded)
+            fresh = pytree.tree_leaves(call(node.layer, args, kwargs))
             known.update({id(old): new for old, new in zip(pytree.tree_leaves(node.outputs), fresh, strict=True)})
         return pytree.tree_map(substitute, self.outputs)
 

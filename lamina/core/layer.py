@@ -76,6 +76,7 @@ def _guarded_build(build: Callable) -> Callable:
     return guarded
 
 
+_WAYS = {"__class__", "call", "forward", "compute_mask"}  # set by who wraps a layer, as torch's parametrizations do
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 _BASE_KEYWORDS = (*_SHAPE_KEYWORDS, "activity_regularizer", "autocast", "weights", "dynamic")
 
@@ -272,10 +273,16 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self.dtype_policy.compute_dtype
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_ready" in vars(self):
-            self._set_attribute(name, value)
-        else:  # before `__init__`, which will look at it
+        state = vars(self)
+        if "_ready" not in state:  # before `__init__`, which will look at it
             object.__setattr__(self, name, value)
+            return
+        before = state.get(name, value)
+        self._set_attribute(name, value)
+        if name in _WAYS:
+            tend(self)
+        elif before is not value and self._is_settled:
+            Changes.note(self)
 
     def _set_attribute(self, name: str, value: Any) -> None:
         vars(self)["_may_count"] |= isinstance(value, (Counts, list, tuple, dict)) and may_count(value)
@@ -302,6 +309,17 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             super().__setattr__(name, value)  # type: ignore[arg-type]
         if declared is not None:
             Changes.note(self)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if "_ready" in vars(self):
+            tend(self)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether what is made of it relies on its attributes; those of users' own code are read in every call, and
+        callbacks may count on a model."""
+        return self._ready and self._ours and not self._building and not getattr(self, "_is_composite", False)
 
     @property
     def built(self) -> bool:

@@ -78,7 +78,8 @@ class Embedding(LowRank, _Vectors, LoRA):
             low, high = int(args[0].min()), int(args[0].max())
             raise ValueError(
                 f"{named(self)}: indices must be 0 to {self.input_dim - 1} (input_dim={self.input_dim}); "
-                f"got {low} to {high}. Raise input_dim to {high + 1} or map the words outside to one index."
+                f"got {low} to {high}. {f'Raise input_dim to {high + 1} or map' if low >= 0 else 'Map'} the words "
+                "outside to one index."
             ) from error
         super()._explain(args, error)
 

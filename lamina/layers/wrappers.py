@@ -61,7 +61,7 @@ class Pipeline(Holder):
 
     def check(self) -> None:
         self._modules.pop("_pipeline_layers", None)  # as in StackedRNNCells: one name a layer
-        vars(self).update(training=True, layers=self._pipeline_layers)  # by that name files know the list
+        vars(self)["layers"] = self._pipeline_layers  # by that name files know the list
         for index, layer in enumerate(self._pipeline_layers):
             self.add_module(f"layer_{index}", layer)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.compiler import is_dynamo_compiling
+from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 from torch.utils import _pytree as pytree
 
 from ..core import arrays, care, dtypes, masking, serialize, symbolic
@@ -62,7 +63,9 @@ class GraphModel(Model):
         plan = self._plan
         if plan is None or (plan.changes != Changes.count and Changes.concern(plan, self)):
             plan = self._make_plan()
-        if asking and scope.thread in asking:  # a step asks for them
+        if _global_forward_hooks or _global_forward_pre_hooks:  # of each module's call
+            run: Callable = self._graph.run
+        elif asking and scope.thread in asking:  # a step asks for them
             run = plan.scored.run
         else:
             run = plan.run if torch.is_grad_enabled() or is_dynamo_compiling() else plan.repeated

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from ..core.care import Changes
 from ..optimizers import Optimizer
-from .replay import Premises, are, attributes
+from .replay import PremisesOfStep, are, attributes
 from .step import OfModel, Step, TrainStep
 
 logger = logging.getLogger("lamina")
@@ -118,7 +118,7 @@ class _Premises:
 
     def __init__(self, step: Step):
         compiled, module = step._compiled, step.passes.module
-        self._of_passes = Premises(module, compiled, step.passes.weights())
+        self._of_passes = PremisesOfStep(module, compiled, step.passes.weights())
         metrics = getattr(module, "metrics", None) or compiled.trackers()
         self._optimizer = compiled.optimizer if isinstance(step, TrainStep) else None
         self._tensors = [variable for metric in metrics for variable in metric.variables]

@@ -21,25 +21,11 @@ from ..core.masking import get_mask, set_mask
 from ..core.scope import scope
 from . import replay
 from .graphs import Graphed, cuda_capture
-from .replay import FORMATS, Format, Recorded, below_autograd, data_ptr, watched, write_down
+from .replay import FORMATS, Format, Premises, Recorded, below_autograd, watched, write_down
 
 logger = logging.getLogger("lamina")
 
 _MOST = 3  # recordings of one format: whose weights are exchanged again and again gains nothing by them
-
-
-class _Premises:
-    """What a recording goes by beside the inputs: equal to itself as long as nothing of it has changed."""
-
-    def __init__(self, module: Any):
-        modules = [*module.modules()]
-        registers = [register for one in modules for register in (one._parameters, one._buffers)]
-        self._places = [(register, name) for register in registers for name in register if register[name] is not None]
-        self._flags = [vars(one) for one in modules if getattr(one, "_takes_training", True)]
-
-    def now(self) -> Any:
-        tensors = [register[name] for register, name in self._places]
-        return [*map(id, tensors)], [*map(data_ptr, tensors)], [one["training"] for one in self._flags]
 
 
 class Repeated:
@@ -71,8 +57,8 @@ class Repeated:
             if len(self._formats) == FORMATS or not all(map(_is_plain, inputs)):
                 return self._run(*inputs)
             known = self._formats[key] = Format()
-        if known.replay is not None:
-            return self._repeat(known, known.replay, inputs)
+        if (found := known.replay) is not None:
+            return self._repeat(known, found, inputs)
         if known.eager:
             return self._run(*inputs)
         least = replay.EAGER_TIME_ON_GPU if first.is_cuda else replay.EAGER_TIME
@@ -103,7 +89,7 @@ class Repeated:
 
     def _record(self, known: Format, inputs: tuple[Tensor, ...]) -> Any:
         """A call of which all calls of torch are written down."""
-        premises = _Premises(self._module)
+        premises = Premises(self._module)
         once = functools.partial(self._run, *inputs)
         outputs, recording, draws, problem = write_down(self._module, inputs, once, known.first is not None)
         flat, spec = pytree.tree_flatten(outputs)

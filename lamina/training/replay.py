@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.modules.module import (
     _global_backward_hooks,
     _global_backward_pre_hooks,
@@ -25,6 +26,7 @@ from torch.nn.modules.module import (
 )
 from torch.utils import _pytree as pytree
 
+from ..core import config
 from ..core.care import LOSSES, hooks_of
 from ..core.masking import get_mask, set_mask
 from ..core.random import SeedGenerator, drawn
@@ -46,7 +48,7 @@ _FOLLOWS = {"_changed_at", "_plan", "_masked_plans", "_passing", "_known_inputs"
 _FOLLOWS |= {"train_function", "test_function", "predict_function", "_steps", "history"}
 _FOLLOWS |= {"_fitting", "stop_training", "stop_evaluating", "stop_predicting"}
 
-data_ptr: Callable[[Tensor], int] = torch.Tensor.data_ptr
+_data_ptr, _size, _stride = torch.Tensor.data_ptr, torch.Tensor.size, torch.Tensor.stride
 below_autograd: Any = torch._C._AutoDispatchBelowAutograd
 _C: Any = torch._C
 
@@ -61,6 +63,7 @@ def watched() -> bool:
         or torch.is_autocast_enabled("cpu")
         or torch.is_autocast_enabled("cuda")
         or torch.is_anomaly_enabled()
+        or forward_ad._current_level >= 0
         or _global_forward_hooks
         or _global_forward_pre_hooks
     )
@@ -91,34 +94,57 @@ def _batch_format(batch: tuple) -> tuple[list[Tensor], Any]:
     return leaves, (spec, *formats)
 
 
+class Objects(list):
+    """Equal to another one of the same objects: both hold them, so that none comes in the place of another."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and are(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class Premises:
-    """What a recording goes by beside the batch: `now` is equal as long as nothing of it has changed."""
+    """What a recording goes by beside its inputs: `now` is equal as long as nothing of it has changed."""
+
+    def __init__(self, module: Any, helpers: Sequence[dict[str, Any]] = ()):
+        modules = [*module.modules()]
+        holders = [*helpers, *(register for one in modules for register in (one._parameters, one._buffers))]
+        self._places = [(each, name) for each in holders for name in each if isinstance(each[name], Tensor)]
+        self._flags = [vars(one) for one in modules if getattr(one, "_takes_training", True)]
+        self._settings = config.settings()
+
+    def now(self) -> Any:
+        try:
+            tensors = [holder[name] for holder, name in self._places]
+            memory = [*map(_data_ptr, tensors)], [*map(_size, tensors)], [*map(_stride, tensors)]
+        except (KeyError, TypeError):  # one of them is gone
+            return None
+        return [*map(id, tensors)], memory, self._settings["epsilon"], [one["training"] for one in self._flags]
+
+
+class PremisesOfStep(Premises):
+    """What a recorded training step goes by beside the batch."""
 
     def __init__(self, module: Any, compiled: Compiled, weights: list[Any]):
         self.weights = weights
-        modules = [vars(one) for one in module.modules()]
         parts = [part for part in (compiled.loss.parts if compiled.loss else ()) if part is not None]
         helpers = [one for part in parts for one in (part, part.loss, part.tracker)]
         helpers += [getattr(weight, "regularizer", None) for weight in weights]
-        self._helpers = [vars(one) for one in helpers if hasattr(one, "__dict__")]
-        self._flags = [holder for holder in modules if "_trainable" in holder]
-        self._modules = modules
+        held = [vars(one) for one in helpers if hasattr(one, "__dict__")]
+        super().__init__(module, held)
+        self._freezing = [vars(one) for one in module.modules() if "_trainable" in vars(one)]
         plain = [one for one in module.modules() if not hasattr(one, "_care")]  # of others, changes are noted
         self._hooks = [hooks for one in plain for hooks in hooks_of(one)]
-        holders = [holder[kind] for holder in modules for kind in ("_parameters", "_buffers")] + self._helpers
-        self._places = [(holder, name) for holder in holders for name in holder if isinstance(holder[name], Tensor)]
+        self._read = [vars(one) for one in plain] + [one._modules for one in plain] + held
 
     def now(self) -> Any:
-        tensors = [holder[name] for holder, name in self._places]
         return (
+            super().now(),
             scope.training,
             any(self._hooks),
-            [*map(id, tensors)],
-            [*map(data_ptr, tensors)],
             [(one.requires_grad, one._backward_hooks, one._post_accumulate_grad_hooks) for one in self.weights],
-            [holder["training"] for holder in self._modules],
-            [holder["_trainable"] for holder in self._flags],
-            [[*map(id, holder.values())] for holder in self._helpers],
+            [holder["_trainable"] for holder in self._freezing],
+            Objects(value for holder in self._read for value in holder.values()),
         )
 
 
@@ -238,7 +264,7 @@ class Replayed(Passes):
         self, known: Format, leaves: list[Tensor], batch: tuple[Any, Any, Any], weights: list[Any], scale: Any
     ) -> Any:
         """An eager pass of which all calls are written down."""
-        premises = Premises(self.module, self._compiled, weights)
+        premises = PremisesOfStep(self.module, self._compiled, weights)
         once = functools.partial(super().both, *batch, weights, scale)
         passed, recording, draws, problem = write_down(self.module, leaves, once, known.first is not None)
         outputs, loss, grads = passed

@@ -239,7 +239,7 @@ class Random(Pictures):
     seed = None
 
     def check(self) -> None:
-        vars(self).update(seed_generator=random.stream(self.seed), training=True)
+        self.seed_generator = random.stream(self.seed)
 
     def call(self, data: Any, training: bool = True) -> Any:
         if training:

@@ -1,0 +1,295 @@
+"""Whatever changes between two calls or steps counts from the next one on, recorded or not: in any order of changes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.deeds import load_state, other_data, set_weights
+from torch import nn
+from torch.autograd import forward_ad
+from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.utils import parametrize, prune
+from torch.utils.flop_counter import FlopCounterMode
+
+import lamina as keras
+from lamina.training import replay
+
+L = keras.layers
+RNG = np.random.default_rng(0)
+X = torch.tensor(RNG.normal(size=(4, 5)), dtype=torch.float32)
+Y = torch.tensor(RNG.uniform(size=(4, 5)), dtype=torch.float32)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be recorded is, as soon as it can be."""
+    monkeypatch.setattr(replay, "EAGER_TIME", 0.0)
+    monkeypatch.setattr(replay, "EAGER_PASSES", 1)
+    monkeypatch.setattr(replay, "LONGEST", 1e9)
+
+
+def network(*more: Any) -> Any:
+    keras.utils.set_random_seed(1)
+    first = L.Dense(5, kernel_regularizer=keras.regularizers.L1L2(0.01, 0.02))
+    stack = [first, L.BatchNormalization(), L.ReLU(), L.Dropout(0.4, seed=1), *more, L.Dense(5, "softplus")]
+    return keras.Sequential([keras.Input((5,)), *stack])
+
+
+class Symmetric(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + weight.T
+
+
+# Changes --------------------------------------------------------------------------------------------------------------
+
+
+def transposed(model: Any) -> None:
+    model.layers[0].kernel.data = model.layers[0].kernel.data.T
+
+
+def narrower(model: Any) -> None:
+    last = model.layers[-1]
+    last.kernel.data, last.bias.data = last.kernel.data[:, :-1], last.bias.data[:-1]
+
+
+def in_place(model: Any) -> None:
+    with torch.no_grad():
+        model.layers[0].kernel.t_()
+
+
+def without_bias(model: Any) -> None:
+    model.layers[0].bias = None
+
+
+def with_bias(model: Any) -> None:
+    model.layers[0].bias = nn.Parameter(torch.full((5,), 0.5))
+
+
+def parametrized(model: Any) -> None:
+    parametrize.register_parametrization(model.layers[0], "kernel", Symmetric())
+
+
+def plain_again(model: Any) -> None:
+    if parametrize.is_parametrized(model.layers[0]):
+        parametrize.remove_parametrizations(model.layers[0], "kernel")
+
+
+def pruned(model: Any) -> None:
+    if not parametrize.is_parametrized(model.layers[-1]):
+        prune.l1_unstructured(model.layers[-1], "kernel", 0.4)
+
+
+def wrapped(model: Any) -> None:
+    before = model.layers[0].call
+    model.layers[0].call = lambda inputs: before(inputs) * 2
+
+
+def unwrapped(model: Any) -> None:
+    if "call" in vars(model.layers[0]):
+        del model.layers[0].call
+
+
+class Twice(L.ReLU):
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs * 2
+
+
+def other_class(model: Any) -> None:
+    model.layers[2].__class__ = Twice
+
+
+def own_class(model: Any) -> None:
+    model.layers[2].__class__ = L.ReLU
+
+
+def slope(model: Any) -> None:
+    model.layers[2].negative_slope += 0.1
+
+
+def in_training(model: Any) -> None:
+    model.layers[1].train()
+
+
+def in_inference(model: Any) -> None:
+    model.layers[1].eval()
+
+
+def reseeded(model: Any) -> None:
+    model.layers[3].seed_generator = keras.random.SeedGenerator(7)
+
+
+def fuzz(model: Any) -> None:
+    keras.config.set_epsilon(0.1 + keras.config.epsilon())
+
+
+def penalty(model: Any) -> None:
+    regularizer = model.layers[0].kernel_regularizer
+    for factor in (0.5, 3.0):  # Python may put the second number where the first one of all was
+        regularizer.l2 = regularizer.l2 * factor
+
+
+def frozen(model: Any) -> None:
+    model.layers[-1].trainable = not model.layers[-1].trainable
+
+
+def hooked(model: Any) -> None:
+    model.layers[0].register_forward_hook(lambda layer, args, output: output * 0.5)
+
+
+EVERYWHERE = [set_weights, load_state, other_data, without_bias, with_bias, parametrized, plain_again, pruned, wrapped]
+EVERYWHERE += [unwrapped, other_class, own_class, slope, in_training, in_inference, hooked]
+IN_PREDICTIONS = [*EVERYWHERE, transposed, narrower, in_place]
+
+
+def by_layers(model: Any, x: torch.Tensor) -> torch.Tensor:
+    for layer in model.layers:
+        x = layer(x)
+    return x
+
+
+def outcome(run: Callable[[], Any]) -> Any:
+    """What it gives, or the kind of error that it raises."""
+    torch.manual_seed(1)
+    try:
+        return run()
+    except Exception as error:
+        return type(error)
+
+
+def assert_alike(one: Any, other: Any) -> None:
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    else:
+        assert one == other
+
+
+def predict_through(deeds: list[Callable]) -> None:
+    model, twin = network(), network()  # the twin is called layer by layer
+    with torch.no_grad():
+        for deed in (lambda model: None, *deeds):
+            for each in (model, twin):
+                outcome(lambda each=each, deed=deed: deed(each))
+            for _ in range(3):
+                assert_alike(outcome(lambda: model(X)), outcome(lambda: by_layers(twin, X)))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("deed", IN_PREDICTIONS, ids=lambda deed: deed.__name__)
+def test_a_change_counts_in_the_next_prediction(deed: Callable) -> None:
+    predict_through([deed])
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(IN_PREDICTIONS), max_size=6))
+def test_any_changes_count_in_the_next_prediction(deeds: list[Callable]) -> None:
+    predict_through(deeds)
+
+
+# Of training ----------------------------------------------------------------------------------------------------------
+
+
+def of_torch(model: Any) -> nn.Sequential:
+    return model.layers[4].module
+
+
+def torch_rate(model: Any) -> None:
+    of_torch(model)[1].p = 0.1
+
+
+def torch_momentum(model: Any) -> None:
+    of_torch(model)[2].momentum = 0.7
+
+
+def torch_slope(model: Any) -> None:
+    of_torch(model)[3].negative_slope += 0.5
+
+
+def torch_other(model: Any) -> None:
+    of_torch(model)[3] = nn.Tanh()
+
+
+def torch_hook(model: Any) -> None:
+    of_torch(model)[0].register_forward_hook(lambda module, args, output: output * 2)
+
+
+IN_TRAINING = [*(one for one in EVERYWHERE if one is not load_state), reseeded, fuzz, penalty, frozen]
+IN_TRAINING += [torch_rate, torch_momentum, torch_slope, torch_other, torch_hook]
+
+
+def trained(deeds: list[Callable], replays: bool) -> list[Any]:
+    inside = nn.Sequential(nn.Linear(5, 5), nn.Dropout(0.5), nn.BatchNorm1d(5), nn.LeakyReLU(0.1))
+    epsilon, found = keras.config.epsilon(), []
+    model = network(L.TorchModuleWrapper(inside))
+    for weight in inside.parameters():
+        nn.init.constant_(weight, 0.3)
+    model.compile(keras.optimizers.SGD(0.05), "poisson", jit_compile="auto" if replays else False)
+    try:
+        for deed in (lambda model: None, *deeds):
+            found.append(outcome(lambda deed=deed: deed(model)))
+            found += [outcome(lambda: model.train_on_batch(X, Y)) for _ in range(5)]
+    finally:
+        keras.config.set_epsilon(epsilon)
+    return [*map(str, found), *(str(value.tolist()) for value in model.get_weights())]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("deed", IN_TRAINING, ids=lambda deed: deed.__name__)
+def test_a_change_counts_in_the_next_step(deed: Callable) -> None:
+    for times in (1, 4):
+        assert trained([deed] * times, True) == trained([deed] * times, False)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.sampled_from(IN_TRAINING), max_size=5))
+def test_any_changes_count_in_the_next_step(deeds: list[Callable]) -> None:
+    assert trained(deeds, True) == trained(deeds, False)
+
+
+# Who looks on ---------------------------------------------------------------------------------------------------------
+
+
+def test_tangents_pass_a_recorded_prediction() -> None:
+    model = network()
+    with torch.no_grad():
+        for _ in range(4):
+            model(X)
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(X, torch.ones_like(X))
+            found, expected = (forward_ad.unpack_dual(each).tangent for each in (model(dual), by_layers(model, dual)))
+    assert_alike(found, expected)
+
+
+def test_hooks_of_all_modules_see_every_layer() -> None:
+    model, seen = network(), []
+    handle = register_module_forward_hook(lambda module, args, output: seen.append(module))
+    try:
+        model(X)
+    finally:
+        handle.remove()
+    assert seen == [*model.layers, model]
+    seen.clear()
+    model(X)
+    assert not seen
+
+
+def test_flops_are_told_layer_by_layer() -> None:
+    model = network()
+    with FlopCounterMode(display=False) as counter:
+        model(X)
+    assert {name.rpartition(".")[2] for name in counter.get_flop_counts()} >= {"dense", "dense_1"}
+    assert counter.get_total_flops() == 2 * (2 * 4 * 5 * 5)
+
+
+def test_copies_of_changed_models_keep_the_changes() -> None:
+    model = network()
+    parametrized(model)
+    assert_alike(copy.deepcopy(model)(X), model(X))
