@@ -189,7 +189,8 @@ def launched(folder: Path, *arguments: str, processes: int = 2, **more: str) -> 
 @pytest.mark.parametrize("how", ["killed", "raises", "hangs"])
 def test_a_lost_process_ends_the_others_with_its_number_and_place(how: str, tmp_path: Path) -> None:
     begin = time.monotonic()
-    done = launched(tmp_path, str(tmp_path / "lost.py"), how, str(tmp_path / "backup"), LAMINA_PATIENCE="5")
+    command = ["--monitor-interval=20", str(tmp_path / "lost.py"), how, str(tmp_path / "backup")]
+    done = launched(tmp_path, *command, LAMINA_PATIENCE="5")  # torchrun would end the others before they can tell
     assert done.returncode and time.monotonic() - begin < 60
     assert "Process 0 ends, because process 1 of 2 (counted from 0) is gone" in done.stderr
     assert "in fit, epoch 3, batch 2" in done.stderr

@@ -81,6 +81,40 @@ def test_metrics_of_tensors() -> None:
     assert float(relative.result()) == 1.25
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("MeanIoU", (2,), 0.4107143),
+        ("BinaryIoU", (), 0.4107143),
+        ("IoU", (2, [1]), 0.25),
+        ("OneHotIoU", (2, [0]), 0.5714286),
+        ("OneHotMeanIoU", (2,), 0.4107143),
+    ],
+)
+def test_overlaps_count_fractions_of_weights(name: str, arguments: tuple, expected: float) -> None:
+    metric: Any = getattr(tf_keras.metrics, name)(*arguments)
+    y_true, y_pred = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
+    if name.startswith("OneHot"):
+        y_true, y_pred = np.eye(2)[y_true], np.eye(2)[y_pred]
+    metric.update_state(y_true, y_pred, sample_weight=np.array([0.5, 0.25, 0.75, 0.5]))
+    assert metric.dtype == "float32"
+    np.testing.assert_allclose(metric.result(), expected, rtol=1e-6)  # tf_keras 2.21
+
+
+@pytest.mark.parametrize(
+    ("home", "name", "arguments"),
+    [
+        ("losses", "CosineSimilarity", {"axis": 0}),
+        ("losses", "Huber", {"delta": 3.0}),
+        ("metrics", "CosineSimilarity", {"axis": 0}),
+    ],
+)
+def test_configs_have_what_todays_leave_out(home: str, name: str, arguments: dict[str, Any]) -> None:
+    made = getattr(getattr(tf_keras, home), name)(**arguments)
+    for one in (made, type(made).from_config(made.get_config())):
+        assert {key: one.get_config()[key] for key in arguments} == arguments
+
+
 def test_metrics_start_afresh_by_either_name() -> None:
     class Own(tf_keras.metrics.Mean):
         cleared = 0

@@ -196,7 +196,7 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        spelled = () if self._dialect.table.shares_modern else ("metrics", "weighted_metrics")  # tf.keras writes all
+        spelled = ("loss", *(() if self._dialect.table.shares_modern else ("metrics", "weighted_metrics")))
         told = {name: given[name] for name in spelled if name in given}
         for name in ("metrics", "weighted_metrics"):
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
