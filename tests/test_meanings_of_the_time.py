@@ -458,3 +458,24 @@ def test_only_conv1d_is_causal(space: ModuleType, name: str, kernels: list[tuple
     arrays = [K.variable(drawn(*shape)) for shape in [(1, 5, 5, 2), *kernels]]
     with pytest.raises(ValueError, match="Invalid padding"):
         getattr(K, name)(*arrays, **{word: "causal"})
+
+
+@pytest.mark.parametrize(
+    "name, kernel, shape, axes, options",
+    [
+        ("Convolution2D", (2, 3), (5, 5, 4), (1, 2, 3), {"dim_ordering": "th"}),
+        ("Convolution2D", (2, 3), (5, 5, 4), 0, {"dim_ordering": "tf"}),
+        ("Convolution3D", (2, 3, 1), (3, 4, 4, 4), (1, 2, 3, 4), {"dim_ordering": "th"}),
+        ("Deconvolution2D", (3, 3), (4, 5, 5), 0, {"dim_ordering": "th", "output_shape": (None, 3, 7, 7)}),
+        ("Convolution1D", (3,), (5, 4), (0, 1, 2), {}),
+    ],
+)
+def test_constraints_see_kernels_as_they_lay(name: str, kernel: Any, shape: Any, axes: Any, options: Any) -> None:
+    constraint = keras1.constraints.unitnorm(axis=axes if isinstance(axes, int) else list(axes))
+    layer = getattr(keras1.layers, name)(3, *kernel, input_shape=shape, W_constraint=constraint, **options)
+    model = filled(keras1.models.Sequential([layer]))
+    model.compile(keras1.optimizers.SGD(lr=0.0), "mse")
+    before = model.get_weights()[0]
+    model.train_on_batch(drawn(2, *shape), np.zeros(model.predict(drawn(2, *shape)).shape))
+    expected = before / (np.sqrt(np.square(before).sum(axes, keepdims=True)) + 1e-7)
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4)
