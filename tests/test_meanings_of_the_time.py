@@ -371,3 +371,111 @@ def test_an_optimizer_lists_its_state_and_goes_on_with_it(space: Any, name: str)
         np.testing.assert_allclose(first.get_weights()[0], second.get_weights()[0], rtol=1e-6)
     with pytest.raises(ValueError, match=r"expected \d+ arrays of shapes"):
         second.optimizer.set_weights(state[:-1])
+
+
+ONES = np.random.RandomState(1).randint(0, 2, (3,)).astype("float32")
+COLUMN = drawn(3, 1, seed=2)
+
+
+@OLDER
+@pytest.mark.parametrize(
+    "name, value",
+    {
+        "hinge": [1.04267, 1.3160492, 0.9668917],
+        "categorical_hinge": [1.2560204, 2.896295, 0.90067506],
+        "logcosh": [0.35905495, 0.9816992, 0.24185096],
+        "huber_loss": [
+            [0.62801015, 0.62801015, 0.00819331],
+            [1.4481475, 1.4481475, 0.4494919],
+            [0.4056078, 0.4056078, 0.00493272],
+        ],
+        "kullback_leibler_divergence": [32.23619, 32.23619, 4.6187153],
+    }.items(),
+)
+def test_losses_compare_each_value_with_each(space: ModuleType, name: str, value: Any) -> None:
+    if space is keras1 and name != "kullback_leibler_divergence":
+        pytest.skip("Keras 1 has none, or another one.")
+    home = space.objectives if space is keras1 else space.losses
+    for loss in (getattr(home, name), home.get(name)):
+        np.testing.assert_allclose(loss(ONES, COLUMN), value, rtol=1e-4)
+
+
+def test_get_gives_the_losses_and_metrics_of_the_time() -> None:
+    labels = np.random.RandomState(1).randint(0, 2, (3, 4)).astype("float32")
+    scores = np.exp(drawn(3, 4, seed=2))
+    scores /= scores.sum(-1, keepdims=True)
+    get = keras1.objectives.get
+    np.testing.assert_allclose(get("hinge")(labels, scores), [0.90252686, 0.75, 0.8809053], rtol=1e-4)
+    np.testing.assert_allclose(get("cosine")(labels, scores), [-0.13119212, -0.23853673, -0.16141245], rtol=1e-4)
+    with pytest.raises(ValueError, match="Unknown"):
+        get("crossentropy_of_mine")
+    of_mine = {"crossentropy_of_mine": lambda y_true, y_pred: y_pred}
+    with keras2.utils.CustomObjectScope(of_mine):
+        assert keras2.losses.get("crossentropy_of_mine") is of_mine["crossentropy_of_mine"]
+    assert keras2.losses.deserialize("crossentropy_of_mine", of_mine) is of_mine["crossentropy_of_mine"]
+    assert isinstance(keras2.losses.get("Huber"), keras2.losses.Huber)
+    assert keras2.metrics.get("cosine_proximity") is keras2.metrics.cosine_proximity
+    assert keras2.losses.get("cosine_proximity") is keras2.losses.cosine_proximity
+    assert keras2.losses.get(None) is None
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=lambda space: space.__name__[7:])
+def test_binary_accuracy_is_a_mean_of_each_sample(space: ModuleType) -> None:
+    labels = np.random.RandomState(1).randint(0, 2, (3, 4)).astype("float32")
+    scores = np.random.RandomState(2).uniform(0.05, 0.95, (3, 4)).astype("float32")
+    np.testing.assert_allclose(space.metrics.binary_accuracy(labels, scores, threshold=0.7), [0.5, 0, 0.5])
+
+
+def test_hits_among_the_best_stand_in_a_row() -> None:
+    classes = np.random.RandomState(1).randint(0, 4, (3, 1)).astype("float32")
+    scores = np.random.RandomState(2).uniform(0.05, 0.95, (3, 4)).astype("float32")
+    np.testing.assert_allclose(keras2.metrics.sparse_top_k_categorical_accuracy(classes, scores, k=2), [0, 1, 0])
+
+
+def test_the_penalty_of_an_eigenvalue_is_its_root() -> None:
+    penalty = keras1.regularizers.EigenvalueRegularizer(0.1)
+    K = keras1.backend
+    assert K.eval(penalty(K.variable(drawn(4, 4, seed=1)))) == pytest.approx(0.17842194, rel=1e-4)
+
+
+@EACH
+def test_ranges_of_floats_and_counts_of_truths(space: ModuleType) -> None:
+    K = space.backend
+    np.testing.assert_allclose(K.eval(K.arange(0.0, 2.0, 0.5)), [0, 0.5, 1, 1.5])
+    assert K.eval(K.arange(3)).dtype == "int32"
+    truths = K.greater(K.variable([[1.0, 2.0], [3.0, -1.0]]), 0)
+    assert K.eval(K.sum(truths)) == 3
+    assert K.eval(K.prod(truths)) == 0
+    assert K.eval(K.cumsum(truths, axis=1)).tolist() == [[1, 2], [1, 1]]
+
+
+@EACH
+@pytest.mark.parametrize(
+    "name, kernels", [("conv2d", [(3, 3, 2, 2)]), ("separable_conv2d", [(3, 3, 2, 1), (1, 1, 2, 3)])]
+)
+def test_only_conv1d_is_causal(space: ModuleType, name: str, kernels: list[tuple[int, ...]]) -> None:
+    K, word = space.backend, "border_mode" if space is keras1 else "padding"
+    arrays = [K.variable(drawn(*shape)) for shape in [(1, 5, 5, 2), *kernels]]
+    with pytest.raises(ValueError, match="Invalid padding"):
+        getattr(K, name)(*arrays, **{word: "causal"})
+
+
+@pytest.mark.parametrize(
+    "name, kernel, shape, axes, options",
+    [
+        ("Convolution2D", (2, 3), (5, 5, 4), (1, 2, 3), {"dim_ordering": "th"}),
+        ("Convolution2D", (2, 3), (5, 5, 4), 0, {"dim_ordering": "tf"}),
+        ("Convolution3D", (2, 3, 1), (3, 4, 4, 4), (1, 2, 3, 4), {"dim_ordering": "th"}),
+        ("Deconvolution2D", (3, 3), (4, 5, 5), 0, {"dim_ordering": "th", "output_shape": (None, 3, 7, 7)}),
+        ("Convolution1D", (3,), (5, 4), (0, 1, 2), {}),
+    ],
+)
+def test_constraints_see_kernels_as_they_lay(name: str, kernel: Any, shape: Any, axes: Any, options: Any) -> None:
+    constraint = keras1.constraints.unitnorm(axis=axes if isinstance(axes, int) else list(axes))
+    layer = getattr(keras1.layers, name)(3, *kernel, input_shape=shape, W_constraint=constraint, **options)
+    model = filled(keras1.models.Sequential([layer]))
+    model.compile(keras1.optimizers.SGD(lr=0.0), "mse")
+    before = model.get_weights()[0]
+    model.train_on_batch(drawn(2, *shape), np.zeros(model.predict(drawn(2, *shape)).shape))
+    expected = before / (np.sqrt(np.square(before).sum(axes, keepdims=True)) + 1e-7)
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4)

@@ -164,9 +164,11 @@ def constant(value: X, dtype: Any = None, shape: Any = None, name: str | None = 
 
 @public
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Tensor:
+    """From `start` up to `stop`; beside a float, "int32" says nothing and all are floats."""
     first, end = (0, max(start, 0)) if stop is None else (start, stop)
     numbers = [value.item() if isinstance(value, Tensor) else value for value in (first, end, step)]
-    return torch.arange(*numbers, dtype=torch_dtype(dtype))
+    floats = dtype == "int32" and any(isinstance(number, float) for number in numbers)
+    return torch.arange(*numbers, dtype=torch.float32 if floats else torch_dtype(dtype))
 
 
 @public
@@ -260,8 +262,12 @@ def _along(name: str, function: Callable, default: int) -> None:
     _named(name, along)
 
 
+def _of_sums(x: Tensor) -> torch.dtype:
+    return torch.int64 if x.dtype is torch.bool else x.dtype  # truths are counted
+
+
 def _summed(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
-    return torch.sum(x, axes, keepdims, dtype=x.dtype)
+    return torch.sum(x, axes, keepdims, dtype=_of_sums(x))
 
 
 def _variance(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
@@ -282,8 +288,8 @@ for _name, _function in {
     _reducing(_name, _function)
 for _name, _function, _default in (
     ("argmax", torch.argmax, -1), ("argmin", torch.argmin, -1), ("softmax", torch.softmax, -1),
-    ("expand_dims", torch.unsqueeze, -1), ("cumsum", lambda x, axis: torch.cumsum(x, axis, dtype=x.dtype), 0),
-    ("cumprod", lambda x, axis: torch.cumprod(x, axis, dtype=x.dtype), 0),
+    ("expand_dims", torch.unsqueeze, -1), ("cumsum", lambda x, axis: torch.cumsum(x, axis, dtype=_of_sums(x)), 0),
+    ("cumprod", lambda x, axis: torch.cumprod(x, axis, dtype=_of_sums(x)), 0),
 ):  # fmt: skip
     _along(_name, _function, _default)
 
@@ -297,7 +303,7 @@ def l2_normalize(x: X, axis: Axis = None) -> Tensor:
 @public
 def prod(x: X, axis: Axis = None, keepdims: bool = False) -> Tensor:
     for one in sorted(base.axes_of(_axes(x, axis), x.ndim), reverse=True):
-        x = torch.prod(x, one, keepdims, dtype=x.dtype)
+        x = torch.prod(x, one, keepdims, dtype=_of_sums(x))
     return x
 
 
@@ -592,10 +598,16 @@ def bias_add(x: X, bias: X, data_format: str | None = None) -> Tensor:
     return x + bias.reshape(bias.shape[-1], *bias.shape[:-1])  # as the original has it: numbers in another order
 
 
+def _sides(padding: Any, rank: int) -> tuple[Any, ...]:
+    if isinstance(padding, str) and padding.lower() == "causal":
+        raise ValueError("Invalid padding: 'causal' is there for `conv1d` alone; expected 'valid' or 'same'.")
+    return (padding,) * rank
+
+
 def _conv(rank: int) -> None:
     def conv(x: X, kernel: X, strides: Any = 1, padding: Any = "valid",
              data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
-        pads: Any = (padding,) * rank
+        pads: Any = (padding,) if rank == 1 else _sides(padding, rank)
         steps, dilation = _times(strides, rank), _times(dilation_rate, rank)
         return convolution.convolution(x, kernel, None, steps, pads, dilation, 1, _last(data_format))
 
@@ -609,7 +621,7 @@ for _rank in (1, 2, 3):
 @public
 def depthwise_conv2d(x: X, depthwise_kernel: X, strides: Any = (1, 1), padding: Any = "valid",
                      data_format: str | None = None, dilation_rate: Any = (1, 1)) -> Tensor:  # fmt: skip
-    sizes = _times(strides, 2), (padding,) * 2, _times(dilation_rate, 2)
+    sizes = _times(strides, 2), _sides(padding, 2), _times(dilation_rate, 2)
     return convolution.convolution(x, depthwise_kernel, None, *sizes, None, _last(data_format))
 
 
@@ -617,7 +629,7 @@ def _separable_conv(rank: int) -> None:
     def conv(x: X, depthwise_kernel: X, pointwise_kernel: X, strides: Any = 1, padding: Any = "valid",
              data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
         kernels = depthwise_kernel, pointwise_kernel, None
-        how: Any = _times(strides, rank), (padding,) * rank, _times(dilation_rate, rank), _last(data_format)
+        how: Any = _times(strides, rank), _sides(padding, rank), _times(dilation_rate, rank), _last(data_format)
         return convolution.separable_convolution(x, *kernels, *how)
 
     _named(f"separable_conv{rank}d", conv)
@@ -629,7 +641,7 @@ def _conv_transpose(rank: int) -> None:
         """What a convolution of `output_shape` passes back to its input; kernel (*k, out, in)."""
         last, steps, dilation = _last(data_format), _times(strides, rank), _times(dilation_rate, rank)
         inside = builtins.slice(1, -1) if last else builtins.slice(2, None)
-        pads: Any = ("valid",) * rank
+        pads, _ = ("valid",) * rank, _sides(padding, rank)
         full = convolution.transposed_convolution(x, kernel, None, steps, pads, None, dilation, last)
         cut = []
         for size, have, k, s, d in zip(

@@ -7,10 +7,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .. import initializers
+from ..constraints import Constraint
 from ..translation.keras1 import INITIALIZERS
 from ..translation.table import Settings
 from ..translation.weights import Layout, layout
@@ -91,6 +93,30 @@ class InLayout:
 
     def get_config(self) -> dict[str, Any]:
         return {"draws": self.draws}
+
+
+class ConstraintInLayout(Constraint):
+    """A constraint of weights as Keras 1 laid them out. `places`: in today's weight, in the order of the old one."""
+
+    def __init__(self, constraint: Callable, places: Tensor):
+        self.constraint, self.places = constraint, places
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        places = self.places.to(weight.device)
+        flat = weight.new_empty(weight.numel())
+        flat[places.flatten()] = self.constraint(weight.reshape(-1)[places]).flatten()
+        return flat.reshape(weight.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return self.constraint.get_config()  # type: ignore[attr-defined]
+
+
+def constrain_in_layout(weights: Sequence[Any], own: Layout) -> None:
+    """Let constraints see these weights of a built layer as they lay in Keras 1."""
+    places = [np.arange(weight.numel()).reshape(weight.shape) for weight in weights]
+    for weight, now, old in zip(weights, places, own.to_old(places), strict=False):
+        if weight.constraint is not None and not np.array_equal(now, old):
+            weight.constraint = ConstraintInLayout(weight.constraint, torch.from_numpy(old))
 
 
 def in_layout(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import losses, metrics
+from ..core import serialize
 from . import losses as losses_of
 from .dialect import Dialect
 
@@ -15,10 +16,27 @@ _LONG = {"kl_divergence": "kullback_leibler_divergence"}  # of which today's nam
 
 def find(dialect: Dialect, home: str, name: str) -> Callable[..., Any] | None:
     """The function of a name in `losses` or `metrics` that is not today's; None for any other name."""
+    generation = dialect.table.name
+    of_samples = losses_of.OF_SAMPLES[generation] if home == "metrics" else {}
     of_batch = home == "metrics" and dialect.table.draws_by_layout
-    return losses_of.OWN[dialect.table.name][home].get(name) or (
-        losses_of.MEANS if of_batch else losses_of.COMPARED
-    ).get(name)
+    kinds = losses_of.OWN[generation][home], of_samples, losses_of.MEANS if of_batch else losses_of.COMPARED
+    return next((kind[name] for kind in kinds if name in kind), None)
+
+
+def readers(dialect: Dialect, home: str) -> dict[str, Callable[..., Any]]:
+    """`get` and `deserialize` of `losses` or `metrics`, by which names mean what they meant."""
+    modern = losses if home == "losses" else metrics
+
+    def get(identifier: Any) -> Any:
+        named = isinstance(identifier, str) and serialize.registered_object(identifier) is None
+        found = dialect.find(home, identifier) if named else None
+        return modern.get(identifier) if found is None else found() if inspect.isclass(found) else found
+
+    def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        with serialize.custom_object_scope(custom_objects or {}):
+            return get(name)
+
+    return {"get": get, "deserialize": deserialize}
 
 
 def named(dialect: Dialect, home: str, name: Any) -> Any:

@@ -40,8 +40,8 @@ def cosine_of(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 
 def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Half the square of an error up to `delta`, beyond it the tangent: of each value."""
-    y_true, y_pred = _tensors(y_true, y_pred)
-    return F.huber_loss(y_pred, y_true.expand_as(y_pred), reduction="none", delta=delta)
+    y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
+    return F.huber_loss(y_pred, y_true, reduction="none", delta=delta)
 
 
 # tf.keras -------------------------------------------------------------------------------------------------------------
@@ -191,7 +191,8 @@ COMPARED = {
     function.__name__: _broadcasting(function)
     for function in (
         losses.mean_squared_error, losses.mean_absolute_error, losses.mean_absolute_percentage_error,
-        losses.mean_squared_logarithmic_error,
+        losses.mean_squared_logarithmic_error, losses.hinge, losses.squared_hinge, losses.categorical_hinge,
+        losses.log_cosh, losses.kl_divergence, losses.poisson,
     )
 }  # fmt: skip
 _COSINES = ("cosine_proximity", "cosine", "cosine_similarity")
@@ -224,11 +225,28 @@ MEANS = {
     name: _of_batch(getattr(metrics, name, None) or getattr(losses, name))
     for name in (
         "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
-        "hinge", "squared_hinge", "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
-        "kl_divergence", "poisson", *COMPARED,
+        "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy", *COMPARED,
     )
 }  # fmt: skip
-_LOGCOSH = {"logcosh": losses.log_cosh}
+_LOGCOSH = {"logcosh": COMPARED["log_cosh"]}
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
+    """The share of values on the right side of `threshold`, of each sample (Keras 2, tf.keras)."""
+    return metrics.binary_accuracy(y_true, y_pred, threshold).mean(-1)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 where class `y_true` is among the `k` with the highest scores, in a row (Keras 2)."""
+    return metrics.sparse_top_k_categorical_accuracy(y_true, y_pred, k).flatten()
+
+
+# By generation: functions of `metrics` that give a value for each sample, where today's have the shape of the targets.
+OF_SAMPLES: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
+    "keras1": {},
+    "keras2": {one.__name__: one for one in (binary_accuracy, sparse_top_k_categorical_accuracy)},
+    "tf_keras": {"binary_accuracy": binary_accuracy},
+}
 
 # By generation and home: the functions that names mean which mean nothing today, or another function.
 OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {

@@ -64,7 +64,8 @@ def fill(dialect: Dialect) -> None:
         homes[home] = functools.partial(_object, dialect, home)
     homes["activations"] = _first(_defined(activations), _modern("activations"))
     for home in ("losses", "metrics"):
-        homes[home] = _first(functools.partial(loss_names.find, dialect, home), _modern(home))
+        readers = loss_names.readers(dialect, home).get
+        homes[home] = _first(readers, functools.partial(loss_names.find, dialect, home), _modern(home))
     homes["callbacks"] = _first(functools.partial(callbacks.find, table), _modern("callbacks"))
     homes["backend"] = lambda name: backend.names(dialect).get(name)
     for home in ("utils", "utils.np_utils", "utils.data_utils", "preprocessing"):

@@ -79,14 +79,14 @@ class NadamBySchedule(optimizers.Nadam):
 
 
 class EigenvalueRegularizer(Regularizer):
-    """`k` times the largest eigenvalue of `w.T @ w`, by power iteration."""
+    """`k` times the square root of the largest eigenvalue of `w.T @ w`, by power iteration."""
 
     k: float = arg(number(0), doc="Weight of the penalty.")
 
     def __call__(self, x: Tensor) -> Tensor:
         square = x.T @ x
         vector = x.new_ones(square.shape[0], 1)
-        for _ in range(10):
+        for _ in range(9):
             vector = square @ vector
             vector = vector / torch.linalg.vector_norm(vector)
-        return self.k * (vector.T @ square @ vector).sum()
+        return self.k * (vector.T @ square @ vector).sum().sqrt()

@@ -35,7 +35,7 @@ from . import activations, steps
 from .additions import Adds
 from .dialect import Dialect
 from .habits import set_attribute
-from .initializations import InLayout, in_layout
+from .initializations import InLayout, constrain_in_layout, in_layout
 from .rules import ByUpdates
 from .tensors import names_symbols
 
@@ -336,6 +336,11 @@ class LayerShim(Adds, Shim):
         if self._dialect.table.draws_by_layout:
             modern |= in_layout(self._words, given, modern, self._dialect.settings())
         return modern
+
+    def _finish_build(self) -> None:
+        super()._finish_build()
+        if self._dialect.table.draws_by_layout and any(getattr(weight, "constraint", None) for weight in self.weights):
+            constrain_in_layout(self.weights, self.weight_layout())
 
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
