@@ -134,6 +134,65 @@ def test_an_axis_alone_is_a_shape() -> None:
 # Layers and models ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("space", [tf_keras, lamina], ids=["tf_keras", "keras3"])
+def test_weights_are_variables(space: Any) -> None:
+    layer = space.layers.Layer()
+    given = ("kernel", (3, 2)) if space is tf_keras else ((3, 2), "ones")
+    assert tuple(layer.add_variable(*given, trainable=False).shape) == (3, 2)
+    assert len(layer.non_trainable_weights) == 1
+
+
+def test_devices_by_the_name_in_tensorflows_inside(installed: Any) -> None:
+    from tensorflow.python.client import device_lib  # type: ignore[import-not-found]
+
+    assert device_lib.list_local_devices()[0].name == "/device:CPU:0"
+
+
+def _scaled(space: Any, base: str, needed: str) -> Any:
+    """A layer or model whose `call` takes x and, without defaults, what is named in `needed`."""
+    names: dict[str, Any] = {}
+    exec(f"def call(self, x, {needed}):\n return self.within(x, locals())", names)
+
+    def init(self: Any) -> None:
+        super(made, self).__init__()
+        self.dense = space.layers.Dense(3, kernel_initializer="ones")
+
+    def within(self: Any, x: Any, given: dict[str, Any]) -> Any:
+        more = [given[name] for name in ("state", "mask") if given.get(name) is not None]
+        return self.dense(x) + sum(more) + (100.0 if given.get("training") else 0.0)
+
+    parent = {"Layer": space.layers.Layer, "Model": space.models.Model}[base]
+    made = type("Scaled", (parent,), {"__init__": init, "within": within, "call": names["call"]})
+    return made()
+
+
+@pytest.mark.parametrize("space", [tf_keras, keras2, lamina], ids=["tf_keras", "keras2", "keras3"])
+@pytest.mark.parametrize("base", ["Layer", "Model"])
+@pytest.mark.parametrize(
+    ("needed", "args", "kwargs", "plus"),
+    [
+        ("state", (2.0,), {}, 2),
+        ("state", (), {"state": 2.0}, 2),
+        ("training", (), {"training": False}, 0),
+        ("training", (), {}, 0),
+        ("training", (), {"training": True}, 100),
+        ("mask", (), {"mask": None}, 0),
+        ("state, mask", (2.0,), {"mask": None}, 2),
+        ("state, mask", (2.0, None), {}, 2),
+        ("state, training, mask", (2.0, True, None), {}, 102),
+        ("state, training, mask", (), {"state": 2.0, "training": True, "mask": None}, 102),
+    ],
+)
+def test_calls_may_need_more_than_inputs(
+    space: Any, base: str, needed: str, args: tuple, kwargs: dict[str, Any], plus: float
+) -> None:
+    layer, x = _scaled(space, base, needed), torch.ones(2, 4)
+    args = tuple(torch.full((2, 3), item) if type(item) is float else item for item in args)
+    kwargs = {word: torch.full((2, 3), item) if type(item) is float else item for word, item in kwargs.items()}
+    for _ in range(2):  # the first call makes the weights
+        np.testing.assert_allclose(layer(x, *args, **kwargs).detach(), np.full((2, 3), 4.0 + plus))
+
+
 @pytest.mark.parametrize("space", [lamina, keras2, tf_keras])
 def test_a_layer_may_call_what_it_keeps_layers(space: Any) -> None:
     class Block(space.layers.Layer):

@@ -134,7 +134,7 @@ class Calling(Weights):
         for word, value in kwargs.items():
             if value is not None and (word != "training" or type(value) is not bool or self._care & TOLD):
                 return self._call_with_care((x,), kwargs)
-            if word not in ("training", "mask"):
+            if word != "training" and (word != "mask" or "mask" in self._needed_by_call):
                 return self._call_with_care((x,), kwargs)
         if type(x) is np.ndarray:
             plain: Any = arrays.at_once(x, device_of(self), self._passing, self._floats)
@@ -420,7 +420,7 @@ class Calling(Weights):
     def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Give `call` the masks riding on its inputs; returns the mask of the first input. As in Keras 3, that one is
         not given to a call with further tensors."""
-        given = "mask" in self._call_parameters[: len(args)]
+        given, by_name = "mask" in self._call_parameters[: len(args)], "mask" in kwargs
         mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
         if mask is not None and not all(item is None or hasattr(item, "shape") for item in pytree.tree_leaves(mask)):
             raise ValueError(f"{named(self)}: `mask` must be a tensor or an array; got {short(mask)}.")
@@ -436,6 +436,8 @@ class Calling(Weights):
             _check_mask(self, args[0], mask, self._mask_axes)
         if wanted and mask is not None:
             kwargs["mask"] = mask
+        elif by_name and "mask" in self._needed_by_call:
+            kwargs["mask"] = None
         if not self._takes_masks_of:
             return mask
         for name, value in (*zip(self._call_parameters, args, strict=False), *kwargs.items()):

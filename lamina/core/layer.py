@@ -77,6 +77,7 @@ def _guarded_build(build: Callable) -> Callable:
 
 
 _WAYS = {"__class__", "call", "forward", "compute_mask"}  # set by who wraps a layer, as torch's parametrizations do
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 _BASE_KEYWORDS = (*_SHAPE_KEYWORDS, "activity_regularizer", "autocast", "weights", "dynamic")
 
@@ -136,6 +137,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
     _call_parameters: ClassVar[tuple[str, ...]] = ()
+    _needed_by_call: ClassVar[frozenset[str]] = frozenset()  # its parameters without a default, but the first
     _call_signature: ClassVar[inspect.Signature] = inspect.signature(Calling.call)
     _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
 
@@ -148,6 +150,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if "call" in own:
             cls._call_signature = inspect.signature(own["call"])
             cls._call_parameters = tuple(cls._call_signature.parameters)[1:]
+            beyond = list(cls._call_signature.parameters.values())[2:]
+            cls._needed_by_call = frozenset(p.name for p in beyond if p.default is p.empty and p.kind not in _REST)
             if "_takes_training" not in own:
                 cls._takes_training = "training" in cls._call_parameters
             cls._trains_untold = _default_of(cls._call_signature, "training") is True

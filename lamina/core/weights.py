@@ -173,6 +173,10 @@ class Weights(nn.Module):
         self._adopt(attribute, weight)
         return weight
 
+    def add_variable(self, *args: Any, **kwargs: Any) -> Any:
+        """`add_weight` by its other name."""
+        return self.add_weight(*args, **kwargs)
+
     def _is_taken(self, name: str) -> bool:
         """Whether the name is that of a weight, or of something that the class defines and does not declare as one."""
         if name in self._parameters or name in self._buffers:

@@ -641,7 +641,8 @@ def _conv_transpose(rank: int) -> None:
         """What a convolution of `output_shape` passes back to its input; kernel (*k, out, in)."""
         last, steps, dilation = _last(data_format), _times(strides, rank), _times(dilation_rate, rank)
         inside = builtins.slice(1, -1) if last else builtins.slice(2, None)
-        pads, _ = ("valid",) * rank, _sides(padding, rank)
+        _sides(padding, rank)  # refuses those it has no meaning for
+        pads: Any = ("valid",) * rank
         full = convolution.transposed_convolution(x, kernel, None, steps, pads, None, dilation, last)
         cut = []
         for size, have, k, s, d in zip(

@@ -54,6 +54,18 @@ class Model(Trainer, Layer):
 
         symbolic.infer_shape(self, input_shape)
 
+    def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        from ..core import symbolic
+
+        if type(self).build is not Model.build or not self._needed_by_call:
+            super()._build_for(args, kwargs)
+            return
+        told = {word: value for word, value in kwargs.items() if word != "training"}
+        if "training" in self._needed_by_call.intersection(self._call_parameters[len(args) :]):
+            told["training"] = False
+        symbolic.run_on_trial_tensors(self.call, args, told, self)  # the first shape alone is not enough
+        self._finish_build()
+
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         texts = arrays.texts(args[0]) if args and arrays.is_listed(args[0]) and takes_texts(self) else None
         return super()._checked_first(args if texts is None else (texts, *args[1:]), kwargs)

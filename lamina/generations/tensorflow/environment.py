@@ -46,7 +46,9 @@ def list_physical_devices(device_type=None):
     return [one for one in found if device_type in (None, one.device_type)]
 
 
-@named("config.list_logical_devices config.experimental.list_logical_devices")
+@named(
+    "config.list_logical_devices config.experimental.list_logical_devices python.client.device_lib.list_local_devices"
+)
 def list_logical_devices(device_type=None):
     found = list_physical_devices(device_type)
     return [PhysicalDevice(one.name.replace("physical_device", "device"), one.device_type) for one in found]
