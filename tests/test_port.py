@@ -647,6 +647,70 @@ def test_functions_of_modules(function: Any, shape: tuple) -> None:
         port.from_torch(_Function(function), shape, channels_last=channels_last)
 
 
+FILED = {
+    "masked_fill": lambda x: x.masked_fill(x > 0, float("-inf")).exp(),
+    "a method where": lambda x: x.where(x > 0, 0.5),
+    "gelu by tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+    "celu": lambda x: nn.functional.celu(x, 2.0),
+    "hardtanh": lambda x: nn.functional.hardtanh(x, -0.5, 0.7),
+    "glu": lambda x: nn.functional.glu(x[..., :4], -1),
+    "softmax in a type": lambda x: nn.functional.softmax(x, -1, dtype=torch.float32),
+    "extremes": lambda x: torch.max(x, 1).values + x.min(dim=1)[0] * torch.max(x, -x)[:, 0],
+    "deviations": lambda x: x.std(-1) + torch.var(x, dim=-1, unbiased=False) + x.var(2, keepdim=True)[..., 0],
+    "norms": lambda x: x.norm(dim=-1) + torch.linalg.vector_norm(x, 1, dim=-1) + torch.norm(x, 2, -1),
+    "einsum": lambda x: torch.einsum("bij,bkj->bik", x, x),
+    "equal by values": lambda x: torch.where(x.round() == 0, 5.0, x) * (0 != x.round()),
+    "types": lambda x: (x > 0).float() + x.round().long().to(x.dtype) + x.to("cpu"),
+    "parts": lambda x: x.narrow(1, 1, 2) + x.select(1, 0).unsqueeze(1) + x.index_select(1, torch.tensor([0, 2])),
+    "around": lambda x: torch.roll(x, (1, 2), (1, 2)).movedim(1, 2).tril().logsumexp(1) + x.diff(dim=1)[:, :1, 0],
+    "bounds": lambda x: x.clamp_min(0.1) + x.clamp_max(0.2),
+}
+
+
+@pytest.mark.parametrize("word", FILED)
+def test_functions_of_modules_in_files(word: str, tmp_path: Any) -> None:
+    model = port.from_torch(_Function(FILED[word]), (6, 5))
+    model.save(tmp_path / "model.keras")
+    assert difference(model, keras.models.load_model(tmp_path / "model.keras"), torch.randn(3, 6, 5)) < 1e-6
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_pictures_made_smaller_without_aliases(mode: str, tmp_path: Any) -> None:
+    def smaller(x: Tensor) -> Tensor:
+        return nn.functional.interpolate(x, size=(5, 4), mode=mode, antialias=True)
+
+    for channels_last in (False, True):
+        model = port.from_torch(_Function(smaller), (3, 9, 8), channels_last=channels_last)
+        model.save(tmp_path / "model.keras")
+        x = torch.rand(2, *model.input_shape[1:])
+        assert difference(model, keras.models.load_model(tmp_path / "model.keras"), x) < 1e-6
+
+
+def test_a_row_of_padding_does_not_train() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Embedding(7, 4, padding_idx=2), nn.Linear(4, 3))
+    model = port.from_torch(module, (5,))
+    x = torch.tensor([[0, 2, 2, 6, 1]])
+    for each in (module, model):
+        each(x).square().sum().backward()
+    (table,) = (weight for weight in model.parameters() if weight.shape == (7, 4))
+    torch.testing.assert_close(table.grad, module[0].weight.grad)
+    assert not table.grad[2].any() and table.grad[6].any()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3, 4, 5])
+def test_moving_statistics_of_modules(rank: int) -> None:
+    cls = nn.BatchNorm1d if rank < 4 else nn.BatchNorm2d if rank == 4 else nn.BatchNorm3d
+    shape = (4, *(3,) * max(rank - 2, 0))
+    module = nn.Sequential(cls(4))
+    model = port.from_torch(module, shape)
+    x = torch.randn(5, *shape)
+    for each in (module, model):
+        each.train()(x)
+    variance = next(value for name, value in model.state_dict().items() if "variance" in name)
+    torch.testing.assert_close(variance, module[0].running_var, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_windows_of_modules(rank: int) -> None:
     kinds = ("Conv", "ConvTranspose", "MaxPool", "AvgPool", "AdaptiveAvgPool", "ZeroPad", "ConstantPad")

@@ -33,20 +33,23 @@ _TORCH = {
         floor_divide floordiv=floor_divide ge=greater_equal getitem=get_item greater greater_equal gt=greater isfinite
         isinf isnan le=less_equal less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor
         logsigmoid=log_sigmoid lt=less matmul maximum minimum mod mul=multiply multiply ne=not_equal neg=negative
-        negative not_equal ones_like pow=power ravel reciprocal relu relu6 remainder=mod rsqrt selu sigmoid sign silu
-        sin sinh softplus softsign sqrt square sub=subtract subtract tan tanh true_divide truediv=true_divide where
+        negative not_equal ones_like pow=power ravel reciprocal relu relu6 remainder=mod round rsqrt selu sigmoid sign
+        silu sin sinh softplus softsign sqrt square sub=subtract subtract tan tanh true_divide truediv=true_divide where
         zeros_like""",
-    "dim=axis keepdim=keepdims": "all amax amin any argmax argmin mean prod sum",
+    "dim=axis keepdim=keepdims": "all amax amin any argmax argmin logsumexp mean prod sum",
     "dim=axis": """
-        cat=concatenate concat=concatenate concatenate cumsum log_softmax softmax squeeze stack
+        cat=concatenate concat=concatenate concatenate cumprod cumsum log_softmax softmax squeeze stack
         unsqueeze=expand_dims""",
-    "axis0=axis1 axis1=axis2": "swapaxes transpose=swapaxes",
-    "source=source destination=destination": "moveaxis",
+    "axis0=axis1 axis1=axis2": "swapaxes swapdims=swapaxes transpose=swapaxes",
+    "source=source destination=destination": "moveaxis movedim=moveaxis",
     "min=x_min max=x_max": "clamp=clip clip",
     "dtype=dtype": "to=cast",
     "shape=newshape": "reshape view=reshape",
     "dims=axes": "permute=transpose",
     "dims=axis": "flip",
+    "diagonal=k": "tril triu",
+    "shifts=shift dims=axis": "roll",
+    "n=n dim=axis": "diff",
 }
 _BY_TORCH_WORD = {
     word: (target or word, dict(pair.split("=") for pair in names.split()))
@@ -134,11 +137,18 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
             f"{named(operation)}: the function {word or function!r} cannot be written into a config. "
             "Put a layer with get_config in its place, or save the weights alone."
         )
+    if function is Tensor.where:
+        args, kwargs = _where(*args, **kwargs), {}
     if names is not None:
         args, kwargs = _in_keras_names(operation, op, names, args, kwargs)
     bound = op.signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return op, bound.arguments
+
+
+def _where(x: Any, condition: Any, other: Any) -> tuple[Any, Any, Any]:
+    """The arguments of the method of a tensor, as the function has them."""
+    return condition, x, other
 
 
 def _in_keras_names(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,17 +43,19 @@ def activation(reader: Reader, name: str, x: Value, *args: Any, **options: Any) 
         make = partial(layers.ELU, given["alpha"], name=name)
     elif word in ("relu", "relu6") or given.get("min_val") == 0:
         make = partial(layers.ReLU, given.get("max_val", 6.0 if word == "relu6" else None), name=name)
-    elif given == {"approximate": "tanh"}:
-        make = partial(layers.Activation, partial(activations.gelu, approximate=True), name=name)
-    elif given != meant:
-        return NotImplemented
+    elif word == "hard_tanh" and given != meant:
+        return x.like(ops.clip(x.made, given["min_val"], given["max_val"]))
+    elif given != meant:  # what Activation has no place for
+        (value, *more) = given.values()
+        value = value == "tanh" if word == "gelu" else value
+        return NotImplemented if more else x.like(getattr(ops, word)(x.made, value))
     return x.like(reader.layer(name, make, x.made))
 
 
 @reads("softmax", "log_softmax")
 def softmax(reader: Reader, name: str, x: Value, dim: int | None = None, **options: Any) -> Any:
     if options.get("dtype") is not None:
-        return NotImplemented
+        x = cast(reader, name, x, options["dtype"])
     axis = x.axis((1 if len(x.shape) in (2, 4) else 0) if dim is None else dim)  # as torch chooses one
     if axis == 0:
         raise reader.unreadable("goes along the batch", "Give its `dim`.")
@@ -101,10 +103,15 @@ def linear(reader: Reader, name: str, x: Value, weight: Tensor, bias: Tensor | N
 @weighs("embedding")
 def embedding(reader: Reader, name: str, x: Value, weight: Tensor, *args: Any, **options: Any) -> Value:
     defaults = {"padding_idx": None, "max_norm": None, "norm_type": 2.0, "scale_grad_by_freq": False, "sparse": False}
-    _, max_norm, _, by_frequency, _ = bound(defaults, args, options)
+    padding, max_norm, _, by_frequency, _ = bound(defaults, args, options)
     if max_norm is not None or by_frequency:
         raise reader.unreadable("has `max_norm` or `scale_grad_by_freq`, which no layer has")
-    return reader.value(reader.table(name, weight)(reader.settled(x).made))
+    places = reader.settled(x).made
+    made = reader.table(name, weight)(places)
+    if padding is not None and weight.requires_grad:  # a row that does not train
+        padded = ops.expand_dims(ops.equal(places, padding % len(weight)), -1)
+        made = ops.where(padded, ops.stop_gradient(made), made)
+    return reader.value(made)
 
 
 def _windows(reader: Reader, name: str, x: Value, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
@@ -230,10 +237,10 @@ def batch_norm(
     weight, bias, training, momentum, eps = bound(defaults, args, options)
     if training or mean is None:
         raise reader.unreadable("takes the statistics of a batch in inference, too")
-    axis, unbiased = _last_or(x.axis(1), x), "spatial" if len(x.shape) > 3 else None
+    axis = _last_or(x.axis(1), x)
     make = partial(
         layers.BatchNormalization, axis, round(1 - momentum, 12), eps, weight is not None, weight is not None,
-        unbiased_variance=unbiased, name=name,
+        unbiased_variance="spatial" if len(x.shape) > 3 else "always", name=name,
     )  # fmt: skip
     state = {**_affine(weight, bias), "running_mean": mean, "running_var": variance}
     fixed = {} if isinstance(training, Flag) else {"training": False}
@@ -437,6 +444,85 @@ def mean(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool = F
 # Shapes --------------------------------------------------------------------------------------------------------------
 
 
+class _Extremes(NamedTuple):
+    """The result of `max` and `min` along an axis."""
+
+    values: Value
+    indices: Value
+
+
+@reads("max", "min")
+def extremes(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    """Along an axis; of two tensors, the larger or the smaller."""
+    word, dim = reader.word, options.get("other", dim)
+    if isinstance(dim, Value):
+        return arithmetic(reader, name, x, dim, word=f"{word}imum")
+    if not isinstance(dim, int):
+        return NotImplemented
+    found = (getattr(ops, function)(reader.settled(x).made, dim, keepdim) for function in (word, f"arg{word}"))
+    return _Extremes(*map(reader.value, found))
+
+
+@reads("var", "std")
+def variance(
+    reader: Reader, name: str, x: Value, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
+    correction: int | None = None,
+) -> Any:  # fmt: skip
+    sizes = [x.shape[axis] for axis in ([dim] if type(dim) is int else dim or ())] if type(dim) is not bool else []
+    if not sizes or None in sizes:
+        return NotImplemented
+    count = math.prod(sizes)  # type: ignore[arg-type]
+    more = count / (count - (int(unbiased) if correction is None else correction))
+    made = getattr(ops, reader.word)(reader.settled(x).made, dim, keepdim)
+    return reader.value(made * (more if reader.word == "var" else math.sqrt(more)))
+
+
+@reads("norm", "linalg_norm", "linalg_vector_norm")
+def norm(
+    reader: Reader, name: str, x: Value, ord: Any = None, dim: Any = None, keepdim: bool = False, **options: Any
+) -> Any:
+    ord = next((each for each in (ord, options.pop("p", None)) if each not in (None, "fro")), 2)
+    axis = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
+    if type(axis) is not int or any(value is not None for value in options.values()):
+        return NotImplemented
+    return reader.value(ops.norm(reader.settled(x).made, ord, axis, keepdim))
+
+
+@reads("glu")
+def gated(reader: Reader, name: str, x: Value, dim: int = -1) -> Value:
+    return reader.value(ops.glu(x.made, x.axis(dim)), x.order)
+
+
+@reads("masked_fill")
+def masked_fill(reader: Reader, name: str, x: Value, mask: Any, value: Any) -> Any:
+    return reader.operation(torch.where, (mask, value, x), {})
+
+
+@reads("eq", "ne")
+def comparison(reader: Reader, name: str, a: Any, b: Any) -> Any:
+    """By values; Python compares symbols by what they are."""
+    a, b = (a, b) if isinstance(a, Value) else (b, a)
+    return reader.operation(getattr(torch, reader.word), (a, b), {})
+
+
+@reads("clamp_min", "clamp_max")
+def bounded(reader: Reader, name: str, x: Value, bound: Any) -> Any:
+    return reader.operation(torch.clamp, (x,), {reader.word[-3:]: bound})
+
+
+@reads("narrow", "select", "index_select")
+def picked(reader: Reader, name: str, x: Value, dim: int, place: Any, length: int = 0) -> Value:
+    key = slice(place, place + length) if reader.word == "narrow" else place
+    keys = (slice(None),) * (dim % len(x.shape))
+    return reader.value(reader.settled(x).made[(*keys, key)])
+
+
+@reads("einsum")
+def einsum(reader: Reader, name: str, equation: str, *operands: Any) -> Value:
+    parts = (reader.settled(each).made if isinstance(each, Value) else each for each in pytree.tree_leaves(operands))
+    return reader.value(ops.einsum(equation, *parts))
+
+
 @reads("flatten")
 def flatten(reader: Reader, name: str, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
     rank = len(x.shape)
@@ -488,14 +574,27 @@ def matrix_transpose(reader: Reader, name: str, x: Value) -> Value:
     return transpose(reader, name, x, 0, 1)
 
 
-@reads("contiguous", "clone", "float", "detach")
-def unchanged(reader: Reader, name: str, x: Value, *args: Any, **kwargs: Any) -> Any:
-    return x if x.dtype.is_floating_point else NotImplemented
+@reads("contiguous", "clone")
+def unchanged(reader: Reader, name: str, x: Value, *args: Any, **kwargs: Any) -> Value:
+    return x
 
 
-@reads("type_as")
-def type_as(reader: Reader, name: str, x: Value, other: Any) -> Value:
-    return x if x.dtype is other.dtype else reader.value(ops.cast(x.made, other.dtype), x.order)
+@reads("detach")
+def detach(reader: Reader, name: str, x: Value) -> Value:
+    return x.like(ops.stop_gradient(x.made))
+
+
+_TYPES = {"half": torch.float16, "double": torch.float64, "bool": torch.bool, "int": torch.int32, "long": torch.int64}
+
+
+@reads("float", "to", "type", "type_as", *_TYPES)
+def cast(reader: Reader, name: str, x: Value, *args: Any, **options: Any) -> Value:
+    """The type is the method's, or that of an argument; where there is none, a device is asked for."""
+    word = "to" if reader.word.endswith("softmax") else reader.word
+    given = [*args, *options.values()] if word in ("to", "type", "type_as") else [_TYPES.get(word, torch.float32)]
+    types = [each if isinstance(each, torch.dtype) else getattr(each, "dtype", None) for each in given]
+    dtype = next((each for each in types if each is not None), x.dtype)
+    return x if x.dtype is dtype else reader.value(ops.cast(x.made, dtype), x.order)
 
 
 @reads("size")
@@ -504,7 +603,9 @@ def size(reader: Reader, name: str, x: Value, dim: int | None = None) -> Any:
 
 
 @reads("getattr")
-def attribute(reader: Reader, name: str, x: Value, word: str) -> Any:
+def attribute(reader: Reader, name: str, x: Any, word: str) -> Any:
+    if isinstance(x, _Extremes):
+        return getattr(x, word)
     if word == "shape":
         return shape_of(x)
     if word in ("device", "dtype", "ndim"):
@@ -647,8 +748,13 @@ def interpolate(
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor or ())
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
     kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
+    antialias = options.pop("antialias", False)
     if any(options.values()):
         return NotImplemented
+    if antialias:
+        wanted = size or [int(each * by) for each, by in zip(sizes, factors, strict=True)]
+        made = ops.image.resize(x.made, wanted, mode, True, data_format=reader.data_format)
+        return reader.value(made, x.order)
     if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
         given: Any = {"size": size, "scale_factor": None if size else factors, "mode": kind}
         module = nn.Upsample(**given, align_corners=align_corners)
@@ -689,9 +795,8 @@ def _widened(reader: Reader, value: Value, rank: int) -> Value:
 
 
 @reads(*_ARITHMETIC)
-def arithmetic(reader: Reader, name: str, a: Any, b: Any, **options: Any) -> Any:
-    target = reader._node.target
-    layer, function = _ARITHMETIC[(target if isinstance(target, str) else target.__name__).strip("_")]
+def arithmetic(reader: Reader, name: str, a: Any, b: Any, word: str = "", **options: Any) -> Any:
+    layer, function = _ARITHMETIC[word or reader.word]
     values = [each for each in (a, b) if isinstance(each, Value)]
     if options or any(isinstance(each, torch.Tensor) for each in (a, b)):
         return NotImplemented
@@ -790,9 +895,10 @@ def dot_product_attention(
     rate = dropout_p.training if isinstance(dropout_p, InTraining) else 0.0
     if dropout_p:
         raise reader.unreadable("drops always", "Hand on a rate that is 0 unless `self.training`, or use nn.Dropout.")
-    if enable_gqa:
-        raise reader.unreadable("has `enable_gqa`")
     parts = [reader.settled(each) for each in (query, key, value)]
+    if enable_gqa:  # heads of the query share those of key and value
+        heads = parts[0].shape[1] or 0
+        parts[1:] = [reader.value(ops.repeat(each.made, heads // (each.shape[1] or 1), axis=1)) for each in parts[1:]]
     mask = reader.settled(attn_mask).made if isinstance(attn_mask, Value) else attn_mask
     boolean = getattr(attn_mask, "dtype", None) is torch.bool
     if not rate and all(len(part.shape) == 4 for part in parts):
