@@ -42,6 +42,7 @@ from .core.declare import (
     unknown_keyword,
 )
 from .core.placing import put_together
+from .core.work import aside
 from .files.safe import FAULTS, reason, remove_leftovers, replacing
 from .training.distributed import speaks, writing
 from .training.progress import Progress
@@ -309,8 +310,9 @@ def _passed_on(hook: str) -> Callable[..., None]:
         given.apply_defaults()
         _, *place, logs = given.arguments.values()
         logs = {} if logs is None else logs
-        for item in self.callbacks:
-            getattr(item, hook)(*place, logs)
+        with aside():
+            for item in self.callbacks:
+                getattr(item, hook)(*place, logs)
 
     return call
 

@@ -111,6 +111,26 @@ def alone_in(what: str, model: Any) -> Iterator[None]:
             _at_work.remove(work)
 
 
+@contextmanager
+def aside() -> Iterator[None]:
+    """Inside, calls of what this thread trains are inference unless told; what it is made to train there, trains."""
+    with _lock:
+        begun = [work for work in _at_work if work.thread == scope.thread and work.training and not work.by_scope]
+    outer = scope.training
+    if not begun or outer is not None:
+        yield
+        return
+    scope.training = False
+    for work in begun:
+        work.by_scope = True
+    try:
+        yield
+    finally:
+        scope.training = outer
+        for work in begun:
+            work.by_scope = False
+
+
 def put_flag(module: nn.Module, training: bool) -> None:
     """`module.training = training`, of layers without the way through `__setattr__`."""
     if "_care" in vars(module) and not hasattr(type(module), "training"):

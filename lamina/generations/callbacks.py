@@ -117,7 +117,16 @@ class OfTheTime(callbacks.CallbackList):
                 callback.history = Results(callback.history)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        super().on_epoch_end(epoch, Results(logs or {}))
+        super().on_epoch_end(epoch, self._in_order(logs or {}, Results()))
+
+    def _in_order(self, logs: Mapping[str, Any], found: Results, held_first: bool = False) -> Results:
+        """`found` with results behind it in the order of `metrics_names`, those on the data held back as a whole."""
+        own = {name: value for name, value in logs.items() if not name.startswith("val_")}
+        names = self._model._names_in_order(own)
+        held = [f"val_{name}" for name in names if f"val_{name}" in logs]
+        for name in (*held, *names, *logs) if held_first else (*names, *held, *logs):
+            found[name] = logs[name]
+        return found
 
 
 class ToldMore(OfTheTime):
@@ -131,6 +140,9 @@ class ToldMore(OfTheTime):
         for callback in self.callbacks:
             callback.validation_data = facts.get("held")
 
+    def _in_order(self, logs: Mapping[str, Any], found: Results, held_first: bool = True) -> Results:
+        return super()._in_order(logs, found, held_first)
+
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params({**params, **self.facts.get("params", {})})
 
@@ -143,25 +155,25 @@ class ToldMore(OfTheTime):
         self, hooks: list[Callable[..., None]], phase: str | None, batch: int, logs: Mapping[str, float] | None
     ) -> None:
         """Calls hooks with logs that also hold the batch's number and size."""
-        logs = Results(logs or {})
+        told, logs = Results(batch=batch), dict(logs or {})
         if phase is not None and "loss" in logs:
-            self._make_own(logs, phase, batch)
+            told["size"] = self._make_own(logs, phase, batch)
         samples, size = self.facts.get("samples"), self.facts.get("batch_size")
-        logs["batch"] = batch
         if samples and size:
-            logs["size"] = min(size, samples - batch * size)
+            told["size"] = min(size, samples - batch * size)
+        told = told if phase is None else self._in_order(logs, told)
         for hook in hooks:
-            hook(batch, logs)
+            hook(batch, told)
 
-    def _make_own(self, logs: dict[str, float], phase: str, batch: int) -> None:
-        """Let the loss, in Keras 1 all results, be the batch's own instead of the mean up to it."""
+    def _make_own(self, logs: dict[str, float], phase: str, batch: int) -> int:
+        """Let the loss, in Keras 1 all results, be the batch's own instead of the mean up to it. Gives its size."""
         count, now = float(self._model._compiled.mean_loss.count), dict(logs)
         seen, before = self._before.get(phase, (0.0, {})) if batch else (0.0, {})
         self._before[phase] = count, now
-        logs["size"] = int(count - seen)
         if count > seen > 0:
             names = set(before) & (set(now) if self.facts["all_by_batch"] else {"loss"})
             logs.update({name: (now[name] * count - before[name] * seen) / (count - seen) for name in names})
+        return int(count - seen)
 
 
 def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -321,7 +321,8 @@ class _ModelWords(Adds):
         return callbacks.ToldMore(self.__dict__.get("_facts", {}), *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        return super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
+        found = super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
+        return {name: found[name] for name in self._names_in_order(found)} if isinstance(found, dict) else found
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         given = self._modern("predict", args, kwargs)
@@ -338,12 +339,14 @@ class _ModelWords(Adds):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns; in Keras 1 and 2 from `compile` on."""
+        """The names of what `evaluate` returns; Keras 1 and 2 have them from `compile` on, tf.keras from a batch on."""
         loss = self._compiled.loss
         symbolic = getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern
         if symbolic and loss is not None and not loss.built:
             return names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
-        return self._names_in_order(self.get_metrics_result())
+        names = self._names_in_order(self.get_metrics_result())
+        unknown = self._dialect.table.shares_modern and loss is not None and not loss.built
+        return [name for name in names if not (unknown and name == self._compiled.mean_loss.name)]
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         """The loss, those of the outputs, then the metrics of one output after the other, as they were given."""

@@ -18,7 +18,7 @@ from ..core import placing
 from ..core.children import Children
 from ..core.errors import warn
 from ..core.layer import Layer
-from ..core.work import keeps_states, modules_inside, put_flag, training_flags
+from ..core.work import aside, keeps_states, modules_inside, put_flag, training_flags
 from .data import Feed, check_count
 from .distributed import Ranks, ranks_of, spoken
 from .memory import keep_buffers
@@ -244,8 +244,9 @@ def results_together(model: Any, ranks: Ranks, logs: Any, part: Any) -> dict[str
 
 
 def _call(hooks: list[Callable[..., None]], index: int, logs: Mapping[str, Any]) -> None:
-    for hook in hooks:
-        hook(index, logs)
+    with aside():
+        for hook in hooks:
+            hook(index, logs)
 
 
 def check_frequency(frequency: Any) -> None:
