@@ -473,3 +473,11 @@ def test_a_convolution_of_ones_own_between_bias_and_activation(space: Any, data_
     symbol = space.Input((6, 6, 6))
     model = space.Model(symbol, own(symbol))
     torch.testing.assert_close(torch.as_tensor(model.predict(x.numpy(), verbose=0)), own(x).detach())
+
+
+@pytest.mark.parametrize("home", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_layers_of_outputs_by_name_stand_in_the_order_of_the_names(home: Any) -> None:
+    """As recorded of Keras 3.15 and tf_keras 2.21: the order of weights in files rests on it."""
+    inputs = home.Input((6,), name="i")
+    model = home.Model(inputs, {name: home.layers.Dense(3, name=name)(inputs) for name in ("reg", "cls")})
+    assert [layer.name for layer in model.layers] == ["i", "cls", "reg"]

@@ -20,6 +20,15 @@ from .symbolic import Node, SymbolicTensor
 from .trail import FAULTS, Trail, beyond_shapes, trail_of
 
 
+def _in_order_of_keys(value: Any) -> list[Any]:
+    """The leaves of a structure as Keras meets them: a dictionary's in the order of its keys."""
+    if type(value) is dict:
+        value = [value[key] for key in sorted(value, key=lambda key: (type(key).__name__, key))]
+    elif not isinstance(value, (list, tuple)):
+        return pytree.tree_leaves(value)
+    return [leaf for item in value for leaf in _in_order_of_keys(item)]
+
+
 class Graph:
     """All calls between some inputs and some outputs (structures of symbolic tensors), in running order.
 
@@ -30,7 +39,7 @@ class Graph:
         self.inputs: list[SymbolicTensor] = pytree.tree_leaves(inputs)
         self.outputs = outputs
         self.nodes: list[Node] = []
-        leaves = pytree.tree_leaves(outputs)
+        leaves = _in_order_of_keys(outputs)
         for output in leaves:
             if not isinstance(output, SymbolicTensor):
                 raise ValueError(f"{name}: outputs must be symbolic tensors (from lamina.Input); got {short(output)}.")
@@ -89,7 +98,14 @@ class Graph:
                         f"{name}: the graph is disconnected: output {output.name!r} depends on input "
                         f"{node.layer.name!r}, which is not among the model's inputs. Add it to `inputs`."
                     )
-                stack.extend((_producer(tensor, name), False) for tensor in reversed(node.inputs))
+                inputs = node.inputs
+                if len(inputs) > 1:
+                    inputs = [
+                        leaf
+                        for leaf in _in_order_of_keys((node.args, [*node.kwargs.values()]))
+                        if isinstance(leaf, SymbolicTensor)
+                    ]
+                stack.extend((_producer(tensor, name), False) for tensor in reversed(inputs))
 
     @staticmethod
     def _is_input(node: Node, given: set[int]) -> bool:
