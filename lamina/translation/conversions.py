@@ -181,7 +181,7 @@ def nadam(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Ar
 
 
 def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """tf.keras' BatchNormalization took a list of axes; of several, with `renorm`, or not `fused`, its variance is biased."""
+    """tf.keras took a list of axes; of several, with `renorm` or unfused, the variance is biased."""
     axis = modern["axis"]
     if isinstance(axis, (list, tuple)):
         modern["axis"] = axis[0]
