@@ -251,6 +251,8 @@ def test_a_variance_that_is_not_fused_is_biased(fused: bool | None, unbiased: bo
     expected = x.reshape(-1, 5).var(0, ddof=int(unbiased))
     np.testing.assert_allclose(layer.moving_variance.numpy(), expected, rtol=1e-5)
     assert "fused" not in layer.get_config()
+    for other in ({"axis": [1, 2]}, {"renorm": True}):
+        tf_keras.layers.BatchNormalization(**other, fused=fused)(x)
 
 
 @EACH
