@@ -242,6 +242,19 @@ def test_the_variance_of_pictures_is_unbiased_where_tensorflow_fuses(axis: int) 
     np.testing.assert_allclose(layer.moving_variance.numpy(), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("fused", "unbiased"), [(None, True), (True, True), (False, False)])
+def test_a_variance_that_is_not_fused_is_biased(fused: bool | None, unbiased: bool) -> None:
+    """`fused` is taken as a keyword and does not stand in the config, as in tf_keras 2.21."""
+    x = drawn(3, 2, 4, 5)
+    layer = tf_keras.layers.BatchNormalization(momentum=0.0, fused=fused)
+    layer(x, training=True)
+    expected = x.reshape(-1, 5).var(0, ddof=int(unbiased))
+    np.testing.assert_allclose(layer.moving_variance.numpy(), expected, rtol=1e-5)
+    assert "fused" not in layer.get_config()
+    for other in ({"axis": [1, 2]}, {"renorm": True}):
+        tf_keras.layers.BatchNormalization(**other, fused=fused)(x)
+
+
 @EACH
 def test_a_plateau_is_waited_for_as_in_the_time(space: ModuleType) -> None:
     """With a patience of 1, in Keras 1 the second epoch without progress cuts the rate, then each one."""

@@ -675,3 +675,34 @@ def test_what_numpy_gets_is_a_copy():
     kept = lamina.ops.convert_to_numpy(weight)
     weight.assign([5.0, 6.0])
     assert kept.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("number", "integer"), [("float16", "int16"), ("float16", "uint8"), ("bfloat16", "int64")])
+def test_a_division_keeps_the_type_of_the_floats(number, integer):
+    """As Keras 3.15 on torch and JAX."""
+    x1, x2 = lamina.ops.cast([1.0, -3.0], number), lamina.ops.cast([2, 0], integer)
+    found = lamina.ops.divide_no_nan(x1, x2)
+    assert lamina.backend.standardize_dtype(found.dtype) == number
+    assert found.tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_the_extreme_of_no_values_is_the_initial_one(name):
+    """As NumPy and Keras 3.15 on JAX."""
+    x = np.zeros((2, 0, 3), "float32")
+    for axis, keepdims in ((1, False), (1, True), (None, False), ((0, 1), True)):
+        found = getattr(lamina.ops, name)(x, axis=axis, keepdims=keepdims, initial=1)
+        expected = getattr(np, name)(x, axis=axis, keepdims=keepdims, initial=1)
+        assert found.dtype is torch.float32
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("signature", ["(n),()->()", "(),(n)->()", "(n),(m)->()", "(n,m),()->()"])
+def test_a_signature_may_name_single_values(signature):
+    """Values of numpy.vectorize."""
+    shapes = {"": (2,), "n": (2, 3), "m": (2, 4), "n,m": (2, 3, 4)}
+    parts = signature.split("->")[0][1:-1].split("),(")
+    x, y = (np.arange(1.0, np.prod(shapes[part]) + 1).reshape(shapes[part]) for part in parts)
+    found = lamina.ops.vectorize(lambda a, b: lamina.ops.sum(a) * lamina.ops.sum(b), signature=signature)(x, y)
+    expected = np.vectorize(lambda a, b: np.sum(a) * np.sum(b), signature=signature)(x, y)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

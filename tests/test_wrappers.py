@@ -379,3 +379,15 @@ def test_a_pipeline_hands_masks_on() -> None:
     assert torch.equal(Pipeline([Dense(3), lamina.layers.ReLU()])(x)._keras_mask, torch.tensor([[True, False]]))
     with pytest.raises(ValueError, match="`layers` must be a list of layers"):
         Pipeline(Dense(3))
+
+
+@pytest.mark.parametrize("mode", ["concat", None])
+@pytest.mark.parametrize("state", [False, True])
+def test_a_backward_layer_of_another_size_has_its_own_shapes(mode, state):
+    """As tf_keras 2.21; Keras 3 announces twice the forward layer's."""
+    options = {"return_sequences": True, "return_state": state}
+    layer = Bidirectional(LSTM(2, **options), mode, backward_layer=LSTM(3, go_backwards=True, **options))
+    outputs = layer(torch.ones(4, 5, 6))
+    shapes = [tuple(output.shape) for output in outputs] if mode is None or state else tuple(outputs.shape)
+    found = layer.compute_output_shape((4, 5, 6))
+    assert (list(found) if mode is None or state else found) == shapes

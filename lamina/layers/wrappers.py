@@ -276,12 +276,12 @@ class Bidirectional(Holder):
     def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
         if initial_state_shape is not None:
             self._halves(initial_state_shape, initial_state_shape, sequences_shape)
-        output = self.forward_layer.compute_output_shape(sequences_shape)
-        output, *states = output if self.return_state else (output,)
+        ways = [layer.compute_output_shape(sequences_shape) for layer in (self.forward_layer, self.backward_layer)]
+        (output, *states), (other, *others) = ways if self.return_state else [[way] for way in ways]
         if self.merge_mode == "concat":
-            output = (*output[:-1], 2 * output[-1])
-        outputs = (output, output) if self.merge_mode is None else (output,)
-        return (*outputs, *states, *states) if len(outputs) > 1 or self.return_state else output
+            output = (*output[:-1], output[-1] + other[-1])
+        outputs = (output, other) if self.merge_mode is None else (output,)
+        return (*outputs, *states, *others) if len(outputs) > 1 or self.return_state else output
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask itself for whole sequences; states have none."""

@@ -129,7 +129,7 @@ def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None =
     if not callable(pyfunc):
         raise ValueError(f"vectorize: `pyfunc` must be a function; got {short(pyfunc)}.")
     excluded = set(excluded or ())
-    left = [] if signature is None else signature.replace(" ", "").split("->")[0].strip("()").split("),(")
+    left = [] if signature is None else signature.replace(" ", "").split("->")[0][1:-1].split("),(")
 
     @functools.wraps(pyfunc)
     def over_all(*args: Any, **kwargs: Any) -> Any:

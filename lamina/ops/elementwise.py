@@ -85,7 +85,7 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
     """x1 / x2, 0 where x2 is 0."""
     x1, x2 = floats(x1, x2)
     zero = x2 == 0
-    return torch.where(zero, 0.0, x1 / torch.where(zero, 1.0, x2))
+    return (x1 / x2.masked_fill(zero, 1)).masked_fill(zero, 0)
 
 
 @op

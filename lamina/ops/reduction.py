@@ -140,15 +140,21 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
     """The greatest value, at least `initial`; equal ones share the gradient."""
-    result = torch.amax(*_over(x, axis, keepdims))
-    return result if initial is None else torch.maximum(*tensors(result, initial))
+    return _from_initial(torch.amax, torch.maximum, _over(x, axis, keepdims), initial)
 
 
 @op
 def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
     """The smallest value, at most `initial`; equal ones share the gradient."""
-    result = torch.amin(*_over(x, axis, keepdims))
-    return result if initial is None else torch.minimum(*tensors(result, initial))
+    return _from_initial(torch.amin, torch.minimum, _over(x, axis, keepdims), initial)
+
+
+def _from_initial(reduce: Callable, choose: Callable, over: tuple[Tensor, Any, bool], initial: Any) -> Tensor:
+    if initial is None:
+        return reduce(*over)
+    if not over[0].numel():  # of no values the extreme is `initial`; torch reduces none
+        return torch.full_like(torch.any(*over), initial, dtype=over[0].dtype)
+    return choose(*tensors(reduce(*over), initial))
 
 
 @op

@@ -181,13 +181,13 @@ def nadam(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Ar
 
 
 def several_axes(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """tf.keras' BatchNormalization took a list of axes; of several, and with `renorm`, its variance is biased."""
-    axis = modern["axis"]
+    """tf.keras took a list of axes; of several, with `renorm` or unfused, the variance is biased."""
+    axis, unfused = modern["axis"], modern.pop("fused", None) is False
     if isinstance(axis, (list, tuple)):
         modern["axis"] = axis[0]
         if len(axis) > 1:
             modern["axes"] = tuple(axis)
-    if "axes" in modern or modern.get("renorm"):
+    if "axes" in modern or modern.get("renorm") or unfused:
         modern.pop("unbiased_variance", None)
     return modern
 
