@@ -749,10 +749,10 @@ def interpolate(
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
     kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
     antialias = options.pop("antialias", False)
-    if any(options.values()):
+    if any(options.values()) or (antialias and size is None and None in sizes):
         return NotImplemented
     if antialias:
-        wanted = size or [int(each * by) for each, by in zip(sizes, factors, strict=True)]
+        wanted = size or [int(each * by) for each, by in zip(sizes, factors, strict=True)]  # type: ignore[operator]
         made = ops.image.resize(x.made, wanted, mode, True, data_format=reader.data_format)
         return reader.value(made, x.order)
     if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
