@@ -638,6 +638,73 @@ def test_an_optimizer_that_holds_another(generation: str) -> None:
     assert K.get_value(counted) == 0
 
 
+ASKING = """
+class Stepping(Optimizer):
+    def __init__(self, lr=0.5, **kwargs):
+        super(Stepping, self).__init__(**kwargs)
+        self.iterations, self.lr = K.variable(0), K.variable(lr)
+
+    def get_updates(self, {order}):
+        gradients = self.get_gradients(loss, params)
+        steps = [K.update_sub(weight, self.lr * each) for weight, each in zip(params, gradients)]
+        self.updates = [K.update_add(self.iterations, 1)] + steps
+        return self.updates
+
+
+class Asking(Optimizer):
+    def __init__(self, optimizer, **kwargs):
+        super(Asking, self).__init__(**kwargs)
+        self.optimizer = optimizer
+
+    @property
+    def iterations(self):
+        return self.optimizer.iterations
+
+    @property
+    def lr(self):
+        return self.optimizer.lr
+
+    @lr.setter
+    def lr(self, value):
+        self.optimizer.lr = value
+
+    @property
+    def learning_rate(self):
+        return self.optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self.optimizer.learning_rate = value
+
+    def get_updates(self, {order}):
+        self.updates = self.optimizer.get_updates({order})
+        return self.updates
+"""
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "of Keras"])
+@pytest.mark.parametrize("generation", OLDER)
+def test_an_optimizer_whose_properties_are_those_of_another(generation: str, own: bool) -> None:
+    optimizers, K = module(generation, "optimizers"), module(generation, "backend")
+    order = "params, constraints, loss" if generation == "keras1" else "loss, params"
+    names = of_users(ASKING.format(order=order), Optimizer=optimizers.Optimizer, K=K)
+    made = names["Stepping"] if own else optimizers.SGD
+    inner, model = made(lr=0.5, clipvalue=0.01), classifier(generation)
+    asking = names["Asking"](inner)
+    first, x, y = model.get_weights(), np.random.rand(4, 3), np.eye(2)[[0, 1, 1, 0]]
+    found = []
+    for optimizer in (optimizers.SGD(lr=0.5, clipvalue=0.01), asking):
+        model.set_weights(first)
+        model.compile(optimizer, "mse")
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        found.append(model.get_weights()[0])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+    assert K.get_value(asking.iterations) == K.get_value(inner.iterations) == 3
+    K.set_value(asking.lr, 0.25)
+    assert K.get_value(inner.lr) == 0.25
+
+
 @pytest.mark.parametrize("axes", [2, 3])
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_crossentropy_of_a_certain_mistake(generation: str, axes: int) -> None:

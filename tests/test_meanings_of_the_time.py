@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lamina
 from lamina import keras1, keras2, tf_keras
 
 EACH = pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__[7:])
@@ -492,3 +493,45 @@ def test_constraints_see_kernels_as_they_lay(name: str, kernel: Any, shape: Any,
     model.train_on_batch(drawn(2, *shape), np.zeros(model.predict(drawn(2, *shape)).shape))
     expected = before / (np.sqrt(np.square(before).sum(axes, keepdims=True)) + 1e-7)
     np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4)
+
+
+RANDOM = (
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Orthogonal",
+    "glorot_uniform",
+    "he_normal",
+)
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras, lamina], ids=["keras2", "tf_keras", "keras3"])
+@pytest.mark.parametrize("name", RANDOM)
+def test_layers_that_share_a_seed_of_keras_2_differ(space: ModuleType, name: str) -> None:
+    """There a seed is one more after each call; since tf.keras all layers of a shape start alike."""
+    layers, seeded = space.layers, getattr(space.initializers, name)
+    shared = seeded(seed=3)
+    model = space.models.Sequential([layers.Dense(4, kernel_initializer=shared) for _ in range(3)])
+    model.build((None, 4))
+    kernels = model.get_weights()[::2]
+    moves = space is keras2
+    assert shared.seed == shared.get_config()["seed"] == (6 if moves else 3)
+    for number, kernel in enumerate(kernels):
+        layer = layers.Dense(4, kernel_initializer=seeded(seed=3 + number * moves))
+        layer.build((None, 4))
+        assert np.array_equal(kernel, layer.get_weights()[0])
+    assert np.array_equal(kernels[0], kernels[1]) != moves
+
+
+def test_each_weight_of_a_layer_takes_a_seed_of_keras_2() -> None:
+    layers = keras2.layers
+    for layer, shape, words in [
+        (layers.LSTM(4), (None, 3, 4), "kernel recurrent"),
+        (layers.SeparableConv2D(3, 2), (None, 4, 4, 3), "depthwise pointwise"),
+        (layers.Embedding(5, 2), (None, 3), "embeddings"),
+    ]:
+        shared = keras2.initializers.RandomNormal(seed=3)
+        again = type(layer)(**{**layer.get_config(), **{f"{word}_initializer": shared for word in words.split()}})
+        again.build(shape)
+        assert shared.seed == 3 + len(words.split())

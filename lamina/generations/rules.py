@@ -64,7 +64,10 @@ class ByUpdates(_Modern):
 
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Tensor]:
         """The step's gradients, clipped; only the loss that is trained has some."""
-        return [self._step_gradients[id(param)] for param in params]
+        own, known = self.__dict__.get("_step_gradients"), step_gradients()
+        if own is not None or known is None:
+            return [self._step_gradients[id(param)] for param in params]
+        return self._clipped([known[id(param)] for param in params])  # another optimizer holds this one
 
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         if self._in_todays_words():
@@ -118,16 +121,25 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
     """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
     variables that files keep."""
 
-    iterations: Any = None
-
     def __init__(self, **kwargs: Any):
         unknown = kwargs.keys() - {"clipnorm", "clipvalue", "name"}
         if unknown:
             raise TypeError(f"Unexpected keyword argument passed to optimizer: {min(unknown)}")
         super().__init__(0.0, name=kwargs.get("name"))
         self.__dict__.update({"updates": [], "weights": [], **kwargs})
-        if self.iterations is None:
-            self.iterations = self._iterations
+
+    def _set_args(self, values: Mapping[str, Any]) -> None:
+        """Without the properties that a class which holds another optimizer has, and which ask that one."""
+        self.__dict__["_learning_rate"] = values["learning_rate"]
+        super()._set_args({name: value for name, value in values.items() if name != "learning_rate"})
+
+    @property
+    def iterations(self) -> Any:
+        return self.__dict__.get("_counted_steps", self._iterations)
+
+    @iterations.setter
+    def iterations(self, value: Any) -> None:
+        self.__dict__["_counted_steps"] = value
 
     @property
     def learning_rate(self) -> Any:

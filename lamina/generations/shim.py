@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 from ..core import config as settings
 from ..core import functions, serialize
 from ..core.errors import named
-from ..core.layer import InputSpec, Layer
+from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
@@ -81,6 +81,16 @@ class Shim(_Modern):
         if "name" in cls._words.accepted:
             return cls(**config)
         return cls(**{key: value for key, value in config.items() if key != "name"})
+
+
+class SeededShim(Shim):
+    """Random first values: an integer `seed` is one more after each call, so that layers that share it differ."""
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> torch.Tensor:
+        values = super().__call__(shape, dtype)
+        if isinstance(self.seed, int) and not (values.is_meta or scope.trying):
+            self.seed += 1
+        return values
 
 
 class Shared(Weight):
@@ -613,11 +623,19 @@ def _reset_both(layer: Any) -> None:
     layer.backward_layer.reset_states()
 
 
+def _base(dialect: Dialect, home: str, modern: Any) -> type:
+    """What has the old words of a class of this kind."""
+    if issubclass(modern, Layer):
+        return LayerShim
+    if home.startswith("optimizers"):
+        return OptimizerShim if dialect.table.shares_modern else ListedOptimizer
+    return SeededShim if home == "initializers" and "seed" in modern._args else Shim
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
-    optimizer = OptimizerShim if dialect.table.shares_modern else ListedOptimizer
-    base = LayerShim if issubclass(modern, Layer) else optimizer if home.startswith("optimizers") else Shim
+    base = _base(dialect, home, modern)
     members: dict[str, Any] = {
         "__module__": dialect.module(home),
         "__doc__": f"{own.name} of Keras {dialect.table.version}: `{modern.__name__}` in its words.",
