@@ -356,8 +356,10 @@ def test_an_optimizer_lists_its_state_and_goes_on_with_it(space: Any, name: str)
         return model
 
     first, second = trained(3), trained(3)
-    assert trained(0).optimizer.get_weights() == []
+    assert trained(0).optimizer.get_weights() == trained(0).optimizer.weights == []
     state = first.optimizer.get_weights()
+    for array, weight in zip(state, first.optimizer.weights, strict=True):
+        np.testing.assert_array_equal(space.backend.get_value(weight), array)
     assert [array.shape for array in state] == _STATES[name][space is keras2]
     for _ in range(2):
         second.train_on_batch(x, y)
@@ -479,3 +481,10 @@ def test_constraints_see_kernels_as_they_lay(name: str, kernel: Any, shape: Any,
     model.train_on_batch(drawn(2, *shape), np.zeros(model.predict(drawn(2, *shape)).shape))
     expected = before / (np.sqrt(np.square(before).sum(axes, keepdims=True)) + 1e-7)
     np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cosine", "cosine_proximity"])
+def test_results_of_cosines_go_by_keras_1s_name(name: str) -> None:
+    model = filled(keras1.models.Sequential([keras1.layers.Dense(2, input_dim=3)]))
+    model.compile("sgd", "mse", metrics=[name])
+    assert model.metrics_names == ["loss", "cosine_proximity"]
