@@ -488,3 +488,35 @@ def test_results_of_cosines_go_by_keras_1s_name(name: str) -> None:
     model = filled(keras1.models.Sequential([keras1.layers.Dense(2, input_dim=3)]))
     model.compile("sgd", "mse", metrics=[name])
     assert model.metrics_names == ["loss", "cosine_proximity"]
+
+
+@OLDER
+@pytest.mark.parametrize("inside", [False, True], ids=["itself", "in TimeDistributed"])
+def test_batch_normalization_counts_masked_steps(space: ModuleType, inside: bool) -> None:
+    layer = space.layers.BatchNormalization()
+    model = space.models.Sequential()
+    model.add(space.layers.Masking(input_shape=(4, 3)))
+    model.add(space.layers.TimeDistributed(layer) if inside else layer)
+    model.compile(space.optimizers.SGD(lr=0.0), "mse")
+    x = drawn(8, 4, 3)
+    x[:, 2:] = 0
+    model.train_on_batch(x, x)
+    np.testing.assert_allclose(model.get_weights()[2], x.mean((0, 1)) / 100, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("space", "first"), [(keras1, 0), (keras2, 1)])
+def test_checkpoints_count_epochs_from_where_training_began(space: ModuleType, first: int, tmp_path: Any) -> None:
+    """And name them from 0 in Keras 1, from 1 in Keras 2."""
+    model = space.models.Sequential([space.layers.Dense(1, input_dim=3)])
+    model.compile("sgd", "mse")
+    saver = space.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.h5"), period=2)
+    epochs = {"nb_epoch" if space is keras1 else "epochs": 5}
+    model.fit(drawn(4, 3), drawn(4, 1), verbose=0, initial_epoch=1, callbacks=[saver], **epochs)
+    assert sorted(file.stem for file in tmp_path.iterdir()) == [str(2 + first), str(4 + first)]
+
+
+@pytest.mark.parametrize(("space", "place"), [(keras1, 1), (keras2, 0)])
+def test_places_of_layers_count_keras_1s_inputs(space: ModuleType, place: int) -> None:
+    model = space.models.Sequential([space.layers.Dense(2, input_dim=3), space.layers.Dense(1)])
+    assert model.get_layer(index=place) is model.layers[0]
+    assert model.get_layer(index=-1) is model.layers[-1]
