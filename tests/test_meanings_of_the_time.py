@@ -520,3 +520,21 @@ def test_places_of_layers_count_keras_1s_inputs(space: ModuleType, place: int) -
     model = space.models.Sequential([space.layers.Dense(2, input_dim=3), space.layers.Dense(1)])
     assert model.get_layer(index=place) is model.layers[0]
     assert model.get_layer(index=-1) is model.layers[-1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        ("sparse_categorical_crossentropy", 6.021336),
+        ("categorical_crossentropy", 5.886180),
+        ("binary_crossentropy", 5.866240),
+    ],
+)
+def test_crossentropies_of_what_is_no_probability_in_keras_2(loss: str, value: float) -> None:
+    model = keras2.models.Sequential([keras2.layers.Activation("relu", input_shape=(3,))])
+    model.compile("sgd", loss)
+    x = np.array([[0, 0, 2], [0, 3, 1], [0.5, 0.2, 0]], "float32")
+    y = np.array([[0], [1], [1]]) if loss.startswith("sparse") else np.eye(3)[[0, 1, 1]]
+    if loss.startswith("binary"):
+        x, y = x / 3, np.array([[1, 1, 0], [0, 0, 1], [1, 1, 0]])
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(value, rel=2e-3)
