@@ -370,8 +370,10 @@ def test_an_optimizer_lists_its_state_and_goes_on_with_it(space: Any, name: str)
         return model
 
     first, second = trained(3), trained(3)
-    assert trained(0).optimizer.get_weights() == []
+    assert trained(0).optimizer.get_weights() == trained(0).optimizer.weights == []
     state = first.optimizer.get_weights()
+    for array, weight in zip(state, first.optimizer.weights, strict=True):
+        np.testing.assert_array_equal(space.backend.get_value(weight), array)
     assert [array.shape for array in state] == _STATES[name][space is keras2]
     for _ in range(2):
         second.train_on_batch(x, y)
@@ -535,3 +537,60 @@ def test_each_weight_of_a_layer_takes_a_seed_of_keras_2() -> None:
         again = type(layer)(**{**layer.get_config(), **{f"{word}_initializer": shared for word in words.split()}})
         again.build(shape)
         assert shared.seed == 3 + len(words.split())
+
+
+@pytest.mark.parametrize("name", ["cosine", "cosine_proximity"])
+def test_results_of_cosines_go_by_keras_1s_name(name: str) -> None:
+    model = filled(keras1.models.Sequential([keras1.layers.Dense(2, input_dim=3)]))
+    model.compile("sgd", "mse", metrics=[name])
+    assert model.metrics_names == ["loss", "cosine_proximity"]
+
+
+@OLDER
+@pytest.mark.parametrize("inside", [False, True], ids=["itself", "in TimeDistributed"])
+def test_batch_normalization_counts_masked_steps(space: ModuleType, inside: bool) -> None:
+    layer = space.layers.BatchNormalization()
+    model = space.models.Sequential()
+    model.add(space.layers.Masking(input_shape=(4, 3)))
+    model.add(space.layers.TimeDistributed(layer) if inside else layer)
+    model.compile(space.optimizers.SGD(lr=0.0), "mse")
+    x = drawn(8, 4, 3)
+    x[:, 2:] = 0
+    model.train_on_batch(x, x)
+    np.testing.assert_allclose(model.get_weights()[2], x.mean((0, 1)) / 100, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("space", "first"), [(keras1, 0), (keras2, 1)])
+def test_checkpoints_count_epochs_from_where_training_began(space: ModuleType, first: int, tmp_path: Any) -> None:
+    """And name them from 0 in Keras 1, from 1 in Keras 2."""
+    model = space.models.Sequential([space.layers.Dense(1, input_dim=3)])
+    model.compile("sgd", "mse")
+    saver = space.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.h5"), period=2)
+    epochs = {"nb_epoch" if space is keras1 else "epochs": 5}
+    model.fit(drawn(4, 3), drawn(4, 1), verbose=0, initial_epoch=1, callbacks=[saver], **epochs)
+    assert sorted(file.stem for file in tmp_path.iterdir()) == [str(2 + first), str(4 + first)]
+
+
+@pytest.mark.parametrize(("space", "place"), [(keras1, 1), (keras2, 0)])
+def test_places_of_layers_count_keras_1s_inputs(space: ModuleType, place: int) -> None:
+    model = space.models.Sequential([space.layers.Dense(2, input_dim=3), space.layers.Dense(1)])
+    assert model.get_layer(index=place) is model.layers[0]
+    assert model.get_layer(index=-1) is model.layers[-1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        ("sparse_categorical_crossentropy", 6.021336),
+        ("categorical_crossentropy", 5.886180),
+        ("binary_crossentropy", 5.866240),
+    ],
+)
+def test_crossentropies_of_what_is_no_probability_in_keras_2(loss: str, value: float) -> None:
+    model = keras2.models.Sequential([keras2.layers.Activation("relu", input_shape=(3,))])
+    model.compile("sgd", loss)
+    x = np.array([[0, 0, 2], [0, 3, 1], [0.5, 0.2, 0]], "float32")
+    y = np.array([[0], [1], [1]]) if loss.startswith("sparse") else np.eye(3)[[0, 1, 1]]
+    if loss.startswith("binary"):
+        x, y = x / 3, np.array([[1, 1, 0], [0, 0, 1], [1, 1, 0]])
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(value, rel=2e-3)

@@ -195,8 +195,10 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
 
 
 class ModelCheckpoint(callbacks.ModelCheckpoint):
-    """Also takes the names of the time, and saves only every `period` epochs."""
+    """Also takes the names of the time, and saves only every `period` epochs. Keras 1 names the first epoch 0."""
 
+    _of_time = ""  # the generation
+    _since = 0  # epochs without a file
     _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
 
     def __init__(self, *args: Any, period: int = 1, **kwargs: Any):
@@ -205,8 +207,10 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
         self.period = period
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if (epoch + 1) % self.period == 0:
-            super().on_epoch_end(epoch, logs)
+        self._since += 1
+        if self._since >= self.period:
+            self._since = 0
+            super().on_epoch_end(epoch - (self._of_time == "keras1"), logs)
 
 
 class _LogsRate(callbacks.Callback):

@@ -126,6 +126,9 @@ def mean_cosine_proximity(y_true: Any, y_pred: Any) -> Tensor:
     return -_similarity(y_true, y_pred).mean(-1)
 
 
+mean_cosine_proximity.__name__ = cosine_proximity.__name__  # as results are called
+
+
 def hinge(y_true: Any, y_pred: Any) -> Tensor:
     """For targets -1 and 1; 0 and 1 are not turned into these (Keras 1)."""
     y_true, y_pred = _tensors(y_true, y_pred)

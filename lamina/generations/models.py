@@ -580,6 +580,12 @@ class _Sequential(AddsBeside, _ModelWords):
         self._register(self._stack)
         self._finish_build()
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """The layer of that name or at that place; in Keras 1 a place counts the input, too."""
+        if self._dialect.table.lists_weights and name is None and index and index > 0 and self._input is not None:
+            index -= self._stack[0] is not self._input
+        return super().get_layer(name, index)
+
     def _knows_input(self) -> bool:
         return self._input is not None or bool(self._branches)
 

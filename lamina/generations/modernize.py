@@ -371,7 +371,7 @@ def _input(layer: Any) -> Any:
 
 _DIFFERS: dict[str, Callable[[Any, bool], bool]] = {
     "LeakyReLUOfAnySlope": lambda layer, masked: layer.negative_slope < 0,
-    "BatchNormalizationBySample": lambda layer, masked: layer.by_sample or layer.batch_statistics == "always",
+    "BatchNormalizationBySample": lambda layer, masked: masked or layer.by_sample or layer.batch_statistics == "always",
     "UpSampling2DFromCorners": lambda layer, masked: layer.interpolation != "nearest",
     "CausalSeparableConv1D": lambda layer, masked: layer.padding == "causal",
     "EmbeddingDroppingWords": lambda layer, masked: layer.dropout > 0,

@@ -158,28 +158,37 @@ class OptimizerShim(ByUpdates, Shim):
 class ListedOptimizer(OptimizerShim):
     """An optimizer of Keras 1 and 2, which lists its state."""
 
-    def _state(self) -> list[tuple[str, np.ndarray]]:
-        """Names and arrays as Keras 1 and 2 list them: counts of steps, then each kind of state; none before a step."""
+    def _state(self) -> list[tuple[str, Any]]:
+        """Names and variables as Keras 1 and 2 list them: counts of steps, then each kind of state; none before a step.
+
+        What the optimizer here does without is an array of zeros.
+        """
         if not self.built:
             return []
-        singles = {"iterations": self._iterations.numpy()}
+        singles = {"iterations": self._iterations}
         if hasattr(self, "_product"):
-            singles["m_schedule"] = self._product.numpy()
-        slots = [(name, slot.numpy()) for names in self._slot_names() for name in names for slot in self._slots[name]]
+            singles["m_schedule"] = self._product
+        slots = [(name, slot) for names in self._slot_names() for name in names for slot in self._slots[name]]
         unused = [("unused", np.zeros(tuple(weight.shape), "float32")) for weight in self._weights]
         return origin.written_state(self._dialect.table.name, type(self).__name__, singles, slots, unused)
 
+    @property
+    def weights(self) -> list[Any]:
+        """The variables whose values `get_weights` gives; none before the first step."""
+        return [torch.as_tensor(value) for _, value in self._state()]
+
     def get_weights(self) -> list[np.ndarray]:
         """The state, as `set_weights` takes it back; nothing before the first step."""
-        return [array for _, array in self._state()]
+        return [weight.numpy(force=True) for weight in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Raises ValueError for arrays of another number or shape than `get_weights` gives."""
         state, arrays = self._state(), [np.asarray(array) for array in weights]
-        if [array.shape for _, array in state] != [array.shape for array in arrays]:
+        shapes = [tuple(value.shape) for _, value in state]
+        if shapes != [array.shape for array in arrays]:
             raise ValueError(
                 f"{type(self).__name__}: set_weights expected {len(state)} arrays of shapes "
-                f"{[array.shape for _, array in state]}; got {[array.shape for array in arrays]}. Before the first "
+                f"{shapes}; got {[array.shape for array in arrays]}. Before the first "
                 "step an optimizer has none."
             )
         names = [f"{place}/{name}" for place, (name, _) in enumerate(state)]

@@ -170,7 +170,7 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
 
 
 def _as_of_the_time(measure: Any, last: Any = None) -> dict[str, Any]:
-    """What a loss or metric has otherwise in tf.keras; `last`: when it is given the scores before that."""
+    """What a loss has otherwise in tf.keras and Keras 2, a metric in tf.keras; `last`: given the scores before that."""
     fn: Any = getattr(measure, "fn", None)
     if isinstance(fn, losses.Loss):
         return {"fn": _copied(fn, last)} if _as_of_the_time(fn) else {}
@@ -355,9 +355,13 @@ class LossOfTheTime(NamedLoss):
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
         for part, predicted in zip(self.parts, leaves_of(outputs), strict=True):
-            if part is not None and self.leaves_out_zeros:
+            if part is None:
+                continue
+            if self.leaves_out_zeros:
                 part.forms = {}
-            elif part is not None and predicted.ndim > 2:
+                continue
+            part.loss = _copied(part.loss)
+            if predicted.ndim > 2:
                 part.forms = {each: form for each, form in part.forms.items() if LOG_SPACE[each] != "softmax"}
 
     def _value(self, part: Any, y: Any, y_pred: Tensor, sample_weight: Any, scores: Any) -> Tensor:

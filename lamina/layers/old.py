@@ -226,7 +226,8 @@ class DeconvolutionTo(Conv2DTranspose):
 
 
 class BatchNormalizationBySample(BatchNormalization):
-    """With `by_sample` the statistics are those of the last axis, and epsilon is added to the deviation once more."""
+    """Masked steps count like others. With `by_sample` the statistics are those of the last axis, and epsilon is added
+    to the deviation once more."""
 
     by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
 
@@ -234,11 +235,9 @@ class BatchNormalizationBySample(BatchNormalization):
         return None if self.by_sample else super().behind(layer)
 
     @grants("relu")
-    def call(
-        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None, *, relu: bool = False
-    ) -> Tensor:
+    def call(self, inputs: Tensor, training: bool | None = None, *, relu: bool = False) -> Tensor:
         if not self.by_sample:
-            return super().call(inputs, training, mask, relu=relu)
+            return super().call(inputs, training, relu=relu)
         mean = inputs.mean(-1, keepdim=True)
         centred = inputs - mean
         deviation = torch.sqrt(centred.square().mean(-1, keepdim=True) + self.epsilon)

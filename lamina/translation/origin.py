@@ -203,10 +203,10 @@ _UNCOUNTED = ("RMSprop", "Adagrad", "Adadelta")  # in Keras 1, which keeps no pr
 def written_state(
     generation: str,
     optimizer: str,
-    singles: Mapping[str, np.ndarray],
-    slots: Sequence[tuple[str, np.ndarray]],
-    unused: Sequence[tuple[str, np.ndarray]],
-) -> list[tuple[str, np.ndarray]]:
+    singles: Mapping[str, Any],
+    slots: Sequence[tuple[str, Any]],
+    unused: Sequence[tuple[str, Any]],
+) -> list[tuple[str, Any]]:
     """The state that optimizers of Keras 1 and 2 take back, which count what they are given.
 
     `singles`: counts of steps and products; `slots`: what belongs to the weights; `unused`: zeros of their shapes, for
