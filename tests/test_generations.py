@@ -1153,3 +1153,13 @@ def test_methods_of_models_have_the_signatures_of_the_time(generation: str) -> N
 
 def words_of(text: str) -> list[str]:
     return [*inspect.signature(eval(f"lambda {text}: None")).parameters]
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+def test_a_summary_is_told_line_by_line(space):
+    model = space.models.Sequential([space.layers.Dense(2, input_shape=(3,))])
+    lines = []
+    model.summary(None, None, lines.append)
+    model.summary(print_fn=lines.append)
+    assert len(lines) > 10 and lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+    assert not any("\n" in line for line in lines)

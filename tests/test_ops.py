@@ -706,3 +706,74 @@ def test_a_signature_may_name_single_values(signature):
     found = lamina.ops.vectorize(lambda a, b: lamina.ops.sum(a) * lamina.ops.sum(b), signature=signature)(x, y)
     expected = np.vectorize(lambda a, b: np.sum(a) * np.sum(b), signature=signature)(x, y)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+BOOLEAN_PRODUCTS = {
+    "matmul": ("ij,jk->ik", lambda a, b, v: (a, b)),
+    "dot": ("ij,jk->ik", lambda a, b, v: (a, b)),
+    "tensordot": ("ij,jk->ik", lambda a, b, v: (a, b, 1)),
+    "inner": ("ij,kj->ik", lambda a, b, v: (a, a)),
+    "vdot": ("i,i->", lambda a, b, v: (v, v)),
+}
+
+
+@pytest.mark.parametrize("name", BOOLEAN_PRODUCTS)
+def test_a_product_of_booleans_says_whether_any_pair_is_true(name):
+    """As Keras 3.15 on torch; 300 pairs are more than a byte counts."""
+    subscripts, arguments = BOOLEAN_PRODUCTS[name]
+    a, b, v = (np.arange(n).reshape(shape) % 2 == 0 for n, shape in ((512, (2, 256)), (768, (256, 3)), (256, (256,))))
+    a[1] = False
+    given = arguments(a, b, v)
+    found = getattr(lamina.ops, name)(*given)
+    assert found.dtype is torch.bool
+    np.testing.assert_array_equal(found, np.einsum(subscripts, *(x.astype(int) for x in given[:2])) > 0)
+
+
+@pytest.mark.parametrize("name", ["minimum", "maximum", "floor_divide"])
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [("uint8", "int32", "int32"), ("int8", "int32", "int32"), ("float16", "float32", "float32")],
+)
+def test_single_values_widen_as_any_others(name, one, other, both):
+    """As Keras 3.15 on torch."""
+    x, value = lamina.ops.cast([1, 2, 5], one), lamina.ops.cast(2, other)
+    for pair, numbers in (((x, value), ([1, 2, 5], 2)), ((value, x), (2, [1, 2, 5]))):
+        found = getattr(lamina.ops, name)(*pair)
+        assert lamina.backend.standardize_dtype(found.dtype) == both
+        np.testing.assert_array_equal(found, getattr(np, name)(*numbers))
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_float32_beside_half_precision_gives_float32(half):
+    """As Keras 3.15 on torch: targets beside outputs, statistics beside what is normalized."""
+    ops = lamina.ops
+    output, target = ops.cast([[0.25, 0.75], [0.5, 0.5]], half), ops.convert_to_tensor([[0.0, 1.0], [1.0, 0.0]])
+    expected = ops.categorical_crossentropy(target, ops.cast(output, "float32"))
+    vector = ops.convert_to_tensor([0.1, 0.2])
+    normalized = ops.batch_normalization(output, vector, vector, -1)
+    for found in (
+        ops.categorical_crossentropy(target, output),
+        ops.binary_crossentropy(target, output),
+        ops.binary_crossentropy(ops.cast(target, half), ops.cast(output, "float32")),
+        normalized,
+    ):
+        assert found.dtype is torch.float32
+    torch.testing.assert_close(ops.categorical_crossentropy(target, output), expected)
+    torch.testing.assert_close(
+        normalized, ops.batch_normalization(ops.cast(output, "float32"), vector, vector, -1), rtol=1e-6, atol=1e-6
+    )
+    for kept in (
+        ops.categorical_crossentropy(ops.cast(target, "int32"), output),
+        ops.batch_normalization(output, ops.cast(vector, half), ops.cast(vector, half), -1, vector, vector),
+    ):
+        assert kept.dtype is output.dtype
+
+
+@pytest.mark.parametrize(("dtype", "wider"), [("uint16", "int32"), ("uint32", "int64")])
+def test_unsigned_integers_are_held_in_wider_ones(dtype, wider):
+    """As Keras 3.15 on torch, which can hardly compute with them: a picture of 16 bits is an array of such."""
+    ops, array = lamina.ops, np.array([1, 65535], dtype)
+    for found in (ops.convert_to_tensor(array), ops.cast(array, dtype), ops.convert_to_tensor([1, 65535], dtype)):
+        assert lamina.backend.standardize_dtype(found.dtype) == wider and found.tolist() == [1, 65535]
+    assert ops.add(array, 1).tolist() == [2, 65536] and ops.max(array) == 65535 and ops.negative(array)[1] == -65535
+    assert lamina.backend.standardize_dtype(ops.zeros(2, dtype).dtype) == wider

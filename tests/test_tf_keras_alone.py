@@ -182,3 +182,59 @@ def test_categories_have_the_type_they_are_told() -> None:
     rows: Any = tf_keras.utils.to_categorical(y=[0, 2], num_classes=4, dtype="uint8")
     assert rows.dtype == "uint8" and rows.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
     assert tf_keras.utils.to_categorical([1]).dtype == "float32"
+
+
+MASK = np.array([[1, 0, 1, 1], [0, 0, 0, 0]], bool)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_a_softmax_of_what_is_all_hidden(robust: bool) -> None:
+    """Values of tf_keras 2.21, whose mask lowers by 1e9: float64 still tells the values apart unless it is robust."""
+    x = np.array([[1.0, 2.0, 0.0, 3.0], [1.0, 2.0, 0.0, 3.0]])
+    plain = np.exp(x[1]) / np.exp(x[1]).sum()
+    layers: Any = tf_keras.layers
+    for dtype, rest in (("float32", 0.25), ("float64", 0.25 if robust else plain)):
+        layer = layers.Softmax(robust_masking=robust, dtype=dtype)
+        for mask in (MASK, MASK.astype("float32")):
+            found = layer(torch.as_tensor(x), torch.as_tensor(mask))
+            np.testing.assert_allclose(found[0], [0.1141952, 0, 0.0420101, 0.8437947], atol=1e-6)
+            np.testing.assert_allclose(found[1], np.broadcast_to(rest, 4), atol=1e-6)
+        config = layer.get_config()
+        assert config.get("robust_masking", False) is robust and ("robust_masking" in config) is robust
+        assert layers.Softmax.from_config(config).robust_masking is robust
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_the_kernel_of_a_depthwise_convolution_has_its_long_name(rank: int) -> None:
+    layer = getattr(tf_keras.layers, f"DepthwiseConv{rank}D")(3, name="deep")
+    layer.build((None, *(8,) * rank, 3))
+    assert [weight.name for weight in layer.weights] == ["depthwise_kernel", "bias"]
+    assert [weight.path for weight in layer.weights] == ["deep/depthwise_kernel", "deep/bias"]
+
+
+@pytest.mark.parametrize(
+    ("home", "name", "arguments"),
+    [
+        ("losses", "Huber", {"delta": 2.0}),
+        ("losses", "CosineSimilarity", {"axis": 0}),
+        ("losses", "BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1, "axis": -1}),
+        ("metrics", "CosineSimilarity", {"axis": 0}),
+    ],
+)
+def test_configs_of_losses_and_metrics_hold_their_arguments(home: str, name: str, arguments: dict) -> None:
+    cls = getattr(getattr(tf_keras, home), name)
+    config = cls(**arguments).get_config()
+    assert arguments.items() <= config.items()
+    again = cls.from_config({**config, "reduction": "auto", "fn": name.lower()} if home == "losses" else config)
+    assert again.get_config() == config
+
+
+def test_the_divergence_goes_by_its_long_name() -> None:
+    assert tf_keras.metrics.KLDivergence().name == "kullback_leibler_divergence"
+    assert tf_keras.metrics.KLDivergence("kl").name == "kl" and tf_keras.losses.KLDivergence().name == "kl_divergence"
+
+
+@pytest.mark.parametrize("name", ["hard_sigmoid", "swish", "relu", "softmax"])
+def test_activations_are_serialized_by_name(name: str) -> None:
+    activations: Any = tf_keras.activations
+    assert activations.serialize(activations.get(name)) == activations.serialize(getattr(activations, name)) == name

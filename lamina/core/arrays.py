@@ -73,12 +73,17 @@ def tensor_of(value: Any, name: str = "data") -> Tensor:
     found = numbers(value, name)
     if found.ndim == 1 and hasattr(value, "to_numpy"):
         found = found[:, None]
+    return shared(widened(found, name))
+
+
+def widened(found: np.ndarray, name: str = "data") -> np.ndarray:
+    """Numbers in a type that torch can compute with. Raises ValueError, naming `name`, for those that none holds."""
     wider = _WIDER.get(found.dtype.name)
-    if wider is not None:
-        if found.size and found.max() > np.iinfo(wider).max:
-            raise ValueError(f"{name}: {found.max()} is too large for {np.dtype(wider)}, the widest integer there is.")
-        found = found.astype(wider)
-    return shared(found)
+    if wider is None:
+        return found
+    if found.size and found.max() > np.iinfo(wider).max:
+        raise ValueError(f"{name}: {found.max()} is too large for {np.dtype(wider)}, the widest integer there is.")
+    return found.astype(wider)
 
 
 def floats_of(value: Any, name: str) -> Any:

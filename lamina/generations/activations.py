@@ -47,3 +47,10 @@ def get(identifier: Any) -> Any:
     if identifier in ("hard_sigmoid", "swish", "silu"):
         return hard_sigmoid if identifier == "hard_sigmoid" else swish
     return activations.get(identifier)
+
+
+def serialize(activation: Any) -> Any:
+    """The name of a function, the config of anything else."""
+    if getattr(activation, "__module__", None) == __name__:
+        return activation.__name__.removesuffix("_by_rows")
+    return activations.serialize(activation)

@@ -399,6 +399,11 @@ class _ModelWords(Adds):
             filepath = path / files.IN_FOLDER
         super().save(filepath, overwrite, **_told(options), any_name=not self._dialect.table.shares_modern)
 
+    def summary(self, line_length: Any = None, positions: Any = None, print_fn: Any = None, **options: Any) -> None:
+        """`print_fn` takes the table line by line."""
+        by_line = None if print_fn is None else lambda text: [print_fn(line) for line in text.splitlines()]
+        super().summary(line_length, positions, by_line, **options)
+
     def predict_proba(self, x: Any, batch_size: int = 32, verbose: int = 0) -> Any:
         return self.predict(x, batch_size=batch_size, verbose=verbose)
 

@@ -370,6 +370,7 @@ def _input(layer: Any) -> Any:
 
 
 _DIFFERS: dict[str, Callable[[Any, bool], bool]] = {
+    "LoweredSoftmax": lambda layer, masked: masked,
     "LeakyReLUOfAnySlope": lambda layer, masked: layer.negative_slope < 0,
     "BatchNormalizationBySample": lambda layer, masked: masked or layer.by_sample or layer.batch_statistics == "always",
     "UpSampling2DFromCorners": lambda layer, masked: layer.interpolation != "nearest",

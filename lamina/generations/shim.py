@@ -462,6 +462,15 @@ class LayerShim(Adds, Shim):
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
+    def make_weights(self, **sizes: Any) -> None:
+        """By the names that tf.keras and Keras 2 give them, where these are others than today's."""
+        super().make_weights(**sizes)
+        entry, table = self._words.entry, self._dialect.table
+        if entry.weight_names and not entry.weights and not table.draws_by_layout:
+            for name, weight in zip(entry.weight_names.split(), self.weights, strict=False):
+                weight.path = f"{weight.path.removesuffix(weight._name)}{name}"
+                weight._name = name
+
     def weight_layout(self) -> Layout:
         """How the arrays of `get_weights` lie, and what they are called."""
         entry = self._words.entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from torch import Tensor
 from .. import callbacks, losses, metrics, optimizers, utils
 from ..core import dtypes
 from ..losses import Loss
+from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
+from ..metrics.base import PlainMetric
 from .dialect import Dialect, Find
 from .utils import losses_utils
 
@@ -49,6 +51,19 @@ class _Reduced(_Whole):
             kwargs["reduction"] = _told(kwargs["reduction"])
         super().__init__(*args, **kwargs)
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **_given(self)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        named = issubclass(cls, FunctionLoss)  # tf.keras' configs name the function of the class beside it
+        return super().from_config({key: value for key, value in config.items() if key != "fn" or not named})
+
+
+def _given(function_object: Any) -> dict[str, Any]:
+    """What the function of a loss or metric is given, all of which stands in tf.keras' configs."""
+    return function_object._kwargs if isinstance(function_object, (FunctionLoss, PlainMetric)) else {}
+
 
 def _told(reduction: Any) -> Any:
     return Reduction.SUM_OVER_BATCH_SIZE if reduction == Reduction.AUTO else reduction
@@ -81,6 +96,9 @@ class _Words(_Whole):
     def reset_states(self) -> None:
         super().reset_state()
 
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **_given(self)}
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         found = super().__call__(*args, **kwargs)
         if isinstance(found, Tensor):
@@ -101,6 +119,12 @@ def _metric(name: str) -> Any:
     if not (inspect.isclass(found) and issubclass(found, Metric)):
         return None
     return _METRIC if found is Metric else _made("metrics", name, found, _METRIC)
+
+
+class KLDivergence(metrics.KLDivergence):
+    """Sum of y_true log(y_true / y_pred), by its long name."""
+
+    name: str = name_arg("kullback_leibler_divergence")
 
 
 class MeanTensor(Metric):
@@ -264,7 +288,7 @@ _PRECISION = {
     "global_policy": dtypes.dtype_policy,
     "LossScaleOptimizer": LossScaleOptimizer,
 }
-_METRICS = {"MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
+_METRICS = {"KLDivergence": KLDivergence, "MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
 _EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep}
 
 

@@ -28,7 +28,7 @@ from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
 from ..regularizers import regularizer
-from .activation import LeakyReLU, PReLU, _Elementwise
+from .activation import LeakyReLU, PReLU, Softmax, _Elementwise
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
 from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
@@ -759,6 +759,21 @@ class MergeByMode(Layer):
         if isinstance(self.mode, str):
             return self._merging().compute_mask(inputs, mask)
         return reduce(torch.logical_and, [item for item in mask if item is not None])
+
+
+class LoweredSoftmax(Softmax):
+    """Softmax that lowers by 1e9 what its mask hides: where that is all, the result is not 0."""
+
+    robust_masking: bool = arg(boolean, default=False, kw_only=True, doc="Put -1e9 in place of what is hidden.")
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            low = torch.finfo(torch.float16).min / 2 if inputs.dtype is torch.float16 else -1e9
+            if self.robust_masking:
+                inputs = inputs.masked_fill(mask <= 0.5, low)
+            else:
+                inputs = inputs + (1 - mask.to(inputs.dtype)) * low
+        return super().call(inputs)
 
 
 class CausalAttention(Attention):

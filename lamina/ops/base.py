@@ -18,7 +18,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core import config, dtypes
-from ..core.arrays import is_array, numbers, shared
+from ..core.arrays import is_array, numbers, shared, widened
 from ..core.errors import short
 from ..core.operation import record as record
 from ..core.operation import recorded
@@ -31,6 +31,7 @@ Axis = int | tuple[int, ...] | list[int] | None
 
 _OF_NUMPY = ("arrangement", "creation", "elementwise", "reduction")  # files; others are named as Keras' modules
 _SMALL = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16})
+_WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64}  # torch can hardly compute with these
 
 
 class Op(NamedTuple):
@@ -121,7 +122,13 @@ def floatx() -> torch.dtype:
 
 
 def dtype_or_floatx(dtype: Any) -> torch.dtype:
-    return floatx() if dtype is None else dtypes.torch_dtype(dtype)
+    return floatx() if dtype is None else held_dtype(dtype)
+
+
+def held_dtype(dtype: Any) -> torch.dtype:
+    """The type of tensors that are asked for: a wider one in place of uint16 and uint32, as in Keras on torch."""
+    asked = dtypes.torch_dtype(dtype)
+    return _WIDER.get(asked, asked)
 
 
 def number_dtype(value: complex) -> torch.dtype:
@@ -154,7 +161,7 @@ def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tens
                 f"Cannot make a tensor of {type(x).__name__} {x!r}; expected a tensor, an array or numbers."
             )
         return torch.from_dlpack(x).to(dtype=dtype, device=device)
-    x = numbers(x)
+    x = widened(numbers(x))
     return shared(x if x.flags.writeable else x.copy()).to(dtype=dtype, device=device)
 
 

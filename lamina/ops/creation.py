@@ -11,7 +11,19 @@ from torch import Tensor
 
 from ..core import dtypes
 from ..core.symbolic import SymbolicTensor
-from .base import as_index, dtype_or_floatx, floating, floatx, number_dtype, op, recorded, saved, tensor, tensors
+from .base import (
+    as_index,
+    dtype_or_floatx,
+    floating,
+    floatx,
+    held_dtype,
+    number_dtype,
+    op,
+    recorded,
+    saved,
+    tensor,
+    tensors,
+)
 from .reduction import sum
 
 # Conversion ------------------------------------------------------------------------------------------------------
@@ -24,7 +36,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
         raise ValueError("convert_to_tensor: sparse and ragged tensors are not supported; leave both False.")
     if isinstance(x, SymbolicTensor):
         return x if dtype is None or dtypes.torch_dtype(dtype) is x.torch_dtype else cast(x, dtype)
-    return tensor(x, None if dtype is None else dtypes.torch_dtype(dtype))
+    return tensor(x, None if dtype is None else held_dtype(dtype))
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
@@ -53,7 +65,7 @@ def dtype(x: Any) -> str:
 def cast(x: Any, dtype: Any) -> Tensor:
     """`x` in another number type."""
     x = tensor(x)
-    dtype = dtypes.torch_dtype(dtype)
+    dtype = held_dtype(dtype)
     if x.is_complex() and not dtype.is_complex:
         x = x.real
     return x.to(dtype)

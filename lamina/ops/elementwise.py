@@ -43,6 +43,12 @@ def _of_bits(name: str, function: Callable, doc: str) -> Callable[[Any, Any], Te
     return _named(of_bits, name, doc, call=2)
 
 
+def _widened(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """`tensors` of the type that holds both, single values counted as any others."""
+    x1, x2 = tensors(x1, x2)
+    return (x1, x2) if x1.dtype is x2.dtype else same_dtype(x1, x2)
+
+
 # Arithmetic ------------------------------------------------------------------------------------------------------
 
 
@@ -91,7 +97,7 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 @op
 def floor_divide(x1: Any, x2: Any) -> Tensor:
     """The greatest integer not above x1 / x2."""
-    x1, x2 = _numbers(x1, x2)
+    x1, x2 = _widened(*_numbers(x1, x2))
     return x1 // x2
 
 
@@ -115,10 +121,10 @@ def power(x1: Any, x2: Any) -> Tensor:
     return x1**x2
 
 
-maximum = _of_two("maximum", torch.maximum, tensors, "The greater of both; NaN where one is NaN.")
-minimum = _of_two("minimum", torch.minimum, tensors, "The smaller of both; NaN where one is NaN.")
-fmax = _of_two("fmax", torch.fmax, tensors, "The greater of both; where one is NaN, the other.")
-fmin = _of_two("fmin", torch.fmin, tensors, "The smaller of both; where one is NaN, the other.")
+maximum = _of_two("maximum", torch.maximum, _widened, "The greater of both; NaN where one is NaN.")
+minimum = _of_two("minimum", torch.minimum, _widened, "The smaller of both; NaN where one is NaN.")
+fmax = _of_two("fmax", torch.fmax, _widened, "The greater of both; where one is NaN, the other.")
+fmin = _of_two("fmin", torch.fmin, _widened, "The smaller of both; where one is NaN, the other.")
 negative = _of_one("negative", torch.neg, tensor, "-x.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,26 +20,32 @@ from .elementwise import multiply
 @op(room="numpy")
 def matmul(x1: Any, x2: Any) -> Tensor:
     """The matrix product over the last two axes; others broadcast. Two int8 tensors give int32."""
-    return _product(*_factors(x1, x2))
+    return _multiplied(_product, x1, x2)
 
 
 def _product(x1: Tensor, x2: Tensor) -> Tensor:
     return dense(x1, x2, None) if x2.ndim == 2 else torch.matmul(x1, x2)
 
 
-def _factors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+def _multiplied(product: Callable[[Tensor, Tensor], Tensor], x1: Any, x2: Any) -> Tensor:
+    """`product` of both in one type. Two int8 tensors give int32; of booleans, whether any pair is true."""
     x1, x2 = tensors(x1, x2)
     if x1.dtype is not x2.dtype:
         x1, x2 = same_dtype(x1, x2)
     elif x1.dtype is torch.int8:
-        return x1.to(torch.int32), x2.to(torch.int32)
-    return x1, x2
+        return product(x1.to(torch.int32), x2.to(torch.int32))
+    elif x1.dtype is torch.bool:
+        return product(x1.float(), x2.float()).bool()
+    return product(x1, x2)
 
 
 @op(room="numpy")
 def dot(x1: Any, x2: Any) -> Tensor:
     """The sum over the last axis of x1 and the last but one of x2 (its only one, if a vector); a scalar multiplies."""
-    x1, x2 = _factors(x1, x2)
+    return _multiplied(_dot, x1, x2)
+
+
+def _dot(x1: Tensor, x2: Tensor) -> Tensor:
     if x1.ndim == 0 or x2.ndim == 0:
         return multiply(x1, x2)
     if x1.ndim <= 2 and x2.ndim <= 2:
@@ -50,14 +57,13 @@ def dot(x1: Any, x2: Any) -> Tensor:
 @op(room="numpy")
 def vdot(x1: Any, x2: Any) -> Tensor:
     """The dot product of both flattened, the first conjugated."""
-    x1, x2 = _factors(x1, x2)
-    return torch.vdot(x1.reshape(-1), x2.reshape(-1))
+    return _multiplied(lambda a, b: torch.vdot(a.reshape(-1), b.reshape(-1)), x1, x2)
 
 
 @op(room="numpy")
 def inner(x1: Any, x2: Any) -> Tensor:
     """The sum over the last axes."""
-    return torch.inner(*_factors(x1, x2))
+    return _multiplied(torch.inner, x1, x2)
 
 
 @op(room="numpy")
@@ -94,7 +100,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     """The sum over the last `axes` of x1 and the first of x2, or over two lists of axes."""
     if not isinstance(axes, int):
         axes = [[place] if isinstance(place, int) else list(place) for place in axes]
-    return torch.tensordot(*_factors(x1, x2), axes)
+    return _multiplied(lambda a, b: torch.tensordot(a, b, axes), x1, x2)
 
 
 @op(room="numpy", call="*operands,**kwargs")

@@ -284,10 +284,10 @@ def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Tensor:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, each a vector along `axis`."""
-    x = floating(x)
+    x, mean, variance = same_dtype(floating(x), tensor(mean), tensor(variance))
     (axis,) = axes_of(axis, x.ndim)
     shape = [-1 if place == axis else 1 for place in range(x.ndim)]
-    mean, variance = (tensor(value, x.dtype, x.device).reshape(shape) for value in (mean, variance))
+    mean, variance = (value.to(x.device).reshape(shape) for value in (mean, variance))
     scale, offset = (None if value is None else tensor(value, x.dtype, x.device) for value in (scale, offset))
     return normalization.normalize(x, mean, variance, scale, offset, epsilon)
 
@@ -376,8 +376,14 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """-log of the probability given to the right one of two answers, for each element."""
     from ..losses import functions
 
-    target, output = (floating(x).unsqueeze(-1) for x in (target, output))  # the loss takes means of the last axis
+    target, output = (x.unsqueeze(-1) for x in _with_target(target, output))  # the loss takes means of the last axis
     return functions.binary_crossentropy(target, output, from_logits)
+
+
+def _with_target(target: Any, output: Any) -> tuple[Tensor, Tensor]:
+    """Both in the type that holds them; targets that are no real numbers take the output's."""
+    target, output = tensor(target), floating(output)
+    return same_dtype(target, output) if target.is_floating_point() else (target.to(output.dtype), output)
 
 
 @op(call=2)
@@ -385,7 +391,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     """-log of the probability given to the right class; classes lie along `axis`, the target is one-hot."""
     from ..losses import functions
 
-    return functions.categorical_crossentropy(target, output, from_logits, axis=axis)
+    return functions.categorical_crossentropy(*_with_target(target, output), from_logits, axis=axis)
 
 
 @op(call=2)

@@ -295,6 +295,11 @@ def write_recurrent(config: Arguments, shape: tuple | None) -> Arguments:
     }
 
 
+def write_robust(config: Arguments, shape: tuple | None) -> Arguments:
+    """Robust masking stands in the config where it is asked for."""
+    return {key: value for key, value in config.items() if key != "robust_masking" or value}
+
+
 def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
     """Stateful layers of Keras 1 have a batch's shape instead of `input_dim` and `input_length`."""
     dropped = ("input_dim", "input_length") if config["stateful"] else ()
@@ -319,6 +324,7 @@ WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
     "axes": write_axes,
     "optimizer": write_optimizer,
     "recurrent": write_recurrent,
+    "robust": write_robust,
     "stateful": write_stateful,
     "drop_missing": drop_missing,
 }
