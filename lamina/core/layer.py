@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -92,7 +93,43 @@ first_values = Kind("an array or a list of arrays", _first_values).optional()
 _policy = Kind("a dtype or dtype policy", looked_up(dtypes.get), bad=("float99",))
 
 
-class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
+def _facts_of(call: Callable) -> dict[str, Any]:
+    """What a class knows of its `call`."""
+    signature = inspect.signature(call)
+    words = tuple(signature.parameters)[1:]
+    return {
+        "_call_signature": signature,
+        "_call_parameters": words,
+        "_takes_training": "training" in words,
+        "_trains_untold": "training" in words and signature.parameters["training"].default is True,
+        "_takes_mask": "mask" in words,
+        "_takes_masks_of": any(word.endswith("_mask") for word in words),
+        "forward": call,
+    }
+
+
+class LayerType(ABCMeta):
+    """The type of layer classes, abstract ones among them: notices a `call` that is exchanged on the class."""
+
+    __instancecheck__ = type.__instancecheck__
+    __subclasscheck__ = type.__subclasscheck__
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "call":
+            for key, fact in _facts_of(value).items():
+                super().__setattr__(key, fact)
+            Changes.note_classes()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        if name == "call":
+            for key in _facts_of(Calling.call).keys() & vars(cls).keys():
+                super().__delattr__(key)
+            Changes.note_classes()
+
+
+class Layer(Calling, symbolic.Nodes, Declared, nn.Module, metaclass=LayerType):
     """Base class of layers.
 
     Write `call(self, inputs)`; add `build(self, input_shape)` for weights, arguments with `lamina.arg` (or an
@@ -146,14 +183,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
         if "call" in own:
-            cls._call_signature = inspect.signature(own["call"])
-            cls._call_parameters = tuple(cls._call_signature.parameters)[1:]
-            if "_takes_training" not in own:
-                cls._takes_training = "training" in cls._call_parameters
-            cls._trains_untold = _default_of(cls._call_signature, "training") is True
-            cls._takes_mask = "mask" in cls._call_parameters
-            cls._takes_masks_of = any(word.endswith("_mask") for word in cls._call_parameters)
-            cls.forward = own["call"]
+            told = {key: own[key] for key in ("_takes_training",) if key in own}
+            for name, value in {**_facts_of(own["call"]), **told}.items():
+                setattr(cls, name, value)
         if "build" in own and "_stateless" not in own and not cls._ours:
             cls._stateless = False  # what a user's own build makes is not there from the start
         if "build" in own or (cls._weights and cls.build is Layer.build):
@@ -547,10 +579,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             losses = self.losses if return_losses else None
         after = [stateless.value_of(weight) for weight in self.non_trainable_weights]
         return (outputs, after, losses) if return_losses else (outputs, after)
-
-
-def _default_of(signature: inspect.Signature, name: str) -> Any:
-    return signature.parameters[name].default if name in signature.parameters else None
 
 
 def _shapes_of_build(layer: Layer) -> tuple[str, ...]:
