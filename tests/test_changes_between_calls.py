@@ -350,6 +350,45 @@ def test_a_call_exchanged_on_a_class_counts_until_it_is_taken_back(make: Callabl
             assert_alike(model(x), before)
 
 
+def within(*layers: Any) -> Any:
+    return keras.Sequential([keras.Input((5,)), *layers, L.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: setattr(layer, "dtype_policy", "mixed_bfloat16"),
+        lambda layer: setattr(layer, "dtype_policy", keras.DTypePolicy("mixed_float16")),
+        lambda layer: layer.to(torch.bfloat16),
+        lambda layer: layer.double(),
+    ],
+)
+@pytest.mark.parametrize(
+    "network", [lambda layer: within(layer), lambda layer: within(L.Dense(5), L.ReLU(), within(L.ReLU(), layer))]
+)
+def test_a_layer_within_a_model_may_compute_in_another_type(network: Callable, change: Callable) -> None:
+    layer = L.Dense(4)
+    model = network(layer)
+    before = model(X)
+    change(layer)
+    for _ in range(3):
+        torch.testing.assert_close(model(X), before, rtol=0.05, atol=0.05)
+    assert layer.compute_dtype == layer.output.dtype != "float32" == model.output.dtype == model.compute_dtype
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.train_on_batch(X, np.zeros((4, 2))))
+    model.double()
+    assert model(X.double()).dtype is torch.float64 and model.output.dtype == "float64"
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float64"])
+def test_a_policy_for_other_weights_than_there_are_is_refused(policy: str) -> None:
+    model = within(L.Dense(4))
+    before = model(X)
+    with pytest.raises(ValueError, match=rf'Dense "dense.*its weights are float32; `dtype_policy` \'{policy}\''):
+        model.layers[0].dtype_policy = policy
+    assert_alike(model(X), before)
+
+
 def test_copies_of_changed_models_keep_the_changes() -> None:
     model = network()
     parametrized(model)

@@ -262,6 +262,17 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module, metaclass=LayerType):
         if policy.compute is not policy.variable:
             self._let_stand_in()
 
+    def _change_policy(self, policy: dtypes.DTypePolicy) -> None:
+        """Raises ValueError where there are weights, which keep their type, and the policy has another for them."""
+        held, wanted = self.dtype_policy.variable_dtype, policy.variable_dtype
+        if held != wanted and self._parameters:
+            raise ValueError(
+                f"{named(self)}: its weights are {held}; `dtype_policy` {policy.name!r} is for weights of {wanted}. "
+                f"Convert them, as in `layer.to(torch.{wanted})`, or set a policy that keeps them, as 'mixed_bfloat16'."
+            )
+        self._set_policy(policy)
+        tend(self)
+
     if not TYPE_CHECKING:
 
         @property
@@ -322,8 +333,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module, metaclass=LayerType):
         if declared is not None and declared.attribute == name and not self._building:
             value = declared.convert(value, self)  # as by the constructor
         if name == "dtype_policy":
-            self._set_policy(self._args["dtype"].convert(value, self))
-            tend(self)
+            self._change_policy(self._args["dtype"].convert(value, self))
         elif isinstance(value, Known):
             self._adopt(name, value)  # type: ignore[arg-type]
         elif self._write_weight(name, value):
