@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -96,6 +97,9 @@ def unwrapped(model: Any) -> None:
         del model.layers[0].call
 
 
+RELU = L.ReLU.call
+
+
 class Twice(L.ReLU):
     def call(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs * 2
@@ -107,6 +111,20 @@ def other_class(model: Any) -> None:
 
 def own_class(model: Any) -> None:
     model.layers[2].__class__ = L.ReLU
+
+
+@pytest.fixture(autouse=True)
+def classes_as_before() -> Iterator[None]:
+    yield
+    class_as_before()
+
+
+def class_patched(model: Any) -> None:
+    L.ReLU.call = lambda self, inputs: inputs - 3
+
+
+def class_as_before(model: Any = None) -> None:
+    L.ReLU.call = RELU
 
 
 def slope(model: Any) -> None:
@@ -144,7 +162,17 @@ def hooked(model: Any) -> None:
 
 
 EVERYWHERE = [set_weights, load_state, other_data, without_bias, with_bias, parametrized, plain_again, pruned, wrapped]
-EVERYWHERE += [unwrapped, other_class, own_class, slope, in_training, in_inference, hooked]
+EVERYWHERE += [
+    unwrapped,
+    other_class,
+    class_patched,
+    class_as_before,
+    own_class,
+    slope,
+    in_training,
+    in_inference,
+    hooked,
+]
 IN_PREDICTIONS = [*EVERYWHERE, transposed, narrower, in_place]
 
 
@@ -178,6 +206,7 @@ def predict_through(deeds: list[Callable]) -> None:
                 outcome(lambda each=each, deed=deed: deed(each))
             for _ in range(3):
                 assert_alike(outcome(lambda: model(X)), outcome(lambda: by_layers(twin, X)))
+    class_as_before()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -237,6 +266,7 @@ def trained(deeds: list[Callable], replays: bool) -> list[Any]:
             found += [outcome(lambda: model.train_on_batch(X, Y)) for _ in range(5)]
     finally:
         keras.config.set_epsilon(epsilon)
+        class_as_before()
     return [*map(str, found), *(str(value.tolist()) for value in model.get_weights())]
 
 
@@ -287,6 +317,76 @@ def test_flops_are_told_layer_by_layer() -> None:
         model(X)
     assert {name.rpartition(".")[2] for name in counter.get_flop_counts()} >= {"dense", "dense_1"}
     assert counter.get_total_flops() == 2 * (2 * 4 * 5 * 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: L.Dense(4, "relu"), (8, 3)),
+        (lambda: L.Conv1D(4, 3), (8, 3)),  # its class inherits `call`
+        (lambda: L.BatchNormalization(), (8, 3)),
+        (lambda: L.TimeDistributed(L.Dense(2)), (8, 3)),
+        (lambda: L.GRU(3), (8, 3)),
+        (lambda: L.Bidirectional(L.LSTM(3)), (8, 3)),
+    ],
+    ids=lambda value: type(value()).__name__ if callable(value) else "on",
+)
+def test_a_call_exchanged_on_a_class_counts_until_it_is_taken_back(make: Callable, shape: tuple) -> None:
+    model = keras.Sequential([keras.Input(shape), make(), L.Flatten()])
+    inner = [layer for layer in model.layers[0].modules() if isinstance(layer, L.Layer)]
+    x = torch.ones(2, *shape)
+    with torch.no_grad():
+        before = [model(x) for _ in range(4)][-1]
+        for cls in {type(layer) for layer in inner}:
+            facts, calls = dict(vars(cls)), cls.call
+
+            def call(self: Any, *args: Any, training: Any = None, calls: Any = calls, **kwargs: Any) -> Any:
+                return keras.tree.map_structure(lambda value: value * 0 + 7, calls(self, *args, **kwargs))
+
+            with patch.object(cls, "call", call):
+                assert cls._takes_training and model(x).ne(before).any()
+                assert_alike(model(x), model.layers[1](model.layers[0](x)))
+            assert vars(cls).keys() == facts.keys() and cls.forward is cls.call is calls
+            assert_alike(model(x), before)
+
+
+def within(*layers: Any) -> Any:
+    return keras.Sequential([keras.Input((5,)), *layers, L.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: setattr(layer, "dtype_policy", "mixed_bfloat16"),
+        lambda layer: setattr(layer, "dtype_policy", keras.DTypePolicy("mixed_float16")),
+        lambda layer: layer.to(torch.bfloat16),
+        lambda layer: layer.double(),
+    ],
+)
+@pytest.mark.parametrize(
+    "network", [lambda layer: within(layer), lambda layer: within(L.Dense(5), L.ReLU(), within(L.ReLU(), layer))]
+)
+def test_a_layer_within_a_model_may_compute_in_another_type(network: Callable, change: Callable) -> None:
+    layer = L.Dense(4)
+    model = network(layer)
+    before = model(X)
+    change(layer)
+    for _ in range(3):
+        torch.testing.assert_close(model(X), before, rtol=0.05, atol=0.05)
+    assert layer.compute_dtype == layer.output.dtype != "float32" == model.output.dtype == model.compute_dtype
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.train_on_batch(X, np.zeros((4, 2))))
+    model.double()
+    assert model(X.double()).dtype is torch.float64 and model.output.dtype == "float64"
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float64"])
+def test_a_policy_for_other_weights_than_there_are_is_refused(policy: str) -> None:
+    model = within(L.Dense(4))
+    before = model(X)
+    with pytest.raises(ValueError, match=rf'Dense "dense.*its weights are float32; `dtype_policy` \'{policy}\''):
+        model.layers[0].dtype_policy = policy
+    assert_alike(model(X), before)
 
 
 def test_copies_of_changed_models_keep_the_changes() -> None:

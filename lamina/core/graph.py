@@ -60,6 +60,7 @@ class Graph:
                 del self.nodes[count:]
                 done = before
         self.nodes = [node for node in self.nodes if not self._is_input(node, given)]
+        self._computes = self._compute_types()
 
     def __getstate__(self) -> dict[str, Any]:
         """The calls come first, in their order: so a copy goes from one to the next, however long the chain."""
@@ -131,12 +132,25 @@ class Graph:
         """The layers but for plain functions."""
         return [layer for layer in self.layers if not isinstance(layer, Operation)]
 
+    def _compute_types(self) -> list[torch.dtype]:
+        return [each.dtype_policy.compute for layer in self.layers for each in layer._flat_layers()]
+
+    def heed_policies(self) -> None:
+        """Find the types of all results anew where layers have got another policy since."""
+        types = self._compute_types()
+        if types != self._computes:
+            self._computes, results = types, [node.outputs for node in self.nodes]
+            fresh = [_input_like(tensor, tensor.shape, tensor.torch_dtype) for tensor in self.inputs]
+            for old, new in zip(*map(pytree.tree_leaves, (results, self.replay(fresh, results))), strict=True):
+                old.torch_dtype = new.torch_dtype
+
     def run(self, *inputs: Any) -> Any:
         """Call the layers one after another, each with all that happens around a call."""
-        return self._through(inputs, lambda layer, args, kwargs: layer(*args, **kwargs))
+        return self._through(inputs, lambda layer, args, kwargs: layer(*args, **kwargs), self.outputs)
 
-    def replay(self, inputs: Sequence[Any]) -> Any:
-        """Record the same calls once more on other symbolic inputs; the layers keep no trace of it."""
+    def replay(self, inputs: Sequence[Any], results: Any = None) -> Any:
+        """Record the same calls once more on other symbolic inputs; the layers keep no trace of it. Gives what stands
+        for the outputs, or for other `results`."""
 
         def recorded(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Any:
             outputs = layer._call_with_care(args, kwargs)
@@ -144,9 +158,9 @@ class Graph:
             layer._nodes.remove(symbol.node)
             return outputs
 
-        return self._through(inputs, recorded)
+        return self._through(inputs, recorded, self.outputs if results is None else results)
 
-    def _through(self, inputs: Sequence[Any], call: Callable) -> Any:
+    def _through(self, inputs: Sequence[Any], call: Callable, results: Any) -> Any:
         known = {id(old): fresh for old, fresh in zip(self.inputs, inputs, strict=True)}
 
         def substitute(leaf):
@@ -158,7 +172,7 @@ class Graph:
                 kwargs.pop("mask", None)
             fresh = pytree.tree_leaves(call(node.layer, args, kwargs))
             known.update({id(old): new for old, new in zip(pytree.tree_leaves(node.outputs), fresh, strict=True)})
-        return pytree.tree_map(substitute, self.outputs)
+        return pytree.tree_map(substitute, results)
 
     def misfit(self, inputs: list[Any]) -> Trail | None:
         """Where the shapes of these inputs do not fit; None where they do."""

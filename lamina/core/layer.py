@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -93,7 +94,45 @@ first_values = Kind("an array or a list of arrays", _first_values).optional()
 _policy = Kind("a dtype or dtype policy", looked_up(dtypes.get), bad=("float99",))
 
 
-class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
+def _facts_of(call: Callable) -> dict[str, Any]:
+    """What a class knows of its `call`."""
+    signature = inspect.signature(call)
+    words = tuple(signature.parameters)[1:]
+    beyond = [*signature.parameters.values()][2:]
+    return {
+        "_call_signature": signature,
+        "_call_parameters": words,
+        "_needed_by_call": frozenset(p.name for p in beyond if p.default is p.empty and p.kind not in _REST),
+        "_takes_training": "training" in words,
+        "_trains_untold": "training" in words and signature.parameters["training"].default is True,
+        "_takes_mask": "mask" in words,
+        "_takes_masks_of": any(word.endswith("_mask") for word in words),
+        "forward": call,
+    }
+
+
+class LayerType(ABCMeta):
+    """The type of layer classes, abstract ones among them: notices a `call` that is exchanged on the class."""
+
+    __instancecheck__ = type.__instancecheck__
+    __subclasscheck__ = type.__subclasscheck__
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "call":
+            for key, fact in _facts_of(value).items():
+                super().__setattr__(key, fact)
+            Changes.note_classes()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        if name == "call":
+            for key in _facts_of(Calling.call).keys() & vars(cls).keys():
+                super().__delattr__(key)
+            Changes.note_classes()
+
+
+class Layer(Calling, symbolic.Nodes, Declared, nn.Module, metaclass=LayerType):
     """Base class of layers.
 
     Write `call(self, inputs)`; add `build(self, input_shape)` for weights, arguments with `lamina.arg` (or an
@@ -148,16 +187,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
         if "call" in own:
-            cls._call_signature = inspect.signature(own["call"])
-            cls._call_parameters = tuple(cls._call_signature.parameters)[1:]
-            beyond = list(cls._call_signature.parameters.values())[2:]
-            cls._needed_by_call = frozenset(p.name for p in beyond if p.default is p.empty and p.kind not in _REST)
-            if "_takes_training" not in own:
-                cls._takes_training = "training" in cls._call_parameters
-            cls._trains_untold = _default_of(cls._call_signature, "training") is True
-            cls._takes_mask = "mask" in cls._call_parameters
-            cls._takes_masks_of = any(word.endswith("_mask") for word in cls._call_parameters)
-            cls.forward = own["call"]
+            told = {key: own[key] for key in ("_takes_training",) if key in own}
+            for name, value in {**_facts_of(own["call"]), **told}.items():
+                setattr(cls, name, value)
         if "build" in own and "_stateless" not in own and not cls._ours:
             cls._stateless = False  # what a user's own build makes is not there from the start
         if "build" in own or (cls._weights and cls.build is Layer.build):
@@ -234,6 +266,17 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if policy.compute is not policy.variable:
             self._let_stand_in()
 
+    def _change_policy(self, policy: dtypes.DTypePolicy) -> None:
+        """Raises ValueError where there are weights, which keep their type, and the policy has another for them."""
+        held, wanted = self.dtype_policy.variable_dtype, policy.variable_dtype
+        if held != wanted and self._parameters:
+            raise ValueError(
+                f"{named(self)}: its weights are {held}; `dtype_policy` {policy.name!r} is for weights of {wanted}. "
+                f"Convert them, as in `layer.to(torch.{wanted})`, or set a policy that keeps them, as 'mixed_bfloat16'."
+            )
+        self._set_policy(policy)
+        tend(self)
+
     if not TYPE_CHECKING:
 
         @property
@@ -294,8 +337,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if declared is not None and declared.attribute == name and not self._building:
             value = declared.convert(value, self)  # as by the constructor
         if name == "dtype_policy":
-            self._set_policy(self._args["dtype"].convert(value, self))
-            tend(self)
+            self._change_policy(self._args["dtype"].convert(value, self))
         elif isinstance(value, Known):
             self._adopt(name, value)  # type: ignore[arg-type]
         elif self._write_weight(name, value):
@@ -551,10 +593,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             losses = self.losses if return_losses else None
         after = [stateless.value_of(weight) for weight in self.non_trainable_weights]
         return (outputs, after, losses) if return_losses else (outputs, after)
-
-
-def _default_of(signature: inspect.Signature, name: str) -> Any:
-    return signature.parameters[name].default if name in signature.parameters else None
 
 
 def _shapes_of_build(layer: Layer) -> tuple[str, ...]:

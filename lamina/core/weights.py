@@ -11,6 +11,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import dtypes, placing, serialize
+from .care import tend
 from .children import Children, inside
 from .declare import inherited
 from .errors import compare, named, short, show_shape
@@ -355,4 +356,5 @@ class Weights(nn.Module):
             after = fn(torch.zeros((), dtype=policy.variable)).dtype
             if after != policy.variable:
                 self._set_policy(dtypes.DTypePolicy(dtypes.dtype_name(after)))
+                tend(self)
         return self

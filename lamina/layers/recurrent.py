@@ -462,11 +462,15 @@ class RNN(Holder):
         vars(self).update(
             state_size=sizes,
             _nested=not all(isinstance(size, int) for size in sizes),
-            _sweeps="sweep" in granted(self.cell),
             _kept=[],
         )
         if self._sweeps:
             self.input_spec = self._taken()
+
+    @property
+    def _sweeps(self) -> bool:
+        """Whether the cell can run over the whole sequence; not where its `call` was exchanged."""
+        return "sweep" in granted(self._modules["cell"])
 
     def _taken(self, shape: tuple | None = None) -> InputSpec:
         """What a cell of this package takes, after it was built for sequences of `shape`."""
@@ -514,8 +518,9 @@ class RNN(Holder):
         if mask is not None:
             mask = self._checked_steps(sequences, mask)
         how = mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, training
-        if self._sweeps:
-            outputs, last, states = self._modules["cell"].sweep(sequences, states, how)
+        cell: Any = self._modules["cell"]
+        if "sweep" in getattr(cell.call, "granted", ()):  # as `granted`, a frame less
+            outputs, last, states = cell.sweep(sequences, states, how)
         else:
             outputs, last, states = self._sweep_any(sequences, states, how)
         if kept:
@@ -536,6 +541,7 @@ class RNN(Holder):
         return (
             type(self).call is type(other).call is RNN.call
             and self._sweeps
+            and other._sweeps
             and not self.stateful
             and type(self.cell) is type(other.cell)
             and isinstance(self.cell, _Cell)

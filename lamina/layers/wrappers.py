@@ -163,6 +163,16 @@ _merge_mode = Kind(
 )
 
 
+class _Pair:
+    """Whether two recurrent layers may run as one kernel, and whether they drop inputs in training."""
+
+    def __init__(self, forward: Any, backward: Any):
+        self.changes = care.Changes.count
+        both = isinstance(forward, RNN) and isinstance(backward, RNN)
+        self.is_one = both and not forward.go_backwards and forward.pairs_with(backward)
+        self.drops = self.is_one and (forward.cell._drops or backward.cell._drops)
+
+
 class Bidirectional(Holder):
     """Runs a recurrent layer from both ends and merges the outputs.
 
@@ -214,13 +224,7 @@ class Bidirectional(Holder):
             if not inner._ready:
                 inner.build(sequences_shape)
         self.input_spec = self.forward_layer.input_spec
-        forward, backward = self.forward_layer, self.backward_layer
-        both = isinstance(forward, RNN) and isinstance(backward, RNN)
-        paired = both and not forward.go_backwards and forward.pairs_with(backward)
-        vars(self).update(
-            _paired=paired,
-            _drops=paired and (forward.cell._drops or backward.cell._drops),
-        )
+        self._pair = _Pair(self.forward_layer, self.backward_layer)
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         return super()._call_with_care(*with_states(self, args, kwargs))
@@ -233,10 +237,13 @@ class Bidirectional(Holder):
         states: tuple[Any, Any] = None, None
         if initial_state is not None:
             states = self._halves(initial_state, symbolic.shapes_of(initial_state), sequences.shape)
+        pair = self._pair
+        if pair.changes != care.Changes.count and care.Changes.concern(pair, self):
+            pair = vars(self)["_pair"] = _Pair(forward, backward)
         if (
-            self._paired
+            pair.is_one
             and mask is None
-            and not (training and self._drops)
+            and not (training and pair.drops)
             and not (forward._care | backward._care) & care.AROUND
             and sequences.dtype in forward._passing
         ):

@@ -95,6 +95,7 @@ class GraphModel(Model):
     def _make_plan(self) -> Plan:
         if self._ready and self._care & care.UNBUILT:
             Changes.note(self)  # whatever called it while it had no plan may now call it otherwise
+        self._graph.heed_policies()
         plan, structure = Plan(self._graph), self._input_structure
         plan.repeated = Repeated(self, plan.run)
         names = structure if type(structure) is dict else [tensor.name for tensor in self._graph.inputs]
@@ -266,9 +267,8 @@ class GraphModel(Model):
         super()._apply(fn, recurse)
         after = self.dtype_policy.compute
         if after != before and self._graph is not None:
-            recorded = (self._graph.inputs, [node.outputs for node in self._graph.nodes])
-            for tensor in pytree.tree_leaves(recorded):
-                if isinstance(tensor, SymbolicTensor) and tensor.torch_dtype == before:
+            for tensor in self._graph.inputs:
+                if tensor.torch_dtype == before:
                     tensor.torch_dtype = after
             self._make_plan()
         return self

@@ -317,7 +317,7 @@ def attributes(module: Any) -> list[Any]:
     """All that a module and those inside it hold."""
     found: list[Any] = []
     for one in module.modules():
-        found += [value for name, value in vars(one).items() if name not in _FOLLOWS]
+        found += [getattr(type(one), "call", None), *(v for name, v in vars(one).items() if name not in _FOLLOWS)]
         for kind in (one._parameters, one._buffers, one._modules):
             found += kind.values()
     return found
