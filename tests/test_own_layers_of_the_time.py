@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.testing import assert_close
 
 import lamina
 from lamina import keras1, keras2, tf_keras
@@ -872,3 +874,93 @@ def test_weights_of_models_inside_come_in_the_order_of_the_time(generation: str)
     assert places(outer) == orders[3]
     with pytest.raises(ValueError, match="expected 8 arrays; got 7"):
         outer.set_weights(outer.get_weights()[:-1])
+
+
+# Private methods that code of the time defines ------------------------------------------------------------------------
+
+
+@OLD
+@pytest.mark.parametrize("name", ["Dropout", "SpatialDropout1D", "AlphaDropout"])
+def test_dropout_asks_for_the_shape_of_its_mask(space: ModuleType, name: str) -> None:
+    if space is keras1 and name == "AlphaDropout":
+        return
+
+    class Shared(getattr(space.layers, name)):
+        def _get_noise_shape(self, inputs: Any) -> Any:
+            assert super()._get_noise_shape(inputs) in (None, (64, 1, 4))
+            return (1, *inputs.shape[1:])
+
+    found = Shared(0.5).train()(torch.ones(64, 5, 4))
+    assert (found == found[:1]).all() and len(found.unique()) == 2
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras, lamina], ids=["keras2", "tf_keras", "keras3"])
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM", "RNN"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["forward", "both ways"])
+def test_recurrent_layers_start_from_their_subclass_states(space: ModuleType, name: str, wrapped: bool) -> None:
+    class Raised(getattr(space.layers, name)):
+        def get_initial_state(self, inputs: Any) -> Any:
+            return [state + 1 for state in super().get_initial_state(inputs)]
+
+    def layer(cls: Any) -> Any:
+        made = cls(space.layers.LSTMCell(3)) if name == "RNN" else cls(3)
+        return space.layers.Bidirectional(made) if wrapped else made
+
+    own, plain = layer(Raised), layer(getattr(space.layers, name))
+    x = torch.from_numpy(STEPS)
+    found = own(x)
+    plain(x)
+    plain.set_weights(own.get_weights())
+    count = (1 + (name in ("LSTM", "RNN"))) * (1 + wrapped)
+    ones = [torch.ones(4, 3)] * count
+    assert_close(found, plain(x, initial_state=ones))
+    assert_close(own(x, initial_state=ones), plain(x, initial_state=ones))
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+@pytest.mark.parametrize("name", ["Add", "Subtract", "Concatenate", "Maximum"])
+def test_merging_layers_call_their_function(space: ModuleType, name: str) -> None:
+    class Doubled(getattr(space.layers, name)):
+        def _merge_function(self, inputs: Any) -> Any:
+            return 2 * super()._merge_function(inputs)
+
+    pair = [torch.from_numpy(X), torch.from_numpy(X[::-1].copy())]
+    assert_close(Doubled()(pair), 2 * getattr(space.layers, name)()(pair))
+
+
+@STATIC
+@pytest.mark.parametrize("name", ["MaxPooling1D", "AveragePooling1D", "MaxPooling2D", "AveragePooling2D"])
+def test_pooling_layers_call_their_function(space: ModuleType, name: str) -> None:
+    words = ("border_mode", "dim_ordering") if space is keras1 else ("padding", "data_format")
+
+    class Doubled(getattr(space.layers, name)):
+        def _pooling_function(self, inputs: Any, pool_size: Any, strides: Any, **named: Any) -> Any:
+            assert tuple(named) == words and tuple(pool_size) == tuple(strides) == ((2, 1) if "1D" in name else (2, 2))
+            return 2 * super()._pooling_function(inputs, pool_size, strides, *named.values())
+
+    x = torch.from_numpy(STEPS if "1D" in name else STEPS.reshape(1, 4, 5, 2))
+    assert_close(Doubled()(x), 2 * getattr(space.layers, name)()(x))
+
+
+@pytest.mark.parametrize("space", [tf_keras, lamina], ids=["tf_keras", "keras3"])
+def test_a_metric_made_in_a_call_counts(space: ModuleType) -> None:
+    class Logged(space.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            if not hasattr(self, "mean"):
+                self.mean = space.metrics.Mean(name="mean")
+            self.mean.update_state(inputs)
+            return inputs
+
+    start = space.layers.Input((4,))
+    model = space.models.Model(start, space.layers.Dense(3)(Logged()(start)))
+    model.compile("sgd", "mse")
+    assert model.fit(X, Y, verbose=0).history["mean"] == [pytest.approx(X.mean(), abs=1e-6)]
+
+
+def test_keras2_mobilenet_ends_in_a_convolution() -> None:
+    model = keras2.applications.mobilenet.MobileNet(weights=None, alpha=0.25, input_shape=(32, 32, 3), classes=7)
+    modern = lamina.applications.MobileNet(weights=None, alpha=0.25, input_shape=(32, 32, 3), classes=7)
+    modern.set_weights(model.get_weights())
+    x = DRAWN.random((2, 32, 32, 3)).astype("float32")
+    assert model.get_layer("reshape_1").output_shape == (None, 1, 1, 256)
+    assert_close(torch.from_numpy(model.predict(x)), torch.from_numpy(modern.predict(x, verbose=0)))

@@ -338,6 +338,13 @@ def test_pipelines(tf: Any) -> None:
         len(count(3).repeat())
 
 
+def test_shapes_and_types_as_tensorflow_1_told_them(tf: Any) -> None:
+    data = tf.data.Dataset.from_tensor_slices({"x": np.zeros((4, 3), "float32"), "y": np.zeros(4, "int64")}).batch(2)
+    assert {key: tuple(shape) for key, shape in data.output_shapes.items()} == {"x": (None, 3), "y": (None,)}
+    assert data.output_types == {"x": tf.float32, "y": tf.int64}
+    assert tf.dtypes.cast(tf.constant([1.7]), tf.int32) == 1
+
+
 def test_rows_of_arrays(tf: Any) -> None:
     x = {"a": np.arange(10.0), "b": np.array([str(n) for n in range(10)])}
     rows = tf.data.Dataset.from_tensor_slices((x, np.arange(10)))

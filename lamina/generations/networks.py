@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import applications
+from ..applications._network import channel_axis
 from ..core.config import image_data_format
 from ..core.layer import Layer
 from ..layers import Add, BatchNormalization, Concatenate, InputLayer
@@ -53,9 +54,20 @@ def _translated(dialect: Dialect, model: Any, given: Any) -> Any:
     start = model.inputs[0]
     if start is not given:
         start = dialect.find("layers", "Input")(batch_shape=start.shape, name=start.node.layer.name)
-    copy = clone_model(model, start, functools.partial(_layer, dialect))
-    for layer, before in zip(copy.layers, model.layers, strict=True):
-        arrays = Layer.get_weights(before)
+    kept = {layer.name for layer in model.layers if getattr(layer, "keepdims", False)}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        found = layer(*args, **kwargs)
+        if layer.name not in kept or len(found.shape) == len(args[0].shape):
+            return found
+        shape = [1] * (len(args[0].shape) - 1)  # the generation's pooling keeps no axes
+        shape[channel_axis() - 1] = found.shape[-1]
+        return dialect.find("layers", "Reshape")(shape)(found)
+
+    copy = clone_model(model, start, functools.partial(_layer, dialect), call)
+    of_today = {layer.name: layer for layer in model.layers}
+    for layer in copy.layers:
+        arrays = Layer.get_weights(of_today[layer.name]) if layer.name in of_today else []
         if isinstance(layer, BatchNormalization) and len(arrays) < len(layer.weights):
             arrays = [np.ones_like(arrays[0]), *arrays]  # Keras 1 always has a scale
         Layer.set_weights(layer, arrays)

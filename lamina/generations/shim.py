@@ -31,7 +31,7 @@ from ..optimizers.schedules import InverseTimeDecay
 from ..translation import origin
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
-from . import activations, steps
+from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import Dialect
 from .habits import set_attribute
@@ -622,6 +622,11 @@ def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = Non
     return recorded(layer._start_states)(inputs)
 
 
+def _own_beginning(layer: Any, sequences: Any) -> Any:
+    """A subclass' states to start from: the generation's `get_initial_state` takes the inputs."""
+    return layer.get_initial_state(sequences)
+
+
 def _old_shapes(method: Callable, least: int) -> Callable:
     """`compute_output_shape`, which gives several shapes as a list, and takes so many inputs at least."""
 
@@ -671,6 +676,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     if issubclass(modern, (RNN, Bidirectional, Merge)):
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
+    bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):
@@ -681,7 +687,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         if steps.StepsOfOurs not in bases:
             members["states"] = property(_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
-        members["get_initial_state"] = _initial_states
+        members |= {"get_initial_state": _initial_states, "_beginning": _own_beginning}
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
     return type(own.name, bases, members)

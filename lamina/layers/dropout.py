@@ -71,8 +71,11 @@ class SpatialDropout(_Noise, Spatial):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:
             return inputs
-        shape = self.with_spatial(tuple(inputs.shape), (1,) * self.rank)
-        return noise.dropout(inputs, self.rate, shape, self.seed_generator)
+        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)
+
+    def mask_shape(self, inputs: Tensor) -> tuple | None:
+        """The shape of the mask: one place for all."""
+        return self.with_spatial(tuple(inputs.shape), (1,) * self.rank)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -456,6 +456,11 @@ class RNN(Holder):
 
     supports_masking = True
     _creates_mask = False
+    _begins = False  # whether a subclass defines `get_initial_state`
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._begins = not getattr(cls.get_initial_state, "__module__", "").startswith("lamina.")
 
     def check(self) -> None:
         sizes = _listed(self.cell.state_size)
@@ -513,6 +518,8 @@ class RNN(Holder):
         self, sequences: Tensor, initial_state: Any = None, mask: Tensor | None = None, training: bool = False
     ) -> Any:
         states, kept = None, self._kept_states() if self._kept else ()
+        if self._begins and initial_state is None and not kept:
+            initial_state = self._beginning(sequences)
         if initial_state is not None or kept:
             states = self.given_states(sequences, initial_state, kept)
         if mask is not None:
@@ -540,6 +547,7 @@ class RNN(Holder):
         """Whether this layer forward and `other` backward may be one kernel."""
         return (
             type(self).call is type(other).call is RNN.call
+            and not (self._begins or other._begins)
             and self._sweeps
             and other._sweeps
             and not self.stateful
@@ -599,6 +607,10 @@ class RNN(Holder):
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         """The states a call starts from where none are given."""
         return self._start_states(torch.empty(batch_size or 0, dtype=self.dtype_policy.compute))
+
+    def _beginning(self, sequences: Tensor) -> Any:
+        """What a subclass' `get_initial_state` gives for these sequences."""
+        return self.get_initial_state(sequences.shape[0])
 
     @property
     def states(self) -> list[Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes, shares
@@ -90,15 +91,15 @@ class Metric(Counts, Declared):
             raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before `add_variable`.")
         kind = dtypes.torch_dtype(dtype or config.floatx())
         spend(shape, kind, f"{type(self).__name__}: state {name!r}")
-        with torch.no_grad():
+        with unset_fake_temporarily(), torch.no_grad():  # one made in a trial of `call` counts in calls
             if initializer in (None, "zeros"):
                 value = torch.zeros(tuple(shape), dtype=kind, device=self._device)
             else:
                 made = lookup(initializer, "keras.initializers", "initializer")(tuple(shape), dtype=kind)
                 value = as_tensor(made, None, kind).clone().to(self._device)
-        name = name or "variable"
-        path = f"{self.name}/{name}"
-        variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)
+            name = name or "variable"
+            path = f"{self.name}/{name}"
+            variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)
         variable.aggregation = aggregation
         self._variables.append(variable)
         return variable

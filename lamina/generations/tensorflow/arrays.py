@@ -765,6 +765,7 @@ for _word in ("sigmoid", "tanh", "softplus"):
     NAMES[f"nn.{_word}"] = NAMES[_word]
 NAMES |= {"nn.softmax_v2": NAMES["nn.softmax"], "math.softmax": NAMES["nn.softmax"], "linalg.einsum": NAMES["einsum"],
           "linalg.tensordot": NAMES["tensordot"],
+          "dtypes.cast": NAMES["cast"], "dtypes.saturate_cast": NAMES["saturate_cast"],
           "depth_to_space": NAMES["nn.depth_to_space"], "space_to_depth": NAMES["nn.space_to_depth"]}  # fmt: skip
 for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix_determinant": "linalg.det",
                     "cholesky": "linalg.cholesky", "trace": "linalg.trace", "pack": "stack", "unpack": "unstack",

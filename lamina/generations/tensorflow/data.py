@@ -253,6 +253,16 @@ class Dataset:
             self._known_spec = _mapped(functools.partial(_spec, loose=self._loose), first)
         return self._known_spec
 
+    @property
+    def output_shapes(self) -> Any:
+        """The shapes in `element_spec`, as TensorFlow 1 told them."""
+        return _mapped(lambda spec: spec.shape, self.element_spec)
+
+    @property
+    def output_types(self) -> Any:
+        """The types in `element_spec`, as TensorFlow 1 told them."""
+        return _mapped(lambda spec: spec.dtype, self.element_spec)
+
     # -- element by element --------------------------------------------------------------------------------------------
 
     def map(self, map_func: Callable, num_parallel_calls=None) -> Dataset:
