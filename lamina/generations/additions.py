@@ -306,7 +306,7 @@ class AddsBeside(Adds):
             leaves[0] = addition.behind(leaves[0])
         outputs = pytree.tree_unflatten(leaves, spec)
         alone = isinstance(outputs, (list, tuple)) and len(outputs) == 1
-        return Graph(self._input_structure, outputs[0] if alone else outputs, named(self))
+        return Graph(self._input_structure, outputs[0] if alone else outputs, named(self), self._keywords_sorted)
 
     @property
     def layers(self) -> list[Layer]:
