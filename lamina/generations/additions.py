@@ -218,6 +218,7 @@ class AddsBeside(Adds):
     """A functional or sequential model whose plan goes on to what was added. Its graph is that of its outputs alone."""
 
     _added: tuple[Addition, ...] = ()
+    _keywords_sorted = False
     _whole_graph: Any = None
     _beside: tuple[Layer, ...] = ()  # layers that only what was added rests on
     _told = False

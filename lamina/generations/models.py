@@ -668,7 +668,6 @@ class _AnyModel(_ModelWords):
 
 class _Functional(AddsBeside, _ModelWords):
     _gone: frozenset[int] = frozenset()  # the layers taken out of `layers`
-    _keywords_sorted = False
 
     @property
     def layers(self) -> list[Any]:
