@@ -114,7 +114,7 @@ _HOMES = (
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}
 _OLD = [f"lamina.{generation}.{home}" for generation in ("keras1", "keras2", "tf_keras") for home in _OLD_HOMES]
-_OLD.append("lamina.tf_keras.optimizers.legacy")
+_OLD += ["lamina.tf_keras.mixed_precision", "lamina.tf_keras.optimizers.legacy"]
 HOMES["torch.nn"] = "lamina.core.torch_modules"
 HOMES |= dict.fromkeys(("keras.utils", "keras.src.layers.preprocessing.feature_space"), "lamina.utils.feature_space")
 HOMES |= {

@@ -481,3 +481,38 @@ def test_layers_of_outputs_by_name_stand_in_the_order_of_the_names(home: Any) ->
     inputs = home.Input((6,), name="i")
     model = home.Model(inputs, {name: home.layers.Dense(3, name=name)(inputs) for name in ("reg", "cls")})
     assert [layer.name for layer in model.layers] == ["i", "cls", "reg"]
+
+
+@pytest.mark.parametrize(("home", "order"), [(keras, "qkv"), (tf_keras, "qvk")], ids=["keras", "tf_keras"])
+def test_layers_that_reach_another_by_keyword_stand_in_the_order_of_the_generation(home: Any, order: str) -> None:
+    """As recorded of Keras 3.15, which sorts keywords, and tf_keras 2.21, which takes them as they are given."""
+    inputs = home.Input((4, 3))
+    q, v, k = (home.layers.Dense(3, name=name)(inputs) for name in "qvk")
+    outputs = home.layers.MultiHeadAttention(1, 2)(q, value=v, key=k)
+    model = home.Model(inputs, outputs)
+    assert "".join(layer.name for layer in model.layers[1:-1]) == order
+
+
+@pytest.mark.parametrize("home", [keras, tf_keras], ids=["keras", "tf_keras"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"loss": ["mse", "mae"]}, {"cls_loss": 25.0, "reg_loss": 2.0, "loss": 27.0}),
+        ({"loss": "mse", "metrics": [["mae"], ["mse"]]}, {"cls_mae": 5.0, "reg_mse": 4.0, "loss": 29.0}),
+        ({"loss": ["mse", "mse"], "loss_weights": [1, 10]}, {"cls_loss": 25.0, "reg_loss": 4.0, "loss": 65.0}),
+    ],
+    ids=["loss", "metrics", "loss_weights"],
+)
+def test_lists_go_to_outputs_by_name_in_the_order_of_the_names(home: Any, given: Any, expected: Any) -> None:
+    """As recorded of Keras 3.15 and tf_keras 2.21, whose outputs were called after their layers."""
+    inputs = home.Input((3,))
+    zeros = {"kernel_initializer": "zeros"}
+    outputs = {
+        "reg": home.layers.Dense(2, name="reg", bias_initializer="ones", **zeros)(inputs),
+        "cls": home.layers.Dense(2, name="cls", **zeros)(inputs),
+    }
+    model = home.Model(inputs, outputs)
+    model.compile("sgd", **given)
+    targets = {"reg": np.full((4, 2), 3.0, "float32"), "cls": np.full((4, 2), 5.0, "float32")}
+    found = model.evaluate(np.ones((4, 3), "float32"), targets, verbose=0, return_dict=True)
+    assert {key: found[key] for key in expected} == expected

@@ -425,9 +425,16 @@ def test_an_endless_count_of_steps_takes_no_time(tmp_path: Path) -> None:
 KINDS = Path(__file__).parent / "golden" / "files_of_kinds"
 
 
-@pytest.mark.parametrize("file", ["scaled.keras", "same_names.h5", "binned.h5"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "scaled.keras", "same_names.h5", "binned.h5", "outputs_by_name.h5", "scale_that_stays.keras",
+        "keywords_tf_keras.h5", "keywords_keras3.keras",
+    ],
+)  # fmt: skip
 def test_a_kind_of_model_trains_on_as_it_did(file: str) -> None:
-    """A scaled loss; metrics of one name for two outputs; bins that were learned."""
+    """A scaled loss; metrics of one name for two outputs; bins that were learned; outputs in a dictionary with losses
+    in a list; layers that reach another by keyword, whose order is the names' in Keras 3 and the call's in tf.keras."""
     stored = dict(np.load((KINDS / file).with_suffix(".npz")))
 
     def structure(word: str) -> Any:
@@ -443,6 +450,38 @@ def test_a_kind_of_model_trains_on_as_it_did(file: str) -> None:
     assert history.keys() == told.keys()
     for key, values in told.items():
         np.testing.assert_allclose(history[key], values, rtol=0, atol=1e-4, err_msg=key)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["today", "legacy"])
+@pytest.mark.parametrize("scale", [{"dynamic_growth_steps": 2}, {"dynamic": False, "initial_scale": 8.0}], ids=str)
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_scaled_loss_is_written_as_tf_keras_does(suffix: str, scale: Any, legacy: bool, tmp_path: Path) -> None:
+    """The names and arrays are those that tf_keras 2.21 wrote, and it trained on from such `.keras` files alike."""
+    home = tf_keras.optimizers.legacy if legacy else tf_keras.optimizers
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(3,))])
+    model.compile(tf_keras.mixed_precision.LossScaleOptimizer(home.SGD(0.1, momentum=0.9), **scale), "mse")
+    x = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+    model.fit(x, x[:, :2], epochs=3, verbose=0)
+    model.save(tmp_path / f"m{suffix}")
+    if suffix == ".keras":
+        optimizer = config_in(tmp_path / "m.keras")["compile_config"]["optimizer"]
+        name = "LossScaleOptimizer" if legacy else "LossScaleOptimizerV3"
+        assert optimizer["class_name"] == optimizer["registered_name"] == name
+        assert optimizer["module"] == "tf_keras.src.mixed_precision.loss_scale_optimizer"
+        assert optimizer["config"].keys() == {"inner_optimizer", "dynamic", "initial_scale", "dynamic_growth_steps"}
+        with zipfile.ZipFile(tmp_path / "m.keras") as archive, archive.open("model.weights.h5") as inside:
+            stored = h5py.File(inside)["optimizer/vars"]
+            assert [stored[str(place)].shape for place in range(len(stored))] == [(), (3, 2), (2,)]
+    loaded = lamina.load_model(tmp_path / f"m{suffix}")
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    for _ in range(2):
+        assert loaded.train_on_batch(x, x[:, :2]) == model.train_on_batch(x, x[:, :2])
+
+
+@pytest.mark.parametrize("wrong", [{}, {"initial_scale": 2.0, "dynamic_growth_steps": 3}])
+def test_a_scale_that_stays_needs_its_number_alone(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="dynamic"):
+        tf_keras.mixed_precision.LossScaleOptimizer(tf_keras.optimizers.SGD(), dynamic=False, **wrong)
 
 
 def config_in(path: Path) -> Any:

@@ -254,6 +254,12 @@ def set_dtype_policy(policy: Any) -> None:
     _global_policy = get(policy)
 
 
+def _no_policy(config: dict[str, Any]) -> str:
+    if str(config.get("class_name")).startswith("Quantized"):
+        return "Quantized layers are not among Lamina's; save the model in Keras before its `quantize`."
+    return "The config of a dtype policy must be a dictionary with its `name`."
+
+
 def get(identifier: Any) -> DTypePolicy:
     """A policy from a name, a type, a config or a policy; None is the global one."""
     if identifier is None:
@@ -266,7 +272,7 @@ def get(identifier: Any) -> DTypePolicy:
             return DTypePolicyMap.from_config(inner)
         name = inner.get("name") if isinstance(inner, dict) else None
         if not isinstance(name, str):
-            raise ValueError("The config of a dtype policy must be a dictionary with its `name`.")
+            raise ValueError(_no_policy(identifier))
         return DTypePolicy(name)
     return DTypePolicy(identifier)
 

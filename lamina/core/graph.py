@@ -16,14 +16,14 @@ from .errors import answered, short
 from .fusion import calls, granted, watched
 from .layer import Layer, scope
 from .operation import Operation, tracked
-from .symbolic import Node, SymbolicTensor
+from .symbolic import Node, SymbolicTensor, in_order
 from .trail import FAULTS, Trail, beyond_shapes, trail_of
 
 
 def _in_order_of_keys(value: Any) -> list[Any]:
     """The leaves of a structure as Keras meets them: a dictionary's in the order of its keys."""
     if type(value) is dict:
-        value = [value[key] for key in sorted(value, key=lambda key: (type(key).__name__, key))]
+        value = [value[key] for key in in_order(value)]
     elif not isinstance(value, (list, tuple)):
         return pytree.tree_leaves(value)
     return [leaf for item in value for leaf in _in_order_of_keys(item)]
@@ -32,10 +32,12 @@ def _in_order_of_keys(value: Any) -> list[Any]:
 class Graph:
     """All calls between some inputs and some outputs (structures of symbolic tensors), in running order.
 
+    `keywords_sorted`: whether the keyword arguments of a call are met in the order of their names, not as given.
     Raises ValueError where an output does not depend on the inputs alone.
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str = "model"):
+    def __init__(self, inputs: Any, outputs: Any, name: str = "model", keywords_sorted: bool = True):
+        self._keywords_sorted = keywords_sorted
         self.inputs: list[SymbolicTensor] = pytree.tree_leaves(inputs)
         self.outputs = outputs
         self.nodes: list[Node] = []
@@ -101,10 +103,9 @@ class Graph:
                     )
                 inputs = node.inputs
                 if len(inputs) > 1:
+                    keywords = node.kwargs if self._keywords_sorted else [*node.kwargs.values()]
                     inputs = [
-                        leaf
-                        for leaf in _in_order_of_keys((node.args, [*node.kwargs.values()]))
-                        if isinstance(leaf, SymbolicTensor)
+                        leaf for leaf in _in_order_of_keys((node.args, keywords)) if isinstance(leaf, SymbolicTensor)
                     ]
                 stack.extend((_producer(tensor, name), False) for tensor in reversed(inputs))
 

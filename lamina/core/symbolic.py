@@ -8,7 +8,7 @@ import itertools
 import logging
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,6 +155,11 @@ def is_symbolic(x: Any) -> bool:
 
 def any_symbolic(*values: Any) -> bool:
     return any(isinstance(leaf, SymbolicTensor) for leaf in pytree.tree_leaves(values))
+
+
+def in_order(keys: Iterable[Any]) -> list[Any]:
+    """The keys of a dictionary in the order in which Keras goes through it."""
+    return sorted(keys, key=lambda key: (type(key).__name__, key))
 
 
 class Node:

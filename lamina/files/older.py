@@ -17,6 +17,7 @@ from ..core import serialize
 from ..core.errors import named, warn
 from ..core.layer import Layer
 from ..core.placing import whole
+from ..core.symbolic import in_order
 from ..layers import BatchNormalization
 from ..translation import checkpoints, origin, weights
 from ..translation.keras1 import KERAS1
@@ -216,7 +217,7 @@ def has_slots(optimizer: Any) -> bool:
 def stored_state(model: Any, source: Writer) -> list[tuple[str, np.ndarray]]:
     """An optimizer's state as the model's generation writes it: the steps, then what belongs to the weights, in turns
     as tf.keras has it, or kind by kind."""
-    optimizer, convert, by_name = model.optimizer, converter_to(source), origin.sorts_weights(source.version)
+    optimizer, convert, by_name = updating(model.optimizer), converter_to(source), origin.sorts_weights(source.version)
     steps = np.asarray(optimizer._iterations.numpy(), "int64")
     groups = [
         [(name, _slots_of(model, optimizer, name, convert, by_name)) for name in names]
@@ -247,6 +248,11 @@ def as_tf_keras(described: dict[str, Any]) -> dict[str, Any]:
         if room == "models" and "input_layers" in entry["config"]:
             entry |= {"module": "tf_keras.src.engine.functional", "class_name": "Functional"}
             entry["registered_name"] = "Functional"
+        if room == "mixed_precision":
+            legacy = str(entry["config"]["inner_optimizer"]["module"]).endswith(".legacy")
+            name = "LossScaleOptimizer" if legacy else "LossScaleOptimizerV3"
+            entry |= {"module": "tf_keras.src.mixed_precision.loss_scale_optimizer", "class_name": name}
+            entry["registered_name"] = name
     return described
 
 
@@ -261,6 +267,7 @@ def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
         return {"0": item.summary}
     if not hasattr(item, "_slot_names"):
         return arrays
+    item = updating(item)
     left_out = [id(getattr(item, name, None)) for name in ("_learning_rate", "_product")]
     kept = [variable for variable in item.variables if id(variable) not in left_out]
     return {str(index): variable for index, variable in enumerate(kept)}
@@ -353,14 +360,23 @@ def metrics_of_outputs(model: Any, settings: dict[str, Any]) -> None:
     names = {id(metric): name for name, metric in measured._named()}
     for key, group in (("metrics", "metrics"), ("weighted_metrics", "weighted")):
         settings[key] = []
-        for part in measured._parts:
+        for part in _by_outputs(model, measured._parts):
             entries = [(serialize.serialize(metric), names[id(metric)]) for metric in getattr(part, group)]
             settings[key].append([{**each, "config": {**each["config"], "name": name}} for each, name in entries])
 
 
+def _by_outputs(model: Any, items: Sequence[Any]) -> Sequence[Any]:
+    """What belongs to the outputs, in the order in which Keras goes through them."""
+    structure = getattr(model, "_output_structure", None)
+    if not isinstance(structure, dict) or len(items) != len(structure):
+        return items
+    by_key = dict(zip(structure, items, strict=True))
+    return [by_key[key] for key in in_order(structure)]
+
+
 def metrics_as_given(model: Any, settings: Mapping[str, Any]) -> None:
     """The other way round: take the outputs' names, which `compile` adds, from those of metrics."""
-    names = getattr(model, "output_names", ())
+    names = _by_outputs(model, getattr(model, "output_names", ()))
     for key in ("metrics", "weighted_metrics"):
         given = settings.get(key) or ()
         pairs = given.items() if isinstance(given, Mapping) else zip(names, given, strict=False)

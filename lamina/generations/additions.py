@@ -218,6 +218,7 @@ class AddsBeside(Adds):
     """A functional or sequential model whose plan goes on to what was added. Its graph is that of its outputs alone."""
 
     _added: tuple[Addition, ...] = ()
+    _keywords_sorted = False
     _whole_graph: Any = None
     _beside: tuple[Layer, ...] = ()  # layers that only what was added rests on
     _told = False
@@ -306,7 +307,7 @@ class AddsBeside(Adds):
             leaves[0] = addition.behind(leaves[0])
         outputs = pytree.tree_unflatten(leaves, spec)
         alone = isinstance(outputs, (list, tuple)) and len(outputs) == 1
-        return Graph(self._input_structure, outputs[0] if alone else outputs, named(self))
+        return Graph(self._input_structure, outputs[0] if alone else outputs, named(self), self._keywords_sorted)
 
     @property
     def layers(self) -> list[Layer]:

@@ -709,7 +709,7 @@ class _Functional(AddsBeside, _ModelWords):
     def outputs(self, outputs: list[Any]) -> None:
         """Raises ValueError where these do not rest on the model's inputs alone."""
         found = outputs[0] if len(outputs) == 1 else list(outputs)
-        graph = Graph(self._input_structure, found, named(self))
+        graph = Graph(self._input_structure, found, named(self), self._keywords_sorted)
         self._modules.clear()
         self.__dict__.update(_graph=graph, _output_structure=found)
         self._register(graph.layers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -177,13 +177,32 @@ class MeanRelativeError(metrics.Mean):
 
 
 class LossScaleOptimizer(optimizers.LossScaleOptimizer):
-    """In tf.keras' words, and for training steps of one's own."""
+    """In tf.keras' words, and for training steps of one's own; without `dynamic` the scale stays what it is.
+
+    Raises ValueError where `initial_scale` or `dynamic_growth_steps` do not fit `dynamic`.
+    """
+
+    _home = "lamina.tf_keras.mixed_precision"
 
     def __init__(self, inner_optimizer: Any, dynamic: bool = True, initial_scale: float | None = None,
                  dynamic_growth_steps: int | None = None, **kwargs: Any):  # fmt: skip
-        if not dynamic:
-            raise ValueError("LossScaleOptimizer: a scale that stays is `loss_scale_factor` of the optimizer itself.")
+        if not dynamic and initial_scale is None:
+            raise ValueError("LossScaleOptimizer: without `dynamic` it needs an `initial_scale`.")
+        if not dynamic and dynamic_growth_steps is not None:
+            raise ValueError("LossScaleOptimizer: `dynamic_growth_steps` needs `dynamic`; got dynamic=False.")
         super().__init__(inner_optimizer, initial_scale or 2.0**15, dynamic_growth_steps or 2000, **kwargs)
+        self.dynamic = dynamic
+
+    def _apply(self, grads: Sequence[Tensor | None]) -> None:
+        if self.dynamic:
+            super()._apply(grads)
+        else:
+            self.inner_optimizer._apply([None if grad is None else grad / self.initial_scale for grad in grads])
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "dynamic": self.dynamic}
+        del config["name"]  # tf.keras takes none
+        return config if self.dynamic else {**config, "dynamic_growth_steps": None}
 
     def get_scaled_loss(self, loss: Any) -> Any:
         return loss * (self.dynamic_scale if self.built else self.initial_scale)

@@ -338,6 +338,7 @@ class Functional(GraphModel):
 
     _home = "keras.src.models.functional"
     _first_call = 1
+    _keywords_sorted = True  # in the walk that orders `layers`
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         self.__init_graph__(inputs, outputs, name=name, **kwargs)
@@ -360,7 +361,7 @@ class Functional(GraphModel):
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         inputs, outputs = owned(inputs), owned(outputs)
-        graph = Graph(inputs, _alone(outputs), named(self))
+        graph = Graph(inputs, _alone(outputs), named(self), self._keywords_sorted)
         counts = Counter(layer.name for layer in graph.layers)
         doubled = [name for name, count in counts.items() if count > 1]
         if doubled:

@@ -17,6 +17,7 @@ from ..core.declare import quoted, short
 from ..core.masking import get_mask, set_mask
 from ..core.scope import Watched
 from ..core.serialize import home_of
+from ..core.symbolic import in_order
 from ..losses.base import object_name
 
 # Structures of outputs ------------------------------------------------------------------------------------------------
@@ -34,7 +35,8 @@ def _parts_of(outputs: Any) -> list:
 def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> list[Any]:
     """What `value` holds for each tensor in `outputs`, in order; None where it holds nothing for one.
 
-    Lists go by position, dictionaries by key or by the names of the outputs, anything else is meant for every output.
+    Lists go by position, in the order of the keys where the outputs are a dictionary; dictionaries by key or by the
+    names of the outputs; anything else is meant for every output.
     Raises ValueError, calling `value` by the name `what`, where it does not fit.
     """
     if not _is_nest(outputs):
@@ -57,12 +59,19 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
         if not isinstance(outputs, Mapping) and any(map(_is_nest, parts)):
             return picked  # the model's names are those of single tensors
     elif isinstance(value, (list, tuple)):
-        if len(value) != len(parts):
-            raise ValueError(f"{what}: expected one entry for each of {len(parts)} outputs; got {len(value)}.")
-        picked = list(value)
+        picked = _by_place(value, outputs, what)
     else:
         picked = [value] * len(parts)
     return [leaf for item, part in zip(picked, parts, strict=True) for leaf in match(item, part, None, what)]
+
+
+def _by_place(value: Sequence[Any], outputs: Any, what: str) -> list[Any]:
+    if len(value) != len(outputs):
+        raise ValueError(f"{what}: expected one entry for each of {len(outputs)} outputs; got {len(value)}.")
+    if not isinstance(outputs, Mapping):
+        return list(value)
+    by_key = dict(zip(in_order(outputs), value, strict=True))
+    return [by_key[key] for key in outputs]
 
 
 def _targets_of(asking: Sequence[Any], y: Any, outputs: Any, names: Sequence[str] | None) -> list[Any]:

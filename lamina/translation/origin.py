@@ -140,8 +140,8 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
         legacy = generation == "tf_keras" and "use_ema" not in (config or ())
         home = "optimizers.legacy" if legacy else "optimizers"  # those of 2.10 and earlier
         entry |= {"class_name": name, "module": f"lamina.{generation}.{home}"}
-        if name.startswith("LossScaleOptimizer") and isinstance(config, dict) and config.pop("dynamic", True):
-            entry |= {"class_name": "LossScaleOptimizer", "module": "keras.optimizers"}
+        if name.startswith("LossScaleOptimizer") and isinstance(config, dict):
+            entry |= {"class_name": "LossScaleOptimizer", "module": "lamina.tf_keras.mixed_precision"}
             waiting.append(config.get("inner_optimizer"))
     return {key: value for key, value in found.items() if value is not None}
 
