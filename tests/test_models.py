@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -473,3 +474,22 @@ def test_a_convolution_of_ones_own_between_bias_and_activation(space: Any, data_
     symbol = space.Input((6, 6, 6))
     model = space.Model(symbol, own(symbol))
     torch.testing.assert_close(torch.as_tensor(model.predict(x.numpy(), verbose=0)), own(x).detach())
+
+
+class _Named(Layer):
+    def __init__(self, units: int, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.units = units
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.units
+
+
+@pytest.mark.parametrize(
+    "make", [keras.layers.Add, keras.layers.Multiply, partial(_Named, 2), partial(keras.layers.Dense, 3)]
+)
+def test_a_layer_that_was_renamed_is_so_in_its_config(make: Any) -> None:
+    for layer in (make(name="first"), make()):
+        layer.name = "second"
+        assert layer.get_config()["name"] == "second"
+        assert type(layer).from_config(layer.get_config()).name == "second"
