@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -516,3 +517,22 @@ def test_lists_go_to_outputs_by_name_in_the_order_of_the_names(home: Any, given:
     targets = {"reg": np.full((4, 2), 3.0, "float32"), "cls": np.full((4, 2), 5.0, "float32")}
     found = model.evaluate(np.ones((4, 3), "float32"), targets, verbose=0, return_dict=True)
     assert {key: found[key] for key in expected} == expected
+
+
+class _Named(Layer):
+    def __init__(self, units: int, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.units = units
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.units
+
+
+@pytest.mark.parametrize(
+    "make", [keras.layers.Add, keras.layers.Multiply, partial(_Named, 2), partial(keras.layers.Dense, 3)]
+)
+def test_a_layer_that_was_renamed_is_so_in_its_config(make: Any) -> None:
+    for layer in (make(name="first"), make()):
+        layer.name = "second"
+        assert layer.get_config()["name"] == "second"
+        assert type(layer).from_config(layer.get_config()).name == "second"

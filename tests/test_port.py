@@ -647,6 +647,16 @@ def test_functions_of_modules(function: Any, shape: tuple) -> None:
         port.from_torch(_Function(function), shape, channels_last=channels_last)
 
 
+def _written_into(x: Tensor) -> Tensor:
+    """Whoever holds the tensor sees the change."""
+    y = x * 1
+    held = y
+    y[:, 2:, 1:3] = y[:, 2:, 1:3] + x[:, :4, :2]
+    before = y * 2
+    y[:, -1:] = 0.5
+    return held + before
+
+
 FILED = {
     "masked_fill": lambda x: x.masked_fill(x > 0, float("-inf")).exp(),
     "a method where": lambda x: x.where(x > 0, 0.5),
@@ -664,6 +674,22 @@ FILED = {
     "parts": lambda x: x.narrow(1, 1, 2) + x.select(1, 0).unsqueeze(1) + x.index_select(1, torch.tensor([0, 2])),
     "around": lambda x: torch.roll(x, (1, 2), (1, 2)).movedim(1, 2).tril().logsumexp(1) + x.diff(dim=1)[:, :1, 0],
     "bounds": lambda x: x.clamp_min(0.1) + x.clamp_max(0.2),
+    "largest": lambda x: x.topk(3)[0] + torch.topk(x, 3, dim=1, largest=False).indices.transpose(1, 2)[:, :1],
+    "sorted": lambda x: x.sort(descending=True)[0] + torch.sort(x, dim=1).values + x.argsort(1, descending=True),
+    "median": lambda x: x.median(1).values.unsqueeze(1) + x.median(dim=-1, keepdim=True)[0],
+    "gather": lambda x: x.gather(1, (x[:, :2, :3] > 0).long()) + torch.gather(x, 2, (x[:, :2, :3] * 0 + 4).long()),
+    "between": lambda x: torch.lerp(x, x * 2, 0.3) + x.lerp(x.exp(), x),
+    "distances": lambda x: torch.cdist(x, x + 1) + torch.cdist(x, -x, 1.0),
+    "cosines": lambda x: nn.functional.cosine_similarity(x, x + 1, dim=-1),
+    "threshold": lambda x: nn.functional.threshold(x, 0.1, -2.0),
+    "sums of products": lambda x: (
+        torch.addcmul(x, x, x + 1, value=0.5)
+        + torch.addcdiv(x, x, x.exp())
+        + torch.addmm(torch.ones(5), x.flatten(0, 1), torch.eye(5), alpha=2).view(-1, 6, 5)
+        + torch.baddbmm(x, x @ x.mT, x, beta=0.5)
+    ),
+    "pads and cuts": lambda x: nn.functional.pad(x, (-1, 2)) + nn.functional.pad(x[:, None], (2, -1, 1, -1))[:, 0],
+    "written into": _written_into,
 }
 
 
@@ -684,6 +710,67 @@ def test_pictures_made_smaller_without_aliases(mode: str, tmp_path: Any) -> None
         model.save(tmp_path / "model.keras")
         x = torch.rand(2, *model.input_shape[1:])
         assert difference(model, keras.models.load_model(tmp_path / "model.keras"), x) < 1e-6
+
+
+class _OwnNorm(nn.LayerNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+@pytest.mark.parametrize("kind", ["layer_norm", "rms_norm", "group_norm"])
+def test_norms_without_weights_are_layers_of_their_own(kind: str) -> None:
+    """They are not the layer whose weights were the last ones before."""
+    functional = nn.functional
+    norms = {
+        "layer_norm": _OwnNorm(6, elementwise_affine=False),
+        "rms_norm": _Function(lambda x: functional.rms_norm(x, (6,), torch.ones(6))),
+        "group_norm": _Function(lambda x: functional.group_norm(x, 2)),
+    }
+    model = port.from_torch(nn.Sequential(nn.Linear(6, 6), norms[kind]), (6,))
+    assert sum(isinstance(layer, layers.Dense) for layer in model.layers) == 1
+
+
+class _Standardized(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.reshape(1, self.out_channels, -1)
+        weight = nn.functional.batch_norm(weight, None, None, training=True, momentum=0.0, eps=1e-6)
+        return nn.functional.conv2d(x, weight.reshape_as(self.weight), self.bias)
+
+
+def test_weights_that_are_standardized() -> None:
+    port.from_torch(nn.Sequential(_Standardized(3, 4, 3)), (3, 8, 8))
+
+
+class _Hooked(nn.Module):
+    """Code that hooks its modules at its first call, as transformers does."""
+
+    hooked = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.found = nn.Linear(3, 3), []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.hooked:
+            self.hooked = True
+            self.linear.register_forward_hook(lambda module, given, result: self.found.append(result))
+        self.found = []
+        self.linear(x)
+        return sum(self.found, start=torch.zeros(1, 3))
+
+
+def test_hooks_of_a_module_are_as_before() -> None:
+    module = _Hooked()
+    port.from_torch(module, (3,), verify=False)
+    assert not module.hooked and not module.linear._forward_hooks
+    port.from_torch(module, (3,))
+
+
+@pytest.mark.parametrize("function", [lambda x: x.detach() * x, lambda x: x.data * x])
+def test_what_passes_no_gradients(function: Any) -> None:
+    model, x = port.from_torch(_Function(function), (3,)), torch.randn(2, 3).requires_grad_()
+    model(x).sum().backward()
+    torch.testing.assert_close(x.grad, x.detach())
 
 
 def test_a_row_of_padding_does_not_train() -> None:

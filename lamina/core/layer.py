@@ -457,6 +457,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module, metaclass=LayerType):
                 given |= given.pop(name, {})
             elif given.get(name) and parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
                 raise NotImplementedError(f"{named(self)}: its class must write its own `get_config`, for {name!r}.")
+        if self._given_name not in (None, self.name):  # renamed since
+            given.pop("name", None)
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             usual = {"name": self.name, "trainable": True, "dtype": dtypes.serialize(_policy.convert(None, self))}
             config = {key: v for key, v in config.items() if key in signature.parameters or v != usual.get(key)}

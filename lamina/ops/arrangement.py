@@ -404,6 +404,9 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
         indices = indices.reshape(-1)
     (axis,) = axes_of(axis, x.ndim)
     indices = torch.where(indices < 0, indices + x.shape[axis], indices)
+    whole = x.ndim == indices.ndim and x.shape[:axis] == indices.shape[:axis]
+    if whole and x.shape[axis + 1 :] == indices.shape[axis + 1 :]:  # which export reads for any number of samples
+        return x.gather(axis, indices)
     return torch.take_along_dim(x, indices, axis)
 
 

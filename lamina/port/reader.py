@@ -37,7 +37,8 @@ WEIGHTED: set[str] = set()  # those of which all tensors but the first are weigh
 BATCH = 7919  # stands for the number of samples where code asks for it: a prime that no other size has
 # Functions that are read of what has no batch, too: they may give it one, or need none.
 BATCHING = frozenset(
-    """expand expand_as repeat tile broadcast_to contiguous clone detach float size dim interpolate type_as t
+    """expand expand_as repeat tile broadcast_to contiguous clone detach size dim interpolate t
+    float half double bool int long to type type_as
     repeat_interleave add iadd sub isub mul imul div truediv itruediv maximum minimum multiply""".split()
 )
 
@@ -213,7 +214,11 @@ class Reader(Arranging, fx.Interpreter):
 
     def owner(self) -> str:
         """The name of the layer for the weights that the function gets which is being read: that of their module."""
-        weight = source = [*self._node.all_input_nodes, self._node][1]
+        inputs = self._node.all_input_nodes
+        weights = inputs[1:] if isinstance(self._node.args[0], fx.Node) else inputs
+        if not weights:
+            return self._free_name()
+        weight = source = weights[0]
         while source.op != "get_attr" and source.all_input_nodes:
             source = source.all_input_nodes[-1]
         key = weight.target if weight.op == "get_attr" else weight
@@ -256,7 +261,7 @@ class Reader(Arranging, fx.Interpreter):
         try:
             inputs = self._computed(n)
             given = any(isinstance(leaf, Value) for node in inputs for leaf in pytree.tree_leaves(self.env[node]))
-            if given or n.op == "call_module" or self.word in WEIGHTED:
+            if given or n.op == "call_module" or self._weighs(n):
                 for node in inputs:
                     self._symbolic(node)
                 self._node = n
@@ -277,8 +282,12 @@ class Reader(Arranging, fx.Interpreter):
 
     def _computed(self, n: fx.Node) -> list[fx.Node]:
         """The inputs of a call that are no weights of its layer."""
-        weighted = _word(n) in WEIGHTED and isinstance(n.args[0], fx.Node)
+        weighted = self._weighs(n) and isinstance(n.args[0], fx.Node)
         return [n.args[0]] if weighted else n.all_input_nodes  # type: ignore[list-item]
+
+    def _weighs(self, n: fx.Node) -> bool:
+        """Whether a call has weights, and is none that makes weights of a layer, as weight standardization does."""
+        return _word(n) in WEIGHTED and not (_word(n) == "batch_norm" and n.args[0] in self._of_parameters)
 
     def _symbolic(self, node: fx.Node) -> None:
         """Compute in the model what was computed of parameters, so that these are its weights."""
@@ -331,7 +340,7 @@ class Reader(Arranging, fx.Interpreter):
         return self._called(str(target), getattr(Tensor, str(target)), args, kwargs)
 
     def _called(self, word: str, function: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
-        weighted = word in WEIGHTED
+        weighted = self._weighs(self._node)
         if weighted and isinstance(args[0], Tensor):
             args = (self.constant(args[0]), *args[1:])
         values = [leaf for leaf in pytree.tree_leaves((args, dict(kwargs))) if isinstance(leaf, Value)]
@@ -450,7 +459,8 @@ def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -
     # Functions that are marked as calls of their own have no layer, but for a few; what they call may have.
     wrapped = _symbolic_trace._wrapped_fns_to_patch
     marked = {key: wrapped.pop(key) for key in [*wrapped] if key[1] not in FUNCTIONS}
-    held = [own for each in module.modules() for own in (vars(each), *vars(each).values()) if type(own) in (dict, list)]
+    held = [own for each in module.modules() for own in (vars(each), *vars(each).values())]
+    held = [own for own in held if type(own) in (dict, list, OrderedDict)]
     states = [(own, own.copy()) for own in held]
     root = copy.copy(module)
     root._modules = module._modules.copy()  # type: ignore[assignment]  # modules that the code makes as it runs are added to these
@@ -507,7 +517,7 @@ class _Known(fx.Proxy):
     def __getattr__(self, word: str) -> Any:
         value = self.tracer.known.get(self.node)  # type: ignore[attr-defined]
         if word == "data":
-            return self
+            return self.detach()
         if isinstance(value, Tensor) and (word in _FACTS or word.startswith("is_")):
             return torch.device("cpu") if word == "device" else getattr(value, word)
         return super().__getattr__(word)
@@ -524,8 +534,9 @@ def _changes(function: Callable) -> Callable:
     return lambda self, other: self.tracer.create_proxy("call_function", function, (self, other), {})
 
 
-_IN_PLACE = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
-for _function in _IN_PLACE:
+_OPERATORS = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
+_IN_PLACE = {*_OPERATORS, operator.setitem}
+for _function in _OPERATORS:
     setattr(_Known, f"__{_function.__name__}__", _changes(_function))
 
 _FACTS = frozenset("shape size ndim dim ndimension numel nelement dtype device requires_grad".split())

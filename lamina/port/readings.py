@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -140,7 +141,8 @@ def zero_padded(reader: Reader, name: str, x: Value, pads: Sequence[tuple[int, i
         formats = formats if rank > 1 else {}
         x = x if rank > 1 else reader.arranged(x, (0, 2, 1))
     elif any(a < 0 or b < 0 for a, b in pads):
-        raise reader.unreadable("pads and cuts at once")
+        x = zero_padded(reader, f"{name}_cut", x, [(min(a, 0), min(b, 0)) for a, b in pads])
+        return zero_padded(reader, name, x, [(max(a, 0), max(b, 0)) for a, b in pads])
     given: Any = sizes[0] if rank == 1 else sizes
     make = partial(getattr(layers, f"{kind}{rank}D"), given, name=name, **formats)
     return reader.value(reader.layer(name, make, x.made), x.order)
@@ -498,6 +500,98 @@ def masked_fill(reader: Reader, name: str, x: Value, mask: Any, value: Any) -> A
     return reader.operation(torch.where, (mask, value, x), {})
 
 
+@reads("gather")
+def gathered(reader: Reader, name: str, x: Value, dim: int, index: Value) -> Any:
+    """Of axes that the index has less of, the first places."""
+    if not isinstance(x, Value) or not isinstance(index, Value):
+        return NotImplemented
+    axis = dim % len(x.shape)
+    keys = [
+        slice(None) if place == axis or own == size else slice(size)
+        for place, (own, size) in enumerate(zip(x.shape, index.shape, strict=True))
+    ]
+    return reader.value(
+        ops.take_along_axis(reader.settled(x).made[tuple(keys)], ops.cast(reader.settled(index).made, "int32"), axis)
+    )
+
+
+@reads("topk")
+def topk(
+    reader: Reader, name: str, x: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> _Extremes:
+    x = reader.settled(x)
+    made = ops.swapaxes(x.made, dim, -1)
+    values, places = ops.top_k(made if largest else ops.negative(made), k)
+    found = (values if largest else ops.negative(values), places)
+    return _Extremes(*(reader.value(ops.swapaxes(each, dim, -1)) for each in found))
+
+
+@reads("sort", "argsort")
+def ordered(
+    reader: Reader, name: str, x: Value, dim: int = -1, descending: bool = False, stable: bool = True
+) -> Value | _Extremes:
+    made = reader.settled(x).made
+    places = ops.argsort(ops.negative(made) if descending else made, dim)
+    if reader.word == "argsort":
+        return reader.value(places)
+    return _Extremes(reader.value(ops.take_along_axis(made, places, dim)), reader.value(places))
+
+
+@reads("median")
+def median(reader: Reader, name: str, x: Value, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower one of two in the middle."""
+    size = None if dim is None else x.shape[dim]
+    if dim is None or size is None:
+        return NotImplemented
+    place = (size - 1) // 2
+    keys = (slice(None),) * (dim % len(x.shape)) + (slice(place, place + 1) if keepdim else place,)
+    found = ordered(reader, name, x, dim)
+    return _Extremes(*(reader.value(each.made[keys]) for each in found))
+
+
+def _made(reader: Reader, value: Any) -> Any:
+    return reader.settled(value).made if isinstance(value, Value) else value
+
+
+_PRODUCTS = {"addmm": ops.matmul, "baddbmm": ops.matmul, "addcmul": ops.multiply, "addcdiv": ops.divide}
+
+
+@reads(*_PRODUCTS)
+def added_product(
+    reader: Reader, name: str, x: Any, a: Any, b: Any, *, value: float = 1, alpha: float = 1, beta: float = 1
+) -> Value:
+    product, factor = _PRODUCTS[reader.word](_made(reader, a), _made(reader, b)), value * alpha
+    x = _made(reader, x)
+    return reader.value(
+        ops.add(x if beta == 1 else ops.multiply(x, beta), product if factor == 1 else product * factor)
+    )
+
+
+@reads("lerp")
+def lerp(reader: Reader, name: str, start: Any, end: Any, weight: Any) -> Value:
+    start, end, weight = (_made(reader, each) for each in (start, end, weight))
+    return reader.value(ops.add(start, ops.multiply(weight, ops.subtract(end, start))))
+
+
+@reads("cdist")
+def distances(reader: Reader, name: str, a: Any, b: Any, p: float = 2.0, compute_mode: str | None = None) -> Value:
+    a, b = ops.expand_dims(_made(reader, a), -2), ops.expand_dims(_made(reader, b), -3)
+    return reader.value(ops.norm(ops.subtract(a, b), p, -1))
+
+
+@reads("cosine_similarity")
+def cosine_similarity(reader: Reader, name: str, a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Value:
+    a, b = (_made(reader, each) for each in (a, b))
+    norms = (ops.maximum(ops.norm(each, 2, dim, True), eps) for each in (a, b))
+    a, b = (ops.divide(each, norm) for each, norm in zip((a, b), norms, strict=True))
+    return reader.value(ops.sum(ops.multiply(a, b), dim))
+
+
+@reads("threshold")
+def threshold(reader: Reader, name: str, x: Value, threshold: float, value: float, inplace: bool = False) -> Value:
+    return x.like(ops.where(ops.greater(x.made, threshold), x.made, value))
+
+
 @reads("eq", "ne")
 def comparison(reader: Reader, name: str, a: Any, b: Any) -> Any:
     """By values; Python compares symbols by what they are."""
@@ -649,7 +743,16 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
 
 @reads("setitem")
 def setitem(reader: Reader, name: str, x: Any, key: Any, value: Any) -> Any:
-    raise reader.unreadable("writes into a part of a tensor", "Join the parts: torch.cat, torch.where.")
+    """Of parts that slices tell, of all samples alike."""
+    keys = key if isinstance(key, tuple) else (key,)
+    cuts = all(isinstance(each, slice) and each.step in (None, 1) for each in keys) and keys[0] == slice(None)
+    if not isinstance(x, Value) or x.free or not cuts:
+        raise reader.unreadable("writes into a part of a tensor", "Join the parts: torch.cat, torch.where.")
+    x = reader.settled(x)
+    part = ops.add(ops.zeros_like(x.made[keys]), _made(reader, value))
+    places = itertools.zip_longest(x.shape, keys, fillvalue=slice(None))
+    starts = [each.indices(size or BATCH)[0] for size, each in places]  # type: ignore[union-attr]
+    return reader.value(ops.slice_update(x.made, starts, ops.cast(part, x.dtype)))
 
 
 @reads("new_zeros", "new_ones", "new_full", "new_empty")
