@@ -638,6 +638,24 @@ def test_an_optimizer_that_holds_another(generation: str) -> None:
     assert K.get_value(counted) == 0
 
 
+@pytest.mark.parametrize("generation", OLDER)
+def test_updates_that_are_asked_for_once_follow_each_step(generation: str) -> None:
+    optimizers, once = module(generation, "optimizers"), "        if self.updates:\n            return self.updates\n"
+    order = "params, constraints, loss" if generation == "keras1" else "loss, params"
+    source = ASKING.format(order=order)
+    place = source.rindex("        self.updates")
+    names = of_users(source[:place] + once + source[place:], Optimizer=optimizers.Optimizer, K=None)
+    model, x, y = classifier(generation), np.random.rand(4, 3), np.eye(2)[[0, 1, 1, 0]]
+    first, found = model.get_weights(), []
+    for optimizer in (optimizers.SGD(lr=0.5), names["Asking"](optimizers.SGD(lr=0.5))):
+        model.set_weights(first)
+        model.compile(optimizer, "mse")
+        for step in range(4):
+            model.train_on_batch(x * (-1) ** step, y)
+        found.append(model.get_weights()[0])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
 ASKING = """
 class Stepping(Optimizer):
     def __init__(self, lr=0.5, **kwargs):

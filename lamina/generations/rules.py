@@ -90,8 +90,12 @@ class ByUpdates(_Modern):
                     f"{type(self).__name__}: the update of {variable.path} has a value that was computed once, before "
                     "the first step. Compute it in `get_updates`, which every step calls."
                 )
-        carry_out(updates)
+        carry_out([self._of_now(update) if isinstance(update, Descent) else update for update in updates])
         self._iterations.add_(1)
+
+    def _of_now(self, descent: Descent) -> Descent:
+        """Down the gradients of this step, also where the rule told its updates once and hands them on again."""
+        return descent._replace(gradients=[self.__dict__["_step_gradients"][id(one)] for one in descent.weights])
 
     def _in_todays_words(self) -> bool:
         return getattr(type(self).get_updates, "__module__", "").startswith("lamina.")
