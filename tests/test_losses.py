@@ -426,3 +426,27 @@ def test_metrics_of_nested_outputs_have_the_names_of_the_model(metrics, expected
     model.compile("sgd", loss, metrics=metrics)
     history = model.fit(np.ones((4, 3)), [np.ones((4, 2)), [np.ones((4, 1))]], verbose=0).history
     assert set(history) == {"loss", "a_loss", "1/b_loss", *expected}
+
+
+TABLE = np.arange(12, dtype="float32").reshape(4, 3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.ascontiguousarray(TABLE[::-1])[::-1],
+        TABLE.astype(">f4"),
+        TABLE.astype("longdouble"),
+        TABLE.astype("uint16"),
+        np.rec.fromarrays([TABLE, TABLE.astype("int8")], names="a,b").a,
+    ],
+    ids=["turned round", "big-endian", "long double", "uint16", "field of a record"],
+)
+def test_losses_and_metrics_take_arrays_that_torch_does_not_read(given: np.ndarray) -> None:
+    others = 2 * TABLE + 1
+    assert float(losses.MeanSquaredError()(given, others)) == float(losses.MeanSquaredError()(TABLE, others))
+    assert float(losses.MeanSquaredError()(others, given)) == float(losses.MeanSquaredError()(others, TABLE))
+    assert float(metrics.Mean()(given)) == 5.5
+    for metric in (metrics.MeanSquaredError, metrics.BinaryAccuracy, metrics.RootMeanSquaredError):
+        found, expected = (float(metric()(TABLE, others, sample_weight=w[:, 0])) for w in (given, TABLE))
+        assert found == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -90,7 +91,9 @@ class LoRA(Layer):
         weight.trainable = False
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         self._let_stand_in()
-        vars(self).update(call=self._call_adapted, forward=self._call_adapted)
+        adapted = functools.partial(self._call_adapted)
+        vars(adapted).update(vars(type(self).call))  # what it grants: keywords are handed on
+        vars(self).update(call=adapted, forward=adapted)
         if "_remat" in vars(self):
             vars(self)["_remat"].install(self)
         Changes.note(self)

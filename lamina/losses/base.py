@@ -34,6 +34,8 @@ def as_tensor(value: Any, like: Tensor | None = None, dtype: torch.dtype | None 
 
 
 def _of_numbers(value: Any) -> Tensor:
+    if arrays.is_array(value):
+        return arrays.tensor_of(value, "a loss or metric").reshape(value.shape)  # a series stays one
     try:
         return torch.as_tensor(value)
     except TypeError as error:  # torch's word for what is no number
