@@ -41,7 +41,6 @@ class Changes:
     layers before that (plans, steps) is to be made anew."""
 
     count = 0  # of all changes in the process
-    of_classes = 0  # at the last one of a class, which concerns all
     _counts = itertools.count(1)
 
     @classmethod
@@ -51,17 +50,10 @@ class Changes:
         cls.count = count
 
     @classmethod
-    def note_classes(cls) -> None:
-        """To be called after a change of a class of layers."""
-        cls.of_classes = cls.count = next(cls._counts)
-
-    @classmethod
     def concern(cls, made: Any, module: nn.Module) -> bool:
         """Whether anything in `module` has changed since `made.changes`. Where not, `made.changes` becomes now, so that
         comparing it with `count` is enough until the next change of any layer."""
         count = cls.count
-        if made.changes < cls.of_classes:
-            return True
         for each in module.modules():
             if vars(each).get("_changed_at", 0) > made.changes:
                 return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -111,28 +110,7 @@ def _facts_of(call: Callable) -> dict[str, Any]:
     }
 
 
-class LayerType(ABCMeta):
-    """The type of layer classes, abstract ones among them: notices a `call` that is exchanged on the class."""
-
-    __instancecheck__ = type.__instancecheck__
-    __subclasscheck__ = type.__subclasscheck__
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name == "call":
-            for key, fact in _facts_of(value).items():
-                super().__setattr__(key, fact)
-            Changes.note_classes()
-
-    def __delattr__(cls, name: str) -> None:
-        super().__delattr__(name)
-        if name == "call":
-            for key in _facts_of(Calling.call).keys() & vars(cls).keys():
-                super().__delattr__(key)
-            Changes.note_classes()
-
-
-class Layer(Calling, symbolic.Nodes, Declared, nn.Module, metaclass=LayerType):
+class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     """Base class of layers.
 
     Write `call(self, inputs)`; add `build(self, input_shape)` for weights, arguments with `lamina.arg` (or an

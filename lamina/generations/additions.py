@@ -131,11 +131,11 @@ class Addition(Layer):
 
     def __init__(self, value: Any, act: Callable[[Layer, Any], None], metric: Any = None):
         super().__init__(name=unique_name("add_loss" if metric is None else "add_metric"))
-        self.__dict__.update(value=value, act=act, metric=metric)
+        vars(self).update(value=value, act=act, metric=metric)
         if isinstance(metric, metrics.Metric):
             self.metric = metric  # set as others are, so that models look for it
         if metric is None:
-            self.__dict__["_care"] |= care.ADDS
+            vars(self)["_care"] |= care.ADDS
         if metric is None and isinstance(value, SymbolicTensor):
             self._losses.append(value)  # until the first call there is no other
         self._finish_build()
@@ -163,7 +163,7 @@ class Held(Addition):
 
     def __init__(self, value: SymbolicTensor):
         super().__init__(value, _keep, self)
-        self.__dict__["kept"] = threading.local()
+        vars(self)["kept"] = threading.local()
 
 
 def _keep(layer: Any, value: Any) -> None:

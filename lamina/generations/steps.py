@@ -41,6 +41,7 @@ class StepsOfOurs(_Modern):
         changed = any(name in own for name in _PROTOCOL) and "_words" not in own
         if changed and "call" not in own and getattr(cls.call, "__module__", "").startswith("lamina."):
             cls.call = run_steps
+            cls.__init_subclass__(**kwargs)  # once more: `call` is another one
 
     @property
     def _gates(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.layer import Layer, LayerType
+from ..core.layer import Layer
 
 
-class _EveryLayer(LayerType):
+class _EveryLayer(type):
     """`isinstance(layer, Operation)` holds for every layer, as in Keras."""
 
     def __instancecheck__(cls, instance: object) -> bool:
