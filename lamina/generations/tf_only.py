@@ -33,16 +33,7 @@ class Reduction(losses_utils.Reduction):
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
 
-class _Whole(_Modern):
-    """A loss or metric whose config has every argument of its function; today's leaves some out."""
-
-    def get_config(self) -> dict[str, Any]:
-        kept = getattr(self, "_args", {}).items()
-        left_out = {name: getattr(self, name) for name, each in kept if each.config is False and name != "dtype"}
-        return {**super().get_config(), **left_out}
-
-
-class _Reduced(_Whole):
+class _Reduced(_Modern):
     """A loss that also takes the reduction "auto": the mean, as there are no several replicas."""
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -83,7 +74,7 @@ def _loss(name: str) -> Any:
     return _LOSS if found is Loss else _made("losses", name, found, _LOSS)
 
 
-class _Words(_Whole):
+class _Words(_Modern):
     """A metric in tf.keras' words. It starts afresh by either name; what a user's class calls the older one is that."""
 
     _default_dtype = Metric._default_dtype  # of overlaps too, which today count in whole numbers
