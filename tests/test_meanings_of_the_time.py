@@ -594,3 +594,25 @@ def test_crossentropies_of_what_is_no_probability_in_keras_2(loss: str, value: f
     if loss.startswith("binary"):
         x, y = x / 3, np.array([[1, 1, 0], [0, 0, 1], [1, 1, 0]])
     assert model.evaluate(x, y, verbose=0) == pytest.approx(value, rel=2e-3)
+
+
+@OLDER
+@pytest.mark.parametrize("units", [1, 3])
+def test_own_losses_and_metrics_see_plain_targets_as_a_column(space: ModuleType, units: int) -> None:
+    K, seen = space.backend, []
+
+    def loss(y_true: Any, y_pred: Any) -> Any:
+        seen.append(("loss", tuple(y_true.shape)))
+        return K.mean(K.square(y_true - y_pred), axis=-1)
+
+    def distance(y_true: Any, y_pred: Any) -> Any:
+        seen.append(("metric", tuple(y_true.shape)))
+        return K.mean(K.abs(y_true - y_pred))
+
+    once = {"init": "one"} if space is keras1 else {"kernel_initializer": "ones"}
+    model = space.models.Sequential([space.layers.Dense(units, input_shape=(2,), **once)])
+    model.compile("sgd", loss, metrics=[distance])
+    x, y = np.arange(12, dtype="float32").reshape(6, 2), np.arange(6, dtype="float32")
+    for found in (model.evaluate(x, y, verbose=0), model.test_on_batch(x, y), model.train_on_batch(x, y)):
+        np.testing.assert_allclose(found, [98.5, 8.5], rtol=1e-6)  # tf_keras 2.21
+    assert {shape for _, shape in seen} == {(6, 1)}

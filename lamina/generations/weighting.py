@@ -140,6 +140,12 @@ class _NamesOutputs:
         super().build(y, outputs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def _beside(y: Any, y_pred: Any) -> Any:
+    """Targets of one axis are a column beside outputs of two, as a user's functions have them in the originals."""
+    alike = isinstance(y, Tensor) and isinstance(y_pred, Tensor) and y.ndim == 1 and y_pred.ndim == 2
+    return y[:, None] if alike else y
+
+
 def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A loss of samples, or of steps, where a user's function may give one for each feature."""
     if isinstance(function, losses.Loss) or (getattr(function, "__module__", "") or "").startswith("lamina.losses"):
@@ -167,6 +173,9 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
             if hasattr(part.loss, "fn"):
                 part.loss = copy.copy(part.loss)
                 part.loss.fn = _over_features(part.loss.fn)
+
+    def _value(self, part: Any, y: Any, y_pred: Tensor, sample_weight: Any, scores: Sequence[Any]) -> Tensor:
+        return super()._value(part, _beside(y, y_pred), y_pred, sample_weight, scores)
 
 
 def _as_of_the_time(measure: Any, last: Any = None) -> dict[str, Any]:
@@ -222,6 +231,9 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
         self._given = tuple(spread(given, outputs) for given in self._given)
         super().build(y, outputs)
 
+    def _update(self, part: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        super()._update(part, _beside(y, y_pred), y_pred, sample_weight)
+
     def names(self) -> list[str]:
         """What results are called, output by output, as the metrics were given."""
         names = {id(metric): name for name, metric in self._named()}
@@ -260,6 +272,7 @@ class MetricsOfScores(MetricsOfAll):
         self.scores = ()
 
     def _update(self, part: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        y = _beside(y, y_pred)
         found = next(((before, last) for result, before, last in self.scores if result is y_pred), (y_pred, None))
         if found[0] is not y_pred:
             set_mask(found[0], get_mask(y_pred))
