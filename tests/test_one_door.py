@@ -76,7 +76,7 @@ def test_a_stack_of_keras_0(kind: str, backend: str, tmp_path: Path) -> None:
     model = getattr(lamina, f"model_from_{kind}")(text, backend=backend)
     assert [layer.name for layer in model.layers] == list("cpbrmd")
     assert float(model.optimizer.lr) == 0.25 and model.loss == "categorical_crossentropy"
-    assert type(model.layers[0].kernel.constraint).__name__ == "NonNeg"
+    assert type(model.layers[0].kernel.constraint.constraint).__name__ == "NonNeg"
     shapes = [[(3, 1, 3, 3), (3,)], [], [(3,)] * 4, [], [(4, 27, 5), (4, 5)], [(5, 2), (2,)]]
     stored = [[draw(*shape, seed=seed) for seed, shape in enumerate(own)] for own in shapes]
     stored[2][3] = abs(stored[2][3]) + 0.1

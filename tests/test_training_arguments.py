@@ -545,6 +545,11 @@ def weight(**given: Any) -> Any:
     return plain(made), said, made.stride(), id(made) in held
 
 
+def variable(**given: Any) -> Any:
+    made = L.Layer(name="layer").add_variable((2, 3), **given)
+    return made.name, made.trainable
+
+
 def adapted(**given: Any) -> Any:
     keras.utils.set_random_seed(0)
     layer = L.Dense(2)
@@ -694,6 +699,7 @@ SPACES = {
 METHODS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     **DRAWN,
     **SPACES,
+    "Weights.add_variable.kwargs": (variable, lambda: variable(trainable=False)),
     "Weights.add_weight.shape": (weight, lambda: weight(shape=(4,))),
     "Weights.add_weight.initializer": (weight, lambda: weight(initializer="ones")),
     "Weights.add_weight.dtype": (weight, lambda: weight(dtype="float64")),

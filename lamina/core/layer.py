@@ -306,7 +306,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         self._set_attribute(name, value)
         if name in _WAYS:
             tend(self)
-        elif before is not value and self._is_settled:
+        elif before is not value and name != "training" and self._is_settled:  # that is read in every call
             Changes.note(self)
 
     def _set_attribute(self, name: str, value: Any) -> None:

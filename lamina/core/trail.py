@@ -164,12 +164,13 @@ class Onlooker:
         return Row(module, shape, len(self.opened), None, self.names.get(id(module), ""))
 
     def before(self, module: Any, inputs: Any) -> None:
-        if scope.thread == self.thread:
+        within = any("_graph" in vars(opened) for opened, _, _ in self.opened)  # its error tells the way itself
+        if scope.thread == self.thread and not within:
             self.rows.append(self.row(module, ""))
             self.opened.append((module, len(self.rows) - 1, inputs))
 
     def after(self, module: Any, inputs: Any, outputs: Any) -> None:
-        while scope.thread == self.thread and self.opened:
+        while scope.thread == self.thread and any(opened is module for opened, _, _ in self.opened):
             known, start, _ = self.opened.pop()
             if known is module:
                 self.rows[start:] = [self.row(module, _shapes(outputs, self.sizes))]

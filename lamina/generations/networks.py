@@ -62,7 +62,7 @@ def _translated(dialect: Dialect, model: Any, given: Any) -> Any:
             return found
         shape = [1] * (len(args[0].shape) - 1)  # the generation's pooling keeps no axes
         shape[channel_axis() - 1] = found.shape[-1]
-        return dialect.find("layers", "Reshape")(shape)(found)
+        return dialect.find("layers", "Reshape")(shape, name="reshape_1" if len(kept) == 1 else None)(found)
 
     copy = clone_model(model, start, functools.partial(_layer, dialect), call)
     of_today = {layer.name: layer for layer in model.layers}
