@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +39,13 @@ def grants(*wishes: str, says: str = "") -> Callable[[F], F]:
         return call
 
     return mark
+
+
+def around(layer: Any, call: Callable, *first: object) -> Callable:
+    """What may stand in place of a layer's `call`, to which it hands all keywords on: it grants what that does."""
+    made = functools.partial(call, *first)
+    vars(made).update(vars(layer.call))
+    return made
 
 
 def granted(layer: Any) -> frozenset[str]:

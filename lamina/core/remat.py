@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from . import symbolic
 from .declare import short
+from .fusion import around
 from .random import SeedGenerator
 from .scope import scope
 
@@ -62,7 +63,7 @@ class RematScope:
     def install(self, layer: Any) -> None:
         """Let the layer's calls be rematerialized, as far as the scope says."""
         call = vars(layer).get("call") or functools.partial(type(layer).call, layer)
-        made = functools.partial(_call, layer, call, self)
+        made = around(layer, _call, layer, call, self)
         vars(layer).update(call=made, forward=made, _remat=self)
 
     def concerns(self, layer: Any, args: tuple, kwargs: dict[str, Any]) -> bool:

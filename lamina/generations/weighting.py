@@ -140,10 +140,11 @@ class _NamesOutputs:
         super().build(y, outputs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _beside(y: Any, y_pred: Any) -> Any:
+def _beside(y: object, y_pred: object) -> object:
     """Targets of one axis are a column beside outputs of two, as a user's functions have them in the originals."""
-    alike = isinstance(y, Tensor) and isinstance(y_pred, Tensor) and y.ndim == 1 and y_pred.ndim == 2
-    return y[:, None] if alike else y
+    if isinstance(y, Tensor) and isinstance(y_pred, Tensor) and y.ndim == 1 and y_pred.ndim == 2:
+        return y[:, None]
+    return y
 
 
 def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -174,7 +175,7 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
                 part.loss = copy.copy(part.loss)
                 part.loss.fn = _over_features(part.loss.fn)
 
-    def _value(self, part: Any, y: Any, y_pred: Tensor, sample_weight: Any, scores: Sequence[Any]) -> Tensor:
+    def _value(self, part: Any, y: object, y_pred: Tensor, sample_weight: object, scores: Sequence[Any]) -> Tensor:
         return super()._value(part, _beside(y, y_pred), y_pred, sample_weight, scores)
 
 
@@ -231,7 +232,7 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
         self._given = tuple(spread(given, outputs) for given in self._given)
         super().build(y, outputs)
 
-    def _update(self, part: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
+    def _update(self, part: Any, y: object, y_pred: object, sample_weight: object) -> None:
         super()._update(part, _beside(y, y_pred), y_pred, sample_weight)
 
     def names(self) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ import torch
 from ..core.care import Changes
 from ..core.declare import Declared, Kind, Refused, arg, integer, number
 from ..core.errors import named
+from ..core.fusion import around
 from ..core.layer import Layer, scope
 from ..core.weight import Weight
 
@@ -91,8 +91,7 @@ class LoRA(Layer):
         weight.trainable = False
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
         self._let_stand_in()
-        adapted = functools.partial(self._call_adapted)
-        vars(adapted).update(vars(type(self).call))  # what it grants: keywords are handed on
+        adapted = around(self, self._call_adapted)
         vars(self).update(call=adapted, forward=adapted)
         if "_remat" in vars(self):
             vars(self)["_remat"].install(self)
