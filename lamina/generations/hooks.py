@@ -22,11 +22,9 @@ class NoiseShape(_Modern):
 
     def mask_shape(self, inputs: Any) -> tuple | None:
         shape = self._get_noise_shape(inputs)
-        return (
-            None
-            if shape is None
-            else tuple(n if s is None else int(s) for s, n in zip(shape, inputs.shape, strict=True))
-        )
+        if shape is None:
+            return None
+        return tuple(known if size is None else int(size) for size, known in zip(shape, inputs.shape, strict=True))
 
 
 class _Hooked(_Modern):
@@ -74,15 +72,15 @@ class PoolingFunction(_Hooked):
 
     def _by_hook(self, inputs: Any) -> Any:
         first = not self.channels_last
-        words = ("border_mode", "dim_ordering") if self._dialect.table.lists_weights else ("padding", "data_format")
-        order = {"padding": self.padding, "data_format": self.data_format, "border_mode": self.padding}
-        order["dim_ordering"] = "th" if first else "tf"
+        how = {"padding": self.padding, "data_format": self.data_format}
+        if self._dialect.table.lists_weights:
+            how = {"border_mode": self.padding, "dim_ordering": "th" if first else "tf"}
         beside = (1,) * (self.rank == 1)
         found = self._pooling_function(
             inputs=inputs.unsqueeze(2 + first) if beside else inputs,
             pool_size=(*self.pool_size, *beside),
             strides=(*self.strides, *beside),
-            **{word: order[word] for word in words},
+            **how,
         )
         return found.squeeze(2 + first) if beside else found
 

@@ -107,9 +107,6 @@ class ConstraintInLayout(Constraint):
         flat[places.flatten()] = self.constraint(weight.reshape(-1)[places]).flatten()
         return flat.reshape(weight.shape)
 
-    def get_config(self) -> dict[str, Any]:
-        return self.constraint.get_config()  # type: ignore[attr-defined]
-
 
 def constrain_in_layout(weights: Sequence[Any], own: Layout) -> None:
     """Let constraints see these weights of a built layer as they lay in Keras 1."""

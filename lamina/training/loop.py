@@ -159,10 +159,10 @@ class Loop:
         called, state, stop = self._called, vars(self._model), _STOPS[phase]
         begin, end = called.batch_hooks(phase, "begin"), called.batch_hooks(phase, "end")
         hooked = begin or end
-        bar, aside = called.progress, phase != self._phase
+        bar, validates = called.progress, phase != self._phase
         at_once = 1 if phase == "predict" else self._model.steps_per_execution
         steps = feed.num_batches if phase == "predict" else None
-        run = self._threads.paced(run, phase, steps, None if bar is None or aside else bar.say)
+        run = self._threads.paced(run, phase, steps, None if bar is None or validates else bar.say)
         index = ended = behind - 1
         found = None
         ranks, self._parts = self._ranks, []
@@ -174,7 +174,7 @@ class Loop:
             if end and (index + 1) % at_once == 0:
                 ended = index
                 self._end(end, index, self._told(phase, found))
-            if bar is not None and aside:
+            if bar is not None and validates:
                 bar.after_validation(index, feed.num_batches)
             elif bar is not None:
                 bar.after_batch(index, functools.partial(self._shown, phase, found))

@@ -100,8 +100,6 @@ class Objects(list):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, list) and are(self, other)
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 class Premises:
     """What a recording goes by beside its inputs: `now` is equal as long as nothing of it has changed."""
@@ -317,7 +315,7 @@ def attributes(module: Any) -> list[Any]:
     """All that a module and those inside it hold."""
     found: list[Any] = []
     for one in module.modules():
-        found += [getattr(type(one), "call", None), *(v for name, v in vars(one).items() if name not in _FOLLOWS)]
+        found += [value for name, value in vars(one).items() if name not in _FOLLOWS]
         for kind in (one._parameters, one._buffers, one._modules):
             found += kind.values()
     return found
