@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +20,17 @@ def test_nothing_grows() -> None:
 
 
 def test_what_grows_is_found() -> None:
-    kept: list[bytearray] = []
+    kept: list[mmap.mmap] = []
+
+    def keep() -> None:
+        kept.append(
+            mmap.mmap(-1, 1 << 20)
+        )  # fresh pages: a process that has freed much would serve a bytearray from those
+        kept[-1].write(b"." * (1 << 20))
 
     def grows():
         """It keeps a megabyte each time."""
-        yield lambda: kept.append(bytearray(b"." * (1 << 20))), 20
+        yield keep, 20
 
     (found,) = long_runs.watch(grows, 1)
     assert found.startswith("grows: ") and found.endswith("MB more in the second half")
