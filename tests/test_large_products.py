@@ -7,16 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina.kernels import linear
+from lamina.kernels.convolution import convolution
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 
 
 @pytest.fixture(params=[True, False], ids=["slow", "fast"])
 def mkl_is_slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
-    monkeypatch.setattr(linear, "_MKL_IS_SLOW", request.param)
+    monkeypatch.setattr(linear, "MKL_IS_SLOW", request.param)
     return request.param
 
 
@@ -32,7 +34,7 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
             seen.append(tuple(a.shape))
         return found
 
-    monkeypatch.setattr(linear, "_MKL_IS_SLOW", True)
+    monkeypatch.setattr(linear, "MKL_IS_SLOW", True)
     monkeypatch.setattr(linear, "_by_onednn", ask)
     return seen
 
@@ -128,7 +130,7 @@ def test_a_model_fits_and_predicts_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     x, y = drawn(512, 96).numpy(), drawn(512, 1, seed=1).numpy()
     told = []
     for slow in (True, False):
-        monkeypatch.setattr(linear, "_MKL_IS_SLOW", slow)
+        monkeypatch.setattr(linear, "MKL_IS_SLOW", slow)
         keras.utils.set_random_seed(0)
         dense = keras.layers.Dense
         model = keras.Sequential([keras.Input((96,)), dense(256, activation="relu"), dense(64), dense(1)])
@@ -180,3 +182,71 @@ def test_forward_mode_derivatives_of_a_recurrence() -> None:
         found = torch.autograd.forward_ad.unpack_dual(layer(torch.autograd.forward_ad.make_dual(x, slope))).tangent
     near = (layer(x + 1e-3 * slope) - layer(x - 1e-3 * slope)) / 2e-3
     torch.testing.assert_close(found, near, rtol=1e-2, atol=1e-3)
+
+
+CONVOLUTIONS = [
+    {"shape": (1, 7, 7, 256), "filters": 256, "kernel_size": 3, "padding": "same"},
+    {"shape": (2, 3, 9, 300), "filters": 260, "kernel_size": (2, 4), "padding": "same", "use_bias": False},
+    {"shape": (1, 9, 9, 256), "filters": 256, "kernel_size": 3},
+    {"shape": (1, 6, 8, 512), "filters": 512, "kernel_size": (1, 3), "padding": "same"},
+    {"shape": (1, 14, 14, 256), "filters": 128, "kernel_size": 1, "activation": "relu"},
+    {"shape": (4, 14, 14, 256), "filters": 128, "kernel_size": 1},
+    {"shape": (1, 14, 14, 512), "filters": 300, "kernel_size": 1, "strides": (2, 1), "padding": "same"},
+]
+
+
+@pytest.fixture
+def products(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """What convolutions make products of."""
+    seen: list[tuple] = []
+    multiply = linear.multiply
+    monkeypatch.setattr(linear, "multiply", lambda *args: seen.append(args) or multiply(*args))
+    return seen
+
+
+def convolved(shape: tuple, **arguments: object) -> tuple[torch.Tensor, keras.layers.Conv2D]:
+    layer = keras.layers.Conv2D(**arguments, bias_initializer="normal")
+    layer.build(shape)
+    return drawn(*shape), layer
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_a_convolution_of_few_positions_is_one_product(case: dict, mkl_is_slow: bool, products: list) -> None:
+    x, layer = convolved(**case)
+    wanted = layer(x)
+    assert wanted.requires_grad and not products  # torch's own, where gradients are asked for
+    with torch.no_grad():
+        found = layer(x)
+        nothing = layer(x[:0])
+    assert len(products) == mkl_is_slow
+    torch.testing.assert_close(found, wanted.detach(), rtol=1e-4, atol=1e-5)
+    assert nothing.shape == (0, *wanted.shape[1:])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_other_numbers_take_the_convolution(case: dict, dtype: str, by_onednn: list, products: list) -> None:
+    x, layer = convolved(**case, dtype=dtype)
+    with torch.no_grad():
+        layer(x.to(getattr(torch, dtype)))
+    assert not products and not by_onednn
+
+
+@torch.no_grad()
+def test_who_watches_or_has_many_positions_sees_the_convolution(by_onednn: list, products: list) -> None:
+    x, layer = convolved(**CONVOLUTIONS[0])
+    layer(drawn(2, 7, 7, 256))
+    torch.func.vmap(layer)(x[:, None])
+    with torch.autocast("cpu"):
+        layer(x)
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        layer(x)
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+    with FlopCounterMode(display=False) as counter:
+        layer(x)
+    in_rows = layer.kernel.detach().contiguous()  # an order that no product can read
+    convolution(x, in_rows, None, (1, 1), "same", (1, 1), 1, channels_last=True)
+    assert not products and not by_onednn
+    assert counter.get_total_flops() == 2 * 49 * layer.kernel.numel()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from . import window
+from . import linear, window
 
 Sizes = Sequence[int]
 Padding = str | Sequence[int | tuple[int, int]]
@@ -36,6 +36,34 @@ ROW_PAYS = 256
 
 # The largest pad with which oneDNN's backward of a convolution is as fast as without: from 32 on, 1.3 times slower.
 _FAST_PAD = 28
+
+# oneDNN puts the kernel into an order of its own in every call, which takes longest where positions are few: there one
+# product of the kernel as it lies is faster. At most so many positions, for kernels of one element and for larger ones;
+_FEW = 1000, 64
+# at least so many multiplications by kernels of one element, or numbers in larger ones.
+_MUCH = 1 << 22, 1 << 19
+_WIDE = 64  # numbers that one result is made of, below which nobody looks
+
+
+def _multiplied(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, *args: Any) -> Tensor:
+    """`torch.conv2d`, strides with kernels of one element alone: one product where that is faster without gradients."""
+    if torch.is_grad_enabled() or not linear.is_plain(x, kernel):
+        return torch.conv2d(x, kernel, bias, stride, padding, *args)
+    high, wide = _pair(padding)
+    down, along = kernel.shape[2:]
+    steps = _pair(stride)
+    rows = (x.shape[2] + 2 * high - down) // steps[0] + 1
+    columns = (x.shape[3] + 2 * wide - along) // steps[1] + 1
+    positions, larger = len(x) * rows * columns, down * along > 1
+    much = kernel.numel() * (1 if larger else positions) >= _MUCH[larger]
+    if not 0 < positions <= _FEW[larger] or not much or not kernel.is_contiguous(memory_format=torch.channels_last):
+        return torch.conv2d(x, kernel, bias, stride, padding, *args)
+    windows = x[:, :, :: steps[0], :: steps[1]].permute(0, 2, 3, 1)
+    if larger:
+        windows = torch.constant_pad_nd(windows, (0, 0, wide, wide, high, high))
+        windows = windows.unfold(1, down, 1).unfold(2, along, 1).permute(0, 1, 2, 4, 5, 3)
+    y = linear.multiply(windows.reshape(positions, -1), kernel.permute(0, 2, 3, 1).flatten(1).t(), bias)
+    return y.view(-1, rows, columns, len(kernel)).permute(0, 3, 1, 2)
 
 
 def _picked(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, *_: Any) -> Tensor:
@@ -173,6 +201,11 @@ def plan_convolution(
     channels = shape[-1 if channels_last else 1] or 0
     if groups == 1 and channels < _SAFE_CHANNELS and max(kernel_size) == 1 < max(strides):
         return plan._replace(op=_picked)
+    single = groups == max(dilation) == 1 and (max(strides) == 1 or (max(kernel_size) == 1 and not any(before)))
+    if linear.MKL_IS_SLOW and single and rank == 2 and channels_last and window.known(shape[1:]):
+        positions = math.prod(window.output_size(*axis) for axis in axes)
+        if positions <= _FEW[max(kernel_size) > 1] and channels * math.prod(kernel_size) >= _WIDE:
+            return plan._replace(op=_multiplied)
     column = channels == 1 and strides[0] == 1 < strides[-1] and window.output_size(*axes[-1]) == 1
     return plan._replace(op=_of_one_channel) if column else plan
 

@@ -28,7 +28,7 @@ def _mkl_is_slow() -> bool:
         return "AuthenticAMD" in lines.read(1000)
 
 
-_MKL_IS_SLOW = _mkl_is_slow()
+MKL_IS_SLOW = _mkl_is_slow()
 _dispatch = operator.attrgetter("__torch_dispatch__")
 
 # Multiplications of numbers from which oneDNN is faster where MKL is slow: its product takes 10 us to begin.
@@ -39,7 +39,7 @@ _THIN = 4  # rows or columns below which reading the matrices is what takes the 
 def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) -> Tensor:
     """`x @ kernel + bias`, or the positive part of it: x (..., in), kernel (in, out), bias (out,) or None."""
     if (
-        _MKL_IS_SLOW
+        MKL_IS_SLOW
         and not is_dynamo_compiling()  # sizes may be open there, and in an export, and are not to be looked at
         and type(count := x.numel()) is int
         and count * kernel.shape[-1] >= _LARGE  # most products are small, and stop here
@@ -77,7 +77,7 @@ def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int, bias: Tensor |
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
     """`a @ b + bias`, or the positive part of it: of two matrices, or of as many as are stacked. Without gradients."""
-    if not (_MKL_IS_SLOW and _by_onednn(a, b)):
+    if not (MKL_IS_SLOW and _by_onednn(a, b)):
         if bias is None:
             y = torch.matmul(a, b)
         else:
@@ -123,8 +123,12 @@ def _rows(y: Tensor, x: Tensor) -> Tensor:
 def _by_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN multiplies these faster than MKL, to which torch leaves float32: a (..., in), b (..., in, out)."""
     count, (inside, out) = a.numel(), b.shape[-2:]
-    if type(count) is not int or count * out < _LARGE or out < _THIN or count < _THIN * inside:
-        return False
+    enough = type(count) is int and count * out >= _LARGE and out >= _THIN and count >= _THIN * inside
+    return enough and is_plain(a, b)
+
+
+def is_plain(a: Tensor, b: Tensor) -> bool:
+    """Whether the two are numbers that oneDNN may multiply: single ones on a CPU, with nobody watching."""
     if not eager.has_values(a) or _dispatch(type(b)) is not _dispatch(Tensor):  # as of a DTensor
         return False
     return bool(a.dtype is b.dtype is torch.float32 and eager.on_cpu(a) and torch.backends.mkldnn.enabled)

@@ -15,11 +15,11 @@ from lamina.kernels import linear
 def frames(call: Callable[[], Any]) -> list[str]:
     """The Python functions that `call` runs, by name, itself left out; the least of three, since a collection of
     garbage in between runs finalizers, too."""
-    outer, linear._MKL_IS_SLOW = linear._MKL_IS_SLOW, torch.backends.mkldnn.is_available()  # they take the most frames
+    outer, linear.MKL_IS_SLOW = linear.MKL_IS_SLOW, torch.backends.mkldnn.is_available()  # they take the most frames
     try:
         return min((_frames(call) for _ in range(3)), key=len)
     finally:
-        linear._MKL_IS_SLOW = outer
+        linear.MKL_IS_SLOW = outer
 
 
 def _frames(call: Callable[[], Any]) -> list[str]:
