@@ -1,4 +1,5 @@
-"""Large matrix products go by oneDNN where MKL is slow: the same values and gradients, and nothing else sees it."""
+"""Large matrix products, and convolutions by them, go by oneDNN where MKL is slow: the same values and gradients, and
+nothing else sees it."""
 
 from __future__ import annotations
 
@@ -193,6 +194,11 @@ CONVOLUTIONS = [
     {"shape": (4, 14, 14, 256), "filters": 128, "kernel_size": 1},
     {"shape": (1, 14, 14, 512), "filters": 300, "kernel_size": 1, "strides": (2, 1), "padding": "same"},
 ]
+SMALL = [
+    {"shape": (1, 16, 16, 64), "filters": 64, "kernel_size": 3, "padding": "same"},
+    {"shape": (1, 28, 21, 32), "filters": 300, "kernel_size": (3, 2), "strides": 2, "use_bias": False},
+    {"shape": (1, 14, 14, 100), "filters": 200, "kernel_size": 3, "dilation_rate": (1, 2), "padding": "same"},
+]
 
 
 @pytest.fixture
@@ -201,6 +207,15 @@ def products(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     seen: list[tuple] = []
     multiply = linear.multiply
     monkeypatch.setattr(linear, "multiply", lambda *args: seen.append(args) or multiply(*args))
+    return seen
+
+
+@pytest.fixture
+def convolutions(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """What oneDNN is asked to convolve."""
+    seen: list[tuple] = []
+    convolve = torch.mkldnn_convolution
+    monkeypatch.setattr(torch, "mkldnn_convolution", lambda *args: seen.append(args) or convolve(*args))
     return seen
 
 
@@ -223,13 +238,29 @@ def test_a_convolution_of_few_positions_is_one_product(case: dict, mkl_is_slow: 
     assert nothing.shape == (0, *wanted.shape[1:])
 
 
+@pytest.mark.parametrize("case", SMALL, ids=str)
+def test_a_large_convolution_of_one_small_sample_is_that_of_onednn(
+    case: dict, mkl_is_slow: bool, products: list, convolutions: list
+) -> None:
+    x, layer = convolved(**case)
+    wanted = layer(x)
+    assert wanted.requires_grad and not convolutions
+    with torch.no_grad():
+        found = layer(x)
+        layer(torch.cat([x, x]))
+    assert len(convolutions) == mkl_is_slow and not products
+    torch.testing.assert_close(found, wanted.detach(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
-@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_other_numbers_take_the_convolution(case: dict, dtype: str, by_onednn: list, products: list) -> None:
+@pytest.mark.parametrize("case", [*CONVOLUTIONS, *SMALL], ids=str)
+def test_other_numbers_take_the_convolution(
+    case: dict, dtype: str, by_onednn: list, products: list, convolutions: list
+) -> None:
     x, layer = convolved(**case, dtype=dtype)
     with torch.no_grad():
         layer(x.to(getattr(torch, dtype)))
-    assert not products and not by_onednn
+    assert not products and not by_onednn and not convolutions
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from . import linear, window
 
@@ -42,28 +43,37 @@ _FAST_PAD = 28
 _FEW = 1000, 64
 # at least so many multiplications by kernels of one element, or numbers in larger ones.
 _MUCH = 1 << 22, 1 << 19
+# torch takes no oneDNN for one sample of at most so many numbers, by kernels of at most so many elements along an axis.
+_SMALL, _SHORT = 20480, 3
+_WORK = 6 << 20  # multiplications from which oneDNN is faster all the same, where MKL is slow
 _WIDE = 64  # numbers that one result is made of, below which nobody looks
 
 
-def _multiplied(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, *args: Any) -> Tensor:
-    """`torch.conv2d`, strides with kernels of one element alone: one product where that is faster without gradients."""
-    if torch.is_grad_enabled() or not linear.is_plain(x, kernel):
-        return torch.conv2d(x, kernel, bias, stride, padding, *args)
-    high, wide = _pair(padding)
-    down, along = kernel.shape[2:]
-    steps = _pair(stride)
-    rows = (x.shape[2] + 2 * high - down) // steps[0] + 1
-    columns = (x.shape[3] + 2 * wide - along) // steps[1] + 1
-    positions, larger = len(x) * rows * columns, down * along > 1
-    much = kernel.numel() * (1 if larger else positions) >= _MUCH[larger]
-    if not 0 < positions <= _FEW[larger] or not much or not kernel.is_contiguous(memory_format=torch.channels_last):
-        return torch.conv2d(x, kernel, bias, stride, padding, *args)
-    windows = x[:, :, :: steps[0], :: steps[1]].permute(0, 2, 3, 1)
-    if larger:
-        windows = torch.constant_pad_nd(windows, (0, 0, wide, wide, high, high))
-        windows = windows.unfold(1, down, 1).unfold(2, along, 1).permute(0, 1, 2, 4, 5, 3)
-    y = linear.multiply(windows.reshape(positions, -1), kernel.permute(0, 2, 3, 1).flatten(1).t(), bias)
-    return y.view(-1, rows, columns, len(kernel)).permute(0, 3, 1, 2)
+def _quickest(
+    x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    """`torch.conv2d` in channels-last memory, without gradients in the way that is fastest where MKL is slow."""
+    if torch.is_grad_enabled() or is_dynamo_compiling() or not linear.is_plain(x, kernel):
+        return torch.conv2d(x, kernel, bias, stride, padding, dilation, groups)
+    steps, pads, gaps, sizes = _pair(stride), _pair(padding), _pair(dilation), kernel.shape[2:]
+    rows, columns = (
+        (n + 2 * pad - gap * (k - 1) - 1) // step + 1
+        for n, k, step, pad, gap in zip(x.shape[2:], sizes, steps, pads, gaps, strict=True)
+    )
+    positions, larger = len(x) * rows * columns, max(sizes) > 1
+    work = kernel.numel() * positions
+    straight = max(gaps) == 1 and (max(steps) == 1 or not (larger or any(pads)))
+    much = (kernel.numel() if larger else work) >= _MUCH[larger]
+    if 0 < positions <= _FEW[larger] and straight and much and kernel.is_contiguous(memory_format=torch.channels_last):
+        windows = x[:, :, :: steps[0], :: steps[1]].permute(0, 2, 3, 1)
+        if larger:
+            windows = torch.constant_pad_nd(windows, (0, 0, pads[1], pads[1], pads[0], pads[0]))
+            windows = windows.unfold(1, sizes[0], 1).unfold(2, sizes[1], 1).permute(0, 1, 2, 4, 5, 3)
+        y = linear.multiply(windows.reshape(positions, -1), kernel.permute(0, 2, 3, 1).flatten(1).t(), bias)
+        return y.view(-1, rows, columns, len(kernel)).permute(0, 3, 1, 2)
+    if larger and len(x) == 1 and x.numel() <= _SMALL and work >= _WORK:
+        return torch.mkldnn_convolution(x, kernel, bias, pads, steps, gaps, groups)
+    return torch.conv2d(x, kernel, bias, stride, padding, dilation, groups)
 
 
 def _picked(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, *_: Any) -> Tensor:
@@ -201,11 +211,12 @@ def plan_convolution(
     channels = shape[-1 if channels_last else 1] or 0
     if groups == 1 and channels < _SAFE_CHANNELS and max(kernel_size) == 1 < max(strides):
         return plan._replace(op=_picked)
-    single = groups == max(dilation) == 1 and (max(strides) == 1 or (max(kernel_size) == 1 and not any(before)))
-    if linear.MKL_IS_SLOW and single and rank == 2 and channels_last and window.known(shape[1:]):
-        positions = math.prod(window.output_size(*axis) for axis in axes)
-        if positions <= _FEW[max(kernel_size) > 1] and channels * math.prod(kernel_size) >= _WIDE:
-            return plan._replace(op=_multiplied)
+    if linear.MKL_IS_SLOW and rank == 2 and groups == 1 and channels_last and window.known(shape[1:]):
+        positions = math.prod([window.output_size(*axis) for axis in axes])
+        small = math.prod(shape[1:]) <= _SMALL and min(kernel_size) <= _SHORT
+        few = small or positions <= _FEW[max(kernel_size) > 1]
+        if few and channels * math.prod(kernel_size) >= _WIDE:
+            return plan._replace(op=_quickest)
     column = channels == 1 and strides[0] == 1 < strides[-1] and window.output_size(*axes[-1]) == 1
     return plan._replace(op=_of_one_channel) if column else plan
 
