@@ -281,3 +281,16 @@ def test_who_watches_or_has_many_positions_sees_the_convolution(by_onednn: list,
     convolution(x, in_rows, None, (1, 1), "same", (1, 1), 1, channels_last=True)
     assert not products and not by_onednn
     assert counter.get_total_flops() == 2 * 49 * layer.kernel.numel()
+
+
+def test_each_thread_needs_enough_to_do(by_onednn: list) -> None:
+    x, kernel = drawn(64, 128), drawn(128, 128, seed=1)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            linear.dense(x.repeat(threads, 1), kernel, None)
+            linear.dense(x.repeat(threads, 1)[1:], kernel, None)
+    finally:
+        torch.set_num_threads(before)
+    assert [rows for rows, _ in dict.fromkeys(by_onednn)] == [64, 128, 256]

@@ -31,7 +31,7 @@ def _mkl_is_slow() -> bool:
 MKL_IS_SLOW = _mkl_is_slow()
 _dispatch = operator.attrgetter("__torch_dispatch__")
 
-# Multiplications of numbers from which oneDNN is faster where MKL is slow: its product takes 10 us to begin.
+# Multiplications for each thread from which oneDNN is faster where MKL is slow: its product takes 10 us to begin.
 _LARGE = 1 << 20
 _THIN = 4  # rows or columns below which reading the matrices is what takes the time
 
@@ -123,8 +123,9 @@ def _rows(y: Tensor, x: Tensor) -> Tensor:
 def _by_onednn(a: Tensor, b: Tensor) -> bool:
     """Whether oneDNN multiplies these faster than MKL, to which torch leaves float32: a (..., in), b (..., in, out)."""
     count, (inside, out) = a.numel(), b.shape[-2:]
-    enough = type(count) is int and count * out >= _LARGE and out >= _THIN and count >= _THIN * inside
-    return enough and is_plain(a, b)
+    if type(count) is not int or out < _THIN or count < _THIN * inside:
+        return False
+    return count * out >= _LARGE * torch.get_num_threads() and is_plain(a, b)
 
 
 def is_plain(a: Tensor, b: Tensor) -> bool:
