@@ -193,11 +193,14 @@ CONVOLUTIONS = [
     {"shape": (1, 14, 14, 256), "filters": 128, "kernel_size": 1, "activation": "relu"},
     {"shape": (4, 14, 14, 256), "filters": 128, "kernel_size": 1},
     {"shape": (1, 14, 14, 512), "filters": 300, "kernel_size": 1, "strides": (2, 1), "padding": "same"},
+    {"shape": (1, 200, 512), "filters": 300, "kernel_size": 1, "strides": 2},
 ]
 SMALL = [
     {"shape": (1, 16, 16, 64), "filters": 64, "kernel_size": 3, "padding": "same"},
     {"shape": (1, 28, 21, 32), "filters": 300, "kernel_size": (3, 2), "strides": 2, "use_bias": False},
     {"shape": (1, 14, 14, 100), "filters": 200, "kernel_size": 3, "dilation_rate": (1, 2), "padding": "same"},
+    {"shape": (1, 512, 32), "filters": 32, "kernel_size": 2, "dilation_rate": 4, "padding": "causal"},
+    {"shape": (1, 128, 128), "filters": 140, "kernel_size": 3, "use_bias": False},
 ]
 
 
@@ -219,8 +222,9 @@ def convolutions(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     return seen
 
 
-def convolved(shape: tuple, **arguments: object) -> tuple[torch.Tensor, keras.layers.Conv2D]:
-    layer = keras.layers.Conv2D(**arguments, bias_initializer="normal")
+def convolved(shape: tuple, **arguments: object) -> tuple[torch.Tensor, keras.layers.Layer]:
+    kind = keras.layers.Conv1D if len(shape) == 3 else keras.layers.Conv2D
+    layer = kind(**arguments, bias_initializer="normal")
     layer.build(shape)
     return drawn(*shape), layer
 

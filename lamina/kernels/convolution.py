@@ -45,14 +45,14 @@ _FEW = 1000, 64
 _MUCH = 1 << 22, 1 << 19
 # torch takes no oneDNN for one sample of at most so many numbers, by kernels of at most so many elements along an axis.
 _SMALL, _SHORT = 20480, 3
-_WORK = 6 << 20  # multiplications from which oneDNN is faster all the same, where MKL is slow
+_WORK = 6 << 20, 6 << 17  # multiplications from which oneDNN is faster all the same, where MKL is slow; with dilation
 _WIDE = 64  # numbers that one result is made of, below which nobody looks
 
 
 def _quickest(
     x: Tensor, kernel: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    """`torch.conv2d` in channels-last memory, without gradients in the way that is fastest where MKL is slow."""
+    """`torch.conv2d` of channels-last data, without gradients in the way that is fastest where MKL is slow."""
     if torch.is_grad_enabled() or is_dynamo_compiling() or not linear.is_plain(x, kernel):
         return torch.conv2d(x, kernel, bias, stride, padding, dilation, groups)
     steps, pads, gaps, sizes = _pair(stride), _pair(padding), _pair(dilation), kernel.shape[2:]
@@ -71,7 +71,7 @@ def _quickest(
             windows = windows.unfold(1, sizes[0], 1).unfold(2, sizes[1], 1).permute(0, 1, 2, 4, 5, 3)
         y = linear.multiply(windows.reshape(positions, -1), kernel.permute(0, 2, 3, 1).flatten(1).t(), bias)
         return y.view(-1, rows, columns, len(kernel)).permute(0, 3, 1, 2)
-    if larger and len(x) == 1 and x.numel() <= _SMALL and work >= _WORK:
+    if larger and len(x) == 1 and x.numel() <= _SMALL and work >= _WORK[max(gaps) > 1]:
         return torch.mkldnn_convolution(x, kernel, bias, pads, steps, gaps, groups)
     return torch.conv2d(x, kernel, bias, stride, padding, dilation, groups)
 
@@ -211,7 +211,7 @@ def plan_convolution(
     channels = shape[-1 if channels_last else 1] or 0
     if groups == 1 and channels < _SAFE_CHANNELS and max(kernel_size) == 1 < max(strides):
         return plan._replace(op=_picked)
-    if linear.MKL_IS_SLOW and rank == 2 and groups == 1 and channels_last and window.known(shape[1:]):
+    if linear.MKL_IS_SLOW and groups == 1 and channels_last and window.known(shape[1:]):
         positions = math.prod([window.output_size(*axis) for axis in axes])
         small = math.prod(shape[1:]) <= _SMALL and min(kernel_size) <= _SHORT
         few = small or positions <= _FEW[max(kernel_size) > 1]
