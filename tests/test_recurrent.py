@@ -278,6 +278,28 @@ def test_user_cell_runs_like_a_simple_rnn():
     assert [w.path.split("/")[1] for w in layer.weights] == ["minimal", "minimal"]
 
 
+class Sum:
+    """A cell that is no layer: it weighs what it adds up."""
+
+    def __init__(self, features, factor=2.0):
+        self.state_size, self.factor = features, factor
+
+    def call(self, inputs, states):
+        total = states[0] + self.factor * inputs
+        return total, [total]
+
+
+@pytest.mark.parametrize("words", [lamina.keras2, lamina.tf_keras, lamina], ids=lambda one: one.__name__)
+def test_a_cell_may_be_no_layer(words):
+    x = draw(3, 5, 2)
+    layers, total = words.layers, 2 * x.cumsum(1)
+    torch.testing.assert_close(layers.RNN(Sum(2), return_sequences=True)(x), total)
+    torch.testing.assert_close(layers.RNN([Sum(2), Sum(2, 3.0)])(x), 3 * total.sum(1))
+    torch.testing.assert_close(layers.RNN(Sum(2), go_backwards=True)(x), total[:, -1])
+    model = words.Sequential([words.Input((5, 2)), layers.RNN(Sum(2), return_sequences=True), layers.RNN(Sum(2, 1.0))])
+    torch.testing.assert_close(model(x), total.sum(1))
+
+
 def test_user_cell_with_its_own_states_and_layers():
     layer = RNN(Counting(), return_state=True)
     symbolic = layer(lamina.Input((5, 2)))

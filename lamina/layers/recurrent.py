@@ -475,7 +475,7 @@ class RNN(Holder):
     @property
     def _sweeps(self) -> bool:
         """Whether the cell can run over the whole sequence; not where its `call` was exchanged."""
-        return "sweep" in granted(self._modules["cell"])
+        return "sweep" in granted(self.cell)
 
     def _taken(self, shape: tuple | None = None) -> InputSpec:
         """What a cell of this package takes, after it was built for sequences of `shape`."""
@@ -525,8 +525,8 @@ class RNN(Holder):
         if mask is not None:
             mask = self._checked_steps(sequences, mask)
         how = mask, self.go_backwards, self.zero_output_for_mask, self.return_sequences, training
-        cell: Any = self._modules["cell"]
-        if "sweep" in getattr(cell.call, "granted", ()):  # as `granted`, a frame less
+        cell: Any = self._modules.get("cell")  # None for a cell that is no layer
+        if cell is not None and "sweep" in getattr(cell.call, "granted", ()):  # as `granted`, a frame less
             outputs, last, states = cell.sweep(sequences, states, how)
         else:
             outputs, last, states = self._sweep_any(sequences, states, how)
