@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -325,9 +326,20 @@ def _by_loss(metric: object, loss: object) -> object:
 
 
 class MetricsByLoss(MetricsOfAll):
-    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do."""
+    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do. Keras 2 takes the last
+    of several metrics of one name."""
 
     loss: Any = None  # as `compile` was told
+    tells_weighted = False
+    keeps_all = False
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        if not self.keeps_all:
+            for part in self._parts:
+                for group in (part.metrics, part.weighted):
+                    named = ((id(metric) if metric.name == "lambda" else metric.name, metric) for metric in group)
+                    group[:] = dict(named).values()
 
     def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:
         each = match(self.loss, outputs, self.output_names, "loss")
@@ -336,7 +348,17 @@ class MetricsByLoss(MetricsOfAll):
 
 
 class MetricsOfAllSteps(MetricsByLoss):
-    """Metrics of Keras 1 know no masks."""
+    """Metrics of Keras 1 know no masks. Those of one name are `name_1`, `name_2`, ..."""
+
+    keeps_all = True
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        listed = [(f"{prefix}{metric.name}", metric) for prefix, metric, _ in self._listed()]
+        shared = Counter(name for name, _ in listed)
+        told: Counter[str] = Counter()
+        for name, metric in listed:
+            told[name] += 1
+            yield f"{name}_{told[name]}" if shared[name] > 1 else name, metric
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         with _unmasked(leaves_of(outputs)):
