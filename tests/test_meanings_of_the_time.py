@@ -616,3 +616,46 @@ def test_own_losses_and_metrics_see_plain_targets_as_a_column(space: ModuleType,
     for found in (model.evaluate(x, y, verbose=0), model.test_on_batch(x, y), model.train_on_batch(x, y)):
         np.testing.assert_allclose(found, [98.5, 8.5], rtol=1e-6)  # tf_keras 2.21
     assert {shape for _, shape in seen} == {(6, 1)}
+
+
+# What 2.3.1 and tf_keras 2.21 add to the loss for the activity of an LSTM in both directions.
+PENALTIES: list[Any] = [
+    (keras2, "concat", True, 0.19378), (keras2, "sum", True, 0.17979), (keras2, "sum", False, 0.04271),
+    (keras2, "mul", False, 0.00055), (keras2, "ave", True, 0.04495), (keras2, None, False, 0.04394),
+    (tf_keras, "concat", True, 0.0484), (tf_keras, "sum", True, 0.0484), (tf_keras, "mul", False, 0.011),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "mode", "sequences", "penalty"), PENALTIES)
+def test_the_penalty_of_activity_in_both_directions(space: Any, mode: str, sequences: bool, penalty: float) -> None:
+    regularizer = space.regularizers.l2(0.1)
+    inner = space.layers.LSTM(2, return_sequences=sequences, activity_regularizer=regularizer)
+    layer = space.layers.Bidirectional(inner, merge_mode=mode)
+    x = np.random.RandomState(0).randn(4, 5, 3).astype("float32")
+    layer(x)
+    values = np.random.RandomState(3)
+    layer.set_weights([values.uniform(-0.5, 0.5, weight.shape) for weight in layer.get_weights()])
+    for made in (layer, type(layer).from_config(layer.get_config())):
+        made(x)
+        made.set_weights(layer.get_weights())
+        made(x)
+        assert sum(made.losses).item() == pytest.approx(penalty, abs=6e-5)
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_states_may_be_set(space: Any, name: str) -> None:
+    layer = getattr(space.layers, name)(2, stateful=True)
+    x = np.random.RandomState(0).randn(4, 5, 3).astype("float32")
+    layer(x)
+    states = [np.full((4, 2), 0.5 / (place + 1), "float32") for place in range(len(layer.states))]
+    plain = getattr(space.layers, name).from_config({**layer.get_config(), "stateful": False})
+    plain(x)
+    plain.set_weights(layer.get_weights())
+    layer.states = [space.backend.variable(state) for state in states]
+    expected = plain(x, initial_state=[space.backend.variable(state) for state in states])
+    assert np.allclose(layer(x).detach(), expected.detach())
+    with pytest.raises(ValueError, match="state"):
+        layer.states = [np.zeros((4, 5), "float32") for _ in states]
+    plain.states = [1]
+    assert plain.states == [1]
