@@ -659,3 +659,44 @@ def test_states_may_be_set(space: Any, name: str) -> None:
         layer.states = [np.zeros((4, 5), "float32") for _ in states]
     plain.states = [1]
     assert plain.states == [1]
+
+
+# Values, their targets, and the accuracy that 1.2.2 and 2.3.1 gave: a value counts as what it is rounded to.
+ROUNDED: list[Any] = [
+    ([-0.9, 0.2, 0.8, 1.7], [-1.0, 0.0, 1.0, 1.0], 0.75),
+    ([2.4, 2.6, -1.2, 0.0], [2.0, 2.0, -1.0, 0.0], 0.75),
+    ([0.4, 0.6, 0.9, 0.1], [0.0, 1.0, 0.0, 0.0], 0.75),
+]
+
+
+@pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
+@pytest.mark.parametrize("name", ["accuracy", "acc", "binary_accuracy"])
+@pytest.mark.parametrize(("values", "targets", "share"), ROUNDED)
+def test_binary_accuracy_compares_what_is_rounded(
+    space: Any, name: str, values: Any, targets: Any, share: float
+) -> None:
+    x, y = (np.array(each, "float32")[:, None] for each in (values, targets))
+    model = space.models.Sequential([space.layers.Activation("linear", input_shape=(1,))])
+    model.compile("sgd", "mse", metrics=[name])
+    assert model.evaluate(x, y, verbose=0)[1] == pytest.approx(share)
+    found = space.metrics.binary_accuracy(space.backend.variable(y), space.backend.variable(x))
+    assert float(np.mean(space.backend.eval(found))) == pytest.approx(share)
+
+
+CROSSENTROPIES: list[Any] = [
+    ("mse", "sigmoid", 1, "binary_crossentropy"), ("mse", "softmax", 3, "categorical_crossentropy"),
+    ("binary_crossentropy", "softmax", 3, "binary_crossentropy"),
+    ("sparse_categorical_crossentropy", "softmax", 3, "sparse_categorical_crossentropy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ce", "crossentropy"])
+@pytest.mark.parametrize(("loss", "last", "units", "meant"), CROSSENTROPIES)
+def test_the_crossentropy_that_is_meant(name: str, loss: str, last: str, units: int, meant: str) -> None:
+    x, labels = np.random.RandomState(0).randn(6, 4).astype("float32"), np.arange(6) % max(units, 2)
+    y = np.eye(units)[labels] if units > 1 and "sparse" not in loss else labels[:, None]
+    model = keras2.models.Sequential([keras2.layers.Dense(units, activation=last, input_shape=(4,))])
+    model.compile("sgd", loss, metrics=[name, meant])
+    assert model.metrics_names == ["loss", name, meant]
+    _, found, expected = model.evaluate(x, y, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-4)

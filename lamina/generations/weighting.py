@@ -316,12 +316,14 @@ _ACCURACIES = {
 }
 
 
-def _by_loss(metric: object, loss: object) -> object:
-    """The accuracy that is meant beside a loss; any other metric as it is."""
+def _by_loss(metric: Any, loss: object) -> object:
+    """The accuracy or crossentropy that is meant beside a loss; any other metric as it is."""
+    name = (loss if isinstance(loss, str) else getattr(getattr(loss, "fn", loss), "__name__", "")).lower()
+    if getattr(metric, "fn", None) is losses_of.crossentropy and name in ("binary_crossentropy", "bce"):
+        return metrics.MeanMetricWrapper(losses_of.binary_crossentropy, name=metric.name)
     if not isinstance(metric, str) or metric.lower() not in ("accuracy", "acc"):
         return metric
-    name = loss if isinstance(loss, str) else getattr(getattr(loss, "fn", loss), "__name__", "")
-    meant = _ACCURACIES.get(name.lower())
+    meant = _ACCURACIES.get(name)
     return metric if meant is None else meant(name=metric)
 
 
@@ -335,6 +337,9 @@ class MetricsByLoss(MetricsOfAll):
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
+        for metric in self.metrics:
+            if getattr(metric, "fn", None) is metrics.binary_accuracy:
+                vars(metric)["fn"] = losses_of.rounded_accuracy
         if not self.keeps_all:
             for part in self._parts:
                 for group in (part.metrics, part.weighted):
