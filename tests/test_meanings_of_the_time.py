@@ -700,3 +700,21 @@ def test_the_crossentropy_that_is_meant(name: str, loss: str, last: str, units: 
     assert model.metrics_names == ["loss", name, meant]
     _, found, expected = model.evaluate(x, y, verbose=0)
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+LATER_NAMES = ["huber", "dice", "bce", "kl_divergence", "log_cosh", "binary_focal_crossentropy", "nonsense"]
+
+
+@pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
+@pytest.mark.parametrize("what", ["loss", "metric"])
+@pytest.mark.parametrize("name", LATER_NAMES)
+def test_names_of_later_functions_are_refused(space: Any, what: str, name: str) -> None:
+    model = space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
+    with pytest.raises(ValueError, match=f"no {what} '{name}'"):
+        model.compile("sgd", **({"loss": name} if what == "loss" else {"loss": "mse", "metrics": [name]}))
+
+
+def test_registered_names_are_taken() -> None:
+    with keras2.utils.CustomObjectScope({"mine": lambda y, y_pred: (y - y_pred).abs().mean()}):
+        model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(2,))])
+        model.compile("sgd", "mine", metrics=["mine"])

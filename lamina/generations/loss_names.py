@@ -8,9 +8,12 @@ from typing import Any
 
 from .. import losses, metrics
 from ..core import serialize
+from ..translation import modules
 from . import losses as losses_of
 from .dialect import Dialect
 
+_NAMES = {"keras1": modules.KERAS1, "keras2": modules.KERAS2}
+_KINDS = {"losses": "loss", "metrics": "metric"}
 _LONG = {"kl_divergence": "kullback_leibler_divergence"}  # of which today's name is another
 
 
@@ -45,6 +48,7 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
     if not isinstance(name, str):
         return losses_of.counting(name) if of_batch and inspect.isfunction(name) else name
     function = losses_of.OWN[dialect.table.name][home].get(name)
+    _check_name(dialect, home, name, function)
     second = dialect.table.functions.get(home, {}).get(name)
     known = losses._ALIASES if home == "losses" else metrics._ALIASES
     if function is None and second and (of_batch or (not hasattr(losses, name) and name not in known)):
@@ -55,3 +59,19 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
         return metrics.MeanMetricWrapper(function, name=name)
     long = _LONG.get(function.__name__, function.__name__)
     return metrics.MeanMetricWrapper(losses_of.counting(function), name=long)
+
+
+def _check_name(dialect: Dialect, home: str, name: str, found: object) -> None:
+    """Raises ValueError for the name of a function that Keras 1 or 2 had not, such as those of today."""
+    names = _NAMES.get(dialect.table.name)
+    if names is None or found is not None or serialize.registered_object(name) is not None:
+        return
+    modern = losses if home == "losses" else metrics
+    was_class = inspect.isclass(getattr(modern, name, None)) and not dialect.table.lists_weights
+    if not (was_class or name in names[home].split() or (home == "metrics" and name.lower() in ("accuracy", "acc"))):
+        later = (
+            f", such as `lamina.{home}.{name}`, or run code of a later Keras as that" if hasattr(modern, name) else ""
+        )
+        raise ValueError(
+            f"compile: Keras {dialect.table.version} has no {_KINDS[home]} {name!r}. Pass a function{later}."
+        )
