@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -718,3 +719,17 @@ def test_registered_names_are_taken() -> None:
     with keras2.utils.CustomObjectScope({"mine": lambda y, y_pred: (y - y_pred).abs().mean()}):
         model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(2,))])
         model.compile("sgd", "mine", metrics=["mine"])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("training", [None, True, False])
+def test_the_dropout_mask_of_cells(count: int, training: bool | None) -> None:
+    recurrent = importlib.import_module("lamina.keras2.layers.recurrent")
+    ones = keras2.backend.ones((20, 20))
+    for phase in (0, 1):
+        with keras2.backend.learning_phase_scope(phase):
+            masks = recurrent._generate_dropout_mask(ones, 0.5, training=training, count=count)
+            masks = masks if count > 1 else [masks]
+            drops = bool(phase) if training is None else training
+            found = [set(np.unique(keras2.backend.eval(mask)).tolist()) for mask in masks]
+            assert found == [{0.0, 2.0} if drops else {1.0}] * count
