@@ -13,6 +13,8 @@ from . import losses as losses_of
 from .dialect import Dialect
 
 _NAMES = {"keras1": modules.KERAS1, "keras2": modules.KERAS2}
+# Keras 2.4 and later, which `import keras` may mean as well, had these, too.
+_SINCE = "bce BCE huber kl_divergence log_cosh binary_focal_crossentropy categorical_focal_crossentropy".split()
 _KINDS = {"losses": "loss", "metrics": "metric"}
 _LONG = {"kl_divergence": "kullback_leibler_divergence"}  # of which today's name is another
 
@@ -62,16 +64,14 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
 
 
 def _check_name(dialect: Dialect, home: str, name: str, found: object) -> None:
-    """Raises ValueError for the name of a function that Keras 1 or 2 had not, such as those of today."""
+    """Raises ValueError for the name of a function that Keras 1 or 2 had not, such as "dice"."""
     names = _NAMES.get(dialect.table.name)
     if names is None or found is not None or serialize.registered_object(name) is not None:
         return
     modern = losses if home == "losses" else metrics
-    was_class = inspect.isclass(getattr(modern, name, None)) and not dialect.table.lists_weights
-    if not (was_class or name in names[home].split() or (home == "metrics" and name.lower() in ("accuracy", "acc"))):
-        later = (
-            f", such as `lamina.{home}.{name}`, or run code of a later Keras as that" if hasattr(modern, name) else ""
-        )
-        raise ValueError(
-            f"compile: Keras {dialect.table.version} has no {_KINDS[home]} {name!r}. Pass a function{later}."
-        )
+    later = name in _SINCE or inspect.isclass(getattr(modern, name, None))
+    known = (later and not dialect.table.lists_weights) or name in names[home].split()
+    if not (known or (home == "metrics" and name.lower() in ("accuracy", "acc"))):
+        such = f", such as `lamina.{home}.{name}`" if hasattr(modern, name) else ""
+        version = dialect.table.version
+        raise ValueError(f"compile: Keras {version} has no {_KINDS[home]} {name!r}. Pass a function{such}.")

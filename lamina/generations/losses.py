@@ -15,7 +15,7 @@ from ..core import config
 from ..losses import base as _base
 
 
-def _tensors(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+def _tensors(y_true: object, y_pred: object) -> tuple[Tensor, Tensor]:
     y_pred = _base.as_float(_base.as_tensor(y_pred))
     return _base.as_tensor(y_true).to(y_pred), y_pred
 
@@ -223,7 +223,7 @@ def counting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return counted
 
 
-def rounded_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
+def rounded_accuracy(y_true: object, y_pred: object, threshold: float = 0.5) -> Tensor:
     """The share of values that are the target when rounded, of each sample: so targets -1 and 1, too. With another
     threshold, of those on the right side of it (Keras 1, 2)."""
     y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))

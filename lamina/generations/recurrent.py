@@ -140,13 +140,13 @@ class ConvRecurrent2D(Recurrent):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def _dropout_mask(ones: Any, rate: float, training: Any = None, count: int = 1) -> Any:
+def _dropout_mask(ones: object, rate: float, training: object = None, count: int = 1) -> object:
     """`ones` with a share of zeros in training, for cells of users' own; `count` such in a list."""
     masks = [backend.in_train_phase(functools.partial(_dropped, ones, rate), ones, training) for _ in range(count)]
     return masks if count > 1 else masks[0]
 
 
-def _dropped(ones: Any, rate: float) -> Any:
+def _dropped(ones: object, rate: float) -> object:
     return arithmetic.PUBLIC["dropout"](ones, rate)
 
 
