@@ -505,3 +505,50 @@ def test_outputs_below_a_mask_are_one_tensor_each(space: Any) -> None:
 def test_refusals(space: Any, call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(space.backend)
+
+
+MASKED = np.ones((9, 9), "float32")
+
+# Two places in the code where one function draws.
+DRAWS: dict[str, Any] = {
+    "random_normal": lambda K, **how: (K.random_normal((2, 3), **how), K.random_normal((2, 3), **how)),
+    "random_uniform": lambda K, **how: (K.random_uniform((2, 3), **how), K.random_uniform((2, 3), **how)),
+    "random_binomial": lambda K, **how: (K.random_binomial((9, 9), 0.5, **how), K.random_binomial((9, 9), 0.5, **how)),
+    "dropout": lambda K, **how: (K.dropout(MASKED, 0.5, **how), K.dropout(MASKED, 0.5, **how)),
+}
+of_their_time = pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__)
+
+
+def same(one: Any, other: Any) -> bool:
+    return np.array_equal(np.asarray(one), np.asarray(other))
+
+
+@of_their_time
+@pytest.mark.parametrize("name", DRAWS)
+def test_two_draws_of_one_seed_are_the_same_and_go_on_from_step_to_step(space: Any, name: str) -> None:
+    K = space.backend
+    K.clear_session()
+    assert same(*DRAWS[name](K, seed=3))
+    layer = space.layers.Lambda(lambda x: K.concatenate(list(DRAWS[name](K, seed=5)), axis=0))
+    steps = [layer(torch.zeros(1, 3)).detach().numpy() for _ in range(2)]
+    assert all(same(*np.split(step, 2)) for step in steps)
+    assert not same(*steps)
+
+
+@of_their_time
+@pytest.mark.parametrize("name", ["random_normal_variable", "random_uniform_variable"])
+def test_variables_of_one_seed_begin_alike(space: Any, name: str) -> None:
+    make = getattr(space.backend, name)
+    assert same(*(make((2, 3), 0.0, 1.0, seed=3) for _ in range(2)))
+    assert not same(make((2, 3), 0.0, 1.0, seed=3), make((2, 3), 0.0, 1.0, seed=4))
+
+
+@of_their_time
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_without_a_seed_follow_numpy(space: Any, name: str) -> None:
+    found = []
+    for _ in range(2):
+        np.random.seed(7)
+        found.append((*DRAWS[name](space.backend), np.random.rand()))
+    assert all(map(same, *found))
+    assert not same(*found[0][:2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -616,3 +617,122 @@ def test_own_losses_and_metrics_see_plain_targets_as_a_column(space: ModuleType,
     for found in (model.evaluate(x, y, verbose=0), model.test_on_batch(x, y), model.train_on_batch(x, y)):
         np.testing.assert_allclose(found, [98.5, 8.5], rtol=1e-6)  # tf_keras 2.21
     assert {shape for _, shape in seen} == {(6, 1)}
+
+
+# What 2.3.1 and tf_keras 2.21 add to the loss for the activity of an LSTM in both directions.
+PENALTIES: list[Any] = [
+    (keras2, "concat", True, 0.19378), (keras2, "sum", True, 0.17979), (keras2, "sum", False, 0.04271),
+    (keras2, "mul", False, 0.00055), (keras2, "ave", True, 0.04495), (keras2, None, False, 0.04394),
+    (tf_keras, "concat", True, 0.0484), (tf_keras, "sum", True, 0.0484), (tf_keras, "mul", False, 0.011),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "mode", "sequences", "penalty"), PENALTIES)
+def test_the_penalty_of_activity_in_both_directions(space: Any, mode: str, sequences: bool, penalty: float) -> None:
+    regularizer = space.regularizers.l2(0.1)
+    inner = space.layers.LSTM(2, return_sequences=sequences, activity_regularizer=regularizer)
+    layer = space.layers.Bidirectional(inner, merge_mode=mode)
+    x = np.random.RandomState(0).randn(4, 5, 3).astype("float32")
+    layer(x)
+    values = np.random.RandomState(3)
+    layer.set_weights([values.uniform(-0.5, 0.5, weight.shape) for weight in layer.get_weights()])
+    for made in (layer, type(layer).from_config(layer.get_config())):
+        made(x)
+        made.set_weights(layer.get_weights())
+        made(x)
+        assert sum(made.losses).item() == pytest.approx(penalty, abs=6e-5)
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN"])
+def test_states_may_be_set(space: Any, name: str) -> None:
+    layer = getattr(space.layers, name)(2, stateful=True)
+    x = np.random.RandomState(0).randn(4, 5, 3).astype("float32")
+    layer(x)
+    states = [np.full((4, 2), 0.5 / (place + 1), "float32") for place in range(len(layer.states))]
+    plain = getattr(space.layers, name).from_config({**layer.get_config(), "stateful": False})
+    plain(x)
+    plain.set_weights(layer.get_weights())
+    layer.states = [space.backend.variable(state) for state in states]
+    expected = plain(x, initial_state=[space.backend.variable(state) for state in states])
+    assert np.allclose(layer(x).detach(), expected.detach())
+    with pytest.raises(ValueError, match="state"):
+        layer.states = [np.zeros((4, 5), "float32") for _ in states]
+    plain.states = [1]
+    assert plain.states == [1]
+
+
+# Values, their targets, and the accuracy that 1.2.2 and 2.3.1 gave: a value counts as what it is rounded to.
+ROUNDED: list[Any] = [
+    ([-0.9, 0.2, 0.8, 1.7], [-1.0, 0.0, 1.0, 1.0], 0.75),
+    ([2.4, 2.6, -1.2, 0.0], [2.0, 2.0, -1.0, 0.0], 0.75),
+    ([0.4, 0.6, 0.9, 0.1], [0.0, 1.0, 0.0, 0.0], 0.75),
+]
+
+
+@pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
+@pytest.mark.parametrize("name", ["accuracy", "acc", "binary_accuracy"])
+@pytest.mark.parametrize(("values", "targets", "share"), ROUNDED)
+def test_binary_accuracy_compares_what_is_rounded(
+    space: Any, name: str, values: Any, targets: Any, share: float
+) -> None:
+    x, y = (np.array(each, "float32")[:, None] for each in (values, targets))
+    model = space.models.Sequential([space.layers.Activation("linear", input_shape=(1,))])
+    model.compile("sgd", "mse", metrics=[name])
+    assert model.evaluate(x, y, verbose=0)[1] == pytest.approx(share)
+    found = space.metrics.binary_accuracy(space.backend.variable(y), space.backend.variable(x))
+    assert float(np.mean(space.backend.eval(found))) == pytest.approx(share)
+
+
+CROSSENTROPIES: list[Any] = [
+    ("mse", "sigmoid", 1, "binary_crossentropy"), ("mse", "softmax", 3, "categorical_crossentropy"),
+    ("binary_crossentropy", "softmax", 3, "binary_crossentropy"),
+    ("sparse_categorical_crossentropy", "softmax", 3, "sparse_categorical_crossentropy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ce", "crossentropy"])
+@pytest.mark.parametrize(("loss", "last", "units", "meant"), CROSSENTROPIES)
+def test_the_crossentropy_that_is_meant(name: str, loss: str, last: str, units: int, meant: str) -> None:
+    x, labels = np.random.RandomState(0).randn(6, 4).astype("float32"), np.arange(6) % max(units, 2)
+    y = np.eye(units)[labels] if units > 1 and "sparse" not in loss else labels[:, None]
+    model = keras2.models.Sequential([keras2.layers.Dense(units, activation=last, input_shape=(4,))])
+    model.compile("sgd", loss, metrics=[name, meant])
+    assert model.metrics_names == ["loss", name, meant]
+    _, found, expected = model.evaluate(x, y, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+SINCE_KERAS_2 = ["huber", "bce", "kl_divergence", "log_cosh", "binary_focal_crossentropy", "cosine_similarity"]
+SINCE_KERAS_3 = ["dice", "tversky", "circle", "ctc", "nonsense"]
+
+
+@pytest.mark.parametrize("what", ["loss", "metric"])
+@pytest.mark.parametrize(
+    ("space", "name"),
+    [(keras1, name) for name in SINCE_KERAS_2 + SINCE_KERAS_3] + [(keras2, name) for name in SINCE_KERAS_3],
+)
+def test_names_of_later_functions_are_refused(space: Any, what: str, name: str) -> None:
+    model = space.models.Sequential([space.layers.Dense(1, input_shape=(2,))])
+    with pytest.raises(ValueError, match=f"no {what} '{name}'"):
+        model.compile("sgd", **({"loss": name} if what == "loss" else {"loss": "mse", "metrics": [name]}))
+
+
+def test_registered_names_are_taken() -> None:
+    with keras2.utils.CustomObjectScope({"mine": lambda y, y_pred: (y - y_pred).abs().mean()}):
+        model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(2,))])
+        model.compile("sgd", "mine", metrics=["mine"])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("training", [None, True, False])
+def test_the_dropout_mask_of_cells(count: int, training: bool | None) -> None:
+    recurrent = importlib.import_module("lamina.keras2.layers.recurrent")
+    ones = keras2.backend.ones((20, 20))
+    for phase in (0, 1):
+        with keras2.backend.learning_phase_scope(phase):
+            masks = recurrent._generate_dropout_mask(ones, 0.5, training=training, count=count)
+            masks = masks if count > 1 else [masks]
+            drops = bool(phase) if training is None else training
+            found = [set(np.unique(keras2.backend.eval(mask)).tolist()) for mask in masks]
+            assert found == [{0.0, 2.0} if drops else {1.0}] * count

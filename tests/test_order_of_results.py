@@ -43,3 +43,33 @@ def test_results_stand_in_the_order_of_their_time(keras: Any) -> None:
     else:
         assert batches == [["batch", "size", *names]]
     assert model.metrics_names == names
+
+
+def _ahead(by: float) -> Any:
+    def ahead(y: Any, y_pred: Any) -> Any:
+        return by + 0.0 * y_pred.mean()
+
+    return ahead
+
+
+LONG = "mean_absolute_error"
+TWICE: list[Any] = [
+    (keras1, {"metrics": ["mae", "mse", LONG]}, [f"{LONG}_1", "mean_squared_error", f"{LONG}_2"]),
+    (keras1, {"metrics": ["acc", "accuracy"]}, ["acc_1", "acc_2"]),
+    (keras1, {"metrics": [_ahead(1.0), "mae", _ahead(2.0)]}, ["ahead_1", LONG, "ahead_2"]),
+    (keras2, {"metrics": ["mae", "mse", "mae", LONG]}, ["mae", "mse", LONG]),
+    (keras2, {"metrics": [_ahead(1.0), _ahead(2.0)]}, ["ahead"]),
+    (keras2, {"metrics": ["mae", "mae"], "weighted_metrics": ["mae"]}, ["mae", "mae_1"]),
+    (keras2, {"metrics": [keras2.metrics.MeanAbsoluteError(name="mae"), "mae"]}, ["mae"]),
+]
+
+
+@pytest.mark.parametrize(("keras", "given", "names"), TWICE, ids=[str(place) for place in range(len(TWICE))])
+def test_metrics_of_one_name_are_told_apart_as_they_were(keras: Any, given: Any, names: list[str]) -> None:
+    model = keras.models.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse", **given)
+    x, y = np.ones((4, 3), "float32"), np.ones((4, 2), "float32")
+    history = model.fit(x, y, verbose=0, **{"nb_epoch" if keras is keras1 else "epochs": 1}).history
+    assert list(history) == ["loss", *names]
+    own = [value for name, (value,) in history.items() if name.startswith("ahead")]
+    assert own == ([2.0] if names == ["ahead"] else [1.0, 2.0][: len(own)])

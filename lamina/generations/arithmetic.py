@@ -193,14 +193,16 @@ SIZES.update((shape, size))
 
 # Random numbers -------------------------------------------------------------------------------------------------------
 
-_streams: dict[int, torch.Generator] = {}
+_streams: dict[tuple[int, object], torch.Generator] = {}
 
 
-def stream(seed: Any) -> torch.Generator | None:
-    """The numbers of a seed, which go on from call to call."""
+def stream(seed: Any, place: object = None) -> torch.Generator | None:
+    """The numbers of a seed, which go on from call to call; those of another place are others."""
     if seed is None or scope.trying:
         return None
-    return _streams.setdefault(int(seed), torch.Generator().manual_seed(int(seed)))
+    if isinstance(seed, torch.Generator):
+        return seed
+    return _streams.setdefault((int(seed), place), torch.Generator().manual_seed(int(seed)))
 
 
 def forget_streams() -> None:

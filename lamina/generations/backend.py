@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -156,13 +157,45 @@ def _as_variable(made: Any, name: str | None) -> Any:
 
 
 def random_uniform_variable(shape: Any, low: float, high: float, dtype: Any = None, name: Any = None, seed: Any = None):
-    return variable(PUBLIC["random_uniform"](shape, low, high, dtype, seed), dtype, name)
+    return variable(PUBLIC["random_uniform"](shape, low, high, dtype, _from_start(seed)), dtype, name)
 
 
 def random_normal_variable(
     shape: Any, mean: float, scale: float, dtype: Any = None, name: Any = None, seed: Any = None
 ):
-    return variable(PUBLIC["random_normal"](shape, mean, scale, dtype, seed), dtype, name)
+    return variable(PUBLIC["random_normal"](shape, mean, scale, dtype, _from_start(seed)), dtype, name)
+
+
+def _from_start(seed: int | None) -> torch.Generator:
+    """The numbers of a seed from the first one on; without a seed that of NumPy's next number."""
+    return torch.Generator().manual_seed(int(np.random.randint(10**7) if seed is None else seed))
+
+
+def _drawing(function: Callable) -> Callable:
+    """A draw of random numbers as an operation of a graph, which has a stream of its own: two places in the code with
+    one seed draw the same numbers. Without a seed, NumPy gives one where code runs once."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def drawing(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        seed = given.get("seed")
+        if not any_symbolic(given):
+            if seed is not None:
+                given["seed"] = arithmetic.stream(seed, _place_in_code())
+            elif updates.outside():
+                given["seed"] = _from_start(None)
+        return function(**given)
+
+    return drawing
+
+
+def _place_in_code() -> tuple[object, int]:
+    """Which call of the user's code is being carried out."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("lamina."):
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
 
 
 def placeholder(
@@ -449,6 +482,7 @@ def _as_modern(kernel: Any, data_format: Any, turned: bool) -> Any:
 
 
 _MAKING = ("variable", "zeros", "ones", "zeros_like", "ones_like")
+_DRAWING = ("random_normal", "random_uniform", "random_binomial", "truncated_normal", "dropout")
 _UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 
 
@@ -478,6 +512,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}
     if name != "tf_keras":
+        found |= {key: _drawing(found[key]) for key in _DRAWING}
         found["ctc_decode"] = arithmetic.ctc_decode_shortly
     if name == "keras2":
         found["resize_images"] = arithmetic.resize_from_corner

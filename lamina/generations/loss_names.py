@@ -8,9 +8,14 @@ from typing import Any
 
 from .. import losses, metrics
 from ..core import serialize
+from ..translation import modules
 from . import losses as losses_of
 from .dialect import Dialect
 
+_NAMES = {"keras1": modules.KERAS1, "keras2": modules.KERAS2}
+# Keras 2.4 and later, which `import keras` may mean as well, had these, too.
+_SINCE = "bce BCE huber kl_divergence log_cosh binary_focal_crossentropy categorical_focal_crossentropy".split()
+_KINDS = {"losses": "loss", "metrics": "metric"}
 _LONG = {"kl_divergence": "kullback_leibler_divergence"}  # of which today's name is another
 
 
@@ -45,6 +50,7 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
     if not isinstance(name, str):
         return losses_of.counting(name) if of_batch and inspect.isfunction(name) else name
     function = losses_of.OWN[dialect.table.name][home].get(name)
+    _check_name(dialect, home, name, function)
     second = dialect.table.functions.get(home, {}).get(name)
     known = losses._ALIASES if home == "losses" else metrics._ALIASES
     if function is None and second and (of_batch or (not hasattr(losses, name) and name not in known)):
@@ -55,3 +61,17 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
         return metrics.MeanMetricWrapper(function, name=name)
     long = _LONG.get(function.__name__, function.__name__)
     return metrics.MeanMetricWrapper(losses_of.counting(function), name=long)
+
+
+def _check_name(dialect: Dialect, home: str, name: str, found: object) -> None:
+    """Raises ValueError for the name of a function that Keras 1 or 2 had not, such as "dice"."""
+    names = _NAMES.get(dialect.table.name)
+    if names is None or found is not None or serialize.registered_object(name) is not None:
+        return
+    modern = losses if home == "losses" else metrics
+    later = name in _SINCE or inspect.isclass(getattr(modern, name, None))
+    known = (later and not dialect.table.lists_weights) or name in names[home].split()
+    if not (known or (home == "metrics" and name.lower() in ("accuracy", "acc"))):
+        such = f", such as `lamina.{home}.{name}`" if hasattr(modern, name) else ""
+        version = dialect.table.version
+        raise ValueError(f"compile: Keras {version} has no {_KINDS[home]} {name!r}. Pass a function{such}.")

@@ -15,7 +15,7 @@ from ..core import config
 from ..losses import base as _base
 
 
-def _tensors(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+def _tensors(y_true: object, y_pred: object) -> tuple[Tensor, Tensor]:
     y_pred = _base.as_float(_base.as_tensor(y_pred))
     return _base.as_tensor(y_true).to(y_pred), y_pred
 
@@ -223,19 +223,30 @@ def counting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return counted
 
 
+def rounded_accuracy(y_true: object, y_pred: object, threshold: float = 0.5) -> Tensor:
+    """The share of values that are the target when rounded, of each sample: so targets -1 and 1, too. With another
+    threshold, of those on the right side of it (Keras 1, 2)."""
+    y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
+    found = y_pred.round() if threshold == 0.5 else (y_pred > threshold).to(y_true)
+    return (found == y_true).to(y_pred.dtype).mean(-1)
+
+
+rounded_accuracy.__name__ = metrics.binary_accuracy.__name__  # as results are called
+
+
 # Metrics of Keras 1 are means over the batch.
 MEANS = {
     name: _of_batch(getattr(metrics, name, None) or getattr(losses, name))
     for name in (
-        "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
+        "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
         "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy", *COMPARED,
     )
-}  # fmt: skip
+} | {"binary_accuracy": _of_batch(rounded_accuracy)}  # fmt: skip
 _LOGCOSH = {"logcosh": COMPARED["log_cosh"]}
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
-    """The share of values on the right side of `threshold`, of each sample (Keras 2, tf.keras)."""
+    """The share of values on the right side of `threshold`, of each sample (tf.keras)."""
     return metrics.binary_accuracy(y_true, y_pred, threshold).mean(-1)
 
 
@@ -247,22 +258,24 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> T
 # By generation: functions of `metrics` that give a value for each sample, where today's have the shape of the targets.
 OF_SAMPLES: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
     "keras1": {},
-    "keras2": {one.__name__: one for one in (binary_accuracy, sparse_top_k_categorical_accuracy)},
+    "keras2": {one.__name__: one for one in (rounded_accuracy, sparse_top_k_categorical_accuracy)},
     "tf_keras": {"binary_accuracy": binary_accuracy},
 }
+
+_BY_SHAPES = dict.fromkeys(("crossentropy", "ce"), crossentropy)
 
 # By generation and home: the functions that names mean which mean nothing today, or another function.
 OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     "keras1": {"losses": _KERAS1, "metrics": {**_KERAS1, **_COUNTS}},
     "keras2": {
         "losses": {**dict.fromkeys(_COSINES, cosine_proximity), "huber_loss": huber_loss, **_LOGCOSH},
-        "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH},
+        "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH, **_BY_SHAPES},
     },
     "tf_keras": {
         "losses": {"huber_loss": losses.huber, **_LOGCOSH},
         "metrics": {
             **dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_of),
-            **dict.fromkeys(("crossentropy", "ce"), crossentropy),
+            **_BY_SHAPES,
             **_LOGCOSH,
         },
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from ..core.errors import named
 from ..core.layer import InputSpec
 from ..layers import RNN
-from . import backend
+from . import arithmetic, backend
 from .dialect import CountsOthers, Dialect
 from .utils.generic_utils import has_arg
 from .utils.np_utils import conv_output_length, normalize_tuple
@@ -139,8 +140,20 @@ class ConvRecurrent2D(Recurrent):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
+def _dropout_mask(ones: object, rate: float, training: object = None, count: int = 1) -> object:
+    """`ones` with a share of zeros in training, for cells of users' own; `count` such in a list."""
+    masks = [backend.in_train_phase(functools.partial(_dropped, ones, rate), ones, training) for _ in range(count)]
+    return masks if count > 1 else masks[0]
+
+
+def _dropped(ones: object, rate: float) -> object:
+    return arithmetic.PUBLIC["dropout"](ones, rate)
+
+
 def find(dialect: Dialect, name: str) -> Any:
-    """The base class of a generation; None for any other name."""
+    """The base class of a generation, or the function behind dropout in its cells; None for any other name."""
+    if name == "_generate_dropout_mask" and not dialect.table.lists_weights:
+        return _dropout_mask
     base = {"Recurrent": Recurrent, "ConvRecurrent2D": ConvRecurrent2D}.get(name)
     if base is None:
         return None

@@ -611,8 +611,20 @@ def _as_state(layer: Any, value: Any) -> torch.Tensor:
 
 
 def _states(layer: Any) -> list[Any]:
-    """The states the next batch starts from; None for each where the layer keeps none."""
-    return RNN.states.__get__(layer) or [None] * len(pytree.tree_leaves(layer.state_size))
+    """The states the next batch starts from; None for each where the layer keeps none, unless some were set."""
+    told = vars(layer).get("_told_states")
+    return RNN.states.__get__(layer) or told or [None] * len(pytree.tree_leaves(layer.state_size))
+
+
+def _set_states(layer: Any, states: Any) -> None:
+    """Let the next batch start from these. A layer that keeps none only remembers them, as in the originals.
+
+    Raises ValueError for those of another shape.
+    """
+    if RNN.states.__get__(layer):
+        layer.reset_state(states)
+    else:
+        vars(layer)["_told_states"] = states
 
 
 def _initial_states(layer: Any, inputs: Any = None, batch_size: int | None = None) -> list[Any]:
@@ -644,6 +656,22 @@ def _reset_both(layer: Any) -> None:
     """Let the next batch start from zeros, in both directions. Raises AttributeError unless they are stateful."""
     layer.forward_layer.reset_states()
     layer.backward_layer.reset_states()
+
+
+class _PenaltyOfMerged:
+    """A Bidirectional whose layer's `activity_regularizer` looks at what is merged, and not at each direction."""
+
+    def check(self: Any) -> None:
+        regularizer = getattr(self.forward_layer, "activity_regularizer", None)
+        super().check()  # type: ignore[misc]
+        if regularizer is not None:
+            self.activity_regularizer = regularizer
+            for one in (self.forward_layer, self.backward_layer):
+                vars(one)["_activity_losses"] = _no_losses
+
+
+def _no_losses(outputs: object) -> list[torch.Tensor]:
+    return []
 
 
 def _base(dialect: Dialect, home: str, modern: Any) -> type:
@@ -685,11 +713,12 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):
         if steps.StepsOfOurs not in bases:
-            members["states"] = property(_states)
+            members["states"] = property(_states, _set_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members |= {"get_initial_state": _initial_states, "_beginning": _own_beginning}
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
+        bases = (_PenaltyOfMerged, *bases) if dialect.table.sums_activity else bases
     return type(own.name, bases, members)
 
 

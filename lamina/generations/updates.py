@@ -35,7 +35,7 @@ class Expression(Tensor):
     @staticmethod
     def of(value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """A value that remembers what made it; as it is where code runs in each step."""
-        if scope.depth or scope.trying or _collecting.made is not None or _collecting.at_work:
+        if not outside():
             return value
         expression = value.as_subclass(Expression)
         expression._made = function, args, kwargs
@@ -93,6 +93,11 @@ class _Collecting(threading.local):
 
 
 _collecting = _Collecting()
+
+
+def outside() -> bool:
+    """Whether code runs once, in no call and no step."""
+    return not (scope.depth or scope.trying or _collecting.made is not None or _collecting.at_work)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -315,19 +316,35 @@ _ACCURACIES = {
 }
 
 
-def _by_loss(metric: object, loss: object) -> object:
-    """The accuracy that is meant beside a loss; any other metric as it is."""
+def _by_loss(metric: Any, loss: object) -> object:
+    """The accuracy or crossentropy that is meant beside a loss; any other metric as it is."""
+    name = (loss if isinstance(loss, str) else getattr(getattr(loss, "fn", loss), "__name__", "")).lower()
+    if getattr(metric, "fn", None) is losses_of.crossentropy and name in ("binary_crossentropy", "bce"):
+        return metrics.MeanMetricWrapper(losses_of.binary_crossentropy, name=metric.name)
     if not isinstance(metric, str) or metric.lower() not in ("accuracy", "acc"):
         return metric
-    name = loss if isinstance(loss, str) else getattr(getattr(loss, "fn", loss), "__name__", "")
-    meant = _ACCURACIES.get(name.lower())
+    meant = _ACCURACIES.get(name)
     return metric if meant is None else meant(name=metric)
 
 
 class MetricsByLoss(MetricsOfAll):
-    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do."""
+    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do. Keras 2 takes the last
+    of several metrics of one name."""
 
     loss: Any = None  # as `compile` was told
+    tells_weighted = False
+    keeps_all = False
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        for metric in self.metrics:
+            if getattr(metric, "fn", None) is metrics.binary_accuracy:
+                vars(metric)["fn"] = losses_of.rounded_accuracy
+        if not self.keeps_all:
+            for part in self._parts:
+                for group in (part.metrics, part.weighted):
+                    named = ((id(metric) if metric.name == "lambda" else metric.name, metric) for metric in group)
+                    group[:] = dict(named).values()
 
     def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:
         each = match(self.loss, outputs, self.output_names, "loss")
@@ -336,7 +353,17 @@ class MetricsByLoss(MetricsOfAll):
 
 
 class MetricsOfAllSteps(MetricsByLoss):
-    """Metrics of Keras 1 know no masks."""
+    """Metrics of Keras 1 know no masks. Those of one name are `name_1`, `name_2`, ..."""
+
+    keeps_all = True
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        listed = [(f"{prefix}{metric.name}", metric) for prefix, metric, _ in self._listed()]
+        shared = Counter(name for name, _ in listed)
+        told: Counter[str] = Counter()
+        for name, metric in listed:
+            told[name] += 1
+            yield f"{name}_{told[name]}" if shared[name] > 1 else name, metric
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         with _unmasked(leaves_of(outputs)):

@@ -333,6 +333,7 @@ class CompiledMetrics:
     """All metrics given to `compile`, as one: `update_state`, `result` (a dictionary), `reset_state`."""
 
     name = "compile_metrics"
+    tells_weighted = True
 
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Sequence[str] | None = None):
         for what, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
@@ -425,18 +426,22 @@ class CompiledMetrics:
 
     def _named(self) -> Iterator[tuple[str, Any]]:
         taken: set[str] = set()
-        for group in ("metrics", "weighted"):
+        for prefix, metric, weighted in self._listed():
+            name = base = f"{prefix}{metric.name}"
+            if weighted and self.tells_weighted and name in taken:
+                name = base = f"{prefix}weighted_{metric.name}"
+            count = 1
+            while name in taken:
+                name, count = f"{base}_{count}", count + 1
+            taken.add(name)
+            yield name, metric
+
+    def _listed(self) -> Iterator[tuple[str, Any, bool]]:
+        """All metrics, with what the name of each begins with, and whether it is weighted."""
+        for weighted in (False, True):
             for part in self._parts:
-                for metric in getattr(part, group):
-                    prefix = f"{part.name}_" if part.name else ""
-                    name = base = f"{prefix}{metric.name}"
-                    if group == "weighted" and name in taken:
-                        name = base = f"{prefix}weighted_{metric.name}"
-                    count = 1
-                    while name in taken:
-                        name, count = f"{base}_{count}", count + 1
-                    taken.add(name)
-                    yield name, metric
+                for metric in part.weighted if weighted else part.metrics:
+                    yield f"{part.name}_" if part.name else "", metric, weighted
 
     def reset_state(self) -> None:
         for metric in self.metrics:
