@@ -16,7 +16,7 @@ from .. import layers
 from ..kernels import window
 from ..layers import attention, convolution, dropout, merge, pooling, recurrent, reshape
 from .field import windows_of
-from .said import Language, Said, sentences
+from .said import Language, Said, data, sentences
 from .scenes.kinds import At
 
 
@@ -107,41 +107,19 @@ def _names(at: At) -> list[str]:
     return list(string.ascii_lowercase[: len(at.inputs)])
 
 
-# What is a line of its own in torch: what to make, and the call.
-_PLAIN = {
-    layers.LeakyReLU: ("layer = nn.LeakyReLU({layer.negative_slope})", "layer(x)"),
-    layers.ELU: ("layer = nn.ELU({layer.alpha})", "layer(x)"),
-    layers.Identity: ("layer = nn.Identity()", "layer(x)"),
-    layers.RepeatVector: ("", "x.unsqueeze(1).expand(-1, {layer.n}, -1)"),
-    layers.Embedding: ("layer = nn.Embedding({layer.input_dim}, {layer.output_dim})", "layer(x)"),
-    layers.AlphaDropout: ("layer = nn.AlphaDropout({layer.rate})", "layer(x)"),
-    layers.GaussianNoise: ("", "x + torch.randn_like(x) * {layer.stddev} if training else x"),
-    layers.GaussianDropout: (
-        "",
-        "x * (1 + torch.randn_like(x) * ({layer.rate} / (1 - {layer.rate})) ** 0.5) if training else x",
-    ),
-}
+# What is a line of its own in torch: what to make, and the call; and the modules of activations.
+_PLAIN, _ACTIVATIONS = data("twins.json").values()
 
 
 def _plain(layer: Any, at: At) -> Twin:
-    make, call = next(_PLAIN[cls] for cls in type(layer).__mro__ if cls in _PLAIN)
+    make, call = next(_PLAIN[cls.__name__] for cls in type(layer).__mro__ if cls.__name__ in _PLAIN)
     return Twin(make.format(layer=layer), call.format(layer=layer))
 
 
-for _cls in _PLAIN:
-    _twin.register(_cls, _plain)
+for _name in _PLAIN:
+    _twin.register(getattr(layers, _name), _plain)
 
 # Activations ----------------------------------------------------------------------------------------------------------
-
-_ACTIVATIONS = {
-    "linear": "", "relu": "nn.ReLU()", "relu6": "nn.ReLU6()", "elu": "nn.ELU()", "selu": "nn.SELU()",
-    "celu": "nn.CELU()", "gelu": "nn.GELU()", "silu": "nn.SiLU()", "mish": "nn.Mish()", "hard_silu": "nn.Hardswish()",
-    "sigmoid": "nn.Sigmoid()", "hard_sigmoid": "nn.Hardsigmoid()", "log_sigmoid": "nn.LogSigmoid()",
-    "tanh": "nn.Tanh()", "hard_tanh": "nn.Hardtanh()", "tanh_shrink": "nn.Tanhshrink()",
-    "hard_shrink": "nn.Hardshrink()", "soft_shrink": "nn.Softshrink()", "softplus": "nn.Softplus()",
-    "softsign": "nn.Softsign()", "leaky_relu": "nn.LeakyReLU(0.2)", "softmax": "nn.Softmax({axis})",
-    "log_softmax": "nn.LogSoftmax({axis})",
-}  # fmt: skip
 
 
 def _activated(layer: Any, axis: int = -1) -> str:
