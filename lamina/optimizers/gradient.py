@@ -117,24 +117,18 @@ class RMSprop(Rule):
             descend_quotient(group.weights, grads, denominators, rate)
 
 
-class _Accumulating(Rule):
-    """Base of rules whose sum of squares need not begin with zeros."""
-
-    initial_accumulator_value: float
-
-    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
-        if name == "accumulator":
-            return torch.full_like(weight, self.initial_accumulator_value)
-        return super()._initial(name, weight)
-
-
-class Adagrad(_Accumulating):
+class Adagrad(Rule):
     """w -= learning_rate * g / sqrt(a + epsilon), a the sum of g^2. Duchi, Hazan and Singer, 2011."""
 
     initial_accumulator_value: float = arg(number(0), default=0.1, doc="First value of the sum.")
     epsilon: float = arg(number(0), default=1e-7, doc="Keeps the denominator above zero.")
 
     _state_of_weight = ("accumulator",)
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+        if name == "accumulator":
+            return torch.full_like(weight, self.initial_accumulator_value)
+        return super()._initial(name, weight)
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         sums = group.state["accumulator"]
@@ -166,7 +160,7 @@ class Adadelta(Rule):
 not_positive = number(maximum=0)
 
 
-class Ftrl(_Accumulating):
+class Ftrl(Rule):
     """Follow the regularized leader, with shrinkage: McMahan et al., Ad Click Prediction, 2013.
 
     a, b: sum of g^2 before and after; p = -learning_rate_power; z += g + 2 * shrinkage * w - (b^p - a^p) / lr * w;
@@ -181,6 +175,11 @@ class Ftrl(_Accumulating):
     beta: float = arg(number(0), default=0.0, doc="Added to the denominator of the step size.")
 
     _state_of_weight = ("accumulator", "linear")
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+        if name == "accumulator":
+            return torch.full_like(weight, self.initial_accumulator_value)
+        return super()._initial(name, weight)
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         if isinstance(rate, float) and rate == 0:
