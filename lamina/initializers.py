@@ -384,7 +384,7 @@ he_normal = HeNormal
 he_uniform = HeUniform
 orthogonal = OrthogonalInitializer = Orthogonal
 
-_ALIASES = {"zero": "zeros", "one": "ones", "normal": "random_normal", "uniform": "random_uniform"}
+_ALIASES = {"zero": "zeros", "one": "ones", "uniform": "random_uniform", "normal": "random_normal"}
 
 
 def get(identifier: Any) -> Any:

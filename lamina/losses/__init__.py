@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core import serialize as _serialize
 from ..core.declare import Kind, arg, as_integer, boolean, integer, listed, number
+from . import functions
 from .base import (
     FunctionLoss,
     Loss,
@@ -18,30 +19,7 @@ from .base import (
     object_name,
 )
 from .base import require_whole as require_whole
-from .functions import (
-    binary_crossentropy,
-    binary_focal_crossentropy,
-    categorical_crossentropy,
-    categorical_focal_crossentropy,
-    categorical_generalized_cross_entropy,
-    categorical_hinge,
-    circle,
-    cosine_similarity,
-    ctc,
-    dice,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
-    tversky,
-)
+from .functions import *  # noqa: F403
 
 
 def _axes(value: Any, owner: Any) -> Any:
@@ -70,64 +48,64 @@ def _axis(config: bool = True) -> Any:
     return arg(integer(), default=-1, doc="The axis of the classes.", config=config)
 
 
-class MeanSquaredError(FunctionLoss, fn=mean_squared_error):
+class MeanSquaredError(FunctionLoss, fn=functions.mean_squared_error):
     """Mean of the squared errors."""
 
 
-class MeanAbsoluteError(FunctionLoss, fn=mean_absolute_error):
+class MeanAbsoluteError(FunctionLoss, fn=functions.mean_absolute_error):
     """Mean of the absolute errors."""
 
 
-class MeanAbsolutePercentageError(FunctionLoss, fn=mean_absolute_percentage_error):
+class MeanAbsolutePercentageError(FunctionLoss, fn=functions.mean_absolute_percentage_error):
     """Mean of the absolute errors in percent of the target."""
 
 
-class MeanSquaredLogarithmicError(FunctionLoss, fn=mean_squared_logarithmic_error):
+class MeanSquaredLogarithmicError(FunctionLoss, fn=functions.mean_squared_logarithmic_error):
     """Mean of the squared differences of log(1 + y)."""
 
 
-class LogCosh(FunctionLoss, fn=log_cosh):
+class LogCosh(FunctionLoss, fn=functions.log_cosh):
     """Mean of log(cosh(error)): a square near 0, an absolute value far from it."""
 
 
-class Poisson(FunctionLoss, fn=poisson):
+class Poisson(FunctionLoss, fn=functions.poisson):
     """Mean of y_pred - y_true log(y_pred)."""
 
 
-class KLDivergence(FunctionLoss, fn=kl_divergence):
+class KLDivergence(FunctionLoss, fn=functions.kl_divergence):
     """Sum of y_true log(y_true / y_pred)."""
 
 
-class Hinge(FunctionLoss, fn=hinge):
+class Hinge(FunctionLoss, fn=functions.hinge):
     """Mean of max(0, 1 - y_true y_pred), for labels -1 and 1 (or 0 and 1)."""
 
 
-class SquaredHinge(FunctionLoss, fn=squared_hinge):
+class SquaredHinge(FunctionLoss, fn=functions.squared_hinge):
     """Mean of max(0, 1 - y_true y_pred) squared, for labels -1 and 1 (or 0 and 1)."""
 
 
-class CategoricalHinge(FunctionLoss, fn=categorical_hinge):
+class CategoricalHinge(FunctionLoss, fn=functions.categorical_hinge):
     """max(0, 1 + best wrong score - right score), for one-hot labels."""
 
 
-class CTC(FunctionLoss, fn=ctc):
+class CTC(FunctionLoss, fn=functions.ctc):
     """Connectionist temporal classification: labels (batch, length) padded with 0, scores (batch, steps, classes)."""
 
 
-class Huber(FunctionLoss, fn=huber):
+class Huber(FunctionLoss, fn=functions.huber):
     """Mean of errors that count squared up to `delta` and linearly beyond."""
 
     delta: float = arg(number(0), default=1.0, doc="Where the square turns into a line.", config=False)
     name: str = name_arg("huber_loss")
 
 
-class CosineSimilarity(FunctionLoss, fn=cosine_similarity):
+class CosineSimilarity(FunctionLoss, fn=functions.cosine_similarity):
     """The cosine of the angle between targets and predictions, sign turned: -1 for parallel vectors."""
 
     axis: int = arg(integer(), default=-1, doc="The axis of the vectors.", config=False)
 
 
-class BinaryCrossentropy(FunctionLoss, fn=binary_crossentropy):
+class BinaryCrossentropy(FunctionLoss, fn=functions.binary_crossentropy):
     """-log of the probability given to the right one of two answers."""
 
     from_logits: bool = _from_logits()
@@ -135,7 +113,7 @@ class BinaryCrossentropy(FunctionLoss, fn=binary_crossentropy):
     axis: int = arg(integer(), default=-1, doc="The axis of the mean.")
 
 
-class BinaryFocalCrossentropy(FunctionLoss, fn=binary_focal_crossentropy):
+class BinaryFocalCrossentropy(FunctionLoss, fn=functions.binary_focal_crossentropy):
     """Binary crossentropy times (1 - p)**gamma, p the probability of the right answer (Lin et al. 2017)."""
 
     apply_class_balancing: bool = arg(boolean, default=False, doc="Whether to weigh the two answers by `alpha`.")
@@ -146,7 +124,7 @@ class BinaryFocalCrossentropy(FunctionLoss, fn=binary_focal_crossentropy):
     axis: int = arg(integer(), default=-1, doc="The axis of the mean.")
 
 
-class CategoricalCrossentropy(FunctionLoss, fn=categorical_crossentropy):
+class CategoricalCrossentropy(FunctionLoss, fn=functions.categorical_crossentropy):
     """-log of the probability given to the right class, for one-hot labels."""
 
     from_logits: bool = _from_logits()
@@ -154,7 +132,7 @@ class CategoricalCrossentropy(FunctionLoss, fn=categorical_crossentropy):
     axis: int = _axis()
 
 
-class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentropy):
+class CategoricalFocalCrossentropy(FunctionLoss, fn=functions.categorical_focal_crossentropy):
     """Categorical crossentropy times alpha (1 - p)**gamma, p the probability of the right class (Lin et al. 2017)."""
 
     alpha: Any = arg(_WEIGHTS, default=0.25, doc="The weight of the classes.")
@@ -169,7 +147,7 @@ class CategoricalFocalCrossentropy(FunctionLoss, fn=categorical_focal_crossentro
         return super().call(y_true, y_pred)
 
 
-class SparseCategoricalCrossentropy(FunctionLoss, fn=sparse_categorical_crossentropy):
+class SparseCategoricalCrossentropy(FunctionLoss, fn=functions.sparse_categorical_crossentropy):
     """-log of the probability given to the right class, for labels that are class numbers."""
 
     _order = ("from_logits", "ignore_class", "reduction", "axis", "name", "dtype")
@@ -178,20 +156,20 @@ class SparseCategoricalCrossentropy(FunctionLoss, fn=sparse_categorical_crossent
     axis: int = _axis(config=False)
 
 
-class CategoricalGeneralizedCrossEntropy(FunctionLoss, fn=categorical_generalized_cross_entropy):
+class CategoricalGeneralizedCrossEntropy(FunctionLoss, fn=functions.categorical_generalized_cross_entropy):
     """(1 - p**q) / q for the probability p of the right class (Zhang and Sabuncu 2018): robust to wrong labels."""
 
     q: float = arg(_INNER_FRACTION, default=0.5, doc="Near 0 it is crossentropy, near 1 an absolute error.")
 
 
-class Dice(FunctionLoss, fn=dice):
+class Dice(FunctionLoss, fn=functions.dice):
     """1 - Dice coefficient of two regions."""
 
     _order = ("reduction", "name", "axis", "dtype")
     axis: Any = arg(_AXES, default=None, doc="The axes of the regions; None is all.")
 
 
-class Tversky(FunctionLoss, fn=tversky):
+class Tversky(FunctionLoss, fn=functions.tversky):
     """1 - Tversky index of two regions: Dice with weights for missed and false positives."""
 
     _order = ("alpha", "beta", "reduction", "name", "axis", "dtype")
@@ -200,7 +178,7 @@ class Tversky(FunctionLoss, fn=tversky):
     axis: Any = arg(_AXES, default=None, doc="The axes of the regions; None is all.")
 
 
-class Circle(FunctionLoss, fn=circle):
+class Circle(FunctionLoss, fn=functions.circle):
     """Circle loss of unit vectors with class labels (Sun et al. 2020)."""
 
     gamma: float = arg(number(), default=80.0, doc="Scale of the similarities.")
@@ -241,9 +219,9 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 
 
 _CROSSENTROPIES = {
-    "binary": binary_crossentropy,
-    "sparse": sparse_categorical_crossentropy,
-    "categorical": categorical_crossentropy,
+    "binary": functions.binary_crossentropy,
+    "sparse": functions.sparse_categorical_crossentropy,
+    "categorical": functions.categorical_crossentropy,
 }
 
 
@@ -263,5 +241,5 @@ def resolve(identifier: Any, y_true_shape: Sequence[int | None], y_pred_shape: S
 
 def class_number_options(loss: Any) -> Mapping[str, Any] | None:
     """The arguments of a loss whose targets are class numbers; None for any other."""
-    numbered = getattr(loss, "fn", None) in (sparse_categorical_crossentropy, categorical_generalized_cross_entropy)
-    return getattr(loss, "_kwargs", {}) if numbered else None
+    numbered = (functions.sparse_categorical_crossentropy, functions.categorical_generalized_cross_entropy)
+    return getattr(loss, "_kwargs", {}) if getattr(loss, "fn", None) in numbered else None

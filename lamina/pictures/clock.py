@@ -94,9 +94,14 @@ class Clock:
                 notes[:] = [(place, first.elapsed_time(event) / 1e3) for place, event in notes]
         self._hooked.clear()
 
+    def _whole(self) -> tuple[float, float | None]:
+        """Of the calls, and of the way back."""
+        back = self._back[-1][1] - self._back[0][1] if self._back else None
+        return self._calls[-1][1] - self._calls[0][1], back
+
     def total(self) -> float:
-        back = self._back[-1][1] - self._back[0][1] if self._back else 0.0
-        return self._calls[-1][1] - self._calls[0][1] + back
+        forward, back = self._whole()
+        return forward + (back or 0.0)
 
     def by_place(self, count: int) -> Times:
         forward, stack = [0.0] * count, []
@@ -109,8 +114,7 @@ class Clock:
         back: list[float | None] = [None] * count
         for (place, at), (_, until) in zip(self._back, self._back[1:], strict=False):
             back[place] = (back[place] or 0.0) + until - at
-        whole = self._back[-1][1] - self._back[0][1] if self._back else None
-        return Times(forward, back, (self._calls[-1][1] - self._calls[0][1], whole))
+        return Times(forward, back, self._whole())
 
 
 def run(model: Any, inputs: Any, clock: Clock, train: bool) -> Clock:

@@ -11,18 +11,14 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import _pytree as pytree
 
+from .. import layers
 from ..core import dtypes, symbolic
 from ..core.graph import Graph, _input_like
 from ..core.symbolic import SymbolicTensor
 from ..kernels import window
-from ..layers import attention, convolution, convolutional_recurrent, merge, normalization, recurrent, reshape, wrappers
+from ..layers import attention, convolution, convolutional_recurrent, merge, normalization, recurrent
 from ..layers.activation import _Elementwise
-from ..layers.dense import Dense, EinsumDense
-from ..layers.embedding import Embedding
-from ..layers.input import InputLayer
 from ..layers.local import LocallyConnected
-from ..layers.preprocessing import features
-from ..layers.preprocessing.audio import MelSpectrogram, STFTSpectrogram
 from ..layers.preprocessing.strings import Textual
 from ..layers.spatial import Spatial
 from .field import Fields, fields_after, fields_of_inputs, shown
@@ -36,6 +32,11 @@ class Count(NamedTuple):
     number: int | None
     each: bool = False
 
+    @property
+    def exact(self) -> int | None:
+        """The number, where all of it is known."""
+        return None if self.each else self.number
+
     def __str__(self) -> str:
         return "?" if self.number is None else f"{'? x ' if self.each else ''}{self.number:,}"
 
@@ -47,8 +48,7 @@ def _total(counts: Iterable[Count]) -> Count:
     counts = list(counts)
     if len(counts) == 1:
         return counts[0]
-    known = all(count.number is not None and not count.each for count in counts)
-    return Count(sum(count.number or 0 for count in counts)) if known else UNKNOWN
+    return Count(_added([count.exact for count in counts]))
 
 
 # Multiply-adds --------------------------------------------------------------------------------------------------------
@@ -66,19 +66,19 @@ def multiply_adds(layer: Any, inputs: Shape, outputs: Shape) -> int | None:
 
 
 for _kind in (
-    InputLayer, Embedding, _Elementwise, normalization._Normalization, merge.Merge, Spatial, reshape.Flatten,
-    reshape.RepeatVector, features.Rescaling, features.CategoryEncoding, features.Discretization, Textual,
+    layers.InputLayer, layers.Embedding, _Elementwise, normalization._Normalization, merge.Merge, Spatial,
+    layers.Flatten, layers.RepeatVector, layers.Rescaling, layers.CategoryEncoding, layers.Discretization, Textual,
 ):  # fmt: skip
     multiply_adds.register(_kind, lambda layer, inputs, outputs: 0)
 
 
 @multiply_adds.register
-def _(layer: Dense, inputs: Shape, outputs: Shape) -> int:
+def _(layer: layers.Dense, inputs: Shape, outputs: Shape) -> int:
     return window.multiply_adds(inputs[1:-1], (), inputs[-1], layer.units)
 
 
 @multiply_adds.register
-def _(layer: EinsumDense, inputs: Shape, outputs: Shape) -> int:
+def _(layer: layers.EinsumDense, inputs: Shape, outputs: Shape) -> int:
     terms, (sizes, others) = layer._terms, layer._sizes(inputs)
     letters = {*terms.inputs, *terms.kernel, *terms.outputs} - ({terms.inputs[0]} if terms.dots != "left" else set())
     rest = others[1:] if terms.dots == "left" else others
@@ -97,13 +97,13 @@ def _(layer: Any, inputs: Shape, outputs: Shape) -> int:
 
 
 @multiply_adds.register
-def _(layer: STFTSpectrogram, inputs: Shape, outputs: Shape) -> int:
+def _(layer: layers.STFTSpectrogram, inputs: Shape, outputs: Shape) -> int:
     frames = math.prod(outputs[1:]) // (2 if layer.mode == "stft" else 1)
     return frames * sum(math.prod(weight.shape[:1]) for weight in layer.weights)
 
 
 @multiply_adds.register
-def _(layer: MelSpectrogram, inputs: Shape, outputs: Shape) -> int:
+def _(layer: layers.MelSpectrogram, inputs: Shape, outputs: Shape) -> int:
     """The bands of the spectra, not the transform."""
     return math.prod(outputs[1:]) * (layer.fft_length // 2 + 1)
 
@@ -122,7 +122,7 @@ def _(layer: convolution.SeparableConv, inputs: Shape, outputs: Shape) -> int:
 
 
 @multiply_adds.register
-def _(layer: merge.Dot, inputs: Shape, outputs: Shape) -> int:
+def _(layer: layers.Dot, inputs: Shape, outputs: Shape) -> int:
     axis = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
     return math.prod(outputs[1:]) * inputs[axis]
 
@@ -143,7 +143,7 @@ def _(layer: convolutional_recurrent.ConvLSTM, inputs: Shape, outputs: Shape) ->
 
 
 @multiply_adds.register
-def _(cell: recurrent.StackedRNNCells, inputs: Shape, outputs: Shape) -> int | None:
+def _(cell: layers.StackedRNNCells, inputs: Shape, outputs: Shape) -> int | None:
     costs = []
     for one in cell.cells:
         costs.append(multiply_adds(one, inputs, outputs))
@@ -152,24 +152,24 @@ def _(cell: recurrent.StackedRNNCells, inputs: Shape, outputs: Shape) -> int | N
 
 
 @multiply_adds.register
-def _(layer: recurrent.RNN, inputs: Shape, outputs: Shape) -> int | None:
+def _(layer: layers.RNN, inputs: Shape, outputs: Shape) -> int | None:
     step = multiply_adds(layer.cell, (inputs[0], *inputs[2:]), outputs)
     return None if step is None else inputs[1] * step
 
 
 @multiply_adds.register
-def _(layer: wrappers.Bidirectional, inputs: Shape, outputs: Shape) -> int | None:
+def _(layer: layers.Bidirectional, inputs: Shape, outputs: Shape) -> int | None:
     return _added([multiply_adds(one, inputs, outputs) for one in (layer.forward_layer, layer.backward_layer)])
 
 
 @multiply_adds.register
-def _(layer: wrappers.TimeDistributed, inputs: Shape, outputs: Shape) -> int | None:
+def _(layer: layers.TimeDistributed, inputs: Shape, outputs: Shape) -> int | None:
     step = multiply_adds(layer.layer, (inputs[0], *inputs[2:]), (outputs[0], *outputs[2:]))
     return None if step is None else inputs[1] * step
 
 
 @multiply_adds.register
-def _(layer: wrappers.Pipeline, inputs: Shape, outputs: Shape) -> int | None:
+def _(layer: layers.Pipeline, inputs: Shape, outputs: Shape) -> int | None:
     costs = []
     for one in layer._pipeline_layers:
         after = one.compute_output_shape(inputs)
@@ -179,7 +179,7 @@ def _(layer: wrappers.Pipeline, inputs: Shape, outputs: Shape) -> int | None:
 
 
 @multiply_adds.register
-def _(layer: normalization.SpectralNormalization, inputs: Shape, outputs: Shape) -> int | None:
+def _(layer: layers.SpectralNormalization, inputs: Shape, outputs: Shape) -> int | None:
     return multiply_adds(layer.layer, inputs, outputs)
 
 
@@ -187,7 +187,7 @@ def attention_multiply_adds(layer: attention._Attention, query: Shape, value: Sh
     """Multiply-adds of attention from `query` to `value`, for one sample; the batch aside all sizes are known."""
     steps, sources = math.prod(query[1:-1]), math.prod(value[1:-1])
     if not isinstance(layer, attention._Projected):
-        dot = not isinstance(layer, attention.AdditiveAttention) and layer.score_mode == "dot"
+        dot = not isinstance(layer, layers.AdditiveAttention) and layer.score_mode == "dot"
         scores = query[-1] if dot else 0
         return steps * sources * (scores + value[-1])
     kernels = [
@@ -394,14 +394,13 @@ def _memory(graph: Graph) -> Memory:
             fitted = _refitted(inner, tensors)
             total, peak = _memory(fitted)
             given = _bytes(fitted.inputs)
-            known = peak.number is not None and given.number is not None and not (peak.each or given.each)
-            own = Memory(total, Count(peak.number - given.number) if known else UNKNOWN)  # type: ignore[operator]
+            own = Memory(total, _total([peak, Count(None if given.exact is None else -given.exact)]))
         totals.append(own.total)
         peaks.append(_total([*live.values(), own.peak]))
         live |= {id(tensor): _bytes([tensor]) for tensor in outputs}
         live = {key: size for key, size in live.items() if last_use[key] > place}
-    known = all(peak.number is not None and not peak.each for peak in peaks)
-    return Memory(_total(totals), max(peaks, key=lambda peak: peak.number or 0) if known else UNKNOWN)
+    known = [peak.exact for peak in peaks if peak.exact is not None]
+    return Memory(_total(totals), Count(max(known)) if len(known) == len(peaks) else UNKNOWN)
 
 
 def _bytes(tensors: Iterable[SymbolicTensor]) -> Count:

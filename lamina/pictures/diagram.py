@@ -8,32 +8,23 @@ from typing import Any, NamedTuple
 
 from torch.utils import _pytree as pytree
 
+from .. import layers
 from ..core.errors import named, printable, show_shape
 from ..core.layer import Layer
-from ..layers.attention import _Attention
-from ..layers.convolution import _Convolution
-from ..layers.dense import Dense, EinsumDense
-from ..layers.embedding import Embedding
-from ..layers.input import InputLayer
-from ..layers.local import LocallyConnected
-from ..layers.merge import Merge
-from ..layers.normalization import _Normalization
-from ..layers.pooling import _AdaptivePooling, _GlobalPooling, _Pooling
-from ..layers.recurrent import RNN
-from ..layers.wrappers import Bidirectional
+from ..layers import attention, convolution, local, merge, normalization, pooling
 
 TRAINED, FIXED, INPUT = "#228b22", "#b22222", "#555555"
 
 
 _COLOURS: tuple[tuple[Any, str], ...] = (
-    (InputLayer, INPUT),
-    ((_Convolution, LocallyConnected), "#1f4e8c"),
-    ((Dense, EinsumDense, Embedding), "#5b3a8c"),
-    ((RNN, Bidirectional), "#8c3a62"),
-    (_Attention, "#8c4a1f"),
-    (_Normalization, "#1f6b6b"),
-    ((_Pooling, _GlobalPooling, _AdaptivePooling), "#2e6b2e"),
-    (Merge, "#7a6000"),
+    (layers.InputLayer, INPUT),
+    ((convolution._Convolution, local.LocallyConnected), "#1f4e8c"),
+    ((layers.Dense, layers.EinsumDense, layers.Embedding), "#5b3a8c"),
+    ((layers.RNN, layers.Bidirectional), "#8c3a62"),
+    (attention._Attention, "#8c4a1f"),
+    (normalization._Normalization, "#1f6b6b"),
+    ((pooling._Pooling, pooling._GlobalPooling, pooling._AdaptivePooling), "#2e6b2e"),
+    (merge.Merge, "#7a6000"),
 )
 
 
@@ -125,9 +116,8 @@ class _Maker:
         calls: dict[int, list[Any]] = {}
         for node in (*graph.input_nodes, *graph.nodes):
             calls.setdefault(id(node.layer), []).append(node)
-        layers = model.layers if _is_stack(model) else graph.layers
         parts: list[Box | Diagram] = []
-        for layer in dict.fromkeys(layers):
+        for layer in dict.fromkeys(model.layers if _is_stack(model) else graph.layers):
             if id(layer) in self._keys:  # it has its box elsewhere
                 continue
             inside = self._shown.expand and _graph_of(layer) is not None

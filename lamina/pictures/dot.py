@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.errors import short
 from .diagram import Box, Diagram
@@ -46,7 +46,7 @@ class Dot:
 
     __str__ = to_string
 
-    def write(self, path: Any, prog: str | None = None, format: str = "raw") -> bool:
+    def write(self, path: str | Path, prog: str | None = None, format: str = "raw") -> bool:
         """Write the text ("raw" or "dot", or "mmd" for Mermaid's) or a picture ("svg", "png", "pdf")."""
         Path(path).write_bytes(self.create(prog, format))
         return True

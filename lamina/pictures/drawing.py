@@ -262,9 +262,15 @@ def by_matplotlib(
             if shape.head:
                 axes.add_patch(Polygon(head(shape.points), facecolor=shape.colour, linewidth=0, zorder=order))
     target = io.BytesIO()
+    said = f"{what}: no installed font has all letters of the texts; a name that ends in .svg shows them."
+    saved(figure, target, said, format=format)
+    return target.getvalue()
+
+
+def saved(figure: Any, target: Any, missing: str, **options: Any) -> None:
+    """Write a figure; `missing` is the warning where a font lacks letters."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        figure.savefig(target, format=format)
+        figure.savefig(target, **options)
     if any("missing from font" in str(each.message) for each in said):
-        warn(f"{what}: no installed font has all letters of the texts; a name that ends in .svg shows them.")
-    return target.getvalue()
+        warn(missing)

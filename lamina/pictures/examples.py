@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from .said import Said
+from .said import Said, data
 
 Shape = tuple[int, ...]
 
@@ -31,5 +29,5 @@ def _example(text: str, shape: list[Any], old: bool = False) -> Example:
 
 IDEAS = tuple(
     Idea(idea["key"], Said(*idea["title"]), tuple(_example(*each) for each in idea["examples"]))
-    for idea in json.loads(Path(__file__).with_name("examples.json").read_text("utf-8"))
+    for idea in data("examples.json")
 )

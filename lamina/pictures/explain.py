@@ -11,13 +11,12 @@ from typing import Any, Literal, NamedTuple
 
 from torch.utils import _pytree as pytree
 
+from .. import layers
 from ..core import symbolic
 from ..core.errors import named, short, show_shape
 from ..core.layer import Layer
 from ..core.symbolic import SymbolicTensor
-from ..layers import attention, convolution, merge, recurrent, reshape
-from ..layers.embedding import Embedding
-from ..layers.input import Input
+from ..layers import attention, convolution, merge, recurrent
 from ..layers.spatial import Spatial
 from .cost import UNKNOWN, Row, costs, count_of
 from .facts import facts
@@ -25,25 +24,14 @@ from .field import fields_after, fields_of_inputs, shown
 from .said import LANGUAGES, Language, sentences
 from .scene import Scene
 from .scenes import At, scenes
-from .table import printed
+from .table import printed, style_sheet
 from .table import shown as as_markup
 
 Line = tuple[str, str]  # a label, and a text
 WIDTH = 80  # columns of a text
 
 _SAID = sentences("explain")
-_FONTS = "system-ui,'Segoe UI',Roboto,'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif"
-_RULES = {
-    "": f"font:15px/1.5 {_FONTS}",
-    " table": "border-collapse:collapse;margin:.5em 0",
-    " :is(td,th)": "padding:.2em .9em .2em 0;text-align:left;vertical-align:top;border:0;background:none;"
-    "border-bottom:1px solid #8885;max-width:46em;overflow-wrap:anywhere",
-    " th": "white-space:nowrap;font-weight:600",
-    " :is(svg,img)": "max-width:100%;height:auto;vertical-align:top;margin:.3em .3em .3em 0",
-    " .beside": "display:flex;flex-wrap:wrap;gap:1.5em",
-    " .beside>*": "flex:1 1 22em;min-width:0",
-}
-STYLE = f"<style>{''.join(f'.lamina-page{of}{{{rule}}}' for of, rule in _RULES.items())}</style>"
+STYLE = style_sheet("explain.css")
 
 
 def explain(
@@ -81,6 +69,7 @@ class _Shown:
     """What shows itself: subclasses say their text, their pictures, and their page."""
 
     language: Language
+    title: str
 
     def _pictures(self) -> list[list[Scene]]:
         """Pictures in groups: those of a group below each other."""
@@ -113,12 +102,13 @@ class _Shown:
     __str__ = text
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._about()}>"
-
-    def _about(self) -> str:
-        raise NotImplementedError
+        return f"<{type(self).__name__} of {self.title}>"
 
     def _repr_html_(self) -> str:
+        return f'<div class="lamina-page">{STYLE}{self._body()}</div>'
+
+    def _body(self) -> str:
+        """All of it as HTML."""
         raise NotImplementedError
 
     def _repr_svg_(self) -> str | None:
@@ -140,10 +130,10 @@ class _Shown:
     def _drawn(self) -> list[list[Scene]]:
         groups = [group for group in self._pictures() if group]
         if not groups:
-            raise ValueError(f"explain: there is no picture of {self._about()}; save it as .html or .txt.")
+            raise ValueError(f"explain: there is no picture of {self.title}; save it as .html or .txt.")
         return groups
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | Path) -> None:
         """Write it: .svg and .png hold the pictures, .html and .txt all of it."""
         path = Path(path)
         suffix = path.suffix.lower()
@@ -154,7 +144,7 @@ class _Shown:
 
             path.write_bytes(png(self._drawn()))
         elif suffix in (".html", ".htm"):
-            path.write_text(page(self._about(), self._repr_html_(), self.language), encoding="utf-8")
+            path.write_text(page(self.title, self._repr_html_(), self.language), encoding="utf-8")
         elif suffix == ".txt":
             path.write_text(self.text(), encoding="utf-8")
         else:
@@ -177,16 +167,9 @@ class Explanation(_Shown):
             self.facts, self.lines = None, self._own_lines()
 
     def _own_lines(self) -> list[Line]:
-        numbers, said = self.numbers, self.language
-        return [
-            (_SAID.shapes(said), f"{numbers.inputs} → {numbers.outputs}"),
-            (_SAID.parameters(said), numbers.parameters),
-            (_SAID.multiply_adds(said), numbers.multiply_adds),
-            (_SAID.field(said), numbers.field),
-        ]
-
-    def _about(self) -> str:
-        return self.title
+        inputs, outputs, *rest = self.numbers
+        words = (_SAID.shapes, _SAID.parameters, _SAID.multiply_adds, _SAID.field)
+        return [*zip([word(self.language) for word in words], [f"{inputs} → {outputs}", *rest], strict=True)]
 
     def _pictures(self) -> list[list[Scene]]:
         return [self.scenes]
@@ -195,9 +178,6 @@ class Explanation(_Shown):
         yield f"{self.title}\n"
         yield _listed(self.lines, width)
         yield from self.scenes
-
-    def _repr_html_(self) -> str:
-        return f'<div class="lamina-page">{STYLE}{self._body()}</div>'
 
     def _body(self) -> str:
         from .scene_svg import svg
@@ -211,9 +191,7 @@ class Comparison(_Shown):
 
     def __init__(self, of: Sequence[Any], language: Language):
         self.of, self.language = list(of), language
-
-    def _about(self) -> str:
-        return ", ".join(each._about() for each in self.of)
+        self.title = ", ".join(each.title for each in of)
 
     def _pictures(self) -> list[list[Scene]]:
         return [group for each in self.of for group in each._pictures()]
@@ -230,23 +208,20 @@ class Comparison(_Shown):
             yield "═" * width + "\n"
             yield from each._blocks(width)
 
-    def _repr_html_(self) -> str:
+    def _body(self) -> str:
         beside = "".join(f"<div>{each._body()}</div>" for each in self.of)
-        return f'<div class="lamina-page">{STYLE}{_table(self.table())}<div class="beside">{beside}</div></div>'
+        return f'{_table(self.table())}<div class="beside">{beside}</div>'
 
 
 class ModelExplanation(_Shown):
     """The layers of a model, a line each; its diagram; and the explanation of one layer, where a name was given."""
 
     def __init__(self, model: Any, language: Language, layer_name: str | None):
-        self.model, self.language = model, language
+        self.model, self.language, self.title = model, language, model.name
         self.layer = None
         if layer_name is not None:
             layer = model.get_layer(layer_name)
             self.layer = Explanation(_call(layer, None), language, f"{layer.name}: {written(layer)}")
-
-    def _about(self) -> str:
-        return self.model.name
 
     def table(self) -> list[list[str]]:
         """A row of headings, one for each layer, and the total."""
@@ -271,10 +246,10 @@ class ModelExplanation(_Shown):
         if self.layer is not None:
             yield from self.layer._blocks(width)
 
-    def _repr_html_(self) -> str:
+    def _body(self) -> str:
         one = "" if self.layer is None else self.layer._body()
         title = f"<h3>{_SAID.model(self.language)} <code>{safe(self.model.name)}</code></h3>"
-        return f'<div class="lamina-page">{STYLE}{title}{_table(self.table())}{one}{self.diagram() or ""}</div>'
+        return f"{title}{_table(self.table())}{one}{self.diagram() or ''}"
 
     def diagram(self) -> str | None:
         """The model's graph as SVG; None for a model that is not built."""
@@ -376,7 +351,7 @@ def _together(layer: Any, shapes: list[tuple]) -> tuple:
     """The shapes as the arguments of a call: one after the other, or as one list."""
     if isinstance(layer, attention._Projected):
         return tuple(shapes)
-    if isinstance(layer, (recurrent._Cell, recurrent.StackedRNNCells)):
+    if isinstance(layer, (recurrent._Cell, layers.StackedRNNCells)):
         return shapes[0], [(None, size) for size in pytree.tree_leaves(layer.state_size)]
     return (shapes,) if len(shapes) > 1 or isinstance(layer, merge.OfSeveral) else (shapes[0],)
 
@@ -389,7 +364,7 @@ def _tried(layer: Any, candidates: Iterable[tuple], infer: bool = False) -> Call
 
     def made(shape: tuple) -> SymbolicTensor:
         shape = (batch, *shape[1:])
-        return SymbolicTensor(shape, dtype) if infer else Input(batch_shape=shape, dtype=dtype)
+        return SymbolicTensor(shape, dtype) if infer else layers.Input(batch_shape=shape, dtype=dtype)
 
     for shapes in candidates:
         arguments = tuple(symbolic.map_shapes(made, shape) for shape in shapes)
@@ -429,19 +404,12 @@ def _(layer: Spatial) -> Iterator[list[tuple]]:
         yield [layer.with_spatial((None, None, None), (base * times,) * layer.rank, channels)[1:]]
 
 
-@usual_inputs.register(recurrent._Cell)
-@usual_inputs.register(recurrent.StackedRNNCells)
-def _(layer: Any) -> Iterator[list[tuple]]:
-    yield [(4,)]
+for _kind, _size in ((recurrent._Cell, 4), (layers.StackedRNNCells, 4), (layers.Embedding, 6)):
+    usual_inputs.register(_kind, lambda layer, size=_size: iter([[(size,)]]))
 
 
 @usual_inputs.register
-def _(layer: Embedding) -> Iterator[list[tuple]]:
-    yield [(6,)]
-
-
-@usual_inputs.register
-def _(layer: reshape.Reshape) -> Iterator[list[tuple]]:
+def _(layer: layers.Reshape) -> Iterator[list[tuple]]:
     known = math.prod(abs(size) for size in layer.target_shape)
     yield [(known * (6 if -1 in layer.target_shape else 1),)]
 
@@ -449,7 +417,7 @@ def _(layer: reshape.Reshape) -> Iterator[list[tuple]]:
 @usual_inputs.register(merge.OfSeveral)
 @usual_inputs.register(attention._Projected)
 def _(layer: Any) -> Iterator[list[tuple]]:
-    wide = 8 if isinstance(layer, (attention._Projected, attention.Attention)) else 4
+    wide = 8 if isinstance(layer, (attention._Projected, layers.Attention)) else 4
     yield [(6, wide), (6, wide)]
     yield [(wide,), (wide,)]
     yield [(6, 6, 3), (6, 6, 3)]
@@ -527,10 +495,8 @@ def safe(text: str) -> str:
 
 def page(title: str, body: str, language: Language) -> str:
     """A whole page of HTML."""
-    look = "body{margin:1.5em auto;max-width:75em;padding:0 1em;background:#fff;color:#1f2328}"
-    dark = "@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#58a6ff}}"
     return (
         f'<!doctype html>\n<html lang="{"zh-CN" if language == "zh" else "en"}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{safe(title)}</title>'
-        f"<style>:root{{color-scheme:light dark}}{look}{dark}</style></head><body>{body}</body></html>\n"
+        f"{style_sheet('document.css')}</head><body>{body}</body></html>\n"
     )

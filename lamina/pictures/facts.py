@@ -19,7 +19,7 @@ from .field import shown as shown_fields
 from .formulas import by, formula, shapes
 from .particulars import MASKS, PARTICULARS, TRAINING, fitting
 from .said import Language, Said, sentences
-from .scenes.kinds import At, Shape
+from .scenes.kinds import At
 from .spelled import GENERATIONS, spelled, why_not
 from .told import filled, told
 from .twins import twin
@@ -189,14 +189,10 @@ def _bytes(count: int) -> str:
 
 def _field(layer: Any, at: At) -> str:
     last = getattr(layer, "data_format", "channels_last") != "channels_first"
-    seen = fields_after(layer, [fields_of_inputs(_Shaped(at.inputs[0]))], at.inputs[0], at.outputs[0], last)
+    given = fields_of_inputs(SymbolicTensor(at.inputs[0]))
+    seen = fields_after(layer, [given], at.inputs[0], at.outputs[0], last)
     text = shown_fields([seen])
     if text in ("?", "-"):
         return ""
     whole = "全部" if at.language == "zh" else "all"
     return _SAID.all_field(at.language) if text == "all" else _SAID.field(at.language, size=text.replace("all", whole))
-
-
-@dataclass(frozen=True)
-class _Shaped:
-    shape: Shape

@@ -10,14 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .. import layers
 from ..core.operation import Operation
 from ..kernels import window
 from ..kernels.window import EVERYTHING, Field
-from ..layers import convolution, convolutional_recurrent, merge, normalization, pooling, recurrent, reshape, wrappers
-from ..layers.activation import Softmax, _Elementwise
-from ..layers.dense import Dense
-from ..layers.embedding import Embedding
-from ..layers.input import InputLayer
+from ..layers import convolution, convolutional_recurrent, merge, normalization, pooling, reshape
+from ..layers.activation import _Elementwise
 from ..layers.local import LocallyConnected
 
 Seen = tuple[Field, ...]  # one for each spatial axis
@@ -85,11 +83,11 @@ def _mixing(axes: Callable[[Any, int], Iterable[int]]) -> Callable:
 
 
 for _kinds, _axes in {
-    (InputLayer, _Elementwise, merge.Merge, normalization.BatchNormalization): lambda layer, rank: (),
-    (Dense,): lambda layer, rank: (-1,),
-    (Softmax,): lambda layer, rank: layer.axis if isinstance(layer.axis, (list, tuple)) else (layer.axis,),
-    (normalization._SampleNormalization, normalization.UnitNormalization): lambda layer, rank: layer.normalized_axes(),
-    (normalization.GroupNormalization, pooling._GlobalPooling, reshape.Flatten): lambda layer, rank: range(1, rank),
+    (layers.InputLayer, _Elementwise, merge.Merge, layers.BatchNormalization): lambda layer, rank: (),
+    (layers.Dense,): lambda layer, rank: (-1,),
+    (layers.Softmax,): lambda layer, rank: layer.axis if isinstance(layer.axis, (list, tuple)) else (layer.axis,),
+    (normalization._SampleNormalization, layers.UnitNormalization): lambda layer, rank: layer.normalized_axes(),
+    (layers.GroupNormalization, pooling._GlobalPooling, layers.Flatten): lambda layer, rank: range(1, rank),
 }.items():
     for _kind in _kinds:
         fields.register(_kind, _mixing(_axes))
@@ -101,8 +99,8 @@ def _(layer: convolutional_recurrent.ConvLSTM, seen: Seen, at: At) -> Fields:
     return (EVERYTHING,) * (len(at.outputs) - 2)
 
 
-@fields.register(recurrent.RNN)
-@fields.register(wrappers.Bidirectional)
+@fields.register(layers.RNN)
+@fields.register(layers.Bidirectional)
 def _(layer: Any, seen: Seen, at: At) -> Fields:
     return (EVERYTHING, *seen[1:])
 
@@ -116,27 +114,27 @@ def _(layer: Operation, seen: Seen, at: At) -> Fields:
 
 
 @fields.register
-def _(layer: merge.Concatenate, seen: Seen, at: At) -> Fields:
+def _(layer: layers.Concatenate, seen: Seen, at: At) -> Fields:
     rank = len(at.inputs)
     return seen if layer.axis % rank == (rank - 1 if at.last else 1) else None
 
 
-fields.register(merge.Dot, lambda layer, seen, at: None if seen else ())
-fields.register(Embedding, lambda layer, seen, at: (*seen, Field()))
+fields.register(layers.Dot, lambda layer, seen, at: None if seen else ())
+fields.register(layers.Embedding, lambda layer, seen, at: (*seen, Field()))
 
 
-@fields.register(reshape.Reshape)
-@fields.register(reshape.Permute)
+@fields.register(layers.Reshape)
+@fields.register(layers.Permute)
 def _(layer: Any, seen: Seen, at: At) -> Fields:
     """While every value is one of the input's, its new place counts as its place in the input."""
     return (Field(),) * (len(at.outputs) - 2) if set(seen) <= {Field()} else None
 
 
-fields.register(normalization.SpectralNormalization, lambda layer, seen, at: fields(layer.layer, seen, at))
+fields.register(layers.SpectralNormalization, lambda layer, seen, at: fields(layer.layer, seen, at))
 
 
 @fields.register
-def _(layer: wrappers.TimeDistributed, seen: Any, at: At) -> Fields:
+def _(layer: layers.TimeDistributed, seen: Any, at: At) -> Fields:
     inner = fields(layer.layer, seen[1:], At((None, *at.inputs[2:]), (None, *at.outputs[2:]), at.last))
     return None if inner is None else (*seen[:1], *inner)
 

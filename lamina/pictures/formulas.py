@@ -6,20 +6,10 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .. import layers
 from ..core.errors import axis_names
 from ..kernels import window
-from ..layers import (
-    attention,
-    convolution,
-    convolutional_recurrent,
-    dense,
-    embedding,
-    merge,
-    pooling,
-    recurrent,
-    reshape,
-    wrappers,
-)
+from ..layers import attention, convolution, convolutional_recurrent, pooling, reshape
 from ..layers.local import LocallyConnected
 from .field import windows_of
 from .said import Language, sentences
@@ -96,23 +86,39 @@ def transposed_formula(
     return f"({_n(n)} - 1) x {stride} + {window.extent(kernel, dilation)}{rest}{_result(result)}"
 
 
-@formula.register(convolution._Convolution)
-@formula.register(pooling._Pooling)
-@formula.register(LocallyConnected)
-def _(layer: Any, at: At) -> list[str]:
-    each = [*zip(*windows_of(layer), strict=True)]
-    return _by_axis(at, _sizes(layer, at), lambda axis, n, m: window_formula(n, each[axis], m, at.language))
+# Layers that treat each spatial axis by itself ------------------------------------------------------------------------
+
+Line = Callable[[Any, int, int | None, int | None, Language], str]  # of a layer: axis, sizes before and after
 
 
-@formula.register
-def _(layer: convolution.ConvTranspose, at: At) -> list[str]:
-    each = [*zip(*windows_of(layer), strict=True)]
-    extra = layer.output_padding or (None,) * len(layer.strides)
+def _window(layer: Any, axis: int, n: int | None, m: int | None, language: Language) -> str:
+    return window_formula(n, [*zip(*windows_of(layer), strict=True)][axis], m, language)
 
-    def line(axis: int, n: int | None, m: int | None) -> str:
-        return transposed_formula(n, each[axis], extra[axis], m)
 
-    return _by_axis(at, _sizes(layer, at), line)
+def _transposed(layer: Any, axis: int, n: int | None, m: int | None, language: Language) -> str:
+    extra = layer.output_padding or (None,) * layer.rank
+    return transposed_formula(n, [*zip(*windows_of(layer), strict=True)][axis], extra[axis], m)
+
+
+_LINES: dict[Any, Line] = {
+    convolution._Convolution: _window,
+    pooling._Pooling: _window,
+    LocallyConnected: _window,
+    convolution.ConvTranspose: _transposed,
+    reshape.ZeroPadding: lambda of, axis, n, m, _: f" + {_n(n)} + ".join(map(str, of.padding[axis])) + _result(m),
+    reshape._Cropping: lambda of, axis, n, m, _: f"{_n(n)} - {' - '.join(map(str, of.cropping[axis]))}{_result(m)}",
+    reshape._UpSampling: lambda of, axis, n, m, _: f"{_n(n)} x {of._factors[axis]}{_result(m)}",
+    pooling._AdaptivePooling: lambda of, axis, n, m, language: _SAID.parts(language, n=_n(n), m=m),
+}
+
+
+def _by_lines(layer: Any, at: At) -> list[str]:
+    line = next(_LINES[cls] for cls in type(layer).__mro__ if cls in _LINES)
+    return _by_axis(at, _sizes(layer, at), lambda axis, n, m: line(layer, axis, n, m, at.language))
+
+
+for _kind in _LINES:
+    formula.register(_kind, _by_lines)
 
 
 @formula.register
@@ -122,72 +128,44 @@ def _(layer: convolutional_recurrent.ConvLSTM, at: At) -> list[str]:
 
 
 @formula.register
-def _(layer: reshape.ZeroPadding, at: At) -> list[str]:
-    def line(axis: int, n: int | None, m: int | None) -> str:
-        before, after = layer.padding[axis]
-        return f"{before} + {_n(n)} + {after}{_result(m)}"
-
-    return _by_axis(at, _sizes(layer, at), line)
-
-
-@formula.register(reshape._Cropping)
-def _(layer: Any, at: At) -> list[str]:
-    def line(axis: int, n: int | None, m: int | None) -> str:
-        before, after = layer.cropping[axis]
-        return f"{_n(n)} - {before} - {after}{_result(m)}"
-
-    return _by_axis(at, _sizes(layer, at), line)
-
-
-@formula.register
-def _(layer: reshape._UpSampling, at: At) -> list[str]:
-    return _by_axis(at, _sizes(layer, at), lambda axis, n, m: f"{_n(n)} x {layer._factors[axis]}{_result(m)}")
-
-
-@formula.register
-def _(layer: pooling._AdaptivePooling, at: At) -> list[str]:
-    return _by_axis(at, _sizes(layer, at), lambda axis, n, m: _SAID.parts(at.language, n=_n(n), m=m))
-
-
-@formula.register
 def _(layer: pooling._GlobalPooling, at: At) -> list[str]:
     sizes: Sizes = [(n, 1) for n in layer.spatial(at.inputs[0])]
     return _by_axis(at, sizes, lambda axis, n, m: f"{_n(n)} -> {m}")
 
 
-@formula.register(reshape.Flatten)
-@formula.register(reshape.Reshape)
+@formula.register(layers.Flatten)
+@formula.register(layers.Reshape)
 def _(layer: Any, at: At) -> list[str]:
     inputs, outputs = at.inputs[0][1:] or (1,), at.outputs[0][1:]
     return [f"{by(map(_n, inputs))} = {by(map(_n, outputs))}"] if None not in outputs else []
 
 
 @formula.register
-def _(layer: reshape.Permute, at: At) -> list[str]:
+def _(layer: layers.Permute, at: At) -> list[str]:
     sizes = at.inputs[0]
     return [", ".join(f"{place} <- {axis} ({_n(sizes[axis])})" for place, axis in enumerate(layer.dims, 1))]
 
 
 @formula.register
-def _(layer: reshape.RepeatVector, at: At) -> list[str]:
+def _(layer: layers.RepeatVector, at: At) -> list[str]:
     return [f"{_n(at.inputs[0][1])} -> {layer.n} x {_n(at.inputs[0][1])}"]
 
 
-@formula.register(dense.Dense)
+@formula.register(layers.Dense)
 def _(layer: Any, at: At) -> list[str]:
     return [_SAID.last_axis(at.language, text=f"{_n(at.inputs[0][-1])} -> {layer.units}")]
 
 
-formula.register(dense.EinsumDense, lambda layer, at: [layer.equation])
+formula.register(layers.EinsumDense, lambda layer, at: [layer.equation])
 
 
 @formula.register
-def _(layer: embedding.Embedding, at: At) -> list[str]:
+def _(layer: layers.Embedding, at: At) -> list[str]:
     return [f"{by(map(_n, at.inputs[0][1:]))} -> {by(map(_n, at.outputs[0][1:]))}"]
 
 
 @formula.register
-def _(layer: recurrent.RNN, at: At) -> list[str]:
+def _(layer: layers.RNN, at: At) -> list[str]:
     size = layer.state_size if isinstance(layer.state_size, int) else None
     steps, units = at.inputs[0][1], at.outputs[0][-1] if size is None else size
     outputs = f"{_n(steps)} x {_n(units)}" if layer.return_sequences else _n(units)
@@ -195,19 +173,19 @@ def _(layer: recurrent.RNN, at: At) -> list[str]:
 
 
 @formula.register
-def _(layer: wrappers.Bidirectional, at: At) -> list[str]:
+def _(layer: layers.Bidirectional, at: At) -> list[str]:
     size = at.outputs[0][-1]
     return [f"{size // 2} + {size // 2} = {size}"] if layer.merge_mode == "concat" and size else []
 
 
 @formula.register
-def _(layer: merge.Concatenate, at: At) -> list[str]:
+def _(layer: layers.Concatenate, at: At) -> list[str]:
     sizes = [shape[layer.axis] for shape in at.inputs]
     return [f"{' + '.join(map(_n, sizes))}{_result(at.outputs[0][layer.axis])}"]
 
 
 @formula.register
-def _(layer: merge.Dot, at: At) -> list[str]:
+def _(layer: layers.Dot, at: At) -> list[str]:
     axes = (layer.axes,) * 2 if isinstance(layer.axes, int) else layer.axes
     return [f"{' . '.join(f'{_n(shape[axis])}' for shape, axis in zip(at.inputs, axes, strict=True))} -> 1"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from .. import layers
 from ..layers import old
@@ -23,7 +22,7 @@ def explained(example: Example, language: Language) -> Explanation:
     return explain(layer, example.input_shape, language, title=example.text)
 
 
-def write(folder: Any) -> Iterator[Path]:
+def write(folder: str | Path) -> Iterator[Path]:
     """Write `en/index.html` and `zh/index.html`, with their pictures beside them, and give the paths of both."""
     for language in LANGUAGES:
         target = Path(folder) / language

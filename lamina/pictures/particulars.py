@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import layers
 from ..core.layer import Layer
-from ..layers import (
-    activation,
-    attention,
-    convolution,
-    convolutional_recurrent,
-    dropout,
-    embedding,
-    lambda_,
-    merge,
-    normalization,
-    pooling,
-    recurrent,
-    torch_module,
-    wrappers,
-)
+from ..layers import attention, convolution, convolutional_recurrent, dropout, merge, pooling, recurrent
 from ..layers.local import LocallyConnected
 from .said import Said, sentences
 
@@ -58,7 +45,7 @@ def _overlaps(layer: Any) -> bool:
     return any(s < p for s, p in zip(layer.strides, layer.pool_size, strict=True))
 
 
-_RNN = recurrent.RNN
+_RNN = layers.RNN
 PARTICULARS: tuple[Rule, ...] = (
     (convolution.Conv, lambda layer: layer.padding == "causal", _SAID.causal),
     (convolution._Convolution, lambda layer: max(layer.dilation_rate) > 1, _SAID.dilated),
@@ -73,21 +60,21 @@ PARTICULARS: tuple[Rule, ...] = (
     (_RNN, "return_state", _SAID.states),
     (_RNN, "go_backwards", _SAID.backwards),
     (_RNN, "stateful", _SAID.stateful),
-    (recurrent.GRU, lambda layer: not layer.reset_after, _SAID.reset_before),
-    (activation.ReLU, "threshold", _SAID.threshold),
-    (activation.ReLU, "negative_slope", _SAID.slope),
-    (activation.ReLU, lambda layer: layer.max_value is not None, _SAID.largest),
-    (normalization.GroupNormalization, lambda layer: layer.groups == 1, _SAID.one_group),
-    (embedding.Embedding, "mask_zero", _SAID.zero_masked),
-    (dropout.Dropout, lambda layer: layer.noise_shape is not None, _SAID.shared_noise),
-    (attention.AdditiveAttention, "use_scale", _SAID.weighted_features),
-    (attention.Attention, lambda layer: layer.use_scale and not _is_additive(layer), _SAID.scaled_scores),
+    (layers.GRU, lambda layer: not layer.reset_after, _SAID.reset_before),
+    (layers.ReLU, "threshold", _SAID.threshold),
+    (layers.ReLU, "negative_slope", _SAID.slope),
+    (layers.ReLU, lambda layer: layer.max_value is not None, _SAID.largest),
+    (layers.GroupNormalization, lambda layer: layer.groups == 1, _SAID.one_group),
+    (layers.Embedding, "mask_zero", _SAID.zero_masked),
+    (layers.Dropout, lambda layer: layer.noise_shape is not None, _SAID.shared_noise),
+    (layers.AdditiveAttention, "use_scale", _SAID.weighted_features),
+    (layers.Attention, lambda layer: layer.use_scale and not _is_additive(layer), _SAID.scaled_scores),
     (attention._Projected, lambda layer: layer.sliding_window is not None, _SAID.window),
 )
 
 
 def _is_additive(layer: Any) -> bool:
-    return isinstance(layer, attention.AdditiveAttention)
+    return isinstance(layer, layers.AdditiveAttention)
 
 
 # Training and masks ---------------------------------------------------------------------------------------------------
@@ -109,33 +96,33 @@ def _prepares(layer: Any) -> bool:
     return layer._takes_training and type(layer).__module__.startswith("lamina.layers.preprocessing")
 
 
-_FUSED = (recurrent.LSTM, recurrent.GRU, recurrent.SimpleRNN, convolutional_recurrent.ConvLSTM)
-_WRAPPERS = (wrappers.Wrapper, wrappers.Bidirectional, wrappers.Pipeline, torch_module.TorchModuleWrapper)
+_FUSED = (layers.LSTM, layers.GRU, layers.SimpleRNN, convolutional_recurrent.ConvLSTM)
+_WRAPPERS = (layers.Wrapper, layers.Bidirectional, layers.Pipeline, layers.TorchModuleWrapper)
 TRAINING: tuple[Rule, ...] = (
-    (normalization.BatchNormalization, _always, _SAID.training_statistics),
-    (normalization.SpectralNormalization, _always, _SAID.training_spectral),
+    (layers.BatchNormalization, _always, _SAID.training_statistics),
+    (layers.SpectralNormalization, _always, _SAID.training_spectral),
     (dropout._Noise, lambda layer: getattr(layer, "rate", getattr(layer, "stddev", 0)) > 0, _SAID.training_noise),
     (recurrent._Cell, _drops, _SAID.training_cell),
     (_FUSED, _drops, _SAID.training_recurrence),
     (attention._Attention, lambda layer: layer.dropout > 0, _SAID.training_weights),
     (_WRAPPERS, _inner, _SAID.training_inner),
-    (lambda_.Lambda, lambda layer: layer._takes_training and "training" in layer._wanted, _SAID.training_function),
+    (layers.Lambda, lambda layer: layer._takes_training and "training" in layer._wanted, _SAID.training_function),
     (object, lambda layer: type(layer).__name__ == "Equalization", _SAID.training_equalized),
     (object, _prepares, _SAID.training_drawn),
     (object, _always, _SAID.training_same),
 )
 
 MASKS: tuple[Rule, ...] = (
-    (lambda_.Masking, _always, _SAID.mask_masking),
-    (embedding.Embedding, "mask_zero", _SAID.mask_zero),
-    ((recurrent.RNN, wrappers.Bidirectional), _always, _SAID.mask_recurrent),
+    (layers.Masking, _always, _SAID.mask_masking),
+    (layers.Embedding, "mask_zero", _SAID.mask_zero),
+    ((layers.RNN, layers.Bidirectional), _always, _SAID.mask_recurrent),
     (attention._Attention, _always, _SAID.mask_keys),
-    (activation.Softmax, _always, _SAID.mask_softmax),
-    (normalization.BatchNormalization, _always, _SAID.mask_statistics),
-    (pooling.GlobalAveragePooling1D, _always, _SAID.mask_mean),
-    (wrappers.TimeDistributed, _always, _SAID.mask_inner),
-    (merge.Concatenate, _always, _SAID.mask_joined),
-    (merge.Dot, _always, _SAID.mask_ends),
+    (layers.Softmax, _always, _SAID.mask_softmax),
+    (layers.BatchNormalization, _always, _SAID.mask_statistics),
+    (layers.GlobalAveragePooling1D, _always, _SAID.mask_mean),
+    (layers.TimeDistributed, _always, _SAID.mask_inner),
+    (layers.Concatenate, _always, _SAID.mask_joined),
+    (layers.Dot, _always, _SAID.mask_ends),
     (merge.Merge, _always, _SAID.mask_any),
     (object, "supports_masking", _SAID.mask_kept),
     (object, lambda layer: type(layer).compute_mask is Layer.compute_mask, _SAID.mask_refused),

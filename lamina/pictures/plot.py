@@ -52,7 +52,7 @@ def plotted(model: Any, to_file: Any = None, show_layer_names: bool = True, colu
 
 def plot_model(
     model: Any,
-    to_file: Any = "model.png",
+    to_file: str | Path = "model.png",
     show_shapes: bool = False,
     show_dtype: bool = False,
     show_layer_names: bool = False,
@@ -83,7 +83,7 @@ def plot_model(
     return (display.SVG if format == "svg" else display.Image)(filename=str(path))
 
 
-def _format_of(to_file: Any) -> str:
+def _format_of(to_file: str | Path) -> str:
     format = Path(to_file).suffix[1:].lower() or "png"
     if format not in ("svg", "png", "pdf", "dot", "mmd"):
         raise ValueError(f"plot_model: the name must end in .svg, .png, .pdf, .dot or .mmd; got {str(to_file)!r}.")

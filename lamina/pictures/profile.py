@@ -94,7 +94,7 @@ class Profile:
         rows = [asdict(row) for row in self.rows]
         return {**told, "rest": {"forward": self.rest[0], "backward": self.rest[1]}, "rows": rows}
 
-    def save(self, path: Any) -> None:
+    def save(self, path: str | Path) -> None:
         """Write it to a file that ends in .json, .html or .txt. Raises ValueError for another."""
         path = Path(path)
         write = {
@@ -318,7 +318,7 @@ def _made(
         made = []
         for layer in dict.fromkeys(clock.inside(owner)):
             cost = cost_of.get(id(layer), Cost(UNKNOWN, "?"))
-            work, held = (None if each.each else each.number for each in (cost.multiply_adds, cost.memory))
+            work, held = (each.exact for each in (cost.multiply_adds, cost.memory))
             params = layer.count_params() if layer.built else 0
             row = Row(layer.name, type(layer).__name__, level, shape_of(layer), params, work, held)
             layers.append(layer)

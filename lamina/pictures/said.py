@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
@@ -44,4 +45,9 @@ def _all() -> Sentences:
     def made(given: dict[str, Any]) -> Sentences:
         return Sentences(**{name: Said(*each) if isinstance(each, list) else each for name, each in given.items()})
 
-    return json.loads(Path(__file__).with_name("said.json").read_text("utf-8"), object_hook=made)
+    return data("said.json", made)
+
+
+def data(name: str, made: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """What a file of this folder holds; `made`: what its objects become."""
+    return json.loads((Path(__file__).parent / name).read_text("utf-8"), object_hook=made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -65,8 +65,8 @@ def counts(model: Any, states: float | None = None) -> Counts:
     """
     if not model.built:
         raise ValueError(f"{named(model)} has no weights yet: give its input shape, or call it on data.")
-    total, kept = cost.costs(model)[0], cost.memory(model).total
-    if total.number is None or total.each or kept.number is None or kept.each:
+    total, kept = cost.costs(model)[0].exact, cost.memory(model).total.exact
+    if total is None or kept is None:
         raise ValueError(
             f"{named(model)}: what a sample costs is not known; give all sizes of the input but the batch."
         )
@@ -77,18 +77,13 @@ def counts(model: Any, states: float | None = None) -> Counts:
         state = _size(optimizer.variables)
     else:
         state = int(weights * (2 if states is None else states))
-    layers = [layer for layer in _leaves(model) if layer.trainable_weights]
+    layers = [layer for layer in model._flat_layers() if layer._own_weights() and layer.trainable_weights]
     dense = [layer for layer in layers if isinstance(layer, (Dense, EinsumDense))]
     kernels = sum(_size([layer.kernel]) for layer in dense)
     moved = [_moved(layer) for layer in dense]
     largest = max((_size(layer.trainable_weights) for layer in layers), default=0)
     ends = [sum(each) for each in zip(*moved, strict=True)] or [0, 0, 0]
-    return Counts(weights, state, largest, total.number, kept.number, len(layers), kernels, *ends)
-
-
-def _leaves(model: Any) -> Iterator[Any]:
-    """The layers that hold weights themselves."""
-    return (layer for layer in model._flat_layers() if layer._own_weights())
+    return Counts(weights, state, largest, total, kept, len(layers), kernels, *ends)
 
 
 def _size(tensors: Sequence[Any]) -> int:

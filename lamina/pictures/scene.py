@@ -28,6 +28,11 @@ class Grid:
     axes: tuple[str, str] = ("", "")  # what runs down and what runs across
     title: str = ""  # shown above; empty: the name
 
+    @property
+    def label(self) -> str:
+        """What is shown above."""
+        return (self.title or self.name).strip()
+
     def centre(self, cell: int) -> tuple[float, float]:
         down, across = divmod(cell, self.columns)
         return self.at[0] + across + 0.5, self.at[1] + down + 0.5
@@ -68,6 +73,12 @@ class Curve:
     at: tuple[float, float] = (0.0, 0.0)
     size: tuple[float, float] = (12.0, 6.0)  # of the box, across and down
 
+    @property
+    def limits(self) -> tuple[float, float, float, float]:
+        """The least and the largest x, the least and the largest y."""
+        xs, ys = zip(*self.points, strict=True)
+        return min(xs), max(xs), min(ys), max(ys)
+
 
 class Note(NamedTuple):
     """A text in the picture; `at` is the middle of its left end."""
@@ -87,6 +98,10 @@ class Scene:
     curves: Sequence[Curve] = ()
     notes: Sequence[Note] = ()
     legend: Mapping[int, str] = field(default_factory=dict)  # what a colour stands for
+
+    def beside(self, grid: Grid) -> list[Grid]:
+        """The grids at its right, in the same line."""
+        return [each for each in self.grids if each.at[0] > grid.at[0] and abs(each.at[1] - grid.at[1]) < 1]
 
     def grid(self, name: str) -> Grid:
         return next(grid for grid in self.grids if grid.name == name)

@@ -1,4 +1,4 @@
-"""Scenes as PNG or PDF by matplotlib (`pip install lamina[plot]`)."""
+"""Scenes as PNG by matplotlib (`pip install lamina[plot]`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .scene import Scene
 from .scene_shapes import LIGHT, Item, picture
 
 
-def png(groups: Sequence[Sequence[Scene]], format: str = "png", dpi: float = 144) -> bytes:
+def png(groups: Sequence[Sequence[Scene]], dpi: float = 144) -> bytes:
     """The most telling frames of scenes as one picture: those of a group below each other, the groups side by side."""
     shapes: list[Shape] = []
     left = height = 0.0
@@ -21,7 +21,7 @@ def png(groups: Sequence[Sequence[Scene]], format: str = "png", dpi: float = 144
             shapes += [_coloured(item, left, top) for item in drawn.items if item.frame in (None, drawn.telling)]
             right, top = max(right, left + drawn.width), top + drawn.height
         left, height = right, max(height, top)
-    return by_matplotlib(shapes, left, height, format, dpi, "explain")
+    return by_matplotlib(shapes, left, height, "png", dpi, "explain")
 
 
 def _coloured(item: Item, x: float, y: float) -> Shape:

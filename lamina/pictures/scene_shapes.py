@@ -192,13 +192,12 @@ def _heads(scene: Scene, side: float, pixel) -> Iterator[Label]:
     }
     for grid in grids:
         x, y = grid.at
-        title = (grid.title or grid.name).strip()
-        end = y + grid.rows
+        title, end = grid.label, y + grid.rows
         under = [other.at[1] for other in grids if other.at[1] >= end and _over_each_other(grid, other)]
         under += [note.at[1] for note in scene.notes if note.at[1] >= end]
         below = grid.name in above and min(under, default=math.inf) >= end + 1.4
-        right = [other for other in grids if other.at[0] > x and abs(other.at[1] - y) < 1]
-        level = [other.at[0] for other in right if (other.title or other.name).strip()]
+        right = scene.beside(grid)
+        level = [other.at[0] for other in right if other.label]
         room = (min(level, default=math.inf) - x) * side - 6
         left, line = pixel(x, end if below else y)
         line += 11 if below else -10
@@ -257,18 +256,11 @@ def _line(link: Link, grids: Mapping[str, Grid], side: float, pixel, thin: bool,
     if a == b and start != end:
         bend = side * min(0.55 + 0.12 * math.dist(one, other) / side, 1.6)
         half = side / 2
-        if one[1] == other[1]:
-            points = [
-                (one[0], one[1] - half),
-                ((one[0] + other[0]) / 2, one[1] - half - bend),
-                (other[0], other[1] - half),
-            ]
+        (x, y), (to, below) = one, other
+        if y == below:
+            points = [(x, y - half), ((x + to) / 2, y - half - bend), (to, y - half)]
         else:
-            points = [
-                (one[0] + half, one[1]),
-                (one[0] + half + bend, (one[1] + other[1]) / 2),
-                (other[0] + half, other[1]),
-            ]
+            points = [(x + half, y), (x + half + bend, (y + below) / 2), (to + half, below)]
         return Line(points, True, width=width, dashed=link.dashed, head=head), True
     points = [_towards(one, other, side / 2), _towards(other, one, side / 2)]
     return Line(points, False, width=width, dashed=link.dashed, head=head), False
@@ -284,23 +276,22 @@ def _towards(point: tuple[float, float], other: tuple[float, float], reach: floa
 def _curve(curve: Curve, side: float, pixel) -> Iterator[Item]:
     x, y = pixel(*curve.at)
     w, h = curve.size[0] * side, curve.size[1] * side
-    xs, ys = zip(*curve.points, strict=True)
-    (left, right), (low, high) = (min(xs), max(xs)), (min(ys), max(ys))
-    spare = (high - low) * 0.06 or 1.0
-    low, high = low - spare, high + spare
+    left, right, least, most = curve.limits
+    spare = (most - least) * 0.06 or 1.0
+    low, high = least - spare, most + spare
 
     def at(one: float, value: float) -> tuple[float, float]:
         return x + (one - left) / ((right - left) or 1.0) * w, y + (high - value) / (high - low) * h
 
     yield Item(Rect(Place(x, y, w, h), None), "box")
-    for ends in (((0, low), (0, high)) if left < 0 < right else (), ((left, 0), (right, 0)) if low < 0 < high else ()):
-        if ends:
-            yield Item(Line([at(*ends[0]), at(*ends[1])], False, head=False), "axis")
+    for inside, *ends in ((left < 0 < right, (0, low), (0, high)), (low < 0 < high, (left, 0), (right, 0))):
+        if inside:
+            yield Item(Line([at(*end) for end in ends], False, head=False), "axis")
     yield Item(Line([at(*point) for point in curve.points], False, width=2.0, head=False), "link0")
     for value, where in ((left, 0.0), (right, w)):
         yield Item(Label(x + where, y + h + 10, f"{value:.3g}", 11, ""), "faint")
-    for value, where in ((max(ys), at(left, max(ys))[1]), (min(ys), at(left, min(ys))[1])):
-        yield Item(Label(x + w + 5, where, f"{value:.3g}", 11, "", middle=False), "faint")
+    for value in (most, least):
+        yield Item(Label(x + w + 5, at(left, value)[1], f"{value:.3g}", 11, "", middle=False), "faint")
     yield Item(Label(x, y - 10, curve.name, HEAD, "", True, False), "ink")
 
 

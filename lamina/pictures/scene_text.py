@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from .scene import PLAIN, Curve, Frame, Grid, Link, Mark, Note, Scene, Style
@@ -44,11 +44,7 @@ def coloured(scene: Scene, width: int = 80, frames: int | None = None) -> Any:
 
 def columns_of(text: str) -> int:
     """Columns a text takes in a terminal: two for each Chinese character."""
-    return sum(0 if unicodedata.combining(letter) else 2 if _wide(letter) else 1 for letter in text)
-
-
-def _wide(letter: str) -> bool:
-    return unicodedata.east_asian_width(letter) in "WF"
+    return sum(0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF") for one in text)
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
@@ -93,10 +89,19 @@ class _Canvas:
     """Letters in columns and lines, each with a style; dots of lines between them where there is no letter."""
 
     def __init__(self, width: int, height: int):
-        self.width, self.height = width, height
-        self.letters: list[list[str | None]] = [[None] * width for _ in range(height)]
-        self.styles = [[""] * width for _ in range(height)]
-        self.dots = [[0] * width for _ in range(height)]
+        self.width, self.height = width, 0
+        self.letters: list[list[str | None]] = []
+        self.styles: list[list[str]] = []
+        self.dots: list[list[int]] = []
+        for _ in range(height):
+            self.grow()
+
+    def grow(self) -> None:
+        """One line more."""
+        self.letters.append([None] * self.width)
+        self.styles.append([""] * self.width)
+        self.dots.append([0] * self.width)
+        self.height += 1
 
     def write(self, x: int, y: int, text: str, style: str = "") -> None:
         for letter in text:
@@ -205,18 +210,17 @@ def _style(colour: int | None, marked: bool = True) -> str:
 
 def _write_title(canvas: _Canvas, grid: Grid, scene: Scene, wide: int) -> None:
     """Beside a row of cells where there is room, else above."""
-    title = (grid.title or grid.name).strip()
+    title = grid.label
     if not title:
         return
     x, y = _at(grid, 0, wide)
     end = x + grid.columns * wide + 1
-    right = [other for other in scene.grids if other.at[0] > grid.at[0] and abs(other.at[1] - grid.at[1]) < 1]
-    beside = [other for other in right if (other.title or other.name).strip()]
+    right = scene.beside(grid)
     if grid.rows == 1 and not right and end + columns_of(title) <= canvas.width:
         canvas.write(end, y, title, "bold")
     else:
         taken = [at for at in range(x, canvas.width) if y > 0 and canvas.letters[y - 1][at] is not None]
-        room = min([_at(other, 0, wide)[0] for other in beside] + (taken or [canvas.width + 1])) - x - 1
+        room = min([_at(other, 0, wide)[0] for other in right if other.label] + (taken or [canvas.width + 1])) - x - 1
         names = "".join(f" {arrow}{name}" for arrow, name in zip("↓→", grid.axes, strict=True) if name)
         said = title + names if columns_of(title + names) <= room else title
         while columns_of(said) > room and len(said) > 1:
@@ -230,10 +234,7 @@ def _write_note(canvas: _Canvas, note: Note, wide: int) -> None:
         y += 1  # notes stand closer in pictures than lines do here
     for turn, line in enumerate(wrapped(note.text, canvas.width - round(note.at[0] * wide))):
         while y + turn >= canvas.height:
-            canvas.letters.append([None] * canvas.width)
-            canvas.styles.append([""] * canvas.width)
-            canvas.dots.append([0] * canvas.width)
-            canvas.height += 1
+            canvas.grow()
         canvas.write(round(note.at[0] * wide), y + turn, line, "dim")
 
 
@@ -246,20 +247,16 @@ def _draw_link(canvas: _Canvas, link: Link, grids: dict[str, Grid], wide: int) -
 
 
 def _draw_curve(canvas: _Canvas, curve: Curve, wide: int) -> None:
-    xs, ys = zip(*curve.points, strict=True)
-    (left, right), (low, high) = (min(xs), max(xs)), (min(ys), max(ys))
+    left, right, low, high = curve.limits
     x, y = round(curve.at[0] * wide), math.floor(curve.at[1]) + 1
     w, h = min(round(curve.size[0] * wide), canvas.width - x - 8), round(curve.size[1])
 
-    def at(point: Sequence[float]) -> tuple[float, float]:
-        one, value = point
-        return (
-            x + (one - left) / ((right - left) or 1) * (w - 0.51),
-            y + (high - value) / ((high - low) or 1) * (h - 0.26),
-        )
+    def at(one: float, value: float) -> tuple[float, float]:
+        across, down = (one - left) / ((right - left) or 1), (high - value) / ((high - low) or 1)
+        return x + across * (w - 0.51), y + down * (h - 0.26)
 
-    for pair in itertools.pairwise(curve.points):
-        canvas.line(at(pair[0]), at(pair[1]), COLOURS[0])
+    for start, end in itertools.pairwise(curve.points):
+        canvas.line(at(*start), at(*end), COLOURS[0])
     canvas.write(x, y - 1, curve.name, "bold")
     canvas.write(x + w + 1, y, f"{high:.3g}", "dim")
     canvas.write(x + w + 1, y + h - 1, f"{low:.3g}", "dim")

@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from .. import layers
 from ..core.declare import REQUIRED, Arg, Refused
-from ..core.layer import Layer
-from ..core.serialize import HOMES, find, home_of
+from ..core.layer import Layer, snake_case
+from ..core.serialize import find, home_of
+from ..initializers import _ALIASES
 from ..layers import old
 from ..translation import known, migrating
 from ..translation.keras1 import KERAS1
@@ -41,9 +42,7 @@ class Why(NamedTuple):
 
 
 class _Unsayable(Exception):
-    def __init__(self, *whys: Why):
-        super().__init__()
-        self.whys = whys
+    """Its arguments say why, each a `Why`."""
 
 
 def _no(said: Said, **values: Any) -> _Unsayable:
@@ -212,7 +211,7 @@ def _word(cls: Any, word: str, argument: str, default: Any, table: Generation | 
 def _modern_value(table: Generation, argument: str, value: Any) -> Any:
     kind = _kind(table, argument)
     if argument.endswith("initializer"):
-        return {old: today for today, old in _INITIALIZERS.items()}.get(value, value)
+        return _ALIASES.get(value, value)
     return value if kind is None else kind.modern(value)
 
 
@@ -225,7 +224,7 @@ def _normal(cls: Any, argument: str, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, str):
-        return _SNAKE.get(value, value) if argument.endswith("initializer") else value
+        return _ALIASES.get(value, value) if argument.endswith("initializer") else value
     converted = _converted(cls, argument, value)
     return _plain(value if converted is None else converted)
 
@@ -282,12 +281,8 @@ def _merged(layer: str) -> Form:
 
 # Values --------------------------------------------------------------------------------------------------------------
 
-_INITIALIZERS = {
-    "zeros": "zero", "ones": "one", "random_uniform": "uniform", "random_normal": "normal", "identity": "identity",
-    "orthogonal": "orthogonal", "lecun_uniform": "lecun_uniform", "glorot_uniform": "glorot_uniform",
-    "glorot_normal": "glorot_normal", "he_uniform": "he_uniform", "he_normal": "he_normal",
-}  # fmt: skip
-_SNAKE = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
+_SAME = "identity orthogonal lecun_uniform glorot_uniform glorot_normal he_uniform he_normal".split()
+_INITIALIZERS = {today: then for then, today in _ALIASES.items()} | {name: name for name in _SAME}
 _ACTIVATIONS = (
     "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid "
     "log_softmax mish relu relu6 selu sigmoid silu softmax soft_shrink softplus softsign sparse_plus sparse_sigmoid "
@@ -324,8 +319,7 @@ class Object:
     @property
     def short(self) -> str | None:
         """Its name alone, where there are no arguments."""
-        text = "".join("_" + c.lower() if c.isupper() else c for c in self.name).lstrip("_")
-        return None if self.config or self.home != "initializers" else text
+        return None if self.config or self.home != "initializers" else snake_case(self.name)
 
 
 def _value(layer: Any, name: str, each: Arg, config: Mapping[str, Any]) -> Any:
@@ -404,18 +398,15 @@ def _spelled(layer: Any, generation: Name) -> str | Sequence[Why]:
     try:
         return _call(layer, generation)
     except _Unsayable as unsayable:
-        return unsayable.whys
+        return unsayable.args
 
 
 def _call(layer: Any, generation: Name, told: Mapping[str, Any] | None = None) -> str:
     cls = type(layer)
-    if not _is_public(cls) or cls in (Layer, layers.Wrapper):
-        said = (
-            _SAID.in_words
-            if cls.__module__.startswith(tuple(f"lamina.{name}." for name in _TABLES))
-            else _SAID.no_class
-        )
-        raise _no(said, layer=cls.__name__, module=cls.__module__)
+    public = home_of(cls) == "keras.layers" and find(cls.__name__, "keras.layers") is cls
+    if not public or cls in (Layer, layers.Wrapper):
+        older = cls.__module__.startswith(tuple(f"lamina.{name}." for name in _TABLES))
+        raise _no(_SAID.in_words if older else _SAID.no_class, layer=cls.__name__, module=cls.__module__)
     if cls is layers.InputLayer:  # a function in every generation
         kind = "" if layer.dtype == "float32" else f', dtype="{layer.dtype}"'
         return f"Input(shape={_text(layer.batch_shape[1:], generation, {})}{kind})"
@@ -432,12 +423,7 @@ def _call(layer: Any, generation: Name, told: Mapping[str, Any] | None = None) -
             return _written(form, values, generation, layer)
         except _Unsayable as unsayable:
             failed.append(unsayable)
-    raise min(failed, key=lambda each: len(each.whys))
-
-
-def _is_public(cls: type) -> bool:
-    home = home_of(cls) or ""
-    return home in HOMES and home == "keras.layers" and find(cls.__name__, home) is cls
+    raise min(failed, key=lambda each: len(each.args))
 
 
 def _written(form: Form, values: Mapping[str, Any], generation: Name, layer: Any) -> str:
@@ -452,7 +438,7 @@ def _written(form: Form, values: Mapping[str, Any], generation: Name, layer: Any
         try:
             text = _word_with_value(form, word, values, generation, layer)
         except _Unsayable as unsayable:
-            whys += unsayable.whys
+            whys += unsayable.args
             continue
         if text and ("default" in word or keywords or "value" in word):
             keywords.append(f"{word['word']}={text}")
@@ -594,7 +580,7 @@ def _object(made: Object, generation: Name, told: Mapping[str, Any]) -> str:
         raise _no(_SAID.by_name, **told, value=_object(made, "keras3", told))
     if table is not None and table.find(name, made.home) is None:
         if table is KERAS2 and name in ONCE and made.short is None:
-            name = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+            name = snake_case(name)
         if table.find(name, made.home) is None and not ("t" in _age(made.home, name) and table is TF_KERAS):
             raise _no(_SAID.no_object, **told, value=f"{made.home}.{name}")
     if table is not None and table.find(name, made.home) is not None:

@@ -7,18 +7,19 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 NUMBER = "color(34)"
-# Light or dark as the page is; what is shown inside a notebook has no style sheet but this.
-STYLE = (
-    "<style>.lamina{font:13px/1.4 system-ui,sans-serif;max-width:100%;overflow-x:auto}"
-    ".lamina table{border-collapse:collapse;margin:4px 0;font:inherit;color:inherit}"
-    ".lamina td,.lamina th{padding:2px 10px;text-align:left;"
-    "border-bottom:1px solid #8884;font-weight:normal}.lamina th{border-bottom:2px solid #8888;"
-    "font-weight:600}.lamina .r{text-align:right;white-space:nowrap}.lamina .n{white-space:pre-wrap}"
-    ".lamina .dim{opacity:.65}.lamina code{font-size:12px}.lamina summary{cursor:pointer;padding:2px 0}</style>"
-)
+
+
+def style_sheet(name: str) -> str:
+    """A style sheet beside this file, as a page has it inside."""
+    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
+    return f"<style>{''.join(map(str.strip, lines))}</style>"
+
+
+STYLE = style_sheet("table.css")  # what is shown inside a notebook has no other
 
 
 class Column(NamedTuple):

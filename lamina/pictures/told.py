@@ -6,11 +6,9 @@ Fields in braces: `layer`, and `axes`, the names of a window's axes.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from .said import Language, Said, sentences
+from .said import Language, Said, data, sentences
 
 
 class Told(NamedTuple):
@@ -25,8 +23,7 @@ def _told(words: dict[str, Any]) -> Told:
     return Told(Said(*words["what"]), Said(*words["differs"]), words.get("paper", ""))
 
 
-_ENTRIES = json.loads(Path(__file__).with_name("told.json").read_text("utf-8"))
-TOLD = {name: _told(words) for name, words in _ENTRIES.items()}
+TOLD = {name: _told(words) for name, words in data("told.json").items()}
 
 _SAID = sentences("told")
 

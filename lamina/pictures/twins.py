@@ -12,24 +12,11 @@ from typing import Any
 
 from torch import nn
 
+from .. import layers
 from ..kernels import window
-from ..layers import activation as activations
-from ..layers import (
-    attention,
-    convolution,
-    dense,
-    dropout,
-    embedding,
-    merge,
-    normalization,
-    pooling,
-    recurrent,
-    reshape,
-    wrappers,
-)
-from ..layers.preprocessing import features
+from ..layers import attention, convolution, dropout, merge, pooling, recurrent, reshape
 from .field import windows_of
-from .said import Language, Said, sentences
+from .said import Language, Said, data, sentences
 from .scenes.kinds import At
 
 
@@ -120,41 +107,19 @@ def _names(at: At) -> list[str]:
     return list(string.ascii_lowercase[: len(at.inputs)])
 
 
-# What is a line of its own in torch: what to make, and the call.
-_PLAIN = {
-    activations.LeakyReLU: ("layer = nn.LeakyReLU({layer.negative_slope})", "layer(x)"),
-    activations.ELU: ("layer = nn.ELU({layer.alpha})", "layer(x)"),
-    activations.Identity: ("layer = nn.Identity()", "layer(x)"),
-    reshape.RepeatVector: ("", "x.unsqueeze(1).expand(-1, {layer.n}, -1)"),
-    embedding.Embedding: ("layer = nn.Embedding({layer.input_dim}, {layer.output_dim})", "layer(x)"),
-    dropout.AlphaDropout: ("layer = nn.AlphaDropout({layer.rate})", "layer(x)"),
-    dropout.GaussianNoise: ("", "x + torch.randn_like(x) * {layer.stddev} if training else x"),
-    dropout.GaussianDropout: (
-        "",
-        "x * (1 + torch.randn_like(x) * ({layer.rate} / (1 - {layer.rate})) ** 0.5) if training else x",
-    ),
-}
+# What is a line of its own in torch: what to make, and the call; and the modules of activations.
+_PLAIN, _ACTIVATIONS = data("twins.json").values()
 
 
 def _plain(layer: Any, at: At) -> Twin:
-    make, call = next(_PLAIN[cls] for cls in type(layer).__mro__ if cls in _PLAIN)
+    make, call = next(_PLAIN[cls.__name__] for cls in type(layer).__mro__ if cls.__name__ in _PLAIN)
     return Twin(make.format(layer=layer), call.format(layer=layer))
 
 
-for _cls in _PLAIN:
-    _twin.register(_cls, _plain)
+for _name in _PLAIN:
+    _twin.register(getattr(layers, _name), _plain)
 
 # Activations ----------------------------------------------------------------------------------------------------------
-
-_ACTIVATIONS = {
-    "linear": "", "relu": "nn.ReLU()", "relu6": "nn.ReLU6()", "elu": "nn.ELU()", "selu": "nn.SELU()",
-    "celu": "nn.CELU()", "gelu": "nn.GELU()", "silu": "nn.SiLU()", "mish": "nn.Mish()", "hard_silu": "nn.Hardswish()",
-    "sigmoid": "nn.Sigmoid()", "hard_sigmoid": "nn.Hardsigmoid()", "log_sigmoid": "nn.LogSigmoid()",
-    "tanh": "nn.Tanh()", "hard_tanh": "nn.Hardtanh()", "tanh_shrink": "nn.Tanhshrink()",
-    "hard_shrink": "nn.Hardshrink()", "soft_shrink": "nn.Softshrink()", "softplus": "nn.Softplus()",
-    "softsign": "nn.Softsign()", "leaky_relu": "nn.LeakyReLU(0.2)", "softmax": "nn.Softmax({axis})",
-    "log_softmax": "nn.LogSoftmax({axis})",
-}  # fmt: skip
 
 
 def _activated(layer: Any, axis: int = -1) -> str:
@@ -166,12 +131,12 @@ def _activated(layer: Any, axis: int = -1) -> str:
 
 
 @_twin.register
-def _(layer: activations.Activation, at: At) -> Twin:
+def _(layer: layers.Activation, at: At) -> Twin:
     return Twin(f"layer = {_activated(layer) or 'nn.Identity()'}")
 
 
 @_twin.register
-def _(layer: activations.ReLU, at: At) -> Twin:
+def _(layer: layers.ReLU, at: At) -> Twin:
     slope, least, most = layer.negative_slope, layer.threshold, layer.max_value
     if not slope and not least and most in (None, 6):
         return Twin("layer = nn.ReLU()" if most is None else "layer = nn.ReLU6()")
@@ -181,12 +146,12 @@ def _(layer: activations.ReLU, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: activations.PReLU, at: At) -> Twin:
+def _(layer: layers.PReLU, at: At) -> Twin:
     return Twin(f"alpha = torch.zeros({_sizes(layer.alpha)})", "torch.where(x > 0, x, alpha * x)")
 
 
 @_twin.register
-def _(layer: activations.Softmax, at: At) -> Twin:
+def _(layer: layers.Softmax, at: At) -> Twin:
     if isinstance(layer.axis, int):
         return Twin(f"layer = nn.Softmax({layer.axis})")
     return Twin("", f"torch.exp(x - torch.logsumexp(x, {tuple(layer.axis)}, keepdim=True))")
@@ -211,36 +176,19 @@ def _padded(layer: Any, at: At, value: str = "0.0") -> tuple[str, tuple[int, ...
     return _padder(layer.rank, pads, value), (0,) * layer.rank
 
 
-def _convolution(layer: Any, at: At, inputs: int, outputs: int, groups: int, bias: bool) -> tuple[str, str]:
-    """The modules that pad and convolve."""
+@_twin.register
+def _(layer: convolution._Convolution, at: At) -> Twin:
+    """A depthwise one has a group for each channel, a separable one mixes what this gives by windows of one place."""
+    channels, separable = layer.channels(at.inputs[0]), isinstance(layer, convolution.SeparableConv)
+    plain = isinstance(layer, convolution.Conv)
+    outputs, groups = (layer.filters, layer.groups) if plain else (channels * layer.depth_multiplier, channels)
     before, padding = _padded(layer, at)
-    return before, _module(
-        f"Conv{layer.rank}d", inputs, outputs, _one(layer.kernel_size), stride=layer.strides, padding=padding,
-        dilation=layer.dilation_rate, groups=groups, bias=bias,
+    found = _module(
+        f"Conv{layer.rank}d", channels, outputs, _one(layer.kernel_size), stride=layer.strides, padding=padding,
+        dilation=layer.dilation_rate, groups=groups, bias=layer.use_bias and not separable,
     )  # fmt: skip
-
-
-@_twin.register
-def _(layer: convolution.Conv, at: At) -> Twin:
-    channels = layer.channels(at.inputs[0])
-    found = _convolution(layer, at, channels, layer.filters, layer.groups, layer.use_bias)
-    return _moved(layer, *found, _activated(layer, 1))
-
-
-@_twin.register
-def _(layer: convolution.DepthwiseConv, at: At) -> Twin:
-    channels = layer.channels(at.inputs[0])
-    found = _convolution(layer, at, channels, channels * layer.depth_multiplier, channels, layer.use_bias)
-    return _moved(layer, *found, _activated(layer, 1))
-
-
-@_twin.register
-def _(layer: convolution.SeparableConv, at: At) -> Twin:
-    channels = layer.channels(at.inputs[0])
-    between = channels * layer.depth_multiplier
-    found = _convolution(layer, at, channels, between, channels, False)
-    mixing = _module(f"Conv{layer.rank}d", between, layer.filters, 1, bias=layer.use_bias)
-    return _moved(layer, *found, mixing, _activated(layer, 1))
+    mixing = _module(f"Conv{layer.rank}d", outputs, layer.filters, 1, bias=layer.use_bias) if separable else ""
+    return _moved(layer, before, found, mixing, _activated(layer, 1))
 
 
 @_twin.register
@@ -319,7 +267,7 @@ def _(layer: reshape._UpSampling, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: reshape.Flatten, at: At) -> Twin:
+def _(layer: layers.Flatten, at: At) -> Twin:
     if len(at.inputs[0]) == 1:
         return Twin("", "x.unsqueeze(-1)")
     first = layer.data_format == "channels_first" and len(at.inputs[0]) > 2
@@ -327,22 +275,22 @@ def _(layer: reshape.Flatten, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: reshape.Reshape, at: At) -> Twin:
+def _(layer: layers.Reshape, at: At) -> Twin:
     return Twin("", f"x.reshape(len(x), {', '.join(map(str, layer.target_shape))})")
 
 
-_twin.register(reshape.Permute, lambda layer, at: Twin("", f"x.permute(0, {', '.join(map(str, layer.dims))})"))
+_twin.register(layers.Permute, lambda layer, at: Twin("", f"x.permute(0, {', '.join(map(str, layer.dims))})"))
 # Dense ----------------------------------------------------------------------------------------------------------------
 
 
 @_twin.register
-def _(layer: dense.Dense, at: At) -> Twin:
+def _(layer: layers.Dense, at: At) -> Twin:
     module = _module("Linear", at.inputs[0][-1], layer.units, bias=layer.use_bias)
     return Twin(f"layer = {_sequential(module, _activated(layer))}")
 
 
 @_twin.register
-def _(layer: dense.EinsumDense, at: At) -> Twin:
+def _(layer: layers.EinsumDense, at: At) -> Twin:
     make, call = f"kernel = torch.randn({_sizes(layer.kernel)})", f'torch.einsum("{layer.equation}", x, kernel)'
     if layer.bias is not None:
         make, call = f"{make}\nbias = torch.zeros({_sizes(layer.bias)})", f"{call} + bias"
@@ -352,7 +300,7 @@ def _(layer: dense.EinsumDense, at: At) -> Twin:
 
 # Recurrence -----------------------------------------------------------------------------------------------------------
 
-_CELLS = {recurrent.LSTMCell: "LSTM", recurrent.GRUCell: "GRU", recurrent.SimpleRNNCell: "RNN"}
+_CELLS = {layers.LSTMCell: "LSTM", layers.GRUCell: "GRU", layers.SimpleRNNCell: "RNN"}
 
 
 def _recurrent_module(cell: Any, features: Any, suffix: str = "", **words: Any) -> str:
@@ -378,8 +326,8 @@ def _(layer: recurrent._Cell, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: recurrent.RNN, at: At) -> Twin:
-    if isinstance(layer.cell, recurrent.StackedRNNCells) or not isinstance(layer.cell, tuple(_CELLS)):
+def _(layer: layers.RNN, at: At) -> Twin:
+    if isinstance(layer.cell, layers.StackedRNNCells) or not isinstance(layer.cell, tuple(_CELLS)):
         raise _Lacks(_SAID.loop)
     module = _recurrent_module(layer.cell, at.inputs[0][-1], batch_first=True)
     if layer.stateful:
@@ -388,7 +336,7 @@ def _(layer: recurrent.RNN, at: At) -> Twin:
     part = "" if layer.return_sequences else "[:, -1]"
     if not layer.return_state:
         return Twin(f"layer = {module}", f"layer({x})[0]{part}")
-    several = isinstance(layer.cell, recurrent.LSTMCell)
+    several = isinstance(layer.cell, layers.LSTMCell)
     states = "(s[0][0], s[1][0])" if several else "(s[0],)"
     return Twin(f"layer = {module}", f"(lambda y, s: (y{part}, *{states}))(*layer({x}))")
 
@@ -397,9 +345,9 @@ _MERGES = {"concat": "torch.cat([{0}, {1}], -1)", "sum": "{0} + {1}", "mul": "{0
 
 
 @_twin.register
-def _(layer: wrappers.Bidirectional, at: At) -> Twin:
+def _(layer: layers.Bidirectional, at: At) -> Twin:
     one, other = layer.forward_layer, layer.backward_layer
-    fits = isinstance(one, recurrent.RNN) and isinstance(getattr(one, "cell", None), tuple(_CELLS))
+    fits = isinstance(one, layers.RNN) and isinstance(getattr(one, "cell", None), tuple(_CELLS))
     plain = fits and type(one) is type(other) and not (one.return_state or one.stateful or one.go_backwards)
     if not plain or layer.merge_mode not in _MERGES:
         raise _Lacks(_SAID.other_cell)
@@ -412,7 +360,7 @@ def _(layer: wrappers.Bidirectional, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: wrappers.TimeDistributed, at: At) -> Twin:
+def _(layer: layers.TimeDistributed, at: At) -> Twin:
     inner = _twin(layer.layer, at.of_a_step())
     call = re.sub(r"\bx\b", "x.flatten(0, 1)", inner.call)
     return Twin(inner.make, f"({call}).unflatten(0, x.shape[:2])")
@@ -427,14 +375,14 @@ def _operands(at: At) -> tuple[str, str, str]:
     return names[0], names[1], names[2] if len(names) > 2 else names[1]
 
 
-def _heads(layer: Any, at: At, counts: tuple[int, int, int, int]) -> Twin:
-    """Projections, heads side by side, and a projection of these.
-
-    counts: heads of the query, heads of key and value, sizes of a key and of a value.
-    """
+@_twin.register
+def _(layer: attention._Projected, at: At) -> Twin:
+    """Projections, heads side by side, and a projection of these."""
     if layer.use_gate or layer.sliding_window is not None or len(at.inputs[0]) != 3 or len(at.outputs[0]) != 3:
         raise _Lacks(_SAID.heads)
-    queries, others, size, value_size = counts
+    (queries, size), (others, value_size) = (
+        dense.kernel.shape[-2:] for dense in (layer._query_dense, layer._value_dense)
+    )
     query, value, key = _operands(at)
     features = dict(zip(_names(at), (shape[-1] for shape in at.inputs), strict=True))
 
@@ -457,21 +405,11 @@ def _heads(layer: Any, at: At, counts: tuple[int, int, int, int]) -> Twin:
 
 
 @_twin.register
-def _(layer: attention.MultiHeadAttention, at: At) -> Twin:
-    return _heads(layer, at, (layer.num_heads, layer.num_heads, layer.key_dim, layer.value_dim or layer.key_dim))
-
-
-@_twin.register
-def _(layer: attention.GroupedQueryAttention, at: At) -> Twin:
-    return _heads(layer, at, (layer.num_query_heads, layer.num_key_value_heads, layer.head_dim, layer.head_dim))
-
-
-@_twin.register
-def _(layer: attention.Attention, at: At) -> Twin:
+def _(layer: layers.Attention, at: At) -> Twin:
     query, value, key = _operands(at)
     make, scale = ("scale = torch.ones(())", "scale * ") if layer.use_scale else ("", "")
     both = f"{query}.unsqueeze(2) + {key}.unsqueeze(1)"
-    if isinstance(layer, attention.AdditiveAttention):
+    if isinstance(layer, layers.AdditiveAttention):
         make = f"scale = torch.ones({at.inputs[0][-1]})" if layer.use_scale else ""
         scores = f"({scale}torch.tanh({both})).sum(-1)"
     elif layer.score_mode == "dot":
@@ -487,7 +425,7 @@ def _(layer: attention.Attention, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: normalization.BatchNormalization, at: At) -> Twin:
+def _(layer: layers.BatchNormalization, at: At) -> Twin:
     rank = len(at.inputs[0])
     if layer.center != layer.scale or layer.renorm or layer.axes is not None or rank > 5:
         raise _Lacks(_SAID.both if layer.center != layer.scale else _SAID.option)
@@ -496,13 +434,13 @@ def _(layer: normalization.BatchNormalization, at: At) -> Twin:
     return _second(_module(f"BatchNorm{max(rank - 2, 1)}d", channels, **options), axis)
 
 
-@_twin.register(normalization.LayerNormalization)
-@_twin.register(normalization.RMSNormalization)
+@_twin.register(layers.LayerNormalization)
+@_twin.register(layers.RMSNormalization)
 def _(layer: Any, at: At) -> Twin:
     rank, axes = len(at.inputs[0]), sorted(axis % len(at.inputs[0]) for axis in layer.normalized_axes())
     sizes = [at.inputs[0][axis] for axis in axes]
     shape = sizes[0] if len(sizes) == 1 else tuple(sizes)
-    if isinstance(layer, normalization.RMSNormalization):
+    if isinstance(layer, layers.RMSNormalization):
         module = _module("RMSNorm", shape, eps=layer.epsilon)
     else:
         if layer.rms_scaling or (layer.center and not layer.scale):
@@ -516,7 +454,7 @@ def _(layer: Any, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: normalization.GroupNormalization, at: At) -> Twin:
+def _(layer: layers.GroupNormalization, at: At) -> Twin:
     if layer.center != layer.scale:
         raise _Lacks(_SAID.both)
     axis = layer.axis % len(at.inputs[0])
@@ -526,13 +464,13 @@ def _(layer: normalization.GroupNormalization, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: normalization.UnitNormalization, at: At) -> Twin:
+def _(layer: layers.UnitNormalization, at: At) -> Twin:
     axes = layer.normalized_axes()
     return Twin("", f"F.normalize(x, dim={axes[0] if len(axes) == 1 else tuple(axes)}, eps=1e-06)")
 
 
 @_twin.register
-def _(layer: normalization.SpectralNormalization, at: At) -> Twin:
+def _(layer: layers.SpectralNormalization, at: At) -> Twin:
     inner = _twin(layer.layer, at)
     if not inner.make.startswith("layer = nn."):
         return inner
@@ -544,7 +482,7 @@ def _(layer: normalization.SpectralNormalization, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: dropout.Dropout, at: At) -> Twin:
+def _(layer: layers.Dropout, at: At) -> Twin:
     if layer.noise_shape is None:
         return Twin(f"layer = nn.Dropout({layer.rate})")
     sizes = [f"x.shape[{axis}]" if size is None else str(size) for axis, size in enumerate(layer.noise_shape)]
@@ -556,14 +494,14 @@ _twin.register(dropout.SpatialDropout, lambda layer, at: _moved(layer, f"nn.Drop
 
 
 @_twin.register
-def _(layer: features.Rescaling, at: At) -> Twin:
+def _(layer: layers.Rescaling, at: At) -> Twin:
     if not any(isinstance(number, list) for number in (layer.scale, layer.offset)):
         return Twin("", f"x * {layer.scale} + {layer.offset}")
     return Twin(f"scale, offset = torch.tensor({layer.scale}), torch.tensor({layer.offset})", "x * scale + offset")
 
 
 @_twin.register
-def _(layer: features.CategoryEncoding, at: At) -> Twin:
+def _(layer: layers.CategoryEncoding, at: At) -> Twin:
     encoded = f"F.one_hot(x, {layer.num_tokens})"
     behind = {"multi_hot": ".amax(-2)", "count": ".sum(-2)"}.get(layer.output_mode, "")
     flat = len(at.inputs[0]) > 1 and at.inputs[0][-1] == 1 and layer.output_mode == "one_hot"
@@ -571,43 +509,41 @@ def _(layer: features.CategoryEncoding, at: At) -> Twin:
 
 
 @_twin.register
-def _(layer: features.Discretization, at: At) -> Twin:
+def _(layer: layers.Discretization, at: At) -> Twin:
     if layer.output_mode != "int" or not layer.bin_boundaries:
         raise _Lacks(_SAID.buckets)
     return Twin(f"edges = torch.tensor({[*layer.bin_boundaries]})", "torch.bucketize(x, edges, right=True)")
 
 
 @_twin.register
-def _(layer: features.Normalization, at: At) -> Twin:
+def _(layer: layers.Normalization, at: At) -> Twin:
     raise _Lacks(_SAID.statistics, name="x * deviation + mean" if layer.invert else "(x - mean) / deviation")
 
 
 # Merging --------------------------------------------------------------------------------------------------------------
 
-_SIGNS = {merge.Add: " + ", merge.Subtract: " - ", merge.Multiply: " * ", merge.Average: " + "}
-_FUNCTIONS = {merge.Maximum: "torch.maximum", merge.Minimum: "torch.minimum"}
+_SIGNS = {layers.Add: " + ", layers.Subtract: " - ", layers.Multiply: " * ", layers.Average: " + "}
+_FUNCTIONS = {layers.Maximum: "torch.maximum", layers.Minimum: "torch.minimum"}
 
 
 @_twin.register
 def _(layer: merge.Merge, at: At) -> Twin:
     if len({len(shape) for shape in at.inputs}) > 1:
         raise _Lacks(_SAID.ranks)
-    names = _names(at)
-    for cls, sign in _SIGNS.items():
-        if isinstance(layer, cls):
-            text = sign.join(names)
-            return Twin("", f"({text}) / {len(names)}" if cls is merge.Average else text)
-    for cls, function in _FUNCTIONS.items():
-        if isinstance(layer, cls):
-            return Twin("", functools.reduce(lambda left, right: f"{function}({left}, {right})", names))
-    raise _Lacks(_SAID.expression)
+    names, kind = _names(at), next((cls for cls in (*_SIGNS, *_FUNCTIONS) if isinstance(layer, cls)), None)
+    if kind is None:
+        raise _Lacks(_SAID.expression)
+    if kind in _FUNCTIONS:
+        return Twin("", functools.reduce(lambda left, right: f"{_FUNCTIONS[kind]}({left}, {right})", names))
+    text = _SIGNS[kind].join(names)
+    return Twin("", f"({text}) / {len(names)}" if kind is layers.Average else text)
 
 
-_twin.register(merge.Concatenate, lambda layer, at: Twin("", f"torch.cat([{', '.join(_names(at))}], {layer.axis})"))
+_twin.register(layers.Concatenate, lambda layer, at: Twin("", f"torch.cat([{', '.join(_names(at))}], {layer.axis})"))
 
 
 @_twin.register
-def _(layer: merge.Dot, at: At) -> Twin:
+def _(layer: layers.Dot, at: At) -> Twin:
     one, other = at.inputs
     axes = (layer.axes,) * 2 if isinstance(layer.axes, int) else layer.axes
     i, j = axes[0] % len(one), axes[1] % len(other)

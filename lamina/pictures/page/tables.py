@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..said import Said
+from ..said import Said, data
 
 Shapes = list[list[int]]
 
@@ -29,6 +27,5 @@ class Family(NamedTuple):
 
 
 FAMILIES = [
-    Family(Said(*family["title"]), [Row(**row) for row in family["rows"]])
-    for family in json.loads(Path(__file__).with_name("families.json").read_text("utf-8"))
+    Family(Said(*family["title"]), [Row(**row) for row in family["rows"]]) for family in data("page/families.json")
 ]

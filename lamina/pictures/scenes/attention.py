@@ -124,10 +124,8 @@ def _(layer: Any, at: At) -> list[Scene]:
 
 
 def _heads(layer: Any, at: At) -> Scene:
-    queries = getattr(layer, "num_heads", None) or layer.num_query_heads
-    others = getattr(layer, "num_heads", None) or layer.num_key_value_heads
-    size = getattr(layer, "key_dim", None) or layer.head_dim
-    value_size = getattr(layer, "value_dim", None) or size
+    queries, size = layer._query_dense.kernel.shape[-2:]
+    others, value_size = layer._value_dense.kernel.shape[-2:]
     share = queries // others
     drawn_others = min(others, max(8 // share, 1))
     shown = drawn_others * share

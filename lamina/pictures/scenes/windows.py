@@ -34,15 +34,19 @@ _NO_BOARD = Board((), {})
 class Sliding(NamedTuple):
     """One axis: a window takes `positions` along one tensor, and at each touches places of another by its taps.
 
-    `taps(position)` gives (tap, place); a place below 0, or from `places` on, is outside.
+    A place below 0, or from `places` on, is outside.
     """
 
     positions: int
     places: int
-    taps: Callable[[int], Sequence[tuple[int, int]]]
+    window: Callable[[int], Sequence[int]]  # at a position: the place of each tap
 
     def touched(self, position: int) -> list[int]:
-        return [place for _, place in self.taps(position)]
+        return list(self.window(position))
+
+    def taps(self, position: int) -> list[tuple[int, int]]:
+        """Each tap and its place."""
+        return list(enumerate(self.window(position)))
 
     @property
     def outside(self) -> tuple[int, int]:
@@ -55,7 +59,7 @@ def sliding(layer: Any, inputs: Sequence[int], outputs: Sequence[int]) -> list[S
     """How the window of a layer goes along each spatial axis, of sizes `inputs` and `outputs`."""
     if isinstance(layer, (pooling._GlobalPooling, pooling._AdaptivePooling)):
         sizes = zip(inputs, outputs, strict=True)
-        return [Sliding(m, n, partial(_of_part, size=n, parts=m)) for n, m in sizes]
+        return [Sliding(m, n, partial(window.part, size=n, parts=m)) for n, m in sizes]
     kernel, strides, padding, dilation = windows_of(layer)
     if isinstance(layer, old.DeconvolutionTo) or layer.padding == "theano":
         padding = layer.pads_for(tuple(inputs))
@@ -69,16 +73,8 @@ def sliding(layer: Any, inputs: Sequence[int], outputs: Sequence[int]) -> list[S
             (before, _), positions, places = window.transposed_pads(k, s, p, more, d), n, m
         else:
             (before, _), positions, places = window.pads(n, k, s, p, d), m, n
-        found.append(Sliding(positions, places, partial(_of_window, before=before, kernel=k, stride=s, dilation=d)))
+        found.append(Sliding(positions, places, partial(window.taps, before=before, kernel=k, stride=s, dilation=d)))
     return found
-
-
-def _of_window(at: int, before: int, kernel: int, stride: int, dilation: int) -> list[tuple[int, int]]:
-    return list(enumerate(window.taps(at, before, kernel, stride, dilation)))
-
-
-def _of_part(at: int, size: int, parts: int) -> list[tuple[int, int]]:
-    return list(enumerate(window.part(at, size, parts)))
 
 
 # What is shown of a long axis ---------------------------------------------------------------------------------------
@@ -331,12 +327,10 @@ def _caption(layer: Any, axes: Sequence[Sliding], place: Place, names: Sequence[
     within = [[one for one in row if 0 <= one < axis.places] for row, axis in zip(touched, axes, strict=True)]
     spans = ", ".join(f"{name} {_span(row)}" for name, row in zip(names, within, strict=True))
     caption = (_SAID.writes if spreads else _SAID.wide)(language, at=at, places=spans)
-    every = real = 1
-    for all_, inside in zip(touched, within, strict=True):
-        every, real = every * len(all_), real * len(inside)
-    return (
-        caption if spreads or every == real else _SAID.padded(language, caption=caption, count=every - real, all=every)
-    )
+    every, real = (math.prod(map(len, rows)) for rows in (touched, within))
+    if spreads or every == real:
+        return caption
+    return _SAID.padded(language, caption=caption, count=every - real, all=every)
 
 
 def _span(row: Sequence[int]) -> str:
@@ -352,10 +346,8 @@ def _formula(layer: Any, axis: Sliding, position: int) -> str:
         return ", ".join(f"y[{place}] += w{tap}·x[{position}]" for tap, place in inside)
     if isinstance(layer, (convolution._Convolution, LocallyConnected)):
         own = f"[{position}]" if isinstance(layer, LocallyConnected) else ""
-        terms = [
-            f"w{tap}{own}·{f'x[{place}]' if 0 <= place < axis.places else '0'}" for tap, place in axis.taps(position)
-        ]
-        return f"y[{position}] = {' + '.join(terms)}"
+        read = {tap: f"x[{place}]" for tap, place in inside}
+        return f"y[{position}] = {' + '.join(f'w{tap}{own}·{read.get(tap, 0)}' for tap, _ in axis.taps(position))}"
     largest = isinstance(layer, (pooling.MaxPooling, pooling.GlobalMaxPooling, pooling.AdaptiveMaxPooling))
     return f"y[{position}] = {'max' if largest else 'mean'}({', '.join(f'x[{place}]' for _, place in inside)})"
 
@@ -405,16 +397,13 @@ def stages(layer: Any, inputs: int, outputs: int) -> list[tuple[Sliding, int]]:
     if isinstance(layer, convolution.SeparableConv):
         between = inputs * layer.depth_multiplier
         return [grouped(inputs, between, inputs), grouped(between, outputs, 1)]
-    if isinstance(layer, convolution.DepthwiseConv) or not isinstance(
-        layer, (convolution._Convolution, LocallyConnected)
-    ):
-        return [grouped(inputs, outputs, inputs)]
-    return [grouped(inputs, outputs, getattr(layer, "groups", 1) or 1)]
+    mixes = isinstance(layer, (convolution.Conv, convolution.ConvTranspose, LocallyConnected))
+    return [grouped(inputs, outputs, (getattr(layer, "groups", 1) or 1) if mixes else inputs)]
 
 
-def _group(output: int, share: int, each: int) -> list[tuple[int, int]]:
+def _group(output: int, share: int, each: int) -> range:
     start = output // each * share
-    return list(enumerate(range(start, start + share)))
+    return range(start, start + share)
 
 
 def _over_channels(layer: Any, inputs: Shape, outputs: Shape, language: Language) -> list[Scene]:

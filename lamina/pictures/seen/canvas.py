@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...core.errors import printable, warn
-from ..drawing import installed_fonts
+from ...core.errors import printable
+from ..drawing import installed_fonts, saved
 
+Target = str | Path | None  # of a figure that is to be saved
 _CHANNELS = (1, 3, 4)  # of pictures as they can be shown
 SIDE = 1.35  # inches, of a small panel
 DOTS = 150  # an inch, in files
@@ -28,7 +28,7 @@ def figure(what: str, width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def finished(what: str, made: Any, path: Any = None) -> Any:
+def finished(what: str, made: Any, path: Target = None) -> Any:
     """The figure, its texts in fonts that have their letters and with no sign of theirs taken for a formula."""
     from matplotlib.text import Text
 
@@ -37,11 +37,7 @@ def finished(what: str, made: Any, path: Any = None) -> Any:
         text.set_fontfamily(fonts)
         text.set_parse_math(False)
     if path is not None:
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            made.savefig(Path(path), dpi=DOTS)
-        if any("missing from font" in str(each.message) for each in said):
-            warn(f"{what}: no installed font has all letters of the names.")
+        saved(made, Path(path), f"{what}: no installed font has all letters of the names.", dpi=DOTS)
     return made
 
 

@@ -39,7 +39,7 @@ _SAID = sentences("maps")
 
 
 def activations(
-    model: Any, x: Any, layers: Sequence[Any] | Any = None, path: Any = None, *, language: Language = "en"
+    model: Any, x: Any, layers: Sequence[Any] | Any = None, path: canvas.Target = None, *, language: Language = "en"
 ) -> Any:
     """Draw what layers make of one sample, a row for each, and return the `matplotlib.figure.Figure`.
 
@@ -124,7 +124,7 @@ def saliency(
     model: Any,
     x: Any,
     target: Any = None,
-    path: Any = None,
+    path: canvas.Target = None,
     *,
     smooth: int = 0,
     noise: float = 0.15,
@@ -269,7 +269,7 @@ def _grad(what: str, scores: Tensor, by: list[Tensor]) -> list[Tensor]:
 
 
 def grad_cam(
-    model: Any, x: Any, target: Any = None, layer: Any = None, path: Any = None, *, language: Language = "en"
+    model: Any, x: Any, target: Any = None, layer: Any = None, path: canvas.Target = None, *, language: Language = "en"
 ) -> Any:
     """Draw where a convolution saw what speaks for a class, over the picture; return the `matplotlib.figure.Figure`.
 

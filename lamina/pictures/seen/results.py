@@ -11,7 +11,7 @@ import torch
 
 from ...core.errors import short
 from ..said import Language, sentences
-from .canvas import BLUE, GREEN, GREY, RED, array_of, figure, finished, shown
+from .canvas import BLUE, GREEN, GREY, RED, Target, array_of, figure, finished, shown
 from .maps import draw_sample
 from .running import Samples, alone, check_model
 
@@ -26,7 +26,7 @@ def confusion(
     y_pred: Any,
     labels: Sequence[Any] | None = None,
     normalize: str | None = None,
-    path: Any = None,
+    path: Target = None,
     *,
     language: Language = "en",
 ) -> Any:
@@ -101,21 +101,19 @@ def _counted(
         raise ValueError(f"{what}: `y_true` has {len(true)} samples, `y_pred` {len(said)}.")
     if not len(true):
         raise ValueError(f"{what}: there are no samples.")
-    named = true.dtype.kind in "OUS" or said.dtype.kind in "OUS"
-    if named:
-        order = [str(label) for label in (labels if labels is not None else sorted({*map(str, true), *map(str, said)}))]
+    if true.dtype.kind in "OUS" or said.dtype.kind in "OUS":
+        names = {*map(str, true), *map(str, said)}
+        order = sorted(names) if labels is None else [*map(str, labels)]
         known = {name: index for index, name in enumerate(order)}
-        strange = sorted({*map(str, true), *map(str, said)} - known.keys())
+        strange = sorted(names - known.keys())
         if strange:
             raise ValueError(f"{what}: {', '.join(map(repr, strange[:5]))} is not among the `labels`.")
         true, said = (np.array([known[str(one)] for one in side]) for side in (true, said))
     else:
-        largest = int(max(true.max(), said.max()))
-        order = [str(label) for label in labels] if labels is not None else [*map(str, range(max(largest + 1, 2)))]
-        if min(true.min(), said.min()) < 0 or largest >= len(order):
-            raise ValueError(
-                f"{what}: classes must be 0 to {len(order) - 1}; got {min(true.min(), said.min())} to {largest}."
-            )
+        least, largest = min(true.min(), said.min()), int(max(true.max(), said.max()))
+        order = [*map(str, range(max(largest + 1, 2)) if labels is None else labels)]
+        if least < 0 or largest >= len(order):
+            raise ValueError(f"{what}: classes must be 0 to {len(order) - 1}; got {least} to {largest}.")
     counts = np.zeros((len(order), len(order)), int)
     np.add.at(counts, (true, said), 1)
     return counts, order
@@ -136,7 +134,7 @@ def predictions(
     x: Any,
     y: Any = None,
     labels: Sequence[Any] | None = None,
-    path: Any = None,
+    path: Target = None,
     *,
     most: int = 12,
     language: Language = "en",
@@ -159,7 +157,7 @@ def predictions(
     true = _true(what, y, samples.count)
     values = scores.shape[1] == 1 and not _may_be_probability(scores, true)
     parts = scores if values else probabilities(scores)
-    names = [str(label) for label in labels] if labels is not None else [*map(str, range(parts.shape[1]))]
+    names = [*map(str, range(parts.shape[1]) if labels is None else labels)]
     if not values:
         _check_names(what, parts.shape[1], names, true)
     across = min(3, samples.count)
@@ -167,8 +165,8 @@ def predictions(
     made = figure(what, across * 3.6 + 0.2, rows * 1.9 + 0.2)
     grid = made.add_gridspec(rows, 2 * across, width_ratios=[1, 1] * across)
     for index in range(samples.count):
-        place = grid[index // across, 2 * (index % across)], grid[index // across, 2 * (index % across) + 1]
-        left, right = (made.add_subplot(each) for each in place)
+        row, column = divmod(index, across)
+        left, right = (made.add_subplot(grid[row, 2 * column + side]) for side in (0, 1))
         draw_sample(left, samples.pictures[index], "", model, language)
         one = None if true is None else true[index]
         if values:

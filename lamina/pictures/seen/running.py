@@ -94,7 +94,8 @@ class Samples:
     """What a model is called on: a batch for each of its inputs. `pictures` is the one that is shown."""
 
     def __init__(self, what: str, model: Any, x: Any, most: int):
-        known = _known_inputs(model)
+        graph = getattr(model, "_graph", None)
+        known = [] if graph is None else list(graph.inputs)
         self.model = model
         parts, known, self.build = _parts(what, x, known)
         prepared = [_batch(what, model, part, known[i] if i < len(known) else None) for i, part in enumerate(parts)]
@@ -130,12 +131,6 @@ class Samples:
                 module.training = flag
 
 
-def _known_inputs(model: Any) -> list[Any]:
-    """Symbolic inputs of a model, where it has any."""
-    graph = getattr(model, "_graph", None)
-    return list(graph.inputs) if graph is not None else []
-
-
 def _parts(what: str, x: Any, known: list[Any]) -> tuple[list[Any], list[Any], Callable[[list[Any]], Any]]:
     """One value for each input, the inputs they are for, and what puts such values together again."""
     if isinstance(x, dict):
@@ -163,10 +158,10 @@ def _batch(what: str, model: Any, x: Any, like: Any) -> Any:
     if x.ndim == 0 or (like is not None and x.ndim != len(like.shape)):
         expected = "a batch" if like is None else f"samples of shape {show_shape(like.shape[1:])}"
         raise ValueError(f"{what}: `x` must hold {expected}; got shape {show_shape(x.shape)}.")
-    kind = like.torch_dtype if like is not None else None
-    if kind is None and not takes_indices(model):
-        kind = torch.float32 if not x.is_floating_point() else x.dtype
-    return x.detach().to(device_of(model), kind if kind is not None else x.dtype)
+    kind = x.dtype if like is None else like.torch_dtype
+    if like is None and not x.is_floating_point() and not takes_indices(model):
+        kind = torch.float32
+    return x.detach().to(device_of(model), kind)
 
 
 def _as_batch(x: Tensor, shape: Sequence[int | None]) -> Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...core.errors import named
 from ..said import Language, sentences
-from .canvas import SIDE, array_of, bare, figure, finished, integer_ticks, picture_of, scaled, shown, tile
+from .canvas import SIDE, Target, array_of, bare, figure, finished, integer_ticks, picture_of, scaled, shown, tile
 from .running import check_model, is_convolution, layer_of, name_of
 
 _SAID = sentences("weights")
@@ -19,7 +19,7 @@ _TILES = 16  # channels of a kernel that are drawn
 _CURVES = 6  # more input channels than that are a heat map
 
 
-def filters(model: Any, layer: Any = None, path: Any = None, *, most: int = 64, language: Language = "en") -> Any:
+def filters(model: Any, layer: Any = None, path: Target = None, *, most: int = 64, language: Language = "en") -> Any:
     """Draw the kernels of a layer, and return the `matplotlib.figure.Figure`.
 
     A convolution's are tiles in 2-D, in colours where it has three input channels, and curves in 1-D; of a 3-D kernel
@@ -177,7 +177,8 @@ def _of_matrix(what: str, model: Any, kernel: np.ndarray, name: str, most: int, 
         return made
     matrix = kernel.reshape(-1, kernel.shape[-1])
     title = _SAID.weights(language, name=name, shape=" x ".join(map(str, kernel.shape)))
-    made = figure(what, *_size_of(matrix))
+    rows, columns = matrix.shape
+    made = figure(what, min(9.0, max(4.0, columns * 0.12 + 2)), min(8.0, max(3.0, rows * 0.06 + 1.5)))
     axes, reach = made.add_subplot(), float(np.abs(matrix).max()) or 1.0
     image = axes.imshow(matrix, cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto", interpolation="nearest")
     axes.set_title(title, fontsize=10)
@@ -188,16 +189,10 @@ def _of_matrix(what: str, model: Any, kernel: np.ndarray, name: str, most: int, 
     return made
 
 
-def _size_of(matrix: np.ndarray) -> tuple[float, float]:
-    rows, columns = matrix.shape
-    return min(9.0, max(4.0, columns * 0.12 + 2)), min(8.0, max(3.0, rows * 0.06 + 1.5))
-
-
 def _picture_shape(model: Any, inputs: int) -> tuple[int, ...] | None:
     """The shape of the model's pictures, where they have so many values."""
     graph = getattr(model, "_graph", None)
-    shapes = [] if graph is None else [tuple(tensor.shape[1:]) for tensor in graph.inputs]
-    for shape in shapes:
+    for shape in () if graph is None else [tuple(tensor.shape[1:]) for tensor in graph.inputs]:
         if None not in shape and len(shape) in (2, 3) and math.prod(shape) == inputs and min(shape[:2]) > 1:
             return shape if len(shape) == 2 or shape[-1] in (1, 3) or shape[0] in (1, 3) else None
     return None
