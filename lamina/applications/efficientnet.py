@@ -11,15 +11,12 @@ from .. import layers
 from ..core.symbolic import SymbolicTensor
 from ..models import Functional
 from ._blocks import Blocks, padded_to_halve, rounded
-from ._network import Network, Published, application, channel_axis, channels_of, shaped
+from ._network import STAGES, Network, Published, application, channel_axis, channels_of, shaped
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
 
 # Of each stage: blocks, filters, how many times wider they are inside, kernel, strides of the first.
-_STAGES = (
-    (1, 16, 1, 3, 1), (2, 24, 6, 3, 2), (2, 40, 6, 5, 2), (3, 80, 6, 3, 2), (3, 112, 6, 5, 1), (4, 192, 6, 5, 2),
-    (1, 320, 6, 3, 1),
-)  # fmt: skip
+_STAGES = STAGES["EfficientNet"]
 _DEVIATIONS = (0.229, 0.224, 0.225)  # of ImageNet's channels, of values up to 1
 
 

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from .. import layers, ops
 from ..core.symbolic import SymbolicTensor
 from ..models import Functional
 from ._blocks import Blocks, padded_to_halve, rounded
-from ._network import Network, Published, application, channels_of
+from ._network import STAGES, Network, Published, application, channels_of
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
 
-# Of each block: how many times wider it is inside, filters, kernel, strides, squeeze and excitation, hard swish.
-_SMALL = (
-    (1, 16, 3, 2, True, False), (72 / 16, 24, 3, 2, False, False), (88 / 24, 24, 3, 1, False, False),
-    (4, 40, 5, 2, True, True), (6, 40, 5, 1, True, True), (6, 40, 5, 1, True, True), (3, 48, 5, 1, True, True),
-    (3, 48, 5, 1, True, True), (6, 96, 5, 2, True, True), (6, 96, 5, 1, True, True), (6, 96, 5, 1, True, True),
-)  # fmt: skip
-_LARGE = (
-    (1, 16, 3, 1, False, False), (4, 24, 3, 2, False, False), (3, 24, 3, 1, False, False),
-    (3, 40, 5, 2, True, False), (3, 40, 5, 1, True, False), (3, 40, 5, 1, True, False),
-    (6, 80, 3, 2, False, True), (2.5, 80, 3, 1, False, True), (2.3, 80, 3, 1, False, True),
-    (2.3, 80, 3, 1, False, True), (6, 112, 3, 1, True, True), (6, 112, 3, 1, True, True),
-    (6, 160, 5, 2, True, True), (6, 160, 5, 1, True, True), (6, 160, 5, 1, True, True),
-)  # fmt: skip
 _RELU = Blocks(
     "{} {}_bn",
     {"padding": "same", "use_bias": False},
@@ -57,7 +43,7 @@ def MobileNetV3Small(
     kernels of 5. dropout_rate: before the classifier. include_preprocessing: whether the network takes values from
     0 to 255; else from -1 to 1.
     """
-    return _mobilenet(net, _SMALL, 1024, alpha, minimalistic, dropout_rate, include_preprocessing)
+    return _mobilenet(net, 1024, alpha, minimalistic, dropout_rate, include_preprocessing)
 
 
 @application("MobileNetV3Large", _ORDER)
@@ -72,11 +58,11 @@ def MobileNetV3Large(
 
     Its own arguments are those of MobileNetV3Small.
     """
-    return _mobilenet(net, _LARGE, 1280, alpha, minimalistic, dropout_rate, include_preprocessing)
+    return _mobilenet(net, 1280, alpha, minimalistic, dropout_rate, include_preprocessing)
 
 
 def _mobilenet(
-    net: Network, blocks: Any, last: int, alpha: float, minimalistic: bool, dropout_rate: float, preprocess: bool
+    net: Network, last: int, alpha: float, minimalistic: bool, dropout_rate: float, preprocess: bool
 ) -> Functional:
     """last: filters of the last convolution before the classifier's."""
     x = net.input(None, 32)
@@ -86,7 +72,8 @@ def _mobilenet(
         raise net.error("alpha", '0.75 or 1.0 with `weights="imagenet"`, 1.0 if minimalistic', alpha)
     swish = _RELU if minimalistic else _SWISH
     x = swish(layers.Rescaling(1 / 127.5, -1.0)(x) if preprocess else x, "conv", 16, 3, strides=2)
-    for number, (wider, filters, kernel, strides, excited, smooth) in enumerate(blocks):
+    # Of each block: how many times wider it is inside, filters, kernel, strides, squeeze and excitation, hard swish.
+    for number, (wider, filters, kernel, strides, excited, smooth) in enumerate(STAGES[net.architecture]):
         name = f"expanded_conv_{number}_" if number else "expanded_conv_"
         size = min(kernel, 3) if minimalistic else kernel
         style = swish if smooth else _RELU
