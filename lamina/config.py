@@ -1,5 +1,7 @@
 """Settings of the process, as functions to read and set them."""
 
+# ruff: noqa: F403, F405
+
 from __future__ import annotations
 
 import os
@@ -7,23 +9,8 @@ import warnings
 
 import torch
 
-from .core.config import disable_interactive_logging as disable_interactive_logging
-from .core.config import enable_interactive_logging as enable_interactive_logging
-from .core.config import epsilon as epsilon
-from .core.config import floatx as floatx
-from .core.config import image_data_format as image_data_format
-from .core.config import is_interactive_logging_enabled as is_interactive_logging_enabled
-from .core.config import max_epochs as max_epochs
-from .core.config import max_steps_per_epoch as max_steps_per_epoch
-from .core.config import set_epsilon as set_epsilon
-from .core.config import set_floatx as set_floatx
-from .core.config import set_image_data_format as set_image_data_format
-from .core.config import set_max_epochs as set_max_epochs
-from .core.config import set_max_steps_per_epoch as set_max_steps_per_epoch
-from .core.config import set_thread_choice as set_thread_choice
-from .core.config import thread_choice as thread_choice
-from .core.dtypes import dtype_policy as dtype_policy
-from .core.dtypes import set_dtype_policy as set_dtype_policy
+from .core.config import *
+from .core.dtypes import dtype_policy, set_dtype_policy
 
 __all__ = [
     "backend",

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import warnings
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +18,12 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .core import placing, shares
+from .core.dtypes import ByPath
 from .core.errors import named, show_shape
 from .core.scope import asking, scope
 from .core.symbolic import SymbolicTensor
 from .training.data import rows_of
-from .training.distributed import Part, Ranks, place, together, use
-
-if TYPE_CHECKING:
-    pass
+from .training.distributed import Part, Ranks, Shared, place, together, use
 
 __all__ = [
     "DataParallel",
@@ -210,7 +207,7 @@ class TensorLayout:
         return f"<{type(self).__name__} axes={self.axes}, device_mesh={self.device_mesh}>"
 
 
-class LayoutMap(MutableMapping):
+class LayoutMap(ByPath):
     """Layouts by the path of a weight: `layout_map[".*dense.*kernel"] = (None, "model")`.
 
     A key is a path, or a regular expression for all of it. Looking up gives None where none fits, and raises ValueError
@@ -218,37 +215,20 @@ class LayoutMap(MutableMapping):
     """
 
     def __init__(self, device_mesh: DeviceMesh):
-        self._layouts: dict[str, TensorLayout] = {}
+        super().__init__()
         self._device_mesh = device_mesh
 
     device_mesh = property(lambda self: self._device_mesh)
 
-    def __getitem__(self, key: str) -> Any:
-        if key in self._layouts:
-            return self._layouts[key]
-        fitting = [pattern for pattern in self._layouts if re.fullmatch(pattern, key)]
-        if len(fitting) > 1:
-            raise ValueError(f"LayoutMap: path {key!r} matches multiple keys: {fitting}. Let one fit each path.")
-        return self._layouts[fitting[0]] if fitting else None
+    __getitem__ = ByPath._found
 
     def __setitem__(self, key: str, layout: TensorLayout | tuple) -> None:
-        if key in self._layouts:
-            raise ValueError(f"LayoutMap: {key!r} already exists with {self._layouts[key]}; delete it first.")
         layout = TensorLayout(layout) if isinstance(layout, tuple) else layout
         if not isinstance(layout, TensorLayout):
             raise ValueError(f"LayoutMap: {key!r} needs a TensorLayout or a tuple of names; got {layout!r}.")
         if layout.device_mesh is None and self._device_mesh is not None:
             layout.device_mesh = self._device_mesh
-        self._layouts[key] = layout
-
-    def __delitem__(self, key: str) -> None:
-        del self._layouts[key]
-
-    def __len__(self) -> int:
-        return len(self._layouts)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._layouts)
+        self._put(key, layout)
 
 
 def distribute_tensor(tensor: Any, layout: TensorLayout) -> Any:
@@ -535,14 +515,8 @@ class _Placed(Ranks):
         return Part.of(batch, rows, int(self.add(torch.tensor(rows, device=self._host))))
 
 
-class _Own:
+class _Own(Shared):
     """A source of batches of which each process has its own."""
 
-    def __init__(self, source: Any, ranks: _Placed):
-        self._source, self._ranks = source, ranks
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
-
-    def batches(self) -> Iterator[Part]:
-        return map(self._ranks.part, self._source.batches())
+    def batches_after(self, count: int) -> Iterator[Part]:
+        return map(self._ranks.part, self._source.batches_after(count))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from lamina import cli, distribution
 from lamina.core.sharded import Sharded
 from lamina.distribution import DataParallel, DeviceMesh, LayoutMap, ModelParallel, TensorLayout
 from lamina.pictures import scale
+from lamina.training.data import make_source
+from lamina.training.distributed import Part
 
 FAST = [
     "model mlp", "grid transformer", "fully mlp", "fully transformer", "model stepped", "fully written_and_read",
@@ -388,3 +391,10 @@ def test_scale_tells_what_a_file_takes(tmp_path: Path, capsys: pytest.CaptureFix
         scale.counts(keras.Sequential([keras.Input((None, 3)), keras.layers.Dense(2)]))
     with pytest.raises(ValueError, match="no weights yet"):
         scale.counts(keras.Sequential([keras.layers.Dense(2)]))
+
+
+def test_after_a_backup_batches_of_ones_own_are_parts() -> None:
+    source = make_source(np.arange(6.0).reshape(6, 1), batch_size=2)
+    ranks: Any = SimpleNamespace(part=lambda batch: Part.of(batch, 2, 4))
+    left = [*distribution._Own(source, ranks).batches_after(1)]
+    assert [(part.rows, part.whole, part[0].flatten().tolist()) for part in left] == [(2, 4, [2, 3]), (2, 4, [4, 5])]

@@ -73,7 +73,6 @@ UNUSED = {
     "layers.operation.Operation.symbolic_call": "users call it",
     "layers.lora.LoRA.enable_lora": "users call it",
     "metrics.base.Metric.stateless_*": "users call them",
-    "models.functional.Functional.input_names": "users read it",
     "models.*_state_tree": "users call them",
     "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
     "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",

@@ -34,7 +34,7 @@ def test_a_map_answers_by_path() -> None:
     assert found == ["bfloat16", "mixed_float16", "mixed_float16", "float64", "mixed_float16"]
     assert (map_.name, map_.compute_dtype, map_.variable_dtype) == ("map_mixed_float16", "float16", "float32")
     assert list(map_) == ["a", "b/.*"] and len(map_) == 2 and map_.pop("a").name == "bfloat16"
-    with pytest.raises(ValueError, match="several keys"):
+    with pytest.raises(ValueError, match="multiple keys"):
         DTypePolicyMap(None, {"a.*": "float16", "a/.*": "float32"})["a/b"]
     with pytest.raises(ValueError, match="already"):
         map_["b/.*"] = "float16"

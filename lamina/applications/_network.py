@@ -23,7 +23,7 @@ from ..models import Functional
 from ..utils import get_file, get_source_inputs
 
 _BASE = "https://storage.googleapis.com/tensorflow/keras-applications/"
-_SUMS = json.loads((Path(__file__).parent / "sums.json").read_text("utf-8"))
+_SUMS, STAGES = (json.loads(Path(__file__).with_name(f"{name}.json").read_text("utf-8")) for name in ("sums", "stages"))
 _ARGUMENTS = """
 
     include_top: whether the network ends in its classifier. weights: "imagenet" for the published ones, which are

@@ -7,30 +7,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from .. import layers
 from ..core.symbolic import SymbolicTensor
-from ..layers import (
-    Activation,
-    Add,
-    Conv2D,
-    DepthwiseConv2D,
-    Dropout,
-    GlobalAveragePooling2D,
-    Multiply,
-    Normalization,
-    Rescaling,
-    Reshape,
-)
 from ..models import Functional
 from ._blocks import Blocks, padded_to_halve, rounded
-from ._network import Network, Published, application, channel_axis, channels_of, shaped
+from ._network import STAGES, Network, Published, application, channel_axis, channels_of, shaped
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
 
 # Of each stage: blocks, filters, how many times wider they are inside, kernel, strides of the first.
-_STAGES = (
-    (1, 16, 1, 3, 1), (2, 24, 6, 3, 2), (2, 40, 6, 5, 2), (3, 80, 6, 3, 2), (3, 112, 6, 5, 1), (4, 192, 6, 5, 2),
-    (1, 320, 6, 3, 1),
-)  # fmt: skip
+_STAGES = STAGES["EfficientNet"]
 _DEVIATIONS = (0.229, 0.224, 0.225)  # of ImageNet's channels, of values up to 1
 
 
@@ -43,7 +29,7 @@ _KERNELS = _scaled(2.0, "truncated_normal")
 BLOCKS = Blocks(
     "{}conv {}bn {}activation",
     {"padding": "same", "use_bias": False, "kernel_initializer": _KERNELS},
-    activate=lambda name: Activation("swish", name=name),
+    activate=lambda name: layers.Activation("swish", name=name),
 )
 
 preprocess_input = preprocessing(None)
@@ -98,9 +84,9 @@ def EfficientNetB7(net: Network) -> Functional:
 
 
 def _efficientnet(net: Network, wide: float, deep: float, size: int, dropout: float) -> Functional:
-    x = Normalization(axis=channel_axis())(Rescaling(1 / 255)(net.input(size, 32)))
+    x = layers.Normalization(axis=channel_axis())(layers.Rescaling(1 / 255)(net.input(size, 32)))
     if net.pretrained:  # they were trained with a division by the variance
-        x = Rescaling([1 / math.sqrt(each) for each in _DEVIATIONS])(x)
+        x = layers.Rescaling([1 / math.sqrt(each) for each in _DEVIATIONS])(x)
     x, padding = padded_to_halve(x, 3, "stem_conv_pad")
     x = BLOCKS(x, "stem_", rounded(32 * wide), 3, strides=2, padding=padding)
     block = partial(bottleneck, blocks=BLOCKS)
@@ -126,8 +112,8 @@ def stacked(
             y = block(x, name, filters, wider, kernel, strides)
             if strides == 1 and channels_of(x) == filters:
                 if number:
-                    y = Dropout(0.2 * number / count, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(y)
-                y = Add(name=f"{name}add")([y, x])
+                    y = layers.Dropout(0.2 * number / count, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(y)
+                y = layers.Add(name=f"{name}add")([y, x])
             x, number = y, number + 1
     return x
 
@@ -142,7 +128,7 @@ def bottleneck(
     if strides == 2 and blocks is BLOCKS:
         y, padding = padded_to_halve(y, kernel, f"{name}dwconv_pad")
     options: dict[str, Any] = {"padding": padding, "use_bias": False, "depthwise_initializer": _KERNELS}
-    y = DepthwiseConv2D(kernel, strides=strides, **options, name=name + depthwise)(y)
+    y = layers.DepthwiseConv2D(kernel, strides=strides, **options, name=name + depthwise)(y)
     y = _excited(blocks.norm(y, name, active=True), f"{name}se_", max(1, channels // 4))
     return blocks(y, f"{name}project_", filters, 1, active=False)
 
@@ -150,11 +136,13 @@ def bottleneck(
 def _excited(x: SymbolicTensor, name: str, between: int) -> SymbolicTensor:
     """Squeeze and excitation: each channel times what a small network makes of all channels' means."""
     channels = channels_of(x)
-    y = Reshape(shaped(1, channels), name=f"{name}reshape")(GlobalAveragePooling2D(name=f"{name}squeeze")(x))
+    y = layers.Reshape(shaped(1, channels), name=f"{name}reshape")(
+        layers.GlobalAveragePooling2D(name=f"{name}squeeze")(x)
+    )
     options: dict[str, Any] = {"padding": "same", "kernel_initializer": _KERNELS}
-    y = Conv2D(between, 1, activation="swish", **options, name=f"{name}reduce")(y)
-    y = Conv2D(channels, 1, activation="sigmoid", **options, name=f"{name}expand")(y)
-    return Multiply(name=f"{name}excite")([x, y])
+    y = layers.Conv2D(between, 1, activation="swish", **options, name=f"{name}reduce")(y)
+    y = layers.Conv2D(channels, 1, activation="sigmoid", **options, name=f"{name}expand")(y)
+    return layers.Multiply(name=f"{name}excite")([x, y])
 
 
 def finished(
@@ -164,5 +152,5 @@ def finished(
     x = blocks(x, "top_", filters, 1)
     if not net.include_top:
         return net.pooled(x, named=True)
-    x = Dropout(dropout, name="top_dropout")(GlobalAveragePooling2D(name="avg_pool")(x))
+    x = layers.Dropout(dropout, name="top_dropout")(layers.GlobalAveragePooling2D(name="avg_pool")(x))
     return net.classified(x, kernel_initializer=_scaled(1 / 3, "uniform"), **options)

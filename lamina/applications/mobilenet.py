@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
+from .. import layers
 from ..core.symbolic import SymbolicTensor
-from ..layers import (
-    Activation,
-    Conv2D,
-    DepthwiseConv2D,
-    Dropout,
-    GlobalAveragePooling2D,
-    ReLU,
-    Reshape,
-    ZeroPadding2D,
-)
 from ..models import Functional
 from ._blocks import Blocks
 from ._network import Network, Published, application, places
@@ -23,7 +14,10 @@ _SIZES = (128, 160, 192, 224)  # that weights are published for
 _ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}  # likewise, and how files call them
 _FILTERS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 _BLOCKS = Blocks(
-    "{} {}_bn {}_relu", {"padding": "same", "use_bias": False}, axis=-1, activate=lambda name: ReLU(6.0, name=name)
+    "{} {}_bn {}_relu",
+    {"padding": "same", "use_bias": False},
+    axis=-1,
+    activate=lambda name: layers.ReLU(6.0, name=name),
 )
 
 preprocess_input = preprocessing("tf")
@@ -50,11 +44,11 @@ def MobileNet(net: Network, alpha: float = 1.0, depth_multiplier: int = 1, dropo
     for number, filters in enumerate(_FILTERS, 1):
         x = _block(x, number, int(filters * alpha), depth_multiplier, strides=2 if number in (2, 4, 6, 12) else 1)
     if net.include_top:
-        x = GlobalAveragePooling2D(keepdims=True)(x)
-        x = Dropout(dropout, name="dropout")(x)
-        x = Conv2D(net.classes, 1, padding="same", name="conv_preds")(x)
-        x = Reshape((net.classes,), name="reshape_2")(x)
-        x = Activation(net.activation, name="predictions")(x)
+        x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        x = layers.Dropout(dropout, name="dropout")(x)
+        x = layers.Conv2D(net.classes, 1, padding="same", name="conv_preds")(x)
+        x = layers.Reshape((net.classes,), name="reshape_2")(x)
+        x = layers.Activation(net.activation, name="predictions")(x)
     else:
         x = net.pooled(x)
     return net.model(x, Published(f"mobilenet/mobilenet_{_ALPHAS.get(alpha)}_{rows}_tf{{}}.h5", without_top="_no_top"))
@@ -64,7 +58,7 @@ def _block(x: SymbolicTensor, number: int, filters: int, multiplier: int, stride
     """A depthwise convolution, then one of single pixels."""
     padding = "same"
     if strides > 1:
-        x, padding = ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{number}")(x), "valid"
-    depthwise = {"kind": DepthwiseConv2D, "depth_multiplier": multiplier, "strides": strides, "padding": padding}
+        x, padding = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{number}")(x), "valid"
+    depthwise = {"kind": layers.DepthwiseConv2D, "depth_multiplier": multiplier, "strides": strides, "padding": padding}
     x = _BLOCKS(x, f"conv_dw_{number}", 3, **depthwise)
     return _BLOCKS(x, f"conv_pw_{number}", filters, 1)

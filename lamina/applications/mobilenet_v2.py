@@ -8,16 +8,14 @@ from ..core.symbolic import SymbolicTensor
 from ..layers import Add, DepthwiseConv2D, GlobalAveragePooling2D, ReLU
 from ..models import Functional
 from ._blocks import Blocks, padded_to_halve, rounded
-from ._network import Network, Published, application, channels_of, places
+from ._network import STAGES, Network, Published, application, channels_of, places
 from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocessing
 
 _SIZES = (96, 128, 160, 192, 224)  # that weights are published for
 _ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)  # likewise
 # Of each stage: how many times wider its blocks are inside, filters, blocks, strides of the first.
-_STAGES = (
-    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
-)  # fmt: skip
+_STAGES = STAGES["MobileNetV2"]
 _BLOCKS = Blocks(
     "{} {}_BN {}_relu",
     {"padding": "same", "use_bias": False},

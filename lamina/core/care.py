@@ -68,31 +68,21 @@ def tend(layer: Any) -> None:
 
 
 def care_of(layer: Any) -> int:
-    care = layer._care & ADDS | _shared(layer)
-    policy, ours = layer.dtype_policy, layer._ours
-    if not layer._ready:
-        care |= UNBUILT
-    if policy.compute != policy.variable:
-        care |= CASTS
-    if any(hooks_of(layer)):
-        care |= HOOKED
-    if layer.activity_regularizer is not None:
-        care |= ACTIVITY
-    if layer._creates_mask:
-        care |= MASKS
-    if layer._context_words or (layer._modules and not ours):
-        care |= INSIDE
-    if not ours:
-        care |= ANSWERS
-        if layer._creates_mask or not _by_rank(layer.input_spec):
-            care |= CHECKS
-    if any(not hasattr(module, "_care") and not isinstance(module, Children) for module in layer.modules()):
-        care |= TOLD
-    return care
-
-
-def _shared(layer: Any) -> int:
-    return SHARED if placing.used and any(map(placing.is_shared_out, layer.parameters())) else 0
+    policy, theirs = layer.dtype_policy, not layer._ours
+    causes = {
+        ADDS: layer._care & ADDS,
+        UNBUILT: not layer._ready,
+        CASTS: policy.compute != policy.variable,
+        HOOKED: any(hooks_of(layer)),
+        ACTIVITY: layer.activity_regularizer is not None,
+        MASKS: layer._creates_mask,
+        INSIDE: layer._context_words or (layer._modules and theirs),
+        ANSWERS: theirs,
+        CHECKS: theirs and (layer._creates_mask or not _by_rank(layer.input_spec)),
+        TOLD: any(not hasattr(module, "_care") and not isinstance(module, Children) for module in layer.modules()),
+        SHARED: placing.used and any(map(placing.is_shared_out, layer.parameters())),
+    }
+    return sum(care for care, cause in causes.items() if cause)
 
 
 def hooks_of(module: nn.Module) -> list[Any]:

@@ -16,6 +16,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -34,6 +35,7 @@ class Refused(Exception):
     """Raised by a kind's converter: the value does not fit. The text is a hint how to repair it."""
 
 
+@dataclass(eq=False)
 class Kind(Generic[T]):
     """What an argument accepts, and becomes: a T.
 
@@ -41,20 +43,14 @@ class Kind(Generic[T]):
     normal form into a config, `good` and `bad` are examples for tests.
     """
 
-    def __init__(
-        self,
-        expected: str,
-        convert: Callable[[Any, Any], T],
-        *,
-        dump: Callable[[Any], Any] | None = None,
-        good: tuple = (),
-        bad: tuple = (),
-        error: type[Exception] = ValueError,
-        none_is_default: bool = False,
-    ):
-        self.none_is_default = none_is_default
-        self.expected, self.convert, self.good, self.bad, self.error = expected, convert, good, bad, error
-        self.dump = dump or serialize
+    expected: str
+    convert: Callable[[Any, Any], T]
+    _: KW_ONLY
+    dump: Callable[[Any], Any] = serialize
+    good: tuple = ()
+    bad: tuple = ()
+    error: type[Exception] = ValueError
+    none_is_default: bool = False
 
     def optional(self) -> Kind[T | None]:
         """The same kind, or None."""
@@ -69,25 +65,18 @@ class Kind(Generic[T]):
         return Kind(f"{self.expected} or None", convert, dump=dump, good=(None, *self.good), bad=bad, error=self.error)
 
 
+@dataclass(eq=False)
 class Arg:
     """One declared argument of a class."""
 
-    __slots__ = ("attribute", "config", "default", "doc", "init", "keyword", "kind", "name")
-
-    def __init__(
-        self,
-        kind: Kind,
-        default: Any,
-        doc: str,
-        keyword: bool,
-        config: bool | str,
-        name: str = "",
-        attribute: str = "",
-        init: bool = True,
-    ):
-        self.kind, self.default, self.doc, self.keyword, self.config = kind, default, doc, keyword, config
-        self.attribute, self.init = attribute, init
-        self.name = name  # given by the class that declares it
+    kind: Kind
+    default: Any
+    doc: str
+    keyword: bool
+    config: bool | str
+    name: str = ""  # given by the class that declares it
+    attribute: str = ""
+    init: bool = True
 
     def convert(self, value: Any, owner: Any) -> Any:
         """`value` in its normal form. Raises the kind's error, worded with the owner's class and this name."""
@@ -451,6 +440,14 @@ def listed(value: Any) -> tuple[Any, ...]:
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
         raise Refused
     return tuple(value)
+
+
+def items(value: Any, item: Kind[T], owner: Any, *, alone: bool = False, least: int = 1) -> tuple[T, ...]:
+    """What is in a list or tuple, each of a kind; with `alone` one may come by itself. Raises Refused."""
+    many = value if isinstance(value, (list, tuple)) else (value,) if alone else None
+    if many is None or len(many) < least:
+        raise Refused
+    return tuple(item.convert(each, owner) for each in many)
 
 
 def as_sizes(value: Any, rank: int, minimum: int) -> tuple[int, ...]:

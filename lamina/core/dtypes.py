@@ -12,26 +12,9 @@ import torch
 
 from . import config
 
-FLOATS = {
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    "float64": torch.float64,
-}
-TYPES = {
-    **FLOATS,
-    "uint8": torch.uint8,
-    "uint16": torch.uint16,
-    "uint32": torch.uint32,
-    "uint64": torch.uint64,
-    "int8": torch.int8,
-    "int16": torch.int16,
-    "int32": torch.int32,
-    "int64": torch.int64,
-    "bool": torch.bool,
-    "complex64": torch.complex64,
-    "complex128": torch.complex128,
-}
+_WORDS = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 bool complex64 complex128"
+FLOATS: dict[str, torch.dtype] = {name: getattr(torch, name) for name in "float16 bfloat16 float32 float64".split()}
+TYPES: dict[str, torch.dtype] = FLOATS | {name: getattr(torch, name) for name in _WORDS.split()}
 _NAMES = {value: name for name, value in TYPES.items()}
 _ALIASES = {"half": "float16", "float": "float32", "double": "float64", "int": "int64", "long": "int64"}
 _UNSIGNED = frozenset({torch.uint16, torch.uint32, torch.uint64})  # torch itself combines them with nothing
@@ -150,7 +133,40 @@ class DTypePolicy:
         return f'<DTypePolicy "{self.name}">'
 
 
-class DTypePolicyMap(DTypePolicy, MutableMapping[str, DTypePolicy]):
+class ByPath(MutableMapping[str, Any]):
+    """Values by path: a key is a path, or a regular expression that matches a whole path."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Any] = {}
+
+    def _found(self, path: str) -> Any:
+        """The value for a path; None where no key fits. Raises ValueError where several do."""
+        fitting = [path] if path in self._held else [key for key in self._held if re.fullmatch(key, path)]
+        if len(fitting) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: {path!r} matches multiple keys, {fitting}; let one of them match it."
+            )
+        return self._held[fitting[0]] if fitting else None
+
+    def _put(self, key: str, value: Any) -> None:
+        """Raises ValueError for a key that is there already."""
+        if key in self._held:
+            raise ValueError(
+                f"{type(self).__name__}: {key!r} already exists with {self._held[key]!r}; delete it first."
+            )
+        self._held[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._held[key]
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+
+class DTypePolicyMap(DTypePolicy, ByPath):
     """Policies by path, such as "encoder/dense": a layer takes that of its path, else `default_policy`.
 
     A key is a path, or a regular expression that matches a whole path. Raises ValueError for a path that several
@@ -163,9 +179,8 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, DTypePolicy]):
         if policy_map is not None and not isinstance(policy_map, Mapping):
             raise TypeError(f"DTypePolicyMap: `policy_map` must be a dictionary; got {policy_map!r}.")
         self._default = None if default_policy is None else get(default_policy)
-        self._policies: dict[str, DTypePolicy] = {}
-        for key, policy in (policy_map or {}).items():
-            self[key] = policy
+        ByPath.__init__(self)
+        self.update(policy_map or {})
 
     @property
     def default_policy(self) -> DTypePolicy:
@@ -184,34 +199,18 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, DTypePolicy]):
         return self.default_policy.variable
 
     def __getitem__(self, key: str) -> DTypePolicy:
-        if key in self._policies:
-            return self._policies[key]
-        found = [pattern for pattern in self._policies if re.fullmatch(pattern, key)]
-        if len(found) > 1:
-            raise ValueError(f"DTypePolicyMap: {key!r} matches several keys, {found}; let it match one.")
-        return self._policies[found[0]] if found else self.default_policy
+        return self._found(key) or self.default_policy
 
     def __setitem__(self, key: str, policy: Any) -> None:
-        if key in self._policies:
-            raise ValueError(f"DTypePolicyMap: {key!r} has a policy already, {self._policies[key]!r}; delete it first.")
         if not isinstance(key, str):
             raise ValueError(f"DTypePolicyMap: keys must be texts; got {key!r}.")
-        self._policies[key] = get(policy)
-
-    def __delitem__(self, key: str) -> None:
-        del self._policies[key]
+        self._put(key, get(policy))
 
     def __contains__(self, key: object) -> bool:
-        return key in self._policies
-
-    def __len__(self) -> int:
-        return len(self._policies)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._policies)
+        return key in self._held
 
     def get_config(self) -> dict[str, Any]:
-        policies = {key: serialize(policy) for key, policy in self._policies.items()}
+        policies = {key: serialize(policy) for key, policy in self._held.items()}
         return {"default_policy": self._default and self._default.name, "policy_map": policies}
 
     @classmethod
@@ -230,7 +229,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, DTypePolicy]):
         return hash(self.name)
 
     def __repr__(self) -> str:
-        shown = {key: policy.name for key, policy in self._policies.items()}
+        shown = {key: policy.name for key, policy in self._held.items()}
         return f"<DTypePolicyMap default={self.default_policy.name}, {shown}>"
 
 

@@ -23,16 +23,14 @@ class NotInitialized(RuntimeError, AttributeError):
 
 
 MOST_ROWS = 12  # of a table below an error
-_AXES = {
-    "channels_last": {3: ("steps",), 4: ("height", "width"), 5: ("depth", "height", "width")},
-}
+_SPATIAL = {3: ("steps",), 4: ("height", "width"), 5: ("depth", "height", "width")}  # by the number of all axes
 
 
 def axis_names(ndim: int, data_format: str | None = None) -> tuple[str, ...]:
     """Names of the axes of a batch of rank `ndim`, as messages call them."""
     if ndim == 2:
         return ("batch", "features")
-    spatial = _AXES["channels_last"].get(ndim)
+    spatial = _SPATIAL.get(ndim)
     if spatial is None:
         return ("batch", *(f"axis {i}" for i in range(1, ndim)))
     if data_format == "channels_first":
@@ -46,6 +44,12 @@ def layout(ndim: int, data_format: str | None = None) -> str:
 
 def show_shape(shape: Any) -> str:
     return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+def unsized(layer: Any, axis: str, shape: Any) -> ValueError:
+    """What is said of an axis on which weights depend and whose size is unknown."""
+    got = f"got shape {show_shape(shape)}. Give it in the input's shape."
+    return ValueError(f"{named(layer)}: the {axis} must have a known size; {got}")
 
 
 def named(layer: Any) -> str:

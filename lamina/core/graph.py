@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from .errors import answered, short
 from .fusion import calls, granted, watched
 from .layer import Layer, scope
 from .operation import Operation, tracked
+from .scope import put
 from .symbolic import Node, SymbolicTensor, in_order
 from .trail import FAULTS, Trail, beyond_shapes, trail_of
 
@@ -162,18 +163,12 @@ class Graph:
         return self._through(inputs, recorded, self.outputs if results is None else results)
 
     def _through(self, inputs: Sequence[Any], call: Callable, results: Any) -> Any:
-        known = {id(old): fresh for old, fresh in zip(self.inputs, inputs, strict=True)}
-
-        def substitute(leaf):
-            return known.get(id(leaf), leaf) if isinstance(leaf, SymbolicTensor) else leaf
-
-        for node in self.nodes:
-            args, kwargs = pytree.tree_map(substitute, (node.args, node.kwargs))
+        def without_mask(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
             if node.layer._takes_mask and kwargs.get("mask") is node.kwargs.get("mask"):
                 kwargs.pop("mask", None)
-            fresh = pytree.tree_leaves(call(node.layer, args, kwargs))
-            known.update({id(old): new for old, new in zip(pytree.tree_leaves(node.outputs), fresh, strict=True)})
-        return pytree.tree_map(substitute, results)
+            return call(node.layer, args, kwargs)
+
+        return pytree.tree_map(called_again(self.nodes, self.inputs, inputs, without_mask), results)
 
     def misfit(self, inputs: list[Any]) -> Trail | None:
         """Where the shapes of these inputs do not fit; None where they do."""
@@ -181,15 +176,30 @@ class Graph:
             x if isinstance(x, SymbolicTensor) else _input_like(own, x.shape, x.dtype)
             for own, x in zip(self.inputs, inputs, strict=True)
         ]
-        outer = scope.by_running
         try:
-            for scope.by_running in (outer, True):  # rules tell more clearly; running tells all
-                self.replay(fresh)
+            for by_running in (scope.by_running, True):  # rules tell more clearly; running tells all
+                with put(scope, by_running=by_running):
+                    self.replay(fresh)
         except FAULTS as error:
             return None if beyond_shapes(error) else trail_of(error)
-        finally:
-            scope.by_running = outer
         return None
+
+
+def called_again(
+    nodes: Iterable[Node], inputs: Sequence[Any], fresh: Sequence[Any], call: Callable[[Node, tuple, Any], Any]
+) -> Callable[[Any], Any]:
+    """Make calls once more, `call(node, args, kwargs)`, with others in the place of some inputs. The result tells what
+    stands for each tensor then."""
+    known = {id(old): new for old, new in zip(inputs, fresh, strict=True)}
+
+    def substitute(leaf: Any) -> Any:
+        return known.get(id(leaf), leaf) if isinstance(leaf, SymbolicTensor) else leaf
+
+    for node in nodes:
+        made = call(node, *pytree.tree_map(substitute, (node.args, node.kwargs)))
+        pairs = zip(pytree.tree_leaves(node.outputs), pytree.tree_leaves(made), strict=True)
+        known.update({id(old): new for old, new in pairs})
+    return substitute
 
 
 def _producer(tensor: SymbolicTensor, name: str) -> Node:

@@ -7,7 +7,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -59,23 +59,24 @@ def _itself(function: Callable) -> Callable:
 
 
 @contextmanager
-def told(training: bool) -> Iterator[None]:
+def put(holder: Any, **values: Any) -> Iterator[None]:
+    """Inside, attributes of an object have other values."""
+    outer = {name: getattr(holder, name) for name in values}
+    vars(holder).update(values)
+    try:
+        yield
+    finally:
+        vars(holder).update(outer)
+
+
+def told(training: bool) -> AbstractContextManager[None]:
     """Inside, this thread's calls are in training or not, whatever flags layers have."""
-    outer, scope.training = scope.training, training
-    try:
-        yield
-    finally:
-        scope.training = outer
+    return put(scope, training=training)
 
 
-@contextmanager
-def at_most(calls: int) -> Iterator[None]:
+def at_most(calls: int) -> AbstractContextManager[None]:
     """Inside, no more than so many calls on symbolic tensors: nested models may multiply them beyond measure."""
-    outer, scope.calls_left = scope.calls_left, calls
-    try:
-        yield
-    finally:
-        scope.calls_left = outer
+    return put(scope, calls_left=calls)
 
 
 class name_scope:
@@ -104,26 +105,14 @@ class name_scope:
         scope.path, scope.caller = self._outer.pop()
 
 
-_builders: dict[int, int] = {}  # threads by the layer (its id) whose weights they make
-_built = threading.Condition()
+_builders: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()  # by the layer whose weights are made
+_one_at_a_time = threading.Lock()
 
 
-@contextmanager
-def building(layer: Any) -> Iterator[None]:
+def building(layer: Any) -> threading.RLock:
     """Inside, no other thread makes this layer's weights: of two first calls at once one waits for the other."""
-    key, thread = id(layer), threading.get_ident()
-    with _built:
-        while _builders.get(key, thread) != thread:
-            _built.wait()
-        outermost = key not in _builders
-        _builders[key] = thread
-    try:
-        yield
-    finally:
-        if outermost:
-            with _built:
-                del _builders[key]
-                _built.notify_all()
+    with _one_at_a_time:
+        return _builders.setdefault(layer, threading.RLock())
 
 
 _name_counts: dict[str, Iterator[int]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .dtypes import dtype_name
-from .errors import axis_names, layout, show_shape
+from .errors import axis_names, layout, named, show_shape
 
 
 class InputSpec:
@@ -76,3 +76,10 @@ class InputSpec:
     def get_config(self) -> dict[str, Any]:
         ranks = {"ndim": self.ndim, "max_ndim": self.max_ndim, "min_ndim": self.min_ndim}
         return {"dtype": self.dtype, "shape": self.shape, **ranks, "axes": dict(self.axes)}
+
+
+def require(layer: Any, shape: Sequence[int | None], spec: InputSpec) -> None:
+    """Raises ValueError for an input of a layer whose shape does not fit."""
+    problem = spec.problem(shape)
+    if problem:
+        raise ValueError(f"{named(layer)}: {problem}")

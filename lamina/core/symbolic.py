@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from . import dtypes, masking
 from .arrays import beside, no_complex, reversing_item, twin
 from .errors import named, show_shape
-from .scope import scope
+from .scope import put, scope
 from .weight import Weight
 
 if TYPE_CHECKING:
@@ -241,29 +241,12 @@ class Nodes:
             )
         return self._node_at(0, what)
 
-    @property
-    def input(self) -> Any:
-        return self._only_node("input").input
-
-    @property
-    def output(self) -> Any:
-        return self._only_node("output").outputs
-
-    @property
-    def input_shape(self) -> Any:
-        return shapes_of(self._only_node("input shape").input)
-
-    @property
-    def output_shape(self) -> Any:
-        return shapes_of(self._only_node("output shape").outputs)
-
-    @property
-    def input_mask(self) -> Any:
-        return masking.masks_of(self._only_node("input mask").input)
-
-    @property
-    def output_mask(self) -> Any:
-        return masking.masks_of(self._only_node("output mask").outputs)
+    input = property(lambda self: self._only_node("input").input)
+    output = property(lambda self: self._only_node("output").outputs)
+    input_shape = property(lambda self: shapes_of(self._only_node("input shape").input))
+    output_shape = property(lambda self: shapes_of(self._only_node("output shape").outputs))
+    input_mask = property(lambda self: masking.masks_of(self._only_node("input mask").input))
+    output_mask = property(lambda self: masking.masks_of(self._only_node("output mask").outputs))
 
     def get_input_at(self, node_index: int) -> Any:
         return self._node_at(node_index, "input").input
@@ -423,31 +406,26 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
     symbols = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
     unknown = _unknown(symbols)
     of_sizes = any(leaf.known is not None for leaf in symbols) or function in SIZES
-    results = []
-    outer = scope.training, scope.depth, scope.path
-    scope.training, scope.depth = False, scope.depth + 1
-    if layer is not None and not layer._building:  # weights that layers inside make now lie under its name
-        scope.path = (*scope.path, layer.name)
+    # Weights that layers inside make now lie under its name.
+    path = scope.path if layer is None or layer._building else (*scope.path, layer.name)
     try:
-        for number in range(1 + unknown):
-            results.append(_trial(function, args, kwargs, tried[number], number, layer))
+        with put(scope, training=False, depth=scope.depth + 1, path=path):
+            results = [_trial(function, args, kwargs, tried[number], number, layer) for number in range(1 + unknown)]
     finally:
-        scope.training, scope.depth, scope.path = outer
         for inner in layer._flat_layers() if layer is not None else ():
             inner._losses.clear()
 
     if len({pytree.tree_structure(result) for result in results}) > 1:
-        who = named(layer) if layer is not None else getattr(function, "__name__", str(function))
         raise UnsettledError(
-            f"{who}: how many outputs it has depends on a size that is unknown; give that size in `Input(shape)`, or "
-            "the number of outputs where the function takes it."
+            f"{_called(function, layer)}: how many outputs it has depends on a size that is unknown; give that size in "
+            "`Input(shape)`, or the number of outputs where the function takes it."
         )
 
     def merge(first, *others):
         if isinstance(first, SymbolicTensor):
             raise ValueError(
-                f"{named(layer) if layer is not None else function.__name__}: its function computes with symbolic "
-                "tensors from outside; give it all that it needs as its inputs."
+                f"{_called(function, layer)}: its function computes with symbolic tensors from outside; give it all "
+                "that it needs as its inputs."
             )
         if not isinstance(first, Tensor):
             return first
@@ -462,6 +440,10 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
         return made
 
     return pytree.tree_map(merge, *results)
+
+
+def _called(function: Callable, layer: Any) -> str:
+    return named(layer) if layer is not None else getattr(function, "__name__", str(function))
 
 
 SIZES: set[Callable] = set()  # functions whose results are made of the sizes of what they get
@@ -502,14 +484,11 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, l
             return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
-        outer, scope.trying = scope.trying, True
         try:
-            return function(*args, **kwargs)
+            with put(scope, trying=True):
+                return function(*args, **kwargs)
         except (RuntimeError, IndexError, TypeError) as error:
-            who = named(layer) if layer is not None else getattr(function, "__name__", str(function))
-            raise cannot_take(who, args, error) from error
-        finally:
-            scope.trying = outer
+            raise cannot_take(_called(function, layer), args, error) from error
 
 
 def cannot_take(who: str, arguments: Any, error: Exception) -> ValueError:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .dtypes import FLOATS
 from .weight import context, stand_in
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -88,9 +89,7 @@ def _empty(name: Any, arguments: Any, device: Any = "meta") -> nn.Module:
     if not all(map(_plain, given.values())) or not given.keys() <= {*_parameters(cls), "dtype"}:
         raise ValueError(f"torch.nn.{name} cannot be made of {sorted(given)}.")
     if "dtype" in given:
-        given["dtype"] = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}[
-            given["dtype"]
-        ]
+        given["dtype"] = FLOATS[given["dtype"]]
     if given.get("num_layers", 1) > MAX_LAYERS:
         raise ValueError(f"torch.nn.{name}: {given['num_layers']} layers are more than {MAX_LAYERS}.")
     with torch.device(device):

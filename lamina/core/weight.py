@@ -8,7 +8,7 @@ import math
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from . import arrays, config, dtypes, serialize
 from .errors import show_shape
-from .scope import scope
+from .scope import put, scope
 
 _Tensor = Tensor if TYPE_CHECKING else object
 _ROLES = ("initializer", "regularizer", "constraint")
@@ -309,22 +309,13 @@ class Waiting(TorchFunctionMode):
 @contextmanager
 def waiting_weights() -> Iterator[Waiting]:
     """Inside, weights of layers wait for their first values, so that what a file fills is never initialized."""
-    outer, context.waiting = context.waiting, Waiting()
-    try:
-        with context.waiting as waiting:
-            yield waiting
-    finally:
-        context.waiting = outer
+    with Waiting() as waiting, put(context, waiting=waiting):
+        yield waiting
 
 
-@contextmanager
-def bounded_state(size: int) -> Iterator[None]:
+def bounded_state(size: int) -> AbstractContextManager[None]:
     """Inside, `spend` raises ValueError once `size` bytes are spent."""
-    outer, context.spare = context.spare, size
-    try:
-        yield
-    finally:
-        context.spare = outer
+    return put(context, spare=size)
 
 
 def spend(shape: Iterable[int], dtype: torch.dtype, what: str) -> None:

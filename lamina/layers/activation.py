@@ -11,7 +11,7 @@ from .. import activations
 from ..activations import activation
 from ..constraints import constraint
 from ..core import symbolic
-from ..core.declare import Kind, Refused, arg, as_integer, number
+from ..core.declare import Kind, arg, as_integer, integer, items, number
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
@@ -107,7 +107,7 @@ class PReLU(_Elementwise):
     shared_axes: Any = arg(
         Kind(
             "a list of axes from 1, or one",
-            lambda v, o: [as_integer(axis) for axis in (v if isinstance(v, (list, tuple)) else [v])],
+            lambda v, o: list(items(v, integer(), o, alone=True, least=0)),
             bad=("a", 1.5),
         ).optional(),
         default=None,
@@ -131,20 +131,17 @@ class PReLU(_Elementwise):
         return torch.where(inputs > 0, inputs, self.alpha * inputs)
 
 
-def _softmax_axis(value: Any, owner: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [as_integer(axis) for axis in value] or _refuse()
-    return as_integer(value)
-
-
-def _refuse() -> Any:
-    raise Refused
+_axis_or_axes = Kind(
+    "an axis or a list of them",
+    lambda v, o: list(items(v, integer(), o)) if isinstance(v, (list, tuple)) else as_integer(v),
+    bad=("a", 1.5, []),
+)
 
 
 class Softmax(_Elementwise):
     """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0."""
 
-    axis: Any = arg(Kind("an axis or a list of them", _softmax_axis, bad=("a", 1.5, [])), default=-1)
+    axis: Any = arg(_axis_or_axes, default=-1)
 
     def build(self, input_shape: tuple) -> None:
         rank = len(input_shape)

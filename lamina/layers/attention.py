@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..core import care, random, symbolic
-from ..core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, number, one_of, seed
+from ..core.declare import Declared, Kind, arg, boolean, integer, items, number, one_of, seed
 from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from ..core.masking import get_mask
@@ -47,23 +47,14 @@ class _Attention(Layer):
 # Of projections, by heads -----------------------------------------------------------------------------------------
 
 
-def _output_shape(value: Any, owner: Any) -> tuple[int, ...] | None:
-    """None, too, for what is empty, as in Keras 3."""
-    many = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
-    found = tuple(as_integer(size) for size in many)
-    if any(size < 1 for size in found):
-        raise Refused
-    return found or None
+def _some(item: Kind) -> Callable[[Any, Any], tuple | None]:
+    """A converter to several of a kind; to None, too, for what is empty, as in Keras 3."""
+    return lambda v, o: None if v is None else items(v, item, o, alone=True, least=0) or None
 
 
-def _axes(value: Any, owner: Any) -> tuple[int, ...] | None:
-    many = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
-    return tuple(as_integer(axis) for axis in many) or None
-
-
-_some_sizes = Kind("a size, a tuple of sizes or None", _output_shape, good=(3,), bad=("a", 0, 1.5))
-_some_axes = Kind("an axis, a tuple of axes or None", _axes, good=(1,), bad=("a", 1.5))
 _sizes = integer(1)
+_some_sizes = Kind("a size, a tuple of sizes or None", _some(_sizes), good=(3,), bad=("a", 0, 1.5))
+_some_axes = Kind("an axis, a tuple of axes or None", _some(integer()), good=(1,), bad=("a", 1.5))
 
 
 class _DropoutBias(Declared):
@@ -101,21 +92,10 @@ class _Projected(_Attention):
     def _dense(self, name: str, steps: tuple, inputs: tuple, outputs: tuple, activation: Any = None) -> EinsumDense:
         """A projection of the last axes, of sizes `inputs`, to `outputs`, built for inputs that begin with `steps`."""
         old, new = string.ascii_lowercase[: len(inputs)], string.ascii_uppercase[: len(outputs)]
-        dense = self._makes(
-            f"...{old},{old}{new}->...{new}",
-            outputs,
-            activation,
-            new if self.use_bias else None,
-            kernel_initializer=self.kernel_initializer,
-            bias_initializer=self.bias_initializer,
-            kernel_regularizer=self.kernel_regularizer,
-            bias_regularizer=self.bias_regularizer,
-            kernel_constraint=self.kernel_constraint,
-            bias_constraint=self.bias_constraint,
-            activity_regularizer=self._sublayer_regularizer,
-            name=name,
-            dtype=self.dtype_policy,
-        )
+        own: dict[str, Any] = {key: getattr(self, key, None) for key in KernelBias._args}
+        own |= {"activity_regularizer": self._sublayer_regularizer, "name": name, "dtype": self.dtype_policy}
+        equation, bias_axes = f"...{old},{old}{new}->...{new}", new if self.use_bias else None
+        dense = self._makes(equation, outputs, activation, bias_axes, **own)
         dense.build((*steps, *inputs))
         return dense
 

@@ -12,6 +12,7 @@ from ..core.declare import arg, boolean, integer
 from ..core.errors import named, show_shape
 from ..core.fusion import grants
 from ..core.layer import InputSpec
+from ..core.spec import require
 from ..core.weight import held, weight
 from ..kernels import convolutional_recurrence as kernels
 from ..kernels import recurrence
@@ -152,9 +153,7 @@ class ConvLSTM(_OwnCell, Seed, Dropouts, Constraints, Activity, Regularizers, _A
         return InputSpec(ndim=self.rank + 3, axes={} if shape is None else {axis: shape[axis]})
 
     def _check_shape(self, shape: tuple) -> None:
-        problem = self._taken().problem(shape)
-        if problem:
-            raise ValueError(f"{named(self)}: {problem}")
+        require(self, shape, self._taken())
         self.cell.channels((shape[0], *shape[2:]))
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:

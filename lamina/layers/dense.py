@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..activations import activation, linear, shape_after
 from ..activations import relu as positive_part
-from ..core.declare import Declared, Kind, Refused, arg, as_integer, integer
-from ..core.errors import named, show_shape
+from ..core.declare import Declared, Kind, Refused, accepts, arg, integer, items
+from ..core.errors import named, show_shape, unsized
 from ..core.fusion import grants
 from ..core.layer import InputSpec
 from ..core.weight import held, weight
@@ -44,10 +44,7 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
     def build(self, input_shape: tuple) -> None:
         features = input_shape[-1]
         if features is None:
-            raise ValueError(
-                f"{named(self)}: the last axis must have a known size, since the kernel depends on it; "
-                f"got shape {input_shape}."
-            )
+            raise unsized(self, "last axis", input_shape)
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
         self.make_weights(features=features)
 
@@ -112,23 +109,19 @@ def _read(value: Any, owner: Any) -> str:
     return value
 
 
-def _sizes(value: Any, owner: Any) -> tuple[int | None, ...]:
-    many = value if isinstance(value, (list, tuple)) else (value,)
-    found = tuple(None if size is None else as_integer(size) for size in many)
-    if any(size is not None and size < 1 for size in found):
-        raise Refused
-    return found
-
-
-def _axes(value: Any, owner: Any) -> str:
-    if not isinstance(value, str) or not value.isalpha():
-        raise Refused
-    return value
-
-
-_letters = Kind("letters of the output", _axes, good=("c",), bad=(3, "a,b"))
+_letters = Kind(
+    "letters of the output",
+    accepts(lambda value: isinstance(value, str) and value.isalpha()),
+    good=("c",),
+    bad=(3, "a,b"),
+)
 _equation = Kind("an equation of the input and a kernel", _read, good=("ab,bc->ac",), bad=("ab,bc", 3, "a,b,c->abc"))
-_partial_shape = Kind("a size, or a tuple of sizes and None, without the batch", _sizes, good=(3,), bad=("a", 1.5, 0))
+_partial_shape = Kind(
+    "a size, or a tuple of sizes and None, without the batch",
+    lambda v, o: items(v, integer(1).optional(), o, alone=True, least=0),
+    good=(3,),
+    bad=("a", 1.5, 0),
+)
 
 
 class _Product(Declared):

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core import random
-from ..core.declare import Kind, Refused, arg, integer, number, seed
+from ..core.declare import Kind, Refused, arg, integer, items, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
@@ -16,11 +16,9 @@ from .spatial import Spatial
 
 
 def _noise_shape(value: Any, owner: Any) -> tuple | None:
-    if value is None:
-        return None
-    if not isinstance(value, (tuple, list)):
+    if value is not None and not isinstance(value, (tuple, list)):
         raise Refused("Give a tuple of sizes, None where the mask has the input's size.")
-    return tuple(None if size is None else integer(1).convert(size, owner) for size in value)
+    return None if value is None else items(value, integer(1).optional(), owner, least=0)
 
 
 noise_shape = Kind("a tuple of sizes or None", _noise_shape, good=(None, (None, 1)), bad=(3.5, "a", (0, 1), (-1, None)))
@@ -67,11 +65,7 @@ class SpatialDropout(_Noise, Spatial):
     """Drops whole channels in training (Tompson et al., 2014)."""
 
     rate: float = arg(number(0, 1), doc="Fraction of the channels to drop.")
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if not training or self.rate == 0:
-            return inputs
-        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)
+    call = Dropout.call
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
         """The shape of the mask: one place for all."""

@@ -8,21 +8,17 @@ from typing import Any, ClassVar
 import torch
 
 from ..core.care import Changes
-from ..core.declare import Declared, Kind, Refused, arg, integer, number
+from ..core.declare import Declared, Kind, accepts, arg, integer, number
 from ..core.errors import named
 from ..core.fusion import around
 from ..core.layer import Layer, scope
 from ..core.weight import Weight
 
-
-def _no_config(value: Any, owner: Any) -> None:
-    if value is not None:
-        raise Refused
-
-
 lora_rank = integer(1).optional()
 lora_alpha = number().optional()
-unquantized = Kind("None: quantized layers are not available", _no_config, good=(None,), bad=({}, "int8"))
+unquantized = Kind(
+    "None: quantized layers are not available", accepts(lambda value: value is None), good=(None,), bad=({}, "int8")
+)
 
 
 class Rank(Declared):

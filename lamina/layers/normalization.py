@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..activations import linear
 from ..core import masking, serialize
-from ..core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, number, one_of
-from ..core.errors import named, show_shape
+from ..core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, items, number, one_of
+from ..core.errors import named, show_shape, unsized
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer
 from ..core.weight import weight
@@ -26,12 +26,6 @@ def _one_axis(value: Any, owner: Any) -> int:
     if isinstance(value, (list, tuple)):
         raise Refused(f"Write axis={value[0]!r}." if len(value) == 1 else f"Write axes={tuple(value)!r} for several.")
     return as_integer(value)
-
-
-def _axes(value: Any, owner: Any) -> tuple[int, ...]:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise Refused
-    return tuple(as_integer(item) for item in value)
 
 
 def _groups(value: Any, owner: Any) -> int:
@@ -56,10 +50,10 @@ def _limits(value: Any, owner: Any) -> dict[str, float | None]:
 
 
 _axis = Kind("an integer", _one_axis, good=(-1, 1), bad=("a", 1.5, None, [1, 2]), error=TypeError)
-_several_axes = Kind("several integers", _axes, dump=list, bad=("a", 3, (1, "a"), ()))
+_several_axes = Kind("several integers", lambda v, o: items(v, integer(), o), dump=list, bad=("a", 3, (1, "a"), ()))
 _axis_or_axes = Kind(
     "an integer or several",
-    lambda value, owner: list(_axes(value, owner)) if isinstance(value, (list, tuple)) else as_integer(value),
+    lambda v, o: list(items(v, integer(), o)) if isinstance(v, (list, tuple)) else as_integer(v),
     good=(-1, [-2, -1]),
     bad=("a", 1.5, None, (1, "a")),
     error=TypeError,
@@ -100,10 +94,7 @@ class _Normalization(Layer):
                 )
         for axis in axes:
             if shape[axis] is None:
-                raise ValueError(
-                    f"{named(self)}: the normalized axis (axis {axis}) must have a known size; "
-                    f"got shape {show_shape(shape)}. Give it in the input's shape."
-                )
+                raise unsized(self, f"normalized axis (axis {axis})", shape)
         if len({axis % ndim for axis in axes}) < len(axes):
             raise ValueError(f"{named(self)}: `axis` {axes} names an axis of shape {show_shape(shape)} twice.")
         return tuple(shape[axis] for axis in axes)

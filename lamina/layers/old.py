@@ -548,11 +548,6 @@ class RNNWithConstants(WithConstants, RNN):
         own = self if constants is None else _beside(self, cell=_given(self.cell, constants))
         return super(RNNWithConstants, own).call(sequences, initial_state, mask, training)
 
-    def compute_output_shape(
-        self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None
-    ) -> Any:
-        return super().compute_output_shape(sequences_shape, initial_state_shape)
-
 
 class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
     """With `zero_output_for_mask=False` masked steps repeat the output before them. A layer that runs backwards gets
@@ -595,11 +590,6 @@ class BidirectionalFromEitherEnd(WithConstants, Bidirectional):
         names = "forward_layer", "backward_layer"
         own = _beside(self, **{name: _Given(getattr(self, name), constants) for name in names})
         return Bidirectional.call(own, sequences, initial_state, mask, training)
-
-    def compute_output_shape(
-        self, sequences_shape: tuple, initial_state_shape: Any = None, constants_shape: Any = None
-    ) -> Any:
-        return super().compute_output_shape(sequences_shape, initial_state_shape)
 
 
 class AllMasks:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -156,20 +157,23 @@ class _AdaptivePooling(Windowed):
     _stateless = True
     output_size: Any = arg(sizes(1), doc="Spatial size of the output.")
     data_format: str = arg(data_format, default=None)
+    _plan: ClassVar[Callable[..., Any]]
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         self.check_shape(input_shape)
         return self.with_spatial(input_shape, self.output_size)
 
-
-class AdaptiveMaxPooling(_AdaptivePooling):
-    """The largest value of each of `output_size` nearly equal parts."""
-
     def call(self, inputs: Tensor) -> Tensor:
         return pooling.run(inputs, self.plan_for(inputs))
 
     def make_plan(self, shape: tuple) -> Any:
-        return pooling.plan_adaptive_max(shape, self.output_size, self.channels_last)
+        return self._plan(shape, self.output_size, self.channels_last)
+
+
+class AdaptiveMaxPooling(_AdaptivePooling):
+    """The largest value of each of `output_size` nearly equal parts."""
+
+    _plan = staticmethod(pooling.plan_adaptive_max)
 
 
 class AdaptiveMaxPooling1D(AdaptiveMaxPooling):
@@ -187,11 +191,7 @@ class AdaptiveMaxPooling3D(AdaptiveMaxPooling):
 class AdaptiveAveragePooling(_AdaptivePooling):
     """The mean of each of `output_size` nearly equal parts."""
 
-    def call(self, inputs: Tensor) -> Tensor:
-        return pooling.run(inputs, self.plan_for(inputs))
-
-    def make_plan(self, shape: tuple) -> Any:
-        return pooling.plan_adaptive_average(shape, self.output_size, self.channels_last)
+    _plan = staticmethod(pooling.plan_adaptive_average)
 
 
 class AdaptiveAveragePooling1D(AdaptiveAveragePooling):

@@ -13,10 +13,11 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..core import care, masking, random, serialize, symbolic
 from ..core.arrays import of_tensors
-from ..core.declare import Declared, Kind, Refused, arg, boolean, seed, short
-from ..core.errors import layout, named, show_shape
+from ..core.declare import Declared, Kind, Refused, accepts, arg, boolean, items, seed, short
+from ..core.errors import layout, named, show_shape, unsized
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
+from ..core.spec import require
 from ..core.weight import after_first_values, held, spend, weight
 from ..kernels import noise, recurrence
 from .arguments import (
@@ -54,21 +55,14 @@ def _one_cell(value: Any, owner: Any) -> Any:
     return value if _is_cell(value) else None
 
 
-def _several_cells(value: Any, owner: Any) -> list[Any]:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise Refused
-    return [_one_cell(item, owner) for item in value]
-
-
-def _use_cudnn(value: Any, owner: Any) -> Any:
-    if value != "auto" and not isinstance(value, bool):
-        raise Refused
-    return value
-
-
 _cell = Kind("a cell or a list of cells", _one_cell, bad=(3, "lstm", None))
-_cells = Kind("a list of cells", _several_cells, bad=(3, [], [3]))
-_fused_choice = Kind('"auto", True or False', _use_cudnn, good=("auto", False), bad=("yes", 3, None))
+_cells = Kind("a list of cells", lambda v, o: list(items(v, _cell, o)), bad=(3, [], [3]))
+_fused_choice = Kind(
+    '"auto", True or False',
+    accepts(lambda value: value == "auto" or isinstance(value, bool)),
+    good=("auto", False),
+    bad=("yes", 3, None),
+)
 
 
 class Holder(Layer):
@@ -129,10 +123,7 @@ class _Cell(Layer):
     def build(self, input_shape: tuple) -> None:
         features = input_shape[-1]
         if features is None:
-            raise ValueError(
-                f"{named(self)}: the features axis (axis -1) must have a known size; "
-                f"got shape {show_shape(input_shape)}. Give it in the input's shape."
-            )
+            raise unsized(self, "features axis (axis -1)", input_shape)
         for function in (self.activation, getattr(self, "recurrent_activation", activations.linear)):
             activations.check_keeps_shape(function, (None, self.units), self)
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
@@ -501,14 +492,9 @@ class RNN(Holder):
                 self._kept.append(f"state_{index}")
 
     def _check_shape(self, shape: tuple) -> None:
-        problem = (self.input_spec or InputSpec(min_ndim=3)).problem(shape)
-        if problem is None and self._sweeps and shape[-1] is None:
-            problem = (
-                f"the features axis (axis 2) must have a known size; got shape {show_shape(shape)}. "
-                "Give it in the input's shape."
-            )
-        if problem:
-            raise ValueError(f"{named(self)}: {problem}")
+        require(self, shape, self.input_spec or InputSpec(min_ndim=3))
+        if self._sweeps and shape[-1] is None:
+            raise unsized(self, "features axis (axis 2)", shape)
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         return super()._call_with_care(*with_states(self, args, kwargs))

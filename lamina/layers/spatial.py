@@ -10,8 +10,9 @@ from torch.compiler import is_dynamo_compiling
 
 from ..core import config
 from ..core.declare import Kind, Refused
-from ..core.errors import axis_names, named
+from ..core.errors import axis_names, named, unsized
 from ..core.layer import InputSpec, Layer
+from ..core.spec import require
 from ..core.symbolic import Node
 from ..core.trail import Advice, advice_of, named_sizes
 from ..kernels import window
@@ -59,10 +60,7 @@ class Spatial(Layer):
 
     def check_shape(self, input_shape: tuple) -> None:
         """Raises ValueError for an input of another rank."""
-        spec = InputSpec(ndim=self.rank + 2, data_format=self.data_format)
-        problem = spec.problem(input_shape)
-        if problem:
-            raise ValueError(f"{named(self)}: {problem}")
+        require(self, input_shape, InputSpec(ndim=self.rank + 2, data_format=self.data_format))
 
     def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
         spec = self.input_spec or InputSpec(ndim=self.rank + 2, data_format=self.data_format)
@@ -77,10 +75,7 @@ class Spatial(Layer):
         self.check_shape(input_shape)
         channels = input_shape[self.channel_axis]
         if channels is None:
-            raise ValueError(
-                f"{named(self)}: the channels axis (axis {self.channel_axis}) must have a known size; "
-                f"got shape {input_shape}."
-            )
+            raise unsized(self, f"channels axis (axis {self.channel_axis})", input_shape)
         return channels
 
     def spatial(self, shape: tuple) -> tuple:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils import _pytree as pytree
 
 from ..core import care, masking, serialize, symbolic
-from ..core.declare import Kind, Refused, arg, one_of
+from ..core.declare import Kind, arg, items, one_of
 from ..core.errors import named, short, show_shape
 from ..core.fusion import grants
 from ..core.layer import Layer, first_values
@@ -31,13 +31,7 @@ class Wrapper(Holder):
             self.layer.build(input_shape)
 
 
-def _as_layers(value: Any, owner: Any) -> list[Layer]:
-    if not isinstance(value, (list, tuple)):
-        raise Refused
-    return [layer_inside.convert(item, owner) for item in value]
-
-
-_several = Kind("a list of layers", _as_layers, bad=(3, [3], None))
+_several = Kind("a list of layers", lambda v, o: list(items(v, layer_inside, o, least=0)), bad=(3, [3], None))
 
 
 class Pipeline(Holder):

@@ -9,9 +9,10 @@ from torch.utils import _pytree as pytree
 
 from ..core import serialize
 from ..core.errors import named
+from ..core.graph import called_again
 from ..core.layer import Layer
 from ..core.operation import Operation
-from ..core.symbolic import SymbolicTensor
+from ..core.symbolic import Node, SymbolicTensor
 from ..layers.input import InputLayer
 from .functional import Functional
 from .graph_config import own_kwargs
@@ -104,22 +105,14 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
         fresh = [layer._nodes[0].outputs for layer in layers if isinstance(layer, InputLayer)]
     else:
         fresh = _symbolic(input_tensors, len(graph.inputs))
-    known = {id(old): new for old, new in zip(graph.inputs, fresh, strict=True)}
 
-    def substitute(leaf: Any) -> Any:
-        return known.get(id(leaf), leaf) if isinstance(leaf, SymbolicTensor) else leaf
+    def call_copy(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
+        layer, kwargs = copy(node.layer), {key: kwargs[key] for key in own_kwargs(node)}
+        if call is None and isinstance(layer, Operation):
+            return layer.copy_of_call(node, args, kwargs)
+        return layer(*args, **kwargs) if call is None else call(layer, *args, **kwargs)
 
-    for node in model.nodes_to_copy():
-        layer = copy(node.layer)
-        args, kwargs = pytree.tree_map(substitute, (node.args, own_kwargs(node)))
-        if call is not None:
-            outputs = call(layer, *args, **kwargs)
-        elif isinstance(layer, Operation):
-            outputs = layer.copy_of_call(node, args, kwargs)
-        else:
-            outputs = layer(*args, **kwargs)
-        new = pytree.tree_leaves(outputs)
-        known.update({id(old): tensor for old, tensor in zip(pytree.tree_leaves(node.outputs), new, strict=True)})
+    substitute = called_again(model.nodes_to_copy(), graph.inputs, fresh, call_copy)
     inputs = pytree.tree_unflatten(fresh, pytree.tree_structure(model._input_structure))
     outputs = pytree.tree_map(substitute, model._output_structure)
     cls = type(model) if model._ours or not model._owns_init else Functional

@@ -134,6 +134,24 @@ class GraphModel(Model):
         if self._graph is not None:
             self._make_plan()
 
+    # The ends -----------------------------------------------------------------------------------------------------
+
+    def _end(self, end: str, what: str) -> Any:
+        """The structure of symbolic tensors at the "input" or "output"."""
+        if vars(self).get("_graph") is None:
+            raise AttributeError(
+                f"{named(self)} has no {what} before its input shape is known: add an Input or call it on data."
+            )
+        return owned(vars(self)[f"_{end}_structure"])
+
+    inputs = property(lambda self: pytree.tree_leaves(self._end("input", "inputs")))
+    outputs = property(lambda self: pytree.tree_leaves(self._end("output", "outputs")))
+    input = property(lambda self: self._end("input", "input"))
+    output = property(lambda self: self._end("output", "output"))
+    input_shape = property(lambda self: symbolic.shapes_of(_alone(self.input)))
+    output_shape = property(lambda self: symbolic.shapes_of(_alone(self.output)))
+    input_names = property(lambda self: [tensor.name for tensor in self.inputs])
+
     def nodes_to_copy(self) -> list[Node]:
         """The calls that a copy of the model repeats."""
         return self._graph.nodes
@@ -388,34 +406,6 @@ class Functional(GraphModel):
     def layers(self) -> list[Layer]:
         """The layers, those farthest from the output first. Plain functions are no layers, as in Keras."""
         return list(self._graph.own_layers)
-
-    @property
-    def inputs(self) -> list[SymbolicTensor]:
-        return list(self._graph.inputs)
-
-    @property
-    def outputs(self) -> list[SymbolicTensor]:
-        return pytree.tree_leaves(self._output_structure)
-
-    @property
-    def input(self) -> Any:
-        return owned(self._input_structure)
-
-    @property
-    def output(self) -> Any:
-        return owned(self._output_structure)
-
-    @property
-    def input_shape(self) -> Any:
-        return symbolic.shapes_of(_alone(self._input_structure))
-
-    @property
-    def output_shape(self) -> Any:
-        return symbolic.shapes_of(_alone(self._output_structure))
-
-    @property
-    def input_names(self) -> list[str]:
-        return [tensor.name for tensor in self._graph.inputs]
 
     @property
     def output_names(self) -> list[str]:

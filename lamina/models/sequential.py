@@ -252,39 +252,7 @@ class Sequential(GraphModel):
     def layers(self) -> list[Layer]:
         return list(self._stack)
 
-    @property
-    def inputs(self) -> list[SymbolicTensor]:
-        return pytree.tree_leaves(self._known("_input_structure", "inputs"))
-
-    @property
-    def outputs(self) -> list[SymbolicTensor]:
-        return [self._known("_output_structure", "outputs")]
-
-    @property
-    def input(self) -> Any:
-        return self._known("_input_structure", "input")
-
-    @property
-    def output(self) -> Any:
-        return self._known("_output_structure", "output")
-
-    @property
-    def input_shape(self) -> Any:
-        return symbolic.shapes_of(self.input)
-
-    @property
-    def output_shape(self) -> Any:
-        return self.output.shape
-
-    input_names = property(lambda self: [tensor.name for tensor in self.inputs])
     output_names = property(lambda self: [self._stack[-1].name])
-
-    def _known(self, attribute: str, what: str) -> Any:
-        if vars(self).get("_graph") is None:
-            raise AttributeError(
-                f"{named(self)} has no {what} before its input shape is known: add an Input or call it on data."
-            )
-        return vars(self)[attribute]
 
     def get_config(self) -> dict[str, Any]:
         config = Layer.get_config(self)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core import arrays, config, serialize
-from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, kept, number
+from ...core.declare import Declared, Kind, Refused, arg, boolean, integer, items, kept, number
 from ...core.errors import named, show_shape
 from ...core.layer import Layer
 from ...core.weight import weight
@@ -78,13 +78,13 @@ def _along_channels(values: Tensor) -> Tensor:
     return values.reshape(*values.shape, *(1,) * (3 - values.ndim)) if values.ndim else values
 
 
-def _axes(value: Any, owner: Any) -> tuple[int, ...]:
-    if value is None:
-        return ()
-    return tuple(as_integer(axis) for axis in value) if isinstance(value, (list, tuple)) else (as_integer(value),)
-
-
-_kept_axes = Kind("an integer, several, or None", _axes, dump=list, good=(-1,), bad=("a", 1.5, ("a",)))
+_kept_axes = Kind(
+    "an integer, several, or None",
+    lambda v, o: () if v is None else items(v, integer(), o, alone=True, least=0),
+    dump=list,
+    good=(-1,),
+    bad=("a", 1.5, ("a",)),
+)
 
 
 class _Statistics(Declared):

@@ -43,6 +43,9 @@ class _Sized(Declared):
     def size(self) -> tuple[int, int]:
         return self.height, self.width
 
+    def transform_masks(self: Any, masks: Tensor, drawn: Any) -> Tensor:
+        return self.transform(masks, drawn, "nearest")
+
 
 def _scaled(x: Tensor, before: tuple, after: tuple, left: float = 0.0, top: float = 0.0) -> Tensor:
     """The matrix that takes the part (rows, columns) of a picture at (left, top) to a whole one of another size."""
@@ -73,17 +76,10 @@ class Resizing(DataFormat, _Sized, Pictures):
         if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
             raise ValueError("Resizing: only one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio` can be True.")
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return self._resized(x, self.interpolation)
-
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return self._resized(masks, "nearest")
-
-    def _resized(self, x: Tensor, interpolation: str) -> Tensor:
-        size = (self.height, self.width)
+    def transform(self, x: Tensor, drawn: Any, interpolation: str | None = None) -> Tensor:
         if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
-            x = resize.to_ratio(x, size, self.pad_to_aspect_ratio, self.fill_value)
-        return resize.resize(x, size, interpolation, self.antialias)
+            x = resize.to_ratio(x, self.size, self.pad_to_aspect_ratio, self.fill_value)
+        return resize.resize(x, self.size, interpolation or self.interpolation, self.antialias)
 
     def moved(self, x: Tensor, drawn: Any) -> Tensor:
         before = tuple(x.shape[2:])
@@ -102,9 +98,6 @@ class CenterCrop(DataFormat, _Sized, Pictures):
         if top >= 0 and left >= 0:
             return x.narrow(2, top, self.height).narrow(3, left, self.width)
         return resize.resize(resize.to_ratio(x, self.size, False), self.size, interpolation)
-
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return self.transform(masks, drawn, "nearest")
 
     def moved(self, x: Tensor, drawn: Any) -> Tensor:
         before, part = tuple(x.shape[2:]), self.size
@@ -143,9 +136,6 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
             if x.shape[axis] > target:
                 x = x.index_select(axis, start + torch.arange(target, device=x.device))
         return x if tuple(x.shape[2:]) == self.size else resize.resize(x, self.size, interpolation)
-
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return self.transform(masks, drawn, "nearest")
 
     def moved(self, x: Tensor, drawn: Any) -> Tensor:
         part = tuple(min(size, target) for size, target in zip(x.shape[2:], self.size, strict=True))

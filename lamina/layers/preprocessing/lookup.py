@@ -54,20 +54,13 @@ def _weights_of_terms(value: Any, owner: Any) -> list[float]:
     return found.tolist()
 
 
-def _size(value: Any, owner: Any) -> int:
-    count = as_integer(value)
-    if count < 2:
-        raise Refused
-    return count
-
-
-_most = Kind("an integer above 1", _size, good=(12,), bad=(1, 0, -1, "a", 2.5)).optional()
+_most = Kind("an integer above 1", integer(2).convert, good=(12,), bad=(1, 0, -1, "a", 2.5)).optional()
 _term = Kind("an integer", lambda value, owner: as_integer(value), good=(7,), bad=("a", 1.5)).optional()
 vocabulary = Kind(
     "an array or a list of terms, or the path (a string) of a file of them", _terms, bad=(3, 1.5)
 ).optional()
 idf_weights = Kind("an array or a list of numbers", _weights_of_terms, bad=("a", 3)).optional()
-_int64 = Kind('"int64"', lambda value, owner: one_of("int64").convert(value, owner), good=("int64",), bad=("int8", 3))
+_int64 = Kind('"int64"', one_of("int64").convert, good=("int64",), bad=("int8", 3))
 _oov_method = one_of("floormod", "farmhash")
 
 

@@ -17,7 +17,16 @@ from . import colours, geometry
 from .pictures import Pictures, Random, ValueRange, extent, interpolation, value_range
 
 
-class RandomColorJitter(DataFormat, Seed, ValueRange, Random):
+class _InTurn(Random):
+    """Several changes, one after the other: `draw` gives each with what it has drawn."""
+
+    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+        for change, what in drawn:
+            x = change.transform(x, what)
+        return x
+
+
+class RandomColorJitter(DataFormat, Seed, ValueRange, _InTurn):
     """In training, RandomBrightness, RandomContrast, RandomSaturation and RandomHue, one after the other.
 
     Each has the factor given for it; one without is left out.
@@ -40,18 +49,13 @@ class RandomColorJitter(DataFormat, Seed, ValueRange, Random):
         vars(self)["_steps"] = tuple(made)
 
     def draw(self, x: Tensor) -> list[Any]:
-        return [step.draw(x) for step in self._steps]
-
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        for step, what in zip(self._steps, drawn, strict=True):
-            x = step.transform(x, what)
-        return x
+        return [(step, step.draw(x)) for step in self._steps]
 
 
 # Several changes, chosen at random ---------------------------------------------------------------------------------
 
 
-class _Chosen(Random):
+class _Chosen(_InTurn):
     """Base of layers that choose among changes: `_changes` are what may be done, to whole batches at once."""
 
     bounds = (0, 1)
@@ -96,11 +100,6 @@ class RandAugment(DataFormat, Seed, _Chosen):
         changes = (self._changes[index] for index in self.chosen(len(self._changes), self.num_ops))
         return [(change, change.draw(x)) for change in changes]
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        for change, what in drawn:
-            x = change.transform(x, what)
-        return x
-
     def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
         for change, what in drawn:
             masks = change.transform_masks(masks, what)
@@ -138,10 +137,7 @@ class AugMix(DataFormat, Seed, _Chosen):
         shares, own, chains = drawn
         mixed: Any = 0
         for share, chain in zip(shares.to(x.dtype), chains, strict=True):
-            y = x
-            for change, what in chain:
-                y = change.transform(y, what)
-            mixed = mixed + share * y
+            mixed = mixed + share * super().transform(x, chain)
         return torch.lerp(mixed, x, own.to(x.dtype)).clamp(*self.value_range)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...core import config, serialize
-from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, text
+from ...core.declare import Declared, Kind, Refused, arg, boolean, integer, items, text
 from ...core.errors import as_own, named, short, show_shape
 from .adapting import Adapting, dense, encoded_shape, output_mode
 from .lookup import StringLookup, _Limits, _Weighing, vocabulary
@@ -38,14 +38,12 @@ def _word_or_function(*words: str) -> Kind[Any]:
     return Kind(f"one of {told} or a function", convert, good=words, bad=("no such word", 3)).optional()
 
 
-def _widths(value: Any, owner: Any) -> int | tuple[int, ...]:
-    several = value if isinstance(value, (tuple, list)) else (value,)
-    if not several or any(as_integer(width) < 1 for width in several):
-        raise Refused
-    return tuple(several) if isinstance(value, (tuple, list)) else as_integer(value)
-
-
-_ngrams = Kind("a positive integer or several", _widths, good=(2, (1, 3)), bad=(0, "a", 1.5, ())).optional()
+_ngrams = Kind(
+    "a positive integer or several",
+    lambda v, o: items(v, integer(1), o) if isinstance(v, (tuple, list)) else integer(1).convert(v, o),
+    good=(2, (1, 3)),
+    bad=(0, "a", 1.5, ()),
+).optional()
 
 
 class _Splitting(_Limits):
