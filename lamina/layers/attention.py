@@ -17,6 +17,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from ..core.masking import get_mask
 from ..core.weight import weight
+from ..initializers import anew
 from ..kernels import attention as kernels
 from ..kernels import noise
 from ..regularizers import regularizer
@@ -106,8 +107,8 @@ class _Projected(_Attention):
             outputs,
             activation,
             new if self.use_bias else None,
-            kernel_initializer=self.kernel_initializer,
-            bias_initializer=self.bias_initializer,
+            kernel_initializer=anew(self.kernel_initializer),
+            bias_initializer=anew(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
             bias_regularizer=self.bias_regularizer,
             kernel_constraint=self.kernel_constraint,
