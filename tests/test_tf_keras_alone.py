@@ -288,3 +288,13 @@ def test_checkpoints_by_batches_are_counted_by_batches(tmp_path: Any) -> None:
 
     _classifier().fit(x, y, 4, 4, verbose=0, callbacks=[Told(str(tmp_path / "a.keras"), save_freq=2)])
     assert seen == ["0-1", "1-0", "1-2", "2-1", "3-0", "3-2"]
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_arrays_go_on_where_an_epoch_of_so_many_steps_ends(size: int) -> None:
+    x, y = np.arange(22.0, dtype="float32").reshape(11, 2), np.arange(11) % 3
+    epochs, by_hand = _classifier(), _classifier()
+    epochs.fit(x, y, size, 2, steps_per_epoch=2, shuffle=False, verbose=0)
+    for start in (0, size, 2 * size, 0):
+        by_hand.train_on_batch(x[start : start + size], y[start : start + size])
+    np.testing.assert_allclose(epochs.get_weights()[0], by_hand.get_weights()[0], rtol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -332,6 +333,7 @@ _PRECISION = {
     "set_global_policy": dtypes.set_dtype_policy,
     "set_policy": dtypes.set_dtype_policy,
     "global_policy": dtypes.dtype_policy,
+    "get_layer_policy": operator.attrgetter("dtype_policy"),
     "LossScaleOptimizer": LossScaleOptimizer,
 }
 _METRICS = {"KLDivergence": KLDivergence, "MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}

@@ -29,6 +29,13 @@ def to_categorical(
     return rows.reshape(*shape, count)
 
 
+def to_ordinal(y: Any, num_classes: int | None = None, dtype: str = "float32") -> Any:
+    """Rows (..., num_classes - 1) of as many ones as the integers (...) say; a last axis of size 1 is dropped."""
+    y = np.asarray(y, dtype="int64")
+    y = y[..., 0] if y.ndim > 1 and y.shape[-1] == 1 else y
+    return (np.arange((num_classes or y.max() + 1) - 1) < y[..., None]).astype(dtype)
+
+
 def probas_to_classes(y_pred: Any) -> Any:
     """The likeliest class of each row, or for a single column whether it exceeds 0.5."""
     if y_pred.ndim > 1 and y_pred.shape[1] > 1:
