@@ -26,7 +26,7 @@ from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
-from ..training.data import Arrays, split_end
+from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
@@ -324,7 +324,7 @@ class _ModelWords(Adds):
         finally:
             self.__dict__["_facts"] = {}
 
-    def _feed(self, name: str, data: Any, steps: int | None, **how: Any) -> Any:
+    def _feed(self, name: str, data: tuple[object, ...], steps: int | None, **how: object) -> Feed:
         """As today's; arrays to learn from in so many steps an epoch follow each other without end in tf.keras."""
         feed = super()._feed(name, data, steps, **how)
         if steps and "class_weight" in how and isinstance(feed.source, Arrays) and self._dialect.table.shares_modern:

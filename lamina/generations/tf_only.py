@@ -45,7 +45,7 @@ class _Reduced(_Modern):
             kwargs["reduction"] = _told(kwargs["reduction"])
         super().__init__(*args, **kwargs)
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(self, y_true: object, y_pred: Tensor, sample_weight: object = None) -> Tensor:
         if hasattr(y_pred, "ndim") and sample_weight is not None:
             sample_weight = of_steps(torch.as_tensor(sample_weight), y_pred)
         return super().__call__(y_true, y_pred, sample_weight)
@@ -100,13 +100,13 @@ class _Reused(_Modern):
 
 
 @functools.cache
-def _random(found: Any) -> Any:
-    made = _made("initializers", found.__name__, found, _Reused)
+def _random(found: type) -> type:
+    made: Any = _made("initializers", found.__name__, found, _Reused)
     made._home = "keras.initializers"
     return made
 
 
-def _initializer(name: str) -> Any:
+def _initializer(name: str) -> type | None:
     found = getattr(initializers, name, None)
     return _random(found) if inspect.isclass(found) and "seed" in getattr(found, "_args", ()) else None
 

@@ -218,7 +218,7 @@ class LossOfScores(NamedLoss):
 
     beside: MetricsOfScores | None = None  # the metrics that were compiled with it
 
-    def _value(self, part: Any, y: object, y_pred: Tensor, sample_weight: object, scores: Sequence[Any]) -> Tensor:
+    def _value(self, part: Any, y: object, y_pred: Tensor, sample_weight: object, scores: Sequence[object]) -> Tensor:
         return super()._value(part, y, y_pred, of_steps(sample_weight, y_pred), scores)
 
     def build(self, y: Any, outputs: Any) -> None:
@@ -302,7 +302,7 @@ class MetricsOfScores(MetricsOfAll):
                 metric.update_state(y, found[0] if own else y_pred, sample_weight=weight)
 
 
-def of_steps(sample_weight: Any, y_pred: Any) -> Any:
+def of_steps(sample_weight: object, y_pred: Tensor) -> object:
     """Weights that, where losses have one axis more than they, hold for all along it, as in tf.keras."""
     missing = isinstance(sample_weight, Tensor) and 0 < sample_weight.ndim == y_pred.ndim - 2
     return sample_weight.unsqueeze(-1) if missing else sample_weight
