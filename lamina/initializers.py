@@ -1,7 +1,7 @@
 """Initializers: the first values of a weight, as `initializer(shape, dtype=None) -> tensor`.
 
-Values come on torch's default device. Without a seed they are drawn from torch's global stream, so
-`set_random_seed` governs them. An integer seed gives the same values at every call; a `SeedGenerator` goes on.
+Values come on torch's default device. An initializer gives the same values at every call: without a seed it takes one
+from torch's global stream, which `set_random_seed` governs, at its first call. A `SeedGenerator` goes on.
 """
 
 from __future__ import annotations
@@ -191,25 +191,37 @@ _SEED_DOC = "Makes the values repeatable."
 class _Random(Initializer):
     """Draws floats; half types are drawn in float32 and rounded. Subclasses have a `seed`."""
 
+    _taken: int | None = None  # the seed, where none was given
+
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         sizes, dtype = _sizes(self, shape), _dtype(dtype)
         if not is_float(dtype):
             raise ValueError(f"{type(self).__name__}: `dtype` must be a float type; got {dtype_name(dtype)!r}.")
         values = torch.empty(sizes, dtype=torch.promote_types(dtype, torch.float32))
-        return self._fill(values, _stream(vars(self)["seed"], values)).to(dtype)
+        return self._fill(values, self._stream(values)).to(dtype)
+
+    def _stream(self, values: Tensor) -> torch.Generator | None:
+        """What to draw `values` from; None where they are only tried out."""
+        if values.is_meta or type(values) is not Tensor:
+            return None
+        seed = vars(self)["seed"]
+        if isinstance(seed, SeedGenerator):
+            return seed.on(values.device)
+        return torch.Generator(values.device).manual_seed(self._take_seed() if seed is None else seed)
+
+    def _take_seed(self) -> int:
+        if self._taken is None:
+            self._taken = int(torch.randint(2**31, (), device="cpu"))
+        return self._taken
+
+
+def anew(initializer: Any) -> Any:
+    """An initializer like this one that draws values of its own, unless a seed tells which."""
+    return initializer.clone() if isinstance(initializer, _Random) else initializer
 
     def _fill(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
         """Random values in the place of the undefined `values`."""
         raise NotImplementedError
-
-
-def _stream(seed: int | SeedGenerator | None, values: Tensor) -> torch.Generator | None:
-    """What to draw `values` from; None is torch's global stream."""
-    if seed is None or values.is_meta:
-        return None
-    return (
-        seed.on(values.device) if isinstance(seed, SeedGenerator) else torch.Generator(values.device).manual_seed(seed)
-    )
 
 
 def _fill_truncated(values: Tensor, stream: torch.Generator | None) -> Tensor:

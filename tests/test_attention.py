@@ -368,3 +368,25 @@ def test_embedding_there_and_back() -> None:
     model = keras.Model(inputs, capped(capped(inputs), reverse=True))
     assert (model.output_shape, model.output.dtype) == ((None, 3, 6), "float64")
     torch.testing.assert_close(model(indices), capped(capped(indices), reverse=True))
+
+
+def test_parts_of_attention_that_a_subclass_has_otherwise() -> None:
+    class Softmax(L.MultiHeadAttention):
+        def _masked_softmax(self, attention_scores: torch.Tensor, attention_mask: Any = None) -> torch.Tensor:
+            return super()._masked_softmax(attention_scores, attention_mask) * 2
+
+    class Applied(L.Attention):
+        def _apply_scores(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            outputs, weights = super()._apply_scores(*args, **kwargs)
+            return outputs * 2, weights
+
+    (x,) = tensors((2, 3, 4))
+    plain, own = (kind(2, 2, use_bias=False, seed=1) for kind in (L.MultiHeadAttention, Softmax))
+    plain(x, x), own(x, x)
+    own.set_weights(plain.get_weights())
+    for causal in (False, True):
+        expected = 2 * plain(x, x, use_causal_mask=causal)
+        torch.testing.assert_close(own(x, x, use_causal_mask=causal), expected)
+        torch.testing.assert_close(
+            Applied()([x, x], use_causal_mask=causal), 2 * L.Attention()([x, x], use_causal_mask=causal)
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina import initializers
+from lamina import initializers, layers
 from lamina.core import config
 from lamina.core.declare import Declared, arg
 from lamina.core.random import SeedGenerator, set_random_seed
@@ -144,12 +146,63 @@ def test_seeds(name):
     first, second = free(shape), free(shape)
     set_random_seed(1)
     seeded(shape)  # leaves the global stream alone
-    assert torch.equal(free(shape), first) and not torch.equal(first, second)
+    assert torch.equal(first, second) and torch.equal(free(shape), first)
+    assert torch.equal(make(name)(shape), first) and not torch.equal(make(name)(shape), first)
 
     stream = make(name, seed=SeedGenerator(7))
     first = stream(shape)
     assert torch.equal(first, seeded(shape)) and not torch.equal(stream(shape), first)
     assert torch.equal(initializers.get(initializers.serialize(stream))(shape), first)
+
+
+def _pairs(keras: Any, seeds: tuple[int | None, int | None], shared: bool) -> list[bool]:
+    """Whether two kernels are equal: of two layers, and of a model of both and its clone."""
+    made = [keras.initializers.RandomNormal(seed=seed) for seed in seeds]
+    pair = [keras.layers.Dense(4, kernel_initializer=made[0 if shared else place]) for place in (0, 1)]
+    model = keras.models.Sequential([keras.layers.Input((4,)), *pair])
+    kernels = [model.get_weights()[place] for place in (0, 2)]
+    kernels += [keras.models.clone_model(model).get_weights()[place] for place in (0, 2)]
+    return [np.array_equal(kernels[0], other) for other in kernels[1:]]
+
+
+# Recorded from Keras 3.15.1, tf_keras 2.21 and 2.3.1 (whose integer seeds are one more after each call).
+@pytest.mark.parametrize(
+    ("home", "seed", "shared", "equal"),
+    [
+        ("lamina", None, True, [True, False, False]),
+        ("lamina", None, False, [False, False, False]),
+        ("lamina", 3, True, [True, True, True]),
+        ("lamina", 3, False, [True, True, True]),
+        ("lamina.tf_keras", None, True, [True, False, False]),
+        ("lamina.tf_keras", 3, True, [True, True, True]),
+        ("lamina.keras2", None, True, [False, False, False]),
+        ("lamina.keras2", 3, True, [False, False, False]),
+        ("lamina.keras2", 3, False, [True, False, False]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The initializer RandomNormal is unseeded")
+def test_one_initializer_of_several_weights(home, seed, shared, equal):
+    assert _pairs(importlib.import_module(home), (seed, seed), shared) == equal
+
+
+def test_reuse_without_a_seed_is_told_in_tf_keras():
+    tf_keras = importlib.import_module("lamina.tf_keras")
+    free, seeded = tf_keras.initializers.GlorotUniform(), tf_keras.initializers.GlorotUniform(seed=3)
+    assert torch.equal(seeded((2, 3)), seeded((2, 3)))
+    first = free((2, 3))
+    with pytest.warns(UserWarning, match="GlorotUniform is unseeded and being called multiple times"):
+        assert torch.equal(free((2, 3)), first)
+    assert tf_keras.initializers.serialize(free)["config"] == {"seed": None}
+
+
+@pytest.mark.parametrize("name", ["MultiHeadAttention", "GroupQueryAttention"])
+@pytest.mark.parametrize(("seed", "equal"), [(None, False), (3, True)])
+def test_projections_draw_each_their_own(name, seed, equal):
+    heads = (2, 2) if name == "MultiHeadAttention" else (2, 2, 2)
+    layer = getattr(layers, name)(*heads, kernel_initializer=initializers.RandomNormal(seed=seed))
+    layer(torch.ones(1, 2, 4), torch.ones(1, 2, 4))
+    query, key = layer.get_weights()[:4:2]
+    assert np.array_equal(query, key) is equal
 
 
 @pytest.mark.parametrize("name", RANDOM + FIXED)

@@ -238,3 +238,63 @@ def test_the_divergence_goes_by_its_long_name() -> None:
 def test_activations_are_serialized_by_name(name: str) -> None:
     activations: Any = tf_keras.activations
     assert activations.serialize(activations.get(name)) == activations.serialize(getattr(activations, name)) == name
+
+
+def _classifier() -> Any:
+    layers: Any = tf_keras.layers
+    model: Any = tf_keras.Sequential([layers.Dense(3, "softmax", input_shape=(2,), kernel_initializer="ones")])
+    model.compile(tf_keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_weights_of_classes_and_of_samples_multiply() -> None:
+    x, y = np.arange(12.0, dtype="float32").reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
+    weights, classes = np.array([1.0, 2, 0, 1, 3, 1]), {0: 1.0, 1: 2.0, 2: 0.5}
+    product = weights * np.array([classes[one] for one in y])
+    for how in ({}, {"validation_split": 0.4}):  # what is held back is weighed by sample alone
+        both, one = _classifier(), _classifier()
+        told = both.fit(x, y, 2, sample_weight=weights, class_weight=classes, shuffle=False, verbose=0, **how)
+        held = {"validation_data": (x[3:], y[3:], weights[3:])} if how else {}
+        kept = slice(3 if how else 6)
+        expected = one.fit(x[kept], y[kept], 2, sample_weight=product[kept], shuffle=False, verbose=0, **held)
+        assert all(told.history[name] == pytest.approx(values) for name, values in expected.history.items())
+        np.testing.assert_allclose(both.get_weights()[0], one.get_weights()[0], rtol=1e-6)
+    assert _classifier().train_on_batch(x, y, weights, classes) == pytest.approx(1.0986123 * product.mean())
+
+
+def test_one_weight_a_sample_for_all_its_steps() -> None:
+    # As many steps as samples, where weights would also fit the steps. From tf_keras 2.21.
+    random = np.random.RandomState
+    x, y = random(1).rand(4, 4, 5).astype("float32"), np.arange(16).reshape(4, 4) % 3
+    weights = random(2).rand(4).astype("float32")
+    layers: Any = tf_keras.layers
+    first = layers.Dense(2, kernel_initializer=tf_keras.initializers.Constant(0.1), input_shape=(4, 5))
+    model: Any = tf_keras.Sequential([first, layers.Dense(3, "softmax", kernel_initializer="ones")])
+    model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    found = model.evaluate(x, y, sample_weight=weights, verbose=0)
+    np.testing.assert_allclose(found, [0.3974, 0.40055], atol=1e-5)
+    loss: Any = tf_keras.losses.MeanSquaredError()
+    given = [torch.from_numpy(random(seed).rand(3, 3, 4).astype("float32")) for seed in (1, 2)]
+    assert float(loss(*given, sample_weight=random(3).rand(3))) == pytest.approx(0.0704570562)
+
+
+def test_checkpoints_by_batches_are_counted_by_batches(tmp_path: Any) -> None:
+    x, y = np.ones((12, 2), "float32"), np.zeros(12, "int64")
+    seen: list[str] = []
+
+    class Told(tf_keras.callbacks.ModelCheckpoint):
+        def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
+            seen.append(f"{epoch}-{batch}")
+
+    _classifier().fit(x, y, 4, 4, verbose=0, callbacks=[Told(str(tmp_path / "a.keras"), save_freq=2)])
+    assert seen == ["0-1", "1-0", "1-2", "2-1", "3-0", "3-2"]
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_arrays_go_on_where_an_epoch_of_so_many_steps_ends(size: int) -> None:
+    x, y = np.arange(22.0, dtype="float32").reshape(11, 2), np.arange(11) % 3
+    epochs, by_hand = _classifier(), _classifier()
+    epochs.fit(x, y, size, 2, steps_per_epoch=2, shuffle=False, verbose=0)
+    for start in (0, size, 2 * size, 0):
+        by_hand.train_on_batch(x[start : start + size], y[start : start + size])
+    np.testing.assert_allclose(epochs.get_weights()[0], by_hand.get_weights()[0], rtol=1e-6)

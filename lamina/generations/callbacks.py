@@ -198,7 +198,8 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     """Also takes the names of the time, and saves only every `period` epochs. Keras 1 names the first epoch 0."""
 
     _of_time = ""  # the generation
-    _since = 0  # epochs without a file
+    _passed = 0  # epochs without a file
+    _state = (*callbacks.ModelCheckpoint._state, "_passed")
     _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
 
     def __init__(self, *args: Any, period: int = 1, **kwargs: Any):
@@ -207,9 +208,9 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
         self.period = period
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._since += 1
-        if self._since >= self.period:
-            self._since = 0
+        self._passed += 1
+        if self._passed >= self.period:
+            self._passed = 0
             super().on_epoch_end(epoch - (self._of_time == "keras1"), logs)
 
 

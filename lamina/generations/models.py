@@ -26,7 +26,7 @@ from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
-from ..training.data import split_end
+from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
@@ -44,6 +44,7 @@ from .weighting import (
     names_to_come,
     spread,
     weigh,
+    weigh_both,
 )
 
 
@@ -102,6 +103,16 @@ def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "step
     first = next(given[data])
     size = len(pytree.tree_leaves(first)[0])
     return {**given, data: itertools.chain([first], given[data]), steps: -(-count // size)}
+
+
+def _held_back(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `fit` with what `validation_split` holds back as validation data."""
+    if not given.get("validation_split") or given.get("validation_data") is not None:
+        return given
+    data = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
+    kept, held = split_end(data, float(given["validation_split"]))
+    named = zip(("x", "y", "sample_weight"), kept, strict=True)
+    return {**given, **dict(named), "validation_data": held, "validation_split": 0.0}
 
 
 class _Compiled:
@@ -274,9 +285,10 @@ class _ModelWords(Adds):
     _weight_modes: Any = None  # `sample_weight_mode`
 
     def _weighed(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Arguments with the weights of classes in those of samples; tf.keras has today's words."""
+        """Arguments with the weights of classes in those of samples; in tf.keras where both are given."""
         if self._dialect.table.shares_modern:
-            return given
+            both = given.get("class_weight") is not None and given.get("sample_weight") is not None
+            return weigh_both(_held_back(given)) if both else given
         names = getattr(self, "output_names", None) or [self.name]
         if given.get("sample_weight") is not None:
             check_modes(self._weight_modes, names, given["sample_weight"])
@@ -305,15 +317,19 @@ class _ModelWords(Adds):
 
     def _fit(self, given: dict[str, Any]) -> Any:
         given = self._weighed(given)
-        if given.get("callbacks") and given.get("validation_split") and given.get("validation_data") is None:
-            data = tuple(given.get(name) for name in ("x", "y", "sample_weight"))
-            kept, given["validation_data"] = split_end(data, float(given.pop("validation_split")))
-            given |= dict(zip(("x", "y", "sample_weight"), kept, strict=True))
+        given = _held_back(given) if given.get("callbacks") else given
         self.__dict__["_facts"] = callbacks.facts_of(self._dialect.table, given, self.metrics_names)
         try:
             return super().fit(**given)
         finally:
             self.__dict__["_facts"] = {}
+
+    def _feed(self, name: str, data: tuple[object, ...], steps: int | None, **how: object) -> Feed:
+        """As today's; arrays to learn from in so many steps an epoch follow each other without end in tf.keras."""
+        feed = super()._feed(name, data, steps, **how)
+        if steps and "class_weight" in how and isinstance(feed.source, Arrays) and self._dialect.table.shares_modern:
+            feed.source.endless = True
+        return feed
 
     def _callback_list(self, *args: Any, **kwargs: Any) -> Any:
         if self._dialect.table.shares_modern:

@@ -188,7 +188,8 @@ def _helpers(dialect: Dialect) -> Find:
     if dialect.table.scalars:
         around = _first({"to_categorical": np_utils.to_categorical_rows}.get, around)
     if dialect.table.shares_modern:
-        return _first(drawn, {"to_categorical": np_utils.to_categorical}.get, modern, around)
+        rows = {"to_categorical": np_utils.to_categorical, "to_ordinal": np_utils.to_ordinal}
+        return _first(drawn, rows.get, modern, around)
     return _first(drawn, around, modern)
 
 

@@ -84,10 +84,11 @@ class Shim(_Modern):
 
 
 class SeededShim(Shim):
-    """Random first values: an integer `seed` is one more after each call, so that layers that share it differ."""
+    """Random first values, others at each call, so layers that share it differ: an integer `seed` is then one more."""
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> torch.Tensor:
         values = super().__call__(shape, dtype)
+        self._taken = None
         if isinstance(self.seed, int) and not (values.is_meta or scope.trying):
             self.seed += 1
         return values

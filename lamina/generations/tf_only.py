@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import callbacks, losses, metrics, optimizers, utils
+from .. import callbacks, initializers, losses, metrics, optimizers, utils
 from ..core import dtypes
+from ..core.errors import warn
 from ..losses import Loss
 from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
 from ..metrics.base import PlainMetric
 from .dialect import Dialect, Find
 from .utils import losses_utils
+from .weighting import of_steps
 
 
 class Reduction(losses_utils.Reduction):
@@ -41,6 +44,11 @@ class _Reduced(_Modern):
         if "reduction" in kwargs:
             kwargs["reduction"] = _told(kwargs["reduction"])
         super().__init__(*args, **kwargs)
+
+    def __call__(self, y_true: object, y_pred: Tensor, sample_weight: object = None) -> Tensor:
+        if hasattr(y_pred, "ndim") and sample_weight is not None:
+            sample_weight = of_steps(torch.as_tensor(sample_weight), y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **_given(self)}
@@ -72,6 +80,35 @@ def _loss(name: str) -> Any:
     if not (inspect.isclass(found) and issubclass(found, Loss)):
         return Reduction if name == "Reduction" else None
     return _LOSS if found is Loss else _made("losses", name, found, _LOSS)
+
+
+class _Reused(_Modern):
+    """An initializer that says so where it gives the values of its first call again, for want of a seed."""
+
+    def _take_seed(self) -> int:
+        if self._taken is not None:
+            warn(
+                f"The initializer {type(self).__name__} is unseeded and being called multiple times, which gives "
+                "identical values each time. Make one for each weight, or give it a seed."
+            )
+        return super()._take_seed()
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            name: value for name, value in super().get_config().items() if name not in ("input_axes", "output_axes")
+        }
+
+
+@functools.cache
+def _random(found: type) -> type:
+    made: Any = _made("initializers", found.__name__, found, _Reused)
+    made._home = "keras.initializers"
+    return made
+
+
+def _initializer(name: str) -> type | None:
+    found = getattr(initializers, name, None)
+    return _random(found) if inspect.isclass(found) and "seed" in getattr(found, "_args", ()) else None
 
 
 class _Words(_Modern):
@@ -296,6 +333,7 @@ _PRECISION = {
     "set_global_policy": dtypes.set_dtype_policy,
     "set_policy": dtypes.set_dtype_policy,
     "global_policy": dtypes.dtype_policy,
+    "get_layer_policy": operator.attrgetter("dtype_policy"),
     "LossScaleOptimizer": LossScaleOptimizer,
 }
 _METRICS = {"KLDivergence": KLDivergence, "MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
@@ -315,6 +353,7 @@ def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], m
 
     homes["mixed_precision"] = homes["mixed_precision.experimental"] = _PRECISION.get
     homes["optimizers.schedules"], homes["experimental"] = schedules, experimental
+    homes["initializers"] = first(_initializer, homes["initializers"])
     homes["losses"] = first(_loss, homes["losses"])
     homes["metrics"] = first(_metric, homes["metrics"])
     homes["layers.experimental"] = of_layers

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .. import losses, metrics
@@ -17,7 +18,7 @@ from ..activations import LOG_SPACE
 from ..core import shares
 from ..core.errors import short
 from ..core.masking import get_mask, set_mask
-from ..training.data import PyDataset
+from ..training.data import PyDataset, class_weights
 from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match
 from . import losses as losses_of
 
@@ -121,6 +122,19 @@ def weigh(names: Sequence[str], given: dict[str, Any], both: bool) -> dict[str, 
     return given
 
 
+def weigh_both(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `fit` or `train_on_batch` of tf.keras, with a sample's weight times that of its class."""
+    if not hasattr(given["y"], "shape"):
+        return given
+    classes = class_weights(torch.as_tensor(given["y"]), given["class_weight"])
+    samples = torch.as_tensor(given["sample_weight"]).to(classes)
+    behind = classes.ndim - samples.ndim
+    samples, classes = (
+        each.reshape(*each.shape, *(1,) * more) for each, more in ((samples, behind), (classes, -behind))
+    )
+    return {**given, "class_weight": None, "sample_weight": samples * classes}
+
+
 def spread(given: Any, outputs: Any) -> Any:
     """Metrics in a plain list, for each of several outputs; others as they are given."""
     count = len(leaves_of(outputs))
@@ -205,6 +219,9 @@ class LossOfScores(NamedLoss):
 
     beside: MetricsOfScores | None = None  # the metrics that were compiled with it
 
+    def _value(self, part: Any, y: object, y_pred: Tensor, sample_weight: object, scores: Sequence[object]) -> Tensor:
+        return super()._value(part, y, y_pred, of_steps(sample_weight, y_pred), scores)
+
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
         if self.beside is not None and not self.beside.built:
@@ -274,7 +291,7 @@ class MetricsOfScores(MetricsOfAll):
         self.scores = ()
 
     def _update(self, part: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
-        y = _beside(y, y_pred)
+        y, sample_weight = _beside(y, y_pred), of_steps(sample_weight, y_pred)
         found = next(((before, last) for result, before, last in self.scores if result is y_pred), (y_pred, None))
         if found[0] is not y_pred:
             set_mask(found[0], get_mask(y_pred))
@@ -284,6 +301,12 @@ class MetricsOfScores(MetricsOfAll):
             with _replaced(metric, own):
                 weight = _of_those_counted(metric, y, y_pred, weight)
                 metric.update_state(y, found[0] if own else y_pred, sample_weight=weight)
+
+
+def of_steps(sample_weight: object, y_pred: Tensor) -> object:
+    """Weights that, where losses have one axis more than they, hold for all along it, as in tf.keras."""
+    missing = isinstance(sample_weight, Tensor) and 0 < sample_weight.ndim == y_pred.ndim - 2
+    return sample_weight.unsqueeze(-1) if missing else sample_weight
 
 
 def _of_those_counted(metric: Any, y: Tensor, y_pred: Tensor, weight: Any) -> Any:

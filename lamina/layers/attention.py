@@ -17,6 +17,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from ..core.masking import get_mask
 from ..core.weight import weight
+from ..initializers import anew
 from ..kernels import attention as kernels
 from ..kernels import noise
 from ..regularizers import regularizer
@@ -93,6 +94,7 @@ class _Projected(_Attention):
         """A projection of the last axes, of sizes `inputs`, to `outputs`, built for inputs that begin with `steps`."""
         old, new = string.ascii_lowercase[: len(inputs)], string.ascii_uppercase[: len(outputs)]
         own: dict[str, Any] = {key: getattr(self, key, None) for key in KernelBias._args}
+        own |= {key: anew(own[key]) for key in ("kernel_initializer", "bias_initializer")}
         own |= {"activity_regularizer": self._sublayer_regularizer, "name": name, "dtype": self.dtype_policy}
         equation, bias_axes = f"...{old},{old}{new}->...{new}", new if self.use_bias else None
         dense = self._makes(equation, outputs, activation, bias_axes, **own)
@@ -206,6 +208,7 @@ class _Projected(_Attention):
         rate = self.dropout if training else 0.0
         # On a CPU torch's own dropout of the weights takes longer than ours, and there is no kernel for both.
         whole = not return_attention_scores and (not rate or (self.seed_generator is None and not query.is_cpu))
+        whole = whole and type(self)._masked_softmax is _Projected._masked_softmax
         if use_causal_mask and (attention_mask is not None or not whole):
             earlier = kernels.earlier(query.shape[-2], key.shape[-2], query.device)
             attention_mask = earlier if attention_mask is None else attention_mask.bool() & earlier
@@ -222,12 +225,16 @@ class _Projected(_Attention):
             if zeros and attention_mask is not None:
                 y = y.masked_fill(~attention_mask.any(-1, keepdim=True), 0)
             return self._heads_last(y, sizes), None
-        weights = kernels.shares(kernels.scores(query, key, self._scale), attention_mask)
+        weights = self._masked_softmax(kernels.scores(query, key, self._scale), attention_mask)
         if zeros and attention_mask is not None:
             weights = weights.masked_fill(~attention_mask, 0)
         dropped = noise.dropout(weights, rate, stream=self.seed_generator) if rate else weights
         y = self._heads_last(kernels.combine(dropped, value), sizes)
         return y, self._by_axis(weights, sizes, sources) if return_attention_scores else None
+
+    def _masked_softmax(self, attention_scores: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """The weights (batch, heads, targets, sources) of these scores; users' own layers may have others."""
+        return kernels.shares(attention_scores, attention_mask)
 
     def _compute_attention_mask(
         self,
@@ -452,8 +459,7 @@ class Attention(_Attention, OfSeveral):
         query, value = inputs[0], inputs[1]
         key = inputs[2] if len(inputs) > 2 else value
         query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)
-        rate = self.dropout if training else 0.0
-        whole = self._at_once and not rate and not return_attention_scores
+        whole = self._at_once and not (self.dropout and training) and not return_attention_scores
         allowed = None if value_mask is None else value_mask.bool().unsqueeze(-2)
         causal = use_causal_mask and whole and allowed is None
         if use_causal_mask and not causal:
@@ -466,9 +472,7 @@ class Attention(_Attention, OfSeveral):
             query, key, value = query.unsqueeze(-3), key.unsqueeze(-3), value.unsqueeze(-3)
             outputs, weights = kernels.attend(query, key, value, bias, causal, 1.0).squeeze(-3), None
         else:
-            weights = kernels.shares(self._calculate_scores(query, key), allowed)
-            weights = noise.dropout(weights, rate, stream=self.seed_generator) if rate else weights
-            outputs = kernels.combine(weights, value)
+            outputs, weights = self._apply_scores(self._calculate_scores(query, key), value, allowed, training)
         if query_mask is not None:
             outputs = outputs.masked_fill(~query_mask.bool().unsqueeze(-1), 0)
         return (outputs, weights) if return_attention_scores else outputs
@@ -476,7 +480,18 @@ class Attention(_Attention, OfSeveral):
     @property
     def _at_once(self) -> bool:
         """Whether the scores are those of torch's own kernel."""
-        return self.score_mode == "dot" and type(self)._calculate_scores is Attention._calculate_scores
+        own, ours = type(self), Attention
+        plain = own._calculate_scores is ours._calculate_scores and own._apply_scores is ours._apply_scores
+        return self.score_mode == "dot" and plain
+
+    def _apply_scores(
+        self, scores: Tensor, value: Tensor, scores_mask: Tensor | None = None, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """What is attended to, and the weights of these scores; users' own layers may have others."""
+        weights = kernels.shares(scores, scores_mask)
+        if self.dropout and training:
+            weights = noise.dropout(weights, self.dropout, stream=self.seed_generator)
+        return kernels.combine(weights, value), weights
 
     def _calculate_scores(self, query: Tensor, key: Tensor) -> Tensor:
         """How well queries and keys agree, (batch, targets, sources)."""

@@ -11,7 +11,7 @@ from .keras2 import KERAS2
 from .table import Value, same
 
 TOLD = told("tf_keras.json", keras2.TOLD)
-_GONE = ("Highway", "MaxoutDense", "CuDNNGRU", "CuDNNLSTM")
+_GONE = ("Highway", "MaxoutDense")
 LAYERS = {name: entry for name, entry in keras2.LAYERS.items() if name not in _GONE} | TOLD.objects["layers"]
 _OPTIMIZER_MODULES = [f".{name.lower()}" for name in TOLD.objects["optimizers.legacy"] if name[0] != "_"]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...kernels import window
 from ..dialect import Dialect
@@ -27,6 +28,13 @@ def to_categorical(
     rows = np.zeros((y.size, count), dtype)
     rows[np.arange(y.size), y] = 1
     return rows.reshape(*shape, count)
+
+
+def to_ordinal(y: ArrayLike, num_classes: int | None = None, dtype: str = "float32") -> np.ndarray:
+    """Rows (..., num_classes - 1) of as many ones as the integers (...) say; a last axis of size 1 is dropped."""
+    classes = np.asarray(y, dtype="int64")
+    classes = classes[..., 0] if classes.ndim > 1 and classes.shape[-1] == 1 else classes
+    return (np.arange((num_classes or classes.max() + 1) - 1) < classes[..., None]).astype(dtype)
 
 
 def probas_to_classes(y_pred: Any) -> Any:
