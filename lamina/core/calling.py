@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -37,6 +38,16 @@ def _tending(register: Callable) -> Callable:
         return handle
 
     return tending
+
+
+def computes() -> bool:
+    """Whether whoever asks is at work in a layer's call, and not in its `build`."""
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_code.co_name != "build":
+        if frame.f_code.co_filename == "<plan>" or frame.f_globals.get("__name__") == __name__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Keepers:

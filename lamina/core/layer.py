@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from .. import SHOWER
 from . import arrays, devices, dtypes, serialize, symbolic
-from .calling import Calling
+from .calling import Calling, computes
 from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, Counts, may_count, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
@@ -366,16 +366,23 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return [variable for metric in self.metrics for variable in metric.variables]
 
     def _write_weight(self, name: str, value: Any) -> bool:
-        """Write values to the weight of that name; False where there is none, or what came is to take its place."""
+        """Write values to the weight of that name; False where there is none, or what came is to take its place.
+
+        A tensor that was computed, from the weight or not, stands in for it until the weight itself is assigned again.
+        """
         if not isinstance(value, (Tensor, np.ndarray, list, tuple)) or isinstance(value, nn.Parameter):
             return False
         state = vars(self)
-        weight = state.get("_parameters", {}).get(name)
+        weight = dict.get(state.get("_parameters", {}), name)
         if weight is None and not isinstance(value, Tensor):  # torch, loading with assign=True, puts tensors in there
             weight = state.get("_buffers", {}).get(name)
-        if not isinstance(weight, Known) or getattr(value, "requires_grad", False):
+        if not isinstance(weight, Known):
             return False
-        weight.assign(value)
+        if isinstance(value, Tensor) and (value.requires_grad or computes()):
+            self._let_stand_in()
+            self._parameters.put(name, value)  # type: ignore[union-attr]
+        else:
+            weight.assign(value)
         return True
 
     def __getattr__(self, name: str) -> Any:

@@ -46,6 +46,11 @@ class Register(dict):
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default
 
+    def put(self, name: str, value: Any) -> None:
+        """Let a tensor stand in for a weight; None: no longer."""
+        others = {key: item for key, item in (self.standing.get(scope.thread) or {}).items() if key != name}
+        self.standing[scope.thread] = others if value is None else {**others, name: value}
+
     def __reduce__(self) -> Any:
         return Register, (dict(self),)
 
@@ -208,6 +213,8 @@ class Weights(nn.Module):
     def _adopt(self, name: str, weight: Weight) -> None:
         """Register `weight` under `name`; where it stands under another name already, it moves, keeping its place."""
         register: dict[str, Any] = self._parameters if weight._trainable or weight.requires_grad else self._buffers
+        if type(register) is Register:
+            register.put(name, None)
         for other in (self._parameters, self._buffers, vars(self)):
             if other is not register:
                 other.pop(name, None)
