@@ -298,7 +298,7 @@ def hdf5(good: Path) -> dict[str, Make]:
         ),
         "a chunk of lies": _lying_chunk,
         "a bomb of chunks": _bomb,
-        "a large element": lambda f, n: f.create_dataset(n, (1,), np.dtype(("V1000000",))),
+        "a large element": lambda f, n: f.create_dataset(n, (1,), np.dtype("V1000000")),
         "arrays of arrays": lambda f, n: f.create_dataset(n, (2,), np.dtype((np.dtype(("f4", (64, 64))), (64,)))),
         "a compound of compounds": lambda f, n: f.create_dataset(
             n, (2,), np.dtype([("a", [("b", [("c", h5py.string_dtype())])])])
