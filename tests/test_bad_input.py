@@ -81,6 +81,7 @@ ARGUMENTS = {
     # sizes
     "units zero": bad(lambda: L.Dense(0), ValueError, "Dense", "units", "0"),
     "units negative": bad(lambda: L.Dense(-3), ValueError, "Dense", "units", "-3"),
+    "weights that are no arrays": bad(lambda: L.Dense(2, weights="w.npy"), ValueError, "Dense", "weights", "array"),
     "units fraction": bad(lambda: L.Dense(2.5), ValueError, "Dense", "units", "integer", "2.5"),
     "units text": bad(lambda: L.Dense("ten"), ValueError, "Dense", "units", "integer", "ten"),
     "units NaN": bad(lambda: L.Dense(NAN), ValueError, "Dense", "units", "integer", "nan"),

@@ -36,6 +36,34 @@ FILES = [path for path in FILES if path.name != "models.json"]
 BOMB = b"class_name: &a [x, x]\n" + b"".join(b"k%d: &k%d [%s]\n" % (n, n, b", ".join([b"*a" if not n else b"*k%d" % (n - 1)] * 9)) for n in range(30))  # fmt: skip  # noqa: E501
 
 
+POLICIES = {
+    "int8": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}},
+    "int4/128": {"class_name": "Int4DTypePolicy", "config": {"mode": "int4/128", "source_name": "float32"}},
+    "float8": {"class_name": "QuantizedFloat8DTypePolicy", "config": {"mode": "float8", "source_name": "float32"}},
+    "gptq/4/128": {"class_name": "GPTQDTypePolicy", "config": {"mode": "gptq/4/128", "source_name": "float32"}},
+}  # as Keras 3.15 writes them
+
+
+@pytest.mark.parametrize("mode", POLICIES)
+def test_quantized_layers_are_told_before_loading(mode: str, tmp_path: Path) -> None:
+    model = lamina.Sequential([lamina.Input((4,)), layers.Dense(2)])
+    model.save(tmp_path / "sound.keras")
+    with zipfile.ZipFile(tmp_path / "sound.keras") as sound, zipfile.ZipFile(tmp_path / "m.keras", "w") as made:
+        for name in sound.namelist():
+            content = sound.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"][1]["config"]["dtype"] = POLICIES[mode]
+                content = json.dumps(config).encode()
+            made.writestr(name, content)
+    found = check(tmp_path / "m.keras")
+    assert not found.readable and found.call is None
+    assert found.problem == f"its layers are quantized to {mode}: save the model in Keras before its `quantize`"
+    assert mode in found.line()
+    with pytest.raises(ValueError, match=r"m\.keras.*Quantized layers are not among Lamina's"):
+        lamina.load_model(tmp_path / "m.keras")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_recorded_file(path: Path) -> None:
     """Who wrote it, and as many parameters and layers as the model has that is loaded of it."""

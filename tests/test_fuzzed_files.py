@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import hostile, hostile_formats, mutated
+from support import hostile, hostile_formats, hostile_tricks, mutated
 
 KEPT = Path(__file__).parent / "golden" / "fuzzed"  # what once broke a reader: READER.NUMBER and the suffix
 
@@ -28,7 +28,8 @@ def folder() -> Path:
 
 @functools.cache
 def all_cases() -> list[tuple[str, str, hostile.Make]]:
-    return [*hostile.cases(folder()), *hostile_formats.cases(folder(), hostile.sound(folder()))]
+    good = hostile.sound(folder())
+    return [*hostile.cases(folder()), *hostile_formats.cases(folder(), good), *hostile_tricks.cases(good)]
 
 
 def faults(cases: list[tuple[str, str, hostile.Make]]) -> Iterator[str]:

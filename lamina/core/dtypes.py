@@ -254,7 +254,8 @@ def set_dtype_policy(policy: Any) -> None:
 
 
 def _no_policy(config: dict[str, Any]) -> str:
-    if str(config.get("class_name")).startswith("Quantized"):
+    inner = config.get("config")
+    if isinstance(inner, dict) and "mode" in inner:
         return "Quantized layers are not among Lamina's; save the model in Keras before its `quantize`."
     return "The config of a dtype policy must be a dictionary with its `name`."
 

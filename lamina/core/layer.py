@@ -90,6 +90,7 @@ def _first_values(value: Any, owner: Any) -> list[Any]:
 
 
 first_values = Kind("an array or a list of arrays", _first_values).optional()
+_GIVEN = Arg(first_values, None, "First weights.", True, False, "weights")
 _policy = Kind("a dtype or dtype policy", looked_up(dtypes.get), bad=("float99",))
 
 
@@ -202,7 +203,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             _build_shapes=None,
             _keepers=None,
             _may_count=False,  # it may hold metrics: some were set, or what can hold some
-            _initial_weights=first_values.convert(owned(base.get("weights")), self),
+            _initial_weights=_GIVEN.convert(base.get("weights"), self),
         )
         for name, value in early.items():  # what a subclass set before it called this: it may be or hold layers
             if isinstance(value, (nn.Module, nn.Parameter, Counts, list, tuple, dict)):

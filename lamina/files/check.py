@@ -389,6 +389,8 @@ def _describe(found: Checked, described: Any, settings: Any = None) -> None:
     found.model = f'{kind} "{name}"' if name and name != kind else kind
     found.layers = dict(Counter(map(tells.class_of, tells.layers(described))).most_common())
     found.inputs, found.outputs = tells.inputs(described), tells.outputs(described)
+    if modes := tells.quantized(described):
+        found.problem = f"its layers are quantized to {_listed(modes)}: save the model in Keras before its `quantize`"
     found.code += tells.code(described)
     found.custom = tells.unknown(described)
     if found.backend == "theano" and found.generation == "keras1" and any("onv" in name for name in found.layers):
@@ -400,8 +402,9 @@ def _describe(found: Checked, described: Any, settings: Any = None) -> None:
 
 def _verdict(found: Checked, call: str) -> None:
     """Whether the call reads it alone."""
-    found.readable = not found.custom
-    found.call = call if found.readable else f"{call[:-1]}, custom_objects={{...}})"
+    found.readable = not (found.custom or found.problem)
+    if not found.problem:
+        found.call = call if found.readable else f"{call[:-1]}, custom_objects={{...}})"
 
 
 def _listed(items: list[str], most: int = LISTED) -> str:

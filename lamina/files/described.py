@@ -148,7 +148,13 @@ def _names(value: Any) -> list[str]:
     return _names(wrapped) if wrapped else [name]
 
 
-# Code, and what is somebody's own ------------------------------------------------------------------------------------
+# What has no layers here, code, and what is somebody's own -----------------------------------------------------------
+
+
+def quantized(described: Any) -> list[str]:
+    """To what layers are quantized, as their dtype policies say: "int8", "int4/128"."""
+    policies = (config_of(config_of(node).get("dtype")) for node in _nodes(described))
+    return [*dict.fromkeys(str(policy["mode"]) for policy in policies if "mode" in policy)]
 
 
 def code(described: Any) -> list[str]:

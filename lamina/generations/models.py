@@ -207,8 +207,7 @@ class _ModelWords(Adds):
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
-        spelled = ("loss", *(() if self._dialect.table.shares_modern else ("metrics", "weighted_metrics")))
-        told = {name: given[name] for name in spelled if name in given}
+        told = {name: given[name] for name in ("loss", "metrics", "weighted_metrics") if name in given}
         for name in ("metrics", "weighted_metrics"):
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
         asked, given = given, self.resting(given)
@@ -664,8 +663,15 @@ class _Sequential(AddsBeside, _ModelWords):
 
     def get_config(self) -> Any:
         self._tell_of_added()
+        table, first = self._dialect.table, self._input
         stack = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self._stack]
-        return stack if self._dialect.table.named_configs else {"name": self.name, "layers": stack}
+        known = not stack or isinstance(self._stack[0], Model) or "batch_input_shape" in stack[0]["config"]
+        if first is not None and (table.shares_modern or (table.named_configs and not known)):
+            stack.insert(0, {"class_name": type(first).__name__, "config": first.get_config()})
+        if table.named_configs:
+            return stack
+        build = {} if known or first is None or table.shares_modern else {"build_input_shape": first.batch_shape}
+        return {"name": self.name, "layers": stack, **build}
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
