@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-gc.disable()  # until all tests are collected: looking for garbage took two fifths of that time
 torch.set_num_threads(1)  # pytest-xdist already uses the cores
 slow = [hypothesis.HealthCheck.too_slow]  # no test reads the clock: beside busy processes everything is slow
 hypothesis.settings.register_profile(
@@ -22,6 +21,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("lamina")
 UNSEEDED = torch.get_rng_state()
+
+
+def pytest_sessionstart() -> None:
+    """Until all tests are collected no garbage is looked for: that took two fifths of the time."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
