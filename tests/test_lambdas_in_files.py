@@ -138,6 +138,21 @@ def test_comparisons_in_bytecode_of_this_python(function: Any, source: str) -> N
     assert bytecode.function_of(code_of(function)).source() == f"lambda x: {source}"
 
 
+@pytest.mark.parametrize("form", [1, 4])  # numbers as text and one by one, or in bytes and with references
+@pytest.mark.parametrize(
+    ("function", "source"),
+    [
+        (lambda x: x in {1, 2}, "x in frozenset({1, 2})"),
+        (lambda x: x * 2j, "x * 2j"),
+        (lambda x: x + -12345678901234567890, "x + -12345678901234567890"),
+        (lambda x: x == (1, (2.5, None), True, b"ab", "é文"), "x == (1, (2.5, None), True, b'ab', 'é文')"),
+    ],
+)
+def test_constants_of_every_kind(function: Any, source: str, form: int) -> None:
+    code = base64.b64encode(marshal.dumps(function.__code__, form)).decode()
+    assert bytecode.function_of(code).source() == f"lambda x: {source}"
+
+
 def loop(x):
     total = 0
     for part in x:
