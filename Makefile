@@ -17,10 +17,10 @@ demo: $(READY)
 	@$(RUN)/lamina demo
 
 test: lint
-	$(RUN)/pytest -n 2 -m "not slow and not gpu"
+	$(RUN)/pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 test-all: lint
-	$(RUN)/pytest -n 2
+	$(RUN)/pytest -n 2 --dist worksteal
 
 # With every Python found here, the newest and the oldest libraries: make test-matrix TESTS=tests/test_files.py
 test-matrix:

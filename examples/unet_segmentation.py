@@ -81,7 +81,7 @@ def main() -> float:
 
     model = get_model((SIZE, SIZE), num_classes=2)
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="sparse_categorical_crossentropy")
-    model.fit(Augmented(pictures[:320], masks[:320], 4), epochs=12, verbose=2)
+    model.fit(Augmented(pictures[:320], masks[:320], 4), epochs=10, verbose=2)
 
     found = ops.argmax(model.predict(pictures[320:], verbose=0), -1)
     score = keras.metrics.BinaryIoU(target_class_ids=[1])

@@ -145,43 +145,57 @@ def test_a_small_batch_costs_few_frames(name: str) -> None:
     assert len(found) <= len(own) + more, f"{len(found)} frames, {len(own)} inside: {' '.join(found)}"
 
 
-def test_import_loads_few_modules() -> None:
-    code = "import sys, torch; first = {*sys.modules}; import lamina; lamina.layers; print(*{*sys.modules} - first)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = done.stdout.split()
-    assert len(loaded) <= MODULES, sorted(loaded)
-    assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"lamina"}
-
-
-def test_import_leaves_rare_libraries_alone() -> None:
-    rare = {"rich", "h5py", "matplotlib", "yaml", "libcst", "tensorflow"}
-    code = f"import lamina, sys; lamina.layers, lamina.models, lamina.optimizers; print({rare} & {{*sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
 LOADED = "from lamina.layers import Dense; from lamina.models import Sequential; from lamina.optimizers import Adam"
+COUNTED = f"{LOADED}\nprint(seen.count('start'), gc.isenabled())"
+MISSING = "try:\n    import lamina.nothing\nexcept ImportError:\n    print(gc.isenabled())"
+FRESH = {  # what is run, each in a process of its own that has loaded torch and nothing else
+    "modules": "import lamina; lamina.layers; print(*{*sys.modules} - first)",
+    "rare": "import lamina; lamina.layers, lamina.models, lamina.optimizers; print(*{*sys.modules} - first)",
+    "garbage": COUNTED,
+    "no garbage": f"gc.disable()\n{COUNTED}",
+    "missing": MISSING,
+}
+START = """
+import gc, os, sys, torch
+first, seen, codes = {*sys.modules}, [], sys.argv[1:]
+gc.callbacks.append(lambda phase, _: seen.append(phase))
+for code in codes:
+    if os.fork() == 0:
+        seen.clear()
+        exec(code)
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
 
 
-def collections_of_garbage(before: str, code: str) -> tuple[int, str]:
-    """How many there are while a fresh process runs code, and whether the collector is on afterwards."""
-    count = "gc.callbacks.append(lambda phase, _: seen.append(phase))"
-    whole = f"import gc, torch; seen = []; {count}; {before}\n{code}\nprint(seen.count('start'), gc.isenabled())"
-    done = subprocess.run([sys.executable, "-c", whole], cwd=ROOT, capture_output=True, text=True, check=True)
-    collected, enabled = done.stdout.split()
-    return int(collected), enabled
+@pytest.fixture(scope="module")
+def told() -> dict[str, list[str]]:
+    """The words that each of the codes prints."""
+    command = [sys.executable, "-c", START, *FRESH.values()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return dict(zip(FRESH, map(str.split, done.stdout.splitlines()), strict=True))
 
 
-def test_loading_collects_no_garbage() -> None:
+def test_import_loads_few_modules(told: dict[str, list[str]]) -> None:
+    assert len(told["modules"]) <= MODULES, sorted(told["modules"])
+    assert {name.partition(".")[0] for name in told["modules"]} - sys.stdlib_module_names == {"lamina"}
+
+
+def test_import_leaves_rare_libraries_alone(told: dict[str, list[str]]) -> None:
+    rare = {"rich", "h5py", "matplotlib", "yaml", "libcst", "tensorflow"}
+    assert "lamina.optimizers" in told["rare"] and not rare & {*told["rare"]}
+
+
+def test_loading_collects_no_garbage(told: dict[str, list[str]]) -> None:
     """Else the collector would go through all of torch's objects."""
-    collected, enabled = collections_of_garbage("", LOADED)
-    assert collected <= 6 and enabled == "True"  # 40 without; after each of the three a new object begins one
-    assert collections_of_garbage("gc.disable()", LOADED) == (0, "False")
+    collected, enabled = told["garbage"]
+    assert int(collected) <= 6 and enabled == "True"  # 40 without; after each of the three a new object begins one
+    assert told["no garbage"] == ["0", "False"]
 
 
-def test_a_module_that_is_not_there_leaves_the_collector_on() -> None:
-    _, enabled = collections_of_garbage("", "try:\n    import lamina.nothing\nexcept ImportError:\n    pass")
-    assert enabled == "True"
+def test_a_module_that_is_not_there_leaves_the_collector_on(told: dict[str, list[str]]) -> None:
+    assert told["missing"] == ["True"]
 
 
 class Operations(TorchDispatchMode):

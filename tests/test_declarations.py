@@ -26,15 +26,11 @@ RECORDED = json.loads((Path(__file__).parent / "golden" / "signatures" / "keras3
 
 
 each_class = pytest.mark.parametrize("name", sorted(FREE))
-each_argument = pytest.mark.parametrize(
-    ("name", "argument"), [(name, argument) for name in sorted(FREE) for argument in arguments(FREE[name])]
-)
 
 
-alone = pytest.mark.parametrize(
-    ("name", "argument"),
-    [pair for name in sorted(FREE) for a in arguments(FREE[name]) if (pair := (name, a)) not in NOT_ALONE],
-)
+def alone(name: str) -> list[str]:
+    """The arguments of a class that have values of their own."""
+    return [argument for argument in arguments(FREE[name]) if (name, argument) not in NOT_ALONE]
 
 
 def same_value(cls: type[Declared], a: Arg, one: Any, other: Any) -> bool:
@@ -92,32 +88,38 @@ def test_type_checkers_know_the_order_of_a_layers_arguments(tmp_path: Path) -> N
     assert dict(zip(order, found, strict=True)) == order
 
 
-@pytest.mark.parametrize("name", sorted(RECORDED))
-def test_other_names_of_a_class(name: str) -> None:
-    module, _, alias = name.rpartition(".")
+def modern(alias: str) -> str:
+    """The name of a layer for one of its other names."""
     target = alias.replace("Convolution", "Conv").replace("AvgPool", "AveragePool").replace("Pool1D", "Pooling1D")
-    target = target.replace("Pool2D", "Pooling2D").replace("Pool3D", "Pooling3D")
-    if module == "layers" and target != alias:
-        assert getattr(L, alias, None) is getattr(L, target)
+    return target.replace("Pool2D", "Pooling2D").replace("Pool3D", "Pooling3D")
+
+
+OTHERS = [alias for name in sorted(RECORDED) if name.startswith("layers.") and modern(alias := name[7:]) != alias]
+
+
+@pytest.mark.parametrize("alias", OTHERS)
+def test_other_names_of_a_class(alias: str) -> None:
+    assert getattr(L, alias, None) is getattr(L, modern(alias))
 
 
 # Values -----------------------------------------------------------------------------------------------------------
 
 
-@each_argument
-def test_bad_values_are_refused_by_name(name: str, argument: str) -> None:
+@each_class
+def test_bad_values_are_refused_by_name(name: str) -> None:
     cls = FREE[name]
-    values = required(cls, argument)
-    for bad in cls._args[argument].kind.bad:
-        if bad is None and cls._args[argument].kind.none_is_default:
-            continue
-        names = dict(scope._name_counts)
-        with pytest.raises((ValueError, TypeError)) as caught:
-            cls(**{**values, argument: bad})
-        message = str(caught.value)
-        assert cls.__name__ in message, (bad, message)
-        assert f"`{argument}`" in message, (bad, message)
-        assert scope._name_counts == names, bad
+    for argument in arguments(cls):
+        kind, values = cls._args[argument].kind, required(cls, argument)
+        for bad in kind.bad:
+            if bad is None and kind.none_is_default:
+                continue
+            names = dict(scope._name_counts)
+            with pytest.raises((ValueError, TypeError)) as caught:
+                cls(**{**values, argument: bad})
+            message = str(caught.value)
+            assert cls.__name__ in message, (argument, bad, message)
+            assert f"`{argument}`" in message, (argument, bad, message)
+            assert scope._name_counts == names, (argument, bad)
 
 
 # What no argument means, but those whose kind has one of these words.
@@ -136,62 +138,65 @@ SENSELESS = (
 )
 
 
-@each_argument
-def test_senseless_values_are_refused(name: str, argument: str) -> None:
+@pytest.mark.parametrize("name", sorted(name for name in FREE if not name.startswith("initializers.")))  # take arrays
+def test_senseless_values_are_refused(name: str) -> None:
     cls = FREE[name]
-    expected = cls._args[argument].kind.expected
-    if expected == "any value" or name.startswith("initializers."):  # these take arrays of values
-        return
-    for value, words in SENSELESS:
-        if not any(word in expected for word in words):
-            with pytest.raises((ValueError, TypeError)) as caught:
-                cls(**{**required(cls, argument), argument: value})
-            assert f"`{argument}`" in str(caught.value) and cls.__name__ in str(caught.value), value
+    for argument in arguments(cls):
+        expected, values = cls._args[argument].kind.expected, required(cls, argument)
+        for value, words in () if expected == "any value" else SENSELESS:
+            if not any(word in expected for word in words):
+                with pytest.raises((ValueError, TypeError)) as caught:
+                    cls(**{**values, argument: value})
+                message = str(caught.value)
+                assert f"`{argument}`" in message and cls.__name__ in message, (argument, value)
 
 
-@alone
-def test_numbers_of_any_make_mean_what_they_say(name: str, argument: str) -> None:
+@pytest.mark.parametrize("name", sorted(name for name in FREE if not name.startswith("initializers.")))
+def test_numbers_of_any_make_mean_what_they_say(name: str) -> None:
     cls = FREE[name]
-    kind, attribute = cls._args[argument].kind, cls._args[argument].attribute
-    if name.startswith("initializers.") or "initializer" in kind.expected:
-        return
-    for number in [good for good in kind.good if type(good) in (int, float)]:
-        plain = cls(**{**required(cls, argument), argument: number})
-        for make in (np.array, torch.tensor, *([np.int64, np.int8] if isinstance(number, int) else [np.float64])):
-            try:
-                made = cls(**{**required(cls, argument), argument: make(number)})
-            except (ValueError, TypeError) as refused:
-                assert f"`{argument}`" in str(refused) and cls.__name__ in str(refused)
-                continue
-            assert getattr(made, attribute) == getattr(plain, attribute)
-            assert json.dumps(made.get_config().get(argument)) is not None
+    for argument in alone(name):
+        kind, attribute = cls._args[argument].kind, cls._args[argument].attribute
+        numbers = [] if "initializer" in kind.expected else [good for good in kind.good if type(good) in (int, float)]
+        for number in numbers:
+            plain = cls(**{**required(cls, argument), argument: number})
+            for make in (np.array, torch.tensor, *([np.int64, np.int8] if isinstance(number, int) else [np.float64])):
+                try:
+                    made = cls(**{**required(cls, argument), argument: make(number)})
+                except (ValueError, TypeError) as refused:
+                    assert f"`{argument}`" in str(refused) and cls.__name__ in str(refused)
+                    continue
+                assert getattr(made, attribute) == getattr(plain, attribute), (argument, number, make)
+                assert json.dumps(made.get_config().get(argument)) is not None
 
 
-@alone
-def test_good_values_are_kept(name: str, argument: str) -> None:
+@each_class
+def test_good_values_are_kept(name: str) -> None:
     cls = FREE[name]
-    a = cls._args[argument]
-    for good in a.kind.good:
-        made = cls(**{**required(cls, argument), argument: good})
-        config = made.get_config()
-        again = cls.from_config(json.loads(json.dumps(config)))
-        assert json.dumps(again.get_config()) == json.dumps(config), good
-        if (name, argument) == ("layers.SimpleRNN", "activity_regularizer"):
-            continue  # Keras 3 takes it and forgets it
-        if argument in config and good is not None:  # None mostly stands for something else
-            assert config[argument] == [good] or same_value(cls, a, config[argument], good), (good, config[argument])
+    for argument in alone(name):
+        a = cls._args[argument]
+        for good in a.kind.good:
+            made = cls(**{**required(cls, argument), argument: good})
+            config = made.get_config()
+            again = cls.from_config(json.loads(json.dumps(config)))
+            assert json.dumps(again.get_config()) == json.dumps(config), (argument, good)
+            if (name, argument) == ("layers.SimpleRNN", "activity_regularizer"):
+                continue  # Keras 3 takes it and forgets it
+            if argument in config and good is not None:  # None mostly stands for something else
+                kept = config[argument]
+                assert kept == [good] or same_value(cls, a, kept, good), (argument, good, kept)
 
 
-@alone
-def test_the_default_is_a_value(name: str, argument: str) -> None:
+@each_class
+def test_the_default_is_a_value(name: str) -> None:
     cls = FREE[name]
-    default = cls._args[argument].default
-    if default is not REQUIRED:
-        values = {**required(cls), **({"name": "same"} if "name" in cls._args and argument != "name" else {})}
-        given, plain = (cls(**given).get_config() for given in ({**values, argument: default}, values))
-        if argument == "name":
-            given.pop("name"), plain.pop("name")
-        assert json.dumps(given) == json.dumps(plain)
+    for argument in alone(name):
+        default = cls._args[argument].default
+        if default is not REQUIRED:
+            values = {**required(cls), **({"name": "same"} if "name" in cls._args and argument != "name" else {})}
+            given, plain = (cls(**given).get_config() for given in ({**values, argument: default}, values))
+            if argument == "name":
+                given.pop("name"), plain.pop("name")
+            assert json.dumps(given) == json.dumps(plain), argument
 
 
 @each_class
@@ -214,12 +219,12 @@ def test_missing_arguments_are_named(name: str) -> None:
 # Texts ------------------------------------------------------------------------------------------------------------
 
 
-@each_argument
-def test_help_tells_each_argument(name: str, argument: str) -> None:
-    text = inspect.getdoc(FREE[name]) or ""
-    if argument not in ("name", "dtype", "trainable", "activity_regularizer", "lora_alpha"):
-        line = next((line for line in text.splitlines() if line.strip().startswith(f"{argument}: ")), None)
-        assert line, f"help({FREE[name].__name__}) says nothing of `{argument}`"
+@each_class
+def test_help_tells_each_argument(name: str) -> None:
+    lines = [line.strip() for line in (inspect.getdoc(FREE[name]) or "").splitlines()]
+    told = {line.split(": ")[0] for line in lines if ": " in line}
+    elsewhere = {"name", "dtype", "trainable", "activity_regularizer", "lora_alpha"}
+    assert {*arguments(FREE[name])} - elsewhere <= told, f"help({FREE[name].__name__})"
 
 
 @each_class

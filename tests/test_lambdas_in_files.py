@@ -91,9 +91,13 @@ def assembled(code: bytes, consts: tuple, names: tuple = (), variables: tuple = 
     return b"c" + counts + b"".join(map(stored, parts)) + struct.pack("<i", 1) + stored(b"")
 
 
-LOAD_FAST, LOAD_CONST, LOAD_GLOBAL, LOAD_ATTR, RETURN, CALL = 124, 100, 116, 106, (83,), 131
+LOAD_FAST, LOAD_CONST, LOAD_GLOBAL, LOAD_ATTR, RETURN, CALL, COMPARE = 124, 100, 116, 106, (83,), 131, 107
 AXIS = in_bytes(
     (LOAD_GLOBAL, 0), (LOAD_ATTR, 1), (LOAD_FAST, 0), (LOAD_CONST, 1), (LOAD_CONST, 2), (CALL, 0x101), RETURN
+)  # fmt: skip
+BETWEEN = in_bytes(  # two copies of the middle, one turned below the first; where the first fails it is thrown away
+    (LOAD_CONST, 1), (LOAD_FAST, 0), (4,), (3,), (COMPARE, 0), (111, 21), (LOAD_CONST, 2), (COMPARE, 0), RETURN,
+    (2,), (1,), RETURN,
 )  # fmt: skip
 
 
@@ -103,6 +107,9 @@ AXIS = in_bytes(
         (in_bytes((LOAD_FAST, 0), (LOAD_CONST, 1), (27,), (LOAD_CONST, 2), (24,), RETURN), (None, 127.5, 1.0), (),
          "lambda x: x / 127.5 - 1.0"),
         (AXIS, (None, "axis", 1), ("K", "mean"), "lambda x: K.mean(x, axis=1)"),
+        (BETWEEN, (None, 0, 1), (), "lambda x: 0 < x and x < 1"),
+        (in_bytes((LOAD_FAST, 0), (LOAD_CONST, 0), (COMPARE, 9), RETURN), (None,), (), "lambda x: x is not None"),
+        (in_bytes((LOAD_CONST, 1), (LOAD_FAST, 0), (COMPARE, 6), RETURN), (None, 1), (), "lambda x: 1 in x"),
     ],
 )  # fmt: skip
 def test_bytecode_of_python_3_5(code: bytes, consts: tuple, names: tuple, source: str) -> None:
@@ -114,6 +121,36 @@ def test_code_as_keras_1_wrote_it() -> None:
     data = base64.b64decode(CODES["3.6"][0])
     for text in (data.decode("raw_unicode_escape"), base64.encodebytes(data).decode()):
         assert bytecode.function_of(text).source() == CORPUS[0][0]
+
+
+@pytest.mark.parametrize(
+    ("function", "source"),
+    [
+        (lambda x: x is None, "x is None"),
+        (lambda x: x is not None, "x is not None"),
+        (lambda x: 2 in x, "2 in x"),
+        (lambda x: 2 not in x, "2 not in x"),
+        (lambda x: 0 < x < 1, "0 < x and x < 1"),
+        (lambda x: x == 1 or x >= 2, "x == 1 or x >= 2"),
+    ],
+)
+def test_comparisons_in_bytecode_of_this_python(function: Any, source: str) -> None:
+    assert bytecode.function_of(code_of(function)).source() == f"lambda x: {source}"
+
+
+@pytest.mark.parametrize("form", [1, 4])  # numbers as text and one by one, or in bytes and with references
+@pytest.mark.parametrize(
+    ("function", "source"),
+    [
+        (lambda x: x in {1, 2}, "x in frozenset({1, 2})"),
+        (lambda x: x * 2j, "x * 2j"),
+        (lambda x: x + -12345678901234567890, "x + -12345678901234567890"),
+        (lambda x: x == (1, (2.5, None), True, b"ab", "é文"), "x == (1, (2.5, None), True, b'ab', 'é文')"),
+    ],
+)
+def test_constants_of_every_kind(function: Any, source: str, form: int) -> None:
+    code = base64.b64encode(marshal.dumps(function.__code__, form)).decode()
+    assert bytecode.function_of(code).source() == f"lambda x: {source}"
 
 
 def loop(x):
@@ -385,6 +422,12 @@ def nested_tuples(depth: int) -> bytes:
     return inner
 
 
+def in_place(*left: tuple[int, ...]) -> bytes:
+    """`y = (left += 3)`, which no source says."""
+    code = in_bytes(*left, (LOAD_CONST, 0), (55,), (125, 1), (LOAD_FAST, 1), RETURN)
+    return assembled(code, (3,), variables=("x", "y"))
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "doubling": lambda: assembled(in_bytes((LOAD_FAST, 0), *[DUP, ADD] * MANY, RETURN), ()),
     "a long sum": lambda: assembled(in_bytes((LOAD_FAST, 0), *[(LOAD_FAST, 0), ADD] * MANY, RETURN), ()),
@@ -400,6 +443,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "an endless loop": lambda: assembled(in_bytes((113, 0), RETURN), ()),
     "a jump nowhere": lambda: assembled(in_bytes((110, 1), (LOAD_FAST, 0), RETURN), ()),
     "many values": lambda: assembled(in_bytes((LOAD_FAST, 60_000), RETURN), ()),
+    "another in place": lambda: in_place((LOAD_FAST, 0)),
+    "a value in place": lambda: in_place((LOAD_FAST, 0), (LOAD_CONST, 0), ADD),
     "nothing there": lambda: assembled(in_bytes(ADD, RETURN), ()),
     "deep": lambda: b"(\1\0\0\0" * 5_000,
     "a huge count": lambda: b"(\xff\xff\xff\x7f",

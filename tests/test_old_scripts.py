@@ -22,11 +22,8 @@ def run(script: str, folder: Path, *options: str) -> subprocess.CompletedProcess
     return done
 
 
-@pytest.mark.parametrize(
-    ("script", "flag"), [("keras1_digits", "1"), ("keras2_inputs", "2"), ("tf_keras_digits", "tf")]
-)
-def test_told_its_generation(script: str, flag: str, tmp_path: Path) -> None:
-    run(script, tmp_path, "--keras", flag)
+def test_told_its_generation(tmp_path: Path) -> None:
+    run("tf_keras_digits", tmp_path, "--keras", "tf")
 
 
 @pytest.mark.parametrize(

@@ -308,10 +308,10 @@ BOMB = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" f
     ],
 )  # fmt: skip
 def test_yaml_that_is_no_model_is_refused_at_once(text: str, why: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ValueError, match=why) as error:
         lamina.model_from_yaml(text)
-    assert time.perf_counter() - begun < 5 and len(str(error.value)) < 2000
+    assert time.process_time() - begun < 5 and len(str(error.value)) < 2000
 
 
 # Hostile counts -------------------------------------------------------------------------------------------------------
@@ -327,10 +327,10 @@ def test_counts_in_files_are_held_against_what_is_there(place: str, value: Any, 
         group.attrs["nb_params"] = 0 if place == "nb_layers" else value
         if place != "graph":
             file.attrs["nb_layers"] = value if place == "nb_layers" else 1
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(ValueError, match=re.escape(str(path))):
         model.load_weights(path)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)

@@ -5,30 +5,31 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import torch
+from support.watch import Watch
 
 import lamina as keras
 from lamina import cli, keras1, profile
 from lamina import layers as L
 
 PAUSE = 0.02  # seconds
+WATCH = Watch()
 
 
 class _Pausing(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, forward, backward):
         ctx.backward_pause = backward
-        time.sleep(forward)
+        WATCH.sleep(forward)
         return x * 1.0
 
     @staticmethod
     def backward(ctx, gradient):
-        time.sleep(ctx.backward_pause)
+        WATCH.sleep(ctx.backward_pause)
         return gradient, None, None
 
 
@@ -62,6 +63,12 @@ def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
 
 
+@pytest.fixture(autouse=True)
+def watched(monkeypatch):
+    """What times come out does not depend on how busy the machine is."""
+    monkeypatch.setattr("lamina.pictures.clock.time", WATCH)
+
+
 def of_kind(kind):
     """Models with one layer, "slow", that takes PAUSE forward and twice that back."""
     if kind == "own":
@@ -85,12 +92,12 @@ def test_times_are_those_of_the_layers(kind):
     found = profile(of_kind(kind), batch_size=4, train=True, seconds=0.2)
     rows = by_name(found)
     slow = rows["slow"]
-    assert PAUSE <= slow.forward < 3 * PAUSE and 2 * PAUSE <= slow.backward < 5 * PAUSE
+    assert PAUSE <= slow.forward < 1.1 * PAUSE and 2 * PAUSE <= slow.backward < 2.1 * PAUSE
     leaves = [row for row in found.rows if row.name not in ("slow", "inner")]
-    assert sum(row.forward or 0 for row in leaves) < PAUSE / 2 and sum(row.backward or 0 for row in leaves) < PAUSE
+    assert sum(row.forward or 0 for row in leaves) < PAUSE / 10 > sum(row.backward or 0 for row in leaves)
     assert rows["slow"].level == (kind == "nested")
     if kind == "nested":
-        assert PAUSE <= rows["inner"].forward < 3 * PAUSE and rows["inner"].backward >= 2 * PAUSE
+        assert PAUSE <= rows["inner"].forward < 1.1 * PAUSE and 2 * PAUSE <= rows["inner"].backward < 2.1 * PAUSE
 
 
 @pytest.mark.parametrize("train", [False, True])
@@ -104,10 +111,9 @@ def test_rows_add_up_to_the_model(kind, train):
         assert sum(row.backward or 0 for row in top) + found.rest[1] == pytest.approx(found.backward)
     else:
         assert found.backward is None and all(row.backward is None for row in found.rows)
-    # The clock itself takes little: what it measures is what the model takes without it, by and large.
-    assert 0.5 * found.undisturbed < found.seconds < 2 * found.undisturbed
+    assert found.undisturbed < found.seconds < 1.2 * found.undisturbed  # looks at the watch alone come on top
     assert found.overhead == pytest.approx(found.seconds / found.undisturbed - 1)
-    assert sum(row.seconds for row in top) > 0.5 * found.seconds
+    assert sum(row.seconds for row in top) > 0.9 * found.seconds
 
 
 def test_layers_that_run_as_one_are_said_to():

@@ -10,6 +10,7 @@ import types
 
 import numpy as np
 import pytest
+from support.watch import Watch
 
 import lamina as keras
 from lamina import layers as L
@@ -36,6 +37,14 @@ class Screen(io.TextIOWrapper):
     def lines(self):
         """What stood on a line at some time, without colours."""
         return [line for line in re.split(r"[\r\n]+", ESCAPES.sub("", self.raw)) if line.strip()]
+
+
+@pytest.fixture(autouse=True)
+def watch(monkeypatch):
+    """What a bar says of time does not depend on how busy the machine is."""
+    made = Watch()
+    monkeypatch.setattr("lamina.training.progress.time", made)
+    return made
 
 
 @pytest.fixture
@@ -133,11 +142,9 @@ class Slow(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("notebook", [False, True])
-def test_fit_shows_training_and_validation(screen, notebook, monkeypatch):
-    import time
-
+def test_fit_shows_training_and_validation(screen, notebook, watch):
     terminal, trained = screen(notebook=notebook, terminal=not notebook), model()
-    object.__setattr__(trained, "_slow", lambda: time.sleep(0.06))
+    object.__setattr__(trained, "_slow", lambda: watch.sleep(0.06))
     x = np.zeros((8, 2), "float32")
     trained.fit(x, x[:, 0], batch_size=2, epochs=2, validation_data=(x[:6], x[:6, 0]), callbacks=[Slow()])
     lines = terminal.lines()

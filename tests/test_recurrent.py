@@ -270,7 +270,7 @@ class Counting(Layer):
 
 def test_user_cell_runs_like_a_simple_rnn():
     x = draw(3, 5, 2)
-    layer = RNN(Minimal(4), return_sequences=True, go_backwards=True)
+    layer = RNN(Minimal(4, name="minimal"), return_sequences=True, go_backwards=True)
     twin = SimpleRNN(4, activation=None, use_bias=False, return_sequences=True, go_backwards=True)
     assert layer(x, mask=HOLES).shape == twin(x).shape
     twin.set_weights(layer.get_weights())

@@ -298,7 +298,7 @@ def result(model: Any) -> list[np.ndarray]:
 
 
 def run(make: Callable, data: Callable, *called: Any, seed: int = 1) -> tuple[dict[str, list], list[np.ndarray]]:
-    keras.utils.clear_session()  # names count from the beginning, as in another process
+    keras.utils.clear_session(free_memory=False)  # names count from the beginning, as in another process
     keras.utils.set_random_seed(seed)
     model = make()
     history = model.fit(**{"epochs": EPOCHS, "verbose": 0, **data()}, callbacks=[*called]).history

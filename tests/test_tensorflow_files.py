@@ -474,10 +474,10 @@ def test_a_table_that_lies_is_refused(tmp_path: Path, index: bytes, message: str
 def test_keys_that_grow_are_bounded(tmp_path: Path) -> None:
     entries = b"".join(varint(max(n - 1, 0)) + varint(1) + varint(0) + b"k" for n in range(100_000))
     put(tmp_path, table(entries + struct.pack("<II", 0, 1)))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="out of proportion"):
         Bundle(tmp_path / "m")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_tensors_over_each_other_are_refused(tmp_path: Path) -> None:
