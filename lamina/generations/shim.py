@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import config as settings
@@ -384,6 +385,13 @@ class LayerShim(Adds, Shim):
             if not entry.weights and name in known and vars(self).get("_ready"):
                 return self._own_weights()[known.index(name)]
             raise
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        if isinstance(value, (Tensor, np.ndarray)) and vars(self)["_ready"] and name not in self._parameters:
+            now = self._words.now(name)
+            if now and any(now[0][0] in register for register in (self._parameters, self._buffers)):
+                name = now[0][0]
+        super()._set_attribute(name, value)
 
     # -- config -----------------------------------------------------------------------------------------------------
 
