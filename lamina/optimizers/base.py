@@ -550,7 +550,8 @@ class Optimizer(_Arguments):
 
     def _in_order(self, grads: list[Tensor | None], weights: list[Tensor]) -> list[Tensor | None]:
         """A gradient or None for each weight the optimizer was built with; builds it if need be."""
-        self.build(weights)
+        if not self.built or self._serves_several:
+            self.build(weights)
         self._warn_missing(grads, weights)
         ordered: list[Tensor | None] = [None] * len(self._weights)
         for grad, weight in zip(grads, weights, strict=True):
