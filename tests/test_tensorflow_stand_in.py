@@ -607,4 +607,4 @@ def test_the_first_keras_within_tensorflow(tf: Any) -> None:
 
     assert tf.contrib.keras is tf.keras and layers is tf.keras.layers
     with pytest.raises(AttributeError, match="dropped it in 2019"):
-        tf.contrib.slim
+        tf.contrib.slim()
