@@ -880,8 +880,6 @@ class ModelCheckpoint(_Saving, _Monitor):
             raise ValueError(f"ModelCheckpoint: `filepath` {self.filepath!r} cannot be filled in: {error}.") from None
         if not self._wanted(epoch, logs or {}, path):
             return
-        if Path(path).is_dir() and not path.endswith(".dcp"):
-            raise OSError(f"ModelCheckpoint: {path} is a folder; give the path of a file.")
         save = self.model.save_weights if self.save_weights_only else self.model.save
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         save(path, overwrite=True)

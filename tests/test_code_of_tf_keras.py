@@ -193,6 +193,22 @@ def test_calls_may_need_more_than_inputs(
         np.testing.assert_allclose(layer(x, *args, **kwargs).detach(), np.full((2, 3), 4.0 + plus))
 
 
+@pytest.mark.parametrize("space", [tf_keras, keras2, lamina], ids=["tf_keras", "keras2", "keras3"])
+@pytest.mark.parametrize("base", ["Layer", "Model"])
+@pytest.mark.parametrize("how", ["functional", "told", "sequential", "in order"])
+def test_models_are_traced_through_calls_that_need_training(space: Any, base: str, how: str) -> None:
+    layer, x, given = _scaled(space, base, "training"), np.ones((2, 4), "float32"), space.layers.Input((4,))
+    if how in ("functional", "told"):
+        outputs = layer(given, training=True) if how == "told" else layer(given)
+        model = space.models.Model(given, outputs)
+    else:
+        model = space.models.Sequential([given, layer] if how == "in order" else [layer])
+    always = 100 if how == "told" else 0
+    np.testing.assert_allclose(model.predict(x), np.full((2, 3), 4.0 + always))
+    model.compile("sgd", "mae")
+    assert model.train_on_batch(x, np.zeros((2, 3))) == pytest.approx(104)
+
+
 @pytest.mark.parametrize("space", [lamina, keras2, tf_keras])
 def test_a_layer_may_call_what_it_keeps_layers(space: Any) -> None:
     class Block(space.layers.Layer):
@@ -611,6 +627,10 @@ def test_models_are_saved_under_any_name(name: str, tmp_path: Path) -> None:
     again = tf_keras.models.load_model(str(tmp_path / name))
     np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
     assert (tmp_path / name).is_dir() == (not name.endswith((".h5", ".keras")))
+    model.compile("sgd", "mse")
+    model.fit(X, X[:, :2], verbose=0, callbacks=[tf_keras.callbacks.ModelCheckpoint(str(tmp_path / name))])
+    again = tf_keras.models.load_model(str(tmp_path / name))
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
 
 
 def test_the_largest_go_by_their_names(installed: Any) -> None:

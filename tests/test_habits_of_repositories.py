@@ -179,6 +179,16 @@ def test_star_imports_bring_what_is_there(installed: Callable[[str], None]) -> N
     assert space["activations"] is lamina.keras2.activations
 
 
+@pytest.mark.parametrize("generation", [*GENERATIONS, "keras3"])
+@pytest.mark.parametrize("root", ["keras", "tensorflow.keras"])
+def test_star_imports_of_keras_bring_its_modules(generation: str, root: str, installed: Callable[[str], None]) -> None:
+    installed(generation)
+    space: dict[str, Any] = {}
+    exec(f"from {root} import *", space)
+    for name in ("layers", "models", "optimizers", "callbacks", "utils"):
+        assert space[name] is importlib.import_module(f"{root}.{name}")
+
+
 def test_shapes_of_pictures_for_networks() -> None:
     obtain = module("keras2", "applications.imagenet_utils")._obtain_input_shape
     options: dict[str, Any] = {"default_size": 64, "min_size": 32, "data_format": "channels_last"}
@@ -759,3 +769,70 @@ def test_masked_steps_in_losses_and_metrics(generation: str, weighted: bool) -> 
         (squares * weights * valid).sum() / (12 if generation == "keras2" else valid.sum()), rel=1e-5
     )
     assert error == pytest.approx(errors.mean() if generation == "keras1" else errors[valid].mean(), rel=1e-5)
+
+
+# What Keras 1.2.2 on Theano has after three rounds; Keras 2.3.1 counts steps in no fixed order.
+SHARED = {
+    "Adam": ({}, [[0.7341, 0.7365], [0.7738, 0.7738]]),
+    "SGD": ({"momentum": 0.9, "decay": 0.1}, [[0.8080, 0.7670], [0.1896, 0.2024]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*`trainable`.*was set after `compile`")
+@pytest.mark.parametrize("generation", OLDER)
+@pytest.mark.parametrize("name", SHARED)
+def test_two_models_share_an_optimizer(generation: str, name: str) -> None:
+    """As GANs of the time: state for each weight, one count of steps."""
+    layers, ones = module(generation, "layers"), "init" if generation == "keras1" else "kernel_initializer"
+    options, expected = SHARED[name]
+    optimizer = getattr(module(generation, "optimizers"), name)(lr=0.1, **options)
+    x, y = np.arange(6).reshape(2, 3) / 5.0, np.ones((2, 2))
+    sequential = module(generation, "models").Sequential
+    judge = sequential([layers.Dense(2, input_dim=3, **{ones: "one" if generation == "keras1" else "ones"})])
+    judge.compile(loss="mse", optimizer=optimizer)
+    judge.trainable = False
+    maker = layers.Dense(3, input_dim=3, **{ones: "one" if generation == "keras1" else "ones"})
+    both = sequential([maker, judge])
+    both.compile(loss="mse", optimizer=optimizer)
+    for _ in range(3):
+        judge.train_on_batch(x, y)
+        both.train_on_batch(x, y)
+    found = judge.get_weights()[0][[0, 1], 0], maker.get_weights()[0][0, [0, 2]]
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_an_optimizer_of_tf_keras_takes_what_tapes_bring() -> None:
+    optimizer = lamina.tf_keras.optimizers.Adam(0.1)
+    first, second = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    for weight in (first, second, first):
+        optimizer.apply_gradients([(torch.ones(2), weight)])
+    assert int(optimizer.iterations) == 3 and first[0] < second[0] < 1
+    optimizer = lamina.optimizers.Adam(0.1)
+    optimizer.apply_gradients([(torch.ones(2), first)])
+    with pytest.raises(ValueError, match="make a new optimizer"):
+        optimizer.apply_gradients([(torch.ones(2), second)])
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_sizes_may_be_numbers_of_numpy(generation: str) -> None:
+    layers, size = module(generation, "layers"), np.prod((2, 3))
+    for given in ({"input_dim": size}, {"input_shape": (size,)}, {"batch_input_shape": (None, size)}):
+        model = module(generation, "models").Sequential([layers.Dense(size, **given)])
+        assert model.output_shape == (None, 6) and model.input_shape == (None, 6)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_checkpoints_have_any_name(generation: str, weights_only: bool, tmp_path: Path) -> None:
+    layers, path = module(generation, "layers"), str(tmp_path / "best.weights")
+    model = module(generation, "models").Sequential([layers.Dense(2, input_dim=3)])
+    model.compile("sgd", "mse")
+    saver = module(generation, "callbacks").ModelCheckpoint(path, save_weights_only=weights_only)
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0, callbacks=[saver])
+    kept = model.get_weights()
+    again = module(generation, "models").Sequential([layers.Dense(2, input_dim=3)])
+    if weights_only:
+        again.load_weights(path)
+    else:
+        again = module(generation, "models").load_model(path)
+    np.testing.assert_array_equal(again.get_weights()[0], kept[0])

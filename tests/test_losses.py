@@ -364,7 +364,6 @@ def test_base_needs_call():
         losses.SparseCategoricalCrossentropy(),
         losses.SparseCategoricalCrossentropy(from_logits=True),
         losses.CategoricalGeneralizedCrossEntropy(),
-        metrics.sparse_categorical_accuracy,
         metrics.SparseTopKCategoricalAccuracy(),
         metrics.SparseCategoricalCrossentropy(),
         lambda y_true, y_pred: metrics.MeanIoU(num_classes=3).update_state(y_true, y_pred.argmax(-1)),
@@ -379,6 +378,13 @@ def test_class_numbers_are_whole(score: Any, wrong: float) -> None:
         torch.testing.assert_close(*whole)
     with pytest.raises(ValueError, match=r"`y_true` must hold class numbers; got (0\.5|nan|inf)"):
         score(torch.tensor([1.0, wrong]), y_pred)
+
+
+def test_fractions_are_no_class() -> None:
+    """As in Keras, where "accuracy" is counted beside a loss of numbers."""
+    y_pred = torch.eye(3)[[0, 1, 2, 0]]
+    matches = metrics.sparse_categorical_accuracy(torch.tensor([0.0, 1.5, float("nan"), 0.9]), y_pred)
+    assert matches.tolist() == [1, 0, 0, 0]
 
 
 def test_no_class_number_is_left_out_unasked() -> None:

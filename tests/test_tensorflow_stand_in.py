@@ -600,3 +600,11 @@ def test_data_sets_of_keras_3_are_pipelines(keras3: Any, tmp_path: Path) -> None
     generations.uninstall()
     found = keras.utils.text_dataset_from_directory(tmp_path, verbose=False)
     assert isinstance(found, torch.utils.data.DataLoader)
+
+
+def test_the_first_keras_within_tensorflow(tf: Any) -> None:
+    from tensorflow.contrib.keras import layers
+
+    assert tf.contrib.keras is tf.keras and layers is tf.keras.layers
+    with pytest.raises(AttributeError, match="dropped it in 2019"):
+        tf.contrib.slim()

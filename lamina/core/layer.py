@@ -615,6 +615,7 @@ def _declared_batch_shape(layer: Layer, given: Mapping[str, Any]) -> tuple | Non
     Raises ValueError where they say it only in part, or contradict each other.
     """
     told = {key: given[key] for key in _SHAPE_KEYWORDS if given.get(key) is not None}
+    told |= {key: int(value) for key, value in told.items() if isinstance(value, np.integer)}  # np.prod's, say
     cls = type(layer).__name__
     if isinstance(told.get("input_shape"), int):
         raise ValueError(f"{cls}: argument `input_shape` must be a tuple; write ({told['input_shape']},).")

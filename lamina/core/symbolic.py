@@ -305,7 +305,7 @@ def infer_shape(layer: Any, input_shape: Any, *more: Any, **named_shapes: Any) -
 
     args = tuple(map_shapes(symbol, shape) for shape in (input_shape, *more))
     kwargs = {key.removesuffix("_shape"): map_shapes(symbol, shape) for key, shape in named_shapes.items()}
-    return shapes_of(run_on_trial_tensors(layer.call, args, kwargs, layer))
+    return shapes_of(call_on_trial_tensors(layer, args, kwargs))
 
 
 def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -320,7 +320,7 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if layer._compute is not None:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if not layer._has_shape_rule or scope.by_running:
-        return run_on_trial_tensors(layer.call, args, kwargs, layer)
+        return call_on_trial_tensors(layer, args, kwargs)
     first = args[0] if args else next(iter(kwargs.values()))
     leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor))
     names = layer._shape_parameters
@@ -340,7 +340,7 @@ def run_inside(layer: Layer, args: tuple, kwargs: Mapping[str, Any]) -> None:
     inside = (each for each in layer._flat_layers() if each is not layer)
     if any(not each._ready and type(each)._weights for each in inside):
         told = {key: value for key, value in kwargs.items() if key != "training"}
-        run_on_trial_tensors(layer.call, args, told, layer)
+        call_on_trial_tensors(layer, args, told)
 
 
 def _as_computed(leaf: Any, layer: Layer) -> Any:
@@ -352,6 +352,14 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
     if leaf.torch_dtype.is_complex:
         raise no_complex(named(layer), layer._compute)
     return SymbolicTensor(leaf.shape, layer._compute)
+
+
+def call_on_trial_tensors(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """Run `call` as inference: its `training` may have no default."""
+    asks = layer._takes_training and not layer._trains_untold
+    if asks and "training" not in layer._call_parameters[: len(args)]:
+        kwargs = {**kwargs, "training": False}
+    return run_on_trial_tensors(layer.call, args, kwargs, layer)
 
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:

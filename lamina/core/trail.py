@@ -179,7 +179,7 @@ class Onlooker:
     def error(self) -> Exception | None:
         hooks = register_module_forward_pre_hook(self.before), register_module_forward_hook(self.after)
         try:
-            symbolic.run_on_trial_tensors(self.layer.call, self.given, self.told, self.layer)
+            symbolic.call_on_trial_tensors(self.layer, self.given, self.told)
         except Exception as error:
             return error
         finally:

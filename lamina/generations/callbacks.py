@@ -30,8 +30,6 @@ def find(table: Generation, name: str) -> Any:
     cls = globals().get(name, getattr(callbacks, name))
     facts = {"_words": tuple(order.split()), "__module__": f"lamina.{generation}.callbacks", "__doc__": cls.__doc__}
     facts["_of_time"] = generation
-    if generation == "tf_keras" and name == "ModelCheckpoint":
-        facts["_endings"] = {True: ("",), False: ("",)}  # any name: the model makes a file of it
     return type(name, (_Ordered, cls), facts)
 
 
@@ -200,7 +198,7 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     _of_time = ""  # the generation
     _passed = 0  # epochs without a file
     _state = (*callbacks.ModelCheckpoint._state, "_passed")
-    _endings: ClassVar = {True: (".h5", ".hdf5"), False: (".keras", ".h5", ".hdf5")}
+    _endings: ClassVar = {True: "", False: ""}  # any name: the model makes a file of it
 
     def __init__(self, *args: Any, period: int = 1, **kwargs: Any):
         check_count(period, "period")

@@ -113,5 +113,6 @@ def _listed(dialect: Dialect, home: str) -> list[str]:
     elif own not in ("", "layers", "engine"):
         found += getattr(names.modern_module(home if part else own), "__all__", ())
     found += table.holds.get(table.modules.get(home, home), "").split()
+    found += () if home else dialect.homes
     module = sys.modules[dialect.module(home)]
-    return [name for name in dict.fromkeys(found) if name[0] != "_" and hasattr(module, name)]
+    return [name for name in dict.fromkeys(found) if name[:1] not in ("", "_") and hasattr(module, name)]

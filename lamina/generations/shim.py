@@ -124,6 +124,18 @@ class OptimizerShim(ByUpdates, Shim):
             return given[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
+    @property
+    def _serves_several(self) -> bool:
+        own_build = not type(self).build.__module__.startswith("lamina.")
+        return self._in_todays_words() and not own_build
+
+    def build(self, variables: Iterable[Any]) -> None:
+        """Makes the state for weights it does not know yet, also behind that of another model."""
+        if not self.built:
+            super().build(variables)
+        elif self._serves_several:
+            self._take([weight for weight in variables if id(weight) not in self._places])
+
     def _decaying(self) -> bool:
         """Whether its schedule is the one that `decay` asked for."""
         asked = vars(self).get("_as_given", {}).get("decay")

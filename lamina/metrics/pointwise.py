@@ -59,12 +59,15 @@ def _labels(y_true: Any, y_pred: Any, name: str) -> tuple[Tensor, Tensor]:
     labels = y_true.squeeze(-1) if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
     if labels.shape != y_pred.shape[:-1]:
         raise ValueError(misfit(name, y_true.shape, y_pred.shape, "equal shapes but for the classes"))
-    return class_numbers(labels, name), y_pred
+    return labels, y_pred
 
 
 @recorded
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """1 where the largest entry of `y_pred` along the last axis is the one that `y_true` numbers."""
+    """1 where the largest entry of `y_pred` along the last axis is the one that `y_true` numbers.
+
+    Fractions number none.
+    """
     labels, y_pred = _labels(y_true, y_pred, "sparse_categorical_accuracy")
     matches = _as_matches(y_pred.argmax(-1) == labels)
     return matches.squeeze(-1) if matches.ndim > 1 and matches.shape[-1] == 1 else matches
@@ -93,7 +96,7 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
         matches = _as_matches((labels.unsqueeze(-1) == y_pred[..., :k]).any(-1))
     else:
         labels, y_pred = _labels(y_true, y_pred, "sparse_top_k_categorical_accuracy")
-        matches = _in_top_k(labels, y_pred, k)
+        matches = _in_top_k(class_numbers(labels, "sparse_top_k_categorical_accuracy"), y_pred, k)
     return matches.reshape(given)
 
 

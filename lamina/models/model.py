@@ -61,9 +61,7 @@ class Model(Trainer, Layer):
             super()._build_for(args, kwargs)
             return
         told = {word: value for word, value in kwargs.items() if word != "training"}
-        if "training" in self._needed_by_call.intersection(self._call_parameters[len(args) :]):
-            told["training"] = False
-        symbolic.run_on_trial_tensors(self.call, args, told, self)  # the first shape alone is not enough
+        symbolic.call_on_trial_tensors(self, args, told)  # the first shape alone is not enough
         self._finish_build()
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:

@@ -271,6 +271,7 @@ class Optimizer(_Arguments):
         self._scalars: list[Weight] = []
         self._slots: dict[str, list[Weight | None]] = {}
         self._weights: list[Tensor] = []
+        self._places: dict[int, int] = {}
         self._unbuilt = 0  # how many variables there were before `build`
         self._groups: list[Group] | None = None
         self._spared: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
@@ -343,24 +344,29 @@ class Optimizer(_Arguments):
 
     def build(self, variables: Iterable[Tensor]) -> None:
         """Make the state for these weights. Raises ValueError for weights with gaps in memory."""
-        if self.built:
-            return
-        weights = list(variables)
+        if not self.built:
+            self._unbuilt = len(self.variables)
+            self._take(list(variables))
+            self.built = True
+
+    _serves_several = False  # models, one after the other: those that come later bring their weights
+
+    def _take(self, weights: list[Tensor]) -> None:
+        """Make the state for these weights, behind that of others."""
         for weight in weights:
             if not getattr(weight, "sharded", False) and torch.empty_like(weight).stride() != weight.stride():
                 raise ValueError(
                     f"{type(self).__name__}: weight {path_of(weight)!r} is a view with gaps in memory; "
                     "optimize a contiguous tensor."
                 )
-        self._weights, self._unbuilt = weights, len(self.variables)
-        self._places = {id(weight): place for place, weight in enumerate(weights)}
-        self._decays = [self._use_weight_decay(weight) for weight in weights]
+        self._places |= {id(weight): place for place, weight in enumerate(weights, len(self._weights))}
+        self._weights, self._groups = [*self._weights, *weights], None
+        self._decays = [self._use_weight_decay(weight) for weight in self._weights]
         for names in self._slot_names():
-            self._slots |= {name: [] for name in names}
+            slots = [self._slots.setdefault(name, []) for name in names]
             for weight in weights:
-                for name in names:
-                    self._slots[name].append(self._make_slot(name, weight))
-        self.built = True
+                for name, made in zip(names, slots, strict=True):
+                    made.append(self._make_slot(name, weight))
 
     def _slot_names(self) -> list[tuple[str, ...]]:
         """Names of the state tensors of each weight; those in one tuple take turns in `variables`."""
@@ -514,12 +520,14 @@ class Optimizer(_Arguments):
             grads = self._in_order(list(grads), list(trainable_variables))
         else:
             self._require_built("apply")
-            if len(grads) != len(self._weights):
+            others = len(self._weights) - len(grads)
+            if others and not (self._serves_several and others > 0):
                 raise ValueError(
                     f"{type(self).__name__}: expected {len(self._weights)} gradients, one for each weight; "
                     f"got {len(grads)}."
                 )
-            self._warn_missing(grads, self._weights)
+            self._warn_missing(grads, self._weights[: len(grads)])
+            grads = [*grads, *[None] * others] if others else grads
         with torch.no_grad():
             self._apply(grads)
 
@@ -542,7 +550,7 @@ class Optimizer(_Arguments):
 
     def _in_order(self, grads: list[Tensor | None], weights: list[Tensor]) -> list[Tensor | None]:
         """A gradient or None for each weight the optimizer was built with; builds it if need be."""
-        if not self.built:
+        if not self.built or self._serves_several:
             self.build(weights)
         self._warn_missing(grads, weights)
         ordered: list[Tensor | None] = [None] * len(self._weights)

@@ -216,7 +216,7 @@ class TrainStep(Step):
         self._optimizer = optimizer = self._compiled.optimizer
         if not weights:
             warn("The model has no trainable weights: fit only measures it.")
-        elif not optimizer.built:
+        elif not optimizer.built or getattr(optimizer, "_serves_several", False):
             optimizer.build(weights)
         built = getattr(optimizer, "_weights", None)
         all_of_them = built is not None and [*map(id, weights)] == [*map(id, built)]

@@ -119,7 +119,7 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
     for path, item in NAMES.items():
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, item)
-    for path in ("keras", "python.keras", "compat.v1.keras", "compat.v2.keras"):
+    for path in ("keras", "python.keras", "contrib.keras", "compat.v1.keras", "compat.v2.keras"):
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, keras[""])
         made |= {f"tensorflow.{path}.{inner}".rstrip("."): found for inner, found in keras.items()}
