@@ -719,6 +719,22 @@ def test_functions_of_modules_in_files(word: str, tmp_path: Any) -> None:
     assert difference(model, keras.models.load_model(tmp_path / "model.keras"), torch.randn(3, 6, 5)) < 1e-6
 
 
+def test_functions_of_einops(tmp_path: Any) -> None:
+    einops = pytest.importorskip("einops")
+
+    def mixed(x: Tensor) -> Tensor:
+        windows = einops.rearrange(x, "b (h p) (w q) -> b (h w) (p q)", p=3, q=5)
+        return (
+            windows
+            + einops.reduce(x, "b s c -> b c", "mean").repeat(1, 3)[:, None]
+            + einops.repeat(x[:, 0, :1], "b c -> b n c", n=2)
+        )
+
+    model = port.from_torch(_Function(mixed), (6, 5))
+    model.save(tmp_path / "model.keras")
+    assert difference(model, keras.models.load_model(tmp_path / "model.keras"), torch.randn(3, 6, 5)) < 1e-6
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(
     "kernel, options",
