@@ -302,6 +302,14 @@ def test_other_code(tmp_path: Path) -> None:
     assert found.code == ["the YAML tag !!python/object/apply:os.system"] and not found.readable
 
 
+def test_what_is_of_torch_is_known(tmp_path: Path) -> None:
+    inputs = lamina.Input((4,), name="x")
+    outputs = layers.TorchModuleWrapper(torch.nn.Linear(4, 4))(torch.nn.functional.softplus(inputs, 2.0))
+    lamina.Model(inputs, outputs).save(tmp_path / "m.keras")
+    found = check(tmp_path / "m.keras")
+    assert found.readable and not found.code and not found.custom
+
+
 _BASES = ("FunctionLoss", "LossFunctionWrapper")
 
 

@@ -657,6 +657,12 @@ def _written_into(x: Tensor) -> Tensor:
     return held + before
 
 
+def _heads_first(x: Tensor) -> Tensor:
+    parts = x[..., :4].reshape(len(x), 6, 2, 2, 1).permute(3, 0, 2, 1, 4).reshape(2, len(x) * 2, 6, 1)
+    query, key = parts.unbind(0)
+    return (query @ key.transpose(-2, -1)).view(len(x), 2, 6, 6)
+
+
 FILED = {
     "masked_fill": lambda x: x.masked_fill(x > 0, float("-inf")).exp(),
     "a method where": lambda x: x.where(x > 0, 0.5),
@@ -690,6 +696,19 @@ FILED = {
     ),
     "pads and cuts": lambda x: nn.functional.pad(x, (-1, 2)) + nn.functional.pad(x[:, None], (2, -1, 1, -1))[:, 0],
     "written into": _written_into,
+    "windows": lambda x: (
+        nn.functional.unfold(x[:, None], 3, padding=1, stride=2) * x.unfold(1, 3, 1).sum((1, 2, 3)).view(-1, 1, 1)
+    ),
+    "kinds": lambda x: nn.functional.one_hot(x.argmax(-1), 5).float() * x,
+    "waves": lambda x: torch.fft.fft(torch.fft.fft(x), dim=1).real + torch.fft.irfft(torch.fft.rfft(x[..., :4])).sum(),
+    "places between": lambda x: nn.functional.grid_sample(x[:, None], x[:, None, :, :2], align_corners=False)[:, 0],
+    "diagonals": lambda x: x.diagonal(dim1=-2, dim2=-1) + x[:, :5].det()[:, None],
+    "softplus": lambda x: nn.functional.softplus(x, 2.0),
+    "heads before samples": _heads_first,
+    "samples second": lambda x: (lambda y: (y @ y.mT) @ torch.eye(5))(x.view(-1, 6, 5, 1).transpose(0, 1)).transpose(
+        0, 1
+    ),
+    "all but the last": lambda x: x.permute(2, 0, 1)[..., :2].permute(1, 2, 0) + x[..., None, 1:2, :].sum(1),
 }
 
 
@@ -698,6 +717,40 @@ def test_functions_of_modules_in_files(word: str, tmp_path: Any) -> None:
     model = port.from_torch(_Function(FILED[word]), (6, 5))
     model.save(tmp_path / "model.keras")
     assert difference(model, keras.models.load_model(tmp_path / "model.keras"), torch.randn(3, 6, 5)) < 1e-6
+
+
+def test_functions_of_einops(tmp_path: Any) -> None:
+    einops = pytest.importorskip("einops")
+
+    def mixed(x: Tensor) -> Tensor:
+        windows = einops.rearrange(x, "b (h p) (w q) -> b (h w) (p q)", p=3, q=5)
+        return (
+            windows
+            + einops.reduce(x, "b s c -> b c", "mean").repeat(1, 3)[:, None]
+            + einops.repeat(x[:, 0, :1], "b c -> b n c", n=2)
+        )
+
+    model = port.from_torch(_Function(mixed), (6, 5))
+    model.save(tmp_path / "model.keras")
+    assert difference(model, keras.models.load_model(tmp_path / "model.keras"), torch.randn(3, 6, 5)) < 1e-6
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(
+    "kernel, options",
+    [
+        (3, {"stride": 2, "dilation": 2, "padding": 2}),
+        ((3, 1), {"stride": (1, 3), "dilation": 2}),
+        (2, {"stride": (4, 1), "dilation": (2, 3), "padding": (1, 0)}),
+        (3, {"stride": 2, "dilation": 3, "groups": 2}),
+    ],
+)
+def test_strides_with_dilation(kernel: Any, options: Any, channels_last: bool, tmp_path: Any) -> None:
+    for size in (14, 17):
+        model = port.from_torch(nn.Conv2d(4, 6, kernel, **options), (4, size, 15), channels_last=channels_last)
+        model.save(tmp_path / "model.keras")
+        x = torch.randn(2, *model.input_shape[1:])
+        assert difference(model, keras.models.load_model(tmp_path / "model.keras"), x) < 1e-6
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
@@ -1018,6 +1071,8 @@ def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> No
         (_Holds(), (3, 4, 4), r'from_torch: avg_pool2d in "inner\.1" has a `divisor_override`'),
         (_Function(lambda x: x.__setitem__(0, 1.0)), (3,), "setitem writes into a part of a tensor"),
         (_Function(lambda x: x.reshape(-1, 2)), (2, 2), "mixes the samples of a batch"),
+        (_Function(lambda x: x.transpose(0, 1).reshape(-1, 2)), (2, 2), "joins axes before the batch with it"),
+        (_Function(lambda x: x @ x.mT), (3,), "multiplies what is of one sample with what is of others"),
         (_Function(lambda x: nn.functional.linear(x, x[0])), (3,), "computes its weights of the input"),
         (_Function(lambda x: nn.functional.batch_norm(x, None, None, training=True)), (3,), "takes the statistics"),
         (nn.Sequential(nn.LSTM(3, 2)), (4, 3), r"'0' \(LSTM\) needs another axis than the batch first"),

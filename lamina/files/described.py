@@ -164,7 +164,7 @@ def code(described: Any) -> list[str]:
         kind, config = node.get("class_name"), config_of(node)
         words = [word for word in config if _is_bytecode(config, word, kind in ("Lambda", "Merge"))]
         found += [f'{kind} "{config.get("name", "")}": bytecode of its {word}' for word in words]
-        if kind == "TorchModuleWrapper":
+        if kind == "TorchModuleWrapper" and not isinstance(config.get("module"), Mapping):
             found.append(f'{kind} "{config.get("name", "")}": a pickled module')
     return found
 
@@ -205,14 +205,16 @@ def unknown(described: Entry) -> list[str]:
     return [*found]
 
 
-_KERAS = ("keras.", "tf_keras.", "lamina.", "tensorflow.python.keras.", "tensorflow.keras.")
+_KNOWN = ("keras.", "tf_keras.", "lamina.", "tensorflow.python.keras.", "tensorflow.keras.", "torch.")
 
 
 def _is_theirs(entry: Entry, name: str) -> bool:
     """Whether a class is somebody's own: by its module, or where files name none, by its name."""
     module = entry.get("module")
     if module is not None:
-        return ">" in str(entry.get("registered_name")) or not (module == "keras" or str(module).startswith(_KERAS))
+        return ">" in str(entry.get("registered_name")) or not (
+            module in ("keras", "torch") or str(module).startswith(_KNOWN)
+        )
     called = any(isinstance(node, Mapping) for node in entry.get("inbound_nodes") or ())
     if called and "trainable" not in config_of(entry):  # so Keras 3 writes calls of `ops`
         return False

@@ -14,7 +14,7 @@ from ..core.layer import Layer
 from ..core.operation import Operation
 from ..core.symbolic import Node, SymbolicTensor, any_symbolic
 from ..layers.input import InputLayer
-from .operations import StoredOperation, is_operation, operation_config
+from .operations import is_operation, operation_config, stored
 
 if TYPE_CHECKING:
     from .functional import Functional
@@ -273,7 +273,7 @@ class _Reader:
 
 def _make(entry: Mapping[str, Any]) -> Any:
     if is_operation(entry):
-        return StoredOperation(entry)
+        return stored(entry)
     made = serialize.deserialize(entry, homes=("keras.layers", "keras.models", "keras.applications"))
     if not callable(made) or isinstance(made, type):
         raise ValueError(f"The config names {entry.get('class_name')!r} as a layer, which it is not.")

@@ -1,7 +1,7 @@
 """Array functions recorded in a model, as Keras 3 writes them into a config.
 
-A config names an operation by its class ("Sum"), which stands at each function of `lamina.ops` that has one: only
-these are ever written or made from a config.
+A config names an operation by its class ("Sum"), which stands at each function of `lamina.ops` that has one. What
+Keras has no name for, it names by its place in torch. Only what is listed here is ever written or made from a config.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..core import config as settings
 from ..core import dtypes, serialize, symbolic
 from ..core.errors import named
-from ..core.operation import Operation
+from ..core.operation import Operation, record
 
 if TYPE_CHECKING:
     from ..ops.base import Op
@@ -56,7 +56,28 @@ _BY_TORCH_WORD = {
     for names, lines in _TORCH.items()
     for word, _, target in (line.partition("=") for line in lines.split())
 }
-_TORCH_ROOMS = (operator, torch, Tensor, F)
+_TORCH_ROOMS: dict[str, Any] = {
+    "operator": operator, "torch": torch, "torch.Tensor": Tensor, "torch.nn.functional": F, "torch.fft": torch.fft,
+    "torch.linalg": torch.linalg,
+}  # fmt: skip
+# Further functions of torch. These compute by their arguments alone, change none of them and draw nothing.
+_TORCH_ALONE = frozenset(
+    """
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
+    adaptive_max_pool3d addbmm addcdiv addcmul addmm addmv affine_grid angle argsort avg_pool1d avg_pool2d avg_pool3d
+    baddbmm bmm bucketize cdist celu channel_shuffle chunk clamp_max clamp_min complex conj copysign cosine_similarity
+    cross cummax cummin deg2rad det diag diag_embed diagonal dot einsum elu erfc erfinv exp2 expand expand_as flatten
+    fmax fmin fmod fold frac gather gelu glu grid_sample hardshrink hardsigmoid hardswish hardtanh heaviside hypot imag
+    index_add index_fill index_select inner interpolate kron kthvalue leaky_relu lerp local_response_norm logaddexp
+    logcumsumexp logdet logit lp_pool1d lp_pool2d masked_fill max max_pool1d max_pool2d max_pool3d median min mish mv
+    nan_to_num nanmean nansum narrow norm normalize one_hot outer pad pairwise_distance pixel_shuffle pixel_unshuffle
+    polar rad2deg real renorm repeat repeat_interleave reshape_as rot90 scaled_dot_product_attention scatter
+    scatter_add scatter_reduce searchsorted select select_scatter slice_scatter softmin softshrink sort split std
+    std_mean take_along_dim tanhshrink tensor_split tensordot threshold tile topk trace trapezoid trunc unbind
+    unflatten unfold var var_mean vdot view_as view_as_complex view_as_real xlogy
+    fft fft2 fftn fftshift ifft ifft2 ifftn ifftshift irfft irfft2 irfftn rfft rfft2 rfftn
+    cholesky eigvalsh inv matrix_exp matrix_norm matrix_power pinv qr slogdet solve svd vector_norm""".split()
+)
 _SPREAD = ("reshape", "transpose", "flip")  # sizes and axes may come as several arguments: x.reshape(2, 3)
 _TORCH_DEFAULTS = {"concatenate": {"axis": 0}, "clip": {"x_min": None, "x_max": None}}  # other than Keras'
 
@@ -78,7 +99,20 @@ def _by_class() -> dict[str, Op]:
 def operation_config(
     operation: Operation, args: tuple, kwargs: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
-    """An operation as Keras 3 writes it, and the arguments of its call. Raises ValueError for what has no such form."""
+    """An operation as Keras 3 writes it, else as torch names it, and the arguments of its call. Raises ValueError for
+    what has no such form."""
+    try:
+        return _keras_config(operation, args, kwargs)
+    except ValueError:
+        if (place := _in_torch(operation.function)) is None:
+            raise
+        room, word = place
+        return {"module": room, "class_name": word, "config": {"name": operation.name}}, [*args], dict(kwargs)
+
+
+def _keras_config(
+    operation: Operation, args: tuple, kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
     op, values = _given(operation, args, kwargs)
     call_args, call_kwargs = [], {}
     for name in op.taken:
@@ -129,7 +163,7 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
     word = getattr(function, "__name__", "")
     target, names = word, None
     if not str(getattr(function, "__module__", "")).startswith("lamina.ops."):
-        known = any(getattr(room, word, None) is function for room in _TORCH_ROOMS)
+        known = any(getattr(room, word, None) is function for room in _TORCH_ROOMS.values())
         target, names = _BY_TORCH_WORD.get(word if known else "", ("", {}))
     op = _by_word().get(target)
     if op is None:
@@ -144,6 +178,17 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
     bound = op.signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return op, bound.arguments
+
+
+def _in_torch(function: Any) -> tuple[str, str] | None:
+    """Where a function stands in torch, of those that are listed."""
+    word = str(getattr(function, "__name__", "")).removeprefix("fft_").removeprefix("linalg_")
+    rooms = (name for name, room in _TORCH_ROOMS.items() if getattr(room, word, None) is function)
+    return next(((name, word) for name in rooms if _is_listed(word)), None)
+
+
+def _is_listed(word: str) -> bool:
+    return word in _TORCH_ALONE or (word in _BY_TORCH_WORD and word != "to")  # which may name a device
 
 
 def _where(x: Any, condition: Any, other: Any) -> tuple[Any, Any, Any]:
@@ -179,7 +224,7 @@ def is_operation(config: Mapping[str, Any]) -> bool:
     """Whether a layer's entry in a config is an operation: by its module, or in files without, by what it lacks."""
     module = config.get("module")
     if isinstance(module, str):
-        return module.startswith(("keras.src.ops.", "keras.ops"))
+        return module in _TORCH_ROOMS or module.startswith(("keras.src.ops.", "keras.ops"))
     inner = config.get("config", {})
     return isinstance(inner, Mapping) and "trainable" not in inner and config.get("class_name") in _by_class()
 
@@ -209,8 +254,6 @@ class StoredOperation:
         self.op, self.options = op, serialize.deserialize(options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from ..ops.base import record
-
         values, left, further = dict(self.options), list(args), dict(kwargs)
         for name in self.op.taken:
             bare = name.strip("*=")
@@ -235,3 +278,22 @@ class StoredOperation:
             raise ValueError(f"Operation {self.name!r}: its config lacks `{missing[0]}` of `{self.op.word}`.")
         bound = inspect.BoundArguments(signature, {n: values[n] for n in signature.parameters if n in values})  # type: ignore
         return record(self.op.function, bound.args, bound.kwargs, self.name)
+
+
+class StoredFunction:
+    """A function of torch read from a config, as `StoredOperation`."""
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.name, room, word = config["config"].get("name"), config["module"], config["class_name"]
+        self.function = getattr(_TORCH_ROOMS[room], word, None) if _is_listed(word) else None
+        if self.function is None:
+            raise ValueError(f"Operation {self.name!r}: {room}.{word} is not among the functions that can be loaded.")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        named_types = {"dtype": dtypes.torch_dtype(kwargs["dtype"])} if kwargs.get("dtype") is not None else {}
+        return Operation(self.function, self.name)(*args, **{**kwargs, **named_types})
+
+
+def stored(config: Mapping[str, Any]) -> StoredOperation | StoredFunction:
+    """What calls the operation of a config."""
+    return (StoredFunction if config.get("module") in _TORCH_ROOMS else StoredOperation)(config)

@@ -26,7 +26,7 @@ from .. import layers
 from ..core import dtypes as types
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
-from .axes import Arranging, Order, Value, channels_behind, plain, turn
+from .axes import Arranging, Order, Value, channels_behind, plain, reread, turn
 from .checking import evaluating
 from .writer import identifier, names_in
 
@@ -459,6 +459,9 @@ def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -
     # Functions that are marked as calls of their own have no layer, but for a few; what they call may have.
     wrapped = _symbolic_trace._wrapped_fns_to_patch
     marked = {key: wrapped.pop(key) for key in [*wrapped] if key[1] not in FUNCTIONS}
+    einops = sys.modules.get("einops._backends")
+    if hasattr(einops, "_type2backend"):  # how it knows tensors
+        einops._type2backend[_Known] = einops.get_backend(torch.empty(0))
     held = [own for each in module.modules() for own in (vars(each), *vars(each).values())]
     held = [own for own in held if type(own) in (dict, list, OrderedDict)]
     states = [(own, own.copy()) for own in held]
@@ -657,13 +660,25 @@ def shape_of(value: Value) -> tuple[int, ...]:
 
 
 def reshaped(reader: Reader, value: Value, sizes: Sequence[int]) -> Value:
-    """`view` and `reshape`, which leave the batch alone."""
-    value, sizes = reader.settled(value), list(sizes)
+    """`view` and `reshape`, which leave the batch alone, and the axes before it."""
+    sizes = [*reader._node.meta.get("sizes", sizes)]  # without -1, where they are known
+    before = value.order[0] if not value.free and value.columns is None else 0
+    if before:
+        if tuple(sizes[:before]) != value.shape[:before]:
+            raise reader.unreadable("joins axes before the batch with it", "Give it the batch first.")
+        rank, left = len(value.shape), len(sizes) - before
+        first = reread(value, [*range(before, rank), *range(before)])
+        found = _reshaped(reader, first, sizes[before:] + sizes[:before])
+        return reread(found, [*range(left, len(sizes)), *range(left)])
+    return _reshaped(reader, value, sizes)
+
+
+def _reshaped(reader: Reader, value: Value, sizes: list[int]) -> Value:
+    value = reader.settled(value)
     rest = value.shape[1:]
     if None in rest:
         raise reader.unreadable("reshapes what has axes of unknown size", "Give the input's size as numbers.")
     count = math.prod(rest)  # type: ignore[arg-type]
-    sizes = [*reader._node.meta.get("sizes", sizes)]  # without -1, where they are known
     if sizes[0] == -1 and -1 not in sizes[1:] and math.prod(sizes[1:]) == count:
         sizes[0] = BATCH
     whole = -1 not in sizes and not any(size % BATCH == 0 for size in sizes[1:] if size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -157,9 +158,15 @@ def convolution(
     filters, channels, *kernel = weight.shape
     rank, channels = len(kernel), channels * groups
     strides, rates = _per_axis(stride, rank), _per_axis(dilation, rank)
-    if max(strides) > 1 and max(rates) > 1:
-        raise reader.unreadable("has strides and dilation above 1, which Keras does not combine")
+    rates = tuple(1 if size == 1 else rate for size, rate in zip(kernel, rates, strict=True))
     x, given = _windows(reader, name, _spatial(reader, x, rank), kernel, strides, padding, rates)
+    left = (1,) * rank
+    if max(strides) > 1 and max(rates) > 1:  # no layer has both: places of its input and output are left out
+        shared = [*map(math.gcd, strides, rates)]
+        x = _every(reader, x, shared)
+        strides, rates = (tuple(map(operator.floordiv, each, shared)) for each in (strides, rates))
+        if max(rates) > 1:
+            left, strides = strides, left
     options = {
         "strides": strides, "padding": given, "dilation_rate": rates, "name": name, "use_bias": bias is not None,
         "data_format": reader.data_format,
@@ -169,7 +176,14 @@ def convolution(
         make = partial(cls, tuple(kernel), depth_multiplier=filters // channels, **options)
     else:
         make = partial(getattr(layers, f"Conv{rank}D"), filters, tuple(kernel), groups=groups, **options)
-    return reader.value(reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made), x.order)
+    made = reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made)
+    return _every(reader, reader.value(made, x.order), left)
+
+
+def _every(reader: Reader, x: Value, steps: Sequence[int]) -> Value:
+    """Every n-th place of the spatial axes."""
+    keys = [slice(None)] * 2 + [slice(None, None, step) for step in steps]
+    return x if {*steps} == {1} else reader.value(x.made[tuple(keys[axis] for axis in x.order)], x.order)
 
 
 @weighs("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -264,10 +278,10 @@ def rms_norm(
     reader: Reader, name: str, x: Value, shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Value:
     x = reader.settled(x)
+    axes, epsilon = [*range(-len(shape), 0)], torch.finfo(x.dtype).eps if eps is None else eps
     if weight is None:
-        raise reader.unreadable("needs its weight", "Leave `elementwise_affine` on.")
-    epsilon = torch.finfo(weight.dtype).eps if eps is None else eps
-    make = partial(layers.RMSNormalization, [*range(-len(shape), 0)], epsilon, name=name)
+        return x.like(ops.rms_normalization(x.made, axis=axes, epsilon=epsilon))
+    make = partial(layers.RMSNormalization, axes, epsilon, name=name)
     return x.like(reader.weighted(name, make, {"weight": weight}, x.made))
 
 
@@ -515,6 +529,13 @@ def gathered(reader: Reader, name: str, x: Value, dim: int, index: Value) -> Any
     )
 
 
+@reads("one_hot")
+def one_hot(reader: Reader, name: str, x: Value, num_classes: int = -1) -> Any:
+    if num_classes < 0:
+        return NotImplemented
+    return reader.value(ops.one_hot(reader.settled(x).made, num_classes, dtype="int64"))
+
+
 @reads("topk")
 def topk(
     reader: Reader, name: str, x: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
@@ -706,6 +727,8 @@ def attribute(reader: Reader, name: str, x: Any, word: str) -> Any:
         return {"device": torch.device("cpu"), "dtype": x.dtype, "ndim": len(x.shape)}[word]
     if word in ("T", "mT"):
         return transpose(reader, name, x, -1, -2)
+    if word in ("real", "imag"):
+        return reader.operation(getattr(torch, word), (x,), {})
     raise reader.unreadable(f"reads `{word}` of a tensor")
 
 
@@ -734,6 +757,9 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
     keys = key if isinstance(key, tuple) else (key,)
     if not isinstance(x, Value):
         return x[key]
+    if any(each is ... for each in keys):
+        place, taken = keys.index(...), sum(each is not None and each is not ... for each in keys)
+        keys = keys[:place] + (slice(None),) * (len(x.shape) - taken) + keys[place + 1 :]
     if not all(isinstance(each, (int, slice)) for each in keys) or not x.turned:
         return NotImplemented
     keys += (slice(None),) * (len(x.shape) - len(keys))
@@ -939,9 +965,15 @@ def unbind(reader: Reader, name: str, x: Value, dim: int = 0) -> tuple:
 
 @reads("matmul", "bmm")
 def matmul(reader: Reader, name: str, a: Any, b: Any) -> Any:
-    if not (isinstance(a, Value) and isinstance(b, Value)):
+    rank, values = max(len(each.shape) for each in (a, b)), [each for each in (a, b) if isinstance(each, Value)]
+    if isinstance(b, Value) and not b.free and b.order[0] >= len(b.shape) - 2 >= 0:
+        raise reader.unreadable("multiplies what is of one sample with what is of others", "Keep the batch in front.")
+    behind = any(value.order[0] and value.order[-2:] == (rank - 2, rank - 1) for value in values)
+    if not behind and len(values) < 2:
         return NotImplemented
-    return reader.value(ops.matmul(reader.settled(a).made, reader.settled(b).made))
+    a, b = (each if isinstance(each, Value) else reader.constant(each) for each in (a, b))
+    a, b = together(reader, [a, b]) if behind else map(reader.settled, (a, b))
+    return reader.value(ops.matmul(a.made, b.made), a.order if behind else ())
 
 
 # Sequences -----------------------------------------------------------------------------------------------------------
