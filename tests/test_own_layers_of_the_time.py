@@ -964,3 +964,48 @@ def test_keras2_mobilenet_ends_in_a_convolution() -> None:
     x = DRAWN.random((2, 32, 32, 3)).astype("float32")
     assert model.get_layer("reshape_1").output_shape == (None, 1, 1, 256)
     assert_close(torch.from_numpy(model.predict(x)), torch.from_numpy(modern.predict(x, verbose=0)))
+
+
+@pytest.mark.parametrize("words", [lamina.keras1, lamina.keras2, lamina.tf_keras, lamina], ids=lambda one: one.__name__)
+def test_a_wrapper_may_put_a_tensor_in_the_place_of_a_weight(words):
+    name = "W" if words is keras1 else "kernel"
+
+    class Half(words.layers.Wrapper):
+        def build(self, input_shape):
+            self.layer.build(input_shape)
+            super().build()
+
+        def call(self, x, mask=None):
+            own = getattr(self.layer, name)
+            setattr(self.layer, name, own * 0.5)
+            try:
+                return self.layer.call(x)
+            finally:
+                setattr(self.layer, name, own)
+
+        def compute_output_shape(self, input_shape):
+            return self.layer.compute_output_shape(input_shape)
+
+        def get_output_shape_for(self, input_shape):
+            return self.layer.get_output_shape_for(input_shape)
+
+    inner = words.layers.Dense(2)
+    given = words.Input((4,))
+    model = words.models.Model(given, Half(inner)(given))
+    model.compile("sgd", "mse")
+    kernel, bias = model.get_weights()
+    x = np.random.rand(8, 4).astype("float32")
+    for _ in range(2):
+        np.testing.assert_allclose(model.predict(x, verbose=0), x @ (kernel / 2) + bias, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(model.get_weights()[0], kernel)
+    model.train_on_batch(x, np.ones((8, 2)))
+    wanted = kernel - 0.01 * 0.5 * x.T @ (2 * (x @ (kernel / 2) + bias - 1)) / 16
+    np.testing.assert_allclose(model.get_weights()[0], wanted, rtol=1e-4, atol=1e-6)
+    assert type(getattr(inner, name)) is type(model.weights[0])
+
+
+def test_weights_of_keras_1_are_written_by_their_names_of_the_time():
+    layer = keras1.layers.Dense(2, input_dim=3)
+    layer.build((None, 3))
+    layer.W = np.ones((3, 2), "float32")
+    assert layer.get_weights()[0].tolist() == [[1, 1]] * 3 and len(layer.weights) == 2

@@ -399,11 +399,17 @@ class LayerShim(Adds, Shim):
             raise
 
     def _set_attribute(self, name: str, value: Any) -> None:
-        if isinstance(value, (Tensor, np.ndarray)) and vars(self)["_ready"] and name not in self._parameters:
-            now = self._words.now(name)
-            if now and any(now[0][0] in register for register in (self._parameters, self._buffers)):
-                name = now[0][0]
+        if isinstance(value, (Tensor, np.ndarray)) and not self._building:
+            name = self._name_today(name)
         super()._set_attribute(name, value)
+
+    def _name_today(self, name: str) -> str:
+        """The name under which a weight is kept that the time called so."""
+        registered, known = {**self._parameters, **self._buffers}, self._words.entry.weight_names.split()
+        if name not in known or name in registered or len(registered) != len(known):
+            return name
+        own = self._own_weights()[known.index(name)]
+        return next(key for key, one in registered.items() if one is own)
 
     # -- config -----------------------------------------------------------------------------------------------------
 
