@@ -214,14 +214,14 @@ class _Random(Initializer):
             self._taken = int(torch.randint(2**31, (), device="cpu"))
         return self._taken
 
-
-def anew(initializer: Any) -> Any:
-    """An initializer like this one that draws values of its own, unless a seed tells which."""
-    return initializer.clone() if isinstance(initializer, _Random) else initializer
-
     def _fill(self, values: Tensor, stream: torch.Generator | None) -> Tensor:
         """Random values in the place of the undefined `values`."""
         raise NotImplementedError
+
+
+def _anew(initializer: Any) -> Any:
+    """An initializer like this one that draws values of its own, unless a seed tells which."""
+    return initializer.clone() if isinstance(initializer, _Random) else initializer
 
 
 def _fill_truncated(values: Tensor, stream: torch.Generator | None) -> Tensor:

@@ -151,7 +151,6 @@ UNREAD = {
     "generations.additions.Addition.compute_output_spec:value": "given to every layer: the output is the first input",
     "generations.additions._of_shape.first:dtype": "the function takes a shape alone; the weight has its type",
     "generations.habits._moved.left:_": "says when it is run",
-    "layers.old.*.compute_output_shape:constants_shape": "given to every layer: constants change no shape",
     "generations.habits.Habits.outbound_nodes:_": "looked for, not kept",
     "generations.rules.ByUpdates.get_gradients:loss": "there is one loss in a step",
     "generations.shim.Shared.*:borrow": "how Theano kept memory",
@@ -168,6 +167,7 @@ UNREAD = {
     "generations.migrate.calls.Size.__new__:node": "`Code` keeps it",
     "files.tree.as_it_is:item": "what adapts to other Keras is told it",
     "core.calling.Calling._plain_inputs:x": "a hook: layers of several inputs look at it",
+    "generations.shim._no_losses:outputs": "called as a layer's own method",
     "kernels.convolution._picked:_": "as torch.conv2d takes them: one group, and nothing to dilate",
     "kernels.convolution._spread:_": "as torch.conv_transpose2d takes them",
 }  # fmt: skip

@@ -73,6 +73,8 @@ OTHERS = {
         ("Identity()", (2, 5)),
         ("Discretization([0.0, 1.0])", (2, 5)),
         *cells,
+        ("CuDNNGRU(3, return_sequences=True)", (2, 4, 5)),
+        ("CuDNNLSTM(3)", (2, 4, 5)),
     ],
 }  # fmt: skip
 

@@ -659,6 +659,7 @@ def check_older(key: str, name: str, data: Any) -> None:
         check_values(layer, wanted, data, "float64")
 
 
+@pytest.mark.filterwarnings("ignore:The initializer")  # tf.keras, too, uses those of some layers twice
 @pytest.mark.parametrize(("key", "name"), of_generations())
 @run(3)
 @given(data=st.data())

@@ -444,7 +444,7 @@ def test_decorators_of_copies_of_keras_own_files(tf: Any) -> None:
 
 
 def test_modules_that_are_not_there_say_so(tf: Any) -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"tf\.contrib is not in .* dropped it in 2019"):
+    with pytest.raises(ModuleNotFoundError, match=r"tf\.contrib\.layers is not in .* dropped it in 2019"):
         __import__("tensorflow.contrib.layers")
     from tensorflow.python.keras import layers
 

@@ -318,7 +318,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if name == "dtype_policy":
             self._change_policy(self._args["dtype"].convert(value, self))
         elif isinstance(value, Known):
-            self._adopt(name, value)  # type: ignore[arg-type]
+            self._adopt(name if self._building else self._kept_as(name), value)  # type: ignore[arg-type]
         elif self._write_weight(name, value):
             pass
         elif isinstance(value, (list, tuple, dict)):
@@ -366,6 +366,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         """What the metrics of `metrics` count in."""
         return [variable for metric in self.metrics for variable in metric.variables]
 
+    def _kept_as(self, name: str) -> str:
+        """The name of the attribute that a weight of this name is kept as."""
+        return name
+
     def _write_weight(self, name: str, value: Any) -> bool:
         """Write values to the weight of that name; False where there is none, or what came is to take its place.
 
@@ -374,6 +378,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if not isinstance(value, (Tensor, np.ndarray, list, tuple)) or isinstance(value, nn.Parameter):
             return False
         state = vars(self)
+        name = name if self._building or not state.get("_ready") else self._kept_as(name)
         weight = dict.get(state.get("_parameters", {}), name)
         if weight is None and not isinstance(value, Tensor):  # torch, loading with assign=True, puts tensors in there
             weight = state.get("_buffers", {}).get(name)

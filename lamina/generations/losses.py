@@ -226,9 +226,9 @@ def counting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def rounded_accuracy(y_true: object, y_pred: object, threshold: float = 0.5) -> Tensor:
     """The share of values that are the target when rounded, of each sample: so targets -1 and 1, too. With another
     threshold, of those on the right side of it (Keras 1, 2)."""
-    y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
-    found = y_pred.round() if threshold == 0.5 else (y_pred > threshold).to(y_true)
-    return (found == y_true).to(y_pred.dtype).mean(-1)
+    wanted, given = torch.broadcast_tensors(*_tensors(y_true, y_pred))
+    found = given.round() if threshold == 0.5 else (given > threshold).to(wanted)
+    return (found == wanted).to(given.dtype).mean(-1)
 
 
 rounded_accuracy.__name__ = metrics.binary_accuracy.__name__  # as results are called

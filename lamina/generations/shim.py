@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import config as settings
@@ -398,13 +397,7 @@ class LayerShim(Adds, Shim):
                 return self._own_weights()[known.index(name)]
             raise
 
-    def _set_attribute(self, name: str, value: Any) -> None:
-        if isinstance(value, (Tensor, np.ndarray)) and not self._building:
-            name = self._name_today(name)
-        super()._set_attribute(name, value)
-
-    def _name_today(self, name: str) -> str:
-        """The name under which a weight is kept that the time called so."""
+    def _kept_as(self, name: str) -> str:
         registered, known = {**self._parameters, **self._buffers}, self._words.entry.weight_names.split()
         if name not in known or name in registered or len(registered) != len(known):
             return name

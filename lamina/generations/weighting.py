@@ -305,8 +305,9 @@ class MetricsOfScores(MetricsOfAll):
 
 def of_steps(sample_weight: object, y_pred: Tensor) -> object:
     """Weights that, where losses have one axis more than they, hold for all along it, as in tf.keras."""
-    missing = isinstance(sample_weight, Tensor) and 0 < sample_weight.ndim == y_pred.ndim - 2
-    return sample_weight.unsqueeze(-1) if missing else sample_weight
+    if isinstance(sample_weight, Tensor) and 0 < sample_weight.ndim == y_pred.ndim - 2:
+        return sample_weight.unsqueeze(-1)
+    return sample_weight
 
 
 def _of_those_counted(metric: Any, y: Tensor, y_pred: Tensor, weight: Any) -> Any:

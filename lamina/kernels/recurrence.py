@@ -218,7 +218,13 @@ def simple_rnn(
         z = project(x, kernel, bias, input_dropout)
         return scan(step, z, [h], mask, reverse, zero_output_for_mask, sequences)
 
-    x, places = _prepared(x, input_dropout, mask, reverse)
+    if x.shape[1] == 0:
+        raise _no_steps(x)
+    x, places = x if input_dropout is None else x * input_dropout, None
+    if mask is not None:
+        x, places = _pack(x, mask, reverse)
+    elif reverse:
+        x = x.flip(1)
     weights = _torch_weights((kernel, recurrent_kernel, bias))
     rnn = torch.rnn_relu if relu else torch.rnn_tanh
     outputs, end = rnn(x, h.unsqueeze(0), weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True)
@@ -257,8 +263,14 @@ def lstm(
         z = project(x, kernel, bias, input_dropout)
         return scan(step, z, [h, c], mask, reverse, zero_output_for_mask, sequences)
 
-    x, places = _prepared(x, input_dropout, mask, reverse)
+    if x.shape[1] == 0:
+        raise _no_steps(x)
+    x, places = x if input_dropout is None else x * input_dropout, None
     weights = _torch_weights((kernel, recurrent_kernel, bias))
+    if mask is not None:
+        x, places = _pack(x, mask, reverse)
+    elif reverse:
+        x = x.flip(1)
     if places is not None and places.padding is not None:
         # The kernel tells the last c only, so padding must not change it: one more feature, set in the padding, shuts
         # the input gate and opens the forget gate.
@@ -312,7 +324,13 @@ def gru(
         z = project(x, kernel, input_bias, input_dropout)
         return scan(step, z, [h], mask, reverse, zero_output_for_mask, sequences)
 
-    x, places = _prepared(x, input_dropout, mask, reverse)
+    if x.shape[1] == 0:
+        raise _no_steps(x)
+    x, places = x if input_dropout is None else x * input_dropout, None
+    if mask is not None:
+        x, places = _pack(x, mask, reverse)
+    elif reverse:
+        x = x.flip(1)
     # A single sample alone is no slower in torch's own loop.
     several = type(x.shape[0]) is not int or x.shape[0] > 2  # torch.export decides nothing by a symbol
     if (torch.is_grad_enabled() or several) and eager.on_cpu(x):
@@ -409,16 +427,6 @@ class _Places(NamedTuple):
     mask: Tensor
     padding: Tensor | None
     rows: Tensor
-
-
-def _prepared(x: Tensor, dropout: Tensor | None, mask: Tensor | None, reverse: bool) -> tuple[Tensor, _Places | None]:
-    """The steps as a fused kernel takes them. Raises ValueError where there are none."""
-    if x.shape[1] == 0:
-        raise _no_steps(x)
-    x = x if dropout is None else x * dropout
-    if mask is not None:
-        return _pack(x, mask, reverse)
-    return x.flip(1) if reverse else x, None
 
 
 def _pack(x: Tensor, mask: Tensor, reverse: bool) -> tuple[Tensor, _Places | None]:

@@ -17,7 +17,7 @@ from ..core.errors import named, show_shape
 from ..core.layer import Layer
 from ..core.masking import get_mask
 from ..core.weight import weight
-from ..initializers import anew
+from ..initializers import _anew
 from ..kernels import attention as kernels
 from ..kernels import noise
 from ..regularizers import regularizer
@@ -93,11 +93,21 @@ class _Projected(_Attention):
     def _dense(self, name: str, steps: tuple, inputs: tuple, outputs: tuple, activation: Any = None) -> EinsumDense:
         """A projection of the last axes, of sizes `inputs`, to `outputs`, built for inputs that begin with `steps`."""
         old, new = string.ascii_lowercase[: len(inputs)], string.ascii_uppercase[: len(outputs)]
-        own: dict[str, Any] = {key: getattr(self, key, None) for key in KernelBias._args}
-        own |= {key: anew(own[key]) for key in ("kernel_initializer", "bias_initializer")}
-        own |= {"activity_regularizer": self._sublayer_regularizer, "name": name, "dtype": self.dtype_policy}
-        equation, bias_axes = f"...{old},{old}{new}->...{new}", new if self.use_bias else None
-        dense = self._makes(equation, outputs, activation, bias_axes, **own)
+        dense = self._makes(
+            f"...{old},{old}{new}->...{new}",
+            outputs,
+            activation,
+            new if self.use_bias else None,
+            kernel_initializer=_anew(self.kernel_initializer),
+            bias_initializer=_anew(self.bias_initializer),
+            kernel_regularizer=self.kernel_regularizer,
+            bias_regularizer=self.bias_regularizer,
+            kernel_constraint=self.kernel_constraint,
+            bias_constraint=self.bias_constraint,
+            activity_regularizer=self._sublayer_regularizer,
+            name=name,
+            dtype=self.dtype_policy,
+        )
         dense.build((*steps, *inputs))
         return dense
 

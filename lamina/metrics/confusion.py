@@ -22,11 +22,6 @@ from ..losses.base import (
 )
 from .base import DeclaredMetric
 
-__all__ = [
-    "AUC", "FalseNegatives", "FalsePositives", "Precision", "PrecisionAtRecall", "Recall", "RecallAtPrecision",
-    "SensitivityAtSpecificity", "SpecificityAtSensitivity", "TrueNegatives", "TruePositives",
-]  # fmt: skip
-
 _BELOW_ALL = -1e10  # the score of classes that are not among the best k
 _COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 

@@ -460,7 +460,7 @@ def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -
     wrapped = _symbolic_trace._wrapped_fns_to_patch
     marked = {key: wrapped.pop(key) for key in [*wrapped] if key[1] not in FUNCTIONS}
     einops = sys.modules.get("einops._backends")
-    if hasattr(einops, "_type2backend"):  # how it knows tensors
+    if einops is not None and hasattr(einops, "_type2backend"):  # how it knows tensors
         einops._type2backend[_Known] = einops.get_backend(torch.empty(0))
     held = [own for each in module.modules() for own in (vars(each), *vars(each).values())]
     held = [own for own in held if type(own) in (dict, list, OrderedDict)]
