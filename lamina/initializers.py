@@ -191,7 +191,7 @@ _SEED_DOC = "Makes the values repeatable."
 class _Random(Initializer):
     """Draws floats; half types are drawn in float32 and rounded. Subclasses have a `seed`."""
 
-    _taken: int | None = None  # the seed, where none was given
+    _taken = None  # the seed, where none was given
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         sizes, dtype = _sizes(self, shape), _dtype(dtype)

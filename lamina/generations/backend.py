@@ -371,7 +371,7 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
             found = list(found) if isinstance(found, (list, tuple)) else [found]
         values_of = dict(zip(map(id, computed), found, strict=True))
         answers = [eval(values_of.get(id(x), x)) for x in results]
-        now = [value._anew() if isinstance(value, Expression) else values_of[id(value)] for _, value in pairs]
+        now = [value.anew() if isinstance(value, Expression) else values_of[id(value)] for _, value in pairs]
         for (target, _), value in zip(pairs, now, strict=True):
             set_value(target, value)
         for step in steps:

@@ -41,7 +41,7 @@ class Expression(Tensor):
         expression._made = function, args, kwargs
         return expression
 
-    def _anew(self) -> Tensor:
+    def anew(self) -> Tensor:
         """By the values that its variables have now."""
         function, args, kwargs = pytree.tree_map_only(Expression, Expression.anew, self._made)
         with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
@@ -160,7 +160,7 @@ def at_once(function: Callable[..., Any]) -> Callable[..., Any]:
 def carry_out(updates: Sequence[Any]) -> None:
     """Give variables the values that go with them, all found before. What is no pair has happened already."""
     with torch.no_grad():
-        now = {id(value): value._anew() for value in pytree.tree_leaves([*updates]) if isinstance(value, Expression)}
+        now = {id(value): value.anew() for value in pytree.tree_leaves([*updates]) if isinstance(value, Expression)}
         for update in updates:
             if isinstance(update, Descent):
                 update.optimizer.apply(update.gradients, update.weights)
