@@ -373,7 +373,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _write_weight(self, name: str, value: Any) -> bool:
         """Write values to the weight of that name; False where there is none, or what came is to take its place.
 
-        A tensor that was computed, from the weight or not, stands in for it until the weight itself is assigned again.
+        A tensor assigned within a call stands in for the weight until that itself is assigned again.
         """
         if not isinstance(value, (Tensor, np.ndarray, list, tuple)) or isinstance(value, nn.Parameter):
             return False
@@ -384,9 +384,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             weight = state.get("_buffers", {}).get(name)
         if not isinstance(weight, Known):
             return False
-        if isinstance(value, Tensor) and (value.requires_grad or computes()):
+        if isinstance(value, Tensor) and computes():
             self._let_stand_in()
             self._parameters.put(name, value)  # type: ignore[union-attr]
+        elif getattr(value, "requires_grad", False):
+            return False
         else:
             weight.assign(value)
         return True
