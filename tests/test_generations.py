@@ -100,6 +100,16 @@ def test_a_renamed_argument_is_one_line() -> None:
     assert own.to_old({"units": 7, "activation": "linear"}, {"input_dim": None})["width"] == 7
 
 
+def test_a_table_tells_which_module_has_a_name() -> None:
+    having = ("layers Dense", "layers.core Dense", "layers.recurrent LSTM", "layers.core K", "optimizers SGD")
+    lacking = ("layers.recurrent Dense", "layers LayerNormalization", "utils.np_utils Dense", "nowhere SGD", "nowhere")
+    whole = ("preprocessing.image ImageDataGenerator", "utils.np_utils to_categorical", "objectives mse")
+    for told in (*having, *whole, "layers", "layers.core"):
+        assert KERAS1.has(*told.split()), told
+    for told in lacking:
+        assert not KERAS1.has(*told.split()), told
+
+
 @pytest.mark.parametrize("generation", SPACES)
 def test_a_class_is_one_object_wherever_it_is_found(generation: str) -> None:
     """Pickles and `isinstance` rely on it."""
