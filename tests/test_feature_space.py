@@ -221,7 +221,7 @@ def test_parts_go_through_configs() -> None:
         (lambda: FeatureSpace({"a": "float"}, crosses=[("a",)]), "feature_names"),
         (lambda: FeatureSpace.feature("float32", "scale", "float"), "preprocessor"),
         (lambda: FeatureSpace.feature("float32", L.Rescaling(1.0), "two_hot"), "output_mode"),
-        (lambda: FeatureSpace({"a": "float_normalized"})({"a": 1}), "call `adapt"),
+        (lambda: FeatureSpace({"a": "float_normalized"})({"a": 1}), "call `.adapt"),
         (lambda: FeatureSpace({"a": "float"})({"a": 1, "b": 2}), "knows no `b`"),
         (lambda: FeatureSpace({"a": "float", "b": "float"})({"a": 1}), "misses `b`"),
         (lambda: FeatureSpace({"a": "float"})([1.0]), "dictionary"),

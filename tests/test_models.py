@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -151,7 +153,7 @@ def test_a_mask_of_steps_goes_along_time_wherever_that_is(data_format: str) -> N
     layer = L.GlobalAveragePooling1D(data_format=data_format)
     found = layer(x if last else x.transpose(0, 2, 1), mask=mask)
     np.testing.assert_allclose(found, (x * mask[..., None]).sum(1) / mask.sum(1)[:, None], rtol=1e-6)
-    with pytest.raises(ValueError, match=r"`mask` must have shape \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"`mask` passed to .* must have shape \(2, 5\)"):
         layer(x if last else x.transpose(0, 2, 1), mask=mask[:, :3])
 
 
@@ -536,3 +538,35 @@ def test_a_layer_that_was_renamed_is_so_in_its_config(make: Any) -> None:
         layer.name = "second"
         assert layer.get_config()["name"] == "second"
         assert type(layer).from_config(layer.get_config()).name == "second"
+
+
+def test_others_ask_for_the_layers_inside_by_a_name_of_keras() -> None:
+    inner = keras.Sequential([L.Dense(3)])
+    model = keras.Sequential([keras.Input((4,)), L.Dense(2), inner])
+    first = model.layers[0]
+    assert model._flatten_layers() == [model, first, inner, *inner.layers]
+    assert model._flatten_layers(include_self=False) == [first, inner, *inner.layers]
+    assert model._flatten_layers(recursive=False, include_self=False) == [first, inner]
+
+
+def test_a_class_of_a_module_under_the_name_of_keras_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("keras.src.layers.core.own_test")
+    module.Own = type("Own", (L.Dense,), {"__module__": module.__name__})  # type: ignore[attr-defined]
+    config = keras.saving.serialize_keras_object(module.Own(2))  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="Unknown class"):
+        keras.saving.deserialize_keras_object(config)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert type(keras.saving.deserialize_keras_object(config)) is module.Own  # type: ignore[attr-defined]
+
+
+def test_own_layers_open_their_tracker_to_add_weights_when_built() -> None:
+    class Grown(L.Dense):
+        def grow(self) -> None:
+            self._tracker.unlock()
+            self.more = self.add_weight((2,), "zeros", name="more")
+            self._tracker.lock()
+
+    layer = Grown(3)
+    layer(np.ones((2, 4), "float32"))
+    layer.grow()
+    assert [weight.name for weight in layer.trainable_weights] == ["kernel", "bias", "more"]

@@ -404,11 +404,11 @@ def test_few_frames(make: Callable[..., Any], shape: tuple[int, ...]) -> None:
 
 
 BAD_CALLS = [
-    (lambda: layers.BatchNormalization(5), (2, 3), "`axis` 5 is out of range .*choose from -2 to 1"),
-    (lambda: layers.LayerNormalization([1, 3]), (2, 3, 4), "`axis` 3 is out of range"),
+    (lambda: layers.BatchNormalization(5), (2, 3), "`axis` .* in the range from -2 to 1 .*got 5"),
+    (lambda: layers.LayerNormalization([1, 3]), (2, 3, 4), "`axis` .* in the range from -3 to 2 .*got 3"),
     (lambda: layers.LayerNormalization([1, -1]), (2, 3), "twice"),
     (lambda: layers.GroupNormalization(3), (2, 4), "`groups` must divide the channels .*groups=3, 4 channels"),
-    (lambda: layers.GroupNormalization(8), (2, 4), "`groups` must divide"),
+    (lambda: layers.GroupNormalization(8), (2, 4), "`groups` cannot be more than the number of channels"),
     (lambda: layers.GroupNormalization(1, 0), (2, 4), "must not be the batch axis"),
     (lambda: layers.UnitNormalization(2), (2, 3), "at least 3 axes"),
 ]
@@ -439,7 +439,7 @@ def test_a_refused_input_changes_nothing() -> None:
             layer.train()
             with pytest.raises(ValueError, match="expected"):
                 layer(wrong.float())
-        with pytest.raises(ValueError, match="`mask` must have shape"):
+        with pytest.raises(ValueError, match=r"`mask` passed to .* must have shape"):
             layer(x, mask=torch.ones(4, 3), training=True)
         for weight, same in zip(layer.get_weights(), before, strict=True):
             np.testing.assert_array_equal(weight, same)
@@ -452,7 +452,7 @@ def test_a_refused_input_changes_nothing() -> None:
         ({"axis": 1.5}, TypeError, "`axis` must be an integer"),
         ({"momentum": 1.5}, ValueError, "`momentum` must be a number from 0 to 1"),
         ({"epsilon": -1e-3}, ValueError, "`epsilon` must be a number of at least 0"),
-        ({"renorm_clipping": {"r": 1}}, ValueError, "no limit 'r'"),
+        ({"renorm_clipping": {"r": 1}}, ValueError, "invalid keys: 'r'"),
         ({"renorm_clipping": {"rmin": 2, "rmax": 1}}, ValueError, "must not exceed"),
         ({"renorm_clipping": {"dmax": -1}}, ValueError, "renorm_clipping"),
         ({"unbiased_variance": "never"}, ValueError, "unbiased_variance"),
@@ -519,7 +519,7 @@ def test_spectral_normalization_refuses() -> None:
         layers.SpectralNormalization("dense")
     with pytest.raises(ValueError, match="`power_iterations` must be a positive integer"):
         layers.SpectralNormalization(layers.Dense(2), power_iterations=0)
-    with pytest.raises(ValueError, match="neither `kernel` nor `embeddings`"):
+    with pytest.raises(ValueError, match="no attribute 'kernel' nor 'embeddings'"):
         layers.SpectralNormalization(layers.LayerNormalization())(torch.ones(2, 3))
 
 

@@ -189,6 +189,14 @@ def assert_uniform(values: Tensor, lower: float, upper: float) -> None:
     assert counts.min() > 0.8 * len(values) / 10 and counts.max() < 1.2 * len(values) / 10
 
 
+@pytest.mark.parametrize("name", ["RandomPerspective", "RandomRotation", "RandomShear"])
+def test_what_is_not_moved_stays_to_the_last_bit(name: str) -> None:
+    x = 255 * torch.rand(3, 37, 41, 3)
+    assert torch.equal(getattr(L, name)(0.0)(x), x)
+    y = L.RandomPerspective(0.5, seed=1)(torch.cat([x] * 4))
+    assert {True, False} == {torch.equal(one, before) for one, before in zip(y, torch.cat([x] * 4), strict=True)}
+
+
 def test_half_of_the_pictures_are_flipped() -> None:
     assert abs(drawn(L.RandomFlip(seed=1)).float().mean() - 0.5) < 0.03
 

@@ -438,7 +438,7 @@ X = torch.zeros(2, 4, 3)
         (lambda: LSTM(3)(X, initial_state=[X[:, 0]]), ValueError, "expected 2 states in `initial_state`; got 1"),
         (lambda: GRU(3)(X, initial_state=torch.zeros(2, 5)), ValueError, r"state 0 must have shape \(2, 3\)"),
         (lambda: GRU(3)([lamina.Input((4, 3)), lamina.Input((5,))]), ValueError, r"must have shape \(None, 3\)"),
-        (lambda: GRU(3)(X, mask=torch.ones(2, 3).bool()), ValueError, r"`mask` must have shape \(2, 4\)"),
+        (lambda: GRU(3)(X, mask=torch.ones(2, 3).bool()), ValueError, r"`mask` passed to .* must have shape \(2, 4\)"),
         (lambda: GRU(3, stateful=True)(lamina.Input((4, 3))), ValueError, "known batch size"),
         (lambda: RNN(3), ValueError, "RNN: argument `cell` must be a cell"),
         (lambda: RNN(Dense(3)), ValueError, "needs a `state_size`"),
@@ -464,5 +464,5 @@ def test_other_features_are_refused(make, features):
 def test_stateful_refuses_another_batch_size():
     layer = GRU(3, stateful=True)
     layer(X)
-    with pytest.raises(ValueError, match="built for a batch of 2; got a batch of 1"):
+    with pytest.raises(ValueError, match="built for a batch size of 2; got 1"):
         layer(X[:1])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lamina as keras
+from lamina.core.random import streams_of
 
 L = keras.layers
 
@@ -133,3 +134,25 @@ def test_a_model_with_it_trains_alike() -> None:
         return made.fit(x, x[:, 0, :2], epochs=3, batch_size=8, verbose=0).history["loss"]
 
     np.testing.assert_allclose(losses("full"), losses(None), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kept", [lambda made: made, lambda made: [made], lambda made: {"own": (made,)}])
+def test_streams_of_own_layers_go_back_whatever_holds_them(kept: Any) -> None:
+    class Noisy(L.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.numbers = kept(keras.random.SeedGenerator(3))
+
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            (stream,) = streams_of(self)
+            return x * keras.random.normal(x.shape, seed=stream) * x
+
+    found = []
+    for mode in ("full", None):
+        with keras.RematScope(mode=mode):
+            layer = Noisy()
+        x = torch.linspace(-1, 1, 12).view(3, 4).requires_grad_()
+        output = layer(x)
+        found.append((output.detach(), *torch.autograd.grad(output.sum(), [x])))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

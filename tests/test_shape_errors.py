@@ -88,7 +88,8 @@ class Own(Model):
 def test_data_of_another_size_reaches_a_dense_layer_after_flatten() -> None:
     told = said(lambda: stack()(torch.zeros(2, 9, 9, 1)))
     assert told.first.startswith(
-        'Dense "dense": expected 288 along the features axis (axis -1); got 392, shape (2, 392).'
+        'Dense "dense": the input is incompatible with the layer: '
+        "expected 288 along the features axis (axis -1); got 392, shape (2, 392)."
     )
     assert [row[1:] for row in told.rows] == [
         ("InputLayer", "(2, 9, 9, 1)"), ("Conv2D", "(2, 7, 7, 8)"), ("Flatten", "(2, 392)"),
@@ -378,7 +379,10 @@ def test_before_python_3_11_the_table_is_part_of_the_message(monkeypatch: pytest
         Sequential([Input((8, 1)), L.Dense(2), inner])
     assert not hasattr(caught.value, "__notes__")
     first, _, below = str(caught.value).partition("\n\n")
-    assert first.startswith('Conv1D "bad": expected 3 axes') and "\n" not in first
+    assert (
+        first.startswith('Conv1D "bad": the input is incompatible with the layer: expected 3 axes')
+        and "\n" not in first
+    )
     assert below.startswith("How the data got there") and below.count("How the data") == 1 and "inner" in below
 
 

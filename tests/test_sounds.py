@@ -40,7 +40,9 @@ def test_spectra_are_those_of_the_fourier_transform() -> None:
 
 
 def test_lengths_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="`fft_length` must be at least `sequence_length`; got 4 and 8"):
+    with pytest.raises(
+        ValueError, match="`fft_length` must be greater than or equal to `sequence_length`; got 4 and 8"
+    ):
         L.MelSpectrogram(4, sequence_length=8)
     with pytest.raises(ValueError, match="`fft_length` must be at least `frame_length`, 8; got 4"):
         L.STFTSpectrogram(frame_length=8, fft_length=4)

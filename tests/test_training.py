@@ -1087,7 +1087,7 @@ def test_a_train_step_may_do_without_call() -> None:
     model.compile("sgd")
     sizes = model.fit(X[:, :3], batch_size=len(X), epochs=3, verbose=0).history["size"]
     assert sizes == sorted(sizes, reverse=True)
-    with pytest.raises(NotImplementedError, match="Halves needs a `call` method"):
+    with pytest.raises(NotImplementedError, match="Halves does not have a `call` method"):
         model(X[:, :3])
 
 

@@ -300,7 +300,7 @@ X = torch.zeros(2, 4, 3)
         (lambda: Wrapper(3), "Wrapper: argument `layer` must be a layer; got 3"),
         (lambda: TimeDistributed(Dense), "add parentheses"),
         (lambda: TimeDistributed(Dense(3))(X[0]), "expected at least 3 axes"),
-        (lambda: TimeDistributed(Dense(3))(X, mask=torch.ones(2, 3)), r"`mask` must have shape \(2, 4\)"),
+        (lambda: TimeDistributed(Dense(3))(X, mask=torch.ones(2, 3)), r"`mask` passed to .* must have shape \(2, 4\)"),
         (lambda: Bidirectional(3), "Bidirectional: argument `layer` must be a layer; got 3"),
         (lambda: Bidirectional(Dense(3)), "must be a recurrent layer"),
         (lambda: Bidirectional(GRU(3), merge_mode="max"), "`merge_mode` must be one of"),

@@ -22,7 +22,7 @@ from .declare import quoted, short
 from .errors import answered, named
 from .fusion import granted
 from .scope import building, scope
-from .spec import InputSpec
+from .spec import InputSpec, unfit
 from .trail import FAULTS, Advice, Onlooker, Trail, advice_of, tell
 from .weights import Weights
 from .work import modules_inside, training_flags
@@ -105,10 +105,15 @@ class Calling(Weights):
     def _flat_layers(self) -> Iterator[Any]:
         return (module for module in self.modules() if isinstance(module, Calling))
 
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]:
+        """The layer itself and those inside it, or inside those too: others' code asks for them by this name."""
+        found = [*(self._flat_layers() if recursive else (self, *self._sublayers()))]
+        return found if include_self else found[1:]
+
     # -- calling ----------------------------------------------------------------------------------------------------
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} needs a `call` method.")
+        raise NotImplementedError(f"{type(self).__name__} does not have a `call` method implemented.")
 
     forward = call
 
@@ -381,7 +386,7 @@ class Calling(Weights):
         if type(spec) is InputSpec and type(inputs) is Tensor:
             problem = spec.problem_with(inputs)
             if problem:
-                raise ValueError(f"{named(self)}: {problem}")
+                raise unfit(self, problem)
             return
         specs = pytree.tree_leaves(spec) if isinstance(spec, (list, tuple, dict)) else [spec]
         if isinstance(inputs, Mapping) and all(one.name in inputs for one in specs):
@@ -394,7 +399,7 @@ class Calling(Weights):
         for one, leaf in zip(specs, leaves, strict=False):
             problem = one.problem_with(leaf)
             if problem:
-                raise ValueError(f"{named(self)}: {problem}")
+                raise unfit(self, problem)
 
     def _tell(self, args: tuple, error: Exception) -> None:
         """Let the error of a direct call say what is wrong and where; raises a clearer one where there is one."""

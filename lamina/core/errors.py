@@ -14,6 +14,10 @@ class UnknownArgument(TypeError, ValueError):
     """A keyword that is none of a class's arguments. Keras raises ValueError for those of layers, else TypeError."""
 
 
+class BadConfig(TypeError, ValueError):
+    """A config of a layer that its class refuses. Keras raises TypeError, the class itself ValueError."""
+
+
 class Unwritable(TypeError):
     """An object of which no config can tell."""
 

@@ -21,7 +21,7 @@ from .calling import Calling, computes
 from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, Counts, may_count, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
-from .errors import NotInitialized, named
+from .errors import BadConfig, NotInitialized, named, pass_on
 from .scope import building
 from .scope import clear_session as clear_session
 from .scope import scope as scope
@@ -473,7 +473,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return super().from_config(cls._arguments_of(config) if isinstance(config, Mapping) else config)
+        try:
+            return super().from_config(cls._arguments_of(config) if isinstance(config, Mapping) else config)
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            raise pass_on(error, BadConfig(*error.args)) from error
 
     def get_build_config(self) -> dict[str, Any] | None:
         """What `build_from_config` needs to make the weights again."""
@@ -557,7 +562,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the output for inputs of the given shape, None where unknown."""
         if type(self).call is Layer.call:
-            self.call()  # says that there is none
+            raise NotImplementedError(
+                f"{type(self).__name__} does not have a `compute_output_shape` method implemented, nor `call`."
+            )
         return symbolic.infer_shape(self, *args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

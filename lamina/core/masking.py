@@ -17,7 +17,8 @@ def misfit(layer: Any, mask: Any, expected: Any) -> ValueError:
     """What is said of a mask that has not the sizes of its input."""
     axes = ", (batch, time) as in its input" if len(expected) == 2 else ""
     return ValueError(
-        f"{named(layer)}: `mask` must have shape {show_shape(expected)}{axes}; got {show_shape(mask.shape)}."
+        f"{named(layer)}: The `mask` passed to the `{type(layer).__name__}` layer has a shape of "
+        f"{show_shape(mask.shape)}; it must have shape {show_shape(expected)}{axes}."
     )
 
 

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 from torch.utils.data import get_worker_info
 
 
@@ -127,15 +128,19 @@ _numbers = itertools.count()
 _streams: WeakValueDictionary[int, SeedGenerator] = WeakValueDictionary()
 
 
+_HOLDERS = (SeedGenerator, list, tuple, dict)
+
+
 def drawn() -> dict[SeedGenerator, int]:
     """How often each stream was drawn from."""
     return {stream: stream._draws for stream in [*_streams.values()]}
 
 
 def streams_of(module: nn.Module) -> list[SeedGenerator]:
-    """The seeded streams of the layers in a module, each once."""
-    found = [vars(each).get("seed_generator") for each in module.modules()]
-    return [*{id(stream): stream for stream in found if stream is not None}.values()]
+    """The seeded streams that the layers in a module hold, alone or in lists and dictionaries, each once."""
+    held = (value for each in module.modules() for value in vars(each).values() if isinstance(value, _HOLDERS))
+    found = [leaf for value in held for leaf in pytree.tree_leaves(value) if isinstance(leaf, SeedGenerator)]
+    return [*{id(stream): stream for stream in found}.values()]
 
 
 @torch.library.custom_op(

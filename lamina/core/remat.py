@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from . import symbolic
 from .declare import short
 from .fusion import around
-from .random import SeedGenerator
+from .random import streams_of
 from .scope import scope
 
 _MODES = ("full", "activations", "larger_than", "list_of_layers", None)
@@ -128,10 +128,8 @@ class _Moment:
         self.scope = scope.training, scope.depth, scope.path
         self.register: Any = getattr(layer, "_parameters", None)
         self.standing = getattr(self.register, "standing", {}).get(scope.thread)
-        modules = [] if layer is None else [*layer.modules()]
         self.state = [] if layer is None else [(buffer, buffer.detach().clone()) for buffer in layer.buffers()]
-        streams = (vars(module).get("seed_generator") for module in modules)
-        self.streams = [(stream, stream.place()) for stream in streams if isinstance(stream, SeedGenerator)]
+        self.streams = [] if layer is None else [(stream, stream.place()) for stream in streams_of(layer)]
 
     def come_back(self) -> None:
         scope.training, scope.depth, scope.path = self.scope

@@ -443,6 +443,8 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
         found = find(name, room) if isinstance(name, str) else None
         if inspect.isclass(found) or (callable(found) and room in FUNCTION_HOMES):
             return found
+    if (found := _loaded_class(module, name)) is not None:
+        return found
     raise TypeError(
         f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "
         f"Pass it as custom_objects={{{name!r}: ...}} or decorate it with @register_keras_serializable()."

@@ -82,4 +82,9 @@ def require(layer: Any, shape: Sequence[int | None], spec: InputSpec) -> None:
     """Raises ValueError for an input of a layer whose shape does not fit."""
     problem = spec.problem(shape)
     if problem:
-        raise ValueError(f"{named(layer)}: {problem}")
+        raise unfit(layer, problem)
+
+
+def unfit(layer: Any, problem: str) -> ValueError:
+    """What is said of an input that is not as a layer takes it."""
+    return ValueError(f"{named(layer)}: the input is incompatible with the layer: {problem}")

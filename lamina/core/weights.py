@@ -55,6 +55,14 @@ class Register(dict):
         return Register, (dict(self),)
 
 
+class _Tracker:
+    """Own layers open and close it around an `add_weight` after building, which needs no leave here."""
+
+    def unlock(self) -> None: ...
+
+    def lock(self, msg: str | None = None) -> None: ...
+
+
 class Weights(nn.Module):
     """What `Layer` knows of its weights."""
 
@@ -67,6 +75,7 @@ class Weights(nn.Module):
 
     _weights: ClassVar[dict[str, weight]] = {}  # the declared ones
     _shows_others: ClassVar[bool] = False  # a property, say, stands before one
+    _tracker: ClassVar[Any] = _Tracker()
     _grows_in_calls = False  # `call` may add weights, as that of a user's own layer may before Keras 3
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -109,11 +118,13 @@ class Weights(nn.Module):
             raise ValueError(f"{named(self)}: a weight with `overwrite_with_gradient` is not available; use False.")
         if scope.depth and self._ready and not (self._building or self._ours or self._grows_in_calls):
             raise ValueError(
-                f"{named(self)}: `add_weight` in `call` would make another weight in every call; make it in `build`, "
-                "or in `__init__`, and keep it as an attribute."
+                f"{named(self)}: `call` cannot add new elements of state: `add_weight` would make another weight in "
+                "every call; make it in `build`, or in `__init__`, and keep it as an attribute."
             )
         if isinstance(shape, str):
-            raise ValueError(f"{named(self)}: add_weight takes the shape first; write name={shape!r}.")
+            raise ValueError(
+                f"{named(self)}: add_weight takes the shape first; give the name as a keyword argument, name={shape!r}."
+            )
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         name = name or "variable"
         if any(size is None for size in shape):

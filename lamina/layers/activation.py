@@ -159,8 +159,8 @@ class Softmax(_Elementwise):
             sizes = zip(reversed(mask.shape), reversed(inputs.shape), strict=False)
             if mask.ndim > inputs.ndim or any(own not in (1, size) for own, size in sizes):
                 raise ValueError(
-                    f"{named(self)}: `mask` must be broadcastable to inputs of shape {show_shape(inputs.shape)}; "
-                    f"got {show_shape(mask.shape)}."
+                    f"{named(self)}: `mask` must not have more dimensions than the inputs, of shape "
+                    f"{show_shape(inputs.shape)}, and must be broadcastable to them; got {show_shape(mask.shape)}."
                 )
             hidden = ~mask if mask.dtype is torch.bool else mask <= 0.5
             return self.call(inputs.masked_fill(hidden, torch.finfo(inputs.dtype).min)).masked_fill(hidden, 0)

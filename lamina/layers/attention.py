@@ -136,13 +136,13 @@ class _Projected(_Attention):
         shapes = [tuple(query), tuple(value if key is None else key), tuple(value)]
         if len({len(shape) for shape in shapes}) > 1 or len(query) < 3:
             raise ValueError(
-                f"{named(self)}: query and value must have the same number of axes, at least 3; "
+                f"{named(self)}: the numbers of axes of query, key and value must be equal, and at least 3; "
                 f"got {', '.join(map(show_shape, shapes))}."
             )
         pairs = zip(shapes[1][1:-1], shapes[2][1:-1], strict=True)
         if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             raise ValueError(
-                f"{named(self)}: key and value must have the same shape but for the last axis; "
+                f"{named(self)}: the shapes of key and value must be equal but for the last axis; "
                 f"got {show_shape(shapes[1])} and {show_shape(shapes[2])}."
             )
         return shapes

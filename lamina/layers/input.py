@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..core import dtypes
@@ -33,21 +34,23 @@ class InputLayer(Layer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        if sparse or ragged:
-            raise ValueError("InputLayer: sparse and ragged inputs are not supported; pass dense tensors and a mask.")
         told = [batch_shape, kwargs.pop("batch_input_shape", None), shape, kwargs.pop("input_shape", None)]
         if sum(value is not None for value in told) > 1:
-            raise ValueError("InputLayer: give `shape` or `batch_shape`, not both.")
+            raise ValueError("InputLayer: cannot pass both `shape` and `batch_shape`; give one.")
         batch_shape, shape = (one if one is not None else other for one, other in (told[:2], told[2:]))
         if input_tensor is not None:
             if not isinstance(input_tensor, SymbolicTensor):
                 raise ValueError(f"InputLayer: `input_tensor` must be a symbolic tensor; got {short(input_tensor)}.")
-            _check_same(input_tensor, shape, batch_size, batch_shape, dtype)
+            said = {"shape": shape, "batch_shape": batch_shape, "batch_size": batch_size, "dtype": dtype}
+            _check_same(input_tensor, {**said, "sparse": sparse, "ragged": ragged})
             batch_shape, shape, batch_size, dtype = input_tensor.shape, None, None, input_tensor.dtype
+        if sparse or ragged:
+            asked = "sparse" if sparse else "ragged"
+            raise ValueError(f"InputLayer: `{asked}=True` is not supported; pass dense tensors and a mask.")
         if shape is None and batch_shape is None:
-            raise ValueError("InputLayer: give `shape` (sizes without the batch axis) or `batch_shape`.")
+            raise ValueError("InputLayer: pass a `shape` argument (sizes without the batch axis) or a `batch_shape`.")
         if batch_size is not None and batch_shape is not None:
-            raise ValueError("InputLayer: `batch_shape` begins with the batch size; leave `batch_size` out.")
+            raise ValueError("InputLayer: cannot pass both `batch_size` and `batch_shape`, which begins with the size.")
         super().__init__(name=name, **kwargs)
         batch_shape = (batch_size, *_checked(shape)) if batch_shape is None else _checked(batch_shape)
         self.batch_shape = batch_shape
@@ -79,15 +82,16 @@ class InputLayer(Layer):
         }
 
 
-def _check_same(tensor: SymbolicTensor, shape: Any, batch_size: int | None, batch_shape: Any, dtype: Any) -> None:
+def _check_same(tensor: SymbolicTensor, said: Mapping[str, Any]) -> None:
     """Raises ValueError where what is said of a given tensor is not so."""
-    batch = tensor.shape[0] if batch_size is None else batch_size
-    sizes = tensor.shape[1:] if shape is None else shape
-    whole = (batch, *sizes) if batch_shape is None else tuple(batch_shape)
-    if whole != tensor.shape or (dtype and dtypes.data_name(dtype) != tensor.dtype):
-        raise ValueError(
-            f"InputLayer: the given tensor has shape {tensor.shape} and type {tensor.dtype}; say no other."
-        )
+    own = {"shape": tensor.shape[1:], "batch_size": tensor.shape[0], "batch_shape": tensor.shape, "dtype": tensor.dtype}
+    for word, value in said.items():
+        same = dtypes.data_name(value) if word == "dtype" and value else value
+        if value not in (None, False) and (tuple(same) if isinstance(same, list) else same) != own.get(word):
+            raise ValueError(
+                f"InputLayer: for an `input_tensor` of shape {tensor.shape} and type {tensor.dtype} you cannot provide "
+                f"an incompatible `{word}`; got {value!r}. Leave it out."
+            )
 
 
 def _checked(shape: Any) -> tuple[int | None, ...]:

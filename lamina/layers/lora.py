@@ -61,10 +61,15 @@ class LoRA(Layer):
 
         Raises ValueError before the layer is built, where it is adapted already, or for a weight that is constrained.
         """
+        if getattr(self, f"{self._adapts}_constraint", None) is not None:
+            raise ValueError(
+                f"{named(self)}: LoRA is incompatible with {self._adapts.removesuffix('s')} constraints; "
+                f"leave out `{self._adapts}_constraint`."
+            )
         if not self.built:
             raise ValueError(f"{named(self)}: build the layer before enable_lora.")
         if self.lora_enabled:
-            raise ValueError(f"{named(self)} is adapted already, with rank {self.lora_rank}.")
+            raise ValueError(f"{named(self)}: lora is already enabled, with rank {self.lora_rank}.")
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise ValueError(f"{named(self)}: `rank` must be a positive integer; got {rank!r}.")
         self._adapt(rank, a_initializer, b_initializer, lora_alpha)
@@ -72,8 +77,6 @@ class LoRA(Layer):
 
     def _adapt(self, rank: int, a: Any = "he_uniform", b: Any = "zeros", alpha: float | None = None) -> None:
         name = self._adapts
-        if getattr(self, f"{name}_constraint", None) is not None:
-            raise ValueError(f"{named(self)}: LoRA and a constraint on `{name}` cannot be used together.")
         weight = getattr(self, name)
         regularizer = getattr(self, f"{name}_regularizer", None)
         for part, shape, initializer in (

@@ -155,16 +155,16 @@ class OfValid(Merge):
 
 def _shapes(layer: Layer, input_shape: Any) -> list[tuple]:
     if not isinstance(input_shape, (list, tuple)) or symbolic.is_shape(input_shape):
-        raise ValueError(f"{named(layer)}: call it on a list of inputs; got one input of shape {input_shape}.")
+        raise ValueError(f"{named(layer)} must be called on a list of inputs; got one input of shape {input_shape}.")
     for index, shape in enumerate(input_shape):
         if not symbolic.is_shape(shape):
-            raise ValueError(f"{named(layer)}: call it on a list of tensors; item {index} is none.")
+            raise ValueError(f"{named(layer)} must be called on a list of tensors; item {index} is none.")
     return [tuple(shape) for shape in input_shape]
 
 
 def _two(layer: Any, inputs: Sequence[Any]) -> None:
     if len(inputs) != 2:
-        raise ValueError(f"{named(layer)}: needs exactly 2 inputs; got {len(inputs)}.")
+        raise ValueError(f"{named(layer)}: the layer should be called on exactly 2 inputs; got {len(inputs)}.")
 
 
 def _aligned(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -249,8 +249,8 @@ class Concatenate(Merge):
         unlike = self._unlike(shapes)
         if unlike:
             raise ValueError(
-                f"{named(self)}: inputs must agree except along axis {self.axis}; got {_listed(shapes)}, which "
-                f"differ along axis {unlike[0]}."
+                f"{named(self)} requires inputs with matching shapes except for the concatenation axis, {self.axis}; "
+                f"got {_listed(shapes)}, which differ along axis {unlike[0]}."
             )
 
     def _unlike(self, shapes: Sequence[tuple]) -> list[int] | None:

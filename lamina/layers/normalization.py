@@ -40,7 +40,7 @@ def _limits(value: Any, owner: Any) -> dict[str, float | None]:
         raise Refused
     for key, limit in value.items():
         if key not in ("rmin", "rmax", "dmax"):
-            raise Refused(f"There is no limit {key!r}.")
+            raise Refused(f"Received invalid keys: {key!r} is no limit.")
         if limit is not None:
             number(0).convert(limit, owner)
     rmin, rmax = value.get("rmin"), value.get("rmax")
@@ -89,8 +89,8 @@ class _Normalization(Layer):
         for axis in axes:
             if not -ndim <= axis < ndim:
                 raise ValueError(
-                    f"{named(self)}: `axis` {axis} is out of range for an input of shape {show_shape(shape)}; "
-                    f"choose from {-ndim} to {ndim - 1}."
+                    f"{named(self)}: All `axis` values must be in the range from {-ndim} to {ndim - 1} for an input "
+                    f"of shape {show_shape(shape)}; got {axis}."
                 )
         for axis in axes:
             if shape[axis] is None:
@@ -362,9 +362,9 @@ class GroupNormalization(BetaGammaLimits, CenterScale, _ChannelGroups, _Normaliz
         if place == 0:
             raise ValueError(f"{named(self)}: `axis` must not be the batch axis; got axis={self.axis}.")
         if channels % groups:
+            rule = "must divide the" if groups < channels else "cannot be more than the number of"
             raise ValueError(
-                f"{named(self)}: `groups` must divide the channels (axis {self.axis}); "
-                f"got groups={groups}, {channels} channels."
+                f"{named(self)}: `groups` {rule} channels (axis {self.axis}); got groups={groups}, {channels} channels."
             )
         self.groups = groups
         self.input_spec = InputSpec(ndim=ndim, axes={self.axis: channels})
@@ -417,7 +417,9 @@ class SpectralNormalization(Layer):
             self.layer.build(input_shape)
         found = next((name for name in ("kernel", "embeddings") if getattr(self.layer, name, None) is not None), None)
         if found is None:
-            raise ValueError(f"{named(self)}: {named(self.layer)} has neither `kernel` nor `embeddings` to normalize.")
+            raise ValueError(
+                f"{named(self)}: the object has no attribute 'kernel' nor 'embeddings': {named(self.layer)}."
+            )
         vars(self)["_normalized"] = found
         self.make_weights(row=(1, self.kernel.shape[-1]))
 

@@ -71,7 +71,7 @@ class Holder(Layer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
         with serialize.custom_object_scope(custom_objects or {}):
-            return cls(**config)
+            return super().from_config(config)
 
 
 class _ResetAfter(Declared):
@@ -546,8 +546,8 @@ class RNN(Holder):
         """The states to start from, one for each of `state_size`: the given ones, else those of the batch before."""
         if kept and kept[0].shape[0] != sequences.shape[0]:
             raise ValueError(
-                f"{named(self)}: it is stateful and was built for a batch of {kept[0].shape[0]}; "
-                f"got a batch of {sequences.shape[0]}. Pass batches of one size."
+                f"{named(self)}: it is stateful and was built for a batch size of {kept[0].shape[0]}; "
+                f"got {sequences.shape[0]}. Pass batches of one size."
             )
         if given is None:
             states = [*map(torch.clone, kept)]  # what autograd keeps must not change with the next batch
@@ -655,7 +655,6 @@ class _OwnCell(RNN):
     zero_output_for_mask: bool = arg(boolean, default=False, kw_only=True, doc="Masked steps give zeros.")
 
     _makes: ClassVar[type[_Cell]]
-    use_cudnn = "auto"
 
     @property
     def _cell_name(self) -> str:
@@ -669,7 +668,7 @@ class _OwnCell(RNN):
             trainable=self._trainable,
             dtype=self.dtype_policy,
         )
-        vars(self.cell)["_fusable"] = self.use_cudnn is not False
+        vars(self.cell)["_fusable"] = getattr(self, "use_cudnn", "auto") is not False
         super().check()
 
 

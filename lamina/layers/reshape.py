@@ -98,7 +98,7 @@ class Reshape(Layer):
 def _permutation(value: Any, owner: Any) -> tuple[int, ...]:
     dims = _shape(value, owner)
     if sorted(dims) != list(range(1, len(dims) + 1)):
-        raise Refused("Axes count from 1; the batch axis stays in front.")
+        raise Refused("Invalid permutation: in `dims` axes count from 1; the batch axis stays in front.")
     return dims
 
 
@@ -155,7 +155,7 @@ def _pairs(value: Any, owner: Any) -> tuple[tuple[int, ...], ...]:
     if owner.rank == 1 and isinstance(value, (tuple, list)) and len(value) == 2:
         return (as_sizes(value, 2, 0),)
     many = value if isinstance(value, (tuple, list)) else (value,) * owner.rank
-    if len(many) != owner.rank:
+    if len(many) != owner.rank or (owner.rank == 1 and many is value and not isinstance(many[0], (tuple, list))):
         raise Refused(f"Give one integer, {owner.rank} integers, or {owner.rank} pairs (before, after).")
     return tuple(as_sizes(item, 2, 0) for item in many)
 
@@ -212,8 +212,8 @@ class _Cropping(Spatial):
         for size, pair in zip(self.spatial(input_shape), self.cropping, strict=True):
             if size is not None and sum(pair) > size - self._least:
                 raise ValueError(
-                    f"{named(self)}: `cropping` {self.cropping} leaves nothing of the spatial sizes "
-                    f"{self.spatial(input_shape)}; crop less than {size} there."
+                    f"{named(self)}: Values in `cropping` argument should be smaller than the spatial sizes "
+                    f"{self.spatial(input_shape)}, of which {self.cropping} leaves nothing; crop less than {size}."
                 )
         return self.resized(input_shape, lambda size, pair: None if size is None else size - sum(pair), self.cropping)
 

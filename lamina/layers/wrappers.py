@@ -44,7 +44,6 @@ class Pipeline(Holder):
 
     _autocast = False
     _creates_mask = False
-    supports_masking = True
 
     @classmethod
     def from_config(cls, config: Any) -> Any:

@@ -58,7 +58,9 @@ def convert_format(
     found = _boxes(boxes, "convert_format").to(dtype_or_floatx(dtype))
     source, target = (_format(style, "convert_format") for style in (source, target))
     if source.startswith("rel_") != target.startswith("rel_") and (height is None or width is None):
-        raise ValueError(f"convert_format: {source!r} to {target!r} needs `height` and `width` of the picture.")
+        raise ValueError(
+            f"convert_format: it must receive `height` and `width` of the picture, for {source!r} to {target!r}."
+        )
     return kernel.convert(found, source, target, (height, width))
 
 
@@ -93,7 +95,7 @@ def clip_to_image_size(
     style = _format(bounding_box_format, where)
     relative = style.startswith("rel_")
     if not relative and (height is None or width is None):
-        raise ValueError(f"{where}: format {style!r} needs `height` and `width` of the picture.")
+        raise ValueError(f"{where}: it must receive `height` and `width` of the picture, for format {style!r}.")
     corners, size = ("rel_xyxy", (1, 1)) if relative else ("xyxy", (height, width))
     found = {**bounding_boxes, "boxes": _boxes(bounding_boxes["boxes"], where)}
     if style != corners:

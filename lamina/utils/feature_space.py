@@ -76,7 +76,9 @@ class TFDConcat(Concatenate):
 
 
 def _some_features(value: Any, owner: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not value or not all(isinstance(name, str) for name in value):
+    if not value:
+        raise Refused("They cannot be None or empty.")
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise Refused
     return {name: _read(item) for name, item in value.items()}
 
@@ -304,7 +306,7 @@ class FeatureSpace(Layer):
         """What `get_inputs` is encoded into. Raises ValueError before `adapt`, where there is something to learn."""
         if self.encoded_features is None:
             if not self._is_adapted:
-                raise ValueError(f"{named(self)} has learned nothing yet: call `adapt(data)` first.")
+                raise ValueError(f"{named(self)} has learned nothing yet. You need to call `.adapt(data)` first.")
             self._forget()
             self.encoded_features = self._encoded(self.inputs)
             self._finish_build()

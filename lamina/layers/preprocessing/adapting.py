@@ -40,7 +40,7 @@ class Adapting:
                 return
             yield batch
         if index < 0:
-            raise ValueError(f"{named(self)}: `adapt` got no batch at all.")
+            raise ValueError(f"{named(self)}: `adapt` got an empty iterable, no batch at all.")
 
     def _is_whole(self, data: Any) -> bool:
         """Whether it is all of the data, rather than an iterable of batches."""

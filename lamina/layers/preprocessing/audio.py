@@ -59,7 +59,7 @@ class MelSpectrogram(Layer):
         self.max_freq = self.max_freq or int(self.sampling_rate / 2)
         if self.fft_length < self.sequence_length:
             raise ValueError(
-                f"{type(self).__name__}: argument `fft_length` must be at least `sequence_length`; "
+                f"{type(self).__name__}: `fft_length` must be greater than or equal to `sequence_length`; "
                 f"got {self.fft_length} and {self.sequence_length}."
             )
         bands = self.num_mel_bins, self.min_freq, self.max_freq, self.fft_length // 2 + 1, self.sampling_rate / 2

@@ -111,7 +111,7 @@ class Normalization(_Statistics, _Normalization, Adapting):
         mean, variance = np.shape(self.input_mean), np.shape(self.input_variance)
         if (self.input_mean is None) != (self.input_variance is None) or mean != variance:
             raise ValueError(
-                f"Normalization: `mean` and `variance` must be given together, in one shape; got "
+                f"Normalization: both `mean` and `variance` must be set, in one shape, or neither; got "
                 f"mean={self.input_mean}, variance={self.input_variance}."
             )
         if len(mean) > len(self.axis):
@@ -198,7 +198,8 @@ class Normalization(_Statistics, _Normalization, Adapting):
         if batch.ndim != len(self._broadcast) or any(batch.shape[axis] != self._broadcast[axis] for axis in self._kept):
             expected = show_shape([size if axis in self._kept else None for axis, size in enumerate(self._broadcast)])
             raise ValueError(
-                f"{named(self)}: `adapt` expected data of shape {expected}; got {show_shape(batch.shape)}."
+                f"{named(self)}: `adapt` got data of an incompatible shape; expected data of shape {expected}; "
+                f"got {show_shape(batch.shape)}."
             )
         batch = batch.double()
         others = [axis for axis in range(batch.ndim) if axis not in self._kept]
@@ -249,7 +250,8 @@ class Discretization(Layer, Adapting):
 
     def check(self) -> None:
         if (self.num_bins is None) == (self.bin_boundaries is None):
-            raise ValueError("Discretization: give one of `bin_boundaries` and `num_bins`.")
+            both = "got neither" if self.num_bins is None else "Both `num_bins` and `bin_boundaries` were given"
+            raise ValueError(f"Discretization: give either `num_bins` or `bin_boundaries`. {both}.")
         if not self.epsilon:
             raise ValueError("Discretization: `epsilon` must be above 0.")
         self.reset_state()
@@ -276,7 +278,9 @@ class Discretization(Layer, Adapting):
 
     def call(self, inputs: Tensor) -> Tensor:
         if self.bin_boundaries is None:
-            raise ValueError(f"{named(self)} has no bins yet: call `adapt(data)` first, or give `bin_boundaries`.")
+            raise ValueError(
+                f"{named(self)} has no bins yet. You need to call `adapt(data)` first, or to give `bin_boundaries`."
+            )
         x = inputs if inputs.is_floating_point() else inputs.to(self.dtype_policy.compute)
         bins = torch.bucketize(x.contiguous(), self._buffers["_edges"].to(x.dtype), out_int32=True, right=True)
         return encode(bins, self.output_mode, self._depth, self.output_dtype(x.dtype))
@@ -356,6 +360,7 @@ class CategoryEncoding(Layer):
     def call(self, inputs: Tensor, count_weights: Tensor | None = None) -> Tensor:
         if count_weights is not None and self.output_mode != "count":
             raise ValueError(
-                f'{named(self)}: `count_weights` are for output_mode="count"; this one has "{self.output_mode}".'
+                f"{named(self)}: `count_weights` is not used when `output_mode` is {self.output_mode!r}; "
+                "it is for 'count'."
             )
         return encode(inputs, self.output_mode, self.num_tokens, self.dtype_policy.compute, count_weights)

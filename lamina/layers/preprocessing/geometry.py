@@ -184,7 +184,9 @@ class _Warped(Random):
     interpolation, fill_mode, fill_value = "bilinear", "constant", 0.0
 
     def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return warp.project(x, drawn, self.interpolation, self.fill_mode, self.fill_value)
+        y = warp.project(x, drawn, self.interpolation, self.fill_mode, self.fill_value)
+        same = torch.eye(3, dtype=drawn.dtype, device=x.device)[: drawn.shape[1]]
+        return torch.where((drawn == same).flatten(1).all(1).reshape(-1, 1, 1, 1), x, y)
 
     def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
         y = warp.project(masks.to(drawn.dtype), drawn, "nearest", self.fill_mode, self.fill_value)

@@ -39,7 +39,8 @@ class _Buckets(Textual):
     def check(self) -> None:
         if self.output_mode == "int" and self.dtype not in ("int32", "int64"):
             raise ValueError(
-                f'{type(self).__name__}: with output_mode="int", `dtype` is int32 or int64; got {self.dtype}.'
+                f'{type(self).__name__}: When `output_mode="int"`, `dtype` should be an integer type, int32 or int64; '
+                f"got {self.dtype}."
             )
 
 
@@ -84,7 +85,7 @@ class HashedCrossing(_Buckets):
 
     def _read(self, inputs: Any) -> list[Data]:  # type: ignore[override]
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
-            raise ValueError(f"{named(self)}: call it on a list of two or more features; got {short(inputs)}.")
+            raise ValueError(f"{named(self)} should be called on a list of at least two inputs; got {short(inputs)}.")
         return [as_array(each, self) for each in inputs]
 
     def call(self, inputs: list[Data]) -> Tensor:
@@ -92,17 +93,21 @@ class HashedCrossing(_Buckets):
         columns = []
         for each in inputs:
             if isinstance(each, Tensor) and (each.is_floating_point() or each.is_complex()):
-                raise ValueError(f"{named(self)}: features must be texts or integers; got {each.dtype}.")
+                raise ValueError(f"{named(self)}: inputs should have an integer or string type; got {each.dtype}.")
             columns.append(each.long() if isinstance(each, Tensor) else self.placed(hashes(each, self)))
         return encode(crossed(columns, self.num_bins), self.output_mode, self.num_bins, self._output_type())
 
     def _check(self, shapes: Any) -> None:
         if symbolic.is_shape(shapes) or len(shapes) < 2:
-            raise ValueError(f"{named(self)}: call it on a list of two or more features; got one of shape {shapes}.")
+            raise ValueError(
+                f"{named(self)} should be called on a list of at least two inputs; got one of shape {shapes}."
+            )
         first = shapes[0]
         if len(first) > 2 or (len(first) == 2 and first[1] != 1) or any(shape != first for shape in shapes):
             told = ", ".join(map(show_shape, shapes))
-            raise ValueError(f"{named(self)}: features must have one shape, (), (batch,) or (batch, 1); got {told}.")
+            raise ValueError(
+                f"{named(self)}: all inputs should have shape (), (batch,) or (batch, 1), and the same one; got {told}."
+            )
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         self._check(input_shape)

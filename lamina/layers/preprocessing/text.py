@@ -87,7 +87,9 @@ class TextVectorization(_Form, _Weighing, _Output, Textual, Adapting, _Stored):
         mode = self.output_mode
         if mode != "int" and (self.ragged or self.output_sequence_length is not None):
             given = "ragged" if self.ragged else "output_sequence_length"
-            raise ValueError(f'TextVectorization: `{given}` is for output_mode="int"; got "{mode}".')
+            raise ValueError(
+                f'TextVectorization: `{given}` must not be set if `output_mode` is not "int"; got "{mode}".'
+            )
         with as_own("StringLookup", type(self).__name__):
             self._lookup_layer = StringLookup(
                 max_tokens=self.max_tokens,

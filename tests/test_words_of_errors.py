@@ -1,0 +1,93 @@
+"""The words that programs and searches go by stand in messages, in sentences of Lamina's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina as keras
+
+L = keras.layers
+X = np.ones((2, 3), "float32")
+
+
+def adapted() -> Any:
+    layer = L.Dense(2)
+    layer.build((None, 3))
+    layer.enable_lora(2)
+    return layer
+
+
+class Grows(L.Layer):
+    def call(self, x: Any) -> Any:
+        self.w = self.add_weight()
+        return x
+
+
+class Named(L.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = self.add_weight("matrix", dtype="float32")
+
+
+TENSOR = keras.KerasTensor((2, 3), dtype="float32")
+CALLS: dict[str, Callable[[], Any]] = {
+    "incompatible with the layer": lambda: L.Dense(2)(L.Dense(3)(X)[0]),
+    "must be called on a list": lambda: L.Attention()(X),
+    "should be called on exactly 2 inputs": lambda: L.Subtract()([X, X, X]),
+    "matching shapes except for the concatenation axis": lambda: L.Concatenate()([X, X[:1]]),
+    "must be equal": lambda: L.MultiHeadAttention(2, 2)(X[None], X[None], X[None, :1]),
+    "lora is already enabled": lambda: adapted().enable_lora(2),
+    "incompatible with kernel constraints": lambda: L.Dense(2, kernel_constraint="max_norm").enable_lora(2),
+    "incompatible with embedding constraints": lambda: L.Embedding(2, 2, embeddings_constraint="max_norm").enable_lora(
+        2
+    ),
+    "`ragged=True` is not supported": lambda: L.InputLayer((2,), ragged=True),
+    "cannot pass both `shape` and `batch_shape`": lambda: L.InputLayer((2,), batch_shape=(1, 2)),
+    "pass a `shape` argument": lambda: L.InputLayer(),
+    **{
+        f"cannot provide an incompatible `{word}`": lambda word=word, value=value: L.InputLayer(
+            input_tensor=TENSOR, **{word: value}
+        )
+        for word, value in {
+            "shape": (4,),
+            "batch_shape": (2, 4),
+            "batch_size": 3,
+            "dtype": "float16",
+            "sparse": True,
+            "ragged": True,
+        }.items()
+    },
+    "cannot add new elements of state": lambda: Grows()(X),
+    "name as a keyword argument": Named,
+    "cannot be more than the number of channels": lambda: L.GroupNormalization(4)(X),
+    "no attribute 'kernel' nor 'embeddings'": lambda: L.SpectralNormalization(L.ReLU())(X),
+    "must be in the range from -2 to 1": lambda: L.Normalization(axis=3)(X),
+    "an empty iterable": lambda: L.Normalization().adapt([]),
+    "both `mean` and `variance` must be set": lambda: L.Normalization(mean=1.0),
+    "You need to call `adapt": lambda: L.Discretization(num_bins=2)(X),
+    "`count_weights` is not used when `output_mode`": lambda: L.CategoryEncoding(4)(X, count_weights=X),
+    "`output_sequence_length` must not be set if `output_mode`": lambda: L.TextVectorization(
+        output_mode="count", output_sequence_length=2
+    ),
+    "strides > 1` is not compatible with `dilation_rate > 1": lambda: L.Conv1D(2, 2, strides=2, dilation_rate=2),
+    "Invalid permutation": lambda: L.Permute((0, 1)),
+    "`mask` passed to the `TimeDistributed` layer has a shape": lambda: L.TimeDistributed(L.Dense(2))(
+        X[None], mask=np.ones((1, 5), bool)
+    ),
+}
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_messages_hold_the_words_that_programs_go_by(words: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        CALLS[words]()
+    assert words in str(caught.value)
+
+
+def test_an_input_layer_takes_what_its_tensor_is() -> None:
+    layer = L.InputLayer((3,), batch_size=2, sparse=False, dtype="float32", input_tensor=TENSOR)
+    assert layer.batch_shape == (2, 3)
