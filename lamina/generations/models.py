@@ -22,6 +22,7 @@ from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
+from ..metrics import Metric
 from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
@@ -76,12 +77,13 @@ def _reading(dialect: Dialect, read: Any) -> Any:
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
     module, table = dialect.module("models"), dialect.table
-    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
+    modern = next(base for base in bases if base in (Functional, Sequential, Model))
+    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect, "_instances_of": modern}
     for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
         method = told.removeprefix("Sequential.")
         if (told != method) is (Sequential in bases):
             members[method] = _spoken(getattr(_ModelWords, method), arguments)
-    return type(name, bases, members)
+    return CountsOthers(name, bases, members)
 
 
 def _spoken(method: Any, arguments: str) -> Any:
@@ -887,10 +889,14 @@ def special(dialect: Dialect, name: str) -> Any:
     if name == "InputSpec":
         return InputSpec
     if name == "Layer":
-        cls: Any = type(name, (_UserLayer,), _of_users(dialect, _UserLayer))
+        counted = Layer if dialect.table.lists_weights else (Layer, Metric)  # metrics were layers
+        cls: Any = CountsOthers(name, (_UserLayer,), {**_of_users(dialect, _UserLayer), "_instances_of": counted})
     elif name == "Wrapper":
-        members = {**_of_users(dialect, _WrapperWords), "_counted": modern_layers.Wrapper}  # such as TimeDistributed
-        cls = CountsOthers(name, (_WrapperWords,), members)
+        members = {
+            **_of_users(dialect, _WrapperWords),
+            "_instances_of": modern_layers.Wrapper,
+        }  # such as TimeDistributed
+        cls = CountsOthers(name, (_WrapperWords,), {**members, "_kin": ("Bidirectional", "SpectralNormalization")})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)

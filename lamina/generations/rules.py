@@ -121,7 +121,7 @@ class ByUpdates(_Modern):
         return [grad.clamp(-limit, limit) for grad in grads] if limit > 0 else grads
 
 
-class OptimizerOfUsers(ByUpdates, Optimizer):
+class OptimizerOfUsers(ByUpdates, Optimizer, metaclass=CountsOthers):
     """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
     variables that files keep."""
 
@@ -195,7 +195,7 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=CountsOthers):
     beside `_set_hyper`, `_create_slots` and `_prepare_local`.
     """
 
-    _counted = Optimizer
+    _instances_of = Optimizer
     _use_locking, _initial_decay = False, 0.0
     jit_compile = True  # how it runs, not what it computes
 
