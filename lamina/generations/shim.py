@@ -36,7 +36,7 @@ from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, in_layout
-from .rules import ByUpdates
+from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import names_symbols
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -166,6 +166,10 @@ class OptimizerShim(ByUpdates, Shim):
             modern["learning_rate"] = float(self.learning_rate)
         own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}
         return self._words.to_old(modern, own)
+
+
+class OptimizerOfTape(StepsOfTensorFlow, OptimizerShim):
+    """An optimizer of tf.keras."""
 
 
 class ListedOptimizer(OptimizerShim):
@@ -707,7 +711,7 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
     if issubclass(modern, Layer):
         return LayerShim
     if home.startswith("optimizers"):
-        return OptimizerShim if dialect.table.shares_modern else ListedOptimizer
+        return OptimizerOfTape if dialect.table.shares_modern else ListedOptimizer
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 

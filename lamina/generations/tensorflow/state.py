@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 from ... import ops
 from ...core import dtypes
 from ...core.symbolic import SymbolicTensor
-from ...core.weight import Weight
+from ...core.weight import Weight, has_gradients
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
@@ -168,7 +168,7 @@ class GradientTape:
                 raise ValueError(
                     f"GradientTape.watch: expected tensors; got {type(leaf).__name__}. Make it one with tf.constant."
                 )
-            if leaf.is_floating_point() and not leaf.requires_grad:
+            if has_gradients(leaf) and not leaf.requires_grad:
                 self._watched.append(leaf.requires_grad_())
             elif leaf.requires_grad and isinstance(leaf, nn.Parameter):
                 self._known.add(id(leaf))
@@ -178,7 +178,7 @@ class GradientTape:
         return set()
 
     def _counts(self, source) -> bool:
-        if not isinstance(source, Tensor) or not source.is_floating_point():
+        if not isinstance(source, Tensor) or not has_gradients(source):
             return False
         return self._all or not isinstance(source, nn.Parameter) or id(source) in self._known
 
@@ -208,10 +208,18 @@ class GradientTape:
             asked = [one for one in sources if self._counts(one) and one.requires_grad]
             if not pairs or not asked:
                 return [None] * len(sources)
-            found = torch.autograd.grad(
-                [one for one, _ in pairs], asked, [weight for _, weight in pairs],
-                retain_graph=True, create_graph=_open.tapes > 0, allow_unused=True,
-            )  # fmt: skip
+            try:
+                found = torch.autograd.grad(
+                    [one for one, _ in pairs], asked, [weight for _, weight in pairs],
+                    retain_graph=True, create_graph=_open.tapes > 0, allow_unused=True,
+                )  # fmt: skip
+            except RuntimeError as error:
+                if "modified by an inplace operation" not in str(error):
+                    raise
+                raise RuntimeError(
+                    "GradientTape.gradient: a variable that the gradient rests on was assigned to, or updated by an "
+                    "optimizer, since the tape recorded it. Ask for all gradients first, then apply them."
+                ) from error
         of = {id(one): gradient for one, gradient in zip(asked, found, strict=True)}
         return [of.get(id(one)) for one in sources]
 
@@ -263,6 +271,18 @@ class GradientTape:
 
 
 NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, _ZERO
+
+
+@named("IndexedSlices")
+class IndexedSlices:
+    """Rows of a tensor that is zero elsewhere; here the whole of it, as gradients always are. Rows named twice are
+    added up. Raises ValueError without a `dense_shape`."""
+
+    def __new__(cls, values, indices, dense_shape=None) -> Any:
+        if dense_shape is None:
+            raise ValueError("IndexedSlices: `dense_shape` is needed, to make a whole tensor of the rows.")
+        values = tensor(values)
+        return values.new_zeros([int(size) for size in dense_shape]).index_add(0, tensor(indices).long(), values)
 
 
 @named("gradients")
